@@ -1,0 +1,47 @@
+"""The configuration that a new box and the demonstration start with."""
+
+AGENTS = ("1001", "1002", "1003", "1004")
+
+
+def menu_flow():
+    """The demonstration's flow: greeting in Mandarin and English, a menu, three queues."""
+    return {
+        "version": 1,
+        "languages": ["zh_CN", "en"],
+        "start": "greeting",
+        "nodes": {
+            "greeting": {"type": "play", "prompts": ["greeting"], "next": "menu"},
+            "menu": {"type": "menu", "prompts": ["menu"], "timeout_s": 5, "tries": 3,
+                     "choices": {"1": "sales", "2": "service", "0": "operator"},
+                     "invalid_prompt": "invalid", "no_input_prompt": "no_input",
+                     "no_input": "operator", "too_many": "operator"},
+            "sales": {"type": "queue", "queue": "sales", "overflow": "goodbye"},
+            "service": {"type": "queue", "queue": "service", "overflow": "goodbye"},
+            "operator": {"type": "queue", "queue": "operator", "overflow": "goodbye"},
+            "goodbye": {"type": "play", "prompts": ["goodbye"], "next": "end"},
+            "end": {"type": "hangup", "cause": 16},
+        },
+    }
+
+
+def configuration(passwords):
+    """The demonstration's configuration.
+
+    passwords: {line name: password}, one for each of AGENTS.  Returns plain data."""
+    return {
+        "site": {"name": "Strowger demo", "country": "cn", "timezone": "Asia/Shanghai",
+                 "languages": ["zh_CN", "en"]},
+        "spans": [
+            {"span": 1, "crc4": True, "trunk_group": "carrier"},
+            {"span": 2, "crc4": False, "trunk_group": "carrier"},
+        ],
+        "trunk_groups": [{"name": "carrier", "label": "Carrier"}],
+        "numbers": [{"number": "02150801000", "label": "400 800 1000", "application": "ivr", "target": "main"}],
+        "ivr": {"main": menu_flow()},
+        "queues": [{"name": "sales", "label": "Sales"}, {"name": "service", "label": "Service"},
+                   {"name": "operator", "label": "Operator"}],
+        "agents": [{"name": name, "label": f"Agent {name}", "line": name, "initial_status": "available",
+                    "queues": [{"queue": queue, "level": 1} for queue in ("sales", "service", "operator")]}
+                   for name in AGENTS],
+        "lines": [{"name": name, "password": passwords[name]} for name in AGENTS],
+    }

@@ -1,0 +1,184 @@
+"""What a setting is: one Field describes its type, unit, range, default, help and impact.
+
+A Field checks a value and returns it normalised; what is wrong is collected
+as ConfigError with the path of the value and advice for the person who set it.
+The same objects are walked to draw the pages and to document the file.
+"""
+
+import re
+
+from firmware.errors import ConfigError
+
+# What applying a change of the setting does to the calls that are up.
+IMPACT_NONE = "none"
+IMPACT_NEW_CALLS = "new calls"
+IMPACT_SPAN = "the span restarts"
+IMPACT_RESTART = "the process restarts"
+
+
+class Field:
+    """One setting.  check() returns the normalised value and appends to errors."""
+
+    def __init__(self, help, default=None, required=False, unit="", impact=IMPACT_NEW_CALLS):
+        self.help = help
+        self.default = default
+        self.required = required
+        self.unit = unit
+        self.impact = impact
+
+    def check(self, value, path, errors):
+        raise NotImplementedError
+
+    def describe(self):
+        """The field as plain data, for pages and documents."""
+        return {"type": type(self).__name__.lower(), "help": self.help, "default": self.default,
+                "unit": self.unit, "required": self.required, "impact": self.impact}
+
+    def _wrong(self, value, path, errors, advice):
+        errors.append(ConfigError(path, advice))
+        return self.default if value is None else value
+
+
+class Text(Field):
+    """A string; pattern: a regular expression it must match whole; choices: the only values."""
+
+    def __init__(self, help, pattern=None, choices=None, max_octets=200, hint="", **kw):
+        super().__init__(help, **kw)
+        self.pattern = re.compile(pattern) if pattern else None
+        self.choices = choices
+        self.max_octets = max_octets
+        self.hint = hint
+
+    def check(self, value, path, errors):
+        if not isinstance(value, str):
+            return self._wrong(value, path, errors, f"give text in quotes, not {value!r}")
+        if self.choices and value not in self.choices:
+            return self._wrong(value, path, errors,
+                               f"{value!r} is not known; choose one of {', '.join(self.choices)}")
+        if len(value.encode()) > self.max_octets:
+            return self._wrong(value, path, errors, f"is longer than {self.max_octets} octets; shorten it")
+        if self.pattern and not self.pattern.fullmatch(value):
+            return self._wrong(value, path, errors, f"{value!r} does not fit; {self.hint or self.help}")
+        return value
+
+    def describe(self):
+        return {**super().describe(), "choices": self.choices}
+
+
+class Whole(Field):
+    """A whole number between low and high, both included."""
+
+    def __init__(self, help, low, high, **kw):
+        super().__init__(help, **kw)
+        self.low, self.high = low, high
+
+    def check(self, value, path, errors):
+        if isinstance(value, bool) or not isinstance(value, int):
+            return self._wrong(value, path, errors,
+                               f"give a whole number from {self.low} to {self.high}, not {value!r}")
+        if not self.low <= value <= self.high:
+            return self._wrong(value, path, errors,
+                               f"{value} is out of range; give {self.low} to {self.high}"
+                               + (f" {self.unit}" if self.unit else ""))
+        return value
+
+    def describe(self):
+        return {**super().describe(), "low": self.low, "high": self.high}
+
+
+class Switch(Field):
+    """On or off."""
+
+    def check(self, value, path, errors):
+        if not isinstance(value, bool):
+            return self._wrong(value, path, errors, f"give true or false, not {value!r}")
+        return value
+
+
+class Anything(Field):
+    """Data that another room checks (an IVR flow)."""
+
+    def check(self, value, path, errors):
+        return value
+
+
+class Section(Field):
+    """A group of named settings; a name that is not in the schema is an error."""
+
+    def __init__(self, help, fields, **kw):
+        super().__init__(help, **kw)
+        self.fields = fields
+
+    def check(self, value, path, errors):
+        if not isinstance(value, dict):
+            return self._wrong(value, path, errors, "give a group of settings in braces")
+        prefix = f"{path}." if path else ""
+        for name in value:
+            if name not in self.fields:
+                errors.append(ConfigError(prefix + str(name), "is not a setting of this version; remove it "
+                                          f"or correct the name (known: {', '.join(self.fields)})"))
+        result = {}
+        for name, field in self.fields.items():
+            if name in value:
+                result[name] = field.check(value[name], prefix + name, errors)
+            elif field.required:
+                errors.append(ConfigError(prefix + name, f"is missing; it is {field.help}"))
+            else:
+                result[name] = field.make_default() if hasattr(field, "make_default") else field.default
+        return result
+
+    def make_default(self):
+        errors = []
+        value = self.check({}, "", errors)
+        return value if not errors else self.default
+
+    def describe(self):
+        return {**super().describe(), "fields": {n: f.describe() for n, f in self.fields.items()}}
+
+
+class Rows(Field):
+    """A list of sections; key: the field whose values may not repeat."""
+
+    def __init__(self, help, row, key=None, most=4096, **kw):
+        super().__init__(help, **kw)
+        self.row, self.key, self.most = row, key, most
+
+    def check(self, value, path, errors):
+        if not isinstance(value, list):
+            return self._wrong(value, path, errors, "give a list in square brackets")
+        if len(value) > self.most:
+            errors.append(ConfigError(path, f"has {len(value)} rows; at most {self.most} are allowed"))
+            return value
+        result, seen = [], {}
+        for index, item in enumerate(value):
+            here = f"{path}[{index}]"
+            result.append(self.row.check(item, here, errors))
+            mark = item.get(self.key) if self.key and isinstance(item, dict) else None
+            if isinstance(mark, (str, int)):
+                if mark in seen:
+                    errors.append(ConfigError(f"{here}.{self.key}",
+                                              f"{mark!r} is already used by {path}[{seen[mark]}]; give each its own"))
+                seen.setdefault(mark, index)
+        return result
+
+    def make_default(self):
+        return []
+
+    def describe(self):
+        return {**super().describe(), "key": self.key, "row": self.row.describe()}
+
+
+class Table(Field):
+    """Named entries of one kind."""
+
+    def __init__(self, help, entry, **kw):
+        super().__init__(help, **kw)
+        self.entry = entry
+
+    def check(self, value, path, errors):
+        if not isinstance(value, dict):
+            return self._wrong(value, path, errors, "give named entries in braces")
+        return {name: self.entry.check(item, f"{path}.{name}", errors) for name, item in value.items()}
+
+    def make_default(self):
+        return {}

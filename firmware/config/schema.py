@@ -1,0 +1,147 @@
+"""The single definition of every setting of the appliance.
+
+SCHEMA checks one file; check() also holds the references between its parts.
+"""
+
+from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Anything, Rows, Section, Switch, Table,
+                                   Text, Whole)
+from firmware.errors import ConfigError
+
+NAME = r"[A-Za-z0-9_.-]{1,32}"
+DIGITS = r"[0-9*#]{1,32}"
+ADDRESS = r"[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39}"
+
+
+def name(help):
+    return Text(help, pattern=NAME, hint="use letters, digits, dot, dash and underline, at most 32", required=True)
+
+
+def listener(help, port):
+    return Section(help, {
+        "address": Text("the address to listen on", pattern=ADDRESS, hint="give an IPv4 or IPv6 address",
+                        default="127.0.0.1", impact=IMPACT_RESTART),
+        "port": Whole("the port to listen on", 1, 65535, default=port, impact=IMPACT_RESTART)})
+
+
+SPAN = Section("one E1, T1 or J1 span", {
+    "span": Whole("the number printed at the connector", 1, 64, required=True, impact=IMPACT_SPAN),
+    "type": Text("the kind of line", choices=("e1", "t1", "j1"), default="e1", impact=IMPACT_SPAN),
+    "crc4": Switch("CRC-4 multiframe; must be the same at both ends", default=True, impact=IMPACT_SPAN),
+    "signalling": Text("how calls are signalled", choices=("pri", "none"), default="pri", impact=IMPACT_SPAN),
+    "variant": Text("the dialect of Q.931", choices=("etsi",), default="etsi", impact=IMPACT_SPAN),
+    "side": Text("our side of the D channel", choices=("user", "network"), default="user", impact=IMPACT_SPAN),
+    "d_timeslot": Whole("the timeslot of the D channel", 1, 31, default=16, impact=IMPACT_SPAN),
+    "trunk_group": Text("the trunk group its timeslots belong to", pattern=NAME, required=True),
+    "enabled": Switch("in service", default=True, impact=IMPACT_SPAN)})
+
+TRUNK_GROUP = Section("interchangeable trunks", {
+    "name": name("the name used in routes"),
+    "label": Text("what pages show", default=""),
+    "selection": Text("which free trunk goes first", choices=("ascending", "descending", "round_robin"),
+                      default="ascending"),
+    "overlap_receiving": Switch("accept numbers digit by digit", default=True)})
+
+NUMBER = Section("a number that the carrier delivers to us", {
+    "number": Text("the digits as they arrive in the called number", pattern=DIGITS,
+                   hint="give digits only", required=True),
+    "label": Text("the number that people dial", default=""),
+    "application": Text("what answers", choices=("ivr", "queue", "agent"), required=True),
+    "target": name("the flow, queue or agent that answers")})
+
+QUEUE = Section("callers waiting", {
+    "name": name("the name used in flows"),
+    "label": Text("what pages show", default=""),
+    "strategy": Text("which agent goes first", choices=("longest_idle",), default="longest_idle"),
+    "music": Text("what callers hear", default="default"),
+    "announce_position_s": Whole("how often the position is told; 0: never", 0, 3600, unit="s", default=20),
+    "max_wait_s": Whole("after which a caller leaves the queue", 5, 86400, unit="s", default=1800),
+    "offer_timeout_s": Whole("how long an agent's phone rings", 3, 120, unit="s", default=15),
+    "service_level_s": Whole("the threshold T of the service level", 1, 600, unit="s", default=20)})
+
+MEMBERSHIP = Section("an agent in a queue", {
+    "queue": name("the queue"),
+    "level": Whole("the tier: 1 is asked first", 1, 9, default=1)})
+
+AGENT = Section("a person who answers calls", {
+    "name": name("the log-in name"),
+    "label": Text("what pages show", default=""),
+    "line": name("the line of the agent's phone"),
+    "queues": Rows("the queues the agent serves", MEMBERSHIP, key="queue"),
+    "wrap_up_s": Whole("after-call work before the next call", 0, 3600, unit="s", default=5),
+    "initial_status": Text("the status at the first start", choices=("available", "on_break", "logged_out"),
+                           default="logged_out")})
+
+LINE = Section("a SIP phone", {
+    "name": name("the user name of the phone"),
+    "password": Text("the password of the phone", pattern=r"\S{6,64}",
+                     hint="use 6 to 64 characters without blanks", required=True)})
+
+SCHEMA = Section("the configuration", {
+    "revision": Whole("counts the changes", 0, 2**53, default=0),
+    "site": Section("where the box stands", {
+        "name": Text("the name on every page", default="Strowger"),
+        "country": Text("whose tones and law apply", choices=("cn", "us", "uk", "eu"), default="cn",
+                        impact=IMPACT_RESTART),
+        "timezone": Text("the IANA time zone", pattern=r"[A-Za-z_+\-0-9/]{1,64}", default="Asia/Shanghai"),
+        "languages": Anything("languages of the prompts, in the order they are played",
+                              default=["zh_CN", "en"])}),
+    "sip": Section("phones", {
+        "address": Text("the address to listen on", pattern=ADDRESS, default="127.0.0.1", impact=IMPACT_RESTART),
+        "port": Whole("the UDP port", 1, 65535, default=5060, impact=IMPACT_RESTART),
+        "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger")}),
+    "web": listener("the web pages", 8443),
+    "cti": listener("the CTI link", 7400),
+    "spans": Rows("the spans in use", SPAN, key="span", most=64),
+    "trunk_groups": Rows("the trunk groups", TRUNK_GROUP, key="name"),
+    "numbers": Rows("the numbers we answer", NUMBER, key="number"),
+    "ivr": Table("the flows", Anything("a flow, checked by firmware/ivr/flow.py")),
+    "queues": Rows("the queues", QUEUE, key="name"),
+    "agents": Rows("the agents", AGENT, key="name"),
+    "lines": Rows("the SIP lines", LINE, key="name", most=2000),
+    "recording": Section("recording of calls", {
+        "enabled": Switch("record every answered call", default=True)})})
+
+
+def check(configuration, check_flow=None):
+    """Check a whole configuration.
+
+    configuration: plain data.  check_flow: called with (flow, path, names of
+    the queues) and returns a list of ConfigError.  Returns (the configuration
+    with every default filled in, list of ConfigError)."""
+    errors = []
+    result = SCHEMA.check(configuration, "", errors)
+    if errors:
+        return result, errors
+    names = {part: {row["name"] for row in result[part]} for part in ("trunk_groups", "queues", "agents", "lines")}
+    names["ivr"] = set(result["ivr"])
+
+    def refer(path, value, part, what):
+        if value not in names[part]:
+            errors.append(ConfigError(path, f"there is no {what} {value!r}; add it or choose one of "
+                                      f"{', '.join(sorted(names[part])) or '(none)'}"))
+
+    for i, row in enumerate(result["spans"]):
+        refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
+        if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] > 24:
+            errors.append(ConfigError(f"spans[{i}].d_timeslot", "a T1 or J1 span has timeslots 1 to 24; use 24"))
+    for i, row in enumerate(result["numbers"]):
+        part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"),
+                      "agent": ("agents", "agent")}[row["application"]]
+        refer(f"numbers[{i}].target", row["target"], part, what)
+    for i, row in enumerate(result["agents"]):
+        refer(f"agents[{i}].line", row["line"], "lines", "line")
+        for j, member in enumerate(row["queues"]):
+            refer(f"agents[{i}].queues[{j}].queue", member["queue"], "queues", "queue")
+    used = {}
+    for i, row in enumerate(result["agents"]):
+        if row["line"] in used:
+            errors.append(ConfigError(f"agents[{i}].line", f"line {row['line']!r} already belongs to agent "
+                                      f"{used[row['line']]!r}; a phone has one agent"))
+        used[row["line"]] = row["name"]
+    languages = result["site"]["languages"]
+    if not isinstance(languages, list) or not languages or any(x not in ("zh_CN", "en") for x in languages):
+        errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))
+    if check_flow:
+        for flow_name, flow in result["ivr"].items():
+            errors.extend(check_flow(flow, f"ivr.{flow_name}", names["queues"]))
+    return result, errors

@@ -1,0 +1,114 @@
+"""The configuration: checked with advice, replaced whole, kept in history."""
+
+import copy
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from firmware.config import demo, schema
+from firmware.config.store import ConfigStore, differences
+from firmware.errors import ConfigError, LocalError
+
+DEMO = demo.configuration({name: "secret-" + name for name in demo.AGENTS})
+
+
+def changed(path_value):
+    data = copy.deepcopy(DEMO)
+    for path, value in path_value.items():
+        part = data
+        *parents, last = [int(k) if k.isdigit() else k for k in path.split("/")]
+        for key in parents:
+            part = part[key]
+        part[last] = value
+    return data
+
+
+def test_the_demo_configuration_is_valid_and_complete():
+    checked, errors = schema.check(DEMO)
+    assert not errors
+    assert checked["sip"]["port"] == 5060
+    assert checked["spans"][0]["d_timeslot"] == 16
+    assert schema.check(checked) == (checked, [])
+
+
+@pytest.mark.parametrize("change, path, word", [
+    ({"spans/0/d_timeslot": 32}, "spans[0].d_timeslot", "1 to 31"),
+    ({"spans/0/d_timeslot": "16"}, "spans[0].d_timeslot", "whole number"),
+    ({"spans/1/span": 1}, "spans[1].span", "already used"),
+    ({"spans/0/trunk_group": "carier"}, "spans[0].trunk_group", "carrier"),
+    ({"numbers/0/target": "mian"}, "numbers[0].target", "main"),
+    ({"numbers/0/number": "021-5080"}, "numbers[0].number", "digits"),
+    ({"agents/0/queues/0/queue": "nobody"}, "agents[0].queues[0].queue", "sales"),
+    ({"agents/1/line": "1001"}, "agents[1].line", "already belongs"),
+    ({"lines/0/password": "a b"}, "lines[0].password", "6 to 64"),
+    ({"spans/0/colour": "red"}, "spans[0].colour", "not a setting"),
+    ({"site/languages": ["fr"]}, "site.languages", "zh_CN"),
+    ({"queues": 7}, "queues", "list"),
+])
+def test_a_wrong_setting_gets_its_path_and_advice(change, path, word):
+    _, errors = schema.check(changed(change))
+    assert [e.path for e in errors] == [path]
+    assert word in errors[0].advice
+
+
+def test_a_number_that_is_missing_says_what_it_is():
+    data = changed({})
+    del data["numbers"][0]["number"]
+    _, errors = schema.check(data)
+    assert errors[0].path == "numbers[0].number" and "called number" in errors[0].advice
+
+
+def test_apply_keeps_history_and_refuses_a_stale_editor(tmp_path):
+    store = ConfigStore(tmp_path / "configuration.json", DEMO)
+    assert store.running()["revision"] == 1
+    candidate = copy.deepcopy(store.running())
+    candidate["queues"][0]["offer_timeout_s"] = 30
+    report = store.propose(candidate)
+    assert report["ok"] and report["changes"] == [{"path": "queues[0].offer_timeout_s", "old": 15, "new": 30}]
+    assert store.running()["queues"][0]["offer_timeout_s"] == 15
+    store.apply(candidate, 1)
+    with pytest.raises(LocalError, match="changed meanwhile"):
+        store.apply(candidate, 1)
+    again = ConfigStore(tmp_path / "configuration.json")
+    assert again.running()["revision"] == 2 and again.running()["queues"][0]["offer_timeout_s"] == 30
+    kept = json.loads((tmp_path / "configuration.history" / "00000001.json").read_text())
+    assert kept["queues"][0]["offer_timeout_s"] == 15
+
+
+def test_a_bad_candidate_changes_nothing(tmp_path):
+    store = ConfigStore(tmp_path / "configuration.json", DEMO)
+    before = (tmp_path / "configuration.json").read_bytes()
+    with pytest.raises(ConfigError):
+        store.apply(changed({"spans/0/span": 65}), 1)
+    assert (tmp_path / "configuration.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"spans": {}}', "\x00"])
+def test_a_broken_file_is_one_clear_error(tmp_path, text):
+    (tmp_path / "configuration.json").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        ConfigStore(tmp_path / "configuration.json")
+    assert caught.value.advice
+
+
+json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                           lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+                               st.sampled_from(list(schema.SCHEMA.fields) + ["span", "name", "x"]), inner, max_size=4),
+                           max_leaves=20)
+
+
+@given(json_values)
+def test_no_data_raises(value):
+    schema.check(value)
+
+
+@given(st.sampled_from(["spans", "queues", "agents", "numbers", "lines", "site", "ivr"]), json_values)
+def test_no_data_in_a_valid_file_raises(part, value):
+    _, errors = schema.check({**DEMO, part: value})
+    for error in errors:
+        assert error.path and error.advice
+
+
+def test_differences_of_equal_data_is_nothing():
+    assert differences(DEMO, copy.deepcopy(DEMO)) == []
