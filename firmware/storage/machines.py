@@ -1,0 +1,128 @@
+"""State that a killed control process needs besides the journal.
+
+Protocol-machine dumps, counters for ids, the last number taken from each
+at-least-once source (inbox), and layer 3 messages that were decided but may not
+have been handed to media (outbox).  All writes run inside the caller's
+transaction, the same one as the journal records of the event.
+"""
+
+import json
+
+
+class Machines:
+    """Dumps by name; only a dump that changed is written."""
+
+    def __init__(self, connection):
+        self._db = connection
+        self._written = {}
+
+    def save(self, name, state):
+        """Store a JSON-able dump under a name; None removes it."""
+        text = None if state is None else json.dumps(state, separators=(",", ":"), sort_keys=True)
+        if self._written.get(name) == text and name in self._written:
+            return
+        if text is None:
+            self._db.execute("DELETE FROM machine WHERE name = ?", (name,))
+        else:
+            self._db.execute("INSERT INTO machine VALUES (?, ?) "
+                             "ON CONFLICT (name) DO UPDATE SET state = excluded.state", (name, text))
+        self._written[name] = text
+
+    def forget_written(self):
+        """After a rollback: nothing is known to be written."""
+        self._written = {}
+
+    def load(self, name):
+        """The dump under a name, or None."""
+        row = self._db.execute("SELECT state FROM machine WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def names(self, prefix=""):
+        """Names of all dumps that begin with a prefix, sorted."""
+        rows = self._db.execute("SELECT name FROM machine WHERE substr(name, 1, ?) = ? ORDER BY name",
+                                (len(prefix), prefix))
+        return [row[0] for row in rows]
+
+
+class Counters:
+    """Ids that never repeat over restarts: next("l") -> "l1", "l2"...
+
+    A number is given out before its transaction commits; what a kill takes
+    back had no effect outside."""
+
+    def __init__(self, connection):
+        self._db = connection
+        self._values = dict(connection.execute("SELECT name, value FROM counter"))
+        self._changed = set()
+
+    def next(self, prefix):
+        """A new id of a kind."""
+        return prefix + str(self.next_number(prefix))
+
+    def next_number(self, name):
+        """The next number of a counter, from 1."""
+        value = self._values.get(name, 0) + 1
+        self._values[name] = value
+        self._changed.add(name)
+        return value
+
+    @property
+    def changed(self):
+        """True when save() has something to write."""
+        return bool(self._changed)
+
+    def save(self):
+        """Write the counters that moved (inside the caller's transaction)."""
+        for name in sorted(self._changed):
+            self._db.execute("INSERT INTO counter VALUES (?, ?) "
+                             "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                             (name, self._values[name]))
+        self._changed.clear()
+
+
+class Inbox:
+    """Numbers of at-least-once sources: a repeated delivery is known as such.
+
+    source: "media" or "signalling"; boot: which life of the source numbers."""
+
+    def __init__(self, connection):
+        self._db = connection
+        self._last = {row[0]: (row[1], row[2])
+                      for row in connection.execute("SELECT source, boot, number FROM inbox")}
+
+    def is_new(self, source, boot, number):
+        """True when this number was not taken before in this life of the source."""
+        last = self._last.get(source)
+        return last is None or last[0] != boot or number > last[1]
+
+    def take(self, source, boot, number):
+        """Note a number as taken (inside the caller's transaction)."""
+        self._last[source] = (boot, number)
+        self._db.execute("INSERT INTO inbox VALUES (?, ?, ?) ON CONFLICT (source) "
+                         "DO UPDATE SET boot = excluded.boot, number = excluded.number",
+                         (source, boot, number))
+
+
+class Outbox:
+    """Layer 3 messages between the commit and the signalling socket.
+
+    They are written with the event's records, handed to media after the commit,
+    then deleted.  A kill in between leaves them here, and the next control
+    process sends them: at least once, which the states of Q.931 bear; a message
+    that never left would cost a call."""
+
+    def __init__(self, connection):
+        self._db = connection
+
+    def put(self, messages):
+        """messages: [(link, kind, octets)] (inside the caller's transaction)."""
+        self._db.executemany("INSERT INTO outbox (link, kind, octets) VALUES (?, ?, ?)", messages)
+
+    def pending(self):
+        """What was not handed over: [(link, kind, octets)] in order."""
+        return [tuple(row) for row in
+                self._db.execute("SELECT link, kind, octets FROM outbox ORDER BY number")]
+
+    def clear(self):
+        """All handed over (inside the caller's transaction)."""
+        self._db.execute("DELETE FROM outbox")

@@ -1,0 +1,109 @@
+"""Index of recordings, and its repair after a death of the media process.
+
+A row is committed when the recording starts and completed when media has closed
+the file.  Media keeps the WAV header true at least each half second, so after
+its death the file on disk says how much there is: repair() reads that header.
+Paths are stored relative to the data directory, so that a backup can be
+restored elsewhere.
+"""
+
+import os
+import struct
+
+A_LAW = 6  # WAVE_FORMAT_ALAW
+
+
+def wav_length(path):
+    """Length of an A-law WAV file: (data octets, duration_ms).
+
+    The header counts; where it claims more than the file holds, the file counts.
+    Raises ValueError with a sentence when it is no WAV file, OSError when it cannot be read."""
+    with open(path, "rb") as file:
+        head = file.read(4096)
+        size = os.fstat(file.fileno()).st_size
+    if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        raise ValueError("%s: not a WAV file" % path)
+    place, rate, block = 12, 8000, 2
+    while place + 8 <= len(head):
+        name, octets = head[place:place + 4], struct.unpack_from("<I", head, place + 4)[0]
+        if name == b"fmt " and place + 22 <= len(head):
+            rate, block = struct.unpack_from("<I", head, place + 12)[0], struct.unpack_from("<H", head, place + 20)[0]
+        if name == b"data":
+            octets = min(octets, size - place - 8)
+            if not rate or not block:
+                raise ValueError("%s: the format chunk has no rate" % path)
+            return octets, octets // block * 1000 // rate
+        place += 8 + octets + (octets & 1)
+    raise ValueError("%s: no data chunk in the first 4 KiB" % path)
+
+
+class Recordings:
+    """The recordings index.  connection: the writing one, or a reader's; root: data directory."""
+
+    def __init__(self, connection, root):
+        self._db = connection
+        self.root = str(root)
+
+    def started(self, recording, call, path, now_ms):
+        """A recording begins; the same id again changes nothing."""
+        self._db.execute("INSERT OR IGNORE INTO recording (id, call, path, state, started_ms) "
+                         "VALUES (?, ?, ?, 'recording', ?)", (recording, call, self.relative(path), now_ms))
+
+    def closed(self, recording, octets, duration_ms):
+        """Media has closed the file."""
+        self._db.execute("UPDATE recording SET state = 'closed', octets = ?, duration_ms = ? WHERE id = ?",
+                         (octets, duration_ms, recording))
+
+    def failed(self, recording, error):
+        """Media could not write it; what is there stays playable."""
+        octets, duration_ms = self._on_disk(recording)
+        self._db.execute("UPDATE recording SET state = 'failed', error = ?, octets = ?, duration_ms = ? "
+                         "WHERE id = ?", (str(error), octets, duration_ms, recording))
+
+    def repair(self, alive=()):
+        """Media is gone: recordings still open and not in `alive` become "interrupted", length from the file.
+
+        A file that is not there becomes "failed".  Returns the ids repaired."""
+        alive = set(alive)
+        done = []
+        for (recording,) in self._db.execute(
+                "SELECT id FROM recording WHERE state = 'recording' ORDER BY started_ms, id").fetchall():
+            if recording in alive:
+                continue
+            octets, duration_ms = self._on_disk(recording)
+            self._db.execute(
+                "UPDATE recording SET state = ?, octets = ?, duration_ms = ?, error = ? WHERE id = ?",
+                ("interrupted" if octets else "failed", octets, duration_ms,
+                 "the media process ended during the recording", recording))
+            done.append(recording)
+        return done
+
+    def of_call(self, call):
+        """Recordings of a call: [{"id", "path", "duration_ms", "octets", "state"}], path absolute."""
+        rows = self._db.execute("SELECT id, path, duration_ms, octets, state FROM recording "
+                                "WHERE call = ? ORDER BY started_ms, id", (call,))
+        return [{"id": row[0], "path": self.absolute(row[1]), "duration_ms": row[2], "octets": row[3],
+                 "state": row[4]} for row in rows]
+
+    def get(self, recording):
+        """One recording as of_call() gives it, or None."""
+        row = self._db.execute("SELECT id, path, duration_ms, octets, state FROM recording WHERE id = ?",
+                               (recording,)).fetchone()
+        return row and {"id": row[0], "path": self.absolute(row[1]), "duration_ms": row[2],
+                        "octets": row[3], "state": row[4]}
+
+    def relative(self, path):
+        """A path as stored."""
+        path = str(path)
+        return os.path.relpath(path, self.root) if os.path.isabs(path) else path
+
+    def absolute(self, path):
+        """A stored path as the file system wants it."""
+        return path if os.path.isabs(path) else os.path.join(self.root, path)
+
+    def _on_disk(self, recording):
+        row = self._db.execute("SELECT path FROM recording WHERE id = ?", (recording,)).fetchone()
+        try:
+            return wav_length(self.absolute(row[0])) if row else (0, 0)
+        except (OSError, ValueError):
+            return 0, 0
