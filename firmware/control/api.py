@@ -1,0 +1,286 @@
+"""The local API: HTTP and JSON on a Unix socket, inside the control process.
+
+Who uses it: the web process, the command `strowger`, tests.  Who may: file permissions
+of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
+
+    GET  /v1/state                     the switch now, with the journal number it is true for
+    GET  /v1/events?after=N            journal records as lines, history first, then live, never ends
+    GET  /v1/calls?limit=50&before=ID  CDRs, newest first
+    GET  /v1/calls/{id}                one call: CDR, records, recordings
+    POST /v1/calls/{id}/hangup
+    PUT  /v1/agents/{name}/status      {"status", "reason"?}
+    GET  /v1/configuration             {"revision", "configuration"}
+    POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes"}
+    POST /v1/configuration/apply       {"revision", "configuration"}
+    GET  /v1/health
+
+Errors are problem documents (RFC 9457).  Reads of the database run in one
+thread beside the control loop, so a page never delays a call.
+"""
+
+import asyncio
+import concurrent.futures
+import json
+import logging
+import urllib.parse
+
+from firmware.errors import ConfigError, LocalError
+from firmware.storage.cdr import CDRs, call_number
+from firmware.storage.journal import Journal
+from firmware.storage.recordings import Recordings
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT_OCTETS = 4 << 20
+KEEPALIVE_S = 10.0
+PAGE_LIMIT = 500
+STATUSES = ("available", "on_break", "logged_out")
+
+
+class Problem(LocalError):
+    """An answer that is an error.  status: HTTP; more: further members of the document."""
+
+    def __init__(self, status, title, detail="", **more):
+        super().__init__(detail or title)
+        self.status = status
+        self.document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+
+
+def not_found(what, name):
+    return Problem(404, "not found", "There is no %s %s." % (what, name))
+
+
+class API:
+    """The ASGI application.  house: the composed control process (control/house.py)."""
+
+    def __init__(self, house):
+        self.house = house
+        self._reader = concurrent.futures.ThreadPoolExecutor(1, "api-reader")
+        self._connection = None
+        self._routes = [
+            ("GET", ("state",), self.state), ("GET", ("events",), None), ("GET", ("calls",), self.calls),
+            ("GET", ("calls", None), self.call), ("POST", ("calls", None, "hangup"), self.hangup),
+            ("PUT", ("agents", None, "status"), self.agent_status),
+            ("GET", ("configuration",), self.configuration),
+            ("POST", ("configuration", "propose"), self.propose),
+            ("POST", ("configuration", "apply"), self.apply),
+            ("GET", ("health",), self.health)]
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return
+        try:
+            handler, names = self._find(scope["method"], scope["path"])
+            query = dict(urllib.parse.parse_qsl(scope["query_string"].decode("latin-1")))
+            if handler is None:
+                await self._events(query, receive, send)
+                return
+            body = await self._body(receive) if scope["method"] in ("PUT", "POST") else None
+            status, kind, answer = 200, b"application/json", await handler(*names, query=query, body=body)
+        except Problem as problem:
+            status, kind, answer = problem.status, b"application/problem+json", problem.document
+        except ConfigError as error:
+            status, kind = 422, b"application/problem+json"
+            answer = Problem(422, "the configuration is not usable", str(error),
+                             errors=[{"path": error.path, "advice": error.advice}]).document
+        except LocalError as error:
+            status, kind = 409, b"application/problem+json"
+            answer = Problem(409, "not possible now", str(error)).document
+        except Exception:
+            log.exception("api: %s %s failed", scope["method"], scope["path"])
+            status, kind = 500, b"application/problem+json"
+            answer = Problem(500, "fault in the control process",
+                             "The control process could not do this; its log says why.").document
+        octets = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+        await send({"type": "http.response.start", "status": status, "headers": [
+            (b"content-type", kind), (b"content-length", str(len(octets)).encode()),
+            (b"cache-control", b"no-store")]})
+        await send({"type": "http.response.body", "body": octets})
+
+    def _find(self, method, path):
+        parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
+        if parts[:1] != ["v1"]:
+            raise Problem(404, "not found", "The API begins with /v1/.")
+        allowed = []
+        for wanted, pattern, handler in self._routes:
+            if len(pattern) == len(parts) - 1 and all(p in (None, q) for p, q in zip(pattern, parts[1:])):
+                if wanted == method:
+                    return handler, [q for p, q in zip(pattern, parts[1:]) if p is None]
+                allowed.append(wanted)
+        if allowed:
+            raise Problem(405, "method not allowed", "%s takes %s." % (path, " or ".join(allowed)))
+        raise Problem(404, "not found", "There is nothing at %s." % path)
+
+    @staticmethod
+    async def _body(receive):
+        octets, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Problem(400, "the client went away")
+            octets += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(octets) > BODY_LIMIT_OCTETS:
+                raise Problem(413, "too large", "A body may have %d octets." % BODY_LIMIT_OCTETS)
+        if not octets:
+            return {}
+        try:
+            body = json.loads(octets)
+        except (ValueError, RecursionError) as error:
+            raise Problem(400, "no JSON", "The body is no JSON: %s." % error) from error
+        if not isinstance(body, dict):
+            raise Problem(400, "no JSON object", "The body must be a JSON object.")
+        return body
+
+    async def _read(self, function):
+        """Run function(connection) in the reader thread."""
+        def work():
+            if self._connection is None:
+                self._connection = self.house.database.reader()
+            return function(self._connection)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+
+    # -- what is there --
+
+    async def state(self, query, body):
+        return self.house.state()
+
+    async def health(self, query, body):
+        return self.house.health()
+
+    async def calls(self, query, body):
+        limit = self._whole(query, "limit", 50, 1, PAGE_LIMIT)
+        before = query.get("before")
+        if before is not None:
+            self._call_id(before)
+        return {"calls": await self._read(lambda db: CDRs(db).page(limit, before))}
+
+    async def call(self, call, query, body):
+        self._call_id(call)
+        root = self.house.data_dir
+
+        def read(db):
+            return (CDRs(db).get(call), Journal(db).of_call(call), Recordings(db, root).of_call(call))
+        cdr, records, recordings = await self._read(read)
+        if not records:
+            raise not_found("call", call)
+        return {"cdr": cdr, "records": records, "recordings": recordings}
+
+    async def hangup(self, call, query, body):
+        self._call_id(call)
+        if not self.house.call_is_open(call):
+            raise not_found("open call", call)
+        await self.house.command({"kind": "command.hangup", "call": call})
+        return {"ok": True}
+
+    async def agent_status(self, agent, query, body):
+        status, reason = body.get("status"), body.get("reason")
+        if status not in STATUSES:
+            raise Problem(422, "unknown status", "status must be one of %s." % ", ".join(STATUSES))
+        if reason is not None and (not isinstance(reason, str) or len(reason) > 64):
+            raise Problem(422, "bad reason", "reason must be a text of at most 64 characters.")
+        if not self.house.agent_exists(agent):
+            raise not_found("agent", agent)
+        event = {"kind": "agent.status", "agent": agent, "status": status}
+        if reason is not None:
+            event["reason"] = reason
+        await self.house.command(event)
+        return {"ok": True}
+
+    async def configuration(self, query, body):
+        running = self.house.config.running()
+        return {"revision": running["revision"], "configuration": running}
+
+    async def propose(self, query, body):
+        candidate = body.get("configuration", body)
+        return self.house.config.propose(candidate)
+
+    async def apply(self, query, body):
+        revision, candidate = body.get("revision"), body.get("configuration")
+        if not isinstance(revision, int) or not isinstance(candidate, dict):
+            raise Problem(422, "incomplete", 'The body must be {"revision": number, "configuration": object}.')
+        return await self.house.apply_configuration(candidate, revision)
+
+    # -- the live stream --
+
+    async def _events(self, query, receive, send):
+        seq = self._whole(query, "after", 0, 0, 1 << 53)
+        await send({"type": "http.response.start", "status": 200, "headers": [
+            (b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]})
+        gone = asyncio.ensure_future(self._disconnect(receive))
+        try:
+            while not gone.done():
+                records = self.house.feed.since(seq)
+                if records is None:
+                    records = await self._read(lambda db, seq=seq: Journal(db).after(seq))
+                if records:
+                    seq = records[-1]["seq"]
+                    octets = b"".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+                                      + b"\n" for record in records)
+                else:
+                    news = asyncio.ensure_future(self.house.feed.wait(seq, KEEPALIVE_S))
+                    await asyncio.wait({news, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    if not news.done():
+                        news.cancel()
+                        return
+                    if news.result():
+                        continue
+                    octets = b"\n"
+                await send({"type": "http.response.body", "body": octets, "more_body": True})
+        finally:
+            gone.cancel()
+
+    @staticmethod
+    async def _disconnect(receive):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    # -- checks --
+
+    @staticmethod
+    def _whole(query, name, default, least, most):
+        text = query.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 18 and least <= int(text) <= most):
+            raise Problem(400, "bad parameter", "%s must be a whole number from %d to %d." % (name, least, most))
+        return int(text)
+
+    @staticmethod
+    def _call_id(call):
+        try:
+            if len(call) > 17:
+                raise ValueError
+            call_number(call)
+        except ValueError:
+            raise not_found("call", call[:32]) from None
+
+
+def listen(path):
+    """Bind the API's Unix socket, replacing a dead one.  Returns the socket."""
+    import os
+    import socket
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    beside = path + ".new"
+    if os.path.exists(beside):
+        os.unlink(beside)
+    listener.bind(beside)
+    os.chmod(beside, 0o660)
+    listener.listen(128)
+    os.replace(beside, path)
+    listener.setblocking(False)
+    return listener
+
+
+def server(house):
+    """A uvicorn server of the API that leaves signals alone; `await server.serve(sockets=[...])`."""
+    import contextlib
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self):
+            yield
+
+    return Server(uvicorn.Config(API(house), http="h11", ws="none", lifespan="off", log_config=None,
+                                 access_log=False, timeout_graceful_shutdown=1, timeout_keep_alive=30))
