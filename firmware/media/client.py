@@ -1,0 +1,295 @@
+"""The asyncio client of the media process: commands, events, signalling.
+
+    client = MediaClient(run_dir, epoch, on_event, on_signalling, on_lost)
+    greeting = await client.connect(wait_s=10)     # {"generation", "boot_id", "capacity", "board", ...}
+    await client.call("add", id="l1", kind="timeslot", span=1, timeslot=5, law="A")
+    reply = await client.call("add", id="l2", kind="rtp", address="127.0.0.1")   # {"port": 20000, ...}
+    await client.call("modify", id="l2", remote=["127.0.0.1", 4000], payload_type=8)
+    await client.call("bridge", id="b1", legs=["l1", "l2"])
+    client.ack(event["event"])
+    client.send_signalling(1, "dl_data_request", octets)
+
+on_event(event: dict) and on_signalling(message: dict) are plain functions,
+called in order and once for each number, also over a reconnection to the same
+media process (boot_id).  A message stays in media until it is acknowledged by
+ack(n) or ack_signalling(n), which cover all numbers up to n: acknowledge after
+the journal has it.  A new boot_id starts both numberings anew, and all
+terminations, bridges, recordings and links of the old one are gone.
+
+on_lost(reason: str) is called once when the connection ends.  Calls that wait
+then raise LocalError.  connect() may be called again at any time, and tries
+until wait_s is over.
+
+Commands (do: parameters -> reply; all idempotent; times in ms):
+ add{id, kind:"timeslot", span, timeslot, law:"A"|"U"}
+ add{id, kind:"rtp", address, remote?, payload_type?, ...as modify} -> {address, port}
+ modify{id, remote:[host, port]|null, payload_type:0|8, dtmf_payload_type:int|null, ptime_ms:10..60,
+        jitter_ms:20..200 (start and floor of the playout delay is one packet), latch:bool (answer to where it
+        comes from; default true), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000)}
+ subtract{id}
+ bridge{id, legs:[ids]}                 sets the membership; [] removes; a leg is in one bridge at most
+ topology{bridge, from, to, way}        "both": both hear each other, "one": only `to` hears `from`, "none": neither
+ signal{id, token, items, repeat (0 for ever), start_ms?} -> {duration_ms of one round}
+ stop{id, token?}                       what else plays under another token is left alone
+ detect{id, dtmf}
+ record{id, path, left, right}          left, right: leg ids; either may be null (silence)
+ record_stop{id}
+ link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
+ link_close{link}
+ tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
+ audit{} stats{} ack{upto}
+Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
+ record_closed{id, path, octets, duration_ms}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
+ rtp_timeout{id, silent_ms}, media_failed{id, error}, board{state:"present"|"absent", generation}.
+ Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
+"""
+
+import asyncio
+import logging
+import os
+import socket
+
+import msgpack
+
+from firmware.errors import LocalError
+
+log = logging.getLogger("firmware.media.client")
+
+MESSAGE_OCTETS = 1 << 20      # longest message that is received
+BUFFER_OCTETS = 1 << 20       # asked of the kernel, which may grant less
+CALL_TIMEOUT_S = 5.0          # ours: media answers within a tick unless its prompt disk stalls
+
+
+def media_socket_path(run_dir):
+    """Where media takes commands."""
+    return os.path.join(run_dir, "media.sock")
+
+
+def signalling_socket_path(run_dir):
+    """Where media exchanges layer 2 primitives."""
+    return os.path.join(run_dir, "media-signalling.sock")
+
+
+class _Pipe:
+    """One SEQPACKET connection: whole msgpack maps in and out, never blocking."""
+
+    def __init__(self, path, on_message, on_end):
+        self._on_message, self._on_end = on_message, on_end
+        self._queue = []
+        self._loop = asyncio.get_running_loop()
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._sock.setblocking(False)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_OCTETS)
+            self._sock.connect(path)
+        except OSError:
+            self._sock.close()
+            raise
+        self._loop.add_reader(self._sock, self._readable)
+
+    def send(self, message):
+        """Queue one message; raises LocalError when the connection has ended."""
+        if self._sock is None:
+            raise LocalError("media: the connection has ended; connect again")
+        self._queue.append(msgpack.packb(message))
+        self._flush()
+
+    def _flush(self):
+        try:
+            while self._queue:
+                self._sock.send(self._queue[0])
+                self._queue.pop(0)
+        except BlockingIOError:
+            self._loop.add_writer(self._sock, self._flush)
+            return
+        except OSError as error:
+            self.close(str(error))
+            return
+        self._loop.remove_writer(self._sock)
+
+    def _readable(self):
+        for _ in range(64):               # let other tasks run between bursts
+            if self._sock is None:
+                return
+            try:
+                data = self._sock.recv(MESSAGE_OCTETS)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.close(str(error))
+                return
+            if not data:
+                self.close("media closed the connection")
+                return
+            self._on_message(msgpack.unpackb(data))
+
+    def close(self, reason=None):
+        """End the connection; a reason given is told to the owner."""
+        if self._sock is None:
+            return
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+        self._sock = None
+        if reason is not None:
+            self._on_end(reason)
+
+
+class MediaClient:
+    """See the module docstring.  epoch: a higher one fences out all lower ones."""
+
+    def __init__(self, run_dir, epoch, on_event, on_signalling, on_lost):
+        self._run_dir, self._epoch = run_dir, epoch
+        self._on_event, self._on_signalling, self._on_lost = on_event, on_signalling, on_lost
+        self._commands = self._signalling = None
+        self._seq = 0
+        self._waiting = {}
+        self._boot_id = None
+        self._last_event = self._last_up = 0
+        self._early = None
+
+    @property
+    def connected(self):
+        """True while both sockets are up."""
+        return self._commands is not None and self._signalling is not None
+
+    async def connect(self, wait_s=10.0):
+        """Connect both sockets and say hello; returns media's answer.
+
+        Raises LocalError when media is not there within wait_s, or when a
+        newer control (higher epoch) owns it.
+        """
+        self.close()
+        deadline = asyncio.get_running_loop().time() + wait_s
+        while True:
+            try:
+                return await self._connect_once()
+            except OSError as error:
+                self.close()
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise LocalError("media: no answer at %s (%s); is the media process running?"
+                                     % (media_socket_path(self._run_dir), error)) from error
+                await asyncio.sleep(0.05)
+
+    async def _connect_once(self):
+        self._early = []                  # what arrives before hello is judged
+        self._commands = _Pipe(media_socket_path(self._run_dir), self._on_command_message, self._ended)
+        self._signalling = _Pipe(signalling_socket_path(self._run_dir), self._on_up_message, self._ended)
+        try:
+            hello = await self.call("hello")
+            self._signalling.send({"do": "hello", "epoch": self._epoch})
+        except LocalError as error:
+            if not self.connected:        # died between connect and hello: try again
+                raise OSError(str(error)) from error
+            self.close()
+            raise
+        if hello["boot_id"] != self._boot_id:
+            self._boot_id = hello["boot_id"]
+            self._last_event = self._last_up = 0
+        early, self._early = self._early, None
+        for message in early:
+            self._deliver(message)
+        return hello
+
+    async def call(self, do, **parameters):
+        """Send one command and return its reply (a dict).
+
+        Raises LocalError with media's sentence (attribute cause: Q.850 value)
+        when it is refused, or when the connection ends before the answer.
+        """
+        if self._commands is None:
+            raise LocalError("media: not connected; the command '%s' was not sent" % do)
+        self._seq += 1
+        seq = self._seq
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting[seq] = answer
+        try:
+            self._commands.send(dict(parameters, seq=seq, epoch=self._epoch, do=do))
+            reply = await asyncio.wait_for(answer, CALL_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            raise LocalError("media: no answer to '%s' within %g s" % (do, CALL_TIMEOUT_S)) from None
+        finally:
+            self._waiting.pop(seq, None)
+        if not reply.get("ok"):
+            error = LocalError(reply.get("error", "media: refused '%s' without a reason" % do))
+            error.cause = reply.get("cause", 41)
+            raise error
+        return reply
+
+    async def audit(self):
+        """All pages of audit as one dict of lists."""
+        whole, after = {}, 0
+        while after is not None:
+            page = await self.call("audit", after=after)
+            after = page.pop("next", None)
+            for name, value in page.items():
+                if isinstance(value, list):
+                    whole.setdefault(name, []).extend(value)
+                else:
+                    whole[name] = value
+        return whole
+
+    def ack(self, upto):
+        """Acknowledge all events up to this number."""
+        if self._commands is not None:
+            self._commands.send({"do": "ack", "upto": upto, "epoch": self._epoch})
+
+    def send_signalling(self, link, kind, octets=b""):
+        """Hand layer 2 a primitive: dl_establish_request, dl_release_request, dl_data_request.
+
+        Raises LocalError when not connected: layer 3 repeats by its own timers.
+        """
+        if self._signalling is None:
+            raise LocalError("media: signalling is not connected; %s for link %s was not sent" % (kind, link))
+        self._signalling.send({"link": link, "kind": kind, "octets": octets})
+
+    def ack_signalling(self, upto):
+        """Acknowledge all signalling messages up to this number."""
+        if self._signalling is not None:
+            self._signalling.send({"ack": upto})
+
+    def close(self):
+        """Close both sockets; on_lost is not called."""
+        for pipe in (self._commands, self._signalling):
+            if pipe is not None:
+                pipe.close()
+        self._commands = self._signalling = None
+        self._fail_waiting("media: the connection was closed")
+
+    def _ended(self, reason):
+        was_up = self._early is None and self.connected
+        self.close()
+        self._fail_waiting("media: " + reason)
+        if was_up:
+            self._on_lost(reason)
+
+    def _fail_waiting(self, sentence):
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_exception(LocalError(sentence))
+
+    def _on_command_message(self, message):
+        if "event" in message:
+            self._deliver(message)
+            return
+        answer = self._waiting.get(message.get("seq"))
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    def _on_up_message(self, message):
+        if "error" in message:
+            log.warning("media refused a signalling message: %s", message["error"])
+        elif "n" in message:
+            self._deliver(message)
+
+    def _deliver(self, message):
+        if self._early is not None:
+            self._early.append(message)
+        elif "event" in message:
+            if message["event"] > self._last_event:
+                self._last_event = message["event"]
+                self._on_event(message)
+        elif message["n"] > self._last_up:
+            self._last_up = message["n"]
+            self._on_signalling(message)
