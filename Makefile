@@ -1,0 +1,36 @@
+# Strowger. `make help` lists the targets.
+PYTHON := build/venv/bin/python
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test run demo test bench conformance lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## set up this machine for `make run` (Debian packages, Python packages, native modules, prompts)
+	@buildroot/host/setup.sh run
+
+setup-test:
+	@buildroot/host/setup.sh test
+
+run: ## start the appliance on an emulated board with a far exchange that places calls; Ctrl-C stops it
+	@buildroot/host/setup.sh run && exec $(PYTHON) -m hil.desktop
+
+demo: setup-test ## one call through the whole house, checked; account in build/demo/
+	@exec $(PYTHON) -m hil.demo
+
+test: setup-test ## all tests (under 20 minutes on 2 cores)
+	@exec $(PYTHON) -m pytest -q tests $(TEST)
+
+bench: setup-test ## measure; table and build/bench.json
+	@exec $(PYTHON) -m tests.bench
+
+conformance: setup-test ## standards' tests by number; build/conformance.json
+	@exec $(PYTHON) -m tests.conformance
+
+lock: ## renew requirements.lock from requirements.in
+	@build/venv/bin/pip-compile -q --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-options --strip-extras -o requirements.lock requirements.in
+
+clean: ## remove what was built (not var/)
+	rm -rf build
+	find dsp drivers firmware hil -name '*.so' -delete

@@ -1,0 +1,44 @@
+"""What the appliance says, in each language: prompt name -> text.
+
+The voices are espeak-ng's and are placeholders until a studio recording
+replaces them: a file of the same name in the data folder's prompts/ wins.
+"""
+
+NUMBERS_ZH = ["零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十"]
+NUMBERS_EN = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+              "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS_EN = {20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty", 70: "seventy", 80: "eighty",
+           90: "ninety"}
+
+TEXTS = {
+    "zh_CN": {
+        "greeting": "您好，欢迎致电四零零，八零零，一零零零。通话可能被录音。",
+        "menu": "销售请按一，售后服务请按二，人工服务请按零。",
+        "invalid": "您的输入有误。",
+        "no_input": "没有收到您的输入。",
+        "please_wait": "正在为您转接，请稍候。",
+        "position_before": "您目前排在第",
+        "position_after": "位，请继续等待。",
+        "queue_full": "现在来电较多，请稍后再拨。",
+        "transfer": "正在为您转接。",
+        "goodbye": "谢谢您的来电，再见。",
+        "number_hundred": "百",
+        **{f"number_{i}": text for i, text in enumerate(NUMBERS_ZH)},
+    },
+    "en": {
+        "greeting": "Welcome to four hundred, eight hundred, one thousand. This call may be recorded.",
+        "menu": "For sales, press one. For service, press two. For an operator, press zero.",
+        "invalid": "That was not a valid choice.",
+        "no_input": "We did not receive your choice.",
+        "please_wait": "Please wait while we connect you.",
+        "position_before": "You are number",
+        "position_after": "in the queue. Please stay on the line.",
+        "queue_full": "All our lines are busy. Please call again later.",
+        "transfer": "We are transferring your call.",
+        "goodbye": "Thank you for calling. Goodbye.",
+        "number_hundred": "hundred",
+        **{f"number_{i}": text for i, text in enumerate(NUMBERS_EN)},
+        **{f"number_{value}": text for value, text in TENS_EN.items()},
+    },
+}
+VOICES = {"zh_CN": "cmn", "en": "en-gb"}
