@@ -1,0 +1,57 @@
+"""The recordings index and its repair from the files on disk."""
+
+import struct
+
+import pytest
+
+from firmware.storage.database import Database
+from firmware.storage.recordings import Recordings, wav_length
+
+
+def wav(octets, claimed=None, rate=8000, channels=2):
+    """An A-law WAV with a fact chunk, as recorders write it."""
+    data = bytes(octets)
+    fmt = struct.pack("<HHIIHHH", 6, channels, rate, rate * channels, channels, 8, 0)
+    body = (b"WAVE" + b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"fact" + struct.pack("<II", 4, 0)
+            + b"data" + struct.pack("<I", octets if claimed is None else claimed) + data)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.fixture
+def index(tmp_path):
+    db = Database(tmp_path / "strowger.db")
+    yield Recordings(db.write, tmp_path)
+    db.close()
+
+
+def test_length_is_what_header_and_file_agree_on(tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(16000))
+    (tmp_path / "b.wav").write_bytes(wav(16000, claimed=8000))
+    (tmp_path / "c.wav").write_bytes(wav(16000, claimed=1 << 31))
+    assert wav_length(tmp_path / "a.wav") == (16000, 1000)
+    assert wav_length(tmp_path / "b.wav") == (8000, 500)
+    assert wav_length(tmp_path / "c.wav") == (16000, 1000)
+    (tmp_path / "d.wav").write_bytes(b"RIFFxxxxWAVE")
+    with pytest.raises(ValueError, match="no data chunk"):
+        wav_length(tmp_path / "d.wav")
+
+
+def test_life_of_a_recording(index, tmp_path):
+    index.started("r1", "c1", str(tmp_path / "recordings" / "r1.wav"), 100)
+    index.started("r1", "c1", str(tmp_path / "recordings" / "r1.wav"), 999)
+    assert index.get("r1") == {"id": "r1", "path": str(tmp_path / "recordings/r1.wav"),
+                               "duration_ms": 0, "octets": 0, "state": "recording"}
+    index.closed("r1", 32000, 2000)
+    assert index.of_call("c1") == [{"id": "r1", "path": str(tmp_path / "recordings/r1.wav"),
+                                    "duration_ms": 2000, "octets": 32000, "state": "closed"}]
+    assert index.repair() == []
+
+
+def test_repair_takes_the_length_from_the_file(index, tmp_path):
+    (tmp_path / "r1.wav").write_bytes(wav(24000))
+    (tmp_path / "r3.wav").write_bytes(wav(24000))
+    for number in (1, 2, 3):
+        index.started("r%d" % number, "c1", "r%d.wav" % number, number)
+    assert index.repair(alive=["r3"]) == ["r1", "r2"]
+    assert [(row["state"], row["duration_ms"]) for row in index.of_call("c1")] == [
+        ("interrupted", 1500), ("failed", 0), ("recording", 0)]
