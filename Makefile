@@ -29,6 +29,7 @@ conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance
 
 lock: ## renew requirements.lock from requirements.in
+	@$(PYTHON) -m pip install -q pip-tools
 	@build/venv/bin/pip-compile -q --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-options --strip-extras -o requirements.lock requirements.in
 
 clean: ## remove what was built (not var/)

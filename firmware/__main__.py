@@ -1,0 +1,212 @@
+"""Start and supervise the three processes: media, control, web.
+
+    python -m firmware
+
+Used by `make run`, the demonstration and the tests; on the appliance systemd
+does the same with a unit each.  The supervisor holds the sockets that must
+outlive control (SIP, CTI, HTTPS), starts again what dies, and stops all in
+order at SIGTERM or Ctrl-C.  Where things lie: $STROWGER_RUN (sockets, pids in
+supervisor.json), $STROWGER_DATA (configuration, databases, recordings, log/).
+Exit code: 0 stopped, 2 could not start (one sentence says why).
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import secrets
+import signal
+import subprocess
+import sys
+import time
+
+from firmware import sockets
+from firmware.config import demo
+from firmware.config.store import ConfigStore
+from firmware.errors import StrowgerError
+from firmware.ivr.flow import check_flow
+
+PROCESSES = {"media": "firmware.media", "control": "firmware.control", "web": "webui"}
+READY_S = 60            # a start that takes longer has failed; invented
+BACKOFF_S = (0, 0.2, 0.5, 1, 2, 5)
+STEADY_S = 20           # after this life time the back-off begins anew
+STOP_ORDER = ("web", "control", "media")
+PR_SET_PDEATHSIG = 1
+
+
+class Supervisor:
+    """Runs the processes; run() returns the exit code."""
+
+    def __init__(self, run_dir, data_dir):
+        self.run_dir, self.data_dir = run_dir, data_dir
+        self.log_dir = data_dir / "log"
+        self.children = {}
+        self.started_s = {}
+        self.deaths = dict.fromkeys(PROCESSES, 0)
+        self.restart_at = {}
+        self.environment = {}
+        self.descriptors = []
+        self.libc = ctypes.CDLL(None, use_errno=True)
+
+    def prepare(self):
+        """Directories, configuration, sockets.  Raises StrowgerError with a sentence."""
+        for folder in (self.run_dir, self.data_dir, self.log_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._refuse_second_start()
+        store = ConfigStore(self.data_dir / "configuration.json", self._first_configuration(), check_flow)
+        self.configuration = config = store.running()
+        self.first_boot_password = self._first_boot_password()
+        held = {"sip-udp": ("udp", config["sip"]), "cti-tcp": ("tcp", config["cti"]),
+                "web-https": ("tcp", config["web"])}
+        opened = {name: sockets.open_listener(name, kind, part["address"], part["port"])
+                  for name, (kind, part) in held.items()}
+        self.environment, self.descriptors = sockets.park_for_children(opened)
+        for name in PROCESSES:
+            (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
+
+    def _refuse_second_start(self):
+        path = self.run_dir / "supervisor.json"
+        try:
+            pid = json.loads(path.read_text())["supervisor"]
+            command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if pid != os.getpid() and b"firmware" in command:
+            raise StrowgerError(f"Strowger already runs here (process {pid}, {self.run_dir}). "
+                                "Stop it first, or give this one its own $STROWGER_RUN and $STROWGER_DATA.")
+
+    def _first_configuration(self):
+        data = demo.configuration({name: secrets.token_urlsafe(9) for name in demo.AGENTS})
+        for part, variable in (("sip", "SIP"), ("web", "WEB"), ("cti", "CTI")):
+            port = os.environ.get(f"STROWGER_{variable}_PORT")
+            if port:
+                data.setdefault(part, {})["port"] = int(port) if port.isdigit() else port
+        return data
+
+    def _first_boot_password(self):
+        """The password of the first administrator, until it has been changed."""
+        path = self.data_dir / "first-boot-password"
+        if path.exists():
+            return path.read_text().strip()
+        if (self.data_dir / "users.json").exists():
+            return None
+        password = secrets.token_urlsafe(9)
+        path.touch(mode=0o600)
+        path.write_text(password + "\n")
+        return password
+
+    def start(self, name):
+        def in_child():
+            os.setsid()
+            self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
+
+        log = self.log_dir / f"{name}.log"
+        if log.exists() and log.stat().st_size > 4 << 20:
+            os.replace(log, log.with_suffix(".log.1"))
+        with open(log, "ab") as output:
+            self.children[name] = subprocess.Popen(
+                [sys.executable, "-m", PROCESSES[name]], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env={**os.environ, **self.environment, "STROWGER_RUN": str(self.run_dir),
+                     "STROWGER_DATA": str(self.data_dir), "PYTHONUNBUFFERED": "1"},
+                pass_fds=self.descriptors, preexec_fn=in_child)
+        self.started_s[name] = time.monotonic()
+        self._publish()
+
+    def _publish(self):
+        beside = self.run_dir / "supervisor.json.new"
+        beside.write_text(json.dumps({"supervisor": os.getpid(),
+                                      **{name: child.pid for name, child in self.children.items()}}))
+        os.replace(beside, self.run_dir / "supervisor.json")
+
+    def run(self):
+        signals = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        for name in PROCESSES:
+            self.start(name)
+        announced, began = False, time.monotonic()
+        while True:
+            got = signal.sigtimedwait(signals, 0.05 if self.restart_at or not announced else 1.0)
+            if got and got.si_signo in (signal.SIGTERM, signal.SIGINT):
+                self.stop()
+                return 0
+            self._collect()
+            if announced:
+                continue
+            waiting = [name for name in PROCESSES if not (self.run_dir / f"{name}.ready").exists()]
+            if not waiting:
+                print(self.ready_line(), flush=True)
+                announced = True
+            elif time.monotonic() - began > READY_S or any(self.deaths[name] > 5 for name in waiting):
+                print(self._why_not(waiting), file=sys.stderr, flush=True)
+                self.stop()
+                return 2
+
+    def _collect(self):
+        """Start again what died, with a growing pause when it dies again and again."""
+        now = time.monotonic()
+        for name, child in self.children.items():
+            if name not in self.restart_at and child.poll() is not None:
+                steady = now - self.started_s[name] > STEADY_S
+                self.deaths[name] = 1 if steady else self.deaths[name] + 1
+                pause = BACKOFF_S[min(self.deaths[name] - 1, len(BACKOFF_S) - 1)]
+                print(f"strowger: {name} ended ({describe_exit(child.returncode)}); "
+                      f"started again{f' in {pause} s' if pause else ''}", file=sys.stderr, flush=True)
+                self.restart_at[name] = now + pause
+        for name in [n for n, at in self.restart_at.items() if at <= now]:
+            del self.restart_at[name]
+            self.start(name)
+
+    def ready_line(self):
+        config = self.configuration
+        web, sip, cti = config["web"], config["sip"], config["cti"]
+        password = (f"admin, first-boot password {self.first_boot_password}" if self.first_boot_password
+                    else "your own password")
+        return (f"Strowger is ready: web https://{web['address']}:{web['port']}/ ({password}) | "
+                f"SIP {sip['address']}:{sip['port']}/udp | CTI {cti['address']}:{cti['port']}/tcp")
+
+    def _why_not(self, waiting):
+        name = max(waiting, key=lambda n: self.deaths[n])
+        log = self.log_dir / f"{name}.log"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:] if log.exists() else []
+        return (f"strowger: {name} did not come up in {READY_S} s"
+                + (f"; its last words: {lines[0]}" if lines else "") + f". The whole log is {log}.")
+
+    def stop(self):
+        for name in STOP_ORDER:
+            child = self.children.get(name)
+            if child is None or child.poll() is not None:
+                continue
+            child.terminate()
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        (self.run_dir / "supervisor.json").unlink(missing_ok=True)
+
+
+def describe_exit(code):
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def main():
+    root = pathlib.Path.cwd() / "var"
+    supervisor = Supervisor(pathlib.Path(os.environ.get("STROWGER_RUN", root / "run")),
+                            pathlib.Path(os.environ.get("STROWGER_DATA", root / "data")))
+    try:
+        supervisor.prepare()
+    except (StrowgerError, PermissionError) as error:
+        print(f"strowger: {error}", file=sys.stderr)
+        return 2
+    return supervisor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

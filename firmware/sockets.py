@@ -1,0 +1,68 @@
+"""Sockets that must outlive a process: opened by the supervisor, inherited by name.
+
+The protocol is systemd's (LISTEN_FDS, LISTEN_FDNAMES; first descriptor 3), so
+that the appliance's units hand them on in the same way.  LISTEN_PID is not
+checked under our own supervisor, which cannot know the pid before the start.
+"""
+
+import fcntl
+import os
+import socket
+
+from firmware.errors import LocalError
+
+FIRST_FD = 3
+_PARKED_FD = 64   # above every descriptor that is given away
+
+
+def open_listener(name, kind, address, port):
+    """Open one socket.  kind: "udp" or "tcp".  Raises LocalError with what to do."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+    try:
+        if kind == "tcp":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.bind((address, port))
+        if kind == "tcp":
+            sock.listen(512)
+    except OSError as error:
+        sock.close()
+        if error.errno == 98:
+            raise LocalError(f"{kind.upper()} port {port} on {address}, wanted for {name}, is in use by another "
+                             "program. Stop that program, or set another port in the configuration.") from error
+        if error.errno == 13:
+            raise LocalError(f"{kind.upper()} port {port} on {address}, wanted for {name}, needs root's right. "
+                             "Set a port above 1023 in the configuration, or start as root.") from error
+        raise LocalError(f"{kind.upper()} port {port} on {address}, wanted for {name}, cannot be opened: "
+                         f"{error.strerror}. Correct the address in the configuration.") from error
+    return sock
+
+
+def park_for_children(sockets):
+    """Move sockets to the descriptors 3, 4, ... that every child inherits.
+
+    sockets: {name: socket}.  Returns (environment variables, descriptors to pass)."""
+    parked = [fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, _PARKED_FD) for sock in sockets.values()]
+    for sock in sockets.values():
+        sock.close()
+    numbers = []
+    for index, descriptor in enumerate(parked):
+        os.dup2(descriptor, FIRST_FD + index, inheritable=True)
+        os.close(descriptor)
+        numbers.append(FIRST_FD + index)
+    return ({"LISTEN_FDS": str(len(numbers)), "LISTEN_FDNAMES": ":".join(sockets), "STROWGER_SUPERVISED": "1"},
+            numbers)
+
+
+def inherited(name, environ=os.environ):
+    """The inherited socket of that name, or None when nobody handed one on."""
+    supervised = environ.get("STROWGER_SUPERVISED") == "1"
+    if not supervised and environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    count = int(environ.get("LISTEN_FDS", "0") or 0)
+    if name not in names[:count]:
+        return None
+    return socket.socket(fileno=os.dup(FIRST_FD + names.index(name)))
