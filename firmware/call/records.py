@@ -1,0 +1,186 @@
+"""Journal records of calls, and the CDR computed from them.
+
+A record is one state change: {"kind", "ts_ms", "call", "leg", "agent", "queue",
+"data"}; the store adds "seq".  Records are the only truth: state, CDRs and
+figures are folds over them, so replaying the journal gives them back unchanged.
+
+CDRProjection folds records into call detail records.  Feed it every record in
+order; it returns the finished CDR at the record that ends a call, else None.  A
+"core.checkpoint" record carries the open CDRs too, so a replay may begin there.
+
+CDR: {call, started_ms, answered_ms, ended_ms, caller, called, redirecting,
+trunk_group, span, timeslot, application, queue, queue_entered_ms, wait_ms, agent,
+agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"switch"), language,
+recording:[ids], result}; times UTC ms or None.  ended_ms is the moment the
+caller's leg began to be released, which is what a carrier bills to.
+result: answered (an agent or line spoke with the caller), abandoned (the caller
+left while waiting or ringing), overflow (longest wait passed), self_service (ended
+inside the IVR), busy, no_answer, rejected (number unknown or incomplete), failed.
+Source of the field set: CONTRACT section 6.
+"""
+
+KINDS = {
+    # legs
+    "leg.offered": "tech trunk_group span timeslot caller caller_presentation called called_complete redirecting line agent? order",
+    "leg.digits": "called called_complete",
+    "leg.created": "role(agent|callee) tech line caller caller_name",
+    "leg.proceeding": "",
+    "leg.alerting": "",
+    "leg.progress": "inband",
+    "leg.answered": "by(near: we answered|far)",
+    "leg.held": "",
+    "leg.retrieved": "",
+    "leg.rtp_lost": "",
+    "leg.rtp_back": "",
+    "leg.releasing": "cause guard_ms",
+    "leg.released": "cause by sip_status",
+    # calls
+    "call.routed": "application target number label",
+    "call.signal": "token purpose items repeat deadline_ms(None: plays for ever)",
+    "call.signal_ended": "token reason",
+    "call.ringing": "leg deadline_ms failed(node or None)",
+    "call.ringing_ended": "outcome cause",
+    "call.bridged": "bridge legs",
+    "call.unbridged": "bridge",
+    "call.closing": "cause released_by result deadline_ms",
+    "call.clearing": "cause released_by result reason",
+    "call.ended": "",
+    # IVR
+    "flow.loaded": "flow key definition (once for each version that a call uses)",
+    "ivr.entered": "flow key",
+    "ivr.moved": "position input deadline_ms(None: waits for the prompt)",
+    "ivr.left": "node outcome",
+    # ACD
+    "queue.entered": "priority order overflow max_wait_ms announce_ms service_level_ms short_abandon_ms",
+    "queue.announced": "position announce_ms",
+    "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms",
+    "queue.refused": "reason",
+    "agent.status": "status reason by(agent|switch|configuration)",
+    "agent.offered": "deadline_ms",
+    "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted) cause",
+    "agent.busy": "(the line is in a call that is not from a queue)",
+    "agent.connected": "",
+    "agent.wrap_up": "deadline_ms",
+    "agent.idle": "reset(true: counts as newly idle)",
+    "line.registered": "line",
+    "line.unregistered": "line",
+    # recordings
+    "recording.started": "recording path left right",
+    "recording.stopping": "recording guard_ms",
+    "recording.closed": "recording octets duration_ms reason(closed|media_lost|unconfirmed|not_found)",
+    "recording.failed": "recording error",
+    # the house
+    "span.state": "span state alarms",
+    "media.lost": "",
+    "media.back": "",
+    "core.resumed": "calls",
+    "core.checkpoint": "state cdrs statistics",
+}
+
+
+def make(kind, ts_ms, call=None, leg=None, agent=None, queue=None, data=None):
+    """Build one record; the shape is the same for all kinds."""
+    return {"kind": kind, "ts_ms": ts_ms, "call": call, "leg": leg, "agent": agent, "queue": queue,
+            "data": {} if data is None else data}
+
+
+CDR_FIELDS = ("call", "started_ms", "answered_ms", "ended_ms", "caller", "called", "redirecting", "trunk_group", "span",
+              "timeslot", "application", "queue", "queue_entered_ms", "wait_ms", "agent", "agent_answered_ms", "talk_ms",
+              "cause", "released_by", "language", "recording", "result")
+
+
+class CDRProjection:
+    """Fold records into CDRs.
+
+    apply(record) -> the finished CDR (a dict with CDR_FIELDS) or None.  Records of
+    calls that began before the fold did are passed over."""
+
+    def __init__(self):
+        self._open = {}
+
+    def apply(self, record):
+        """Take one record; return the CDR that it finishes, or None."""
+        kind = record["kind"]
+        if kind == "core.checkpoint":
+            self.load(record["data"]["cdrs"])
+            return None
+        call = record["call"]
+        if call is None:
+            return None
+        if kind == "leg.offered":
+            self._open[call] = self._begin(record)
+            return None
+        cdr = self._open.get(call)
+        if cdr is None:
+            return None
+        fold = getattr(self, "_" + kind.replace(".", "_"), None)
+        if fold is not None:
+            fold(cdr, record, record["data"])
+        if kind == "call.ended":
+            del self._open[call]
+            return cdr
+        return None
+
+    def dump(self):
+        """The open CDRs, {call: cdr}."""
+        copy = {}
+        for call in self._open:
+            copy[call] = dict(self._open[call])
+            copy[call]["recording"] = list(self._open[call]["recording"])
+        return copy
+
+    def load(self, dumped):
+        """Take the open CDRs back from dump()."""
+        self._open = {}
+        for call in dumped:
+            self._open[call] = dict(dumped[call])
+            self._open[call]["recording"] = list(dumped[call]["recording"])
+
+    def _begin(self, record):
+        data = record["data"]
+        cdr = {}
+        for name in CDR_FIELDS:
+            cdr[name] = data.get(name) if name in ("caller", "called", "redirecting", "trunk_group", "span", "timeslot") else None
+        cdr["call"] = record["call"]
+        cdr["started_ms"] = record["ts_ms"]
+        cdr["recording"] = []
+        return cdr
+
+    def _leg_digits(self, cdr, record, data):
+        cdr["called"] = data["called"]
+
+    def _call_routed(self, cdr, record, data):
+        cdr["application"] = data["application"]
+
+    def _leg_answered(self, cdr, record, data):
+        if data["by"] == "near":
+            cdr["answered_ms"] = record["ts_ms"]
+        elif cdr["agent_answered_ms"] is None and data.get("connects"):
+            cdr["agent_answered_ms"] = record["ts_ms"]
+
+    def _ivr_moved(self, cdr, record, data):
+        cdr["language"] = data["position"]["language"]
+
+    def _queue_entered(self, cdr, record, data):
+        cdr["queue"] = record["queue"]
+        cdr["queue_entered_ms"] = record["ts_ms"]
+        cdr["wait_ms"] = None
+
+    def _queue_left(self, cdr, record, data):
+        cdr["wait_ms"] = data["wait_ms"]
+
+    def _agent_connected(self, cdr, record, data):
+        cdr["agent"] = record["agent"]
+
+    def _recording_started(self, cdr, record, data):
+        cdr["recording"].append(data["recording"])
+
+    def _call_unbridged(self, cdr, record, data):
+        if cdr["agent_answered_ms"] is not None and cdr["talk_ms"] is None:
+            cdr["talk_ms"] = max(0, record["ts_ms"] - cdr["agent_answered_ms"])
+
+    def _call_clearing(self, cdr, record, data):
+        cdr["ended_ms"] = record["ts_ms"]
+        cdr["cause"] = data["cause"]
+        cdr["released_by"] = data["released_by"]
+        cdr["result"] = data["result"]
