@@ -103,6 +103,7 @@ _hdlc  (dsp/hdlc.py)  new_rx_state(n_slots), new_tx_state(n_slots)
       Counters: hdlc.RX_DTYPE / TX_DTYPE are structured views of the states (`hdlc.rx_view(state)`).
 """
 
+import ctypes
 import functools
 import importlib.machinery
 import importlib.util
@@ -142,11 +143,7 @@ def level():
         if wish not in LEVELS:
             raise ImportError(f"STROWGER_ISA={wish!r} is no instruction-set level; use one of {', '.join(LEVELS)}")
         return wish
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return "v2"
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-        flags = next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
-    found = level_of(flags)
+    found = _processor_level()
     if found is None:
         raise ImportError("dsp: this processor is older than x86-64-v2 (SSE4.2); the kernels need a newer one")
     return found
@@ -172,12 +169,14 @@ def load(name, at=None):
 
 def built_levels(name):
     """Levels for which a kernel is built and that this processor can run."""
-    best = level() if platform.machine() not in ("x86_64", "AMD64") else _processor_level()
-    able = LEVELS[:LEVELS.index(best) + 1]
+    able = LEVELS[:LEVELS.index(_processor_level()) + 1]
     return [at for at in able if any((BUILDS / at / (name + s)).exists() for s in importlib.machinery.EXTENSION_SUFFIXES)]
 
 
 def _processor_level():
+    """Level of this processor; an architecture without levels has one build, called v2."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return "v2"
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
         flags = next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
     return level_of(flags)
@@ -190,7 +189,12 @@ def capsules(name, at=None):
 
 def pointer(name, function, at=None):
     """Address of a kernel's C function as int."""
-    return load(name, at).address(capsules(name, at)[function])
+    capsule = capsules(name, at)[function]
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    address_of = ctypes.pythonapi.PyCapsule_GetPointer
+    address_of.restype, address_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return address_of(capsule, name_of(capsule))
 
 
 def aligned(octets, alignment=64):
