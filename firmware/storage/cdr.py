@@ -1,18 +1,18 @@
 """The CDR table: one row a call, a projection of the journal.
 
-A CDR is computed from the records of its call alone (firmware.call.cdr.project),
-in the transaction that ends the call; rebuild() computes all of them
-again, and a difference is a fault of the product.
+A CDR is the fold of its call's records (firmware.call.records.CDRProjection); it is
+written in the transaction of the record that ends the call.  rebuild() folds the
+whole journal again; a difference is a fault of the product.
 """
 
 import json
 
-from firmware.storage.journal import CALL_ENDED, Journal
+from firmware.call.records import CDRProjection
 
 
 def call_number(call):
     """The number in a call id: "c17" -> 17.  Raises ValueError for what is no call id."""
-    if not call.startswith("c") or not call[1:].isdigit():
+    if not call.startswith("c") or not (call[1:].isascii() and call[1:].isdigit()):
         raise ValueError("%r is no call id; ids look like c17" % (call,))
     return int(call[1:])
 
@@ -20,21 +20,39 @@ def call_number(call):
 class CDRs:
     """Write and read CDRs.  connection: the writing one, or a reader's."""
 
-    def __init__(self, connection, project=None):
-        """project: function(records of one call) -> CDR dict; needed for writing only."""
+    def __init__(self, connection):
         self._db = connection
-        self._project = project
+        self._fold = CDRProjection()
+        self._finished = []
 
-    def write(self, call):
-        """Project the CDR of an ended call (inside the caller's transaction).  Returns it."""
-        cdr = self._project(Journal(self._db).of_call(call))
+    def fold(self, record):
+        """Take a record, in order (replay too).  A CDR that it finishes is kept until save()."""
+        cdr = self._fold.apply(record)
+        if cdr is not None:
+            self._finished.append(cdr)
+        return cdr
+
+    @property
+    def finished(self):
+        """Finished CDRs that are not saved: [cdr]."""
+        return self._finished
+
+    def forget_finished(self):
+        """They are committed (or were, before this process: after a replay)."""
+        self._finished = []
+
+    def save(self):
+        """Write the finished CDRs (inside the caller's transaction)."""
+        for cdr in self._finished:
+            self._write(cdr)
+
+    def _write(self, cdr):
         self._db.execute(
             "INSERT OR REPLACE INTO cdr (number, call, started_ms, ended_ms, caller, called, queue, agent, "
             "result, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (call_number(call), call, cdr.get("started_ms"), cdr.get("ended_ms"), cdr.get("caller"),
+            (call_number(cdr["call"]), cdr["call"], cdr.get("started_ms"), cdr.get("ended_ms"), cdr.get("caller"),
              cdr.get("called"), cdr.get("queue"), cdr.get("agent"), cdr.get("result"),
              json.dumps(cdr, ensure_ascii=False, separators=(",", ":"), sort_keys=True)))
-        return cdr
 
     def get(self, call):
         """One CDR, or None while the call has not ended."""
@@ -48,12 +66,14 @@ class CDRs:
                                 (number, limit))
         return [json.loads(row[0]) for row in rows]
 
-    def rebuild(self):
-        """Compute every CDR again (inside the caller's transaction).  Returns the ids that differed."""
-        differed = []
-        for (call,) in self._db.execute("SELECT call FROM journal WHERE kind = ? ORDER BY seq",
-                                        (CALL_ENDED,)).fetchall():
-            before = self.get(call)
-            if self.write(call) != before:
-                differed.append(call)
+    def rebuild(self, journal):
+        """Fold the whole journal and write every CDR (inside the caller's transaction).
+
+        Returns the ids of the calls whose stored CDR was missing or different."""
+        fold, differed = CDRProjection(), []
+        for record in journal.everything():
+            cdr = fold.apply(record)
+            if cdr is not None and self.get(cdr["call"]) != json.loads(json.dumps(cdr)):
+                differed.append(cdr["call"])
+                self._write(cdr)
         return differed

@@ -18,15 +18,18 @@ class Machines:
 
     def save(self, name, state):
         """Store a JSON-able dump under a name; None removes it."""
-        text = None if state is None else json.dumps(state, separators=(",", ":"), sort_keys=True)
-        if self._written.get(name) == text and name in self._written:
+        text = None if state is None else json.dumps(state, separators=(",", ":"))
+        if name in self._written and self._written[name] == text:
             return
         if text is None:
             self._db.execute("DELETE FROM machine WHERE name = ?", (name,))
         else:
             self._db.execute("INSERT INTO machine VALUES (?, ?) "
                              "ON CONFLICT (name) DO UPDATE SET state = excluded.state", (name, text))
-        self._written[name] = text
+        if text is None:
+            self._written.pop(name, None)
+        else:
+            self._written[name] = text
 
     def forget_written(self):
         """After a rollback: nothing is known to be written."""
@@ -113,9 +116,11 @@ class Outbox:
 
     def __init__(self, connection):
         self._db = connection
+        self.waiting = bool(self.pending())
 
     def put(self, messages):
         """messages: [(link, kind, octets)] (inside the caller's transaction)."""
+        self.waiting = self.waiting or bool(messages)
         self._db.executemany("INSERT INTO outbox (link, kind, octets) VALUES (?, ?, ?)", messages)
 
     def pending(self):
@@ -126,3 +131,4 @@ class Outbox:
     def clear(self):
         """All handed over (inside the caller's transaction)."""
         self._db.execute("DELETE FROM outbox")
+        self.waiting = False

@@ -12,10 +12,15 @@ import pytest
 
 from firmware.errors import LocalError
 from firmware.storage import database
+from firmware.storage.cdr import CDRs
 from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+
+def record(kind, **more):
+    return {"kind": kind, "ts_ms": 5, "call": None, "leg": None, "agent": None, "queue": None, "data": {}, **more}
 
 
 @pytest.fixture
@@ -40,14 +45,14 @@ def test_migrations_run_once_and_a_newer_file_is_refused(tmp_path):
 def test_a_transaction_that_raises_leaves_nothing(db):
     with pytest.raises(ZeroDivisionError):
         with db.transaction():
-            Journal(db.write).append([{"kind": "x"}], 1)
+            Journal(db.write).append([record("x")])
             1 / 0
     assert Journal(db.write).last_seq() == 0
 
 
 def test_sync_completes_and_a_reader_sees_what_is_committed(db):
     with db.transaction():
-        Journal(db.write).append([{"kind": "x", "data": {"name": "客服"}}], 5)
+        Journal(db.write).append([record("x", data={"name": "客服"})])
     db.sync().result(5)
     reader = db.reader()
     assert Journal(reader).after(0) == [{"seq": 1, "ts_ms": 5, "kind": "x", "call": None, "leg": None,
@@ -58,7 +63,7 @@ def test_sync_completes_and_a_reader_sees_what_is_committed(db):
 def test_checkpoints_keep_the_wal_small(db):
     for number in range(database.CHECKPOINT_COMMITS * 4):
         with db.transaction():
-            Journal(db.write).append([{"kind": "x", "data": {"n": number}}], 5)
+            Journal(db.write).append([record("x", data={"n": number})])
     db.sync().result(5)
     assert os.path.getsize(db.path + "-wal") < 64 << 20
 
@@ -101,18 +106,39 @@ def test_machines_and_outbox(db):
     assert outbox.pending() == [] and Machines(db.write).load("sip") is None
 
 
-def test_replay_holds_open_calls_and_each_agents_newest(db):
+def test_replay_begins_at_the_last_checkpoint(db):
     journal = Journal(db.write)
     with db.transaction():
-        journal.append([
-            {"kind": "call.began", "call": "c1"}, {"kind": "call.began", "call": "c2"},
-            {"kind": "agent.state", "agent": "1001", "data": {"state": "idle"}},
-            {"kind": "agent.state", "agent": "1001", "call": "c1", "data": {"state": "talking"}},
-            {"kind": "call.ended", "call": "c1"},
-            {"kind": "agent.state", "agent": "1001", "data": {"state": "wrap_up"}},
-        ], 9)
-    assert [record["seq"] for record in journal.replay()] == [2, 6]
-    assert journal.open_calls() == ["c2"]
+        journal.append([record("call.began", call="c1"), record("core.checkpoint"), record("a"),
+                        record("core.checkpoint", data={"state": {}}), record("b")])
+    assert [row["seq"] for row in journal.replay()] == [4, 5]
+    assert [row["seq"] for row in journal.after(0)] == [1, 3, 5]
+    assert [row["seq"] for row in journal.everything()] == [1, 3, 5]
+
+
+def test_cdrs_are_a_fold_that_a_rebuild_repeats(db):
+    journal, cdrs = Journal(db.write), CDRs(db.write)
+    records = []
+    for n in range(1, 6):
+        records += [record("leg.offered", call="c%d" % n, leg="l%d" % n, data={"caller": "1", "called": "客"}),
+                    record("call.clearing", call="c%d" % n, data={"cause": 16, "released_by": "caller",
+                                                                "result": "self_service", "reason": None}),
+                    record("call.ended", call="c%d" % n)]
+    with db.transaction():
+        journal.append(records)
+        for row in records:
+            cdrs.fold(row)
+        assert len(cdrs.finished) == 5
+        cdrs.save()
+    assert [cdr["call"] for cdr in cdrs.page(2)] == ["c5", "c4"]
+    assert [cdr["call"] for cdr in cdrs.page(9, before="c3")] == ["c2", "c1"]
+    assert cdrs.get("c2")["called"] == "客" and cdrs.get("c9") is None
+    assert cdrs.rebuild(journal) == []
+    with db.transaction():
+        db.write.execute("DELETE FROM cdr WHERE call = 'c3'")
+    with db.transaction():
+        assert cdrs.rebuild(journal) == ["c3"]
+    assert cdrs.get("c3")["cause"] == 16
 
 
 WRITER = """
@@ -124,7 +150,7 @@ n = 0
 while True:
     n += 1
     with db.transaction():
-        Journal(db.write).append([{"kind": "x", "call": "c1", "data": {"n": n}}], 1)
+        Journal(db.write).append([{"kind": "x", "ts_ms": 1, "call": "c1", "data": {"n": n}}])
     print(n, flush=True)
 """
 
@@ -132,10 +158,9 @@ while True:
 def test_kill_9_keeps_every_committed_record(tmp_path):
     path = tmp_path / "a.db"
     child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
-    for _ in range(50):
-        child.stdout.readline()
+    lines = [child.stdout.readline() for _ in range(50)]
     os.kill(child.pid, signal.SIGKILL)
-    said = int(child.stdout.read().split()[-1])
+    said = int((lines + child.stdout.read().split())[-1])
     child.wait()
     db = database.Database(path)
     assert Journal(db.write).last_seq() >= said
@@ -147,7 +172,7 @@ def test_a_commit_is_fast(db):
     for number in range(500):
         started = time.perf_counter()
         with db.transaction():
-            journal.append([{"kind": "leg.offered", "call": "c%d" % number, "leg": "l1", "data": {"a": "b" * 200}}] * 3, 1)
+            journal.append([record("leg.offered", call="c%d" % number, leg="l1", data={"a": "b" * 200})] * 3)
             machines.save("q931/1", {"n": number, "calls": [{"x": 1}] * 30})
         spent.append(time.perf_counter() - started)
     assert sorted(spent)[len(spent) // 2] < 0.002

@@ -13,20 +13,7 @@ CREATE TABLE journal (
 );
 CREATE INDEX journal_call ON journal (call, seq) WHERE call IS NOT NULL;
 
--- Calls that have not ended: what a restart replays.
-CREATE TABLE open_call (
-    call      TEXT    PRIMARY KEY,
-    first_seq INTEGER NOT NULL
-) WITHOUT ROWID;
-
--- The newest record of each kind of each agent that belongs to no open call
--- (status, wrap-up, idle since): replayed too, so that order of idleness is kept.
-CREATE TABLE agent_last (
-    agent TEXT    NOT NULL,
-    kind  TEXT    NOT NULL,
-    seq   INTEGER NOT NULL,
-    PRIMARY KEY (agent, kind)
-) WITHOUT ROWID;
+CREATE INDEX journal_checkpoint ON journal (seq) WHERE kind = 'core.checkpoint';
 
 -- Projection of the journal; a rebuild must equal it.
 CREATE TABLE cdr (

@@ -1,0 +1,221 @@
+"""A turn: one event from outside, carried to its end, committed, then let out.
+
+    1 the adapter feeds its protocol machine and posts switchboard events
+    2 the switchboard handles them; its actions go back into the adapters' machines,
+      which may post more events; until all is quiet.  Nothing has left the process
+    3 records, machine dumps, numbers of at-least-once sources and id counters are
+      committed in one transaction
+    4 the adapters let their output out (media commands, layer 3 messages, SIP datagrams)
+    5 the source is acknowledged, the live feed told
+
+So a kill -9 before 3 means that the event has not happened (its source repeats
+it), and after 3 that it has: layer 3 messages wait in the outbox,
+SIP repeats by its own timers, media commands are found missing by the audit.
+
+An exception in handling one event is logged with the event and costs that call
+(cause 41, temporary failure), never the process.  A disk that refuses the commit does not
+stop calls: records wait in memory, the alarm is in `fault`, and each turn tries again.
+
+An adapter (links/) has:
+    name                        for the log
+    carry_out(action, now_ms)   may post switchboard events
+    dirty(), save(stores), saved()   state to be written: inside the transaction, and after it
+    flush()                     output goes out; holds_output(): some of the outbox could not
+    deadline_ms(), expire(now_ms)
+    drop(leg, now_ms)           handling of this leg failed: let go of it as well as can be
+"""
+
+import collections
+import logging
+import sqlite3
+import time
+
+
+log = logging.getLogger(__name__)
+
+FAILURE_CAUSE = 41          # Q.850: temporary failure
+WAITING_RECORDS = 200_000   # kept in memory while the disk refuses; invented: some hours
+EVENTS_IN_A_TURN = 10_000   # more means that two machines answer each other for ever; invented
+
+
+class Turns:
+    """Runs turns, one at a time.
+
+    switchboard: the core.  stores: object with database, journal, machines, counters, inbox,
+    outbox, recordings, cdrs.  route(action): the adapter that carries an action out."""
+
+    def __init__(self, switchboard, stores, clock, feed, route):
+        self.switchboard, self.stores, self.clock, self.feed, self.route = switchboard, stores, clock, feed, route
+        self.adapters = []
+        self.after_commit = []      # functions(records) called after each commit that wrote records
+        self.fault = None           # sentence while the disk refuses
+        self.exceptions = 0
+        self.longest_ms = 0.0
+        self.turns = 0
+        self._waiting = collections.deque()
+        self._running = False
+        self._events = collections.deque()
+        self._records = []
+        self._taken = []
+        self._dropped = set()
+
+    def post(self, event):
+        """Queue a switchboard event; only inside a turn."""
+        self._events.append(event)
+
+    def run(self, what, function, *args, source=None, done=None):
+        """Run one turn: function(*args, now_ms) feeds it.
+
+        what: for the log.  source: (name, boot, number) of an at-least-once delivery.
+        done: called after the commit (acknowledge here).  Called inside a turn, it waits for its end."""
+        self._waiting.append((what, function, args, source, done))
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._waiting:
+                self._one(*self._waiting.popleft())
+        finally:
+            self._running = False
+
+    def handle(self, event):
+        """A turn that is one switchboard event."""
+        self.run(event, self._handle_one, event)
+
+    def _handle_one(self, event, now_ms):
+        self.post(event)
+
+    def _one(self, what, function, args, source, done):
+        started = time.perf_counter()
+        now_ms = self.clock.now_ms()
+        self._dropped.clear()
+        if source is not None:
+            if not self.stores.inbox.is_new(*source):
+                if done is not None:
+                    done()
+                return
+            self._taken.append(source)
+        self._guard(what, None, function, *args, now_ms)
+        self._settle(now_ms)
+        self._commit(now_ms)
+        for adapter in self.adapters:
+            self._guard("flush", None, adapter.flush)
+        self._sent()
+        if done is not None:
+            self._guard(what, None, done)
+        self.turns += 1
+        self.longest_ms = max(self.longest_ms, (time.perf_counter() - started) * 1000)
+
+    def _settle(self, now_ms):
+        """Switchboard and adapters answer each other until nothing is left."""
+        count = 0
+        while True:
+            while self._events:
+                count += 1
+                event = self._events.popleft()
+                if count > EVENTS_IN_A_TURN:
+                    log.critical("turn: more than %d events, the rest is dropped; first: %r", EVENTS_IN_A_TURN, event)
+                    self._events.clear()
+                    break
+                self._guard(event, event.get("leg"), self.switchboard.handle, event, now_ms)
+                self._actions(now_ms)
+            if not self._actions(now_ms) and not self._events:
+                return
+
+    def _actions(self, now_ms):
+        records, actions = self.switchboard.take()
+        self._records += records
+        for record in records:
+            self._guard(record, None, self.stores.cdrs.fold, record)
+        for action in actions:
+            self._guard(action, action.get("leg"), self._carry_out, action, now_ms)
+        return bool(records or actions)
+
+    def _carry_out(self, action, now_ms):
+        self.route(action).carry_out(action, now_ms)
+
+    def _guard(self, what, leg, function, *args):
+        """Call; an exception is logged and costs the leg, once."""
+        try:
+            return function(*args)
+        except Exception:
+            self.exceptions += 1
+            log.exception("control: handling failed; the call it belongs to is cleared with cause %d. Event: %r",
+                          FAILURE_CAUSE, what)
+        if leg is None and isinstance(what, dict):
+            leg = what.get("leg")
+        if leg is not None and leg not in self._dropped:
+            self._dropped.add(leg)
+            for adapter in self.adapters:
+                try:
+                    adapter.drop(leg, self.clock.now_ms())
+                except Exception:
+                    log.exception("control: dropping leg %s failed", leg)
+            self._events.append({"kind": "leg.released", "leg": leg, "cause": FAILURE_CAUSE, "by": "failure"})
+        return None
+
+    def _commit(self, now_ms):
+        stores, records = self.stores, self._records
+        dirty = [adapter for adapter in self.adapters if adapter.dirty()]
+        if not (records or dirty or self._taken or stores.counters.changed):
+            return
+        ended = stores.cdrs.finished
+        try:
+            with stores.database.transaction():
+                stores.journal.append(records)
+                stores.cdrs.save()
+                for adapter in dirty:
+                    adapter.save(stores)
+                for source in self._taken:
+                    stores.inbox.take(*source)
+                stores.counters.save()
+        except sqlite3.Error as error:
+            stores.machines.forget_written()
+            if self.fault is None:
+                log.critical("journal: the disk refuses (%s); calls go on, records wait in memory. "
+                             "Free space on the data disk", error)
+            self.fault = "the journal cannot be written: %s" % error
+            del self._records[:-WAITING_RECORDS]
+            return
+        if self.fault is not None:
+            log.warning("journal: the disk takes records again")
+            self.fault = None
+        self._records, self._taken = [], []
+        for adapter in dirty:
+            adapter.saved()
+        if ended:
+            stores.cdrs.forget_finished()
+            stores.database.sync()
+        if records:
+            self.feed.publish(records)
+            for function in self.after_commit:
+                self._guard("after commit", None, function, records)
+
+    def _sent(self):
+        """The outbox has been handed over: empty it, so that a kill does not send it twice."""
+        outbox = self.stores.outbox
+        if outbox.waiting and not any(adapter.holds_output() for adapter in self.adapters):
+            try:
+                with self.stores.database.transaction():
+                    outbox.clear()
+            except sqlite3.Error:
+                log.exception("journal: the outbox could not be emptied")
+
+    def deadline_ms(self):
+        """When expire() is wanted next, or None."""
+        deadlines = [self.switchboard.deadline_ms()] + [adapter.deadline_ms() for adapter in self.adapters]
+        deadlines = [deadline for deadline in deadlines if deadline is not None]
+        return min(deadlines) if deadlines else None
+
+    def expire(self):
+        """A turn for all timers that are due."""
+        self.run("timers", self._expire)
+
+    def _expire(self, now_ms):
+        for adapter in self.adapters:
+            deadline = adapter.deadline_ms()
+            if deadline is not None and deadline <= now_ms:
+                self._guard("timers of %s" % adapter.name, None, adapter.expire, now_ms)
+        deadline = self.switchboard.deadline_ms()
+        if deadline is not None and deadline <= now_ms:
+            self._guard("timers of the switchboard", None, self.switchboard.expire, now_ms)
