@@ -30,3 +30,176 @@ The demo flow of the first call:
 
 check(flow, path, queues, agents, lines) -> list of ConfigError, empty if all is well.
 """
+
+from firmware.errors import ConfigError
+
+# What each type must have, may have (with default), and which keys name a next node.
+TYPES = {
+    "play": {"must": ("prompts", "next"), "may": {"barge_in": True}, "next": ("next",)},
+    "menu": {"must": ("prompts", "choices", "exhausted"),
+             "may": {"timeout_s": 5, "attempts": 3, "wrong_attempts": 5, "invalid": ["invalid"], "no_input": ["no_input"],
+                     "barge_in": True},
+             "next": ("exhausted",)},
+    "language": {"must": ("language", "next"), "may": {}, "next": ("next",)},
+    "queue": {"must": ("queue",), "may": {"overflow": None}, "next": ("overflow",)},
+    "agent": {"must": ("agent",), "may": {"failed": None}, "next": ("failed",)},
+    "line": {"must": ("line",), "may": {"failed": None}, "next": ("failed",)},
+    "hangup": {"must": (), "may": {"prompts": [], "cause": 16}, "next": ()},
+}
+# Types that act at once; a ring of them would never let the caller hear anything.
+SILENT = ("language",)
+DIGITS = "0123456789*#"
+
+
+def option(node, name):
+    """Value of a key of a node, its default if it is left out."""
+    if name in node:
+        return node[name]
+    return TYPES[node["type"]]["may"][name]
+
+
+def check(flow, path, queues=None, agents=None, lines=None):
+    """Check a flow.
+
+    path: where it stands ("ivr.main"); queues, agents, lines: names that exist, None: do not check.
+    Returns a list of ConfigError, empty if the flow may go live; never raises."""
+    if not isinstance(flow, dict):
+        return [ConfigError(path, "a flow is an object with version, languages, start and nodes")]
+    errors = []
+    if not isinstance(flow.get("version"), int) or flow.get("version") is True:
+        errors.append(ConfigError(path + ".version", "give the version as a whole number; raise it at each change"))
+    languages = flow.get("languages")
+    if not _is_strings(languages) or not languages:
+        errors.append(ConfigError(path + ".languages", "list at least one language, for example [\"zh_CN\", \"en\"]"))
+        languages = []
+    nodes = flow.get("nodes")
+    if not isinstance(nodes, dict) or not nodes:
+        errors.append(ConfigError(path + ".nodes", "a flow needs at least one node"))
+        return errors
+    _check_next(errors, nodes, flow.get("start"), path + ".start")
+    known = {"queue": queues, "agent": agents, "line": lines}
+    for name in sorted(nodes):
+        _check_node(errors, nodes, nodes[name], "%s.nodes.%s" % (path, name), languages, known)
+    if not errors:
+        _check_silent_rings(errors, nodes, path)
+        _check_reach(errors, nodes, flow["start"], path)
+    return errors
+
+
+def validate(flow, path, queues=None, agents=None, lines=None):
+    """Raise the first ConfigError that check() finds."""
+    errors = check(flow, path, queues, agents, lines)
+    if errors:
+        raise errors[0]
+
+
+def _check_node(errors, nodes, node, path, languages, known):
+    if not isinstance(node, dict) or node.get("type") not in TYPES:
+        errors.append(ConfigError(path + ".type", "choose one of " + ", ".join(sorted(TYPES))))
+        return
+    kind = node["type"]
+    rule = TYPES[kind]
+    for key in rule["must"]:
+        if key not in node:
+            errors.append(ConfigError("%s.%s" % (path, key), "a %s node needs it" % kind))
+    for key in sorted(node):
+        if key not in rule["must"] and key not in rule["may"] and key not in ("type", "note"):
+            errors.append(ConfigError("%s.%s" % (path, key), "a %s node has no such key; remove it or correct the spelling" % kind))
+        else:
+            _check_value(errors, node, key, path, languages, known)
+    for key in rule["next"]:
+        if node.get(key) is not None:
+            _check_next(errors, nodes, node[key], "%s.%s" % (path, key))
+    choices = node.get("choices")
+    if kind == "menu" and isinstance(choices, dict):
+        for digit in sorted(choices):
+            if len(digit) != 1 or digit not in DIGITS:
+                errors.append(ConfigError("%s.choices.%s" % (path, digit), "a choice is one key of the telephone: 0-9, * or #"))
+            _check_next(errors, nodes, choices[digit], "%s.choices.%s" % (path, digit))
+
+
+def _check_value(errors, node, key, path, languages, known):
+    value = node[key]
+    where = "%s.%s" % (path, key)
+    if key in ("prompts", "invalid", "no_input"):
+        if not _is_strings(value):
+            errors.append(ConfigError(where, "list the names of prompts, for example [\"menu\"]"))
+        elif node["type"] == "play" and not value:
+            errors.append(ConfigError(where, "name at least one prompt to play"))
+    elif key == "choices":
+        if not isinstance(value, dict) or not value:
+            errors.append(ConfigError(where, "a menu needs at least one choice, for example {\"1\": \"sales\"}"))
+    elif key in ("attempts", "wrong_attempts"):
+        if not _is_whole(value, 1, 100):
+            errors.append(ConfigError(where, "give a whole number from 1 to 100"))
+    elif key == "timeout_s":
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 120:
+            errors.append(ConfigError(where, "give seconds above 0, at most 120"))
+    elif key == "cause":
+        if not _is_whole(value, 1, 127):
+            errors.append(ConfigError(where, "give a Q.850 cause from 1 to 127; 16 is normal clearing"))
+    elif key == "barge_in":
+        if not isinstance(value, bool):
+            errors.append(ConfigError(where, "give true or false"))
+    elif key == "language":
+        if value not in languages:
+            errors.append(ConfigError(where, "%r is not among the languages of the flow" % (value,)))
+    elif key in known:
+        if known[key] is not None and value not in known[key]:
+            errors.append(ConfigError(where, "there is no %s named %r; create it first or choose another" % (key, value)))
+
+
+def _check_next(errors, nodes, name, path):
+    if not isinstance(name, str) or name not in nodes:
+        errors.append(ConfigError(path, "there is no node named %r in this flow" % (name,)))
+
+
+def successors(node):
+    """Names of the nodes that may follow a node, in a fixed order."""
+    names = []
+    for key in TYPES[node["type"]]["next"]:
+        if node.get(key) is not None:
+            names.append(node[key])
+    choices = node.get("choices") or {}
+    for digit in sorted(choices):
+        names.append(choices[digit])
+    return names
+
+
+def _check_silent_rings(errors, nodes, path):
+    for name in sorted(nodes):
+        seen = []
+        at = name
+        while nodes[at]["type"] in SILENT:
+            if at in seen:
+                errors.append(ConfigError("%s.nodes.%s" % (path, name), "these nodes only lead back to each other: %s"
+                                          % " -> ".join(seen + [at])))
+                return
+            seen.append(at)
+            at = nodes[at]["next"]
+
+
+def _check_reach(errors, nodes, start, path):
+    reached = {start: True}
+    left = [start]
+    while left:
+        for name in successors(nodes[left.pop()]):
+            if name not in reached:
+                reached[name] = True
+                left.append(name)
+    for name in sorted(nodes):
+        if name not in reached:
+            errors.append(ConfigError("%s.nodes.%s" % (path, name), "no path leads to this node; connect it or remove it"))
+
+
+def _is_strings(value):
+    if not isinstance(value, list):
+        return False
+    for item in value:
+        if not isinstance(item, str) or not item:
+            return False
+    return True
+
+
+def _is_whole(value, low, high):
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

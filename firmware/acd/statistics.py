@@ -1,0 +1,279 @@
+"""ACD statistics, computed from journal records and from nothing else.
+
+Definitions (../shared/reference/numbers-and-tones.md), each a function below:
+
+  service level   the event of a caller is the first of answer, abandon, threshold T.
+                  N answered within T, A abandoned within T, O events:
+                  ignore N/(O-A), negative N/O, positive (N+A)/O
+  short abandon   left before the short threshold: offered and short, not abandoned, and
+                  (by default) no service-level event
+  abandon rate    abandoned / queued
+  ASA             sum of wait of answered / answered; wait is from queue entry to answer
+  AHT             (talk + hold + after-call work) / handled, booked when after-call work ends
+  occupancy       handle / (handle + available); ringing counts as available
+  utilization     (handle + available) / paid time
+
+Figures are booked in buckets of `interval_ms` (a day by default) of the site's time,
+each at the time of its event: an entry when the caller enters, an answer when it is
+answered, a service-level event at the first of the three moments.  So a caller who
+still waits after T has already made the event: figures(…, now_ms) counts it, and
+nothing is counted a second time when that caller leaves.  A caller who leaves by
+overflow before T has made none of the three events.  State times are split where a
+bucket ends.  The last two buckets are kept; reports read the journal.
+"""
+
+DAY_MS = 86400000
+IGNORE = "ignore"
+NEGATIVE = "negative"
+POSITIVE = "positive"
+
+QUEUE_COUNTS = ("queued", "answered", "answer_wait_ms", "abandoned", "short_abandoned", "overflowed", "failed",
+                "events", "events_answered", "events_abandoned", "handled", "handle_ms")
+AGENT_COUNTS = ("offered", "missed", "handled", "handle_ms", "talking_ms", "holding_ms", "wrap_up_ms", "available_ms",
+                "on_break_ms", "busy_ms")
+
+
+def ratio(part, whole):
+    """part / whole, or None when there is nothing to divide by."""
+    return part / whole if whole else None
+
+
+def service_level(answered, abandoned, events, way=IGNORE):
+    """N, A, O and the way abandons count -> 0..1, or None without events."""
+    if way == IGNORE:
+        return ratio(answered, events - abandoned)
+    if way == NEGATIVE:
+        return ratio(answered, events)
+    return ratio(answered + abandoned, events)
+
+
+def abandon_rate(abandoned, queued):
+    """Abandoned / queued."""
+    return ratio(abandoned, queued)
+
+
+def average_speed_of_answer_ms(answer_wait_ms, answered):
+    """ASA."""
+    return ratio(answer_wait_ms, answered)
+
+
+def average_handle_time_ms(handle_ms, handled):
+    """AHT; handle_ms is talk, hold and after-call work of the handled calls."""
+    return ratio(handle_ms, handled)
+
+
+def occupancy(handle_ms, available_ms):
+    """Handle / (handle + available)."""
+    return ratio(handle_ms, handle_ms + available_ms)
+
+
+def utilization(handle_ms, available_ms, paid_ms):
+    """(Handle + available) / paid time (COPC's sense)."""
+    return ratio(handle_ms + available_ms, paid_ms)
+
+
+class Statistics:
+    """Figures of queues and agents as a fold over records.
+
+    utc_offset_ms: function(utc_ms) -> offset of the site's time; short_counts: whether short
+    abandons are service-level events."""
+
+    def __init__(self, utc_offset_ms=None, interval_ms=DAY_MS, short_counts=False):
+        self._offset = utc_offset_ms or _utc
+        self._interval_ms = interval_ms
+        self._short_counts = short_counts
+        self._queues = {}     # queue -> {bucket: counts}
+        self._agents = {}     # agent -> {bucket: counts}
+        self._waiting = {}    # call -> [queue, entered_ms, threshold_ms, short_ms]
+        self._modes = {}      # agent -> {"status", "state", "mode", "since_ms", "queue", "handle_ms"}
+
+    def bucket(self, ts_ms):
+        """Number of the interval that a moment lies in."""
+        return (ts_ms + self._offset(ts_ms)) // self._interval_ms
+
+    def apply(self, record):
+        """Take one record."""
+        kind = record["kind"]
+        if kind == "core.checkpoint":
+            self.load(record["data"]["statistics"])
+        elif kind == "queue.entered":
+            data = record["data"]
+            self._waiting[record["call"]] = [record["queue"], record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"]]
+            self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
+        elif kind == "queue.left":
+            self._leave(record)
+        elif kind in _AGENT_MOVES and record["agent"] is not None:
+            self._agent(record, kind)
+        elif kind == "leg.held" or kind == "leg.retrieved":
+            mode = self._modes.get(record["agent"])
+            if mode is not None and mode["mode"] in ("talking", "holding"):
+                self._move(record["agent"], mode, record["ts_ms"], "holding" if kind == "leg.held" else "talking")
+
+    def _leave(self, record):
+        waiting = self._waiting.pop(record["call"], None)
+        if waiting is None:
+            return
+        queue, entered_ms, threshold_ms, short_ms = waiting
+        ts_ms = record["ts_ms"]
+        reason = record["data"]["reason"]
+        wait_ms = record["data"]["wait_ms"]
+        counts = self._count(self._queues, QUEUE_COUNTS, queue, ts_ms)
+        short = reason == "abandoned" and wait_ms < short_ms
+        if reason == "answered":
+            counts["answered"] += 1
+            counts["answer_wait_ms"] += wait_ms
+        elif short:
+            counts["short_abandoned"] += 1
+        elif reason == "abandoned":
+            counts["abandoned"] += 1
+        elif reason == "overflow":
+            counts["overflowed"] += 1
+        else:
+            counts["failed"] += 1
+        if wait_ms > threshold_ms:
+            self._count(self._queues, QUEUE_COUNTS, queue, entered_ms + threshold_ms)["events"] += 1
+        elif reason == "answered":
+            counts["events"] += 1
+            counts["events_answered"] += 1
+        elif reason == "abandoned" and (not short or self._short_counts):
+            counts["events"] += 1
+            counts["events_abandoned"] += 1
+
+    def _agent(self, record, kind):
+        name = record["agent"]
+        ts_ms = record["ts_ms"]
+        mode = self._modes.get(name)
+        if mode is None:
+            mode = {"status": "logged_out", "state": "idle", "mode": "out", "since_ms": ts_ms, "queue": None, "handle_ms": 0}
+            self._modes[name] = mode
+        if kind == "agent.status":
+            mode["status"] = record["data"]["status"]
+        else:
+            mode["state"] = _AGENT_MOVES[kind]
+        if kind == "agent.offered":
+            self._count(self._agents, AGENT_COUNTS, name, ts_ms)["offered"] += 1
+        elif kind == "agent.offer_ended" and record["data"]["outcome"] in ("no_answer", "rejected", "failed"):
+            self._count(self._agents, AGENT_COUNTS, name, ts_ms)["missed"] += 1
+        elif kind == "agent.connected":
+            mode["queue"] = record["queue"]
+        self._move(name, mode, ts_ms, _mode_of(mode))
+        if kind == "agent.idle" and mode["queue"] is not None:
+            for counts in (self._count(self._agents, AGENT_COUNTS, name, ts_ms),
+                           self._count(self._queues, QUEUE_COUNTS, mode["queue"], ts_ms)):
+                counts["handled"] += 1
+                counts["handle_ms"] += mode["handle_ms"]
+            mode["queue"] = None
+            mode["handle_ms"] = 0
+
+    def _move(self, name, mode, ts_ms, new_mode):
+        """Book the time in the present mode, then change it."""
+        if mode["mode"] in ("talking", "holding", "wrap_up") and ts_ms > mode["since_ms"]:
+            mode["handle_ms"] += ts_ms - mode["since_ms"]
+        self._book(name, mode, ts_ms)
+        mode["mode"] = new_mode
+        mode["since_ms"] = ts_ms
+
+    def _book(self, name, mode, until_ms):
+        field = mode["mode"] + "_ms"
+        start_ms = mode["since_ms"]
+        if field == "out_ms":
+            return
+        while start_ms < until_ms:
+            end_ms = min(until_ms, self._bucket_end(start_ms))
+            self._count(self._agents, AGENT_COUNTS, name, start_ms)[field] += end_ms - start_ms
+            start_ms = end_ms
+
+    def _bucket_end(self, ts_ms):
+        offset = self._offset(ts_ms)
+        end_ms = (self.bucket(ts_ms) + 1) * self._interval_ms - offset
+        return end_ms if end_ms > ts_ms else ts_ms + self._interval_ms
+
+    def _count(self, table, names, key, ts_ms):
+        buckets = table.get(key)
+        if buckets is None:
+            buckets = table[key] = {}
+        bucket = self.bucket(ts_ms)
+        counts = buckets.get(bucket)
+        if counts is None:
+            counts = buckets[bucket] = {}
+            for name in names:
+                counts[name] = 0
+            while len(buckets) > 2 and min(buckets) < bucket - 1:
+                del buckets[min(buckets)]
+        return counts
+
+    def queue_figures(self, queue, now_ms):
+        """Counts and ratios of a queue in the interval of now_ms, callers past T who still wait included."""
+        figures = dict(self._queues.get(queue, {}).get(self.bucket(now_ms)) or [(name, 0) for name in QUEUE_COUNTS])
+        for call in self._waiting:
+            name, entered_ms, threshold_ms, short_ms = self._waiting[call]
+            if name == queue and entered_ms + threshold_ms < now_ms and self.bucket(entered_ms + threshold_ms) == self.bucket(now_ms):
+                figures["events"] += 1
+        figures["service_level"] = service_level(figures["events_answered"], figures["events_abandoned"], figures["events"])
+        figures["abandon_rate"] = abandon_rate(figures["abandoned"], figures["queued"])
+        figures["average_speed_of_answer_ms"] = average_speed_of_answer_ms(figures["answer_wait_ms"], figures["answered"])
+        figures["average_handle_time_ms"] = average_handle_time_ms(figures["handle_ms"], figures["handled"])
+        return figures
+
+    def agent_figures(self, agent, now_ms):
+        """Counts and ratios of an agent in the interval of now_ms, the running state's time included."""
+        figures = dict(self._agents.get(agent, {}).get(self.bucket(now_ms)) or [(name, 0) for name in AGENT_COUNTS])
+        mode = self._modes.get(agent)
+        if mode is not None and mode["mode"] != "out":
+            start_ms = mode["since_ms"]
+            while start_ms < now_ms and self.bucket(start_ms) != self.bucket(now_ms):
+                start_ms = self._bucket_end(start_ms)
+            figures[mode["mode"] + "_ms"] += max(0, now_ms - start_ms)
+        handle_ms = figures["talking_ms"] + figures["holding_ms"] + figures["wrap_up_ms"]
+        figures["occupancy"] = occupancy(handle_ms, figures["available_ms"])
+        figures["average_handle_time_ms"] = average_handle_time_ms(figures["handle_ms"], figures["handled"])
+        return figures
+
+    def dump(self):
+        """As plain data with string keys, for a checkpoint."""
+        return {"queues": _packed(self._queues), "agents": _packed(self._agents),
+                "waiting": [[call] + self._waiting[call] for call in sorted(self._waiting)],
+                "modes": [[name, dict(self._modes[name])] for name in sorted(self._modes)]}
+
+    def load(self, dumped):
+        """Take dump() back."""
+        self._queues = _unpacked(dumped["queues"])
+        self._agents = _unpacked(dumped["agents"])
+        self._waiting = {}
+        for row in dumped["waiting"]:
+            self._waiting[row[0]] = list(row[1:])
+        self._modes = {}
+        for name, mode in dumped["modes"]:
+            self._modes[name] = dict(mode)
+
+
+# Record kinds that move an agent's state, and to which.
+_AGENT_MOVES = {"agent.status": None, "agent.offered": "offered", "agent.offer_ended": "idle", "agent.busy": "busy",
+                "agent.connected": "talking", "agent.wrap_up": "wrap_up", "agent.idle": "idle"}
+
+
+def _mode_of(mode):
+    if mode["state"] in ("talking", "wrap_up", "busy"):
+        return mode["mode"] if mode["mode"] == "holding" and mode["state"] == "talking" else mode["state"]
+    if mode["status"] == "available":
+        return "available"
+    return "on_break" if mode["status"] == "on_break" else "out"
+
+
+def _utc(ts_ms):
+    return 0
+
+
+def _packed(table):
+    rows = []
+    for key in sorted(table):
+        for bucket in sorted(table[key]):
+            rows.append([key, bucket, dict(table[key][bucket])])
+    return rows
+
+
+def _unpacked(rows):
+    table = {}
+    for key, bucket, counts in rows:
+        table.setdefault(key, {})[bucket] = dict(counts)
+    return table

@@ -1,0 +1,78 @@
+"""A call: the caller's whole visit, from the first digit to the last leg's end.
+
+State, and who moves it on:
+
+    collecting   digits are coming in (overlap), or the number is being looked up
+    ivr          answered; the interpreter speaks and listens
+    queued       waiting in a queue; an agent may be offered meanwhile (offer)
+    ringing      an agent or a line is called directly (target_leg)
+    talking      bridged with the agent or the called line
+    closing      the end is decided; the caller hears the goodbye or the busy tone
+    clearing     every leg is released or being released; ends with the last one
+
+    collecting -> ivr | queued | ringing -> ... -> talking -> clearing -> gone
+    any -> closing -> clearing;  any -> clearing
+
+Plain data: only the fold over records (firmware/control/core_state.py) changes it.
+"""
+
+COLLECTING = "collecting"
+IVR = "ivr"
+QUEUED = "queued"
+RINGING = "ringing"
+TALKING = "talking"
+CLOSING = "closing"
+CLEARING = "clearing"
+
+# What a call remembers.  signal: {token, purpose, items, repeat} that plays to the caller, or None.
+# offer: {agent, leg} while an agent of the queue is offered the call.  position: the IVR's, kept after it was left.
+FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
+          "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
+          "signal", "signals", "flow_key", "position",
+          "queue", "queue_entered_ms", "overflow", "offer", "waited",
+          "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
+          "closing", "result")
+
+
+class Call:
+    """One caller's visit."""
+
+    __slots__ = FIELDS
+
+    def __init__(self, call, order):
+        for name in FIELDS:
+            setattr(self, name, None)
+        self.id = call
+        self.order = order      # number in the order of arrival: sort keys end in it
+        self.state = COLLECTING
+        self.legs = []
+        self.called_complete = False
+        self.languages = []
+        self.signals = 0        # signals played so far: makes tokens
+        self.waited = False     # has been in a queue or has rung somebody
+
+    @property
+    def language(self):
+        """The language that the caller chose, or None."""
+        return self.position["language"] if self.position else None
+
+    def spoken(self):
+        """Languages to speak to this caller, in order."""
+        return [self.language] if self.language else self.languages
+
+    def dump(self):
+        """As a plain dict (nested values are copied one level deep; records never change them in place)."""
+        dumped = {}
+        for name in FIELDS:
+            value = getattr(self, name)
+            dumped[name] = list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
+        return dumped
+
+
+def load(dumped):
+    """A call from dump()."""
+    call = Call(dumped["id"], dumped["order"])
+    for name in FIELDS:
+        value = dumped[name]
+        setattr(call, name, list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value)
+    return call

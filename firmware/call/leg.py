@@ -1,0 +1,60 @@
+"""A leg: one party of a call, its signalling and its media.
+
+A leg is born when the far side offers it (leg.offered) or when we create it
+(leg.created), and it is gone only when its adapter says leg.released: between
+our decision to end it and that word it is RELEASING and still holds its
+timeslot or its line.  That is why a trunk is never seized twice, and why a
+call ends after its last leg and not before.
+
+    OFFERED --> PROCEEDING --> ALERTING --> ANSWERED      inbound: what we told the far side
+    CREATED ----------------> ALERTING --> ANSWERED      outbound: what the far side told us
+        any of these --> RELEASING --> gone
+"""
+
+OFFERED = "offered"
+CREATED = "created"
+PROCEEDING = "proceeding"
+ALERTING = "alerting"
+ANSWERED = "answered"
+RELEASING = "releasing"
+
+CALLER = "caller"    # the inbound party whose visit the call is
+AGENT = "agent"      # an agent that a queue offers the call to
+CALLEE = "callee"    # an agent or a line that was called directly
+
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "cause")
+
+
+class Leg:
+    """One party.  Plain data; only the fold over records changes it."""
+
+    __slots__ = FIELDS
+
+    def __init__(self, leg, call, role, tech, state):
+        self.id = leg
+        self.call = call
+        self.role = role
+        self.tech = tech
+        self.state = state
+        self.line = None
+        self.trunk_group = None
+        self.span = None
+        self.timeslot = None
+        self.held = False
+        self.rtp_lost = False
+        self.cause = None       # the cause that we release it with
+
+    def dump(self):
+        """As a plain dict."""
+        dumped = {}
+        for name in FIELDS:
+            dumped[name] = getattr(self, name)
+        return dumped
+
+
+def load(dumped):
+    """A leg from dump()."""
+    leg = Leg(dumped["id"], dumped["call"], dumped["role"], dumped["tech"], dumped["state"])
+    for name in FIELDS:
+        setattr(leg, name, dumped[name])
+    return leg

@@ -1,0 +1,92 @@
+"""Trunk groups: which bearer circuits are seized, and which one to take next.
+
+A trunk is (span, timeslot).  It is seized from the moment a leg holds it until
+that leg is released, whoever started it: the trunk group is therefore a fold
+over legs, and "nothing stays seized" is simply `seized() == 0`.
+
+Selection for outgoing calls (Q.931 5.1.2 leaves it to the user; the rule should be
+the opposite of the far end's so that both do not meet on the same trunk):
+ascending, descending, or round_robin (the next after the one taken last).
+"""
+
+from firmware.errors import ConfigError
+
+SELECTIONS = ("ascending", "descending", "round_robin")
+
+
+def bearers(span):
+    """The B channels of a span's configuration, ascending: E1 1-31 or T1 1-24 without the D channel."""
+    last = 31 if span.get("type", "e1") == "e1" else 24
+    slots = []
+    for timeslot in range(1, last + 1):
+        if timeslot != span.get("d_timeslot"):
+            slots.append(timeslot)
+    return slots
+
+
+class TrunkGroup:
+    """Interchangeable trunks.
+
+    name, label; selection: one of SELECTIONS; trunks: list of (span, timeslot)."""
+
+    def __init__(self, name, label="", selection="ascending", trunks=()):
+        if selection not in SELECTIONS:
+            raise ConfigError("trunk_groups", "selection %r of group %s is not known; choose one of %s"
+                              % (selection, name, ", ".join(SELECTIONS)))
+        self.name = name
+        self.label = label or name
+        self.selection = selection
+        self.trunks = sorted(trunks)
+        self._held = {}       # (span, timeslot) -> list of legs: two during glare, until one is released
+        self._last = None
+
+    def seize(self, leg, span, timeslot):
+        """A leg holds a trunk from now on."""
+        legs = self._held.setdefault((span, timeslot), [])
+        if leg not in legs:
+            legs.append(leg)
+            self._last = (span, timeslot)
+
+    def free(self, leg, span, timeslot):
+        """The leg is released.  Nothing happens if it did not hold the trunk."""
+        legs = self._held.get((span, timeslot))
+        if legs and leg in legs:
+            legs.remove(leg)
+            if not legs:
+                del self._held[(span, timeslot)]
+
+    def seized(self):
+        """How many trunks are held."""
+        return len(self._held)
+
+    def holder(self, span, timeslot):
+        """The leg that holds a trunk (the earliest), or None."""
+        legs = self._held.get((span, timeslot))
+        return legs[0] if legs else None
+
+    def select(self, usable=None):
+        """The trunk that the next outgoing call should take, or None when all are held.
+
+        usable: function(span, timeslot) -> bool, false for blocked trunks and spans that are down."""
+        order = self.trunks
+        if self.selection == "descending":
+            order = list(reversed(order))
+        elif self.selection == "round_robin" and self._last is not None:
+            order = [trunk for trunk in order if trunk > self._last] + [trunk for trunk in order if trunk <= self._last]
+        for trunk in order:
+            if trunk not in self._held and (usable is None or usable(trunk[0], trunk[1])):
+                return trunk
+        return None
+
+
+def groups_of(config):
+    """{name: TrunkGroup} of a configuration."""
+    groups = {}
+    for entry in config.get("trunk_groups") or []:
+        trunks = []
+        for span in config.get("spans") or []:
+            if span.get("trunk_group") == entry["name"] and span.get("enabled", True):
+                for timeslot in bearers(span):
+                    trunks.append((span["span"], timeslot))
+        groups[entry["name"]] = TrunkGroup(entry["name"], entry.get("label"), entry.get("selection", "ascending"), trunks)
+    return groups
