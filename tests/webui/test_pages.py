@@ -1,0 +1,159 @@
+"""The pages before a scripted control: who gets in, what is shown, what is refused."""
+
+import base64
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+
+NOW_MS = 1_790_000_000_000
+PASSWORD = "first-boot-secret"   # what conftest.py leaves in the data folder
+
+NEW = "a better password"
+
+
+class Client:
+    """A browser without a screen: keeps the cookie."""
+
+    def __init__(self, web):
+        self.web, self.cookie = web, ""
+
+    def __call__(self, path, form=None, headers=None, method=None, body=None):
+        data = urllib.parse.urlencode(form).encode() if form is not None else body
+        request = urllib.request.Request(self.web.url + path, data, {"Cookie": self.cookie, **(headers or {})}, method=method)
+        try:
+            answer = self.web.opener.open(request, timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        for name, value in answer.headers.items():
+            if name.lower() == "set-cookie":
+                self.cookie = value.split(";")[0]
+        return answer, answer.read()
+
+    def sign_in(self):
+        self("/login", {"user": "admin", "password": PASSWORD})
+        answer, _ = self("/password", {"new": NEW, "again": NEW})
+        assert answer.status == 303
+        return self
+
+
+def test_nobody_sees_anything_before_signing_in(web):
+    client = Client(web)
+    for path in ("/", "/calls", "/calls/c7", "/configuration"):
+        answer, _ = client(path)
+        assert answer.status == 303 and answer.headers["Location"].startswith("/login")
+    for path in ("/api/v1/state", "/api/v1/calls/c7/recordings/r1"):
+        answer, body = client(path)
+        assert answer.status == 401 and json.loads(body)["detail"]
+    answer, _ = client("/live")
+    assert answer.status == 401
+
+
+def test_the_first_boot_password_must_be_changed_first(web):
+    client = Client(web)
+    answer, _ = client("/login", {"user": "admin", "password": PASSWORD})
+    assert answer.headers["Location"] == "/password"
+    answer, _ = client("/")
+    assert answer.headers["Location"] == "/password"
+    answer, _ = client("/api/v1/state")
+    assert answer.status == 403
+    for new, again, why in (("short", "short", b"too short"), (NEW, NEW + "x", b"differ"), (PASSWORD, PASSWORD, b"choose another")):
+        answer, body = client("/password", {"new": new, "again": again})
+        assert answer.status == 400 and why in body
+    client("/password", {"new": NEW, "again": NEW})
+    assert not (web.data_dir / "first-boot-password").exists()
+    answer, body = client("/")
+    assert answer.status == 200 and b"live.js" in body
+    answer, _ = Client(web)("/login", {"user": "admin", "password": PASSWORD})
+    assert answer.status == 403
+
+
+def test_guessing_is_slowed_and_the_answer_is_the_same_for_unknown_names(web):
+    client = Client(web)
+    bodies = []
+    for name in ("admin", "nobody") * 3:
+        answer, body = client("/login", {"user": name, "password": "wrong"})
+        bodies.append((answer.status, b"wrong" in body))
+    assert bodies[0] == bodies[1] == (403, True)
+    assert bodies[-1][0] == 429
+
+
+def test_a_call_page_escapes_what_the_far_end_sent(web):
+    answer, body = Client(web).sign_in()("/calls/c7")
+    assert answer.status == 200
+    assert b"<script>alert" not in body and b"&lt;script&gt;alert" in body
+    assert b"leg.offered" in body
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+
+
+def test_a_recording_is_served_with_ranges_and_never_from_outside(web):
+    client = Client(web).sign_in()
+    whole = (web.data_dir / "r1.wav").read_bytes()
+    answer, body = client("/api/v1/calls/c7/recordings/r1", headers={"Range": "bytes=100-199"})
+    assert answer.status == 206 and body == whole[100:200]
+    answer, _ = client("/api/v1/calls/c7/recordings/r2")
+    assert answer.status == 410
+    answer, _ = client("/static/../users.py")
+    assert answer.status in (403, 404)
+
+
+def test_rest_with_basic_authentication(web):
+    Client(web).sign_in()
+    basic = {"Authorization": "Basic " + base64.b64encode(f"admin:{NEW}".encode()).decode()}
+    client = Client(web)
+    answer, body = client("/api/v1/state", headers=basic)
+    assert json.loads(body)["spans"][0]["span"] == 1
+    answer, _ = client("/api/v1/agents/1001/status", method="PUT", body=b'{"status":"on_break"}',
+                       headers={**basic, "Content-Type": "application/json"})
+    assert answer.status == 200 and web.control.asked[-1] == ("/v1/agents/1001/status", {"status": "on_break"})
+    answer, body = client("/api/v1/agents/1001/status", method="PUT", body=b"{", headers={**basic, "Content-Type": "application/json"})
+    assert answer.status == 400
+    answer, body = client("/api/v1/calls/nothing", headers=basic)
+    assert answer.status == 404 and json.loads(body)["detail"] == "There is no such call."
+
+
+def test_a_form_from_another_site_is_refused(web):
+    client = Client(web).sign_in()
+    answer, _ = client("/configuration", {"text": "{}", "revision": "1"}, headers={"Origin": "https://elsewhere.example"})
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("to, goes", [("/calls", "/calls"), ("//evil.example", "/"), ("https://evil.example", "/"), ("", "/")])
+def test_signing_in_leads_only_to_our_own_pages(web, to, goes):
+    Client(web).sign_in()
+    answer, _ = Client(web)("/login", {"user": "admin", "password": NEW, "to": to})
+    assert answer.headers["Location"] == goes
+
+
+def read_events(answer, count):
+    """The first `count` server-sent events: [(event, data)]."""
+    found, name = [], None
+    while len(found) < count:
+        line = answer.readline().decode().rstrip("\n")
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            found.append((name, json.loads(line[6:])))
+    return found
+
+
+def test_the_live_stream_sends_everything_once_then_what_changes(web):
+    client = Client(web).sign_in()
+    request = urllib.request.Request(web.url + "/live", headers={"Cookie": client.cookie, "Accept-Language": "zh-CN"})
+    answer = web.opener.open(request, timeout=20)
+    first = dict(read_events(answer, 5))
+    assert set(first) == {"alarms", "spans", "queues", "agents", "calls"}
+    assert "Sales &lt;b&gt;" in first["queues"] and "队列" in first["queues"] and "75.0 %" in first["queues"]
+    web.control.says([{"call": "c9", "state": "queued", "caller": "13912345678", "called": "02150801000", "span": 1,
+                       "timeslot": 3, "queue": "sales", "position": 1, "started_ms": NOW_MS}])
+    then = dict(read_events(answer, 2))
+    assert set(then) == {"queues", "calls"} and "13912345678" in then["calls"]
+    answer.close()
+
+
+def test_a_session_survives_a_restart_of_the_web_process(web):
+    client = Client(web).sign_in()
+    assert json.loads((web.data_dir / "sessions.json").read_text())
+    assert client.cookie.split("=")[1] not in (web.data_dir / "sessions.json").read_text()

@@ -1,0 +1,112 @@
+"""The web process: HTTPS, pages, REST (WSGI) and the live stream (ASGI).
+
+    python -m webui
+
+Environment: $STROWGER_RUN, $STROWGER_DATA; the listening socket "web-https"
+comes from the supervisor, or is opened here from the configuration.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import pathlib
+import sys
+
+import uvicorn
+from a2wsgi import WSGIMiddleware
+
+from firmware import sockets
+from firmware.errors import LocalError
+from webui import certificate, pages
+from webui.house import House
+from webui.live import Live
+from webui.render import choose_language
+from webui.sessions import COOKIE, Sessions
+from webui.users import Users
+
+SECURITY = [
+    (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000"),
+]
+PAGE_THREADS = 16
+
+
+class Application:
+    """ASGI: /live streams; all else goes to the pages in a pool of threads."""
+
+    def __init__(self, house, users, sessions, data_dir, site_name):
+        self.sessions, self.users = sessions, users
+        self.live = Live(house)
+        self.pages = WSGIMiddleware(pages.build(house, users, sessions, data_dir, site_name), workers=PAGE_THREADS)
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 4404})
+            return
+
+        async def secured(message):
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": list(message["headers"]) + SECURITY}
+            await send(message)
+
+        if scope["path"] != "/live":
+            await self.pages(scope, receive, secured)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        cookies = dict(part.strip().split("=", 1) for part in headers.get(b"cookie", "").split(";") if "=" in part)
+        user = self.sessions.user(cookies.get(COOKIE))
+        if user is None or self.users.must_change(user):
+            await secured({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        language = choose_language(cookies.get("strowger_language"), headers.get(b"accept-language"))
+        await self.live.stream(receive, secured, language)
+
+
+def main():
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s web %(levelname)s %(message)s")
+    run_dir, data_dir = (pathlib.Path(os.environ.get(name, default))
+                         for name, default in (("STROWGER_RUN", "var/run"), ("STROWGER_DATA", "var/data")))
+    try:
+        configuration = json.loads((data_dir / "configuration.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"web: {data_dir}/configuration.json cannot be read ({error}); start control first.", file=sys.stderr)
+        return 2
+    listen = {"address": "127.0.0.1", "port": 8443, **configuration.get("web", {})}
+    key, chain = certificate.ensure(data_dir / "tls", listen["address"])
+    try:
+        sock = sockets.inherited("web-https") or sockets.open_listener("web-https", "tcp", listen["address"],
+                                                                       listen["port"])
+    except LocalError as error:
+        print(f"web: {error}", file=sys.stderr)
+        return 2
+    house = House(run_dir)
+    house.follow()
+
+    def site_name():
+        state = house.state()[1] or {}
+        return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
+
+    application = Application(house, Users(data_dir), Sessions(data_dir), data_dir, site_name)
+    config = uvicorn.Config(application, log_level="warning", lifespan="off", ws="wsproto", access_log=False,
+                            ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False,
+                            timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
+    server = uvicorn.Server(config)
+
+    async def serve():
+        task = asyncio.ensure_future(server.serve(sockets=[sock]))
+        while not server.started and not task.done():
+            await asyncio.sleep(0.02)
+        (run_dir / "web.ready").touch()
+        await task
+
+    asyncio.run(serve())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

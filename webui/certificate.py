@@ -1,0 +1,40 @@
+"""The certificate of the pages: self-signed at first boot, replaced by the customer's own later."""
+
+import datetime
+import ipaddress
+import os
+import socket
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+LIFE_DAYS = 825
+
+
+def ensure(folder, address):
+    """Make tls/key.pem and tls/certificate.pem where they are missing; returns both paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key_path, certificate_path = folder / "key.pem", folder / "certificate.pem"
+    if key_path.exists() and certificate_path.exists():
+        return key_path, certificate_path
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "strowger")])
+    names = [x509.DNSName("localhost"), x509.DNSName(socket.gethostname() or "strowger")]
+    for text in {address, "127.0.0.1"}:
+        names.append(x509.IPAddress(ipaddress.ip_address(text)))
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number())
+                   .not_valid_before(now - datetime.timedelta(days=1))
+                   .not_valid_after(now + datetime.timedelta(days=LIFE_DAYS))
+                   .add_extension(x509.SubjectAlternativeName(names), critical=False)
+                   .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+                   .sign(key, hashes.SHA256()))
+    descriptor = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                     serialization.NoEncryption()))
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return key_path, certificate_path

@@ -1,0 +1,69 @@
+"""The control process as the pages see it: its state now, and word of every change.
+
+One thread follows the journal (GET /v1/events); whoever shows something live
+waits for the next change.  When control is away the last state is kept and
+marked, so a page says so instead of going blank.
+"""
+
+import threading
+import time
+
+from firmware.control.client import ControlClient
+from firmware.errors import LocalError
+
+RETRY_S = 0.5
+
+
+class House:
+    """Follows the control process.  run_dir: $STROWGER_RUN."""
+
+    def __init__(self, run_dir):
+        self.client = ControlClient(run_dir)
+        self.changed = threading.Condition()
+        self.version = 0        # counts what could have changed a page
+        self.away = True        # control does not answer
+        self._state, self._state_version = None, -1
+        self._reading = threading.Lock()
+
+    def follow(self):
+        """Start the thread that follows the journal."""
+        threading.Thread(target=self._follow, name="journal", daemon=True).start()
+
+    def _follow(self):
+        while True:
+            try:
+                after = self.client.get("/v1/state")["seq"]
+                self._change(away=False)
+                for record in self.client.stream_events(after=after):
+                    if record is not None:
+                        self._change(away=False)
+            except (LocalError, OSError, ValueError):
+                pass
+            self._change(away=True)
+            time.sleep(RETRY_S)
+
+    def _change(self, away):
+        with self.changed:
+            if away and self.away:
+                return
+            self.away = away
+            self.version += 1
+            self.changed.notify_all()
+
+    def wait(self, version, timeout_s):
+        """Wait until the version differs from the one given; returns the version."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.version != version, timeout_s)
+            return self.version
+
+    def state(self):
+        """(version, state), read once per change however many pages ask.  state: None before the first."""
+        with self._reading:
+            version = self.version
+            if version != self._state_version or self._state is None:
+                try:
+                    self._state = self.client.get("/v1/state")
+                    self._state_version = version
+                except (LocalError, OSError, ValueError):
+                    pass
+            return version, self._state

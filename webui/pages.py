@@ -1,0 +1,299 @@
+"""The pages and the REST interface (WSGI, bottle): everything that ends.
+
+A signed-in browser (cookie) or a REST client (HTTP Basic, cached after the
+first check) may enter; whoever still has the first-boot password sees only the
+page that changes it.  A form that changes something must come from our own
+pages: the cookie is SameSite=Strict and the Origin header is compared.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import urllib.parse
+
+import bottle
+
+from firmware.control.client import ControlError
+from webui.render import LANGUAGES, choose_language, render
+from webui.sessions import COOKIE, LIFE_S
+
+HERE = pathlib.Path(__file__).parent
+CALLS_A_PAGE = 50
+PUBLIC = ("/login", "/static/", "/language", "/health")
+bottle.BaseRequest.MEMFILE_MAX = 4 << 20   # a configuration of 2,000 lines is some hundred kilobytes
+
+
+def page_parameters(request):
+    language = choose_language(request.get_cookie("strowger_language"), request.get_header("Accept-Language"))
+    return {"language": language, "user": request.environ.get("strowger.user")}
+
+
+def build(house, users, sessions, data_dir, site_name):
+    """The WSGI application.  site_name: called for the name shown on every page."""
+    app = bottle.Bottle()
+    request, response = bottle.request, bottle.response
+    basic_verified = {}
+
+    def show(template, status=200, **values):
+        response.status = status
+        response.content_type = "text/html; charset=utf-8"
+        return render(template, **page_parameters(request), site=site_name(), path=request.path, **values)
+
+    def basic_user():
+        if request.auth is None or request.auth[1] is None:
+            return None
+        name, password = request.auth
+        key = hashlib.sha256(f"{name}\0{password}".encode()).digest()
+        if basic_verified.get(key) == name and users.path.stat().st_mtime_ns == basic_verified.get("changed"):
+            return name
+        address = request.remote_addr
+        if sessions.must_wait(address):
+            return None
+        if not users.verify(name, password):
+            sessions.failed(address)
+            return None
+        if len(basic_verified) > 100 or basic_verified.get("changed") != users.path.stat().st_mtime_ns:
+            basic_verified.clear()
+        basic_verified.update({key: name, "changed": users.path.stat().st_mtime_ns})
+        return name
+
+    def refuse(status, title, detail):
+        if request.path.startswith("/api/"):
+            raise problem(status, title, detail)
+        raise bottle.HTTPResponse(show("message.html", status, title=title, detail=detail), status)
+
+    @app.hook("before_request")
+    def admit():
+        response.set_header("Cache-Control", "no-store")
+        api = request.path.startswith("/api/")
+        cookie_user = sessions.user(request.get_cookie(COOKIE))
+        user = cookie_user or (basic_user() if api else None)
+        request.environ["strowger.user"] = user
+        if request.path.startswith(PUBLIC):
+            return
+        if user is None:
+            if api:
+                raise problem(401, "sign in first", "Send the user name and password with HTTP Basic authentication.",
+                              {"WWW-Authenticate": 'Basic realm="strowger"'})
+            raise bottle.HTTPResponse("", 303, {"Location": "/login?" + urllib.parse.urlencode({"to": request.path})})
+        if request.method != "GET" and cookie_user:
+            origin = request.get_header("Origin")
+            if origin and urllib.parse.urlsplit(origin).netloc != request.get_header("Host"):
+                refuse(403, "foreign page", "This request came from a page that is not ours. Repeat it in our page.")
+        if users.must_change(user) and request.path not in ("/password", "/logout"):
+            if api:
+                raise problem(403, "change the password first",
+                              "Sign in with a browser and replace the first-boot password.")
+            raise bottle.HTTPResponse("", 303, {"Location": "/password"})
+
+    def problem(status, title, detail, headers=None, **more):
+        body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
+        return bottle.HTTPResponse(body, status, {"Content-Type": "application/problem+json", **(headers or {})})
+
+    def relay(method, path, body=None, **query):
+        """Ask control; its refusals go to the client as they are."""
+        try:
+            return house.client.request(method, path, body=body, query=query)
+        except ControlError as error:
+            known = ("type", "title", "status", "detail")
+            raise problem(error.status, error.problem.get("title", "control refused"), str(error),
+                          **{k: v for k, v in error.problem.items() if k not in known}) from error
+
+    def ask(path, **query):
+        """The same for a page."""
+        try:
+            return house.client.get(path, **query)
+        except ControlError as error:
+            refuse(error.status, "control is not there" if error.status == 503 else "not found", str(error))
+
+    # -- signing in --
+
+    @app.get("/login")
+    def login_form():
+        return show("login.html", to=safe_path(request.query.getunicode("to")))
+
+    @app.post("/login")
+    def login():
+        to = safe_path(request.forms.getunicode("to"))
+        name = (request.forms.getunicode("user") or "")[:100]
+        password = (request.forms.getunicode("password") or "")[:200]
+        address = request.remote_addr
+        wait_s = sessions.must_wait(address)
+        if wait_s:
+            return show("login.html", 429, to=to, wait_s=wait_s)
+        if not users.verify(name, password):
+            sessions.failed(address)
+            return show("login.html", 403, to=to, name=name, wrong=True)
+        sessions.succeeded(address)
+        response.set_cookie(COOKIE, sessions.begin(name), path="/", secure=True, httponly=True,
+                            samesite="strict", max_age=LIFE_S)
+        response.status = 303
+        response.set_header("Location", "/password" if users.must_change(name) else to)
+        return ""
+
+    @app.post("/logout")
+    def logout():
+        sessions.end(request.get_cookie(COOKIE) or "")
+        response.delete_cookie(COOKIE, path="/")
+        response.status = 303
+        response.set_header("Location", "/login")
+        return ""
+
+    @app.get("/password")
+    def password_form():
+        return show("password.html", first=users.must_change(request.environ["strowger.user"]))
+
+    @app.post("/password")
+    def password_change():
+        user = request.environ["strowger.user"]
+        first = users.must_change(user)
+        new, again = request.forms.getunicode("new") or "", request.forms.getunicode("again") or ""
+        if new != again:
+            return show("password.html", 400, first=first, why="The two passwords differ; type the same twice.")
+        if not first and not users.verify(user, request.forms.getunicode("old") or ""):
+            return show("password.html", 403, first=first, why="The present password is wrong.")
+        why = users.change(user, new)
+        if why:
+            return show("password.html", 400, first=first, why=why)
+        sessions.end_others(user, request.get_cookie(COOKIE))
+        response.status = 303
+        response.set_header("Location", "/")
+        return ""
+
+    @app.post("/language")
+    def language():
+        wanted = request.forms.getunicode("language")
+        if wanted in LANGUAGES:
+            response.set_cookie("strowger_language", wanted, path="/", secure=True, samesite="strict",
+                                max_age=365 * 86400)
+        response.status = 303
+        response.set_header("Location", safe_path(request.forms.getunicode("to")))
+        return ""
+
+    # -- pages --
+
+    @app.get("/")
+    def overview():
+        return show("live.html")
+
+    @app.get("/calls")
+    def calls():
+        rows = ask("/v1/calls", limit=CALLS_A_PAGE, before=request.query.getunicode("before") or None)["calls"]
+        return show("calls.html", calls=rows, zone=zone(), more=len(rows) == CALLS_A_PAGE)
+
+    @app.get("/calls/<call>")
+    def one_call(call):
+        return show("call.html", call=call, zone=zone(), **ask(f"/v1/calls/{urllib.parse.quote(call, safe='')}"))
+
+    @app.get("/configuration")
+    def configuration_form():
+        running = ask("/v1/configuration")
+        return show("configuration.html", revision=running["revision"], text=as_text(running["configuration"]))
+
+    @app.post("/configuration")
+    def configuration_change():
+        """Check the text; apply it when the form says so and nothing is wrong."""
+        text = request.forms.getunicode("text") or ""
+        revision = int(request.forms.get("revision") or 0)
+        values = {"revision": revision, "text": text}
+        try:
+            candidate = json.loads(text)
+        except ValueError as error:
+            return show("configuration.html", 400, errors=[{"path": "", "advice": f"This is no JSON: {error}"}], **values)
+        if not isinstance(candidate, dict):
+            return show("configuration.html", 400, errors=[{"path": "", "advice": "Give an object in braces."}], **values)
+        try:
+            report = house.client.post("/v1/configuration/propose", candidate)
+            if report["ok"] and request.forms.get("apply"):
+                done = house.client.post("/v1/configuration/apply", {"revision": revision, "configuration": candidate})
+                running = house.client.get("/v1/configuration")
+                return show("configuration.html", revision=running["revision"], applied=done or True,
+                            text=as_text(running["configuration"]), changes=report["changes"])
+        except ControlError as error:
+            return show("configuration.html", error.status, errors=[{"path": "", "advice": str(error)}], **values)
+        return show("configuration.html", 200 if report["ok"] else 400, errors=report["errors"],
+                    changes=report["changes"], checked=report["ok"], **values)
+
+    # -- REST --
+
+    @app.get("/api/v1/state")
+    def api_state():
+        return relay("GET", "/v1/state")
+
+    @app.get("/api/v1/calls")
+    def api_calls():
+        query = request.query
+        return relay("GET", "/v1/calls", limit=query.get("limit"), before=query.getunicode("before"))
+
+    @app.get("/api/v1/calls/<call>")
+    def api_call(call):
+        return relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}")
+
+    @app.post("/api/v1/calls/<call>/hangup")
+    def api_hangup(call):
+        return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
+
+    @app.put("/api/v1/agents/<agent>/status")
+    def api_agent_status(agent):
+        try:
+            body = request.json
+        except bottle.HTTPError:
+            body = None
+        if not isinstance(body, dict):
+            raise problem(400, "no JSON object", 'Send {"status": "available"} as application/json.')
+        return relay("PUT", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/status", body)
+
+    @app.get("/api/v1/configuration")
+    def api_configuration():
+        return relay("GET", "/v1/configuration")
+
+    @app.get("/api/v1/calls/<call>/recordings/<recording>")
+    def api_recording(call, recording):
+        """The recording as WAV, with byte ranges, so that a browser can seek."""
+        found = [r for r in relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}")["recordings"]
+                 if r["id"] == recording]
+        if not found:
+            raise problem(404, "not found", f"Call {call} has no recording {recording}.")
+        root = pathlib.Path(data_dir).resolve()
+        path = (root / found[0]["path"]).resolve()
+        if not path.is_relative_to(root) or not path.is_file():
+            raise problem(410, "the file is gone", f"The file of recording {recording} is not on the disk any more.")
+        return bottle.static_file(str(path.relative_to(root)), root=str(root), mimetype="audio/wav")
+
+    @app.get("/health")
+    def health():
+        return {"ok": True, "control": not house.away}
+
+    @app.get("/static/<path:path>")
+    def static(path):
+        answer = bottle.static_file(path, root=str(HERE / "static"))
+        answer.set_header("Cache-Control", "max-age=3600")
+        return answer
+
+    @app.error(404)
+    def missing(error):
+        response.status = 404
+        if request.path.startswith("/api/"):
+            response.content_type = "application/problem+json"
+            return json.dumps({"type": "about:blank", "title": "not found", "status": 404,
+                               "detail": f"There is nothing at {request.path}."})
+        return show("message.html", 404, title="not found", detail=f"There is no page {request.path}.")
+
+    @app.error(500)
+    def fault(error):
+        return show("message.html", 500, title="fault", detail="The web process could not do this; its log says why.")
+
+    def zone():
+        return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
+
+    return app
+
+
+def as_text(configuration):
+    return json.dumps(configuration, ensure_ascii=False, indent=2)
+
+
+def safe_path(path):
+    """A path on this site to go on to; never another site."""
+    return path if path and path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

@@ -1,0 +1,79 @@
+"""Templates and languages: Jinja2 with autoescape, message catalogues read by Babel."""
+
+import datetime
+import gettext
+import pathlib
+import zoneinfo
+
+import jinja2
+from babel.messages.pofile import read_po
+
+HERE = pathlib.Path(__file__).parent
+LANGUAGES = {"en": "English", "zh_CN": "中文"}
+
+
+class Catalogue(gettext.NullTranslations):
+    """One language's messages, straight from its .po file."""
+
+    def __init__(self, path):
+        super().__init__()
+        with open(path, "rb") as file:
+            self.messages = {m.id: m.string for m in read_po(file) if m.id and m.string}
+
+    def gettext(self, message):
+        return self.messages.get(message, message)
+
+
+CATALOGUES = {path.stem: Catalogue(path) for path in sorted((HERE / "locale").glob("*.po"))}
+
+
+def choose_language(cookie, accept):
+    """The language of a page: the cookie's, else the browser's first that we have."""
+    if cookie in LANGUAGES:
+        return cookie
+    for part in (accept or "").split(","):
+        if part.strip().lower().startswith("zh"):
+            return "zh_CN"
+        if part.strip().lower().startswith("en"):
+            return "en"
+    return "en"
+
+
+def clock(ms, zone="UTC"):
+    """Time of day at the site."""
+    return _local(ms, zone).strftime("%H:%M:%S") if ms else ""
+
+
+def moment(ms, zone="UTC"):
+    """Date and time of day at the site."""
+    return _local(ms, zone).strftime("%Y-%m-%d %H:%M:%S") if ms else ""
+
+
+def duration(ms):
+    """Minutes and seconds."""
+    if ms is None or isinstance(ms, jinja2.Undefined):
+        return ""
+    seconds = max(0, int(ms)) // 1000
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def _local(ms, zone):
+    return datetime.datetime.fromtimestamp(ms / 1000, zoneinfo.ZoneInfo(zone))
+
+
+def environment():
+    env = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True,
+                             trim_blocks=True, lstrip_blocks=True, undefined=jinja2.ChainableUndefined)
+    env.filters.update(clock=clock, moment=moment, duration=duration)
+    return env
+
+
+ENVIRONMENT = environment()
+
+
+def render(template, language, **values):
+    """A template as text in a language."""
+    catalogue = CATALOGUES.get(language)
+    return ENVIRONMENT.get_template(template).render(
+        _=catalogue.gettext if catalogue else (lambda message: message), language=language,
+        languages=LANGUAGES, **values)

@@ -1,0 +1,75 @@
+"""Who may sign in: names and argon2 hashes in $STROWGER_DATA/users.json.
+
+At first boot the supervisor leaves a password in `first-boot-password`; it
+makes the user `admin`, who must choose another before anything else.
+Verifying costs 19 MiB and tens of milliseconds each, so a small gate lets two
+through at a time: a thousand log-ins at shift start queue, they do not thrash.
+"""
+
+import json
+import os
+import pathlib
+import secrets
+import threading
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+GATE = threading.BoundedSemaphore(2)
+HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+SHORTEST = 10
+FIRST_USER = "admin"
+
+
+class Users:
+    """The user file.  data_dir: $STROWGER_DATA."""
+
+    def __init__(self, data_dir):
+        self.path = pathlib.Path(data_dir) / "users.json"
+        self.first_boot = pathlib.Path(data_dir) / "first-boot-password"
+        self._lock = threading.Lock()
+        # A hash to verify against when the name is unknown: both answers take the same time.
+        self._nobody = HASHER.hash(secrets.token_urlsafe(16))
+        self._users = json.loads(self.path.read_text()) if self.path.exists() else {}
+        if not self._users and self.first_boot.exists():
+            self._users = {FIRST_USER: {"hash": HASHER.hash(self.first_boot.read_text().strip()),
+                                        "must_change": True}}
+            self._save()
+
+    def verify(self, name, password):
+        """True when the password is the user's.  Takes the same time for unknown names."""
+        entry = self._users.get(name)
+        with GATE:
+            try:
+                HASHER.verify(entry["hash"] if entry else self._nobody, password)
+            except (VerificationError, InvalidHashError):
+                return False
+        return entry is not None
+
+    def must_change(self, name):
+        """True while the user still has the first-boot password."""
+        return bool(self._users.get(name, {}).get("must_change"))
+
+    def change(self, name, password):
+        """Set a password.  Returns None, or the sentence that says why not."""
+        if len(password) < SHORTEST:
+            return f"The password is too short; use at least {SHORTEST} characters."
+        if self.must_change(name) and self.verify(name, password):
+            return "This is the first-boot password; choose another."
+        with GATE:
+            digest = HASHER.hash(password)
+        with self._lock:
+            self._users[name] = {"hash": digest, "must_change": False}
+            self._save()
+        if name == FIRST_USER:
+            self.first_boot.unlink(missing_ok=True)
+        return None
+
+    def _save(self):
+        beside = self.path.with_suffix(".json.new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(self._users, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, self.path)
