@@ -1,25 +1,16 @@
+# distutils: extra_compile_args = -Wno-psabi
 """G.711 companding of rows; the public side and the reference are dsp/g711.py.
 
-Both laws are floating-point formats in disguise (sign, 3 bits of exponent, 4 of
-mantissa), so a sample goes through an IEEE single: its exponent and the top of
-its mantissa are the octet.  That has no table look-up and vectorises at every
-instruction-set level.
+Both laws are floating-point formats in disguise: sign, 3 bits of exponent, 4 of
+mantissa.  The exponent is applied as a factor looked up in a register, and found
+by three conditional shifts of 4, 2 and 1: everything stays in 16 bits, so that a
+vector holds as many samples as it can, and no table in memory is read.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 from dsp.g711 import A_TO_MU, MU_TO_A
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    static inline uint32_t float_bits(float value) { uint32_t bits; memcpy(&bits, &value, 4); return bits; }
-    static inline float bits_float(uint32_t bits) { float value; memcpy(&value, &bits, 4); return value; }
-    """
-    uint32_t float_bits(float) noexcept nogil
-    float bits_float(uint32_t) noexcept nogil
 
 cdef uint8_t other_law[2][256]
 cdef int octet_value
@@ -28,64 +19,118 @@ for octet_value in range(256):
     other_law[1][octet_value] = MU_TO_A[octet_value]
 
 
-cdef void expand_a(const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil:
-    # (33 + 2 m) 2^(segment + 2) from segment 1 on; segment 0 has the step of
-    # segment 1 but no leading one: 256 less.
-    cdef int64_t i
-    cdef int32_t code, segment, magnitude
-    for i in range(n):
-        code = octets[i] ^ 0x55
-        segment = (code >> 4) & 7
-        magnitude = <int32_t>bits_float(((segment + (segment == 0) + 134) << 23) | ((2 * (code & 15) + 1) << 18))
-        magnitude -= (segment == 0) << 8
-        x[i] = <int16_t>(magnitude if code & 0x80 else -magnitude)
+# Sixteen samples at a time, because a row of 80 then leaves no remainder.  They are
+# written as vectors since GCC 12's loop vectoriser widens this to 32 bits (measured:
+# twice the instructions).  16-octet shuffles exist from SSSE3 and NEON on.
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    typedef uint8_t octets16 __attribute__((vector_size(16)));
+    typedef int8_t signed16 __attribute__((vector_size(16)));
+    typedef int16_t samples16 __attribute__((vector_size(32)));
 
+    /* The encoder compares: vectors wider than the machine's would be compared one element at a time. */
+    #ifdef __AVX2__
+    #define WIDTH 16
+    #else
+    #define WIDTH 8
+    #endif
+    typedef int16_t samples __attribute__((vector_size(2 * WIDTH)));
+    typedef uint8_t octets __attribute__((vector_size(WIDTH)));
 
-cdef void expand_mu(const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil:
-    # ((33 + 2 m) 2^segment - 33) times 4: 14 bits, left aligned.
-    cdef int64_t i
-    cdef int32_t code, magnitude
-    for i in range(n):
-        code = octets[i] ^ 0xFF
-        magnitude = <int32_t>bits_float(((((code >> 4) & 7) + 134) << 23) | ((2 * (code & 15) + 1) << 18)) - 132
-        x[i] = <int16_t>(-magnitude if code & 0x80 else magnitude)
+    static inline samples16 widen(octets16 a) { return __builtin_convertvector(a, samples16); }
+    static inline samples choose(samples mask, samples a, samples b) { return (a & mask) | (b & ~mask); }
+    static inline samples load_samples(const int16_t *x) { samples a; memcpy(&a, x, sizeof a); return a; }
+    static inline octets16 load_octets(const uint8_t *x) { octets16 a; memcpy(&a, x, 16); return a; }
 
+    /* (33 + 2 m) 8 2^(segment - 1); segment 0 has the step of segment 1 and no leading one. */
+    static inline samples16 expand_a(octets16 in)
+    {
+        const octets16 power = {1, 1, 2, 4, 8, 16, 32, 64}, leading_one = {0, 32, 32, 32, 32, 32, 32, 32};
+        octets16 code = in ^ 0x55, segment = (code >> 4) & 7;
+        octets16 base = (code & 15) * 2 + 1 + __builtin_shuffle(leading_one, segment);
+        samples16 value = widen(base) * widen(__builtin_shuffle(power, segment)) << 3;
+        samples16 negative = ~(__builtin_convertvector((signed16)code, samples16) >> 15);
+        return (value ^ negative) - negative;
+    }
 
-cdef void compress_a(const int16_t *x, uint8_t *octets, int64_t n) noexcept nogil:
-    # 12 bits of magnitude (one's complement below zero, so that the steps are
-    # symmetric); below 32 the law is linear.
-    cdef int64_t i
-    cdef int32_t magnitude, code
-    for i in range(n):
-        magnitude = (x[i] ^ (x[i] >> 15)) >> 4
-        code = <int32_t>(float_bits(<float>magnitude) >> 19) - (130 << 4)
-        code = magnitude if magnitude < 32 else code
-        octets[i] = <uint8_t>((code | (0x80 if x[i] >= 0 else 0)) ^ 0x55)
+    /* ((33 + 2 m) 2^segment - 33) times 4: 14 bits, left aligned. */
+    static inline samples16 expand_mu(octets16 in)
+    {
+        const octets16 power = {1, 2, 4, 8, 16, 32, 64, 128};
+        octets16 code = in ^ 0xFF, segment = (code >> 4) & 7;
+        octets16 base = (code & 15) * 2 + 33;
+        samples16 value = (widen(base) * widen(__builtin_shuffle(power, segment)) - 33) << 2;
+        samples16 negative = __builtin_convertvector((signed16)code, samples16) >> 15;
+        return (value ^ negative) - negative;
+    }
 
+    /* 11 bits of magnitude (one's complement below zero, so that the steps are
+       symmetric), brought down to 5; below 32 the law is linear. */
+    static inline octets compress_a(samples x)
+    {
+        samples negative = x >> 15, v = (x ^ negative) >> 4, above, code;
+        above = v > 255; v = choose(above, v >> 4, v); code = above & 0x40;
+        above = v > 63;  v = choose(above, v >> 2, v); code += above & 0x20;
+        above = v > 31;  v = choose(above, v >> 1, v); code += above & 0x10;
+        return __builtin_convertvector((code + v) ^ 0xD5 ^ (negative & 0x80), octets);
+    }
 
-cdef void compress_mu(const int16_t *x, uint8_t *octets, int64_t n) noexcept nogil:
-    # 13 bits of magnitude plus the bias of 33, which makes every segment start at a power of two.
-    cdef int64_t i
-    cdef int32_t magnitude, code
-    for i in range(n):
-        magnitude = ((x[i] ^ (x[i] >> 15)) >> 2) + 33
-        magnitude = magnitude if magnitude < 0x1FFF else 0x1FFF
-        code = <int32_t>(float_bits(<float>magnitude) >> 19) - (132 << 4)
-        octets[i] = <uint8_t>((code | (0 if x[i] >= 0 else 0x80)) ^ 0xFF)
+    /* 13 bits of magnitude with the bias of 33, which makes every segment start at a
+       power of two, brought down to 6. */
+    static inline octets compress_mu(samples x)
+    {
+        samples negative = x >> 15, v = ((x ^ negative) >> 2) + 33, above, code;
+        above = v > 0x1FFF; v = choose(above, above & 0x1FFF, v);
+        above = v > 511; v = choose(above, v >> 4, v); code = above & 0x40;
+        above = v > 127; v = choose(above, v >> 2, v); code += above & 0x20;
+        above = v > 63;  v = choose(above, v >> 1, v); code += above & 0x10;
+        return __builtin_convertvector((code + (v >> 1) - 16) ^ 0xFF ^ (negative & 0x80), octets);
+    }
+
+    static inline void expand_run(int64_t law, const uint8_t *octets, int16_t *x, int64_t n)
+    {
+        int64_t i = 0;
+        samples16 y;
+        if (law == 0)
+            for (; i + 16 <= n; i += 16) { y = expand_a(load_octets(octets + i)); memcpy(x + i, &y, 32); }
+        else
+            for (; i + 16 <= n; i += 16) { y = expand_mu(load_octets(octets + i)); memcpy(x + i, &y, 32); }
+        if (i < n) {
+            octets16 rest = {0};
+            memcpy(&rest, octets + i, n - i);
+            y = law == 0 ? expand_a(rest) : expand_mu(rest);
+            memcpy(x + i, &y, 2 * (n - i));
+        }
+    }
+
+    static inline void compress_run(int64_t law, const int16_t *x, uint8_t *octets_out, int64_t n)
+    {
+        int64_t i = 0;
+        octets y;
+        if (law == 0)
+            for (; i + WIDTH <= n; i += WIDTH) { y = compress_a(load_samples(x + i)); memcpy(octets_out + i, &y, WIDTH); }
+        else
+            for (; i + WIDTH <= n; i += WIDTH) { y = compress_mu(load_samples(x + i)); memcpy(octets_out + i, &y, WIDTH); }
+        if (i < n) {
+            samples rest = {0};
+            memcpy(&rest, x + i, 2 * (n - i));
+            y = law == 0 ? compress_a(rest) : compress_mu(rest);
+            memcpy(octets_out + i, &y, n - i);
+        }
+    }
+    """
+    void expand_run(int64_t law, const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil
+    void compress_run(int64_t law, const int16_t *x, uint8_t *octets, int64_t n) noexcept nogil
 
 
 cdef void expand(int64_t law, const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil:
-    if law == 0:
-        expand_a(octets, x, n)
-    else:
-        expand_mu(octets, x, n)
+    expand_run(law, octets, x, n)
 
 
 cdef void compress(int64_t law, const int16_t *x, uint8_t *octets, int64_t n) noexcept nogil:
-    if law == 0:
-        compress_a(x, octets, n)
-    else:
-        compress_mu(x, octets, n)
+    compress_run(law, x, octets, n)
 
 
 cdef void convert(int64_t law, const uint8_t *octets, uint8_t *out, int64_t n) noexcept nogil:
