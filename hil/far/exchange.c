@@ -81,7 +81,7 @@ static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
         {"run", 1, 0, 'r'}, {"control", 1, 0, 'c'}, {"spans", 1, 0, 's'}, {"crc4", 1, 0, '4'}, {"side", 1, 0, 'S'},
-        {"switch", 1, 0, 'w'}, {"trace", 1, 0, 't'}, {"exit-on-stdin-eof", 0, 0, 'e'}, {"debug", 0, 0, 'd'},
+        {"switch", 1, 0, 'w'}, {"trace", 1, 0, 't'}, {"exit-on-stdin-eof", 0, 0, 'e'}, {"debug", 0, 0, 'd'}, {"facility", 0, 0, 'f'},
         {"help", 0, 0, 'h'}, {0}};
     settings.run = getenv("STROWGER_RUN");
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -103,10 +103,11 @@ static void read_options(int argc, char **argv)
         case 't': settings.trace = optarg; break;
         case 'e': settings.stdin_ends = true; break;
         case 'd': settings.debug = true; break;
+        case 'f': settings.facility = true; break;
         default:
             fprintf(o == 'h' ? stdout : stderr,
                     "far-exchange --run DIR --control SOCKET --spans LIST [--crc4 LIST] [--side network|cpe]\n"
-                    "             [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--debug]\n");
+                    "             [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n");
             exit(o == 'h' ? 0 : 2);
         }
     }

@@ -86,7 +86,7 @@ struct span {
 struct settings {
     const char *run, *control, *trace;
     int side, switch_type;
-    bool realtime, stdin_ends, debug;
+    bool realtime, stdin_ends, debug, facility;
     bool crc4[SPANS_MAX + 1];
 };
 extern struct settings settings;

@@ -1,0 +1,219 @@
+# distutils: sources = hil/board/e1.c hil/board/tick.c
+# distutils: include_dirs = hil/board
+# distutils: depends = hil/board/e1.h hil/board/tick.h hil/board/layout.h
+"""The native half of the board emulator: a thin shell around e1.c and tick.c.
+
+Emulator owns the window's mapping, the lines and the tick; run() blocks without
+the GIL.  layout() is hil/'s table of the window, for the test that compares it."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+cdef extern from "layout.h":
+    cdef struct window_header:
+        uint32_t generation
+        uint64_t rx_head, tx_head, late_media_frames, moved_time_base, tx_written
+        uint32_t media_owner, control_owner
+    enum: WINDOW_MAGIC, BLOCK_OCTETS
+
+cdef extern from "e1.h":
+    cdef struct e1_counters:
+        uint32_t fec, cec, ebc
+    cdef struct e1:
+        e1_counters total
+        uint32_t tx_crc_errors, tx_fas_errors, rx_crc_errors
+        uint8_t force_rai
+        uint8_t reg[256]
+    void e1_reset(e1 *line, uint8_t idle)
+    void e1_transmit(e1 *line, const uint8_t *frames, const uint8_t *cas, uint8_t *out)
+    void e1_receive(e1 *line, const uint8_t *block, uint8_t *out, uint8_t *cas)
+    int e1_read(e1 *line, uint32_t address, uint32_t *data)
+    int e1_write(e1 *line, uint32_t address, uint32_t data)
+    void e1_second(e1 *line)
+    uint8_t e1_frs0(const e1 *line)
+    uint8_t e1_frs1(const e1 *line)
+
+cdef extern from "tick.h":
+    cdef struct line_t "line":
+        e1 e1
+        int fd, rx_fault, tx_fault
+        uint64_t sent, late, wrong_length, not_taken, connections
+    cdef struct board_t "board":
+        window_header *header
+        uint32_t spans
+        int stop, fifo
+        uint64_t ticks, busy_ns, worst_late_ns
+        line_t lines[64]
+    size_t board_window_octets(uint32_t spans)
+    void board_init(board_t *board, void *window, uint32_t spans, uint8_t idle)
+    int board_attach(board_t *board, uint32_t span, int fd)
+    void board_run(board_t *board) nogil
+
+cdef extern from *:
+    """
+    #include "layout.h"
+    typedef struct { const char *name; uint32_t offset, octets; } layout_row;
+    #define ROW(field) { #field, offsetof(struct window_header, field), sizeof(((struct window_header *)0)->field) }
+    static const layout_row layout_rows[] = {
+        ROW(magic), ROW(version), ROW(spans), ROW(ring_frames), ROW(frame_rate_hz), ROW(timeslots),
+        ROW(rx_offset), ROW(tx_offset), ROW(cas_rx_offset), ROW(cas_tx_offset), ROW(request_offset),
+        ROW(request_entries), ROW(burst_frames), ROW(generation), ROW(idle_code), ROW(rx_head), ROW(tx_head),
+        ROW(late_media_frames), ROW(request_next), ROW(moved_time_base), ROW(tx_written), ROW(media_owner),
+        ROW(media_generation), ROW(control_owner), { NULL, 0, 0 } };
+    """
+    ctypedef struct layout_row:
+        const char *name
+        uint32_t offset
+        uint32_t octets
+    const layout_row layout_rows[]
+
+FAULTS = ("none", "los", "ais")
+
+
+def layout():
+    """Rows (name, offset, octets) of the window's header."""
+    rows = []
+    cdef int n = 0
+    while layout_rows[n].name != NULL:
+        rows.append((layout_rows[n].name.decode(), layout_rows[n].offset, layout_rows[n].octets))
+        n += 1
+    return rows
+
+
+def window_octets(spans):
+    """Size of the window of a board with that many spans."""
+    return board_window_octets(spans)
+
+
+cdef class Emulator:
+    """The board behind a window.  window: writable buffer of window_octets(spans)."""
+
+    cdef board_t *_board
+    cdef uint8_t[::1] _window
+
+    def __cinit__(self, window, uint32_t spans, uint8_t idle=0xD5):
+        if not 1 <= spans <= 64:
+            raise ValueError("spans is %d: a board has 1 to 64" % spans)
+        self._window = window
+        if self._window.shape[0] < board_window_octets(spans):
+            raise ValueError("the window has %d octets, %d spans need %d"
+                             % (self._window.shape[0], spans, board_window_octets(spans)))
+        self._board = <board_t *>calloc(1, sizeof(board_t))
+        if self._board == NULL:
+            raise MemoryError()
+        board_init(self._board, &self._window[0], spans, idle)
+
+    def __dealloc__(self):
+        free(self._board)
+
+    def run(self):
+        """Tick until stop(); blocks, without the GIL."""
+        with nogil:
+            board_run(self._board)
+
+    def stop(self):
+        """Let run() return within a tick."""
+        self._board.stop = 1
+
+    def attach(self, int span, int fd):
+        """Give a connected socket to span 1..64; the board closes it.  False when one is connected."""
+        return board_attach(self._board, span - 1, fd) == 0
+
+    def connected(self, int span):
+        """Whether somebody is connected to span 1..64."""
+        return self._board.lines[span - 1].fd >= 0
+
+    def fault(self, int span, direction, what):
+        """Replace the signal of a direction ("rx", "tx"): "none", "los" (zeros), "ais" (ones)."""
+        cdef int value = FAULTS.index(what)
+        if direction == "rx":
+            self._board.lines[span - 1].rx_fault = value
+        else:
+            self._board.lines[span - 1].tx_fault = value
+
+    def force_rai(self, int span, on):
+        """Report a received A bit although none came."""
+        self._board.lines[span - 1].e1.force_rai = bool(on)
+
+    def crc_errors(self, int span, direction, int count):
+        """Spoil `count` CRC-4 submultiframes of a direction."""
+        if direction == "rx":
+            self._board.lines[span - 1].e1.rx_crc_errors += count
+        else:
+            self._board.lines[span - 1].e1.tx_crc_errors += count
+
+    def fas_errors(self, int span, int count):
+        """Spoil `count` frame alignment signals sent to the line."""
+        self._board.lines[span - 1].e1.tx_fas_errors += count
+
+    def board_status(self):
+        """Figures of the whole board, plain data.  Reading resets worst_late_us."""
+        cdef window_header *h = self._board.header
+        worst = self._board.worst_late_ns
+        self._board.worst_late_ns = 0
+        return {"spans": self._board.spans, "generation": h.generation, "ticks": self._board.ticks,
+                "rx_head": h.rx_head, "tx_head": h.tx_head, "tx_written": h.tx_written,
+                "late_media_frames": h.late_media_frames, "moved_time_base": h.moved_time_base,
+                "media_owner": h.media_owner, "control_owner": h.control_owner,
+                "real_time": bool(self._board.fifo), "cpu_ms": self._board.busy_ns // 1000000,
+                "worst_late_us": worst // 1000}
+
+    def line_status(self, int span):
+        """Figures of one span, plain data."""
+        cdef line_t *line = &self._board.lines[span - 1]
+        return {"span": span, "connected": line.fd >= 0, "frs0": e1_frs0(&line.e1), "frs1": e1_frs1(&line.e1),
+                "blocks": line.sent, "late": line.late, "wrong_length": line.wrong_length,
+                "not_taken": line.not_taken, "connections": line.connections,
+                "fas_errors": line.e1.total.fec, "crc_errors": line.e1.total.cec, "e_bits": line.e1.total.ebc,
+                "rx_fault": FAULTS[line.rx_fault], "tx_fault": FAULTS[line.tx_fault]}
+
+
+cdef class Framer:
+    """One line without a board, for tests: blocks in, blocks out."""
+
+    cdef e1 _line
+    cdef uint8_t _cas_rx[32]
+    cdef uint8_t _cas_tx[32]
+
+    def __cinit__(self, uint8_t idle=0xD5):
+        e1_reset(&self._line, idle)
+        for n in range(32):
+            self._cas_rx[n], self._cas_tx[n] = 0xF, 0xD
+
+    def write(self, uint32_t address, uint32_t value):
+        if e1_write(&self._line, address, value):
+            raise ValueError("no register %02X" % address)
+
+    def read(self, uint32_t address):
+        cdef uint32_t value
+        if e1_read(&self._line, address, &value):
+            raise ValueError("no register %02X" % address)
+        return value
+
+    def second(self):
+        e1_second(&self._line)
+
+    def transmit(self, const uint8_t[::1] frames not None):
+        """80x32 octets of payload -> block for the line."""
+        if frames.shape[0] != BLOCK_OCTETS:
+            raise ValueError("%d octets, not %d" % (frames.shape[0], BLOCK_OCTETS))
+        out = bytearray(BLOCK_OCTETS)
+        cdef uint8_t[::1] view = out
+        e1_transmit(&self._line, &frames[0], self._cas_tx, &view[0])
+        return bytes(out)
+
+    def receive(self, const uint8_t[::1] block not None):
+        """Block from the line -> 80x32 aligned octets."""
+        if block.shape[0] != BLOCK_OCTETS:
+            raise ValueError("%d octets, not %d" % (block.shape[0], BLOCK_OCTETS))
+        out = bytearray(BLOCK_OCTETS)
+        cdef uint8_t[::1] view = out
+        e1_receive(&self._line, &block[0], &view[0], self._cas_rx)
+        return bytes(out)
+
+    def set_cas(self, bytes nibbles):
+        for n in range(32):
+            self._cas_tx[n] = nibbles[n]
+
+    def cas(self):
+        return bytes(self._cas_rx[:32])

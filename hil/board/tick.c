@@ -1,0 +1,347 @@
+#define _GNU_SOURCE
+#include "tick.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_NS 10000000
+#define SLACK_NS 2000000      /* later than this the time base moves: chosen, a fifth of a tick */
+#define REQUEST_STEP_NS 1000000
+#define REQUEST_QUIET_TICKS 20 /* requests are served each ms while they come, and 200 ms longer */
+#define FORGIVE_INSTANTS 25    /* a peer that is late for 250 ms on end is slow, not late */
+#define MEDIA_GONE_TICKS 10    /* 100 ms without a heartbeat: media is dead, block the CAS trunks */
+#define CAS_BLOCKED 0x0D       /* Q.421: b = 1 blocked, c = 0, d = 1 */
+#define BOARD_PAGE 0xFFFFu     /* span field of the board's own registers */
+#define BOARD_IDENTITY 0x45363401u /* "E64", revision 1 */
+
+static uint64_t now_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void sleep_until(uint64_t ns)
+{
+    struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+/* ---- the window ---- */
+
+static size_t page(size_t octets)
+{
+    return (octets + 4095) & ~(size_t)4095;
+}
+
+size_t board_window_octets(uint32_t spans)
+{
+    return page(HEADER_OCTETS + 2 * RING_OCTETS(spans) + 2 * CAS_OCTETS(spans)
+                + REQUEST_ENTRIES * sizeof(struct window_request));
+}
+
+void board_init(struct board *board, void *window, uint32_t spans, uint8_t idle)
+{
+    struct window_header *h = window;
+    uint8_t *base = window;
+    uint32_t generation = h->generation;
+
+    __atomic_store_n(&h->magic, 0, __ATOMIC_SEQ_CST);
+    memset(board, 0, sizeof *board);
+    board->header = h;
+    board->spans = spans;
+    h->version = WINDOW_VERSION;
+    h->spans = spans;
+    h->ring_frames = RING_FRAMES;
+    h->frame_rate_hz = FRAME_RATE_HZ;
+    h->timeslots = TIMESLOTS;
+    h->rx_offset = HEADER_OCTETS;
+    h->tx_offset = (uint32_t)(h->rx_offset + RING_OCTETS(spans));
+    h->cas_rx_offset = (uint32_t)(h->tx_offset + RING_OCTETS(spans));
+    h->cas_tx_offset = (uint32_t)(h->cas_rx_offset + CAS_OCTETS(spans));
+    h->request_offset = (uint32_t)(h->cas_tx_offset + CAS_OCTETS(spans));
+    h->request_entries = REQUEST_ENTRIES;
+    h->burst_frames = BURST_FRAMES;
+    h->idle_code = idle;
+    h->rx_head = h->tx_head = h->late_media_frames = h->moved_time_base = 0;
+    h->request_next = 0;
+    h->tx_written = 0;
+    board->rx = base + h->rx_offset;
+    board->tx = base + h->tx_offset;
+    board->cas_rx = base + h->cas_rx_offset;
+    board->cas_tx = base + h->cas_tx_offset;
+    board->requests = (struct window_request *)(void *)(base + h->request_offset);
+    memset(board->rx, idle, 2 * RING_OCTETS(spans));
+    memset(board->cas_rx, 0x0F, CAS_OCTETS(spans));
+    memset(board->cas_tx, CAS_BLOCKED, CAS_OCTETS(spans));
+    memset(board->requests, 0, REQUEST_ENTRIES * sizeof *board->requests);
+    for (uint32_t s = 0; s < MAX_SPANS; s++) {
+        e1_reset(&board->lines[s].e1, idle);
+        board->lines[s].fd = -1;
+        board->lines[s].idle_frames = RING_FRAMES;
+    }
+    __atomic_store_n(&h->generation, generation + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&h->magic, WINDOW_MAGIC, __ATOMIC_SEQ_CST);
+}
+
+/* ---- one line ---- */
+
+int board_attach(struct board *board, uint32_t span, int fd)
+{
+    struct line *line = &board->lines[span];
+    if (__atomic_load_n(&line->fd, __ATOMIC_ACQUIRE) != -1)
+        return -1;
+    line->sent = line->answered = 0;
+    line->wanted = 0;
+    line->missing_run = 0;
+    line->connections++;
+    __atomic_store_n(&line->fd, fd, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static void detach(struct line *line)
+{
+    close(line->fd);
+    e1_no_signal(&line->e1);
+    __atomic_store_n(&line->fd, -1, __ATOMIC_RELEASE);
+}
+
+static void replace(uint8_t *block, int fault)
+{
+    if (fault != FAULT_NONE)
+        memset(block, fault == FAULT_AIS ? 0xFF : 0, BLOCK_OCTETS);
+}
+
+static void take_frames(const struct board *board, uint32_t span, uint64_t head, uint64_t written, uint8_t *frames)
+{
+    size_t stride = (size_t)board->spans * TIMESLOTS;
+    const uint8_t *ring = board->tx + span * TIMESLOTS;
+    for (uint32_t f = 0; f < BURST_FRAMES; f++)
+        if (head + f < written)
+            memcpy(frames + f * TIMESLOTS, ring + (head + f) % RING_FRAMES * stride, TIMESLOTS);
+        else
+            memset(frames + f * TIMESLOTS, (int)board->header->idle_code, TIMESLOTS);
+}
+
+static void put_frames(const struct board *board, uint32_t span, uint64_t head, const uint8_t *frames)
+{
+    size_t stride = (size_t)board->spans * TIMESLOTS;
+    uint8_t *ring = board->rx + span * TIMESLOTS;
+    for (uint32_t f = 0; f < BURST_FRAMES; f++)
+        memcpy(ring + (head + f) % RING_FRAMES * stride, frames + f * TIMESLOTS, TIMESLOTS);
+}
+
+static void send_block(struct line *line, const uint8_t *block)
+{
+    line->wanted = line->sent;
+    if (send(line->fd, block, BLOCK_OCTETS, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)BLOCK_OCTETS)
+        line->sent++;
+    else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        line->not_taken++; /* the peer does not read: no answer is owed for it */
+    else
+        detach(line);
+}
+
+/* The answer to the block before the one just sent.  An answer that comes after
+ * its instant is thrown away, so samples never shift in time; only a peer that is
+ * late for FORGIVE_INSTANTS on end is taken as slow and its debt is forgotten. */
+static void collect_answer(struct line *line, uint8_t *block)
+{
+    uint8_t spare[BLOCK_OCTETS + 1];
+    int came = 0;
+    while (line->answered < line->wanted) {
+        ssize_t got = recv(line->fd, spare, sizeof spare, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+            detach(line);
+            return;
+        }
+        if (got < 0)
+            break;
+        came = 1;
+        line->answered++;
+        if (line->missing_run >= FORGIVE_INSTANTS)
+            line->answered = line->wanted;
+        if (got != (ssize_t)BLOCK_OCTETS) {
+            line->wrong_length++;
+            continue;
+        }
+        if (line->answered == line->wanted) {
+            memcpy(block, spare, BLOCK_OCTETS);
+            line->missing_run = 0;
+            return;
+        }
+    }
+    line->late++;
+    line->missing_run += (uint32_t)came;
+    memset(block, 0xFF, BLOCK_OCTETS);
+}
+
+static void idle_to_ring(struct board *board, uint32_t span, uint64_t head)
+{
+    uint8_t idle[BLOCK_OCTETS];
+    struct line *line = &board->lines[span];
+    if (!line->e1.los)
+        e1_no_signal(&line->e1);
+    if (line->idle_frames >= RING_FRAMES)
+        return; /* the whole ring is idle already */
+    memset(idle, (int)board->header->idle_code, sizeof idle);
+    put_frames(board, span, head, idle);
+    line->idle_frames += BURST_FRAMES;
+}
+
+/* ---- the tick ---- */
+
+static uint64_t heartbeat(struct board *board, uint64_t head)
+{
+    struct window_header *h = board->header;
+    uint64_t written = __atomic_load_n(&h->tx_written, __ATOMIC_ACQUIRE);
+    if (written > head + RING_FRAMES)
+        written = 0; /* of an earlier life of the board */
+    uint64_t missing = written >= head + BURST_FRAMES ? 0 : written > head ? head + BURST_FRAMES - written : BURST_FRAMES;
+    if (!missing)
+        board->media_late_ticks = 0;
+    else if (board->media_late_ticks < MEDIA_GONE_TICKS)
+        board->media_late_ticks++;
+    if (missing && h->media_owner)
+        h->late_media_frames += missing;
+    return written;
+}
+
+void board_tick(struct board *board)
+{
+    static _Thread_local uint8_t frames[BLOCK_OCTETS], blocks[MAX_SPANS][BLOCK_OCTETS];
+    static const uint8_t blocked[TIMESLOTS] = { [0 ... TIMESLOTS - 1] = CAS_BLOCKED };
+    struct window_header *h = board->header;
+    uint64_t tx = h->tx_head, rx = h->rx_head, written = heartbeat(board, tx);
+    int gone = board->media_late_ticks >= MEDIA_GONE_TICKS;
+    int fds[MAX_SPANS];
+
+    for (uint32_t s = 0; s < board->spans; s++) {
+        struct line *line = &board->lines[s];
+        fds[s] = __atomic_load_n(&line->fd, __ATOMIC_ACQUIRE);
+        int loop = line->e1.reg[0x36] & 0x02;
+        if (fds[s] < 0 && !loop)
+            continue;
+        take_frames(board, s, tx, written, frames);
+        e1_transmit(&line->e1, frames, gone ? blocked : board->cas_tx + s * TIMESLOTS, blocks[s]);
+        if (fds[s] < 0)
+            continue;
+        if (line->tx_fault) {
+            memcpy(frames, blocks[s], sizeof frames);
+            replace(frames, line->tx_fault);
+            send_block(line, frames);
+        } else {
+            send_block(line, blocks[s]);
+        }
+    }
+    __atomic_store_n(&h->tx_head, tx + BURST_FRAMES, __ATOMIC_RELEASE);
+
+    for (uint32_t s = 0; s < board->spans; s++) {
+        struct line *line = &board->lines[s];
+        int loop = line->e1.reg[0x36] & 0x02, live = fds[s] >= 0 && line->fd >= 0;
+        uint8_t answer[BLOCK_OCTETS];
+        if (live && line->wanted)
+            collect_answer(line, answer);
+        if (loop)
+            memcpy(answer, blocks[s], sizeof answer);
+        else if (!live || line->fd < 0 || !line->wanted) {
+            idle_to_ring(board, s, rx);
+            continue;
+        } else
+            replace(answer, line->rx_fault);
+        e1_receive(&line->e1, answer, frames, board->cas_rx + s * TIMESLOTS);
+        put_frames(board, s, rx, frames);
+        line->idle_frames = 0;
+    }
+    __atomic_store_n(&h->rx_head, rx + BURST_FRAMES, __ATOMIC_RELEASE);
+
+    if (++board->ticks % (FRAME_RATE_HZ / BURST_FRAMES) == 0)
+        for (uint32_t s = 0; s < board->spans; s++)
+            e1_second(&board->lines[s].e1);
+    board->quiet_ticks += board->quiet_ticks < REQUEST_QUIET_TICKS;
+}
+
+/* ---- registers ---- */
+
+static int board_register(struct board *board, uint32_t op, uint32_t address, uint32_t *data)
+{
+    if (op)
+        return -1;
+    switch (address & 0xFFFF) {
+    case 0x00: *data = BOARD_IDENTITY; return 0;
+    case 0x04: *data = board->spans; return 0;
+    case 0x08: *data = (uint32_t)(board->ticks * BURST_FRAMES / FRAME_RATE_HZ); return 0; /* seconds up */
+    default: return -1;
+    }
+}
+
+static int serve(struct board *board, const struct window_request *request, uint32_t *data)
+{
+    uint32_t span = request->address >> 16, address = request->address & 0xFFFF;
+    *data = request->data;
+    if (request->op > 1)
+        return -1;
+    if (span == BOARD_PAGE)
+        return board_register(board, request->op, address, data);
+    if (span >= board->spans)
+        return -1;
+    if (request->op)
+        return e1_write(&board->lines[span].e1, address, request->data);
+    return e1_read(&board->lines[span].e1, address, data);
+}
+
+void board_serve_requests(struct board *board)
+{
+    for (uint32_t n = 0; n < REQUEST_ENTRIES; n++) {
+        uint32_t next = board->header->request_next, data;
+        struct window_request *request = &board->requests[next];
+        if (__atomic_load_n(&request->state, __ATOMIC_ACQUIRE) != REQUEST_ASKED)
+            return;
+        int refused = serve(board, request, &data) < 0;
+        request->data = data;
+        __atomic_store_n(&board->header->request_next, (next + 1) % REQUEST_ENTRIES, __ATOMIC_RELEASE);
+        __atomic_store_n(&request->state, refused ? REQUEST_REFUSED : REQUEST_DONE, __ATOMIC_RELEASE);
+        board->quiet_ticks = 0;
+    }
+}
+
+/* ---- time ---- */
+
+static void ask_for_real_time(struct board *board)
+{
+    struct sched_param param = { .sched_priority = 40 };
+    board->fifo = pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0;
+}
+
+void board_run(struct board *board)
+{
+    ask_for_real_time(board);
+    uint64_t next = now_ns(CLOCK_MONOTONIC) + TICK_NS;
+    while (!__atomic_load_n(&board->stop, __ATOMIC_RELAXED)) {
+        while (board->quiet_ticks < REQUEST_QUIET_TICKS && now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS < next) {
+            sleep_until(now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS);
+            board_serve_requests(board);
+        }
+        sleep_until(next);
+        uint64_t late = now_ns(CLOCK_MONOTONIC) - next;
+        if (late > board->worst_late_ns)
+            board->worst_late_ns = late;
+        if (late > SLACK_NS) { /* never two blocks close together: the time base moves */
+            board->header->moved_time_base++;
+            next += late;
+        }
+        board_tick(board);
+        board_serve_requests(board);
+        next += TICK_NS;
+        board->busy_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    }
+    for (uint32_t s = 0; s < board->spans; s++)
+        if (board->lines[s].fd >= 0)
+            detach(&board->lines[s]);
+    __atomic_store_n(&board->header->magic, 0, __ATOMIC_SEQ_CST);
+}

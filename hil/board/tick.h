@@ -1,0 +1,49 @@
+/* The emulated board: window, lines and the 10 ms tick. */
+#ifndef HIL_BOARD_TICK_H
+#define HIL_BOARD_TICK_H
+
+#include "e1.h"
+
+enum fault { FAULT_NONE, FAULT_LOS, FAULT_AIS }; /* what replaces the signal of a direction */
+
+struct line {
+    struct e1 e1;
+    int fd;                 /* -1: nobody connected; written by the tick, and by attach when -1 */
+    int rx_fault, tx_fault; /* enum fault, injected */
+    uint64_t sent;          /* blocks sent since the connection */
+    uint64_t answered;      /* answers taken since the connection */
+    uint64_t wanted;        /* number of the answer due at this instant: blocks sent before it */
+    uint32_t missing_run;   /* instants in a row in which answers came, all of them too late */
+    uint32_t idle_frames;   /* idle frames put into the rx ring in a row, up to RING_FRAMES */
+    uint64_t late, wrong_length, not_taken, connections;
+};
+
+struct board {
+    struct window_header *header;
+    uint8_t *rx, *tx, *cas_rx, *cas_tx;
+    struct window_request *requests;
+    uint32_t spans;
+    int stop, fifo;                   /* fifo: SCHED_FIFO was granted */
+    uint64_t ticks;
+    uint32_t quiet_ticks;             /* since the last request */
+    uint32_t media_late_ticks;        /* in a row */
+    uint64_t busy_ns;                 /* CPU time of the tick thread */
+    uint64_t worst_late_ns;           /* since the status was last asked for */
+    struct line lines[MAX_SPANS];
+};
+
+/* Lay the window out in memory of board_window_octets(spans); increments the generation. */
+size_t board_window_octets(uint32_t spans);
+void board_init(struct board *board, void *window, uint32_t spans, uint8_t idle);
+
+/* Give a connected socket to a line.  0, or -1 when somebody is connected. */
+int board_attach(struct board *board, uint32_t span, int fd);
+
+/* One instant of the board. */
+void board_tick(struct board *board);
+void board_serve_requests(struct board *board);
+
+/* Ticks until board->stop. */
+void board_run(struct board *board);
+
+#endif
