@@ -209,10 +209,14 @@ class API:
             (b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]})
         gone = asyncio.ensure_future(self._disconnect(receive))
         try:
-            while not gone.done():
+            while not gone.done() and not self.house.feed.closed:
                 records = self.house.feed.since(seq)
                 if records is None:
+                    newest = self.house.feed.last_seq
                     records = await self._read(lambda db, seq=seq: Journal(db).after(seq))
+                    if not records:
+                        seq = newest
+                        continue
                 if records:
                     seq = records[-1]["seq"]
                     octets = b"".join(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
@@ -227,6 +231,8 @@ class API:
                         continue
                     octets = b"\n"
                 await send({"type": "http.response.body", "body": octets, "more_body": True})
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
 
@@ -282,5 +288,5 @@ def server(house):
         def capture_signals(self):
             yield
 
-    return Server(uvicorn.Config(API(house), http="h11", ws="none", lifespan="off", log_config=None,
+    return Server(uvicorn.Config(API(house), http="h11", ws="none", lifespan="off", log_config=None, proxy_headers=False,
                                  access_log=False, timeout_graceful_shutdown=1, timeout_keep_alive=30))

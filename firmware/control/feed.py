@@ -1,6 +1,6 @@
 """The live feed of committed journal records.
 
-The house publishes after each commit; every event stream follows with a cursor
+The house publishes after each commit (checkpoints are not for the outside); every event stream follows with a cursor
 of its own (the last "seq" it gave out).  The newest records are kept in memory;
 who is further behind reads the database.  A slow reader costs nothing: no queue is
 kept for it.
@@ -8,6 +8,9 @@ kept for it.
 
 import asyncio
 import collections
+import itertools
+
+from firmware.storage.journal import CHECKPOINT
 
 KEPT = 4096  # records in memory: about a minute at full load; invented
 
@@ -19,13 +22,23 @@ class Feed:
         self.last_seq = last_seq
         self._kept = collections.deque(maxlen=KEPT)
         self._news = asyncio.Event()
+        self.closed = False
 
     def publish(self, records):
         """Records just committed, in order."""
+        records = [record for record in records if record["kind"] != CHECKPOINT]
         if not records:
             return
         self._kept.extend(records)
         self.last_seq = records[-1]["seq"]
+        self._wake()
+
+    def close(self):
+        """The process ends: every stream ends."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self):
         self._news.set()
         self._news = asyncio.Event()
 
@@ -35,12 +48,12 @@ class Feed:
             return []
         if not self._kept or self._kept[0]["seq"] > seq + 1:
             return None
-        first = max(0, len(self._kept) - (self.last_seq - seq))
-        return [record for record in list(self._kept)[first:] if record["seq"] > seq]
+        recent = itertools.takewhile(lambda record: record["seq"] > seq, reversed(self._kept))
+        return list(recent)[::-1]
 
     async def wait(self, seq, timeout_s):
         """Wait for records above seq.  Returns False when none came in time."""
-        if self.last_seq > seq:
+        if self.last_seq > seq or self.closed:
             return True
         try:
             await asyncio.wait_for(self._news.wait(), timeout_s)

@@ -42,10 +42,13 @@ class Turns:
     """Runs turns, one at a time.
 
     switchboard: the core.  stores: object with database, journal, machines, counters, inbox,
-    outbox, recordings, cdrs.  route(action): the adapter that carries an action out."""
+    outbox, recordings, cdrs.  route(action): the adapter that carries an action out.
+    on_record(record): each record as it is made.  after_turn(): to set the timer."""
 
-    def __init__(self, switchboard, stores, clock, feed, route):
+    def __init__(self, switchboard, stores, clock, feed, route, on_record=None, after_turn=None):
         self.switchboard, self.stores, self.clock, self.feed, self.route = switchboard, stores, clock, feed, route
+        self.on_record = on_record or (lambda record: None)
+        self.after_turn = after_turn or (lambda: None)
         self.adapters = []
         self.after_commit = []      # functions(records) called after each commit that wrote records
         self.fault = None           # sentence while the disk refuses
@@ -77,6 +80,7 @@ class Turns:
                 self._one(*self._waiting.popleft())
         finally:
             self._running = False
+        self.after_turn()
 
     def handle(self, event):
         """A turn that is one switchboard event."""
@@ -127,6 +131,7 @@ class Turns:
         self._records += records
         for record in records:
             self._guard(record, None, self.stores.cdrs.fold, record)
+            self.on_record(record)
         for action in actions:
             self._guard(action, action.get("leg"), self._carry_out, action, now_ms)
         return bool(records or actions)

@@ -2,7 +2,7 @@
 
 A row is committed when the recording starts and completed when media has closed
 the file.  Media keeps the WAV header true at least each half second, so after
-its death the file on disk says how much there is: repair() reads that header.
+its death the file on disk says how much there is: measure() reads that header.
 Paths are stored relative to the data directory, so that a backup can be
 restored elsewhere.
 """
@@ -37,6 +37,14 @@ def wav_length(path):
     raise ValueError("%s: no data chunk in the first 4 KiB" % path)
 
 
+def measure(path):
+    """wav_length(), or (0, 0) for a file that is missing or no WAV."""
+    try:
+        return wav_length(path)
+    except (OSError, ValueError):
+        return 0, 0
+
+
 class Recordings:
     """The recordings index.  connection: the writing one, or a reader's; root: data directory."""
 
@@ -56,27 +64,22 @@ class Recordings:
 
     def failed(self, recording, error):
         """Media could not write it; what is there stays playable."""
-        octets, duration_ms = self._on_disk(recording)
+        row = self._db.execute("SELECT path FROM recording WHERE id = ?", (recording,)).fetchone()
+        octets, duration_ms = measure(self.absolute(row[0])) if row else (0, 0)
         self._db.execute("UPDATE recording SET state = 'failed', error = ?, octets = ?, duration_ms = ? "
                          "WHERE id = ?", (str(error), octets, duration_ms, recording))
 
-    def repair(self, alive=()):
-        """Media is gone: recordings still open and not in `alive` become "interrupted", length from the file.
+    def opened(self):
+        """Recordings that media has not closed: [(id, absolute path)]."""
+        return [(row[0], self.absolute(row[1])) for row in self._db.execute(
+            "SELECT id, path FROM recording WHERE state = 'recording' ORDER BY started_ms, id")]
 
-        A file that is not there becomes "failed".  Returns the ids repaired."""
-        alive = set(alive)
-        done = []
-        for (recording,) in self._db.execute(
-                "SELECT id FROM recording WHERE state = 'recording' ORDER BY started_ms, id").fetchall():
-            if recording in alive:
-                continue
-            octets, duration_ms = self._on_disk(recording)
-            self._db.execute(
-                "UPDATE recording SET state = ?, octets = ?, duration_ms = ?, error = ? WHERE id = ?",
-                ("interrupted" if octets else "failed", octets, duration_ms,
-                 "the media process ended during the recording", recording))
-            done.append(recording)
-        return done
+    def interrupted(self, recording, octets, duration_ms):
+        """Media died during it; 0 octets: there is nothing to play."""
+        self._db.execute(
+            "UPDATE recording SET state = ?, octets = ?, duration_ms = ?, error = ? WHERE id = ? AND state = 'recording'",
+            ("interrupted" if octets else "failed", octets, duration_ms,
+             "the media process ended during the recording", recording))
 
     def of_call(self, call):
         """Recordings of a call: [{"id", "path", "duration_ms", "octets", "state"}], path absolute."""
@@ -100,10 +103,3 @@ class Recordings:
     def absolute(self, path):
         """A stored path as the file system wants it."""
         return path if os.path.isabs(path) else os.path.join(self.root, path)
-
-    def _on_disk(self, recording):
-        row = self._db.execute("SELECT path FROM recording WHERE id = ?", (recording,)).fetchone()
-        try:
-            return wav_length(self.absolute(row[0])) if row else (0, 0)
-        except (OSError, ValueError):
-            return 0, 0

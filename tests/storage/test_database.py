@@ -96,10 +96,10 @@ def test_machines_and_outbox(db):
     with db.transaction():
         machines.save("q931/1", {"calls": []})
         machines.save("sip", {"a": 1})
-        outbox.put([("1", "dl_data_request", b"\x08\x02"), ("1", "dl_data_request", b"\x08")])
+        outbox.put([(1, "dl_data_request", b"\x08\x02"), (1, "dl_data_request", b"\x08")])
     assert Machines(db.write).names("q931/") == ["q931/1"]
     assert Machines(db.write).load("sip") == {"a": 1}
-    assert outbox.pending() == [("1", "dl_data_request", b"\x08\x02"), ("1", "dl_data_request", b"\x08")]
+    assert outbox.pending() == [(1, "dl_data_request", b"\x08\x02"), (1, "dl_data_request", b"\x08")]
     with db.transaction():
         outbox.clear()
         machines.save("sip", None)

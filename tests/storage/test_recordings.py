@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from firmware.storage.database import Database
-from firmware.storage.recordings import Recordings, wav_length
+from firmware.storage.recordings import Recordings, measure, wav_length
 
 
 def wav(octets, claimed=None, rate=8000, channels=2):
@@ -44,14 +44,17 @@ def test_life_of_a_recording(index, tmp_path):
     index.closed("r1", 32000, 2000)
     assert index.of_call("c1") == [{"id": "r1", "path": str(tmp_path / "recordings/r1.wav"),
                                     "duration_ms": 2000, "octets": 32000, "state": "closed"}]
-    assert index.repair() == []
+    assert index.opened() == []
 
 
-def test_repair_takes_the_length_from_the_file(index, tmp_path):
+def test_what_a_death_of_media_leaves_takes_its_length_from_the_file(index, tmp_path):
     (tmp_path / "r1.wav").write_bytes(wav(24000))
-    (tmp_path / "r3.wav").write_bytes(wav(24000))
-    for number in (1, 2, 3):
+    for number in (1, 2):
         index.started("r%d" % number, "c1", "r%d.wav" % number, number)
-    assert index.repair(alive=["r3"]) == ["r1", "r2"]
+    assert index.opened() == [("r1", str(tmp_path / "r1.wav")), ("r2", str(tmp_path / "r2.wav"))]
+    for recording, path in index.opened():
+        index.interrupted(recording, *measure(path))
     assert [(row["state"], row["duration_ms"]) for row in index.of_call("c1")] == [
-        ("interrupted", 1500), ("failed", 0), ("recording", 0)]
+        ("interrupted", 1500), ("failed", 0)]
+    index.failed("r1", "disk full")
+    assert index.get("r1")["duration_ms"] == 1500

@@ -64,7 +64,7 @@ CREATE TABLE inbox (
 -- Layer 3 messages decided but perhaps not yet handed to media.
 CREATE TABLE outbox (
     number INTEGER PRIMARY KEY,
-    link   TEXT    NOT NULL,
+    link   INTEGER NOT NULL,
     kind   TEXT    NOT NULL,
     octets BLOB    NOT NULL
 );

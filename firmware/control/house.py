@@ -1,0 +1,334 @@
+"""The control process put together: core, adapters, journal, media, API.
+
+    start   configuration, database, replay of the journal into the switchboard, adapters
+            from their dumps; connect media; audit; resume; only then sockets are read
+    lost    media went away: the switchboard clears its calls ("media.lost"), adapters
+            forget the data links; connect again, open the links, "media.back"
+    stop    close; no call is touched: the next control process takes them over
+
+All runs in one asyncio loop; what waits for a disk runs in threads beside it.
+"""
+
+import asyncio
+import logging
+import os
+import pathlib
+import time
+
+from firmware import sockets
+from firmware.config.store import ConfigStore
+from firmware.control import api
+from firmware.control.clock import Clock
+from firmware.control.feed import Feed
+from firmware.control.turns import Turns
+from firmware.errors import LocalError
+from firmware.links.media import MediaLink
+from firmware.links.prompts import Prompts
+from firmware.storage.cdr import CDRs
+from firmware.storage.database import Database
+from firmware.storage.journal import CHECKPOINT, Journal
+from firmware.storage.machines import Counters, Inbox, Machines, Outbox
+from firmware.storage.recordings import Recordings, measure
+
+log = logging.getLogger(__name__)
+
+MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
+CHECKPOINT_RECORDS = 10_000  # bounds a replay to about a tenth of a second; invented
+RETRY_S = 0.1
+
+
+class Stores:
+    """The database and its parts, as the turn writes them."""
+
+    def __init__(self, data_dir):
+        self.database = Database(os.path.join(data_dir, "strowger.db"))
+        write = self.database.write
+        self.journal, self.cdrs = Journal(write), CDRs(write)
+        self.machines, self.counters = Machines(write), Counters(write)
+        self.inbox, self.outbox = Inbox(write), Outbox(write)
+        self.recordings = Recordings(write, data_dir)
+
+
+class Nobody:
+    """Answers for legs that no adapter has: a release of such a leg is done at once."""
+
+    name = "nobody"
+
+    def __init__(self, turns):
+        self._turns = turns
+
+    def carry_out(self, action, now_ms):
+        """leg.release, leg.create of an unknown technology: the leg is gone."""
+        if action["do"] in ("leg.release", "leg.create"):
+            self._turns.post({"kind": "leg.released", "leg": action["leg"], "by": "failure",
+                              "cause": action.get("cause", 41)})
+
+
+class House:
+    """One control process.  make_adapters(house): [leg adapters].
+    core(config, ids): the switchboard.  media_client: for tests."""
+
+    def __init__(self, run_dir, data_dir, prompts_dir, core, make_adapters=None, media_client=None, check_flow=None):
+        self.run_dir, self.data_dir = pathlib.Path(run_dir), str(data_dir)
+        self.started_ms = time.time_ns() // 1_000_000
+        self.config = ConfigStore(os.path.join(self.data_dir, "configuration.json"), check_flow=check_flow)
+        config = self.config.running()
+        self.stores = Stores(self.data_dir)
+        self.database = self.stores.database
+        self.clock = Clock()
+        self.epoch = self.stores.counters.next_number("epoch")
+        with self.database.transaction():
+            self.stores.counters.save()
+        self.legs = {}
+        self._replay(core(config, self.stores.counters))
+        self.feed = Feed(self.stores.journal.last_seq())
+        self.turns = Turns(self.switchboard, self.stores, self.clock, self.feed, self._route, self._record,
+                           self._schedule)
+        self.nobody = Nobody(self.turns)
+        self.media = MediaLink(self.run_dir, self.data_dir, self.epoch, self.turns, self.stores,
+                               Prompts(prompts_dir, config["site"]["languages"]), self.legs.get,
+                               self._signalling, self._media_lost, self._board, media_client)
+        self.adapters = list(make_adapters(self)) if make_adapters else []
+        self.turns.adapters = [self.media, *self.adapters]
+        self.media_generation = None
+        self.superseded = asyncio.Event()
+        self._since_checkpoint = 0
+        self._timer = None
+        self._timer_at = None
+        self._tasks = set()
+        self._server = None
+
+    def _replay(self, switchboard):
+        began = time.perf_counter()
+        self.switchboard = switchboard
+        count = 0
+        for record in self.stores.journal.replay():
+            self.switchboard.apply(record)
+            self.stores.cdrs.fold(record)
+            count += 1
+        self.stores.cdrs.forget_finished()
+        for call in self.switchboard.snapshot(self.clock.now_ms())["calls"]:
+            for leg in call["legs"]:
+                self.legs[leg["leg"]] = call["call"]
+        log.info("control: %d records replayed in %.0f ms, %d legs stand", count,
+                 (time.perf_counter() - began) * 1000, len(self.legs))
+
+    # -- start and stop --
+
+    async def start(self):
+        """Take over what stands, then serve."""
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        (self.run_dir / "control.ready").unlink(missing_ok=True)
+        await self._serve_api()
+        try:
+            await self.media.connect(MEDIA_WAIT_S)
+            audit = await self.media.audit()
+        except LocalError as error:
+            log.error("control: %s; starting without it", error)
+            audit = None
+        self.turns.run("resume", self._resume, audit)
+        for adapter in self.adapters:
+            adapter.start()
+        if audit is None:
+            self._spawn(self._reconnect())
+        else:
+            self.media.serve()
+        (self.run_dir / "control.ready").touch()
+        print("control ready", flush=True)
+
+    def _resume(self, audit, now_ms):
+        """The first turn: the switchboard and the adapters agree with media and each other."""
+        known = self.media.known_boot_id
+        lost = audit is None or (known is not None and known != self.media.boot_id)
+        if lost:
+            self._lose(now_ms)
+        live = {}
+        for adapter in self.adapters:
+            adapter.resume(now_ms)
+        for adapter in self.adapters:
+            live.update(adapter.live_legs())
+        self.switchboard.resume(None if lost else audit, live, now_ms)
+        if audit is not None:
+            self._found(audit, now_ms)
+        self.turns.after_commit.append(self._count_records)
+        self._checkpoint(now_ms)
+
+    def _found(self, audit, now_ms):
+        """Media is there: links are opened (harmless when they are), the switchboard may act."""
+        self.media.found(now_ms)
+        for adapter in self.adapters:
+            adapter.media_found(audit, now_ms)
+        self.turns.post({"kind": "media.back", "audit": audit})
+
+    def _lose(self, now_ms):
+        for adapter in self.adapters:
+            adapter.media_lost(now_ms)
+        self.switchboard.handle({"kind": "media.lost"}, now_ms)
+        self._spawn(self._repair_index([row for row in self.stores.recordings.opened()]))
+
+    def _media_lost(self, reason):
+        log.error("control: media is lost: %s", reason)
+        self.turns.run("media lost", self._lose)
+        self._spawn(self._reconnect())
+
+    async def _reconnect(self):
+        while True:
+            try:
+                await self.media.connect(RETRY_S)
+                audit = await self.media.audit()
+            except LocalError as error:
+                if getattr(error, "superseded", False):
+                    log.error("control: %s", error)
+                    self.superseded.set()
+                    return
+                await asyncio.sleep(RETRY_S)
+                continue
+            self.turns.run("media back", self._found, audit)
+            self.media.serve()
+            log.warning("control: media is back")
+            return
+
+    async def _repair_index(self, opened):
+        measured = await asyncio.to_thread(lambda: [(recording, *measure(path)) for recording, path in opened])
+        if measured:
+            self.turns.run("repair of the recordings index", lambda now_ms: self.media.repair_index(measured))
+
+    async def stop(self):
+        """Let go of everything; calls stay as they are."""
+        self.feed.close()
+        for adapter in self.adapters:
+            adapter.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._server is not None:
+            self._server.should_exit = True
+            self._server.force_exit = True
+            await self._serving
+        self.media.client.close()
+        await asyncio.to_thread(self.database.close)
+        (self.run_dir / "control.ready").unlink(missing_ok=True)
+
+    async def _serve_api(self):
+        listener = api.listen(str(self.run_dir / "control.sock"))
+        self._server = api.server(self)
+        self._serving = asyncio.ensure_future(self._server.serve(sockets=[listener]))
+
+    def _spawn(self, coroutine):
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- what the turn asks --
+
+    def _route(self, action):
+        do = action["do"]
+        if do.startswith("media."):
+            return self.media
+        for adapter in self.adapters:
+            if (do == "leg.create" and adapter.creates(action)) or adapter.owns(action["leg"]):
+                return adapter
+        return self.nobody
+
+    def _record(self, record):
+        """Each record as it is made: which leg belongs to which call."""
+        leg, call = record.get("leg"), record.get("call")
+        if leg is not None and call is not None:
+            if record["kind"] == "leg.released":
+                self.legs.pop(leg, None)
+            else:
+                self.legs[leg] = call
+
+    def _count_records(self, records):
+        self._since_checkpoint += len(records)
+        if self._since_checkpoint >= CHECKPOINT_RECORDS:
+            self.turns.run("checkpoint", self._checkpoint)
+
+    def _checkpoint(self, now_ms):
+        self._since_checkpoint = 0
+        self.switchboard.checkpoint(now_ms)
+
+    def _signalling(self, message, now_ms):
+        for adapter in self.adapters:
+            if adapter.owns_link(message["link"]):
+                adapter.signalling(message, now_ms)
+                return
+        log.warning("control: layer 2 message of link %s, which nobody has", message["link"])
+
+    def _board(self, event, now_ms):
+        log.warning("control: the board is %s (generation %s)", event.get("state"), event.get("generation"))
+        for adapter in self.adapters:
+            adapter.board(event, now_ms)
+
+    def _schedule(self):
+        """After each turn: one timer for the earliest deadline."""
+        deadline = self.turns.deadline_ms()
+        if deadline == self._timer_at and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = deadline
+        if deadline is not None:
+            delay_s = max(0.0, (deadline - self.clock.now_ms()) / 1000)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
+
+    def _due(self):
+        self._timer = self._timer_at = None
+        self.turns.expire()
+
+    # -- what the API asks --
+
+    def state(self):
+        """GET /v1/state."""
+        now_ms = self.clock.now_ms()
+        state = {"seq": self.feed.last_seq, "now_ms": now_ms, "system": self.health(), "spans": []}
+        state.update(self.switchboard.snapshot(now_ms))
+        for adapter in self.adapters:
+            adapter.describe(state, self.legs)
+        return state
+
+    def health(self):
+        """GET /v1/health: {"ok", ...}; "faults" has a sentence for each thing that is wrong."""
+        faults = [self.turns.fault] if self.turns.fault else []
+        if not self.media.serving:
+            faults.append("the media process is not there")
+        return {"ok": not faults, "faults": faults, "pid": os.getpid(), "started_ms": self.started_ms,
+                "epoch": self.epoch, "revision": self.config.running()["revision"],
+                "media": {"connected": self.media.serving, "boot_id": self.media.boot_id,
+                          "refused": self.media.refused},
+                "turns": {"count": self.turns.turns, "longest_ms": round(self.turns.longest_ms, 2),
+                          "exceptions": self.turns.exceptions}}
+
+    def call_is_open(self, call):
+        """Whether a call stands in the switchboard."""
+        return any(row["call"] == call for row in self.switchboard.snapshot(self.clock.now_ms())["calls"])
+
+    def agent_exists(self, agent):
+        """Whether the configuration names an agent."""
+        return any(row["name"] == agent for row in self.config.running()["agents"])
+
+    async def command(self, event):
+        """An event of the API; returns when it is on the disk."""
+        self.turns.handle(event)
+        await asyncio.wrap_future(self.database.sync())
+
+    async def apply_configuration(self, candidate, revision):
+        """Put a configuration in force.  Returns {"revision", "configuration"}."""
+        config = await asyncio.to_thread(self.config.apply, candidate, revision)
+        self.turns.run("configuration", self._configure, config)
+        return {"revision": config["revision"], "configuration": config}
+
+    def _configure(self, config, now_ms):
+        self.media.prompts.languages = list(config["site"]["languages"])
+        self.switchboard.configure(config, now_ms)
+        for adapter in self.adapters:
+            adapter.configure(config, now_ms)
+
+
+def inherited_or_own(name, kind, address, port):
+    """A socket handed on by the supervisor, else one of our own."""
+    sock = sockets.inherited(name) or sockets.open_listener(name, kind, address, port)
+    sock.setblocking(False)
+    return sock

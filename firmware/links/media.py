@@ -1,0 +1,279 @@
+"""Joins the switchboard to the media process.
+
+Actions media.* and the adapters' own wishes (terminations, links) become commands.
+They are collected during a turn and sent after its commit, in order, without waiting for
+replies: media carries them out in the order in which they come.  A refusal
+becomes a switchboard event of the leg or recording concerned.
+
+Events of media become switchboard events.  Each is acknowledged after the commit
+of its turn; media repeats what was not acknowledged to the next control process, and the
+inbox drops what was.
+
+Media lost: the house is told once (`on_lost`), commands are dropped
+until it is back; what stands in the switchboard is cleared by "media.lost".
+"""
+
+import asyncio
+import logging
+import os
+
+from firmware.errors import LocalError
+from firmware.media.client import MediaClient
+
+log = logging.getLogger(__name__)
+
+EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passed on)
+    "signal_complete": ("media.signal_complete", "leg", ("token", "reason")),
+    "digit": ("media.digit", "leg", ("digit", "duration_ms")),
+    "record_closed": ("media.record_closed", "recording", ("octets", "duration_ms")),
+    "record_failed": ("media.record_failed", "recording", ("error",)),
+    "rtp_timeout": ("media.rtp_timeout", "leg", ()),
+    "rtp_started": ("media.rtp_started", "leg", ()),
+}
+
+
+class MediaLink:
+    """The adapter of the media process.
+
+    turns: control/turns.py.  stores: for the recordings index.  prompts: links/prompts.py.
+    call_of(leg): the call a leg belongs to (for the index).  on_lost(reason): media went away.
+    on_signalling(message, now_ms): one message of layer 2, inside a turn.  on_board(event,
+    now_ms): the board came or went.  client: for tests."""
+
+    name = "media"
+
+    def __init__(self, run_dir, data_dir, epoch, turns, stores, prompts, call_of, on_signalling, on_lost,
+                 on_board=None, client=None):
+        self.turns, self.stores, self.prompts, self.call_of = turns, stores, prompts, call_of
+        self.data_dir = str(data_dir)
+        self.on_board = on_board
+        self.on_lost = on_lost
+        self.on_signalling = on_signalling
+        self.client = client or MediaClient(str(run_dir), epoch, self._event, self._signalling, self._lost)
+        self.boot_id = None
+        self.known_boot_id = (stores.machines.load("media") or {}).get("boot_id")
+        self.serving = False
+        self.refused = 0
+        self._commands = []
+        self._last_commands = []
+        self._tasks = set()
+        self._index = []
+        self._ack = self._ack_signalling = 0
+        self._held = None
+        self._boot_noted = True
+
+    # -- connection --
+
+    async def connect(self, wait_s):
+        """Connect; events are held back until serve().  Returns media's greeting."""
+        self._held = []
+        hello = await self.client.connect(wait_s)
+        self.boot_id = str(hello["boot_id"])
+        return hello
+
+    async def audit(self):
+        """Everything that stands in media."""
+        return await self.client.audit()
+
+    def found(self, now_ms):
+        """In the turn that joins this life of media: remember it."""
+        self.known_boot_id = self.boot_id
+        self._boot_noted = False
+
+    def serve(self):
+        """The switchboard has been resumed: let commands out and events in."""
+        self.serving = True
+        held, self._held = self._held or [], None
+        for receive, message in held:
+            receive(message)
+
+    def repair_index(self, measured):
+        """Media died during recordings: measured = [(recording, octets, duration_ms)]; a turn's function."""
+        self._index += [("interrupted", *row) for row in measured]
+
+    def _lost(self, reason):
+        self.serving = False
+        self._commands, self._last_commands, self._held = [], [], None
+        self._ack = self._ack_signalling = 0
+        self.on_lost(reason)
+
+    # -- commands --
+
+    def command(self, do, on_reply=None, on_error=None, **parameters):
+        """Queue a command for after the commit; the callbacks run as turns of their own: f(reply, now_ms)."""
+        self._commands.append((do, parameters, on_reply, on_error))
+
+    def subtract(self, leg):
+        """Queue the removal of a leg's termination, behind all other commands of this turn."""
+        self._last_commands.append(("subtract", {"id": leg}, None, None))
+
+    def carry_out(self, action, now_ms):
+        """One media.* action of the switchboard."""
+        getattr(self, "_do_" + action["do"].split(".")[1])(action, now_ms)
+
+    def _do_signal(self, action, now_ms):
+        leg, token = action["leg"], action["token"]
+        items, missing = self.prompts.items(action["items"])
+        for sentence in missing:
+            log.error("media: %s", sentence)
+
+        def refused(error, now_ms):
+            self.turns.post({"kind": "media.signal_complete", "leg": leg, "token": token, "reason": "error"})
+        self.command("signal", None, refused, id=leg, token=token, items=items, repeat=action.get("repeat", 1))
+
+    def _do_stop(self, action, now_ms):
+        self.command("stop", id=action["leg"], **({"token": action["token"]} if action.get("token") else {}))
+
+    def _do_detect(self, action, now_ms):
+        self.command("detect", id=action["leg"], dtmf=bool(action["dtmf"]))
+
+    def _do_bridge(self, action, now_ms):
+        legs = list(action["legs"])
+
+        def refused(error, now_ms):
+            for leg in legs:
+                self.turns.post({"kind": "leg.released", "leg": leg, "cause": error.cause, "by": "failure"})
+        self.command("bridge", None, refused if legs else None, id=action["bridge"], legs=legs)
+
+    def _do_record(self, action, now_ms):
+        recording = action["recording"]
+        path = os.path.join(self.data_dir, action["path"])
+        call = action.get("call") or self.call_of(action.get("left")) or self.call_of(action.get("right"))
+        self._index.append(("started", recording, call, path, now_ms))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+
+        def refused(error, now_ms):
+            self._index.append(("failed", recording, str(error)))
+            self.turns.post({"kind": "media.record_failed", "recording": recording, "error": str(error)})
+        self.command("record", None, refused, id=recording, path=path, left=action.get("left"),
+                     right=action.get("right"))
+
+    def _do_record_stop(self, action, now_ms):
+        self.command("record_stop", id=action["recording"])
+
+    def _do_subtract(self, action, now_ms):
+        self.subtract(action["leg"])
+
+    # -- the turn --
+
+    def dirty(self):
+        """The recordings index has something to write."""
+        return bool(self._index) or not self._boot_noted
+
+    def save(self, stores):
+        """Write the recordings index (inside the transaction)."""
+        stores.machines.save("media", {"boot_id": self.known_boot_id})
+        for entry in self._index:
+            getattr(stores.recordings, entry[0])(*entry[1:])
+
+    def saved(self):
+        """The transaction is committed."""
+        self._index = []
+        self._boot_noted = True
+
+    def flush(self):
+        """Send the commands of this turn."""
+        if not (self._commands or self._last_commands):
+            return
+        commands = self._commands + self._last_commands
+        self._commands, self._last_commands = [], []
+        for command in commands:
+            task = asyncio.ensure_future(self._send(*command))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, do, parameters, on_reply, on_error):
+        try:
+            if not self.client.connected:
+                raise LocalError("media is not there")
+            reply = await self.client.call(do, **parameters)
+        except LocalError as error:
+            self._refused(do, parameters, on_error, error)
+            return
+        if on_reply is not None:
+            self.turns.run({"media": do, **parameters}, on_reply, reply)
+
+    def _refused(self, do, parameters, on_error, error):
+        error.cause = getattr(error, "cause", None) or 41
+        if self.client.connected:
+            self.refused += 1
+            log.warning("media: %s %r was refused: %s", do, parameters, error)
+        if on_error is not None and self.client.connected:
+            self.turns.run({"media": do, **parameters}, on_error, error)
+
+    def holds_output(self):
+        """Nothing of the outbox is here."""
+        return False
+
+    def deadline_ms(self):
+        """No timers here."""
+        return None
+
+    def expire(self, now_ms):
+        """No timers here."""
+
+    def drop(self, leg, now_ms):
+        """Handling of a leg failed: remove what media has of it."""
+        self.subtract(leg)
+
+    # -- events --
+
+    def _signalling(self, message):
+        if self._held is not None:
+            self._held.append((self._signalling, message))
+            return
+        number = message["n"]
+        self.turns.run({"signalling": message}, self.on_signalling, message,
+                       source=("signalling", self.boot_id, number),
+                       done=lambda: self._acknowledge_signalling(number))
+
+    def _event(self, event):
+        if self._held is not None:
+            self._held.append((self._event, event))
+            return
+        number = event["event"]
+        self.turns.run({"media event": event}, self._take, event, source=("media", self.boot_id, number),
+                       done=lambda: self._acknowledge(number))
+
+    def _take(self, event, now_ms):
+        kind = event.get("kind")
+        if kind == "board" and self.on_board is not None:
+            self.on_board(event, now_ms)
+        known = EVENTS.get(kind)
+        if known is None:
+            if kind not in ("board", "media_failed"):
+                log.warning("media: event of an unknown kind is passed over: %r", event)
+            elif kind == "media_failed":
+                log.error("media: %s failed: %s", event.get("id"), event.get("error"))
+            return
+        name, subject, fields = known
+        posted = {"kind": name, subject: event["id"]}
+        for field in fields:
+            posted[field] = event.get(field)
+        if kind == "record_closed":
+            self._index.append(("closed", event["id"], event["octets"], event["duration_ms"]))
+        elif kind == "record_failed":
+            self._index.append(("failed", event["id"], event.get("error")))
+        self.turns.post(posted)
+
+    def _acknowledge(self, number):
+        """Acknowledge once a loop round, not once an event."""
+        if not self._ack and not self._ack_signalling:
+            asyncio.get_running_loop().call_soon(self._send_acks)
+        self._ack = max(self._ack, number)
+
+    def _acknowledge_signalling(self, number):
+        if not self._ack and not self._ack_signalling:
+            asyncio.get_running_loop().call_soon(self._send_acks)
+        self._ack_signalling = max(self._ack_signalling, number)
+
+    def _send_acks(self):
+        ack, signalling = self._ack, self._ack_signalling
+        self._ack = self._ack_signalling = 0
+        try:
+            if ack:
+                self.client.ack(ack)
+            if signalling:
+                self.client.ack_signalling(signalling)
+        except LocalError as error:
+            log.info("media: acknowledgement not sent: %s", error)

@@ -1,0 +1,232 @@
+"""Stand-ins for the rooms around the house: the core, media, a leg adapter."""
+
+import asyncio
+import json
+import types
+
+import pytest
+
+from firmware.call.records import CDRProjection
+from firmware.config import demo
+from firmware.errors import LocalError
+
+
+def record(kind, now_ms, call=None, leg=None, **data):
+    return {"kind": kind, "ts_ms": now_ms, "call": call, "leg": leg, "agent": data.pop("agent", None), "queue": None,
+            "data": data}
+
+
+class FakeCore:
+    """A switchboard that answers every offered leg and remembers what it saw."""
+
+    def __init__(self, config, ids):
+        self.ids, self.config, self.out, self.calls = ids, config, ([], []), {}
+        self.fold = CDRProjection()
+        self.seen, self.applied, self.resumed = [], [], None
+
+    def emit(self, entry, *actions):
+        self.apply(entry)
+        self.out[0].append(entry)
+        self.out[1].extend(actions)
+
+    def apply(self, entry):
+        self.applied.append(entry["kind"])
+        self.fold.apply(entry)
+        if entry["kind"] == "leg.offered":
+            self.calls[entry["call"]] = entry["leg"]
+        elif entry["kind"] == "call.ended":
+            self.calls.pop(entry["call"], None)
+        elif entry["kind"] == "core.checkpoint":
+            self.calls = dict(entry["data"]["state"])
+
+    def handle(self, event, now_ms):
+        self.seen.append(event)
+        kind, leg = event["kind"], event.get("leg")
+        if kind == "leg.offered":
+            call = self.ids.next("c")
+            self.emit(record(kind, now_ms, call, leg, caller=event.get("caller"), called=event.get("called")),
+                      {"do": "leg.answer", "leg": leg},
+                      {"do": "media.signal", "leg": leg, "token": "t1", "repeat": 1,
+                       "items": [{"prompt": "greeting", "language": "zh_CN"}]},
+                      {"do": "media.record", "recording": "r1", "path": "recordings/a.wav", "left": leg, "right": None})
+        elif kind == "media.digit" and event["digit"] == "9":
+            raise ZeroDivisionError("a fault in the core")
+        elif kind == "command.hangup":
+            self.out[1].append({"do": "leg.release", "leg": self.calls[event["call"]], "cause": 16})
+        elif kind in ("leg.released", "media.lost"):
+            for call, other in sorted(self.calls.items()):
+                if leg in (None, other):
+                    self.emit(record("call.clearing", now_ms, call, cause=event.get("cause", 41), released_by="caller",
+                                     result="failed", reason=None))
+                    self.emit(record("call.ended", now_ms, call))
+        elif kind == "agent.status":
+            self.emit(record(kind, now_ms, agent=event["agent"], status=event["status"]))
+
+    def take(self):
+        out, self.out = self.out, ([], [])
+        return out
+
+    def resume(self, audit, live_legs, now_ms):
+        self.resumed = (audit, live_legs)
+        self.emit(record("core.resumed", now_ms))
+
+    def checkpoint(self, now_ms):
+        self.emit(record("core.checkpoint", now_ms, state=dict(self.calls), cdrs=self.fold.dump()))
+
+    def configure(self, config, now_ms):
+        self.config = config
+
+    def expire(self, now_ms):
+        pass
+
+    def deadline_ms(self):
+        return None
+
+    def snapshot(self, now_ms):
+        return {"calls": [{"call": call, "legs": [{"leg": leg}]} for call, leg in sorted(self.calls.items())],
+                "queues": [], "agents": [], "lines": []}
+
+
+class FakeMedia:
+    """The media process, as MediaClient shows it."""
+
+    def __init__(self):
+        self.boot_id, self.commands, self.acks, self.signalling_acks, self.sent = "boot1", [], [], [], []
+        self.connected, self.absent, self.link = False, False, None
+        self.standing = {"terminations": [], "bridges": [], "signals": [], "recordings": [], "links": []}
+
+    async def connect(self, wait_s=10):
+        await asyncio.sleep(0)
+        if self.absent:
+            raise LocalError("media: no answer")
+        self.connected = True
+        return {"ok": True, "boot_id": self.boot_id, "generation": 1, "capacity": 100}
+
+    async def call(self, do, **parameters):
+        await asyncio.sleep(0)
+        self.commands.append((do, parameters))
+        return {"ok": True, "port": 20000}
+
+    async def audit(self):
+        return self.standing
+
+    def ack(self, upto):
+        self.acks.append(upto)
+
+    def ack_signalling(self, upto):
+        self.signalling_acks.append(upto)
+
+    def send_signalling(self, link, kind, octets=b""):
+        self.sent.append((link, kind, bytes(octets)))
+
+    def close(self):
+        self.connected = False
+
+    def die(self, boot_id):
+        """The process is gone; the next connect finds a new one."""
+        self.connected, self.boot_id = False, boot_id
+        self.link._lost("it died")
+
+
+class FakeLegs:
+    """An adapter of legs whose far end is the test."""
+
+    name = "fake"
+
+    def __init__(self):
+        self.legs, self.did, self.dropped, self.out = {}, [], [], []
+        self.alive = {}
+        self.turns = None
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def creates(self, action):
+        return False
+
+    def owns(self, leg):
+        return leg in self.legs
+
+    def owns_link(self, link):
+        return False
+
+    def offer(self, leg, **more):
+        self.turns.run({"offer": leg}, self._offer, leg, more)
+
+    def _offer(self, leg, more, now_ms):
+        self.legs[leg] = "offered"
+        self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "pri", **more})
+
+    def carry_out(self, action, now_ms):
+        self.out.append(action)
+        if action["do"] == "leg.release":
+            self.legs.pop(action["leg"], None)
+            self.turns.post({"kind": "leg.released", "leg": action["leg"], "cause": action["cause"], "by": "near"})
+
+    def dirty(self):
+        return False
+
+    def save(self, stores):
+        pass
+
+    def saved(self):
+        pass
+
+    def flush(self):
+        self.did += self.out
+        self.out = []
+
+    def holds_output(self):
+        return False
+
+    def deadline_ms(self):
+        return None
+
+    def drop(self, leg, now_ms):
+        self.dropped.append(leg)
+
+    def resume(self, now_ms):
+        pass
+
+    def live_legs(self):
+        return dict(self.alive)
+
+    def media_found(self, audit, now_ms):
+        pass
+
+    def media_lost(self, now_ms):
+        pass
+
+    def board(self, event, now_ms):
+        pass
+
+    def configure(self, config, now_ms):
+        pass
+
+    def describe(self, state, legs):
+        state["spans"] = []
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Directories of one house and a function that builds it: site.house() -> (house, media, legs)."""
+    from firmware.control.house import House
+    (tmp_path / "data").mkdir()
+    (tmp_path / "prompts" / "zh_CN").mkdir(parents=True)
+    (tmp_path / "prompts" / "zh_CN" / "greeting.wav").write_bytes(b"")
+    config = demo.configuration({name: "secret" + name for name in demo.AGENTS})
+    from firmware.config.store import ConfigStore
+    ConfigStore(tmp_path / "data" / "configuration.json", config)
+
+    def house(media=None, alive=None, core=FakeCore):
+        media, legs = media or FakeMedia(), FakeLegs()
+        legs.alive.update(alive or {})
+        legs.legs.update(alive or {})
+        built = House(tmp_path / "run", tmp_path / "data", tmp_path / "prompts", core, lambda house: [legs], media)
+        legs.turns, media.link = built.turns, built.media
+        return built, media, legs
+
+    return types.SimpleNamespace(house=house, run=tmp_path / "run", data=tmp_path / "data", json=json)

@@ -1,0 +1,187 @@
+"""The control process around the core: commit before effect, restart, faults."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+
+def run(scenario):
+    asyncio.run(asyncio.wait_for(scenario, 20))
+
+
+async def until(condition):
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("waited in vain")
+
+
+def abandon(house):
+    """What kill -9 leaves: nothing is closed in order."""
+    house._server.should_exit = house._server.force_exit = True
+    if house._timer:
+        house._timer.cancel()
+
+
+def test_an_event_is_committed_before_it_has_an_effect(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        reader = house.database.reader()
+
+        def kinds():
+            return [row[0] for row in reader.execute("SELECT kind FROM journal WHERE call = 'c1'")]
+        seen_at_flush = []
+        flush = legs.flush
+        legs.flush = lambda: (seen_at_flush.append(kinds()), flush())
+        legs.offer("l1", caller="139", called="021")
+        assert seen_at_flush == [["leg.offered"]]
+        assert [action["do"] for action in legs.did] == ["leg.answer"]
+        await until(lambda: len(media.commands) == 2)
+        assert media.commands[0][0] == "signal" and media.commands[0][1]["items"][0]["file"].endswith("greeting.wav")
+        assert media.commands[1][0] == "record" and media.commands[1][1]["path"] == str(site.data / "recordings/a.wav")
+        assert house.stores.recordings.of_call("c1")[0]["state"] == "recording"
+        await house.stop()
+    run(scenario())
+
+
+def test_repeated_events_of_media_are_taken_once_and_acknowledged(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        legs.offer("l1")
+        event = {"event": 5, "kind": "digit", "id": "l1", "digit": "1", "duration_ms": 80, "tick_ms": 1}
+        house.media._event(event)
+        house.media._event(event)
+        house.media._event(dict(event, event=6, kind="record_closed", id="r1", octets=800, duration_ms=50))
+        await until(lambda: media.acks == [6])
+        assert [e["kind"] for e in house.switchboard.seen].count("media.digit") == 1
+        assert house.stores.recordings.get("r1")["state"] == "closed"
+        abandon(house)
+        house.database.close()
+        house, media, legs = site.house()
+        await house.start()
+        house.media._event(event)
+        assert not [e for e in house.switchboard.seen if e["kind"] == "media.digit"]
+        await house.stop()
+    run(scenario())
+
+
+def test_a_restart_replays_and_resumes(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        epoch = house.epoch
+        legs.offer("l1", caller="139", called="021")
+        abandon(house)
+        house.database.close()
+        media.standing["terminations"] = [{"id": "l1"}]
+        house, _, legs = site.house(media, alive={"l1": {"state": "answered"}})
+        assert house.switchboard.calls == {"c1": "l1"} and house.epoch == epoch + 1
+        await house.start()
+        assert house.switchboard.resumed == (media.standing, {"l1": {"state": "answered"}})
+        assert not [e for e in house.switchboard.seen if e["kind"] == "media.lost"]
+        await house.command({"kind": "command.hangup", "call": "c1"})
+        assert house.stores.cdrs.get("c1")["cause"] == 16 and house.stores.cdrs.get("c1")["caller"] == "139"
+        legs.offer("l2")
+        assert "c2" in house.switchboard.calls
+        await house.stop()
+    run(scenario())
+
+
+def test_a_restart_of_both_clears_what_media_held(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        legs.offer("l1")
+        abandon(house)
+        house.database.close()
+        media.boot_id = "boot2"
+        house, _, legs = site.house(media)
+        await house.start()
+        assert house.stores.cdrs.get("c1")["cause"] == 41
+        await until(lambda: house.stores.recordings.get("r1")["state"] == "failed")
+        kinds = [e["kind"] for e in house.switchboard.seen]
+        assert kinds[0] == "media.lost" and kinds[-1] == "media.back"
+        await house.stop()
+    run(scenario())
+
+
+def test_media_lost_and_back(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        legs.offer("l1")
+        media.die("boot2")
+        assert house.stores.cdrs.get("c1")["cause"] == 41 and not house.health()["ok"]
+        await until(lambda: house.media.serving)
+        assert house.switchboard.seen[-1]["kind"] == "media.back" and house.health()["ok"]
+        legs.offer("l2")
+        await until(lambda: any(c[0] == "signal" and c[1]["id"] == "l2" for c in media.commands))
+        await house.stop()
+    run(scenario())
+
+
+def test_a_start_without_media_serves_and_joins_it_later(site, monkeypatch):
+    async def scenario():
+        house, media, legs = site.house()
+        media.absent = True
+        await house.start()
+        assert house.health()["faults"] == ["the media process is not there"]
+        media.absent = False
+        await until(lambda: house.media.serving)
+        await house.stop()
+    run(scenario())
+
+
+def test_an_exception_costs_the_call_and_nothing_else(site, caplog):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        legs.offer("l1")
+        legs.offer("l2")
+        house.media._event({"event": 1, "kind": "digit", "id": "l1", "digit": "9", "tick_ms": 1})
+        assert "'digit': '9'" in caplog.text and legs.dropped == ["l1"]
+        assert house.stores.cdrs.get("c1")["cause"] == 41
+        assert house.switchboard.calls == {"c2": "l2"} and house.turns.exceptions == 1
+        await house.stop()
+    run(scenario())
+
+
+def test_a_disk_that_refuses_does_not_stop_calls_and_loses_no_record(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        transaction = house.database.transaction
+
+        def refuse():
+            raise sqlite3.OperationalError("database or disk is full")
+        house.database.transaction = refuse
+        legs.offer("l1")
+        assert legs.did and not house.health()["ok"] and "full" in house.health()["faults"][0]
+        house.database.transaction = transaction
+        legs.offer("l2")
+        assert house.health()["ok"]
+        assert [r["leg"] for r in house.stores.journal.everything() if r["kind"] == "leg.offered"] == ["l1", "l2"]
+        await house.stop()
+    run(scenario())
+
+
+def test_a_turn_is_fast(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        for number in range(200):
+            legs.offer("l%d" % number)
+        house.turns.longest_ms = 0
+        import time
+        spent = []
+        for number in range(300, 500):
+            began = time.perf_counter()
+            legs.offer("l%d" % number)
+            spent.append(time.perf_counter() - began)
+        assert sorted(spent)[100] < 0.002
+        await house.stop()
+    run(scenario())
