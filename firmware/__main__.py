@@ -24,7 +24,7 @@ from firmware import sockets
 from firmware.config import demo
 from firmware.config.store import ConfigStore
 from firmware.errors import StrowgerError
-from firmware.ivr.flow import check_flow
+from firmware.ivr.flow import check as check_flow
 
 PROCESSES = {"media": "firmware.media", "control": "firmware.control", "web": "webui"}
 READY_S = 60            # a start that takes longer has failed; invented

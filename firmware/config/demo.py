@@ -11,15 +11,12 @@ def menu_flow():
         "start": "greeting",
         "nodes": {
             "greeting": {"type": "play", "prompts": ["greeting"], "next": "menu"},
-            "menu": {"type": "menu", "prompts": ["menu"], "timeout_s": 5, "tries": 3,
-                     "choices": {"1": "sales", "2": "service", "0": "operator"},
-                     "invalid_prompt": "invalid", "no_input_prompt": "no_input",
-                     "no_input": "operator", "too_many": "operator"},
+            "menu": {"type": "menu", "prompts": ["menu"], "timeout_s": 5, "attempts": 3, "exhausted": "operator",
+                     "choices": {"1": "sales", "2": "service", "0": "operator"}},
             "sales": {"type": "queue", "queue": "sales", "overflow": "goodbye"},
             "service": {"type": "queue", "queue": "service", "overflow": "goodbye"},
             "operator": {"type": "queue", "queue": "operator", "overflow": "goodbye"},
-            "goodbye": {"type": "play", "prompts": ["goodbye"], "next": "end"},
-            "end": {"type": "hangup", "cause": 16},
+            "goodbye": {"type": "hangup", "prompts": ["goodbye"]},
         },
     }
 

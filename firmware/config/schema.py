@@ -106,7 +106,7 @@ def check(configuration, check_flow=None):
     """Check a whole configuration.
 
     configuration: plain data.  check_flow: called with (flow, path, names of
-    the queues) and returns a list of ConfigError.  Returns (the configuration
+    the queues, of the agents, of the lines) and returns a list of ConfigError.  Returns (the configuration
     with every default filled in, list of ConfigError)."""
     errors = []
     result = SCHEMA.check(configuration, "", errors)
@@ -143,5 +143,5 @@ def check(configuration, check_flow=None):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))
     if check_flow:
         for flow_name, flow in result["ivr"].items():
-            errors.extend(check_flow(flow, f"ivr.{flow_name}", names["queues"]))
+            errors.extend(check_flow(flow, f"ivr.{flow_name}", names["queues"], names["agents"], names["lines"]))
     return result, errors

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from firmware.config import demo, schema
+from firmware.ivr import flow
 from firmware.config.store import ConfigStore, differences
 from firmware.errors import ConfigError, LocalError
 
@@ -25,7 +26,7 @@ def changed(path_value):
 
 
 def test_the_demo_configuration_is_valid_and_complete():
-    checked, errors = schema.check(DEMO)
+    checked, errors = schema.check(DEMO, flow.check)
     assert not errors
     assert checked["sip"]["port"] == 5060
     assert checked["spans"][0]["d_timeslot"] == 16
