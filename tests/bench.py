@@ -1,0 +1,81 @@
+"""`make bench`: measure what there is; a table for people, build/bench.json for machines.
+
+Each room that has something to measure has a module with results() -> list of
+{"name", "value", "unit", "reference", "reference_value", "ratio"}.  References
+are measured in the same run where they can be (the field says so).
+"""
+
+import argparse
+import importlib
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MODULES = ("dsp.bench", "firmware.media.bench", "hil.board.bench")
+FIELDS = ("name", "value", "unit", "reference", "reference_value", "ratio")
+
+
+def machine():
+    """What was measured on."""
+    model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.processor())
+    return {"processor": model, "cores": os.cpu_count(), "kernel": platform.release(),
+            "python": platform.python_version()}
+
+
+def commit():
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    dirty = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return done.stdout.strip() + ("+changes" if dirty else "")
+
+
+def number(value):
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("only", nargs="*", help="measure only the modules whose name contains one of these")
+    parser.add_argument("--output", default=str(ROOT / "build/bench.json"))
+    options = parser.parse_args()
+    results, failed = [], []
+    for name in MODULES:
+        if options.only and not any(word in name for word in options.only):
+            continue
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name == name:
+                continue
+            raise
+        began = time.monotonic()
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        try:
+            rows = module.results()
+        except Exception as error:      # the other figures are still worth having
+            failed.append(name)
+            print(f"{name} failed: {type(error).__name__}: {error}", file=sys.stderr)
+            continue
+        results += [{field: row.get(field) for field in FIELDS} for row in rows]
+        print(f"  {len(rows)} figures in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    output = pathlib.Path(options.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"machine": machine(), "commit": commit(), "results": results}, indent=1) + "\n")
+    width = max([len(row["name"]) for row in results] + [4])
+    print(f"{'name':{width}}  {'value':>12}  {'unit':14}  {'reference':>12}  {'ratio':>8}  what the reference is")
+    for row in results:
+        print(f"{row['name']:{width}}  {number(row['value']):>12}  {row['unit'] or '':14}  "
+              f"{number(row['reference_value']):>12}  {number(row['ratio']):>8}  {row['reference'] or ''}")
+    print(f"\nwritten: {output}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
