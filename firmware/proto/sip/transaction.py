@@ -207,7 +207,7 @@ class Transaction:
 
     def give_up_after_b(self, now_ms):
         """Client INVITE, CANCEL sent: end by B's length even where no final response comes (9.1)."""
-        if self.state in (CALLING, PROCEEDING):
+        if self.state == PROCEEDING:
             self._stop()
             self._start("B", now_ms)
 
@@ -263,11 +263,12 @@ class TransactionLayer:
         return transaction
 
     def restore_client(self, record, owner, now_ms):
-        """Client INVITE transaction from Transaction.dump(): it waits, B long, for what comes."""
+        """Client INVITE transaction from Transaction.dump(): it waits, B long, for a final response."""
         transaction = self._client(parse(to_octets(record["request"])), tuple(record["destination"]), owner, False)
         transaction.octets = to_octets(record["octets"]) if record["octets"] else None
         transaction.state = record["state"]
-        transaction._start("B", now_ms)
+        for letter in {CALLING: "AB", PROCEEDING: "B", COMPLETED: "D", ACCEPTED: "M"}[transaction.state]:
+            transaction._start(letter, now_ms)
         return transaction
 
     def find_client(self, response):

@@ -1,0 +1,169 @@
+"""Dialogs: the peer-to-peer state that requests of one session share.  RFC 3261 12."""
+
+from firmware.proto.sip.headers import Address, parse_address, parse_list
+from firmware.proto.sip.message import SIPMessage
+from firmware.proto.sip.text import hexadecimal
+from firmware.proto.sip.transaction import COOKIE
+from firmware.proto.sip.uri import bare_host, bracketed_host, host_port, is_address, parse_uri
+from firmware.errors import RemoteError
+
+_FIELDS = ("call_id", "local_tag", "remote_tag", "local", "remote", "target", "routes", "local_cseq",
+           "remote_cseq", "peer")
+
+
+class Identity:
+    """What our own side writes into messages, and its random words.
+
+    address, port: ours, for Via and Contact; user_agent; random(n) -> octets."""
+
+    def __init__(self, address, port, user_agent, random):
+        self.address = address
+        self.port = port
+        self.user_agent = user_agent
+        self._random = random
+        self.host = host_port(bracketed_host(address), port)
+        self.contact = "<sip:strowger@%s>" % self.host
+
+    def branch(self):
+        """A new branch; random, so that none repeats after a restart."""
+        return COOKIE + hexadecimal(self._random(12))
+
+    def tag(self):
+        """A new tag."""
+        return hexadecimal(self._random(8))
+
+    def call_id(self):
+        """A new Call-ID."""
+        return "%s@%s" % (hexadecimal(self._random(16)), bare_host(self.address).replace(":", "-"))
+
+    def via(self):
+        """A new top Via value.  rport always: RFC 3581 3."""
+        return "SIP/2.0/UDP %s;branch=%s;rport" % (self.host, self.branch())
+
+
+class Dialog:
+    """One dialog.  local, remote: From or To values without their tag; target: remote target
+    URI; routes: route set; peer: (host, port) that signalling really comes from where the far end
+    sits behind NAT, else None."""
+    __slots__ = _FIELDS
+
+    def __init__(self, call_id, local_tag, local, remote, target, local_cseq=0):
+        self.call_id = call_id
+        self.local_tag = local_tag
+        self.remote_tag = None
+        self.local = local
+        self.remote = remote
+        self.target = target
+        self.routes = []
+        self.local_cseq = local_cseq
+        self.remote_cseq = None
+        self.peer = None
+
+    def dump(self):
+        """JSON-able copy."""
+        out = {}
+        for name in _FIELDS:
+            value = getattr(self, name)
+            out[name] = list(value) if isinstance(value, (list, tuple)) else value
+        return out
+
+    @classmethod
+    def restore(cls, record):
+        """The inverse of dump()."""
+        dialog = cls(None, None, None, None, None)
+        for name in _FIELDS:
+            setattr(dialog, name, record[name])
+        if dialog.peer is not None:
+            dialog.peer = tuple(dialog.peer)
+        return dialog
+
+    @classmethod
+    def from_request(cls, message, local_tag, source):
+        """The UAS side (12.1.1).  Raises RemoteError(400) where the Contact is missing or unfit."""
+        contacts = message.contacts()
+        if len(contacts) != 1:
+            raise RemoteError("INVITE needs exactly one Contact", status=400)
+        parse_uri(contacts[0].uri)
+        to_address = message.to_address
+        dialog = cls(message.call_id, local_tag, str(Address(to_address.uri, to_address.display)),
+                     str(Address(message.from_address.uri, message.from_address.display)), contacts[0].uri)
+        dialog.remote_tag = message.from_tag
+        dialog.routes = parse_list(message.all("Record-Route"), "Record-Route")
+        dialog.remote_cseq = message.cseq[0]
+        if behind_nat(message, source, contacts[0].uri):
+            dialog.peer = source
+        dialog.reachable(source)
+        return dialog
+
+    def established(self, response, source):
+        """The UAC side: take remote tag, target and route set from a response (12.1.2)."""
+        self.remote_tag = response.to_tag
+        contacts = response.contacts()
+        if contacts and contacts[0].uri[:3].lower() == "sip":
+            self.target = contacts[0].uri
+        self.routes = parse_list(response.all("Record-Route"), "Record-Route")
+        self.routes.reverse()
+        self.reachable(source)
+
+    def reachable(self, source):
+        """Where the target or the first route cannot be sent to, send to where the far end spoke from."""
+        try:
+            self.next_hop()
+        except RemoteError:
+            self.peer = source
+
+    def next_hop(self):
+        """(host, port) that the next request goes to.  Raises RemoteError(503) for a name, which
+        nobody here resolves."""
+        if self.peer is not None:
+            return self.peer
+        if self.routes:
+            return destination_of(parse_uri(parse_address(self.routes[0], "Route").uri))
+        return destination_of(parse_uri(self.target))
+
+    def request(self, method, identity, cseq=None):
+        """A request in the dialog (12.2.1.1).  cseq: given for ACK, else the next."""
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        uri = self.target
+        routes = self.routes
+        if routes:
+            first = parse_uri(parse_address(routes[0], "Route").uri)
+            if first.parameter("lr") is None:
+                first.headers = []
+                # a strict router of RFC 2543: it stands in the Request-URI, the target comes last
+                routes = routes[1:] + ["<%s>" % uri]
+                uri = str(first)
+        message = SIPMessage(method, uri)
+        message.add("Via", identity.via())
+        for route in routes:
+            message.add("Route", route)
+        message.add("From", "%s;tag=%s" % (self.local, self.local_tag))
+        message.add("To", self.remote + (";tag=" + self.remote_tag if self.remote_tag else ""))
+        message.add("Call-ID", self.call_id)
+        message.add("CSeq", "%d %s" % (cseq, method))
+        message.add("Max-Forwards", "70")
+        if method in ("INVITE", "UPDATE"):
+            message.add("Contact", identity.contact)
+        if method != "ACK":
+            message.add("User-Agent", identity.user_agent)
+        return message
+
+
+def destination_of(uri):
+    """(host, port) of a SIPURI whose host is an address.  Raises RemoteError(503)."""
+    if not is_address(uri.host):
+        raise RemoteError("host %s is a name; give its address" % uri.host[:60], status=503)
+    return bare_host(uri.host), uri.port or 5060
+
+
+def behind_nat(message, source, contact):
+    """True where the Contact cannot be trusted as the address to send to.
+
+    The top Via differs from the real source, or the Contact holds a name."""
+    via = message.via
+    host = bare_host(via.host)
+    if host != source[0] or (via.port or 5060) != source[1]:
+        return True
+    return not is_address(parse_uri(contact).host)

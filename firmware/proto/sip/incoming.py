@@ -1,0 +1,133 @@
+"""Incoming legs: an INVITE of a line, from the indication to its ACK.  RFC 3261 9.2, 13.3."""
+
+from firmware.proto.sip.causes import cause_of_reason, reason_value, status_of_cause
+from firmware.proto.sip.dialog import Dialog
+from firmware.proto.sip.headers import parse_list
+from firmware.proto.sip.session import ACCEPTED, ALERTING, CALLING, CONFIRMED, Session
+from firmware.proto.sip.text import display
+from firmware.proto.sip.timers import PROVISIONAL_MS
+from firmware.proto.sip.uri import parse_uri
+
+
+class IncomingSession(Session):
+    """A leg that calls us.  state "calling": indicated, 100 Trying is out."""
+
+    direction = "in"
+    table = {
+        (CALLING, "alerting_request"): ("do_alert", ALERTING),
+        (ALERTING, "alerting_request"): ("do_alert", None),
+        (CALLING, "answer_request"): ("do_answer", ACCEPTED),
+        (ALERTING, "answer_request"): ("do_answer", ACCEPTED),
+        (CALLING, "reject_request"): ("do_reject", None),
+        (ALERTING, "reject_request"): ("do_reject", None),
+        (CALLING, "release_request"): ("do_reject", None),
+        (ALERTING, "release_request"): ("do_reject", None),
+        (ACCEPTED, "release_request"): ("do_late_bye", None),
+        (CONFIRMED, "release_request"): ("do_bye", None),
+        (CONFIRMED, "reinvite_request"): ("do_reinvite", None),
+        (CONFIRMED, "reinvite_response"): ("do_reinvite_response", None),
+    }
+
+    def __init__(self, agent, leg, line):
+        Session.__init__(self, agent, leg, line)
+        self.invite = None           # its server transaction, until the final response
+        self.ringing = None
+
+    def start(self, message, source, now_ms):
+        """Take the INVITE.  Raises RemoteError(400) where no dialog can come of it."""
+        self.dialog = Dialog.from_request(message, self.agent.identity.tag(), source)
+        self.invite = self.agent.serve(message, source, self)
+        self.agent.learn(self.dialog, self)
+        self.agent.respond(self.invite, 100, now_ms)
+        caller = message.from_address
+        self.agent.emit({"kind": "invite_indication", "leg": self.leg, "line": self.line,
+                         "called": display(parse_uri(message.uri).plain_user().split(";")[0]),
+                         "caller": display(parse_uri(caller.uri).plain_user()), "caller_name": display(caller.display),
+                         "sdp": message.body or None})
+
+    def _response(self, status, sdp):
+        response = self.agent.response(self.invite.request, status, self.dialog.local_tag, self.invite.source)
+        for route in parse_list(self.invite.request.all("Record-Route"), "Record-Route"):
+            response.add("Record-Route", route)
+        self.fill(response, sdp)
+        return response
+
+    def do_alert(self, request, now_ms):
+        """180, or what status says; sent again each minute."""
+        status = request.get("status") or 180
+        self.invite.reply(self._response(status, request.get("sdp")), now_ms)
+        self.agent.timers.cancel(self.ringing)
+        self.ringing = self.agent.timers.start(now_ms + PROVISIONAL_MS, self, "ringing")
+
+    def do_answer(self, request, now_ms):
+        """200 with the session description."""
+        response = self._response(200, request["sdp"])
+        transaction, self.invite = self.invite, None
+        self.agent.timers.cancel(self.ringing)
+        self.send_answer(transaction, response, not transaction.request.body, now_ms)
+
+    def do_reject(self, request, now_ms):
+        """A final error; status and cause come from each other where one is missing."""
+        cause = request.get("cause")
+        status = request.get("status") or status_of_cause(cause or 31)
+        transaction, self.invite = self.invite, None
+        self.agent.timers.cancel(self.ringing)
+        headers = (("Reason", reason_value(cause)),) if cause else ()
+        self.agent.respond(transaction, status, now_ms, tag=self.dialog.local_tag, headers=headers)
+        self.end("near", cause or 16, now_ms, status)
+
+    def do_late_bye(self, request, now_ms):
+        """Answered, but not acknowledged: BYE must wait for the ACK (15)."""
+        self.bye_cause = request.get("cause") or 16
+        self.end("near", self.bye_cause, now_ms)
+
+    def fire(self, name, now_ms):
+        """A timer of the session came."""
+        if name == "ringing":
+            if self.invite is not None and self.state == ALERTING:
+                self.agent.send(self.invite.octets, self.invite.destination)
+                self.ringing = self.agent.timers.start(now_ms + PROVISIONAL_MS, self, name)
+            return
+        Session.fire(self, name, now_ms)
+
+    def receive_cancel(self, message, now_ms):
+        """CANCEL of the INVITE: 487, unless it was answered already."""
+        if self.invite is None:
+            return
+        transaction, self.invite = self.invite, None
+        self.agent.timers.cancel(self.ringing)
+        self.agent.respond(transaction, 487, now_ms, tag=self.dialog.local_tag)
+        self.end("far", cause_of_reason(message.all("Reason")) or 16, now_ms, 487)
+        self.agent.touch(self)
+
+    def receive_bye(self, transaction, now_ms):
+        """BYE may come before the answer too (15.1.2)."""
+        if self.invite is not None:
+            invite, self.invite = self.invite, None
+            self.agent.timers.cancel(self.ringing)
+            self.agent.respond(invite, 487, now_ms, tag=self.dialog.local_tag)
+        Session.receive_bye(self, transaction, now_ms)
+
+    def is_finished(self):
+        """Ended, and no final response waits to be given."""
+        return self.invite is None and Session.is_finished(self)
+
+    # persistence
+
+    def dump(self):
+        """JSON-able record of the leg."""
+        record = Session.dump(self)
+        record["invite"] = None if self.invite is None else self.invite.dump()
+        return record
+
+    def load(self, record, now_ms):
+        """Take over what dump() made."""
+        Session.load(self, record, now_ms)
+        if record["invite"] is not None:
+            self.invite = self.agent.transactions.restore_server(record["invite"], self, now_ms)
+
+    def resume(self, record, now_ms):
+        """An INVITE that waits goes on waiting."""
+        if self.invite is not None and self.state == ALERTING:
+            self.ringing = self.agent.timers.start(now_ms + PROVISIONAL_MS, self, "ringing")
+        Session.resume(self, record, now_ms)

@@ -1,0 +1,162 @@
+"""Bindings of lines to contacts.  RFC 3261 10.3; instance ids of RFC 5626 replace each other.
+
+A binding is a plain dict, so that it is persisted as it stands: {"uri", "source": [host, port], "nat",
+"expires_ms" (UTC), "call_id", "cseq", "q" (thousandths), "user_agent", "instance", "number"}.
+"""
+
+from firmware.errors import RemoteError
+from firmware.proto.sip.dialog import behind_nat, destination_of
+from firmware.proto.sip.headers import Address
+from firmware.proto.sip.text import display, number
+from firmware.proto.sip.uri import parse_uri
+
+SHORT_MS = 3600000               # 10.3 step 7: only expiries below an hour may be called too brief
+
+
+class Registrar:
+    """All bindings.  limits: {"register_min_s", "register_default_s", "register_max_s", "contacts_per_line"}."""
+
+    def __init__(self, limits):
+        self.limits = limits
+        self.bindings = {}
+        self._number = 0
+
+    def restore_line(self, line, record, now_ms):
+        """Take the bindings of one line from a dump, without those that expired meanwhile."""
+        kept = [dict(binding) for binding in record["bindings"] if binding["expires_ms"] > now_ms]
+        for binding in kept:
+            self._number = max(self._number, binding["number"])
+        if kept:
+            self.bindings[line] = kept
+
+    def dump_line(self, line):
+        """JSON-able record of a line, or None where it has no binding."""
+        bindings = self.bindings.get(line)
+        return {"bindings": [dict(binding) for binding in bindings]} if bindings else None
+
+    def contacts(self, line):
+        """The bindings as events tell them, highest q first, then the oldest."""
+        return [{"uri": binding["uri"], "source": list(binding["source"]), "expires_ms": binding["expires_ms"],
+                 "user_agent": binding["user_agent"]} for binding in self._ordered(line)]
+
+    def _ordered(self, line):
+        return sorted(self.bindings.get(line, ()), key=lambda binding: (-binding["q"], binding["number"]))
+
+    def targets(self, line):
+        """[(contact URI, (host, port), behind NAT)] to call a line."""
+        out = []
+        for binding in self._ordered(line):
+            uri = binding["uri"]
+            if binding["nat"]:
+                out.append((uri, tuple(binding["source"]), True))
+            else:
+                out.append((uri, destination_of(parse_uri(uri)), False))
+        return out
+
+    def expire(self, line, now_ms):
+        """Drop what expired.  Returns True where something did."""
+        bindings = self.bindings.get(line, [])
+        kept = [binding for binding in bindings if binding["expires_ms"] > now_ms]
+        if len(kept) == len(bindings):
+            return False
+        self._store(line, kept)
+        return True
+
+    def remove(self, line):
+        """Drop all bindings of a line."""
+        self.bindings.pop(line, None)
+
+    def next_expiry_ms(self, line):
+        """When the first binding of a line expires, or None."""
+        bindings = self.bindings.get(line)
+        return min([binding["expires_ms"] for binding in bindings]) if bindings else None
+
+    def _store(self, line, bindings):
+        if bindings:
+            self.bindings[line] = bindings
+        else:
+            self.bindings.pop(line, None)
+
+    def register(self, message, line, source, now_ms):
+        """Carry out an authenticated REGISTER.
+
+        Returns True where the set of contacts changed.  Raises RemoteError: 400, 423 (its caller
+        adds Min-Expires), 500 (out of order, 10.3 step 7).  Nothing changes unless all is right."""
+        values = [value.strip() for value in message.all("Contact")]
+        if not values:
+            return False
+        old = self.bindings.get(line, [])
+        if "*" in values:
+            if len(values) != 1 or number(message.get("Expires") or "", 2 ** 32) != 0:
+                raise RemoteError("Contact * needs Expires: 0 and stands alone", status=400)
+            for binding in old:
+                self._check_order(binding, message)
+            self._store(line, [])
+            return bool(old)
+        bindings = [dict(binding) for binding in old]
+        for address in message.contacts():
+            self._bind(bindings, address, message, source, now_ms)
+        while len(bindings) > self.limits["contacts_per_line"]:
+            # a telephone that changes its port at each start must not lock its line: the oldest goes
+            bindings.pop(0)
+        before = sorted([binding["uri"] for binding in old])
+        self._store(line, bindings)
+        return before != sorted([binding["uri"] for binding in bindings])
+
+    def _check_order(self, binding, message):
+        if binding["call_id"] == message.call_id and message.cseq[0] <= binding["cseq"]:
+            raise RemoteError("REGISTER out of order", status=500)
+
+    def _lifetime_ms(self, address, message):
+        limits = self.limits
+        text = address.parameter("expires") or message.get("Expires")
+        # a malformed or overlong value counts as not given: 10.3 step 6, 20.19
+        seconds = None if text is None else number(text.strip(), 2 ** 32 - 1)
+        if seconds is None:
+            seconds = limits["register_default_s"]
+        if seconds and seconds < limits["register_min_s"] and seconds * 1000 < SHORT_MS:
+            raise RemoteError("registration interval too brief", status=423)
+        return min(seconds, limits["register_max_s"]) * 1000
+
+    def _bind(self, bindings, address, message, source, now_ms):
+        uri = parse_uri(address.uri)
+        lifetime_ms = self._lifetime_ms(address, message)
+        instance = address.parameter("+sip.instance")
+        found = None
+        for index, binding in enumerate(bindings):
+            if (instance and binding["instance"] == instance) or parse_uri(binding["uri"]).same_as(uri):
+                found = index
+                break
+        if found is not None:
+            self._check_order(bindings[found], message)
+        if not lifetime_ms:
+            if found is not None:
+                bindings.pop(found)
+            return
+        self._number += 1
+        binding = {"uri": address.uri, "source": list(source), "nat": behind_nat(message, source, address.uri),
+                   "expires_ms": now_ms + lifetime_ms, "call_id": message.call_id, "cseq": message.cseq[0],
+                   "q": _thousandths(address.parameter("q")), "instance": instance,
+                   "user_agent": display((message.get("User-Agent") or "")[:80]), "number": self._number}
+        if found is None:
+            bindings.append(binding)
+        else:
+            binding["number"] = bindings[found]["number"]
+            bindings[found] = binding
+
+    def response_contacts(self, line, now_ms):
+        """Contact values of the 200 (10.3 step 8)."""
+        out = []
+        for binding in self.bindings.get(line, ()):
+            parameters = [("expires", "%d" % ((binding["expires_ms"] - now_ms + 999) // 1000))]
+            if binding["instance"]:
+                parameters.append(("+sip.instance", binding["instance"]))
+            out.append(str(Address(binding["uri"], "", parameters)))
+        return out
+
+
+def _thousandths(q):
+    """"0.5" to 500; absent or malformed is 1000."""
+    whole, _, part = (q or "1").partition(".")
+    value = number(whole + (part + "000")[:3], 1000)
+    return 1000 if value is None else value

@@ -1,0 +1,474 @@
+"""The confirmed half of a leg: BYE, re-INVITE both ways, UPDATE, INFO.  RFC 3261 13-15, 3311, 6086.
+
+Session is the base of OutgoingSession and IncomingSession, which bring it to "confirmed".  States:
+calling, alerting (before the answer), accepted (we answered, no ACK yet), confirmed, ended.
+An ended session stays until its last transactions are done; control does not see it any more.
+"""
+
+from firmware.errors import LocalError, RemoteError
+from firmware.proto.sip.causes import cause_of_reason, reason_value
+from firmware.proto.sip.dialog import Dialog
+from firmware.proto.sip.digest import answer_challenge
+from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.text import hexadecimal, number
+from firmware.proto.sip.text import octets as to_octets
+from firmware.proto.sip.text import text as to_text
+
+CALLING = "calling"
+ALERTING = "alerting"
+ACCEPTED = "accepted"
+CONFIRMED = "confirmed"
+ENDED = "ended"
+
+SDP = "application/sdp"
+DTMF_DIGITS = "0123456789*#ABCD"
+DTMF_DEFAULT_MS = 250            # of application/dtmf-relay without a Duration
+GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again after 491
+
+
+class Session:
+    """One leg.  agent: the endpoint (send, transactions, timers, identity, emit, touch)."""
+
+    direction = None
+    table = {}                   # (state, primitive) -> (method name, next state), of the subclass
+
+    def __init__(self, agent, leg, line):
+        self.agent = agent
+        self.leg = leg
+        self.line = line
+        self.state = CALLING
+        self.dialog = None
+        self.acknowledgement = None   # [CSeq, octet text, destination] of the last ACK to a 2xx of ours
+        self.answer = None            # server INVITE transaction whose 2xx waits for its ACK
+        self.answer_offered = False   # our 2xx carried an offer: its ACK carries the answer
+        self.pending = None           # server transaction of a re-INVITE or UPDATE that control owes an answer
+        self.ours = None              # client transaction of our own re-INVITE
+        self.ours_sdp = None
+        self.glare = 0
+        self.bye = None               # client transaction of our BYE
+        self.bye_cause = None         # a BYE that waits for the ACK of our 2xx
+        self.last_cause = 16
+        self.challenged = {}
+        self.retransmit = None
+        self.waiting = None
+        self.interval_ms = 0
+
+    # what control asks for
+
+    def primitive(self, request, now_ms):
+        """Take a primitive through the table.  Raises LocalError where it does not fit."""
+        kind = request["kind"]
+        row = self.table.get((self.state, kind))
+        if row is None:
+            raise LocalError("leg %s: %s does not fit its state %s" % (self.leg, kind, self.state))
+        method, state = row
+        getattr(self, method)(request, now_ms)
+        if state is not None and self.state != ENDED:
+            self.state = state
+        self.agent.touch(self)
+
+    def do_bye(self, request, now_ms):
+        """End a confirmed session."""
+        cause = request.get("cause") or 16
+        if self.pending is not None:
+            self.agent.respond(self.pending, 487, now_ms, tag=self.dialog.local_tag)
+            self.pending = None
+        self.end("near", cause, now_ms)
+        self.send_bye(cause, now_ms)
+
+    def do_reinvite_response(self, request, now_ms):
+        """Answer the far end's re-INVITE or UPDATE."""
+        transaction = self.pending
+        if transaction is None:
+            raise LocalError("leg %s: no re-INVITE waits for an answer" % self.leg)
+        self.pending = None
+        if request.get("sdp") is None:
+            self.agent.respond(transaction, request.get("status") or 488, now_ms, tag=self.dialog.local_tag)
+            return
+        response = self.agent.response(transaction.request, 200, self.dialog.local_tag, transaction.source)
+        self.fill(response, request["sdp"])
+        if transaction.method == "INVITE":
+            self.send_answer(transaction, response, not transaction.request.body, now_ms)
+        else:
+            transaction.reply(response, now_ms)
+
+    def do_reinvite(self, request, now_ms):
+        """Send our own re-INVITE."""
+        if self.ours is not None or self.pending is not None or self.answer is not None:
+            raise LocalError("leg %s: another offer is under way; wait for its answer" % self.leg)
+        self.ours_sdp = request["sdp"]
+        self.glare = 0
+        self.send_reinvite(None, now_ms)
+
+    # sending
+
+    def fill(self, message, sdp):
+        """Body, Contact and capabilities of an INVITE, or of a response to one."""
+        message.replace("Contact", self.agent.identity.contact)
+        message.replace("Allow", self.agent.allow)
+        if sdp:
+            message.replace("Content-Type", SDP)
+            message.body = sdp
+
+    def send_request(self, message, now_ms):
+        """Send a request of the dialog in its own transaction; None where it has no address."""
+        try:
+            destination = self.dialog.next_hop()
+        except RemoteError as error:
+            self.agent.fault("unroutable", str(error), None)
+            return None
+        return self.agent.transactions.request(message, destination, self, now_ms)
+
+    def send_bye(self, cause, now_ms, authorization=None):
+        """Send BYE (15.1.1)."""
+        self.last_cause = cause
+        message = self.dialog.request("BYE", self.agent.identity)
+        message.add("Reason", reason_value(cause))
+        if authorization:
+            message.add(authorization[0], authorization[1])
+        self.bye = self.send_request(message, now_ms)
+
+    def send_reinvite(self, authorization, now_ms):
+        """Send or repeat our re-INVITE (14.1)."""
+        message = self.dialog.request("INVITE", self.agent.identity)
+        self.fill(message, self.ours_sdp)
+        if authorization:
+            message.add(authorization[0], authorization[1])
+        self.ours = self.send_request(message, now_ms)
+        if self.ours is None:
+            self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 503})
+
+    def send_ack(self, dialog, cseq, request, now_ms):
+        """ACK to a 2xx, a request of its own (13.2.2.4); credentials are those of the INVITE."""
+        message = dialog.request("ACK", self.agent.identity, cseq)
+        for name in ("Authorization", "Proxy-Authorization"):
+            for value in request.all(name) if request is not None else ():
+                message.add(name, value)
+        octets = message.serialise()
+        destination = dialog.next_hop()
+        self.agent.send(octets, destination)
+        return [cseq, to_text(octets), list(destination)]
+
+    def send_answer(self, transaction, response, offered, now_ms):
+        """Send a 2xx to an INVITE, again and again until its ACK comes (13.3.1.4)."""
+        transaction.reply(response, now_ms)
+        self.answer = transaction
+        self.answer_offered = offered
+        self.watch_answer(now_ms)
+
+    def watch_answer(self, now_ms):
+        """Start the timers of an answer that waits for its ACK."""
+        self.interval_ms = self.agent.durations["T1"]
+        self.retransmit = self.agent.timers.start(now_ms + self.interval_ms, self, "answer again")
+        self.waiting = self.agent.timers.start(now_ms + self.agent.durations["H"][0], self, "no ack")
+
+    def fire(self, name, now_ms):
+        """A timer of the session came."""
+        if name == "answer again" and self.answer is not None:
+            self.agent.count("retransmissions")
+            self.agent.send(self.answer.octets, self.answer.destination)
+            self.interval_ms = min(self.interval_ms * 2, self.agent.durations["T2"])
+            self.retransmit = self.agent.timers.start(now_ms + self.interval_ms, self, name)
+        elif name == "no ack" and self.answer is not None:
+            self.answer = None
+            self.agent.timers.cancel(self.retransmit)
+            if self.state != ENDED:
+                self.end("failure", 102, now_ms, 408)
+                self.send_bye(102, now_ms)
+            elif self.bye_cause is not None:
+                self.send_bye(self.bye_cause, now_ms)
+            self.bye_cause = None
+        elif name == "glare" and self.state == CONFIRMED and self.ours_sdp is not None and self.ours is None:
+            if self.pending is None and self.answer is None:
+                self.send_reinvite(None, now_ms)
+            else:
+                self.agent.timers.start(now_ms + self.agent.durations["T1"], self, name)
+        self.agent.touch(self)
+
+    # ending
+
+    def end(self, by, cause, now_ms, sip_status=None):
+        """Tell control that the leg is over.  What is still to be sent goes on without it."""
+        if self.state == ENDED:
+            return
+        self.state = ENDED
+        event = {"kind": "released", "leg": self.leg, "cause": cause, "by": by}
+        if sip_status:
+            event["sip_status"] = sip_status
+        self.agent.emit(event)
+
+    def is_finished(self):
+        """True where nothing of an ended session remains to be done."""
+        return (self.state == ENDED and self.bye is None and self.answer is None and self.pending is None
+                and self.bye_cause is None)
+
+    # requests of the far end in the dialog
+
+    def receive_ack(self, message, now_ms):
+        """ACK to our 2xx."""
+        if self.answer is None or message.cseq[0] != self.answer.request.cseq[0]:
+            return
+        self.answer = None
+        self.agent.timers.cancel(self.retransmit)
+        self.agent.timers.cancel(self.waiting)
+        if self.state == ENDED:
+            if self.bye_cause is not None:
+                cause, self.bye_cause = self.bye_cause, None
+                self.send_bye(cause, now_ms)
+        else:
+            self.state = CONFIRMED
+            if self.answer_offered and message.body:
+                self.agent.emit({"kind": "sdp_answer", "leg": self.leg, "sdp": message.body})
+        self.agent.touch(self)
+
+    def receive_request(self, message, source, now_ms):
+        """A request with our tags, not ACK and not CANCEL (12.2.2)."""
+        dialog = self.dialog
+        if dialog.remote_cseq is not None and message.cseq[0] <= dialog.remote_cseq:
+            self.agent.reply(message, source, 500, now_ms, tag=dialog.local_tag)
+            return
+        dialog.remote_cseq = message.cseq[0]
+        if dialog.peer is not None:
+            dialog.peer = source          # the NAT may have bound the telephone anew
+        transaction = self.agent.serve(message, source, self)
+        method = message.method
+        if self.state == ENDED and method != "BYE":
+            self.agent.respond(transaction, 481, now_ms, tag=dialog.local_tag)
+        elif method == "BYE":
+            self.receive_bye(transaction, now_ms)
+        elif method in ("INVITE", "UPDATE"):
+            self.receive_offer(transaction, now_ms)
+        elif method == "INFO":
+            self.receive_info(transaction, now_ms)
+        elif method == "OPTIONS":
+            response = self.agent.response(message, 200, dialog.local_tag, source)
+            response.add("Allow", self.agent.allow)
+            response.add("Accept", SDP)
+            transaction.reply(response, now_ms)
+        else:
+            self.agent.respond(transaction, 405, now_ms, tag=dialog.local_tag)
+        self.agent.touch(self)
+
+    def receive_bye(self, transaction, now_ms):
+        """15.1.2: what is pending is answered 487, then the session ends."""
+        self.agent.respond(transaction, 200, now_ms, tag=self.dialog.local_tag)
+        if self.pending is not None:
+            self.agent.respond(self.pending, 487, now_ms, tag=self.dialog.local_tag)
+            self.pending = None
+        self.answer = None
+        self.bye_cause = None
+        self.agent.timers.cancel(self.retransmit)
+        self.agent.timers.cancel(self.waiting)
+        self.end("far", cause_of_reason(transaction.request.all("Reason")) or 16, now_ms)
+
+    def receive_offer(self, transaction, now_ms):
+        """A re-INVITE or UPDATE (14.2; RFC 3311 5.2).  One without an offer in an UPDATE only refreshes."""
+        message = transaction.request
+        tag = self.dialog.local_tag
+        if self.pending is not None or self.answer is not None:
+            self.agent.respond(transaction, 500, now_ms, tag=tag, headers=(("Retry-After", "2"),))
+            return
+        if self.ours is not None or (self.state != CONFIRMED and message.method == "INVITE"):
+            self.agent.respond(transaction, 491, now_ms, tag=tag)
+            return
+        if message.body and media_type(message.get("Content-Type") or "") != SDP:
+            self.agent.respond(transaction, 415, now_ms, tag=tag, headers=(("Accept", SDP),))
+            return
+        contacts = message.contacts()
+        if contacts:
+            self.dialog.target = contacts[0].uri
+        if message.method == "UPDATE" and not message.body:
+            response = self.agent.response(message, 200, tag, transaction.source)
+            self.fill(response, None)
+            transaction.reply(response, now_ms)
+            return
+        if self.state != CONFIRMED:
+            self.agent.respond(transaction, 500, now_ms, tag=tag, headers=(("Retry-After", "2"),))
+            return
+        if message.method == "INVITE":
+            self.agent.respond(transaction, 100, now_ms)
+        self.pending = transaction
+        self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": message.body or None})
+
+    def receive_info(self, transaction, now_ms):
+        """INFO: digits of telephones that send them so."""
+        message = transaction.request
+        kind = media_type(message.get("Content-Type") or "")
+        tag = self.dialog.local_tag
+        if message.get("Info-Package") is not None:
+            self.agent.respond(transaction, 469, now_ms, tag=tag, headers=(("Recv-Info", ""),))
+            return
+        if message.body and kind not in ("application/dtmf-relay", "application/dtmf"):
+            self.agent.respond(transaction, 415, now_ms, tag=tag,
+                               headers=(("Accept", "application/dtmf-relay, application/dtmf"),))
+            return
+        self.agent.respond(transaction, 200, now_ms, tag=tag)
+        if message.body:
+            digit, duration_ms = parse_dtmf(to_text(message.body))
+            if digit:
+                self.agent.emit({"kind": "dtmf", "leg": self.leg, "digit": digit, "duration_ms": duration_ms})
+
+    # outcomes of our own requests
+
+    def authorization(self, response, message, now_ms):
+        """(header, value) that answers a 401 or 407, or None.  Each method is challenged twice at most."""
+        tries = self.challenged.get(message.method, 0)
+        if response.status not in (401, 407) or tries >= 2:
+            return None
+        self.challenged[message.method] = tries + 1
+        proxy = response.status == 407
+        value = answer_challenge(response.all("Proxy-Authenticate" if proxy else "WWW-Authenticate"), message.method,
+                                 message.uri, self.agent.credentials, self.agent.hash_functions,
+                                 hexadecimal(self.agent.random(8)))
+        return None if value is None else ("Proxy-Authorization" if proxy else "Authorization", value)
+
+    def response(self, transaction, response, now_ms):
+        """A response to our BYE or re-INVITE."""
+        if transaction is self.bye:
+            if response.status >= 200:
+                authorization = self.authorization(response, transaction.request, now_ms)
+                self.bye = None
+                if authorization is not None:
+                    self.send_bye(self.last_cause, now_ms, authorization)
+        elif transaction.method == "INVITE":
+            self.reinvite_response(transaction, response, now_ms)
+        self.agent.touch(self)
+
+    def reinvite_response(self, transaction, response, now_ms):
+        """14.1: 491 is tried again, 481 and 408 end the dialog, other refusals leave it as it was."""
+        status = response.status
+        if status < 200:
+            return
+        if status < 300:
+            if transaction is self.ours:
+                self.ours = None
+                self.ours_sdp = None
+                contacts = response.contacts()
+                if contacts:
+                    self.dialog.target = contacts[0].uri
+                self.acknowledgement = self.send_ack(self.dialog, transaction.request.cseq[0], transaction.request,
+                                                     now_ms)
+                if self.state != ENDED:
+                    self.agent.emit({"kind": "reinvited", "leg": self.leg, "sdp": response.body or None})
+            else:
+                self.repeat_ack(response)
+            return
+        if transaction is not self.ours:
+            return
+        self.ours = None
+        authorization = self.authorization(response, transaction.request, now_ms)
+        if self.state == ENDED:
+            return
+        if authorization is not None:
+            self.send_reinvite(authorization, now_ms)
+        elif status == 491 and self.glare < GLARE_TRIES:
+            self.glare += 1
+            # the owner of the Call-ID waits 2.1 to 4 s, the other up to 2 s, in steps of 10 ms
+            drawn = self.agent.random(1)[0]
+            wait_ms = 2100 + drawn % 191 * 10 if self.direction == "out" else drawn % 201 * 10
+            self.agent.timers.start(now_ms + wait_ms, self, "glare")
+        else:
+            self.ours_sdp = None
+            if status in (408, 481):
+                self.end("failure", 41 if status == 481 else 102, now_ms, status)
+                self.send_bye(41, now_ms)
+            else:
+                self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": status})
+
+    def repeat_ack(self, response):
+        """A 2xx came again: its ACK was lost."""
+        stored = self.acknowledgement
+        if stored is not None and stored[0] == response.cseq[0]:
+            self.agent.count("retransmissions")
+            self.agent.send(to_octets(stored[1]), tuple(stored[2]))
+
+    def late_success(self, response, source, now_ms):
+        """A 2xx to an INVITE whose transaction is gone (after a restart, or another branch)."""
+        if self.dialog is None or response.to_tag != self.dialog.remote_tag:
+            return
+        cseq = response.cseq[0]
+        if self.acknowledgement is not None and self.acknowledgement[0] >= cseq:
+            self.repeat_ack(response)
+        elif cseq <= self.dialog.local_cseq:
+            # the answer to a re-INVITE of the process before this one; it counted as failed there
+            self.acknowledgement = self.send_ack(self.dialog, cseq, None, now_ms)
+            self.agent.touch(self)
+
+    def failed(self, transaction, status, now_ms):
+        """Our BYE or re-INVITE was not answered at all."""
+        if transaction is self.bye:
+            self.bye = None
+        elif transaction is self.ours:
+            self.ours = None
+            self.ours_sdp = None
+            if self.state != ENDED:
+                self.end("failure", 102, now_ms, status)
+                self.send_bye(102, now_ms)
+        self.agent.touch(self)
+
+    def unacknowledged(self, transaction, now_ms):
+        """A refusal of ours was never acknowledged: nothing to do."""
+
+    def finished(self, transaction, now_ms):
+        """A transaction ended."""
+        self.agent.touch(self)
+
+    # persistence
+
+    def dump(self):
+        """JSON-able record of the leg."""
+        return {"direction": self.direction, "leg": self.leg, "line": self.line, "state": self.state,
+                "dialog": None if self.dialog is None else self.dialog.dump(),
+                "acknowledgement": self.acknowledgement, "answer_offered": self.answer_offered,
+                "answer": None if self.answer is None else self.answer.dump(),
+                "pending": None if self.pending is None else self.pending.dump(),
+                "ours": None if self.ours_sdp is None else to_text(self.ours_sdp),
+                "bye": self.bye is not None, "bye_cause": self.bye_cause, "last_cause": self.last_cause}
+
+    def load(self, record, now_ms):
+        """Take over what dump() made."""
+        self.state = record["state"]
+        if record["dialog"] is not None:
+            self.dialog = Dialog.restore(record["dialog"])
+        self.acknowledgement = record["acknowledgement"]
+        self.answer_offered = record["answer_offered"]
+        self.bye_cause = record["bye_cause"]
+        self.last_cause = record["last_cause"]
+        transactions = self.agent.transactions
+        if record["answer"] is not None:
+            self.answer = transactions.restore_server(record["answer"], self, now_ms)
+        if record["pending"] is not None:
+            self.pending = transactions.restore_server(record["pending"], self, now_ms)
+
+    def resume(self, record, now_ms):
+        """After a restart: go on with what was under way.  Our own re-INVITE counts as failed."""
+        if self.answer is not None:
+            self.watch_answer(now_ms)
+        if record["bye"] and self.dialog is not None:
+            self.send_bye(self.last_cause, now_ms)
+        if self.state == ENDED:
+            return
+        if record["ours"] is not None:
+            self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 500})
+        if self.pending is not None:
+            self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": self.pending.request.body or None})
+
+
+def parse_dtmf(body):
+    """Body of application/dtmf-relay ("Signal=5 Duration=160") or application/dtmf ("5").
+
+    Returns (digit or "", duration_ms)."""
+    digit = ""
+    duration_ms = DTMF_DEFAULT_MS
+    for line in body.replace("\r", "\n").split("\n"):
+        name, equals, value = line.partition("=")
+        name = name.strip().lower()
+        value = value.strip()
+        if not equals and not digit:
+            digit = name.upper()
+        elif name == "signal":
+            digit = value.upper()
+        elif name == "duration":
+            duration_ms = number(value, 10000) or DTMF_DEFAULT_MS
+    digit = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}.get(digit, digit)
+    return (digit, duration_ms) if len(digit) == 1 and digit in DTMF_DIGITS else ("", duration_ms)
