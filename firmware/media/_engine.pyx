@@ -1,0 +1,493 @@
+"""The native half of the media process: one tick each 10 ms, without the GIL.
+
+    engine = Engine(kernels)            # firmware.media.kernels.load()
+    engine.run()                        # in a thread of its own; returns after engine.stop()
+
+One other thread (the command thread) calls the methods under "Commands"; each
+fills an entry of the command ring, commit() makes all of them visible at once
+and returns their number.  done() tells how many commands the tick has applied:
+memory that a command took away (items of a player, an RTP leg) may be freed
+when its number is reached.  events() returns what the tick has to say;
+event_fd and frame_fd are eventfds that become readable then.
+The disk thread calls only the record_* methods named there, the layer 2 thread
+only frames() and put_frame().
+
+The files in native/ are parts of this module: types (structures), playout
+(jitter buffer), rtp, player, plan (bridges and mixing), record, command, tick.
+"""
+# cython: freethreading_compatible = False
+
+import os
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+from firmware.errors import LocalError
+
+include "native/types.pxi"
+include "native/playout.pxi"
+include "native/rtp.pxi"
+include "native/player.pxi"
+include "native/plan.pxi"
+include "native/record.pxi"
+include "native/command.pxi"
+include "native/tick.pxi"
+
+CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
+            "recordings": RECORDINGS, "links": LINKS}
+TDM_ROW_COUNT = TDM_ROWS
+RECORD_HEADER_OCTETS = WAV_HEADER
+EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
+               EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board"}
+REASONS = ("done", "stopped", "replaced")
+
+# The functions that the engine calls: (kernel, function, signature).
+SIGNATURES = (
+    ("_rows", "frames_to_rows", "void (const uint8_t *, int64_t, uint8_t *, int64_t, int64_t, int64_t)"),
+    ("_rows", "rows_to_frames", "void (const uint8_t *, int64_t, uint8_t *, int64_t, int64_t, int64_t)"),
+    ("_g711", "expand_rows", "void (const uint8_t *, int64_t, const int32_t *, int16_t *, int64_t, const int32_t *, const uint8_t *, int64_t, int64_t)"),
+    ("_g711", "compress_rows", "void (const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, const uint8_t *, int64_t, int64_t)"),
+    ("_g711", "expand", "void (int64_t, const uint8_t *, int16_t *, int64_t)"),
+    ("_g711", "compress", "void (int64_t, const int16_t *, uint8_t *, int64_t)"),
+    ("_g711", "convert", "void (int64_t, const uint8_t *, uint8_t *, int64_t)"),
+    ("_mix", "bridges", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, int64_t, int64_t)"),
+    ("_mix", "routes", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t)"),
+    ("_dtmf", "detect", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)"),
+    ("_dtmf", "reset", "void (void *, int32_t)"),
+    ("_tone", "start", "void (void *, int32_t, int32_t, int64_t)"),
+    ("_tone", "generate", "void (const void *, void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, int64_t, int32_t *)"),
+    ("_plc", "conceal", "void (void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t)"),
+    ("_plc", "reset", "void (void *, int32_t)"),
+    ("_hdlc", "receive", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const uint8_t *, int64_t, int64_t, uint8_t *, int64_t, void *, int64_t)"),
+    ("_hdlc", "transmit", "void (void *, const int32_t *, const int32_t *, int64_t, uint8_t *, int64_t, int64_t)"),
+    ("_hdlc", "put", "int32_t (void *, int32_t, const uint8_t *, int64_t)"),
+    ("_hdlc", "rx_reset", "void (void *, int32_t)"),
+    ("_hdlc", "tx_reset", "void (void *, int32_t)"),
+)
+STATES = (("dtmf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS), ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
+EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
+
+
+cdef void *function(kernels, kernel, name) except NULL:
+    for k, n, signature in SIGNATURES:
+        if k == kernel and n == name:
+            return PyCapsule_GetPointer(kernels.capsule(kernel, name), signature.encode())
+    raise LocalError(f"media: the engine knows no kernel {kernel}.{name}")
+
+
+cdef class Engine:
+    """See the module docstring.
+
+    kernels: object with capsule(kernel, name), states ({"dtmf": uint8 array, ...}
+    of the sizes in STATES), digit_table (uint8 array of tones) and digit_tones
+    ({"5": tone number}).  It is kept alive with the engine."""
+
+    cdef Engine_ *e
+    cdef object kernels
+    cdef uint64_t head                  # commands written, not all committed
+    cdef readonly int event_fd
+    cdef readonly int frame_fd
+
+    def __cinit__(self, kernels):
+        self.e = <Engine_ *>calloc(1, sizeof(Engine_))
+        if self.e == NULL:
+            raise MemoryError("media: no memory for the engine's tables")
+        self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.frame_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.kernels = kernels
+        cdef Kernels *k = &self.e.k
+        k.frames_to_rows = <FramesToRows>function(kernels, "_rows", "frames_to_rows")
+        k.rows_to_frames = <FramesToRows>function(kernels, "_rows", "rows_to_frames")
+        k.expand_rows = <ExpandRows>function(kernels, "_g711", "expand_rows")
+        k.compress_rows = <CompressRows>function(kernels, "_g711", "compress_rows")
+        k.expand = <Expand>function(kernels, "_g711", "expand")
+        k.compress = <Compress>function(kernels, "_g711", "compress")
+        k.convert = <Convert>function(kernels, "_g711", "convert")
+        k.mix_bridges = <MixBridges>function(kernels, "_mix", "bridges")
+        k.mix_routes = <MixRoutes>function(kernels, "_mix", "routes")
+        k.dtmf_detect = <DTMFDetect>function(kernels, "_dtmf", "detect")
+        k.dtmf_reset = <ResetSlot>function(kernels, "_dtmf", "reset")
+        k.tone_start = <ToneStart>function(kernels, "_tone", "start")
+        k.tone_generate = <ToneGenerate>function(kernels, "_tone", "generate")
+        k.plc_conceal = <PLCConceal>function(kernels, "_plc", "conceal")
+        k.plc_reset = <ResetSlot>function(kernels, "_plc", "reset")
+        k.hdlc_receive = <HDLCReceive>function(kernels, "_hdlc", "receive")
+        k.hdlc_transmit = <HDLCTransmit>function(kernels, "_hdlc", "transmit")
+        k.hdlc_put = <HDLCPut>function(kernels, "_hdlc", "put")
+        k.hdlc_rx_reset = <ResetSlot>function(kernels, "_hdlc", "rx_reset")
+        k.hdlc_tx_reset = <ResetSlot>function(kernels, "_hdlc", "tx_reset")
+        k.dtmf_state = self.address(kernels.states["dtmf"])
+        k.tone_state = self.address(kernels.states["tone"])
+        k.plc_state = self.address(kernels.states["plc"])
+        k.hdlc_rx_state = self.address(kernels.states["hdlc_rx"])
+        k.hdlc_tx_state = self.address(kernels.states["hdlc_tx"])
+        self.e.tone_table = <const uint8_t *>self.address(kernels.digit_table)
+        for code, digit in enumerate(EVENT_DIGITS):
+            self.e.digit_tone[code] = kernels.digit_tones.get(digit, -1)
+        self.e.event_fd = self.event_fd
+        self.e.frame_fd = self.frame_fd
+        self.e.schedstat_fd = -1
+        self.e.idle = SILENCE_A
+        memset(self.e.octets_in, SILENCE_A, sizeof(self.e.octets_in))
+        memset(self.e.octets_out, SILENCE_A, sizeof(self.e.octets_out))
+
+    def __dealloc__(self):
+        if self.e != NULL:
+            os.close(self.event_fd)
+            os.close(self.frame_fd)
+            free(self.e)
+
+    cdef void *address(self, array) except NULL:
+        return <void *><uintptr_t>array.ctypes.data
+
+    # The tick thread
+
+    def run(self):
+        """Run ticks until stop(); the GIL is released all the time."""
+        try:
+            self.e.schedstat_fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self.e.schedstat_fd = -1    # late ticks are then not told apart by cause
+        with nogil:
+            run(self.e)
+        if self.e.schedstat_fd >= 0:
+            os.close(self.e.schedstat_fd)
+            self.e.schedstat_fd = -1
+
+    def stop(self):
+        """Ask run() to return; it does within 10 ms."""
+        store32(<uint32_t *>&self.e.stop, 1)
+
+    # Commands.  All arguments have been checked by the caller.
+
+    cdef Command *entry(self, int op, int slot, uint32_t serial=0) except NULL:
+        if self.head - load64(&self.e.command_tail) >= COMMANDS:
+            raise LocalError("media: the command ring is full, the tick has not run for a long time; try again")
+        cdef Command *c = &self.e.command[self.head & (COMMANDS - 1)]
+        memset(c, 0, sizeof(Command))
+        c.op = op
+        c.slot = slot
+        c.serial = serial
+        self.head += 1
+        return c
+
+    def room(self):
+        """Commands that fit into the ring now."""
+        return COMMANDS - (self.head - load64(&self.e.command_tail))
+
+    def commit(self):
+        """Let the tick see all commands since the last commit; returns their number so far."""
+        store64(&self.e.command_head, self.head)
+        return self.head
+
+    def done(self):
+        """How many commands the tick has applied."""
+        return load64(&self.e.command_tail)
+
+    def add_timeslot(self, int slot, serial, int row, int law):
+        """row: span index * 32 + timeslot; law 0 A, 1 mu."""
+        cdef Command *c = self.entry(OP_ADD, slot, serial)
+        c.a = TIMESLOT
+        c.b = law
+        c.c = row
+
+    def add_rtp(self, int slot, serial, RtpLeg leg):
+        """The leg's memory stays the caller's, until the subtraction is done()."""
+        cdef Command *c = self.entry(OP_ADD, slot, serial)
+        c.a = RTP
+        c.b = leg.r.law
+        c.c = TDM_ROWS + slot
+        c.pointer = leg.r
+
+    def subtract(self, int slot):
+        """Remove a termination; what plays on it ends with reason stopped."""
+        self.entry(OP_SUBTRACT, slot)
+
+    def set_rtp(self, int slot, remote, int payload_type, int dtmf_payload_type, int ptime_ms, int jitter_ms,
+                int latch, int send, int timeout_ms):
+        """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none."""
+        cdef Command *c = self.entry(OP_RTP, slot)
+        c.a = payload_type
+        c.b = dtmf_payload_type
+        c.c = ptime_ms // 10 | latch << 4 | send << 5
+        c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16
+        if remote is not None:
+            c.mask = 1
+            c.address.sin_family = AF_INET
+            c.address.sin_addr.s_addr = htonl(remote[0])
+            c.address.sin_port = htons(remote[1])
+
+    def set_bridge(self, int bridge, slots):
+        """Members of a bridge, everybody hearing everybody else."""
+        cdef Command *c = self.entry(OP_BRIDGE, bridge)
+        c.a = len(slots)
+        for i, slot in enumerate(slots):
+            c.member[i] = slot
+
+    def set_hear(self, int bridge, int member, mask):
+        """mask: bit m set: the member at this place hears the one at place m."""
+        cdef Command *c = self.entry(OP_HEAR, bridge)
+        c.a = member
+        c.mask = mask
+
+    def play(self, int slot, serial, Playlist playlist, int repeat, start_samples):
+        """Replace what plays; the playlist must live until its end event and done()."""
+        cdef Command *c = self.entry(OP_PLAY, slot, serial)
+        c.pointer = playlist.items
+        c.a = playlist.n
+        c.b = repeat
+        c.number = start_samples
+
+    def stop_play(self, int slot, serial=0):
+        """serial 0: whatever plays."""
+        self.entry(OP_STOP, slot, serial)
+
+    def detect(self, int slot, int on):
+        """DTMF detection on a termination's received audio."""
+        self.entry(OP_DETECT, slot).a = on
+
+    def record(self, int index, serial, int left, int right):
+        """Begin to fill a recording that record_open prepared; slots, -1 for silence."""
+        cdef Command *c = self.entry(OP_RECORD, index, serial)
+        c.a = left
+        c.b = right
+
+    def record_stop(self, int index, serial):
+        """The last block is written before the event record_stopped."""
+        self.entry(OP_RECORD_STOP, index, serial)
+
+    def open_link(self, int index, serial, int row):
+        """HDLC on a timeslot."""
+        self.entry(OP_LINK, index, serial).a = row
+
+    def close_link(self, int index):
+        """The timeslot goes idle."""
+        self.entry(OP_LINK_CLOSE, index)
+
+    def set_window(self, BoardWindow window):
+        """Follow another board window, or none (None); the old one may be unmapped when done()."""
+        cdef BoardWindow target = NO_WINDOW if window is None else window
+        self.entry(OP_WINDOW, 0).pointer = &target.w
+
+    # What the tick says
+
+    def events(self, int most=512):
+        """Take events: [(name, slot, serial, a, number, other, tick_ms), ...]."""
+        cdef list result = []
+        cdef uint64_t tail = self.e.event_tail
+        cdef uint64_t head = load64(&self.e.event_head)
+        cdef Event *v
+        while tail != head and len(result) < most:
+            v = &self.e.event[tail & (EVENTS - 1)]
+            result.append((EVENT_NAMES[v.kind], v.slot, v.serial, v.a, v.number, v.other, v.tick_ms))
+            tail += 1
+        store64(&self.e.event_tail, tail)
+        return result
+
+    def position(self, int slot):
+        """(serial of what plays on a slot or 0, samples played)."""
+        return self.e.term[slot].player.serial, self.e.term[slot].player.played
+
+    def figures(self):
+        """Counters of the tick since the start; histogram: counts in steps of 10 us."""
+        cdef Engine_ *e = self.e
+        return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
+                "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
+                "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
+                "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)]}
+
+    def clear_figures(self):
+        """Start the histogram anew (benchmarks); the tick may lose a count meanwhile."""
+        memset(self.e.histogram, 0, sizeof(self.e.histogram))
+        self.e.longest_ns = 0
+        self.e.busy_ns = 0
+
+    # The disk thread
+
+    def record_open(self, int index, int fd):
+        """Command thread: prepare a free recording before record(); fd -1: the file comes later."""
+        cdef Recording *r = &self.e.recording[index]
+        if r.ring == NULL:
+            r.ring = <uint8_t *>calloc(1, RECORD_RING)
+            if r.ring == NULL:
+                raise MemoryError("media: no memory for one more recording")
+        r.fd = fd
+        r.error = 0
+        r.overrun = 0
+        store64(&r.head, 0)            # the tick leaves a free one alone
+        store64(&r.tail, 0)
+
+    def record_header(self, int index):
+        """Write the header of an empty recording; raises OSError."""
+        cdef Recording *r = &self.e.recording[index]
+        cdef uint8_t header[WAV_HEADER]
+        cdef int error
+        wav_header(header, 0)
+        with nogil:
+            error = write_all(r.fd, header, WAV_HEADER, 0)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def record_file(self, int index, int fd):
+        """The file of a recording whose ring is being filled already; -1: none yet."""
+        self.e.recording[index].fd = fd
+
+    def record_drain(self, indexes):
+        """Bring rings to files; returns [(index, errno)] of those that have failed now.  No GIL during the writing."""
+        cdef int index, before, error
+        cdef list failed = []
+        for index in indexes:
+            if self.e.recording[index].fd == -1:
+                continue
+            before = self.e.recording[index].error
+            with nogil:
+                error = record_drain(&self.e.recording[index])
+            if error and not before:
+                failed.append((index, error))
+        return failed
+
+    def record_fail(self, int index, int error):
+        """From now on what the tick writes is thrown away."""
+        self.e.recording[index].error = error
+        self.e.recording[index].fd = -2
+
+    def record_state(self, int index):
+        """(octets written by the tick, octets on disk, octets lost to a full ring)."""
+        cdef Recording *r = &self.e.recording[index]
+        return load64(&r.head), load64(&r.tail), r.overrun
+
+    def record_free(self, int index):
+        """After its file is closed: the index may be used again."""
+        self.e.recording[index].serial = 0
+
+    # The layer 2 thread
+
+    def frames(self):
+        """Take received HDLC frames: [(link index, serial, octets without FCS), ...]."""
+        cdef list result = []
+        cdef uint64_t tail = self.e.frame_tail
+        cdef uint64_t head = load64(&self.e.frame_head)
+        cdef uint32_t *p
+        cdef uint32_t at
+        while tail != head:
+            at = <uint32_t>(tail & (FRAME_RING - 1))
+            p = <uint32_t *>(self.e.frame + at)
+            if FRAME_RING - at < 12 or p[0] == 0:
+                tail += FRAME_RING - at
+                continue
+            result.append((p[1], p[0], (<char *>(p + 3))[:p[2]]))
+            tail += 12 + ((p[2] + 3) & ~3)
+        store64(&self.e.frame_tail, tail)
+        return result
+
+    def put_frame(self, int index, bytes octets):
+        """Queue a frame for sending; False when the queue is full."""
+        return bool(self.e.k.hdlc_put(self.e.k.hdlc_tx_state, index, <const uint8_t *><char *>octets, len(octets)))
+
+
+cdef class RtpLeg:
+    """Memory of one RTP leg, owned by the command thread."""
+
+    cdef Rtp *r
+
+    def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc):
+        """sequence, timestamp, ssrc: random start values (RFC 3550 5.1)."""
+        self.r = <Rtp *>calloc(1, sizeof(Rtp))
+        if self.r == NULL:
+            raise MemoryError("media: no memory for one more RTP leg")
+        self.r.fd = fd
+        self.r.rtcp_fd = rtcp_fd
+        self.r.law = 1 if payload_type == 0 else 0
+        self.r.payload_type = payload_type
+        self.r.dtmf_payload_type = 255
+        self.r.ptime_ticks = 2
+        self.r.jitter_samples = 320
+        self.r.latch = 1
+        self.r.sending = 1
+        self.r.tx_marker = 1
+        self.r.plc_left = -1
+        self.r.tx_seq = sequence & 0xFFFF
+        self.r.tx_timestamp = timestamp
+        self.r.tx_ssrc = ssrc
+
+    def __dealloc__(self):
+        free(self.r)
+
+    def stats(self):
+        """Counters for the audit."""
+        cdef Rtp *r = self.r
+        cdef uint64_t expected = r.cycles + r.max_seq - r.base_seq + 1 if r.started else 0
+        return {"received": r.received, "lost": max(0, <int64_t>expected - <int64_t>r.received),
+                "late": r.late, "duplicates": r.duplicates, "reordered": r.reordered, "garbage": r.garbage,
+                "strangers": r.strangers, "resyncs": r.resyncs, "concealed_samples": r.concealed,
+                "inserted_samples": r.inserted, "removed_samples": r.removed,
+                "jitter_ms": round((r.jitter_q4 >> 4) / 8, 2),
+                "delay_ms": max(0, <int32_t>(r.newest_ts - r.play_ts)) // 8 if r.playing else 0,
+                "sent": r.tx_packets, "send_errors": r.send_errors, "rtcp_received": r.rtcp_received,
+                "remote": address_of(&r.remote), "source": address_of(&r.source), "ssrc": r.tx_ssrc,
+                "send_law": "U" if r.law else "A"}
+
+
+cdef address_of(sockaddr_in *a):
+    cdef uint32_t host = ntohl(a.sin_addr.s_addr)
+    if a.sin_port == 0:
+        return None
+    return [f"{host >> 24}.{host >> 16 & 255}.{host >> 8 & 255}.{host & 255}", ntohs(a.sin_port)]
+
+
+cdef class Playlist:
+    """Items as the tick reads them.  items: [(kind, law, length, object, tone)] with
+    kind "law" (uint8 array), "linear" (int16 array), "tone" (table array), "silence" (None);
+    length in samples, -1: until the tone ends.  The objects are kept alive."""
+
+    cdef Item *items
+    cdef int n
+    cdef object keep
+
+    def __cinit__(self, items):
+        cdef int i
+        kinds = {"law": ITEM_LAW, "linear": ITEM_LINEAR, "tone": ITEM_TONE, "silence": ITEM_SILENCE}
+        self.items = <Item *>calloc(len(items) + 1, sizeof(Item))
+        if self.items == NULL:
+            raise MemoryError("media: no memory for a playlist")
+        self.n = len(items)
+        self.keep = [item[3] for item in items]
+        for i, (kind, law, length, array, tone) in enumerate(items):
+            self.items[i].kind = kinds[kind]
+            self.items[i].law = law
+            self.items[i].length = length
+            self.items[i].tone = tone
+            if array is not None:
+                self.items[i].data = <const uint8_t *><uintptr_t>array.ctypes.data
+
+    def __dealloc__(self):
+        free(self.items)
+
+
+cdef class BoardWindow:
+    """Pointers into a mapped window.  window: drivers.tdm.ring.Window, kept alive."""
+
+    cdef Window w
+    cdef readonly object window
+
+    def __cinit__(self, window=None):
+        cdef uint8_t *base
+        memset(&self.w, 0, sizeof(Window))
+        self.window = window
+        if window is None:
+            return
+        base = <uint8_t *><uintptr_t>window.address
+        at = window.offsets
+        self.w.base = base
+        self.w.rx_head = <uint64_t *>(base + <int>at["rx_head"])
+        self.w.tx_head = <uint64_t *>(base + <int>at["tx_head"])
+        self.w.tx_written = <uint64_t *>(base + <int>at["tx_written"])
+        self.w.generation = <uint32_t *>(base + <int>at["generation"])
+        self.w.idle_code = <uint32_t *>(base + <int>at["idle_code"])
+        self.w.magic = <uint32_t *>(base + <int>at["magic"])
+        self.w.rx = base + <int>at["rx"]
+        self.w.tx = base + <int>at["tx"]
+        self.w.ring_frames = window.ring_frames
+        self.w.spans = window.spans
+
+
+cdef BoardWindow NO_WINDOW = BoardWindow()

@@ -1,0 +1,150 @@
+# Command and event rings between the command thread and the tick: single
+# producer, single consumer, fixed structures.  Included by _engine.pyx.
+# The command thread has checked everything; applying cannot fail.
+
+cdef void add_event(Engine_ *e, uint32_t kind, int slot, uint32_t serial, uint32_t a, uint64_t number,
+                    uint64_t other) noexcept nogil:
+    cdef Event *v
+    if e.event_head - load64(&e.event_tail) >= EVENTS:
+        e.events_lost += 1             # the command thread has stood still for long: audit shows the truth
+        return
+    v = &e.event[e.event_head & (EVENTS - 1)]
+    v.kind = kind
+    v.slot = slot
+    v.serial = serial
+    v.a = a
+    v.number = number
+    v.other = other
+    v.tick_ms = e.now_ms
+    store64(&e.event_head, e.event_head + 1)
+    e.wake_events = 1
+
+
+cdef void forget_leg(Engine_ *e, int slot) noexcept nogil:
+    cdef int i
+    cdef Recording *r
+    for i in range(RECORDINGS):
+        r = &e.recording[i]
+        if r.left == slot:
+            r.left = -1
+        if r.right == slot:
+            r.right = -1
+
+
+cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
+    cdef Term *t = &e.term[c.slot] if 0 <= c.slot < TERMS else NULL
+    cdef Rtp *r
+    cdef Bridge *b
+    cdef Recording *rec
+    cdef Player *p
+    cdef int i
+    e.dirty = 1
+    if c.op == OP_ADD:
+        memset(t, 0, sizeof(Term))
+        t.kind = c.a
+        t.law = c.b
+        t.serial = c.serial
+        t.in_row = t.out_row = c.c
+        t.rtp = <Rtp *>c.pointer
+        if t.kind == RTP:
+            t.rtp.last_tick = e.tick
+    elif c.op == OP_SUBTRACT:
+        player_end(e, c.slot, STOPPED)
+        forget_leg(e, c.slot)
+        memset(e.octets_out + t.out_row * BLOCK, e.idle, BLOCK)
+        memset(e.octets_in + t.in_row * BLOCK, SILENCE_A, BLOCK)
+        t.kind = FREE
+        t.rtp = NULL
+    elif c.op == OP_RTP:
+        r = t.rtp
+        r.payload_type = c.a & 127
+        t.law = r.law = 1 if r.payload_type == 0 else 0
+        r.dtmf_payload_type = <uint8_t>c.b
+        r.ptime_ticks = c.c & 15
+        r.latch = (c.c >> 4) & 1
+        r.sending = (c.c >> 5) & 1
+        r.jitter_samples = c.number & 0xFFFF
+        r.timeout_ticks = <int32_t>(c.number >> 16)
+        r.tx_fill = 0
+        if c.mask and not (c.address.sin_port == r.remote.sin_port
+                           and c.address.sin_addr.s_addr == r.remote.sin_addr.s_addr):
+            # A newly signalled address: what was latched before is forgotten.
+            r.remote = c.address
+            r.source.sin_port = 0
+            r.tx_marker = 1
+        r.timed_out = 0
+        r.last_tick = e.tick
+    elif c.op == OP_BRIDGE:
+        b = &e.bridge[c.slot]
+        b.n = c.a
+        b.special = 0
+        for i in range(b.n):
+            b.member[i] = c.member[i]
+            b.hear[i] = ~<uint64_t>0
+    elif c.op == OP_HEAR:
+        b = &e.bridge[c.slot]
+        b.hear[c.a] = c.mask
+        b.special = 1
+    elif c.op == OP_PLAY:
+        player_end(e, c.slot, REPLACED)
+        p = &t.player
+        memset(p, 0, sizeof(Player))
+        p.serial = c.serial
+        p.items = <Item *>c.pointer
+        p.n_items = c.a
+        p.repeat = c.b
+        player_seek(p, c.number)
+        for i in range(e.n_playing):
+            if e.playing[i] == c.slot:
+                break
+        else:
+            e.playing[e.n_playing] = c.slot
+            e.n_playing += 1
+    elif c.op == OP_STOP:
+        if c.serial == 0 or t.player.serial == c.serial:
+            player_end(e, c.slot, STOPPED)
+    elif c.op == OP_DETECT:
+        if c.a and not t.detect:
+            e.k.dtmf_reset(e.k.dtmf_state, c.slot)
+        t.detect = c.a
+    elif c.op == OP_RECORD:
+        rec = &e.recording[c.slot]
+        rec.left = c.a
+        rec.right = c.b
+        rec.stopped = 0
+        rec.serial = c.serial
+    elif c.op == OP_RECORD_LEG:
+        e.recording[c.slot].left = c.a
+        e.recording[c.slot].right = c.b
+    elif c.op == OP_RECORD_STOP:
+        if e.recording[c.slot].serial == c.serial and not e.recording[c.slot].stopped:
+            e.recording[c.slot].stopped = 1
+            add_event(e, EV_RECORD_CLOSED, c.slot, c.serial, 0, e.recording[c.slot].head, 0)
+    elif c.op == OP_LINK:
+        e.k.hdlc_rx_reset(e.k.hdlc_rx_state, c.slot)
+        e.k.hdlc_tx_reset(e.k.hdlc_tx_state, c.slot)
+        e.link[c.slot].row = c.a
+        e.link[c.slot].serial = c.serial
+    elif c.op == OP_LINK_CLOSE:
+        e.link[c.slot].serial = 0
+        memset(e.octets_out + e.link[c.slot].row * BLOCK, e.idle, BLOCK)
+    elif c.op == OP_WINDOW:
+        e.w = (<Window *>c.pointer)[0]
+        e.attached = 0
+
+
+cdef void apply_commands(Engine_ *e) noexcept nogil:
+    cdef uint64_t head = load64(&e.command_head)
+    cdef uint64_t tail = e.command_tail
+    while tail != head:
+        apply_command(e, &e.command[tail & (COMMANDS - 1)])
+        tail += 1
+    if tail != e.command_tail:
+        if e.dirty:
+            make_plan(e)
+        store64(&e.command_tail, tail)
+
+
+cdef void wake(int fd) noexcept nogil:
+    cdef uint64_t one = 1
+    write(fd, &one, 8)                 # an eventfd that is full is awake already

@@ -1,0 +1,160 @@
+# The plan: what every termination hears, as index arrays for the kernels.
+# Included by _engine.pyx.  Made anew in the tick that applied a change.
+#
+# One source of the same law is copied octet by octet (bit exact); one source of
+# the other law goes through the conversion tables of G.711; only true mixes and
+# detectors are expanded to linear samples.
+
+cdef void plan_single(Engine_ *e, int to, int source) noexcept nogil:
+    cdef Plan *p = &e.plan
+    cdef Term *t = &e.term[to]
+    cdef Term *s = &e.term[source]
+    p.heard[to] = 1
+    if t.law == s.law:
+        p.copy_from[p.n_copy] = s.in_row
+        p.copy_to[p.n_copy] = t.out_row
+        p.n_copy += 1
+    else:
+        p.convert_from[p.n_convert] = s.in_row
+        p.convert_to[p.n_convert] = t.out_row
+        p.convert_law[p.n_convert] = s.law
+        p.n_convert += 1
+
+
+cdef void plan_linear_out(Engine_ *e, int slot) noexcept nogil:
+    cdef Plan *p = &e.plan
+    p.heard[slot] = 1
+    p.compress_slot[p.n_compress] = slot
+    p.compress_row[p.n_compress] = e.term[slot].out_row
+    p.compress_law[p.n_compress] = e.term[slot].law
+    p.n_compress += 1
+
+
+cdef void plan_bridge(Engine_ *e, Bridge *b, uint8_t *linear) noexcept nogil:
+    cdef Plan *p = &e.plan
+    cdef int i, j, n, start, only
+    cdef uint64_t all_ = ((<uint64_t>1) << b.n) - 1 if b.n < 64 else ~<uint64_t>0
+    cdef uint64_t hear
+    if b.n > 2 and not b.special:
+        start = p.bridge_start[p.n_bridges]
+        for i in range(b.n):
+            p.bridge_member[start + i] = b.member[i]
+            linear[b.member[i]] = 1
+            plan_linear_out(e, b.member[i])
+        p.n_bridges += 1
+        p.bridge_start[p.n_bridges] = start + b.n
+        return
+    for i in range(b.n):
+        hear = b.hear[i] & all_ & ~((<uint64_t>1) << i)
+        n = 0
+        only = -1
+        for j in range(b.n):
+            if (hear >> j) & 1:
+                n += 1
+                only = b.member[j]
+        if n == 1:
+            plan_single(e, b.member[i], only)
+        elif n > 1:
+            start = p.route_start[p.n_routes]
+            for j in range(b.n):
+                if (hear >> j) & 1:
+                    p.route_source[start] = b.member[j]
+                    linear[b.member[j]] = 1
+                    start += 1
+            p.route_out[p.n_routes] = b.member[i]
+            p.n_routes += 1
+            p.route_start[p.n_routes] = start
+            plan_linear_out(e, b.member[i])
+
+
+cdef void make_plan(Engine_ *e) noexcept nogil:
+    """Rebuild all index arrays from terminations, bridges, links and recordings."""
+    cdef Plan *p = &e.plan
+    cdef uint8_t linear[TERMS]
+    cdef uint8_t used[64]
+    cdef int i
+    cdef Term *t
+    memset(linear, 0, sizeof(linear))
+    memset(used, 0, sizeof(used))
+    memset(p.heard, 0, sizeof(p.heard))
+    p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
+    p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
+    p.bridge_start[0] = 0
+    p.route_start[0] = 0
+    for i in range(BRIDGES):
+        if e.bridge[i].n:
+            plan_bridge(e, &e.bridge[i], linear)
+    for i in range(TERMS):
+        t = &e.term[i]
+        if t.kind == FREE:
+            continue
+        if t.kind == TIMESLOT:
+            used[t.in_row >> 5] = 1
+            p.timeslot[p.n_timeslots] = i
+            p.n_timeslots += 1
+        else:
+            p.rtp[p.n_rtp] = i
+            p.n_rtp += 1
+        if t.detect:
+            p.detect[p.n_detect] = i
+            p.n_detect += 1
+            linear[i] = 1
+        if linear[i]:
+            p.expand_row[p.n_expand] = t.in_row
+            p.expand_slot[p.n_expand] = i
+            p.expand_law[p.n_expand] = t.law
+            p.n_expand += 1
+        if not p.heard[i]:
+            p.idle_row[p.n_idle] = t.out_row
+            p.idle_law[p.n_idle] = t.law
+            p.n_idle += 1
+    for i in range(LINKS):
+        if e.link[i].serial:
+            used[e.link[i].row >> 5] = 1
+            p.link_slot[p.n_links] = i
+            p.link_row[p.n_links] = e.link[i].row
+            p.n_links += 1
+    for i in range(64):
+        if used[i]:
+            p.span[p.n_spans] = i
+            p.n_spans += 1
+    for i in range(RECORDINGS):
+        if e.recording[i].serial and not e.recording[i].stopped:
+            p.recording[p.n_recordings] = i
+            p.n_recordings += 1
+    e.dirty = 0
+
+
+cdef void mix_tick(Engine_ *e) noexcept nogil:
+    """Expand, detect, mix, compress: all outputs of bridges."""
+    cdef Plan *p = &e.plan
+    cdef int i
+    cdef int64_t n
+    cdef DTMFEvent *d
+    cdef Term *t
+    for i in range(p.n_idle):
+        memset(e.octets_out + p.idle_row[i] * BLOCK, silence(p.idle_law[i]), BLOCK)
+    for i in range(p.n_copy):
+        memcpy(e.octets_out + p.copy_to[i] * BLOCK, e.octets_in + p.copy_from[i] * BLOCK, BLOCK)
+    for i in range(p.n_convert):
+        e.k.convert(p.convert_law[i], e.octets_in + p.convert_from[i] * BLOCK,
+                    e.octets_out + p.convert_to[i] * BLOCK, BLOCK)
+    if p.n_expand:
+        e.k.expand_rows(e.octets_in, BLOCK, p.expand_row, e.linear_in, BLOCK, p.expand_slot, p.expand_law,
+                        p.n_expand, BLOCK)
+    if p.n_bridges:
+        e.k.mix_bridges(e.linear_in, BLOCK, e.linear_out, BLOCK, p.bridge_start, p.bridge_member, p.n_bridges, BLOCK)
+    if p.n_routes:
+        e.k.mix_routes(e.linear_in, BLOCK, e.linear_out, BLOCK, p.route_out, p.route_start, p.route_source, NULL,
+                       p.n_routes, BLOCK)
+    if p.n_compress:
+        e.k.compress_rows(e.linear_out, BLOCK, p.compress_slot, e.octets_out, BLOCK, p.compress_row, p.compress_law,
+                          p.n_compress, BLOCK)
+    if p.n_detect:
+        n = e.k.dtmf_detect(e.k.dtmf_state, p.detect, p.detect, p.n_detect, e.linear_in, BLOCK, NULL, e.dtmf, TERMS)
+        for i in range(<int>n):
+            d = &e.dtmf[i]
+            t = &e.term[d.slot]
+            # A sender of telephone-events has said it already.
+            if not d.on and not (t.kind == RTP and t.rtp.events_used):
+                add_event(e, EV_DIGIT, d.slot, t.serial, d.digit, d.duration_ms, 0)

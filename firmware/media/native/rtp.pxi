@@ -1,0 +1,319 @@
+# RTP and RTCP of one leg: RFC 3550, RFC 3551 (PCMU 0, PCMA 8), RFC 4733.
+# Included by _engine.pyx.  Everything that arrives is hostile until it has
+# been measured: lengths are checked before a field is read.
+
+cdef enum:
+    SWEEP_MOST = 16                    # packets read from one leg in one tick
+    REORDER_MOST = 64                  # width of the bitmap of seen sequence numbers
+    RTCP_TICKS = 500                   # 5 s, RFC 3550 6.2
+    EVENT_END_TICKS = 15               # an event whose end was lost is over after 150 ms
+    RELATCH_TICKS = 100                # a source silent for 1 s may be replaced
+
+cdef inline uint32_t be16(const uint8_t *p) noexcept nogil:
+    return (<uint32_t>p[0] << 8) | p[1]
+
+
+cdef inline uint32_t be32(const uint8_t *p) noexcept nogil:
+    return (<uint32_t>p[0] << 24) | (<uint32_t>p[1] << 16) | (<uint32_t>p[2] << 8) | p[3]
+
+
+cdef inline void put16(uint8_t *p, uint32_t v) noexcept nogil:
+    p[0] = <uint8_t>(v >> 8)
+    p[1] = <uint8_t>v
+
+
+cdef inline void put32(uint8_t *p, uint32_t v) noexcept nogil:
+    put16(p, v >> 16)
+    put16(p + 2, v & 0xFFFF)
+
+
+cdef inline int same_address(sockaddr_in *a, sockaddr_in *b) noexcept nogil:
+    return a.sin_port == b.sin_port and a.sin_addr.s_addr == b.sin_addr.s_addr
+
+
+cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint16_t seq) noexcept nogil:
+    """Whether packets from this address are ours.
+
+    With latch the first sender of valid RTP becomes the address we answer to
+    (symmetric RTP, RFC 4961); another one must show two packets in a row
+    and the old one must have been silent for a second.  Without latch only the
+    signalled host counts.
+    """
+    if r.source.sin_port and same_address(source, &r.source):
+        r.source_tick = e.tick
+        return 1
+    if not r.latch:
+        if r.remote.sin_port and source.sin_addr.s_addr != r.remote.sin_addr.s_addr:
+            r.strangers += 1
+            return 0
+    elif r.source.sin_port:
+        if e.tick - r.source_tick < RELATCH_TICKS or not same_address(source, &r.rival) \
+                or <uint16_t>(seq - r.rival_seq) != 1:
+            r.rival = source[0]
+            r.rival_seq = seq
+            r.strangers += 1
+            return 0
+    r.source = source[0]
+    r.source_tick = e.tick
+    if r.latch:
+        r.remote = source[0]
+    return 1
+
+
+cdef void source_restart(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
+    r.ssrc = ssrc
+    r.max_seq = seq
+    r.cycles = 0
+    r.base_seq = seq
+    r.seen = 1
+    r.received = 0
+    r.expected_prior = 0
+    r.received_prior = 0
+    r.jitter_q4 = 0
+    r.transit = 0
+    r.playing = 0
+    r.event_active = 0
+    r.event_done = 0
+
+
+cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
+    """Count one sequence number; 0 for a duplicate.  RFC 3550 A.1, bitmap instead of probation."""
+    cdef uint16_t ahead = <uint16_t>(seq - r.max_seq)
+    cdef uint16_t behind = <uint16_t>(r.max_seq - seq)
+    if not r.started or ssrc != r.ssrc or (ahead >= 3000 and behind >= 3000):
+        source_restart(r, ssrc, seq)
+    elif 0 < ahead < 3000:
+        if seq < r.max_seq:
+            r.cycles += 65536
+        r.seen = (r.seen << ahead) | 1 if ahead < REORDER_MOST else 1
+        r.max_seq = seq
+    elif behind >= REORDER_MOST:
+        r.late += 1                    # older than what we can tell apart
+        return 0
+    elif (r.seen >> behind) & 1:
+        r.duplicates += 1
+        return 0
+    else:
+        r.seen |= (<uint64_t>1) << behind
+        r.reordered += 1
+    r.received += 1
+    return 1
+
+
+cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8_t *p, int n) noexcept nogil:
+    """RFC 4733 2.3: event, end bit and volume, duration.  One key press has one timestamp."""
+    cdef int code, tone
+    if n < 4:
+        r.garbage += 1
+        return
+    code = p[0]
+    if code > 15:
+        return                         # flash and others: no digit
+    r.events_used = 1
+    r.mute_until = e.tick + <uint64_t>(r.jitter_samples // BLOCK) + 4
+    if r.event_active and ts != r.event_ts:
+        end_event(e, slot, r)          # its end was lost
+    if not r.event_active:
+        if r.event_done and <int32_t>(ts - r.event_ts) <= 0:
+            return                     # a repeated end, or one that came late
+        r.event_active = 1
+        r.event_done = 0
+        r.event_ts = ts
+        r.event_digit = b"0123456789*#ABCD"[code]
+        r.event_duration = 0
+        tone = e.digit_tone[code]
+        if tone >= 0:
+            e.k.tone_start(e.k.tone_state, TERMS + slot, tone, 0)
+    if be16(p + 2) > r.event_duration:
+        r.event_duration = <uint16_t>be16(p + 2)
+    r.event_tick = e.tick
+    if p[1] & 0x80:
+        end_event(e, slot, r)
+
+
+cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
+    r.event_active = 0
+    r.event_done = 1
+    if e.term[slot].detect:
+        add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, r.event_duration >> 3, 1)
+
+
+cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source) noexcept nogil:
+    cdef int header, kind
+    cdef uint32_t ts, transit
+    cdef int32_t d
+    cdef uint16_t seq
+    if n < 12 or p[0] >> 6 != 2:
+        r.garbage += 1
+        return
+    header = 12 + 4 * (p[0] & 15)
+    if p[0] & 0x10:
+        if n < header + 4:
+            r.garbage += 1
+            return
+        header += 4 + 4 * <int>be16(p + header + 2)
+    if p[0] & 0x20:
+        if p[n - 1] == 0 or p[n - 1] > n - 12:
+            r.garbage += 1
+            return
+        n -= p[n - 1]
+    kind = p[1] & 127
+    if n < header or (kind != r.payload_type and kind != r.dtmf_payload_type and kind != 13):
+        r.garbage += 1
+        return
+    seq = <uint16_t>be16(p + 2)
+    if not source_accepted(e, slot, r, source, seq):
+        return
+    ts = be32(p + 4)
+    if not sequence_accepted(r, be32(p + 8), seq):
+        return
+    if not r.started:
+        r.started = 1
+        add_event(e, EV_RTP_STARTED, slot, e.term[slot].serial, ntohl(source.sin_addr.s_addr), 0, ntohs(source.sin_port))
+    r.last_tick = e.tick
+    r.timed_out = 0
+    n -= header
+    p += header
+    if kind == r.dtmf_payload_type:
+        telephone_event(e, slot, r, ts, p, n)
+        return
+    if kind == 13 or n == 0:           # comfort noise: the pause is filled by us
+        return
+    # RFC 3550 A.8; the sweep reads the clock once a tick, so up to 10 ms of it are ours.
+    transit = <uint32_t>(e.now_ns // 125000) - ts
+    if r.transit:
+        d = <int32_t>(transit - r.transit)
+        if d < 0:
+            d = -d
+        if d < 80000:
+            r.jitter_q4 += <uint32_t>d - ((r.jitter_q4 + 8) >> 4)
+    r.transit = transit
+    if n > 1920:                       # a packet of over 240 ms of audio is none
+        r.garbage += 1
+        return
+    playout_insert(r, ts, p, n)
+
+
+cdef void rtp_sweep(Engine_ *e, int slot, Rtp *r) noexcept nogil:
+    """Read what has arrived.  One read a tick follows a steady stream of 20 ms
+    packets; a leg that had something in the last tick too is emptied."""
+    cdef sockaddr_in source
+    cdef unsigned int length
+    cdef ssize_t n
+    cdef int i
+    cdef int hit = 0
+    for i in range(SWEEP_MOST):
+        length = sizeof(sockaddr_in)
+        n = recvfrom(r.fd, e.receive, sizeof(e.receive), MSG_DONTWAIT | MSG_TRUNC, <sockaddr *>&source, &length)
+        if n < 0:
+            break
+        hit = 1
+        if n > <ssize_t>sizeof(e.receive) or length < sizeof(sockaddr_in):
+            r.garbage += 1
+        else:
+            rtp_packet(e, slot, r, e.receive, <int>n, &source)
+        if not r.hit:
+            break
+    r.hit = hit
+    if r.event_active and e.tick - r.event_tick > EVENT_END_TICKS:
+        end_event(e, slot, r)
+    if r.timeout_ticks and not r.timed_out and e.tick - r.last_tick >= <uint64_t>r.timeout_ticks:
+        r.timed_out = 1
+        add_event(e, EV_RTP_TIMEOUT, slot, e.term[slot].serial, 0, (e.tick - r.last_tick) * 10, 0)
+    if (e.tick + <uint64_t>slot) % RTCP_TICKS == 0:
+        rtcp(e, r)
+
+
+cdef void rtp_in(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nogil:
+    """This tick's octets of a leg; a key press as telephone-event becomes its tone."""
+    cdef int32_t slot32 = TERMS + slot, zero = 0, produced = 0
+    cdef int16_t x[BLOCK]
+    playout_block(e, slot, r, out)
+    if e.tick <= r.mute_until:
+        # The sender may have left the key press in the audio too: heard once only.
+        e.k.tone_generate(e.tone_table, e.k.tone_state, &slot32, &zero, 1, x, BLOCK, BLOCK, &produced)
+        e.k.compress(r.law, x, out, BLOCK)
+
+
+cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept nogil:
+    """Put 80 octets into the packet being filled and send it when it is full.
+
+    Legs start in different ticks by their slot, so that the load spreads."""
+    cdef int size = r.ptime_ticks * BLOCK
+    if r.tx_fill == 0 and (e.tick + <uint64_t>slot) % <uint64_t>r.ptime_ticks != 0 and r.tx_packets == 0:
+        return
+    memcpy(r.packet + 12 + r.tx_fill, octets, BLOCK)
+    r.tx_fill += BLOCK
+    if r.tx_fill < size:
+        return
+    r.tx_fill = 0
+    if r.remote.sin_port and r.sending:
+        r.packet[0] = 0x80
+        r.packet[1] = r.payload_type | (0x80 if r.tx_marker else 0)
+        put16(r.packet + 2, r.tx_seq)
+        put32(r.packet + 4, r.tx_timestamp)
+        put32(r.packet + 8, r.tx_ssrc)
+        if sendto(r.fd, r.packet, 12 + size, MSG_DONTWAIT, <sockaddr *>&r.remote, sizeof(sockaddr_in)) < 0:
+            r.send_errors += 1         # an ICMP answer or a full queue: the next packet tries again
+        r.tx_seq = <uint16_t>(r.tx_seq + 1)
+        r.tx_packets += 1
+        r.tx_octets += size
+        r.tx_marker = 0
+    else:
+        r.tx_marker = 1                # a new spurt begins when sending does
+    r.tx_timestamp += <uint32_t>size
+
+
+cdef void rtcp(Engine_ *e, Rtp *r) noexcept nogil:
+    """Send SR or RR with CNAME (RFC 3550 6.4, 6.5) and throw away what came."""
+    cdef uint8_t p[128]
+    cdef sockaddr_in to
+    cdef uint8_t *q
+    cdef int n, blocks
+    cdef uint64_t expected, extended
+    cdef int64_t lost, lost_now, expected_now
+    if r.rtcp_fd < 0:
+        return
+    for n in range(8):
+        if recvfrom(r.rtcp_fd, e.receive, sizeof(e.receive), MSG_DONTWAIT, NULL, NULL) < 0:
+            break
+        r.rtcp_received += 1
+    if not r.remote.sin_port or not r.tx_packets:
+        return
+    blocks = 1 if r.started else 0
+    memset(p, 0, sizeof(p))
+    p[0] = 0x80 | blocks
+    p[1] = 200
+    put32(p + 4, r.tx_ssrc)
+    put32(p + 8, <uint32_t>(e.now_ms // 1000 + <uint64_t>2208988800UL))
+    put32(p + 12, <uint32_t>(((e.now_ms % 1000) << 32) // 1000))
+    put32(p + 16, r.tx_timestamp)
+    put32(p + 20, <uint32_t>r.tx_packets)
+    put32(p + 24, <uint32_t>r.tx_octets)
+    q = p + 28
+    if blocks:
+        extended = r.cycles + r.max_seq
+        expected = extended - r.base_seq + 1
+        lost = <int64_t>expected - <int64_t>r.received
+        expected_now = <int64_t>(expected - r.expected_prior)
+        lost_now = expected_now - <int64_t>(r.received - r.received_prior)
+        r.expected_prior = expected
+        r.received_prior = r.received
+        put32(q, r.ssrc)
+        put32(q + 4, <uint32_t>(lost & 0xFFFFFF))
+        q[4] = <uint8_t>((lost_now << 8) // expected_now) if expected_now > 0 and lost_now > 0 else 0
+        put32(q + 8, <uint32_t>extended)
+        put32(q + 12, r.jitter_q4 >> 4)
+        q += 24
+    put16(p + 2, <uint32_t>((q - p) // 4 - 1))
+    q[0] = 0x81                        # SDES, one chunk: CNAME and its end
+    q[1] = 202
+    put16(q + 2, 5)
+    put32(q + 4, r.tx_ssrc)
+    q[8] = 1
+    q[9] = 12
+    memcpy(q + 10, <const char *>b"strowger.rtp", 12)
+    q += 24
+    to = r.remote
+    to.sin_port = htons(<uint16_t>(ntohs(to.sin_port) + 1))
+    sendto(r.rtcp_fd, p, q - p, MSG_DONTWAIT, <sockaddr *>&to, sizeof(sockaddr_in))

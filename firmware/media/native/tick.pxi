@@ -1,0 +1,259 @@
+# The tick thread: follow the board's heads, process 80 frames, sleep.
+# Included by _engine.pyx.
+#
+# The board hands over 80 frames each 10 ms and takes the 80 that follow
+# tx_head.  If several blocks have come since we last looked (we were late), each is
+# processed, so that recordings, detectors and RTP miss nothing; only the last
+# one's output can still reach the line, the rest has gone out as idle code, and no
+# delay is carried on.  Without a board the tick runs from the system clock.
+
+cdef enum:
+    POLL_NS = 250000                   # how often the head is looked at
+    SLEEP_NS = 9000000                 # from one block until looking begins
+    TICK_NS = 10000000
+    BOARD_GONE_NS = 100000000          # no block for this long: the clock takes over
+    BACKLOG_MOST = 20                  # blocks caught up with; the ring holds 25
+
+cdef inline uint64_t clock_ns(int which) noexcept nogil:
+    cdef timespec t
+    clock_gettime(which, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec
+
+
+cdef void sleep_until(uint64_t ns) noexcept nogil:
+    cdef timespec t
+    t.tv_sec = <long>(ns // 1000000000)
+    t.tv_nsec = <long>(ns % 1000000000)
+    clock_nanosleep(CLOCK_MONOTONIC, 1, &t, NULL)
+
+
+cdef void board_in(Engine_ *e, uint64_t frame) noexcept nogil:
+    """octets_in from the 80 frames that start at `frame` of the rx ring."""
+    cdef int i, span, first
+    cdef uint32_t at = <uint32_t>(frame % e.w.ring_frames)
+    cdef int64_t stride = <int64_t>e.w.spans * 32
+    first = <int>(e.w.ring_frames - at)
+    if first > BLOCK:
+        first = BLOCK
+    for i in range(e.plan.n_spans):
+        span = e.plan.span[i]
+        e.k.frames_to_rows(e.w.rx + at * stride + span * 32, stride, e.octets_in + span * 32 * BLOCK, BLOCK, first, 32)
+        if first < BLOCK:
+            e.k.frames_to_rows(e.w.rx + span * 32, stride, e.octets_in + span * 32 * BLOCK + first, BLOCK,
+                               BLOCK - first, 32)
+
+
+cdef void board_out(Engine_ *e) noexcept nogil:
+    """Write the 80 frames that the board takes next, then the heartbeat."""
+    cdef uint64_t frame = load64(e.w.tx_head)
+    cdef uint32_t at = <uint32_t>(frame % e.w.ring_frames)
+    cdef int64_t stride = <int64_t>e.w.spans * 32
+    cdef int i, span, first
+    first = <int>(e.w.ring_frames - at)
+    if first > BLOCK:
+        first = BLOCK
+    memset(e.w.tx + at * stride, e.idle, first * stride)
+    memset(e.w.tx, e.idle, (BLOCK - first) * stride)
+    for i in range(e.plan.n_spans):
+        span = e.plan.span[i]
+        e.k.rows_to_frames(e.octets_out + span * 32 * BLOCK, BLOCK, e.w.tx + at * stride + span * 32, stride, first, 32)
+        if first < BLOCK:
+            e.k.rows_to_frames(e.octets_out + span * 32 * BLOCK + first, BLOCK, e.w.tx + span * 32, stride,
+                               BLOCK - first, 32)
+    store64(e.w.tx_written, frame + BLOCK)
+    if load64(e.w.tx_head) != frame:
+        count_late(e, 1)               # the board took the frames while they were being written
+
+
+cdef void links_tick(Engine_ *e, int received) noexcept nogil:
+    """HDLC of all D channels: frames to the layer 2 thread, queued frames to the line."""
+    cdef Plan *p = &e.plan
+    cdef int64_t i, n
+    cdef HDLCFrame *f
+    if not p.n_links:
+        return
+    if received:
+        n = e.k.hdlc_receive(e.k.hdlc_rx_state, p.link_slot, p.link_row, p.n_links, e.octets_in, BLOCK, BLOCK,
+                             e.hdlc, sizeof(e.hdlc), e.hdlc_index, LINKS * 32)
+        for i in range(n):
+            f = &e.hdlc_index[i]
+            put_frame(e, f.slot, e.hdlc + f.offset, f.length)
+        if n:
+            wake(e.frame_fd)
+    e.k.hdlc_transmit(e.k.hdlc_tx_state, p.link_slot, p.link_row, p.n_links, e.octets_out, BLOCK, BLOCK)
+
+
+cdef void put_frame(Engine_ *e, int slot, const uint8_t *octets, int length) noexcept nogil:
+    """{u32 serial, u32 slot, u32 length, octets, padding to 4} in the frame ring; a record never wraps."""
+    cdef uint64_t head = e.frame_head
+    cdef uint32_t size = 12 + ((length + 3) & ~3)
+    cdef uint32_t at = <uint32_t>(head & (FRAME_RING - 1))
+    cdef uint32_t skip = FRAME_RING - at if FRAME_RING - at < size else 0
+    cdef uint32_t *p
+    if head + size + skip - load64(&e.frame_tail) > FRAME_RING:
+        e.frames_lost += 1             # layer 2 repeats it
+        return
+    if skip:
+        (<uint32_t *>(e.frame + at))[0] = 0
+        head += skip
+        at = 0
+    p = <uint32_t *>(e.frame + at)
+    p[0] = e.link[slot].serial
+    p[1] = slot
+    p[2] = length
+    memcpy(p + 3, octets, length)
+    store64(&e.frame_head, head + size)
+
+
+cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
+    """One block.  received: octets_in holds new timeslots; send: the board takes our output."""
+    cdef Plan *p = &e.plan
+    cdef int i, slot
+    cdef Term *t
+    e.tick += 1
+    for i in range(p.n_rtp):
+        rtp_sweep(e, p.rtp[i], e.term[p.rtp[i]].rtp)
+    for i in range(p.n_rtp):
+        slot = p.rtp[i]
+        rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
+    mix_tick(e)
+    players_tick(e)
+    links_tick(e, received)
+    if send:
+        board_out(e)
+    for i in range(p.n_rtp):
+        slot = p.rtp[i]
+        rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK)
+    record_tick(e)
+    if e.wake_events:
+        e.wake_events = 0
+        wake(e.event_fd)
+
+
+cdef void count_late(Engine_ *e, uint64_t blocks) noexcept nogil:
+    """A tick came too late for the board: was it the host (run-queue wait) or ourselves?"""
+    cdef char text[96]
+    cdef uint64_t value = 0
+    cdef int field = 0, i
+    cdef ssize_t n
+    e.late_ticks += blocks
+    if e.schedstat_fd < 0:
+        return
+    n = pread(e.schedstat_fd, text, sizeof(text), 0)
+    for i in range(<int>n):            # "run_ns wait_ns slices"
+        if text[i] == 32:
+            field += 1
+            if field == 2:
+                break
+            value = 0
+        elif 48 <= text[i] <= 57:
+            value = value * 10 + <uint64_t>(text[i] - 48)
+    if field and value - e.wait_ns > 2000000:
+        e.late_by_host += blocks
+    e.wait_ns = value
+
+
+cdef void silence_timeslots(Engine_ *e) noexcept nogil:
+    """No board: every timeslot is silent."""
+    cdef int i
+    cdef Term *t
+    for i in range(e.plan.n_timeslots):
+        t = &e.term[e.plan.timeslot[i]]
+        memset(e.octets_in + t.in_row * BLOCK, silence(t.law), BLOCK)
+
+
+cdef void start_tick(Engine_ *e) noexcept nogil:
+    e.now_ns = clock_ns(CLOCK_MONOTONIC)
+    e.now_ms = clock_ns(CLOCK_REALTIME) // 1000000
+    apply_commands(e)
+
+
+cdef void end_tick(Engine_ *e) noexcept nogil:
+    cdef uint64_t took = clock_ns(CLOCK_MONOTONIC) - e.now_ns
+    cdef uint64_t step = took // 10000
+    e.histogram[step if step < HISTOGRAM else HISTOGRAM - 1] += 1
+    e.busy_ns += took
+    if took > e.longest_ns:
+        e.longest_ns = took
+
+
+cdef int follow_board(Engine_ *e) noexcept nogil:
+    """Blocks waiting in the rx ring; takes notice of a board that started anew."""
+    cdef uint64_t head
+    cdef uint32_t generation
+    if e.w.base == NULL or load32(e.w.magic) != 0x57525453:
+        return 0
+    generation = load32(e.w.generation)
+    head = load64(e.w.rx_head)
+    if not e.attached or generation != e.board_generation or head < e.rx_next:
+        if e.attached != 2:
+            e.attached = 2             # wait for its first block before believing in it
+            e.board_generation = generation
+            e.rx_next = head
+            return 0
+        e.board_generation = generation
+        e.rx_next = head
+        return 0
+    return <int>((head - e.rx_next) // BLOCK) if (head - e.rx_next) // BLOCK < 1000000 else 1000000
+
+
+cdef void run(Engine_ *e) noexcept nogil:
+    """The loop of the tick thread until e.stop."""
+    cdef uint64_t now, last_block, due
+    cdef int blocks, alive = 0
+    flush_denormals()
+    last_block = clock_ns(CLOCK_MONOTONIC)
+    due = last_block
+    while not load32(<uint32_t *>&e.stop):
+        blocks = follow_board(e)
+        now = clock_ns(CLOCK_MONOTONIC)
+        if blocks:
+            if not alive:
+                alive = 1
+                e.attached = 1
+                e.now_ms = clock_ns(CLOCK_REALTIME) // 1000000
+                add_event(e, EV_BOARD, 0, 0, 1, e.board_generation, 0)
+                e.wake_events = 1
+                e.rx_next = load64(e.w.rx_head) - BLOCK
+                blocks = 1
+            if blocks > BACKLOG_MOST:
+                e.blocks_lost += blocks - 1
+                e.rx_next += <uint64_t>(blocks - 1) * BLOCK
+                count_late(e, blocks - 1)
+                blocks = 1
+            elif blocks > 1:
+                count_late(e, blocks - 1)
+            while blocks:
+                start_tick(e)
+                if e.w.base == NULL or not e.attached:
+                    break              # the window was just exchanged
+                e.idle = <uint8_t>load32(e.w.idle_code)
+                board_in(e, e.rx_next)
+                e.rx_next += BLOCK
+                blocks -= 1
+                tick(e, 1, blocks == 0)
+                e.ticks_board += 1
+                end_tick(e)
+            last_block = now
+            due = now + TICK_NS
+            sleep_until(now + SLEEP_NS)
+        elif alive and now - last_block < BOARD_GONE_NS:
+            sleep_until(now + POLL_NS)
+        else:
+            if alive:
+                alive = 0
+                due = now
+                e.now_ms = clock_ns(CLOCK_REALTIME) // 1000000
+                add_event(e, EV_BOARD, 0, 0, 0, e.board_generation, 0)
+                e.attached = 0
+            if now < due:
+                sleep_until(due if due < now + POLL_NS * 4 else now + POLL_NS * 4)
+                continue
+            start_tick(e)
+            silence_timeslots(e)
+            tick(e, 0, 0)
+            e.ticks_free += 1
+            end_tick(e)
+            due += TICK_NS
+            if now > due + BOARD_GONE_NS:
+                due = now

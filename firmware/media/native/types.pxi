@@ -1,0 +1,425 @@
+# C declarations and the structures of the tick.  Included by _engine.pyx.
+#
+# Rows.  octets_in and octets_out hold 80 law octets a row: row span*32+timeslot
+# for a timeslot, TDM_ROWS+slot for an RTP termination.  linear_in and linear_out
+# hold int16 samples, row = slot; only rows that the plan names are filled.
+
+from libc.stdint cimport (int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uint16_t,
+                          uint32_t, uint64_t, uintptr_t)
+from libc.string cimport memcpy, memset, memchr
+from libc.stdlib cimport calloc, free
+from libc.errno cimport errno
+from posix.types cimport off_t
+from posix.unistd cimport read, write, close, pwrite, pread
+from posix.time cimport (clock_gettime, clock_nanosleep, timespec, CLOCK_MONOTONIC,
+                         CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID)
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <xmmintrin.h>
+    #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+    /* Denormals to zero: the flag is per thread (MXCSR bits 15 and 6). */
+    static void flush_denormals(void) { _mm_setcsr(_mm_getcsr() | 0x8040); }
+    static void interleave(uint8_t *restrict to, const uint8_t *restrict left, const uint8_t *restrict right, int n)
+    { for (int i = 0; i < n; i++) { to[2 * i] = left[i]; to[2 * i + 1] = right[i]; } }
+    static int64_t dot(const int16_t *a, const int16_t *b, int n)
+    { int64_t s = 0; for (int i = 0; i < n; i++) s += (int32_t)a[i] * b[i]; return s; }
+    """
+    uint64_t load64 "LOAD"(uint64_t *) noexcept nogil
+    uint32_t load32 "LOAD"(uint32_t *) noexcept nogil
+    void store64 "STORE"(uint64_t *, uint64_t) noexcept nogil
+    void store32 "STORE"(uint32_t *, uint32_t) noexcept nogil
+    void flush_denormals() noexcept nogil
+    void interleave(uint8_t *, const uint8_t *, const uint8_t *, int) noexcept nogil
+    int64_t dot(const int16_t *, const int16_t *, int) noexcept nogil
+
+cdef extern from "netinet/in.h" nogil:
+    ctypedef struct in_addr:
+        uint32_t s_addr
+    ctypedef struct sockaddr_in:
+        uint16_t sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+    ctypedef struct sockaddr:
+        pass
+    uint16_t htons(uint16_t)
+    uint16_t ntohs(uint16_t)
+    uint32_t htonl(uint32_t)
+    uint32_t ntohl(uint32_t)
+
+cdef extern from "sys/socket.h" nogil:
+    enum: AF_INET
+    enum: MSG_DONTWAIT
+    enum: MSG_TRUNC
+    ssize_t recvfrom(int, void *, size_t, int, sockaddr *, unsigned int *)
+    ssize_t sendto(int, const void *, size_t, int, const sockaddr *, unsigned int)
+
+# Kernels of dsp/: the signatures are checked against the capsules' names.
+ctypedef void (*FramesToRows)(const uint8_t *, int64_t, uint8_t *, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef void (*ExpandRows)(const uint8_t *, int64_t, const int32_t *, int16_t *, int64_t, const int32_t *, const uint8_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*CompressRows)(const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, const uint8_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*Expand)(int64_t, const uint8_t *, int16_t *, int64_t) noexcept nogil
+ctypedef void (*Compress)(int64_t, const int16_t *, uint8_t *, int64_t) noexcept nogil
+ctypedef void (*Convert)(int64_t, const uint8_t *, uint8_t *, int64_t) noexcept nogil
+ctypedef void (*MixBridges)(const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*MixRoutes)(const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t) noexcept nogil
+ctypedef int64_t (*DTMFDetect)(void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t) noexcept nogil
+ctypedef void (*ResetSlot)(void *, int32_t) noexcept nogil
+ctypedef void (*ToneStart)(void *, int32_t, int32_t, int64_t) noexcept nogil
+ctypedef void (*ToneGenerate)(const void *, void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, int64_t, int32_t *) noexcept nogil
+ctypedef void (*PLCConceal)(void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t) noexcept nogil
+ctypedef int64_t (*HDLCReceive)(void *, const int32_t *, const int32_t *, int64_t, const uint8_t *, int64_t, int64_t, uint8_t *, int64_t, void *, int64_t) noexcept nogil
+ctypedef void (*HDLCTransmit)(void *, const int32_t *, const int32_t *, int64_t, uint8_t *, int64_t, int64_t) noexcept nogil
+ctypedef int32_t (*HDLCPut)(void *, int32_t, const uint8_t *, int64_t) noexcept nogil
+
+cdef struct Kernels:
+    FramesToRows frames_to_rows
+    FramesToRows rows_to_frames
+    ExpandRows expand_rows
+    CompressRows compress_rows
+    Expand expand
+    Compress compress
+    Convert convert
+    MixBridges mix_bridges
+    MixRoutes mix_routes
+    DTMFDetect dtmf_detect
+    ResetSlot dtmf_reset
+    ToneStart tone_start
+    ToneGenerate tone_generate
+    PLCConceal plc_conceal
+    ResetSlot plc_reset
+    HDLCReceive hdlc_receive
+    HDLCTransmit hdlc_transmit
+    HDLCPut hdlc_put
+    ResetSlot hdlc_rx_reset
+    ResetSlot hdlc_tx_reset
+    void *dtmf_state
+    void *tone_state
+    void *plc_state
+    void *hdlc_rx_state
+    void *hdlc_tx_state
+
+cdef struct DTMFEvent:                 # dsp/dtmf.py EVENT_DTYPE
+    int32_t slot
+    uint8_t digit
+    uint8_t on
+    uint16_t duration_ms
+
+cdef struct HDLCFrame:                 # dsp/hdlc.py FRAME_DTYPE
+    int32_t slot
+    int32_t offset
+    int32_t length
+    int32_t reserved
+
+cdef enum:
+    BLOCK = 80                         # samples of a tick: 10 ms
+    TERMS = 4096                       # terminations
+    TDM_ROWS = 2048                    # 64 spans of 32 timeslots
+    ROWS = 6144                        # TDM_ROWS + TERMS
+    BRIDGES = 2048
+    MEMBERS = 64                       # legs of one bridge: the bits of a hear mask
+    RECORDINGS = 2048
+    LINKS = 64
+    COMMANDS = 8192                    # entries of the command ring, a power of two
+    EVENTS = 8192                      # entries of the event ring, a power of two
+    FRAME_RING = 262144                # octets of the ring of received HDLC frames
+    RECORD_RING = 65536                # octets of one recording: 4.096 s, stereo
+    JITTER_RING = 4096                 # octets of the playout ring: 512 ms
+    HISTOGRAM = 2048                   # tick durations in steps of 10 us
+    SILENCE_A = 0xD5
+    SILENCE_U = 0xFF
+
+cdef enum Kind:
+    FREE = 0
+    TIMESLOT = 1
+    RTP = 2
+
+cdef enum ItemKind:
+    ITEM_LAW = 0
+    ITEM_LINEAR = 1
+    ITEM_TONE = 2
+    ITEM_SILENCE = 3
+
+cdef enum EventKind:
+    EV_SIGNAL = 1                      # a: reason, number: position in samples, other: player serial
+    EV_DIGIT = 2                       # a: digit, number: duration ms, other: 0 in band 1 telephone-event
+    EV_RTP_STARTED = 3                 # a: address, other: port (both host order)
+    EV_RTP_TIMEOUT = 4                 # number: silent ms
+    EV_RECORD_CLOSED = 5               # slot: recording: the tick has written its last block
+    EV_BOARD = 6                       # a: 1 present 0 absent, number: generation
+
+cdef enum SignalReason:
+    DONE = 0
+    STOPPED = 1
+    REPLACED = 2
+
+cdef struct Event:
+    uint32_t kind
+    int32_t slot
+    uint32_t serial                    # of the termination or recording, so that a reused slot is told apart
+    uint32_t a
+    uint64_t number
+    uint64_t other
+    uint64_t tick_ms
+
+cdef struct Item:
+    int32_t kind
+    int32_t law
+    int32_t tone
+    int32_t reserved
+    int64_t length                     # samples; -1: until the tone itself ends
+    const uint8_t *data                # octets, int16 samples, or the tone table
+
+cdef struct Player:
+    uint32_t serial                    # 0: nothing plays
+    int32_t n_items
+    int32_t current
+    int32_t repeat                     # rounds, 0 for ever
+    int32_t round
+    int32_t started                    # the tone of the current item has been started
+    int64_t at                         # samples into the current item
+    int64_t played                     # samples since the start of the playlist
+    Item *items
+
+cdef struct Rtp:
+    # set by commands
+    int fd
+    int rtcp_fd
+    uint8_t law
+    uint8_t payload_type
+    uint8_t dtmf_payload_type          # 255: none
+    uint8_t latch
+    uint8_t sending
+    int32_t ptime_ticks
+    int32_t jitter_samples
+    int32_t timeout_ticks              # 0: never
+    sockaddr_in remote                 # sin_port 0: not known yet
+    # sending
+    uint16_t tx_seq
+    uint8_t tx_marker
+    int32_t tx_fill
+    uint32_t tx_timestamp
+    uint32_t tx_ssrc
+    uint8_t packet[12 + 480]
+    uint64_t tx_packets
+    uint64_t tx_octets
+    uint64_t send_errors
+    # receiving
+    uint8_t started
+    uint8_t timed_out
+    uint8_t hit                        # the last sweep found a packet
+    sockaddr_in source                 # where accepted packets come from
+    uint64_t source_tick
+    sockaddr_in rival                  # another source, not yet believed
+    uint16_t rival_seq
+    uint64_t last_tick
+    uint32_t ssrc
+    uint16_t max_seq
+    uint32_t cycles
+    uint32_t base_seq                  # extended
+    uint64_t seen                      # bit n: max_seq - n has arrived
+    uint64_t received
+    uint64_t expected_prior
+    uint64_t received_prior
+    uint32_t transit
+    uint32_t jitter_q4                 # RFC 3550 A.8, times 16
+    uint64_t late
+    uint64_t duplicates
+    uint64_t reordered
+    uint64_t garbage                   # no RTP, or not of our payload types
+    uint64_t strangers                 # from an address that we do not talk to
+    uint64_t resyncs
+    uint64_t rtcp_received
+    # playout
+    uint8_t playing
+    uint32_t play_ts
+    uint32_t newest_ts                 # end of the newest audio held
+    int32_t expanded                   # samples given out while play_ts stood still
+    int32_t margin[8]                  # least lead of a packet, one second each
+    int32_t margin_now
+    int32_t margin_at
+    int32_t margin_ticks
+    int32_t adjust                     # +1 stretch wanted, -1 shrink wanted
+    int32_t adjust_ticks
+    uint64_t concealed
+    uint64_t inserted
+    uint64_t removed
+    int32_t plc_left                   # samples in plc_ahead; -1: not concealing
+    int16_t plc_ahead[320]
+    # telephone-event (RFC 4733)
+    uint8_t event_active
+    uint8_t event_digit
+    uint8_t events_used                # this sender uses events: its in-band digits are echoes of them
+    uint8_t event_done                 # event_ts has been reported
+    uint16_t event_duration
+    uint32_t event_ts
+    uint64_t event_tick
+    uint64_t mute_until
+    uint8_t data[JITTER_RING]
+    uint8_t valid[JITTER_RING]
+
+cdef struct Term:
+    uint8_t kind
+    uint8_t law
+    uint8_t detect
+    uint32_t serial
+    int32_t in_row
+    int32_t out_row
+    Rtp *rtp
+    Player player
+
+cdef struct Bridge:
+    int32_t n
+    int32_t special                    # some hear mask is not "all others"
+    uint16_t member[MEMBERS]
+    uint64_t hear[MEMBERS]             # bit m: this member hears member m
+
+cdef struct Recording:
+    uint32_t serial                    # 0: free
+    int32_t left                       # slot, -1: silence
+    int32_t right
+    int32_t fd                         # owned by the disk thread
+    int32_t error                      # errno of the disk thread
+    int32_t stopped                    # set by the tick: head moves no more
+    uint64_t head                      # octets written by the tick
+    uint64_t tail                      # octets on disk
+    uint64_t overrun                   # octets dropped since the ring was full
+    uint8_t *ring
+
+cdef struct Link:
+    uint32_t serial                    # 0: closed
+    int32_t row
+
+cdef enum Op:
+    OP_ADD = 1
+    OP_SUBTRACT = 2
+    OP_RTP = 3
+    OP_BRIDGE = 4
+    OP_HEAR = 5
+    OP_PLAY = 6
+    OP_STOP = 7
+    OP_DETECT = 8
+    OP_RECORD = 9
+    OP_RECORD_STOP = 10
+    OP_RECORD_LEG = 11
+    OP_LINK = 12
+    OP_LINK_CLOSE = 13
+    OP_WINDOW = 14
+
+cdef struct Command:
+    int32_t op
+    int32_t slot
+    uint32_t serial
+    int32_t a
+    int32_t b
+    int32_t c
+    int64_t number
+    void *pointer
+    uint64_t mask
+    uint16_t member[MEMBERS]
+    sockaddr_in address
+
+cdef struct Window:
+    uint8_t *base                      # NULL: no board
+    uint64_t *rx_head
+    uint64_t *tx_head
+    uint64_t *tx_written
+    uint32_t *generation
+    uint32_t *idle_code
+    uint32_t *magic
+    uint8_t *rx
+    uint8_t *tx
+    uint32_t ring_frames
+    uint32_t spans
+
+# What a tick does with the output of each termination, made anew when anything
+# about terminations or bridges changes; index arrays as the kernels want them.
+cdef struct Plan:
+    int32_t n_timeslots, n_rtp, n_expand, n_detect, n_copy, n_convert, n_idle, n_compress
+    int32_t n_bridges, n_routes, n_links, n_spans, n_recordings
+    int32_t timeslot[TERMS]
+    int32_t rtp[TERMS]
+    int32_t expand_row[TERMS]
+    int32_t expand_slot[TERMS]
+    uint8_t expand_law[TERMS]
+    int32_t detect[TERMS]
+    int32_t copy_from[TERMS]
+    int32_t copy_to[TERMS]
+    int32_t convert_from[TERMS]
+    int32_t convert_to[TERMS]
+    uint8_t convert_law[TERMS]
+    int32_t idle_row[TERMS]
+    uint8_t idle_law[TERMS]
+    int32_t compress_slot[TERMS]
+    int32_t compress_row[TERMS]
+    uint8_t compress_law[TERMS]
+    int32_t bridge_start[BRIDGES + 1]
+    int32_t bridge_member[TERMS]
+    int32_t route_out[TERMS]
+    int32_t route_start[TERMS + 1]
+    int32_t route_source[TERMS * 63]
+    int32_t link_slot[LINKS]
+    int32_t link_row[LINKS]
+    int32_t span[64]
+    int32_t recording[RECORDINGS]
+    uint8_t heard[TERMS]               # has a source: a player is mixed, not copied
+
+cdef struct Engine_:
+    Kernels k
+    Window w
+    Plan plan
+    Term term[TERMS]
+    Bridge bridge[BRIDGES]
+    Recording recording[RECORDINGS]
+    Link link[LINKS]
+    const uint8_t *tone_table          # digits, for telephone-events
+    int32_t digit_tone[16]             # by RFC 4733 event code
+    int32_t playing[TERMS]             # slots whose player is at work
+    int32_t n_playing
+    int32_t dirty
+    # rings
+    Command command[COMMANDS]
+    uint64_t command_head              # next to write (command thread)
+    uint64_t command_tail              # applied (tick)
+    Event event[EVENTS]
+    uint64_t event_head                # tick
+    uint64_t event_tail                # command thread
+    uint64_t events_lost
+    uint8_t frame[FRAME_RING]
+    uint64_t frame_head                # tick
+    uint64_t frame_tail                # layer 2 thread
+    uint64_t frames_lost
+    int32_t event_fd
+    int32_t frame_fd
+    int32_t wake_events
+    # time
+    int32_t stop
+    uint8_t idle                       # idle code of the board
+    int32_t attached                   # the heads of the board are being followed
+    int32_t schedstat_fd
+    uint32_t board_generation
+    uint64_t rx_next
+    uint64_t tick
+    uint64_t now_ns                    # CLOCK_MONOTONIC at the start of the tick
+    uint64_t now_ms                    # UTC ms at the start of the tick
+    # figures
+    uint64_t ticks_board
+    uint64_t ticks_free
+    uint64_t late_ticks                # the board had taken our frames before they were there
+    uint64_t late_by_host              # of these: the thread had waited for a processor
+    uint64_t blocks_lost               # received frames that the ring overtook
+    uint64_t wait_ns                   # run-queue wait at the last look
+    uint64_t busy_ns                   # wall time in ticks
+    uint64_t longest_ns
+    uint32_t histogram[HISTOGRAM]
+    # scratch
+    uint8_t octets_in[ROWS * BLOCK]
+    uint8_t octets_out[ROWS * BLOCK]
+    int16_t linear_in[TERMS * BLOCK]
+    int16_t linear_out[TERMS * BLOCK]
+    DTMFEvent dtmf[TERMS]
+    uint8_t hdlc[LINKS * 1280]
+    HDLCFrame hdlc_index[LINKS * 32]
+    uint8_t receive[2048]
