@@ -1,0 +1,267 @@
+"""The board's E1 framing (hil/board/e1.c) against hil/line.py, bit-serial CRC and constructed signals."""
+
+import numpy
+import pytest
+
+from hil import line as far
+from hil.board._emulator import Framer
+
+FMR1, FMR2, XSW, XSP, FRS0, FRS1, IERR, DEC = 0x1D, 0x1E, 0x20, 0x21, 0x4C, 0x4D, 0x1B, 0x60
+CRC4_ON = ((FMR1, 0x0C), (FMR2, 0x82))
+CRC4_AUTOMATIC = ((FMR1, 0x0C), (FMR2, 0xC2))
+LOS, AIS, LFA, RAI, NMF, LMFA = 0x80, 0x40, 0x20, 0x10, 0x04, 0x02
+ALL_ONES = b"\xff" * far.BLOCK_OCTETS
+
+
+def framer(*registers):
+    board = Framer()
+    for address, value in registers:
+        board.write(address, value)
+    return board
+
+
+def payloads(seed):
+    random = numpy.random.default_rng(seed)
+    while True:
+        yield random.integers(0, 256, (80, 32), dtype=numpy.uint8)
+
+
+def crc_serial(bits):
+    """CRC-4 of G.704 2.3.3.5, one bit at a time: remainder of bits * x^4 by x^4 + x + 1."""
+    register = 0
+    for bit in list(bits) + [0, 0, 0, 0]:
+        register = register << 1 | int(bit)
+        if register & 0x10:
+            register ^= 0x13
+    return register
+
+
+def line_bits(octets):
+    return numpy.unpackbits(numpy.frombuffer(bytes(octets), numpy.uint8))
+
+
+def feed(board, blocks):
+    return [numpy.frombuffer(board.receive(b), numpy.uint8).reshape(80, 32) for b in blocks]
+
+
+def test_serial_crc_gives_the_published_check_value():
+    # CRC-4/G-704 of "123456789" is 7 in the catalogue of parametrised CRC algorithms, which takes
+    # the least significant bit first; on the line the most significant one is, hence both reversals.
+    reversed_octets = [int("{:08b}".format(c)[::-1], 2) for c in b"123456789"]
+    assert crc_serial(line_bits(reversed_octets)) == int("{:04b}".format(7)[::-1], 2)
+
+
+def test_client_crc_equals_the_serial_one():
+    random = numpy.random.default_rng(1)
+    submultiframes = random.integers(0, 256, (6, 8, 32), dtype=numpy.uint8)
+    submultiframes[5] = 0
+    submultiframes[5, 7, 31] = 1
+    for got, frames in zip(far.crc4(submultiframes), submultiframes):
+        frames = frames.copy()
+        frames[::2, 0] &= 0x7F
+        assert got == crc_serial(line_bits(frames.tobytes()))
+    assert far.crc4(submultiframes)[5] == 3  # x^4 modulo x^4 + x + 1 is x + 1
+
+
+def test_board_sends_crc_multiframes_that_the_serial_crc_confirms():
+    board = framer(*CRC4_ON)
+    source = payloads(2)
+    octets = b"".join(board.transmit(next(source).reshape(-1)) for _ in range(2))
+    frames = numpy.frombuffer(octets, numpy.uint8).reshape(-1, 8, 32)
+    previous = None
+    for n, submultiframe in enumerate(frames):
+        sent = [int(f[0]) >> 7 for f in submultiframe[::2]]
+        assert all(f[0] & 0x7F == 0x1B for f in submultiframe[::2])
+        assert all(f[0] & 0x40 for f in submultiframe[1::2])
+        if previous is not None:
+            assert int("".join(map(str, sent)), 2) == previous, n
+        clear = submultiframe.copy()
+        clear[::2, 0] &= 0x7F
+        previous = crc_serial(line_bits(clear.tobytes()))
+    ones = (frames.reshape(-1, 16, 32)[:, 1::2, 0] >> 7).tolist()
+    assert all(row[:6] == [0, 0, 1, 0, 1, 1] for row in ones)
+
+
+@pytest.mark.parametrize("bit_offset", [0, 8, 40, 255, 3, 129, 250])
+@pytest.mark.parametrize("crc4", [False, True])
+def test_receive_aligns_at_any_bit(bit_offset, crc4):
+    board = framer(*(CRC4_ON if crc4 else ()))
+    source, sender, sent = payloads(3), far.E1Framer(crc4=crc4), []
+    bits = [numpy.zeros(bit_offset, numpy.uint8)]
+    for _ in range(12):
+        sent.append(next(source))
+        bits.append(line_bits(sender.block(sent[-1])))
+    stream = numpy.packbits(numpy.concatenate(bits)).tobytes()
+    out = numpy.concatenate(feed(board, [stream[n:n + 2560] for n in range(0, 11 * 2560, 2560)]))
+    assert board.read(FRS0) == 0
+    sent = numpy.concatenate(sent)
+    late = 1 if bit_offset else 0  # a straddling frame is handed on when its last bit has come
+    assert (out[240:880, 1:] == sent[240 - late:880 - late, 1:]).all()
+    assert board.receive(ALL_ONES)[32 * 8:] == b"\xd5" * (2560 - 32 * 8)
+
+
+def test_random_data_is_no_frame_and_search_recovers():
+    board, sender, source = framer(), far.E1Framer(), payloads(4)
+    feed(board, [next(source).tobytes() for _ in range(5)])
+    feed(board, [sender.block(next(source)) for _ in range(3)])
+    assert board.read(FRS0) == 0
+
+
+def test_three_wrong_alignment_signals_lose_the_frame_two_do_not():
+    board, sender = framer(), far.E1Framer()
+    feed(board, [sender.block() for _ in range(3)])
+    sender.wrong_fas = 2
+    feed(board, [sender.block()])
+    assert board.read(0x6A) & 0x40 == 0          # ISR2.LFA
+    board.write(DEC, 0x01)
+    assert board.read(0x50) == 2                 # FEC
+    sender.wrong_fas = 3
+    feed(board, [sender.block()])
+    assert board.read(0x6A) & 0xC0 == 0xC0       # lost, and found again in the same block
+    assert board.read(0x6A) == 0                 # clear on read
+    assert board.read(FRS0) == 0
+
+
+def test_ais_los_and_rai():
+    board, sender = framer(), far.E1Framer()
+    feed(board, [sender.block() for _ in range(2)])
+    assert board.read(FRS0) == 0
+    feed(board, [ALL_ONES])
+    assert board.read(FRS0) == AIS | LFA
+    checker = far.E1Checker()
+    checker.take(board.transmit(bytes(2560)))
+    assert checker.rai                           # FMR2.AXRA: told to the far end
+    feed(board, [bytes(2560)])
+    assert board.read(FRS0) == LOS | LFA
+    feed(board, [sender.block()])
+    assert board.read(FRS0) == 0
+    checker.take(board.transmit(bytes(2560)))
+    assert not checker.rai
+    sender.rai = True
+    feed(board, [sender.block()])
+    assert board.read(FRS0) == RAI
+    board.write(XSW, 0x20 | 0x9F)
+    checker.take(board.transmit(bytes(2560)))
+    assert checker.rai
+
+
+def test_ais_needs_nearly_all_ones():
+    board = framer()
+    block = bytearray(ALL_ONES)
+    for n in range(0, len(block), 64):           # 3 zeros in each double frame: no AIS (G.775)
+        block[n + 7] = 0xF8
+    feed(board, [bytes(block)])
+    assert board.read(FRS0) == LFA
+    for n in range(0, len(block), 64):
+        block[n + 7] = 0xF9
+    feed(board, [bytes(block)])
+    assert board.read(FRS0) == AIS | LFA
+
+
+def test_crc4_both_ways_with_e_bits():
+    board, sender, checker = framer(*CRC4_ON), far.E1Framer(crc4=True), far.E1Checker(crc4=True)
+    source = payloads(5)
+
+    def exchange(n):
+        for _ in range(n):
+            checker.take(board.transmit(next(source).reshape(-1)))
+            feed(board, [sender.block(next(source))])
+
+    exchange(30)
+    told = checker.e_errors                      # E bits are 0 until the multiframe is found
+    assert board.read(FRS0) == 0
+    board.write(DEC, 0x0D)
+    sender.wrong_crc = 3
+    exchange(5)
+    board.write(DEC, 0x0D)
+    assert board.read(0x54) == 3
+    assert checker.e_errors - told == 3          # one E bit for each wrong submultiframe
+    for _ in range(2):
+        board.write(IERR, 0x08)
+    exchange(5)
+    assert checker.crc_errors == 2 and checker.crc_checked > 300
+    sender.e_bits = [0, 1]
+    exchange(2)
+    board.write(DEC, 0x0D)
+    assert board.read(0x56) == 10 and board.read(0x57) == 0
+    assert checker.fas_errors == 0
+
+
+def test_crc4_at_one_end_only():
+    board, sender = framer(*CRC4_ON), far.E1Framer(crc4=False)
+    out = feed(board, [sender.block() for _ in range(6)])
+    assert board.read(FRS0) & (LFA | LMFA) == LFA | LMFA
+    assert (out[-1][:, 1:] == 0xD5).all()
+    automatic = framer(*CRC4_AUTOMATIC)
+    feed(automatic, [sender.block() for _ in range(30)])
+    assert automatic.read(FRS0) == LMFA
+    feed(automatic, [sender.block() for _ in range(12)])
+    assert automatic.read(FRS0) == NMF | LMFA    # G.706 annex B: goes on without
+    board.write(FMR2, 0x02)
+    feed(board, [sender.block()])
+    assert board.read(FRS0) == 0
+
+
+def test_915_wrong_submultiframes_a_second_search_anew():
+    board, sender = framer(*CRC4_ON), far.E1Framer(crc4=True)
+    feed(board, [sender.block() for _ in range(10)])
+    board.read(0x6A)
+    sender.wrong_crc = 900
+    feed(board, [sender.block() for _ in range(100)])
+    board.second()
+    assert board.read(0x6A) & 0x40 == 0
+    sender.wrong_crc = 920
+    feed(board, [sender.block() for _ in range(100)])
+    board.second()
+    assert board.read(0x6A) & 0x40
+
+
+def test_cas_multiframe_both_ways():
+    board = framer((XSP, 0x44))
+    sender, checker = far.E1Framer(cas=True), far.E1Checker(cas=True)
+    sender.cas_bits = numpy.array([(n * 7 + 1) % 15 + 1 for n in range(32)], numpy.uint8)
+    tx = bytes((n * 5 + 3) % 15 + 1 for n in range(32))
+    board.set_cas(tx)
+    for _ in range(3):
+        checker.take(board.transmit(bytes(2560)))
+        feed(board, [sender.block()])
+    used = [n for n in range(32) if n not in (0, 16)]
+    assert [board.cas()[n] for n in used] == [int(sender.cas_bits[n]) for n in used]
+    assert [int(checker.cas_bits[n]) for n in used] == [tx[n] for n in used]
+    assert board.read(FRS1) == 0
+    sender.cas_alarm = True
+    feed(board, [sender.block()])
+    assert board.read(FRS1) == 0x40
+    sender.cas = False
+    payload = numpy.full((80, 32), 0xFF, numpy.uint8)
+    feed(board, [sender.block(payload)])
+    assert board.read(FRS1) == 0x18              # TS16LFA and TS16AIS
+    checker.take(board.transmit(bytes(2560)))
+    checker.take(board.transmit(bytes(2560)))
+    assert checker.cas_alarm
+    assert [board.cas()[n] for n in used] == [int(sender.cas_bits[n]) for n in used]  # frozen
+
+
+def test_loops_and_ais_by_register():
+    board, sender, source = framer(), far.E1Framer(), payloads(6)
+    sent = [sender.block(next(source)) for _ in range(3)]
+    feed(board, sent)
+    board.write(0x37, 0x02)                      # LIM1.RL: the line comes back as it was
+    assert board.transmit(bytes(2560)) == sent[-1]
+    board.write(0x37, 0x00)
+    board.write(FMR2, 0x06)                      # FMR2.PLB: payload back, framing new
+    back = numpy.frombuffer(board.transmit(bytes(2560)), numpy.uint8).reshape(80, 32)
+    assert (back[:, 1:] == numpy.frombuffer(sent[-1], numpy.uint8).reshape(80, 32)[:, 1:]).all()
+    board.write(FMR2, 0x02)
+    board.write(FMR1, 0x05)
+    assert board.transmit(bytes(2560)) == ALL_ONES
+
+
+def test_registers_that_do_not_exist_are_refused():
+    board = framer()
+    for address in (0xF0, 0x41, 0x100):
+        with pytest.raises(ValueError):
+            board.read(address)
+    with pytest.raises(ValueError):
+        board.write(FRS0, 1)
+    assert board.read(0x4A) == 0x05
