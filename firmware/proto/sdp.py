@@ -1,0 +1,298 @@
+"""Session descriptions and offer/answer for G.711 and telephone-event.
+
+RFC 8866 (4566), RFC 3264, RFC 4733.  Octets in, octets out; portable.
+
+    octets = offer({"address": "10.0.0.1", "port": 20000, "session": 17, "version": 1})
+    answer_octets, chosen = answer(their_offer, {"address", "port", "session", "version"})
+    chosen = read(octets)                 # an answer (or an offer to look at)
+
+chosen: {"remote": [host, port] or None, "payload_type": 0 | 8, "codec": "PCMU" | "PCMA",
+"dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
+"inactive" as seen from our side}.  remote None: the far end holds the old way (0.0.0.0) or gives
+port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits.
+"""
+
+from firmware.errors import RemoteError
+
+CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order: A-law needs no transcoding here
+EVENT = "telephone-event"
+EVENT_TYPE = 101                        # ours, for offers; most telephones use the same
+EVENT_FORMAT = "0-15"
+PTIME_MS = 20
+MAX_OCTETS = 16384                      # ours
+MAX_LINES = 500                         # ours
+MAX_MEDIA = 16                          # ours
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+
+
+class Media:
+    """One m= block.  formats: [text]; host: of c= or None; attributes: [(name, value or None)]."""
+    __slots__ = ("kind", "port", "count", "protocol", "formats", "host", "attributes")
+
+    def __init__(self, kind, port, count, protocol, formats):
+        self.kind = kind
+        self.port = port
+        self.count = count
+        self.protocol = protocol
+        self.formats = formats
+        self.host = None
+        self.attributes = []
+
+    def attribute(self, name):
+        """Value of the first attribute of a name ("" where it has none), or None."""
+        return _attribute(self.attributes, name)
+
+
+class Session:
+    """A description.  origin: the o= value; host: of the session's c= or None; media: [Media]."""
+    __slots__ = ("origin", "name", "host", "timing", "attributes", "media", "others")
+
+    def __init__(self):
+        self.origin = self.name = self.timing = self.host = None
+        self.attributes = []
+        self.media = []
+        self.others = []
+
+
+def _attribute(attributes, name):
+    for key, value in attributes:
+        if key == name:
+            return value if value is not None else ""
+    return None
+
+
+def _bad(sentence):
+    return RemoteError("SDP: " + sentence, status=400)
+
+
+def _number(string, highest):
+    if not string or len(string) > 20 or any([c not in "0123456789" for c in string]) or int(string) > highest:
+        raise _bad("%r is not a number up to %d" % (string[:20], highest))
+    return int(string)
+
+
+def _connection(value):
+    """Address of a c= value; the TTL of multicast is left aside."""
+    pieces = value.split()
+    if len(pieces) != 3 or pieces[0] != "IN" or pieces[1] not in ("IP4", "IP6"):
+        raise _bad("bad connection line")
+    return pieces[2].split("/")[0]
+
+
+def _media_line(value):
+    pieces = value.split()
+    if len(pieces) < 4:
+        raise _bad("bad media line")
+    port, _, count = pieces[1].partition("/")
+    return Media(pieces[0].lower(), _number(port, 65535), _number(count, 65535) if count else 1, pieces[2],
+                 pieces[3:])
+
+
+def parse(octets):
+    """Octets to Session.  Raises RemoteError(400).  Lines may end in CRLF or LF (RFC 8866 5)."""
+    if len(octets) > MAX_OCTETS:
+        raise _bad("longer than %d octets" % MAX_OCTETS)
+    try:
+        string = octets.decode("utf-8")
+    except (UnicodeError, ValueError):
+        string = "".join([chr(octet) for octet in octets])
+    lines = string.replace("\r\n", "\n").split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
+    if len(lines) > MAX_LINES:
+        raise _bad("more than %d lines" % MAX_LINES)
+    if not lines or lines[0].strip() != "v=0":
+        raise _bad("does not begin with v=0")
+    session = Session()
+    media = None
+    for line in lines[1:]:
+        kind, equals, value = line.partition("=")
+        if not equals or len(kind) != 1:
+            raise _bad("a line is not of the form letter=value")
+        if kind == "m":
+            media = _media_line(value)
+            if len(session.media) >= MAX_MEDIA:
+                raise _bad("more than %d media" % MAX_MEDIA)
+            session.media.append(media)
+        elif kind == "c":
+            host = _connection(value)
+            if media is None:
+                session.host = host
+            else:
+                media.host = host
+        elif kind == "a":
+            name, colon, item = value.strip().partition(":")
+            (session if media is None else media).attributes.append((name, item if colon else None))
+        elif media is None and kind == "o":
+            session.origin = value
+            if len(value.split()) != 6:
+                raise _bad("bad origin line")
+        elif media is None and kind == "s":
+            session.name = value
+        elif media is None and kind == "t":
+            session.timing = session.timing or value
+        else:
+            session.others.append((kind, value))
+    if session.origin is None:
+        raise _bad("no origin line")
+    for item in session.media:
+        if item.host is None:
+            item.host = session.host
+        if item.host is None and item.port:
+            raise _bad("no connection line")
+    return session
+
+
+def _formats(media):
+    """[(payload type, codec name upper case or EVENT, clock)] of an audio block, in its order."""
+    maps = {}
+    for name, value in media.attributes:
+        if name == "rtpmap" and value:
+            payload, _, coding = value.strip().partition(" ")
+            maps[payload] = coding.strip()
+    out = []
+    for text in media.formats:
+        if len(text) > 3 or any([c not in "0123456789" for c in text]) or int(text) > 127:
+            continue
+        coding = maps.get(text)
+        if coding is None:
+            coding = {"0": "PCMU/8000", "8": "PCMA/8000"}.get(text, "")
+        pieces = coding.split("/")
+        clock = pieces[1] if len(pieces) > 1 else ""
+        if len(pieces) > 2 and pieces[2] != "1":
+            continue
+        name = pieces[0].upper()
+        out.append((int(text), EVENT if name == EVENT.upper() else name, clock))
+    return out
+
+
+def _choose(media):
+    """(payload type, codec, event payload type or None), or None where no G.711 is among them."""
+    formats = _formats(media)
+    event = None
+    for payload, name, clock in formats:
+        if name == EVENT and clock == "8000" and event is None:
+            event = payload
+    for codec, _ in CODECS:
+        for payload, name, clock in formats:
+            if name == codec and clock == "8000":
+                return payload, codec, event
+    return None
+
+
+def _usable(media):
+    return media.kind == "audio" and media.protocol in ("RTP/AVP", "RTP/AVPF") and _choose(media) is not None
+
+
+def _direction(session, media):
+    """What the far end wants to do: its attribute, media before session."""
+    for attributes in (media.attributes, session.attributes):
+        for name, _ in attributes:
+            if name in DIRECTIONS:
+                return name
+    return "sendrecv"
+
+
+def _ptime_ms(media):
+    value = media.attribute("ptime") or ""
+    try:
+        wanted = _number(value.split(".")[0], 1000)
+    except RemoteError:
+        return PTIME_MS
+    return wanted if wanted in (10, 20, 30, 40, 50, 60) else PTIME_MS
+
+
+def _describe(session, media):
+    payload, codec, event = _choose(media)
+    remote = None
+    if media.port and media.host not in ("0.0.0.0", "::"):
+        remote = [media.host, media.port]
+    direction = _MIRROR[_direction(session, media)]
+    if remote is None and media.port:
+        # the hold of RFC 2543: nothing can be sent to it
+        direction = "recvonly" if direction == "sendrecv" else "inactive" if direction == "sendonly" else direction
+    return {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
+            "ptime_ms": _ptime_ms(media), "direction": direction}
+
+
+def read(octets):
+    """What an offer or answer settles for its first usable audio block.  Raises RemoteError(400, 488)."""
+    session = parse(octets)
+    for media in session.media:
+        if media.port and _usable(media):
+            return _describe(session, media)
+    raise RemoteError("SDP: no G.711 audio in it", status=488)
+
+
+def _family(address):
+    return "IP6" if ":" in address else "IP4"
+
+
+def _head(local):
+    address = local["address"]
+    return ["v=0", "o=strowger %d %d IN %s %s" % (local["session"], local["version"], _family(address), address),
+            "s=-", "c=IN %s %s" % (_family(address), address), "t=0 0"]
+
+
+def _audio(port, protocol, payloads, event, ptime_ms, direction):
+    """Lines of an audio block.  payloads: [(payload type, codec)]."""
+    types = [str(payload) for payload, _ in payloads]
+    if event is not None:
+        types.append(str(event))
+    lines = ["m=audio %d %s %s" % (port, protocol, " ".join(types))]
+    for payload, codec in payloads:
+        lines.append("a=rtpmap:%d %s/8000" % (payload, codec))
+    if event is not None:
+        lines.append("a=rtpmap:%d %s/8000" % (event, EVENT))
+        lines.append("a=fmtp:%d %s" % (event, EVENT_FORMAT))
+    lines.append("a=ptime:%d" % ptime_ms)
+    lines.append("a=" + direction)
+    return lines
+
+
+def _octets(lines):
+    return ("\r\n".join(lines) + "\r\n").encode("utf-8")
+
+
+def offer(local):
+    """Build an offer of A-law, mu-law and telephone-event.
+
+    local: {"address", "port", "session": number that stays, "version": one more at each change,
+    optional "direction", "codecs": [names in order]}."""
+    names = local.get("codecs") or [name for name, _ in CODECS]
+    static = dict(CODECS)
+    payloads = [(static[name], name) for name in names]
+    return _octets(_head(local) + _audio(local["port"], "RTP/AVP", payloads, EVENT_TYPE, PTIME_MS,
+                                         local.get("direction", "sendrecv")))
+
+
+def answer(their_offer, local):
+    """Answer an offer: the first usable audio block is taken, every other block gets port 0.
+
+    local: as in offer(); "direction" limits ours ("sendonly" puts them on hold).
+    Returns (octets, chosen).  Raises RemoteError(400, 488)."""
+    session = parse(their_offer)
+    lines = _head(local)
+    if session.timing is not None:
+        lines[4] = "t=" + session.timing      # RFC 3264 6: the answer's t= equals the offer's
+    chosen = None
+    for media in session.media:
+        if chosen is None and media.port and _usable(media):
+            chosen = _describe(session, media)
+            direction = _both(_MIRROR[_direction(session, media)], local.get("direction", "sendrecv"))
+            chosen["direction"] = _both(chosen["direction"], direction)
+            lines.extend(_audio(local["port"], media.protocol, [(chosen["payload_type"], chosen["codec"])],
+                                chosen["dtmf_payload_type"], chosen["ptime_ms"], direction))
+        else:
+            lines.append("m=%s 0 %s %s" % (media.kind, media.protocol, " ".join(media.formats)))
+    if chosen is None:
+        raise RemoteError("SDP: no G.711 audio in the offer", status=488)
+    return _octets(lines), chosen
+
+
+def _both(one, other):
+    """The directions that two limits leave, both seen from our side."""
+    send = one in ("sendrecv", "sendonly") and other in ("sendrecv", "sendonly")
+    receive = one in ("sendrecv", "recvonly") and other in ("sendrecv", "recvonly")
+    return "sendrecv" if send and receive else "sendonly" if send else "recvonly" if receive else "inactive"
