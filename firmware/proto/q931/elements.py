@@ -239,11 +239,18 @@ def _decode_text(contents):
 
 
 def _encode_text(value):
-    return _ia5_octets(value["text"], "text")
+    octets = [ord(character) for character in value["text"]]
+    if octets and max(octets) > 0x7F:
+        raise LocalError("display: %r has characters beyond IA5" % value["text"])
+    return bytes(octets)
 
 
 def _decode_keypad(contents):
     return {"text": _ia5(contents, "keypad facility")}
+
+
+def _encode_keypad(value):
+    return _ia5_octets(value["text"], "keypad facility")
 
 
 # 4.5.22, 4.5.28  {"description": number} of one octet
@@ -299,7 +306,7 @@ ELEMENTS = {
     0x27: ("notification_indicator", 1, 253, True, _decode_notification, _encode_notification),
     0x28: ("display", 1, 82, True, _decode_text, _encode_text),
     0x29: ("date_time", 5, 8, False) + _RAW,
-    0x2C: ("keypad_facility", 1, 34, False, _decode_keypad, _encode_text),
+    0x2C: ("keypad_facility", 1, 34, False, _decode_keypad, _encode_keypad),
     0x34: ("signal", 1, 1, False) + _RAW,
     0x4C: ("connected_number", 1, 23, False) + _NUMBER,
     0x4D: ("connected_subaddress", 1, 23, False) + _RAW,

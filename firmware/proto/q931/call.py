@@ -1,0 +1,564 @@
+"""One Q.931 call, user or network side: the actions of table.ROWS.
+
+A Call belongs to a link.Q931Link, which finds it by call reference, sends its
+messages and collects its events.  Everything that must survive a restart of
+the process stands in Call.dump().
+
+Error handling of a message before the table sees it: `receive` (5.8.6, 5.8.7).
+"""
+
+from firmware.errors import LocalError
+from firmware.proto.machine import Machine
+from firmware.proto.q931 import codes, elements, messages, parameters
+from firmware.proto.q931.table import TABLES, reconcile
+
+CLEARING_MESSAGES = ("DISCONNECT", "RELEASE", "RELEASE_COMPLETE")
+# Of these the last one sent says where the far end ought to stand: it is what
+# T303, T308 and a reconciliation send again.
+_STATE_CHANGING = ("SETUP", "SETUP_ACKNOWLEDGE", "CALL_PROCEEDING", "ALERTING", "CONNECT",
+                   "CONNECT_ACKNOWLEDGE", "DISCONNECT", "RELEASE")
+PRIMITIVES = ("setup_request", "information_request", "setup_ack_request", "proceeding_request",
+              "alerting_request", "progress_request", "setup_response", "notify_request",
+              "disconnect_request", "release_request", "status_enquiry")
+_KEPT = ("reference", "originating", "reference_octets", "timeslot", "exclusive", "responded", "last_sent", "clear",
+         "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts")
+
+
+class Call(Machine):
+    """A call.  identity: the id in events; originating: whether we sent the SETUP."""
+
+    def __init__(self, link, identity, reference, originating, reference_octets):
+        self.TABLE = TABLES[link.side]
+        self.INITIAL = codes.state_name(link.side, 0)
+        super().__init__(link.timers_ms)
+        self.link = link
+        self.identity = identity
+        self.reference = reference
+        self.originating = originating
+        self.reference_octets = reference_octets
+        self.timeslot = None
+        self.exclusive = True
+        self.responded = False          # our first response to SETUP has named the channel
+        self.last_sent = ""             # hex of the last state-changing message
+        self.clear = None               # {"cause", "location", "by"}: who began to clear, and why
+        self.repeated = False           # T303 or T308 has expired once
+        self.enquiries = 0              # STATUS_ENQUIRY sent and not answered
+        self.enquired_state = None
+        self.audited = False            # restored, and the far end not yet asked
+        self.overlap_timeouts = 0
+
+    @property
+    def number(self):
+        """The state's number, as STATUS carries it."""
+        return codes.state_number(self.state)
+
+    def dump(self):
+        """Everything, as a JSON-able dict."""
+        saved = {"state": self.state, "timers": self.timers.dump()}
+        for name in _KEPT:
+            saved[name] = getattr(self, name)
+        return saved
+
+    def load(self, saved):
+        """Take what dump() gave."""
+        self.state = saved["state"]
+        self.timers.restore(saved["timers"])
+        for name in _KEPT:
+            setattr(self, name, saved[name])
+
+    # In
+
+    def step(self, name, now_ms, *details):
+        """Machine.step; the events of the step tell the state that it ended in."""
+        first = len(self.link.events)
+        super().step(name, now_ms, *details)
+        for event in self.link.events[first:]:
+            event["state"] = self.state
+
+    def receive(self, message, now_ms):
+        """Take a message with this call's reference."""
+        if message.kind is None or message.kind in ("RESTART", "RESTART_ACKNOWLEDGE"):
+            unknown = message.kind is None
+            self._send_status(codes.MESSAGE_NOT_IMPLEMENTED if unknown else codes.MESSAGE_NOT_COMPATIBLE,
+                              bytes([message.code]))
+            self.report(97 if unknown else 101, "message type %02x is not one of a call" % message.code)
+            return
+        cause, diagnostics = self._judge(message)
+        if cause:
+            self.report(cause, "%s: bad or missing element %s" % (message.kind, diagnostics.hex()))
+            if message.kind == "SETUP":
+                self._fail_setup(cause, diagnostics)
+                return
+            if message.kind not in CLEARING_MESSAGES:
+                self._send_status(cause, diagnostics)
+                return
+        elif self.link.config["status_on_element_fault"] and message.kind not in CLEARING_MESSAGES:
+            for fault, identifier in message.faults[:1]:
+                self._send_status(100 if fault == "content" else 99, bytes([identifier]))
+        self.step(message.kind, now_ms, message)
+
+    def _judge(self, message):
+        """5.8.6 and 5.8.7.1.  Returns (cause or None, diagnostics)."""
+        mandatory = list(codes.MANDATORY.get(message.kind, ()))
+        if message.kind == "SETUP" and self.link.side == "user":
+            mandatory.append("channel_identification")
+        if message.kind in ("RELEASE", "RELEASE_COMPLETE") and self.clear is None:
+            mandatory.append("cause")
+        faulty = {}
+        for fault, identifier in message.faults:
+            faulty.setdefault(identifier, fault)
+        missing = [i for i in sorted(faulty) if faulty[i] == "comprehension"]
+        contents = []
+        for name in mandatory:
+            if name not in message.elements:
+                identifier = elements.IDENTIFIERS[name]
+                (contents if identifier in faulty else missing).append(identifier)
+        if missing:
+            return codes.MANDATORY_ELEMENT_MISSING, bytes(missing)
+        if contents:
+            return codes.INVALID_ELEMENT_CONTENTS, bytes(contents)
+        if message.kind in CLEARING_MESSAGES:
+            unknown = [i for i in sorted(faulty) if faulty[i] == "unrecognised"]
+            if unknown:
+                return codes.ELEMENT_NOT_IMPLEMENTED, bytes(unknown)
+        return None, b""
+
+    def illegal(self, name, now_ms, *details):
+        """5.8.4 for messages; our caller's mistake, or too late, for primitives."""
+        if name in codes.MESSAGE_CODES:
+            self._send_status(codes.MESSAGE_NOT_COMPATIBLE, bytes([codes.MESSAGE_CODES[name]]))
+            self.report(101, "%s in state %s" % (name, self.state))
+        elif name in PRIMITIVES and self.number not in (11, 12, 19):
+            raise LocalError("call %s: %s is not possible in state %s" % (self.identity, name, self.state))
+
+    # Out
+
+    def _send(self, kind, content):
+        message = messages.Message(kind, self.reference, 0 if self.originating else 1, content,
+                                   self.reference_octets)
+        octets = messages.encode(message)
+        if kind in _STATE_CHANGING:
+            self.last_sent = octets.hex()
+        self.link.send(octets)
+
+    def _event(self, name, fields=None):
+        event = {"event": name, "call": self.identity, "timeslot": self.timeslot, "state": self.state}
+        if fields:
+            event.update(fields)
+        self.link.events.append(event)
+
+    def report(self, cause, text):
+        """Say that the far end broke the protocol; the adapter logs it."""
+        self.link.count("protocol_errors")
+        self._event("protocol_error", {"cause": cause, "text": text})
+
+    def _cause(self, cause, diagnostics=b""):
+        return {"coding": 0, "location": self.link.location, "cause": cause,
+                "diagnostics": diagnostics.hex()}
+
+    def _send_status(self, cause, diagnostics=b""):
+        self._send("STATUS", {"cause": self._cause(cause, diagnostics),
+                              "call_state": {"coding": 0, "state": self.number}})
+
+    def _respond(self, kind, given):
+        """A message that answers SETUP: the first one names the channel (5.1.2, 5.2.3)."""
+        content = parameters.content(given, self.link.location)
+        if not self.responded:
+            content["channel_identification"] = self.link.channel(self.timeslot, True)
+            self.responded = True
+        self._send(kind, content)
+
+    def _begin_clearing(self, cause, by, location=None, diagnostics=""):
+        if self.clear is None:
+            self.clear = {"cause": cause, "by": by, "diagnostics": diagnostics,
+                          "location": self.link.location if location is None else location}
+
+    def _end(self, cause, by, maintenance=False):
+        """The last thing of every call: one event `released`, and the reference is free."""
+        self._begin_clearing(cause, by)
+        self.timers.stop_all()
+        fields = dict(self.clear)
+        fields["maintenance"] = maintenance
+        self.state = self.INITIAL
+        self._event("released", fields)
+
+    # We originate
+
+    def send_setup(self, now_ms, given):
+        if not self.link.up:
+            self._end(codes.NETWORK_OUT_OF_ORDER, "failure")
+            return self.INITIAL
+        content = parameters.setup_content(given, self.link.location)
+        self.timeslot = given.get("timeslot")
+        self.exclusive = given.get("exclusive", True)
+        content["channel_identification"] = self.link.channel(self.timeslot, self.exclusive)
+        self._send("SETUP", content)
+        self.timers.start("T303", now_ms)
+        return None
+
+    def send_information(self, now_ms, given):
+        self._send("INFORMATION", parameters.digits_content(given))
+        self.timers.start("T304", now_ms)
+
+    def _take_channel(self, message, now_ms):
+        """The far end's first response may move a preferred channel.  Returns whether it fits."""
+        if self.responded:
+            return True
+        self.responded = True
+        channel = message.get("channel_identification")
+        timeslot = self.timeslot
+        if channel is not None and channel["channels"]:
+            timeslot = self.link.timeslot_of(channel)
+        moved = self.timeslot is not None and timeslot != self.timeslot
+        if (moved and self.exclusive) or not self.link.usable(timeslot, self):
+            self.link.count("channels_refused")
+            return False
+        self.timeslot = timeslot
+        return True
+
+    def _answered_setup(self, message, now_ms):
+        """Common to every answer to SETUP.  Returns None, or the state to go to instead."""
+        for name in ("T303", "T304", "T310"):
+            self.timers.stop(name)
+        if self._take_channel(message, now_ms):
+            return None
+        return self._disconnect(now_ms, codes.CHANNEL_UNACCEPTABLE)
+
+    def setup_acknowledged(self, now_ms, message):
+        refused = self._answered_setup(message, now_ms)
+        if not refused:
+            self.timers.start("T304", now_ms)
+            self._event("setup_ack_indication", parameters.progress_fields(message))
+        return refused
+
+    def proceeding(self, now_ms, message):
+        refused = self._answered_setup(message, now_ms)
+        if not refused:
+            fields = parameters.progress_fields(message)
+            if not fields["inband"]:
+                self.timers.start("T310", now_ms)
+            self._event("proceeding_indication", fields)
+        return refused
+
+    def alerting(self, now_ms, message):
+        refused = self._answered_setup(message, now_ms)
+        if not refused:
+            self.timers.start("T301", now_ms)
+            self._event("alerting_indication", parameters.progress_fields(message))
+        return refused
+
+    def progress(self, now_ms, message):
+        self.timers.stop("T304")
+        self.timers.stop("T310")
+        self._event("progress_indication", parameters.progress_fields(message))
+
+    def connected(self, now_ms, message):
+        refused = self._answered_setup(message, now_ms)
+        if not refused:
+            self.timers.stop("T301")
+            self._send("CONNECT_ACKNOWLEDGE", {})
+            self._event("setup_confirm", parameters.connect_fields(message))
+        return refused
+
+    def connected_again(self, now_ms, message):
+        if self.originating:
+            self._send("CONNECT_ACKNOWLEDGE", {})
+
+    # The far end originates
+
+    def take_setup(self, now_ms, message):
+        bearer = message.get("bearer_capability")
+        if bearer["capability"] not in self.link.config["bearers"]:
+            return self._fail_setup(self.link.config["bearer_cause"], b"")
+        self.timeslot, cause = self.link.choose(message.get("channel_identification"), self)
+        if cause:
+            return self._fail_setup(cause, b"")
+        self._event("setup_indication", parameters.setup_fields(message, self.link.config))
+        return None
+
+    def _fail_setup(self, cause, diagnostics):
+        """Answer a SETUP that cannot be taken; the layer above never hears of it."""
+        self._send("RELEASE_COMPLETE", {"cause": self._cause(cause, diagnostics)})
+        self.link.count("setups_refused")
+        self.state = self.INITIAL
+        return self.INITIAL
+
+    def send_setup_acknowledge(self, now_ms, given):
+        self._respond("SETUP_ACKNOWLEDGE", given)
+        self.timers.start("T302", now_ms)
+
+    def more_digits(self, now_ms, message):
+        if "sending_complete" in message.elements:
+            self.timers.stop("T302")
+        else:
+            self.timers.start("T302", now_ms)
+        self.information(now_ms, message)
+
+    def information(self, now_ms, message):
+        self._event("information_indication", parameters.digits_fields(message))
+
+    def digits_timeout(self, now_ms):
+        """First the layer above decides what to do with the digits there are; left alone
+        for as long again, the call is cleared as incomplete (5.2.4)."""
+        self.overlap_timeouts += 1
+        if self.overlap_timeouts > 1:
+            return self._disconnect(now_ms, codes.INVALID_NUMBER_FORMAT, "failure")
+        self.timers.start("T302", now_ms)
+        self._event("digits_timeout")
+        return None
+
+    def send_proceeding(self, now_ms, given):
+        self.timers.stop("T302")
+        self._respond("CALL_PROCEEDING", given)
+
+    def send_alerting(self, now_ms, given):
+        self.timers.stop("T302")
+        self._respond("ALERTING", given)
+
+    def send_progress(self, now_ms, given):
+        self._send("PROGRESS", parameters.progress_content(given, self.link.location))
+
+    def send_connect(self, now_ms, given):
+        self.timers.stop("T302")
+        self._respond("CONNECT", given)
+        if self.link.side == "user":
+            self.timers.start("T313", now_ms)
+        else:
+            self._event("setup_complete_indication")
+
+    def connect_acknowledged(self, now_ms, message):
+        self.timers.stop("T313")
+        self._event("setup_complete_indication")
+
+    # While the call is there
+
+    def notified(self, now_ms, message):
+        self._event("notify_indication", {"description": message.get("notification_indicator")["description"]})
+
+    def send_notify(self, now_ms, given):
+        self._send("NOTIFY", {"notification_indicator": {"description": given["description"]}})
+
+    def count_facility(self, now_ms, message):
+        self.link.count("facility_ignored")
+
+    def reject_hold(self, now_ms, message):
+        self._send("HOLD_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
+
+    def reject_retrieve(self, now_ms, message):
+        self._send("RETRIEVE_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
+
+    # Clearing
+
+    def _disconnect(self, now_ms, cause, by="failure", inband=False):
+        """Send DISCONNECT.  Returns the state in which we wait."""
+        self._begin_clearing(cause, by)
+        self.timers.stop_all()
+        content = {"cause": self._cause(cause)}
+        user = self.link.side == "user"
+        if inband:
+            content["progress_indicator"] = [parameters.inband_progress(self.link.location)]
+        self._send("DISCONNECT", content)
+        self.timers.start("T306" if inband and not user else "T305", now_ms)
+        return codes.state_name(self.link.side, 11 if user else 12)
+
+    def send_disconnect(self, now_ms, given):
+        return self._disconnect(now_ms, given.get("cause", 16), "near", given.get("inband", False))
+
+    def reject(self, now_ms, given):
+        cause = given.get("cause", 16)
+        self._send("RELEASE_COMPLETE", {"cause": self._cause(cause)})
+        self._end(cause, "near")
+
+    def forget(self, now_ms, given):
+        self._end(given.get("cause", 16), "near")
+
+    def disconnected(self, now_ms, message):
+        cause, problem = self._cause_of(message)
+        self.timers.stop_all()
+        self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
+        fields = parameters.progress_fields(message)
+        fields.update(self.clear)
+        self._event("disconnect_indication", fields)
+        if problem is None:
+            return None
+        # 5.8.6, 5.8.7.1: the RELEASE tells what was wrong, and goes at once.
+        self._release(now_ms, self._cause(*problem))
+        return codes.state_name(self.link.side, 19)
+
+    def _cause_of(self, message):
+        """(cause of a clearing message, or 31 where it has none that is readable; what is wrong)."""
+        wrong = self._judge(message)
+        cause = message.get("cause")
+        if cause is None:
+            cause = {"cause": codes.NORMAL_UNSPECIFIED, "location": self.link.far_location,
+                     "diagnostics": ""}
+        return cause, (wrong if wrong[0] else None)
+
+    def _release(self, now_ms, cause):
+        self.timers.stop_all()
+        self.repeated = False
+        self._send("RELEASE", {"cause": cause})
+        self.timers.start("T308", now_ms)
+
+    def send_release(self, now_ms, *details):
+        """RELEASE: asked for by the layer above, after a collision (5.3.5) or T305."""
+        given = details[0] if details and isinstance(details[0], dict) else {}
+        self._release(now_ms, self._cause(given.get("cause", self.clear["cause"])))
+
+    def take_release(self, now_ms, message):
+        first = self.clear is None
+        cause, problem = self._cause_of(message)
+        content = {}
+        if problem:
+            content["cause"] = self._cause(*problem)
+        elif first:                     # 5.3.2: RELEASE was the first clearing message
+            content["cause"] = self._cause(cause["cause"])
+        self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
+        self._send("RELEASE_COMPLETE", content)
+        self._end(cause["cause"], "far")
+
+    def take_release_complete(self, now_ms, message):
+        cause, _ = self._cause_of(message)
+        self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
+        self._end(cause["cause"], "far")
+
+    # Timers
+
+    def timeout(self, now_ms):
+        return self._disconnect(now_ms, codes.RECOVERY_ON_TIMER_EXPIRY)
+
+    def no_answer(self, now_ms):
+        return self._disconnect(now_ms, codes.NO_ANSWER)
+
+    def overlap_timeout(self, now_ms):
+        return self._disconnect(now_ms, codes.INVALID_NUMBER_FORMAT)
+
+    def proceeding_timeout(self, now_ms):
+        return self._disconnect(now_ms, codes.NO_USER_RESPONDING)
+
+    def setup_timeout(self, now_ms):
+        if not self.repeated:
+            self.repeated = True
+            self.link.send(bytes.fromhex(self.last_sent))
+            self.timers.start("T303", now_ms)
+            return None
+        self._send("RELEASE_COMPLETE", {"cause": self._cause(codes.RECOVERY_ON_TIMER_EXPIRY)})
+        self._end(codes.NO_USER_RESPONDING, "failure")
+        return self.INITIAL
+
+    def release_timeout(self, now_ms):
+        if not self.repeated:
+            self.repeated = True
+            self.link.send(bytes.fromhex(self.last_sent))
+            self.timers.start("T308", now_ms)
+            return None
+        self._end(codes.RECOVERY_ON_TIMER_EXPIRY, "failure", True)
+        return self.INITIAL
+
+    def link_timeout(self, now_ms):
+        self._end(codes.DESTINATION_OUT_OF_ORDER, "failure")
+
+    # The data link, restart
+
+    def lost_with_link(self, now_ms):
+        self._end(codes.DESTINATION_OUT_OF_ORDER, "failure")
+
+    def wait_for_link(self, now_ms):
+        self.timers.stop("T322")
+        self.enquiries = 0
+        if not self.timers.running("T309"):
+            self.timers.start("T309", now_ms)
+
+    def clear_after_reset(self, now_ms):
+        return self._disconnect(now_ms, codes.TEMPORARY_FAILURE)
+
+    def restarted(self, now_ms):
+        self._end(codes.TEMPORARY_FAILURE, "far")
+
+    # Status: 5.8.10, 5.8.11
+
+    def enquire(self, now_ms, given=None):
+        """Ask the far end for its state; one question at a time."""
+        self.timers.stop("T309")
+        if not self.timers.running("T322"):
+            self.enquiries = 0
+            self._ask(now_ms)
+
+    def _ask(self, now_ms):
+        self.enquiries += 1
+        self.enquired_state = self.state
+        self._send("STATUS_ENQUIRY", {})
+        self.timers.start("T322", now_ms)
+
+    def enquiry_timeout(self, now_ms):
+        if self.enquiries < codes.N322_ENQUIRIES:
+            self._ask(now_ms)
+            return None
+        if self.number in (11, 12, 19):
+            return None                 # clearing ends by its own timers
+        self._event("call_lost", {"cause": codes.TEMPORARY_FAILURE})
+        return self._disconnect(now_ms, codes.TEMPORARY_FAILURE)
+
+    def answer_enquiry(self, now_ms, message):
+        self._send_status(codes.RESPONSE_TO_STATUS_ENQUIRY)
+
+    def take_status(self, now_ms, message):
+        """Compare the states.  Returns the state to go to, or None."""
+        theirs = message.get("call_state")
+        cause = message.get("cause")["cause"]
+        solicited = cause == codes.RESPONSE_TO_STATUS_ENQUIRY and self.timers.running("T322")
+        self._event("status_indication", {"cause": cause, "call_state": theirs["state"]})
+        if theirs["coding"] != 0 or (self.number == 19 and theirs["state"] != 0):
+            return None
+        if solicited:
+            self.timers.stop("T322")
+            self.enquiries = 0
+        if theirs["state"] == 0:
+            return self._far_has_no_call(now_ms)
+        ours = codes.state_number(self.enquired_state) if solicited else self.number
+        verdict = reconcile(self.link.side, self.originating, ours, theirs["state"])
+        if not solicited:
+            # A message may be on its way past this STATUS: ask before anything is cleared.
+            if verdict != "same" and self.number not in (11, 12):
+                self.enquire(now_ms)
+            return None
+        if ours != self.number and verdict != "same":
+            self._ask(now_ms)           # we moved on since the question
+            return None
+        return self._heal(now_ms, verdict, theirs["state"])
+
+    def _far_has_no_call(self, now_ms):
+        """5.8.11: a far end in state 0.  A SETUP that never left is sent by T303."""
+        if self.number in (1, 6) and self.originating:
+            return None
+        if self.audited:
+            self._event("call_lost", {"cause": codes.TEMPORARY_FAILURE})
+        self._end(codes.TEMPORARY_FAILURE, "failure")
+        return self.INITIAL
+
+    def _heal(self, now_ms, verdict, theirs):
+        self.audited = False
+        if verdict == "mismatch":
+            self._event("call_lost", {"cause": codes.MESSAGE_NOT_COMPATIBLE})
+            return self._disconnect(now_ms, codes.MESSAGE_NOT_COMPATIBLE)
+        self._event("call_confirmed", {"call_state": theirs, "repaired": verdict != "same"})
+        if verdict == "resend":
+            return self._resend(now_ms)
+        if verdict == "connected":
+            if self.originating:
+                self.connected(now_ms, messages.Message("CONNECT", self.reference, 1))
+            else:
+                self.connect_acknowledged(now_ms, None)
+            return codes.state_name(self.link.side, 10)
+        return None
+
+    def _resend(self, now_ms):
+        """The far end has not had our last message (the process died before it left)."""
+        message = messages.decode(bytes.fromhex(self.last_sent))
+        if message.kind in ("SETUP_ACKNOWLEDGE", "CALL_PROCEEDING", "ALERTING", "CONNECT"):
+            message.elements["channel_identification"] = self.link.channel(self.timeslot, True)
+        self.link.send(messages.encode(message))
+        if message.kind == "CONNECT" and self.link.side == "user":
+            self.timers.start("T313", now_ms)
+            return codes.state_name("user", 8)
+        return None

@@ -1,0 +1,491 @@
+"""Q.931 for one D channel: call references, restart, status, and its calls.
+
+    link = Q931Link("user", "etsi", config)
+    events = link.link_up(now_ms)                        # dl_establish_indication / _confirm
+    events = link.receive(octets, now_ms)                # dl_data_indication
+    events = link.request("proceeding_request", call, now_ms, inband=True)
+    for octets in link.take_output(): ...                # dl_data_request each
+    link.deadline_ms(); events = link.expire(now_ms)
+
+Calls are named by text: "f5" bears the far end's call reference 5, "n5" one of
+ours.  An outgoing call begins with `call = link.new_call()`.
+
+Primitives (request): setup_request(called, caller, redirecting, bearer, law,
+timeslot, exclusive, complete), information_request(digits, complete),
+setup_ack_request, proceeding_request, alerting_request, progress_request,
+setup_response (= CONNECT), notify_request(description), disconnect_request
+and release_request (cause), status_enquiry.  inband=True, display="" and
+elements={} go with any that answers a SETUP; parameters.py has the details.
+release_request may be given at any time and does what the state needs
+(RELEASE_COMPLETE, DISCONNECT or RELEASE; nothing if the call is over).  Other
+primitives raise LocalError where the state forbids them, and are void while
+the call clears.
+
+Events: dicts {"event", "call", "timeslot", "state", ...}:
+  setup_indication{caller, called, called_digits, called_complete, redirecting,
+      bearer, law, inband, progress, display}
+  setup_ack_indication, proceeding_indication, alerting_indication,
+      progress_indication{inband, progress, cause, display}
+  setup_confirm{connected, ...}      the far end has answered our SETUP
+  setup_complete_indication          our CONNECT has been acknowledged
+  information_indication{digits, complete}   digits_timeout{}
+  disconnect_indication{cause, location, by, inband}   answer: release_request
+  released{cause, location, by: "far"|"near"|"failure", maintenance}
+      exactly one for each call of which the layer above knows, and its last
+  call_confirmed{call_state, repaired}, call_lost{cause}   after audit()
+  status_indication{cause, call_state}, notify_indication, protocol_error{cause, text}
+and of the whole link (call None): link_state{up}, restart_indication
+{timeslots}, restart_confirm{timeslots}, restart_failed{timeslots}.
+
+Persistence: after each step write dump_call(c) for c in take_changed() and
+dump_link(); restore() and then audit(now_ms, up) bring the link back after
+kill -9.  now_ms must come from a clock that goes on over a restart.  Layer 2
+may deliver a message twice after that: give receive() its number as
+sequence=(generation, n) and what is not beyond the last is dropped.
+
+Where we are milder than 5.8: a first answer to SETUP without Channel
+identification is taken as "the channel that was asked for"; errors of optional
+elements are answered with STATUS only if status_on_element_fault.
+"""
+
+from firmware.errors import LocalError, RemoteError
+from firmware.proto.machine import Timers
+from firmware.proto.q931 import codes, messages
+from firmware.proto.q931.call import PRIMITIVES, Call
+
+VARIANTS = ("etsi",)
+
+# Every setting of a link.  None: the default depends on the side.
+DEFAULTS = {
+    "timeslots": [n for n in range(1, 32) if n != 16],
+    "channel_numbering": "timeslot",    # "timeslot" 1-31, or "consecutive" 1-30
+    "overlap_receiving": False,
+    "bearers": ["speech", "3.1khz_audio"],
+    "bearer_cause": codes.INCOMPATIBLE_DESTINATION,     # or 65
+    "location": None,                   # of our causes; user side 1, network side 2
+    "status_on_element_fault": False,
+    "reference_octets": 2,
+    "timers": {},                       # {"T303": ms, ...} over codes.TIMERS
+}
+
+
+class Q931Link:
+    """Layer 3 of one D channel.  side: "user" or "network"."""
+
+    def __init__(self, side, variant="etsi", config=None):
+        if side not in ("user", "network") or variant not in VARIANTS:
+            raise LocalError("Q931Link: side %r, variant %r; user or network, %s"
+                             % (side, variant, ", ".join(VARIANTS)))
+        self.side = side
+        self.variant = variant
+        self.config = dict(DEFAULTS)
+        self.config.update(config or {})
+        self.timers_ms = codes.timers_ms(side, self.config["timers"])
+        self.location = self.config["location"]
+        if self.location is None:
+            self.location = 1 if side == "user" else 2
+        self.far_location = 2 if side == "user" else 1
+        self.up = False
+        self.blocked = []               # timeslots out of service: refused, never chosen
+        self.counters = {}
+        self.events = []
+        self._output = []
+        self._calls = {}
+        self._changed = {}
+        self._next_reference = 1
+        self._last_sequence = None
+        self._timers = Timers(self.timers_ms)
+        self._restarts = []             # [[timeslots], tries]; the first one is under way
+
+    # What a Call asks of its link
+
+    def count(self, name):
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def send(self, octets):
+        """Put a message out; without a data link it is lost, as 5.8.9 has it."""
+        if self.up:
+            self._output.append(octets)
+        else:
+            self.count("messages_without_link")
+
+    def channel(self, timeslot, exclusive):
+        """A Channel identification for one timeslot, or "any" for None."""
+        if timeslot is None:
+            return {"selection": "any", "exclusive": False}
+        return {"selection": "indicated", "exclusive": bool(exclusive),
+                "channels": [self._channel_number(timeslot)]}
+
+    def timeslot_of(self, channel):
+        """The timeslot a Channel identification names, or None."""
+        if len(channel["channels"]) != 1:
+            return None
+        number = channel["channels"][0]
+        if self.config["channel_numbering"] == "consecutive" and number >= 16 and not channel["map"]:
+            number += 1
+        return number
+
+    def _channel_number(self, timeslot):
+        if self.config["channel_numbering"] == "consecutive" and timeslot > 16:
+            return timeslot - 1
+        return timeslot
+
+    def usable(self, timeslot, call):
+        """Whether a timeslot exists, is in service, and no other call holds it.
+
+        5.7: the call from the network wins, so on the user side an unanswered
+        SETUP of ours does not hold its timeslot."""
+        if timeslot not in self.config["timeslots"] or timeslot in self.blocked:
+            return False
+        for other in self._calls.values():
+            if other is not call and other.timeslot == timeslot:
+                if not (self.side == "user" and other.number == 1 and not call.originating):
+                    return False
+        return True
+
+    def choose(self, channel, call):
+        """The timeslot for an incoming SETUP: (timeslot, None) or (None, cause).  5.1.2, 5.2.3.1."""
+        if channel is None:
+            channel = {"selection": "any", "d_channel": False}
+        if channel["selection"] == "none" or channel["d_channel"]:
+            return None, codes.NO_CIRCUIT_AVAILABLE
+        if channel["selection"] == "indicated":
+            timeslot = self.timeslot_of(channel)
+            if timeslot is not None and self.usable(timeslot, call):
+                return timeslot, None
+            if channel["exclusive"]:
+                exists = timeslot in self.config["timeslots"]
+                return None, (codes.REQUESTED_CIRCUIT_NOT_AVAILABLE if exists
+                              else codes.CHANNEL_DOES_NOT_EXIST)
+        for timeslot in self.config["timeslots"]:
+            if self.usable(timeslot, call):
+                return timeslot, None
+        return None, codes.NO_CIRCUIT_AVAILABLE
+
+    # The data link
+
+    def link_up(self, now_ms):
+        """The data link is established.  If it was up before, it has been reset (5.8.8)."""
+        name = "link_reset" if self.up else "link_up"
+        if not self.up:
+            self.up = True
+            self.events.append({"event": "link_state", "call": None, "up": True})
+        self._step_all(name, now_ms)
+        if self._restarts:
+            self._send_restart(now_ms)
+        return self._finish()
+
+    def link_down(self, now_ms):
+        """The data link is released or has failed (5.8.9)."""
+        if self.up:
+            self.up = False
+            self.count("link_failures")
+            self.events.append({"event": "link_state", "call": None, "up": False})
+            self._step_all("link_down", now_ms)
+        return self._finish()
+
+    def _step_all(self, name, now_ms):
+        for identity in self.calls():
+            self._calls[identity].step(name, now_ms)
+            self._touch(identity)
+
+    # Messages in
+
+    def receive(self, octets, now_ms, sequence=None):
+        """Take one message.  Returns events; never raises on what the far end sent."""
+        if sequence is not None:
+            sequence = list(sequence)
+            if self._last_sequence is not None and sequence <= self._last_sequence:
+                self.count("repeated_deliveries")
+                return []
+            self._last_sequence = sequence
+        try:
+            message = messages.decode(octets)
+        except RemoteError:
+            self.count("ignored_messages")
+            return []
+        if message.reference is None:
+            self.count("dummy_reference_messages")
+        elif message.reference == 0:
+            self._receive_global(message, now_ms)
+        else:
+            self._receive_call(message, now_ms)
+        return self._finish()
+
+    def _receive_call(self, message, now_ms):
+        identity = "%s%d" % ("n" if message.flag else "f", message.reference)
+        call = self._calls.get(identity)
+        if call is not None and call.number != 0:
+            if message.kind == "SETUP":
+                self.count("setups_repeated")           # 5.8.3.2 e
+                return
+            call.receive(message, now_ms)
+            self._touch(identity)
+        elif message.kind == "SETUP":
+            if message.flag:
+                self.count("ignored_messages")          # 5.8.3.2 d
+                return
+            call = Call(self, identity, message.reference, False, message.reference_octets)
+            self._calls[identity] = call
+            call.receive(message, now_ms)
+            self._touch(identity)
+        else:
+            self._unknown_reference(message)
+
+    def _unknown_reference(self, message):
+        """5.8.3.2 and, for status, 5.8.10 and 5.8.11."""
+        if message.kind == "RELEASE_COMPLETE":
+            return
+        self.count("unknown_references")
+        if message.kind == "STATUS_ENQUIRY":
+            self._send_for(message, "STATUS", codes.RESPONSE_TO_STATUS_ENQUIRY, 0)
+        elif message.kind == "STATUS":
+            state = message.get("call_state")
+            if state is not None and state["state"] != 0:
+                self._send_for(message, "RELEASE_COMPLETE", codes.MESSAGE_NOT_COMPATIBLE)
+        else:
+            self._send_for(message, "RELEASE_COMPLETE", codes.INVALID_CALL_REFERENCE)
+
+    def _send_for(self, message, kind, cause, call_state=None, diagnostics=""):
+        """Answer a message that belongs to no call, with its own reference."""
+        content = {"cause": {"coding": 0, "location": self.location, "cause": cause,
+                             "diagnostics": diagnostics}}
+        if call_state is not None:
+            content["call_state"] = {"coding": 0, "state": call_state}
+        self.send(messages.encode(messages.Message(
+            kind, message.reference, 1 - message.flag, content, message.reference_octets)))
+
+    # Global call reference: 5.5
+
+    def _receive_global(self, message, now_ms):
+        expected_flag = {"RESTART": 0, "RESTART_ACKNOWLEDGE": 1}
+        if message.kind in expected_flag and message.flag == expected_flag[message.kind]:
+            self._receive_restart(message, now_ms)
+        elif message.kind == "STATUS":
+            self.count("global_status")
+        else:                           # 5.8.3.2 f, g
+            state = codes.REST1 if self._timers.running("T316") else codes.REST0
+            self._send_for(message, "STATUS", codes.INVALID_CALL_REFERENCE, state)
+
+    def _receive_restart(self, message, now_ms):
+        indicator = message.get("restart_indicator")
+        channel = message.get("channel_identification")
+        faults = dict([(identifier, fault) for fault, identifier in message.faults])
+        if indicator is None or (indicator["class"] == 0 and channel is None):
+            identifier = 0x79 if indicator is None else 0x18
+            cause = 100 if identifier in faults else 96
+            self._send_for(message, "STATUS", cause, codes.REST0, bytes([identifier]).hex())
+            return
+        timeslots = list(self.config["timeslots"])
+        if indicator["class"] == 0:
+            timeslots = [self.timeslot_of({"channels": [n], "map": channel["map"]})
+                         for n in channel["channels"]]
+        if message.kind == "RESTART_ACKNOWLEDGE":
+            self._restart_acknowledged(timeslots, now_ms)
+            return
+        known = [t for t in timeslots if t in self.config["timeslots"]]
+        if not known:
+            self._send_for(message, "STATUS", codes.CHANNEL_DOES_NOT_EXIST, codes.REST0)
+            return
+        for identity in self.calls():
+            if self._calls[identity].timeslot in known:
+                self._calls[identity].step("restart", now_ms)
+                self._touch(identity)
+        content = {"restart_indicator": indicator}
+        if channel is not None:
+            content["channel_identification"] = channel
+        self.send(messages.encode(messages.Message(
+            "RESTART_ACKNOWLEDGE", 0, 1, content, message.reference_octets)))
+        self.events.append({"event": "restart_indication", "call": None, "timeslots": known})
+
+    def restart(self, now_ms, timeslots=None):
+        """Ask the far end to restart timeslots (None: all).  Their calls end here at once."""
+        whole = timeslots is None
+        self._restarts.append([list(self.config["timeslots"] if whole else timeslots), whole, 0])
+        for identity in self.calls():
+            if self._calls[identity].timeslot in self._restarts[-1][0]:
+                self._calls[identity].step("restart", now_ms)
+                self._touch(identity)
+        if self.up and len(self._restarts) == 1:
+            self._send_restart(now_ms)
+        return self._finish()
+
+    def _send_restart(self, now_ms):
+        timeslots, whole, _ = self._restarts[0]
+        self._restarts[0][2] += 1
+        content = {"restart_indicator": {"class": 7 if whole else 0}}
+        if not whole:
+            content["channel_identification"] = {
+                "selection": "indicated", "exclusive": True,
+                "channels": [self._channel_number(t) for t in timeslots]}
+        self.send(messages.encode(messages.Message(
+            "RESTART", 0, 0, content, self.config["reference_octets"])))
+        self._timers.start("T316", now_ms)
+
+    def _restart_acknowledged(self, timeslots, now_ms):
+        if not self._restarts or not self._timers.running("T316"):
+            self.count("unexpected_restart_acknowledge")
+            return
+        done = self._restarts.pop(0)
+        self._timers.stop("T316")
+        name = "restart_confirm" if [t for t in done[0] if t in timeslots] == done[0] else "restart_failed"
+        self.events.append({"event": name, "call": None, "timeslots": done[0]})
+        if self._restarts:
+            self._send_restart(now_ms)
+
+    def _restart_timeout(self, now_ms):
+        if self._restarts and self._restarts[0][2] >= codes.N316_RESTARTS:
+            failed = self._restarts.pop(0)
+            self.events.append({"event": "restart_failed", "call": None, "timeslots": failed[0]})
+        if self._restarts and self.up:
+            self._send_restart(now_ms)
+
+    # The layer above
+
+    def new_call(self):
+        """Reserve a call reference for an outgoing call.  Returns the call's id."""
+        limit = (1 << (8 * self.config["reference_octets"] - 1)) - 1
+        for _ in range(limit):
+            reference = self._next_reference
+            self._next_reference = reference % limit + 1
+            identity = "n%d" % reference
+            if identity not in self._calls:
+                self._calls[identity] = Call(self, identity, reference, True,
+                                            self.config["reference_octets"])
+                return identity
+        raise LocalError("no call reference is free")
+
+    def request(self, primitive, call, now_ms, **given):
+        """Carry out a primitive for a call.  Returns events.  Raises LocalError."""
+        if primitive not in PRIMITIVES:
+            raise LocalError("Q.931 has no primitive %r" % (primitive,))
+        machine = self._calls.get(call)
+        if machine is None:
+            if primitive in ("release_request", "disconnect_request"):
+                return []
+            raise LocalError("%s: there is no call %r on this D channel" % (primitive, call))
+        if primitive == "setup_request":
+            timeslot = given.get("timeslot")
+            if timeslot is not None and not self.usable(timeslot, machine):
+                raise LocalError("setup_request: timeslot %r is not free" % (timeslot,))
+        machine.step(primitive, now_ms, given)
+        self._touch(call)
+        return self._finish()
+
+    def calls(self):
+        """The ids of all calls, in a fixed order."""
+        return sorted(self._calls)
+
+    def call_state(self, call):
+        """{"state", "timeslot", "originating"} of a call, or None."""
+        machine = self._calls.get(call)
+        if machine is None:
+            return None
+        return {"state": machine.state, "timeslot": machine.timeslot, "originating": machine.originating}
+
+    def free_timeslots(self):
+        """Timeslots that a new outgoing call may take, ascending."""
+        held = [c.timeslot for c in self._calls.values()]
+        return [t for t in self.config["timeslots"] if t not in held and t not in self.blocked]
+
+    def take_output(self):
+        """Return the messages to send, as a list of bytes."""
+        output, self._output = self._output, []
+        return output
+
+    def deadline_ms(self):
+        """When to call expire(), or None."""
+        deadlines = [c.deadline_ms() for c in self._calls.values()] + [self._timers.deadline_ms()]
+        deadlines = [d for d in deadlines if d is not None]
+        return min(deadlines) if deadlines else None
+
+    def expire(self, now_ms):
+        """Let the timers that have fallen due act.  Returns events."""
+        while self._timers.due(now_ms) is not None:
+            self._restart_timeout(now_ms)
+        for identity in self.calls():
+            deadline_ms = self._calls[identity].deadline_ms()
+            if deadline_ms is not None and deadline_ms <= now_ms:
+                self._calls[identity].expire(now_ms)
+                self._touch(identity)
+        return self._finish()
+
+    def _touch(self, identity):
+        self._changed[identity] = True
+
+    def _finish(self):
+        """Forget the calls that are over and hand the events on."""
+        for identity in self._changed:
+            call = self._calls.get(identity)
+            if call is not None and call.number == 0:
+                del self._calls[identity]
+        events, self.events = self.events, []
+        return events
+
+    # Persistence
+
+    def take_changed(self):
+        """Ids of the calls that changed since the last question (dump_call: None = delete)."""
+        changed, self._changed = self._changed, {}
+        return sorted(changed)
+
+    def dump_call(self, call):
+        """A call as a JSON-able dict, or None if it is over."""
+        machine = self._calls.get(call)
+        return None if machine is None else machine.dump()
+
+    def dump_link(self):
+        """What does not belong to a call, as a JSON-able dict."""
+        return {"side": self.side, "variant": self.variant, "up": self.up,
+                "next_reference": self._next_reference, "last_sequence": self._last_sequence,
+                "restarts": self._restarts, "timers": self._timers.dump(),
+                "blocked": list(self.blocked)}
+
+    def dump(self):
+        """Everything: {"link": dump_link(), "calls": {id: dump_call(id)}}."""
+        calls = {}
+        for identity in self.calls():
+            calls[identity] = self.dump_call(identity)
+        return {"link": self.dump_link(), "calls": calls}
+
+    @classmethod
+    def restore(cls, saved, config=None):
+        """Rebuild a link from dump() and its configuration.  Follow with audit()."""
+        state = saved["link"]
+        link = cls(state["side"], state["variant"], config)
+        link.up = state["up"]
+        link.blocked = list(state["blocked"])
+        link._next_reference = state["next_reference"]
+        link._last_sequence = state["last_sequence"]
+        link._restarts = [list(restart) for restart in state["restarts"]]
+        link._timers.restore(state["timers"])
+        for identity in sorted(saved["calls"]):
+            kept = saved["calls"][identity]
+            call = Call(link, identity, kept["reference"], kept["originating"],
+                        kept["reference_octets"])
+            call.load(kept)
+            call.audited = True
+            link._calls[identity] = call
+        return link
+
+    def audit(self, now_ms, up):
+        """After restore(): where the far end may not have had our last message, ask it.
+
+        up: whether layer 2 is up now.  No RESTART, nothing is cleared on
+        suspicion.  Each call that is asked gives call_confirmed, or call_lost
+        and released.  A call whose DISCONNECT had come is released now; timers
+        that ran are running again and repeat SETUP and RELEASE by themselves."""
+        if not up:
+            return self.link_down(now_ms)
+        if not self.up:
+            return self.link_up(now_ms)
+        disconnected = 12 if self.side == "user" else 11
+        for identity in self.calls():
+            call = self._calls[identity]
+            call.timers.stop("T322")    # a question asked before may never have left
+            if call.number == disconnected:
+                call.step("release_request", now_ms, {})
+            elif call.number != 19 and not (call.originating and call.number in (1, 6)):
+                call.step("status_enquiry", now_ms)
+            self._touch(identity)
+        return self._finish()
