@@ -31,7 +31,6 @@ from firmware.errors import DriverError, LocalError
 MAGIC = 0x57525453                      # "STRW" read as little-endian
 VERSION = 1
 HEADER_OCTETS = 4096
-PAGE_OCTETS = 4096
 
 # name, offset, octets, writer.  Little-endian, naturally aligned.
 HEADER = (
@@ -178,7 +177,6 @@ class RequestRing:
     newest owner wins: an older one that is still alive finds another pid in
     control_owner and raises DriverError instead of touching entries again."""
 
-    SERVICE_MS = 10                      # longest time the board needs to look at the ring
     ANSWER_TIMEOUT_MS = 500              # measured: 1-11 ms; a board that needs longer has stopped
 
     def __init__(self, window, owner=None, sleep=time.sleep):

@@ -1,0 +1,106 @@
+"""The FALC driver on the emulated chip (hil/board/e1.c) with a far end on its line."""
+
+import pytest
+
+from drivers.framer import base, falc
+from firmware.errors import ConfigError, DriverError, LocalError
+from hil import line as far
+from hil.board._emulator import Framer
+
+
+class ChipBus:
+    """A bus to one emulated chip; broken: offsets whose writes are lost."""
+
+    def __init__(self):
+        self.chip, self.broken = Framer(), set()
+
+    def batch(self, requests):
+        results = []
+        for op, _, offset, value in requests:
+            if op and offset not in self.broken:
+                self.chip.write(offset, value)
+            results.append(0 if op else self.chip.read(offset))
+        return results
+
+
+@pytest.fixture
+def bus():
+    return ChipBus()
+
+
+def exchange(bus, sender, checker, blocks):
+    for _ in range(blocks):
+        checker.take(bus.chip.transmit(bytes(2560)))
+        bus.chip.receive(sender.block())
+
+
+def test_configure_each_crc4_mode(bus):
+    driver = falc.FALC(bus, 1)
+    for crc4, far_crc4, alarms, in_service in (
+            (False, False, [], True), (True, True, [], True), ("required", True, [], True),
+            (True, False, ["no_crc4"], True), ("required", False, ["lfa"], False), (False, True, [], True)):
+        driver.configure({"type": "e1", "crc4": crc4})
+        exchange(bus, far.E1Framer(crc4=far_crc4), far.E1Checker(crc4=far_crc4 and bool(crc4)), 50)
+        assert driver.status() == {"alarms": alarms, "in_service": in_service}, (crc4, far_crc4)
+
+
+def test_alarms_name_the_cause_only(bus):
+    driver, sender = falc.FALC(bus, 1), far.E1Framer()
+    driver.configure({"type": "e1", "crc4": True, "cas": True})
+    assert driver.status()["alarms"] == ["los"]
+    bus.chip.receive(b"\xff" * 2560)
+    assert driver.status() == {"alarms": ["ais"], "in_service": False}
+    sender.rai = True
+    for _ in range(45):
+        bus.chip.receive(sender.block())
+    assert driver.status() == {"alarms": ["rai", "no_crc4", "cas_lfa"], "in_service": False}
+    assert set(driver.status()["alarms"]) <= set(base.ALARM_NAMES)
+
+
+def test_counters_of_the_second_before(bus):
+    driver, sender, checker = falc.FALC(bus, 1), far.E1Framer(crc4=True), far.E1Checker(crc4=True)
+    driver.configure({"type": "e1", "crc4": True})
+    exchange(bus, sender, checker, 20)
+    bus.chip.second()
+    sender.wrong_crc, sender.wrong_fas = 4, 2
+    exchange(bus, sender, checker, 3)
+    bus.chip.second()
+    counters = driver.counters()
+    assert counters["fas_errors"] == 2 and counters["code_violations"] == 0
+    # the far end computes its CRC over the spoiled FAS, so that one costs no CRC error
+    assert counters["crc_errors"] == 4
+    assert driver.counters() == counters  # reading does not clear, the next second does
+    bus.chip.second()
+    assert driver.counters()["crc_errors"] == 0
+
+
+def test_loops_and_forced_alarms(bus):
+    driver, sender, checker = falc.FALC(bus, 1), far.E1Framer(), far.E1Checker()
+    driver.configure({"type": "e1"})
+    exchange(bus, sender, checker, 3)
+    driver.force(rai=True)
+    exchange(bus, sender, checker, 1)
+    assert checker.rai
+    driver.force(ais=True)
+    assert bus.chip.transmit(bytes(2560)) == b"\xff" * 2560
+    driver.force()
+    block = sender.block()
+    driver.loop("remote")
+    bus.chip.receive(block)
+    assert bus.chip.transmit(bytes(2560)) == block
+    driver.loop("none")
+    assert bus.chip.transmit(bytes(2560)) != block
+    with pytest.raises(LocalError, match="local"):
+        driver.loop("sideways")
+
+
+def test_bad_settings_and_broken_chips(bus):
+    driver = falc.FALC(bus, 7)
+    with pytest.raises(ConfigError) as told:
+        driver.configure({"type": "t1"})
+    assert told.value.path == "spans[6].type"
+    with pytest.raises(ConfigError):
+        driver.configure({"type": "e1", "crc4": "maybe"})
+    bus.broken = {0x1E}
+    with pytest.raises(DriverError, match=r"span 7: configure failed: register FMR2 \(1E\)"):
+        driver.configure({"type": "e1", "crc4": True})
