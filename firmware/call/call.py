@@ -29,7 +29,7 @@ CLEARING = "clearing"
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
           "signal", "signals", "flow_key", "position",
-          "queue", "queue_entered_ms", "overflow", "offer", "waited",
+          "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result")
 
@@ -49,6 +49,7 @@ class Call:
         self.called_complete = False
         self.languages = []
         self.signals = 0        # signals played so far: makes tokens
+        self.overdue = False    # the longest wait passed while an agent's phone rang
         self.waited = False     # has been in a queue or has rung somebody
 
     @property

@@ -27,7 +27,7 @@ KINDS = {
     "leg.proceeding": "",
     "leg.alerting": "",
     "leg.progress": "inband",
-    "leg.answered": "by(near: we answered|far)",
+    "leg.answered": "by(near: we answered the caller|far) connects(true: conversation begins)",
     "leg.held": "",
     "leg.retrieved": "",
     "leg.rtp_lost": "",
@@ -35,7 +35,7 @@ KINDS = {
     "leg.releasing": "cause guard_ms",
     "leg.released": "cause by sip_status",
     # calls
-    "call.routed": "application target number label",
+    "call.routed": "application target number label languages",
     "call.signal": "token purpose items repeat deadline_ms(None: plays for ever)",
     "call.signal_ended": "token reason",
     "call.ringing": "leg deadline_ms failed(node or None)",
@@ -51,14 +51,15 @@ KINDS = {
     "ivr.moved": "position input deadline_ms(None: waits for the prompt)",
     "ivr.left": "node outcome",
     # ACD
-    "queue.entered": "priority order overflow max_wait_ms announce_ms service_level_ms short_abandon_ms",
-    "queue.announced": "position announce_ms",
+    "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms",
+    "queue.announced": "position announce_at_ms",
+    "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
     "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms",
     "queue.refused": "reason",
     "agent.status": "status reason by(agent|switch|configuration)",
     "agent.offered": "deadline_ms",
     "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted) cause",
-    "agent.busy": "(the line is in a call that is not from a queue)",
+    "agent.busy": "state(offered|talking: with a call that is not from a queue)",
     "agent.connected": "",
     "agent.wrap_up": "deadline_ms",
     "agent.idle": "reset(true: counts as newly idle)",
@@ -73,6 +74,7 @@ KINDS = {
     "span.state": "span state alarms",
     "media.lost": "",
     "media.back": "",
+    "core.timer_dropped": "timer name (nobody wanted it any more)",
     "core.resumed": "calls",
     "core.checkpoint": "state cdrs statistics",
 }
@@ -169,7 +171,7 @@ class CDRProjection:
     def _queue_left(self, cdr, record, data):
         cdr["wait_ms"] = data["wait_ms"]
 
-    def _agent_connected(self, cdr, record, data):
+    def _call_bridged(self, cdr, record, data):
         cdr["agent"] = record["agent"]
 
     def _recording_started(self, cdr, record, data):

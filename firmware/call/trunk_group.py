@@ -41,11 +41,15 @@ class TrunkGroup:
         self._last = None
 
     def seize(self, leg, span, timeslot):
-        """A leg holds a trunk from now on."""
+        """A leg takes a trunk."""
+        self.hold(leg, span, timeslot)
+        self._last = (span, timeslot)
+
+    def hold(self, leg, span, timeslot):
+        """A leg holds a trunk (said again after a restart)."""
         legs = self._held.setdefault((span, timeslot), [])
         if leg not in legs:
             legs.append(leg)
-            self._last = (span, timeslot)
 
     def free(self, leg, span, timeslot):
         """The leg is released.  Nothing happens if it did not hold the trunk."""
@@ -58,6 +62,19 @@ class TrunkGroup:
     def seized(self):
         """How many trunks are held."""
         return len(self._held)
+
+    def last(self):
+        """The trunk taken last, as a list, or None."""
+        return list(self._last) if self._last is not None else None
+
+    def restore(self, last):
+        """Forget all legs; `last`: the trunk taken last, from last()."""
+        self._held = {}
+        self._last = tuple(last) if last is not None else None
+
+    def take_over(self, old):
+        """Continue for another TrunkGroup of the same name (the configuration has changed)."""
+        self._held, self._last = old._held, old._last
 
     def holder(self, span, timeslot):
         """The leg that holds a trunk (the earliest), or None."""

@@ -78,3 +78,171 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
   agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
   line   name registered agent call
 """
+
+from firmware.control import core_calls, core_queues, core_recovery
+from firmware.control.core_base import Core, NORMAL, SWITCH
+from firmware.control.core_snapshot import snapshot
+
+# What an event must carry to be looked at.
+NEEDS = {
+    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",),
+    "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
+    "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
+    "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
+    "media.back": (), "agent.status": ("agent", "status"), "line.registered": ("line",), "line.unregistered": ("line",),
+    "span.state": ("span", "state"), "command.hangup": ("call",),
+}
+
+
+class Switchboard:
+    """See the module's docstring.
+
+    utc_offset_ms: function(utc_ms) -> offset of the site's time in ms; without it zones that have
+    no summer time are known by name, others count as UTC.  Raises ConfigError."""
+
+    def __init__(self, config, ids, utc_offset_ms=None):
+        self.core = Core(config, ids, utc_offset_ms)
+        self.ignored = {}       # event kind -> how many meant nothing
+
+    def handle(self, event, now_ms):
+        """Decide on one event.  Returns whether it meant something; never raises on what an event says."""
+        kind = event.get("kind")
+        needs = NEEDS.get(kind)
+        self.core.now_ms = now_ms
+        accepted = False
+        if needs is not None and None not in [event.get(key) for key in needs]:
+            accepted = bool(_HANDLERS[kind](self.core, event))
+            core_queues.dispatch(self.core)
+        if not accepted:
+            self.ignored[kind] = self.ignored.get(kind, 0) + 1
+        return accepted
+
+    def expire(self, now_ms):
+        """Act on all deadlines that are over."""
+        core = self.core
+        core.now_ms = now_ms
+        while True:
+            due = core.state.timers.due(now_ms)
+            if due is None:
+                return
+            at_ms, kind, name = due
+            _expired(core, kind, name)
+            if core.state.timers.get(kind, name) == at_ms:
+                core.emit("core.timer_dropped", timer=kind, name=name)
+            core_queues.dispatch(core)
+
+    def deadline_ms(self):
+        """When expire() is wanted next, or None."""
+        return self.core.state.timers.next_ms()
+
+    def take(self):
+        """Records and actions decided since the last time, in order."""
+        records, actions = self.core.records, self.core.actions
+        self.core.records, self.core.actions = [], []
+        return records, actions
+
+    def apply(self, record):
+        """Take a record of the journal (replay)."""
+        self.core.state.apply(record)
+
+    def resume(self, audit, live_legs, now_ms):
+        """After the replay, at every start: heal what the restart has torn."""
+        self.core.now_ms = now_ms
+        core_recovery.resume(self.core, audit, live_legs)
+        core_queues.dispatch(self.core)
+
+    def configure(self, config, now_ms):
+        """Take a new configuration.  Raises ConfigError and keeps the old one if it cannot route."""
+        self.core.now_ms = now_ms
+        self.core.configure(config)
+        for name in self.core.agent_names:
+            agent = self.core.state.agent(name)
+            if not agent.status_known:
+                self.core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
+        core_queues.dispatch(self.core)
+
+    def checkpoint(self, now_ms):
+        """Emit a record that holds the whole state: a replay may begin with it."""
+        core = self.core
+        core.now_ms = now_ms
+        core.emit("core.checkpoint", state=core.state.dump(), cdrs=core.state.cdrs.dump(), statistics=core.state.statistics.dump())
+
+    def snapshot(self, now_ms=None):
+        """The view for the API; without now_ms as of the last record."""
+        return snapshot(self.core, self.core.state.last_ts_ms if now_ms is None else now_ms)
+
+    def dump(self):
+        """The whole state as plain data, for comparison."""
+        state = self.core.state
+        return {"state": state.dump(), "cdrs": state.cdrs.dump(), "statistics": state.statistics.dump()}
+
+
+def _expired(core, kind, name):
+    """One deadline is over: name is a call, a leg (release), an agent (wrap_up) or a recording."""
+    if kind == "release":
+        leg = core.state.legs.get(name)
+        if leg is not None:
+            core_calls.released(core, {"leg": name, "cause": leg.cause, "by": "failure"})
+    elif kind == "wrap_up":
+        core_queues.wrap_up_over(core, name)
+    elif kind == "recording":
+        _close_recording(core, name, "recording.closed", {"octets": None, "duration_ms": None, "reason": "unconfirmed"})
+    else:
+        call = core.state.calls.get(name)
+        if call is not None:
+            _CALL_TIMERS[kind](core, call)
+
+
+def _signal_lost(core, call):
+    if call.signal is not None:
+        core_calls.signal_ended(core, call, "lost")
+
+
+_CALL_TIMERS = {"ivr": core_calls.ivr_timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
+                "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_calls.close_now}
+
+
+def _close_recording(core, recording, kind, data):
+    known = core.state.recordings.get(recording)
+    if known is None:
+        return False
+    core.emit(kind, call=known["call"], recording=recording, **data)
+    return True
+
+
+def _record_closed(core, event):
+    return _close_recording(core, event["recording"], "recording.closed",
+                            {"octets": event.get("octets"), "duration_ms": event.get("duration_ms"), "reason": "closed"})
+
+
+def _record_failed(core, event):
+    return _close_recording(core, event["recording"], "recording.failed", {"error": event.get("error")})
+
+
+def _span_state(core, event):
+    alarms = event.get("alarms") or []
+    known = core.state.spans.get(event["span"])
+    if known is not None and known["state"] == event["state"] and known["alarms"] == alarms:
+        return False
+    core.emit("span.state", span=event["span"], state=event["state"], alarms=alarms)
+    return True
+
+
+def _hangup(core, event):
+    call = core.state.calls.get(event["call"])
+    if call is None or call.state == "clearing":
+        return False
+    core_calls.clear(core, call, NORMAL, SWITCH, core_calls.result_of(call, SWITCH), "asked for through the API")
+    return True
+
+
+_HANDLERS = {
+    "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
+    "leg.progress": core_calls.progress, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
+    "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
+    "media.digit": core_calls.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
+    "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
+    "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
+    "agent.status": core_queues.status, "line.registered": core_queues.line, "line.unregistered": core_queues.line,
+    "span.state": _span_state, "command.hangup": _hangup,
+}

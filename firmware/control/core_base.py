@@ -1,0 +1,192 @@
+"""What all decisions of the switchboard share: state, configuration, records and actions.
+
+A decision is a function of the modules core_calls, core_queues and core_recovery; it
+gets the Core, looks at core.state and core's configuration, and says what shall be:
+
+    core.emit("leg.answered", call=call.id, leg=leg, by="near")     state has changed when this returns
+    core.act("leg.answer", leg=leg)                                 goes out after the commit
+
+Nothing else may change core.state.  core.touch(queue) asks for a look at that
+queue's callers and agents at the end of the event (core_queues.dispatch).
+"""
+
+from firmware.acd.agent import LOGGED_OUT
+from firmware.acd.strategy import strategy_of
+from firmware.call.records import make
+from firmware.call.routing import Router
+from firmware.call.trunk_group import groups_of
+from firmware.control.core_state import CoreState
+
+# Who ended a call, as the CDR names them.
+CALLER = "caller"
+AGENT = "agent"
+SWITCH = "switch"
+
+# Q.850 causes that the switchboard gives.
+NORMAL = 16
+BUSY = 17
+NO_ANSWER = 19
+SUBSCRIBER_ABSENT = 20
+TEMPORARY_FAILURE = 41
+
+# Invented: longest time for an adapter to end a leg. Above T305 + T308 twice (38 s) and SIP's 64 T1 (32 s).
+RELEASE_GUARD_MS = 60000
+# Invented: longest prompt that we wait for; then its end is assumed lost.
+PROMPT_GUARD_MS = 180000
+# Invented: how long media may take to close a recording.
+RECORDING_GUARD_MS = 60000
+
+# Zones without summer time, so that the core needs no zone database; control passes a function for the others.
+FIXED_ZONES_MS = {"Asia/Shanghai": 28800000, "Asia/Hong_Kong": 28800000, "Asia/Taipei": 28800000, "Asia/Singapore": 28800000,
+                  "Asia/Tokyo": 32400000, "Asia/Seoul": 32400000, "UTC": 0, "Etc/UTC": 0}
+
+
+def civil_date(days):
+    """Days since 1970-01-01 -> (year, month, day), proleptic Gregorian."""
+    days += 719468                                  # to 0000-03-01, so that a leap day ends the year
+    era = days // 146097
+    day_of_era = days - era * 146097
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month + 2) // 5 + 1
+    month = month + 3 if month < 10 else month - 9
+    return year_of_era + era * 400 + (1 if month <= 2 else 0), month, day
+
+
+class Core:
+    """State, configuration, and what the present event has decided so far.
+
+    config: CONTRACT section 7; ids: .next(prefix); utc_offset_ms: function(utc_ms) or None.
+    Raises ConfigError on a configuration that cannot route."""
+
+    def __init__(self, config, ids, utc_offset_ms=None):
+        self.ids = ids
+        self.now_ms = 0
+        self.records = []
+        self.actions = []
+        self.touched = {}
+        self._given_offset = utc_offset_ms
+        self.state = None
+        self.configure(config)
+        self.state = CoreState(groups_of(config), self.utc_offset_ms, self._initial)
+
+    def configure(self, config):
+        """Take a configuration.  Raises ConfigError and changes nothing if it cannot route."""
+        router = Router(config)
+        strategies = {}
+        queues = config.get("queues") or []
+        for index in range(len(queues)):
+            strategies[queues[index]["name"]] = strategy_of(queues[index].get("strategy", "longest_idle"), "queues[%d].strategy" % index)
+        groups = groups_of(config)
+        self.router, self.strategies, self.config = router, strategies, config
+        self.site = config.get("site") or {}
+        self.flows = config.get("ivr") or {}
+        self.queue_names = [queue["name"] for queue in queues]
+        self.queue_configs = {}
+        self.members = {}               # queue -> [(agent, level)] in configured order
+        for queue in queues:
+            self.queue_configs[queue["name"]] = queue
+            self.members[queue["name"]] = []
+        self.agent_names = []
+        self.agent_configs = {}
+        self.agent_of_line = {}
+        self._initial = {}
+        for agent in config.get("agents") or []:
+            name = agent["name"]
+            self.agent_names.append(name)
+            self.agent_configs[name] = agent
+            self._initial[name] = agent.get("initial_status", LOGGED_OUT)
+            if agent.get("line") is not None:
+                self.agent_of_line[agent["line"]] = name
+            for member in agent.get("queues") or []:
+                if member["queue"] in self.members:
+                    self.members[member["queue"]].append((name, member.get("level", 1)))
+        self.line_names = [line["name"] for line in config.get("lines") or []]
+        if self.state is not None:
+            self._take_over(groups)
+
+    def _take_over(self, groups):
+        """The configuration changes under a living state: trunks that are held stay held."""
+        self.state.initial = self._initial
+        for name in sorted(self.state.groups):
+            old = self.state.groups[name]
+            if name in groups:
+                groups[name].take_over(old)
+            elif old.seized():
+                groups[name] = old
+        self.state.groups = groups
+        for name in self.agent_names:
+            self.state.agent(name)
+        for queue in self.queue_names:
+            self.touch(queue)
+
+    def utc_offset_ms(self, utc_ms):
+        """Offset of the site's time."""
+        if self._given_offset is not None:
+            return self._given_offset(utc_ms)
+        return FIXED_ZONES_MS.get(self.site.get("timezone"), 0)
+
+    def emit(self, kind, call=None, leg=None, agent=None, queue=None, **data):
+        """Record a change and apply it."""
+        record = make(kind, self.now_ms, call, leg, agent, queue, data)
+        self.records.append(record)
+        self.state.apply(record)
+        return record
+
+    def act(self, do, **parameters):
+        """Ask for an action; media actions only while media is there."""
+        if do[:6] == "media." and not self.state.media_up:
+            return
+        action = {"do": do}
+        action.update(parameters)
+        self.actions.append(action)
+
+    def touch(self, queue):
+        """This queue may have a caller for an agent now."""
+        self.touched[queue] = True
+
+    def touch_agent(self, name):
+        """This agent may be ready now."""
+        for member in (self.agent_configs.get(name) or {}).get("queues") or []:
+            self.touch(member["queue"])
+
+    def agent_on(self, line):
+        """Name of the agent whose line this is, or None."""
+        return self.agent_of_line.get(line) if line is not None else None
+
+    def is_registered(self, line):
+        """Whether a line is there."""
+        return bool(self.state.lines.get(line))
+
+    def is_ready(self, name):
+        """Whether a queue may offer this agent a call."""
+        config = self.agent_configs.get(name)
+        if config is None:
+            return False
+        line = config.get("line")
+        return self.state.agent(name).is_ready(self.is_registered(line)) and line not in self.state.line_legs
+
+    def recording_path(self, call, recording):
+        """Relative path of a recording: by the site's day."""
+        year, month, day = civil_date((self.now_ms + self.utc_offset_ms(self.now_ms)) // 86400000)
+        return "recordings/%04d/%02d/%02d/%s-%s.wav" % (year, month, day, call, recording)
+
+    def release_leg(self, leg, cause):
+        """Have a leg ended; once."""
+        if leg.state != "releasing":
+            self.emit("leg.releasing", call=leg.call, leg=leg.id, cause=cause, guard_ms=self.now_ms + RELEASE_GUARD_MS)
+            self.act("leg.release", leg=leg.id, cause=cause)
+
+    def play(self, call, purpose, items, repeat=1, guard_ms=PROMPT_GUARD_MS):
+        """Let the caller hear items; replaces what plays.  repeat 0: for ever."""
+        token = "%s-%d" % (call.id, call.signals + 1)
+        self.emit("call.signal", call=call.id, leg=call.caller_leg, token=token, purpose=purpose, items=items, repeat=repeat,
+                  deadline_ms=None if repeat == 0 else self.now_ms + guard_ms)
+        self.act("media.signal", leg=call.caller_leg, token=token, items=items, repeat=repeat)
+
+    def silence(self, call):
+        """Stop what the caller hears from us."""
+        if call.signal is not None:
+            self.emit("call.signal_ended", call=call.id, leg=call.caller_leg, token=call.signal["token"], reason="stopped")
+            self.act("media.stop", leg=call.caller_leg)

@@ -1,0 +1,187 @@
+"""Recovery: make state, adapters and media agree again after a restart of control.
+
+The replayed state says what should be; the adapters say which legs they still have;
+media's audit says what runs.  Each difference has one answer, and the answers only
+use what live handling uses (released(), clear(), play(), ...), so a healed call goes on
+as if nothing had happened:
+
+    leg in state, not with the adapters      it is released, now (cause 41)
+    leg with the adapters, not in state      its leg.offered was never committed: released
+    set-up in the middle of its digits, or a telephone ringing directly: cleared with cause 41
+    telephone of an agent that rang          its INVITE is gone: offered again, nobody is set away
+    answered in state, not with the adapter  leg.answer is repeated
+    leg being released                       leg.release is repeated
+    talking                                  bridge asserted again; recording: goes on, or a new one begins
+    queued, in the IVR, closing              plays on if the audit knows its token, else it is said again
+    answered, but media has no termination   media died too: cleared with cause 41
+    termination, bridge, recording, signal that no call wants: removed
+"""
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+from firmware.control import core_calls, core_queues
+from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
+
+
+def resume(core, audit, live_legs):
+    """Heal after a replay.  audit: media's, or None; live_legs: {leg: {"state"}} or a collection of leg ids."""
+    state = core.state
+    live = live_legs if isinstance(live_legs, dict) else dict([(leg, {}) for leg in live_legs])
+    core.emit("core.resumed", calls=len(state.calls))
+    for name in core.agent_names:
+        agent = state.agent(name)
+        if not agent.status_known:
+            core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
+    if audit is not None and not state.media_up:
+        core.emit("media.back")
+    _legs(core, live)
+    if audit is not None:
+        _terminations(core, audit)
+    for call in state.calls_in_order():
+        if call.id in state.calls:
+            _call(core, call, audit)
+    if audit is not None:
+        strays(core, audit)
+    for queue in core.queue_names:
+        core.touch(queue)
+
+
+def _legs(core, live):
+    state = core.state
+    for name in sorted(live):
+        if name not in state.legs:
+            core.act("leg.release", leg=name, cause=TEMPORARY_FAILURE)
+    for call in state.calls_in_order():
+        _interrupt_offer(core, call)
+        for name in list(call.legs):
+            leg = state.legs.get(name)
+            if leg is None:
+                continue
+            if name not in live:
+                core_calls.released(core, {"leg": name, "cause": leg.cause or TEMPORARY_FAILURE, "by": "near" if leg.cause else "failure"})
+            elif leg.state == legs.RELEASING:
+                core.act("leg.release", leg=name, cause=leg.cause)
+            elif name == call.caller_leg and leg.state == legs.ANSWERED and \
+                    _view(live, name).get("state") in ("setup", "proceeding", "alerting"):
+                core.act("leg.answer", leg=name)
+
+
+def _view(live, name):
+    view = live[name]
+    return view if isinstance(view, dict) else {}
+
+
+def _interrupt_offer(core, call):
+    """An agent's telephone that rang was cancelled by the restart; it is no fault of the agent."""
+    if call.offer is not None:
+        core_queues.withdraw(core, call, "interrupted")
+        if call.overdue:
+            core_queues.max_wait(core, call)
+
+
+def _terminations(core, audit):
+    """Answered calls that media does not know: media was started anew while control was away."""
+    there = _ids(audit, "terminations")
+    for call in core.state.calls_in_order():
+        if call.answered_ms is None or call.state == calls.CLEARING:
+            continue
+        parties = [call.caller_leg] + ([call.agent_leg] if call.state == calls.TALKING else [])
+        for leg in parties:
+            if leg not in there:
+                core_calls.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_calls.result_of(call, SWITCH), "media has lost the call")
+                break
+
+
+def _call(core, call, audit):
+    if call.state in (calls.COLLECTING, calls.RINGING):
+        core_calls.fail(core, call, TEMPORARY_FAILURE, "interrupted by a restart during set-up")
+    elif audit is None or call.state == calls.CLEARING:
+        return
+    elif call.state == calls.TALKING:
+        _talking(core, call, audit)
+    else:
+        core.act("media.detect", leg=call.caller_leg, dtmf=True)
+        if call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg):
+            return
+        if call.state == calls.QUEUED:
+            core_queues.music(core, call)
+        elif call.state == calls.CLOSING:
+            signal = call.signal
+            if signal is None:
+                core_calls.close_now(core, call)
+            else:
+                core.play(call, signal["purpose"], signal["items"], signal["repeat"])
+        elif call.signal is not None:
+            core_calls.repeat_prompt(core, call)
+
+
+def _talking(core, call, audit):
+    core.act("media.bridge", bridge=call.bridge, legs=[call.caller_leg, call.agent_leg])
+    recording = call.recording
+    if recording is None or core.state.recordings[recording]["state"] != "open" or recording in _ids(audit, "recordings"):
+        return
+    # Never the same file again: it may hold what was said before.
+    core.emit("recording.closed", call=call.id, recording=recording, octets=None, duration_ms=None, reason="not_found")
+    core_calls.record(core, call)
+
+
+def strays(core, audit):
+    """Take out of media what no call wants."""
+    state = core.state
+    wanted = {}
+    for call in state.calls.values():
+        if call.bridge is not None:
+            wanted[call.bridge] = True
+    for bridge in sorted(_ids(audit, "bridges")):
+        if bridge not in wanted:
+            core.act("media.bridge", bridge=bridge, legs=[])
+    for recording in sorted(_ids(audit, "recordings")):
+        known = state.recordings.get(recording)
+        if known is None or known["state"] != "open":
+            core.act("media.record_stop", recording=recording)
+    for signal in audit.get("signals") or []:
+        leg = state.legs.get(signal.get("id"))
+        call = state.calls.get(leg.call) if leg is not None else None
+        if call is not None and leg.id == call.caller_leg and call.signal is None:
+            core.act("media.stop", leg=leg.id)
+    for leg in sorted(_ids(audit, "terminations")):
+        if leg not in state.legs:
+            core.act("media.subtract", leg=leg)
+
+
+def _ids(audit, part):
+    found = {}
+    for entry in audit.get(part) or []:
+        found[entry["id"] if isinstance(entry, dict) else entry] = True
+    return found
+
+
+def _tokens(audit, leg):
+    return [signal.get("token") for signal in audit.get("signals") or [] if signal.get("id") == leg]
+
+
+# Media alone dies and comes back.
+
+def media_lost(core):
+    """Media is gone, and with it every conversation: all calls are cleared, recordings are what they are."""
+    state = core.state
+    if not state.media_up:
+        return False
+    core.emit("media.lost")
+    for call in state.calls_in_order():
+        if call.id in state.calls:
+            core_calls.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_calls.result_of(call, SWITCH), "media has died")
+    for recording in sorted(state.recordings):
+        core.emit("recording.closed", call=state.recordings[recording]["call"], recording=recording, octets=None, duration_ms=None,
+                  reason="media_lost")
+    return True
+
+
+def media_back(core, event):
+    """Media serves again; what it still holds (it was only out of reach) is removed."""
+    if core.state.media_up:
+        return False
+    core.emit("media.back")
+    if event.get("audit") is not None:
+        strays(core, event["audit"])
+    return True

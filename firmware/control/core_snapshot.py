@@ -1,0 +1,59 @@
+"""The switchboard's view for the API: plain data, shapes in switchboard.py."""
+
+from firmware.call import call as calls
+
+
+def snapshot(core, now_ms):
+    """Calls in order of arrival; queues, agents and lines in the configuration's order."""
+    state = core.state
+    return {"calls": [_call(state, call) for call in state.calls_in_order()],
+            "queues": [_queue(core, name, now_ms) for name in core.queue_names],
+            "agents": [_agent(core, name) for name in core.agent_names],
+            "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name)}
+                      for name in core.line_names],
+            "trunk_groups": [{"name": name, "label": state.groups[name].label, "trunks": len(state.groups[name].trunks),
+                              "seized": state.groups[name].seized()} for name in sorted(state.groups)]}
+
+
+def _line_call(state, name):
+    on_line = state.line_legs.get(name)
+    return state.legs[on_line[0]].call if on_line else None
+
+
+def _call(state, call):
+    waits = call.state == calls.QUEUED
+    caller = state.legs.get(call.caller_leg)
+    return {"call": call.id, "state": call.state, "caller": call.caller, "called": call.called, "redirecting": call.redirecting,
+            "trunk_group": caller.trunk_group if caller else None, "span": caller.span if caller else None,
+            "timeslot": caller.timeslot if caller else None, "application": call.application, "target": call.target,
+            "language": call.language, "node": call.position["node"] if call.position else None, "queue": call.queue,
+            "position": state.queue(call.queue).position(call.id) if waits else None,
+            "waiting_since_ms": call.queue_entered_ms if waits else None,
+            "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None, "started_ms": call.started_ms,
+            "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
+            "legs": [{"leg": name, "role": state.legs[name].role, "tech": state.legs[name].tech, "state": state.legs[name].state,
+                      "line": state.legs[name].line, "span": state.legs[name].span, "timeslot": state.legs[name].timeslot}
+                     for name in call.legs]}
+
+
+def _queue(core, name, now_ms):
+    state = core.state
+    queue = state.queues.get(name)
+    config = core.queue_configs[name]
+    figures = state.statistics.queue_figures(name, now_ms)
+    since_ms = queue.longest_since_ms() if queue is not None else None
+    ready = [agent for agent, level in core.members[name] if core.is_ready(agent)]
+    return {"name": name, "label": config.get("label") or name, "waiting": len(queue) if queue is not None else 0,
+            "longest_wait_ms": max(0, now_ms - since_ms) if since_ms is not None else 0, "longest_since_ms": since_ms,
+            "agents": len(core.members[name]), "agents_ready": len(ready), "service_level": figures["service_level"],
+            "service_level_s": config.get("service_level_s") or 20, "offered": figures["queued"], "answered": figures["answered"],
+            "abandoned": figures["abandoned"], "short_abandoned": figures["short_abandoned"]}
+
+
+def _agent(core, name):
+    agent = core.state.agent(name)
+    config = core.agent_configs[name]
+    line = config.get("line")
+    return {"name": name, "label": config.get("label") or name, "line": line, "registered": core.is_registered(line),
+            "status": agent.status, "reason": agent.reason, "state": agent.state, "since_ms": agent.since_ms, "call": agent.call,
+            "queues": [member["queue"] for member in config.get("queues") or []]}
