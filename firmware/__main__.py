@@ -202,8 +202,12 @@ def main():
                             pathlib.Path(os.environ.get("STROWGER_DATA", root / "data")))
     try:
         supervisor.prepare()
-    except (StrowgerError, PermissionError) as error:
+    except StrowgerError as error:
         print(f"strowger: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"strowger: {error.filename or 'a file'} cannot be used ({error.strerror}); give the right to it, "
+              "or set $STROWGER_RUN and $STROWGER_DATA to folders of your own.", file=sys.stderr)
         return 2
     return supervisor.run()
 
