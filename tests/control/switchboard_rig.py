@@ -256,6 +256,9 @@ class Rig:
         return [" ".join(str(value) for key, value in sorted(item.items(), key=lambda pair: pair[0] == "language"))
                 for item in signal["items"]]
 
+    def actions_of(self, do):
+        return [action for action in self.actions if action["do"] == do]
+
     def last(self, do):
         return [action for action in self.actions if action["do"] == do][-1]
 
