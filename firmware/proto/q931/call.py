@@ -516,7 +516,7 @@ class Call(Machine):
         if theirs["state"] == 0:
             return self._far_has_no_call(now_ms)
         ours = codes.state_number(self.enquired_state) if solicited else self.number
-        verdict = reconcile(self.link.side, self.originating, ours, theirs["state"])
+        verdict = reconcile(self.originating, ours, theirs["state"])
         if not solicited:
             # A message may be on its way past this STATUS: ask before anything is cleared.
             if verdict != "same" and self.number not in (11, 12):

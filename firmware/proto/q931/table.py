@@ -139,34 +139,33 @@ def _side_table(letter, side):
 
 TABLES = {"user": _side_table("U", "user"), "network": _side_table("N", "network")}
 
-# The order in which a set-up goes on.  5.8.11 leaves it open what makes two
-# states compatible; ours: both sides stand in the same set-up, and the side
-# that has sent SETUP is not behind.  `reconcile` reads it.
-_FIRST = (1, 2, 3, 4)
-_SECOND = (6, 25, 9, 7)
+# How far a set-up has come.  A network side that sent SETUP should tell N6, N25,
+# N9, N7 in STATUS, but libpri, and what is built on it, tells the numbers of the
+# user side (1, 2, 3, 4), and the other way round: both are understood.
+_PROGRESS = {1: 0, 6: 0, 2: 1, 25: 1, 3: 2, 9: 2, 4: 3, 7: 3, 8: 4, 10: 5}
 
 
-def reconcile(side, originating, ours, theirs):
+def reconcile(originating, ours, theirs):
     """What two state numbers mean for a call: 5.8.11, and recovery of a lost message.
 
     Returns "same", "resend" (the far end has not had our last message),
-    "connected" (we have not had its CONNECT) or "mismatch"."""
-    if ours == theirs or theirs in (11, 12, 19, 22):
+    "connected" (we have not had its CONNECT or CONNECT_ACKNOWLEDGE) or
+    "mismatch".  5.8.11 leaves it open which states are compatible; ours: both
+    ends stand in the same set-up, and nobody has missed an answer."""
+    if theirs in (11, 12, 19, 22):
         return "same"                   # a clearing far end goes on by its own timers
     if ours in (11, 12):
         return "resend"
-    steps = _FIRST if (side == "user") == originating else _SECOND
-    # The answering side of a network originated call has U8 between 7 and 10.
-    order = steps + (8, 10)
-    if ours not in order or theirs not in order:
+    if ours not in _PROGRESS or theirs not in _PROGRESS:
         return "mismatch"
+    near, far = _PROGRESS[ours], _PROGRESS[theirs]
     if originating:
         if ours == 10:
-            return "resend" if theirs == 8 else "mismatch"      # our CONNECT_ACKNOWLEDGE
-        return "connected" if theirs in (8, 10) else "same"
-    if order.index(theirs) < order.index(ours):
-        # U10 and N8 differ by nothing that we could send.
+            return "same" if far == 5 else "resend" if theirs == 8 else "mismatch"
+        return "connected" if far >= 4 else "same"
+    if far < near:
+        # Between our U10 and its N8 there is nothing that we could send.
         return "same" if theirs == 8 else "resend"
-    if theirs == 10:
+    if theirs == 10 and ours != 10:
         return "connected" if ours == 8 else "mismatch"
     return "same"

@@ -79,18 +79,20 @@ class Dialog:
 
     @classmethod
     def from_request(cls, message, local_tag, source):
-        """The UAS side (12.1.1).  Raises RemoteError(400) where the Contact is missing or unfit."""
+        """The UAS side (12.1.1).  Raises RemoteError(400) where the Contact is unfit."""
         contacts = message.contacts()
-        if len(contacts) != 1:
+        if len(contacts) > 1:
             raise RemoteError("INVITE needs exactly one Contact", status=400)
-        parse_uri(contacts[0].uri)
+        # RFC 2543 let the Contact be left out; requests go back to where the INVITE came from then
+        target = contacts[0].uri if contacts else message.from_address.uri
+        parse_uri(target)
         to_address = message.to_address
         dialog = cls(message.call_id, local_tag, str(Address(to_address.uri, to_address.display)),
-                     str(Address(message.from_address.uri, message.from_address.display)), contacts[0].uri)
+                     str(Address(message.from_address.uri, message.from_address.display)), target)
         dialog.remote_tag = message.from_tag
         dialog.routes = parse_list(message.all("Record-Route"), "Record-Route")
         dialog.remote_cseq = message.cseq[0]
-        if behind_nat(message, source, contacts[0].uri):
+        if not contacts or behind_nat(message, source, target):
             dialog.peer = source
         dialog.reachable(source)
         return dialog

@@ -74,7 +74,7 @@ Sources: RFC 3261, 3264, 3326, 3581, 6026, 7616, 8760.
 
 from firmware.errors import LocalError, RemoteError
 from firmware.proto.sip.causes import phrase
-from firmware.proto.sip.dialog import Identity
+from firmware.proto.sip.dialog import Identity, destination_of
 from firmware.proto.sip.digest import MISSING, OK, STALE, DigestServer, ha1, hash_text
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
@@ -628,8 +628,8 @@ class SIPEndpoint:
             if not uri:
                 raise LocalError("leg %s: invite_request lacks line or uri" % leg)
             try:
-                parsed = parse_uri(uri)
-                destination = primitive.get("destination") or (bare_host(parsed.host), parsed.port or 5060)
+                destination = primitive.get("destination") or destination_of(parse_uri(uri))
+                parse_uri(uri)
             except RemoteError as error:
                 raise LocalError("leg %s: invite_request: %s" % (leg, error))
             targets = [(uri, tuple(destination), primitive.get("destination") is not None)]
