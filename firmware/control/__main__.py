@@ -12,9 +12,8 @@ import os
 import signal
 import sys
 
-from firmware.control.compose import make_adapters
+from firmware.control.compose import make_adapters, make_core
 from firmware.control.house import House
-from firmware.control.switchboard import Switchboard
 from firmware.errors import ConfigError, StrowgerError
 from firmware.ivr.flow import check as check_flow
 
@@ -23,7 +22,7 @@ EX_TEMPFAIL, EX_CONFIG = 75, 78
 
 async def serve(run_dir, data_dir, prompts_dir):
     """Run until SIGTERM or SIGINT.  Returns the exit code."""
-    house = House(run_dir, data_dir, prompts_dir, Switchboard, make_adapters, check_flow=check_flow)
+    house = House(run_dir, data_dir, prompts_dir, make_core, make_adapters, check_flow=check_flow)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

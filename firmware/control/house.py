@@ -140,21 +140,23 @@ class House:
         """The first turn: the switchboard and the adapters agree with media and each other."""
         known = self.media.known_boot_id
         lost = audit is None or (known is not None and known != self.media.boot_id)
-        if lost:
-            self._lose(now_ms)
-        live = {}
         for adapter in self.adapters:
             adapter.resume(now_ms)
+        if lost:
+            self._lose(now_ms)
+        if audit is not None:
+            self._found(audit, now_ms)
+        live = {}
         for adapter in self.adapters:
             live.update(adapter.live_legs())
         self.switchboard.resume(None if lost else audit, live, now_ms)
-        if audit is not None:
-            self._found(audit, now_ms)
         self.turns.after_commit.append(self._count_records)
         self._checkpoint(now_ms)
 
     def _found(self, audit, now_ms):
-        """Media is there: links are opened (harmless when they are), the switchboard may act."""
+        """Media is there: links are opened (harmless when they are), the switchboard may act.
+
+        Adapters make good what a kill kept from media, and add it to the audit."""
         self.media.found(now_ms)
         for adapter in self.adapters:
             adapter.media_found(audit, now_ms)

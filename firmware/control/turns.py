@@ -99,14 +99,14 @@ class Turns:
                     done()
                 return
             self._taken.append(source)
-        self._guard(what, None, function, *args, now_ms)
+        self.guard(what, None, function, *args, now_ms)
         self._settle(now_ms)
         self._commit(now_ms)
         for adapter in self.adapters:
-            self._guard("flush", None, adapter.flush)
+            self.guard("flush", None, adapter.flush)
         self._sent()
         if done is not None:
-            self._guard(what, None, done)
+            self.guard(what, None, done)
         self.turns += 1
         self.longest_ms = max(self.longest_ms, (time.perf_counter() - started) * 1000)
 
@@ -121,7 +121,7 @@ class Turns:
                     log.critical("turn: more than %d events, the rest is dropped; first: %r", EVENTS_IN_A_TURN, event)
                     self._events.clear()
                     break
-                self._guard(event, event.get("leg"), self.switchboard.handle, event, now_ms)
+                self.guard(event, event.get("leg"), self.switchboard.handle, event, now_ms)
                 self._actions(now_ms)
             if not self._actions(now_ms) and not self._events:
                 return
@@ -130,16 +130,16 @@ class Turns:
         records, actions = self.switchboard.take()
         self._records += records
         for record in records:
-            self._guard(record, None, self.stores.cdrs.fold, record)
+            self.guard(record, None, self.stores.cdrs.fold, record)
             self.on_record(record)
         for action in actions:
-            self._guard(action, action.get("leg"), self._carry_out, action, now_ms)
+            self.guard(action, action.get("leg"), self._carry_out, action, now_ms)
         return bool(records or actions)
 
     def _carry_out(self, action, now_ms):
         self.route(action).carry_out(action, now_ms)
 
-    def _guard(self, what, leg, function, *args):
+    def guard(self, what, leg, function, *args):
         """Call; an exception is logged and costs the leg, once."""
         try:
             return function(*args)
@@ -194,7 +194,7 @@ class Turns:
         if records:
             self.feed.publish(records)
             for function in self.after_commit:
-                self._guard("after commit", None, function, records)
+                self.guard("after commit", None, function, records)
 
     def _sent(self):
         """The outbox has been handed over: empty it, so that a kill does not send it twice."""
@@ -220,7 +220,7 @@ class Turns:
         for adapter in self.adapters:
             deadline = adapter.deadline_ms()
             if deadline is not None and deadline <= now_ms:
-                self._guard("timers of %s" % adapter.name, None, adapter.expire, now_ms)
+                self.guard("timers of %s" % adapter.name, None, adapter.expire, now_ms)
         deadline = self.switchboard.deadline_ms()
         if deadline is not None and deadline <= now_ms:
-            self._guard("timers of the switchboard", None, self.switchboard.expire, now_ms)
+            self.guard("timers of the switchboard", None, self.switchboard.expire, now_ms)

@@ -1,0 +1,193 @@
+"""The command `strowger`: look at the switch and act on it, over the local API.
+
+    python -m firmware.cli state                what stands now
+    python -m firmware.cli calls [--limit N] [--before ID]
+    python -m firmware.cli call ID              one call: CDR, records, recordings
+    python -m firmware.cli hangup ID
+    python -m firmware.cli agents
+    python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
+    python -m firmware.cli spans
+    python -m firmware.cli events [--after N]   journal records as they come
+    python -m firmware.cli health
+    python -m firmware.cli config show | check FILE | apply FILE
+
+--json on any of them prints the API's own answer.  Exit codes: 0 done, 1 refused, 2 wrong usage,
+75 the control process is not there, 78 the configuration is not usable.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+
+from firmware.control.client import ControlClient, ControlError
+from firmware.errors import LocalError
+
+EX_TEMPFAIL, EX_CONFIG = 75, 78
+
+
+def clock(ms):
+    """UTC ms as RFC 3339 in the local zone, or a dash."""
+    if ms is None:
+        return "-"
+    return datetime.datetime.fromtimestamp(ms / 1000).astimezone().isoformat(timespec="seconds")
+
+
+def table(heads, rows):
+    """Lines of a table; None is a dash."""
+    cells = [heads] + [["-" if cell is None or cell == "" else str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(heads))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells)
+
+
+def show_state(state):
+    """The whole switch on a screen."""
+    system = state["system"]
+    lines = ["%s  journal %d  %s" % (clock(state["now_ms"]), state["seq"],
+                                     "in service" if system["ok"] else "FAULT: " + "; ".join(system["faults"]))]
+    lines += ["", show_spans(state), "", table(
+        ["CALL", "STATE", "CALLER", "CALLED", "QUEUE", "AGENT", "SPAN", "SLOT", "SINCE"],
+        [[c.get("call"), c.get("state"), c.get("caller"), c.get("called"), c.get("queue"), c.get("agent"),
+          c.get("span"), c.get("timeslot"), clock(c.get("started_ms"))] for c in state["calls"]])]
+    lines += ["", table(["QUEUE", "WAITING", "AGENTS", "READY"],
+                        [[q.get("name"), q.get("waiting"), q.get("agents"), q.get("agents_ready")]
+                         for q in state["queues"]]), "", show_agents(state)]
+    return "\n".join(lines)
+
+
+def show_spans(state):
+    """One line a span."""
+    rows = []
+    for span in state["spans"]:
+        states = [slot["state"] for slot in span.get("timeslots", [])]
+        rows.append([span["span"], span.get("type"), span.get("state"), ",".join(span.get("alarms") or []) or "none",
+                     span.get("trunk_group"), states.count("idle"), states.count("busy"), states.count("blocked")])
+    return table(["SPAN", "TYPE", "STATE", "ALARMS", "TRUNK GROUP", "IDLE", "BUSY", "BLOCKED"], rows)
+
+
+def show_agents(state):
+    """One line an agent."""
+    return table(["AGENT", "LINE", "REGISTERED", "STATUS", "STATE", "CALL", "SINCE"],
+                 [[a.get("name"), a.get("line"), "yes" if a.get("registered") else "no", a.get("status"),
+                   a.get("state"), a.get("call"), clock(a.get("since_ms"))] for a in state["agents"]])
+
+
+def show_calls(calls):
+    """One line a CDR."""
+    return table(["CALL", "STARTED", "CALLER", "CALLED", "QUEUE", "AGENT", "TALK S", "CAUSE", "RESULT"],
+                 [[c["call"], clock(c["started_ms"]), c["caller"], c["called"], c["queue"], c["agent"],
+                   None if c["talk_ms"] is None else "%.1f" % (c["talk_ms"] / 1000), c["cause"], c["result"]]
+                  for c in calls])
+
+
+def show_call(answer):
+    """A call's CDR, its records and its recordings."""
+    lines = ["%-18s %s" % (name, value) for name, value in (answer["cdr"] or {}).items()]
+    start = answer["records"][0]["ts_ms"]
+    lines += [""] + ["%8.3f  %-22s %s" % ((r["ts_ms"] - start) / 1000, r["kind"], " ".join(filter(None, (
+        r["leg"], r["agent"], r["queue"], json.dumps(r["data"], ensure_ascii=False) if r["data"] else ""))))
+        for r in answer["records"]]
+    lines += ["%s  %s  %.1f s  %s" % (r["id"], r["state"], r["duration_ms"] / 1000, r["path"])
+              for r in answer["recordings"]]
+    return "\n".join(lines)
+
+
+def load(path):
+    """A configuration file ("-": standard input)."""
+    try:
+        with (sys.stdin if path == "-" else open(path, encoding="utf-8")) as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise LocalError("%s cannot be read as JSON: %s" % (path, error)) from error
+
+
+def configuration(client, options):
+    """config show, check, apply."""
+    if options.action == "show":
+        return client.get("/v1/configuration"), lambda a: json.dumps(a["configuration"], ensure_ascii=False, indent=1)
+    candidate = load(options.file)
+    answer = client.post("/v1/configuration/propose", {"configuration": candidate})
+    answer.pop("configuration", None)
+    if not answer["ok"]:
+        raise ControlError(422, {"detail": "\n".join("%s: %s" % (e["path"], e["advice"]) for e in answer["errors"])})
+    if options.action == "apply":
+        applied = client.post("/v1/configuration/apply",
+                              {"revision": candidate.get("revision"), "configuration": candidate})
+        answer["revision"] = applied["revision"]
+    return answer, lambda a: "\n".join("%s: %s -> %s" % (c["path"], c["old"], c["new"]) for c in a["changes"]) or "no change"
+
+
+def parser():
+    """The command line."""
+    top = argparse.ArgumentParser(prog="strowger", description="Look at the switch and act on it.")
+    top.add_argument("--run", default=os.environ.get("STROWGER_RUN", "var/run"), help="run directory")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print the API's answer")
+    verbs = top.add_subparsers(dest="verb", required=True)
+    for name in ("state", "agents", "spans", "health"):
+        verbs.add_parser(name, parents=[common])
+    calls = verbs.add_parser("calls", parents=[common])
+    calls.add_argument("--limit", type=int, default=20)
+    calls.add_argument("--before")
+    for name in ("call", "hangup"):
+        verbs.add_parser(name, parents=[common]).add_argument("id")
+    agent = verbs.add_parser("agent", parents=[common])
+    agent.add_argument("name")
+    agent.add_argument("status", choices=("available", "on_break", "logged_out"))
+    agent.add_argument("--reason")
+    verbs.add_parser("events", parents=[common]).add_argument("--after", type=int, default=0)
+    config = verbs.add_parser("config", parents=[common])
+    config.add_argument("action", choices=("show", "check", "apply"))
+    config.add_argument("file", nargs="?", default="-")
+    return top
+
+
+def carry_out(client, options):
+    """One verb.  Returns (the API's answer, function that shows it)."""
+    verb = options.verb
+    if verb in ("state", "agents", "spans"):
+        answer = client.get("/v1/state")
+        if verb == "state":
+            return answer, show_state
+        return {verb: answer[verb]}, show_agents if verb == "agents" else show_spans
+    if verb == "health":
+        answer = client.get("/v1/health")
+        return answer, lambda a: "in service" if a["ok"] else "FAULT: " + "; ".join(a["faults"])
+    if verb == "calls":
+        return client.get("/v1/calls", limit=options.limit, before=options.before), lambda a: show_calls(a["calls"])
+    if verb == "call":
+        return client.get("/v1/calls/%s" % options.id), show_call
+    if verb == "hangup":
+        return client.post("/v1/calls/%s/hangup" % options.id), lambda a: "released"
+    if verb == "agent":
+        body = {"status": options.status, "reason": options.reason}
+        return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
+    return configuration(client, options)
+
+
+def main(arguments=None):
+    """Returns the exit code."""
+    options = parser().parse_args(arguments)
+    client = ControlClient(options.run)
+    try:
+        if options.verb == "events":
+            for record in client.stream_events(options.after):
+                if record is not None:
+                    print(json.dumps(record, ensure_ascii=False), flush=True)
+            return 0
+        answer, show = carry_out(client, options)
+        print(json.dumps(answer, ensure_ascii=False, indent=1) if options.json else show(answer))
+    except ControlError as error:
+        print("strowger: %s" % error, file=sys.stderr)
+        return {503: EX_TEMPFAIL, 422: EX_CONFIG}.get(error.status, 1)
+    except LocalError as error:
+        print("strowger: %s" % error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""What the control process is made of: the core, and the adapters of a house in the order of their turns."""
+
+import datetime
+import zoneinfo
+
+from firmware.control.house import inherited_or_own
+from firmware.control.switchboard import Switchboard
+from firmware.links.sip_legs import SIPLegs
+from firmware.links.span import SpanLinks
+
+
+def make_core(config, ids):
+    """The switchboard, with the site's zone for what belongs to a day."""
+    try:
+        zone = zoneinfo.ZoneInfo(config["site"]["timezone"])
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return Switchboard(config, ids)
+
+    def utc_offset_ms(utc_ms):
+        moment = datetime.datetime.fromtimestamp(utc_ms / 1000, zone)
+        return int(moment.utcoffset().total_seconds() * 1000)
+    return Switchboard(config, ids, utc_offset_ms)
+
+
+def make_adapters(house):
+    """[adapter] for House; opens the SIP socket if the supervisor has not handed one on."""
+    sip = house.config.running()["sip"]
+    sock = inherited_or_own("sip-udp", "udp", sip["address"], sip["port"])
+    return [SpanLinks(house), SIPLegs(house, sock)]

@@ -1,0 +1,425 @@
+"""SIP legs: joins the SIP endpoint to the switchboard and to media.
+
+Outgoing (an agent's or a line's phone): leg.create -> RTP termination in media -> INVITE with our
+offer -> alerting, answered or released.  Incoming (a registered line calls): INVITE -> RTP
+termination -> leg.offered; leg.answer -> 200 with our answer.  Either way the termination
+has its far address before the switchboard hears "answered", so that a bridge carries at once.
+
+A leg here: {"direction": "out"|"in", "state": "allocating"|"setup"|"alerting"|"answered"|"releasing",
+"line", "host", "port" (ours), "session", "version" (of our SDP), "offer" (theirs, as text, or None),
+"far" (what proto/sdp.py chose), "held"}.  It is stored with the endpoint's own dumps in
+the turn's transaction; a leg that was still allocating when control was killed is allocated again
+(incoming) or given up with cause 41 (outgoing).
+
+Hold: a far end that stops listening (sendonly, inactive, address 0.0.0.0) is held; media sends it nothing.
+"""
+
+import hashlib
+import logging
+import os
+import socket
+
+from firmware.errors import LocalError, RemoteError
+from firmware.links.sip_udp import SIPUDPLink
+from firmware.proto import sdp
+from firmware.proto.sip.endpoint import SIPEndpoint
+
+log = logging.getLogger(__name__)
+
+HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
+LIVE = {"calling": "setup", "alerting": "alerting", "accepted": "answered", "confirmed": "answered"}
+NO_TERMINATION_CAUSE = 47   # Q.850: resource unavailable, unspecified
+
+
+def endpoint_config(config):
+    """What SIPEndpoint wants, from the configuration."""
+    sip = config["sip"]
+    return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
+            "lines": {line["name"]: line["password"] for line in config["lines"]}}
+
+
+def own_address(address):
+    """The address to write into messages: a wildcard becomes the address of the default route."""
+    if address not in ("0.0.0.0", "::"):
+        return address
+    probe = socket.socket(socket.AF_INET6 if address == "::" else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        probe.connect(("2001:db8::1" if address == "::" else "192.0.2.1", 9))
+        return probe.getsockname()[0]
+    except OSError:
+        return "::1" if address == "::" else "127.0.0.1"
+    finally:
+        probe.close()
+
+
+class SIPLegs:
+    """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start()."""
+
+    name = "sip"
+
+    def __init__(self, house, sock):
+        self.turns, self.media, self.ids = house.turns, house.media, house.stores.counters
+        self.config = endpoint_config(house.config.running())
+        machines = house.stores.machines
+        dump = {name[4:]: machines.load(name) for name in machines.names("sip/")}
+        arguments = (self.config, os.urandom, HASHES, self._new_leg)
+        self.endpoint = (SIPEndpoint.restore(dump, *arguments, house.clock.now_ms()) if dump
+                         else SIPEndpoint(*arguments))
+        self.legs = {name[8:]: machines.load(name) for name in machines.names("sip-leg/")}
+        self._changed = set()
+        self._changes = {}
+        self._reading = self._sending = False
+        self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
+
+    def _new_leg(self):
+        return self.ids.next("l")
+
+    # -- from the network --
+
+    def _heard(self, events):
+        """A batch of datagrams or timers went into the endpoint: one turn; the link sends after it."""
+        if self._sending:
+            return
+        self._reading = True
+        try:
+            self.turns.run({"sip": events}, self._take, events)
+        finally:
+            self._reading = False
+
+    def _take(self, events, now_ms):
+        for event in events:
+            self.turns.guard(event, event.get("leg"), getattr(self, "_on_" + event["kind"]), event, now_ms)
+
+    def _on_line_registered(self, event, now_ms):
+        self.turns.post({"kind": "line.registered", "line": event["line"]})
+
+    def _on_line_unregistered(self, event, now_ms):
+        self.turns.post({"kind": "line.unregistered", "line": event["line"]})
+
+    def _on_invite_indication(self, event, now_ms):
+        leg, offer = event["leg"], event["sdp"]
+        state = self._begin(leg, "in", event["line"], now_ms)
+        state.update(called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
+                     offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
+        if offer is not None:
+            try:
+                state["far"] = sdp.answer(offer, self._local(state))[1]
+            except RemoteError as error:
+                log.warning("sip: call of line %s refused: %s", event["line"], error)
+                self._forget(leg)
+                self._take(self.endpoint.request(
+                    {"kind": "reject_request", "leg": leg, "status": error.status or 488}, now_ms), now_ms)
+                return
+        self._allocate(leg)
+
+    def _on_alerting(self, event, now_ms):
+        self._set(event["leg"], state="alerting")
+        self.turns.post({"kind": "leg.alerting", "leg": event["leg"]})
+
+    def _on_answered(self, event, now_ms):
+        leg = event["leg"]
+        if not self._far(leg, event["sdp"]):
+            self._release(leg, 88, now_ms)          # Q.850: incompatible destination
+            return
+        self._set(leg, state="answered")
+        self.turns.post({"kind": "leg.answered", "leg": leg})
+
+    def _on_sdp_answer(self, event, now_ms):
+        if not self._far(event["leg"], event["sdp"]):
+            self._release(event["leg"], 88, now_ms)
+
+    def _on_rejected(self, event, now_ms):
+        self._ended(event["leg"], event["cause"], "far", event["status"])
+
+    def _on_released(self, event, now_ms):
+        self._ended(event["leg"], event["cause"], event["by"], event.get("sip_status"))
+
+    def _on_reinvite(self, event, now_ms):
+        leg, offer = event["leg"], event["sdp"]
+        state = self.legs.get(leg)
+        if state is None:
+            return
+        self._set(leg, version=state["version"] + 1)
+        response = {"kind": "reinvite_response", "leg": leg}
+        try:
+            if offer is None:
+                response["sdp"] = sdp.offer(self._local(state))
+            else:
+                response["sdp"], far = sdp.answer(offer, self._local(state))
+                self._join(leg, far)
+        except RemoteError as error:
+            response["status"] = error.status or 488
+        self._take(self.endpoint.request(response, now_ms), now_ms)
+
+    def _on_reinvited(self, event, now_ms):
+        if event["sdp"] is not None:
+            self._far(event["leg"], event["sdp"])
+
+    def _on_reinvite_failed(self, event, now_ms):
+        log.info("sip: our re-INVITE on %s was refused with %s", event["leg"], event["status"])
+
+    def _on_dtmf(self, event, now_ms):
+        self.turns.post({"kind": "media.digit", "leg": event["leg"], "digit": event["digit"],
+                         "duration_ms": event["duration_ms"]})
+
+    # -- from the switchboard --
+
+    def creates(self, action):
+        """Outgoing SIP legs are ours."""
+        return action["tech"] == "sip"
+
+    def owns(self, leg):
+        """Whether a leg is ours."""
+        return leg in self.legs
+
+    def owns_link(self, link):
+        """No layer 2 here."""
+        return False
+
+    def carry_out(self, action, now_ms):
+        """One leg.* action."""
+        getattr(self, "_do_" + action["do"].split(".")[1])(action, now_ms)
+
+    def _do_create(self, action, now_ms):
+        leg = action["leg"]
+        if leg in self.legs:
+            return
+        state = self._begin(leg, "out", action["line"], now_ms)
+        state.update(caller=action["caller"], caller_name=action.get("caller_name"))
+        self._allocate(leg)
+
+    def _do_proceeding(self, action, now_ms):
+        """The 100 is out already."""
+
+    def _do_need_more_digits(self, action, now_ms):
+        """A SIP line sends whole numbers: what is incomplete stays so."""
+
+    def _do_alerting(self, action, now_ms):
+        if self.legs[action["leg"]]["state"] == "setup":
+            self._take(self.endpoint.request({"kind": "alerting_request", "leg": action["leg"]}, now_ms), now_ms)
+            self._set(action["leg"], state="alerting")
+
+    def _do_answer(self, action, now_ms):
+        leg = action["leg"]
+        state = self.legs[leg]
+        if state["direction"] == "out" or state["state"] not in ("setup", "alerting"):
+            return
+        offer = state["offer"]
+        body = (sdp.offer(self._local(state)) if offer is None
+                else sdp.answer(offer.encode("utf-8", "surrogateescape"), self._local(state))[0])
+        self._take(self.endpoint.request({"kind": "answer_request", "leg": leg, "sdp": body}, now_ms), now_ms)
+        self._set(leg, state="answered")
+
+    def _do_release(self, action, now_ms):
+        self._release(action["leg"], action["cause"], now_ms)
+
+    def _release(self, leg, cause, now_ms):
+        """End a leg in whatever state; the switchboard gets its leg.released."""
+        state = self.legs.get(leg)
+        if state is None:
+            return
+        if state["direction"] == "out" and state["state"] == "allocating":
+            self._ended(leg, cause, "near")
+            return
+        try:
+            self._take(self.endpoint.request({"kind": "release_request", "leg": leg, "cause": cause}, now_ms), now_ms)
+        except LocalError as error:
+            log.warning("sip: release of %s: %s", leg, error)
+        if leg in self.legs:
+            self._ended(leg, cause, "near")
+
+    # -- media --
+
+    def _allocate(self, leg):
+        self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
+                           lambda error, now_ms: self._no_termination(leg, error, now_ms),
+                           id=leg, kind="rtp", address=self.config["address"])
+
+    def _allocated(self, leg, reply, now_ms):
+        state = self.legs.get(leg)
+        if state is None:
+            self.media.subtract(leg)
+            return
+        if state["state"] != "allocating":
+            return
+        state["port"] = reply["port"]
+        self._set(leg, state="setup")
+        if state["direction"] == "in":
+            if state["far"] is not None:
+                self._join(leg, state["far"])
+            self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
+                             "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
+                             "called": state["called"], "called_complete": True, "redirecting": None,
+                             "line": state["line"]})
+            return
+        try:
+            events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
+                                            "caller": state["caller"], "caller_name": state["caller_name"],
+                                            "sdp": sdp.offer(self._local(state))}, now_ms)
+        except LocalError as error:
+            log.info("sip: line %s cannot be called: %s", state["line"], error)
+            self._ended(leg, 20, "failure", 480)    # Q.850: subscriber absent
+            return
+        self._take(events, now_ms)
+
+    def _no_termination(self, leg, error, now_ms):
+        state = self.legs.get(leg)
+        if state is None:
+            return
+        log.warning("sip: no RTP termination for %s: %s", leg, error)
+        if state["direction"] == "in":
+            self._forget(leg)
+            self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 503}, now_ms), now_ms)
+        else:
+            self._ended(leg, NO_TERMINATION_CAUSE, "failure")
+
+    @staticmethod
+    def _local(state):
+        """Our half of a session, as firmware/proto/sdp.py wants it."""
+        return {"address": state["host"], "port": state["port"] or 9, "session": state["session"],
+                "version": state["version"]}
+
+    def _far(self, leg, body):
+        """Take the far end's answer.  False when it is unusable."""
+        if leg not in self.legs:
+            return True
+        try:
+            if body is None:
+                raise RemoteError("no SDP came with the answer", status=488)
+            self._join(leg, sdp.read(body))
+        except RemoteError as error:
+            log.warning("sip: %s: %s", leg, error)
+            return False
+        return True
+
+    def _join(self, leg, far):
+        """Tell media where the far end listens; tell the switchboard about hold."""
+        state = self.legs[leg]
+        listens = far["remote"] is not None and far["direction"] in ("sendrecv", "sendonly")
+        held = not listens
+        self.media.command("modify", id=leg, remote=far["remote"], payload_type=far["payload_type"],
+                           dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens)
+        if held != state["held"] and state["state"] == "answered":
+            self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
+        self._set(leg, far=far, held=held)
+
+    # -- the table of legs --
+
+    def _begin(self, leg, direction, line, now_ms):
+        self.legs[leg] = {"direction": direction, "state": "allocating", "line": line, "host": self.config["address"],
+                          "port": None, "session": now_ms, "version": 1, "offer": None, "far": None, "held": False}
+        self._changed.add(leg)
+        return self.legs[leg]
+
+    def _set(self, leg, **values):
+        if leg in self.legs:
+            self.legs[leg].update(values)
+            self._changed.add(leg)
+
+    def _forget(self, leg):
+        self.legs.pop(leg, None)
+        self._changed.add(leg)
+
+    def _ended(self, leg, cause, by, sip_status=None):
+        known = leg in self.legs
+        self._forget(leg)
+        self.media.subtract(leg)
+        if known:
+            self.turns.post({"kind": "leg.released", "leg": leg, "cause": cause, "by": by, "sip_status": sip_status})
+
+    # -- the turn --
+
+    def dirty(self):
+        """Dumps that changed."""
+        self._changes.update(self.endpoint.take_changes())
+        return bool(self._changes or self._changed)
+
+    def save(self, stores):
+        """Write them (inside the transaction)."""
+        for key, state in self._changes.items():
+            stores.machines.save("sip/" + key, state)
+        for leg in self._changed:
+            stores.machines.save("sip-leg/" + leg, self.legs.get(leg))
+
+    def saved(self):
+        """They are committed."""
+        self._changes = {}
+        self._changed.clear()
+
+    def flush(self):
+        """Send the datagrams of this turn."""
+        if not self._reading:       # else the link sends by itself when the turn is over
+            self._sending = True
+            try:
+                self.link.settle([])
+            finally:
+                self._sending = False
+
+    def holds_output(self):
+        """SIP repeats by itself: nothing is kept in the outbox."""
+        return False
+
+    def deadline_ms(self):
+        """links/sip_udp.py keeps the endpoint's time."""
+        return None
+
+    def expire(self, now_ms):
+        """No timers here."""
+
+    def drop(self, leg, now_ms):
+        """Handling of a leg failed: end it without telling the switchboard, which is told already."""
+        if leg in self.legs:
+            self._forget(leg)
+            self.endpoint.request({"kind": "release_request", "leg": leg, "cause": 41}, now_ms)
+
+    # -- life --
+
+    def start(self):
+        """Read the socket: also what came while no control process was there."""
+        self.link.start()
+
+    def stop(self):
+        """Leave the socket; phones repeat until the next control process reads it."""
+        self.link.close()
+
+    def resume(self, now_ms):
+        """After a restart: pending calls to phones end, the others go on."""
+        self._take(self.endpoint.resume(now_ms), now_ms)
+        alive = {row["leg"] for row in self.endpoint.live_legs()}
+        for leg in sorted(self.legs):
+            state = self.legs[leg]
+            if state["direction"] == "out" and state["state"] == "allocating":
+                self._ended(leg, 41, "failure")
+            elif leg not in alive:
+                self._ended(leg, 41, "failure")
+            elif state["state"] == "allocating":
+                self._allocate(leg)
+
+    def live_legs(self):
+        """{leg: {"state"}} of the legs that stand."""
+        return {row["leg"]: {"state": LIVE[row["state"]]} for row in self.endpoint.live_legs()
+                if row["leg"] in self.legs and self.legs[row["leg"]]["state"] != "allocating"}
+
+    def media_found(self, audit, now_ms):
+        """Say again where each far end listens: a kill may have kept it from media."""
+        there = {row["id"] for row in audit.get("terminations") or []}
+        for leg, state in sorted(self.legs.items()):
+            if state["far"] is not None and leg in there:
+                self._join(leg, state["far"])
+
+    def media_lost(self, now_ms):
+        """The switchboard releases the legs."""
+
+    def board(self, event, now_ms):
+        """SIP does not need the board."""
+
+    def configure(self, config, now_ms):
+        """New lines and passwords; address and port need a restart (schema: impact)."""
+        self.config["lines"] = endpoint_config(config)["lines"]
+        self._take(self.endpoint.set_lines(self.config["lines"], now_ms), now_ms)
+
+    def describe(self, state, legs):
+        """Where each line's phones are."""
+        for line in state.get("lines", []):
+            line["contacts"] = self.endpoint.contacts(line["name"])
+        state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors}

@@ -1,0 +1,450 @@
+"""PRI legs: joins the Q.931 machine of each span to layer 2 in media, and to the switchboard.
+
+One Span for each configured PRI span.  Layer 2 lives in media and outlives this process: after a
+restart the machine is rebuilt from its dump and `audit`ed (STATUS ENQUIRY where in doubt); SABME is
+asked for only where media says that the link is not up.
+
+Layer 3 messages go through the outbox: committed with the event that caused them, then handed
+to media, then deleted.  While the data link is down Q.931 loses its messages (5.8.9), so
+the release of an answered call is kept and made when the link is up again; the
+switchboard hears "released" at once, the timeslot stays busy until the far end has let go.
+"""
+
+import logging
+
+from firmware.errors import LocalError
+from firmware.proto.q931 import codes
+from firmware.proto.q931.link import Q931Link
+
+log = logging.getLogger(__name__)
+
+RETRY_MS = 1000             # between attempts to open or establish a link; invented
+PRESENTATION = {"allowed": "allowed", "restricted": "restricted"}
+UP = ("dl_establish_indication", "dl_establish_confirm")
+DOWN = ("dl_release_indication", "dl_release_confirm")
+LIVE = {4: "alerting", 7: "alerting", 8: "answered", 10: "answered", 11: "releasing", 12: "releasing", 19: "releasing"}
+# action: (primitive, states of an incoming call in which it fits: user side, network side)
+ACTIONS = {
+    "leg.need_more_digits": ("setup_ack_request", (6, 1)),
+    "leg.proceeding": ("proceeding_request", (6, 25, 1, 2)),
+    "leg.alerting": ("alerting_request", (6, 25, 9, 1, 2, 3)),
+    "leg.answer": ("setup_response", (6, 25, 9, 7, 1, 2, 3, 4)),
+}
+LINK_UP_STATES = ("up", "established", "MULTIPLE_FRAME_ESTABLISHED", "TIMER_RECOVERY")
+
+
+def timeslots_of(row):
+    """B channels of a span's configuration."""
+    last = 31 if row["type"] == "e1" else 24
+    return [timeslot for timeslot in range(1, last + 1) if timeslot != row["d_timeslot"]]
+
+
+def link_is_up(audit, link):
+    """Whether media's audit says that a data link is established."""
+    for row in (audit or {}).get("links") or []:
+        if row.get("link", row.get("id")) == link:
+            return bool(row.get("up")) or row.get("state") in LINK_UP_STATES
+    return False
+
+
+class Span:
+    """One span: configuration row, Q.931 machine, legs of its calls."""
+
+    def __init__(self, row, group, saved=None, calls=None):
+        """saved, calls: what dump() and dump_call() gave, after a restart."""
+        self.row, self.number = row, row["span"]
+        config = {"timeslots": timeslots_of(row), "overlap_receiving": group["overlap_receiving"]}
+        if saved is None:
+            self.machine = Q931Link(row["side"], row["variant"], config)
+        else:
+            self.machine = Q931Link.restore(
+                {"link": saved, "calls": {call: entry["machine"] for call, entry in calls.items()}}, config)
+        self.calls = {call: entry["adapter"] for call, entry in (calls or {}).items()}
+        self.alarms = None          # list of names; None: not known yet
+        self.opened = False
+        self.retry_ms = None
+
+    @property
+    def state(self):
+        """"up", "down" (D channel), "alarm" or "unknown"."""
+        if self.alarms:
+            return "alarm"
+        return "up" if self.machine.up else "down" if self.opened else "unknown"
+
+    def call_of(self, leg):
+        """The call reference of a leg, or None."""
+        for call, entry in self.calls.items():
+            if entry["leg"] == leg:
+                return call
+        return None
+
+
+class SpanLinks:
+    """The adapter of all PRI spans."""
+
+    name = "spans"
+
+    def __init__(self, house):
+        self.turns, self.media, self.ids = house.turns, house.media, house.stores.counters
+        self.legs = {}              # leg -> (span number, call)
+        self.spans = {}
+        self.outbox = house.stores.outbox
+        self._out, self._committed = [], []
+        self._touched = {}          # span number -> calls whose dump is to be written
+        self._removed = []
+        self._deadlines = {}
+        config = house.config.running()
+        groups = {group["name"]: group for group in config["trunk_groups"]}
+        machines = house.stores.machines
+        for row in config["spans"]:
+            if row["enabled"] and row["signalling"] == "pri":
+                prefix = "q931/%d/" % row["span"]
+                calls = {name[len(prefix):]: machines.load(name) for name in machines.names(prefix)}
+                saved = machines.load("q931/%d" % row["span"])
+                if saved is not None and (saved["side"], saved["variant"]) != (row["side"], row["variant"]):
+                    saved, calls = None, {}
+                self._add(Span(row, groups[row["trunk_group"]], saved, calls))
+
+    def _add(self, span):
+        self.spans[span.number] = span
+        self._touch(span)
+        for call, entry in span.calls.items():
+            if entry["leg"] is not None:
+                self.legs[entry["leg"]] = (span.number, call)
+
+    def _touch(self, span, call=None):
+        """Note that a machine changed: its output, its dumps, its next timer."""
+        self._out += [(span.number, "dl_data_request", octets) for octets in span.machine.take_output()]
+        changed = self._touched.setdefault(span.number, set())
+        changed.update(span.machine.take_changed())
+        if call is not None:
+            changed.add(call)
+        deadlines = [at for at in (span.machine.deadline_ms(), span.retry_ms) if at is not None]
+        self._deadlines[span.number] = min(deadlines) if deadlines else None
+
+    def _retry(self, span, at_ms):
+        span.retry_ms = at_ms
+        self._touch(span)
+
+    # -- layer 2 --
+
+    def owns_link(self, link):
+        """Links are numbered as their spans."""
+        return link in self.spans
+
+    def signalling(self, message, now_ms):
+        """One primitive of layer 2."""
+        span, kind = self.spans[message["link"]], message["kind"]
+        machine = span.machine
+        if kind == "dl_data_indication":
+            self._take(span, machine.receive(message["octets"], now_ms), now_ms)
+        elif kind in UP:
+            self._retry(span, None)
+            self._take(span, machine.link_up(now_ms), now_ms)
+        elif kind in DOWN:
+            self._take(span, machine.link_down(now_ms), now_ms)
+            self._retry(span, now_ms + RETRY_MS)
+        elif kind != "link_state":
+            log.info("span %d: %s %s", span.number, kind, message.get("octets") or message.get("code") or "")
+
+    def _open(self, span, establish, now_ms):
+        row = span.row
+
+        def opened(reply, now_ms):
+            span.opened = True
+            if establish and not span.machine.up:
+                self._out.append((span.number, "dl_establish_request", b""))
+                self._retry(span, now_ms + 10 * RETRY_MS)       # a lost request; T200 and N200 need 4 s
+
+        def refused(error, now_ms):
+            self._retry(span, now_ms + RETRY_MS)
+        self.media.command("link_open", opened, refused, link=span.number, span=span.number,
+                           timeslot=row["d_timeslot"], kind="lapd", side=row["side"], tei=0)
+
+    # -- events of the machines --
+
+    def _take(self, span, events, now_ms):
+        """Events of one machine, in order; a failing one costs its call only."""
+        for event in events:
+            handler = getattr(self, "_on_" + event["event"], None)
+            entry = span.calls.get(event["call"])
+            if handler is not None:
+                self.turns.guard(event, entry and entry["leg"], handler, span, event, now_ms)
+        self._touch(span)
+
+    def _on_setup_indication(self, span, event, now_ms):
+        leg = self.ids.next("l")
+        caller, redirecting = event["caller"] or {}, event["redirecting"] or {}
+        span.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "law": event["law"],
+                                     "timeslot": event["timeslot"], "orphan": None}
+        self.legs[leg] = (span.number, event["call"])
+        self._terminate(span, event["call"])
+        self.turns.post({
+            "kind": "leg.offered", "leg": leg, "tech": "pri", "trunk_group": span.row["trunk_group"],
+            "span": span.number, "timeslot": event["timeslot"], "caller": caller.get("number") or None,
+            "caller_presentation": PRESENTATION.get(caller.get("presentation", "allowed" if caller else None),
+                                                    "unavailable"),
+            "called": event["called_digits"], "called_complete": event["called_complete"],
+            "redirecting": redirecting.get("number") or None})
+
+    def _terminate(self, span, call):
+        """Give a call its timeslot termination."""
+        entry = span.calls[call]
+
+        def refused(error, now_ms):
+            self._release(entry["leg"], error.cause, now_ms)
+        self.media.command("add", None, refused, id=entry["leg"], kind="timeslot", span=span.number,
+                           timeslot=entry["timeslot"], law=entry["law"])
+
+    def _on_information_indication(self, span, event, now_ms):
+        entry = span.calls[event["call"]]
+        entry["digits"] += event["digits"]
+        self._digits(entry, event["complete"])
+
+    def _on_digits_timeout(self, span, event, now_ms):
+        self._digits(span.calls[event["call"]], True)
+
+    def _digits(self, entry, complete):
+        if entry["leg"] is not None:
+            self.turns.post({"kind": "leg.digits", "leg": entry["leg"], "called": entry["digits"],
+                             "called_complete": complete})
+
+    def _on_disconnect_indication(self, span, event, now_ms):
+        self._gone(span, event["call"], event["cause"], event["by"])
+        self._request(span, "release_request", event["call"], now_ms)
+
+    def _on_released(self, span, event, now_ms):
+        if event["call"] in span.calls:
+            self._gone(span, event["call"], event["cause"], event["by"])
+            del span.calls[event["call"]]
+        if event["maintenance"]:
+            log.error("span %d: timeslot %s: the far end did not answer RELEASE twice (T308)",
+                      span.number, event["timeslot"])
+
+    def _gone(self, span, call, cause, by):
+        """The switchboard hears once that a leg is over."""
+        entry = span.calls[call]
+        leg, entry["leg"] = entry["leg"], None
+        if leg is not None:
+            self.legs.pop(leg, None)
+            self.turns.post({"kind": "leg.released", "leg": leg, "cause": cause, "by": by})
+
+    def _on_link_state(self, span, event, now_ms):
+        log.info("span %d: D channel %s", span.number, "up" if event["up"] else "down")
+        self._tell(span)
+        if event["up"]:
+            for call in sorted(span.calls):
+                if span.calls[call]["orphan"] is not None:
+                    self._request(span, "release_request", call, now_ms, cause=span.calls[call]["orphan"])
+
+    def _tell(self, span):
+        self.turns.post({"kind": "span.state", "span": span.number, "state": span.state,
+                         "alarms": list(span.alarms or [])})
+
+    def _on_call_lost(self, span, event, now_ms):
+        log.warning("span %d: call %s: the far end does not answer STATUS ENQUIRY", span.number, event["call"])
+
+    def _on_protocol_error(self, span, event, now_ms):
+        count = span.machine.counters.get("protocol_errors", 0)
+        if count <= 3 or count % 1000 == 0:
+            log.warning("span %d: call %s: %s (answered with cause %s; %d so far)", span.number, event["call"],
+                        event["text"], event["cause"], count)
+
+    def _on_restart_indication(self, span, event, now_ms):
+        log.warning("span %d: the far end restarted timeslots %s", span.number, event["timeslots"])
+
+    # -- actions of the switchboard --
+
+    def creates(self, action):
+        """Outgoing trunk legs come with the outbound issue."""
+        return False
+
+    def owns(self, leg):
+        """Whether a leg is ours."""
+        return leg in self.legs
+
+    def carry_out(self, action, now_ms):
+        """One leg.* action."""
+        do, leg = action["do"], action["leg"]
+        if do == "leg.release":
+            self._release(leg, action["cause"], now_ms)
+            return
+        number, call = self.legs[leg]
+        span = self.spans[number]
+        primitive, states = ACTIONS[do]
+        if codes.state_number(span.machine.call_state(call)["state"]) in states:     # else it is done, or too late
+            self._request(span, primitive, call, now_ms)
+
+    def _release(self, leg, cause, now_ms):
+        if leg not in self.legs:
+            return
+        number, call = self.legs[leg]
+        span = self.spans[number]
+        if not span.machine.up:
+            span.calls[call]["orphan"] = cause
+            self._touch(span, call)
+            self._gone(span, call, cause, "near")
+            return
+        self._request(span, "release_request", call, now_ms, cause=cause)
+
+    def _request(self, span, primitive, call, now_ms, **given):
+        self._take(span, span.machine.request(primitive, call, now_ms, **given), now_ms)
+
+    # -- the turn --
+
+    def dirty(self):
+        """Machines that changed, messages to hand over, spans that are gone."""
+        return bool(self._out or self._removed or self._touched)
+
+    def save(self, stores):
+        """Write dumps and the outbox (inside the transaction)."""
+        for name in self._removed:
+            for key in [name, *stores.machines.names(name + "/")]:
+                stores.machines.save(key, None)
+        for number, calls in self._touched.items():
+            span = self.spans.get(number)
+            if span is None:
+                continue
+            stores.machines.save("q931/%d" % number, span.machine.dump_link())
+            for call in sorted(calls):
+                machine, adapter = span.machine.dump_call(call), span.calls.get(call)
+                known = machine is not None and adapter is not None
+                stores.machines.save("q931/%d/%s" % (number, call),
+                                     {"machine": machine, "adapter": adapter} if known else None)
+        stores.outbox.put(self._out)
+
+    def saved(self):
+        """They are committed."""
+        self._touched = {}
+        self._removed = []
+
+    def flush(self):
+        """Hand the layer 3 messages to media."""
+        self._committed += self._out
+        self._out = []
+        try:
+            while self._committed and self.media.client.connected:
+                self.media.client.send_signalling(*self._committed[0])
+                del self._committed[0]
+        except LocalError as error:
+            log.warning("spans: %s", error)
+
+    def holds_output(self):
+        """Some of the outbox is not handed over."""
+        return bool(self._committed)
+
+    def deadline_ms(self):
+        """The next timer of a machine or a retry."""
+        return min((at for at in self._deadlines.values() if at is not None), default=None)
+
+    def expire(self, now_ms):
+        """Timers of the machines; links that are not up are tried again."""
+        for number, deadline in list(self._deadlines.items()):
+            if deadline is None or deadline > now_ms:
+                continue
+            span = self.spans[number]
+            self._take(span, span.machine.expire(now_ms), now_ms)
+            if span.retry_ms is not None and span.retry_ms <= now_ms:
+                self._retry(span, None)
+                if self.media.serving:
+                    self._open(span, True, now_ms)
+
+    def drop(self, leg, now_ms):
+        """Handling of a leg failed; the switchboard is told by the turn."""
+        if leg in self.legs:
+            number, call = self.legs.pop(leg)
+            span = self.spans[number]
+            span.calls[call]["leg"] = None
+            span.calls[call]["orphan"] = 41
+            self._touch(span, call)
+            if span.machine.up:
+                self._request(span, "release_request", call, now_ms, cause=41)
+
+    # -- life --
+
+    def start(self):
+        """Layer 2 messages come through media's adapter."""
+
+    def stop(self):
+        """Nothing of our own to close."""
+
+    def resume(self, now_ms):
+        """After a restart: messages that were committed and perhaps not handed over go first."""
+        self._committed = self.outbox.pending() + self._committed
+
+    def live_legs(self):
+        """{leg: {"state"}} of the legs that stand."""
+        live = {}
+        for leg, (number, call) in self.legs.items():
+            state = self.spans[number].machine.call_state(call)
+            if state is not None:
+                live[leg] = {"state": LIVE.get(codes.state_number(state["state"]), "setup")}
+        return live
+
+    def media_found(self, audit, now_ms):
+        """Open the links; rebuild what media does not have of ours."""
+        there = {row["id"] for row in audit.get("terminations") or []}
+        for span in self.spans.values():
+            up = link_is_up(audit, span.number)
+            self._take(span, span.machine.audit(now_ms, up), now_ms)
+            span.opened = span.opened or up
+            self._open(span, not up, now_ms)
+            for call, entry in sorted(span.calls.items()):
+                if entry["leg"] is not None and entry["leg"] not in there:
+                    self._terminate(span, call)
+                    audit.setdefault("terminations", []).append({"id": entry["leg"]})
+            self._tell(span)
+
+    def media_lost(self, now_ms):
+        """Layer 2 died with media: the links are down, what was not handed over is void."""
+        self._committed, self._out = [], []
+        for span in self.spans.values():
+            span.opened, span.retry_ms = False, None
+            self._take(span, span.machine.link_down(now_ms), now_ms)
+            self._tell(span)
+
+    def board(self, event, now_ms):
+        """Layer 2 notices a board that is gone by itself."""
+
+    def alarms(self, number, alarms, now_ms):
+        """What the framer sees on a span; a turn's function."""
+        span = self.spans.get(number)
+        if span is not None and span.alarms != alarms:
+            span.alarms = alarms
+            self._tell(span)
+
+    def configure(self, config, now_ms):
+        """Spans added, changed or removed; a changed span loses its calls (schema: impact)."""
+        groups = {group["name"]: group for group in config["trunk_groups"]}
+        wanted = {row["span"]: row for row in config["spans"] if row["enabled"] and row["signalling"] == "pri"}
+        for number, span in sorted(self.spans.items()):
+            overlap = span.machine.config["overlap_receiving"]
+            row = wanted.get(number)
+            if row == span.row and groups[row["trunk_group"]]["overlap_receiving"] == overlap:
+                continue
+            for call in sorted(span.calls):
+                self._gone(span, call, codes.NETWORK_OUT_OF_ORDER, "near")
+            self.media.command("link_close", link=number)
+            del self.spans[number]
+            self._deadlines.pop(number, None)
+            self._touched.pop(number, None)
+            self._removed.append("q931/%d" % number)
+        for number in sorted(set(wanted) - set(self.spans)):
+            self._add(Span(wanted[number], groups[wanted[number]["trunk_group"]]))
+            if self.media.serving:
+                self._open(self.spans[number], True, now_ms)
+
+    def describe(self, state, legs):
+        """GET /v1/state: spans and their timeslots."""
+        for number, span in sorted(self.spans.items()):
+            held = {}
+            for call, entry in span.calls.items():
+                timeslot = (span.machine.call_state(call) or {}).get("timeslot") or entry["timeslot"]
+                held[timeslot] = legs.get(entry["leg"]) if entry["leg"] else None
+            idle = "idle" if span.state == "up" else "blocked"
+            slots = [{"timeslot": timeslot, "call": held.get(timeslot),
+                      "state": "d" if timeslot == span.row["d_timeslot"] else "busy" if timeslot in held else idle}
+                     for timeslot in sorted([*span.machine.config["timeslots"], span.row["d_timeslot"]])]
+            state["spans"].append({"span": number, "type": span.row["type"], "state": span.state,
+                                   "alarms": span.alarms or [], "trunk_group": span.row["trunk_group"],
+                                   "timeslots": slots, "counters": dict(span.machine.counters)})
