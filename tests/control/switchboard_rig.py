@@ -73,7 +73,8 @@ class Rig:
         event = dict(fields, kind=kind)
         if kind == "leg.offered" and event["leg"] not in self.adapter:
             self.adapter[event["leg"]] = "setup"
-            self.media["terminations"][event["leg"]] = True
+            if self.sb.core.state.media_up:
+                self.media["terminations"][event["leg"]] = True
         if kind == "leg.released":
             self.adapter.pop(event["leg"], None)
         if kind == "leg.answered" and event["leg"] in self.adapter:
