@@ -36,13 +36,13 @@ cdef extern from *:
     int64_t dot(const int16_t *, const int16_t *, int) noexcept nogil
 
 cdef extern from "netinet/in.h" nogil:
-    ctypedef struct in_addr:
+    struct in_addr:
         uint32_t s_addr
-    ctypedef struct sockaddr_in:
+    struct sockaddr_in:
         uint16_t sin_family
         uint16_t sin_port
         in_addr sin_addr
-    ctypedef struct sockaddr:
+    struct sockaddr:
         pass
     uint16_t htons(uint16_t)
     uint16_t ntohs(uint16_t)

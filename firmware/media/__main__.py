@@ -1,0 +1,105 @@
+"""The media process: `python -m firmware.media`.
+
+Environment: $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
+(read into memory at start), $STROWGER_RTP_PORTS ("20000-29999").
+Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
+main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
+ends it with all recordings closed.  Exit code: 0 stopped, 2 could not start.
+"""
+
+import ctypes
+import gc
+import logging
+import os
+import pathlib
+import resource
+import signal
+import sys
+import threading
+
+from firmware.errors import LocalError
+from firmware.media import _engine
+from firmware.media.board import BoardFollower
+from firmware.media.kernels import Kernels
+from firmware.media.server import Server
+
+log = logging.getLogger("firmware.media")
+
+TICK_PRIORITY = 45              # emulator 40, far exchange 42
+STACK_OCTETS = 1 << 20
+MCL_CURRENT, MCL_FUTURE = 1, 2
+
+
+def lock_memory():
+    """Ask for locked memory.  Returns whether it was granted."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(MCL_CURRENT | MCL_FUTURE) == 0:
+        return True
+    log.warning("locked memory was refused (%s): a page fault may delay a tick; give CAP_IPC_LOCK or raise memlock",
+                os.strerror(ctypes.get_errno()))
+    return False
+
+
+def ask_realtime():
+    """Ask for SCHED_FIFO for the calling thread.  Returns whether it was granted."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(TICK_PRIORITY))
+        return True
+    except OSError as error:
+        log.warning("real-time priority was refused (%s): ticks may come late under load; give CAP_SYS_NICE",
+                    error.strerror)
+        return False
+
+
+def raise_file_limit():
+    """Two sockets an RTP leg and a file a recording."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < 10000:
+        log.warning("only %d files may be open: about %d RTP legs; raise the limit of open files", wanted, wanted // 3)
+
+
+def tick_thread(engine, stats):
+    """Body of the tick's thread."""
+    stats.realtime = ask_realtime()
+    stats.tid = threading.get_native_id()
+    engine.run()
+
+
+def main():
+    """Returns the exit code."""
+    logging.basicConfig(level=os.environ.get("STROWGER_LOG", "INFO"),
+                        format="%(asctime)s media %(levelname)s %(name)s: %(message)s")
+    run_dir = os.environ.get("STROWGER_RUN")
+    if not run_dir:
+        print("media: STROWGER_RUN is not set; set it to the directory for the sockets", file=sys.stderr)
+        return 2
+    try:
+        raise_file_limit()
+        threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
+        engine = _engine.Engine(Kernels())
+        server = Server(run_dir, engine, BoardFollower(engine))
+        prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
+        log.info("%d prompts in memory", server.player.prompts.preload(prompts))
+    except (LocalError, OSError, ImportError) as error:
+        print(f"media: {error}", file=sys.stderr)
+        return 2
+    server.stats.locked = lock_memory()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.stop)
+    tick = threading.Thread(target=tick_thread, args=(engine, server.stats), name="tick", daemon=True)
+    tick.start()
+    gc.freeze()
+    ready = pathlib.Path(run_dir, "media.ready")
+    ready.write_text(f"{os.getpid()}\n", encoding="ascii")
+    log.info("ready, boot %s", server.boot_id)
+    server.run()
+    engine.stop()
+    tick.join(1)
+    ready.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""UDP sockets of RTP legs: one pair (RTP even, RTCP odd, RFC 3550 11) a leg."""
+
+import errno
+import os
+import random
+import socket
+
+from firmware.errors import LocalError
+
+RANGE = (20000, 29999)          # ours; $STROWGER_RTP_PORTS="20000-29999" overrides
+DSCP_EXPEDITED = 46 << 2        # RFC 3246, voice
+
+
+def configured_range():
+    """The range from the environment.  Raises LocalError when it is no range."""
+    text = os.environ.get("STROWGER_RTP_PORTS", "")
+    if not text:
+        return RANGE
+    try:
+        first, last = (int(part) for part in text.split("-"))
+    except ValueError:
+        first = last = 0
+    if not (1024 <= first < last <= 65535 and last - first >= 3):
+        raise LocalError(f"STROWGER_RTP_PORTS is {text!r}; give a range such as 20000-29999")
+    return first, last
+
+
+class Ports:
+    """Hands out socket pairs, going round the range so that a port rests before it is used again."""
+
+    def __init__(self, ports=None):
+        first, last = ports or configured_range()
+        self.first = first + (first & 1)
+        self.count = (last - self.first + 1) // 2
+        self._next = random.randrange(self.count)
+
+    def open(self, address):
+        """Returns (RTP socket, RTCP socket, port).
+
+        address: IPv4 address of this machine.  Raises LocalError (cause 47 when none is free)."""
+        for _ in range(self.count):
+            port = self.first + 2 * self._next
+            self._next = (self._next + 1) % self.count
+            pair = []
+            try:
+                for number in (port, port + 1):
+                    pair.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
+                    pair[-1].bind((address, number))
+                pair[0].setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EXPEDITED)
+                return pair[0], pair[1], port
+            except OSError as error:
+                for sock in pair:
+                    sock.close()
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    raise _busy(f"no more files may be open ({error.strerror}); raise the limit of open files") from error
+                if error.errno != errno.EADDRINUSE:
+                    raise LocalError(f"rtp: address {address} cannot be used ({error.strerror}); "
+                                     "give an address of this machine") from error
+        raise _busy(f"all ports {self.first}-{self.first + 2 * self.count - 1} are in use; widen STROWGER_RTP_PORTS")
+
+
+def _busy(sentence):
+    error = LocalError("rtp: " + sentence)
+    error.cause = 47             # Q.850: resource unavailable
+    return error

@@ -1,0 +1,188 @@
+"""Recordings: files are touched by one disk thread, never by the tick.
+
+The command thread calls start() and stop(); the tick fills a ring of 4 s in
+memory; each ROUND_MS the disk thread brings what is there to the file and then
+rewrites the header, so that the file is a true WAV file at any moment.  Opening,
+closing and every error happen in the disk thread: results() tells them.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections import OrderedDict
+
+from firmware.errors import LocalError
+from firmware.media import _engine
+
+log = logging.getLogger("firmware.media.recorder")
+
+ROUND_MS = 250                  # each recording is brought to disk this often
+PHASES = 5                      # a fifth of them at a time
+OCTETS_A_MS = 16                # stereo
+REMEMBERED = 4096               # ids of closed recordings, so that a repeated command does no harm
+
+
+class Recording:
+    """One recording.  state: "opening", "running", "stopping", "closed"."""
+
+    def __init__(self, name, index, serial, path, left, right):
+        self.id, self.index, self.serial = name, index, serial
+        self.path, self.left, self.right = path, left, right
+        self.fd = -1
+        self.failed = None
+
+
+class Recorder(threading.Thread):
+    """engine: Engine.  wake(): called from the disk thread when results() has something."""
+
+    def __init__(self, engine, wake):
+        super().__init__(name="disk", daemon=True)
+        self._engine, self._wake = engine, wake
+        self._jobs = queue.SimpleQueue()
+        self._results = queue.SimpleQueue()
+        self._free = list(range(_engine.CAPACITY["recordings"] - 1, -1, -1))
+        self._serial = 0
+        self.running = {}               # id: Recording (command thread)
+        self.closed = OrderedDict()     # id: path
+        self._by_index = {}             # disk thread
+        self._end = False
+
+    # Command thread
+
+    def record(self, name, path, left, right, left_slot, right_slot):
+        """Start a recording; writing begins with the next tick, the file follows."""
+        if name in self.running:
+            held = self.running[name]
+            if (held.path, held.left, held.right) != (path, left, right):
+                raise LocalError(f"record: {name} runs with other parameters; stop it first")
+            return
+        if self.closed.get(name) == path:
+            return                      # repeated after it was closed
+        if not self._free:
+            error = LocalError(f"record: all {_engine.CAPACITY['recordings']} recordings are in use")
+            error.cause = 47
+            raise error
+        self._serial += 1
+        recording = Recording(name, self._free.pop(), self._serial, path, left, right)
+        self._engine.record_open(recording.index, -1)
+        self._engine.record(recording.index, recording.serial, left_slot, right_slot)
+        self.running[name] = recording
+        self._jobs.put(("open", recording))
+
+    def record_stop(self, name):
+        """Stop a recording; unknown or stopped ones are left alone."""
+        recording = self.running.get(name)
+        if recording is not None:
+            self._engine.record_stop(recording.index, recording.serial)
+
+    def stopped(self, index, serial):
+        """The tick has written the last block of a recording."""
+        for recording in self.running.values():
+            if recording.index == index and recording.serial == serial:
+                self._jobs.put(("close", recording))
+
+    def results(self):
+        """Events of the disk thread: [(kind, fields)]; recordings that are over become free."""
+        events = []
+        while not self._results.empty():
+            kind, recording, fields = self._results.get()
+            if kind == "record_failed":
+                self._engine.record_stop(recording.index, recording.serial)
+            else:
+                self.running.pop(recording.id, None)
+                self.closed[recording.id] = recording.path
+                while len(self.closed) > REMEMBERED:
+                    self.closed.popitem(last=False)
+                self._engine.record_free(recording.index)
+                self._free.append(recording.index)
+                if recording.failed:
+                    continue            # that has been told
+            events.append((kind, dict(fields, id=recording.id, path=recording.path)))
+        return events
+
+    def audit(self):
+        """[{id, path, left, right, octets, written, lost_octets}]"""
+        rows = []
+        for recording in self.running.values():
+            octets, written, lost = self._engine.record_state(recording.index)
+            rows.append({"id": recording.id, "path": recording.path, "left": recording.left, "right": recording.right,
+                         "octets": octets, "written": written, "lost_octets": lost})
+        return rows
+
+    def finish(self, timeout_s=3.0):
+        """Process end: what the tick has written is brought to disk.  All were stopped before."""
+        deadline = time.monotonic() + timeout_s
+        while self.running and time.monotonic() < deadline:
+            for event in self._engine.events():
+                if event[0] == "record_stopped":
+                    self.stopped(event[1], event[2])
+            self.results()
+            time.sleep(0.01)
+        self._end = True
+
+    # Disk thread
+
+    def run(self):
+        phase, due = 0, time.monotonic()
+        while not self._end:
+            due += ROUND_MS / 1000 / PHASES
+            delay = due - time.monotonic()
+            if delay > 0:
+                time.sleep(delay)
+            elif delay < -1:
+                due = time.monotonic()  # the disk stood still: no rush of rounds afterwards
+            try:
+                self._work()
+                failed = self._engine.record_drain([i for i in self._by_index if i % PHASES == phase])
+                for index, number in failed:
+                    self._fail(self._by_index[index], os.strerror(number))
+            except Exception:           # one bad recording must not end all
+                log.exception("the disk thread goes on after an error")
+            phase = (phase + 1) % PHASES
+
+    def _work(self):
+        while not self._jobs.empty():
+            job, recording = self._jobs.get()
+            if job == "open":
+                self._open(recording)
+            else:
+                self._close(recording)
+
+    def _open(self, recording):
+        self._by_index[recording.index] = recording
+        try:
+            os.makedirs(os.path.dirname(recording.path) or ".", exist_ok=True)
+            # A file that exists may be the only copy of a call: it is never written over.
+            recording.fd = os.open(recording.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            self._engine.record_file(recording.index, recording.fd)
+            self._engine.record_header(recording.index)
+        except (OSError, ValueError) as error:
+            self._engine.record_fail(recording.index, getattr(error, "errno", None) or 5)
+            self._fail(recording, getattr(error, "strerror", None) or str(error))
+
+    def _fail(self, recording, reason):
+        recording.failed = reason
+        sentence = f"recording {recording.id} to {recording.path} failed: {reason}; free or repair the disk"
+        log.error("%s", sentence)
+        self._tell("record_failed", recording, {"error": sentence})
+
+    def _close(self, recording):
+        failed = self._engine.record_drain([recording.index])
+        if failed and not recording.failed:
+            self._fail(recording, os.strerror(failed[0][1]))
+        octets = self._engine.record_state(recording.index)[1] if not recording.failed else 0
+        lost = self._engine.record_state(recording.index)[2]
+        if lost:
+            log.error("recording %s lacks %d ms: the disk stood still for longer than its memory reaches",
+                      recording.id, lost // OCTETS_A_MS)
+        del self._by_index[recording.index]
+        self._engine.record_file(recording.index, -1)
+        if recording.fd >= 0:
+            os.close(recording.fd)
+        self._tell("record_closed", recording, {"octets": octets, "duration_ms": octets // OCTETS_A_MS})
+
+    def _tell(self, kind, recording, fields):
+        self._results.put((kind, recording, fields))
+        self._wake()

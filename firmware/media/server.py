@@ -1,0 +1,360 @@
+"""The command thread of the media process: media.sock, events, epochs.
+
+Messages are msgpack maps, one a SOCK_SEQPACKET message; the commands and events
+are listed in client.py.  Here is what holds them together:
+
+epoch     The highest one seen is in charge.  Commands with a lower one are
+          refused, on whatever connection they come, so an old control process that
+          has not noticed its end does no harm.  hello makes a connection the one that
+          gets the events.
+events    Numbered from 1 in each life of the process (boot_id), kept until
+          acknowledged, sent again from the first unacknowledged one after hello.
+replies   {"seq", "ok": true, ...} or {"seq", "ok": false, "error": sentence,
+          "cause": Q.850}.  Nothing that arrives ends the process.
+"""
+
+import collections
+import logging
+import os
+import secrets
+import selectors
+import socket
+import time
+
+import msgpack
+
+from firmware.errors import LocalError
+from firmware.media import _engine
+from firmware.media.checks import check_id, number, refuse
+from firmware.media.link import Signalling, link_parameters, listen
+from firmware.media.player import Player
+from firmware.media.ports import Ports
+from firmware.media.recorder import Recorder
+from firmware.media.stats import TickStats
+from firmware.media.table import Table
+
+log = logging.getLogger("firmware.media.server")
+
+MESSAGE_OCTETS = 262144
+PAGE_ENTRIES = 100              # of an audit: well under 100 kB
+EVENTS_MOST = 65536             # ours: kept for a control that does not come back
+OUT_MOST = 1024                 # replies that wait for a control that does not read
+CONNECTIONS = 16
+TEMPORARY_FAILURE = 41          # Q.850
+
+
+class Connection:
+    """One peer.  cursor: number of the last event sent."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.out = collections.deque()
+        self.cursor = 0
+        self.audit = []
+        self.writing = False
+
+
+class Server:
+    """engine: Engine whose tick thread is started by the caller.  board: BoardFollower."""
+
+    def __init__(self, run_dir, engine, board, ports=None):
+        self.engine, self.board = engine, board
+        self.boot_id = secrets.token_hex(8)
+        self.epoch = 0
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.player = Player()
+        self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
+        self.table = Table(engine, ports or Ports(), self.player, self.recorder)
+        self.links = {}                 # id: (index, serial, row, parameters)
+        self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
+        self.stats = TickStats(engine)
+        self.selector = selectors.DefaultSelector()
+        self.listener = listen(os.path.join(run_dir, "media.sock"))
+        self.signalling = Signalling(engine, os.path.join(run_dir, "media-signalling.sock"), self.boot_id,
+                                     self._shared_epoch)
+        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
+        self.selector.register(engine.event_fd, selectors.EVENT_READ, self._drain)
+        self.selector.register(self._wake_fd, selectors.EVENT_READ, self._woken)
+        self.connections = []
+        self.owner = None
+        self.events = collections.deque()
+        self.number = 0
+        self.events_dropped = 0
+        self.bad_messages = 0
+        self.stopping = False
+
+    def _shared_epoch(self, new=None):
+        if new is not None and new > self.epoch:
+            self.epoch = new
+        return self.epoch
+
+    # the loop
+
+    def run(self):
+        """Serve until stop()."""
+        self.recorder.start()
+        self.signalling.start()
+        while not self.stopping:
+            try:
+                waiting = self.table.reap()
+                self.board.follow(self.table)
+                self.stats.sample()
+                for key, mask in self.selector.select(0.01 if waiting else 0.25):
+                    if isinstance(key.data, Connection):
+                        self._ready(key.data, mask)
+                    else:
+                        key.data()
+            except Exception:
+                log.exception("the command thread goes on after an error")
+        self._finish()
+
+    def stop(self, *_):
+        """Leave run() (signal handler)."""
+        self.stopping = True
+        os.eventfd_write(self._wake_fd, 1)
+
+    def _finish(self):
+        for recording in list(self.recorder.running):
+            self.recorder.record_stop(recording)
+        self.engine.commit()
+        self.recorder.finish()
+        self.signalling.stop()
+
+    def _woken(self):
+        os.eventfd_read(self._wake_fd)
+        for kind, fields in self.recorder.results():
+            self._event(kind, fields, time.time_ns() // 1000000)
+        self.engine.commit()
+        self._send_events()
+
+    def _drain(self):
+        os.eventfd_read(self.engine.event_fd)
+        while events := self.engine.events():
+            for kind, slot, serial, a, value, other, tick_ms in events:
+                if kind == "record_stopped":
+                    self.recorder.stopped(slot, serial)
+                elif kind == "board":
+                    log.info("the board is %s (generation %d)", "there" if a else "gone: running on the system's clock", value)
+                    self._event("board", {"state": "present" if a else "absent", "generation": value}, tick_ms)
+                else:
+                    fields = self.table.event(kind, slot, serial, a, value, other)
+                    if fields is not None:
+                        self._event(kind, fields, tick_ms)
+        self._send_events()
+
+    def _event(self, kind, fields, tick_ms):
+        self.number += 1
+        self.events.append(dict(fields, event=self.number, kind=kind, tick_ms=tick_ms))
+        if len(self.events) > EVENTS_MOST:
+            self.events.popleft()
+            self.events_dropped += 1
+            if self.events_dropped == 1:
+                log.error("no control process fetches events: the oldest are dropped; an audit shows the state")
+
+    # connections
+
+    def _accept(self):
+        sock, _ = self.listener.accept()
+        if len(self.connections) >= CONNECTIONS:
+            sock.close()
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        connection = Connection(sock)
+        self.connections.append(connection)
+        self.selector.register(sock, selectors.EVENT_READ, connection)
+
+    def _drop(self, connection):
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.selector.unregister(connection.sock)
+            connection.sock.close()
+        if self.owner is connection:
+            self.owner = None
+
+    def _ready(self, connection, mask):
+        if mask & selectors.EVENT_WRITE:
+            self._flush(connection)
+        if mask & selectors.EVENT_READ and connection in self.connections:
+            self._read(connection)
+
+    def _read(self, connection):
+        for _ in range(64):             # other connections want their turn
+            try:
+                data, _, flags, _ = connection.sock.recvmsg(MESSAGE_OCTETS)
+            except BlockingIOError:
+                break
+            except OSError:
+                data, flags = b"", 0
+            if not data:
+                self._drop(connection)
+                return
+            reply = self._message(connection, data, flags)
+            if reply is not None:
+                connection.out.append(msgpack.packb(reply))
+        self._send_events()
+        self._flush(connection)
+
+    def _message(self, connection, data, flags):
+        seq = None
+        try:
+            if flags & socket.MSG_TRUNC:
+                refuse(f"a command is longer than {MESSAGE_OCTETS} octets")
+            message = self._unpack(data)
+            seq = message.get("seq")
+            reply = self._command(connection, message)
+            return None if message.get("do") == "ack" and seq is None else dict(reply, seq=seq, ok=True)
+        except LocalError as error:
+            self.bad_messages += 1
+            return {"seq": seq, "ok": False, "error": str(error), "cause": getattr(error, "cause", TEMPORARY_FAILURE)}
+        except Exception as error:
+            self.bad_messages += 1
+            log.exception("a command failed inside media")
+            return {"seq": seq, "ok": False, "error": f"media failed in the command: {error!r}; see its log",
+                    "cause": TEMPORARY_FAILURE}
+
+    @staticmethod
+    def _unpack(data):
+        try:
+            message = msgpack.unpackb(data)
+        except Exception as error:      # msgpack raises many kinds on garbage
+            message = error
+        if not isinstance(message, dict):
+            refuse("a command is no msgpack map")
+        seq = message.get("seq")
+        if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
+            del message["seq"]
+            refuse("seq is no whole number")
+        return message
+
+    def _flush(self, connection):
+        """Send replies, then events, as far as the peer takes them."""
+        try:
+            while connection.out:
+                connection.sock.send(connection.out[0])
+                connection.out.popleft()
+            if connection is self.owner and self.events:
+                at = max(0, connection.cursor + 1 - self.events[0]["event"])
+                for position in range(at, len(self.events)):
+                    event = self.events[position]
+                    connection.sock.send(msgpack.packb(event))
+                    connection.cursor = event["event"]
+            wants = False
+        except BlockingIOError:
+            wants = True
+            if len(connection.out) > OUT_MOST:
+                log.error("a control process does not read its replies: connection closed")
+                self._drop(connection)
+                return
+        except OSError:
+            self._drop(connection)
+            return
+        if wants != connection.writing:
+            connection.writing = wants
+            self.selector.modify(connection.sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if wants else 0), connection)
+
+    def _send_events(self):
+        if self.owner is not None and not self.owner.writing:
+            self._flush(self.owner)
+
+    # commands
+
+    def _command(self, connection, message):
+        do = message.get("do")
+        epoch = number(message.get("epoch"), "epoch", 0, 1 << 62)
+        if epoch < self.epoch:
+            refuse(f"epoch {epoch} is over, {self.epoch} is in charge; this control process must end")
+        self._shared_epoch(epoch)
+        handler = COMMANDS.get(do) if isinstance(do, str) else None
+        if handler is None:
+            refuse(f"media knows no command {str(do)[:40]!r}")
+        if self.engine.room() < 256:
+            refuse("the tick does not take commands; try again")
+        return handler(self, connection, message)
+
+    def _hello(self, connection, message):
+        self.owner = connection
+        connection.cursor = 0
+        return {"generation": self.board.generation, "boot_id": self.boot_id, "capacity": _engine.CAPACITY,
+                "board": self.board.present}
+
+    def _ack(self, connection, message):
+        upto = number(message.get("upto"), "ack: upto", 0, 1 << 62)
+        while self.events and self.events[0]["event"] <= upto:
+            event = self.events.popleft()
+            if event["kind"] == "signal_complete":
+                self.table.signal_acknowledged(event["id"], event["token"])
+        return {}
+
+    def _tones(self, connection, message):
+        plan = message.get("plan", {name: value for name, value in message.items() if name not in ("seq", "epoch", "do")})
+        if not isinstance(plan, dict):
+            refuse("tones: the plan is no map of tones")
+        self.player.set_plan(plan)
+        return {}
+
+    def _link_open(self, connection, message):
+        name = self._link_id(message)
+        parameters = link_parameters(message)
+        held = self.links.get(name)
+        if held is not None:
+            if held[3] == parameters:
+                return {}
+            refuse(f"link_open: link {name} exists with other parameters; close it first")
+        if not self._free_links:
+            refuse(f"all {_engine.CAPACITY['links']} links are in use", 47)
+        row = self.table.take_row(message.get("span"), message.get("timeslot"), f"link {name}")
+        index, serial = self._free_links.pop(), secrets.randbits(31) | 1
+        self.engine.open_link(index, serial, row)
+        self.links[name] = (index, serial, row, parameters)
+        self.signalling.open(name, index, serial, parameters)
+        self.table.later(lambda: self.signalling.ready(name, serial))
+        return {}
+
+    def _link_close(self, connection, message):
+        held = self.links.pop(self._link_id(message), None)
+        if held is not None:
+            self.engine.close_link(held[0])
+            self.signalling.close(message["link"])
+            del self.table.rows[held[2]]
+            self.table.later(lambda: self._free_links.append(held[0]))
+        return {}
+
+    @staticmethod
+    def _link_id(message):
+        name = message.get("link")
+        if isinstance(name, int) and not isinstance(name, bool):
+            return number(name, "link", 0, 1 << 31)
+        return check_id(name, "link")
+
+    def _audit(self, connection, message):
+        after = number(message.get("after", 0), "audit: after", 0, 1 << 31)
+        if after == 0:
+            whole = self.table.audit()
+            whole["recordings"] = self.recorder.audit()
+            whole["links"] = self.signalling.audit()
+            connection.audit = [(name, entry) for name, entries in whole.items() for entry in entries]
+        page = {name: [] for name in ("terminations", "bridges", "topologies", "signals", "recordings", "links")}
+        for name, entry in connection.audit[after:after + PAGE_ENTRIES]:
+            page[name].append(entry)
+        more = after + PAGE_ENTRIES < len(connection.audit)
+        if not more:
+            connection.audit = []
+        return dict(page, next=after + PAGE_ENTRIES if more else None)
+
+    def _stats(self, connection, message):
+        return {"tick": self.stats.figures(), "terminations": len(self.table.terminations),
+                "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "links": len(self.links),
+                "events_waiting": len(self.events), "events_dropped": self.events_dropped,
+                "bad_messages": self.bad_messages, "signalling": dict(self.signalling.counters),
+                "board": {"present": self.board.present, "generation": self.board.generation}}
+
+
+def _table(name):
+    return lambda server, connection, message: getattr(server.table, name)(message)
+
+
+COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
+            "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
+            **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "signal", "stop",
+                                               "detect", "record", "record_stop")}}

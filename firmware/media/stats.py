@@ -1,0 +1,74 @@
+"""Figures of the tick, beside the delay that the host itself caused."""
+
+import os
+import time
+
+from firmware.media import _engine
+
+
+def percentile(histogram, share):
+    """Upper edge in ms of the 10 us step that the given share of ticks stays below."""
+    total = sum(histogram)
+    if not total:
+        return 0.0
+    seen, wanted = 0, share * total
+    for step, count in enumerate(histogram):
+        seen += count
+        if seen >= wanted:
+            return (step + 1) / 100
+    return len(histogram) / 100
+
+
+def stolen_ticks():
+    """Time that the hypervisor gave to others, all processors, in USER_HZ ticks."""
+    with open("/proc/stat", encoding="ascii") as file:
+        fields = file.readline().split()
+    return int(fields[8]) if len(fields) > 8 else 0
+
+
+class TickStats:
+    """tid: thread id of the tick, once known."""
+
+    def __init__(self, engine):
+        self._engine = engine
+        self.tid = None
+        self.realtime = False
+        self.locked = False
+        self._last = 0.0
+        self._wait_ns = None
+        self.worst_wait_ms = 0.0        # run-queue wait within one second
+        self.wait_ms = 0.0
+        self._stolen = stolen_ticks()
+
+    def sample(self):
+        """Once a second: how long did the tick thread wait for a processor?"""
+        now = time.monotonic()
+        if self.tid is None or now - self._last < 1:
+            return
+        self._last = now
+        try:
+            with open(f"/proc/self/task/{self.tid}/schedstat", encoding="ascii") as file:
+                wait_ns = int(file.read().split()[1])
+        except (OSError, IndexError, ValueError):
+            return
+        if self._wait_ns is not None:
+            step = (wait_ns - self._wait_ns) / 1e6
+            self.wait_ms += step
+            self.worst_wait_ms = max(self.worst_wait_ms, step)
+        self._wait_ns = wait_ns
+
+    def figures(self):
+        """Plain dict for the stats command; times in ms."""
+        figures = self._engine.figures()
+        histogram = figures.pop("histogram")
+        ticks = max(1, figures["ticks"])
+        return {"ticks": figures["ticks"], "ticks_with_board": figures["ticks_with_board"],
+                "ticks_without_board": figures["ticks_without_board"], "late_ticks": figures["late_ticks"],
+                "late_ticks_by_host": figures["late_ticks_by_host"], "blocks_lost": figures["blocks_lost"],
+                "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
+                "mean_ms": round(figures["busy_ns"] / ticks / 1e6, 4), "longest_ms": round(figures["longest_ns"] / 1e6, 3),
+                "p50_ms": percentile(histogram, 0.5), "p99_ms": percentile(histogram, 0.99),
+                "p999_ms": percentile(histogram, 0.999), "run_queue_wait_ms": round(self.wait_ms, 3),
+                "worst_wait_in_a_second_ms": round(self.worst_wait_ms, 3),
+                "stolen_ms": (stolen_ticks() - self._stolen) * 1000 // os.sysconf("SC_CLK_TCK"),
+                "realtime": self.realtime, "memory_locked": self.locked, "terminations_most": _engine.CAPACITY["terminations"]}

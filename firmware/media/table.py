@@ -1,0 +1,420 @@
+"""Terminations and bridges: the command thread's picture of the engine.
+
+Every command is checked here completely, then written to the engine's command
+ring, where nothing can fail any more.  Repeating a command with the same
+parameters changes nothing.  Ids are control's strings, slots are the engine's
+numbers; a serial tells the users of one slot apart.
+"""
+
+import collections
+import secrets
+import socket
+
+from firmware.errors import LocalError
+from firmware.media import _engine
+from firmware.media.checks import boolean, check_id, number, refuse
+
+LAWS = {"A": 0, "U": 1}
+SPANS, TIMESLOTS = 64, 32
+NO_EVENTS = 255                 # no payload type for telephone-event
+RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40,
+                "latch": True, "send": True, "timeout_ms": 30000}
+
+
+class Termination:
+    """A timeslot or an RTP stream.  signal: (token, serial) of what plays."""
+
+    def __init__(self, name, slot, serial, kind):
+        self.id, self.slot, self.serial, self.kind = name, slot, serial, kind
+        self.bridge = None
+        self.detect = False
+        self.signal = None
+        self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
+        self.row = self.law = None
+        self.leg = self.sockets = self.settings = self.address = self.port = None
+
+
+class Bridge:
+    """legs: ids in order.  blocked: set of (hearer, source)."""
+
+    def __init__(self, name, index):
+        self.id, self.index = name, index
+        self.legs = []
+        self.blocked = set()
+
+
+class Table:
+    """engine: Engine, ports: Ports, player: Player, recorder: Recorder."""
+
+    def __init__(self, engine, ports, player, recorder):
+        self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
+        self.terminations = {}
+        self.bridges = {}
+        self.rows = {}              # row: id of the timeslot or link that uses it
+        self._by_serial = {}
+        self._free = list(range(_engine.CAPACITY["terminations"] - 1, -1, -1))
+        self._free_bridges = list(range(_engine.CAPACITY["bridges"] - 1, -1, -1))
+        self._serial = 0
+        self._playing = {}          # serial of what plays: (Termination, token, Playlist)
+        self._waiting = collections.deque()     # (command number, function): when the tick has applied it
+
+    def _next_serial(self):
+        self._serial = self._serial % 0xFFFFFFFF + 1
+        return self._serial
+
+    def later(self, function):
+        """Call a function once the tick has applied all commands so far."""
+        self._waiting.append((self._engine.commit(), function))
+
+    def reap(self):
+        """Do what waited for the tick; returns whether something still waits."""
+        done = self._engine.done()
+        while self._waiting and self._waiting[0][0] <= done:
+            self._waiting.popleft()[1]()
+        return bool(self._waiting)
+
+    def find(self, name, what):
+        """A termination by id.  Raises LocalError."""
+        term = self.terminations.get(check_id(name, what))
+        if term is None:
+            refuse(f"{what} {name} is no termination; add it first", 98)
+        return term
+
+    def slot_of(self, name, what):
+        """Slot of a leg, -1 for None."""
+        return -1 if name is None else self.find(name, what).slot
+
+    # add, modify, subtract
+
+    def add(self, p):
+        """Add a timeslot or RTP termination."""
+        name = check_id(p.get("id"), "add: id")
+        kind = p.get("kind")
+        if kind == "timeslot":
+            return self._add_timeslot(name, p)
+        if kind == "rtp":
+            return self._add_rtp(name, p)
+        refuse(f"add: kind is {str(kind)[:40]!r}, not timeslot or rtp")
+
+    def take_row(self, span, timeslot, user):
+        """Reserve a timeslot; returns its row.  Raises LocalError (cause 44)."""
+        row = (number(span, "span", 1, SPANS) - 1) * TIMESLOTS + number(timeslot, "timeslot", 1, TIMESLOTS - 1)
+        if row in self.rows:
+            refuse(f"span {span} timeslot {timeslot} is in use by {self.rows[row]}", 44)
+        self.rows[row] = user
+        return row
+
+    def _slot(self):
+        if not self._free:
+            refuse(f"all {_engine.CAPACITY['terminations']} terminations are in use", 47)
+        return self._free.pop()
+
+    def _add_timeslot(self, name, p):
+        if p.get("law") not in LAWS:
+            refuse(f"add: law is {str(p.get('law'))[:40]!r}, not A or U")
+        law = LAWS[p["law"]]
+        held = self.terminations.get(name)
+        if held is not None:
+            if held.kind == "timeslot" and held.law == law and self._row_matches(held.row, p):
+                return {}
+            refuse(f"add: {name} exists with other parameters; subtract it first")
+        row = self.take_row(p.get("span"), p.get("timeslot"), name)
+        try:
+            term = Termination(name, self._slot(), self._next_serial(), "timeslot")
+        except LocalError:
+            del self.rows[row]
+            raise
+        term.row, term.law = row, law
+        self._engine.add_timeslot(term.slot, term.serial, row, law)
+        self._keep(term)
+        return {}
+
+    @staticmethod
+    def _row_matches(row, p):
+        return divmod(row, TIMESLOTS) == (number(p.get("span"), "span", 1, SPANS) - 1, p.get("timeslot"))
+
+    def _keep(self, term):
+        self.terminations[term.id] = term
+        self._by_serial[term.serial] = term
+        self._engine.commit()
+
+    def _add_rtp(self, name, p):
+        held = self.terminations.get(name)
+        if held is not None:
+            if held.kind != "rtp" or held.address != p.get("address"):
+                refuse(f"add: {name} exists with other parameters; subtract it first")
+            return {"address": held.address, "port": held.port}
+        address = _ipv4(p.get("address"), "add: address")
+        settings = self._settings(RTP_DEFAULTS, p)
+        term = Termination(name, self._slot(), self._next_serial(), "rtp")
+        try:
+            rtp, rtcp, term.port = self._ports.open(address)
+        except LocalError:
+            self._free.append(term.slot)
+            raise
+        term.address, term.sockets = address, (rtp, rtcp)
+        term.leg = _engine.RtpLeg(rtp.fileno(), rtcp.fileno(), settings["payload_type"], secrets.randbits(16),
+                                  secrets.randbits(32), secrets.randbits(32))
+        self._engine.add_rtp(term.slot, term.serial, term.leg)
+        self._set_rtp(term, settings)
+        self._keep(term)
+        return {"address": address, "port": term.port}
+
+    def modify(self, p):
+        """Change parameters of an RTP termination; what is not named stays."""
+        term = self.find(p.get("id"), "modify: id")
+        if term.kind != "rtp":
+            refuse(f"modify: {term.id} is a timeslot; only rtp terminations have parameters")
+        settings = self._settings(term.settings, p)
+        if settings != term.settings:
+            self._set_rtp(term, settings)
+        return {"address": term.address, "port": term.port}
+
+    @staticmethod
+    def _settings(base, p):
+        new = {name: p.get(name, base[name]) for name in RTP_DEFAULTS}
+        if new["remote"] is not None:
+            remote = new["remote"]
+            if not isinstance(remote, (list, tuple)) or len(remote) != 2:
+                refuse(f"modify: remote is {str(remote)[:60]!r}, not [IPv4 address, port]")
+            new["remote"] = [_ipv4(remote[0], "modify: remote"), number(remote[1], "modify: remote port", 1, 65535)]
+        if new["payload_type"] not in (0, 8) or isinstance(new["payload_type"], bool):
+            refuse(f"modify: payload_type is {str(new['payload_type'])[:40]}, not 0 (PCMU) or 8 (PCMA)")
+        if new["dtmf_payload_type"] is not None:
+            number(new["dtmf_payload_type"], "modify: dtmf_payload_type", 96, 127)
+        if new["ptime_ms"] not in (10, 20, 30, 40, 50, 60) or isinstance(new["ptime_ms"], bool):
+            refuse(f"modify: ptime_ms is {str(new['ptime_ms'])[:40]}, not a multiple of 10 up to 60")
+        number(new["jitter_ms"], "modify: jitter_ms", 20, 200)
+        number(new["timeout_ms"], "modify: timeout_ms", 0, 3600000)
+        boolean(new["latch"], "modify: latch")
+        boolean(new["send"], "modify: send")
+        return new
+
+    def _set_rtp(self, term, settings):
+        remote = settings["remote"]
+        if remote is not None:
+            remote = (int.from_bytes(socket.inet_aton(remote[0]), "big"), remote[1])
+        dtmf = settings["dtmf_payload_type"]
+        self._engine.set_rtp(term.slot, remote, settings["payload_type"], NO_EVENTS if dtmf is None else dtmf,
+                             settings["ptime_ms"], settings["jitter_ms"], settings["latch"], settings["send"],
+                             settings["timeout_ms"])
+        term.settings = settings
+        self._engine.commit()
+
+    def subtract(self, p):
+        """Remove a termination from everything it is in."""
+        term = self.terminations.pop(check_id(p.get("id"), "subtract: id"), None)
+        if term is None:
+            return {}
+        if term.bridge is not None:
+            self._leave(term)
+        del self._by_serial[term.serial]
+        self._engine.subtract(term.slot)
+
+        def free():
+            for sock in term.sockets or ():
+                sock.close()
+            self._free.append(term.slot)
+        if term.row is not None:
+            # The next user of the timeslot may come at once; the ring keeps the order.
+            del self.rows[term.row]
+            term.row = None
+        self.later(free)
+        return {}
+
+    # bridges
+
+    def bridge(self, p):
+        """Set the membership of a bridge."""
+        name = check_id(p.get("id"), "bridge: id")
+        wanted = p.get("legs")
+        if not isinstance(wanted, list) or len(set(map(str, wanted))) != len(wanted):
+            refuse("bridge: legs is no list of different leg ids")
+        most = _engine.CAPACITY["legs_per_bridge"]
+        if len(wanted) > most:
+            refuse(f"bridge: {len(wanted)} legs; one bridge holds {most}", 47)
+        terms = [self.find(leg, "bridge: leg") for leg in wanted]
+        bridge = self.bridges.get(name)
+        if bridge is None:
+            if not terms:
+                return {}
+            if not self._free_bridges:
+                refuse(f"all {_engine.CAPACITY['bridges']} bridges are in use", 47)
+            bridge = self.bridges[name] = Bridge(name, self._free_bridges.pop())
+        if bridge.legs == wanted:
+            return {}
+        for term in terms:
+            if term.bridge not in (None, bridge):
+                self._leave(term)
+        for leg in bridge.legs:
+            if leg not in wanted:
+                self.terminations[leg].bridge = None
+        for term in terms:
+            term.bridge = bridge
+        bridge.legs = list(wanted)
+        self._write(bridge)
+        return {}
+
+    def _leave(self, term):
+        bridge, term.bridge = term.bridge, None
+        bridge.legs = [leg for leg in bridge.legs if leg != term.id]
+        self._write(bridge)
+
+    def _write(self, bridge):
+        """Bring a bridge to the engine: membership, then who does not hear everybody."""
+        legs = bridge.legs
+        bridge.blocked = {pair for pair in bridge.blocked if pair[0] in legs and pair[1] in legs}
+        self._engine.set_bridge(bridge.index, [self.terminations[leg].slot for leg in legs])
+        for place, hearer in enumerate(legs):
+            mask = sum(1 << at for at, source in enumerate(legs) if source != hearer and (hearer, source) not in bridge.blocked)
+            if mask != (1 << len(legs)) - 1 & ~(1 << place):
+                self._engine.set_hear(bridge.index, place, mask)
+        self._engine.commit()
+        if not legs:
+            del self.bridges[bridge.id]
+            self._free_bridges.append(bridge.index)
+
+    def topology(self, p):
+        """Who hears whom within a bridge."""
+        bridge = self.bridges.get(check_id(p.get("bridge"), "topology: bridge"))
+        if bridge is None:
+            refuse(f"topology: there is no bridge {p['bridge']}; set its membership first", 98)
+        one, other = p.get("from"), p.get("to")
+        for leg in (one, other):
+            if leg not in bridge.legs:
+                refuse(f"topology: {str(leg)[:40]!r} is no leg of {bridge.id}", 98)
+        if one == other or p.get("way") not in ("both", "one", "none"):
+            refuse("topology: two different legs and way both, one or none are wanted")
+        blocked = bridge.blocked - {(one, other), (other, one)}
+        if p["way"] != "both":
+            blocked.add((one, other))
+        if p["way"] == "none":
+            blocked.add((other, one))
+        if blocked != bridge.blocked:
+            bridge.blocked = blocked
+            self._write(bridge)
+        return {}
+
+    # signals, detection, recordings
+
+    def signal(self, p):
+        """Play a playlist towards a termination."""
+        term = self.find(p.get("id"), "signal: id")
+        token = check_id(p.get("token"), "signal: token")
+        repeat = number(p.get("repeat", 1), "signal: repeat", 0, 1000000)
+        start = number(p.get("start_ms", 0) or 0, "signal: start_ms", 0, 1 << 40)
+        request = (p.get("items"), repeat)
+        if term.last_signal is not None and term.last_signal[:2] == (token, request):
+            return {"duration_ms": term.last_signal[2]}
+        playlist, duration_ms = self._player.compile(p.get("items"))
+        serial = self._next_serial()
+        self._engine.play(term.slot, serial, playlist, repeat, start * 8)
+        self._engine.commit()
+        self._playing[serial] = (term, token, playlist)
+        term.signal = (token, serial)
+        term.last_signal = (token, request, duration_ms)
+        return {"duration_ms": duration_ms}
+
+    def signal_acknowledged(self, name, token):
+        """Control knows that a signal is over: the same command means a new one from now on."""
+        term = self.terminations.get(name)
+        if term is not None and term.last_signal is not None and term.signal is None and term.last_signal[0] == token:
+            term.last_signal = None
+
+    def stop(self, p):
+        """Stop what plays; another token than the given one is left alone."""
+        name = check_id(p.get("id"), "stop: id")
+        token = p.get("token")
+        term = self.terminations.get(name)
+        if term is not None and term.signal is not None and token in (None, term.signal[0]):
+            self._engine.stop_play(term.slot, term.signal[1])
+            self._engine.commit()
+        return {}
+
+    def detect(self, p):
+        """DTMF detection on or off."""
+        term = self.find(p.get("id"), "detect: id")
+        on = boolean(p.get("dtmf"), "detect: dtmf")
+        if on != term.detect:
+            term.detect = on
+            self._engine.detect(term.slot, on)
+            self._engine.commit()
+        return {}
+
+    def record(self, p):
+        """Start a recording."""
+        name = check_id(p.get("id"), "record: id")
+        path = p.get("path")
+        if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+            refuse(f"record: path is {str(path)[:80]!r}, not an absolute path")
+        left, right = p.get("left"), p.get("right")
+        if name in self._recorder.running or name in self._recorder.closed:
+            self._recorder.record(name, path, left, right, -1, -1)      # repeated: harmless or refused
+            return {}
+        self._recorder.record(name, path, left, right, self.slot_of(left, "record: left"),
+                              self.slot_of(right, "record: right"))
+        self._engine.commit()
+        return {}
+
+    def record_stop(self, p):
+        """Stop a recording; record_closed follows."""
+        self._recorder.record_stop(check_id(p.get("id"), "record_stop: id"))
+        self._engine.commit()
+        return {}
+
+    # what the tick says
+
+    def event(self, kind, slot, serial, a, value, other):
+        """One engine event as fields for control, or None when it concerns nobody any more."""
+        if kind == "signal_complete":
+            return self._signal_complete(other, _engine.REASONS[a], value)
+        term = self._by_serial.get(serial)
+        if term is None:
+            return None
+        if kind == "digit":
+            return {"id": term.id, "digit": chr(a), "duration_ms": value, "source": "event" if other else "inband"}
+        if kind == "rtp_started":
+            return {"id": term.id, "from": [socket.inet_ntoa(a.to_bytes(4, "big")), other]}
+        if kind == "rtp_timeout":
+            return {"id": term.id, "silent_ms": value}
+        return None
+
+    def _signal_complete(self, serial, reason, samples):
+        """The tick has let go of the playlist: its memory may go too."""
+        term, token, _ = self._playing.pop(serial, (None, None, None))
+        if term is None:
+            return None
+        if term.signal == (token, serial):
+            term.signal = None
+        if term.serial not in self._by_serial:
+            return None
+        return {"id": term.id, "token": token, "reason": reason, "position_ms": samples // 8}
+
+    def audit(self):
+        """{"terminations": [...], "bridges", "topologies", "signals"}"""
+        terms, signals = [], []
+        for term in self.terminations.values():
+            row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, "dtmf": term.detect}
+            if term.kind == "timeslot":
+                row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])
+            else:
+                row.update(address=term.address, port=term.port, stats=term.leg.stats(), **term.settings)
+            terms.append(row)
+            serial, samples = self._engine.position(term.slot)
+            if term.signal is not None and serial == term.signal[1]:
+                signals.append({"id": term.id, "token": term.signal[0], "position_ms": samples // 8})
+        bridges = [{"id": bridge.id, "legs": bridge.legs} for bridge in self.bridges.values()]
+        topologies = [{"bridge": bridge.id, "from": hearer, "to": source,
+                       "way": "none" if (source, hearer) in bridge.blocked else "one"}
+                      for bridge in self.bridges.values() for hearer, source in sorted(bridge.blocked)
+                      if hearer < source or (source, hearer) not in bridge.blocked]
+        return {"terminations": terms, "bridges": bridges, "topologies": topologies, "signals": signals}
+
+
+def _ipv4(value, what):
+    try:
+        if isinstance(value, str) and value.count(".") == 3:
+            return socket.inet_ntoa(socket.inet_aton(value))
+    except OSError:
+        pass
+    return refuse(f"{what} is {str(value)[:60]!r}, not an IPv4 address")
