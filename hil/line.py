@@ -206,23 +206,23 @@ class E1Checker:
 
 
 class LineClient:
-    """A connection to lines/<span>.sock.  receive() blocks for the board's next block."""
+    """A connection to lines/<span>.sock.  receive() blocks for the board's next block; socket: for a poller."""
 
     def __init__(self, path, timeout_s=5.0):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.settimeout(timeout_s)
-        self._socket.connect(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(timeout_s)
+        self.socket.connect(path)
 
     def receive(self):
         """Block of 2560 octets.  Raises ConnectionError when the board closed the line."""
-        block = self._socket.recv(BLOCK_OCTETS + 1)
+        block = self.socket.recv(BLOCK_OCTETS + 1)
         if not block:
             raise ConnectionError("the board closed the line: it has stopped, or somebody else is connected")
         return block
 
     def send(self, block):
         """Answer to the block received last."""
-        self._socket.send(block)
+        self.socket.send(block)
 
     def close(self):
-        self._socket.close()
+        self.socket.close()
