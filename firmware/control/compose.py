@@ -3,6 +3,7 @@
 import datetime
 import zoneinfo
 
+from firmware.chassis.framers import Framers
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
 from firmware.links.sip_legs import SIPLegs
@@ -26,4 +27,5 @@ def make_adapters(house):
     """[adapter] for House; opens the SIP socket if the supervisor has not handed one on."""
     sip = house.config.running()["sip"]
     sock = inherited_or_own("sip-udp", "udp", sip["address"], sip["port"])
-    return [SpanLinks(house), SIPLegs(house, sock)]
+    spans = SpanLinks(house)
+    return [spans, SIPLegs(house, sock), Framers(house, spans.alarms)]

@@ -15,6 +15,7 @@ import os
 import pathlib
 import time
 
+from boardconfig.schema import load_country
 from firmware import sockets
 from firmware.config.store import ConfigStore
 from firmware.control import api
@@ -150,14 +151,14 @@ class House:
         for adapter in self.adapters:
             live.update(adapter.live_legs())
         self.switchboard.resume(None if lost else audit, live, now_ms)
-        self.turns.after_commit.append(self._count_records)
+        self.turns.after_commit += [self._count_records, *(adapter.committed for adapter in self.adapters)]
         self._checkpoint(now_ms)
 
     def _found(self, audit, now_ms):
         """Media is there: links are opened (harmless when they are), the switchboard may act.
 
         Adapters make good what a kill kept from media, and add it to the audit."""
-        self.media.found(now_ms)
+        self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms)
         for adapter in self.adapters:
             adapter.media_found(audit, now_ms)
         self.turns.post({"kind": "media.back", "audit": audit})

@@ -16,13 +16,7 @@ An exception in handling one event is logged with the event and costs that call
 (cause 41, temporary failure), never the process.  A disk that refuses the commit does not
 stop calls: records wait in memory, the alarm is in `fault`, and each turn tries again.
 
-An adapter (links/) has:
-    name                        for the log
-    carry_out(action, now_ms)   may post switchboard events
-    dirty(), save(stores), saved()   state to be written: inside the transaction, and after it
-    flush()                     output goes out; holds_output(): some of the outbox could not
-    deadline_ms(), expire(now_ms)
-    drop(leg, now_ms)           handling of this leg failed: let go of it as well as can be
+What an adapter is: links/adapter.py.
 """
 
 import collections

@@ -18,6 +18,7 @@ import logging
 import os
 
 from firmware.errors import LocalError
+from firmware.links.adapter import Adapter
 from firmware.media.client import MediaClient
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passe
 }
 
 
-class MediaLink:
+class MediaLink(Adapter):
     """The adapter of the media process.
 
     turns: control/turns.py.  stores: for the recordings index.  prompts: links/prompts.py.
@@ -75,8 +76,9 @@ class MediaLink:
         """Everything that stands in media."""
         return await self.client.audit()
 
-    def found(self, now_ms):
-        """In the turn that joins this life of media: remember it."""
+    def found(self, tones, now_ms):
+        """In the turn that joins this life of media: remember it, give it the country's tones."""
+        self.command("tones", **tones)
         self.known_boot_id = self.boot_id
         self._boot_noted = False
 
@@ -200,17 +202,6 @@ class MediaLink:
             log.warning("media: %s %r was refused: %s", do, parameters, error)
         if on_error is not None and self.client.connected:
             self.turns.run({"media": do, **parameters}, on_error, error)
-
-    def holds_output(self):
-        """Nothing of the outbox is here."""
-        return False
-
-    def deadline_ms(self):
-        """No timers here."""
-        return None
-
-    def expire(self, now_ms):
-        """No timers here."""
 
     def drop(self, leg, now_ms):
         """Handling of a leg failed: remove what media has of it."""

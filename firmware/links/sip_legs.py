@@ -20,6 +20,7 @@ import os
 import socket
 
 from firmware.errors import LocalError, RemoteError
+from firmware.links.adapter import Adapter
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
@@ -52,7 +53,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs:
+class SIPLegs(Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start()."""
 
     name = "sip"
@@ -171,10 +172,6 @@ class SIPLegs:
     def owns(self, leg):
         """Whether a leg is ours."""
         return leg in self.legs
-
-    def owns_link(self, link):
-        """No layer 2 here."""
-        return False
 
     def carry_out(self, action, now_ms):
         """One leg.* action."""
@@ -355,17 +352,6 @@ class SIPLegs:
             finally:
                 self._sending = False
 
-    def holds_output(self):
-        """SIP repeats by itself: nothing is kept in the outbox."""
-        return False
-
-    def deadline_ms(self):
-        """links/sip_udp.py keeps the endpoint's time."""
-        return None
-
-    def expire(self, now_ms):
-        """No timers here."""
-
     def drop(self, leg, now_ms):
         """Handling of a leg failed: end it without telling the switchboard, which is told already."""
         if leg in self.legs:
@@ -406,12 +392,6 @@ class SIPLegs:
         for leg, state in sorted(self.legs.items()):
             if state["far"] is not None and leg in there:
                 self._join(leg, state["far"])
-
-    def media_lost(self, now_ms):
-        """The switchboard releases the legs."""
-
-    def board(self, event, now_ms):
-        """SIP does not need the board."""
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""

@@ -13,6 +13,7 @@ switchboard hears "released" at once, the timeslot stays busy until the far end 
 import logging
 
 from firmware.errors import LocalError
+from firmware.links.adapter import Adapter
 from firmware.proto.q931 import codes
 from firmware.proto.q931.link import Q931Link
 
@@ -79,7 +80,7 @@ class Span:
         return None
 
 
-class SpanLinks:
+class SpanLinks(Adapter):
     """The adapter of all PRI spans."""
 
     name = "spans"
@@ -255,10 +256,6 @@ class SpanLinks:
 
     # -- actions of the switchboard --
 
-    def creates(self, action):
-        """Outgoing trunk legs come with the outbound issue."""
-        return False
-
     def owns(self, leg):
         """Whether a leg is ours."""
         return leg in self.legs
@@ -362,12 +359,6 @@ class SpanLinks:
 
     # -- life --
 
-    def start(self):
-        """Layer 2 messages come through media's adapter."""
-
-    def stop(self):
-        """Nothing of our own to close."""
-
     def resume(self, now_ms):
         """After a restart: messages that were committed and perhaps not handed over go first."""
         self._committed = self.outbox.pending() + self._committed
@@ -402,9 +393,6 @@ class SpanLinks:
             span.opened, span.retry_ms = False, None
             self._take(span, span.machine.link_down(now_ms), now_ms)
             self._tell(span)
-
-    def board(self, event, now_ms):
-        """Layer 2 notices a board that is gone by itself."""
 
     def alarms(self, number, alarms, now_ms):
         """What the framer sees on a span; a turn's function."""

@@ -9,6 +9,7 @@ import pytest
 from firmware.call.records import CDRProjection
 from firmware.config import demo
 from firmware.errors import LocalError
+from firmware.links.adapter import Adapter
 
 
 def record(kind, now_ms, call=None, leg=None, **data):
@@ -128,7 +129,7 @@ class FakeMedia:
         self.link._lost("it died")
 
 
-class FakeLegs:
+class FakeLegs(Adapter):
     """An adapter of legs whose far end is the test."""
 
     name = "fake"
@@ -138,20 +139,8 @@ class FakeLegs:
         self.alive = {}
         self.turns = None
 
-    def start(self):
-        pass
-
-    def stop(self):
-        pass
-
-    def creates(self, action):
-        return False
-
     def owns(self, leg):
         return leg in self.legs
-
-    def owns_link(self, link):
-        return False
 
     def offer(self, leg, **more):
         self.turns.run({"offer": leg}, self._offer, leg, more)
@@ -166,45 +155,15 @@ class FakeLegs:
             self.legs.pop(action["leg"], None)
             self.turns.post({"kind": "leg.released", "leg": action["leg"], "cause": action["cause"], "by": "near"})
 
-    def dirty(self):
-        return False
-
-    def save(self, stores):
-        pass
-
-    def saved(self):
-        pass
-
     def flush(self):
         self.did += self.out
         self.out = []
 
-    def holds_output(self):
-        return False
-
-    def deadline_ms(self):
-        return None
-
     def drop(self, leg, now_ms):
         self.dropped.append(leg)
 
-    def resume(self, now_ms):
-        pass
-
     def live_legs(self):
         return dict(self.alive)
-
-    def media_found(self, audit, now_ms):
-        pass
-
-    def media_lost(self, now_ms):
-        pass
-
-    def board(self, event, now_ms):
-        pass
-
-    def configure(self, config, now_ms):
-        pass
 
     def describe(self, state, legs):
         state["spans"] = []

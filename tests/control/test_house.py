@@ -39,7 +39,9 @@ def test_an_event_is_committed_before_it_has_an_effect(site):
         legs.offer("l1", caller="139", called="021")
         assert seen_at_flush == [["leg.offered"]]
         assert [action["do"] for action in legs.did] == ["leg.answer"]
-        await until(lambda: len(media.commands) == 2)
+        await until(lambda: len(media.commands) == 3)
+        assert media.commands[0][0] == "tones"
+        del media.commands[0]
         assert media.commands[0][0] == "signal" and media.commands[0][1]["items"][0]["file"].endswith("greeting.wav")
         assert media.commands[1][0] == "record" and media.commands[1][1]["path"] == str(site.data / "recordings/a.wav")
         assert house.stores.recordings.of_call("c1")[0]["state"] == "recording"

@@ -1,0 +1,174 @@
+"""The framers of the board: configured when they need it, watched five times a second.
+
+A thread of its own owns the request ring (a register takes 1 to 10 ms) and tells the
+control loop only what changed.  A framer that already holds what the configuration wants is
+not touched: writing it would search for frame alignment anew, and the calls of a span
+outlive a restart of control.  Whether it does is found by a rehearsal: the driver's
+configure() runs against a bus that only notes what would be written and read back.
+
+An alarm is passed on when two polls in a row agree (POLL_S): enough for the state of a
+span.  The soak of G.7710 (2.5 s to raise, 10 s to clear) belongs to the alarm list, which
+comes with the alarm issue.
+"""
+
+import asyncio
+import logging
+import threading
+
+from drivers.framer.falc import FALC
+from drivers.registers import READ
+from drivers.tdm.ring import RequestRing, open_window
+from firmware.errors import DriverError, StrowgerError
+from firmware.links.adapter import Adapter
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+AWAY_S = 1.0            # between attempts to find a board that is not there
+
+
+class Rehearsal:
+    """A bus that lets a driver believe it writes.  wanted(): {(span, register): value} it read back."""
+
+    def __init__(self, bus):
+        self._bus, self._written, self._verified = bus, {}, {}
+
+    def batch(self, requests):
+        """As RequestRing.batch; reads of what was not written go to the device."""
+        results = []
+        for op, span, register, value in requests:
+            key = (span, register)
+            if op != READ:
+                self._written[key] = value
+                results.append(value)
+            elif key in self._written:
+                self._verified[key] = self._written[key]
+                results.append(self._written[key])
+            else:
+                results.extend(self._bus.batch([(op, span, register, value)]))
+        return results
+
+    def wanted(self):
+        """What configure() wrote and checked."""
+        return self._verified
+
+
+def holds(ring, driver, span, settings):
+    """Whether a framer already holds its settings."""
+    rehearsal = Rehearsal(ring)
+    driver(rehearsal, span).configure(settings)
+    wanted = rehearsal.wanted()
+    found = ring.batch([(READ, number, register, 0) for number, register in wanted])
+    return bool(wanted) and found == list(wanted.values())
+
+
+class Framers(Adapter):
+    """Adapter of the board's framers.
+
+    tell(span, alarms, now_ms): the function of a turn (SpanLinks.alarms).  open_ring() -> ring."""
+
+    name = "framers"
+
+    def __init__(self, house, tell, open_ring=None, driver=FALC):
+        self.turns, self._tell, self._driver = house.turns, tell, driver
+        self._open_ring = open_ring or self._map
+        self._rows = self._wanted(house.config.running())
+        self._changed = threading.Event()
+        self._ended = threading.Event()
+        self._thread = None
+        self._known = {}            # span -> alarms told
+        self._before = {}           # span -> alarms of the poll before
+        self.fault = None
+
+    @staticmethod
+    def _wanted(config):
+        return {row["span"]: {"type": row["type"], "crc4": row["crc4"], "cas": row["signalling"] == "cas"}
+                for row in config["spans"] if row["enabled"]}
+
+    @staticmethod
+    def _map():
+        ring = RequestRing(open_window())
+        ring.take()
+        return ring
+
+    def start(self):
+        """Begin to watch."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="framers", daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        """End the thread; the framers stay as they are."""
+        self._ended.set()
+        self._changed.set()
+        if self._thread is not None:
+            self._thread.join(2)
+
+    def configure(self, config, now_ms):
+        """Spans changed."""
+        self._rows = self._wanted(config)
+        self._changed.set()
+
+    def describe(self, state, legs):
+        """A board that does not answer is a fault of the system."""
+        if self.fault:
+            state["system"]["faults"] = [*state["system"]["faults"], self.fault]
+            state["system"]["ok"] = False
+
+    # -- in the thread --
+
+    def _run(self):
+        while not self._ended.is_set():
+            try:
+                self._watch(self._open_ring())
+            except StrowgerError as error:
+                if self.fault is None:
+                    log.error("framers: %s", error)
+                self.fault = str(error)
+            except Exception:
+                log.exception("framers: the watch failed")
+                self.fault = "the watch of the framers failed; the log of control says why"
+            for span in list(self._known):
+                self._say(span, ["board"])
+            self._ended.wait(AWAY_S)
+
+    def _watch(self, ring):
+        framers = self._configure(ring)
+        while not self._ended.is_set():
+            for span, framer in framers.items():
+                alarms = framer.status()["alarms"]
+                if alarms == self._before.get(span) and alarms != self._known.get(span):
+                    self._say(span, alarms)
+                self._before[span] = alarms
+            self.fault = None
+            if self._changed.wait(POLL_S):
+                self._changed.clear()
+                framers = self._configure(ring)
+
+    def _configure(self, ring):
+        """Framers of the spans wanted, each holding its settings."""
+        framers = {}
+        for span, settings in sorted(self._rows.items()):
+            framer = self._driver(ring, span)
+            try:
+                if not holds(ring, self._driver, span, settings):
+                    framer.configure(settings)
+                    log.info("framers: span %d configured: %s", span, settings)
+            except DriverError:
+                raise
+            except StrowgerError as error:
+                log.error("framers: span %d is not configured: %s", span, error)
+                self._say(span, ["configuration"])
+                continue
+            framers[span] = framer
+        for span in set(self._known) - set(self._rows):
+            self._known.pop(span)
+        return framers
+
+    def _say(self, span, alarms):
+        if self._known.get(span) == alarms:
+            return
+        self._known[span] = alarms
+        if not self._ended.is_set():
+            self._loop.call_soon_threadsafe(self.turns.run, {"framer": span, "alarms": alarms},
+                                            self._tell, span, alarms)
