@@ -1,0 +1,273 @@
+# distutils: extra_compile_args = -ffp-contract=off -Wno-psabi
+"""DTMF receiver; what it does and why is in dsp/dtmf.py.
+
+The sixteen correlations of a block are the lanes of one vector: a pair of
+samples is spread over it and multiplied with the pair of coefficients of every
+lane (pmaddwd), so nothing is added across lanes and rows need no turning.
+Nearly all blocks of speech end at the first energy test.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport sqrtf
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t
+from libc.string cimport memset
+
+from dsp import dtmf as _constants
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    #if defined(__x86_64__)
+    #include <immintrin.h>
+    #endif
+    #define PAIRS 40
+    /* [pair of samples][lane][first, second]; 16 lanes */
+    static int16_t pair_table[PAIRS * 32] __attribute__((aligned(64)));
+
+    static inline int32_t pair_at(const int16_t *x) { int32_t pair; memcpy(&pair, x, 4); return pair; }
+
+    static inline void correlate(const int16_t *x, int32_t *sums)
+    {
+    #if defined(__AVX512BW__)
+        __m512i a = _mm512_setzero_si512(), b = a;
+        for (int i = 0; i < PAIRS; i += 2) {
+            a = _mm512_add_epi32(a, _mm512_madd_epi16(_mm512_set1_epi32(pair_at(x + 2 * i)), _mm512_load_si512(pair_table + 32 * i)));
+            b = _mm512_add_epi32(b, _mm512_madd_epi16(_mm512_set1_epi32(pair_at(x + 2 * i + 2)), _mm512_load_si512(pair_table + 32 * i + 32)));
+        }
+        _mm512_storeu_si512(sums, _mm512_add_epi32(a, b));
+    #elif defined(__AVX2__)
+        __m256i a = _mm256_setzero_si256(), b = a;
+        for (int i = 0; i < PAIRS; i++) {
+            __m256i pair = _mm256_set1_epi32(pair_at(x + 2 * i));
+            const __m256i *table = (const __m256i *)(pair_table + 32 * i);
+            a = _mm256_add_epi32(a, _mm256_madd_epi16(pair, table[0]));
+            b = _mm256_add_epi32(b, _mm256_madd_epi16(pair, table[1]));
+        }
+        _mm256_storeu_si256((__m256i *)sums, a);
+        _mm256_storeu_si256((__m256i *)sums + 1, b);
+    #elif defined(__SSE2__)
+        __m128i a = _mm_setzero_si128(), b = a, c = a, d = a;
+        for (int i = 0; i < PAIRS; i++) {
+            __m128i pair = _mm_set1_epi32(pair_at(x + 2 * i));
+            const __m128i *table = (const __m128i *)(pair_table + 32 * i);
+            a = _mm_add_epi32(a, _mm_madd_epi16(pair, table[0]));
+            b = _mm_add_epi32(b, _mm_madd_epi16(pair, table[1]));
+            c = _mm_add_epi32(c, _mm_madd_epi16(pair, table[2]));
+            d = _mm_add_epi32(d, _mm_madd_epi16(pair, table[3]));
+        }
+        _mm_storeu_si128((__m128i *)sums, a);
+        _mm_storeu_si128((__m128i *)sums + 1, b);
+        _mm_storeu_si128((__m128i *)sums + 2, c);
+        _mm_storeu_si128((__m128i *)sums + 3, d);
+    #else
+        for (int k = 0; k < 16; k++)
+            sums[k] = 0;
+        for (int i = 0; i < PAIRS; i++)
+            for (int k = 0; k < 16; k++)
+                sums[k] += x[2 * i] * pair_table[32 * i + 2 * k] + x[2 * i + 1] * pair_table[32 * i + 2 * k + 1];
+    #endif
+    }
+
+    static inline int32_t energy_of(const int16_t *x)
+    {
+        int32_t sum = 0;
+        for (int i = 0; i < 2 * PAIRS; i++) {
+            int16_t y = x[i] >> 3;
+            sum += y * y;
+        }
+        return sum;
+    }
+    """
+    int16_t pair_table[1280]
+    void correlate(const int16_t *, int32_t *) noexcept nogil
+    int32_t energy_of(const int16_t *) noexcept nogil
+
+cdef struct dtmf_slot:
+    float tone[2][2]        # row and column of the last candidate block, complex
+    float power[2]
+    float energy
+    int32_t candidate       # of the last block, or -1
+    int32_t hit             # of the last pair of blocks, or -1
+    int32_t digit           # the one that is on, or -1
+    int32_t misses
+    int32_t blocks
+    int32_t not_used[4]
+
+cdef struct dtmf_event:
+    int32_t slot
+    uint8_t digit
+    uint8_t on
+    uint16_t duration_ms
+
+cdef float leakage[8][8][2]
+cdef float turn[8][2]
+cdef float limit[8]
+cdef uint8_t digits[16]
+cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady
+cdef int32_t begin_hits = _constants.BEGIN_HITS, end_misses = _constants.END_MISSES
+cdef float third = 1 / 3.0, twelfth = 1 / 12.0
+
+
+def take_constants():
+    """Copy the tables of dsp/dtmf.py, so that kernel and reference have one source."""
+    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady
+    for i in range(80):
+        for k in range(16):
+            pair_table[32 * (i // 2) + 2 * k + i % 2] = _constants.COEFFICIENTS[i, k]
+    for i in range(8):
+        limit[i] = _constants.LIMIT[i]
+        turn[i][0], turn[i][1] = _constants.TURN[i]
+        for k in range(8):
+            leakage[i][k][0], leakage[i][k][1] = _constants.LEAKAGE[i, k]
+    for i in range(16):
+        digits[i] = ord(_constants.DIGITS[i])
+    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady = map(float, _constants.CONSTANTS)
+
+
+take_constants()
+
+
+cdef inline int strongest(const float *power) noexcept nogil:
+    cdef int best = 0, k
+    for k in range(1, 4):
+        if power[k] > power[best]:
+            best = k
+    return best
+
+
+cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
+    """Set candidate, tone, power and energy from the correlations of a block."""
+    cdef float re[8]
+    cdef float im[8]
+    cdef float power[8]
+    cdef float a, b
+    cdef int k, row, column
+    s.candidate = -1
+    s.energy = energy
+    for k in range(8):
+        re[k], im[k] = <float>sums[k], <float>sums[k + 8]
+        power[k] = (re[k] * re[k] + im[k] * im[k]) * power_scale
+    row = strongest(power)
+    column = 4 + strongest(power + 4)
+    if power[row] + power[column] < candidate_share * energy:
+        return
+    a, b = leakage[row][column][0], leakage[row][column][1]
+    s.tone[0][0] = re[row] - (a * re[column] - b * im[column])
+    s.tone[0][1] = im[row] - (a * im[column] + b * re[column])
+    a, b = leakage[column][row][0], leakage[column][row][1]
+    s.tone[1][0] = re[column] - (a * re[row] - b * im[row])
+    s.tone[1][1] = im[column] - (a * im[row] + b * re[row])
+    for k in range(2):
+        s.power[k] = (s.tone[k][0] * s.tone[k][0] + s.tone[k][1] * s.tone[k][1]) * power_scale
+    if s.power[0] < lowest_power or s.power[1] < lowest_power:
+        return
+    if s.power[1] > s.power[0] * high_above_low or s.power[0] > s.power[1] * low_above_high:
+        return
+    s.candidate = 4 * row + column - 4
+
+
+cdef bint matches(dtmf_slot *s, dtmf_slot *before) noexcept nogil:
+    """Do two neighbouring blocks with the same candidate hold the same two tones?"""
+    cdef float now = 0, then = 0, p, q, cosine, y, gain, re, im
+    cdef float *a
+    cdef float *b
+    cdef int i, k
+    for i in range(2):
+        k = (s.candidate >> 2) if i == 0 else 4 + (s.candidate & 3)
+        p, q = s.power[i], before.power[i]
+        if p > q * steady or q > p * steady:
+            return False
+        a, b = s.tone[i], before.tone[i]
+        re = a[0] * b[0] + a[1] * b[1]
+        im = a[1] * b[0] - a[0] * b[1]
+        cosine = (re * turn[k][0] - im * turn[k][1]) / sqrtf((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
+        if cosine < limit[k]:
+            return False
+        # A deviation of phi a block costs 1 - phi^2 / 12 of the power; phi^2 from its cosine.
+        y = 1 - cosine
+        gain = 1 + (y + y + y * y * third) * twelfth
+        now = now + p * gain
+        then = then + q * gain
+    return now >= fraction * s.energy and then >= fraction * before.energy
+
+
+cdef inline int64_t report(dtmf_event *events, int64_t count, int64_t max_events, int32_t slot, int32_t digit,
+                           uint8_t on, int32_t duration_ms) noexcept nogil:
+    if count < max_events:
+        events[count].slot, events[count].digit, events[count].on = slot, digits[digit], on
+        events[count].duration_ms = <uint16_t>(duration_ms if duration_ms < 65535 else 65535)
+        count += 1
+    return count
+
+
+cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_t n, const int16_t *x, int64_t x_stride,
+                    uint8_t *present, void *events, int64_t max_events) noexcept nogil:
+    cdef int64_t i, count = 0
+    cdef int32_t sums[16]
+    cdef int32_t hit
+    cdef float energy
+    cdef bint same
+    cdef dtmf_slot *s
+    cdef dtmf_slot before
+    cdef const int16_t *block
+    for i in range(n):
+        s = &(<dtmf_slot *>state)[slot[i]]
+        block = x + x_stride * row[i]
+        energy = <float>energy_of(block)
+        hit = -1
+        if energy < lowest_power:
+            s.candidate = -1
+        else:
+            correlate(block, sums)
+            if s.candidate >= 0:
+                before = s[0]
+                find(s, sums, energy)
+                if s.candidate == before.candidate and matches(s, &before):
+                    hit = s.candidate
+            else:
+                find(s, sums, energy)
+        same = hit >= 0 and hit == s.hit
+        s.hit = hit
+        if s.digit >= 0:
+            s.blocks += 1
+            s.misses = 0 if hit == s.digit else s.misses + 1
+            if s.misses == end_misses or (same and hit != s.digit):
+                count = report(<dtmf_event *>events, count, max_events, slot[i], s.digit, 0, 10 * (s.blocks - s.misses))
+                s.digit = -1
+        if s.digit < 0 and same:
+            s.digit, s.misses, s.blocks = hit, 0, begin_hits + 1
+            count = report(<dtmf_event *>events, count, max_events, slot[i], hit, 1, 0)
+        if present != NULL:
+            present[slot[i]] = 2 if s.digit >= 0 else hit >= 0
+    return count
+
+
+cdef void reset(void *state, int32_t slot) noexcept nogil:
+    cdef dtmf_slot *s = &(<dtmf_slot *>state)[slot]
+    memset(s, 0, sizeof(dtmf_slot))
+    s.candidate = s.hit = s.digit = -1
+
+
+capi = {
+    "detect": PyCapsule_New(<void *>detect, "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)", NULL),
+    "reset": PyCapsule_New(<void *>reset, "void (void *, int32_t)", NULL),
+}
+SLOT_OCTETS = sizeof(dtmf_slot)
+
+
+def call_reset(uint8_t[::1] state, int slot):
+    reset(&state[0], slot)
+
+
+def call_detect(uint8_t[::1] state, const int32_t[::1] slots, const int32_t[::1] rows, const int16_t[:, ::1] x,
+                uint8_t[::1] present, uint8_t[::1] events):
+    """See dsp/dtmf.py. Returns the number of events."""
+    cdef int64_t count
+    cdef uint8_t *seen = NULL
+    if present is not None:
+        seen = &present[0]
+    with nogil:
+        count = detect(&state[0], &slots[0], &rows[0], slots.shape[0], &x[0, 0], x.shape[1], seen,
+                       &events[0], events.shape[0] // <int64_t>sizeof(dtmf_event))
+    return count

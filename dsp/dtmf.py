@@ -1,0 +1,177 @@
+"""DTMF receiver for many channels, by blocks of 10 ms.
+
+Why it is hard: speech and music contain pairs of tones for a moment, and a
+digit may be distorted by 10 dB of twist, 1.5 % of frequency, noise, and gaps.
+What tells them apart is time: a digit's two tones hold nearly all the energy,
+keep their frequency and keep their level.  So each block of 80 samples is
+correlated with the eight frequencies, and a *hit* is a pair of neighbouring
+blocks with
+  - the same strongest row and column in both, their mutual leakage removed,
+  - FRACTION of the energy of each block in these two tones,
+  - a phase advance from block to block that is right within half-way between
+    the accepted (1.5 % + 2 Hz) and the refused (3.5 %) deviation,
+  - steady levels, and a twist between -10 dB and +6 dB (high against low).
+Two hits in a row begin a digit (a tone of 36 ms always does, one of 26 ms never
+does); four blocks without its hit end it, so a gap of 10 ms is bridged and a
+pause of 30 ms is seen.  Source: ITU-T Q.23, Q.24 annex A (the strictest of the
+administrations there, except non-operation level: tones below -36 dBm0 are
+not digits).  FRACTION and the rates of change are measured compromises: see
+tests/dsp/test_dtmf.py (talk-off, noise).
+
+The correlations are integer (products of 16 bits, coefficients of +/-1024,
+sums within 32 bits for any input); what follows is IEEE single in a fixed
+order without contraction, so all builds and `Reference` agree bit by bit.
+"""
+
+import math
+
+import numpy as np
+
+from dsp import isa
+
+ROWS_HZ = (697, 770, 852, 941)
+COLUMNS_HZ = (1209, 1336, 1477, 1633)
+DIGITS = "123A456B789C*0#D"
+BLOCK, RATE_HZ = 80, 8000
+EVENT_DTYPE = np.dtype([("slot", "<i4"), ("digit", "u1"), ("on", "u1"), ("duration_ms", "<u2")])
+SLOT_OCTETS = 64
+
+ZERO_DBM0_PEAK = 22826      # of a sine, 16-bit scale: G.711, 3.14 dBm0 below 32768
+LOWEST_DBM0 = -36           # of each tone (invented within Q.24: operation to -29, here with margin)
+HIGH_ABOVE_LOW = 4.0        # 6 dB as power; Q.24 asks 4 dB
+LOW_ABOVE_HIGH = 10.0       # 10 dB as power; Q.24 asks 8 dB, Australia 10 dB
+CANDIDATE = 0.6             # energy in the two tones before the frequency is known
+FRACTION = 0.8              # after the loss by a frequency deviation is made good
+STEADY = 2.5                # power ratio of neighbouring blocks, 4 dB
+BEGIN_HITS, END_MISSES = 2, 4
+
+
+def _tables():
+    """The constants that kernel and reference share.
+
+    coefficients: int16 (80, 16): cosine of the 8 frequencies, then sine.
+    leakage: float32 (8, 8, 2): what tone j (amplitude 1 in its own bin) adds to bin i, complex.
+    turn: float32 (8, 2): the advance of each frequency in a block, conjugated, complex.
+    limit: float32 (8): cosine of the greatest deviation of that advance."""
+    omega = 2 * np.pi * np.array(ROWS_HZ + COLUMNS_HZ) / RATE_HZ
+    angle = np.outer(np.arange(BLOCK), omega)
+    coefficients = np.rint(1024 * np.hstack([np.cos(angle), -np.sin(angle)])).astype(np.int16)
+    difference = omega[None, :] - omega[:, None]
+    leak = np.exp(1j * difference[..., None] * np.arange(BLOCK)).mean(-1)
+    turn = np.exp(-1j * omega * BLOCK)
+    hz = omega * RATE_HZ / (2 * np.pi)
+    deviation_hz = (0.015 * hz + 2 + 0.035 * hz) / 2
+    limit = np.cos(2 * np.pi * deviation_hz * BLOCK / RATE_HZ)
+    pair = lambda z: np.ascontiguousarray(np.stack([z.real, z.imag], -1), np.float32)
+    return coefficients, pair(leak), pair(turn), limit.astype(np.float32)
+
+
+COEFFICIENTS, LEAKAGE, TURN, LIMIT = _tables()
+# |sum|^2 times this is the energy of the tone in units of the energy sum, (x >> 3)^2.
+POWER_SCALE = np.float32(1 / (1024.0 ** 2 * (BLOCK / 2) * 64))
+LOWEST_POWER = np.float32(BLOCK / 2 * (ZERO_DBM0_PEAK * 10 ** (LOWEST_DBM0 / 20)) ** 2 / 64)
+CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY], np.float32)
+
+
+def new_state(n_slots, at=None):
+    """Receivers for slots 0 to n_slots - 1: uint8, aligned."""
+    kernel = isa.load("_dtmf", at)
+    assert kernel.SLOT_OCTETS == SLOT_OCTETS
+    state = isa.aligned(n_slots * SLOT_OCTETS)
+    for slot in range(n_slots):
+        kernel.call_reset(state, slot)
+    return state
+
+
+def detect(state, x, slots=None, present=None, at=None):
+    """x: int16 (n, 80), row i of slot slots[i] (default i).
+
+    Returns the events as an array of EVENT_DTYPE; present (uint8, by slot) is updated where given."""
+    slots = np.arange(len(x), dtype=np.int32) if slots is None else np.asarray(slots, np.int32)
+    events = np.empty(2 * len(slots), EVENT_DTYPE)
+    count = isa.load("_dtmf", at).call_detect(state, slots, np.arange(len(x), dtype=np.int32), x, present, events.view(np.uint8))
+    return events[:count]
+
+
+def digits_of(x, at=None):
+    """Digits in a run of samples: [(digit, begin_block)]. For tests and tools."""
+    state = new_state(1, at)
+    found = []
+    for block in range(len(x) // BLOCK):
+        row = np.ascontiguousarray(x[None, block * BLOCK:(block + 1) * BLOCK], np.int16)
+        found += [(chr(e["digit"]), block) for e in detect(state, row, at=at) if e["on"]]
+    return found
+
+
+def _multiply(a, b):
+    """Complex product of float32 pairs, in the kernel's order."""
+    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+
+class Reference:
+    """One receiver, plainly; feed() takes a block and returns its events as (digit, on, duration_ms)."""
+
+    def __init__(self):
+        self.candidate = self.hit = self.digit = -1
+        self.misses = self.blocks = 0
+
+    def feed(self, x):
+        before = (self.candidate, getattr(self, "tones", None), getattr(self, "powers", None), getattr(self, "energy", None))
+        self.candidate = -1
+        x = x.astype(np.int64)
+        self.energy = np.float32(int(((x >> 3) ** 2).sum()))
+        sums = (x @ COEFFICIENTS.astype(np.int64)).astype(np.float32)
+        if self.energy >= LOWEST_POWER:
+            self._find(sums)
+        hit = self.candidate if self.candidate >= 0 and self.candidate == before[0] and self._matches(*before[1:]) else -1
+        return self._advance(hit)
+
+    def _find(self, sums):
+        bins = [(sums[k], sums[k + 8]) for k in range(8)]
+        power = [(re * re + im * im) * POWER_SCALE for re, im in bins]
+        row = max(range(4), key=lambda k: (power[k], -k))
+        column = max(range(4, 8), key=lambda k: (power[k], -k))
+        if power[row] + power[column] < np.float32(CANDIDATE) * self.energy:
+            return
+        leak_row, leak_column = _multiply(LEAKAGE[row, column], bins[column]), _multiply(LEAKAGE[column, row], bins[row])
+        self.tones = [(bins[row][0] - leak_row[0], bins[row][1] - leak_row[1]),
+                      (bins[column][0] - leak_column[0], bins[column][1] - leak_column[1])]
+        self.powers = [(re * re + im * im) * POWER_SCALE for re, im in self.tones]
+        low, high = self.powers
+        if low < LOWEST_POWER or high < LOWEST_POWER:
+            return
+        if high > low * np.float32(HIGH_ABOVE_LOW) or low > high * np.float32(LOW_ABOVE_HIGH):
+            return
+        self.candidate = 4 * row + column - 4
+
+    def _matches(self, tones, powers, energy):
+        one, third, twelfth = np.float32(1), np.float32(1 / 3), np.float32(1 / 12)
+        now, then = np.float32(0), np.float32(0)
+        for i, k in enumerate((self.candidate >> 2, 4 + (self.candidate & 3))):
+            p, q = self.powers[i], powers[i]
+            if p > q * np.float32(STEADY) or q > p * np.float32(STEADY):
+                return False
+            a, b = self.tones[i], tones[i]
+            advance = (a[0] * b[0] + a[1] * b[1], a[1] * b[0] - a[0] * b[1])
+            cosine = _multiply(advance, TURN[k])[0] / np.sqrt((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
+            if cosine < LIMIT[k]:
+                return False
+            y = one - cosine
+            gain = one + (y + y + y * y * third) * twelfth
+            now, then = now + p * gain, then + q * gain
+        return now >= np.float32(FRACTION) * self.energy and then >= np.float32(FRACTION) * energy
+
+    def _advance(self, hit):
+        events = []
+        same = hit >= 0 and hit == self.hit
+        self.hit = hit
+        if self.digit >= 0:
+            self.blocks += 1
+            self.misses = 0 if hit == self.digit else self.misses + 1
+            if self.misses == END_MISSES or (same and hit != self.digit):
+                events.append((DIGITS[self.digit], 0, 10 * (self.blocks - self.misses)))
+                self.digit = -1
+        if self.digit < 0 and same:
+            self.digit, self.misses, self.blocks = hit, 0, 3
+            events.append((DIGITS[hit], 1, 0))
+        return events
