@@ -1,0 +1,129 @@
+"""Scenarios of number plan, routing, trunk groups, call data and CDRs; run under CPython and MicroPython."""
+
+import json
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+from firmware.call.number_plan import INCOMPLETE, MATCH, MORE, UNKNOWN, NumberPlan
+from firmware.call.records import CDR_FIELDS, CDRProjection, make
+from firmware.call.routing import Router
+from firmware.call.trunk_group import TrunkGroup, bearers, groups_of
+from firmware.errors import ConfigError
+
+
+def raises(function, *arguments):
+    try:
+        function(*arguments)
+    except ConfigError as error:
+        return error
+    raise AssertionError("no ConfigError")
+
+
+def number_plan():
+    plan = NumberPlan([{"number": "02150801000"}, {"number": "0215080xxxx"}, {"number": "0215080100."}, {"number": "+8621x"}])
+    assert plan.find("0215", False) == (MORE, None) and plan.find("0215", True) == (INCOMPLETE, None)
+    assert plan.find("", False) == (MORE, None) and plan.find("", True) == (INCOMPLETE, None)
+    assert plan.find("99", False) == (UNKNOWN, None)
+    assert plan.find("02150801000", True)[1]["number"] == "02150801000"
+    assert plan.find("02150801000", False) == (MORE, None)              # the open pattern may want more
+    assert plan.find("02150809999", False)[1]["number"] == "0215080xxxx"
+    assert plan.find("0215080100123", True)[1]["number"] == "0215080100."
+    assert plan.find("+86215", False)[0] == MATCH and plan.find("86215", True)[0] == UNKNOWN
+    assert NumberPlan([]).find("1", True) == (UNKNOWN, None)
+    for bad in ("", "+", ".", "12a", "1.2"):
+        assert raises(NumberPlan, [{"number": bad}]).path == "numbers[0].number"
+
+
+def routing():
+    config = {"numbers": [{"number": "100", "label": "Main", "application": "queue", "target": "sales"}], "queues": [{"name": "sales"}],
+              "agents": [{"name": "1001", "line": "1001"}], "lines": [{"name": "1001"}, {"name": "lobby"}, {"name": "2001"}]}
+    router = Router(config)
+    assert router.find("100", True) == (MATCH, {"application": "queue", "target": "sales", "number": "100", "label": "Main"})
+    assert router.find("1001", True) == (UNKNOWN, None)
+    assert router.find("1001", True, True)[1]["application"] == "agent"
+    assert router.find("2001", True, True)[1]["application"] == "line"
+    assert router.find("100", True, True)[1]["application"] == "queue"
+    assert router.find("*1", True, True) == (UNKNOWN, None)
+    assert raises(Router, {"numbers": [{"number": "1", "application": "ivr", "target": "x"}]}).path == "numbers[0].target"
+
+
+def trunk_groups():
+    assert len(bearers({"type": "e1", "d_timeslot": 16})) == 30 and 16 not in bearers({"type": "e1", "d_timeslot": 16})
+    assert len(bearers({"type": "t1", "d_timeslot": 24})) == 23
+    group = TrunkGroup("g", selection="ascending", trunks=[(2, 1), (1, 2), (1, 1)])
+    assert group.select() == (1, 1)
+    group.seize("l1", 1, 1)
+    group.seize("l1", 1, 1)
+    group.seize("l2", 1, 1)                                             # glare
+    assert group.select() == (1, 2) and group.seized() == 1 and group.holder(1, 1) == "l1"
+    group.free("l1", 1, 1)
+    group.free("l9", 1, 1)
+    assert group.holder(1, 1) == "l2" and group.seized() == 1
+    group.free("l2", 1, 1)
+    assert group.seized() == 0 and group.holder(1, 1) is None
+    assert group.select(lambda span, timeslot: span == 2) == (2, 1) and group.select(lambda span, timeslot: False) is None
+    assert TrunkGroup("g", selection="descending", trunks=[(1, 1), (1, 2)]).select() == (1, 2)
+    ring = TrunkGroup("g", selection="round_robin", trunks=[(1, 1), (1, 2), (1, 3)])
+    taken = []
+    for _ in range(4):
+        span, timeslot = ring.select()
+        taken.append(timeslot)
+        ring.seize("l", span, timeslot)
+        ring.free("l", span, timeslot)
+    assert taken == [1, 2, 3, 1] and ring.last() == [1, 1]
+    other = TrunkGroup("g", selection="round_robin", trunks=[(1, 1), (1, 2)])
+    other.restore(ring.last())
+    assert other.select() == (1, 2)
+    raises(TrunkGroup, "g", "", "random")
+    groups = groups_of({"trunk_groups": [{"name": "g"}], "spans": [{"span": 3, "trunk_group": "g", "d_timeslot": 16},
+                                                                  {"span": 4, "trunk_group": "g", "enabled": False}]})
+    assert len(groups["g"].trunks) == 30
+
+
+def plain_data():
+    leg = legs.Leg("l1", "c1", legs.CALLER, "pri", legs.OFFERED)
+    leg.span = 1
+    assert legs.load(json.loads(json.dumps(leg.dump()))).dump() == leg.dump()
+    call = calls.Call("c1", 1)
+    call.legs = ["l1"]
+    call.position = {"language": "en"}
+    assert call.language == "en" and call.spoken() == ["en"]
+    copy = calls.load(json.loads(json.dumps(call.dump())))
+    assert copy.dump() == call.dump()
+    copy.legs.append("l2")
+    assert call.legs == ["l1"]
+
+
+def cdr():
+    offered = {"tech": "pri", "trunk_group": "g", "span": 1, "timeslot": 2, "caller": "139", "called": "021", "redirecting": None}
+    records = [make("leg.offered", 1000, "c1", "l1", data=offered),
+               make("leg.digits", 1100, "c1", "l1", data={"called": "0215", "called_complete": True}),
+               make("call.routed", 1100, "c1", data={"application": "queue"}),
+               make("leg.answered", 1200, "c1", "l1", data={"by": "near"}),
+               make("queue.entered", 1200, "c1", queue="sales", data={}),
+               make("leg.answered", 5200, "c1", "l2", data={"by": "far", "connects": True}),
+               make("queue.left", 5200, "c1", queue="sales", data={"reason": "answered", "wait_ms": 4000}),
+               make("call.bridged", 5200, "c1", agent="1001", data={"bridge": "b1", "legs": ["l1", "l2"]}),
+               make("recording.started", 5200, "c1", data={"recording": "r1"}),
+               make("call.unbridged", 9200, "c1", data={"bridge": "b1"}),
+               make("call.clearing", 9200, "c1", data={"cause": 16, "released_by": "agent", "result": "answered"}),
+               make("call.ended", 9300, "c1")]
+    fold, half = CDRProjection(), CDRProjection()
+    for record in records[:6]:
+        assert fold.apply(record) is None
+    half.apply(make("core.checkpoint", 5200, data={"cdrs": json.loads(json.dumps(fold.dump()))}))
+    for record in records[6:-1]:
+        assert fold.apply(record) is None and half.apply(record) is None
+    finished = fold.apply(records[-1])
+    assert finished == half.apply(records[-1]) and fold.apply(records[-1]) is None
+    assert sorted(finished) == sorted(CDR_FIELDS)
+    assert (finished["called"], finished["wait_ms"], finished["talk_ms"], finished["ended_ms"]) == ("0215", 4000, 4000, 9200)
+    assert (finished["agent"], finished["recording"], finished["released_by"]) == ("1001", ["r1"], "agent")
+
+
+def run():
+    number_plan()
+    routing()
+    trunk_groups()
+    plain_data()
+    cdr()
