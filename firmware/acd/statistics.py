@@ -84,7 +84,7 @@ class Statistics:
         self._short_counts = short_counts
         self._queues = {}     # queue -> {bucket: counts}
         self._agents = {}     # agent -> {bucket: counts}
-        self._waiting = {}    # call -> [queue, entered_ms, threshold_ms, short_ms]
+        self._waiting = {}    # queue -> {call: [entered_ms, threshold_ms, short_ms]}
         self._modes = {}      # agent -> {"status", "state", "mode", "since_ms", "queue", "handle_ms"}
 
     def bucket(self, ts_ms):
@@ -98,7 +98,7 @@ class Statistics:
             self.load(record["data"]["statistics"])
         elif kind == "queue.entered":
             data = record["data"]
-            self._waiting[record["call"]] = [record["queue"], record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"]]
+            self._wait(record["queue"], record["call"], [record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"]])
             self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
         elif kind == "queue.left":
             self._leave(record)
@@ -109,11 +109,17 @@ class Statistics:
             if mode is not None and mode["mode"] in ("talking", "holding"):
                 self._move(record["agent"], mode, record["ts_ms"], "holding" if kind == "leg.held" else "talking")
 
+    def _wait(self, queue, call, waiting):
+        if queue not in self._waiting:
+            self._waiting[queue] = {}
+        self._waiting[queue][call] = waiting
+
     def _leave(self, record):
-        waiting = self._waiting.pop(record["call"], None)
+        queue = record["queue"]
+        waiting = self._waiting.get(queue, {}).pop(record["call"], None)
         if waiting is None:
             return
-        queue, entered_ms, threshold_ms, short_ms = waiting
+        entered_ms, threshold_ms, short_ms = waiting
         ts_ms = record["ts_ms"]
         reason = record["data"]["reason"]
         wait_ms = record["data"]["wait_ms"]
@@ -205,9 +211,8 @@ class Statistics:
     def queue_figures(self, queue, now_ms):
         """Counts and ratios of a queue in the interval of now_ms, callers past T who still wait included."""
         figures = dict(self._queues.get(queue, {}).get(self.bucket(now_ms)) or [(name, 0) for name in QUEUE_COUNTS])
-        for call in self._waiting:
-            name, entered_ms, threshold_ms, short_ms = self._waiting[call]
-            if name == queue and entered_ms + threshold_ms < now_ms and self.bucket(entered_ms + threshold_ms) == self.bucket(now_ms):
+        for entered_ms, threshold_ms, short_ms in self._waiting.get(queue, {}).values():
+            if entered_ms + threshold_ms < now_ms and self.bucket(entered_ms + threshold_ms) == self.bucket(now_ms):
                 figures["events"] += 1
         figures["service_level"] = service_level(figures["events_answered"], figures["events_abandoned"], figures["events"])
         figures["abandon_rate"] = abandon_rate(figures["abandoned"], figures["queued"])
@@ -232,7 +237,8 @@ class Statistics:
     def dump(self):
         """As plain data with string keys, for a checkpoint."""
         return {"queues": _packed(self._queues), "agents": _packed(self._agents),
-                "waiting": [[call] + self._waiting[call] for call in sorted(self._waiting)],
+                "waiting": [[queue, call] + self._waiting[queue][call] for queue in sorted(self._waiting)
+                            for call in sorted(self._waiting[queue])],
                 "modes": [[name, dict(self._modes[name])] for name in sorted(self._modes)]}
 
     def load(self, dumped):
@@ -241,7 +247,7 @@ class Statistics:
         self._agents = _unpacked(dumped["agents"])
         self._waiting = {}
         for row in dumped["waiting"]:
-            self._waiting[row[0]] = list(row[1:])
+            self._wait(row[0], row[1], list(row[2:]))
         self._modes = {}
         for name, mode in dumped["modes"]:
             self._modes[name] = dict(mode)

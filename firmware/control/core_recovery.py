@@ -62,7 +62,7 @@ def _legs(core, live):
             elif leg.state == legs.RELEASING:
                 core.act("leg.release", leg=name, cause=leg.cause)
             elif name == call.caller_leg and leg.state == legs.ANSWERED and \
-                    _view(live, name).get("state") in ("setup", "proceeding", "alerting"):
+                    _view(live, name).get("state", "answered") not in ("answered", "releasing"):
                 core.act("leg.answer", leg=name)
 
 

@@ -6,7 +6,13 @@ from firmware.call import call as calls
 def snapshot(core, now_ms):
     """Calls in order of arrival; queues, agents and lines in the configuration's order."""
     state = core.state
-    return {"calls": [_call(state, call) for call in state.calls_in_order()],
+    positions = {}
+    for name in state.queues:
+        position = 0
+        for entry in state.queues[name]:
+            position += 1
+            positions[entry.call] = position
+    return {"calls": [_call(state, call, positions) for call in state.calls_in_order()],
             "queues": [_queue(core, name, now_ms) for name in core.queue_names],
             "agents": [_agent(core, name) for name in core.agent_names],
             "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name)}
@@ -20,14 +26,14 @@ def _line_call(state, name):
     return state.legs[on_line[0]].call if on_line else None
 
 
-def _call(state, call):
+def _call(state, call, positions):
     waits = call.state == calls.QUEUED
     caller = state.legs.get(call.caller_leg)
     return {"call": call.id, "state": call.state, "caller": call.caller, "called": call.called, "redirecting": call.redirecting,
             "trunk_group": caller.trunk_group if caller else None, "span": caller.span if caller else None,
             "timeslot": caller.timeslot if caller else None, "application": call.application, "target": call.target,
             "language": call.language, "node": call.position["node"] if call.position else None, "queue": call.queue,
-            "position": state.queue(call.queue).position(call.id) if waits else None,
+            "position": positions.get(call.id),
             "waiting_since_ms": call.queue_entered_ms if waits else None,
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None, "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,

@@ -79,6 +79,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
   line   name registered agent call
 """
 
+from firmware.call.records import make
 from firmware.control import core_calls, core_queues, core_recovery
 from firmware.control.core_base import Core, NORMAL, SWITCH
 from firmware.control.core_snapshot import snapshot
@@ -165,7 +166,9 @@ class Switchboard:
         """Emit a record that holds the whole state: a replay may begin with it."""
         core = self.core
         core.now_ms = now_ms
-        core.emit("core.checkpoint", state=core.state.dump(), cdrs=core.state.cdrs.dump(), statistics=core.state.statistics.dump())
+        core.state.last_ts_ms = now_ms      # as applying the record would; its data is what we already are
+        core.records.append(make("core.checkpoint", now_ms, data={
+            "state": core.state.dump(), "cdrs": core.state.cdrs.dump(), "statistics": core.state.statistics.dump()}))
 
     def snapshot(self, now_ms=None):
         """The view for the API; without now_ms as of the last record."""
