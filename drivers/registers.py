@@ -63,6 +63,17 @@ class Register:
         return "%s (%02X)" % (self.name, self.offset)
 
 
+def read_pages(bus, wanted):
+    """Read registers of several spans in one batch.
+
+    wanted: [(span, registers)].  Returns a list of values for each entry."""
+    requests = [(READ, span, register.offset + n, 0)
+                for span, registers in wanted for register in registers for n in range(register.octets)]
+    octets = iter(bus.batch(requests))
+    return [[sum(next(octets) << 8 * n for n in range(register.octets)) for register in registers]
+            for _, registers in wanted]
+
+
 class Page:
     """Registers of one span (1..64) behind a bus."""
 
@@ -71,9 +82,7 @@ class Page:
 
     def read(self, *registers):
         """Value of the register; a list of values, in order, for more than one."""
-        requests = [(READ, self._span, register.offset + n, 0) for register in registers for n in range(register.octets)]
-        octets = iter(self._bus.batch(requests))
-        values = [sum(next(octets) << 8 * n for n in range(register.octets)) for register in registers]
+        values = read_pages(self._bus, [(self._span, registers)])[0]
         return values[0] if len(values) == 1 else values
 
     def write_values(self, pairs):

@@ -4,6 +4,7 @@ A framer driver gets a bus and a span number (1..64) and keeps no time: whoever
 calls it (firmware/chassis) debounces alarms (G.7710: 2.5 s to raise, 10 s to
 clear) and polls counters each second."""
 
+from drivers.registers import read_pages
 from firmware.errors import ConfigError
 
 # name, X.733 severity, what it means, what to look at
@@ -38,16 +39,30 @@ class Framer:
         """Set the span up and check what was written by reading it back.
 
         settings: {"type": "e1", "crc4": one of CRC4_MODES, "cas": bool}.
-        Ends loops and forced alarms.  Raises ConfigError for what the chip cannot do."""
+        Ends loops and forced alarms.  A span that is set up so already is not
+        touched (a restarted control must not disturb calls): returns whether
+        anything was written.  Raises ConfigError for what the chip cannot do."""
+        raise NotImplementedError
+
+    STATUS = ()                          # registers that decode_status needs
+    COUNTERS = ()                        # registers that decode_counters needs
+
+    def decode_status(self, values):
+        """{"alarms": [names in the order of ALARMS], "in_service": bool} from values of STATUS."""
+        raise NotImplementedError
+
+    def decode_counters(self, values):
+        """Errors of the second before from values of COUNTERS:
+        {"fas_errors", "crc_errors", "e_bits", "code_violations"}."""
         raise NotImplementedError
 
     def status(self):
-        """{"alarms": [names in the order of ALARMS], "in_service": bool}."""
-        raise NotImplementedError
+        """As decode_status, read now."""
+        return self.decode_status(read_pages(self.bus, [(self.span, self.STATUS)])[0])
 
     def counters(self):
-        """Errors of the second before: {"fas_errors", "crc_errors", "e_bits", "code_violations"}."""
-        raise NotImplementedError
+        """As decode_counters, read now."""
+        return self.decode_counters(read_pages(self.bus, [(self.span, self.COUNTERS)])[0])
 
     def loop(self, kind):
         """Set one of LOOPS."""
@@ -56,6 +71,18 @@ class Framer:
     def force(self, rai=False, ais=False):
         """Send RAI or AIS to the line whatever comes in."""
         raise NotImplementedError
+
+
+def status_of_all(bus, framers):
+    """status() of many framers in one batch: 64 spans take one visit of the board, not 64."""
+    values = read_pages(bus, [(framer.span, framer.STATUS) for framer in framers])
+    return [framer.decode_status(row) for framer, row in zip(framers, values)]
+
+
+def counters_of_all(bus, framers):
+    """counters() of many framers in one batch."""
+    values = read_pages(bus, [(framer.span, framer.COUNTERS) for framer in framers])
+    return [framer.decode_counters(row) for framer, row in zip(framers, values)]
 
 
 def check_settings(span, settings):

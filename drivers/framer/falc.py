@@ -20,10 +20,12 @@ BLOCKING = {"los", "ais", "lfa", "rai"}
 class FALC(Framer):
     """One port.  bus: a RequestRing, or anything with its batch()."""
 
+    STATUS = (r.FRS0, r.FRS1, r.XSP)
+    COUNTERS = (r.FEC, r.CVC, r.CEC, r.EBC)
+
     def __init__(self, bus, span):
         super().__init__(bus, span)
         self._page = Page(bus, span)
-        self._settings = {}
 
     def identify(self):
         version, wafer = self._page.read(r.VSTR, r.WID)
@@ -46,22 +48,23 @@ class FALC(Framer):
             (r.XSW, r.XSW.encode(XSIS=1, XY=0x1F)),
             (r.XSP, r.XSP.encode(XSIF=1, AXS=bool(crc4), CASEN=cas)),
         ]
+        if not self._different(wanted):
+            return False
         self._page.write_values(wanted)
-        self._verify(wanted)
+        for register, value, got in self._different(wanted):
+            raise DriverError("span %d" % self.span, "configure", "register %r holds %02X after %02X was written: "
+                              "the framer has failed" % (register, got, value))
         self._page.write(r.CMDR, RRES=1, XRES=1)
-        self._settings = {"crc4": crc4, "cas": cas}
+        return True
 
-    def _verify(self, wanted):
+    def _different(self, wanted):
         values = self._page.read(*[register for register, _ in wanted])
-        for (register, value), got in zip(wanted, values):
-            if got != value:
-                raise DriverError("span %d" % self.span, "configure", "register %r holds %02X after %02X was written: "
-                                  "the framer has failed" % (register, got, value))
+        return [(register, value, got) for (register, value), got in zip(wanted, values) if got != value]
 
-    def status(self):
-        frs0, frs1 = self._page.read(r.FRS0, r.FRS1)
+    def decode_status(self, values):
+        frs0, frs1, xsp = values
         raised = {STATUS_ALARMS[name] for name, value in r.FRS0.decode(frs0).items() if value and name in STATUS_ALARMS}
-        if self._settings.get("cas"):
+        if r.XSP.decode(xsp)["CASEN"]:
             raised |= {CAS_ALARMS[name] for name, value in r.FRS1.decode(frs1).items() if value and name in CAS_ALARMS}
         if "no_crc4" in raised:
             raised.discard("lmfa")       # one cause, one alarm
@@ -71,9 +74,8 @@ class FALC(Framer):
             raised -= {"lmfa", "cas_lfa", "cas_ais", "cas_los"}
         return {"alarms": [name for name in ALARM_NAMES if name in raised], "in_service": not raised & BLOCKING}
 
-    def counters(self):
-        names = ("fas_errors", "code_violations", "crc_errors", "e_bits")
-        return dict(zip(names, self._page.read(r.FEC, r.CVC, r.CEC, r.EBC)))
+    def decode_counters(self, values):
+        return dict(zip(("fas_errors", "code_violations", "crc_errors", "e_bits"), values))
 
     def loop(self, kind):
         if kind not in LOOPS:

@@ -169,6 +169,10 @@ def open_window(path=None, wait_s=0.0):
 class RequestRing:
     """Registers of the board through the request ring; control's chassis is its only writer.
 
+    Blocks up to 11 ms for a batch (any number of accesses up to the ring's size), so
+    an event loop calls it in an executor, from one thread at a time, and reads many spans
+    in one batch (drivers.framer.base.status_of_all).
+
     The board serves the entries strictly in ring order from `request_next`, each
     millisecond while requests come, else each 10 ms.  address = span index (0..63) << 16 | register.
 

@@ -8,8 +8,11 @@ import os
 import signal
 import sys
 
-from hil.board.server import BoardServer
-from hil.board.window_file import BoardBusy
+try:
+    from hil.board.server import BoardServer
+    from hil.board.window_file import BoardBusy
+except ModuleNotFoundError as error:
+    sys.exit("board: %s: build the native modules first (make build, or python setup.py build_ext --inplace)" % error)
 
 
 def main(arguments=None):

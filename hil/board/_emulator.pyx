@@ -1,6 +1,6 @@
-# distutils: sources = hil/board/e1.c hil/board/tick.c
+# distutils: sources = hil/board/e1.c hil/board/e1_registers.c hil/board/tick.c
 # distutils: include_dirs = hil/board
-# distutils: depends = hil/board/e1.h hil/board/tick.h hil/board/layout.h
+# distutils: depends = hil/board/e1.h hil/board/e1_registers.h hil/board/tick.h hil/board/layout.h
 """The native half of the board emulator: a thin shell around e1.c and tick.c.
 
 Emulator owns the window's mapping, the lines and the tick; run() blocks without

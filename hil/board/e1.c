@@ -1,38 +1,13 @@
 #include "e1.h"
+#include "e1_registers.h"
 
 #include <endian.h>
 #include <string.h>
-
-/* Registers: offsets in a port's page of the FALC family. */
-enum {
-    CMDR = 0x02, IERR = 0x1B, FMR1 = 0x1D, FMR2 = 0x1E, XSW = 0x20, XSP = 0x21,
-    LIM0 = 0x36, LIM1 = 0x37, VSTR = 0x4A, FRS0 = 0x4C, FRS1 = 0x4D,
-    FEC = 0x50, CVC = 0x52, CEC = 0x54, EBC = 0x56, BEC = 0x58, DEC = 0x60,
-    ISR0 = 0x68, ISR2 = 0x6A, ISR3 = 0x6B, ISR5 = 0x6D, GIS = 0x6E, CIS = 0x6F,
-    RS1 = 0x70, PRBSSTA = 0xDA, WID = 0xEC,
-};
-enum { FMR1_XFS = 0x08, FMR1_ECM = 0x04, FMR1_XAIS = 0x01 };
-enum { FMR2_RFS = 0xC0, FMR2_PLB = 0x04, FMR2_AXRA = 0x02 };
-enum { XSW_XSIS = 0x80, XSW_XRA = 0x20, XSW_XY = 0x1F };
-enum { XSP_CASEN = 0x40, XSP_XSIF = 0x04 };
-enum { ISR2_FAR = 0x80, ISR2_LFA = 0x40, ISR2_MFAR = 0x20, ISR2_T400MS = 0x10,
-       ISR2_AIS = 0x08, ISR2_LOS = 0x04, ISR2_RAR = 0x02, ISR2_RA = 0x01 };
 
 enum { FAS = 0x1B, FAS_MASK = 0x7F, NFAS_ONE = 0x40, A_BIT = 0x20, SI_BIT = 0x80 };
 enum { MFAS = 0x0B, MFAS_MASK = 0x3F }; /* 001011 in bit 1 of frames 1,3,...,11 */
 #define FRAMES_8_MS 64u
 #define FRAMES_400_MS 3200u
-
-enum crc_mode { CRC_OFF, CRC_MANDATORY, CRC_AUTOMATIC };
-
-static enum crc_mode crc_mode(const struct e1 *line)
-{
-    switch (line->reg[FMR2] & FMR2_RFS) {
-    case 0x80: return CRC_MANDATORY;
-    case 0xC0: return CRC_AUTOMATIC;
-    default: return CRC_OFF;
-    }
-}
 
 /* ---- CRC-4: x^4 + x + 1 over a submultiframe, bits in line order (G.704 2.3.3) ----
  *
@@ -159,7 +134,7 @@ void e1_transmit(struct e1 *line, const uint8_t *frames, const uint8_t *cas, uin
 
 /* ---- receive ---- */
 
-static void lose_frame(struct e1 *line)
+void e1_lose_frame(struct e1 *line)
 {
     if (line->framed)
         line->isr[2] |= ISR2_LFA;
@@ -443,7 +418,7 @@ void e1_receive(struct e1 *line, const uint8_t *block, uint8_t *out, uint8_t *ca
         uint8_t *frame = out + f * TIMESLOTS;
         copy_frame(line, bit, frame);
         if (!take_frame(line, frame, cas)) {
-            lose_frame(line);
+            e1_lose_frame(line);
             line->search_bit = bit + 1;
         }
         if (!line->framed || line->crc_failed)
@@ -465,182 +440,10 @@ void e1_no_signal(struct e1 *line)
 {
     if (!line->los)
         line->isr[2] |= ISR2_LOS;
-    lose_frame(line);
+    e1_lose_frame(line);
     line->los = 1;
     line->ais = line->rai = 0;
     line->search_bit = 0;
     memset(line->in, 0, sizeof line->in);
     memset(line->payload, line->idle, sizeof line->payload);
-}
-
-/* ---- registers ---- */
-
-int e1_in_frame(const struct e1 *line)
-{
-    return line->framed && !line->crc_failed && !line->los;
-}
-
-uint8_t e1_frs0(const struct e1 *line)
-{
-    uint8_t status = 0;
-    if (line->los)
-        status |= 0x80;
-    if (line->ais)
-        status |= 0x40;
-    if (!e1_in_frame(line))
-        status |= 0x20;
-    if ((line->rai && line->framed) || line->force_rai)
-        status |= 0x10;
-    if (line->no_crc_far)
-        status |= 0x04;
-    if (crc_mode(line) != CRC_OFF && !line->multiframed)
-        status |= 0x02;
-    return status;
-}
-
-uint8_t e1_frs1(const struct e1 *line)
-{
-    uint8_t status = 0;
-    if (!(line->reg[XSP] & XSP_CASEN))
-        return 0;
-    if (!line->cas_framed) {
-        status |= 0x08;
-        if (line->cas_all_ones >= 32 && line->framed)
-            status |= 0x10;
-        if (line->cas_all_zero_run >= 16 && line->framed)
-            status |= 0x20;
-    } else if (line->cas_rai) {
-        status |= 0x40;
-    }
-    return status;
-}
-
-static void move_counter(uint32_t *latched, uint32_t *running)
-{
-    *latched = *running;
-    *running = 0;
-}
-
-void e1_second(struct e1 *line)
-{
-    if (line->reg[FMR1] & FMR1_ECM) {
-        move_counter(&line->latched.fec, &line->running.fec);
-        move_counter(&line->latched.cec, &line->running.cec);
-        move_counter(&line->latched.ebc, &line->running.ebc);
-    }
-    line->isr[3] |= 0x40;
-    /* G.706 4.3.2: 915 wrong of 1000 means a false alignment */
-    if (line->second_errors >= 915 && line->second_checked <= 1000) {
-        lose_frame(line);
-        line->search_bit = HISTORY_OCTETS * 8 + 1;
-    }
-    line->second_errors = line->second_checked = 0;
-}
-
-void e1_reset(struct e1 *line, uint8_t idle)
-{
-    memset(line, 0, sizeof *line);
-    line->idle = idle;
-    line->los = 1;
-    line->reg[FMR2] = FMR2_AXRA;
-    line->reg[FMR1] = FMR1_ECM;
-    line->reg[XSW] = XSW_XSIS | XSW_XY;
-    line->reg[XSP] = XSP_XSIF;
-    memset(line->payload, idle, sizeof line->payload);
-}
-
-static int known(uint32_t address)
-{
-    static const struct { uint8_t first, last; } ranges[] = {
-        { 0x02, 0x03 }, { 0x08, 0x3B }, { 0x3E, 0x40 }, { 0x44, 0x47 }, { 0x4A, 0x4D }, { 0x50, 0x5A },
-        { 0x60, 0x60 }, { 0x68, 0x86 }, { 0x92, 0x99 }, { 0xA8, 0xA8 }, { 0xDA, 0xDA }, { 0xEC, 0xEC },
-    };
-    for (unsigned n = 0; n < sizeof ranges / sizeof *ranges; n++)
-        if (address >= ranges[n].first && address <= ranges[n].last)
-            return 1;
-    return 0;
-}
-
-static uint32_t counter(const struct e1 *line, uint32_t address)
-{
-    uint32_t value = 0;
-    switch (address & ~1u) {
-    case FEC: value = line->latched.fec; break;
-    case CEC: value = line->latched.cec; break;
-    case EBC: value = line->latched.ebc; break;
-    }
-    if (value > 0xFFFF)
-        value = 0xFFFF;
-    return address & 1 ? value >> 8 : value & 0xFF;
-}
-
-int e1_read(struct e1 *line, uint32_t address, uint32_t *data)
-{
-    *data = 0;
-    if (!known(address))
-        return -1;
-    if (address >= FEC && address <= BEC + 1)
-        *data = counter(line, address);
-    else if (address >= ISR0 && address <= ISR5) { /* clear on read */
-        *data = line->isr[address - ISR0];
-        line->isr[address - ISR0] = 0;
-    } else if (address >= RS1 && address < RS1 + 16)
-        *data = line->cas_octets[address - RS1];
-    else
-        switch (address) {
-        case FRS0: *data = e1_frs0(line); break;
-        case FRS1: *data = e1_frs1(line); break;
-        case VSTR: *data = 0x05; break; /* PEF 2256 version 2.x */
-        case WID: *data = 0x40; break;  /* 2.2 */
-        case PRBSSTA: break;
-        case GIS:
-            for (int n = 0; n < 6; n++)
-                *data |= line->isr[n] ? 1u << n : 0;
-            break;
-        case CIS: break;
-        default: *data = line->reg[address];
-        }
-    return 0;
-}
-
-int e1_write(struct e1 *line, uint32_t address, uint32_t data)
-{
-    if (!known(address) || (address >= VSTR && address <= BEC + 2) || (address >= ISR0 && address <= CIS)
-        || address == PRBSSTA || address == WID)
-        return -1;
-    line->reg[address] = (uint8_t)data;
-    switch (address) {
-    case CMDR:
-        if (data & 0x40) { /* receiver reset: search anew */
-            lose_frame(line);
-            line->search_bit = HISTORY_OCTETS * 8 + 1;
-        }
-        line->reg[CMDR] = 0;
-        break;
-    case IERR:
-        line->tx_crc_errors += data >> 3 & 1;
-        line->tx_fas_errors += data >> 5 & 1;
-        line->reg[IERR] = 0;
-        break;
-    case DEC: /* move the counter to its register now */
-        if (data & 0x01)
-            move_counter(&line->latched.fec, &line->running.fec);
-        if (data & 0x08)
-            move_counter(&line->latched.cec, &line->running.cec);
-        if (data & 0x04)
-            move_counter(&line->latched.ebc, &line->running.ebc);
-        line->reg[DEC] = 0;
-        break;
-    case FMR2:
-        line->no_crc_far = line->crc_failed = line->multiframed = 0;
-        line->framed_frames = 0;
-        line->mfas_bits = 0xFF;
-        memset(line->mfas_hits, 0, sizeof line->mfas_hits);
-        break;
-    case XSP:
-        line->cas_framed = 0;
-        line->cas_last = 0;
-        break;
-    }
-    return 0;
 }

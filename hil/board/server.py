@@ -8,7 +8,9 @@ import json
 import os
 import selectors
 import socket
+import sys
 import threading
+import time
 
 from hil.board._emulator import Emulator, window_octets
 from hil.board.window_file import WindowFile
@@ -32,16 +34,28 @@ class BoardServer:
         self._wake_read, self._wake_write = socket.socketpair()
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._paths = []
-        os.makedirs(os.path.join(run_dir, "lines"), exist_ok=True)
-        for span in range(1, spans + 1):
-            self._listen(os.path.join(run_dir, "lines", "%d.sock" % span), socket.SOCK_SEQPACKET, self._on_line, span)
-        self._listen(os.path.join(run_dir, "board", "control.sock"), socket.SOCK_STREAM, self._on_control, None)
+        try:
+            self._listen_all()
+        except OSError:
+            self._close()
+            raise
+
+    def _listen_all(self):
+        lines = os.path.join(self._run_dir, "lines")
+        os.makedirs(lines, exist_ok=True)
+        for span in range(1, self._spans + 1):
+            self._listen(os.path.join(lines, "%d.sock" % span), socket.SOCK_SEQPACKET, self._on_line, span)
+        self._listen(os.path.join(self._run_dir, "board", "control.sock"), socket.SOCK_STREAM, self._on_control, None)
 
     def _listen(self, path, kind, callback, span):
         if os.path.lexists(path):  # left by a killed emulator: the lock says that nobody listens
             os.unlink(path)
         listener = socket.socket(socket.AF_UNIX, kind)
-        listener.bind(path)
+        try:
+            listener.bind(path)
+        except OSError as error:
+            listener.close()
+            raise OSError("%s: %s (a socket's path may have 107 octets)" % (path, error)) from error
         listener.listen(4)
         listener.setblocking(False)
         self._paths.append(path)
@@ -51,6 +65,7 @@ class BoardServer:
         """Serve until stop()."""
         tick = threading.Thread(target=self._emulator.run, name="board-tick")
         tick.start()
+        self._say_real_time()
         try:
             while True:
                 for key, _ in self._selector.select():
@@ -62,6 +77,13 @@ class BoardServer:
             self._emulator.stop()
             tick.join()
             self._close()
+
+    def _say_real_time(self):
+        deadline = time.monotonic() + 1
+        while not self._emulator.board_status()["ticks"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if not self._emulator.board_status()["real_time"]:
+            print("board: no right to real-time scheduling (SCHED_FIFO): blocks may come late on a busy host", file=sys.stderr)
 
     def stop(self):
         """Let run() return; may be called from a signal handler."""

@@ -44,6 +44,20 @@ def test_configure_each_crc4_mode(bus):
         assert driver.status() == {"alarms": alarms, "in_service": in_service}, (crc4, far_crc4)
 
 
+def test_configuring_the_same_again_touches_nothing(bus):
+    settings = {"type": "e1", "crc4": True, "cas": True}
+    sender, checker = far.E1Framer(crc4=True, cas=True), far.E1Checker(crc4=True)
+    assert falc.FALC(bus, 1).configure(settings) is True
+    exchange(bus, sender, checker, 5)
+    bus.chip.read(0x6A)
+    assert falc.FALC(bus, 1).configure(settings) is False  # a restarted control
+    exchange(bus, sender, checker, 5)
+    assert bus.chip.read(0x6A) == 0                        # no change of alignment
+    assert checker.fas_errors == checker.crc_errors == 0
+    falc.FALC(bus, 1).loop("local")
+    assert falc.FALC(bus, 1).configure(settings) is True
+
+
 def test_alarms_name_the_cause_only(bus):
     driver, sender = falc.FALC(bus, 1), far.E1Framer()
     driver.configure({"type": "e1", "crc4": True, "cas": True})

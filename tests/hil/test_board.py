@@ -1,5 +1,6 @@
 """The emulated board from outside: window on one side, line sockets on the other."""
 
+import hashlib
 import importlib.util
 import os
 import pathlib
@@ -12,6 +13,7 @@ import time
 import numpy
 import pytest
 
+from drivers.framer import base, falc
 from drivers.tdm import ring
 from firmware.errors import DriverError
 from hil import line as far
@@ -223,6 +225,39 @@ def test_registers_through_the_request_ring(board):
     assert newer.read(1, 0x4A) == 0x05
 
 
+def test_the_falc_driver_on_the_live_board(board):
+    requests = ring.RequestRing(ring.Window(board.window_path))
+    requests.take()
+    driver = falc.FALC(requests, 9)
+    assert driver.identify()["chip"] == "FALC"
+    driver.configure({"type": "e1", "crc4": True})
+    assert driver.status() == {"alarms": ["los"], "in_service": False}
+    peer = rig.Peer(board.line(9), crc4=True)
+    peer.start()
+    board.wait(9, lambda s: s["alarms"] == [])
+    assert driver.status() == {"alarms": [], "in_service": True}
+    before = board.status(9)["crc_errors"]
+    board.ask(do="inject", span=9, fault="rx_crc", count=7)
+    board.wait(9, lambda s: s["crc_errors"] == before + 7)
+    driver.force(rai=True)
+    time.sleep(0.1)
+    framers = [falc.FALC(requests, span) for span in range(1, 65)]
+    states = base.status_of_all(requests, framers)
+    assert [n + 1 for n, state in enumerate(states) if state["in_service"]] == [9]
+    assert all(counters["fas_errors"] == 0 for counters in base.counters_of_all(requests, framers))
+    assert peer.checker.rai and peer.checker.crc_errors == 0 and peer.checker.crc_checked > 0
+    peer.stop()
+
+
+def test_the_example_of_the_readme_works(board):
+    text = (pathlib.Path(rig.ROOT) / "hil" / "README.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0].replace("/tmp/run/lines/1.sock", board.line(1))
+    process = subprocess.Popen([sys.executable, "-c", code])
+    board.wait(1, lambda s: s["alarms"] == [])
+    process.kill()
+    process.wait()
+
+
 def test_cas_bits_through_the_window(board):
     window = ring.Window(board.window_path)
     requests = ring.RequestRing(window)
@@ -259,6 +294,15 @@ def test_stop_and_restart(tmp_path):
     assert [f.name for f in pathlib.Path(tmp_path).rglob("*.sock")] == []
     with pytest.raises(DriverError, match="start the board"):
         ring.Window(board.window_path)
+
+
+def test_a_directory_that_cannot_be_used_is_told_in_one_sentence(tmp_path):
+    for place in (tmp_path / ("x" * 120), "/proc/none"):
+        done = subprocess.run([sys.executable, "-m", "hil.board", "--run", str(place)], cwd=rig.ROOT,
+                              capture_output=True, text=True, timeout=20)
+        assert done.returncode == 1 and done.stderr.startswith("board: cannot") and done.stderr.count("\n") == 1
+        name = "strowger-board-" + hashlib.sha256(os.path.realpath(place).encode()).hexdigest()[:16]
+        assert not os.path.exists(os.path.join("/dev/shm", name))
 
 
 def test_time_base_moves_instead_of_bunching(board):
