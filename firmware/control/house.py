@@ -77,7 +77,8 @@ class House:
         self.stores = Stores(self.data_dir)
         self.database = self.stores.database
         self.clock = Clock()
-        self.epoch = self.stores.counters.next_number("epoch")
+        # Also above that of a database that was lost while media went on.
+        self.epoch = self.stores.counters.next_number("epoch", least=self.started_ms // 1000)
         with self.database.transaction():
             self.stores.counters.save()
         self.legs = {}
@@ -180,7 +181,7 @@ class House:
                 await self.media.connect(RETRY_S)
                 audit = await self.media.audit()
             except LocalError as error:
-                if getattr(error, "superseded", False):
+                if "this control process must end" in str(error):
                     log.error("control: %s", error)
                     self.superseded.set()
                     return

@@ -62,9 +62,9 @@ class Counters:
         """A new id of a kind."""
         return prefix + str(self.next_number(prefix))
 
-    def next_number(self, name):
-        """The next number of a counter, from 1."""
-        value = self._values.get(name, 0) + 1
+    def next_number(self, name, least=1):
+        """The next number of a counter, at least `least`."""
+        value = max(self._values.get(name, 0) + 1, least)
         self._values[name] = value
         self._changed.add(name)
         return value

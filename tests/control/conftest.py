@@ -93,7 +93,7 @@ class FakeMedia:
 
     def __init__(self):
         self.boot_id, self.commands, self.acks, self.signalling_acks, self.sent = "boot1", [], [], [], []
-        self.connected, self.absent, self.link = False, False, None
+        self.connected, self.absent, self.link, self.number, self.up_number = False, False, None, 0, 0
         self.standing = {"terminations": [], "bridges": [], "signals": [], "recordings": [], "links": []}
 
     async def connect(self, wait_s=10):
@@ -106,10 +106,54 @@ class FakeMedia:
     async def call(self, do, **parameters):
         await asyncio.sleep(0)
         self.commands.append((do, parameters))
+        name = parameters.get("id")
+        if do == "add":
+            self.standing["terminations"].append({"id": name, **parameters})
+        elif do == "subtract":
+            self.standing["terminations"] = [row for row in self.standing["terminations"] if row["id"] != name]
+        elif do == "signal":
+            self.standing["signals"] = [row for row in self.standing["signals"] if row["id"] != name]
+            self.standing["signals"].append({"id": name, "token": parameters["token"], "position_ms": 0})
+        elif do == "bridge":
+            self.standing["bridges"] = [row for row in self.standing["bridges"] if row["id"] != name]
+            if parameters["legs"]:
+                self.standing["bridges"].append({"id": name, "legs": parameters["legs"]})
+        elif do == "record":
+            self.standing["recordings"].append({"id": name})
+        elif do == "record_stop":
+            self.standing["recordings"] = [row for row in self.standing["recordings"] if row["id"] != name]
+            self.event("record_closed", name, octets=16000, duration_ms=1000)
+        elif do == "link_open":
+            if not any(row["link"] == parameters["link"] for row in self.standing["links"]):
+                self.standing["links"].append({"link": parameters["link"], "state": "down"})
         return {"ok": True, "port": 20000}
 
+    def event(self, kind, name, **more):
+        """An event of media."""
+        self.number += 1
+        self.link._event({"event": self.number, "kind": kind, "id": name, "tick_ms": 1, **more})
+
+    def up(self, kind, link=1, octets=b""):
+        """A layer 2 primitive towards control."""
+        self.up_number += 1
+        self.link._signalling({"n": self.up_number, "link": link, "tick_ms": 1, "kind": kind, "octets": octets})
+
+    def play_out(self):
+        """Whatever plays once has come to its end."""
+        for row in list(self.standing["signals"]):
+            repeat = [p["repeat"] for d, p in self.commands if d == "signal" and p["token"] == row["token"]][-1]
+            if repeat:
+                self.standing["signals"].remove(row)
+                self.event("signal_complete", row["id"], token=row["token"], reason="done", position_ms=1)
+
+    def of(self, do):
+        """Parameters of all commands of a kind."""
+        return [parameters for name, parameters in self.commands if name == do]
+
     async def audit(self):
-        return self.standing
+        return self.json.loads(self.json.dumps(self.standing))
+
+    json = json
 
     def ack(self, upto):
         self.acks.append(upto)
@@ -125,7 +169,8 @@ class FakeMedia:
 
     def die(self, boot_id):
         """The process is gone; the next connect finds a new one."""
-        self.connected, self.boot_id = False, boot_id
+        self.connected, self.boot_id, self.number, self.up_number = False, boot_id, 0, 0
+        self.standing = {part: [] for part in self.standing}
         self.link._lost("it died")
 
 
@@ -180,6 +225,19 @@ def site(tmp_path):
     from firmware.config.store import ConfigStore
     ConfigStore(tmp_path / "data" / "configuration.json", config)
 
+    def whole(media=None, sip_socket=None):
+        """A house with the real core and adapters, media excepted: (house, media)."""
+        from firmware.control.compose import make_core
+        from firmware.links.sip_legs import SIPLegs
+        from firmware.links.span import SpanLinks
+        media = media or FakeMedia()
+
+        def adapters(house):
+            return [SpanLinks(house)] + ([SIPLegs(house, sip_socket)] if sip_socket else [])
+        built = House(tmp_path / "run", tmp_path / "data", tmp_path / "prompts", make_core, adapters, media)
+        media.link = built.media
+        return built, media
+
     def house(media=None, alive=None, core=FakeCore):
         media, legs = media or FakeMedia(), FakeLegs()
         legs.alive.update(alive or {})
@@ -188,4 +246,4 @@ def site(tmp_path):
         legs.turns, media.link = built.turns, built.media
         return built, media, legs
 
-    return types.SimpleNamespace(house=house, run=tmp_path / "run", data=tmp_path / "data", json=json)
+    return types.SimpleNamespace(house=house, whole=whole, run=tmp_path / "run", data=tmp_path / "data", json=json)

@@ -81,7 +81,7 @@ def test_a_restart_replays_and_resumes(site):
         house.database.close()
         media.standing["terminations"] = [{"id": "l1"}]
         house, _, legs = site.house(media, alive={"l1": {"state": "answered"}})
-        assert house.switchboard.calls == {"c1": "l1"} and house.epoch == epoch + 1
+        assert house.switchboard.calls == {"c1": "l1"} and house.epoch > epoch
         await house.start()
         assert house.switchboard.resumed == (media.standing, {"l1": {"state": "answered"}})
         assert not [e for e in house.switchboard.seen if e["kind"] == "media.lost"]

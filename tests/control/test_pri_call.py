@@ -1,0 +1,324 @@
+"""Calls over a PRI span: real core, real Q.931 on both ends, media as a stand-in."""
+
+import asyncio
+
+import pytest
+
+from firmware.proto.q931.link import Q931Link
+
+NUMBER = "02150801000"
+
+
+def run(scenario):
+    asyncio.run(asyncio.wait_for(scenario, 30))
+
+
+class Far:
+    """The carrier's side of span 1."""
+
+    def __init__(self, media, house, timers=None):
+        self.machine = Q931Link("network", "etsi", {"timers": timers or {}})
+        self.media, self.house, self.events, self.seen = media, house, [], 0
+
+    def now(self):
+        return self.house.clock.now_ms()
+
+    def up(self):
+        self.media.standing["links"] = [{"link": 1, "state": "up"}]
+        self.events += self.machine.link_up(self.now())
+        self.media.up("dl_establish_confirm")
+
+    def request(self, primitive, call, **given):
+        self.events += self.machine.request(primitive, call, self.now(), **given)
+        self.exchange()
+
+    def exchange(self):
+        """Carry messages until both ends are quiet."""
+        while True:
+            out = self.machine.take_output()
+            for octets in out:
+                self.media.up("dl_data_indication", octets=octets)
+            new = [octets for link, kind, octets in self.media.sent[self.seen:] if kind == "dl_data_request" and link == 1]
+            self.seen = len(self.media.sent)
+            for octets in new:
+                self.events += self.machine.receive(octets, self.now())
+            if not out and not new:
+                return
+
+    def call(self, called=NUMBER, complete=True, timeslot=5, **more):
+        call = self.machine.new_call()
+        self.request("setup_request", call, called=called, caller={"number": "13912345678", "presentation": "allowed"},
+                     redirecting={"number": "4008001000"}, timeslot=timeslot, complete=complete, **more)
+        return call
+
+    def names(self):
+        return [event["event"] for event in self.events]
+
+
+async def settle():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def house_with_far(site, media=None):
+    house, media = site.whole(media)
+    await house.start()
+    await settle()
+    far = Far(media, house)
+    far.up()
+    far.exchange()
+    return house, media, far
+
+
+def kill(house):
+    """kill -9: nothing is closed in order, nothing more is sent."""
+    house._server.should_exit = house._server.force_exit = True
+    if house._timer:
+        house._timer.cancel()
+    for task in list(house._tasks):
+        task.cancel()
+    house.media.client = None
+    house.database._asked.put(None)
+    house.database._keeper.join()
+    house.database.write.close()
+
+
+def span(house):
+    return house.state()["spans"][0]
+
+
+def test_the_links_are_opened_and_established(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        opened = media.of("link_open")
+        assert [(row["link"], row["timeslot"], row["side"]) for row in opened] == [(1, 16, "user"), (2, 16, "user")]
+        assert (1, "dl_establish_request", b"") in media.sent
+        assert span(house)["state"] == "up"
+        assert [slot["state"] for slot in span(house)["timeslots"]].count("idle") == 30
+        assert house.state()["spans"][1]["state"] == "down"
+        await house.stop()
+    run(scenario())
+
+
+def test_a_call_en_bloc_is_answered_and_cleared_by_the_caller(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        call = far.call()
+        await settle()
+        far.exchange()
+        assert "setup_confirm" in far.names()
+        added = media.of("add")[0]
+        assert (added["kind"], added["span"], added["timeslot"], added["law"]) == ("timeslot", 1, 5, "A")
+        assert media.of("signal")[0]["items"][0]["file"].endswith("zh_CN/greeting.wav")
+        assert [slot for slot in span(house)["timeslots"] if slot["timeslot"] == 5][0]["state"] == "busy"
+        assert house.state()["calls"][0]["caller"] == "13912345678"
+        far.request("disconnect_request", call, cause=16)
+        await settle()
+        far.exchange()
+        assert far.machine.calls() == [] and house.state()["calls"] == []
+        cdr = house.stores.cdrs.page(1)[0]
+        assert (cdr["cause"], cdr["released_by"], cdr["called"], cdr["redirecting"]) == (16, "caller", NUMBER, "4008001000")
+        assert media.standing["terminations"] == []
+        assert house.stores.machines.names("q931/1/") == []
+        assert house.stores.outbox.pending() == []
+        await house.stop()
+    run(scenario())
+
+
+def test_overlap_receiving_collects_the_digits(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        call = far.call(called="0215", complete=False)
+        assert "setup_ack_indication" in far.names()
+        for digit in NUMBER[4:]:
+            far.request("information_request", call, digits=digit)
+        await settle()
+        far.exchange()
+        assert "setup_confirm" in far.names()
+        assert house.state()["calls"][0]["called"] == NUMBER
+        await house.stop()
+    run(scenario())
+
+
+def test_an_unknown_number_is_refused(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        far.call(called="999999")
+        await settle()
+        far.exchange()
+        released = [event for event in far.events if event["event"] in ("released", "disconnect_indication")][0]
+        assert released["cause"] == 1 and house.state()["calls"] == []
+        await house.stop()
+    run(scenario())
+
+
+def test_a_kill_in_the_call_leaves_it_up_and_it_clears_afterwards(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        call = far.call()
+        await settle()
+        far.exchange()
+        establishments = [row for row in media.sent if row[1] == "dl_establish_request" and row[0] == 1]
+        kill(house)
+        far.events.clear()
+        house, _ = site.whole(media)
+        await house.start()
+        await settle()
+        far.exchange()
+        assert [row for row in media.sent if row[1] == "dl_establish_request" and row[0] == 1] == establishments
+        assert not [name for name in far.names() if name in ("released", "disconnect_indication", "restart_indication")]
+        assert len(house.state()["calls"]) == 1 and span(house)["state"] == "up"
+        assert len(media.of("add")) == 1
+        far.request("disconnect_request", call, cause=16)
+        await settle()
+        far.exchange()
+        assert far.machine.calls() == []
+        assert house.stores.cdrs.page(1)[0]["released_by"] == "caller"
+        assert media.standing["terminations"] == []
+        await house.stop()
+    run(scenario())
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_kill_between_commit_and_effect_still_has_the_effect(site, moment):
+    """The commit of the n-th turn of a call is the last thing the process does."""
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        commit, turns = house.turns._commit, []
+
+        class Killed(BaseException):
+            pass
+
+        def commit_and_die(now_ms):
+            commit(now_ms)
+            turns.append(1)
+            if len(turns) > moment:
+                raise Killed
+        house.turns._commit = commit_and_die
+        try:
+            call = far.call()
+            await settle()
+            far.exchange()
+            media.play_out()
+            far.request("disconnect_request", call, cause=16)
+            await settle()
+            far.exchange()
+        except Killed:
+            pass
+        kill(house)
+        house, _ = site.whole(media)
+        await house.start()
+        await settle()
+        far.exchange()
+        await settle()
+        for call in far.machine.calls():
+            far.request("release_request", call, cause=16)
+        await settle()
+        far.exchange()
+        assert far.machine.calls() == [] and house.state()["calls"] == []
+        assert media.standing["terminations"] == []
+        assert house.stores.machines.names("q931/1/") == []
+        await house.stop()
+    run(scenario())
+
+
+def test_media_dies_in_the_call(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        far.call()
+        await settle()
+        far.exchange()
+        far.events.clear()
+        far.events += far.machine.link_down(far.now())
+        media.die("boot2")
+        assert house.state()["calls"] == [] and house.stores.cdrs.page(1)[0]["cause"] == 41
+        await asyncio.sleep(0.2)
+        assert len(media.of("link_open")) == 4
+        far.seen = len(media.sent)
+        far.up()
+        await settle()
+        far.exchange()
+        await settle()
+        far.exchange()
+        cleared = [event for event in far.events if event["event"] in ("disconnect_indication", "released")]
+        assert cleared and cleared[0]["cause"] == 41
+        for call in far.machine.calls():
+            far.request("release_request", call, cause=41)
+        assert far.machine.calls() == [] and house.adapters[0].spans[1].machine.calls() == []
+        assert span(house)["state"] == "up"
+        far.call(timeslot=5)
+        await settle()
+        far.exchange()
+        assert "setup_confirm" in far.names()
+        await house.stop()
+    run(scenario())
+
+
+def test_hang_up_by_command(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        far.call()
+        await settle()
+        far.exchange()
+        await house.command({"kind": "command.hangup", "call": house.state()["calls"][0]["call"]})
+        far.exchange()
+        assert "disconnect_indication" in far.names()
+        far.request("release_request", far.machine.calls()[0])
+        await settle()
+        far.exchange()
+        assert house.state()["calls"] == [] and far.machine.calls() == []
+        assert house.stores.cdrs.page(1)[0]["released_by"] == "switch"
+        await house.stop()
+    run(scenario())
+
+
+def test_garbage_on_the_d_channel_costs_nothing(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        for octets in (b"", b"\x08", b"\x08\x02\x00", b"\xff" * 300, b"\x08\x02\x00\x01\x05", b"\x08\x02\x00\x01\x05\x04\x03\x80"):
+            media.up("dl_data_indication", octets=octets)
+        media.up("dl_something_new")
+        assert house.turns.exceptions == 0
+        far.exchange()
+        far.call()
+        await settle()
+        far.exchange()
+        assert "setup_confirm" in far.names()
+        await house.stop()
+    run(scenario())
+
+
+def test_a_span_taken_out_of_the_configuration(site):
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        far.call()
+        await settle()
+        far.exchange()
+        candidate = dict(house.config.running(), spans=house.config.running()["spans"][1:])
+        await house.apply_configuration(candidate, candidate["revision"])
+        await settle()
+        assert media.of("link_close") == [{"link": 1}] and house.state()["calls"] == []
+        assert [row["span"] for row in house.state()["spans"]] == [2]
+        assert house.stores.machines.names("q931/1") == []
+        await house.stop()
+    run(scenario())
+
+
+def test_a_call_costs_little(site):
+    """All turns of a call, commits included, on the machine that runs the tests."""
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        for timeslot in range(1, 12):
+            far.call(timeslot=timeslot)
+        await settle()
+        far.exchange()
+        house.turns.longest_ms = 0.0
+        before = house.turns.turns
+        for timeslot in range(17, 30):
+            far.call(timeslot=timeslot)
+        await settle()
+        far.exchange()
+        assert house.turns.turns > before
+        assert house.turns.longest_ms < 20
+        await house.stop()
+    run(scenario())
