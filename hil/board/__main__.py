@@ -12,7 +12,7 @@ try:
     from hil.board.server import BoardServer
     from hil.board.window_file import BoardBusy
 except ModuleNotFoundError as error:
-    sys.exit("board: %s: build the native modules first (make build, or python setup.py build_ext --inplace)" % error)
+    sys.exit("board: %s: build the native modules first (make setup)" % error)
 
 
 def main(arguments=None):
