@@ -61,6 +61,7 @@ class MediaLink(Adapter):
         self._index = []
         self._ack = self._ack_signalling = 0
         self._held = None
+        self._missing = set()
         self._boot_noted = True
 
     # -- connection --
@@ -117,7 +118,9 @@ class MediaLink(Adapter):
         leg, token = action["leg"], action["token"]
         items, missing = self.prompts.items(action["items"])
         for sentence in missing:
-            log.error("media: %s", sentence)
+            if sentence not in self._missing:
+                self._missing.add(sentence)
+                log.error("media: %s", sentence)
 
         def refused(error, now_ms):
             self.turns.post({"kind": "media.signal_complete", "leg": leg, "token": token, "reason": "error"})

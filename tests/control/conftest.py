@@ -114,6 +114,10 @@ class FakeMedia:
         elif do == "signal":
             self.standing["signals"] = [row for row in self.standing["signals"] if row["id"] != name]
             self.standing["signals"].append({"id": name, "token": parameters["token"], "position_ms": 0})
+        elif do == "stop":
+            for row in [row for row in self.standing["signals"] if row["id"] == name]:
+                self.standing["signals"].remove(row)
+                self.event("signal_complete", name, token=row["token"], reason="stopped", position_ms=1)
         elif do == "bridge":
             self.standing["bridges"] = [row for row in self.standing["bridges"] if row["id"] != name]
             if parameters["legs"]:

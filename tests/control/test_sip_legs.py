@@ -1,0 +1,311 @@
+"""From the trunk through the queue to a SIP phone: real core, Q.931 and SIP, media as a stand-in.
+
+The phone is a script that knows nothing of firmware/proto/sip."""
+
+import asyncio
+import hashlib
+import re
+import socket
+
+import pytest
+
+from tests.control import test_pri_call as pri
+
+SDP = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP 8 101\r\n"
+       "a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n%s")
+
+
+def md5(text):
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+class Phone:
+    """A telephone of one line, on a UDP socket of its own."""
+
+    def __init__(self, server, name, password):
+        self.server, self.name, self.password, self.got, self.number = server, name, password, [], 0
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.sock.setblocking(False)
+        self.port = self.sock.getsockname()[1]
+        self.invite = None
+
+    def send(self, text):
+        self.sock.sendto(text.encode(), self.server)
+
+    async def receive(self, start, seconds=3.0):
+        """The next message that begins with a text; others are answered or forgotten."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while True:
+            octets = await asyncio.wait_for(loop.sock_recv(self.sock, 65536), end - loop.time())
+            text = octets.decode()
+            self.got.append(text)
+            if text.startswith(start):
+                return text
+
+    def request(self, method, target, extra, body="", call="reg", sequence=None, to=None, route=""):
+        self.number += 1
+        me = "sip:%s@127.0.0.1" % self.name
+        self.send("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK%s%d;rport\r\nMax-Forwards: 70\r\n"
+                  "From: <%s>;tag=a%s\r\nTo: %s\r\nCall-ID: %s-%d\r\nCSeq: %d %s\r\nContact: <sip:%s@127.0.0.1:%d>\r\n"
+                  "%s%sContent-Length: %d\r\n\r\n%s"
+                  % (method, target, self.port, self.name, self.number, me, self.name, to or "<%s>" % me, call, self.port,
+                     sequence or self.number, method, self.name, self.port, route, extra, len(body), body))
+
+    def authorization(self, challenge, method, uri):
+        header = re.search(r"-Authenticate: (Digest .*?MD5.*)\r\n|-Authenticate: (Digest .*)\r\n", challenge)
+        values = dict(re.findall(r'(\w+)="?([^",]+)"?', header.group(1) or header.group(2)))
+        ha1 = md5("%s:%s:%s" % (self.name, values["realm"], self.password))
+        response = md5(":".join((ha1, values["nonce"], "00000001", "xyz", "auth", md5("%s:%s" % (method, uri)))))
+        kind = "Proxy-Authorization" if "Proxy-Authenticate" in challenge else "Authorization"
+        opaque = ', opaque="%s"' % values["opaque"] if "opaque" in values else ""
+        return ('%s: Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s", algorithm=MD5, qop=auth, '
+                'nc=00000001, cnonce="xyz"%s\r\n' % (kind, self.name, values["realm"], values["nonce"], uri, response, opaque))
+
+    async def register(self):
+        challenges = None
+        self.request("REGISTER", "sip:127.0.0.1", "Expires: 300\r\n")
+        challenges = await self.receive("SIP/2.0 401")
+        md5_line = [line for line in challenges.split("\r\n") if line.startswith("WWW-Auth") and "MD5" in line][0]
+        self.request("REGISTER", "sip:127.0.0.1",
+                     "Expires: 300\r\n" + self.authorization(md5_line + "\r\n", "REGISTER", "sip:127.0.0.1"))
+        return await self.receive("SIP/2.0 200")
+
+    def answer(self, request, status, body="", contact=True):
+        heads = [line for line in request.split("\r\n\r\n")[0].split("\r\n")
+                 if re.match(r"(Via|From|Call-ID|CSeq|Record-Route):", line)]
+        to = re.search(r"^To: (.*)\r$", request, re.M).group(1)
+        to += "" if "tag=" in to else ";tag=p" + self.name
+        self.send("SIP/2.0 %s\r\n%s\r\nTo: %s\r\n%s%sContent-Length: %d\r\n\r\n%s" % (
+            status, "\r\n".join(heads), to, "Contact: <sip:%s@127.0.0.1:%d>\r\n" % (self.name, self.port) if contact else "",
+            "Content-Type: application/sdp\r\n" if body else "", len(body), body))
+
+    def in_dialog(self, method, invite, extra="", body="", sequence=50):
+        """A request inside the call that an INVITE to us began."""
+        target = re.search(r"^Contact: .*<(.*?)>", invite, re.M).group(1)
+        far = re.search(r"^From: (.*)\r$", invite, re.M).group(1)
+        near = re.search(r"^To: (.*)\r$", invite, re.M).group(1) + ";tag=p" + self.name
+        call = re.search(r"^Call-ID: (.*)\r$", invite, re.M).group(1)
+        self.number += 1
+        self.send("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bKd%s%d;rport\r\nMax-Forwards: 70\r\n"
+                  "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:%s@127.0.0.1:%d>\r\n%sContent-Length: %d\r\n\r\n%s"
+                  % (method, target, self.port, self.name, self.number, near, far, call, sequence, method, self.name,
+                     self.port, extra, len(body), body))
+
+
+def sip_socket(port=0):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", port))
+    sock.setblocking(False)
+    return sock
+
+
+async def until(condition, seconds=5.0):
+    end = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "waited in vain"
+        await asyncio.sleep(0.005)
+
+
+async def standing(site, media=None, port=0):
+    """A house with a trunk and a registered phone 1001 (others are logged out by having no phone)."""
+    sock = sip_socket(port)
+    address = sock.getsockname()
+    house, media = site.whole(media, sock)
+    await house.start()
+    await pri.settle()
+    return house, media, address
+
+
+async def ringing(site):
+    house, media, address = await standing(site)
+    far = pri.Far(media, house)
+    far.up()
+    far.exchange()
+    phone = Phone(address, "1001", "secret1001")
+    await phone.register()
+    await until(lambda: house.state()["lines"][0]["contacts"])
+    call = far.call()
+    await pri.settle()
+    far.exchange()
+    media.play_out()                        # greeting
+    leg = house.state()["calls"][0]["legs"][0]["leg"]
+    media.event("digit", leg, digit="1", duration_ms=80)
+    await pri.settle()
+    media.play_out()
+    invite = await phone.receive("INVITE")
+    return house, media, far, call, phone, invite
+
+
+async def talking(site):
+    house, media, far, call, phone, invite = await ringing(site)
+    phone.answer(invite, "180 Ringing")
+    phone.answer(invite, "200 OK", SDP % (40000, ""))
+    await phone.receive("ACK")
+    await until(lambda: media.standing["bridges"])
+    return house, media, far, call, phone, invite
+
+
+def test_the_agent_answers_and_the_caller_hangs_up(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        assert "m=audio 20000 RTP/AVP 8" in invite and "139" in invite
+        legs = media.standing["bridges"][0]["legs"]
+        assert len(legs) == 2 and len(media.of("record")) == 1
+        modify = [row for row in media.of("modify") if row["id"] == legs[1]][-1]
+        assert (modify["remote"], modify["payload_type"], modify["dtmf_payload_type"], modify["send"]) == (
+            ["127.0.0.1", 40000], 8, 101, True)
+        state = house.state()
+        assert state["calls"][0]["state"] == "talking" and state["calls"][0]["agent"] == "1001"
+        far.request("disconnect_request", call, cause=16)
+        bye = await phone.receive("BYE")
+        phone.answer(bye, "200 OK", contact=False)
+        await until(lambda: house.stores.cdrs.page(1))
+        far.exchange()
+        cdr = house.stores.cdrs.page(1)[0]
+        assert (cdr["result"], cdr["agent"], cdr["queue"], cdr["released_by"]) == ("answered", "1001", "sales", "caller")
+        await until(lambda: not media.standing["terminations"])
+        assert house.stores.machines.names("sip-leg/") == [] and far.machine.calls() == []
+        assert house.stores.recordings.of_call(cdr["call"])[0]["state"] == "closed"
+        assert house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_the_agent_hangs_up(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        phone.in_dialog("BYE", invite)
+        await phone.receive("SIP/2.0 200")
+        await until(lambda: (far.exchange(), "disconnect_indication" in far.names())[1])
+        far.request("release_request", call)
+        await pri.settle()
+        far.exchange()
+        await until(lambda: house.stores.cdrs.page(1))
+        assert house.stores.cdrs.page(1)[0]["released_by"] == "agent"
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_a_phone_that_is_busy_leaves_the_caller_in_the_queue(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await ringing(site)
+        phone.answer(invite, "486 Busy Here", contact=False)
+        await phone.receive("ACK")
+        await until(lambda: house.state()["calls"][0]["state"] == "queued")
+        assert len(media.standing["terminations"]) == 1
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_the_caller_leaves_while_the_phone_rings(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await ringing(site)
+        phone.answer(invite, "180 Ringing")
+        await pri.settle()
+        far.request("disconnect_request", call, cause=16)
+        cancel = await phone.receive("CANCEL")
+        phone.answer(cancel, "200 OK", contact=False)
+        phone.answer(invite, "487 Request Terminated", contact=False)
+        await phone.receive("ACK")
+        await until(lambda: house.stores.cdrs.page(1))
+        assert house.stores.cdrs.page(1)[0]["result"] == "abandoned"
+        await until(lambda: not media.standing["terminations"])
+        await house.stop()
+    pri.run(scenario())
+
+
+@pytest.mark.parametrize("who", ["caller", "agent"])
+def test_a_kill_while_they_talk(site, who):
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        port = phone.server[1]
+        waited = house.state()["calls"][0]["started_ms"]
+        house.adapters[1].link.close()
+        pri.kill(house)
+        count = len(media.commands)
+        house, media, _ = await standing(site, media, port)
+        await pri.settle()
+        far.exchange()
+        assert not [c for c in media.commands[count:] if c[0] in ("subtract", "stop", "record", "record_stop", "add")]
+        state = house.state()
+        assert state["calls"][0]["state"] == "talking" and state["calls"][0]["started_ms"] == waited
+        assert state["lines"][0]["registered"] and state["lines"][0]["contacts"]
+        if who == "caller":
+            far.request("disconnect_request", call, cause=16)
+            phone.answer(await phone.receive("BYE"), "200 OK", contact=False)
+        else:
+            phone.in_dialog("BYE", invite)
+            await phone.receive("SIP/2.0 200")
+            await until(lambda: (far.exchange(), "disconnect_indication" in far.names())[1])
+            far.request("release_request", call)
+        await until(lambda: house.stores.cdrs.page(1))
+        far.exchange()
+        cdr = house.stores.cdrs.page(1)[0]
+        assert (cdr["result"], cdr["released_by"], cdr["cause"]) == ("answered", who, 16)
+        await until(lambda: not media.standing["terminations"] and not media.standing["bridges"])
+        assert far.machine.calls() == []
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_a_kill_while_the_phone_rings_offers_again(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await ringing(site)
+        port = phone.server[1]
+        phone.answer(invite, "180 Ringing")
+        await pri.settle()
+        await asyncio.sleep(0.05)
+        house.adapters[1].link.close()
+        pri.kill(house)
+        house, media, _ = await standing(site, media, port)
+        cancel = await phone.receive("CANCEL")
+        phone.answer(cancel, "200 OK", contact=False)
+        phone.answer(invite, "487 Request Terminated", contact=False)
+        again = await phone.receive("INVITE")
+        phone.answer(again, "200 OK", SDP % (40002, ""))
+        await phone.receive("ACK")
+        await until(lambda: media.standing["bridges"])
+        assert house.state()["calls"][0]["state"] == "talking"
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_hold_and_retrieve_by_the_phone(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        for number, (attribute, direction, send) in enumerate((("a=sendonly\r\n", "recvonly", False), ("a=sendrecv\r\n", "sendrecv", True))):
+            phone.in_dialog("INVITE", invite, "Content-Type: application/sdp\r\n", SDP % (40000, attribute), 60 + number)
+            ok = await phone.receive("SIP/2.0 200")
+            assert "a=" + direction in ok
+            phone.in_dialog("ACK", invite, sequence=60 + number)
+            await until(lambda: media.of("modify")[-1]["send"] is send)
+        kinds = [row["kind"] for row in house.stores.journal.everything()]
+        assert "leg.held" in kinds and "leg.retrieved" in kinds
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_an_answer_without_a_codec_of_ours_goes_back_to_the_queue(site):
+    async def scenario():
+        house, media, far, call, phone, invite = await ringing(site)
+        body = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 99\r\na=rtpmap:99 opus/48000/2\r\n"
+        phone.answer(invite, "200 OK", body)
+        bye = await phone.receive("BYE")
+        phone.answer(bye, "200 OK", contact=False)
+        await until(lambda: house.state()["calls"][0]["state"] == "queued")
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_garbage_on_the_sip_socket(site):
+    async def scenario():
+        house, media, address = await standing(site)
+        phone = Phone(address, "1001", "secret1001")
+        for octets in (b"", b"\x00" * 100, b"INVITE\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n", b"\xff" * 2000):
+            phone.sock.sendto(octets, address)
+        await phone.register()
+        assert house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
