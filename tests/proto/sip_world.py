@@ -32,7 +32,7 @@ def endpoint(lines=None, seed=1, address=SWITCH, **config):
     """A switch with a repeatable random source."""
     source = random_module.Random(seed)
     settings = {"address": address[0], "port": address[1], "realm": "strowger",
-                "lines": {"1001": "secret-1", "1002": "secret-2"} if lines is None else lines}
+                "digest_algorithms": ("SHA-256", "MD5"), "lines": {"1001": "secret-1", "1002": "secret-2"} if lines is None else lines}
     settings.update(config)
     return SIPEndpoint(settings, source.randbytes, HASHES, Ids(seed * 1000))
 

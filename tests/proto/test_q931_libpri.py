@@ -7,12 +7,7 @@ import shutil
 
 import pytest
 
-import importlib.util
-import pathlib
-
-_spec = importlib.util.spec_from_file_location("isdn", pathlib.Path(__file__).parent / "isdn.py")
-isdn = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(isdn)
+from tests.proto import isdn
 
 PEER = isdn.build_peer()
 pytestmark = pytest.mark.skipif(PEER is None, reason="cc or libpri-dev is not installed")
