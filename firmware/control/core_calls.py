@@ -1,4 +1,4 @@
-"""Decisions about a call: set-up, IVR, direct ringing, conversation, and every way to end.
+"""Decisions about a call: set-up, direct ringing, conversation, and every way to end.
 
 Functions take the Core (core_base.py) and return True when the event meant
 something.  The rules that run through all of them:
@@ -10,15 +10,15 @@ something.  The rules that run through all of them:
     gives busy tone for a defined time, close() a prompt;
   - the call ends (call.ended, hence exactly one CDR) with its last leg.
 
-This module and core_queues call each other: what ends a call takes it out of its
-queue, and a queue may end a call.
+This module, core_ivr and core_queues call each other: what ends a call takes it out of its
+queue, and a queue or a flow may end a call.
 """
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
-from firmware.control import core_queues
+from firmware.control import core_ivr, core_queues
 from firmware.control.core_base import (AGENT, BUSY, CALLER, NO_ANSWER, NORMAL, RECORDING_GUARD_MS, SUBSCRIBER_ABSENT, SWITCH,
                                         TEMPORARY_FAILURE)
 from firmware.ivr import interpreter
@@ -62,7 +62,7 @@ def offered(core, event):
 
 def digits(core, event):
     """More digits of the called number have come, or the inter-digit timer has run out."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     if call is None or call.state != calls.COLLECTING or event["leg"] != call.caller_leg:
         return False
     called = event.get("called") or ""
@@ -92,7 +92,7 @@ def _route(core, call):
     core.act("leg.proceeding", leg=call.caller_leg)
     if application == "ivr":
         answer(core, call)
-        _enter_flow(core, call, target, flow)
+        core_ivr.enter_flow(core, call, target, flow)
     elif application == "queue":
         answer(core, call)
         core_queues.enter(core, call, target, None)
@@ -109,89 +109,11 @@ def answer(core, call):
         core.act("media.detect", leg=call.caller_leg, dtmf=True)
 
 
-# IVR.
-
-def _enter_flow(core, call, name, flow):
-    key = "%s@%s" % (name, flow.get("version"))
-    while key in core.state.flows and core.state.flows[key] != flow:
-        key += "+"                      # changed without a new version number; old calls keep what they have
-    if key not in core.state.flows:
-        core.emit("flow.loaded", call=call.id, flow=name, key=key, definition=flow)
-    core.emit("ivr.entered", call=call.id, flow=name, key=key)
-    _step(core, call, interpreter.start(flow), {"start": True})
-
-
-def flow_of(core, call):
-    """The flow version that a call is in, or None if it never was in one."""
-    if call.flow_key is None:
-        return None
-    flow = core.state.flows.get(call.flow_key)
-    return flow if flow is not None else core.flows.get(call.flow_key.split("@")[0])
-
-
-def _step(core, call, step, given):
-    """Carry out what the interpreter answers."""
-    position, command = step
-    do = command["do"]
-    if do == "none":
-        return False
-    waits = core.now_ms + int(command["timeout_s"] * 1000) if do == "listen" else None
-    core.emit("ivr.moved", call=call.id, position=position, input=given, deadline_ms=waits)
-    if do == "play":
-        core.play(call, "prompt", command["items"])
-        return True
-    if do == "listen":
-        core.silence(call)
-        return True
-    core.emit("ivr.left", call=call.id, node=position["node"], outcome=do)
-    if do == "queue":
-        core_queues.enter(core, call, command["queue"], command["overflow"])
-    elif do == "hangup":
-        if command["cause"] == TEMPORARY_FAILURE and not command["items"]:
-            fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on")
-        else:
-            close(core, call, command["cause"], command["items"], result_of(call, SWITCH))
-    else:
-        ring(core, call, do, command["target"], command["failed"])
-    return True
-
-
-def jump(core, call, node, why):
-    """Continue the call's flow at a node.  False: it has no flow or no such way on."""
-    flow = flow_of(core, call)
-    if node is None or flow is None or call.position is None:
-        return False
-    _step(core, call, interpreter.jump(flow, call.position, node), {"jump": why})
-    return True
-
-
-def repeat_prompt(core, call):
-    """After a restart: nothing plays that should."""
-    flow = flow_of(core, call)
-    if flow is None or not _step(core, call, interpreter.repeat(flow, call.position), {"repeat": True}):
-        fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on after the restart")
-
-
-def digit(core, event):
-    """The caller pressed a key.  Only the IVR wants it; in conversation it is nobody's business."""
-    call = _call_of(core, event)
-    if call is None or call.state != calls.IVR or event["leg"] != call.caller_leg:
-        return False
-    flow = flow_of(core, call)
-    return flow is not None and _step(core, call, interpreter.digit(flow, call.position, event["digit"]), {"digit": event["digit"]})
-
-
-def ivr_timeout(core, call):
-    """No digit came in time."""
-    flow = flow_of(core, call)
-    if call.state != calls.IVR or flow is None or not _step(core, call, interpreter.timeout(flow, call.position), {"timeout": True}):
-        return False
-    return True
-
+# What the caller hears has ended.
 
 def signal_complete(core, event):
     """What we played to the caller has ended."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     if call is None or call.signal is None or call.signal["token"] != event.get("token"):
         return False
     signal_ended(core, call, event.get("reason") or "done")
@@ -206,11 +128,11 @@ def signal_ended(core, call, reason):
         if purpose == "goodbye":
             close_now(core, call)
     elif call.state == calls.IVR:
-        flow = flow_of(core, call)
+        flow = core_ivr.flow_of(core, call)
         if flow is None:
             fail(core, call, TEMPORARY_FAILURE, "the flow of the call is gone")
         else:
-            _step(core, call, interpreter.done(flow, call.position, reason == "error"), {"prompt": reason})
+            core_ivr.step(core, call, interpreter.done(flow, call.position, reason == "error"), {"prompt": reason})
     elif call.state == calls.QUEUED:
         if purpose == "announcement":
             core_queues.music(core, call)
@@ -267,7 +189,7 @@ def ring_failed(core, call, cause):
 
 
 def _not_reached(core, call, failed, cause, result, why):
-    if jump(core, call, failed, result):
+    if core_ivr.jump(core, call, failed, result):
         return
     fail(core, call, cause, why, result)
 
@@ -276,7 +198,7 @@ def _not_reached(core, call, failed, cause, result, why):
 
 def alerting(core, event):
     """A telephone rings."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     leg = core.state.legs.get(event["leg"])
     if call is None or leg.role == legs.CALLER or leg.state != legs.CREATED:
         return False
@@ -290,7 +212,7 @@ def alerting(core, event):
 
 def progress(core, event):
     """The far side says that something is going on; noted, nothing to decide."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     if call is None or core.state.legs[event["leg"]].state not in (legs.CREATED, legs.ALERTING):
         return False
     core.emit("leg.progress", call=call.id, leg=event["leg"], inband=bool(event.get("inband")))
@@ -299,7 +221,7 @@ def progress(core, event):
 
 def answered(core, event):
     """A telephone that we called was answered."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     leg = core.state.legs.get(event["leg"])
     if call is None or leg.role == legs.CALLER or leg.state == legs.ANSWERED:
         return False
@@ -344,7 +266,7 @@ def record(core, call):
 
 def held(core, event):
     """A party holds, or comes back."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     leg = core.state.legs.get(event["leg"])
     holds = event["kind"] == "leg.held"
     if call is None or leg.held == holds or leg.state != legs.ANSWERED:
@@ -358,7 +280,7 @@ def rtp(core, event):
 
     A telephone may be silent for good reasons (hold, silence suppression), so this alone ends
     nothing; it does once the line's registration is gone too."""
-    call = _call_of(core, event)
+    call = call_of(core, event)
     leg = core.state.legs.get(event["leg"])
     lost = event["kind"] == "media.rtp_timeout"
     if call is None or leg.rtp_lost == lost or leg.state != legs.ANSWERED:
@@ -503,6 +425,7 @@ def _end_if_done(core, call):
         core.emit("call.ended", call=call.id, agent=call.agent, queue=call.queue)
 
 
-def _call_of(core, event):
+def call_of(core, event):
+    """The call of an event's leg, or None."""
     leg = core.state.legs.get(event["leg"])
     return core.state.calls.get(leg.call) if leg is not None else None

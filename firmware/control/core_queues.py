@@ -16,7 +16,7 @@ from firmware.acd import agent as agents
 from firmware.acd.strategy import Candidate, select
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls
+from firmware.control import core_calls, core_ivr
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, TEMPORARY_FAILURE
 
 # Defaults of the queue's settings (seconds); the schema gives them too.
@@ -111,7 +111,7 @@ def max_wait(core, call):
 
 def _overflow(core, call):
     leave(core, call, "overflow")
-    if not core_calls.jump(core, call, call.overflow, "overflow"):
+    if not core_ivr.jump(core, call, call.overflow, "overflow"):
         core_calls.close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", "the longest wait has passed")
 
 

@@ -19,7 +19,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_queues
+from firmware.control import core_calls, core_ivr, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -112,7 +112,7 @@ def _call(core, call, audit):
             else:
                 core.play(call, signal["purpose"], signal["items"], signal["repeat"])
         elif call.signal is not None:
-            core_calls.repeat_prompt(core, call)
+            core_ivr.repeat_prompt(core, call)
 
 
 def _talking(core, call, audit):

@@ -80,7 +80,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 """
 
 from firmware.call.records import make
-from firmware.control import core_calls, core_queues, core_recovery
+from firmware.control import core_calls, core_ivr, core_queues, core_recovery
 from firmware.control.core_base import Core, NORMAL, SWITCH
 from firmware.control.core_snapshot import snapshot
 
@@ -201,7 +201,7 @@ def _signal_lost(core, call):
         core_calls.signal_ended(core, call, "lost")
 
 
-_CALL_TIMERS = {"ivr": core_calls.ivr_timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
+_CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
                 "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_calls.close_now}
 
 
@@ -243,7 +243,7 @@ _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
     "leg.progress": core_calls.progress, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
-    "media.digit": core_calls.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
+    "media.digit": core_ivr.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "agent.status": core_queues.status, "line.registered": core_queues.line, "line.unregistered": core_queues.line,

@@ -46,8 +46,8 @@ TYPES = {
     "line": {"must": ("line",), "may": {"failed": None}, "next": ("failed",)},
     "hangup": {"must": (), "may": {"prompts": [], "cause": 16}, "next": ()},
 }
-# Types that act at once; a ring of them would never let the caller hear anything.
-SILENT = ("language",)
+# Types that may go on at once, and by which key; a ring of them would never let the caller hear anything.
+SILENT = {"language": "next", "agent": "failed", "line": "failed"}
 DIGITS = "0123456789*#"
 
 
@@ -170,13 +170,13 @@ def _check_silent_rings(errors, nodes, path):
     for name in sorted(nodes):
         seen = []
         at = name
-        while nodes[at]["type"] in SILENT:
+        while at is not None and nodes[at]["type"] in SILENT:
             if at in seen:
                 errors.append(ConfigError("%s.nodes.%s" % (path, name), "these nodes only lead back to each other: %s"
                                           % " -> ".join(seen + [at])))
                 return
             seen.append(at)
-            at = nodes[at]["next"]
+            at = nodes[at].get(SILENT[nodes[at]["type"]])
 
 
 def _check_reach(errors, nodes, start, path):

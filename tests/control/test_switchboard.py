@@ -371,6 +371,18 @@ def test_flow_to_an_agent_and_back():
     assert rig.call()["queue"] == "sales" and rig.agent("1003")["state"] == "idle" and rig.agent("1003")["status"] == "available"
 
 
+def test_transfers_that_lead_to_each_other_end():
+    config = copy.deepcopy(CONFIG)
+    config["ivr"]["main"]["nodes"]["direct"]["failed"] = "direct"      # a check refuses it; a configuration may slip by
+    rig = Rig(config, register=())
+    rig.offer()
+    rig.press("7")
+    assert rig.heard() == ["busy"]
+    rig.wait(5000)
+    assert rig.cdrs[0]["cause"] == 41
+    rig.finished()
+
+
 def test_media_dies():
     rig = Rig()
     leg = rig.to_talk("p1")

@@ -43,6 +43,8 @@ def checks():
     assert paths(lambda flow: flow["nodes"].update({"odd": {"type": "dance"}})) == ["f.nodes.odd.type"]
     assert paths(lambda flow: flow["nodes"].update({"lost": {"type": "hangup"}})) == ["f.nodes.lost"]
     assert paths(lambda flow: flow["nodes"]["english"].update({"next": "english"}))[0] == "f.nodes.english"
+    assert paths(lambda flow: flow["nodes"]["agent"].update({"failed": "agent"}))[0] == "f.nodes.agent"
+    assert paths(lambda flow: flow["nodes"]["agent"].pop("failed")) == []
     try:
         flows.validate({}, "f")
     except flows.ConfigError:
