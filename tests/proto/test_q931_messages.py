@@ -69,12 +69,18 @@ def test_element_round_trip(name, contents):
     ("channel_identification", "e9"), ("channel_identification", "a98681"), ("channel_identification", "29"),
     ("progress_indicator", "81"), ("progress_indicator", "0188"), ("calling_party_number", "2103"),
     ("called_party_number", "a1ff"), ("called_party_number", "a1" + "31" * 23), ("restart_indicator", "81"),
-    ("keypad_facility", "01"), ("display", ""),
+    ("keypad_facility", "01"),
 ])
 def test_bad_elements(name, contents):
     with pytest.raises(RemoteError) as caught:
         elements.decode(name, bytes.fromhex(contents))
     assert caught.value.cause == 100
+
+
+def test_empty_elements_count_as_absent():
+    """4.5.1."""
+    message = messages.decode(bytes.fromhex("0802000105" "0400" "7000" "0f00" "1803a98381"))
+    assert sorted(message.elements) == ["channel_identification"] and message.faults == []
 
 
 def test_values_of_elements():

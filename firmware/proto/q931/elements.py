@@ -304,7 +304,7 @@ ELEMENTS = {
     0x1E: ("progress_indicator", 2, 2, True, _decode_progress, _encode_progress),
     0x20: ("network_specific_facilities", 1, 253, True) + _RAW,
     0x27: ("notification_indicator", 1, 253, True, _decode_notification, _encode_notification),
-    0x28: ("display", 1, 82, True, _decode_text, _encode_text),
+    0x28: ("display", 0, 82, True, _decode_text, _encode_text),
     0x29: ("date_time", 5, 8, False) + _RAW,
     0x2C: ("keypad_facility", 1, 34, False, _decode_keypad, _encode_keypad),
     0x34: ("signal", 1, 1, False) + _RAW,

@@ -122,6 +122,8 @@ def _decode_elements(message, octets):
 
 def _take(message, identifier, contents, cut):
     """Take one variable length element of codeset 0."""
+    if not contents and not cut:
+        return                          # 4.5.1: an empty element counts as absent
     row = elements.ELEMENTS.get(identifier)
     if row is None:
         # 4.5.1, note to Table 4-3: identifiers 0000 xxxx demand comprehension.

@@ -89,8 +89,9 @@ from firmware.proto.sip.uri import bare_host, parse_uri
 
 DEFAULTS = {
     "user_agent": "Strowger",
-    # MD5 first would let a client that takes the first challenge fall to the weaker one
-    "digest_algorithms": ("SHA-256", "MD5"),
+    # RFC 8760 wants SHA-256 offered first; telephones in the field (libre up to 1.x among them) give up
+    # at a challenge of an algorithm they do not know, in any order, so an installer asks for it
+    "digest_algorithms": ("MD5",),
     "digest_max_age_ms": 300000,        # ours: a telephone registers every few minutes at most
     "register_min_s": 60, "register_default_s": 600, "register_max_s": 3600,     # ours
     "contacts_per_line": 8,             # ours
