@@ -2,9 +2,7 @@
 
 A thread of its own owns the request ring (a register takes 1 to 10 ms) and tells the
 control loop only what changed.  A framer that already holds what the configuration wants is
-not touched: writing it would search for frame alignment anew, and the calls of a span
-outlive a restart of control.  Whether it does is found by a rehearsal: the driver's
-configure() runs against a bus that only notes what would be written and read back.
+not touched by its driver: the calls of a span outlive a restart of control.
 
 An alarm is passed on when two polls in a row agree (POLL_S): enough for the state of a
 span.  The soak of G.7710 (2.5 s to raise, 10 s to clear) belongs to the alarm list, which
@@ -15,8 +13,8 @@ import asyncio
 import logging
 import threading
 
+from drivers.framer.base import status_of_all
 from drivers.framer.falc import FALC
-from drivers.registers import READ
 from drivers.tdm.ring import RequestRing, open_window
 from firmware.errors import DriverError, StrowgerError
 from firmware.links.adapter import Adapter
@@ -25,41 +23,6 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 AWAY_S = 1.0            # between attempts to find a board that is not there
-
-
-class Rehearsal:
-    """A bus that lets a driver believe it writes.  wanted(): {(span, register): value} it read back."""
-
-    def __init__(self, bus):
-        self._bus, self._written, self._verified = bus, {}, {}
-
-    def batch(self, requests):
-        """As RequestRing.batch; reads of what was not written go to the device."""
-        results = []
-        for op, span, register, value in requests:
-            key = (span, register)
-            if op != READ:
-                self._written[key] = value
-                results.append(value)
-            elif key in self._written:
-                self._verified[key] = self._written[key]
-                results.append(self._written[key])
-            else:
-                results.extend(self._bus.batch([(op, span, register, value)]))
-        return results
-
-    def wanted(self):
-        """What configure() wrote and checked."""
-        return self._verified
-
-
-def holds(ring, driver, span, settings):
-    """Whether a framer already holds its settings."""
-    rehearsal = Rehearsal(ring)
-    driver(rehearsal, span).configure(settings)
-    wanted = rehearsal.wanted()
-    found = ring.batch([(READ, number, register, 0) for number, register in wanted])
-    return bool(wanted) and found == list(wanted.values())
 
 
 class Framers(Adapter):
@@ -135,8 +98,8 @@ class Framers(Adapter):
     def _watch(self, ring):
         framers = self._configure(ring)
         while not self._ended.is_set():
-            for span, framer in framers.items():
-                alarms = framer.status()["alarms"]
+            for span, status in zip(framers, status_of_all(ring, framers.values())):
+                alarms = status["alarms"]
                 if alarms == self._before.get(span) and alarms != self._known.get(span):
                     self._say(span, alarms)
                 self._before[span] = alarms
@@ -151,8 +114,7 @@ class Framers(Adapter):
         for span, settings in sorted(self._rows.items()):
             framer = self._driver(ring, span)
             try:
-                if not holds(ring, self._driver, span, settings):
-                    framer.configure(settings)
+                if framer.configure(settings):
                     log.info("framers: span %d configured: %s", span, settings)
             except DriverError:
                 raise

@@ -31,6 +31,7 @@ ACTIONS = {
     "leg.alerting": ("alerting_request", (6, 25, 9, 1, 2, 3)),
     "leg.answer": ("setup_response", (6, 25, 9, 7, 1, 2, 3, 4)),
 }
+HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai"}     # alarms that leave the B channels usable
 LINK_UP_STATES = ("up", "established", "MULTIPLE_FRAME_ESTABLISHED", "TIMER_RECOVERY")
 
 
@@ -67,8 +68,8 @@ class Span:
 
     @property
     def state(self):
-        """"up", "down" (D channel), "alarm" or "unknown"."""
-        if self.alarms:
+        """"up", "down" (D channel), "alarm" (no usable bearer) or "unknown"."""
+        if self.alarms and not set(self.alarms) <= HARMLESS:
             return "alarm"
         return "up" if self.machine.up else "down" if self.opened else "unknown"
 

@@ -1,0 +1,83 @@
+"""The watch of the framers, on a ring whose registers are the test's."""
+
+import threading
+import time
+import types
+
+import pytest
+
+from drivers.framer import falc_regs
+from drivers.registers import READ
+from firmware.chassis import framers
+from firmware.errors import DriverError
+
+CONFIG = {"spans": [{"span": 1, "type": "e1", "crc4": True, "signalling": "pri", "enabled": True},
+                    {"span": 2, "type": "e1", "crc4": False, "signalling": "pri", "enabled": True},
+                    {"span": 3, "type": "e1", "crc4": False, "signalling": "pri", "enabled": False}]}
+
+
+class Ring:
+    def __init__(self):
+        self.registers, self.writes, self.broken = {}, [], None
+
+    def batch(self, requests):
+        if self.broken:
+            raise DriverError("window", "register access", self.broken)
+        results = []
+        for op, span, offset, value in requests:
+            if op == READ:
+                results.append(0x05 if offset == falc_regs.VSTR.offset else self.registers.get((span, offset), 0))
+            else:
+                self.writes.append((span, offset, value))
+                self.registers[span, offset] = value
+                results.append(value)
+        return results
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    monkeypatch.setattr(framers, "POLL_S", 0.005)
+    monkeypatch.setattr(framers, "AWAY_S", 0.005)
+    ring, told = Ring(), []
+    house = types.SimpleNamespace(turns=types.SimpleNamespace(run=None),
+                                  config=types.SimpleNamespace(running=lambda: CONFIG))
+    part = framers.Framers(house, lambda span, alarms, now_ms: None, lambda: ring)
+    part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda run, what, tell, *row: told.append(row))
+    part._thread = threading.Thread(target=part._run, daemon=True)
+    yield part, ring, told
+    part.stop()
+
+
+def until(condition):
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+def test_spans_are_configured_once_and_alarms_told_when_they_change(watch):
+    part, ring, told = watch
+    ring.registers[1, falc_regs.FRS0.offset] = 0x80
+    part._thread.start()
+    until(lambda: len(told) == 2)
+    assert sorted(told) == [(1, ["los"]), (2, [])]
+    assert {span for span, _, _ in ring.writes} == {1, 2}
+    count = len(ring.writes)
+    ring.registers[1, falc_regs.FRS0.offset] = 0x10
+    until(lambda: len(told) == 3)
+    assert told[-1] == (1, ["rai"])
+    part.configure(CONFIG, 0)
+    time.sleep(0.05)
+    assert len(ring.writes) == count and len(told) == 3
+
+
+def test_a_board_that_goes_away_is_told_and_taken_up_again(watch):
+    part, ring, told = watch
+    part._thread.start()
+    until(lambda: len(told) == 2)
+    ring.broken = "no answer in 500 ms: the board has stopped"
+    until(lambda: len(told) == 4)
+    assert sorted(told[2:]) == [(1, ["board"]), (2, ["board"])] and "stopped" in part.fault
+    ring.broken = None
+    until(lambda: len(told) == 6)
+    assert sorted(told[4:]) == [(1, []), (2, [])] and part.fault is None
