@@ -52,7 +52,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.stop leg                       whatever plays towards that leg
   media.detect leg dtmf
   media.bridge bridge legs             legs []: remove the bridge
-  media.record recording path left right          path relative: recordings/2025/07/31/c17-r3.wav (site's day)
+  media.record recording path left right call     path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording
   media.subtract leg                   the leg is over; also for strays that an audit showed
 Control adds the termination of a leg by itself: a trunk's at leg.offered, a SIP
