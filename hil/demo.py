@@ -1,0 +1,240 @@
+"""`make demo`: one call through the whole house, without a person, checked and accounted for.
+
+Two calls are made on a house of its own (own folders, free ports).  The first
+comes en bloc on span 1 (CRC-4 on): wrong key, right key, queue, agent, talk,
+the caller hangs up; a browser looks on.  The second comes digit by digit on
+span 2 (CRC-4 off); the agent hangs up.  Exit code 0 only if every check held.
+Written to build/demo/: account.txt, report.json, recordings, pictures.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+
+from hil import speech
+from hil.account import Account
+from hil.picture import call_picture
+from hil.probes import audio
+from hil.rig import CHECKOUT, Rig
+
+OUT = CHECKOUT / "build" / "demo"
+LANDING, CALLER, REDIRECTING = "02150801000", "13912345678", "4008001000"
+AGENT = "1001"
+TALK_S = 15
+AGENT_HEARS_FROM = 0.95      # least correlation after alignment, of the issue
+CROSSTALK_MOST = 0.1
+LEVEL_MOST_DB = 1.0
+
+
+class Demo:
+    """The demonstration.  rig: a started Rig.  account: where checks go."""
+
+    def __init__(self, rig, account, folder):
+        self.rig, self.account, self.folder = rig, account, folder
+        self.files = {who: speech.make(OUT / f"{who}-says.wav", seed=seed, seconds=TALK_S + 15)
+                      for seed, who in ((101, "caller"), (202, "agent"))}
+        self.prompts = CHECKOUT / "build" / "prompts"
+
+    def run(self):
+        rig, account = self.rig, self.account
+        account.happened("the house is up: board emulator, media, control, web, far exchange; D channels of spans 1 and 2 up")
+        self.phone = rig.phone(AGENT, play_file=self.files["agent"], record_file=OUT / "agent-hears.wav", answer="auto")
+        rig.wait(lambda s: any(a["name"] == AGENT and a["registered"] for a in s["agents"]), 10, "the agent's phone")
+        account.happened(f"agent {AGENT}'s phone (baresip) is registered with digest authentication")
+        try:
+            from hil.browser import Person
+            person = Person(rig.web_url)
+        except Exception as error:
+            account.check("browser started", False, str(error).splitlines()[0])
+            person = None
+        try:
+            if person:
+                person.sign_in("admin", rig.product.password)
+            first = self.first_call(person)
+            if person:
+                self.look_back(person, first)
+        finally:
+            if person:
+                person.close()
+        self.second_call()
+        self.witness()
+
+    # -- the first call: en bloc, caller hangs up --
+
+    def first_call(self, person):
+        rig, account, far = self.rig, self.account, self.rig.far
+        caller_file = OUT / "caller-hears.wav"
+        setup = time.monotonic()
+        far.call("en-bloc", span=1, called=LANDING, caller=CALLER, redirecting=REDIRECTING, record=caller_file)
+        far.wait_for("connect", 10, id="en-bloc")
+        account.check("pri.setup_to_connect", True, (time.monotonic() - setup) * 1000, "ms")
+        account.happened(f"span 1: SETUP {CALLER} -> {LANDING} (redirecting {REDIRECTING}) was answered; the greeting plays")
+        time.sleep(9)
+        far.dtmf("en-bloc", "7")
+        account.happened("the caller presses 7, which is no choice")
+        time.sleep(4)
+        far.dtmf("en-bloc", "1")
+        account.happened("the caller presses 1 (sales)")
+        call = rig.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 15, "the talk")
+        self.phone.wait_for("answered", 5)
+        started = far.play("en-bloc", self.files["caller"])
+        account.happened(f"agent {call['agent']} answered; both speak ({TALK_S} s of real speech each way)")
+        account.check("call.caller_number", call["caller"].endswith(CALLER), call["caller"])
+        account.check("call.redirecting_number", call["redirecting"] == REDIRECTING, call["redirecting"])
+        if person:
+            row = person.text(f'#calls tr[data-call="{call["call"]}"]')
+            busy = person.text('#spans [data-span="1"] li.busy')
+            agent = person.text(f'#agents tr[data-agent="{AGENT}"]')
+            account.check("web.live_call", CALLER in row and "talking" in row and AGENT in agent, f"{call['call']}, timeslot {busy}")
+            person.picture(OUT / "live.png")
+        time.sleep(TALK_S / 2)
+        far.dtmf("en-bloc", "5")
+        dtmf_at = time.monotonic()
+        account.happened("the caller presses 5 while talking")
+        time.sleep(1)
+        second_play = far.play("en-bloc", self.files["caller"], at_sample=None)
+        time.sleep(TALK_S / 2)
+        far.hangup("en-bloc")
+        released = far.wait_for("released", 8, id="en-bloc")
+        account.happened("the caller hangs up; PRI is released")
+        account.check("pri.release_cause", released.get("cause") == 16, released.get("cause"))
+        far.wait_for("record_closed", 5, id="en-bloc")
+        self.phone.wait_for("closed", 5)
+        found = rig.cdr(call["call"])
+        rig.wait_idle()
+        self.check_cdr(found, "caller")
+        self.check_prompts(caller_file)
+        self.check_audio(caller_file, found, "first")
+        del started, second_play, dtmf_at
+        return found
+
+    def check_cdr(self, found, by):
+        account, cdr = self.account, found["cdr"]
+        kinds = [record["kind"] for record in found["records"]]
+        account.check(f"cdr.result ({by} hangs up)", cdr["result"] == "answered" and cdr["released_by"] == by,
+                      f"{cdr['result']}, cleared by {cdr['released_by']}, cause {cdr['cause']}")
+        account.check("cdr.agent and queue", cdr["agent"] == AGENT and cdr["queue"] == "sales", f"{cdr['agent']}, {cdr['queue']}")
+        account.check("cdr.talk time", cdr["talk_ms"] > 3000, cdr["talk_ms"], "ms")
+        account.check("journal.records of the call", len(kinds) > 10, len(kinds), "rows")
+
+    def check_prompts(self, caller_file):
+        """The caller heard the greeting in both languages, sample by sample."""
+        heard = audio.read(caller_file)
+        for language in ("zh_CN", "en"):
+            quality = audio.compare(audio.read(self.prompts / language / "greeting.wav"), heard)
+            self.account.check(f"audio.greeting {language}", quality.correlation >= 0.95 and quality.gaps == 0,
+                               quality.correlation, "correlation")
+
+    def check_audio(self, caller_file, found, which):
+        """Both directions at both ends, and both channels of the recording."""
+        account = self.account
+        sent = {who: audio.read(path) for who, path in self.files.items()}
+        recording = found["recordings"][0]
+        octets = self.rig.product.recording(found["cdr"]["call"], recording["id"])
+        path = OUT / f"recording-{which}.wav"
+        path.write_bytes(octets)
+        account.file(path, "the product's stereo recording: caller left, agent right")
+        stereo = audio.read_octets(octets)
+        ends = {"caller hears agent": ("agent", audio.read(caller_file)),
+                "agent hears caller": ("caller", audio.read(OUT / "agent-hears.wav")),
+                "recording left": ("caller", stereo[:, 0]), "recording right": ("agent", stereo[:, 1])}
+        for end, (who, received) in ends.items():
+            other = "agent" if who == "caller" else "caller"
+            quality = audio.compare(sent[who], received)
+            account.check(f"audio.{which}: {end}", quality.correlation >= AGENT_HEARS_FROM, quality.correlation,
+                          f"correlation over {quality.seconds:.1f} s")
+            account.check(f"audio.{which}: {end}, samples missing or inserted", quality.gaps == 0, quality.gaps, "places")
+            account.check(f"audio.{which}: {end}, level", abs(quality.level_db) <= LEVEL_MOST_DB, quality.level_db, "dB")
+            leak = audio.crosstalk(sent[other], received, quality)
+            account.check(f"audio.{which}: {end}, the other's voice", leak <= CROSSTALK_MOST, leak, "correlation")
+
+    def look_back(self, person, found):
+        """The list of calls in the browser; the recording plays."""
+        account, call = self.account, found["cdr"]["call"]
+        person.driver.get(self.rig.web_url + "/calls")
+        row = person.text(f'#cdrs tr[data-call="{call}"]')
+        length = person.play_audio(f'#cdrs tr[data-call="{call}"] audio')
+        wanted = found["recordings"][0]["duration_ms"] / 1000
+        account.check("web.recording plays", abs(length - wanted) < 0.3, length, "s")
+        account.check("web.list of calls", CALLER in row and AGENT in row, call)
+        person.picture(OUT / "calls.png")
+        person.driver.get(f"{self.rig.web_url}/calls/{call}")
+        person.see("#timeline")
+        person.picture(OUT / "call.png")
+        complaints = person.complaints()
+        account.check("web.no script error", not complaints, len(complaints), "; ".join(complaints)[:200])
+        for name in ("live.png", "calls.png", "call.png"):
+            account.file(OUT / name, "the page as the browser showed it")
+        (OUT / "call.json").write_text(json.dumps(found, indent=1, ensure_ascii=False))
+        account.file(OUT / "call.json", "CDR and journal records of the first call")
+        call_picture(found, audio.read(OUT / "recording-first.wav"), OUT / "call.svg")
+        account.file(OUT / "call.svg", "time line and wave form of the first call")
+
+    # -- the second call: digit by digit, agent hangs up --
+
+    def second_call(self):
+        rig, account, far = self.rig, self.account, self.rig.far
+        rig.wait(lambda s: any(a["name"] == AGENT and a["state"] == "idle" for a in s["agents"]), 15, "the agent idle again")
+        before, closed = self.phone.mark(), far.mark()
+        far.call("overlap", span=2, called=LANDING, caller=CALLER, redirecting=REDIRECTING, overlap=100, initial_digits=3,
+                 record=OUT / "caller-hears-2.wav")
+        far.wait_for("setup_ack", 5, id="overlap", since=closed)
+        far.wait_for("connect", 10, id="overlap")
+        account.happened("span 2: the number came digit by digit (SETUP ACKNOWLEDGE, INFORMATION); answered")
+        time.sleep(1)
+        far.dtmf("overlap", "1")
+        call = rig.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 15, "the second talk")
+        far.play("overlap", self.files["caller"])
+        time.sleep(TALK_S / 2)
+        self.phone.wait_for("answered", 5, since=before)
+        self.phone.hangup()
+        ended = far.wait_for("hangup", 8, id="overlap")
+        far.wait_for("released", 8, id="overlap")
+        far.wait_for("record_closed", 5, id="overlap")
+        account.happened("the agent hangs up; PRI is cleared by the box")
+        account.check("pri.cause when the agent hangs up", ended["cause"] == 16 and ended["by"] == "box", ended["cause"])
+        found = rig.cdr(call["call"])
+        rig.wait_idle()
+        self.check_cdr(found, "agent")
+        self.check_audio(OUT / "caller-hears-2.wav", found, "second")
+
+    def witness(self):
+        """What the far exchange saw of our side all along."""
+        account, far = self.account, self.rig.far
+        status = {span["span"]: span for span in far.status()["spans"]}
+        for span in self.rig.spans:
+            account.check(f"span {span}: late blocks, lost alignment, CRC-4, FCS errors",
+                          not any(status[span][k] for k in ("alignment_losses", "crc4_errors", "fcs_errors")),
+                          ", ".join(f"{k} {status[span][k]}" for k in ("late_blocks", "alignment_losses", "crc4_errors", "fcs_errors")))
+        account.check("no RESTART, no data link lost", not far.events("restart") and not far.events("link_down"), "none seen")
+
+
+def main():
+    shutil.rmtree(OUT, ignore_errors=True)
+    account = Account(OUT)
+    print("Strowger demonstration: one call through the whole house", flush=True)
+    with tempfile.TemporaryDirectory(prefix="strowger-demo-") as folder:
+        rig = Rig(folder)
+        try:
+            with rig:
+                rig.start()
+                Demo(rig, account, folder).run()
+        except Exception as error:
+            account.check("ran to its end", False, f"{type(error).__name__}: {error}"[:600])
+            for log in (rig.data_dir / "log").glob("*.log"):
+                shutil.copy(log, OUT / log.name)
+                account.file(OUT / log.name, "log")
+        account.file(OUT / "report.json", "every check, for machines")
+        trace = rig.folder / "trace"
+        if trace.exists():
+            shutil.copytree(trace, OUT / "trace", dirs_exist_ok=True)
+            account.file(OUT / "trace", "every D channel frame (pcap; tshark -r)")
+    print()
+    print(account.write("Strowger: one call through the whole house"), end="")
+    return 0 if account.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
