@@ -11,7 +11,7 @@ blocks with
   - a phase advance from block to block that is right within half-way between
     the accepted (1.5 % + 2 Hz) and the refused (3.5 %) deviation,
   - steady levels, and a twist between -10 dB and +6 dB (high against low).
-Two hits in a row begin a digit (a tone of 36 ms always does, one of 26 ms never
+Two hits in a row begin a digit (a tone of 36 ms always does, one of 25 ms never
 does); four blocks without its hit end it, so a gap of 10 ms is bridged and a
 pause of 30 ms is seen.  Source: ITU-T Q.23, Q.24 annex A (the strictest of the
 administrations there, except non-operation level: tones below -36 dBm0 are
@@ -40,8 +40,8 @@ ZERO_DBM0_PEAK = 22826      # of a sine, 16-bit scale: G.711, 3.14 dBm0 below 32
 LOWEST_DBM0 = -36           # of each tone (invented within Q.24: operation to -29, here with margin)
 HIGH_ABOVE_LOW = 4.0        # 6 dB as power; Q.24 asks 4 dB
 LOW_ABOVE_HIGH = 10.0       # 10 dB as power; Q.24 asks 8 dB, Australia 10 dB
-CANDIDATE = 0.6             # energy in the two tones before the frequency is known
-FRACTION = 0.8              # after the loss by a frequency deviation is made good
+CANDIDATE = 0.55            # energy in the two tones before the frequency is known
+FRACTION = 0.75             # after the loss by a frequency deviation is made good
 STEADY = 2.5                # power ratio of neighbouring blocks, 4 dB
 BEGIN_HITS, END_MISSES = 2, 4
 
