@@ -159,7 +159,7 @@ def load(name, at=None):
     paths = [BUILDS / at / (name + suffix) for suffix in suffixes]
     path = next((p for p in paths if p.exists()), None)
     if path is None:
-        raise ImportError(f"dsp: kernel {name} is not built for {at} ({BUILDS / at}); run make build")
+        raise ImportError(f"dsp: kernel {name} is not built for {at} ({BUILDS / at}); run `make setup`")
     full_name = f"dsp._isa.{at}.{name}"
     spec = importlib.util.spec_from_file_location(full_name, path)
     module = importlib.util.module_from_spec(spec)
