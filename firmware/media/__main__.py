@@ -7,7 +7,6 @@ main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTER
 ends it with all recordings closed.  Exit code: 0 stopped, 2 could not start.
 """
 
-import ctypes
 import gc
 import logging
 import os
@@ -22,33 +21,11 @@ from firmware.media import _engine
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
 from firmware.media.server import Server
+from firmware.media.threads import ask_realtime, lock_memory, name_thread
 
 log = logging.getLogger("firmware.media")
 
-TICK_PRIORITY = 45              # emulator 40, far exchange 42
 STACK_OCTETS = 1 << 20
-MCL_CURRENT, MCL_FUTURE = 1, 2
-
-
-def lock_memory():
-    """Ask for locked memory.  Returns whether it was granted."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(MCL_CURRENT | MCL_FUTURE) == 0:
-        return True
-    log.warning("locked memory was refused (%s): a page fault may delay a tick; give CAP_IPC_LOCK or raise memlock",
-                os.strerror(ctypes.get_errno()))
-    return False
-
-
-def ask_realtime():
-    """Ask for SCHED_FIFO for the calling thread.  Returns whether it was granted."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(TICK_PRIORITY))
-        return True
-    except OSError as error:
-        log.warning("real-time priority was refused (%s): ticks may come late under load; give CAP_SYS_NICE",
-                    error.strerror)
-        return False
 
 
 def raise_file_limit():
@@ -62,6 +39,7 @@ def raise_file_limit():
 
 def tick_thread(engine, stats):
     """Body of the tick's thread."""
+    name_thread("tick")
     stats.realtime = ask_realtime()
     stats.tid = threading.get_native_id()
     engine.run()

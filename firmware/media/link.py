@@ -28,6 +28,7 @@ import msgpack
 
 from firmware.errors import LocalError
 from firmware.media.checks import number, refuse
+from firmware.media.threads import name_thread
 from firmware.proto.q921 import Q921Link
 
 log = logging.getLogger("firmware.media.link")
@@ -145,6 +146,7 @@ class Signalling(threading.Thread):
     # This thread
 
     def run(self):
+        name_thread(self.name)
         while not self._end:
             try:
                 for key, _ in self._selector.select(self._timeout_s()):

@@ -15,6 +15,7 @@ from collections import OrderedDict
 
 from firmware.errors import LocalError
 from firmware.media import _engine
+from firmware.media.threads import name_thread
 
 log = logging.getLogger("firmware.media.recorder")
 
@@ -125,6 +126,7 @@ class Recorder(threading.Thread):
     # Disk thread
 
     def run(self):
+        name_thread(self.name)
         phase, due = 0, time.monotonic()
         while not self._end:
             due += ROUND_MS / 1000 / PHASES

@@ -343,6 +343,8 @@ class Server:
         return dict(page, next=after + PAGE_ENTRIES if more else None)
 
     def _stats(self, connection, message):
+        if message.get("clear") is True:        # benchmarks: the histogram begins anew
+            self.engine.clear_figures()
         return {"tick": self.stats.figures(), "terminations": len(self.table.terminations),
                 "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "links": len(self.links),
                 "events_waiting": len(self.events), "events_dropped": self.events_dropped,
