@@ -212,13 +212,14 @@ static const char *do_answer(struct call *c)
 static void complete(struct call *c)
 {
     double now = mono_now();
+    /* Also before a refusal: libpri 1.6.0 sends nothing when it clears with most causes from Call present. */
+    pri_proceeding(c->span->pri, c->reference, c->timeslot, 0);
+    set_state(c, PROCEEDING, "proceeding");
     if (policy.incoming == REFUSE) {
         ended(c, policy.cause, "exchange");
         pri_hangup(c->span->pri, c->reference, policy.cause);
         return;
     }
-    pri_proceeding(c->span->pri, c->reference, c->timeslot, 0);
-    set_state(c, PROCEEDING, "proceeding");
     if (policy.incoming == MANUAL) return;
     c->alert_due = now + policy.alerting_s;
     if (policy.incoming == ANSWER) c->answer_due = c->alert_due + policy.answer_s;

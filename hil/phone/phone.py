@@ -1,18 +1,34 @@
-"""The agent's telephone: Debian's baresip, without a screen, in a folder of its own.
+"""An agent's phone: Debian's baresip, driven through its ctrl_tcp module.
 
-    phone = Phone("1001", "secret", 5060, play_file="agent.wav", record_file="heard.wav")
-    phone.start()                    # waits until it is registered
-    phone.wait_for("incoming", 20); phone.answer(); phone.hangup()
+    phone = Phone("1001", "secret", registrar_port=5060, play_file="agent.wav",
+                  record_file="heard.wav", answer="auto")
+    phone.start()                           # returns once it is registered
+    phone.wait_for("answered", 10)
+    phone.hangup(); phone.wait_for("closed", 5)
+    heard, sent = phone.recordings[0]       # WAV files of the first call
     phone.stop()
 
-It plays one file (16-bit PCM WAV, 8 kHz, mono) into the call and records what
-it hears into another.  Steered over baresip's ctrl_tcp module (JSON in
-netstrings).  Event names: registered, unregistered, incoming, answered
-(established), closed.
+What it hears is written by baresip's sndfile filter right behind the decoder:
+one sample for each sample that came by RTP, in order, before any play-out
+buffer, nothing put in (no concealment, no silence for a late packet) and
+nothing left out but lost packets.  What it sends is written the same way.
+There is no audio device and no player: Debian's aufile module (1.0.0) is a
+source only, and a player would put its own clock between RTP and the file.
+The jitter buffer is off (0-0): on loopback packets arrive in order.
+
+The file plays from the moment the call is answered; silence follows it, since
+baresip ends a call whose source ends.  Codec A-law, 20 ms, nothing that
+changes audio is loaded (no resampler is needed at 8 kHz mono, no plc, no speex_pp).
+
+Events: registered, register_failed, incoming, ringing, answered, closed, and
+baresip's other types in lower case (call_rtpestab, call_rtcp, ...).
+Each is a dict {"event", "n", "mono", "id", "peeruri", "param", ...}.
 """
 
 import json
+import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -20,137 +36,187 @@ import tempfile
 import threading
 import time
 
-# What baresip calls its events, and what we do.
-EVENTS = {"REGISTER_OK": "registered", "REGISTER_FAIL": "unregistered", "CALL_INCOMING": "incoming",
-          "CALL_ESTABLISHED": "answered", "CALL_CLOSED": "closed", "CALL_RINGING": "ringing"}
-MODULES = ("g711.so", "aufile.so", "account.so", "menu.so", "ctrl_tcp.so")
+import numpy as np
 
+from hil.probes import wav
 
-def module_folder():
-    """Where Debian put baresip's modules."""
-    return next(iter(pathlib.Path("/usr/lib").glob("**/baresip/modules")), pathlib.Path("/usr/lib/baresip/modules"))
+NAMES = {"REGISTER_OK": "registered", "REGISTER_FAIL": "register_failed", "CALL_INCOMING": "incoming",
+         "CALL_RINGING": "ringing", "CALL_ESTABLISHED": "answered", "CALL_CLOSED": "closed"}
 
+CONFIG = """\
+poll_method epoll
+sip_listen {address}:{sip}
+call_local_timeout 3600
+call_max_calls {calls}
+audio_path {folder}/none
+audio_source aufile,{folder}/play.wav
+audio_player none,none
+audio_alert none,none
+audio_level no
+ausrc_format s16
+auplay_format s16
+auenc_format s16
+audec_format s16
+audio_buffer 20-160
+rtp_tos 184
+rtp_ports {rtp_low}-{rtp_high}
+rtcp_mux no
+jitter_buffer_delay 0-0
+rtp_stats yes
+net_interface {address}
+module_path {modules}
+module g711.so
+module aufile.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control}
+snd_path {folder}/dumps
+statmode_default off
+"""
 
-def configuration(folder, control_port, play_file, record_file, rtp_ports):
-    """The text of baresip's config file.  The jitter buffer is fixed, nothing alters the audio."""
-    return "\n".join([
-        "poll_method epoll",
-        "sip_listen 127.0.0.1:0",
-        "sip_trans_def udp",
-        "call_local_timeout 120",
-        "call_max_calls 4",
-        f"audio_player aufile,{record_file}",
-        f"audio_source aufile,{play_file}",
-        f"audio_alert aufile,{folder / 'alert.wav'}",
-        "ausrc_srate 8000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1",
-        "audio_level no",
-        "ausrc_format s16", "auplay_format s16", "auenc_format s16", "audec_format s16",
-        "audio_buffer 40-200",
-        f"rtp_ports {rtp_ports[0]}-{rtp_ports[1]}",
-        "rtcp_mux no",
-        "jitter_buffer_type fixed",
-        "jitter_buffer_delay 2-20",
-        "rtp_stats no",
-        f"module_path {module_folder()}",
-        *[f"module {name}" for name in MODULES[:1]],
-        *[f"module {name}" for name in MODULES[1:2]],
-        "module_app account.so", "module_app menu.so", "module_app ctrl_tcp.so",
-        f"ctrl_tcp_listen 127.0.0.1:{control_port}",
-        "ring_aufile none", "ringback_aufile none", "busy_aufile none", "error_aufile none", "notfound_aufile none",
-        "callwaiting_aufile none", "message_aufile none",
-        ""])
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# Ends baresip when its standard input closes: it must not outlive a test that was killed.
+KEEPER = '"$@" </dev/null >log 2>&1 & pid=$!; echo $pid; cat >/dev/null; kill $pid 2>/dev/null; wait $pid'
 
 
 class Phone:
-    """user, password: of the line.  registrar_port: UDP port of the registrar on 127.0.0.1.
+    """One phone, one account, one baresip process.
 
-    answer: "auto" or "manual".  expires_s: of the registration."""
+    answer: "auto" or "manual" (then answer()).  play_file: WAV, 8 kHz mono,
+    A-law or 16-bit PCM; None plays silence.  record_file: where the first
+    call's heard audio goes (16-bit PCM WAV); later calls get "-2", "-3"
+    before the suffix; None keeps them in the phone's own directory.
+    play_seconds: least length of what it plays, silence added; repeat: fill with the file again instead.
+    password None does not register; wait_registered False lets start() return before it has.
+    """
 
-    def __init__(self, user, password, registrar_port, play_file, record_file, answer="auto", expires_s=60,
-                 rtp_ports=(40000, 49998)):
-        self.user, self.password, self.registrar_port = user, password, registrar_port
-        self.play_file, self.record_file = pathlib.Path(play_file).resolve(), pathlib.Path(record_file).resolve()
-        self.answer_mode, self.expires_s, self.rtp_ports = answer, expires_s, rtp_ports
-        self.process, self._control, self._events = None, None, []
+    def __init__(self, user, password, registrar_port, play_file=None, record_file=None, answer="auto", *,
+                 registrar="127.0.0.1", address="127.0.0.1", play_seconds=600, repeat=False, expires_s=600,
+                 calls=4, directory=None, wait_registered=True):
+        self.user, self.password, self.answer_mode = user, password, answer
+        self.registrar = f"{registrar}:{registrar_port}"
+        self.address, self.expires_s, self.calls = address, expires_s, calls
+        self.play_file, self.record_file = play_file, record_file
+        self.play_seconds, self.repeat = play_seconds, repeat
+        self._own = directory is None
+        self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix=f"phone-{user}-"))
+        self.registers = wait_registered
+        self.recordings = []        # (heard, sent) of each call that ended
+        self.pid = None
+        self.process = self._socket = None
+        self._events = []
+        self._replies = {}
+        self._taken = set()
+        self._token = 0
+        self._ended = None
         self._changed = threading.Condition()
 
-    def start(self, timeout_s=15):
-        """Start baresip and wait until it is registered.  Raises RuntimeError."""
-        if not shutil.which("baresip"):
-            raise RuntimeError("baresip is not installed; apt-get install baresip-core.")
-        self._folder = tempfile.TemporaryDirectory(prefix=f"phone-{self.user}-")
-        folder, port = pathlib.Path(self._folder.name), _free_port()
-        (folder / "config").write_text(configuration(folder, port, self.play_file, self.record_file, self.rtp_ports))
-        (folder / "contacts").write_text("")
-        (folder / "accounts").write_text(
-            f"<sip:{self.user}@127.0.0.1:{self.registrar_port};transport=udp>;auth_user={self.user};"
-            f"auth_pass={self.password};answermode={self.answer_mode};regint={self.expires_s};audio_codecs=PCMA\n")
-        self.log = folder / "log"
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(["baresip", "-f", str(folder)], stdin=subprocess.PIPE, stdout=log,
-                                            stderr=log, start_new_session=True)
+    # -- life ----------------------------------------------------------------
+
+    def start(self, timeout_s=10.0):
+        """Start baresip and wait until it is registered. Raises RuntimeError with its last words,
+        TimeoutError where the registrar does not answer or refuses."""
+        self._write_configuration()
+        (self.directory / "log").write_text("")
+        self.process = subprocess.Popen(["sh", "-c", KEEPER, "phone", "baresip", "-f", str(self.directory)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        cwd=self.directory)
+        self.pid = int(self.process.stdout.readline() or 0)
         deadline = time.monotonic() + timeout_s
-        while self._control is None:
+        while True:
             try:
-                self._control = socket.create_connection(("127.0.0.1", port), 1)
+                self._socket = socket.create_connection(("127.0.0.1", self.control_port), 1)
+                break
             except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    words = self.log.read_text(errors="replace")[-400:]
+                if time.monotonic() > deadline or not _alive(self.pid):
+                    words = self.log()[-600:]
                     self.stop()
-                    raise RuntimeError(f"baresip did not start: {words}") from None
-                time.sleep(0.05)
-        self._control.settimeout(None)
-        threading.Thread(target=self._read, args=(self._control,), daemon=True).start()
-        if not self._registered():
-            self.wait_for("registered", max(1, deadline - time.monotonic()))
+                    raise RuntimeError(f"The phone {self.user} did not start: {words}") from None
+                time.sleep(0.02)
+        self._socket.settimeout(None)
+        threading.Thread(target=self._read, args=(self._socket,), daemon=True).start()
+        if self.password is not None:
+            # Its REGISTER may have been answered before we listened.
+            known = self._registration()
+            for word, kind in (("OK", "REGISTER_OK"), ("ERR", "REGISTER_FAIL")):
+                if word in known:
+                    self._note({"type": kind, "param": "before the control connection"})
+        if self.password is not None and self.registers:
+            try:
+                self.wait_for("registered", timeout_s)
+            except TimeoutError:
+                self.stop()
+                raise
         return self
 
-    def _registered(self):
-        """The registration may have come before we listened: ask."""
-        self.command("reginfo")
-        time.sleep(0.3)
-        return "OK" in self.last_reply
-
-    last_reply = ""
-
     def stop(self):
-        """End baresip by its process id."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process.stdin.close()
-            self.process = None
-            self._folder.cleanup()
+        """Unregister, end the process, keep the recordings given a record_file."""
+        if self.process is None:
+            return
+        try:
+            if self._socket is not None:
+                self.command("quit", timeout_s=1)
+        except (OSError, TimeoutError):
+            pass        # it is gone, or hangs: the signals below end it
+        end = time.monotonic() + 2
+        while _alive(self.pid) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.process.stdin.close()
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            os.kill(self.pid, 9)
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        self._collect()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._own and self.record_file:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
-    def command(self, name, params=""):
-        """Send a command of baresip's menu ("accept", "hangup", "dial")."""
-        text = json.dumps({"command": name, "params": params, "token": name}).encode()
-        self._control.sendall(b"%d:%s," % (len(text), text))
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def log(self):
+        """What baresip has printed."""
+        return (self.directory / "log").read_text("utf-8", "replace")
+
+    # -- what a person does ----------------------------------------------------
 
     def answer(self):
-        self.command("accept")
+        return self.command("accept")
 
     def hangup(self):
-        self.command("hangup")
+        return self.command("hangup")
 
     def dial(self, number):
-        self.command("dial", f"sip:{number}@127.0.0.1:{self.registrar_port}")
+        """Call a number at the registrar, or a SIP URI."""
+        return self.command("dial", number if str(number).startswith("sip:") else f"sip:{number}@{self.registrar}")
+
+    def command(self, name, parameters="", timeout_s=3.0):
+        """Any command of baresip's menu. Returns its text."""
+        with self._changed:
+            self._token += 1
+            token = str(self._token)
+        body = json.dumps({"command": name, "params": parameters, "token": token}).encode()
+        self._socket.sendall(b"%d:%s," % (len(body), body))
+        with self._changed:
+            if not self._changed.wait_for(lambda: token in self._replies or self._ended, timeout_s):
+                raise TimeoutError(f"The phone {self.user} gave no reply to `{name}`.")
+            if token not in self._replies:
+                raise ConnectionError(f"The phone {self.user} is gone: {self._ended}")
+            return self._replies.pop(token).get("data", "")
+
+    # -- events ----------------------------------------------------------------
 
     def mark(self):
-        """How many events there were; pass it as `since` to wait for later ones only."""
         with self._changed:
             return len(self._events)
 
@@ -158,42 +224,155 @@ class Phone:
         with self._changed:
             return [e for e in self._events[since:] if kind in (None, e["event"])]
 
-    def wait_for(self, kind, timeout_s=10, since=0):
-        """The first event of that kind, past or to come.  Raises TimeoutError."""
-        def found():
+    def wait_for(self, kind, timeout_s=5.0, since=0):
+        """First event of that kind after `since`, past or to come. Raises TimeoutError."""
+        def find():
             return next((e for e in self._events[since:] if e["event"] == kind), None)
+
         with self._changed:
-            self._changed.wait_for(found, timeout_s)
-            event = found()
-            last = [e["event"] for e in self._events[-6:]]
-        if event is None:
-            raise TimeoutError(f"The phone {self.user} was not {kind} within {timeout_s} s; its last events: {last}")
-        return event
+            self._changed.wait_for(lambda: find() or self._ended, timeout_s)
+            event = find()
+            if event:
+                return event
+            seen = ", ".join(e["event"] for e in self._events[since:][-8:]) or "none"
+        raise TimeoutError(f"The phone {self.user} reported no `{kind}` within {timeout_s} s; last events: {seen}")
+
+    @property
+    def state(self):
+        """ "idle", "ringing" or "talking"."""
+        state = "idle"
+        for event in self.events():
+            state = {"incoming": "ringing", "answered": "talking", "closed": "idle"}.get(event["event"], state)
+        return state
 
     def _read(self, connection):
-        """Netstrings of JSON until the connection ends."""
-        buffer = b""
-        while True:
-            try:
-                octets = connection.recv(65536)
-            except OSError:
-                return
-            if not octets:
-                return
-            buffer += octets
-            while b":" in buffer:
-                head, rest = buffer.split(b":", 1)
-                if not head.isdigit() or len(rest) < int(head) + 1:
-                    break
-                text, buffer = rest[: int(head)], rest[int(head) + 1:]
-                self._note(json.loads(text.decode("utf-8", "replace")))
+        buffer, reason = b"", "it closed the control connection"
+        try:
+            while chunk := connection.recv(65536):
+                buffer += chunk
+                while b":" in buffer:
+                    head, rest = buffer.split(b":", 1)
+                    length = int(head)
+                    if len(rest) < length + 1:
+                        break
+                    self._handle(json.loads(rest[:length]))
+                    buffer = rest[length + 1:]
+        except (OSError, ValueError) as error:
+            reason = str(error)
+        with self._changed:
+            self._ended = reason
+            self._changed.notify_all()
+
+    def _handle(self, item):
+        if item.get("response"):
+            with self._changed:
+                self._replies[item.get("token")] = item
+                self._changed.notify_all()
+            return
+        if item.get("type") == "CALL_CLOSED":
+            self._collect()
+        self._note(item)
 
     def _note(self, item):
         with self._changed:
-            if item.get("response"):
-                self.last_reply = str(item.get("data", ""))
-            elif item.get("event"):
-                kind = item.get("type", "")
-                self._events.append({"event": EVENTS.get(kind, kind.lower()), "mono": time.monotonic(),
-                                     "text": item.get("param", ""), "peer": item.get("peeruri", "")})
+            kind = item.pop("type", "")
+            item.pop("event", None)
+            self._events.append({"event": NAMES.get(kind, kind.lower()), "n": len(self._events) + 1,
+                                 "mono": time.monotonic(), **item})
             self._changed.notify_all()
+
+    def _registration(self):
+        try:
+            return self.command("reginfo")
+        except (OSError, TimeoutError):
+            return ""
+
+    # -- files -------------------------------------------------------------------
+
+    def _collect(self):
+        """Take the dumps of calls that ended; the filter closes its files as the call goes."""
+        for heard in sorted((self.directory / "dumps").glob("dump-*-dec.wav")):
+            sent = heard.with_name(heard.name.replace("-dec", "-enc"))
+            if heard.name in self._taken or not (_complete(heard) and _complete(sent)):
+                continue
+            self._taken.add(heard.name)
+            if self.record_file:
+                target = pathlib.Path(self.record_file)
+                if self.recordings:
+                    target = target.with_name(f"{target.stem}-{len(self.recordings) + 1}{target.suffix}")
+                shutil.copyfile(heard, target)
+                copy = target.with_name(f"{target.stem}.sent{target.suffix}")
+                shutil.copyfile(sent, copy)
+                heard, sent = target, copy
+            self.recordings.append((heard, sent))
+
+    def _write_configuration(self):
+        for name in ("dumps", "none"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        base = _free_ports(self.address)
+        self.sip_port, self.control_port = base, base + 4
+        config = CONFIG.format(address=self.address, sip=base, control=base + 4, rtp_low=base + 6, rtp_high=base + 29,
+                               folder=self.directory, calls=self.calls, modules=_modules())
+        (self.directory / "config").write_text(config)
+        (self.directory / "contacts").write_text("")
+        register = f"auth_pass={self.password};regint={self.expires_s}" if self.password is not None else "regint=0"
+        (self.directory / "accounts").write_text(
+            f"<sip:{self.user}@{self.registrar};transport=udp>;auth_user={self.user};{register};"
+            f"answermode={self.answer_mode};audio_codecs=pcma;ptime=20\n")
+        least = int(self.play_seconds * 8000)
+        samples = wav.read_mono(self.play_file) if self.play_file else np.zeros(0, np.int16)
+        if self.repeat and len(samples):
+            samples = np.tile(samples, -(-least // len(samples)))
+        elif len(samples) < least:
+            samples = np.concatenate((samples, np.zeros(least - len(samples), np.int16)))
+        wav.write_pcm(self.directory / "play.wav", samples)
+
+
+def _complete(path, timeout_s=1.0):
+    """True once the header of a dump names all of its data."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            with open(path, "rb") as file:
+                head = file.read(44)
+            if len(head) == 44 and int.from_bytes(head[40:44], "little") == path.stat().st_size - 44 > 0:
+                return True
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+
+
+def _alive(pid):
+    try:
+        return bool(pid) and open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _modules():
+    for folder in ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules"):
+        if os.path.exists(f"{folder}/sndfile.so"):
+            return folder
+    raise RuntimeError("baresip's modules are not there; install the Debian package baresip-core.")
+
+
+def _free_ports(address):
+    """A base port: SIP there (TLS insists on the next), control at +4, RTP from +6 to +29, all free now."""
+    for _ in range(200):
+        base = random.randrange(20000, 32000, 32)   # below the range that the kernel hands out
+        held = []
+        try:
+            for kind, offsets in ((socket.SOCK_STREAM, (0, 1, 4)), (socket.SOCK_DGRAM, (0, *range(6, 30)))):
+                for offset in offsets:
+                    probe = socket.socket(socket.AF_INET, kind)
+                    held.append(probe)
+                    probe.bind((address, base + offset))
+            return base
+        except OSError:
+            continue
+        finally:
+            for probe in held:
+                probe.close()
+    raise RuntimeError(f"No block of 30 free ports was found on {address}.")
