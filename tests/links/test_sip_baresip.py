@@ -43,7 +43,7 @@ class Baresip:
         (folder / "config").write_text("\n".join([
             "poll_method epoll", "sip_listen 127.0.0.1:%d" % SIP_PORT, "audio_source aufile,%s" % (folder / "say.wav"),
             "audio_player aufile,%s" % (folder / "heard.wav"), "audio_alert aufile,/dev/null", "ausrc_srate 8000",
-            "auplay_srate 8000", "rtp_ports 15400-15499", "net_interface lo", "module_path " + MODULES,
+            "auplay_srate 8000", "rtp_ports 15400-15499", "module_path " + MODULES,
             "module g711.so", "module aufile.so", "module_tmp uuid.so", "module_tmp account.so", "module_app menu.so",
             "module_app ctrl_tcp.so", "ctrl_tcp_listen 127.0.0.1:%d" % self.control_port]) + "\n")
         (folder / "accounts").write_text(
@@ -65,13 +65,16 @@ class Baresip:
     def said(self):
         return (self.folder / "log").read_text(errors="replace")
 
-    def close(self):
+    async def close(self):
+        """It unregisters first; the switch must be there to answer."""
         self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
+        for _ in range(60):
+            if self.process.poll() is not None:
+                break
+            await asyncio.sleep(0.05)
+        else:
             self.process.kill()
-            self.process.wait()
+        self.process.wait()
         self.log.close()
 
 
@@ -109,7 +112,7 @@ def test_baresip_registers_takes_a_call_and_hangs_up(tmp_path):
             assert phone.said().count("session closed") == 1 and not rig.endpoint.live_legs()
             rig.check_capture(tmp_path / "calls.pcap")
         finally:
-            phone.close()
+            await phone.close()
             rig.close()
     run(main())
 
@@ -123,7 +126,7 @@ def test_baresip_with_a_wrong_password(tmp_path):
             await rig.until(lambda: rig.endpoint.counters.get("authentication_failed"))
             assert rig.count("line_registered") == 0
         finally:
-            phone.close()
+            await phone.close()
             rig.close()
     run(main())
 
@@ -147,7 +150,7 @@ def test_baresip_rings_and_is_cancelled_or_declines(tmp_path):
             assert event["leg"] == "l2" and event["cause"] in (17, 21)
             rig.check_capture(tmp_path / "ring.pcap")
         finally:
-            phone.close()
+            await phone.close()
             rig.close()
     run(main())
 
@@ -174,7 +177,7 @@ def test_baresip_calls_and_holds(tmp_path):
             await rig.until_kind("released")
             rig.check_capture(tmp_path / "hold.pcap")
         finally:
-            phone.close()
+            await phone.close()
             rig.close()
     run(main())
 
@@ -217,6 +220,6 @@ def test_a_call_lives_through_a_restart_of_control(tmp_path, ender):
             await asyncio.sleep(0.2)
             new.check_capture(tmp_path / "after.pcap")
         finally:
-            phone.close()
+            await phone.close()
             (new or rig).close()
     run(main())

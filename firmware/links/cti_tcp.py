@@ -1,0 +1,275 @@
+"""CTI link: JSON lines over TCP for the business application.
+
+One JSON object a line, UTF-8, each way.  A request has "do" and an optional "id", which its reply
+repeats; a reply is {"id", "ok": true, ...} or {"id", "ok": false, "error": sentence}.
+
+    {"id": 1, "do": "log_in", "user": "crm", "password": "..."}
+    {"id": 2, "do": "subscribe", "after": 0}         journal records after that sequence number follow:
+        {"event": 17, "record": {"seq": 17, "ts_ms": ..., "kind": ..., "call": ..., "data": {...}}}
+    {"id": 3, "do": "unsubscribe"}
+    {"id": 4, "do": "ping"}                          -> {"id": 4, "ok": true, "seq": newest number}
+    {"id": 5, "do": "agent_status", "agent": "1001", "status": "on_break", "reason": "lunch"}
+    {"id": 6, "do": "hangup", "call": "c17"}
+    {"id": 7, "do": "answer", "leg": "l17"}          where control offers it
+An idle subscription gets {"alive": newest number} every ALIVE_S.  A client that reconnects subscribes
+after the last number it has dealt with, so nothing is missed and nothing comes twice.
+
+    server = CTIServer(authenticate, read_events, newest, commands)
+    await server.start(sock)       # a listening socket, or (address, port)
+    server.wake()                  # control: the journal has new rows
+    await server.close()
+
+authenticate(user, password) -> what stands for the user in commands, or None; may be a coroutine.
+read_events(after, limit) -> list of records in order (may be a coroutine); newest() -> int.
+commands: {name: (field names, function(user, request) -> dict or None)}, coroutine or not; LocalError,
+RemoteError and ConfigError become the sentence of the reply.  FIELDS tells what agent_status, hangup and
+answer must bring.
+Each subscriber reads the journal at its own pace, so a slow one costs nothing but its own delay.
+"""
+
+import asyncio
+import inspect
+import json
+import logging
+import socket
+
+from firmware.errors import StrowgerError
+
+MAX_LINE_OCTETS = 16384          # ours; the longest request is under 300
+MAX_CONNECTIONS = 64             # ours: business applications, not agents
+LOG_IN_S = 10.0                  # time a new connection has to log in
+LOG_IN_TRIES = 3
+WRONG_PASSWORD_DELAY_S = 1.0
+BATCH = 200                      # records read at a time
+ALIVE_S = 30.0
+STUCK_S = 60.0                   # a client that takes nothing for so long is cut off
+
+FIELDS = {"agent_status": ("agent", "status"), "hangup": ("call",), "answer": ("leg",)}
+
+log = logging.getLogger(__name__)
+
+
+class _Refused(Exception):
+    """A request that cannot be served; its text is the sentence of the reply."""
+
+
+async def _value(result):
+    return await result if inspect.isawaitable(result) else result
+
+
+class CTIConnection:
+    """One client."""
+
+    def __init__(self, server, reader, writer):
+        self.server = server
+        self.reader = reader
+        self.writer = writer
+        self.user = None
+        self.tries = 0
+        self.position = None         # last sequence number sent, or None where not subscribed
+        self.news = asyncio.Event()
+        self.feeder = None
+        self.peer = (writer.get_extra_info("peername") or ("?",))[0]
+
+    async def send(self, message):
+        """Send one line; a client that does not read is cut off."""
+        self.writer.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        await asyncio.wait_for(self.writer.drain(), STUCK_S)
+
+    async def run(self):
+        """Serve until the client goes."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LOG_IN_S
+        while True:
+            try:
+                wait_s = None if self.user is not None else max(0.0, deadline - loop.time())
+                line = await asyncio.wait_for(self.reader.readuntil(b"\n"), wait_s)
+            except asyncio.LimitOverrunError:
+                await self.send({"ok": False, "error": "The line is longer than %d octets; the connection is closed."
+                                                       % MAX_LINE_OCTETS})
+                return
+            except asyncio.IncompleteReadError:
+                return
+            except asyncio.TimeoutError:
+                await self.send({"ok": False, "error": "No log-in came within %d seconds; connect again." % LOG_IN_S})
+                return
+            if not line.strip():
+                continue
+            if not await self.serve(line):
+                return
+
+    async def serve(self, line):
+        """One request.  Returns False where the connection is to be closed."""
+        number = None
+        try:
+            try:
+                request = json.loads(line)
+            except (ValueError, RecursionError):
+                raise _Refused("The line is not JSON; send one JSON object a line.") from None
+            if not isinstance(request, dict):
+                raise _Refused("The line is not a JSON object; send {\"id\": 1, \"do\": ...}.")
+            number = request.get("id")
+            if not isinstance(number, (int, str, type(None))) or len(str(number)) > 64:
+                number = None
+                raise _Refused("\"id\" must be a number or a short text.")
+            reply = {"id": number, "ok": True}
+            reply.update(await self.carry_out(request) or {})
+        except _Refused as refusal:
+            reply = {"id": number, "ok": False, "error": str(refusal)}
+        except StrowgerError as error:
+            reply = {"id": number, "ok": False, "error": str(error)}
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            # a fault of ours: the client hears of it, the other clients do not
+            log.exception("CTI request of %s failed.", self.peer)
+            reply = {"id": number, "ok": False, "error": "The switch failed at this request: %s." % type(error).__name__}
+        await self.send(reply)
+        if reply["ok"] and self.position is not None and self.feeder is None:
+            self.feeder = asyncio.ensure_future(self.feed())
+        return self.tries < LOG_IN_TRIES
+
+    async def carry_out(self, request):
+        """Returns what the reply holds.  Raises _Refused."""
+        name = request.get("do")
+        if not isinstance(name, str):
+            raise _Refused("\"do\" is missing; it names the request.")
+        if name == "log_in":
+            return await self.log_in(request)
+        if self.user is None:
+            raise _Refused("Log in first: {\"do\": \"log_in\", \"user\": ..., \"password\": ...}.")
+        if name == "ping":
+            return {"seq": self.server.newest()}
+        if name == "subscribe":
+            return self.subscribe(request)
+        if name == "unsubscribe":
+            self.stop_feeding()
+            return None
+        entry = self.server.commands.get(name)
+        if entry is None:
+            raise _Refused("%r is not a request of this link; it knows %s." % (
+                name[:40], ", ".join(sorted(["log_in", "ping", "subscribe", "unsubscribe"] + list(self.server.commands)))))
+        fields, function = entry
+        for field in fields:
+            if not isinstance(request.get(field), str) or not request[field]:
+                raise _Refused("%s needs \"%s\" as a text." % (name, field))
+        return await _value(function(self.user, request))
+
+    async def log_in(self, request):
+        user, password = request.get("user"), request.get("password")
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise _Refused("log_in needs \"user\" and \"password\" as texts.")
+        found = await _value(self.server.authenticate(user, password))
+        if found is None:
+            self.tries += 1
+            log.warning("CTI log-in from %s failed.", self.peer)
+            await asyncio.sleep(WRONG_PASSWORD_DELAY_S)
+            raise _Refused("User or password is wrong.")
+        self.user = found
+        self.tries = 0
+        return {"seq": self.server.newest()}
+
+    def subscribe(self, request):
+        after = request.get("after", None)
+        newest = self.server.newest()
+        if after is None:
+            after = newest
+        if isinstance(after, bool) or not isinstance(after, int) or after < 0:
+            raise _Refused("\"after\" must be a sequence number: 0 or higher, or left out for what is new.")
+        if after > newest:
+            raise _Refused("\"after\" is %d, but the newest record is %d; subscribe after that one or an older one."
+                           % (after, newest))
+        self.stop_feeding()
+        self.position = after
+        return {"seq": newest}
+
+    def stop_feeding(self):
+        """End the subscription."""
+        self.position = None
+        if self.feeder is not None:
+            self.feeder.cancel()
+            self.feeder = None
+
+    async def feed(self):
+        """Send records from the position on, for ever."""
+        try:
+            while True:
+                self.news.clear()
+                records = await _value(self.server.read_events(self.position, BATCH))
+                for record in records:
+                    await self.send({"event": record["seq"], "record": record})
+                    self.position = record["seq"]
+                if records:
+                    continue
+                try:
+                    await asyncio.wait_for(self.news.wait(), ALIVE_S)
+                except asyncio.TimeoutError:
+                    await self.send({"alive": self.server.newest()})
+        except (ConnectionError, asyncio.TimeoutError):
+            self.writer.close()
+        except Exception:
+            log.exception("CTI subscription of %s ended.", self.peer)
+            self.writer.close()
+
+    async def close(self):
+        """Drop the connection."""
+        self.stop_feeding()
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except (OSError, asyncio.CancelledError):
+            pass
+
+
+class CTIServer:
+    """See the top of this module."""
+
+    def __init__(self, authenticate, read_events, newest, commands):
+        self.authenticate = authenticate
+        self.read_events = read_events
+        self.newest = newest
+        self.commands = commands
+        self.connections = set()
+        self._tasks = set()
+        self._server = None
+
+    async def start(self, where):
+        """Listen.  where: a listening socket that the supervisor holds, or (address, port).  Raises OSError."""
+        if isinstance(where, socket.socket):
+            where.setblocking(False)
+            self._server = await asyncio.start_server(self._connected, sock=where, limit=MAX_LINE_OCTETS)
+        else:
+            self._server = await asyncio.start_server(self._connected, where[0], where[1], limit=MAX_LINE_OCTETS)
+
+    def wake(self):
+        """The journal has new rows."""
+        for connection in self.connections:
+            connection.news.set()
+
+    async def close(self):
+        """Stop listening and drop all clients; they reconnect to the next process."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, reader, writer):
+        self._tasks.add(asyncio.current_task())
+        connection = CTIConnection(self, reader, writer)
+        sock = writer.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            if len(self.connections) >= MAX_CONNECTIONS:
+                await connection.send({"ok": False, "error": "%d connections are open already; close one first."
+                                                             % MAX_CONNECTIONS})
+                return
+            self.connections.add(connection)
+            await connection.run()
+        except (OSError, asyncio.TimeoutError):
+            pass
+        finally:
+            self.connections.discard(connection)
+            await connection.close()
+            self._tasks.discard(asyncio.current_task())
