@@ -1,0 +1,76 @@
+"""Session descriptions: offers of real telephones, answers, holds, faults."""
+
+import pytest
+
+from firmware.errors import RemoteError
+from firmware.proto import sdp
+
+LOCAL = {"address": "10.0.0.1", "port": 20000, "session": 7, "version": 3}
+
+
+def lines(*more):
+    return "\r\n".join(("v=0", "o=- 1 1 IN IP4 10.0.0.9", "s=-", "c=IN IP4 10.0.0.9", "t=0 0") + more).encode() + b"\r\n"
+
+
+def test_offer_reads_back():
+    octets = sdp.offer(LOCAL)
+    assert octets.startswith(b"v=0\r\no=strowger 7 3 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"
+                             b"m=audio 20000 RTP/AVP 8 0 101\r\n")
+    assert sdp.read(octets) == {"remote": ["10.0.0.1", 20000], "payload_type": 8, "codec": "PCMA",
+                                "dtmf_payload_type": 101, "ptime_ms": 20, "direction": "sendrecv"}
+
+
+def test_our_order_of_codecs_and_their_event_type():
+    octets, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 18 0 8 97", "a=rtpmap:18 G729/8000", "a=rtpmap:97 Telephone-Event/8000",
+                                      "a=ptime:30"), LOCAL)
+    assert chosen == {"remote": ["10.0.0.9", 4000], "payload_type": 8, "codec": "PCMA", "dtmf_payload_type": 97,
+                      "ptime_ms": 30, "direction": "sendrecv"}
+    assert b"m=audio 20000 RTP/AVP 8 97\r\n" in octets and b"a=rtpmap:97 telephone-event/8000" in octets
+    _, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 0"), LOCAL)
+    assert chosen["codec"] == "PCMU" and chosen["dtmf_payload_type"] is None
+    # G.711 under a dynamic type; an event type of another clock rate is not ours
+    _, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 110 101", "a=rtpmap:110 PCMA/8000/1", "a=rtpmap:101 telephone-event/48000"),
+                           LOCAL)
+    assert chosen["payload_type"] == 110 and chosen["dtmf_payload_type"] is None
+
+
+def test_every_block_is_answered_in_its_place():
+    octets, chosen = sdp.answer(lines("m=video 5000 RTP/AVP 96", "a=rtpmap:96 VP8/90000", "m=audio 4000 RTP/AVP 0",
+                                      "c=IN IP4 10.0.0.8", "m=audio 4002 RTP/AVP 8", "m=image 4004 udptl t38"), LOCAL)
+    assert chosen["remote"] == ["10.0.0.8", 4000]
+    assert [line for line in octets.decode().split("\r\n") if line.startswith("m=")] == [
+        "m=video 0 RTP/AVP 96", "m=audio 20000 RTP/AVP 0", "m=audio 0 RTP/AVP 8", "m=image 0 udptl t38"]
+
+
+@pytest.mark.parametrize("theirs, ours, answer", [
+    ("sendrecv", "sendrecv", "sendrecv"), ("sendonly", "sendrecv", "recvonly"), ("recvonly", "sendrecv", "sendonly"),
+    ("inactive", "sendrecv", "inactive"), ("sendrecv", "sendonly", "sendonly"), ("sendonly", "sendonly", "inactive")])
+def test_directions(theirs, ours, answer):
+    octets, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 8", "a=" + theirs), dict(LOCAL, direction=ours))
+    assert chosen["direction"] == answer and ("a=%s\r\n" % answer).encode() in octets
+
+
+def test_direction_of_the_session_and_the_old_hold():
+    octets = lines("m=audio 4000 RTP/AVP 8").replace(b"t=0 0", b"t=0 0\r\na=sendonly")
+    assert sdp.read(octets)["direction"] == "recvonly"
+    chosen = sdp.read(lines("m=audio 4000 RTP/AVP 8").replace(b"c=IN IP4 10.0.0.9", b"c=IN IP4 0.0.0.0"))
+    assert chosen["remote"] is None and chosen["direction"] == "recvonly"
+
+
+def test_ipv6_and_line_ends():
+    octets = b"v=0\no=- 1 1 IN IP6 2001:db8::20\ns= \nc=IN IP6 2001:db8::20\nt=0 0\nm=audio 6000 RTP/AVP 8\n"
+    answer, chosen = sdp.answer(octets, dict(LOCAL, address="2001:db8::1"))
+    assert chosen["remote"] == ["2001:db8::20", 6000] and b"c=IN IP6 2001:db8::1\r\n" in answer
+
+
+@pytest.mark.parametrize("octets, status", [
+    (b"", 400), (b"v=1\r\n", 400), (b"v=0\r\ns=-\r\nm=audio 1 RTP/AVP 8\r\n", 400), (lines("m=audio x RTP/AVP 8"), 400),
+    (lines("m=audio 99999 RTP/AVP 8"), 400), (lines("m=audio 1"), 400), (lines("nonsense"), 400), (b"v=0\r\n" * 600, 400),
+    (lines("c=IN IP9 x", "m=audio 1 RTP/AVP 8"), 400), (lines(*["m=audio 1 RTP/AVP 8"] * 17), 400), (b"v" * 20000, 400),
+    (b"v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nt=0 0\r\nm=audio 1 RTP/AVP 8\r\n", 400), (lines(), 488),
+    (lines("m=audio 4000 RTP/AVP 18"), 488), (lines("m=audio 0 RTP/AVP 8"), 488), (lines("m=video 1 RTP/AVP 8"), 488),
+    (lines("m=audio 1 RTP/SAVP 8"), 488), (lines("m=audio 4000 RTP/AVP 8", "a=rtpmap:8 PCMA/16000"), 488)])
+def test_faults(octets, status):
+    with pytest.raises(RemoteError) as caught:
+        sdp.answer(octets, LOCAL)
+    assert caught.value.status == status
