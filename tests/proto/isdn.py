@@ -162,6 +162,7 @@ class Line:
         self.now_ms = 0
         self.frames = []                # (ms, network to user, octets)
         self.cut = False
+        self.lose = lambda: False       # asked for each frame
 
     def settle(self):
         """Carry frames until both ends are silent."""
@@ -172,7 +173,7 @@ class Line:
                 return
             for to, down, octets in moved:
                 self.frames.append((self.now_ms, down, octets))
-                if not self.cut:
+                if not self.cut and not self.lose():
                     to.receive(octets, self.now_ms)
 
     def run(self, milliseconds):

@@ -3,6 +3,7 @@
 libpri is one reading of the standard that we did not write.  After each test
 tshark reads every frame that went over the line."""
 
+import random
 import shutil
 
 import pytest
@@ -394,3 +395,27 @@ def test_thirty_calls_at_once(rig):
         r.say("release_request", call)
         r.tell("hangup", far, 16)
     assert r.ours.calls.calls() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_calls_over_a_line_that_loses_frames(rig, seed):
+    """One frame in twelve is lost both ways: LAPD repairs it, no link goes down, all calls complete."""
+    r = rig()
+    rng = random.Random(seed)
+    r.line.lose = lambda: rng.random() < 1 / 12
+    for turn in range(12):
+        r.tell("setup", 1 + turn, 1, "02150801000", 1, "139", "-")
+        r.line.run(6000)
+        far, event = r.far.take("out")["call"], r.ours.take("setup_indication")
+        r.say("proceeding_request", event["call"], inband=True)
+        r.say("alerting_request", event["call"])
+        r.say("setup_response", event["call"])
+        r.line.run(6000)
+        assert r.ours.take("setup_complete_indication")
+        r.tell("hangup", far, 16)
+        r.line.run(6000)
+        r.say("release_request", event["call"])
+        r.line.run(6000)
+        assert r.ours.take("released")["cause"] == 16
+        assert not [e for e in r.far.take() if e["event"] == "down"]
+    assert r.ours.link.counters["retransmissions"] > 0 and r.ours.link.counters.get("reestablishments", 0) == 0
