@@ -19,8 +19,8 @@ exchange's own sentence.
 Samples.  Each block of 80 frames a span exchanges has a number, from 0 at the
 start of the process; sample index = block number * 80 + frame, and the answer
 to received block n is sent block n.  Every event of a span bears "sample"
-(first sample of the block not yet handled), "time" (Unix seconds) and
-"mono" (time.monotonic()).  `play_started` says at which "tx_sample" a file's
+(first sample of the block not yet answered), "sample_mono" (when that one
+comes by), "time" (Unix seconds) and "mono" (time.monotonic()).  `play_started` says at which "tx_sample" a file's
 first sample left, `record_started` which "rx_sample" is the first of the
 recording: what left at tx sample t and came back is in a recording at index
 t - rx_sample + delay.  A recording holds every sample of its timeslot from
@@ -265,6 +265,17 @@ class FarExchange:
         """All events so far of that kind whose fields equal those given."""
         with self._changed:
             return [e for e in self._events if _matches(e, kind, since, fields)]
+
+    def time_of(self, span, sample, within=80000):
+        """time.monotonic() at which a sample of that span passed the exchange, tx and rx alike.
+
+        From the events within `within` samples around it; a late wake-up only
+        ever makes an event later, so the earliest counts.  Raises LookupError."""
+        offsets = [e["sample_mono"] - e["sample"] / 8000 for e in self.events(span=span)
+                   if "sample_mono" in e and abs(e["sample"] - sample) <= within]
+        if not offsets:
+            raise LookupError(f"No event of span {span} lies within {within} samples of sample {sample}.")
+        return min(offsets) + sample / 8000
 
     def wait_for(self, kind, timeout_s=5.0, since=0, **fields):
         """First event after `since` of that kind with those field values, past or to come.

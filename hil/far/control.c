@@ -70,8 +70,14 @@ void event(const struct span *s, const char *name, const char *format, ...)
     char line[3000];
     size_t n = snprintf(line, sizeof line, "{\"event\":\"%s\",\"n\":%llu,\"time\":%.6f,\"mono\":%.6f", name,
                         ++event_count, wall_now(), mono_now());
-    if (s) n += snprintf(line + n, sizeof line - n, ",\"span\":%d,\"sample\":%llu", s->number,
-                         (unsigned long long)span_sample(s));
+    if (s) {
+        n += snprintf(line + n, sizeof line - n, ",\"span\":%d,\"sample\":%llu", s->number,
+                      (unsigned long long)span_sample(s));
+        /* When that sample comes by: now, where its block is at work, else 10 ms after the last block. */
+        if (s->last_block > 0)
+            n += snprintf(line + n, sizeof line - n, ",\"sample_mono\":%.6f",
+                          s->last_block + (s->in_block ? 0 : FRAMES / 8000.0));
+    }
     if (format) {
         va_list a;
         line[n++] = ',';

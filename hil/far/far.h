@@ -59,6 +59,7 @@ struct span {
     bool forced_rai;
     uint64_t blocks, late_blocks, lost_blocks;
     double last_block;          /* monotonic time of the last one */
+    bool in_block;              /* that one is being answered */
     struct e1_tx tx;
     struct e1_rx rx;
     bool ais;

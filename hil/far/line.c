@@ -90,7 +90,9 @@ void line_ready(struct span *s)
         /* A second block waiting means that the answer to the first came more than 10 ms late. */
         if (taken) s->late_blocks++;
         s->last_block = mono_now();
+        s->in_block = true;
         answer(s, rx);
+        s->in_block = false;
     }
 }
 
