@@ -16,13 +16,14 @@ import time
 from hil import speech
 from hil.account import Account
 from hil.picture import call_picture
-from hil.probes import audio
+from hil.probes import audio, dtmf
 from hil.rig import CHECKOUT, Rig
 
 OUT = CHECKOUT / "build" / "demo"
 LANDING, CALLER, REDIRECTING = "02150801000", "13912345678", "4008001000"
 AGENT = "1001"
 TALK_S = 15
+GREETING_S = 19             # both languages of the greeting
 AGENT_HEARS_FROM = 0.95      # least correlation after alignment, of the issue
 CROSSTALK_MOST = 0.1
 LEVEL_MOST_DB = 1.0
@@ -40,7 +41,7 @@ class Demo:
     def run(self):
         rig, account = self.rig, self.account
         account.happened("the house is up: board emulator, media, control, web, far exchange; D channels of spans 1 and 2 up")
-        self.phone = rig.phone(AGENT, play_file=self.files["agent"], record_file=OUT / "agent-hears.wav", answer="auto")
+        self.phone = rig.phone(AGENT, play_file=self.files["agent"], record_file=OUT / "agent-hears.wav")
         rig.wait(lambda s: any(a["name"] == AGENT and a["registered"] for a in s["agents"]), 10, "the agent's phone")
         account.happened(f"agent {AGENT}'s phone (baresip) is registered with digest authentication")
         try:
@@ -71,7 +72,7 @@ class Demo:
         far.wait_for("connect", 10, id="en-bloc")
         account.check("pri.setup_to_connect", True, (time.monotonic() - setup) * 1000, "ms")
         account.happened(f"span 1: SETUP {CALLER} -> {LANDING} (redirecting {REDIRECTING}) was answered; the greeting plays")
-        time.sleep(9)
+        time.sleep(GREETING_S)
         far.dtmf("en-bloc", "7")
         account.happened("the caller presses 7, which is no choice")
         time.sleep(4)
@@ -79,23 +80,24 @@ class Demo:
         account.happened("the caller presses 1 (sales)")
         call = rig.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 15, "the talk")
         self.phone.wait_for("answered", 5)
-        started = far.play("en-bloc", self.files["caller"])
+        far.play("en-bloc", self.files["caller"])
         account.happened(f"agent {call['agent']} answered; both speak ({TALK_S} s of real speech each way)")
         account.check("call.caller_number", call["caller"].endswith(CALLER), call["caller"])
         account.check("call.redirecting_number", call["redirecting"] == REDIRECTING, call["redirecting"])
         if person:
-            row = person.text(f'#calls tr[data-call="{call["call"]}"]')
+            number = call["call"]
+            row = person.text(f'#calls tr[data-call="{number}"][data-state="talking"]')
+            person.see(f'#agents tr[data-agent="{AGENT}"][data-state="talking"]')
             busy = person.text('#spans [data-span="1"] li.busy')
-            agent = person.text(f'#agents tr[data-agent="{AGENT}"]')
-            account.check("web.live_call", CALLER in row and "talking" in row and AGENT in agent, f"{call['call']}, timeslot {busy}")
+            account.check("web.live_call", CALLER in row and AGENT in row and busy == str(call["timeslot"]),
+                          f"{number} on timeslot {busy}, agent {AGENT} talking")
             person.picture(OUT / "live.png")
-        time.sleep(TALK_S / 2)
+        time.sleep(TALK_S)
+        far.stop_play("en-bloc")
+        time.sleep(0.5)
         far.dtmf("en-bloc", "5")
-        dtmf_at = time.monotonic()
         account.happened("the caller presses 5 while talking")
         time.sleep(1)
-        second_play = far.play("en-bloc", self.files["caller"], at_sample=None)
-        time.sleep(TALK_S / 2)
         far.hangup("en-bloc")
         released = far.wait_for("released", 8, id="en-bloc")
         account.happened("the caller hangs up; PRI is released")
@@ -106,8 +108,9 @@ class Demo:
         rig.wait_idle()
         self.check_cdr(found, "caller")
         self.check_prompts(caller_file)
-        self.check_audio(caller_file, found, "first")
-        del started, second_play, dtmf_at
+        received = self.check_audio(caller_file, found, "first")
+        keys = {end: "".join(key.digit for key in dtmf.digits(received[end] * 32768)) for end in ("agent hears caller", "recording left")}
+        account.check("dtmf.one key press is heard once", set(keys.values()) == {"5"}, str(keys))
         return found
 
     def check_cdr(self, found, by):
@@ -128,8 +131,9 @@ class Demo:
                                quality.correlation, "correlation")
 
     def check_audio(self, caller_file, found, which):
-        """Both directions at both ends, and both channels of the recording."""
+        """Both directions at both ends, and both channels of the recording.  Returns {end: samples}."""
         account = self.account
+        agent_file = self.agent_heard(which)
         sent = {who: audio.read(path) for who, path in self.files.items()}
         recording = found["recordings"][0]
         octets = self.rig.product.recording(found["cdr"]["call"], recording["id"])
@@ -138,7 +142,7 @@ class Demo:
         account.file(path, "the product's stereo recording: caller left, agent right")
         stereo = audio.read_octets(octets)
         ends = {"caller hears agent": ("agent", audio.read(caller_file)),
-                "agent hears caller": ("caller", audio.read(OUT / "agent-hears.wav")),
+                "agent hears caller": ("caller", audio.read(agent_file)),
                 "recording left": ("caller", stereo[:, 0]), "recording right": ("agent", stereo[:, 1])}
         for end, (who, received) in ends.items():
             other = "agent" if who == "caller" else "caller"
@@ -149,6 +153,15 @@ class Demo:
             account.check(f"audio.{which}: {end}, level", abs(quality.level_db) <= LEVEL_MOST_DB, quality.level_db, "dB")
             leak = audio.crosstalk(sent[other], received, quality)
             account.check(f"audio.{which}: {end}, the other's voice", leak <= CROSSTALK_MOST, leak, "correlation")
+        return {end: received for end, (_, received) in ends.items()}
+
+    def agent_heard(self, which):
+        """The phone's own recording of that call, once it is closed."""
+        number = {"first": 1, "second": 2}[which]
+        deadline = time.monotonic() + 5
+        while len(self.phone.recordings) < number and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.phone.recordings[number - 1][0]
 
     def look_back(self, person, found):
         """The list of calls in the browser; the recording plays."""
@@ -187,7 +200,7 @@ class Demo:
         far.dtmf("overlap", "1")
         call = rig.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 15, "the second talk")
         far.play("overlap", self.files["caller"])
-        time.sleep(TALK_S / 2)
+        time.sleep(TALK_S)
         self.phone.wait_for("answered", 5, since=before)
         self.phone.hangup()
         ended = far.wait_for("hangup", 8, id="overlap")

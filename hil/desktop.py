@@ -66,7 +66,7 @@ def agent_phone(rig, files, folder):
     if password is None:
         return None
     phone = Phone("1001", password, rig.sip_port, play_file=files["agent"],
-                  record_file=folder / "agent.wav", answer="auto")
+                  record_file=folder / "agent-heard.wav")
     rig.phones.append(phone)
     phone.start()
     return phone

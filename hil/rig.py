@@ -158,14 +158,14 @@ class Rig:
                          for span in s["spans"] for slot in span["timeslots"]), timeout_s, "an idle switch")
 
     def cdr(self, call, timeout_s=10):
-        """The answer of /calls/{id} once the call has its CDR."""
+        """The answer of /calls/{id} once the call has its CDR and its recordings are closed."""
         deadline = time.monotonic() + timeout_s
         while True:
             found = self.product.get(f"/calls/{call}")
-            if found["cdr"]:
+            if found["cdr"] and all(r["state"] != "recording" for r in found["recordings"]):
                 return found
             if time.monotonic() > deadline:
-                raise RigError(f"Call {call} has no CDR after {timeout_s} s.")
+                raise RigError(f"Call {call} has no CDR, or an open recording, after {timeout_s} s.")
             time.sleep(0.05)
 
     # -- the end --

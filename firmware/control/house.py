@@ -292,7 +292,9 @@ class House:
     def state(self):
         """GET /v1/state."""
         now_ms = self.clock.now_ms()
-        state = {"seq": self.feed.last_seq, "now_ms": now_ms, "system": self.health(), "spans": []}
+        site = self.config.running()["site"]
+        system = {**self.health(), "site": site["name"], "timezone": site["timezone"]}
+        state = {"seq": self.feed.last_seq, "now_ms": now_ms, "system": system, "spans": []}
         state.update(self.switchboard.snapshot(now_ms))
         for adapter in self.adapters:
             adapter.describe(state, self.legs)

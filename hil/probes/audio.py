@@ -8,55 +8,23 @@ or was inserted.  Imports nothing of the product.
 
 import math
 import pathlib
-import struct
 
 import numpy as np
+
+from hil.probes import wav
 
 RATE_HZ = 8000
 WINDOW = 2400            # samples in a window: 300 ms
 FOUND = 0.90             # correlation of a window that counts as found
 LOUD_DBFS = -45.0        # windows quieter than this prove nothing
-ALAW, ULAW, PCM = 6, 7, 1
-
-
-def _alaw_table():
-    code = np.arange(256) ^ 0x55
-    segment, mantissa = (code >> 4) & 7, code & 15
-    value = np.where(segment == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(segment - 1, 0))
-    return np.where(code & 0x80, value, -value) / 32768.0
-
-
-def _ulaw_table():
-    code = ~np.arange(256) & 0xFF
-    value = (((code & 15) << 3) + 0x84 << ((code >> 4) & 7)) - 0x84
-    return np.where(code & 0x80, -value, value) / 32768.0
 
 
 def read_octets(octets):
-    """A WAV file's samples in -1..1: shape (n,) mono, (n, 2) stereo.  A-law, mu-law or 16-bit PCM, 8 kHz."""
-    if octets[:4] != b"RIFF" or octets[8:12] != b"WAVE":
-        raise ValueError("This is no WAV file.")
-    at, form, data = 12, None, None
-    while at + 8 <= len(octets):
-        name, size = octets[at:at + 4], struct.unpack_from("<I", octets, at + 4)[0]
-        if name == b"fmt ":
-            form = struct.unpack_from("<HHIIHH", octets, at + 8)
-        elif name == b"data":
-            data = octets[at + 8: at + 8 + size]
-            break
-        at += 8 + size + (size & 1)
-    if form is None or data is None:
-        raise ValueError("The WAV file has no fmt or no data chunk.")
-    kind, channels, rate = form[:3]
-    if rate != RATE_HZ:
-        raise ValueError(f"The WAV file has {rate} samples a second; 8000 are expected.")
-    if kind == PCM and form[5] == 16:
-        samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2") / 32768.0
-    elif kind in (ALAW, ULAW):
-        samples = (_alaw_table() if kind == ALAW else _ulaw_table())[np.frombuffer(data, np.uint8)]
-    else:
-        raise ValueError(f"WAV format {kind} is not known here.")
-    return samples if channels == 1 else samples[: len(samples) // channels * channels].reshape(-1, channels)
+    """The samples of a WAV file's octets in -1..1: shape (n,) mono, (n, 2) stereo.  Raises ValueError."""
+    samples, rate_hz = wav.parse(octets)
+    if rate_hz != RATE_HZ:
+        raise ValueError(f"The WAV file has {rate_hz} samples a second; 8000 are expected.")
+    return (samples[:, 0] if samples.shape[1] == 1 else samples) / 32768.0
 
 
 def read(path):
@@ -160,31 +128,3 @@ def longest_silence_ms(samples, threshold_dbfs=-60.0):
         longest = max(longest, run)
     return longest * 20
 
-
-ROWS_HZ, COLUMNS_HZ, KEYS = (697, 770, 852, 941), (1209, 1336, 1477, 1633), "123A456B789C*0#D"
-
-
-def dtmf(samples, least_ms=30):
-    """Key presses in the samples: [(key, first sample, milliseconds)].  A plain short-time
-    spectrum at the eight frequencies, 10 ms steps; for clean recordings."""
-    length, step = 205, 80
-    time = np.arange(length) / RATE_HZ
-    basis = np.exp(-2j * np.pi * np.outer(ROWS_HZ + COLUMNS_HZ, time)) * np.hanning(length)
-    pressed, current = [], None
-    for start in range(0, len(samples) - length, step):
-        piece = np.asarray(samples[start: start + length], float)
-        power = np.abs(basis @ piece) ** 2
-        total = np.sum((piece * np.hanning(length)) ** 2) * length * 0.375
-        row, column = int(np.argmax(power[:4])), int(np.argmax(power[4:]))
-        tone = power[row] + power[4 + column]
-        others = (np.sort(power[:4])[-2] + np.sort(power[4:])[-2])
-        clean = (level_dbfs(piece) > -40 and tone > 10 * others and tone > 0.35 * total
-                 and 0.08 < power[row] / max(power[4 + column], 1e-12) < 12)
-        key = KEYS[row * 4 + column] if clean else None
-        if current and key != current[0]:
-            if (start - current[1]) / 8 >= least_ms:
-                pressed.append((current[0], current[1], (start - current[1]) / 8))
-            current = None
-        if key and current is None:
-            current = (key, start)
-    return pressed

@@ -41,7 +41,11 @@ def read(path):
     A data length that the file does not hold (a recording cut short by a
     crash) is taken as far as it goes.
     """
-    data = pathlib.Path(path).read_bytes()
+    return parse(pathlib.Path(path).read_bytes(), path)
+
+
+def parse(data, path="the WAV file"):
+    """The same from the octets of a file; path: its name in the errors."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ValueError(f"{path} is not a WAV file")
     at, form = 12, None

@@ -26,7 +26,7 @@ class House(Rig):
         for agent in ("1002", "1003", "1004"):
             self.product.put(f"/agents/{agent}/status", {"status": "logged_out"})
         self.agent_file = self.folder / "agent-heard.wav"
-        self.agent_phone = self.phone("1001", play_file=self.files["agent"], record_file=self.agent_file, answer="auto")
+        self.agent_phone = self.phone("1001", play_file=self.files["agent"], record_file=self.agent_file)
         self.wait(lambda s: any(a["name"] == "1001" and a["registered"] for a in s["agents"]), 10, "agent 1001's phone")
         return self
 
