@@ -76,6 +76,8 @@ snd_path {folder}/dumps
 statmode_default off
 """
 
+PRIORITY = 41           # of its threads, as far as allowed
+
 # Ends baresip when its standard input closes: it must not outlive a test that was killed.
 KEEPER = '"$@" </dev/null >log 2>&1 & pid=$!; echo $pid; cat >/dev/null; kill $pid 2>/dev/null; wait $pid'
 
@@ -123,6 +125,11 @@ class Phone:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                         cwd=self.directory)
         self.pid = int(self.process.stdout.readline() or 0)
+        try:
+            # Above the ordinary load of a test machine, below media: a phone that stutters proves nothing.
+            os.sched_setscheduler(self.pid, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        except OSError:
+            pass        # allowed to root only; the phone goes on without it
         deadline = time.monotonic() + timeout_s
         while True:
             try:
