@@ -119,7 +119,7 @@ class Player:
             return
         try:
             self._table, self._tones = tone.compile_plan(plan)
-        except (ValueError, KeyError, TypeError, OverflowError, ArithmeticError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise LocalError(f"tones: the plan cannot be compiled ({error}); correct the country's tone plan") from error
         self.plan = plan
 

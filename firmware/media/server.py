@@ -3,10 +3,10 @@
 Messages are msgpack maps, one a SOCK_SEQPACKET message; the commands and events
 are listed in client.py.  Here is what holds them together:
 
-epoch     The highest one seen is in charge.  Commands with a lower one are
-          refused, on whatever connection they come, so an old control process that
-          has not noticed its end does no harm.  hello makes a connection the one that
-          gets the events.
+epoch     The highest one that said hello is in charge.  Commands with a lower one
+          are refused, on whatever connection they come, so an old control process
+          that has not noticed its end does no harm.  hello makes a connection the one
+          that gets the events.
 events    Numbered from 1 in each life of the process (boot_id), kept until
           acknowledged, sent again from the first unacknowledged one after hello.
 replies   {"seq", "ok": true, ...} or {"seq", "ok": false, "error": sentence,
@@ -264,7 +264,8 @@ class Server:
         epoch = number(message.get("epoch"), "epoch", 0, 1 << 62)
         if epoch < self.epoch:
             refuse(f"epoch {epoch} is over, {self.epoch} is in charge; this control process must end")
-        self._shared_epoch(epoch)
+        if epoch > self.epoch and do != "hello":
+            refuse(f"epoch {epoch} has not said hello yet")
         handler = COMMANDS.get(do) if isinstance(do, str) else None
         if handler is None:
             refuse(f"media knows no command {str(do)[:40]!r}")
@@ -273,6 +274,7 @@ class Server:
         return handler(self, connection, message)
 
     def _hello(self, connection, message):
+        self._shared_epoch(message["epoch"])
         self.owner = connection
         connection.cursor = 0
         return {"generation": self.board.generation, "boot_id": self.boot_id, "capacity": _engine.CAPACITY,

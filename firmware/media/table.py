@@ -401,8 +401,9 @@ class Table:
                 row.update(address=term.address, port=term.port, stats=term.leg.stats(), **term.settings)
             terms.append(row)
             serial, samples = self._engine.position(term.slot)
-            if term.signal is not None and serial == term.signal[1]:
-                signals.append({"id": term.id, "token": term.signal[0], "position_ms": samples // 8})
+            if term.signal is not None:         # another serial: the tick has yet to begin it
+                signals.append({"id": term.id, "token": term.signal[0],
+                                "position_ms": samples // 8 if serial == term.signal[1] else 0})
         bridges = [{"id": bridge.id, "legs": bridge.legs} for bridge in self.bridges.values()]
         topologies = [{"bridge": bridge.id, "from": hearer, "to": source,
                        "way": "none" if (source, hearer) in bridge.blocked else "one"}

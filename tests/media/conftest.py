@@ -39,7 +39,7 @@ def media(house):
 @pytest.fixture
 def control(media):
     """A connection; what a test made is subtracted afterwards."""
-    connection = fake_board.Control(media.folder)
+    connection = fake_board.Control(media.folder, epoch=media.epoch)
     connection.do("ack", upto=1 << 40)
     connection.events.clear()
     yield connection

@@ -124,6 +124,7 @@ class Media:
         self.folder = pathlib.Path(folder)
         self.ports = ports
         self.process = None
+        self.epoch = 1                         # the highest that a test has used
         self.start()
 
     def start(self):

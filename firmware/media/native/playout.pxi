@@ -99,7 +99,7 @@ cdef void playout_start(Rtp *r, uint32_t ts) noexcept nogil:
     margins_reset(r)
 
 
-cdef void playout_insert(Rtp *r, uint32_t ts, const uint8_t *octets, int n) noexcept nogil:
+cdef void playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octets, int n) noexcept nogil:
     """Take the audio of one packet (law octets)."""
     cdef int32_t lead, skip
     if r.playing:
@@ -115,6 +115,9 @@ cdef void playout_insert(Rtp *r, uint32_t ts, const uint8_t *octets, int n) noex
         r.play_ts += <uint32_t>skip
         lead -= skip
     if lead + n > 0 and r.expanded:
+        # Only now is it known that the stream had a gap and not its end.
+        if tick > r.mute_until:
+            r.concealed += <uint64_t>r.expanded
         r.expanded = 0
     if lead < r.margin_now:
         r.margin_now = lead
@@ -304,8 +307,8 @@ cdef void playout_block(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nog
     # A hole becomes history as it was heard.
     ring_put(r.data, r.play_ts, out, held)
     r.play_ts += <uint32_t>held
-    if e.tick > r.mute_until and r.expanded < IDLE_SAMPLES:
-        r.concealed += <uint64_t>missing
+    if e.tick > r.mute_until:
+        r.concealed += <uint64_t>(missing - (BLOCK - held))
     r.expanded += BLOCK - held
     if r.expanded >= IDLE_SAMPLES:
         r.playing = 0

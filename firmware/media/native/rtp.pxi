@@ -191,7 +191,7 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sock
     if n > 1920:                       # a packet of over 240 ms of audio is none
         r.garbage += 1
         return
-    playout_insert(r, ts, p, n)
+    playout_insert(r, e.tick, ts, p, n)
 
 
 cdef void rtp_sweep(Engine_ *e, int slot, Rtp *r) noexcept nogil:

@@ -65,7 +65,7 @@ cdef void board_out(Engine_ *e) noexcept nogil:
         count_late(e, 1)               # the board took the frames while they were being written
 
 
-cdef void links_tick(Engine_ *e, int received) noexcept nogil:
+cdef void links_tick(Engine_ *e, int received, int send) noexcept nogil:
     """HDLC of all D channels: frames to the layer 2 thread, queued frames to the line."""
     cdef Plan *p = &e.plan
     cdef int64_t i, n
@@ -80,7 +80,8 @@ cdef void links_tick(Engine_ *e, int received) noexcept nogil:
             put_frame(e, f.slot, e.hdlc + f.offset, f.length)
         if n:
             wake(e.frame_fd)
-    e.k.hdlc_transmit(e.k.hdlc_tx_state, p.link_slot, p.link_row, p.n_links, e.octets_out, BLOCK, BLOCK)
+    if send:                           # a frame is not spent on a block that goes nowhere
+        e.k.hdlc_transmit(e.k.hdlc_tx_state, p.link_slot, p.link_row, p.n_links, e.octets_out, BLOCK, BLOCK)
 
 
 cdef void put_frame(Engine_ *e, int slot, const uint8_t *octets, int length) noexcept nogil:
@@ -118,7 +119,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
         rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
     mix_tick(e)
     players_tick(e)
-    links_tick(e, received)
+    links_tick(e, received, send)
     if send:
         board_out(e)
     for i in range(p.n_rtp):
