@@ -13,6 +13,10 @@ from firmware.proto.machine import Timers, transitions
 from firmware.proto.q921 import Q921Link
 
 
+def mark(clause, purpose):
+    return pytest.mark.conformance("Q.921", clause, purpose)
+
+
 def up(side="user", **options):
     """A link brought up by a scripted far end; returns it at time 0."""
     link = Q921Link(side, **options)
@@ -52,6 +56,7 @@ def carry(a, b, now_ms, lose=lambda: False):
                 events[to] += to.receive(octets, now_ms)
 
 
+@mark("5.5.1.2", "establishment: SABME, UA, first I frame, address octets of both sides")
 def test_octets_of_the_first_frames():
     """5.5.1: the octets on the wire, both sides (address 02 01 network, 00 01 user)."""
     network, user = Q921Link("network"), Q921Link("user")
@@ -64,6 +69,7 @@ def test_octets_of_the_first_frames():
     assert user.take_output() == [bytes.fromhex("0001000008")]
 
 
+@mark("5.6.1", "window of k = 7, sequence numbers modulo 128")
 def test_window_and_numbers_wrap():
     a, b = Q921Link("user"), Q921Link("network")
     a.request("dl_establish_request", 0)
@@ -80,6 +86,7 @@ def test_window_and_numbers_wrap():
     assert events == wanted
 
 
+@mark("5.5.5.1", "SABME from both ends at once")
 def test_simultaneous_establishment():
     """5.5.5.1: SABME from both ends is answered by both."""
     a, b = Q921Link("user"), Q921Link("network")
@@ -88,6 +95,7 @@ def test_simultaneous_establishment():
     assert carry(a, b, 0) == ([("dl_establish_confirm",)], [("dl_establish_confirm",)])
 
 
+@mark("5.5.1.3", "SABME repeated N200 times after T200")
 def test_sabme_is_repeated_n200_times_then_the_link_is_given_up():
     link = Q921Link("user")
     link.request("dl_establish_request", 0)
@@ -118,6 +126,7 @@ def test_keep_up_establishes_again():
     assert link.deadline_ms() is None
 
 
+@mark("5.8.1", "N(S) sequence error: one REJ, retransmission")
 def test_reject_recovers_a_lost_frame():
     """5.8.1: one REJ a gap, then everything from there again."""
     a, b = up("user"), Q921Link("network")
@@ -140,6 +149,7 @@ def test_reject_recovers_a_lost_frame():
     assert [e[1] for e in got] == [b"\0", b"\1", b"\2", b"\3"]
 
 
+@mark("5.6.7", "T200 on I frames: enquiry and retransmission")
 def test_timer_recovery_asks_and_repeats():
     """5.6.7: T200, RR with P = 1, retransmission from the N(R) of the answer."""
     link = up()
@@ -156,6 +166,7 @@ def test_timer_recovery_asks_and_repeats():
     assert link.deadline_ms() == 1250 + 10000
 
 
+@mark("5.10.3", "T203, N200 enquiries, re-establishment")
 def test_timer_recovery_gives_up_and_reestablishes():
     link = up()
     link.expire(10000)                                   # T203
@@ -169,6 +180,7 @@ def test_timer_recovery_gives_up_and_reestablishes():
     assert link.established
 
 
+@mark("5.8.6", "FRMR: re-establishment")
 def test_reestablishment_with_lost_frames_tells_layer_3():
     link = up()
     link.request("dl_data_request", 0, b"lost")
@@ -178,6 +190,7 @@ def test_reestablishment_with_lost_frames_tells_layer_3():
     assert link.queued_frames == 0
 
 
+@mark("5.6.5", "peer receiver busy")
 def test_peer_busy_holds_and_goes_on():
     link = up()
     link.receive(far(link, "RNR", True, 1), 0)
@@ -195,6 +208,7 @@ def test_peer_busy_holds_and_goes_on():
     assert summary(link) == [("I", 0, 0, 0)]
 
 
+@mark("5.6.6", "own receiver busy")
 def test_own_busy():
     """5.6.6: RNR at once, information dropped while busy, RR afterwards, sender repeats."""
     link = up()
@@ -222,6 +236,7 @@ def test_acknowledgement_rides_on_an_i_frame():
     assert summary(link) == [("I", 0, 0, 1)]
 
 
+@mark("5.5.3", "release")
 def test_release_both_ways():
     a, b = Q921Link("user"), Q921Link("network")
     a.request("dl_establish_request", 0)
@@ -244,6 +259,7 @@ def test_primitives_that_must_wait():
     assert summary(link) == [("SABME", 1, 0, 0)]
 
 
+@mark("5.8.5", "frame rejection conditions")
 @pytest.mark.parametrize("octets, code", [
     ("000100" + "10", "J"),                              # N(R) that we never sent
     ("00010110aa", "N"),                                 # RR with information
@@ -258,6 +274,7 @@ def test_frame_errors(octets, code):
     assert link.state == "AWAITING_ESTABLISHMENT"
 
 
+@mark("2.9", "invalid frames")
 @pytest.mark.parametrize("octets", ["", "00", "0001", "010101", "000000", "00ff7f", "fc017f", "000101"])
 def test_invalid_frames_do_nothing(octets):
     link = up("network")
@@ -265,6 +282,7 @@ def test_invalid_frames_do_nothing(octets):
     assert link.state == "MULTIPLE_FRAME_ESTABLISHED" and out(link) == []
 
 
+@mark("5.8.7", "unsolicited DM")
 @pytest.mark.parametrize("poll, code, state", [(1, "B", "MULTIPLE_FRAME_ESTABLISHED"),
                                                (0, "E", "AWAITING_ESTABLISHMENT")])
 def test_dm_on_an_established_link(poll, code, state):

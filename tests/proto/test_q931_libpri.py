@@ -419,3 +419,16 @@ def test_calls_over_a_line_that_loses_frames(rig, seed):
         assert r.ours.take("released")["cause"] == 16
         assert not [e for e in r.far.take() if e["event"] == "down"]
     assert r.ours.link.counters["retransmissions"] > 0 and r.ours.link.counters.get("reestablishments", 0) == 0
+
+
+def test_receiver_busy_holds_the_far_end(rig):
+    """RNR: libpri keeps its SETUP back and sends it when we are ready again."""
+    r = rig()
+    r.ours.link.set_busy(True)
+    r.line.settle()
+    r.tell("setup", 1, 1, "02150801000", 1, "-", "-")
+    r.line.run(20000)
+    assert r.ours.take() == [] and r.ours.link.established
+    r.ours.link.set_busy(False)
+    r.line.run(3000)
+    assert r.ours.take("setup_indication")["called_digits"] == "02150801000"

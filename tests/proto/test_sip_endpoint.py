@@ -757,3 +757,60 @@ def test_response_classes_beyond_the_standard_are_dropped(switch, phone):
         events, output = phone.send(phone.respond(invite, 200).replace(b"SIP/2.0 200", b"SIP/2.0 " + code))
         assert events == [] and output == []
     assert switch.live_legs()[0]["state"] == "calling"
+
+
+def test_known_and_unknown_users_cost_the_same():
+    """The same number and sizes of hashes whether the line exists or not, and whether the password fits."""
+    import hashlib
+    from firmware.proto.sip.endpoint import SIPEndpoint
+    from tests.proto.sip_world import HASHES, Ids
+    import os
+    calls = []
+
+    def counted(octets):
+        calls.append(len(octets))
+        return hashlib.md5(octets).digest()
+    switch = SIPEndpoint({"address": "127.0.0.1", "port": 15060, "realm": "strowger", "lines": {"1001": "secret-1"}},
+                         os.urandom, {"MD5": counted, "SHA-256": HASHES["SHA-256"]}, Ids())
+    costs = []
+    for line, password in (("1001", "wrong-01"), ("9999", "wrong-01"), ("1001", "wrong-02")):
+        del calls[:]
+        _, answer = Phone(switch, line, password).register()
+        assert status(answer) == 401
+        costs.append(list(calls))
+    assert costs[0] == costs[1] == costs[2]
+
+
+def test_records_of_another_version_cost_one_leg(switch, phone):
+    from firmware.proto.sip.endpoint import SIPEndpoint
+    from tests.proto.sip_world import HASHES, Ids
+    import os
+    confirmed(switch, phone)
+    records = switch.dump()
+    records["leg/l8"] = {"direction": "out"}
+    records["leg/l9"] = dict(records["leg/l1"], dialog={"call_id": 5})
+    records["line/1002"] = {"bindings": 7}
+    new = SIPEndpoint.restore(records, switch.config, os.urandom, HASHES, Ids(), phone.now_ms)
+    new.resume(phone.now_ms)
+    assert [leg["leg"] for leg in new.live_legs()] == ["l1"]
+    assert new.counters["not_restored"] == 3
+    changes = new.take_changes()
+    assert changes["leg/l8"] is None and changes["leg/l9"] is None and changes["line/1002"] is None
+
+
+@pytest.mark.parametrize("field", [
+    "Via: SIP/2.0/UDP a" + ";x" * 15000, "Via: " + ",".join(["SIP/2.0/UDP a;branch=z9hG4bK"] * 1000),
+    "Contact: " + ",".join(["<sip:a@b>"] * 3000), "Contact: <sip:a@b" + ";x" * 10000 + ">",
+    "Contact: <sip:a@b?" + "x=y&" * 7000 + "x=y>", "Contact: sip:a@b" + ";p=q" * 7000, "Accept: " + "a/b," * 7000,
+    "Authorization: Digest " + "a=b," * 7000, "Authorization: Digest " + '"' * 30000, "X: " + '"\\' * 15000,
+    "From: " + '"' * 30000, "Reason: " + "Q.850;cause=1," * 2000, "Subject: " + "\\" * 30000,
+    "\r\n".join(["X: y"] * 5000), "\r\n".join([" y"] * 7000)])
+def test_no_message_takes_long(switch, phone, field):
+    """A message made to be slow costs no more than a few dozen honest ones."""
+    import time
+    octets = phone.request("REGISTER", "sip:strowger", [("X-First", "y")], to="<sip:1001@strowger>")
+    octets = octets.replace(b"X-First: y", field.encode())
+    assert len(octets) < 32768
+    began = time.process_time()
+    switch.receive(octets, phone.address, phone.now_ms)
+    assert time.process_time() - began < 0.1

@@ -117,8 +117,14 @@ def verdict(octets):
     return status(output[0][0]), output[0][0], switch, events
 
 
+def marked(standard, rows):
+    """Rows as parameters that bear the standard's number."""
+    return [pytest.param(*row, id=row[1] + "-" + row[0],
+                         marks=pytest.mark.conformance(standard, row[1], "torture message " + row[0])) for row in rows]
+
+
 @NEEDS
-@pytest.mark.parametrize("name, section, expected", RFC4475, ids=[row[1] + "-" + row[0] for row in RFC4475])
+@pytest.mark.parametrize("name, section, expected", marked("RFC 4475", RFC4475))
 def test_rfc4475(name, section, expected):
     octets = (CORPUS / "rfc4475" / (name + ".dat")).read_bytes()
     got, answer, switch, events = verdict(octets)
@@ -130,7 +136,7 @@ def test_rfc4475(name, section, expected):
 
 
 @NEEDS
-@pytest.mark.parametrize("name, section, expected", RFC5118, ids=[row[1] + "-" + row[0] for row in RFC5118])
+@pytest.mark.parametrize("name, section, expected", marked("RFC 5118", RFC5118))
 def test_rfc5118(name, section, expected):
     octets = (CORPUS / "rfc5118-wire" / (name + ".sip")).read_bytes()
     got, answer, switch, _ = verdict(octets)

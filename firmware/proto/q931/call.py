@@ -5,12 +5,14 @@ messages and collects its events.  Everything that must survive a restart of
 the process stands in Call.dump().
 
 Error handling of a message before the table sees it: `receive` (5.8.6, 5.8.7).
+Status procedures: status.py.
 """
 
 from firmware.errors import LocalError
 from firmware.proto.machine import Machine
 from firmware.proto.q931 import codes, elements, messages, parameters
-from firmware.proto.q931.table import TABLES, reconcile
+from firmware.proto.q931.status import StatusProcedures
+from firmware.proto.q931.table import TABLES
 
 CLEARING_MESSAGES = ("DISCONNECT", "RELEASE", "RELEASE_COMPLETE")
 # Of these the last one sent says where the far end ought to stand: it is what
@@ -24,7 +26,7 @@ _KEPT = ("reference", "originating", "reference_octets", "timeslot", "exclusive"
          "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts")
 
 
-class Call(Machine):
+class Call(StatusProcedures, Machine):
     """A call.  identity: the id in events; originating: whether we sent the SETUP."""
 
     def __init__(self, link, identity, reference, originating, reference_octets):
@@ -79,7 +81,7 @@ class Call(Machine):
         """Take a message with this call's reference."""
         if message.kind is None or message.kind in ("RESTART", "RESTART_ACKNOWLEDGE"):
             unknown = message.kind is None
-            self._send_status(codes.MESSAGE_NOT_IMPLEMENTED if unknown else codes.MESSAGE_NOT_COMPATIBLE,
+            self.send_status(codes.MESSAGE_NOT_IMPLEMENTED if unknown else codes.MESSAGE_NOT_COMPATIBLE,
                               bytes([message.code]))
             self.report(97 if unknown else 101, "message type %02x is not one of a call" % message.code)
             return
@@ -90,11 +92,11 @@ class Call(Machine):
                 self._fail_setup(cause, diagnostics)
                 return
             if message.kind not in CLEARING_MESSAGES:
-                self._send_status(cause, diagnostics)
+                self.send_status(cause, diagnostics)
                 return
         elif self.link.config["status_on_element_fault"] and message.kind not in CLEARING_MESSAGES:
             for fault, identifier in message.faults[:1]:
-                self._send_status(100 if fault == "content" else 99, bytes([identifier]))
+                self.send_status(100 if fault == "content" else 99, bytes([identifier]))
         self.step(message.kind, now_ms, message)
 
     def _judge(self, message):
@@ -126,14 +128,14 @@ class Call(Machine):
     def illegal(self, name, now_ms, *details):
         """5.8.4 for messages; our caller's mistake, or too late, for primitives."""
         if name in codes.MESSAGE_CODES:
-            self._send_status(codes.MESSAGE_NOT_COMPATIBLE, bytes([codes.MESSAGE_CODES[name]]))
+            self.send_status(codes.MESSAGE_NOT_COMPATIBLE, bytes([codes.MESSAGE_CODES[name]]))
             self.report(101, "%s in state %s" % (name, self.state))
         elif name in PRIMITIVES and self.number not in (11, 12, 19):
             raise LocalError("call %s: %s is not possible in state %s" % (self.identity, name, self.state))
 
     # Out
 
-    def _send(self, kind, content):
+    def send(self, kind, content):
         message = messages.Message(kind, self.reference, 0 if self.originating else 1, content,
                                    self.reference_octets)
         octets = messages.encode(message)
@@ -141,7 +143,7 @@ class Call(Machine):
             self.last_sent = octets.hex()
         self.link.send(octets)
 
-    def _event(self, name, fields=None):
+    def event(self, name, fields=None):
         event = {"event": name, "call": self.identity, "timeslot": self.timeslot, "state": self.state}
         if fields:
             event.update(fields)
@@ -150,14 +152,14 @@ class Call(Machine):
     def report(self, cause, text):
         """Say that the far end broke the protocol; the adapter logs it."""
         self.link.count("protocol_errors")
-        self._event("protocol_error", {"cause": cause, "text": text})
+        self.event("protocol_error", {"cause": cause, "text": text})
 
     def _cause(self, cause, diagnostics=b""):
         return {"coding": 0, "location": self.link.location, "cause": cause,
                 "diagnostics": diagnostics.hex()}
 
-    def _send_status(self, cause, diagnostics=b""):
-        self._send("STATUS", {"cause": self._cause(cause, diagnostics),
+    def send_status(self, cause, diagnostics=b""):
+        self.send("STATUS", {"cause": self._cause(cause, diagnostics),
                               "call_state": {"coding": 0, "state": self.number}})
 
     def _respond(self, kind, given):
@@ -166,38 +168,38 @@ class Call(Machine):
         if not self.responded:
             content["channel_identification"] = self.link.channel(self.timeslot, True)
             self.responded = True
-        self._send(kind, content)
+        self.send(kind, content)
 
     def _begin_clearing(self, cause, by, location=None, diagnostics=""):
         if self.clear is None:
             self.clear = {"cause": cause, "by": by, "diagnostics": diagnostics,
                           "location": self.link.location if location is None else location}
 
-    def _end(self, cause, by, maintenance=False):
+    def end(self, cause, by, maintenance=False):
         """The last thing of every call: one event `released`, and the reference is free."""
         self._begin_clearing(cause, by)
         self.timers.stop_all()
         fields = dict(self.clear)
         fields["maintenance"] = maintenance
         self.state = self.INITIAL
-        self._event("released", fields)
+        self.event("released", fields)
 
     # We originate
 
     def send_setup(self, now_ms, given):
         if not self.link.up:
-            self._end(codes.NETWORK_OUT_OF_ORDER, "failure")
+            self.end(codes.NETWORK_OUT_OF_ORDER, "failure")
             return self.INITIAL
         content = parameters.setup_content(given, self.link.location)
         self.timeslot = given.get("timeslot")
         self.exclusive = given.get("exclusive", True)
         content["channel_identification"] = self.link.channel(self.timeslot, self.exclusive)
-        self._send("SETUP", content)
+        self.send("SETUP", content)
         self.timers.start("T303", now_ms)
         return None
 
     def send_information(self, now_ms, given):
-        self._send("INFORMATION", parameters.digits_content(given))
+        self.send("INFORMATION", parameters.digits_content(given))
         self.timers.start("T304", now_ms)
 
     def _take_channel(self, message, now_ms):
@@ -222,13 +224,13 @@ class Call(Machine):
             self.timers.stop(name)
         if self._take_channel(message, now_ms):
             return None
-        return self._disconnect(now_ms, codes.CHANNEL_UNACCEPTABLE)
+        return self.begin_disconnect(now_ms, codes.CHANNEL_UNACCEPTABLE)
 
     def setup_acknowledged(self, now_ms, message):
         refused = self._answered_setup(message, now_ms)
         if not refused:
             self.timers.start("T304", now_ms)
-            self._event("setup_ack_indication", parameters.progress_fields(message))
+            self.event("setup_ack_indication", parameters.progress_fields(message))
         return refused
 
     def proceeding(self, now_ms, message):
@@ -237,48 +239,48 @@ class Call(Machine):
             fields = parameters.progress_fields(message)
             if not fields["inband"]:
                 self.timers.start("T310", now_ms)
-            self._event("proceeding_indication", fields)
+            self.event("proceeding_indication", fields)
         return refused
 
     def alerting(self, now_ms, message):
         refused = self._answered_setup(message, now_ms)
         if not refused:
             self.timers.start("T301", now_ms)
-            self._event("alerting_indication", parameters.progress_fields(message))
+            self.event("alerting_indication", parameters.progress_fields(message))
         return refused
 
     def progress(self, now_ms, message):
         self.timers.stop("T304")
         self.timers.stop("T310")
-        self._event("progress_indication", parameters.progress_fields(message))
+        self.event("progress_indication", parameters.progress_fields(message))
 
     def connected(self, now_ms, message):
         refused = self._answered_setup(message, now_ms)
         if not refused:
             self.timers.stop("T301")
-            self._send("CONNECT_ACKNOWLEDGE", {})
-            self._event("setup_confirm", parameters.connect_fields(message))
+            self.send("CONNECT_ACKNOWLEDGE", {})
+            self.event("setup_confirm", parameters.connect_fields(message))
         return refused
 
     def connected_again(self, now_ms, message):
         if self.originating:
-            self._send("CONNECT_ACKNOWLEDGE", {})
+            self.send("CONNECT_ACKNOWLEDGE", {})
 
     # The far end originates
 
     def take_setup(self, now_ms, message):
         bearer = message.get("bearer_capability")
-        if bearer["capability"] not in self.link.config["bearers"]:
+        if not parameters.bearer_accepted(bearer, self.link.config):
             return self._fail_setup(self.link.config["bearer_cause"], b"")
         self.timeslot, cause = self.link.choose(message.get("channel_identification"), self)
         if cause:
             return self._fail_setup(cause, b"")
-        self._event("setup_indication", parameters.setup_fields(message, self.link.config))
+        self.event("setup_indication", parameters.setup_fields(message, self.link.config))
         return None
 
     def _fail_setup(self, cause, diagnostics):
         """Answer a SETUP that cannot be taken; the layer above never hears of it."""
-        self._send("RELEASE_COMPLETE", {"cause": self._cause(cause, diagnostics)})
+        self.send("RELEASE_COMPLETE", {"cause": self._cause(cause, diagnostics)})
         self.link.count("setups_refused")
         self.state = self.INITIAL
         return self.INITIAL
@@ -295,16 +297,16 @@ class Call(Machine):
         self.information(now_ms, message)
 
     def information(self, now_ms, message):
-        self._event("information_indication", parameters.digits_fields(message))
+        self.event("information_indication", parameters.digits_fields(message))
 
     def digits_timeout(self, now_ms):
         """First the layer above decides what to do with the digits there are; left alone
         for as long again, the call is cleared as incomplete (5.2.4)."""
         self.overlap_timeouts += 1
         if self.overlap_timeouts > 1:
-            return self._disconnect(now_ms, codes.INVALID_NUMBER_FORMAT, "failure")
+            return self.begin_disconnect(now_ms, codes.INVALID_NUMBER_FORMAT, "failure")
         self.timers.start("T302", now_ms)
-        self._event("digits_timeout")
+        self.event("digits_timeout")
         return None
 
     def send_proceeding(self, now_ms, given):
@@ -316,7 +318,7 @@ class Call(Machine):
         self._respond("ALERTING", given)
 
     def send_progress(self, now_ms, given):
-        self._send("PROGRESS", parameters.progress_content(given, self.link.location))
+        self.send("PROGRESS", parameters.progress_content(given, self.link.location))
 
     def send_connect(self, now_ms, given):
         self.timers.stop("T302")
@@ -324,32 +326,32 @@ class Call(Machine):
         if self.link.side == "user":
             self.timers.start("T313", now_ms)
         else:
-            self._event("setup_complete_indication")
+            self.event("setup_complete_indication")
 
     def connect_acknowledged(self, now_ms, message):
         self.timers.stop("T313")
-        self._event("setup_complete_indication")
+        self.event("setup_complete_indication")
 
     # While the call is there
 
     def notified(self, now_ms, message):
-        self._event("notify_indication", {"description": message.get("notification_indicator")["description"]})
+        self.event("notify_indication", {"description": message.get("notification_indicator")["description"]})
 
     def send_notify(self, now_ms, given):
-        self._send("NOTIFY", {"notification_indicator": {"description": given["description"]}})
+        self.send("NOTIFY", {"notification_indicator": {"description": given["description"]}})
 
     def count_facility(self, now_ms, message):
         self.link.count("facility_ignored")
 
     def reject_hold(self, now_ms, message):
-        self._send("HOLD_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
+        self.send("HOLD_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
 
     def reject_retrieve(self, now_ms, message):
-        self._send("RETRIEVE_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
+        self.send("RETRIEVE_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
 
     # Clearing
 
-    def _disconnect(self, now_ms, cause, by="failure", inband=False):
+    def begin_disconnect(self, now_ms, cause, by="failure", inband=False):
         """Send DISCONNECT.  Returns the state in which we wait."""
         self._begin_clearing(cause, by)
         self.timers.stop_all()
@@ -357,20 +359,20 @@ class Call(Machine):
         user = self.link.side == "user"
         if inband:
             content["progress_indicator"] = [parameters.inband_progress(self.link.location)]
-        self._send("DISCONNECT", content)
+        self.send("DISCONNECT", content)
         self.timers.start("T306" if inband and not user else "T305", now_ms)
         return codes.state_name(self.link.side, 11 if user else 12)
 
     def send_disconnect(self, now_ms, given):
-        return self._disconnect(now_ms, given.get("cause", 16), "near", given.get("inband", False))
+        return self.begin_disconnect(now_ms, given.get("cause", 16), "near", given.get("inband", False))
 
     def reject(self, now_ms, given):
         cause = given.get("cause", 16)
-        self._send("RELEASE_COMPLETE", {"cause": self._cause(cause)})
-        self._end(cause, "near")
+        self.send("RELEASE_COMPLETE", {"cause": self._cause(cause)})
+        self.end(cause, "near")
 
     def forget(self, now_ms, given):
-        self._end(given.get("cause", 16), "near")
+        self.end(given.get("cause", 16), "near")
 
     def disconnected(self, now_ms, message):
         cause, problem = self._cause_of(message)
@@ -378,7 +380,7 @@ class Call(Machine):
         self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
         fields = parameters.progress_fields(message)
         fields.update(self.clear)
-        self._event("disconnect_indication", fields)
+        self.event("disconnect_indication", fields)
         if problem is None:
             return None
         # 5.8.6, 5.8.7.1: the RELEASE tells what was wrong, and goes at once.
@@ -397,7 +399,7 @@ class Call(Machine):
     def _release(self, now_ms, cause):
         self.timers.stop_all()
         self.repeated = False
-        self._send("RELEASE", {"cause": cause})
+        self.send("RELEASE", {"cause": cause})
         self.timers.start("T308", now_ms)
 
     def send_release(self, now_ms, *details):
@@ -414,27 +416,27 @@ class Call(Machine):
         elif first:                     # 5.3.2: RELEASE was the first clearing message
             content["cause"] = self._cause(cause["cause"])
         self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
-        self._send("RELEASE_COMPLETE", content)
-        self._end(cause["cause"], "far")
+        self.send("RELEASE_COMPLETE", content)
+        self.end(cause["cause"], "far")
 
     def take_release_complete(self, now_ms, message):
         cause, _ = self._cause_of(message)
         self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
-        self._end(cause["cause"], "far")
+        self.end(cause["cause"], "far")
 
     # Timers
 
     def timeout(self, now_ms):
-        return self._disconnect(now_ms, codes.RECOVERY_ON_TIMER_EXPIRY)
+        return self.begin_disconnect(now_ms, codes.RECOVERY_ON_TIMER_EXPIRY)
 
     def no_answer(self, now_ms):
-        return self._disconnect(now_ms, codes.NO_ANSWER)
+        return self.begin_disconnect(now_ms, codes.NO_ANSWER)
 
     def overlap_timeout(self, now_ms):
-        return self._disconnect(now_ms, codes.INVALID_NUMBER_FORMAT)
+        return self.begin_disconnect(now_ms, codes.INVALID_NUMBER_FORMAT)
 
     def proceeding_timeout(self, now_ms):
-        return self._disconnect(now_ms, codes.NO_USER_RESPONDING)
+        return self.begin_disconnect(now_ms, codes.NO_USER_RESPONDING)
 
     def setup_timeout(self, now_ms):
         if not self.repeated:
@@ -442,8 +444,8 @@ class Call(Machine):
             self.link.send(bytes.fromhex(self.last_sent))
             self.timers.start("T303", now_ms)
             return None
-        self._send("RELEASE_COMPLETE", {"cause": self._cause(codes.RECOVERY_ON_TIMER_EXPIRY)})
-        self._end(codes.NO_USER_RESPONDING, "failure")
+        self.send("RELEASE_COMPLETE", {"cause": self._cause(codes.RECOVERY_ON_TIMER_EXPIRY)})
+        self.end(codes.NO_USER_RESPONDING, "failure")
         return self.INITIAL
 
     def release_timeout(self, now_ms):
@@ -452,16 +454,16 @@ class Call(Machine):
             self.link.send(bytes.fromhex(self.last_sent))
             self.timers.start("T308", now_ms)
             return None
-        self._end(codes.RECOVERY_ON_TIMER_EXPIRY, "failure", True)
+        self.end(codes.RECOVERY_ON_TIMER_EXPIRY, "failure", True)
         return self.INITIAL
 
     def link_timeout(self, now_ms):
-        self._end(codes.DESTINATION_OUT_OF_ORDER, "failure")
+        self.end(codes.DESTINATION_OUT_OF_ORDER, "failure")
 
     # The data link, restart
 
     def lost_with_link(self, now_ms):
-        self._end(codes.DESTINATION_OUT_OF_ORDER, "failure")
+        self.end(codes.DESTINATION_OUT_OF_ORDER, "failure")
 
     def wait_for_link(self, now_ms):
         self.timers.stop("T322")
@@ -470,95 +472,7 @@ class Call(Machine):
             self.timers.start("T309", now_ms)
 
     def clear_after_reset(self, now_ms):
-        return self._disconnect(now_ms, codes.TEMPORARY_FAILURE)
+        return self.begin_disconnect(now_ms, codes.TEMPORARY_FAILURE)
 
     def restarted(self, now_ms):
-        self._end(codes.TEMPORARY_FAILURE, "far")
-
-    # Status: 5.8.10, 5.8.11
-
-    def enquire(self, now_ms, given=None):
-        """Ask the far end for its state; one question at a time."""
-        self.timers.stop("T309")
-        if not self.timers.running("T322"):
-            self.enquiries = 0
-            self._ask(now_ms)
-
-    def _ask(self, now_ms):
-        self.enquiries += 1
-        self.enquired_state = self.state
-        self._send("STATUS_ENQUIRY", {})
-        self.timers.start("T322", now_ms)
-
-    def enquiry_timeout(self, now_ms):
-        if self.enquiries < codes.N322_ENQUIRIES:
-            self._ask(now_ms)
-            return None
-        if self.number in (11, 12, 19):
-            return None                 # clearing ends by its own timers
-        self._event("call_lost", {"cause": codes.TEMPORARY_FAILURE})
-        return self._disconnect(now_ms, codes.TEMPORARY_FAILURE)
-
-    def answer_enquiry(self, now_ms, message):
-        self._send_status(codes.RESPONSE_TO_STATUS_ENQUIRY)
-
-    def take_status(self, now_ms, message):
-        """Compare the states.  Returns the state to go to, or None."""
-        theirs = message.get("call_state")
-        cause = message.get("cause")["cause"]
-        solicited = cause == codes.RESPONSE_TO_STATUS_ENQUIRY and self.timers.running("T322")
-        self._event("status_indication", {"cause": cause, "call_state": theirs["state"]})
-        if theirs["coding"] != 0 or (self.number == 19 and theirs["state"] != 0):
-            return None
-        if solicited:
-            self.timers.stop("T322")
-            self.enquiries = 0
-        if theirs["state"] == 0:
-            return self._far_has_no_call(now_ms)
-        ours = codes.state_number(self.enquired_state) if solicited else self.number
-        verdict = reconcile(self.originating, ours, theirs["state"])
-        if not solicited:
-            # A message may be on its way past this STATUS: ask before anything is cleared.
-            if verdict != "same" and self.number not in (11, 12):
-                self.enquire(now_ms)
-            return None
-        if ours != self.number and verdict != "same":
-            self._ask(now_ms)           # we moved on since the question
-            return None
-        return self._heal(now_ms, verdict, theirs["state"])
-
-    def _far_has_no_call(self, now_ms):
-        """5.8.11: a far end in state 0.  A SETUP that never left is sent by T303."""
-        if self.number in (1, 6) and self.originating:
-            return None
-        if self.audited:
-            self._event("call_lost", {"cause": codes.TEMPORARY_FAILURE})
-        self._end(codes.TEMPORARY_FAILURE, "failure")
-        return self.INITIAL
-
-    def _heal(self, now_ms, verdict, theirs):
-        self.audited = False
-        if verdict == "mismatch":
-            self._event("call_lost", {"cause": codes.MESSAGE_NOT_COMPATIBLE})
-            return self._disconnect(now_ms, codes.MESSAGE_NOT_COMPATIBLE)
-        self._event("call_confirmed", {"call_state": theirs, "repaired": verdict != "same"})
-        if verdict == "resend":
-            return self._resend(now_ms)
-        if verdict == "connected":
-            if self.originating:
-                self.connected(now_ms, messages.Message("CONNECT", self.reference, 1))
-            else:
-                self.connect_acknowledged(now_ms, None)
-            return codes.state_name(self.link.side, 10)
-        return None
-
-    def _resend(self, now_ms):
-        """The far end has not had our last message (the process died before it left)."""
-        message = messages.decode(bytes.fromhex(self.last_sent))
-        if message.kind in ("SETUP_ACKNOWLEDGE", "CALL_PROCEEDING", "ALERTING", "CONNECT"):
-            message.elements["channel_identification"] = self.link.channel(self.timeslot, True)
-        self.link.send(messages.encode(message))
-        if message.kind == "CONNECT" and self.link.side == "user":
-            self.timers.start("T313", now_ms)
-            return codes.state_name("user", 8)
-        return None
+        self.end(codes.TEMPORARY_FAILURE, "far")

@@ -52,6 +52,7 @@ from firmware.errors import LocalError, RemoteError
 from firmware.proto.machine import Timers
 from firmware.proto.q931 import codes, messages
 from firmware.proto.q931.call import PRIMITIVES, Call
+from firmware.proto.q931.restart import RestartProcedures
 
 VARIANTS = ("etsi",)
 
@@ -69,7 +70,7 @@ DEFAULTS = {
 }
 
 
-class Q931Link:
+class Q931Link(RestartProcedures):
     """Layer 3 of one D channel.  side: "user" or "network"."""
 
     def __init__(self, side, variant="etsi", config=None):
@@ -254,91 +255,6 @@ class Q931Link:
             content["call_state"] = {"coding": 0, "state": call_state}
         self.send(messages.encode(messages.Message(
             kind, message.reference, 1 - message.flag, content, message.reference_octets)))
-
-    # Global call reference: 5.5
-
-    def _receive_global(self, message, now_ms):
-        expected_flag = {"RESTART": 0, "RESTART_ACKNOWLEDGE": 1}
-        if message.kind in expected_flag and message.flag == expected_flag[message.kind]:
-            self._receive_restart(message, now_ms)
-        elif message.kind == "STATUS":
-            self.count("global_status")
-        else:                           # 5.8.3.2 f, g
-            state = codes.REST1 if self._timers.running("T316") else codes.REST0
-            self._send_for(message, "STATUS", codes.INVALID_CALL_REFERENCE, state)
-
-    def _receive_restart(self, message, now_ms):
-        indicator = message.get("restart_indicator")
-        channel = message.get("channel_identification")
-        faults = dict([(identifier, fault) for fault, identifier in message.faults])
-        if indicator is None or (indicator["class"] == 0 and channel is None):
-            identifier = 0x79 if indicator is None else 0x18
-            cause = 100 if identifier in faults else 96
-            self._send_for(message, "STATUS", cause, codes.REST0, bytes([identifier]).hex())
-            return
-        timeslots = list(self.config["timeslots"])
-        if indicator["class"] == 0:
-            timeslots = [self.timeslot_of({"channels": [n], "map": channel["map"]})
-                         for n in channel["channels"]]
-        if message.kind == "RESTART_ACKNOWLEDGE":
-            self._restart_acknowledged(timeslots, now_ms)
-            return
-        known = [t for t in timeslots if t in self.config["timeslots"]]
-        if not known:
-            self._send_for(message, "STATUS", codes.CHANNEL_DOES_NOT_EXIST, codes.REST0)
-            return
-        for identity in self.calls():
-            if self._calls[identity].timeslot in known:
-                self._calls[identity].step("restart", now_ms)
-                self._touch(identity)
-        content = {"restart_indicator": indicator}
-        if channel is not None:
-            content["channel_identification"] = channel
-        self.send(messages.encode(messages.Message(
-            "RESTART_ACKNOWLEDGE", 0, 1, content, message.reference_octets)))
-        self.events.append({"event": "restart_indication", "call": None, "timeslots": known})
-
-    def restart(self, now_ms, timeslots=None):
-        """Ask the far end to restart timeslots (None: all).  Their calls end here at once."""
-        whole = timeslots is None
-        self._restarts.append([list(self.config["timeslots"] if whole else timeslots), whole, 0])
-        for identity in self.calls():
-            if self._calls[identity].timeslot in self._restarts[-1][0]:
-                self._calls[identity].step("restart", now_ms)
-                self._touch(identity)
-        if self.up and len(self._restarts) == 1:
-            self._send_restart(now_ms)
-        return self._finish()
-
-    def _send_restart(self, now_ms):
-        timeslots, whole, _ = self._restarts[0]
-        self._restarts[0][2] += 1
-        content = {"restart_indicator": {"class": 7 if whole else 0}}
-        if not whole:
-            content["channel_identification"] = {
-                "selection": "indicated", "exclusive": True,
-                "channels": [self._channel_number(t) for t in timeslots]}
-        self.send(messages.encode(messages.Message(
-            "RESTART", 0, 0, content, self.config["reference_octets"])))
-        self._timers.start("T316", now_ms)
-
-    def _restart_acknowledged(self, timeslots, now_ms):
-        if not self._restarts or not self._timers.running("T316"):
-            self.count("unexpected_restart_acknowledge")
-            return
-        done = self._restarts.pop(0)
-        self._timers.stop("T316")
-        name = "restart_confirm" if [t for t in done[0] if t in timeslots] == done[0] else "restart_failed"
-        self.events.append({"event": name, "call": None, "timeslots": done[0]})
-        if self._restarts:
-            self._send_restart(now_ms)
-
-    def _restart_timeout(self, now_ms):
-        if self._restarts and self._restarts[0][2] >= codes.N316_RESTARTS:
-            failed = self._restarts.pop(0)
-            self.events.append({"event": "restart_failed", "call": None, "timeslots": failed[0]})
-        if self._restarts and self.up:
-            self._send_restart(now_ms)
 
     # The layer above
 

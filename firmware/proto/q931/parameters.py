@@ -8,8 +8,7 @@ inband); everything else that Q.931 can carry goes through "elements", a dict
 from firmware.errors import LocalError
 from firmware.proto.q931 import codes
 
-BEARER_WORDS = {"speech": "speech", "3.1khz_audio": "3.1khz_audio",
-                "unrestricted_digital": "unrestricted_digital"}
+BEARERS = ("speech", "3.1khz_audio", "unrestricted_digital")
 
 
 def inband_progress(location):
@@ -57,8 +56,8 @@ def setup_content(given, location):
     bearer: "speech" (default), "3.1khz_audio", "unrestricted_digital"; law "A"
     or "U"; complete: False when digits follow (overlap sending)."""
     bearer = given.get("bearer", "speech")
-    if bearer not in BEARER_WORDS:
-        raise LocalError("setup_request: bearer %r is not one of %s" % (bearer, sorted(BEARER_WORDS)))
+    if bearer not in BEARERS:
+        raise LocalError("setup_request: bearer %r is not one of %s" % (bearer, ", ".join(BEARERS)))
     layer_1 = None
     if bearer != "unrestricted_digital":
         layer_1 = "g711_u" if given.get("law", "A") == "U" else "g711_a"
@@ -104,6 +103,12 @@ def progress_fields(message):
             or codes.NOT_END_TO_END_ISDN in descriptions,
             "progress": progress, "cause": cause["cause"] if cause else None,
             "display": _display(message)}
+
+
+def bearer_accepted(bearer, config):
+    """Whether a bearer capability is one that we serve: 64 kbit/s, circuit mode, G.711 (5.1.5.2, 5.2.2)."""
+    return (bearer["capability"] in config["bearers"] and bearer["coding"] == 0 and bearer["mode"] == 0
+            and bearer["rate"] == 16 and bearer["layer_1"] in (None, "g711_a", "g711_u"))
 
 
 def connect_fields(message):

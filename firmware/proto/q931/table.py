@@ -138,34 +138,3 @@ def _side_table(letter, side):
 
 
 TABLES = {"user": _side_table("U", "user"), "network": _side_table("N", "network")}
-
-# How far a set-up has come.  A network side that sent SETUP should tell N6, N25,
-# N9, N7 in STATUS, but libpri, and what is built on it, tells the numbers of the
-# user side (1, 2, 3, 4), and the other way round: both are understood.
-_PROGRESS = {1: 0, 6: 0, 2: 1, 25: 1, 3: 2, 9: 2, 4: 3, 7: 3, 8: 4, 10: 5}
-
-
-def reconcile(originating, ours, theirs):
-    """What two state numbers mean for a call: 5.8.11, and recovery of a lost message.
-
-    Returns "same", "resend" (the far end has not had our last message),
-    "connected" (we have not had its CONNECT or CONNECT_ACKNOWLEDGE) or
-    "mismatch".  5.8.11 leaves it open which states are compatible; ours: both
-    ends stand in the same set-up, and nobody has missed an answer."""
-    if theirs in (11, 12, 19, 22):
-        return "same"                   # a clearing far end goes on by its own timers
-    if ours in (11, 12):
-        return "resend"
-    if ours not in _PROGRESS or theirs not in _PROGRESS:
-        return "mismatch"
-    near, far = _PROGRESS[ours], _PROGRESS[theirs]
-    if originating:
-        if ours == 10:
-            return "same" if far == 5 else "resend" if theirs == 8 else "mismatch"
-        return "connected" if far >= 4 else "same"
-    if far < near:
-        # Between our U10 and its N8 there is nothing that we could send.
-        return "same" if theirs == 8 else "resend"
-    if theirs == 10 and ours != 10:
-        return "connected" if ours == 8 else "mismatch"
-    return "same"
