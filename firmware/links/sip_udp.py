@@ -1,6 +1,6 @@
 """SIP over UDP: the datagram socket of one SIPEndpoint, on asyncio.
 
-    link = SIPUDPLink(endpoint, sock, now_ms, on_events)
+    link = SIPUDPLink(endpoint, sock, now_ms, on_events)      # sock: firmware.sockets.inherited("sip-udp")
     link.start()                 # reads what is in the buffer already: it may have come while control was dead
     link.request(primitive)      # -> events are given to on_events, as those of the network are
     link.close()
@@ -14,7 +14,6 @@ It may call link.request() itself: what comes of that is given to it after it re
 import asyncio
 import errno
 import logging
-import os
 import socket
 
 BATCH = 64                       # datagrams read in one go: one commit for all of them
@@ -22,28 +21,6 @@ MAX_DATAGRAM_OCTETS = 65536
 BUFFER_OCTETS = 4 << 20          # 500 ms of 2,000 telephones that register at once
 
 log = logging.getLogger(__name__)
-
-
-def inherited_socket(name):
-    """The socket that the supervisor holds under a name (LISTEN_FDNAMES), or None."""
-    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    count = int(os.environ.get("LISTEN_FDS") or 0)
-    for index in range(min(count, len(names))):
-        if names[index] == name:
-            # a copy of the descriptor: closing it leaves the supervisor's for the next process
-            return socket.socket(fileno=os.dup(3 + index))
-    return None
-
-
-def bound_socket(address, port):
-    """A UDP socket of our own.  Raises OSError."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind((address, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 class SIPUDPLink:

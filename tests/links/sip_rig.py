@@ -10,7 +10,7 @@ import struct
 import subprocess
 import time
 
-from firmware.links.sip_udp import SIPUDPLink, bound_socket
+from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
 
@@ -20,6 +20,12 @@ PORT = 15060
 
 def now_ms():
     return time.time_ns() // 1000000
+
+
+def bound_socket(address, port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((address, port))
+    return sock
 
 
 class Rig:

@@ -73,19 +73,18 @@ Sources: RFC 3261, 3264, 3326, 3581, 6026, 7616, 8760.
 """
 
 from firmware.errors import LocalError, RemoteError
-from firmware.proto.sip.causes import phrase
 from firmware.proto.sip.dialog import Identity, destination_of
-from firmware.proto.sip.digest import MISSING, OK, STALE, DigestServer, ha1, hash_text
-from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.digest import DigestServer, ha1
 from firmware.proto.sip.incoming import IncomingSession
-from firmware.proto.sip.message import MAX_MESSAGE_OCTETS, SIPMessage, parse
+from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
 from firmware.proto.sip.registrar import Registrar
-from firmware.proto.sip.session import ENDED, SDP
-from firmware.proto.sip.text import octet_text, split_outside
+from firmware.proto.sip.requests import Requests
+from firmware.proto.sip.session import ENDED
+from firmware.proto.sip.text import octet_text
 from firmware.proto.sip.timers import T1_MS, T2_MS, T4_MS, TimerQueue, durations_ms
-from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, TransactionLayer, kind_of
-from firmware.proto.sip.uri import bare_host, parse_uri
+from firmware.proto.sip.transaction import TransactionLayer
+from firmware.proto.sip.uri import parse_uri
 
 DEFAULTS = {
     "user_agent": "Strowger",
@@ -101,11 +100,6 @@ DEFAULTS = {
     "credentials": {},
     "t1_ms": T1_MS, "t2_ms": T2_MS, "t4_ms": T4_MS,
 }
-MAX_FAULTS = 1000                       # kept (name, source) pairs, so that each is told once only
-
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE"
-SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE")
-KNOWN = SERVED + ("PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
 _RELEASES = ("release_request", "bye_request", "cancel_request")
 _FIELDS = {                             # what a primitive must bring besides its leg
     "invite_request": ("sdp",), "answer_request": ("sdp",), "reinvite_request": ("sdp",), "alerting_request": (),
@@ -113,22 +107,19 @@ _FIELDS = {                             # what a primitive must bring besides it
 }
 
 
-class SIPEndpoint:
+class SIPEndpoint(Requests):
     """See the top of this module."""
 
     def __init__(self, config, random, hash_functions, new_leg):
         self.config = dict(DEFAULTS)
         self.config.update(config)
         config = self.config
-        self.random = random
-        self.hash_functions = hash_functions
+        Requests.__init__(self, hash_functions, random)
         self.new_leg = new_leg
         self.credentials = config["credentials"]
         self.identity = Identity(config["address"], config["port"], config["user_agent"], random)
-        self.allow = ALLOW
         self.durations = durations_ms(config["t1_ms"], config["t2_ms"], config["t4_ms"])
         self.timers = TimerQueue()
-        self.counters = {}
         self.transactions = TransactionLayer(self.send, self.timers, self.durations, self.count)
         self.digest = DigestServer(config["realm"], config["digest_algorithms"], hash_functions, random,
                                    config["digest_max_age_ms"])
@@ -136,15 +127,11 @@ class SIPEndpoint:
         self.sessions = {}
         self._dialogs = {}               # (Call-ID, our tag) -> session
         self._session_dialogs = {}       # leg -> [those keys]
+        self._lines = {}
         self._secrets = {}
-        self._lines = dict(config.get("lines") or {})
+        self._take_lines(config.get("lines") or {})
         self._line_timers = {}
-        self._tag_key = random(16)
-        self._output = []
-        self._events = []
         self._changed = {}
-        self._faults = []
-        self._fault_keys = set()
         self._restored = []
 
     # surface
@@ -236,22 +223,29 @@ class SIPEndpoint:
             kind, _, name = key.partition("/")
             if record is None:
                 continue
-            if kind == "line" and name in endpoint._lines:
-                endpoint.registrar.restore_line(name, record, now_ms)
-                endpoint._watch_line(name)
-                if name not in endpoint.registrar.bindings:
-                    endpoint._changed[key] = True
-            elif kind == "line":
+            try:
+                endpoint._restore_record(key, kind, name, record, now_ms)
+            except (KeyError, TypeError, ValueError, RemoteError) as error:
+                # a record of another version costs one leg or line, not the start of the service
                 endpoint._changed[key] = True
-            elif kind == "leg":
-                make = OutgoingSession if record["direction"] == "out" else IncomingSession
-                session = make(endpoint, name, record["line"])
-                session.load(record, now_ms)
-                endpoint.sessions[name] = session
-                if session.dialog is not None:
-                    endpoint.learn(session.dialog, session)
-                endpoint._restored.append((session, record))
+                endpoint.fault("not_restored", "%s: %s: %s" % (key, type(error).__name__, error), None)
         return endpoint
+
+    def _restore_record(self, key, kind, name, record, now_ms):
+        if kind == "line":
+            if name in self._lines:
+                self.registrar.restore_line(name, record, now_ms)
+                self._watch_line(name)
+            if name not in self.registrar.bindings:
+                self._changed[key] = True
+        elif kind == "leg":
+            make = OutgoingSession if record["direction"] == "out" else IncomingSession
+            session = make(self, name, record["line"])
+            session.load(record, now_ms)
+            self.sessions[name] = session
+            if session.dialog is not None:
+                self.learn(session.dialog, session)
+            self._restored.append((session, record))
 
     def resume(self, now_ms):
         """After restore(): take up what was under way.  Returns events."""
@@ -284,36 +278,14 @@ class SIPEndpoint:
 
     def set_lines(self, lines, now_ms):
         """New table of lines; bindings of lines that are gone go too.  Returns events."""
-        self._lines = dict(lines)
-        self._secrets = {}
+        self._take_lines(lines)
         for line in self.registered_lines():
             if line not in self._lines:
                 self.registrar.remove(line)
                 self._line_changed(line)
         return self._take_events()
 
-    # what sessions and transactions use
-
-    def send(self, octets, destination):
-        """Put a datagram out."""
-        self.count("sent")
-        self._output.append((octets, destination))
-
-    def emit(self, event):
-        """Tell control."""
-        self._events.append(event)
-
-    def count(self, name):
-        """Count an occurrence."""
-        self.counters[name] = self.counters.get(name, 0) + 1
-
-    def fault(self, name, sentence, source):
-        """Count a fault; the first of each name and host is told."""
-        self.count(name)
-        key = (name, None if source is None else source[0])
-        if key not in self._fault_keys and len(self._fault_keys) < MAX_FAULTS:
-            self._fault_keys.add(key)
-            self._faults.append((name, sentence, source))
+    # what sessions use
 
     def learn(self, dialog, session):
         """Find a session by a dialog of its from now on."""
@@ -331,47 +303,6 @@ class SIPEndpoint:
             for key in self._session_dialogs.pop(session.leg, ()):
                 self._dialogs.pop(key, None)
 
-    def serve(self, message, source, owner):
-        """Server transaction for a request."""
-        return self.transactions.serve(message, source, self._reply_address(message, source), owner)
-
-    def response(self, request, status, tag, source):
-        """A response with the headers that every response copies (8.2.6)."""
-        response = SIPMessage(status=status, reason=phrase(status))
-        first = True
-        for name, value in request.headers:
-            if name == "Via":
-                response.add("Via", _received(request, value, source) if first else value)
-                first = False
-        for name in ("From", "To", "Call-ID", "CSeq"):
-            value = request.get(name)
-            if value is not None:
-                if name == "To" and tag and status > 100 and not _has_tag(request):
-                    value = "%s;tag=%s" % (value, tag)
-                response.add(name, value)
-        response.add("Server", self.identity.user_agent)
-        return response
-
-    def respond(self, transaction, status, now_ms, tag=None, headers=()):
-        """Answer a request without a body through its transaction."""
-        response = self.response(transaction.request, status, tag or self._plain_tag(transaction.request),
-                                 transaction.source)
-        for name, value in headers:
-            response.add(name, value)
-        if status == 405:
-            response.add("Allow", ALLOW)
-        transaction.reply(response, now_ms)
-
-    def reply(self, message, source, status, now_ms, tag=None, headers=()):
-        """Answer without state (8.2.7): a request that comes again gets the same answer."""
-        self.count("reply_%d" % status)
-        response = self.response(message, status, tag or self._plain_tag(message), source)
-        for name, value in headers:
-            response.add(name, value)
-        if status in (405, 501):
-            response.add("Allow", ALLOW)
-        self.send(response.serialise(), self._reply_address(message, source))
-
     # inside
 
     def _take_events(self):
@@ -385,237 +316,6 @@ class SIPEndpoint:
             return self.registrar.dump_line(name)
         session = self.sessions.get(name)
         return None if session is None else session.dump()
-
-    def _plain_tag(self, message):
-        """A To tag that is the same each time the same request comes (8.2.7)."""
-        function = self.hash_functions.get("MD5") or self.hash_functions["SHA-256"]
-        words = "%s|%s|%s" % (message.call_id, message.get("From"), message.get("CSeq"))
-        return hash_text(function, "".join([chr(octet) for octet in self._tag_key]) + words)[:16]
-
-    def _reply_address(self, message, source):
-        """Where a response goes: RFC 3261 18.2.2, RFC 3581 4.  maddr is not followed: it would let
-        anyone aim our responses."""
-        try:
-            via = message.via
-        except RemoteError:
-            return source
-        if via.parameter("rport") is not None:
-            return source
-        return (source[0], via.port or 5060)
-
-    def _receive(self, octets, source, now_ms):
-        if not octets.strip(b"\r\n\0 "):
-            self.count("keep_alives")
-            return
-        if len(octets) > self.config["max_message_octets"]:
-            self.fault("too_long", "a message of %d octets was dropped" % len(octets), source)
-            return
-        message = parse(octets)
-        if message.status is not None:
-            self._receive_response(message, source, now_ms)
-        elif message.method is None:
-            self.fault("not_sip", message.fault[1], source)
-        else:
-            self._receive_request(message, source, now_ms)
-
-    def _receive_response(self, message, source, now_ms):
-        if message.fault is not None:
-            self.fault("bad_response", message.fault[1], source)
-            return
-        transaction = self.transactions.find_client(message)
-        if transaction is not None:
-            transaction.step(kind_of(message.status), message, now_ms)
-            return
-        session = self._dialogs.get((message.call_id, message.from_tag))
-        if session is not None and message.cseq[1] == "INVITE" and 200 <= message.status < 300:
-            session.late_success(message, source, now_ms)
-        else:
-            self.count("stray_responses")
-
-    def _receive_request(self, message, source, now_ms):
-        method = message.method
-        if message.fault is not None:
-            self.fault("bad_request", message.fault[1], source)
-            if method != "ACK" and message.get("Via") is not None:
-                self.reply(message, source, message.fault[0], now_ms)
-            return
-        if method == "ACK":
-            self._receive_ack(message, now_ms)
-            return
-        transaction = self.transactions.find_server(message)
-        if transaction is not None:
-            self.count("requests_again")
-            transaction.step("request", message, now_ms)
-            return
-        if method not in SERVED:
-            self.reply(message, source, 405 if method in KNOWN else 501, now_ms)
-            return
-        if method == "CANCEL":
-            self._receive_cancel(message, source, now_ms)
-            return
-        try:
-            parse_uri(message.uri)
-        except RemoteError as error:
-            self.reply(message, source, error.status, now_ms)
-            return
-        required = message.tokens("Require")
-        if required:
-            self.reply(message, source, 420, now_ms, headers=(("Unsupported", ", ".join(required)),))
-            return
-        if len(self.transactions.servers) >= self.config["max_transactions"]:
-            self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
-            return
-        if message.to_tag:
-            session = self._dialogs.get((message.call_id, message.to_tag))
-            if session is None or session.dialog is None or session.dialog.remote_tag != message.from_tag:
-                self.reply(message, source, 481, now_ms)
-            else:
-                session.receive_request(message, source, now_ms)
-        elif self.transactions.merged(message):
-            self.reply(message, source, 482, now_ms)
-        elif method == "REGISTER":
-            self._receive_register(message, source, now_ms)
-        elif method == "INVITE":
-            self._receive_invite(message, source, now_ms)
-        elif method == "OPTIONS":
-            self.reply(message, source, 200, now_ms, headers=(("Allow", ALLOW), ("Accept", SDP)))
-        else:
-            self.reply(message, source, 481, now_ms)
-
-    def _receive_ack(self, message, now_ms):
-        transaction = self.transactions.find_server(message)
-        if transaction is not None and transaction.state != ACCEPTED:
-            transaction.step("ACK", message, now_ms)
-            return
-        session = self._dialogs.get((message.call_id, message.to_tag))
-        if session is not None:
-            session.receive_ack(message, now_ms)
-
-    def _receive_cancel(self, message, source, now_ms):
-        invite = self.transactions.find_cancelled(message)
-        if invite is None:
-            self.reply(message, source, 481, now_ms)
-            return
-        owner = invite.owner
-        cancel = self.serve(message, source, NOBODY)
-        self.respond(cancel, 200, now_ms, tag=owner.dialog.local_tag)
-        if invite.state == PROCEEDING and isinstance(owner, IncomingSession):
-            owner.receive_cancel(message, now_ms)
-
-    def _secret_of(self, user, algorithm):
-        """HA1 of a line, or None; computed once from its password."""
-        secrets = self._secrets.get(user)
-        if secrets is None:
-            given = self._lines.get(user)
-            if given is None:
-                return None
-            if isinstance(given, str):
-                secrets = {}
-                for name in self.digest.algorithms:
-                    secrets[name] = ha1(self.hash_functions[name], octet_text(user), self.config["realm"],
-                                        octet_text(given))
-            else:
-                secrets = given
-            self._secrets[user] = secrets
-        return secrets.get(algorithm)
-
-    def _authenticated(self, message, line, source, now_ms):
-        """True where the credentials are those of the line; else the challenge is out (22.1)."""
-        values = message.all("Authorization")
-        try:
-            verdict = self.digest.verify(values, message.method, message.uri, line, self._secret_of, now_ms)
-        except RemoteError:
-            self.reply(message, source, 400, now_ms)
-            return False
-        if verdict == OK:
-            return True
-        if verdict not in (MISSING, STALE):
-            self.fault("authentication_failed", "wrong credentials for a %s" % message.method, source)
-        headers = [("WWW-Authenticate", value) for value in self.digest.challenges(now_ms, verdict == STALE)]
-        self.reply(message, source, 401, now_ms, headers=headers)
-        return False
-
-    def _receive_register(self, message, source, now_ms):
-        try:
-            line = parse_uri(message.to_address.uri).plain_user()
-        except RemoteError:
-            # an address-of-record of another scheme: RFC 4475 3.3.4
-            self.reply(message, source, 400, now_ms)
-            return
-        if not self._authenticated(message, line, source, now_ms):
-            return
-        transaction = self.serve(message, source, NOBODY)
-        headers = []
-        try:
-            known = bool(self.registrar.contacts(line))
-            changed = self.registrar.register(message, line, source, now_ms)
-        except RemoteError as error:
-            if error.status == 423:
-                headers.append(("Min-Expires", "%d" % self.config["register_min_s"]))
-            status = error.status if error.status != 416 else 400
-            self.respond(transaction, status, now_ms, headers=headers)
-            return
-        response = self.response(message, 200, self._plain_tag(message), source)
-        for value in self.registrar.response_contacts(line, now_ms):
-            response.add("Contact", value)
-        transaction.reply(response, now_ms)
-        if message.get("Contact") is not None:
-            self._changed["line/" + line] = True
-            self._watch_line(line)
-        if changed:
-            self._tell_line(line, known)
-
-    def _tell_line(self, line, known):
-        contacts = self.registrar.contacts(line)
-        if contacts:
-            self.emit({"kind": "line_registered", "line": line, "contacts": contacts})
-        elif known:
-            self.emit({"kind": "line_unregistered", "line": line, "contacts": []})
-
-    def _line_changed(self, line):
-        self._changed["line/" + line] = True
-        self._watch_line(line)
-        self._tell_line(line, True)
-
-    def _watch_line(self, line):
-        """One timer a line, at its first expiry."""
-        self.timers.cancel(self._line_timers.pop(line, None))
-        expiry_ms = self.registrar.next_expiry_ms(line)
-        if expiry_ms is not None:
-            self._line_timers[line] = self.timers.start(expiry_ms, self, line)
-
-    def fire(self, name, now_ms):
-        """A contact of a line expired (timers of the endpoint itself bear a line's name)."""
-        if self.registrar.expire(name, now_ms):
-            self._line_changed(name)
-        else:
-            self._watch_line(name)
-
-    def _receive_invite(self, message, source, now_ms):
-        if len(self.sessions) >= self.config["max_legs"]:
-            # before authentication: an overloaded switch spends nothing on what it refuses
-            self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
-            return
-        try:
-            line = parse_uri(message.from_address.uri).plain_user()
-        except RemoteError:
-            line = ""
-        if not self._authenticated(message, line, source, now_ms):
-            return
-        refusal = _unfit_invite(message)
-        if refusal is not None:
-            self.reply(message, source, refusal[0], now_ms, headers=refusal[1])
-            return
-        leg = self.new_leg()
-        session = IncomingSession(self, leg, line)
-        self.sessions[leg] = session
-        try:
-            session.start(message, source, now_ms)
-        except RemoteError as error:
-            del self.sessions[leg]
-            self.reply(message, source, error.status if error.status != 416 else 400, now_ms)
-            return
-        self.touch(session)
 
     def _invite(self, primitive, now_ms):
         leg = primitive["leg"]
@@ -643,39 +343,50 @@ class SIPEndpoint:
         session.start(primitive, targets, now_ms)
         self.touch(session)
 
+    def _take_lines(self, lines):
+        """Take a table of lines and work out their secrets now, so that no first request takes longer."""
+        old, self._lines = self._lines, dict(lines)
+        for line in old:
+            if self._lines.get(line) != old[line]:
+                self._secrets.pop(line, None)
+        for line in self._lines:
+            given = self._lines[line]
+            if line in self._secrets:
+                continue
+            if isinstance(given, str):
+                self._secrets[line] = {}
+                for name in self.digest.algorithms:
+                    self._secrets[line][name] = ha1(self.hash_functions[name], octet_text(line), self.config["realm"],
+                                                    octet_text(given))
+            else:
+                self._secrets[line] = given
 
-def _has_tag(request):
-    try:
-        return bool(request.to_tag)
-    except RemoteError:
-        return True
+    def _secret_of(self, user, algorithm):
+        """HA1 of a line, or None."""
+        return self._secrets.get(user, {}).get(algorithm)
 
+    def _tell_line(self, line, known):
+        contacts = self.registrar.contacts(line)
+        if contacts:
+            self.emit({"kind": "line_registered", "line": line, "contacts": contacts})
+        elif known:
+            self.emit({"kind": "line_unregistered", "line": line, "contacts": []})
 
-def _received(request, value, source):
-    """The topmost Via with received and rport (RFC 3261 18.2.1, RFC 3581 4)."""
-    try:
-        via = request.via
-    except RemoteError:
-        return value.split(";")[0].rstrip()
-    out = type(via)(via.transport, via.host, via.port, via.parameters)
-    if via.parameter("rport") is not None:
-        out.set_parameter("rport", "%d" % source[1])
-        out.set_parameter("received", source[0])
-    elif bare_host(via.host) != source[0]:
-        out.set_parameter("received", source[0])
-    rest = split_outside(value, ",")[1:]
-    return ",".join([str(out)] + rest)
+    def _line_changed(self, line):
+        self._changed["line/" + line] = True
+        self._watch_line(line)
+        self._tell_line(line, True)
 
+    def _watch_line(self, line):
+        """One timer a line, at its first expiry."""
+        self.timers.cancel(self._line_timers.pop(line, None))
+        expiry_ms = self.registrar.next_expiry_ms(line)
+        if expiry_ms is not None:
+            self._line_timers[line] = self.timers.start(expiry_ms, self, line)
 
-def _unfit_invite(message):
-    """(status, headers) where a new INVITE cannot be served (8.2.3), or None."""
-    accepted = message.tokens("Accept")
-    if accepted and not any([media_type(item) in (SDP, "application/*", "*/*") for item in accepted]):
-        return 406, ()
-    if message.body:
-        kind = media_type(message.get("Content-Type") or "")
-        if kind != SDP:
-            return 415, (("Accept", SDP),)
-        if message.get("Content-Encoding") not in (None, "identity"):
-            return 415, (("Accept-Encoding", "identity"),)
-    return None
+    def fire(self, name, now_ms):
+        """A contact of a line expired (timers of the endpoint itself bear a line's name)."""
+        if self.registrar.expire(name, now_ms):
+            self._line_changed(name)
+        else:
+            self._watch_line(name)

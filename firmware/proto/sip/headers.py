@@ -25,6 +25,9 @@ HEADERS = (
     ("Supported", "k", True), ("Timestamp", None, False), ("To", "t", False), ("Unsupported", None, True),
     ("User-Agent", None, False), ("Via", "v", True), ("Warning", None, True), ("WWW-Authenticate", None, True),
 )
+MAX_PARAMETERS = 64              # of one value; ours: finding duplicates among more would cost an attacker nothing, us much
+MAX_VALUES = 256                 # of one list header; ours
+
 CANONICAL = {}
 SINGLE = set()
 for _name, _compact, _many in HEADERS:
@@ -112,6 +115,8 @@ def parse_parameters(string, what):
     pieces = split_outside(string[1:], ";")
     if pieces is None:
         raise RemoteError("%s: a quote is not closed" % what, status=400)
+    if len(pieces) > MAX_PARAMETERS:
+        raise RemoteError("%s: more than %d parameters" % (what, MAX_PARAMETERS), status=400)
     parameters = []
     for piece in pieces:
         name, equals, value = piece.partition("=")
@@ -228,6 +233,8 @@ def parse_list(values, what):
         if pieces is None:
             raise RemoteError("%s: a quote is not closed" % what, status=400)
         out.extend([piece.strip() for piece in pieces if piece.strip()])
+        if len(out) > MAX_VALUES:
+            raise RemoteError("%s: more than %d values" % (what, MAX_VALUES), status=400)
     return out
 
 

@@ -220,19 +220,18 @@ def _check(message):
     """The checks that every message must pass before anyone looks at it."""
     seen = set()
     count_via = 0
-    for name, _ in message.headers:
+    for name, value in message.headers:
         if name in SINGLE:
             if name in seen:
                 raise RemoteError("%s stands twice" % name, status=400)
             seen.add(name)
         elif name == "Via":
-            count_via += 1
+            count_via += value.count(",") + 1
     if count_via > MAX_VIA:
-        raise RemoteError("more than %d Via headers" % MAX_VIA, status=400)
+        raise RemoteError("more than %d Via values" % MAX_VIA, status=400)
     for name in ("From", "To", "Call-ID", "CSeq"):
         if name not in seen:
             raise RemoteError("%s is missing" % name, status=400)
-    message.via
     _check_lists(message)
     if message.from_address.parameter("tag") == "" or message.to_address.parameter("tag") == "":
         raise RemoteError("an empty tag", status=400)
@@ -259,12 +258,15 @@ def _check(message):
 
 
 def _check_lists(message):
+    message.via
+    first = True
     for value in message.all("Via"):
         pieces = split_outside(value, ",")
         if pieces is None:
             raise RemoteError("Via: a quote is not closed", status=400)
-        for piece in pieces:
+        for piece in pieces[1:] if first else pieces:
             parse_via(piece.strip())
+        first = False
     message.contacts()
     for name in ("Route", "Record-Route", "Path"):
         values = message.all(name)

@@ -8,11 +8,9 @@ from firmware.errors import RemoteError
 from firmware.proto.sip.causes import cause_of_reason, cause_of_status, phrase, reason_value
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.headers import Address
-from firmware.proto.sip.message import SIPMessage, parse
+from firmware.proto.sip.message import SIPMessage
 from firmware.proto.sip.session import ALERTING, CALLING, CONFIRMED, ENDED, Session
 from firmware.proto.sip.text import display, octet_text
-from firmware.proto.sip.text import octets as to_octets
-from firmware.proto.sip.text import text as to_text
 from firmware.proto.sip.transaction import NOBODY, PROCEEDING
 from firmware.proto.sip.uri import user_uri
 
@@ -38,16 +36,14 @@ class Fork:
 
     def dump(self):
         """JSON-able copy."""
-        return {"number": self.number, "dialog": self.dialog.dump(), "request": to_text(self.request.serialise()),
-                "transaction": None if self.transaction is None else self.transaction.dump(),
+        return {"number": self.number, "dialog": self.dialog.dump(), "transaction": self.transaction.dump(),
                 "destination": list(self.destination), "provisional": self.provisional,
                 "cancelled": self.cancelled, "done": self.done}
 
     @classmethod
     def restore(cls, record):
-        """The inverse of dump(), without the transaction."""
-        fork = cls(record["number"], Dialog.restore(record["dialog"]), parse(to_octets(record["request"])),
-                   tuple(record["destination"]))
+        """The inverse of dump(), without transaction and request."""
+        fork = cls(record["number"], Dialog.restore(record["dialog"]), None, tuple(record["destination"]))
         fork.provisional = record["provisional"]
         fork.cancelled = record["cancelled"]
         fork.done = record["done"]
@@ -270,6 +266,7 @@ class OutgoingSession(Session):
             self.forks.append(fork)
             self.agent.learn(fork.dialog, self)
             fork.transaction = self.agent.transactions.restore_client(fork_record["transaction"], self, now_ms)
+            fork.request = fork.transaction.request
 
     def resume(self, record, now_ms):
         """An INVITE that was under way is cancelled; the core offers the call anew."""

@@ -94,7 +94,10 @@ class Registrar:
             self._store(line, [])
             return bool(old)
         bindings = [dict(binding) for binding in old]
-        for address in message.contacts():
+        addresses = message.contacts()
+        if len(addresses) > self.limits["contacts_per_line"]:
+            raise RemoteError("more contacts than a line may have", status=400)
+        for address in addresses:
             self._bind(bindings, address, message, source, now_ms)
         while len(bindings) > self.limits["contacts_per_line"]:
             # a telephone that changes its port at each start must not lock its line: the oldest goes

@@ -212,9 +212,10 @@ class Transaction:
             self._start("B", now_ms)
 
     def dump(self):
-        """JSON-able copy, for the leg's record."""
+        """JSON-able copy, for the leg's record.  What a client sends is its request, so it stands once."""
+        client = self.table in (CLIENT, INVITE_CLIENT)
         return {"request": to_text(self.request.serialise()), "destination": list(self.destination),
-                "state": self.state, "octets": None if self.octets is None else to_text(self.octets),
+                "state": self.state, "octets": None if client or self.octets is None else to_text(self.octets),
                 "source": None if self.source is None else list(self.source)}
 
 
@@ -265,7 +266,7 @@ class TransactionLayer:
     def restore_client(self, record, owner, now_ms):
         """Client INVITE transaction from Transaction.dump(): it waits, B long, for a final response."""
         transaction = self._client(parse(to_octets(record["request"])), tuple(record["destination"]), owner, False)
-        transaction.octets = to_octets(record["octets"]) if record["octets"] else None
+        transaction.octets = to_octets(record["request"])
         transaction.state = record["state"]
         for letter in {CALLING: "AB", PROCEEDING: "B", COMPLETED: "D", ACCEPTED: "M"}[transaction.state]:
             transaction._start(letter, now_ms)

@@ -8,6 +8,7 @@ USER_CHARACTERS = frozenset(ALPHANUMERIC + "-_.!~*'()&=+$,;?/")
 _USER_ALLOWED = frozenset(ALPHANUMERIC + "-_.!~*'()&=+$,;?/%#")   # phones send a bare '#'
 _PARAMETER = frozenset(ALPHANUMERIC + "-_.!~*'()[]/:&+$%")
 _HOST = frozenset(ALPHANUMERIC + "-._")                            # '_' stands in real host names
+MAX_PARAMETERS = 64                                                # ours
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
 
 
@@ -168,6 +169,8 @@ def parse_uri(string):
             headers.append((name, value))
         rest = rest[:mark]
     pieces = rest.split(";")
+    if len(pieces) + len(headers) > MAX_PARAMETERS:
+        raise RemoteError("more than %d parameters in a URI" % MAX_PARAMETERS, status=400)
     host, port = split_host_port(pieces[0])
     if pieces[0].strip() != pieces[0]:
         raise RemoteError("space in URI %r" % string[:60], status=400)

@@ -1,0 +1,206 @@
+"""What comes in from the network: the order of checks of RFC 3261 8.2, and who serves what passes them.
+
+Nothing is kept for a request before its sender is authenticated: challenges and refusals go out without state (8.2.7).
+"""
+
+from firmware.errors import RemoteError
+from firmware.proto.sip.answering import ALLOW, Answering
+from firmware.proto.sip.digest import MISSING, OK, STALE
+from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.incoming import IncomingSession
+from firmware.proto.sip.message import parse
+from firmware.proto.sip.session import SDP
+from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, kind_of
+from firmware.proto.sip.uri import parse_uri
+
+SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE")
+KNOWN = SERVED + ("PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
+
+
+class Requests(Answering):
+    """The receiving half of SIPEndpoint.  config, digest, registrar, sessions, new_leg: set by the endpoint."""
+
+    def _receive(self, octets, source, now_ms):
+        if not octets.strip(b"\r\n\0 "):
+            self.count("keep_alives")
+            return
+        if len(octets) > self.config["max_message_octets"]:
+            self.fault("too_long", "a message of %d octets was dropped" % len(octets), source)
+            return
+        message = parse(octets)
+        if message.status is not None:
+            self._receive_response(message, source, now_ms)
+        elif message.method is None:
+            self.fault("not_sip", message.fault[1], source)
+        else:
+            self._receive_request(message, source, now_ms)
+
+    def _receive_response(self, message, source, now_ms):
+        if message.fault is not None:
+            self.fault("bad_response", message.fault[1], source)
+            return
+        transaction = self.transactions.find_client(message)
+        if transaction is not None:
+            transaction.step(kind_of(message.status), message, now_ms)
+            return
+        session = self._dialogs.get((message.call_id, message.from_tag))
+        if session is not None and message.cseq[1] == "INVITE" and 200 <= message.status < 300:
+            session.late_success(message, source, now_ms)
+        else:
+            self.count("stray_responses")
+
+    def _receive_request(self, message, source, now_ms):
+        method = message.method
+        if message.fault is not None:
+            self.fault("bad_request", message.fault[1], source)
+            if method != "ACK" and message.get("Via") is not None:
+                self.reply(message, source, message.fault[0], now_ms)
+            return
+        if method == "ACK":
+            self._receive_ack(message, now_ms)
+            return
+        transaction = self.transactions.find_server(message)
+        if transaction is not None:
+            self.count("requests_again")
+            transaction.step("request", message, now_ms)
+            return
+        if method not in SERVED:
+            self.reply(message, source, 405 if method in KNOWN else 501, now_ms)
+            return
+        if method == "CANCEL":
+            self._receive_cancel(message, source, now_ms)
+            return
+        try:
+            parse_uri(message.uri)
+        except RemoteError as error:
+            self.reply(message, source, error.status, now_ms)
+            return
+        required = message.tokens("Require")
+        if required:
+            self.reply(message, source, 420, now_ms, headers=(("Unsupported", ", ".join(required)),))
+            return
+        if len(self.transactions.servers) >= self.config["max_transactions"]:
+            self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
+            return
+        if message.to_tag:
+            session = self._dialogs.get((message.call_id, message.to_tag))
+            if session is None or session.dialog is None or session.dialog.remote_tag != message.from_tag:
+                self.reply(message, source, 481, now_ms)
+            else:
+                session.receive_request(message, source, now_ms)
+        elif self.transactions.merged(message):
+            self.reply(message, source, 482, now_ms)
+        elif method == "REGISTER":
+            self._receive_register(message, source, now_ms)
+        elif method == "INVITE":
+            self._receive_invite(message, source, now_ms)
+        elif method == "OPTIONS":
+            self.reply(message, source, 200, now_ms, headers=(("Allow", ALLOW), ("Accept", SDP)))
+        else:
+            self.reply(message, source, 481, now_ms)
+
+    def _receive_ack(self, message, now_ms):
+        transaction = self.transactions.find_server(message)
+        if transaction is not None and transaction.state != ACCEPTED:
+            transaction.step("ACK", message, now_ms)
+            return
+        session = self._dialogs.get((message.call_id, message.to_tag))
+        if session is not None:
+            session.receive_ack(message, now_ms)
+
+    def _receive_cancel(self, message, source, now_ms):
+        invite = self.transactions.find_cancelled(message)
+        if invite is None:
+            self.reply(message, source, 481, now_ms)
+            return
+        owner = invite.owner
+        cancel = self.serve(message, source, NOBODY)
+        self.respond(cancel, 200, now_ms, tag=owner.dialog.local_tag)
+        if invite.state == PROCEEDING and isinstance(owner, IncomingSession):
+            owner.receive_cancel(message, now_ms)
+
+    def _authenticated(self, message, line, source, now_ms):
+        """True where the credentials are those of the line; else the challenge is out (22.1)."""
+        values = message.all("Authorization")
+        try:
+            verdict = self.digest.verify(values, message.method, message.uri, line, self._secret_of, now_ms)
+        except RemoteError:
+            self.reply(message, source, 400, now_ms)
+            return False
+        if verdict == OK:
+            return True
+        if verdict not in (MISSING, STALE):
+            self.fault("authentication_failed", "wrong credentials for a %s" % message.method, source)
+        headers = [("WWW-Authenticate", value) for value in self.digest.challenges(now_ms, verdict == STALE)]
+        self.reply(message, source, 401, now_ms, headers=headers)
+        return False
+
+    def _receive_register(self, message, source, now_ms):
+        try:
+            line = parse_uri(message.to_address.uri).plain_user()
+        except RemoteError:
+            # an address-of-record of another scheme: RFC 4475 3.3.4
+            self.reply(message, source, 400, now_ms)
+            return
+        if not self._authenticated(message, line, source, now_ms):
+            return
+        transaction = self.serve(message, source, NOBODY)
+        headers = []
+        try:
+            known = bool(self.registrar.contacts(line))
+            changed = self.registrar.register(message, line, source, now_ms)
+        except RemoteError as error:
+            if error.status == 423:
+                headers.append(("Min-Expires", "%d" % self.config["register_min_s"]))
+            status = error.status if error.status != 416 else 400
+            self.respond(transaction, status, now_ms, headers=headers)
+            return
+        response = self.response(message, 200, self._plain_tag(message), source)
+        for value in self.registrar.response_contacts(line, now_ms):
+            response.add("Contact", value)
+        transaction.reply(response, now_ms)
+        if message.get("Contact") is not None:
+            self._changed["line/" + line] = True
+            self._watch_line(line)
+        if changed:
+            self._tell_line(line, known)
+
+    def _receive_invite(self, message, source, now_ms):
+        if len(self.sessions) >= self.config["max_legs"]:
+            # before authentication: an overloaded switch spends nothing on what it refuses
+            self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
+            return
+        try:
+            line = parse_uri(message.from_address.uri).plain_user()
+        except RemoteError:
+            line = ""
+        if not self._authenticated(message, line, source, now_ms):
+            return
+        refusal = _unfit_invite(message)
+        if refusal is not None:
+            self.reply(message, source, refusal[0], now_ms, headers=refusal[1])
+            return
+        leg = self.new_leg()
+        session = IncomingSession(self, leg, line)
+        self.sessions[leg] = session
+        try:
+            session.start(message, source, now_ms)
+        except RemoteError as error:
+            del self.sessions[leg]
+            self.reply(message, source, error.status if error.status != 416 else 400, now_ms)
+            return
+        self.touch(session)
+
+
+def _unfit_invite(message):
+    """(status, headers) where a new INVITE cannot be served (8.2.3), or None."""
+    accepted = message.tokens("Accept")
+    if accepted and not any([media_type(item) in (SDP, "application/*", "*/*") for item in accepted]):
+        return 406, ()
+    if message.body:
+        kind = media_type(message.get("Content-Type") or "")
+        if kind != SDP:
+            return 415, (("Accept", SDP),)
+        if message.get("Content-Encoding") not in (None, "identity"):
+            return 415, (("Accept-Encoding", "identity"),)
+    return None
