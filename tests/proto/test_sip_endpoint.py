@@ -814,3 +814,10 @@ def test_no_message_takes_long(switch, phone, field):
     began = time.process_time()
     switch.receive(octets, phone.address, phone.now_ms)
     assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("extra", [("Require", '"open'), ("Accept", '"open'), ("Authorization", 'Digest a="b')])
+def test_fault_in_a_header_that_is_looked_at_late(switch, phone, extra):
+    _, output = phone.send(phone.request("INVITE", "sip:9@strowger", [extra]))
+    assert status(output[0]) in (400, 401)
+    assert "internal_error" not in switch.counters

@@ -33,7 +33,13 @@ class Requests(Answering):
         elif message.method is None:
             self.fault("not_sip", message.fault[1], source)
         else:
-            self._receive_request(message, source, now_ms)
+            try:
+                self._receive_request(message, source, now_ms)
+            except RemoteError as error:
+                # a header that only the one who serves the request looks at
+                self.fault("bad_request", str(error), source)
+                if message.method != "ACK":
+                    self.reply(message, source, 400, now_ms)
 
     def _receive_response(self, message, source, now_ms):
         if message.fault is not None:
