@@ -94,7 +94,7 @@ class House:
         self.adapters = list(make_adapters(self)) if make_adapters else []
         self.turns.adapters = [self.media, *self.adapters]
         self.media_generation = None
-        self.superseded = asyncio.Event()
+        self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
         self._since_checkpoint = 0
         self._next_checkpoint = 0.0
         self._timer = None
@@ -131,6 +131,7 @@ class House:
             log.error("control: %s; starting without it", error)
             audit = None
         self.turns.run("resume", self._resume, audit)
+        self.resumed.set()
         for adapter in self.adapters:
             adapter.start()
         if audit is None:
@@ -154,7 +155,7 @@ class House:
         for adapter in self.adapters:
             live.update(adapter.live_legs())
         self.switchboard.resume(None if lost else audit, live, now_ms)
-        self.turns.after_commit += [self._count_records, *(adapter.committed for adapter in self.adapters)]
+        self.turns.after_commit += [self._count_records, self._lost_recordings, *(adapter.committed for adapter in self.adapters)]
         self._checkpoint(now_ms)
 
     def _found(self, audit, now_ms):
@@ -170,7 +171,7 @@ class House:
         for adapter in self.adapters:
             adapter.media_lost(now_ms)
         self.switchboard.handle({"kind": "media.lost"}, now_ms)
-        self._spawn(self._repair_index([row for row in self.stores.recordings.opened()]))
+        self._spawn(self._repair_index(self.stores.recordings.opened()))
 
     def _media_lost(self, reason):
         log.error("control: media is lost: %s", reason)
@@ -251,6 +252,13 @@ class House:
         if self._since_checkpoint >= CHECKPOINT_RECORDS and time.monotonic() >= self._next_checkpoint:
             self.turns.run("checkpoint", self._checkpoint)
 
+    def _lost_recordings(self, records):
+        """Recordings that the switchboard gave up without a word of media."""
+        lost = {record["data"]["recording"] for record in records
+                if record["kind"] == "recording.closed" and record["data"]["reason"] in ("not_found", "unconfirmed")}
+        if lost:
+            self._spawn(self._repair_index([row for row in self.stores.recordings.opened() if row[0] in lost]))
+
     def _checkpoint(self, now_ms):
         self._since_checkpoint = 0
         began = time.perf_counter()
@@ -322,11 +330,13 @@ class House:
 
     async def command(self, event):
         """An event of the API; returns when it is on the disk."""
+        await self.resumed.wait()
         self.turns.handle(event)
         await asyncio.wrap_future(self.database.sync())
 
     async def apply_configuration(self, candidate, revision):
         """Put a configuration in force.  Returns {"revision", "configuration"}."""
+        await self.resumed.wait()
         config = await asyncio.to_thread(self.config.apply, candidate, revision)
         self.turns.run("configuration", self._configure, config)
         return {"revision": config["revision"], "configuration": config}

@@ -1,0 +1,91 @@
+"""The control process as a process: exit codes, readiness, one at a time; and the command strowger."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from firmware.config import demo
+from firmware.config.store import ConfigStore
+from firmware.control.client import ControlClient
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def start(tmp_path, **environment):
+    values = {**os.environ, "STROWGER_RUN": str(tmp_path / "run"), "STROWGER_DATA": str(tmp_path / "data"), **environment}
+    values.pop("LISTEN_FDS", None)
+    return subprocess.Popen([sys.executable, "-m", "firmware.control"], cwd=ROOT, env=values, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def command(tmp_path, *arguments):
+    done = subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(tmp_path / "run"), *arguments], cwd=ROOT,
+                          capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def configured(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = demo.configuration({name: "secret" + name for name in demo.AGENTS})
+    config["sip"] = {"port": port}
+    ConfigStore(tmp_path / "data" / "configuration.json", config)
+    return tmp_path
+
+
+def test_without_directories_or_configuration_it_says_so(tmp_path):
+    process = start(tmp_path, STROWGER_RUN="")
+    assert "set STROWGER_RUN" in process.communicate(timeout=10)[1] and process.returncode == 78
+    process = start(tmp_path)
+    assert "configuration.json: is missing" in process.communicate(timeout=10)[1] and process.returncode == 78
+
+
+def test_life_without_media(configured):
+    tmp_path = configured
+    process = start(tmp_path)
+    try:
+        deadline = time.monotonic() + 15
+        while not (tmp_path / "run" / "control.ready").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        second = start(tmp_path)
+        assert "another control process" in second.communicate(timeout=10)[1] and second.returncode == 75
+        assert ControlClient(tmp_path / "run").get("/v1/health")["faults"]
+
+        code, out, _ = command(tmp_path, "state")
+        assert code == 0 and "carrier" in out and "sales" in out and "1001" in out and "FAULT" in out
+        code, out, _ = command(tmp_path, "agent", "1001", "on_break", "--reason", "lunch")
+        assert code == 0
+        code, out, _ = command(tmp_path, "agents", "--json")
+        assert json.loads(out)["agents"][0]["status"] == "on_break"
+        code, _, err = command(tmp_path, "hangup", "c99")
+        assert code == 1 and "no open call c99" in err
+        code, out, _ = command(tmp_path, "calls")
+        assert code == 0 and out.startswith("CALL")
+        config = ControlClient(tmp_path / "run").get("/v1/configuration")["configuration"]
+        config["site"]["name"] = "Other"
+        (tmp_path / "new.json").write_text(json.dumps(config))
+        code, out, _ = command(tmp_path, "config", "apply", str(tmp_path / "new.json"))
+        assert code == 0 and "site.name" in out
+        config["queues"] = []
+        (tmp_path / "new.json").write_text(json.dumps(config))
+        code, _, err = command(tmp_path, "config", "check", str(tmp_path / "new.json"))
+        assert code == 78 and "queue" in err
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert not (tmp_path / "run" / "control.ready").exists()
+        code, _, err = command(tmp_path, "state")
+        assert code == 75 and "start the control process" in err
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
