@@ -1,7 +1,9 @@
 """Packet-loss concealment against the reference; what it is worth on speech."""
 
+import ctypes
+import ctypes.util
+
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +61,7 @@ def test_a_steady_voice_is_continued(level):
     lost = np.zeros(100, bool)
     lost[50] = True
     error = (run(x, lost, level)[30:].astype(float) - x[:-30])
-    assert 10 * np.log10((x.astype(float)**2).mean() / (error[3900:4200]**2).mean()) > 40
+    assert 10 * np.log10((x.astype(float)**2).mean() / ((error[3900:4200]**2).mean() + 1e-9)) > 40
 
 
 def test_it_fades_to_silence_at_60_ms_and_comes_back(level):
@@ -73,19 +75,39 @@ def test_it_fades_to_silence_at_60_ms_and_comes_back(level):
     assert np.array_equal(out[46 * 80 + 30:], x[46 * 80:-30])
 
 
-def test_it_beats_silence_on_speech(level, speech):
-    """5 % loss on corpus speech: the error is at least 2.5 dB below that of zeros put in (measured: see report)."""
-    rng = np.random.default_rng(9)
-    ours = zeros = 0.0
-    for _, x in speech[:20]:
-        x = x[:len(x) // 80 * 80]
-        lost = rng.random(len(x) // 80) < 0.05
-        out = run(x, lost, level)
-        muted = np.where(np.repeat(lost, 80), 0, x)
-        ours += ((out[30:].astype(float) - x[:-30])**2).sum()
-        zeros += ((muted.astype(float) - x)**2).sum()
-    print("gain over silence, dB:", 10 * np.log10(zeros / ours))
-    assert 10 * np.log10(zeros / ours) > 2.5
+def spectral_distance_db(x, y, blocks):
+    """Mean log-spectral distance of two signals around the given blocks."""
+    found = []
+    for begin in 80 * np.flatnonzero(blocks) - 40:
+        if 0 <= begin <= len(x) - 160:
+            a, b = (np.abs(np.fft.rfft(z[begin:begin + 160] * np.hanning(160)))**2 + 1e4 for z in (x, y))
+            found.append(np.sqrt(((10 * np.log10(a / b))**2).mean()))
+    return np.mean(found)
+
+
+def spandsp_run(x, lost):
+    """The same losses through spandsp's concealer, which is not Appendix I but serves the same end."""
+    library = ctypes.CDLL(ctypes.util.find_library("spandsp"))
+    library.plc_init.restype = ctypes.c_void_p
+    state = ctypes.c_void_p(library.plc_init(None))
+    out = x.reshape(-1, 80).copy()
+    for block, missing in zip(out, lost):
+        (library.plc_fillin if missing else library.plc_rx)(state, block.ctypes.data_as(ctypes.c_void_p), 80)
+    library.plc_free(state)
+    return out.reshape(-1)
+
+
+def test_it_is_nearer_to_the_speech_than_silence_and_than_spandsp(speech):
+    """5 % of blocks lost: log-spectral distance (measured: 7.8 dB, spandsp 8.5, silence 10.6) and waveform error."""
+    x = np.concatenate([samples for _, samples in speech])
+    x = x[:len(x) // 80 * 80]
+    lost = np.random.default_rng(9).random(len(x) // 80) < 0.05
+    ours = np.concatenate([run(x, lost, isa.level())[30:], np.zeros(30, np.int16)])
+    theirs, muted = spandsp_run(x, lost), np.where(np.repeat(lost, 80), 0, x)
+    distance = [spectral_distance_db(x, y, lost) for y in (ours, theirs, muted)]
+    print("log-spectral distance, dB: ours %.1f, spandsp %.1f, silence %.1f" % tuple(distance))
+    assert distance[0] < distance[1] - 0.3 and distance[0] < distance[2] - 2
+    assert ((ours.astype(float) - x)**2).sum() < ((theirs.astype(float) - x)**2).sum()
 
 
 def test_slots_do_not_touch_each_other(level):
