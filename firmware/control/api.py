@@ -30,8 +30,10 @@ import urllib.parse
 
 import uvicorn
 
+from firmware.control import commands
+from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
-from firmware.storage.cdr import CDRs, call_number
+from firmware.storage.cdr import CDRs
 from firmware.storage.journal import Journal
 from firmware.storage.recordings import Recordings
 
@@ -41,25 +43,11 @@ BODY_LIMIT_OCTETS = 4 << 20
 KEEPALIVE_S = 10.0
 PAGE_LIMIT = 500
 STATE_CHEAP_S, STATE_SHARE = 0.005, 0.1     # invented: below that no sharing, above it a tenth of the time
-STATUSES = ("available", "on_break", "logged_out")
-
-
-class Problem(LocalError):
-    """An answer that is an error.  status: HTTP; more: further members of the document."""
-
-    def __init__(self, status, title, detail="", **more):
-        super().__init__(detail or title)
-        self.status = status
-        self.document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
 
 
 def encode(value):
     """JSON as it goes out."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def not_found(what, name):
-    return Problem(404, "not found", "There is no %s %s." % (what, name))
 
 
 class API:
@@ -171,39 +159,26 @@ class API:
         limit = self._whole(query, "limit", 50, 1, PAGE_LIMIT)
         before = query.get("before")
         if before is not None:
-            self._call_id(before)
+            commands.check_call_id(before)
         return {"calls": await self._read(lambda db: CDRs(db).page(limit, before))}
 
     async def call(self, call, query, body):
-        self._call_id(call)
+        commands.check_call_id(call)
         root = self.house.data_dir
 
         def read(db):
             return (CDRs(db).get(call), Journal(db).of_call(call), Recordings(db, root).of_call(call))
         cdr, records, recordings = await self._read(read)
         if not records:
-            raise not_found("call", call)
+            raise commands.not_found("call", call)
         return {"cdr": cdr, "records": records, "recordings": recordings}
 
     async def hangup(self, call, query, body):
-        self._call_id(call)
-        if not self.house.call_is_open(call):
-            raise not_found("open call", call)
-        await self.house.command({"kind": "command.hangup", "call": call})
+        await commands.hang_up(self.house, call)
         return {"ok": True}
 
     async def agent_status(self, agent, query, body):
-        status, reason = body.get("status"), body.get("reason")
-        if status not in STATUSES:
-            raise Problem(422, "unknown status", "status must be one of %s." % ", ".join(STATUSES))
-        if reason is not None and (not isinstance(reason, str) or len(reason) > 64):
-            raise Problem(422, "bad reason", "reason must be a text of at most 64 characters.")
-        if not self.house.agent_exists(agent):
-            raise not_found("agent", agent)
-        event = {"kind": "agent.status", "agent": agent, "status": status}
-        if reason is not None:
-            event["reason"] = reason
-        await self.house.command(event)
+        await commands.set_agent_status(self.house, agent, body.get("status"), body.get("reason"))
         return {"ok": True}
 
     async def configuration(self, query, body):
@@ -269,15 +244,6 @@ class API:
         if not (text.isascii() and text.isdigit() and len(text) < 18 and least <= int(text) <= most):
             raise Problem(400, "bad parameter", "%s must be a whole number from %d to %d." % (name, least, most))
         return int(text)
-
-    @staticmethod
-    def _call_id(call):
-        try:
-            if len(call) > 17:
-                raise ValueError
-            call_number(call)
-        except ValueError:
-            raise not_found("call", call[:32]) from None
 
 
 def listen(path):

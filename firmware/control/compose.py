@@ -4,6 +4,7 @@ import datetime
 import zoneinfo
 
 from firmware.chassis.framers import Framers
+from firmware.control.cti import CTILink
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
 from firmware.links.sip_legs import SIPLegs
@@ -24,8 +25,9 @@ def make_core(config, ids):
 
 
 def make_adapters(house):
-    """[adapter] for House; opens the SIP socket if the supervisor has not handed one on."""
-    sip = house.config.running()["sip"]
-    sock = inherited_or_own("sip-udp", "udp", sip["address"], sip["port"])
+    """[adapter] for House; opens the sockets that the supervisor has not handed on."""
+    config = house.config.running()
+    sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
+    cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     spans = SpanLinks(house)
-    return [spans, SIPLegs(house, sock), Framers(house, spans.alarms)]
+    return [spans, SIPLegs(house, sip), Framers(house, spans.alarms), CTILink(house, cti)]

@@ -82,7 +82,7 @@ class House:
         self.epoch = self.stores.counters.next_number("epoch", least=self.started_ms // 1000)
         with self.database.transaction():
             self.stores.counters.save()
-        self.legs = {}
+        self.legs, self.calls = {}, set()       # leg -> its call; calls that stand
         self._replay(core(config, self.stores.counters))
         self.feed = Feed(self.stores.journal.last_seq())
         self.turns = Turns(self.switchboard, self.stores, self.clock, self.feed, self._route, self._record,
@@ -112,6 +112,7 @@ class House:
             count += 1
         self.stores.cdrs.forget_finished()
         for call in self.switchboard.snapshot(self.clock.now_ms())["calls"]:
+            self.calls.add(call["call"])
             for leg in call["legs"]:
                 self.legs[leg["leg"]] = call["call"]
         log.info("control: %d records replayed in %.0f ms, %d legs stand", count,
@@ -239,10 +240,14 @@ class House:
         return self.nobody
 
     def _record(self, record):
-        """Each record as it is made: which leg belongs to which call."""
-        leg, call = record.get("leg"), record.get("call")
+        """Each record as it is made: which calls stand, which leg belongs to which."""
+        kind, leg, call = record["kind"], record["leg"], record["call"]
+        if kind == "leg.offered":
+            self.calls.add(call)
+        elif kind == "call.ended":
+            self.calls.discard(call)
         if leg is not None and call is not None:
-            if record["kind"] == "leg.released":
+            if kind == "leg.released":
                 self.legs.pop(leg, None)
             else:
                 self.legs[leg] = call
@@ -322,7 +327,7 @@ class House:
 
     def call_is_open(self, call):
         """Whether a call stands in the switchboard."""
-        return call in self.legs.values()
+        return call in self.calls
 
     def agent_exists(self, agent):
         """Whether the configuration names an agent."""

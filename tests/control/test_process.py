@@ -33,11 +33,14 @@ def command(tmp_path, *arguments):
 
 @pytest.fixture
 def configured(tmp_path):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    ports = {}
+    for part, kind in (("sip", socket.SOCK_DGRAM), ("cti", socket.SOCK_STREAM)):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports[part] = probe.getsockname()[1]
     config = demo.configuration({name: "secret" + name for name in demo.AGENTS})
-    config["sip"] = {"port": port}
+    for part, port in ports.items():
+        config[part] = {"port": port}
     ConfigStore(tmp_path / "data" / "configuration.json", config)
     return tmp_path
 

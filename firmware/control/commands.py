@@ -1,0 +1,58 @@
+"""What a user may tell the switch to do: checked, then handed to the house.
+
+Used by the local API and the CTI link.  A refusal is a Problem (RFC 9457); its sentence serves the
+CTI link as well.
+"""
+
+from firmware.errors import LocalError
+from firmware.storage.cdr import call_number
+
+STATUSES = ("available", "on_break", "logged_out")
+REASON_MAX = 64
+CALL_ID_MAX = 17
+
+
+class Problem(LocalError):
+    """A refusal.  status: HTTP; document: the problem; more: further members of it."""
+
+    def __init__(self, status, title, detail="", **more):
+        super().__init__(detail or title)
+        self.status = status
+        self.document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+
+
+def not_found(what, name):
+    """There is no such thing."""
+    return Problem(404, "not found", "There is no %s %s." % (what, name))
+
+
+def check_call_id(call):
+    """Raise unless a text looks like a call id."""
+    try:
+        if len(call) > CALL_ID_MAX:
+            raise ValueError
+        call_number(call)
+    except ValueError:
+        raise not_found("call", call[:32]) from None
+
+
+async def hang_up(house, call):
+    """Release a call."""
+    check_call_id(call)
+    if not house.call_is_open(call):
+        raise not_found("open call", call)
+    await house.command({"kind": "command.hangup", "call": call})
+
+
+async def set_agent_status(house, agent, status, reason=None):
+    """What an agent chose: available, on a break (with a reason), logged out."""
+    if status not in STATUSES:
+        raise Problem(422, "unknown status", "status must be one of %s." % ", ".join(STATUSES))
+    if reason is not None and (not isinstance(reason, str) or len(reason) > REASON_MAX):
+        raise Problem(422, "bad reason", "reason must be a text of at most %d characters." % REASON_MAX)
+    if not house.agent_exists(agent):
+        raise not_found("agent", agent[:32])
+    event = {"kind": "agent.status", "agent": agent, "status": status}
+    if reason is not None:
+        event["reason"] = reason
+    await house.command(event)

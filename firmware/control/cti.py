@@ -1,0 +1,94 @@
+"""The CTI link (links/cti_tcp.py) as a part of the house: who may log in, what it reads and does.
+
+Users are those of the web pages: $STROWGER_DATA/users.json, written by the web process, read
+here.  Who still has the first-boot password may not log in.  Two verifications run at a
+time (each takes 19 MiB and tens of milliseconds), beside the control loop.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import json
+import logging
+import os
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from firmware.control import commands
+from firmware.errors import LocalError
+from firmware.links.adapter import Adapter
+from firmware.links.cti_tcp import FIELDS, CTIServer
+from firmware.storage.journal import Journal
+
+log = logging.getLogger(__name__)
+
+HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+
+
+@functools.cache
+def _nobody():
+    """A hash for names that are unknown, so that both answers take the same time."""
+    return HASHER.hash(secrets.token_urlsafe(16))
+
+
+def verify(path, user, password):
+    """The user's name when the password is theirs, else None; unknown names take as long."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            entry = json.load(file).get(user)
+    except (OSError, ValueError, AttributeError):
+        entry = None
+    try:
+        HASHER.verify(entry["hash"] if entry else _nobody(), password)
+    except (VerificationError, InvalidHashError, KeyError, TypeError):
+        return None
+    return user if entry and not entry.get("must_change") else None
+
+
+class CTILink(Adapter):
+    """The CTI server of a house.  sock: the listening socket."""
+
+    name = "cti"
+
+    def __init__(self, house, sock):
+        self.house, self.sock = house, sock
+        self._gate = concurrent.futures.ThreadPoolExecutor(2, "cti-log-in")
+        self._connection = None
+        self.server = CTIServer(self._authenticate, self._read, lambda: house.feed.last_seq, {
+            "agent_status": (FIELDS["agent_status"], self._agent_status),
+            "hangup": (FIELDS["hangup"], self._hangup)})
+
+    def start(self):
+        """Listen."""
+        asyncio.ensure_future(self.server.start(self.sock))
+
+    def stop(self):
+        """Drop the clients: they log in to the next process."""
+        asyncio.ensure_future(self.server.close())
+        self._gate.shutdown(wait=False)
+
+    def committed(self, records):
+        """The journal has new rows."""
+        self.server.wake()
+
+    async def _authenticate(self, user, password):
+        path = os.path.join(self.house.data_dir, "users.json")
+        return await asyncio.get_running_loop().run_in_executor(self._gate, verify, path, user, password)
+
+    def _read(self, after, limit):
+        records = self.house.feed.since(after)
+        if records is not None:
+            return records[:limit]
+        if self._connection is None:
+            self._connection = self.house.database.reader()
+        return Journal(self._connection).after(after, limit)
+
+    async def _agent_status(self, user, request):
+        log.info("cti: %s sets agent %s to %s", user, request["agent"], request["status"])
+        await commands.set_agent_status(self.house, request["agent"], request["status"], request.get("reason"))
+
+    async def _hangup(self, user, request):
+        log.info("cti: %s hangs up call %s", user, request["call"])
+        await commands.hang_up(self.house, request["call"])
