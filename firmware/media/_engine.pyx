@@ -83,6 +83,7 @@ cdef class Engine:
 
     cdef Engine_ *e
     cdef object kernels
+    cdef tuple windows
     cdef uint64_t head                  # commands written, not all committed
     cdef readonly int event_fd
     cdef readonly int frame_fd
@@ -94,6 +95,7 @@ cdef class Engine:
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.frame_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.kernels = kernels
+        self.windows = (None, None)
         cdef Kernels *k = &self.e.k
         k.frames_to_rows = <FramesToRows>function(kernels, "_rows", "frames_to_rows")
         k.rows_to_frames = <FramesToRows>function(kernels, "_rows", "rows_to_frames")
@@ -266,6 +268,7 @@ cdef class Engine:
     def set_window(self, BoardWindow window):
         """Follow another board window, or none (None); the old one may be unmapped when done()."""
         cdef BoardWindow target = NO_WINDOW if window is None else window
+        self.windows = (target, self.windows[0])        # the tick may still be in the one before
         self.entry(OP_WINDOW, 0).pointer = &target.w
 
     # What the tick says
@@ -432,6 +435,29 @@ cdef address_of(sockaddr_in *a):
     if a.sin_port == 0:
         return None
     return [f"{host >> 24}.{host >> 16 & 255}.{host >> 8 & 255}.{host & 255}", ntohs(a.sin_port)]
+
+
+cdef class Playout:
+    """One playout buffer alone, in time that the caller counts: for tests and for
+    judging a setting on a recorded arrival pattern.  engine lends its kernels only."""
+
+    cdef Engine engine
+    cdef RtpLeg leg
+    cdef int slot
+
+    def __cinit__(self, Engine engine, RtpLeg leg, int slot, int jitter_ms=40):
+        self.engine, self.leg, self.slot = engine, leg, slot
+        leg.r.jitter_samples = jitter_ms * 8
+
+    def insert(self, timestamp, bytes octets):
+        """A packet has come."""
+        playout_insert(self.leg.r, 1, <uint32_t>(timestamp & 0xFFFFFFFF), <const uint8_t *><char *>octets, len(octets))
+
+    def block(self):
+        """The next 80 octets."""
+        cdef uint8_t out[BLOCK]
+        playout_block(self.engine.e, self.slot, self.leg.r, out)
+        return (<char *>out)[:BLOCK]
 
 
 cdef class Playlist:

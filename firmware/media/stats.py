@@ -61,12 +61,12 @@ class TickStats:
         """Plain dict for the stats command; times in ms."""
         figures = self._engine.figures()
         histogram = figures.pop("histogram")
-        ticks = max(1, figures["ticks"])
+        measured = max(1, sum(histogram))
         return {"ticks": figures["ticks"], "ticks_with_board": figures["ticks_with_board"],
                 "ticks_without_board": figures["ticks_without_board"], "late_ticks": figures["late_ticks"],
                 "late_ticks_by_host": figures["late_ticks_by_host"], "blocks_lost": figures["blocks_lost"],
                 "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
-                "mean_ms": round(figures["busy_ns"] / ticks / 1e6, 4), "longest_ms": round(figures["longest_ns"] / 1e6, 3),
+                "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4), "longest_ms": round(figures["longest_ns"] / 1e6, 3),
                 "p50_ms": percentile(histogram, 0.5), "p99_ms": percentile(histogram, 0.99),
                 "p999_ms": percentile(histogram, 0.999), "run_queue_wait_ms": round(self.wait_ms, 3),
                 "worst_wait_in_a_second_ms": round(self.worst_wait_ms, 3),

@@ -17,7 +17,7 @@
 
 cdef enum:
     SHRINK_SAMPLES = 80                # ours: hysteresis above the wanted margin
-    STRETCH_MARGIN = 40                # ours: a lead under 5 ms over two seconds is too small
+    STRETCH_MARGIN = 80                # a lead under one tick over two seconds: the next step would be a gap
     QUIET = 300                        # ours: peak that counts as a pause, 16-bit scale (about -41 dBm0)
     PATIENCE_TICKS = 300               # ours: wait this long for a pause
     IDLE_SAMPLES = 4000                # ours: after 0.5 s without audio the stream starts anew

@@ -1,0 +1,168 @@
+"""The engine without its process: disk trouble, the window's comings and goings."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from firmware.media import _engine
+from firmware.media.board import BoardFollower
+from firmware.media.kernels import Kernels
+
+
+class Later:
+    """Stands for the table: what waits for the tick."""
+
+    def __init__(self, engine):
+        self.engine, self.waiting = engine, []
+
+    def later(self, function):
+        self.waiting.append((self.engine.commit(), function))
+
+
+@pytest.fixture
+def running():
+    """An engine whose tick runs."""
+    engine = _engine.Engine(Kernels())
+    thread = threading.Thread(target=engine.run, daemon=True)
+    thread.start()
+    yield engine
+    engine.stop()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def until(condition, seconds=3.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def attach(engine, board):
+    follower = BoardFollower(engine, str(board.path))
+    follower.follow(Later(engine))
+    until(lambda: engine.figures()["ticks_with_board"] > 2)
+    return follower
+
+
+def test_a_disk_that_stands_still_for_two_seconds_loses_nothing(running, tools, tmp_path):
+    board = tools.Board(tmp_path).start()
+    attach(running, board)
+    running.add_timeslot(0, 1, 5, 0)
+    running.record_open(3, -1)
+    running.record(3, 77, 0, -1)
+    running.commit()
+    octets = bytes(range(1, 201)) * 90
+    board.say(1, 5, octets)
+    time.sleep(2.4)
+    fd = os.open(tmp_path / "slow.wav", os.O_RDWR | os.O_CREAT)
+    running.record_file(3, fd)
+    running.record_header(3)
+    assert running.record_drain([3]) == []
+    running.record_stop(3, 77)
+    running.commit()
+    until(lambda: [e for e in running.events() if e[0] == "record_stopped"])
+    assert running.record_drain([3]) == []
+    head, tail, lost = running.record_state(3)
+    assert head == tail and lost == 0
+    audio = (tmp_path / "slow.wav").read_bytes()[58:]
+    assert len(audio) == tail
+    if not board.missed:
+        assert octets in audio[0::2]
+    assert set(audio[1::2]) == {0xD5}
+    os.close(fd)
+    board.close()
+
+
+def test_a_full_disk_is_told_once_and_the_tick_goes_on(running):
+    fd = os.open("/dev/full", os.O_WRONLY)
+    running.record_open(1, fd)
+    running.record(1, 5, -1, -1)
+    running.commit()
+    until(lambda: running.record_state(1)[0] > 0)
+    ((index, error),) = running.record_drain([1])
+    assert index == 1 and os.strerror(error).startswith("No space")
+    time.sleep(0.05)
+    assert running.record_drain([1]) == []
+    head, tail, lost = running.record_state(1)
+    assert lost == 0 and head - tail < 3200
+    os.close(fd)
+
+
+def test_a_board_that_starts_anew_is_followed(running, tools, tmp_path):
+    board = tools.Board(tmp_path).start()
+    follower = attach(running, board)
+    assert follower.present
+    running.add_timeslot(0, 1, 1, 0)
+    running.add_timeslot(1, 2, 2, 0)
+    running.set_bridge(0, [0, 1])
+    running.commit()
+    board.close()
+    until(lambda: [e for e in running.events() if e[0] == "board" and e[3] == 0])
+    ticks = running.figures()["ticks_without_board"]
+    time.sleep(0.1)
+    assert running.figures()["ticks_without_board"] >= ticks + 5        # RTP and recordings go on
+    # The emulator comes back on the same file: heads from 0, next generation.
+    again = tools.Board.__new__(tools.Board)
+    again.__dict__.update(board.__dict__)
+    again._end = threading.Event()
+    for offset in (0x040, 0x048, 0x080):
+        again.u64[offset // 8] = 0
+    again.u32[0x034 // 4] += 1
+    again.start()
+    until(lambda: [e for e in running.events() if e[0] == "board" and e[3] == 1 and e[4] == 2])
+    again.listen(1, 2)
+    again.say(1, 1, b"\x17" * 1600)
+    until(lambda: b"\x17" * 80 in again.said(1, 2))
+    # tx_head jumps: the frames that the board takes next are written, not others.
+    with again.lock:
+        again.u64[0x048 // 8] += 8000
+    again.listen(1, 2)
+    again.say(1, 1, b"\x18" * 1600)
+    until(lambda: b"\x18" * 80 in again.said(1, 2))
+    again.close()
+
+
+def test_a_window_that_was_replaced_is_mapped_again(running, tools, tmp_path):
+    board = tools.Board(tmp_path).start()
+    follower = attach(running, board)
+    later = Later(running)
+    board.u32[0] = 0                                                    # the board leaves
+    board.close()
+    follower._looked = 0
+    follower.follow(later)
+    assert not follower.present and later.waiting
+    number, release = later.waiting.pop()
+    until(lambda: running.done() >= number)
+    release()
+    del release
+    os.unlink(board.path)
+    new = tools.Board(tmp_path).start()
+    follower._looked = 0
+    follower.follow(later)
+    assert follower.present
+    before = running.figures()["ticks_with_board"]
+    until(lambda: running.figures()["ticks_with_board"] > before + 3)
+    new.close()
+
+
+def test_figures_tell_late_ticks(running, tools, tmp_path):
+    board = tools.Board(tmp_path)
+    board.start()
+    attach(running, board)
+    for _ in range(3):
+        with board.lock:                                                # two blocks at once: we came late
+            head = int(board.u64[0x040 // 8])
+            board.u64[0x048 // 8] += 160
+            board.u64[0x040 // 8] = head + 160
+        time.sleep(0.05)
+    figures = running.figures()
+    assert figures["late_ticks"] >= 3 and figures["blocks_lost"] == 0
+    with board.lock:
+        board.u64[0x048 // 8] += 80 * 500
+        board.u64[0x040 // 8] += 80 * 500
+    until(lambda: running.figures()["blocks_lost"] >= 490)
+    assert sum(figures["histogram"]) > 0
+    board.close()
