@@ -41,7 +41,7 @@ def test_every_level_is_built_and_exports_the_published_signatures(kernel):
 
 
 def test_a_kernel_that_is_not_built_is_named():
-    with pytest.raises(ImportError, match="_nothing.*make build"):
+    with pytest.raises(ImportError, match="_nothing is not built for"):
         isa.load("_nothing")
 
 
