@@ -13,14 +13,14 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TOPS = ("boardconfig", "drivers", "dsp", "firmware", "webui", "hil")
 
-_CORE = ("firmware.errors", "firmware.aio")
+_CORE = ("firmware.errors",)
 _PORTABLE = ("firmware.proto", "firmware.call", "firmware.acd", "firmware.ivr")
 _APPLICATIONS = ("firmware.fax", "firmware.recording", "firmware.outbound", "firmware.quality")
 # room: rooms it may import besides itself
 ROOMS = {
     # The errors are no room's: every raiser of DriverError and ConfigError has them.
     "boardconfig": ("firmware.errors",), "drivers": ("firmware.errors",), "dsp": (), "hil": (),
-    "firmware.errors": (), "firmware.aio": (), "firmware.sockets": ("firmware.errors",),
+    "firmware.errors": (), "firmware.sockets": ("firmware.errors",),
     "firmware.proto": _CORE,
     "firmware.call": _CORE + ("firmware.proto",),
     "firmware.acd": _CORE + ("firmware.proto", "firmware.call"),
@@ -131,9 +131,9 @@ def test_portable_packages_use_only_what_micropython_has():
 
 def test_only_aio_imports_asyncio_among_the_portable():
     users = [name_of(path) for path in modules()
-             if room_of(name_of(path)) in _PORTABLE + ("firmware.errors", "firmware.aio")
+             if room_of(name_of(path)) in _PORTABLE + ("firmware.errors",)
              and any(imported.split(".")[0] == "asyncio" for _, imported in imports(path))]
-    assert users in ([], ["firmware.aio"])
+    assert users == []
 
 
 def test_hil_and_the_product_meet_over_wires_only():

@@ -279,7 +279,7 @@ class House:
         log.warning("control: layer 2 message of link %s, which nobody has", message["link"])
 
     def _board(self, event, now_ms):
-        log.warning("control: the board is %s (generation %s)", event.get("state"), event.get("generation"))
+        log.info("control: the board is %s (generation %s)", event.get("state"), event.get("generation"))
         for adapter in self.adapters:
             adapter.board(event, now_ms)
 

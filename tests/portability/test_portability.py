@@ -19,7 +19,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 NODE = ROOT / "build" / "node"
-PORTABLE = ("firmware/errors.py", "firmware/aio.py", "firmware/proto", "firmware/call", "firmware/acd", "firmware/ivr")
+PORTABLE = ("firmware/errors.py", "firmware/proto", "firmware/call", "firmware/acd", "firmware/ivr")
 SCENARIOS = sorted(path.stem for path in (HERE / "scenarios").glob("*.py"))
 
 
