@@ -129,7 +129,7 @@ def test_portable_packages_use_only_what_micropython_has():
     assert wrong == []
 
 
-def test_only_aio_imports_asyncio_among_the_portable():
+def test_nothing_portable_imports_asyncio():
     users = [name_of(path) for path in modules()
              if room_of(name_of(path)) in _PORTABLE + ("firmware.errors",)
              and any(imported.split(".")[0] == "asyncio" for _, imported in imports(path))]
