@@ -128,6 +128,12 @@ def take_constants():
 take_constants()
 
 
+cdef inline float greatest(const float *power) noexcept nogil:
+    cdef float a = power[0] if power[0] > power[1] else power[1]
+    cdef float b = power[2] if power[2] > power[3] else power[3]
+    return a if a > b else b
+
+
 cdef inline int strongest(const float *power) noexcept nogil:
     cdef int best = 0, k
     for k in range(1, 4):
@@ -146,12 +152,15 @@ cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
     s.candidate = -1
     s.energy = energy
     for k in range(8):
-        re[k], im[k] = <float>sums[k], <float>sums[k + 8]
+        re[k] = <float>sums[k]
+        im[k] = <float>sums[k + 8]
+    for k in range(8):
         power[k] = (re[k] * re[k] + im[k] * im[k]) * power_scale
+    # Most blocks of speech end here; the maxima need no branches.
+    if greatest(power) + greatest(power + 4) < candidate_share * energy:
+        return
     row = strongest(power)
     column = 4 + strongest(power + 4)
-    if power[row] + power[column] < candidate_share * energy:
-        return
     a, b = leakage[row][column][0], leakage[row][column][1]
     s.tone[0][0] = re[row] - (a * re[column] - b * im[column])
     s.tone[0][1] = im[row] - (a * im[column] + b * re[column])

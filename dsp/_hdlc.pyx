@@ -238,28 +238,51 @@ cdef void receive_octet(rx_slot *s, int32_t slot, uint32_t octet, sink *out) noe
 cdef int64_t receive(void *state, const int32_t *slot, const int32_t *row, int64_t n,
                      const uint8_t *octets, int64_t stride, int64_t n_octets,
                      uint8_t *frames, int64_t frames_octets, void *index, int64_t max_index) noexcept nogil:
-    cdef int64_t i, j
-    cdef uint32_t octet, ones, bits, n_bits, in_frame
-    cdef rx_slot *s
-    cdef const uint8_t *source
+    cdef int64_t i
     cdef sink out
     out.frames, out.frames_octets, out.used = frames, frames_octets, 0
     out.index, out.max_index, out.count = <frame_place *>index, max_index, 0
     for i in range(n):
-        s = &(<rx_slot *>state)[slot[i]]
-        source = octets + stride * row[i]
-        for j in range(n_octets):
-            octet = source[j]
-            if octet == s.steady:
-                continue
-            ones, bits, n_bits, in_frame = s.ones, s.bits, s.n_bits, s.in_frame
-            receive_octet(s, slot[i], mirror[octet], &out)
-            if (s.ones == ones and s.bits == bits and s.n_bits == n_bits and s.in_frame == in_frame
-                    and (s.length == 0 or not in_frame)):
-                s.steady = octet
-            else:
-                s.steady = NOTHING_STEADY
+        receive_row(&(<rx_slot *>state)[slot[i]], slot[i], octets + stride * row[i], n_octets, &out)
     return out.count
+
+
+cdef void receive_row(rx_slot *s, int32_t slot, const uint8_t *octets, int64_t n_octets, sink *out) noexcept nogil:
+    """A run of octets.  Inside a frame the state stays in registers until an octet is special."""
+    cdef int64_t j = 0
+    cdef uint32_t octet, ones, bits, n_bits, length, room
+    cdef destuffed entry
+    while j < n_octets:
+        if octets[j] == s.steady:
+            j += 1
+            continue
+        if s.in_frame and s.ones < 6:
+            s.steady = NOTHING_STEADY
+            ones, bits, n_bits, length, room = s.ones, s.bits, s.n_bits, s.length, s.max_octets + 2
+            while j < n_octets:
+                entry = destuff[ones][mirror[octets[j]]]
+                if entry.special or length >= room:
+                    break
+                bits |= <uint32_t>entry.bits << n_bits
+                n_bits += entry.n_bits
+                ones = entry.ones
+                # The octet is written always and counted when it is whole: no branch to guess.
+                s.buffer[length] = <uint8_t>bits
+                length += n_bits >> 3
+                bits >>= n_bits & 8
+                n_bits &= 7
+                j += 1
+            s.ones, s.bits, s.n_bits, s.length = ones, bits, n_bits, length
+            if j == n_octets:
+                return
+        octet = octets[j]
+        ones, bits, n_bits, room = s.ones, s.bits, s.n_bits, s.in_frame
+        receive_octet(s, slot, mirror[octet], out)
+        if s.ones == ones and s.bits == bits and s.n_bits == n_bits and s.in_frame == room and (s.length == 0 or not room):
+            s.steady = octet
+        else:
+            s.steady = NOTHING_STEADY
+        j += 1
 
 
 cdef void rx_reset(void *state, int32_t slot) noexcept nogil:

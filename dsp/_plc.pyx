@@ -1,7 +1,8 @@
 # distutils: extra_compile_args = -ffp-contract=off
 """Packet-loss concealment; what it does and the reference are in dsp/plc.py.
 
-A good block costs a move of the history.  A lost one costs a search for the
+The history is a ring of six blocks, so a good block costs two short copies.  A
+lost one costs a search for the
 pitch (sums of 16-bit products in 32 bits, which vectorise), about half a
 microsecond: all streams may lose a block in the same tick.
 """
@@ -9,7 +10,7 @@ microsecond: all streams may lose a block in the same tick.
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport floor, sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memset
 
 cdef enum:
     BLOCK = 80
@@ -22,6 +23,7 @@ cdef enum:
     LEAST_ENERGY = 500
     MORE_OVERLAP = 32
     SILENT_BLOCKS = 6
+    RING = 6
 
 cdef double FADE = 0.2
 
@@ -31,11 +33,12 @@ cdef struct plc_slot:
     int32_t overlap
     int32_t periods
     int32_t offset          # in the repeated part of the source
-    int32_t not_used[11]
-    int16_t history[HISTORY]
+    int32_t newest          # block of the ring
+    int32_t not_used[10]
+    int16_t ring[RING][BLOCK]
     int16_t source[HISTORY] # the history at the begin of the loss, its end joined
     int16_t tail[DELAY]     # its end as it was
-    int16_t not_used_too[22]
+    int16_t not_used_too[28]
 
 
 cdef inline int16_t rounded(double value) noexcept nogil:
@@ -108,6 +111,14 @@ cdef void synthesise(const plc_slot *s, int16_t *x, int32_t n) noexcept nogil:
         offset = 0
 
 
+cdef void take_history(plc_slot *s) noexcept nogil:
+    """The last HISTORY samples of the ring, in order, to the source: 70 of the oldest of five blocks, then four."""
+    cdef int32_t k
+    memcpy(s.source, s.ring[(s.newest + RING - 4) % RING] + 5 * BLOCK - HISTORY, 2 * (HISTORY - 4 * BLOCK))
+    for k in range(4):
+        memcpy(s.source + HISTORY - (4 - k) * BLOCK, s.ring[(s.newest + RING - 3 + k) % RING], 2 * BLOCK)
+
+
 cdef void made(plc_slot *s, int16_t *block) noexcept nogil:
     """The block that stands for a lost one."""
     cdef int16_t old[DELAY]
@@ -117,12 +128,12 @@ cdef void made(plc_slot *s, int16_t *block) noexcept nogil:
         memset(block, 0, 2 * BLOCK)
         return
     if s.lost == 0:
-        s.pitch = find_pitch(s.history)
+        take_history(s)
+        s.pitch = find_pitch(s.source)
         s.overlap, s.periods, s.offset = s.pitch // 4, 1, 0
-        memcpy(s.source, s.history, 2 * HISTORY)
         memcpy(s.tail, s.source + HISTORY - s.overlap, 2 * s.overlap)
         join(s)
-        memcpy(s.history + HISTORY - s.overlap, s.source + HISTORY - s.overlap, 2 * s.overlap)
+        memcpy(s.ring[s.newest] + BLOCK - s.overlap, s.source + HISTORY - s.overlap, 2 * s.overlap)
     if 1 <= s.lost < 3:
         synthesise(s, old, s.overlap)
         s.periods += 1
@@ -153,6 +164,7 @@ cdef void conceal(void *state, const int32_t *slot, const int32_t *row, const ui
                   int16_t *x, int64_t x_stride) noexcept nogil:
     cdef int64_t i
     cdef int16_t *block
+    cdef int16_t *before
     cdef plc_slot *s
     for i in range(n):
         s = &(<plc_slot *>state)[slot[i]]
@@ -164,9 +176,11 @@ cdef void conceal(void *state, const int32_t *slot, const int32_t *row, const ui
         elif s.lost:
             after(s, block)
             s.lost = 0
-        memmove(s.history, s.history + BLOCK, 2 * (HISTORY - BLOCK))
-        memcpy(s.history + HISTORY - BLOCK, block, 2 * BLOCK)
-        memcpy(block, s.history + HISTORY - BLOCK - DELAY, 2 * BLOCK)
+        before = s.ring[s.newest]
+        s.newest = s.newest + 1 if s.newest < RING - 1 else 0
+        memcpy(s.ring[s.newest], block, 2 * BLOCK)
+        memcpy(block + DELAY, s.ring[s.newest], 2 * (BLOCK - DELAY))
+        memcpy(block, before + BLOCK - DELAY, 2 * DELAY)
 
 
 cdef void reset(void *state, int32_t slot) noexcept nogil:

@@ -24,7 +24,7 @@ LEAST_ENERGY = 250 * 2
 MORE_OVERLAP = 32                                    # samples per lost block after the first
 FADE = 0.2                                           # of full scale in 10 ms
 SILENT_BLOCKS = 6
-SLOT_OCTETS = 1728
+SLOT_OCTETS = 1920
 
 
 def new_state(n_slots, at=None):
