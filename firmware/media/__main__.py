@@ -26,6 +26,7 @@ from firmware.media.threads import ask_realtime, lock_memory, name_thread
 log = logging.getLogger("firmware.media")
 
 STACK_OCTETS = 1 << 20
+REDUCED = 1024                  # ours: terminations admitted without real-time priority or locked memory
 
 
 def raise_file_limit():
@@ -37,11 +38,12 @@ def raise_file_limit():
         log.warning("only %d files may be open: about %d RTP legs; raise the limit of open files", wanted, wanted // 3)
 
 
-def tick_thread(engine, stats):
-    """Body of the tick's thread."""
+def tick_thread(engine, stats, asked):
+    """Body of the tick's thread.  asked: event, set when the kernel has answered."""
     name_thread("tick")
     stats.realtime = ask_realtime()
     stats.tid = threading.get_native_id()
+    asked.set()
     engine.run()
 
 
@@ -66,8 +68,13 @@ def main():
     server.stats.locked = lock_memory()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.stop)
-    tick = threading.Thread(target=tick_thread, args=(engine, server.stats), name="tick", daemon=True)
+    asked = threading.Event()
+    tick = threading.Thread(target=tick_thread, args=(engine, server.stats, asked), name="tick", daemon=True)
     tick.start()
+    asked.wait()
+    if not (server.stats.realtime and server.stats.locked):
+        server.table.limit = REDUCED
+        log.warning("%d terminations are admitted instead of %d", REDUCED, _engine.CAPACITY["terminations"])
     gc.freeze()
     ready = pathlib.Path(run_dir, "media.ready")
     ready.write_text(f"{os.getpid()}\n", encoding="ascii")

@@ -82,7 +82,7 @@ cdef class Engine:
     ({"5": tone number}).  It is kept alive with the engine."""
 
     cdef Engine_ *e
-    cdef object kernels
+    cdef readonly object kernels
     cdef tuple windows
     cdef uint64_t head                  # commands written, not all committed
     cdef readonly int event_fd

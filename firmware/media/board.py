@@ -39,6 +39,13 @@ class BoardFollower:
         elif not self.present:
             self._say("no board window at %s yet: running on the system's clock until it appears", self._where())
 
+    def figures(self):
+        """Plain dict for the stats command."""
+        window = self._window.window if self.present else None
+        return {"present": self.present, "generation": self.generation,
+                "late_media_frames": window.get("late_media_frames") if window else None,
+                "moved_time_base": window.get("moved_time_base") if window else None}
+
     def _where(self):
         try:
             return self._path or ring.window_path()

@@ -17,6 +17,11 @@ class Kernels:
         self.digit_table, names = tone.compile_plan({})
         self.digit_tones = {name[5:]: number for name, number in names.items() if name.startswith("dtmf_")}
 
+    def hdlc_counters(self, index):
+        """Counters of one link: {"frames", "fcs_errors", "aborts", ...}."""
+        row = hdlc.rx_view(self.states["hdlc_rx"])[index]
+        return {name: int(row[name]) for name in hdlc.RX_COUNTERS}
+
     def capsule(self, kernel, name):
         """The PyCapsule of one function.  Raises ImportError when it is not built."""
         return isa.capsules(kernel)[name]

@@ -277,7 +277,7 @@ class Server:
         self._shared_epoch(message["epoch"])
         self.owner = connection
         connection.cursor = 0
-        return {"generation": self.board.generation, "boot_id": self.boot_id, "capacity": _engine.CAPACITY,
+        return {"generation": self.board.generation, "boot_id": self.boot_id, "capacity": dict(_engine.CAPACITY, terminations=self.table.limit),
                 "board": self.board.present}
 
     def _ack(self, connection, message):
@@ -335,6 +335,9 @@ class Server:
             whole = self.table.audit()
             whole["recordings"] = self.recorder.audit()
             whole["links"] = self.signalling.audit()
+            for row in whole["links"]:
+                if row["link"] in self.links:
+                    row["hdlc"] = self.engine.kernels.hdlc_counters(self.links[row["link"]][0])
             connection.audit = [(name, entry) for name, entries in whole.items() for entry in entries]
         page = {name: [] for name in ("terminations", "bridges", "topologies", "signals", "recordings", "links")}
         for name, entry in connection.audit[after:after + PAGE_ENTRIES]:
@@ -351,7 +354,7 @@ class Server:
                 "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "links": len(self.links),
                 "events_waiting": len(self.events), "events_dropped": self.events_dropped,
                 "bad_messages": self.bad_messages, "signalling": dict(self.signalling.counters),
-                "board": {"present": self.board.present, "generation": self.board.generation}}
+                "terminations_most": self.table.limit, "board": self.board.figures()}
 
 
 def _table(name):

@@ -3,8 +3,6 @@
 import os
 import time
 
-from firmware.media import _engine
-
 
 def percentile(histogram, share):
     """Upper edge in ms of the 10 us step that the given share of ticks stays below."""
@@ -71,4 +69,4 @@ class TickStats:
                 "p999_ms": percentile(histogram, 0.999), "run_queue_wait_ms": round(self.wait_ms, 3),
                 "worst_wait_in_a_second_ms": round(self.worst_wait_ms, 3),
                 "stolen_ms": (stolen_ticks() - self._stolen) * 1000 // os.sysconf("SC_CLK_TCK"),
-                "realtime": self.realtime, "memory_locked": self.locked, "terminations_most": _engine.CAPACITY["terminations"]}
+                "realtime": self.realtime, "memory_locked": self.locked}

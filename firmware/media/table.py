@@ -7,12 +7,15 @@ numbers; a serial tells the users of one slot apart.
 """
 
 import collections
+import logging
 import secrets
 import socket
 
 from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.checks import boolean, check_id, number, refuse
+
+log = logging.getLogger("firmware.media.table")
 
 LAWS = {"A": 0, "U": 1}
 SPANS, TIMESLOTS = 64, 32
@@ -52,7 +55,8 @@ class Table:
         self.bridges = {}
         self.rows = {}              # row: id of the timeslot or link that uses it
         self._by_serial = {}
-        self._free = list(range(_engine.CAPACITY["terminations"] - 1, -1, -1))
+        self.limit = _engine.CAPACITY["terminations"]
+        self._free = list(range(self.limit - 1, -1, -1))
         self._free_bridges = list(range(_engine.CAPACITY["bridges"] - 1, -1, -1))
         self._serial = 0
         self._playing = {}          # serial of what plays: (Termination, token, Playlist)
@@ -105,8 +109,8 @@ class Table:
         return row
 
     def _slot(self):
-        if not self._free:
-            refuse(f"all {_engine.CAPACITY['terminations']} terminations are in use", 47)
+        if not self._free or len(self.terminations) >= self.limit:
+            refuse(f"all {self.limit} terminations are in use", 47)
         return self._free.pop()
 
     def _add_timeslot(self, name, p):
@@ -210,6 +214,8 @@ class Table:
             self._leave(term)
         del self._by_serial[term.serial]
         self._engine.subtract(term.slot)
+        if term.leg is not None:
+            self._tell_of(term)
 
         def free():
             for sock in term.sockets or ():
@@ -221,6 +227,16 @@ class Table:
             term.row = None
         self.later(free)
         return {}
+
+    @staticmethod
+    def _tell_of(term):
+        """One line a leg: what an operator asks for when somebody complains."""
+        stats = term.leg.stats()
+        level = logging.WARNING if stats["garbage"] or stats["strangers"] else logging.INFO
+        log.log(level, "leg %s ended, port %d, peer %s: %d packets received, %d lost, %d late, %d concealed samples, "
+                "%d no RTP of ours, %d from strangers; %d sent", term.id, term.port, stats["remote"], stats["received"],
+                stats["lost"], stats["late"], stats["concealed_samples"], stats["garbage"], stats["strangers"],
+                stats["sent"])
 
     # bridges
 
