@@ -23,13 +23,11 @@ from firmware.control.clock import Clock
 from firmware.control.feed import Feed
 from firmware.control.turns import Turns
 from firmware.errors import LocalError
+from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
-from firmware.storage.cdr import CDRs
-from firmware.storage.database import Database
-from firmware.storage.journal import Journal
-from firmware.storage.machines import Counters, Inbox, Machines, Outbox
-from firmware.storage.recordings import Recordings, measure
+from firmware.storage.recordings import measure
+from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
@@ -37,33 +35,6 @@ MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back;
 CHECKPOINT_RECORDS = 10_000  # bounds a replay to about a fifth of a second; invented
 CHECKPOINT_SHARE = 0.005     # of the time, at most: with 1,800 calls one takes 160 ms (measured)
 RETRY_S = 0.1
-
-
-class Stores:
-    """The database and its parts, as the turn writes them."""
-
-    def __init__(self, data_dir):
-        self.database = Database(os.path.join(data_dir, "strowger.db"))
-        write = self.database.write
-        self.journal, self.cdrs = Journal(write), CDRs(write)
-        self.machines, self.counters = Machines(write), Counters(write)
-        self.inbox, self.outbox = Inbox(write), Outbox(write)
-        self.recordings = Recordings(write, data_dir)
-
-
-class Nobody:
-    """Answers for legs that no adapter has: a release of such a leg is done at once."""
-
-    name = "nobody"
-
-    def __init__(self, turns):
-        self._turns = turns
-
-    def carry_out(self, action, now_ms):
-        """leg.release, leg.create of an unknown technology: the leg is gone."""
-        if action["do"] in ("leg.release", "leg.create"):
-            self._turns.post({"kind": "leg.released", "leg": action["leg"], "by": "failure",
-                              "cause": action.get("cause", 41)})
 
 
 class House:

@@ -14,8 +14,8 @@ import logging
 
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
+from firmware.links.pri_span import Span, link_is_up
 from firmware.proto.q931 import codes
-from firmware.proto.q931.link import Q931Link
 
 log = logging.getLogger(__name__)
 
@@ -31,54 +31,6 @@ ACTIONS = {
     "leg.alerting": ("alerting_request", (6, 25, 9, 1, 2, 3)),
     "leg.answer": ("setup_response", (6, 25, 9, 7, 1, 2, 3, 4)),
 }
-HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai"}     # alarms that leave the B channels usable
-LINK_UP_STATES = ("up", "established", "MULTIPLE_FRAME_ESTABLISHED", "TIMER_RECOVERY")
-
-
-def timeslots_of(row):
-    """B channels of a span's configuration."""
-    last = 31 if row["type"] == "e1" else 24
-    return [timeslot for timeslot in range(1, last + 1) if timeslot != row["d_timeslot"]]
-
-
-def link_is_up(audit, link):
-    """Whether media's audit says that a data link is established."""
-    for row in (audit or {}).get("links") or []:
-        if row.get("link", row.get("id")) == link:
-            return bool(row.get("up")) or row.get("state") in LINK_UP_STATES
-    return False
-
-
-class Span:
-    """One span: configuration row, Q.931 machine, legs of its calls."""
-
-    def __init__(self, row, group, saved=None, calls=None):
-        """saved, calls: what dump() and dump_call() gave, after a restart."""
-        self.row, self.number = row, row["span"]
-        config = {"timeslots": timeslots_of(row), "overlap_receiving": group["overlap_receiving"]}
-        if saved is None:
-            self.machine = Q931Link(row["side"], row["variant"], config)
-        else:
-            self.machine = Q931Link.restore(
-                {"link": saved, "calls": {call: entry["machine"] for call, entry in calls.items()}}, config)
-        self.calls = {call: entry["adapter"] for call, entry in (calls or {}).items()}
-        self.alarms = None          # list of names; None: not known yet
-        self.opened = False
-        self.retry_ms = None
-
-    @property
-    def state(self):
-        """"up", "down" (D channel), "alarm" (no usable bearer) or "unknown"."""
-        if self.alarms and not set(self.alarms) <= HARMLESS:
-            return "alarm"
-        return "up" if self.machine.up else "down" if self.opened else "unknown"
-
-    def call_of(self, leg):
-        """The call reference of a leg, or None."""
-        for call, entry in self.calls.items():
-            if entry["leg"] == leg:
-                return call
-        return None
 
 
 class SpanLinks(Adapter):
@@ -121,8 +73,7 @@ class SpanLinks(Adapter):
         changed.update(span.machine.take_changed())
         if call is not None:
             changed.add(call)
-        deadlines = [at for at in (span.machine.deadline_ms(), span.retry_ms) if at is not None]
-        self._deadlines[span.number] = min(deadlines) if deadlines else None
+        self._deadlines[span.number] = span.deadline_ms()
 
     def _retry(self, span, at_ms):
         span.retry_ms = at_ms
@@ -305,10 +256,7 @@ class SpanLinks(Adapter):
                 continue
             stores.machines.save("q931/%d" % number, span.machine.dump_link())
             for call in sorted(calls):
-                machine, adapter = span.machine.dump_call(call), span.calls.get(call)
-                known = machine is not None and adapter is not None
-                stores.machines.save("q931/%d/%s" % (number, call),
-                                     {"machine": machine, "adapter": adapter} if known else None)
+                stores.machines.save("q931/%d/%s" % (number, call), span.dump_call(call))
         stores.outbox.put(self._out)
 
     def saved(self):
@@ -425,15 +373,4 @@ class SpanLinks(Adapter):
 
     def describe(self, state, legs):
         """GET /v1/state: spans and their timeslots."""
-        for number, span in sorted(self.spans.items()):
-            held = {}
-            for call, entry in span.calls.items():
-                timeslot = (span.machine.call_state(call) or {}).get("timeslot") or entry["timeslot"]
-                held[timeslot] = legs.get(entry["leg"]) if entry["leg"] else None
-            idle = "idle" if span.state == "up" else "blocked"
-            slots = [{"timeslot": timeslot, "call": held.get(timeslot),
-                      "state": "d" if timeslot == span.row["d_timeslot"] else "busy" if timeslot in held else idle}
-                     for timeslot in sorted([*span.machine.config["timeslots"], span.row["d_timeslot"]])]
-            state["spans"].append({"span": number, "type": span.row["type"], "state": span.state,
-                                   "alarms": span.alarms or [], "trunk_group": span.row["trunk_group"],
-                                   "timeslots": slots, "counters": dict(span.machine.counters)})
+        state["spans"] += [span.describe(legs) for _, span in sorted(self.spans.items())]

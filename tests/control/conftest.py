@@ -94,6 +94,7 @@ class FakeMedia:
     def __init__(self):
         self.boot_id, self.commands, self.acks, self.signalling_acks, self.sent = "boot1", [], [], [], []
         self.connected, self.absent, self.link, self.number, self.up_number = False, False, None, 0, 0
+        self.unacknowledged = {}
         self.standing = {"terminations": [], "bridges": [], "signals": [], "recordings": [], "links": []}
 
     async def connect(self, wait_s=10):
@@ -101,6 +102,8 @@ class FakeMedia:
         if self.absent:
             raise LocalError("media: no answer")
         self.connected = True
+        for receive, message in list(self.unacknowledged.values()):
+            getattr(self.link, receive)(message)
         return {"ok": True, "boot_id": self.boot_id, "generation": 1, "capacity": 100}
 
     async def call(self, do, **parameters):
@@ -135,12 +138,20 @@ class FakeMedia:
     def event(self, kind, name, **more):
         """An event of media."""
         self.number += 1
-        self.link._event({"event": self.number, "kind": kind, "id": name, "tick_ms": 1, **more})
+        self.deliver("event", self.number, "_event",
+                     {"event": self.number, "kind": kind, "id": name, "tick_ms": 1, **more})
 
     def up(self, kind, link=1, octets=b""):
         """A layer 2 primitive towards control."""
         self.up_number += 1
-        self.link._signalling({"n": self.up_number, "link": link, "tick_ms": 1, "kind": kind, "octets": octets})
+        self.deliver("n", self.up_number, "_signalling",
+                     {"n": self.up_number, "link": link, "tick_ms": 1, "kind": kind, "octets": octets})
+
+    def deliver(self, kind, number, receive, message):
+        """At least once: kept until acknowledged, given again to the next control process."""
+        self.unacknowledged[kind, number] = (receive, message)
+        if self.connected:
+            getattr(self.link, receive)(message)
 
     def play_out(self):
         """Whatever plays once has come to its end."""
@@ -161,9 +172,15 @@ class FakeMedia:
 
     def ack(self, upto):
         self.acks.append(upto)
+        self.forget("event", upto)
 
     def ack_signalling(self, upto):
         self.signalling_acks.append(upto)
+        self.forget("n", upto)
+
+    def forget(self, kind, upto):
+        for key in [key for key in self.unacknowledged if key[0] == kind and key[1] <= upto]:
+            del self.unacknowledged[key]
 
     def send_signalling(self, link, kind, octets=b""):
         self.sent.append((link, kind, bytes(octets)))
@@ -174,6 +191,7 @@ class FakeMedia:
     def die(self, boot_id):
         """The process is gone; the next connect finds a new one."""
         self.connected, self.boot_id, self.number, self.up_number = False, boot_id, 0, 0
+        self.unacknowledged = {}
         self.standing = {part: [] for part in self.standing}
         self.link._lost("it died")
 

@@ -77,6 +77,7 @@ def kill(house):
         house._timer.cancel()
     for task in list(house._tasks):
         task.cancel()
+    house.media.client.connected = False
     house.media.client = None
     house.database._asked.put(None)
     house.database._keeper.join()

@@ -1,0 +1,68 @@
+"""One PRI span: its configuration, its Q.931 machine, the legs of its calls, its timeslots."""
+
+from firmware.proto.q931.link import Q931Link
+
+HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai"}     # alarms that leave the B channels usable
+
+
+def timeslots_of(row):
+    """B channels of a span's configuration."""
+    last = 31 if row["type"] == "e1" else 24
+    return [timeslot for timeslot in range(1, last + 1) if timeslot != row["d_timeslot"]]
+
+
+def link_is_up(audit, link):
+    """Whether media's audit says that a data link is established."""
+    for row in (audit or {}).get("links") or []:
+        if row["link"] == link:
+            return row.get("state") == "up"
+    return False
+
+
+class Span:
+    """One span: configuration row, Q.931 machine, legs of its calls."""
+
+    def __init__(self, row, group, saved=None, calls=None):
+        """saved, calls: what dump() and dump_call() gave, after a restart."""
+        self.row, self.number = row, row["span"]
+        config = {"timeslots": timeslots_of(row), "overlap_receiving": group["overlap_receiving"]}
+        if saved is None:
+            self.machine = Q931Link(row["side"], row["variant"], config)
+        else:
+            self.machine = Q931Link.restore(
+                {"link": saved, "calls": {call: entry["machine"] for call, entry in calls.items()}}, config)
+        self.calls = {call: entry["adapter"] for call, entry in (calls or {}).items()}
+        self.alarms = None          # list of names; None: not known yet
+        self.opened = False
+        self.retry_ms = None
+
+    @property
+    def state(self):
+        """"up", "down" (D channel), "alarm" (no usable bearer) or "unknown"."""
+        if self.alarms and not set(self.alarms) <= HARMLESS:
+            return "alarm"
+        return "up" if self.machine.up else "down" if self.opened else "unknown"
+
+    def dump_call(self, call):
+        """What a restart needs of a call, or None when it is over."""
+        machine, adapter = self.machine.dump_call(call), self.calls.get(call)
+        return {"machine": machine, "adapter": adapter} if machine is not None and adapter is not None else None
+
+    def deadline_ms(self):
+        """The next timer of the machine, or a retry of the link."""
+        deadlines = [at for at in (self.machine.deadline_ms(), self.retry_ms) if at is not None]
+        return min(deadlines) if deadlines else None
+
+    def describe(self, legs):
+        """The span in GET /v1/state.  legs: {leg: call}."""
+        held = {}
+        for call, entry in self.calls.items():
+            timeslot = (self.machine.call_state(call) or {}).get("timeslot") or entry["timeslot"]
+            held[timeslot] = legs.get(entry["leg"]) or held.get(timeslot)      # one that is clearing may still be there
+        idle = "idle" if self.state == "up" else "blocked"
+        d_timeslot = self.row["d_timeslot"]
+        slots = [{"timeslot": timeslot, "call": held.get(timeslot),
+                  "state": "d" if timeslot == d_timeslot else "busy" if timeslot in held else idle}
+                 for timeslot in sorted([*self.machine.config["timeslots"], d_timeslot])]
+        return {"span": self.number, "type": self.row["type"], "state": self.state, "alarms": self.alarms or [],
+                "trunk_group": self.row["trunk_group"], "timeslots": slots, "counters": dict(self.machine.counters)}

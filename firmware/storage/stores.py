@@ -1,0 +1,21 @@
+"""The database and its parts, as one turn of the control process writes them."""
+
+import os
+
+from firmware.storage.cdr import CDRs
+from firmware.storage.database import Database
+from firmware.storage.journal import Journal
+from firmware.storage.machines import Counters, Inbox, Machines, Outbox
+from firmware.storage.recordings import Recordings
+
+
+class Stores:
+    """data_dir: where strowger.db lies, and the recordings below."""
+
+    def __init__(self, data_dir):
+        self.database = Database(os.path.join(data_dir, "strowger.db"))
+        write = self.database.write
+        self.journal, self.cdrs = Journal(write), CDRs(write)
+        self.machines, self.counters = Machines(write), Counters(write)
+        self.inbox, self.outbox = Inbox(write), Outbox(write)
+        self.recordings = Recordings(write, data_dir)
