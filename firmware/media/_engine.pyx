@@ -13,9 +13,9 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), playout
-(jitter buffer), rtp, player, plan (bridges and mixing), record, command, tick.
+(jitter buffer), rtp, player, plan (bridges and mixing), record, command, tick,
+objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
-# cython: freethreading_compatible = False
 
 import os
 
@@ -387,133 +387,4 @@ cdef class Engine:
         return bool(self.e.k.hdlc_put(self.e.k.hdlc_tx_state, index, <const uint8_t *><char *>octets, len(octets)))
 
 
-cdef class RtpLeg:
-    """Memory of one RTP leg, owned by the command thread."""
-
-    cdef Rtp *r
-
-    def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc):
-        """sequence, timestamp, ssrc: random start values (RFC 3550 5.1)."""
-        self.r = <Rtp *>calloc(1, sizeof(Rtp))
-        if self.r == NULL:
-            raise MemoryError("media: no memory for one more RTP leg")
-        self.r.fd = fd
-        self.r.rtcp_fd = rtcp_fd
-        self.r.law = 1 if payload_type == 0 else 0
-        self.r.payload_type = payload_type
-        self.r.dtmf_payload_type = 255
-        self.r.ptime_ticks = 2
-        self.r.jitter_samples = 320
-        self.r.latch = 1
-        self.r.sending = 1
-        self.r.tx_marker = 1
-        self.r.plc_left = -1
-        self.r.tx_seq = sequence & 0xFFFF
-        self.r.tx_timestamp = timestamp
-        self.r.tx_ssrc = ssrc
-
-    def __dealloc__(self):
-        free(self.r)
-
-    def stats(self):
-        """Counters for the audit."""
-        cdef Rtp *r = self.r
-        cdef uint64_t expected = r.cycles + r.max_seq - r.base_seq + 1 if r.started else 0
-        return {"received": r.received, "lost": max(0, <int64_t>expected - <int64_t>r.received),
-                "late": r.late, "duplicates": r.duplicates, "reordered": r.reordered, "garbage": r.garbage,
-                "strangers": r.strangers, "resyncs": r.resyncs, "concealed_samples": r.concealed,
-                "inserted_samples": r.inserted, "removed_samples": r.removed,
-                "jitter_ms": round((r.jitter_q4 >> 4) / 8, 2),
-                "delay_ms": max(0, <int32_t>(r.newest_ts - r.play_ts)) // 8 if r.playing else 0,
-                "sent": r.tx_packets, "send_errors": r.send_errors, "rtcp_received": r.rtcp_received,
-                "remote": address_of(&r.remote), "source": address_of(&r.source), "ssrc": r.tx_ssrc,
-                "send_law": "U" if r.law else "A"}
-
-
-cdef address_of(sockaddr_in *a):
-    cdef uint32_t host = ntohl(a.sin_addr.s_addr)
-    if a.sin_port == 0:
-        return None
-    return [f"{host >> 24}.{host >> 16 & 255}.{host >> 8 & 255}.{host & 255}", ntohs(a.sin_port)]
-
-
-cdef class Playout:
-    """One playout buffer alone, in time that the caller counts: for tests and for
-    judging a setting on a recorded arrival pattern.  engine lends its kernels only."""
-
-    cdef Engine engine
-    cdef RtpLeg leg
-    cdef int slot
-
-    def __cinit__(self, Engine engine, RtpLeg leg, int slot, int jitter_ms=40):
-        self.engine, self.leg, self.slot = engine, leg, slot
-        leg.r.jitter_samples = jitter_ms * 8
-
-    def insert(self, timestamp, bytes octets):
-        """A packet has come."""
-        playout_insert(self.leg.r, 1, <uint32_t>(timestamp & 0xFFFFFFFF), <const uint8_t *><char *>octets, len(octets))
-
-    def block(self):
-        """The next 80 octets."""
-        cdef uint8_t out[BLOCK]
-        playout_block(self.engine.e, self.slot, self.leg.r, out)
-        return (<char *>out)[:BLOCK]
-
-
-cdef class Playlist:
-    """Items as the tick reads them.  items: [(kind, law, length, object, tone)] with
-    kind "law" (uint8 array), "linear" (int16 array), "tone" (table array), "silence" (None);
-    length in samples, -1: until the tone ends.  The objects are kept alive."""
-
-    cdef Item *items
-    cdef int n
-    cdef object keep
-
-    def __cinit__(self, items):
-        cdef int i
-        kinds = {"law": ITEM_LAW, "linear": ITEM_LINEAR, "tone": ITEM_TONE, "silence": ITEM_SILENCE}
-        self.items = <Item *>calloc(len(items) + 1, sizeof(Item))
-        if self.items == NULL:
-            raise MemoryError("media: no memory for a playlist")
-        self.n = len(items)
-        self.keep = [item[3] for item in items]
-        for i, (kind, law, length, array, tone) in enumerate(items):
-            self.items[i].kind = kinds[kind]
-            self.items[i].law = law
-            self.items[i].length = length
-            self.items[i].tone = tone
-            if array is not None:
-                self.items[i].data = <const uint8_t *><uintptr_t>array.ctypes.data
-
-    def __dealloc__(self):
-        free(self.items)
-
-
-cdef class BoardWindow:
-    """Pointers into a mapped window.  window: drivers.tdm.ring.Window, kept alive."""
-
-    cdef Window w
-    cdef readonly object window
-
-    def __cinit__(self, window=None):
-        cdef uint8_t *base
-        memset(&self.w, 0, sizeof(Window))
-        self.window = window
-        if window is None:
-            return
-        base = <uint8_t *><uintptr_t>window.address
-        at = window.offsets
-        self.w.base = base
-        self.w.rx_head = <uint64_t *>(base + <int>at["rx_head"])
-        self.w.tx_head = <uint64_t *>(base + <int>at["tx_head"])
-        self.w.tx_written = <uint64_t *>(base + <int>at["tx_written"])
-        self.w.generation = <uint32_t *>(base + <int>at["generation"])
-        self.w.idle_code = <uint32_t *>(base + <int>at["idle_code"])
-        self.w.magic = <uint32_t *>(base + <int>at["magic"])
-        self.w.rx = base + <int>at["rx"]
-        self.w.tx = base + <int>at["tx"]
-        self.w.ring_frames = window.ring_frames
-        self.w.spans = window.spans
-
-
-cdef BoardWindow NO_WINDOW = BoardWindow()
+include "native/objects.pxi"

@@ -215,17 +215,19 @@ def results():
     recorded = [(count, figures) for name, count, figures in points if name == "recorded"]
     per_core = min(figures["offered"] / figures["core"] for count, figures in recorded)
     note = f"{source}; " + "; ".join(
-        f"{figures['offered']:.0f} calls took {figures['core']:.3f} of a core (tick {figures['threads'].get('tick', 0):.3f}, "
-        f"disk {figures['threads'].get('disk', 0):.3f}), {figures['packets_in'] / figures['took_s']:.0f}+"
+        f"{figures['offered']:.0f} calls took {figures['core']:.3f} of a core "
+        f"(tick {figures['threads'].get('tick', 0):.3f}, disk {figures['threads'].get('disk', 0):.3f}), {figures['packets_in'] / figures['took_s']:.0f}+"
         f"{figures['packets_out'] / figures['took_s']:.0f} packets/s, board missed {figures['board_missed']} blocks"
         for count, figures in recorded)
     relay = points[-1][2]
     relay_per_core = relay["offered"] / relay["core"]
     worst = recorded[-1][1]["tick"]
     p999 = worst["p999_ms"]
+    times = (f"at {recorded[-1][0]} recorded calls; p50 {worst['p50_ms']}, p99 {worst['p99_ms']}, "
+             f"longest {worst['longest_ms']}; run-queue wait {worst['run_queue_wait_ms']} ms, "
+             f"stolen {worst['stolen_ms']} ms in all")
     rows = [("media.recorded_calls_per_core", per_core, "calls", "Asterisk 22.10, other machine", ASTERISK_RECORDED, note),
-            ("media.tick_p999_ms", p999, "ms", "tick of 10 ms", BUDGET_MS, f"at {recorded[-1][0]} recorded calls; p50 {worst['p50_ms']}, p99 {worst['p99_ms']}, longest "
-             f"{worst['longest_ms']}; run-queue wait {worst['run_queue_wait_ms']} ms, stolen {worst['stolen_ms']} ms in all"),
+            ("media.tick_p999_ms", p999, "ms", "tick of 10 ms", BUDGET_MS, times),
             ("media.rtp_relay_calls_per_core", relay_per_core, "calls", "rtpengine 10.5 in user space, other machine",
              RTPENGINE_RELAYED, f"{relay['offered']:.0f} calls took {relay['core']:.3f} of a core")]
     return [{"name": name, "value": round(value, 3), "unit": unit, "reference": reference,

@@ -37,6 +37,7 @@ UP_MOST = 64                    # ours: frames of one link that control has not 
 UP_RESUME = 32
 OTHERS_MOST = 256               # ours: messages of one link other than data
 DOWN_MOST = 64                  # ours: frames of one link that the far end has not acknowledged
+DOWN_KINDS = ("dl_establish_request", "dl_release_request", "dl_data_request")
 MESSAGE_OCTETS = 65536
 KEEP_UP_MS = 1000               # ours: a link that fell is established again after this
 CONNECTIONS = 8
@@ -326,7 +327,7 @@ class Signalling(threading.Thread):
         if link is None:
             refuse(f"there is no link {str(name)[:40]!r}; open it first", 98)
         octets = message.get("octets") or b""
-        if kind not in ("dl_establish_request", "dl_release_request", "dl_data_request") or not isinstance(octets, bytes):
+        if kind not in DOWN_KINDS or not isinstance(octets, bytes):
             refuse(f"{str(kind)[:40]!r} is no primitive of layer 2")
         if kind == "dl_establish_request" and link.machine.established:
             self._up(link, "dl_establish_confirm", {})

@@ -120,7 +120,8 @@ class Player:
         try:
             self._table, self._tones = tone.compile_plan(plan)
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            raise LocalError(f"tones: the plan cannot be compiled ({error}); correct the country's tone plan") from error
+            raise LocalError(f"tones: the plan cannot be compiled ({error}); "
+                             "correct the country's tone plan") from error
         self.plan = plan
 
     def compile(self, items):
@@ -152,8 +153,8 @@ class Player:
 
     def _tone(self, name):
         if name not in self._tones:
-            raise LocalError(f"signal: the tone plan has no {name[:40]!r}; it has "
-                             f"{', '.join(sorted(n for n in self._tones if not n.startswith('dtmf_'))) or 'no tones yet'}")
+            there = ", ".join(sorted(n for n in self._tones if not n.startswith("dtmf_")))
+            raise LocalError(f"signal: the tone plan has no {name[:40]!r}; it has {there or 'no tones yet'}")
         return self._tones[name]
 
     @staticmethod

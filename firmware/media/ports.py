@@ -52,7 +52,8 @@ class Ports:
                 for sock in pair:
                     sock.close()
                 if error.errno in (errno.EMFILE, errno.ENFILE):
-                    raise _busy(f"no more files may be open ({error.strerror}); raise the limit of open files") from error
+                    raise _busy(f"no more files may be open ({error.strerror}); "
+                                "raise the limit of open files") from error
                 if error.errno != errno.EADDRINUSE:
                     raise LocalError(f"rtp: address {address} cannot be used ({error.strerror}); "
                                      "give an address of this machine") from error

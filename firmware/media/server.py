@@ -134,7 +134,8 @@ class Server:
                 if kind == "record_stopped":
                     self.recorder.stopped(slot, serial)
                 elif kind == "board":
-                    log.info("the board is %s (generation %d)", "there" if a else "gone: running on the system's clock", value)
+                    log.info("the board is %s (generation %d)",
+                             "there" if a else "gone: running on the system's clock", value)
                     self._event("board", {"state": "present" if a else "absent", "generation": value}, tick_ms)
                 else:
                     fields = self.table.event(kind, slot, serial, a, value, other)
@@ -251,7 +252,8 @@ class Server:
             return
         if wants != connection.writing:
             connection.writing = wants
-            self.selector.modify(connection.sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if wants else 0), connection)
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if wants else 0)
+            self.selector.modify(connection.sock, mask, connection)
 
     def _send_events(self):
         if self.owner is not None and not self.owner.writing:
@@ -277,8 +279,8 @@ class Server:
         self._shared_epoch(message["epoch"])
         self.owner = connection
         connection.cursor = 0
-        return {"generation": self.board.generation, "boot_id": self.boot_id, "capacity": dict(_engine.CAPACITY, terminations=self.table.limit),
-                "board": self.board.present}
+        return {"generation": self.board.generation, "boot_id": self.boot_id, "board": self.board.present,
+                "capacity": dict(_engine.CAPACITY, terminations=self.table.limit)}
 
     def _ack(self, connection, message):
         upto = number(message.get("upto"), "ack: upto", 0, 1 << 62)
@@ -289,7 +291,7 @@ class Server:
         return {}
 
     def _tones(self, connection, message):
-        plan = message.get("plan", {name: value for name, value in message.items() if name not in ("seq", "epoch", "do")})
+        plan = message.get("plan", {name: message[name] for name in message if name not in ("seq", "epoch", "do")})
         if not isinstance(plan, dict):
             refuse("tones: the plan is no map of tones")
         self.player.set_plan(plan)

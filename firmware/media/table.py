@@ -282,7 +282,8 @@ class Table:
         bridge.blocked = {pair for pair in bridge.blocked if pair[0] in legs and pair[1] in legs}
         self._engine.set_bridge(bridge.index, [self.terminations[leg].slot for leg in legs])
         for place, hearer in enumerate(legs):
-            mask = sum(1 << at for at, source in enumerate(legs) if source != hearer and (hearer, source) not in bridge.blocked)
+            mask = sum(1 << at for at, source in enumerate(legs)
+                       if source != hearer and (hearer, source) not in bridge.blocked)
             if mask != (1 << len(legs)) - 1 & ~(1 << place):
                 self._engine.set_hear(bridge.index, place, mask)
         self._engine.commit()

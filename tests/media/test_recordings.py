@@ -5,8 +5,6 @@ import random
 import struct
 import time
 
-from dsp import g711  # noqa: F401  (built before media starts)
-
 
 def parse(data):
     """A reader of its own: (format, channels, rate, octets of audio).  Fails on a false header."""

@@ -60,15 +60,11 @@ def test_the_loop_through_media_takes_one_block(board, control):
     wait_blocks(board, 3)
     delays = []
     for _ in range(20):
-        with board.lock:
-            at = board.blocks
-            board.heard[(1, 2)] = []
+        board.listen(1, 2)
         board.say(1, 1, b"\x11" * BLOCK)
         wait_blocks(board, 5)
         with board.lock:
             blocks = list(board.heard[(1, 2)])
-            began = at
-        assert began is not None
         heard = [n for n, block in enumerate(blocks) if b"\x11" in block]
         assert heard and blocks[heard[0]] == b"\x11" * BLOCK
         delays.append(heard[0])
@@ -87,14 +83,13 @@ def test_law_is_converted_between_an_a_law_and_a_mu_law_leg(board, control):
     board.say(2, 3, octets)
     wait_blocks(board, 26)
     heard = board.said(2, 4)
-    at = heard.index(bytes([heard.lstrip(b"\xFF\xD5")[0]])) if heard.strip(b"\xFF\xD5") else 0
     wanted = numpy.frombuffer(octets, numpy.uint8)
     expanded = g711.expand(wanted, 0).astype(int)
     best = 0
     for shift in range(0, len(heard) - 1600, BLOCK):
         got = g711.expand(numpy.frombuffer(heard[shift:shift + 1600], numpy.uint8), 1).astype(int)
         best = max(best, numpy.corrcoef(got, expanded)[0, 1])
-    assert best > 0.9995, (best, at)
+    assert best > 0.9995, best
 
 
 def test_three_legs_hear_the_sum_of_the_others_and_topology_cuts(board, control):
@@ -102,18 +97,17 @@ def test_three_legs_hear_the_sum_of_the_others_and_topology_cuts(board, control)
         add(control, f"l{number}", 4, number)
     control.do("bridge", id="b1", legs=["l1", "l2", "l3"])
     wait_blocks(board, 3)
-    rng = numpy.random.default_rng(5)
-    tones = {n: (4000 * numpy.sin(2 * numpy.pi * f * numpy.arange(8000) / 8000)).astype(numpy.int16)
+    tones = {n: (4000 * numpy.sin(2 * numpy.pi * f * numpy.arange(4000) / 8000)).astype(numpy.int16)
              for n, f in ((1, 400), (2, 700), (3, 1100))}
 
     def hear(who):
         for n in tones:
             board.say(4, n, g711.compress(tones[n], 0).tobytes())
         board.listen(4, who)
-        wait_blocks(board, 50)
+        wait_blocks(board, 35)
         heard = g711.expand(numpy.frombuffer(board.said(4, who), numpy.uint8), 0)[-1600:].astype(float)
         spectrum = abs(numpy.fft.rfft(heard * numpy.hanning(1600)))
-        wait_blocks(board, 60)
+        wait_blocks(board, 22)
         return {n: spectrum[f * 1600 // 8000] > 1e5 for n, f in ((1, 400), (2, 700), (3, 1100))}
 
     assert hear(1) == {1: False, 2: True, 3: True}
@@ -122,7 +116,6 @@ def test_three_legs_hear_the_sum_of_the_others_and_topology_cuts(board, control)
     control.do("topology", bridge="b1", **{"from": "l3", "to": "l1", "way": "one"})
     assert hear(1) == {1: False, 2: False, 3: True}
     assert hear(3) == {1: False, 2: True, 3: False}
-    assert rng is not None
 
 
 def test_a_prompt_is_played_octet_by_octet_and_its_end_is_told(board, control, media, tools):

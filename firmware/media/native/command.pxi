@@ -66,10 +66,10 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.jitter_samples = c.number & 0xFFFF
         r.timeout_ticks = <int32_t>(c.number >> 16)
         r.tx_fill = 0
-        if c.mask and not (c.address.sin_port == r.remote.sin_port
-                           and c.address.sin_addr.s_addr == r.remote.sin_addr.s_addr):
+        if c.mask and not same_address(&c.address, &r.signalled):
             # A newly signalled address: what was latched before is forgotten.
             r.remote = c.address
+            r.signalled = c.address
             r.source.sin_port = 0
             r.tx_marker = 1
         r.timed_out = 0

@@ -36,8 +36,8 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
 
     With latch the first sender of valid RTP becomes the address we answer to
     (symmetric RTP, RFC 4961); another one must show two packets in a row
-    and the old one must have been silent for a second.  Without latch only the
-    signalled host counts.
+    and the old one must have been silent for a second, but the signalled address
+    itself is believed at once.  Without latch only the signalled host counts.
     """
     if r.source.sin_port and same_address(source, &r.source):
         r.source_tick = e.tick
@@ -46,7 +46,7 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
         if r.remote.sin_port and source.sin_addr.s_addr != r.remote.sin_addr.s_addr:
             r.strangers += 1
             return 0
-    elif r.source.sin_port:
+    elif r.source.sin_port and not same_address(source, &r.signalled):
         if e.tick - r.source_tick < RELATCH_TICKS or not same_address(source, &r.rival) \
                 or <uint16_t>(seq - r.rival_seq) != 1:
             r.rival = source[0]

@@ -202,7 +202,8 @@ cdef struct Rtp:
     int32_t ptime_ticks
     int32_t jitter_samples
     int32_t timeout_ticks              # 0: never
-    sockaddr_in remote                 # sin_port 0: not known yet
+    sockaddr_in remote                 # where we send; sin_port 0: not known yet
+    sockaddr_in signalled              # what control gave
     # sending
     uint16_t tx_seq
     uint8_t tx_marker
