@@ -79,7 +79,7 @@ class MTP2Link(Machine):
         self._last = None               # the last unit, good or not
         self._emergency = False
         self._local_outage = False
-        self._remote_outage = False
+        self._far_outage = False
         self._queue_congested = False
         self._clear()
 
@@ -256,6 +256,7 @@ class MTP2Link(Machine):
     # Reception
 
     def _take(self, unit, now_ms):
+        state = self.state
         if unit.kind in ("FISU", "MSU"):
             good = False
             if self.state in NUMBERED:
@@ -269,7 +270,7 @@ class MTP2Link(Machine):
             self._heard = None
         elif good:
             self._heard = unit
-            self._heard_in = self.state
+            self._heard_in = state
 
     def _numbered(self, unit, now_ms):
         """A FISU or MSU: 5.2, 5.3, 6.2; Figure 14.  Returns whether its numbers were reasonable."""
@@ -556,7 +557,7 @@ class MTP2Link(Machine):
         self.timers.stop_all()
         self._emergency = False
         self._local_outage = False
-        self._remote_outage = False
+        self._far_outage = False
         self._congestion = None
         self._sib_due = False
         self._further_proving = False
@@ -613,7 +614,7 @@ class MTP2Link(Machine):
 
     def _recovered_in_service(self, now_ms):
         self._recovered(now_ms)
-        if self._remote_outage:
+        if self._far_outage:
             return None
         return self._resume(now_ms)
 
@@ -625,14 +626,14 @@ class MTP2Link(Machine):
         self._remote_out(now_ms)
 
     def _remote_out(self, now_ms):
-        if not self._remote_outage:
-            self._remote_outage = True
+        if not self._far_outage:
+            self._far_outage = True
             self._stop_traffic()
             self.emit("remote_processor_outage")
 
     def _remote_recovered(self, now_ms):
-        if self._remote_outage:
-            self._remote_outage = False
+        if self._far_outage:
+            self._far_outage = False
             self.emit("remote_processor_recovered")
         if self._local_outage:
             return None
@@ -648,7 +649,7 @@ class MTP2Link(Machine):
 
     def _far_busy(self, now_ms):
         """9.3: T6 once, T7 anew with each SIB."""
-        if self._local_outage or self._remote_outage or not self._messages:
+        if self._local_outage or self._far_outage or not self._messages:
             return
         if not self._far_congested:
             self._far_congested = True
