@@ -1,9 +1,9 @@
+# distutils: include_dirs = dsp
+# distutils: depends = dsp/_correlate.h
 # distutils: extra_compile_args = -ffp-contract=off -Wno-psabi
 """DTMF receiver; what it does and why is in dsp/dtmf.py.
 
-The sixteen correlations of a block are the lanes of one vector: a pair of
-samples is spread over it and multiplied with the pair of coefficients of every
-lane (pmaddwd), so nothing is added across lanes and rows need no turning.
+Nothing is added across lanes (see _correlate.h), so rows need no turning.
 Nearly all blocks of speech end at the first energy test.
 """
 
@@ -16,71 +16,12 @@ from dsp import dtmf as _constants
 
 cdef extern from *:
     """
-    #include <stdint.h>
-    #include <string.h>
-    #if defined(__x86_64__)
-    #include <immintrin.h>
-    #endif
-    #define PAIRS 40
-    /* [pair of samples][lane][first, second]; 16 lanes */
+    #include "_correlate.h"
+    /* [pair of samples][lane][first, second] */
     static int16_t pair_table[PAIRS * 32] __attribute__((aligned(64)));
-
-    static inline int32_t pair_at(const int16_t *x) { int32_t pair; memcpy(&pair, x, 4); return pair; }
-
-    static inline void correlate(const int16_t *x, int32_t *sums)
-    {
-    #if defined(__AVX512BW__)
-        __m512i a = _mm512_setzero_si512(), b = a;
-        for (int i = 0; i < PAIRS; i += 2) {
-            a = _mm512_add_epi32(a, _mm512_madd_epi16(_mm512_set1_epi32(pair_at(x + 2 * i)), _mm512_load_si512(pair_table + 32 * i)));
-            b = _mm512_add_epi32(b, _mm512_madd_epi16(_mm512_set1_epi32(pair_at(x + 2 * i + 2)), _mm512_load_si512(pair_table + 32 * i + 32)));
-        }
-        _mm512_storeu_si512(sums, _mm512_add_epi32(a, b));
-    #elif defined(__AVX2__)
-        __m256i a = _mm256_setzero_si256(), b = a;
-        for (int i = 0; i < PAIRS; i++) {
-            __m256i pair = _mm256_set1_epi32(pair_at(x + 2 * i));
-            const __m256i *table = (const __m256i *)(pair_table + 32 * i);
-            a = _mm256_add_epi32(a, _mm256_madd_epi16(pair, table[0]));
-            b = _mm256_add_epi32(b, _mm256_madd_epi16(pair, table[1]));
-        }
-        _mm256_storeu_si256((__m256i *)sums, a);
-        _mm256_storeu_si256((__m256i *)sums + 1, b);
-    #elif defined(__SSE2__)
-        __m128i a = _mm_setzero_si128(), b = a, c = a, d = a;
-        for (int i = 0; i < PAIRS; i++) {
-            __m128i pair = _mm_set1_epi32(pair_at(x + 2 * i));
-            const __m128i *table = (const __m128i *)(pair_table + 32 * i);
-            a = _mm_add_epi32(a, _mm_madd_epi16(pair, table[0]));
-            b = _mm_add_epi32(b, _mm_madd_epi16(pair, table[1]));
-            c = _mm_add_epi32(c, _mm_madd_epi16(pair, table[2]));
-            d = _mm_add_epi32(d, _mm_madd_epi16(pair, table[3]));
-        }
-        _mm_storeu_si128((__m128i *)sums, a);
-        _mm_storeu_si128((__m128i *)sums + 1, b);
-        _mm_storeu_si128((__m128i *)sums + 2, c);
-        _mm_storeu_si128((__m128i *)sums + 3, d);
-    #else
-        for (int k = 0; k < 16; k++)
-            sums[k] = 0;
-        for (int i = 0; i < PAIRS; i++)
-            for (int k = 0; k < 16; k++)
-                sums[k] += x[2 * i] * pair_table[32 * i + 2 * k] + x[2 * i + 1] * pair_table[32 * i + 2 * k + 1];
-    #endif
-    }
-
-    static inline int32_t energy_of(const int16_t *x)
-    {
-        int32_t sum = 0;
-        for (int i = 0; i < 2 * PAIRS; i++) {
-            int16_t y = x[i] >> 3;
-            sum += y * y;
-        }
-        return sum;
-    }
     """
     int16_t pair_table[1280]
-    void correlate(const int16_t *, int32_t *) noexcept nogil
+    void correlate(const int16_t *, const int16_t *, int32_t *) noexcept nogil
     int32_t energy_of(const int16_t *) noexcept nogil
 
 cdef struct dtmf_slot:
@@ -228,7 +169,7 @@ cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_
         if energy < lowest_power:
             s.candidate = -1
         else:
-            correlate(block, sums)
+            correlate(block, pair_table, sums)
             if s.candidate >= 0:
                 before = s[0]
                 find(s, sums, energy)

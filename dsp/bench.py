@@ -22,7 +22,7 @@ import time
 
 import numpy as np
 
-from dsp import dtmf, g711, hdlc, isa, mix, plc, tone
+from dsp import dtmf, g711, hdlc, isa, mix, plc, progress, tone
 
 CHANNELS, TICKS, RUNS = 4096, 12, 9
 CHECKOUT = pathlib.Path(__file__).parents[1]
@@ -135,6 +135,15 @@ class Bench:
         theirs = self.state("dtmf_rx_init", None, None, None)
         return ours, self.seconds(lambda x: self.spandsp.dtmf_rx(theirs, P(x.ctypes.data), 8000))
 
+    def progress(self):
+        """The Chinese plan."""
+        table, _ = progress.compile_plan({"busy": {"frequencies_hz": [450], "cadence_ms": [350, 350]},
+                                          "ringback": {"frequencies_hz": [450], "cadence_ms": [1000, 4000]}})
+        call, state = ctypes.CFUNCTYPE(I64, P, *CALLS["detect"][:6], P, I64)(isa.pointer("_progress", "detect")), progress.new_state(CHANNELS)
+        events, slots = np.zeros(2 * CHANNELS, progress.EVENT_DTYPE), self.all.ctypes.data
+        return self.ticks(lambda t: call(table.ctypes.data, state.ctypes.data, slots, slots, CHANNELS, self.blocks[t].ctypes.data, 80,
+                                         events.ctypes.data, len(events))), None
+
     def mix(self):
         """Bridges of three: every member hears the two others."""
         call = function("_mix", "bridges")
@@ -182,10 +191,10 @@ class Bench:
         n = len(octets)
         call, state, slots = function("_hdlc", "receive"), hdlc.new_rx_state(n), np.arange(n, dtype=np.int32)
         frames, index = np.zeros(n * 1200, np.uint8), np.zeros(n * 30, hdlc.FRAME_DTYPE)
-        repeat = 20
-        ours = timed(lambda: [call(state.ctypes.data, slots.ctypes.data, slots.ctypes.data, n, octets[:, t].ctypes.data, octets.strides[0], 80,
-                                   frames.ctypes.data, len(frames), index.ctypes.data, len(index))
-                              for _ in range(repeat) for t in range(octets.shape[1])], repeat * octets.size)
+        repeat, s, f, i, where = 20, state.ctypes.data, frames.ctypes.data, index.ctypes.data, slots.ctypes.data
+        blocks = [octets[:, t].ctypes.data for t in range(octets.shape[1])]
+        ours = timed(lambda: [call(s, where, where, n, block, octets.strides[0], 80, f, len(frames), i, len(index))
+                              for _ in range(repeat) for block in blocks], repeat * octets.size)
         if not self.spandsp:
             return ours, None
         theirs = self.state("hdlc_rx_init", None, 0, 0, 1, self.nothing, None)
@@ -215,7 +224,7 @@ def results():
     """Measure everything; see the module docstring."""
     bench = Bench()
     rows = []
-    for name, reference in (("g711_expand", "spandsp"), ("g711_compress", "spandsp"), ("dtmf_detect", "spandsp"), ("mix", "numpy"), ("plc", "spandsp"),
+    for name, reference in (("g711_expand", "spandsp"), ("g711_compress", "spandsp"), ("dtmf_detect", "spandsp"), ("progress", None), ("mix", "numpy"), ("plc", "spandsp"),
                             ("tone", "spandsp"), ("hdlc", "spandsp"), ("hdlc_idle", "spandsp"), ("turn", None)):
         ours, theirs = getattr(bench, name)()
         rows.append({"name": f"dsp.{name}.ns", "value": round(ours, 4), "unit": "ns/sample/channel",

@@ -1,0 +1,112 @@
+/* What the batched coders share: channels side by side in a vector ("lanes").
+
+   A coder depends on its last sample, so time cannot be spread over a vector;
+   channels can.  Rows (one run of memory a channel) are turned into lanes,
+   lane[word][channel], and back, by squares of 8 by 8 16-bit words, as many
+   squares at once as a vector has quarters of 16 octets.
+
+   GCC lowers vectors wider than the machine's badly, hence one width a build. */
+
+#ifndef STROWGER_LANES_H
+#define STROWGER_LANES_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+#if defined(__AVX512BW__)
+#define VECTOR_OCTETS 64
+#define UNPACK(what, a, b) ((square)_mm512_unpack##what((__m512i)(a), (__m512i)(b)))
+#elif defined(__AVX2__)
+#define VECTOR_OCTETS 32
+#define UNPACK(what, a, b) ((square)_mm256_unpack##what((__m256i)(a), (__m256i)(b)))
+#else
+#define VECTOR_OCTETS 16
+#if defined(__SSE2__)
+#define UNPACK(what, a, b) ((square)_mm_unpack##what((__m128i)(a), (__m128i)(b)))
+#else   /* NEON: zip1 and zip2 */
+#define UNPACK(what, a, b) unpack_##what(a, b)
+#endif
+#endif
+#define INT_LANES (VECTOR_OCTETS / 4)        /* 32-bit integers in a vector */
+#define QUARTERS (VECTOR_OCTETS / 16)
+#define SQUARE_LANES (8 * QUARTERS)          /* channels turned at once */
+
+typedef int16_t square __attribute__((vector_size(VECTOR_OCTETS)));
+
+#if VECTOR_OCTETS == 16 && !defined(__SSE2__)
+typedef int32_t four __attribute__((vector_size(16)));
+typedef int64_t two __attribute__((vector_size(16)));
+static inline square unpack_lo_epi16(square a, square b) { return __builtin_shuffle(a, b, (square){0, 8, 1, 9, 2, 10, 3, 11}); }
+static inline square unpack_hi_epi16(square a, square b) { return __builtin_shuffle(a, b, (square){4, 12, 5, 13, 6, 14, 7, 15}); }
+static inline square unpack_lo_epi32(square a, square b) { return (square)__builtin_shuffle((four)a, (four)b, (four){0, 4, 1, 5}); }
+static inline square unpack_hi_epi32(square a, square b) { return (square)__builtin_shuffle((four)a, (four)b, (four){2, 6, 3, 7}); }
+static inline square unpack_lo_epi64(square a, square b) { return (square)__builtin_shuffle((two)a, (two)b, (two){0, 2}); }
+static inline square unpack_hi_epi64(square a, square b) { return (square)__builtin_shuffle((two)a, (two)b, (two){1, 3}); }
+#endif
+
+/* In each quarter: out[j][i] = in[i][j], 8 by 8. */
+static inline __attribute__((always_inline)) void turn_squares(const square *in, square *out)
+{
+    square a[8], b[8];
+    for (int i = 0; i < 4; i++) {
+        a[2 * i] = UNPACK(lo_epi16, in[2 * i], in[2 * i + 1]);
+        a[2 * i + 1] = UNPACK(hi_epi16, in[2 * i], in[2 * i + 1]);
+    }
+    for (int half = 0; half < 8; half += 4)
+        for (int i = 0; i < 2; i++) {
+            b[half + 2 * i] = UNPACK(lo_epi32, a[half + i], a[half + 2 + i]);
+            b[half + 2 * i + 1] = UNPACK(hi_epi32, a[half + i], a[half + 2 + i]);
+        }
+    for (int i = 0; i < 4; i++) {
+        out[2 * i] = UNPACK(lo_epi64, b[i], b[4 + i]);
+        out[2 * i + 1] = UNPACK(hi_epi64, b[i], b[4 + i]);
+    }
+}
+
+/* lane[word][channel] = row[channel][word]; `lanes` channels, a multiple of
+   SQUARE_LANES.  n_octets of a row are read, an odd last octet is the low half
+   of its word; lane has room for n_octets rounded up to 16. */
+static inline void rows_to_lanes(const uint8_t *const *row, int64_t n_octets, uint16_t *lane, int lanes)
+{
+    square in[8], out[8];
+    for (int first = 0; first < lanes; first += SQUARE_LANES)
+        for (int64_t at = 0; at < n_octets; at += 16) {
+            uint8_t rest[8][VECTOR_OCTETS];
+            int64_t part = n_octets - at;
+            if (part >= 16)
+                for (int i = 0; i < 8; i++)
+                    for (int q = 0; q < QUARTERS; q++) memcpy((uint8_t *)&in[i] + 16 * q, row[first + 8 * q + i] + at, 16);
+            else {
+                memset(rest, 0, sizeof rest);
+                for (int i = 0; i < 8; i++)
+                    for (int q = 0; q < QUARTERS; q++) memcpy(rest[i] + 16 * q, row[first + 8 * q + i] + at, part);
+                memcpy(in, rest, sizeof in);
+            }
+            turn_squares(in, out);
+            for (int i = 0; i < 8; i++) memcpy(lane + (at / 2 + i) * lanes + first, &out[i], sizeof out[i]);
+        }
+}
+
+/* The reverse, for the first `channels` of the lanes; n_octets of a row are written. */
+static inline void lanes_to_rows(const uint16_t *lane, int lanes, uint8_t *const *row, int64_t n_octets, int channels)
+{
+    square in[8], out[8];
+    for (int first = 0; first < channels; first += SQUARE_LANES)
+        for (int64_t at = 0; at < n_octets; at += 16) {
+            int64_t part = n_octets - at < 16 ? n_octets - at : 16;
+            for (int i = 0; i < 8; i++) memcpy(&in[i], lane + (at / 2 + i) * lanes + first, sizeof in[i]);
+            turn_squares(in, out);
+            if (part == 16 && first + SQUARE_LANES <= channels)
+                for (int i = 0; i < 8; i++)
+                    for (int q = 0; q < QUARTERS; q++) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, 16);
+            else
+                for (int i = 0; i < 8; i++)
+                    for (int q = 0; q < QUARTERS; q++)
+                        if (first + 8 * q + i < channels) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, part);
+        }
+}
+
+#endif
