@@ -9,6 +9,7 @@ the module itself (`# distutils: libraries = ...`).
 STROWGER_ONLY=<glob> builds only the modules whose path matches.
 """
 
+import copy
 import fnmatch
 import os
 import pathlib
@@ -20,7 +21,7 @@ from setuptools.command.build_ext import build_ext
 
 ISA_LEVELS = {"v2": "x86-64-v2", "v3": "x86-64-v3", "v4": "x86-64-v4"}
 ROOMS = ("dsp", "drivers", "firmware", "hil")
-COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unreachable-code-fallthrough"]
+COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 
 
@@ -60,11 +61,10 @@ class BuildPerLevel(build_ext):
     """Objects of one source for several levels must not share a folder."""
 
     def build_extension(self, ext):
-        shared, self.build_temp = self.build_temp, os.path.join(self.build_temp, ext.name)
-        try:
-            super().build_extension(ext)
-        finally:
-            self.build_temp = shared
+        # A copy, since with --parallel several threads build at once.
+        own = copy.copy(self)
+        own.build_temp = os.path.join(self.build_temp, ext.name)
+        build_ext.build_extension(own, ext)
 
 
 for level in ISA_LEVELS:
