@@ -287,10 +287,13 @@ class ProbePhone:
 
     def _on_invite(self, message):
         call = self._call
-        if call is not None and message.get("call-id") == call.invite.get("call-id"):
-            if not message.tag("to"):
-                return                     # the first INVITE once more: 180 or 200 are out
+        if call is not None and self._of(call, message):
             self._on_reinvite(call, message)
+            return
+        if call is not None and not message.tag("to") and message.branch == call.invite.branch:
+            return                         # the first INVITE once more: 180 or 200 are out
+        if message.tag("to"):
+            self._respond(message, 481, "Call/Transaction Does Not Exist")
             return
         if call is not None:
             self._respond(message, 486, "Busy Here")
@@ -319,7 +322,7 @@ class ProbePhone:
 
     def _on_ack(self, message):
         call = self._call
-        if call is None or message.get("call-id") != call.invite.get("call-id"):
+        if call is None or not self._of(call, message):
             return
         call.accepted = None
         if call.state == "accepted":
@@ -328,7 +331,7 @@ class ProbePhone:
 
     def _on_bye(self, message):
         call = self._call
-        if call is None or message.get("call-id") != call.invite.get("call-id"):
+        if call is None or not self._of(call, message):
             self._respond(message, 481, "Call/Transaction Does Not Exist")
             return
         self._respond(message, 200, "OK")
@@ -336,7 +339,7 @@ class ProbePhone:
 
     def _on_cancel(self, message):
         call = self._call
-        if call is None or call.state != "ringing" or message.get("call-id") != call.invite.get("call-id"):
+        if call is None or call.state != "ringing" or message.branch != call.invite.branch:
             self._respond(message, 481, "Call/Transaction Does Not Exist")
             return
         self._respond(message, 200, "OK")
@@ -351,6 +354,12 @@ class ProbePhone:
         self._respond(message, 200, "OK")
 
     # -- small things --
+
+    @staticmethod
+    def _of(call, request):
+        """Whether a request belongs to the dialog (RFC 3261 12.2.2): Call-ID and both tags."""
+        return (request.get("call-id") == call.invite.get("call-id") and request.tag("to") == call.tag
+                and request.tag("from") == call.invite.tag("from"))
 
     def _respond(self, request, status, reason, headers=(), body=b"", keep=True):
         """Send a response and keep a final one for retransmissions; returns its octets."""

@@ -100,8 +100,7 @@ class Excuses:
         spans = self.house.far.status()["spans"] if self.house.far else []
         return {"board moved its time base": board["board"]["moved_time_base"],
                 "board: late answers of lines": sum(line["late"] for line in board["lines"]),
-                "far exchange: late blocks": sum(s["late_blocks"] + s["lost_blocks"] for s in spans),
-                "media: late frames": board["board"]["late_media_frames"]}
+                "far exchange: late blocks": sum(s["late_blocks"] + s["lost_blocks"] for s in spans)}
 
     def found(self):
         """Sentences, empty when nothing disturbed."""
@@ -115,7 +114,7 @@ class Excuses:
 def undisturbed(measure, house, phone=None):
     """measure() until it holds, again only where the host disturbed it.  The limits stay.
 
-    "media: late frames" alone is the product's own fault unless the board or a far end was late too."""
+    Media that is late by itself (late_media_frames of the board) is no excuse: that is the product."""
     for attempt in range(1, ATTEMPTS + 1):
         excuses = Excuses(house, phone)
         try:
