@@ -7,7 +7,7 @@ the timeslot, with real speech both ways.  The processor time of all threads of
 media (tick, disk, commands, layer 2; the kernel's work for its system calls
 included) is read from schedstat over MEASURE_S seconds at two numbers of calls.
 Calls per core = calls / share of a core, the lesser of both points;
-the points themselves are in the result's note.
+both points are results of their own, and the notes tell what was behind them.
 """
 
 import asyncio
@@ -230,6 +230,9 @@ def results():
             ("media.tick_p999_ms", p999, "ms", "tick of 10 ms", BUDGET_MS, times),
             ("media.rtp_relay_calls_per_core", relay_per_core, "calls", "rtpengine 10.5 in user space, other machine",
              RTPENGINE_RELAYED, f"{relay['offered']:.0f} calls took {relay['core']:.3f} of a core")]
+    for count, figures in recorded:         # the points that the first figure rests on
+        rows.append((f"media.core_share_at_{count}_recorded_calls", figures["core"], "cores",
+                     "Asterisk 22.10, other machine", count / ASTERISK_RECORDED, f"{figures['offered']:.0f} offered"))
     return [{"name": name, "value": round(value, 3), "unit": unit, "reference": reference,
              "reference_value": reference_value, "ratio": round(value / reference_value, 3), "note": text}
             for name, value, unit, reference, reference_value, text in rows]
