@@ -217,3 +217,23 @@ def test_everything_killed_at_once(house):
     house.wait_agent_idle(timeout_s=40)
     name, call = talk(house)
     end(house, name, call)
+
+
+def test_both_ends_begin_anew(house):
+    """A call was up when box and exchange went away: its timeslot serves again as soon as the D channel is up."""
+    name, call = talk(house)
+    house.supervisor.terminate()
+    house.supervisor.wait(20)
+    house.far.stop()
+    house.start_product(password=house.product.password)
+    house.start_exchange()
+    house.far.wait_for("link_up", 20, span=1)
+    house.wait(lambda s: all(x["state"] == "up" for x in s["spans"]), 20, "the spans")
+    assert house.cdr(call, 15)["cdr"]["cause"] == 41
+    time.sleep(1.5)
+    name = house.place(timeslot=1)
+    house.far.wait_for("connect", 5, id=name)
+    house.far.hangup(name)
+    house.far.wait_for("released", 8, id=name)
+    house.wait_idle(20)
+    house.wait_agent_idle(timeout_s=40)

@@ -288,6 +288,19 @@ def test_link_reset():
     assert kinds(made) == ["STATUS_ENQUIRY"]
 
 
+@mark("5.8.8 clearing", "data link reset while clearing: the message that may be lost is sent again")
+@pytest.mark.parametrize("down", [False, True])
+def test_link_reset_while_clearing(down):
+    made = link()
+    call = talking(made)
+    if down:
+        made.link_down(0)
+    made.request("release_request", call, 0, cause=16)
+    assert kinds(made) == ([] if down else ["DISCONNECT"])
+    made.link_up(5)
+    assert kinds(made) == ["DISCONNECT"]
+
+
 # Restart: 5.5
 
 @mark("5.5.2", "RESTART from the far end")

@@ -471,6 +471,10 @@ class Call(StatusProcedures, Machine):
         if not self.timers.running("T309"):
             self.timers.start("T309", now_ms)
 
+    def repeat_last(self, now_ms):
+        """The clearing message may have been lost with the data link: send it again."""
+        self.link.send(bytes.fromhex(self.last_sent))
+
     def clear_after_reset(self, now_ms):
         return self.begin_disconnect(now_ms, codes.TEMPORARY_FAILURE)
 

@@ -112,11 +112,13 @@ ROWS = (
     ("UN", tuple([n for n in _LIVE if n != 10]), "link_down", "lost_with_link", 0, "5.8.9 a"),
     ("UN", 10, "link_down", "wait_for_link", None, "5.8.9 b"),
     ("UN", 10, "link_up", "enquire", None, "5.8.9"),
-    ("UN", _CLEARING, "link_up", None, None, "5.8.9: cleared while the link was down"),
+    ("UN", _CLEARING, "link_up", "repeat_last", None, "5.8.9: cleared while the link was down"),
     ("U", (2, 25), "link_reset", "clear_after_reset", 11, "5.8.8 a"),
     ("N", (2, 25), "link_reset", "clear_after_reset", 12, "5.8.8 a"),
     ("UN", (3, 4, 7, 8, 9, 10), "link_reset", "enquire", None, "5.8.8 b, 5.8.10"),
-    ("UN", (1, 6) + _CLEARING, "link_reset", None, None, "5.8.8: timers repeat what was lost"),
+    # T305 or T308 would repeat a clearing message too, up to 30 s later; till then the far end offers the channel in vain.
+    ("UN", _CLEARING, "link_reset", "repeat_last", None, "5.8.8"),
+    ("UN", (1, 6), "link_reset", None, None, "5.8.8: timers repeat what was lost"),
 
     # Status and restart
     ("UN", _LIVE, "STATUS_ENQUIRY", "answer_enquiry", None, "5.8.10"),
