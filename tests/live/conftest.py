@@ -43,6 +43,7 @@ class House(Rig):
         name = self.place(**options)
         self.far.wait_for("connect", 10, id=name)
         self.far.dtmf(name, digit)
+        self.far.wait_for("dtmf_done", 5, id=name)    # what is played next must not fall into the key press
         return name
 
     def available(self, agent="1001", status="available"):

@@ -136,8 +136,6 @@ def test_malformed_rtp(house, phone):
     survive(house, phone, trouble, 6)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError,
-                   reason="media/rtp.pxi takes a new SSRC at its first packet: the audio is interrupted each time")
 def test_one_packet_of_another_source_from_the_phones_own_port(house, phone):
     """RFC 3550 A.1: a source is one after two packets in sequence; a single one is no new stream."""
     def trouble(name, reference):

@@ -77,10 +77,22 @@ cdef void source_restart(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
 
 
 cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
-    """Count one sequence number; 0 for a duplicate.  RFC 3550 A.1, bitmap instead of probation."""
+    """Count one sequence number; 0 for a packet that is not to be played.
+
+    RFC 3550 A.1, with a bitmap for duplicates.  The first source is believed at once;
+    another one, or a jump of the numbers, only at its second packet in sequence."""
     cdef uint16_t ahead = <uint16_t>(seq - r.max_seq)
     cdef uint16_t behind = <uint16_t>(r.max_seq - seq)
-    if not r.started or ssrc != r.ssrc or (ahead >= 3000 and behind >= 3000):
+    if not r.started:
+        source_restart(r, ssrc, seq)
+    elif ssrc != r.ssrc or (ahead >= 3000 and behind >= 3000):
+        if not r.on_probation or ssrc != r.new_ssrc or seq != r.new_seq:
+            r.on_probation = 1
+            r.new_ssrc = ssrc
+            r.new_seq = <uint16_t>(seq + 1)
+            r.strangers += 1
+            return 0
+        r.on_probation = 0
         source_restart(r, ssrc, seq)
     elif 0 < ahead < 3000:
         if seq < r.max_seq:

@@ -237,7 +237,10 @@ cdef struct Rtp:
     uint64_t duplicates
     uint64_t reordered
     uint64_t garbage                   # no RTP, or not of our payload types
-    uint64_t strangers                 # from an address that we do not talk to
+    uint32_t new_ssrc                  # a source that has sent one packet: not one yet (RFC 3550 A.1)
+    uint16_t new_seq                   # the number that its second packet must bear
+    uint8_t on_probation
+    uint64_t strangers                 # from an address that we do not talk to, or of a source on probation
     uint64_t resyncs
     uint64_t rtcp_received
     # playout
