@@ -97,8 +97,10 @@ class SpanLinks(Adapter):
         elif kind in DOWN:
             self._take(span, machine.link_down(now_ms), now_ms)
             self._retry(span, now_ms + RETRY_MS)
-        elif kind != "link_state":
-            log.info("span %d: %s %s", span.number, kind, message.get("octets") or message.get("code") or "")
+        elif kind != "link_state":      # connectionless frames, Q.921 errors: no business of a call's
+            count = span.machine.count("ignored_primitives")
+            if count == 1 or count % 1000 == 0:
+                log.info("span %d: %s ignored (%d so far)", span.number, kind, count)
 
     def _open(self, span, establish, now_ms):
         row = span.row

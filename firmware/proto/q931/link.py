@@ -101,7 +101,9 @@ class Q931Link(RestartProcedures):
     # What a Call asks of its link
 
     def count(self, name):
+        """Count one more of a name; returns how many there are."""
         self.counters[name] = self.counters.get(name, 0) + 1
+        return self.counters[name]
 
     def send(self, octets):
         """Put a message out; without a data link it is lost, as 5.8.9 has it."""
