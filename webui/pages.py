@@ -234,19 +234,26 @@ def build(house, users, sessions, data_dir, site_name):
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
 
-    @app.put("/api/v1/agents/<agent>/status")
-    def api_agent_status(agent):
+    def json_body(example):
         try:
             body = request.json
         except bottle.HTTPError:
             body = None
         if not isinstance(body, dict):
-            raise problem(400, "no JSON object", 'Send {"status": "available"} as application/json.')
-        return relay("PUT", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/status", body)
+            raise problem(400, "no JSON object", f"Send {example} as application/json.")
+        return body
+
+    @app.put("/api/v1/agents/<agent>/status")
+    def api_agent_status(agent):
+        return relay("PUT", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/status", json_body('{"status": "available"}'))
 
     @app.get("/api/v1/configuration")
     def api_configuration():
         return relay("GET", "/v1/configuration")
+
+    @app.post("/api/v1/configuration/<step:re:propose|apply>")
+    def api_configuration_change(step):
+        return relay("POST", f"/v1/configuration/{step}", json_body('{"revision": 1, "configuration": {}}'))
 
     @app.get("/api/v1/calls/<call>/recordings/<recording>")
     def api_recording(call, recording):

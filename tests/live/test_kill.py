@@ -121,7 +121,7 @@ def test_control_killed_at_twenty_seeded_moments(house):
     for round_number in range(20):
         house.wait_agent_idle(timeout_s=30)
         span = 1 + round_number % 2
-        offset_s = moments.uniform(0.0, 4.5)
+        offset_s = moments.uniform(0.0, 3.6)
         mark, began = house.far.mark(), time.monotonic()
         name = house.place(span=span, overlap=60 if span == 2 else None, record=False)
         outcome, pressed, killed, hung_up = None, False, False, False
@@ -135,10 +135,10 @@ def test_control_killed_at_twenty_seeded_moments(house):
                 outcome = ("released", events.get("hangup", events.get("released")).get("cause"))
                 if "released" in events:
                     break
-            if "connect" in events and not pressed and now > 1.2:
+            if "connect" in events and not pressed and now > 0.8:
                 house.far.dtmf(name, "1")
                 pressed = True
-            if pressed and killed and not hung_up and now > max(5.0, offset_s + 3.0):
+            if pressed and killed and not hung_up and now > max(3.2, offset_s + 1.8):
                 house.far.hangup(name)
                 hung_up = True
             time.sleep(0.02)
