@@ -79,24 +79,21 @@ cdef extern from *:
     /* 40 new pairs in, 40 out, one frame of a group. */
     static void reduce_group(group_state *g, lanes_int *pairs)
     {
-        lanes_int frame[128];
         point z[128];
         lanes_int tail[PAIRS];
         frame_view v;
-        for (int i = 0; i < 128; i++)
-            frame[i] = i < HISTORY ? g->history[i] : pairs[i - HISTORY];
-        for (int i = 0; i < HISTORY; i++)
-            g->history[i] = frame[i + PAIRS];
-
         for (int j = 0; j < 32; j++) {
             point in[4];
             for (int i = 0; i < 4; i++) {
                 int at = j + 32 * i;
-                in[i].re = even_samples(frame[at]) * analysis[2 * at];
-                in[i].im = odd_samples(frame[at]) * analysis[2 * at + 1];
+                lanes_int two = at < HISTORY ? g->history[at] : pairs[at - HISTORY];
+                in[i].re = even_samples(two) * analysis[2 * at];
+                in[i].im = odd_samples(two) * analysis[2 * at + 1];
             }
             butterfly(z + j, 32, j, in[0], in[1], in[2], in[3]);
         }
+        for (int i = 0; i < HISTORY; i++)
+            g->history[i] = i + PAIRS < HISTORY ? g->history[i + PAIRS] : pairs[i + PAIRS - HISTORY];
         fft_rest(z);
 
         lanes_int learning = g->frames < learn_frames;
