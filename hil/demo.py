@@ -1,20 +1,24 @@
 """`make demo`: one call through the whole house, without a person, checked and accounted for.
 
-Two calls are made on a house of its own (own folders, free ports).  The first
+Three calls are made on a house of its own (own folders, free ports).  The first
 comes en bloc on span 1 (CRC-4 on): wrong key, right key, queue, agent, talk,
 the caller hangs up; a browser looks on.  The second comes digit by digit on
-span 2 (CRC-4 off); the agent hangs up.  Exit code 0 only if every check held.
+span 2 (CRC-4 off); the agent hangs up.  The third carries random octets to a
+probe that times each packet.  Exit code 0 only if every check held.
 Written to build/demo/: account.txt, report.json, recordings, pictures.
 """
 
+import contextlib
 import json
+import pathlib
 import shutil
 import sys
 import tempfile
 import time
 
-from hil import speech
+from hil import delay, speech
 from hil.account import Account
+from hil.phone.probe import ProbePhone
 from hil.picture import call_picture
 from hil.probes import audio, dtmf
 from hil.rig import CHECKOUT, Rig
@@ -27,13 +31,16 @@ GREETING_S = 19             # both languages of the greeting
 AGENT_HEARS_FROM = 0.95      # least correlation after alignment, of the issue
 CROSSTALK_MOST = 0.1
 LEVEL_MOST_DB = 1.0
+PROBE_AGENT = "1002"
+DELAY_S = 5
+TDM_TO_RTP_MOST_MS, JITTER_BUFFER_MS = 50.0, 40.0
 
 
 class Demo:
     """The demonstration.  rig: a started Rig.  account: where checks go."""
 
     def __init__(self, rig, account, folder):
-        self.rig, self.account, self.folder = rig, account, folder
+        self.rig, self.account, self.folder = rig, account, pathlib.Path(folder)
         self.files = {who: speech.make(OUT / f"{who}-says.wav", seed=seed, seconds=TALK_S + 15)
                       for seed, who in ((101, "caller"), (202, "agent"))}
         self.prompts = CHECKOUT / "build" / "prompts"
@@ -60,6 +67,7 @@ class Demo:
             if person:
                 person.close()
         self.second_call()
+        self.third_call()
         self.witness()
 
     # -- the first call: en bloc, caller hangs up --
@@ -212,6 +220,38 @@ class Demo:
         rig.wait_idle()
         self.check_cdr(found, "agent")
         self.check_audio(OUT / "caller-hears-2.wav", found, "second")
+
+    # -- the third call: a probe that notes when each packet came --
+
+    def third_call(self):
+        rig, account, far = self.rig, self.account, self.rig.far
+        password = next(line["password"] for line in rig.product.get("/configuration")["configuration"]["lines"]
+                        if line["name"] == PROBE_AGENT)
+        rig.product.put(f"/agents/{AGENT}/status", {"status": "on_break", "reason": "lunch"})
+        path = self.folder / "octets.wav"
+        octets = delay.material(303, DELAY_S, path)
+        with contextlib.ExitStack() as ends:
+            phone = ProbePhone(PROBE_AGENT, password, rig.sip_port)
+            ends.callback(phone.stop)
+            phone.start()
+            rig.wait(lambda s: any(a["name"] == PROBE_AGENT and a["registered"] for a in s["agents"]), 10, "the probe")
+            far.call("delay", span=1, called=LANDING, caller=CALLER, record=self.folder / "caller-hears-3.wav")
+            far.wait_for("connect", 10, id="delay")
+            time.sleep(1)
+            far.dtmf("delay", "1")
+            phone.wait_for("answered", 15)
+            far.wait_for("dtmf_done", 5, id="delay")
+            rig.wait(lambda s: any(c["state"] == "talking" for c in s["calls"]), 10, "the third talk")
+            account.happened(f"agent {AGENT} is on break; agent {PROBE_AGENT}'s probe phone answered; random octets go both ways")
+            to_phone, to_trunk = delay.measure(far, phone, "delay", path, octets, DELAY_S)
+        account.happened("every octet is compared, every packet timed")
+        account.check("audio.trunk to phone is bit exact", to_phone.exact, to_phone.exact)
+        account.check("audio.phone to trunk is bit exact", to_trunk.exact, to_trunk.exact)
+        account.check("delay.tdm_to_rtp", to_phone.median_ms <= TDM_TO_RTP_MOST_MS, to_phone.median_ms,
+                      f"ms (median; worst {to_phone.worst_ms:.1f}; at most {TDM_TO_RTP_MOST_MS:.0f})")
+        account.check("delay.rtp_to_tdm", to_trunk.median_ms <= TDM_TO_RTP_MOST_MS + JITTER_BUFFER_MS, to_trunk.median_ms,
+                      f"ms (median; worst {to_trunk.worst_ms:.1f}; {JITTER_BUFFER_MS:.0f} ms of it the jitter buffer)")
+        rig.wait_idle()
 
     def witness(self):
         """What the far exchange saw of our side all along."""

@@ -1,0 +1,65 @@
+"""One-way delays between a trunk and a telephone, octet by octet.
+
+Both ends send A-law octets that arrive unchanged where enhancement is off, so
+each sample is known at the other end.  Trunk to phone: from the instant the
+block that holds a sample is at the line socket to the kernel's receive time
+of the packet that holds it, for the oldest sample of each packet.  Phone to
+trunk: from sendto() of a packet to the block that holds its first sample.
+"""
+
+import random
+import statistics
+
+import numpy as np
+
+from hil.probes import exact, wav
+
+FRAMES = 80               # of a block
+PACKET = 160              # octets
+
+
+def material(seed, seconds, path):
+    """Random A-law octets, unlike anything else on the line, as a WAV; returns the octets."""
+    octets = random.Random(seed).randbytes(int(seconds * 8000))
+    wav.write_alaw(path, wav.alaw_expand(np.frombuffer(octets, np.uint8)))
+    return octets
+
+
+class Delays:
+    """Of one direction, in ms.  exact: every octet arrived unchanged and in order."""
+
+    def __init__(self, values_ms, is_exact):
+        self.median_ms = statistics.median(values_ms) if values_ms else float("nan")
+        self.worst_ms = max(values_ms, default=float("nan"))
+        self.exact = is_exact
+
+
+def _block_time(events, sample):
+    """Possible times of the block that holds a sample, by the clock of each event."""
+    return [e["sample_mono"] + (sample // FRAMES * FRAMES - e["sample"]) / 8000 for e in events]
+
+
+def measure(far, phone, name, path, octets, seconds):
+    """Play both ways at once in a talking call.  phone: a ProbePhone; path, octets: what the
+    caller says (material()).  Ends the call.  Returns (trunk to phone, phone to trunk)."""
+    first = len(phone.packets)
+    agent = random.Random(name).randbytes(int(seconds * 8000))
+    far.play(name, path)
+    play = phone.play(agent)
+    started = far.wait_for("play_started", 5, id=name, file=str(path.resolve()))
+    play.wait(seconds + 5)
+    events = (started, far.wait_for("play_done", seconds + 5, id=name, since=started["n"]))
+    packets = list(phone.packets[first:])
+    far.hangup(name)
+    far.wait_for("released", 8, id=name)
+    record = far.wait_for("record_started", 5, id=name)
+    far.wait_for("record_closed", 5, id=name)
+    heard = wav.alaw_compress(wav.read_mono(record["file"])).tobytes()
+    to_phone = exact.match(octets, b"".join(packet.payload for packet in packets))
+    to_trunk = exact.match(agent, heard)
+    there = [1000 * (packet.mono - min(_block_time(events, started["tx_sample"] + sample)))
+             for sample, packet in ((i * PACKET - to_phone.at, p) for i, p in enumerate(packets))
+             if 0 <= sample < len(octets)]
+    back = [1000 * (max(_block_time(events, record["rx_sample"] + to_trunk.at + i * PACKET)) - sent.mono)
+            for i, sent in enumerate(play.sent)]
+    return Delays(there, to_phone.exact), Delays(back, to_trunk.exact)
