@@ -1,0 +1,492 @@
+/* Line echo canceller on lanes; the method is told in dsp/echo.py, which names the same steps.
+
+   All arrays of a tick are on the stack; the state of a group is three runs of memory
+   (far samples, two sets of taps) and a record of control values. */
+#ifndef STROWGER_ECHO_H
+#define STROWGER_ECHO_H
+#include "fft128.h"
+
+enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, MOST_PARTITIONS = 6,
+       CLOSED = 1, NLP_OFF = 2, FREEZE = 4, NOISE_OFF = 8 };
+
+/* One lane a channel; echo.CONTROL names them in this order. */
+typedef struct {
+    lanes p, fore_power, back_power, apart_power, expected_power, fore_slow, back_slow, near_slow, far_power,
+        floor_now, floor_past, floor_mean, ticks, since, surprise, rescue, p_before, young, converged, offset, gain,
+        spoken, near_hold, far_peak, floor, active, back_better;
+    lanes_int seed;
+} control;
+
+typedef struct {
+    control c;
+    lanes correlation[ORDER + 1];
+    /* lanes_int far[history_pairs], point fore[128 a partition], point back[128 a partition] follow */
+    lanes rest[];
+} echo_group;
+
+static inline int64_t history_pairs(int64_t partitions) { return TAP_PAIRS * (partitions - 1) + FRAME_PAIRS; }
+static inline lanes_int *far_of(echo_group *g) { return (lanes_int *)g->rest; }
+static inline point *fore_of(echo_group *g, int64_t partitions) { return (point *)(g->rest + history_pairs(partitions)); }
+static inline point *back_of(echo_group *g, int64_t partitions) { return fore_of(g, partitions) + FRAME_PAIRS * partitions; }
+static int64_t echo_group_octets(int64_t partitions)
+{
+    return sizeof(echo_group) + sizeof(lanes) * (history_pairs(partitions) + 4 * FRAME_PAIRS * partitions);
+}
+static inline echo_group *group_at(void *state, int64_t group, int64_t partitions)
+{
+    return (echo_group *)((char *)state + group * echo_group_octets(partitions));
+}
+
+static float turn256[65][2];
+
+static void echo_prepare(void)
+{
+    fft_prepare();
+    for (int k = 0; k <= 64; k++) {
+        turn256[k][0] = (float)cos(2 * M_PI * k / 256);
+        turn256[k][1] = (float)-sin(2 * M_PI * k / 256);
+    }
+}
+
+/* Spectrum of 256 real values, twice too large, from pairs z: bin k at its place, bins 0
+   and 128, which are real, together at the first; the upper of a pair of bins conjugated. */
+static inline __attribute__((always_inline)) void spectrum(point *z, int from, int to)
+{
+    /* pairs outside from .. to are zero and not read */
+    const point none = {{0}, {0}};
+    for (int j = 0; j < 32; j++) {
+        point in[4];
+        for (int i = 0; i < 4; i++)
+            in[i] = j + 32 * i >= from && j + 32 * i < to ? z[j + 32 * i] : none;
+        butterfly(z + j, 32, j, in[0], in[1], in[2], in[3]);
+    }
+    fft_rest(z);
+    point first = z[0];
+    z[0].re = (first.re + first.im) * 2;
+    z[0].im = (first.re - first.im) * 2;
+    for (int k = 1; k <= 64; k++) {
+        point *low = z + fft_place[k], *high = z + fft_place[128 - k];
+        point a = *low, b = *high;
+        lanes even_re = a.re + b.re, even_im = a.im - b.im, odd_re = a.im + b.im, odd_im = b.re - a.re;
+        float c = turn256[k][0], s = turn256[k][1];
+        lanes re = odd_re * c - odd_im * s, im = odd_re * s + odd_im * c;
+        *high = (point){even_re - re, even_im - im};
+        *low = (point){even_re + re, even_im + im};
+    }
+}
+
+/* One copy of each in the code, because together they would not fit the instruction cache. */
+static __attribute__((noinline)) void spectrum_of_all(point *z) { spectrum(z, 0, FRAME_PAIRS); }
+static __attribute__((noinline)) void spectrum_of_taps(point *z) { spectrum(z, 0, TAP_PAIRS); }
+static __attribute__((noinline)) void spectrum_of_block(point *z) { spectrum(z, TAP_PAIRS, FRAME_PAIRS); }
+
+/* Back: 256 times the values, as pairs. */
+static __attribute__((noinline)) void values(point *z)
+{
+    point first = z[0];
+    z[0] = (point){first.re + first.im, first.re - first.im};
+    for (int k = 1; k <= 64; k++) {
+        point *low = z + fft_place[k], *high = z + fft_place[128 - k];
+        point x = *low, y = *high;
+        if (k == 64)
+            y = (point){x.re, -x.im};
+        lanes even_re = x.re + y.re, even_im = x.im + y.im, re = x.re - y.re, im = x.im - y.im;
+        float c = turn256[k][0], s = turn256[k][1];
+        lanes odd_re = re * c + im * s, odd_im = im * c - re * s;
+        *high = (point){even_re + odd_im, odd_re - even_im};
+        *low = (point){even_re - odd_im, even_im + odd_re};
+    }
+    fft_rest_back(z);
+    for (int j = 0; j < 32; j++) {
+        point out[4];
+        butterfly_back(z + j, 32, j, out);
+        for (int i = 0; i < 4; i++)
+            z[j + 32 * i] = out[i];
+    }
+}
+
+/* Bin 64 is its own partner: `high` and `low` are one place there, and hold it conjugated
+   or not alike in all spectra, so products stay consistent. */
+static __attribute__((noinline)) void multiply_add(point *sum_of, const point *a, const point *b, int first)
+{
+    lanes re = a[0].re * b[0].re, im = a[0].im * b[0].im;
+    sum_of[0] = first ? (point){re, im} : (point){sum_of[0].re + re, sum_of[0].im + im};
+    for (int k = 1; k < 128; k++) {
+        lanes r = a[k].re * b[k].re - a[k].im * b[k].im, i = a[k].re * b[k].im + a[k].im * b[k].re;
+        sum_of[k] = first ? (point){r, i} : (point){sum_of[k].re + r, sum_of[k].im + i};
+    }
+}
+
+static inline void multiply_conjugate(point *out, const point *a, const point *b)
+{
+    out[0] = (point){a[0].re * b[0].re, a[0].im * b[0].im};
+    for (int k = 1; k < 128; k++)
+        out[k] = (point){a[k].re * b[k].re + a[k].im * b[k].im, a[k].re * b[k].im - a[k].im * b[k].re};
+}
+
+/* The taps of a spectrum that the canceller may use: the first 176 of 256. */
+static inline void constrain(point *z)
+{
+    values(z);
+    for (int i = 0; i < TAP_PAIRS; i++) {
+        z[i].re *= 1.0f / 512;
+        z[i].im *= 1.0f / 512;
+    }
+    spectrum_of_taps(z);
+}
+
+/* Step 4: what the last 80 samples add to the correlation; x: 128 samples, the last of them
+   newest, those of the block before weighted by the root of the fading. */
+static __attribute__((noinline)) void correlate_block(const lanes *x, lanes *correlation)
+{
+    const lanes *now = x + 48;
+    for (int d = 0; d < 48; d += 8) {
+        lanes s[8] = {{0}};
+        for (int m = 0; m < BLOCK; m++)
+            for (int i = 0; i < 8; i++)
+                s[i] += now[m] * now[m - d - i];
+        for (int i = 0; i < 8; i++)
+            correlation[d + i] = correlation[d + i] * 0.9f + s[i];
+    }
+    lanes s = {0};
+    for (int m = 0; m < BLOCK; m++)
+        s += now[m] * now[m - 48];
+    correlation[48] = correlation[48] * 0.9f + s;
+}
+
+/* Step 5: g of (R + load) g = e; returns the trace of load (R + load)^-1, estimated. */
+static __attribute__((noinline)) lanes solve(const lanes *correlation, lanes load, const lanes *e, lanes *g)
+{
+    lanes a[ORDER + 1], r[ORDER + 1], trace = {0}, norm = all_lanes(1);
+    lanes error = correlation[0] * 1.0001f + load, inverse = reciprocal(error);
+    for (int i = 0; i <= ORDER; i++)
+        r[i] = correlation[ORDER - i];      /* reversed, so that both run upwards */
+    a[0] = all_lanes(1);
+    g[0] = e[0] * inverse;
+    trace += inverse;
+    for (int n = 1; n < BLOCK; n++) {
+        int q = n < ORDER ? n : ORDER;
+        if (n <= ORDER) {
+            lanes k0 = {0}, k1 = {0};
+            const lanes *rr = r + ORDER - n;
+            int j = 0;
+            for (; j + 1 < n; j += 2) { k0 += a[j] * rr[j]; k1 += a[j + 1] * rr[j + 1]; }
+            if (j < n) k0 += a[j] * rr[j];
+            lanes k = -(k0 + k1) * inverse;
+            k = clamp(k, -0.9999f, 0.9999f);
+            for (int i = 1; 2 * i <= n; i++) {
+                lanes low = a[i], high = a[n - i];
+                a[i] = low + k * high;
+                a[n - i] = high + k * low;
+            }
+            a[n] = k;
+            error *= 1 - k * k;
+            inverse = reciprocal(higher(error, all_lanes(1e-20f)));
+            if (n % 4 == 0) {
+                norm = all_lanes(0);
+                for (int i = 0; i <= n; i++) norm += a[i] * a[i];
+            }
+        }
+        trace += norm * inverse;
+        if (n > ORDER)
+            continue;
+        lanes u0 = {0}, u1 = {0};
+        const lanes *last = e + n;
+        int j = 0;
+        for (; j + 1 <= q; j += 2) { u0 += a[j] * last[-j]; u1 += a[j + 1] * last[-j - 1]; }
+        if (j <= q) u0 += a[j] * last[-j];
+        lanes u = (u0 + u1) * inverse;
+        lanes *to = g + n;
+        *to = u;
+        for (j = 1; j <= q; j++) to[-j] += a[j] * u;
+    }
+    /* From here the predictor stays: four errors, then four values of g, at a time, so that each load serves four. */
+    lanes u[BLOCK + ORDER + 8];
+    for (int i = 0; i <= ORDER; i++) u[i] = u[BLOCK + i] = all_lanes(0);
+    for (int i = BLOCK + ORDER; i < BLOCK + ORDER + 8; i++) u[i] = all_lanes(0);
+    for (int n = BLOCK - 4; n > ORDER - 4; n -= 4) {
+        lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, e1 = e[n + 1], e2 = e[n + 2], e3 = e[n + 3];
+        for (int j = 0; j <= ORDER; j++) {
+            lanes e0 = e[n - j < 0 ? 0 : n - j];
+            s0 += a[j] * e0; s1 += a[j] * e1; s2 += a[j] * e2; s3 += a[j] * e3;
+            e3 = e2; e2 = e1; e1 = e0;
+        }
+        if (n > ORDER) u[n] = s0 * inverse;
+        u[n + 1] = s1 * inverse; u[n + 2] = s2 * inverse; u[n + 3] = s3 * inverse;
+    }
+    for (int i = ORDER + 1; i < BLOCK; i++) g[i] = all_lanes(0);
+    for (int i = 0; i < BLOCK; i += 4) {
+        lanes s0 = g[i], s1 = g[i + 1], s2 = g[i + 2], s3 = g[i + 3], u0 = u[i], u1 = u[i + 1], u2 = u[i + 2];
+        for (int j = 0; j <= ORDER; j++) {
+            lanes u3 = u[i + 3 + j];
+            s0 += a[j] * u0; s1 += a[j] * u1; s2 += a[j] * u2; s3 += a[j] * u3;
+            u0 = u1; u1 = u2; u2 = u3;
+        }
+        g[i] = s0; g[i + 1] = s1; g[i + 2] = s2; g[i + 3] = s3;
+    }
+    return trace * load;
+}
+
+static inline lanes energy(const lanes *x)
+{
+    lanes s0 = {0}, s1 = {0};
+    for (int i = 0; i < BLOCK; i += 2) { s0 += x[i] * x[i]; s1 += x[i + 1] * x[i + 1]; }
+    return (s0 + s1) * (1.0f / BLOCK);
+}
+
+static inline void copy_chosen(point *to, const point *from, int64_t n, lanes_int mask)
+{
+    for (int64_t i = 0; i < n; i++) {
+        to[i].re = choose(mask, from[i].re, to[i].re);
+        to[i].im = choose(mask, from[i].im, to[i].im);
+    }
+}
+
+static inline lanes any(lanes_int mask) { return choose(mask, all_lanes(1), all_lanes(0)); }
+static inline int none_of(lanes_int mask)
+{
+    int32_t found = 0;
+    for (int i = 0; i < LANES; i++) found |= mask[i];
+    return !found;
+}
+
+/* Steps 1 to 6 for one group: far and near are pairs of this tick; near is replaced. */
+static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new_far, lanes_int *near,
+                         lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet)
+{
+    point x[MOST_PARTITIONS][FRAME_PAIRS], z[FRAME_PAIRS], fore_sum[FRAME_PAIRS], back_sum[FRAME_PAIRS];
+    lanes d[BLOCK], fore[BLOCK], back[BLOCK], recent[128], step[BLOCK];
+    lanes_int *far = far_of(g);
+    point *fore_taps = fore_of(g, partitions), *back_taps = back_of(g, partitions);
+    control *c = &g->c;
+    int64_t pairs = history_pairs(partitions);
+    const float scale = 1.0f / 1024;
+
+    /* 1: the far samples, and the near ones without their mean */
+    for (int64_t i = 0; i < pairs - PAIRS; i++) far[i] = far[i + PAIRS];
+    for (int i = 0; i < PAIRS; i++) far[pairs - PAIRS + i] = new_far[i];
+    lanes mean = {0};
+    for (int i = 0; i < PAIRS; i++) {
+        d[2 * i] = even_samples(near[i]);
+        d[2 * i + 1] = odd_samples(near[i]);
+        mean += d[2 * i] + d[2 * i + 1];
+    }
+    c->offset += 0.005f * (mean * (1.0f / BLOCK) - c->offset);
+    for (int i = 0; i < BLOCK; i++) d[i] -= c->offset;
+
+    /* 2, 3: both echo estimates */
+    for (int64_t q = 0; q < partitions; q++) {
+        const lanes_int *frame = far + (pairs - FRAME_PAIRS) - TAP_PAIRS * q;
+        for (int i = 0; i < FRAME_PAIRS; i++) x[q][i] = (point){even_samples(frame[i]), odd_samples(frame[i])};
+        if (q == 0)
+            for (int i = 0; i < 64; i++) { recent[2 * i] = x[0][64 + i].re; recent[2 * i + 1] = x[0][64 + i].im; }
+        spectrum_of_all(x[q]);
+        multiply_add(fore_sum, x[q], fore_taps + FRAME_PAIRS * q, q == 0);
+        multiply_add(back_sum, x[q], back_taps + FRAME_PAIRS * q, q == 0);
+    }
+    values(fore_sum);
+    values(back_sum);
+    lanes apart = {0}, echo = {0};
+    for (int i = 0; i < PAIRS; i++) {
+        point f = fore_sum[TAP_PAIRS + i], b = back_sum[TAP_PAIRS + i];
+        lanes fe = f.re * scale, fo = f.im * scale, be = b.re * scale, bo = b.im * scale;
+        fore[2 * i] = d[2 * i] - fe;
+        fore[2 * i + 1] = d[2 * i + 1] - fo;
+        back[2 * i] = d[2 * i] - be;
+        back[2 * i + 1] = d[2 * i + 1] - bo;
+        apart += (fe - be) * (fe - be) + (fo - bo) * (fo - bo);
+        echo += fe * fe + fo * fo;
+    }
+    apart *= 1.0f / BLOCK;
+    echo *= 1.0f / BLOCK;
+    lanes fore_now = energy(fore), back_now = energy(back), near_now = energy(d);
+
+    /* 4 */
+    for (int i = 0; i < 48; i++) recent[i] *= 0.948683298f;
+    correlate_block(recent, g->correlation);
+    lanes far_sum = g->correlation[0] + 1;
+    lanes far_now = energy(recent + 48);
+    c->far_peak = higher(far_now, c->far_peak * 0.8f);
+
+    /* Control, step 6 */
+    lanes now = lower(lower(fore_now, back_now), near_now);
+    c->floor_mean = choose(c->ticks == 0, now, c->floor_mean * 0.6f + now * 0.4f);
+    c->floor_now = lower(c->floor_now, c->floor_mean);
+    c->ticks += 1;
+    lanes_int turn = c->ticks > 100;
+    c->floor_past = choose(turn, c->floor_now, c->floor_past);
+    c->floor_now = choose(turn, c->floor_mean, c->floor_now);
+    c->ticks = choose(turn, all_lanes(1), c->ticks);
+    c->floor = lower(c->floor_past, c->floor_now);
+    lanes noise = higher(near_now * 4e-4f + 20, c->floor * 1.5f);
+    lanes_int active = (far_sum > 400.0f * 800) & ~frozen & ~closed;
+    lanes_int rescue = c->rescue != 0, young = c->young != 0;
+    c->fore_power = c->fore_power * 0.8f + fore_now;
+    c->back_power = c->back_power * 0.8f + back_now;
+    c->apart_power = c->apart_power * 0.8f + apart;
+    c->expected_power = c->expected_power * 0.8f + choose(rescue, c->p_before, c->p) * far_sum + noise;
+    c->fore_slow = c->fore_slow * 0.9f + fore_now;
+    c->back_slow = c->back_slow * 0.9f + back_now;
+    c->near_slow = c->near_slow * 0.9f + near_now;
+    c->far_power = c->far_power * 0.8f + far_sum;
+    lanes_int better_fine = (c->fore_power - c->back_power > 0.5f * c->apart_power) & (c->apart_power > 1e-3f * c->fore_power) & (back_now <= fore_now);
+    lanes_int better_rescue = (c->back_slow < 0.25f * c->fore_slow) & (back_now < 0.5f * fore_now) & (c->since > 8);
+    lanes_int better = active & ((rescue & better_rescue) | (~rescue & better_fine));
+    lanes_int worse = ((c->back_power > 1.5f * c->fore_power + 100) | (back_now > 4 * fore_now + 400)) & ~frozen & ~closed;
+    c->since = choose(active, c->since + 1, c->since);
+    c->surprise = choose(active, choose(c->fore_power > 8 * c->expected_power, c->surprise + 1, all_lanes(0)), c->surprise);
+    lanes_int rescued = better & rescue;
+    lanes_int end = ~better & rescue & ((c->since > 40) | (worse & (c->since > 10)));
+    lanes_int start = ~better & ~rescue & ~young & (c->surprise > 6) & active;
+    lanes_int again = ~better & (end | start | worse);
+    /* better: the background becomes the foreground */
+    c->fore_power = choose(better, c->back_power, c->fore_power);
+    c->fore_slow = choose(better, c->back_slow, c->fore_slow);
+    /* again: the foreground becomes the background */
+    c->back_power = choose(again, c->fore_power, c->back_power);
+    c->back_slow = choose(again, c->fore_slow, c->back_slow);
+    c->apart_power = choose(better | again, all_lanes(0), c->apart_power);
+    c->young = choose(rescued, all_lanes(1), c->young);
+    c->converged = choose(rescued, all_lanes(0), c->converged);
+    c->surprise = choose(better | end, all_lanes(0), c->surprise);
+    c->since = choose(better | end | start, all_lanes(0), c->since);
+    c->rescue = choose(better | end, all_lanes(0), choose(start, all_lanes(1), c->rescue));
+    lanes grown = lower(higher(c->fore_power * reciprocal(c->far_power + 1), c->p), all_lanes(2e-4f));
+    c->p_before = choose(start, c->p, c->p_before);
+    c->p = choose(end, c->p_before, choose(start, grown, c->p));
+    if (!none_of(better))
+        copy_chosen(fore_taps, back_taps, FRAME_PAIRS * partitions, better);
+    if (!none_of(again))
+        copy_chosen(back_taps, fore_taps, FRAME_PAIRS * partitions, again);
+    for (int i = 0; i < BLOCK; i++) {
+        back[i] = choose(again, fore[i], back[i]);
+        fore[i] = choose(better, back[i], fore[i]);
+    }
+    back_now = choose(again, fore_now, back_now);
+    fore_now = choose(better, back_now, fore_now);
+    young = c->young != 0;
+    rescue = c->rescue != 0;
+    lanes evidence = 0.3f * (c->back_power * 0.2f - 2 * noise) * reciprocal(c->far_power * 0.2f + 1);
+    c->p = choose(active & young, clamp(higher(c->p, evidence), 1e-12f, 2e-4f), c->p);
+    c->converged = choose(active & young & (near_now > 100 * noise),
+                          choose(c->fore_slow < 0.02f * c->near_slow, c->converged + 1, all_lanes(0)), c->converged);
+    c->young = choose(c->converged > 15, all_lanes(0), c->young);
+    lanes doubt = choose(rescue | young, noise, higher(noise, back_now - 8 * c->p * far_sum));
+
+    /* 5: the step */
+    if (!none_of(active)) {
+        lanes load = doubt * reciprocal(higher(c->p, all_lanes(1e-12f)));
+        load = lower(load, all_lanes(1e25f));
+        lanes share = BLOCK - solve(g->correlation, load, back, step);
+        share = clamp(share * (1.0f / (TAPS * partitions)), 0, 1.0f / 7);
+        c->p = choose(active, c->p * (1 - 0.5f * share), c->p);
+        lanes go = any(active) * 0.5f, size = {0};
+        for (int i = 0; i < PAIRS; i++) z[TAP_PAIRS + i] = (point){step[2 * i] * go, step[2 * i + 1] * go};
+        spectrum_of_block(z);
+        for (int64_t q = 0; q < partitions; q++) {
+            point *to = back_taps + FRAME_PAIRS * q;
+            multiply_conjugate(back_sum, x[q], z);
+            constrain(back_sum);
+            for (int i = 0; i < FRAME_PAIRS; i++) {
+                to[i].re += back_sum[i].re;
+                to[i].im += back_sum[i].im;
+                size += to[i].re * to[i].re + to[i].im * to[i].im;
+            }
+        }
+        size *= 1.0f / 512;
+        c->p = choose(active, clamp(c->p + 1e-5f * higher(size * (1.0f / 512), all_lanes(1e-6f)), 1e-12f, 2e-4f), c->p);
+    }
+
+    /* 7: non-linear processor and comfort noise */
+    lanes_int talking = c->far_peak > 400;
+    c->spoken = choose(talking, lower(c->spoken + 1, all_lanes(1000)), c->spoken);
+    lanes_int fresh = young & (c->spoken < 150);
+    lanes_int near_talk = ((fore_now > 0.02f * c->near_hold) | fresh) & ((near_now > 0.25f * c->far_peak) | ~fresh) & (fore_now > 6 * c->floor + 400);
+    c->near_hold = higher(near_now, c->near_hold * 0.8f);
+    lanes to_gain = choose((talking & ~near_talk) & ~linear, all_lanes(0), all_lanes(1));
+    lanes gain = c->gain, gain_step = (to_gain - gain) * (1.0f / 40);
+    /* uniform noise: 12^0.5 of its deviation wide; the minimum lies some 0.8 dB below the mean */
+    lanes wide = c->floor * 1.2f * 12, root = power_of_2(0.5f * logarithm_2(wide + 1e-6f)) * (1.0f / 4294967296.0f);
+    root = choose(quiet, all_lanes(0), root);
+    lanes_int seed = c->seed;
+    for (int i = 0; i < PAIRS; i++) {
+        lanes out[2];
+        gain = i < 39 ? gain + gain_step : to_gain;
+        for (int k = 0; k < 2; k++) {
+            seed = seed * 1664525 + 1013904223;
+            lanes comfort = __builtin_convertvector(seed, lanes) * root;
+            out[k] = gain * fore[2 * i + k] + (1 - gain) * comfort;
+        }
+        near[i] = (near[i] & closed) | (pair_of(out[0], out[1]) & ~closed);
+    }
+    c->gain = to_gain;
+    c->seed = seed;
+    c->active = any(active);
+    c->back_better = any(better);
+    (void)echo;
+}
+
+static void echo_cancel(void *state, const int32_t *slot, const int32_t *far_row, const int32_t *near_row,
+                        const uint8_t *flags, int64_t n, const int16_t *far, int64_t far_stride,
+                        int16_t *near, int64_t near_stride, int64_t partitions)
+{
+    unsigned int denormals = flush_denormals();
+    for (int64_t i = 0; i < n;) {
+        int16_t other[BLOCK] = {0}, silence[BLOCK] = {0}, *near_rows[LANES], *far_rows[LANES];
+        lanes_int far_pairs[PAIRS], near_pairs[PAIRS], named, far_named, closed, linear, frozen, quiet;
+        int64_t group, taken = next_group(slot + i, near_row + i, n - i, near, near_stride, other, near_rows, &named, &group);
+        next_group(slot + i, far_row + i, taken, (int16_t *)far, far_stride, silence, far_rows, &far_named, &group);
+        int32_t given[LANES];
+        for (int k = 0; k < LANES; k++) given[k] = CLOSED;
+        for (int64_t k = 0; k < taken; k++) given[slot[i + k] % LANES] = flags[i + k];
+        lanes_int flag;
+        memcpy(&flag, given, sizeof flag);
+        closed = (flag & CLOSED) != 0;
+        linear = (flag & NLP_OFF) != 0;
+        frozen = (flag & FREEZE) != 0;
+        quiet = (flag & NOISE_OFF) != 0;
+        rows_to_lanes(far_rows, far_pairs);
+        rows_to_lanes(near_rows, near_pairs);
+        echo_group *g = group_at(state, group, partitions);
+        cancel_group(g, partitions, far_pairs, near_pairs, closed, linear, frozen, quiet);
+        lanes_to_rows(near_pairs, near_rows);
+        i += taken;
+    }
+    restore_denormals(denormals);
+}
+
+static void echo_reset(void *state, int32_t slot, int64_t partitions)
+{
+    echo_group *g = group_at(state, slot / LANES, partitions);
+    float *lane = (float *)g + slot % LANES;
+    for (int64_t i = 0; i < echo_group_octets(partitions) / (int64_t)sizeof(lanes); i++)
+        lane[i * LANES] = 0;
+    int k = slot % LANES;
+    g->c.p[k] = 2e-4f;
+    g->c.young[k] = 1;
+    g->c.gain[k] = 1;
+    g->c.seed[k] = (int32_t)((uint32_t)slot * 747796405u + 1);
+}
+
+enum { LANES_HERE = LANES, CONTROL_LANES = sizeof(control) / sizeof(lanes) };
+
+static void echo_control(const void *state, int32_t slot, int64_t partitions, float *out)
+{
+    const echo_group *g = group_at((void *)state, slot / LANES, partitions);
+    for (int i = 0; i < CONTROL_LANES; i++)
+        out[i] = ((const float *)&g->c)[i * LANES + slot % LANES];
+}
+
+static void echo_response(const void *state, int32_t slot, int64_t partitions, float *out)
+{
+    point z[FRAME_PAIRS];
+    for (int64_t q = 0; q < partitions; q++) {
+        memcpy(z, fore_of(group_at((void *)state, slot / LANES, partitions), partitions) + FRAME_PAIRS * q, sizeof z);
+        values(z);
+        for (int i = 0; i < TAP_PAIRS; i++) {
+            out[TAPS * q + 2 * i] = z[i].re[slot % LANES] / 512;
+            out[TAPS * q + 2 * i + 1] = z[i].im[slot % LANES] / 512;
+        }
+    }
+}
+#endif
