@@ -469,9 +469,9 @@ def test_inhibit_of_the_last():
 def test_inhibited_by_the_far_end(rig):
     rig.hear("a0", "LIN", slc=1)
     rig.wait(800)
-    assert rig.names() == [("a0", "LIA")] and rig.load() == {"a0": list(range(16))}
+    assert rig.names() == [("a1", "LIA")] and rig.load() == {"a0": list(range(16))}
     rig.hear("a0", "LUN", slc=1)
-    assert ("a0", "LUA") in rig.names() and rig.load() == EVEN
+    assert ("a1", "LUA") in rig.names() and rig.load() == EVEN
 
 
 @case(7, 6, "uninhibit without answer: repeated once after T12")
@@ -504,7 +504,7 @@ def test_forced_by_the_far_end(rig):
     rig.ask("inhibit", link="a1")
     rig.wait(1000)
     rig.hear("a0", "LFU", slc=1)
-    assert ("a0", "LUN") in rig.names() and rig.load() == EVEN
+    assert ("a1", "LUN") in rig.names() and rig.load() == EVEN
 
 
 @case(7, 9, "inhibit tests T22 and T23, agreed and not")

@@ -93,7 +93,11 @@ class Linkset(Part):
                 continue
             if self.slots[i] is None:
                 self.slots[i] = self._pick(i)
-            elif self.normal(i) is link and self.slots[i] != link.name:
+            elif self.normal(i) is not link or self.slots[i] == link.name:
+                continue
+            elif self.state != UP:      # no traffic yet, nothing can be overtaken
+                self.slots[i] = link.name
+            else:
                 same = [g for g in groups if g[0] == self.slots[i]]
                 if same:
                     same[0][1].append(i)

@@ -160,9 +160,8 @@ def decode_management(variant, si, octets):
         values[fields[1]] = word >> 4 & (127 if fields[1] == "fsn" else 255)
         if ansi:
             values["slc"] = word & 15
-    elif fields == ("slc",) and ansi:
-        _need(name, rest, 1)
-        values["slc"] = rest[0] & 15
+    elif fields == ("slc",) and ansi and rest:
+        values["slc"] = rest[0] & 15    # without it (libss7) the label's SLS has to do
     elif "destination" in fields:
         size = 2 if variant == ITU else 3
         _need(name, rest, size + (name == "UPU"))

@@ -235,8 +235,10 @@ class MTP3:
             self.put(other, "message", self.management(link.linkset.adjacent, name, link.slc, **fields))
 
     def send_near(self, link, name, now_ms):
-        """Send a message about a link over any link of its linkset, or around."""
+        """Send a message about a link over it, over another of its linkset, or around."""
         spoken = link.linkset.spoken_links()
+        if link.carries_management:     # libss7 hears of a link only over that link
+            spoken = [link]
         other = spoken[0].name if spoken else self.path_around(link)
         if other is None:
             self.count("management_without_path")
