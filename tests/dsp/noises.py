@@ -5,7 +5,7 @@ come from it are of synthetic noise.
   white   Gaussian
   car     Gaussian noise falling 9 dB an octave above 60 Hz (rolling), with engine
           orders of 27 Hz that wander by 3 % (invented, by eye of published spectra)
-  babble  eight talkers of the corpus in languages that the target does not speak, levelled
+  babble  eight other talkers of the corpus at the same level, half of them without pauses
 Labels: what is speech in clean speech is told from its energy, 10 ms at a time.
 """
 
@@ -32,7 +32,7 @@ def car(n, seed=2):
 
 
 def babble(n, speech, seed=3, talkers=8):
-    """speech: [(name, samples)]; takes those long enough whose name is not English (asterisk-es, -fr, -ru)."""
+    """speech: [(name, samples)] of the talkers; they repeat where they are too short or too few."""
     rng = np.random.default_rng(seed)
     total = np.zeros(n)
     for k in range(talkers):
