@@ -30,6 +30,8 @@ PROCESSES = {"media": "firmware.media", "control": "firmware.control", "web": "w
 READY_S = 60            # a start that takes longer has failed; invented
 BACKOFF_S = (0, 0.2, 0.5, 1, 2, 5)
 STEADY_S = 20           # after this life time the back-off begins anew
+EX_CONFIG = 78          # a child's exit code: a person must act first, another start would end the same
+PERSON_S = 60           # so we look whether the person has, this often; invented
 STOP_ORDER = ("web", "control", "media")
 PR_SET_PDEATHSIG = 1
 
@@ -137,7 +139,8 @@ class Supervisor:
             if not waiting:
                 print(self.ready_line(), flush=True)
                 announced = True
-            elif time.monotonic() - began > READY_S or any(self.deaths[name] > 5 for name in waiting):
+            elif (time.monotonic() - began > READY_S or any(self.deaths[name] > 5 for name in waiting)
+                  or any(self.children[name].returncode == EX_CONFIG for name in waiting)):
                 print(self._why_not(waiting), file=sys.stderr, flush=True)
                 self.stop()
                 return 2
@@ -150,6 +153,8 @@ class Supervisor:
                 steady = now - self.started_s[name] > STEADY_S
                 self.deaths[name] = 1 if steady else self.deaths[name] + 1
                 pause = BACKOFF_S[min(self.deaths[name] - 1, len(BACKOFF_S) - 1)]
+                if child.returncode == EX_CONFIG:
+                    pause = PERSON_S
                 print(f"strowger: {name} ended ({describe_exit(child.returncode)}); "
                       f"started again{f' in {pause} s' if pause else ''}", file=sys.stderr, flush=True)
                 self.restart_at[name] = now + pause
@@ -166,10 +171,10 @@ class Supervisor:
                 f"SIP {sip['address']}:{sip['port']}/udp | CTI {cti['address']}:{cti['port']}/tcp")
 
     def _why_not(self, waiting):
-        name = max(waiting, key=lambda n: self.deaths[n])
+        name = max(waiting, key=lambda n: (self.children[n].returncode == EX_CONFIG, self.deaths[n]))
         log = self.log_dir / f"{name}.log"
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:] if log.exists() else []
-        return (f"strowger: {name} did not come up in {READY_S} s"
+        return (f"strowger: {name} did not come up"
                 + (f"; its last words: {lines[0]}" if lines else "") + f". The whole log is {log}.")
 
     def stop(self):

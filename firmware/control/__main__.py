@@ -2,7 +2,8 @@
 
 Layer 3 signalling, SIP, calls, IVR, ACD, agents, journal, configuration and the local API.
 Directories: $STROWGER_RUN, $STROWGER_DATA, $STROWGER_PROMPTS.  SIGTERM ends it and leaves every
-call as it is.  Exit codes: 0 ended, 75 another control process runs or took over, 78 configuration.
+call as it is.  Exit codes: 0 ended, 75 another control process runs or took over, 78 configuration or
+database that cannot be used: a person must act, another start would end the same.
 """
 
 import asyncio
@@ -10,12 +11,15 @@ import fcntl
 import logging
 import os
 import signal
+import sqlite3
 import sys
 
 from firmware.control.compose import make_adapters, make_core
 from firmware.control.house import House
 from firmware.errors import ConfigError, StrowgerError
 from firmware.ivr.flow import check as check_flow
+from firmware.storage.database import Unusable
+from firmware.storage.stores import path_of
 
 EX_TEMPFAIL, EX_CONFIG = 75, 78
 
@@ -50,7 +54,10 @@ def main():
         return EX_TEMPFAIL
     try:
         return asyncio.run(serve(run_dir, data_dir, os.environ.get("STROWGER_PROMPTS", "build/prompts")))
-    except ConfigError as error:
+    except sqlite3.DatabaseError as error:      # damage that only the replay came upon
+        print("control: %s" % Unusable.because(path_of(data_dir), error), file=sys.stderr)
+        return EX_CONFIG
+    except (ConfigError, Unusable) as error:
         print("control: %s" % error, file=sys.stderr)
         return EX_CONFIG
     except StrowgerError as error:

@@ -13,8 +13,8 @@ all that wait and the control loop is not held by the disk.  The caller
 acknowledges only when the future is done.  The keeper also runs the
 checkpoints, for the same reason.
 
-Errors: sqlite3.Error for what the disk refuses; LocalError for a file of a
-newer version of the product.
+Errors: sqlite3.Error for what the disk refuses, later; at the opening that and a file
+of a newer version of the product are Unusable, with a sentence for the person who must act.
 """
 
 import concurrent.futures
@@ -32,6 +32,20 @@ CHECKPOINT_COMMITS = 1000  # invented: about 4 MB of WAL at 3 to 5 pages a commi
 READ_WAIT_S = 5.0
 
 
+class Unusable(LocalError):
+    """The database file cannot serve and will not by another try: a person must act."""
+
+    @classmethod
+    def because(cls, path, error):
+        """path: the file; error: sqlite3.Error that it gave."""
+        if isinstance(error, sqlite3.OperationalError):     # rights, a full or failing disk, a lock
+            advice = "give the right to it and to its folder, and look at the disk"
+        else:
+            advice = ("restore it from a backup, or move it away together with its -wal and -shm: an empty one is made, "
+                      "recordings and configuration stay")
+        return cls("the database %s cannot be used (%s); %s" % (path, error, advice))
+
+
 def migrations():
     """Numbered migrations in order: [(number, path)]."""
     found = sorted((int(path.name[:4]), path) for path in MIGRATIONS.glob("[0-9]*.sql"))
@@ -45,8 +59,8 @@ def migrate(connection):
     have = connection.execute("PRAGMA user_version").fetchone()[0]
     steps = migrations()
     if have > len(steps):
-        raise LocalError("database has schema %d, this firmware knows %d: install the newer firmware again "
-                         "or restore a backup" % (have, len(steps)))
+        raise Unusable("the database has schema %d, this firmware knows %d: install the newer firmware again "
+                       "or restore a backup" % (have, len(steps)))
     for number, path in steps[have:]:
         connection.executescript("BEGIN IMMEDIATE;\n%s\nPRAGMA user_version=%d;\nCOMMIT;"
                                  % (path.read_text(encoding="utf-8"), number))
@@ -56,13 +70,23 @@ class Database:
     """The database file of one control process.
 
     path: the file; its folder must exist.  `write` is the writing connection,
-    to be used inside `transaction()` only.
+    to be used inside `transaction()` only.  Raises Unusable.
     """
 
     def __init__(self, path):
         self.path = str(path)
-        self.write = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
-                                     cached_statements=256, timeout=READ_WAIT_S)
+        self._commits = 0
+        self._asked = queue.SimpleQueue()
+        try:
+            self.write = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
+                                         cached_statements=256, timeout=READ_WAIT_S)
+            self._open()
+        except sqlite3.Error as error:
+            raise Unusable.because(self.path, error) from error
+        self._keeper = threading.Thread(target=self._keep, name="storage-keeper", daemon=True)
+        self._keeper.start()
+
+    def _open(self):
         self.write.execute("PRAGMA journal_mode=WAL")
         self.write.execute("PRAGMA synchronous=NORMAL")
         self.write.execute("PRAGMA wal_autocheckpoint=0")
@@ -71,10 +95,6 @@ class Database:
         with self.transaction():  # makes sure that the WAL file is there for the keeper
             self.write.execute("INSERT INTO counter VALUES ('opened', 1) "
                                "ON CONFLICT (name) DO UPDATE SET value = value + 1")
-        self._commits = 0
-        self._asked = queue.SimpleQueue()
-        self._keeper = threading.Thread(target=self._keep, name="storage-keeper", daemon=True)
-        self._keeper.start()
 
     @contextlib.contextmanager
     def transaction(self):
@@ -89,7 +109,7 @@ class Database:
         self._count()
 
     def _count(self):
-        self._commits = getattr(self, "_commits", 0) + 1
+        self._commits += 1
         if self._commits >= CHECKPOINT_COMMITS:
             self._commits = 0
             self._asked.put("checkpoint")

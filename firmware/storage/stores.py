@@ -9,11 +9,16 @@ from firmware.storage.machines import Counters, Inbox, Machines, Outbox
 from firmware.storage.recordings import Recordings
 
 
+def path_of(data_dir):
+    """The database file."""
+    return os.path.join(data_dir, "strowger.db")
+
+
 class Stores:
     """data_dir: where strowger.db lies, and the recordings below."""
 
     def __init__(self, data_dir):
-        self.database = Database(os.path.join(data_dir, "strowger.db"))
+        self.database = Database(path_of(data_dir))
         write = self.database.write
         self.journal, self.cdrs = Journal(write), CDRs(write)
         self.machines, self.counters = Machines(write), Counters(write)

@@ -14,6 +14,8 @@ import pytest
 from firmware.config import demo
 from firmware.config.store import ConfigStore
 from firmware.control.client import ControlClient
+from firmware.storage.database import Database
+from firmware.storage.journal import Journal
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -50,6 +52,26 @@ def test_without_directories_or_configuration_it_says_so(tmp_path):
     assert "set STROWGER_RUN" in process.communicate(timeout=10)[1] and process.returncode == 78
     process = start(tmp_path)
     assert "configuration.json: is missing" in process.communicate(timeout=10)[1] and process.returncode == 78
+
+
+def test_a_damaged_database_is_one_sentence(configured):
+    """In a page that only the replay reads, and in the header."""
+    path = configured / "data" / "strowger.db"
+    database = Database(path)
+    with database.transaction():
+        Journal(database.write).append([{"kind": "x", "ts_ms": 1, "data": {"fill": "y" * 3000}} for _ in range(200)])
+    root = database.write.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'").fetchone()[0]
+    size = database.write.execute("PRAGMA page_size").fetchone()[0]
+    database.close()
+    whole = bytearray(path.read_bytes())
+    inside = bytearray(whole)
+    inside[(root - 1) * size:root * size] = b"\xa5" * size
+    for damaged in (inside, b"\0" * 100 + whole[100:]):
+        path.write_bytes(damaged)
+        process = start(configured)
+        error = process.communicate(timeout=10)[1]
+        assert process.returncode == 78, error
+        assert "Traceback" not in error and f"control: the database {path} cannot be used" in error and "backup" in error
 
 
 def test_life_without_media(configured):

@@ -43,6 +43,19 @@ def test_a_folder_without_right_is_one_sentence(tmp_path):
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and str(tmp_path / "data") in done.stderr
 
 
+def test_a_damaged_database_is_one_sentence(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "strowger.db").write_bytes(b"what a failing disk gave back" * 1000)
+    began = time.monotonic()
+    ports = {f"STROWGER_{part}_PORT": str(free_port(kind)) for part, kind in
+             (("SIP", socket.SOCK_DGRAM), ("WEB", socket.SOCK_STREAM), ("CTI", socket.SOCK_STREAM))}
+    done = start_alone(tmp_path, **ports)
+    assert done.returncode == 2 and time.monotonic() - began < 20, "not tried again and again"
+    last = done.stderr.splitlines()[-1]
+    assert "control did not come up" in last and "strowger.db cannot be used" in last and "backup" in last
+    assert not processes_below(tmp_path)
+
+
 def processes_below(folder):
     """Command lines of processes whose environment or arguments name the folder."""
     found = []

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from firmware.errors import LocalError
 from firmware.storage import database
 from firmware.storage.cdr import CDRs
 from firmware.storage.journal import Journal
@@ -38,8 +37,17 @@ def test_migrations_run_once_and_a_newer_file_is_refused(tmp_path):
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(database.migrations())
         connection.execute("PRAGMA user_version=9999")
     connection.close()
-    with pytest.raises(LocalError, match="newer"):
+    with pytest.raises(database.Unusable, match="newer"):
         database.Database(path)
+
+
+def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
+    path = tmp_path / "a.db"
+    path.write_bytes(b"no database at all" * 1000)
+    with pytest.raises(database.Unusable, match="a.db.*not a database.*backup"):
+        database.Database(path)
+    with pytest.raises(database.Unusable, match="missing/a.db.*right to it"):
+        database.Database(tmp_path / "missing" / "a.db")
 
 
 def test_a_transaction_that_raises_leaves_nothing(db):
