@@ -86,7 +86,7 @@ cdef extern from *:
     INLINE ints multiply(ints coefficient, ints number)
     {
         ints scaled = coefficient >> 2;
-        ints bits = (ints)at_least_half(__builtin_convertvector(absolute(scaled), floats));
+        ints bits = (ints)at_least_half(__builtin_convertvector(absolute(scaled) & 8191, floats));
         ints mantissa = ((bits >> 18) & 31) | 32, other = ((number >> 18) & 31) | 32;
         ints shift = 28 + 2 * 126 - (bits >> 23) - ((number >> 23) & 255);
         ints magnitude = (((product(mantissa, other) + 48) & ~15) << 5) >> shift & 32767;
@@ -166,17 +166,18 @@ cdef extern from *:
     }
 
     /* COMPRESS, EXPAND, SUBTA, LOG, SUBTB, SYNC.  Returns the octet of the line.  A decision value
-       below zero belongs to the inner step in A-law and to the outer in mu-law. */
+       below zero belongs to the inner step in A-law and to the outer in mu-law;
+       the magnitude has 15 bits, so that -32768 counts as the negative zero. */
     INLINE ints adjusted(int bits, int law, prediction p, ints sr, ints code)
     {
         ints negative = sr >> 31, m, value;
         if (law == 0) {
-            ints v = smaller((sr ^ negative) >> 2, (ints){0} + 2047);
+            ints v = clamp(((absolute(sr) & 32767) + negative) >> 2, (ints){0}, (ints){0} + 2047);
             m = choose((ints)(v < 32), v, (float_bits(v) >> 19) - (130 << 4));
             ints segment = m >> 4, base = (m & 15) * 2 + 1;
             value = choose((ints)(segment == 0), base << 1, (base + 32) << segment);
         } else {
-            m = (float_bits(smaller(absolute(sr) + 33, (ints){0} + 8191)) >> 19) - (132 << 4);
+            m = (float_bits(smaller((absolute(sr) & 32767) + 33, (ints){0} + 8191)) >> 19) - (132 << 4);
             value = (((m & 15) * 2 + 33) << (m >> 4)) - 33;
         }
         ints half = {0}, again = quantise(bits, negated(value, negative) - p.se, p.y);

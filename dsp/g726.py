@@ -206,6 +206,7 @@ class Reference:
         """COMPRESS, EXPAND, SUBTA, LOG, SUBTB, SYNC."""
         x = np.clip(self.signal, -8191, 8191) << 2
         x -= (x < 0) & (law == MU)       # a decision value below zero belongs to the outer step in mu-law, the inner in A-law
+        x = np.where(self.signal == -32768, -1, x)      # its magnitude has 15 bits: zero, and negative
         sp = g711.compress_reference(x, law)
         again = self._quantise((g711.expand_reference(sp, law).astype(np.int64) >> 2) - self.se)
         half = 1 << (self.bits - 1)
@@ -236,7 +237,7 @@ def _float(sign, magnitude):
 def _fmult(a, number):
     """Coefficient times number, the latter (sign, exponent, mantissa)."""
     sign, exponent, mantissa = number
-    magnitude = np.abs(a >> 2)
+    magnitude = np.abs(a >> 2) & 8191       # 13 bits: -32768, which B can wrap to, counts as 0
     a_exponent = _bit_length(magnitude)
     a_mantissa = np.where(magnitude == 0, 32, magnitude << 6 >> a_exponent)
     e, w = exponent + a_exponent, a_mantissa * mantissa + 48 >> 4
