@@ -52,6 +52,7 @@ class Supervisor:
 
     def prepare(self):
         """Directories, configuration, sockets.  Raises StrowgerError with a sentence."""
+        os.umask(0o027)     # recordings, numbers and passwords are nobody else's
         for folder in (self.run_dir, self.data_dir, self.log_dir):
             folder.mkdir(parents=True, exist_ok=True)
         self._refuse_second_start()

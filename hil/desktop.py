@@ -2,20 +2,24 @@
 
 The board emulator, the product, the far exchange on spans 1 and 2 and a phone
 for agent 1001 (where baresip is installed) are started; a call comes in every
-minute, waits for an agent and talks for twenty seconds.  The agents 1002 to
-1004 are for phones of your own.  Ctrl-C stops everything.
+minute, chooses sales and talks to an agent for half a minute.  The agents
+1002 to 1004 are for phones of your own.  Ctrl-C stops everything.
 
 Environment: STROWGER_RUN, STROWGER_DATA (default var/run, var/data),
 STROWGER_CALL_EVERY_S (default 60; 0: no calls).
 """
 
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)    # until main() has its own handler: Ctrl-C ends without a traceback
+
 import os
 import pathlib
 import shutil
-import signal
 import sys
 import tempfile
 import threading
+import time
 
 from hil import speech
 from hil.rig import CHECKOUT, Rig, RigError
@@ -24,7 +28,7 @@ CALLER = "13912345678"
 LANDING = "02150801000"
 REDIRECTING = "4008001000"
 GREETING_S = 6       # the caller listens this long before the key press
-CONVERSATION_S = 40
+CONVERSATION_S = 30
 
 
 class Desktop(Rig):
@@ -38,9 +42,9 @@ class Desktop(Rig):
 
 def place_calls(rig, every_s, ended, files):
     """One call after another until `ended`; what goes wrong is said and the next one is tried."""
-    number = 0
-    while not ended.wait(3 if number == 0 else every_s):
-        number += 1
+    number, due = 0, time.monotonic() + 3
+    while not ended.wait(max(0.0, due - time.monotonic())):
+        number, due = number + 1, due + every_s
         call, span = f"run{number}", 1 + number % 2
         try:
             rig.far.call(call, span=span, called=LANDING, caller=CALLER, redirecting=REDIRECTING,
@@ -72,6 +76,14 @@ def agent_phone(rig, files, folder):
     return phone
 
 
+def call_interval_s():
+    """STROWGER_CALL_EVERY_S.  Raises RigError."""
+    text = os.environ.get("STROWGER_CALL_EVERY_S", "60")
+    if not text.isdigit():
+        raise RigError(f"STROWGER_CALL_EVERY_S is {text!r}; give whole seconds, 0 for no calls.")
+    return int(text)
+
+
 def main():
     rig, ended = Desktop(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -82,6 +94,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="strowger-run-") as scratch:
         folder = pathlib.Path(scratch)
         try:
+            every_s = call_interval_s()
             rig.start_board()
             rig.start_product(password=None, ports=ports)
             rig.start_exchange()
@@ -91,7 +104,6 @@ def main():
                 agent_phone(rig, files, folder)
             else:
                 print("No baresip here: agent 1001 has no phone. Register one of your own, or apt-get install baresip-core.")
-            every_s = int(os.environ.get("STROWGER_CALL_EVERY_S", "60"))
             if every_s:
                 threading.Thread(target=place_calls, args=(rig, every_s, ended, files), daemon=True).start()
             print("Phones of your own: lines 1002 to 1004; their passwords are in the configuration. Ctrl-C stops.", flush=True)
@@ -102,8 +114,12 @@ def main():
                         return 1
             return 0
         except (RigError, RuntimeError, TimeoutError) as error:
-            if not rig.console:
+            if str(error) and not (rig.console and rig.console[-1] in str(error)):
                 print(f"run: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"run: {error.filename or 'a file'} cannot be used ({error.strerror}); it may belong to another user: "
+                  "give yourself the right to it, or set STROWGER_RUN and STROWGER_DATA to folders of your own.", file=sys.stderr)
             return 2
         finally:
             rig.stop()

@@ -79,6 +79,7 @@ def main():
     listen = {"address": "127.0.0.1", "port": 8443, **configuration.get("web", {})}
     key, chain = certificate.ensure(data_dir / "tls", listen["address"])
     try:
+        users = Users(data_dir)
         sock = sockets.inherited("web-https") or sockets.open_listener("web-https", "tcp", listen["address"],
                                                                        listen["port"])
     except LocalError as error:
@@ -91,7 +92,7 @@ def main():
         state = house.state()[1] or {}
         return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
 
-    application = Application(house, Users(data_dir), Sessions(data_dir), data_dir, site_name)
+    application = Application(house, users, Sessions(data_dir), data_dir, site_name)
     config = uvicorn.Config(application, log_level="warning", lifespan="off", ws="wsproto", access_log=False,
                             ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)

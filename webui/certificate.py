@@ -2,23 +2,34 @@
 
 import datetime
 import ipaddress
+import logging
 import os
 import socket
+import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+log = logging.getLogger(__name__)
+
 LIFE_DAYS = 825
 
 
 def ensure(folder, address):
-    """Make tls/key.pem and tls/certificate.pem where they are missing; returns both paths."""
+    """Make tls/key.pem and tls/certificate.pem where they are missing or do not fit together; returns both paths."""
     folder.mkdir(parents=True, exist_ok=True)
     key_path, certificate_path = folder / "key.pem", folder / "certificate.pem"
     if key_path.exists() and certificate_path.exists():
-        return key_path, certificate_path
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate_path, key_path)
+            return key_path, certificate_path
+        except (ssl.SSLError, OSError) as error:
+            log.warning("certificate: %s and %s cannot be used (%s); they are set aside and a self-signed pair is made",
+                        certificate_path, key_path, error)
+            for path in (key_path, certificate_path):
+                path.rename(path.with_suffix(".pem.unusable"))
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "strowger")])
     names = [x509.DNSName("localhost"), x509.DNSName(socket.gethostname() or "strowger")]

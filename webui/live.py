@@ -8,6 +8,7 @@ busy hour costs no more than a quiet one.
 
 import asyncio
 import json
+import time
 
 from webui.render import render
 
@@ -51,7 +52,8 @@ class Live:
                 lines = [f"event: {part}\ndata: {json.dumps(html)}\n\n"
                          for part, html in parts.items() if shown.get(part) != html]
                 if lines:
-                    await send(_body(f"id: {version}\n" + "".join(lines)))
+                    clock = f"event: clock\ndata: {time.time_ns() // 1_000_000}\n\n"
+                    await send(_body(clock + f"id: {version}\n" + "".join(lines)))
                     shown = dict(parts)
                 await asyncio.sleep(GATHER_S)
                 if await self._changed(version, gone) == version:

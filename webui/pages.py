@@ -48,10 +48,10 @@ def build(house, users, sessions, data_dir, site_name):
         if basic_verified.get(key) == name and users.path.stat().st_mtime_ns == basic_verified.get("changed"):
             return name
         address = request.remote_addr
-        if sessions.must_wait(address):
+        if sessions.must_wait(address, name):
             return None
         if not users.verify(name, password):
-            sessions.failed(address)
+            sessions.failed(address, name)
             return None
         if len(basic_verified) > 100 or basic_verified.get("changed") != users.path.stat().st_mtime_ns:
             basic_verified.clear()
@@ -119,13 +119,14 @@ def build(house, users, sessions, data_dir, site_name):
         name = (request.forms.getunicode("user") or "")[:100]
         password = (request.forms.getunicode("password") or "")[:200]
         address = request.remote_addr
-        wait_s = sessions.must_wait(address)
+        wait_s = sessions.must_wait(address, name)
         if wait_s:
+            response.set_header("Retry-After", str(wait_s))
             return show("login.html", 429, to=to, wait_s=wait_s)
         if not users.verify(name, password):
-            sessions.failed(address)
+            sessions.failed(address, name)
             return show("login.html", 403, to=to, name=name, wrong=True)
-        sessions.succeeded(address)
+        sessions.succeeded(address, name)
         response.set_cookie(COOKIE, sessions.begin(name), path="/", secure=True, httponly=True,
                             samesite="strict", max_age=LIFE_S)
         response.status = 303
@@ -195,11 +196,12 @@ def build(house, users, sessions, data_dir, site_name):
     def configuration_change():
         """Check the text; apply it when the form says so and nothing is wrong."""
         text = request.forms.getunicode("text") or ""
-        revision = int(request.forms.get("revision") or 0)
+        sent = request.forms.get("revision") or ""
+        revision = int(sent) if sent.isdecimal() and len(sent) < 16 else 0
         values = {"revision": revision, "text": text}
         try:
             candidate = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return show("configuration.html", 400, errors=[{"path": "", "advice": f"This is no JSON: {error}"}], **values)
         if not isinstance(candidate, dict):
             return show("configuration.html", 400, errors=[{"path": "", "advice": "Give an object in braces."}], **values)
@@ -237,7 +239,7 @@ def build(house, users, sessions, data_dir, site_name):
     def json_body(example):
         try:
             body = request.json
-        except bottle.HTTPError:
+        except (bottle.HTTPError, RecursionError):
             body = None
         if not isinstance(body, dict):
             raise problem(400, "no JSON object", f"Send {example} as application/json.")
@@ -278,18 +280,24 @@ def build(house, users, sessions, data_dir, site_name):
         answer.set_header("Cache-Control", "max-age=3600")
         return answer
 
+    def failed(status, title, detail):
+        """The answer to what no route above took, as the client reads it."""
+        if request.path.startswith("/api/"):
+            response.status, response.content_type = status, "application/problem+json"
+            return json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+        return show("message.html", status, title=title, detail=detail)
+
     @app.error(404)
     def missing(error):
-        response.status = 404
-        if request.path.startswith("/api/"):
-            response.content_type = "application/problem+json"
-            return json.dumps({"type": "about:blank", "title": "not found", "status": 404,
-                               "detail": f"There is nothing at {request.path}."})
-        return show("message.html", 404, title="not found", detail=f"There is no page {request.path}.")
+        return failed(404, "not found", f"There is nothing at {request.path}.")
+
+    @app.error(405)
+    def wrong_method(error):
+        return failed(405, "method not allowed", f"{request.path} does not take {request.method}.")
 
     @app.error(500)
     def fault(error):
-        return show("message.html", 500, title="fault", detail="The web process could not do this; its log says why.")
+        return failed(500, "fault", "The web process could not do this; its log says why.")
 
     def zone():
         return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
@@ -303,4 +311,5 @@ def as_text(configuration):
 
 def safe_path(path):
     """A path on this site to go on to; never another site."""
-    return path if path and path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    plain = path and path.isprintable() and path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if plain else "/"

@@ -15,14 +15,17 @@ import threading
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from firmware.errors import LocalError
+
 GATE = threading.BoundedSemaphore(2)
 HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 SHORTEST = 10
+RECOVERY = "remove it and first-boot-password: the next start makes a new first-boot password."
 FIRST_USER = "admin"
 
 
 class Users:
-    """The user file.  data_dir: $STROWGER_DATA."""
+    """The user file.  data_dir: $STROWGER_DATA.  Raises LocalError with advice when it cannot be used."""
 
     def __init__(self, data_dir):
         self.path = pathlib.Path(data_dir) / "users.json"
@@ -30,11 +33,26 @@ class Users:
         self._lock = threading.Lock()
         # A hash to verify against when the name is unknown: both answers take the same time.
         self._nobody = HASHER.hash(secrets.token_urlsafe(16))
-        self._users = json.loads(self.path.read_text()) if self.path.exists() else {}
-        if not self._users and self.first_boot.exists():
-            self._users = {FIRST_USER: {"hash": HASHER.hash(self.first_boot.read_text().strip()),
-                                        "must_change": True}}
+        self._users = self._read()
+        first = self.first_boot.read_text().strip() if self.first_boot.exists() else ""
+        if not self._users and first:
+            self._users = {FIRST_USER: {"hash": HASHER.hash(first), "must_change": True}}
             self._save()
+        if not self._users:
+            raise LocalError(f"{self.path} names no user and there is no first-boot password, so nobody could sign in; "
+                             f"{RECOVERY}")
+
+    def _read(self):
+        """The users of the file.  Raises LocalError when it is none of ours."""
+        if not self.path.exists():
+            return {}
+        try:
+            found = json.loads(self.path.read_text())
+            for entry in found.values():
+                entry["hash"].encode(), bool(entry["must_change"])
+        except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+            raise LocalError(f"{self.path} is damaged ({error}); restore it from a backup, or {RECOVERY}") from error
+        return found
 
     def verify(self, name, password):
         """True when the password is the user's.  Takes the same time for unknown names."""

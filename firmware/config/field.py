@@ -5,7 +5,9 @@ as ConfigError with the path of the value and advice for the person who set it.
 The same objects are walked to draw the pages and to document the file.
 """
 
+import ipaddress
 import re
+import zoneinfo
 
 from firmware.errors import ConfigError
 
@@ -50,8 +52,8 @@ class Text(Field):
         self.hint = hint
 
     def check(self, value, path, errors):
-        if not isinstance(value, str):
-            return self._wrong(value, path, errors, f"give text in quotes, not {value!r}")
+        if not isinstance(value, str) or not value.isprintable():
+            return self._wrong(value, path, errors, f"give printable text in quotes, not {value!r}")
         if self.choices and value not in self.choices:
             return self._wrong(value, path, errors,
                                f"{value!r} is not known; choose one of {', '.join(self.choices)}")
@@ -63,6 +65,25 @@ class Text(Field):
 
     def describe(self):
         return {**super().describe(), "choices": self.choices}
+
+
+class Address(Field):
+    """An IPv4 or IPv6 address."""
+
+    def check(self, value, path, errors):
+        try:
+            return str(ipaddress.ip_address(value)) if isinstance(value, str) else ipaddress.ip_address(None)
+        except ValueError:
+            return self._wrong(value, path, errors, f"{value!r} is no address; give an IPv4 or IPv6 address")
+
+
+class Zone(Field):
+    """An IANA time zone that this box knows."""
+
+    def check(self, value, path, errors):
+        if isinstance(value, str) and value in zoneinfo.available_timezones():
+            return value
+        return self._wrong(value, path, errors, f"{value!r} is no time zone; give a name such as Asia/Shanghai or Europe/Berlin")
 
 
 class Whole(Field):
@@ -111,7 +132,7 @@ class Section(Field):
 
     def check(self, value, path, errors):
         if not isinstance(value, dict):
-            return self._wrong(value, path, errors, "give a group of settings in braces")
+            return self._wrong(value, path or "(the whole file)", errors, "give a group of settings in braces")
         prefix = f"{path}." if path else ""
         for name in value:
             if name not in self.fields:

@@ -3,13 +3,12 @@
 SCHEMA checks one file; check() also holds the references between its parts.
 """
 
-from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Anything, Rows, Section, Switch, Table,
-                                   Text, Whole)
+from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Switch, Table,
+                                   Text, Whole, Zone)
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
-ADDRESS = r"[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39}"
 
 
 def name(help):
@@ -18,8 +17,7 @@ def name(help):
 
 def listener(help, port):
     return Section(help, {
-        "address": Text("the address to listen on", pattern=ADDRESS, hint="give an IPv4 or IPv6 address",
-                        default="127.0.0.1", impact=IMPACT_RESTART),
+        "address": Address("the address to listen on", default="127.0.0.1", impact=IMPACT_RESTART),
         "port": Whole("the port to listen on", 1, 65535, default=port, impact=IMPACT_RESTART)})
 
 
@@ -82,11 +80,11 @@ SCHEMA = Section("the configuration", {
         "name": Text("the name on every page", default="Strowger"),
         "country": Text("whose tones and law apply", choices=("cn", "us", "uk", "eu"), default="cn",
                         impact=IMPACT_RESTART),
-        "timezone": Text("the IANA time zone", pattern=r"[A-Za-z_+\-0-9/]{1,64}", default="Asia/Shanghai"),
+        "timezone": Zone("the IANA time zone", default="Asia/Shanghai"),
         "languages": Anything("languages of the prompts, in the order they are played",
                               default=["zh_CN", "en"])}),
     "sip": Section("phones", {
-        "address": Text("the address to listen on", pattern=ADDRESS, default="127.0.0.1", impact=IMPACT_RESTART),
+        "address": Address("the address to listen on", default="127.0.0.1", impact=IMPACT_RESTART),
         "port": Whole("the UDP port", 1, 65535, default=5060, impact=IMPACT_RESTART),
         "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger")}),
     "web": listener("the web pages", 8443),

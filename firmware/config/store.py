@@ -58,8 +58,9 @@ class ConfigStore:
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(str(self.path), f"cannot be read ({error}); restore it from "
-                              f"{self.history.name}/") from error
+            kept = sorted(self.history.glob("*.json"))
+            raise ConfigError(str(self.path), f"cannot be read ({error}); " + (
+                f"copy {kept[-1]}, the revision before, over it" if kept else "restore it from a backup")) from error
         checked, errors = schema.check(data, self.check_flow)
         if errors:
             raise errors[0]
@@ -101,7 +102,9 @@ class ConfigStore:
 
     def _write(self, data):
         beside = self.path.with_suffix(".json.new")
-        with open(beside, "w", encoding="utf-8") as file:
+        # It holds the passwords of the phones.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(data, file, ensure_ascii=False, indent=1)
             file.write("\n")
             file.flush()

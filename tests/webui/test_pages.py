@@ -2,11 +2,17 @@
 
 import base64
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import pytest
+
+from firmware.errors import LocalError
+from webui import certificate
+from webui.sessions import Sessions
+from webui.users import Users
 
 NOW_MS = 1_790_000_000_000
 PASSWORD = "first-boot-secret"   # what conftest.py leaves in the data folder
@@ -73,11 +79,13 @@ def test_the_first_boot_password_must_be_changed_first(web):
 def test_guessing_is_slowed_and_the_answer_is_the_same_for_unknown_names(web):
     client = Client(web)
     bodies = []
-    for name in ("admin", "nobody") * 3:
+    for name in ("admin", "nobody") * 6:
         answer, body = client("/login", {"user": name, "password": "wrong"})
         bodies.append((answer.status, b"wrong" in body))
     assert bodies[0] == bodies[1] == (403, True)
-    assert bodies[-1][0] == 429
+    assert bodies[-2][0] == bodies[-1][0] == 429
+    answer, _ = client("/login", {"user": "somebody else", "password": "wrong"})
+    assert answer.status == 403, "others behind the same address may still sign in"
 
 
 def test_a_call_page_escapes_what_the_far_end_sent(web):
@@ -120,7 +128,7 @@ def test_a_form_from_another_site_is_refused(web):
     assert answer.status == 403
 
 
-@pytest.mark.parametrize("to, goes", [("/calls", "/calls"), ("//evil.example", "/"), ("https://evil.example", "/"), ("", "/")])
+@pytest.mark.parametrize("to, goes", [("/calls", "/calls"), ("//evil.example", "/"), ("https://evil.example", "/"), ("", "/"), ("/\t/evil.example", "/")])
 def test_signing_in_leads_only_to_our_own_pages(web, to, goes):
     Client(web).sign_in()
     answer, _ = Client(web)("/login", {"user": "admin", "password": NEW, "to": to})
@@ -134,7 +142,7 @@ def read_events(answer, count):
         line = answer.readline().decode().rstrip("\n")
         if line.startswith("event: "):
             name = line[7:]
-        elif line.startswith("data: "):
+        elif line.startswith("data: ") and name != "clock":
             found.append((name, json.loads(line[6:])))
     return found
 
@@ -157,3 +165,36 @@ def test_a_session_survives_a_restart_of_the_web_process(web):
     client = Client(web).sign_in()
     assert json.loads((web.data_dir / "sessions.json").read_text())
     assert client.cookie.split("=")[1] not in (web.data_dir / "sessions.json").read_text()
+
+
+@pytest.mark.parametrize("text", ["[]", '{"x": 5}', "{", '{"x": {"user": 1, "until_s": "y"}}'])
+def test_damaged_sessions_are_no_sessions(tmp_path, text):
+    (tmp_path / "sessions.json").write_text(text)
+    assert Sessions(tmp_path).user("anything") is None
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"admin": 5}', "{}"])
+def test_damaged_users_are_one_sentence(tmp_path, text):
+    (tmp_path / "users.json").write_text(text)
+    with pytest.raises(LocalError, match="users.json"):
+        Users(tmp_path)
+
+
+def test_an_unusable_certificate_is_set_aside(tmp_path):
+    key, _ = certificate.ensure(tmp_path, "127.0.0.1")
+    key.write_text("")
+    again = certificate.ensure(tmp_path, "127.0.0.1")
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(again[1], again[0])
+    assert (tmp_path / "key.pem.unusable").exists()
+
+
+def test_rubbish_in_forms_and_bodies_is_refused(web):
+    client = Client(web).sign_in()
+    deep = "[" * 50000 + "]" * 50000
+    for form in ({"text": deep, "revision": "1"}, {"text": "{", "revision": "abc"}, {"text": "[]", "revision": "\u0663"}):
+        answer, _ = client("/configuration", form)
+        assert answer.status == 400
+    answer, body = client("/api/v1/agents/1001/status", method="PUT", body=deep.encode(), headers={"Content-Type": "application/json"})
+    assert answer.status == 400 and json.loads(body)["detail"]
+    answer, body = client("/api/v1/state", method="POST", body=b"")
+    assert answer.status == 405 and json.loads(body)["status"] == 405

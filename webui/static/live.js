@@ -2,20 +2,26 @@
 "use strict";
 const parts = ["alarms", "spans", "queues", "agents", "calls"];
 const lost = document.getElementById("lost");
-const held = {};   // parts that came while the person was using a control inside them
+const HOLD_MS = 5000;    // a list that a person has open is not replaced under the hand for so long
+const held = {};         // parts that came meanwhile: part -> {html, since}
+let offset = 0;          // the box's clock minus ours: waits are counted by the box's
 
 function show(part, html) {
   const place = document.getElementById(part);
   if (place.contains(document.activeElement) && document.activeElement.matches("select")) {
-    held[part] = html;
-    return;
+    const since = held[part] ? held[part].since : Date.now();
+    if (Date.now() - since < HOLD_MS) { held[part] = {html, since}; return; }
   }
+  delete held[part];
   place.innerHTML = html;
   tick();
 }
 
 function tick() {
-  const now = Date.now();
+  for (const [part, {html, since}] of Object.entries(held)) {
+    if (Date.now() - since >= HOLD_MS) { held[part].since = 0; show(part, html); }
+  }
+  const now = Date.now() + offset;
   for (const time of document.querySelectorAll("time[data-since]")) {
     const s = Math.max(0, Math.floor((now - Number(time.dataset.since)) / 1000));
     time.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
@@ -27,6 +33,7 @@ function follow() {
   for (const part of parts) {
     source.addEventListener(part, (event) => { lost.hidden = true; show(part, JSON.parse(event.data)); });
   }
+  source.addEventListener("clock", (event) => { offset = Number(event.data) - Date.now(); });
   source.addEventListener("open", () => { lost.hidden = true; });
   source.addEventListener("error", () => {
     lost.hidden = false;
@@ -36,19 +43,26 @@ function follow() {
 }
 
 document.addEventListener("focusout", () => {
-  for (const [part, html] of Object.entries(held)) {
+  for (const [part, {html}] of Object.entries(held)) {
     delete held[part];
     setTimeout(() => show(part, html), 0);
   }
 });
 
+// Ask the box to do something; what it refuses, or that it is away, is told to the person.
+async function ask(path, method, body) {
+  try {
+    const answer = await fetch(path, {method, headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+    if (!answer.ok) alert((await answer.json()).detail);
+  } catch (error) {
+    alert(lost.textContent);
+  }
+}
+
 document.addEventListener("change", async (event) => {
   const select = event.target.closest("select.status");
   if (!select) return;
-  const answer = await fetch(`/api/v1/agents/${encodeURIComponent(select.dataset.agent)}/status`, {
-    method: "PUT", headers: {"Content-Type": "application/json"}, body: JSON.stringify({status: select.value}),
-  });
-  if (!answer.ok) alert((await answer.json()).detail);
+  await ask(`/api/v1/agents/${encodeURIComponent(select.dataset.agent)}/status`, "PUT", {status: select.value});
   select.blur();
 });
 
@@ -56,8 +70,7 @@ document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form.hangup");
   if (!form) return;
   event.preventDefault();
-  const answer = await fetch(`/api/v1/calls/${encodeURIComponent(form.dataset.call)}/hangup`, {method: "POST"});
-  if (!answer.ok) alert((await answer.json()).detail);
+  await ask(`/api/v1/calls/${encodeURIComponent(form.dataset.call)}/hangup`, "POST", {});
 });
 
 setInterval(tick, 1000);
