@@ -6,11 +6,11 @@ he likes.  A sample-wise NLMS needs seconds on speech and 2 x 512 multiplication
 a sample; a frequency-domain filter with a step per bin is cheap and slow.  Here
 each block of 80 errors is one linear problem, nearly exactly solved:
 
- 1. The mean of the near signal is taken off (a slow tracker; G.168 test 15).
+ 1. The mean of the error is taken off the near signal (a slow tracker; G.168 test 15).
  2. Two echo estimates, from the *foreground* taps, that make the output, and the
     *background* taps, that learn; overlap-save, FFT of 256, partitions of 176 taps.
  3. e = near - background estimate.
- 4. The far signal's correlation r(0..48), fading by 0.9 a block.  The fading is
+ 4. The far signal's correlation r(0..48), fading by 0.85 a block.  The fading is
     put on the samples, so r is a true autocorrelation, and the Toeplitz matrix R
     of it bounds the matrix X X' of the block from above (as far as the echo path
     reaches): no step overshoots, without any search.
@@ -58,7 +58,7 @@ CONTROL = ("p fore_power back_power apart_power expected_power fore_slow back_sl
            "floor_now floor_past floor_mean ticks since surprise rescue p_before young converged offset gain "
            "spoken near_hold far_peak floor active better seed").split()
 
-FADING, LARGEST_P, SMALLEST_P, LEAK = 0.9, 2e-4, 1e-12, 1e-5
+FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 2e-4, 1e-12, 1e-5
 
 
 def new_state(n_slots, partitions=TAIL_64_MS, at=None):

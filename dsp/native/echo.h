@@ -137,7 +137,7 @@ static inline void constrain(point *z)
 
 /* Step 4: what the last 80 samples add to the correlation; x: 128 samples, the last of them
    newest, those of the block before weighted by the root of the fading. */
-static __attribute__((noinline)) void correlate_block(const lanes *x, lanes *correlation)
+static __attribute__((noinline)) void correlate_block(const lanes *x, lanes *correlation, float fading)
 {
     const lanes *now = x + 48;
     for (int d = 0; d < 48; d += 8) {
@@ -146,12 +146,12 @@ static __attribute__((noinline)) void correlate_block(const lanes *x, lanes *cor
             for (int i = 0; i < 8; i++)
                 s[i] += now[m] * now[m - d - i];
         for (int i = 0; i < 8; i++)
-            correlation[d + i] = correlation[d + i] * 0.9f + s[i];
+            correlation[d + i] = correlation[d + i] * fading + s[i];
     }
     lanes s = {0};
     for (int m = 0; m < BLOCK; m++)
         s += now[m] * now[m - 48];
-    correlation[48] = correlation[48] * 0.9f + s;
+    correlation[48] = correlation[48] * fading + s;
 }
 
 /* Step 5: g of (R + load) g = e; returns the trace of load (R + load)^-1, estimated. */
@@ -254,7 +254,8 @@ static inline int none_of(lanes_int mask)
 static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new_far, lanes_int *near,
                          lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet)
 {
-    point x[MOST_PARTITIONS][FRAME_PAIRS], z[FRAME_PAIRS], fore_sum[FRAME_PAIRS], back_sum[FRAME_PAIRS];
+    /* Some points of room after each, so that they do not fall on the same places of the first-level cache. */
+    point x[MOST_PARTITIONS][FRAME_PAIRS + 6], z[FRAME_PAIRS + 6], fore_sum[FRAME_PAIRS + 6], back_sum[FRAME_PAIRS + 6];
     lanes d[BLOCK], fore[BLOCK], back[BLOCK], recent[128], step[BLOCK];
     lanes_int *far = far_of(g);
     point *fore_taps = fore_of(g, partitions), *back_taps = back_of(g, partitions);
@@ -265,14 +266,10 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     /* 1: the far samples, and the near ones without their mean */
     for (int64_t i = 0; i < pairs - PAIRS; i++) far[i] = far[i + PAIRS];
     for (int i = 0; i < PAIRS; i++) far[pairs - PAIRS + i] = new_far[i];
-    lanes mean = {0};
     for (int i = 0; i < PAIRS; i++) {
-        d[2 * i] = even_samples(near[i]);
-        d[2 * i + 1] = odd_samples(near[i]);
-        mean += d[2 * i] + d[2 * i + 1];
+        d[2 * i] = even_samples(near[i]) - c->offset;
+        d[2 * i + 1] = odd_samples(near[i]) - c->offset;
     }
-    c->offset += 0.005f * (mean * (1.0f / BLOCK) - c->offset);
-    for (int i = 0; i < BLOCK; i++) d[i] -= c->offset;
 
     /* 2, 3: both echo estimates */
     for (int64_t q = 0; q < partitions; q++) {
@@ -286,7 +283,7 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     }
     values(fore_sum);
     values(back_sum);
-    lanes apart = {0}, echo = {0};
+    lanes apart = {0}, mean = {0};
     for (int i = 0; i < PAIRS; i++) {
         point f = fore_sum[TAP_PAIRS + i], b = back_sum[TAP_PAIRS + i];
         lanes fe = f.re * scale, fo = f.im * scale, be = b.re * scale, bo = b.im * scale;
@@ -295,15 +292,17 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
         back[2 * i] = d[2 * i] - be;
         back[2 * i + 1] = d[2 * i + 1] - bo;
         apart += (fe - be) * (fe - be) + (fo - bo) * (fo - bo);
-        echo += fe * fe + fo * fo;
+        mean += fore[2 * i] + fore[2 * i + 1];
     }
     apart *= 1.0f / BLOCK;
-    echo *= 1.0f / BLOCK;
+    /* Of the error, since the echo has low frequencies of its own; in small steps, since near speech has, too. */
+    c->offset += clamp(mean * (0.01f / BLOCK), -0.1f, 0.1f);
     lanes fore_now = energy(fore), back_now = energy(back), near_now = energy(d);
 
     /* 4 */
-    for (int i = 0; i < 48; i++) recent[i] *= 0.948683298f;
-    correlate_block(recent, g->correlation);
+    const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
+    for (int i = 0; i < 48; i++) recent[i] *= root_fading;
+    correlate_block(recent, g->correlation, fading);
     lanes far_sum = g->correlation[0] + 1;
     lanes far_now = energy(recent + 48);
     c->far_peak = higher(far_now, c->far_peak * 0.8f);
@@ -423,7 +422,6 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     c->seed = seed;
     c->active = any(active);
     c->back_better = any(better);
-    (void)echo;
 }
 
 static void echo_cancel(void *state, const int32_t *slot, const int32_t *far_row, const int32_t *near_row,
