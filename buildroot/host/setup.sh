@@ -45,7 +45,7 @@ fi
 # setuptools compares times itself, but asking it costs seconds: ask only when a source is newer.
 newest=$(find setup.py dsp drivers firmware hil \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name setup.py \) -newer build/stamps/native 2>/dev/null | head -n 1 || true)
 if [ ! -e build/stamps/native ] || [ -n "$newest" ]; then
-    echo "setup: compiling the native modules (about two minutes the first time; output in build/native.log)"
+    echo "setup: compiling the native modules (some minutes the first time; output in build/native.log)"
     $venv/bin/python setup.py -q build_ext --inplace --parallel "$(nproc)" >build/native.log 2>&1 \
         || { grep -E 'error|Error' build/native.log | head -n 5 >&2; fail "a native module did not compile; the output is in build/native.log."; }
     touch build/stamps/native
