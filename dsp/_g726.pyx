@@ -1,5 +1,5 @@
 # distutils: include_dirs = dsp
-# distutils: depends = dsp/lanes.h
+# distutils: depends = dsp/lanes.h dsp/ints.h
 # distutils: extra_compile_args = -Wno-psabi
 """G.726 of rows; the public side, the tables and the reference are dsp/g726.py.
 
@@ -20,17 +20,11 @@ from dsp import g726 as _tables
 
 cdef extern from *:
     """
-    #include "lanes.h"
+    #include "ints.h"
 
     #define LANES SQUARE_LANES       /* channels of one go; two vectors of integers */
     #define RUN 80
     #define STATE_WORDS 24
-
-    typedef int32_t ints __attribute__((vector_size(VECTOR_OCTETS)));
-    typedef float floats __attribute__((vector_size(VECTOR_OCTETS)));
-    typedef uint16_t halves __attribute__((vector_size(VECTOR_OCTETS)));
-    typedef int16_t narrow __attribute__((vector_size(VECTOR_OCTETS / 2)));
-    typedef uint16_t unsigned_narrow __attribute__((vector_size(VECTOR_OCTETS / 2)));
 
     static int32_t decisions[6][16];
     /* by bits and magnitude: output of RECONST << 16 | (W + 32) << 4 | F */
@@ -41,36 +35,6 @@ cdef extern from *:
         decisions[bits][m] = decision;
         responses[bits][m] = (int32_t)((uint32_t)output << 16) | (w + 32) << 4 | f;
     }
-
-    #define INLINE static inline __attribute__((always_inline))
-    INLINE ints choose(ints mask, ints a, ints b) { return (a & mask) | (b & ~mask); }
-    #if VECTOR_OCTETS == 64
-    INLINE ints smaller(ints a, ints b) { return (ints)_mm512_min_epi32((__m512i)a, (__m512i)b); }
-    INLINE ints larger(ints a, ints b) { return (ints)_mm512_max_epi32((__m512i)a, (__m512i)b); }
-    INLINE floats at_least_half(floats a) { return (floats)_mm512_max_ps((__m512)a, _mm512_set1_ps(0.5f)); }
-    INLINE ints look_up(const int32_t *table, ints i) { return (ints)_mm512_permutexvar_epi32((__m512i)i, _mm512_load_si512(table)); }
-    #elif VECTOR_OCTETS == 32
-    INLINE ints smaller(ints a, ints b) { return (ints)_mm256_min_epi32((__m256i)a, (__m256i)b); }
-    INLINE ints larger(ints a, ints b) { return (ints)_mm256_max_epi32((__m256i)a, (__m256i)b); }
-    INLINE floats at_least_half(floats a) { return (floats)_mm256_max_ps((__m256)a, _mm256_set1_ps(0.5f)); }
-    INLINE ints look_up(const int32_t *table, ints i)
-    {
-        ints low = (ints)_mm256_permutevar8x32_epi32(_mm256_load_si256((const __m256i *)table), (__m256i)i);
-        ints high = (ints)_mm256_permutevar8x32_epi32(_mm256_load_si256((const __m256i *)(table + 8)), (__m256i)i);
-        return choose((ints)(i > 7), high, low);
-    }
-    #else
-    INLINE ints smaller(ints a, ints b) { return choose((ints)(a < b), a, b); }
-    INLINE ints larger(ints a, ints b) { return choose((ints)(a > b), a, b); }
-    INLINE floats at_least_half(floats a) { return (floats)larger((ints)a, (ints)((floats){0} + 0.5f)); }     /* a >= 0 */
-    INLINE ints look_up(const int32_t *table, ints i) { return (ints){table[i[0]], table[i[1]], table[i[2]], table[i[3]]}; }
-    #endif
-    INLINE ints clamp(ints a, ints low, ints high) { return smaller(larger(a, low), high); }
-    INLINE ints absolute(ints a) { ints s = a >> 31; return (a ^ s) - s; }
-    INLINE ints negated(ints a, ints mask) { return (a ^ mask) - mask; }
-    INLINE ints signed16(ints a) { return (a << 16) >> 16; }
-    INLINE ints product(ints a, ints b) { return (ints)((halves)a * (halves)b); }     /* of numbers below 256 */
-    INLINE ints float_bits(ints a) { return (ints)__builtin_convertvector(a, floats); }
 
     typedef struct { ints b[6], a[2], dq[6], sr[2], yu, yl, dms, dml, ap, td, pk1, pk2; } state_lanes;
     typedef struct { ints se, sez, y; } prediction;
@@ -189,9 +153,6 @@ cdef extern from *:
         return (m | (~(negative ^ cross) & 128)) ^ (law ? 0x7F : 0x55);
     }
 
-    INLINE ints from_narrow(const uint16_t *x) { narrow a; memcpy(&a, x, sizeof a); return __builtin_convertvector(a, ints); }
-    INLINE ints from_unsigned(const uint16_t *x) { unsigned_narrow a; memcpy(&a, x, sizeof a); return __builtin_convertvector(a, ints); }
-    INLINE void to_narrow(uint16_t *x, ints a) { unsigned_narrow n = __builtin_convertvector(a, unsigned_narrow); memcpy(x, &n, sizeof n); }
     INLINE ints swapped(ints a) { return ((a >> 8) & 255) | (a & 255) << 8; }
 
     static void load_state(state_lanes *s, const uint16_t *lane)
