@@ -37,6 +37,7 @@ UP_MOST = 64                    # ours: frames of one link that control has not 
 UP_RESUME = 32
 OTHERS_MOST = 256               # ours: messages of one link other than data
 DOWN_MOST = 64                  # ours: frames of one link that the far end has not acknowledged
+ESTABLISHED = ("dl_establish_indication", "dl_establish_confirm")
 DOWN_KINDS = ("dl_establish_request", "dl_release_request", "dl_data_request")
 MESSAGE_OCTETS = 65536
 KEEP_UP_MS = 1000               # ours: a link that fell is established again after this
@@ -206,7 +207,13 @@ class Signalling(threading.Thread):
                 self._after(link, link.machine.expire(now))
 
     def _after(self, link, events):
-        """What every step of a machine is followed by: events up, frames out."""
+        """What every step of a machine is followed by: events up, frames out.
+
+        Layer 3 hears of every re-establishment: Q.921 5.7 is silent where nothing of ours was lost,
+        but what the far end had to say is lost all the same, and only layer 3 can ask for it."""
+        reset = ("mdl_error_indication", "F") in events or (link.machine.established and not link.up)
+        if reset and not any(event[0] in ESTABLISHED for event in events):
+            events = [*events, ("dl_establish_indication",)]
         for event in events:
             kind = event[0]
             if kind == "mdl_error_indication":

@@ -255,6 +255,26 @@ def test_media_dies_in_the_call(site):
     run(scenario())
 
 
+def test_a_hang_up_lost_with_the_data_link(site):
+    """The far end's DISCONNECT went down with the link, and only layer 3 can find out."""
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        call = far.call()
+        await settle()
+        far.exchange()
+        far.machine.request("disconnect_request", call, far.now(), cause=16)
+        assert len(far.machine.take_output()) == 1
+        media.up("dl_establish_indication")
+        far.exchange()
+        await settle()
+        far.exchange()
+        assert house.state()["calls"] == [] and far.machine.calls() == []
+        assert house.stores.cdrs.page(1)[0]["released_by"] == "caller"
+        assert house.stores.machines.names("q931/1/") == [] and media.standing["terminations"] == []
+        await house.stop()
+    run(scenario())
+
+
 def test_hang_up_by_command(site):
     async def scenario():
         house, media, far = await house_with_far(site)

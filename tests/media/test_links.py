@@ -199,6 +199,19 @@ def test_a_control_that_does_not_acknowledge_makes_us_busy(board, control, media
     up.sock.close()
 
 
+def test_a_reset_by_the_far_end_is_told_where_nothing_of_ours_is_lost(board, control, media, far):
+    up = Signalling(media.folder, control.epoch)
+    up.send(ack=1 << 40)
+    up.send(link=40, kind="dl_establish_request")
+    far.run(0.6)
+    before = up.kinds()
+    assert "dl_establish_confirm" in before and "dl_establish_indication" not in before
+    far.link.request("dl_establish_request", int(time.monotonic() * 1000))
+    far.run(0.4)
+    assert up.kinds().count("dl_establish_indication") == 1
+    up.sock.close()
+
+
 def test_release_is_told(board, control, media, far):
     up = Signalling(media.folder, control.epoch)
     up.send(ack=1 << 40)

@@ -103,6 +103,21 @@ def test_unsolicited_status_asks():
     assert kinds(made) == ["CONNECT"]
 
 
+@mark("5.8.8, 5.8.11", "after a reset of the data link the far end is found clearing: its DISCONNECT is lost, we release")
+@pytest.mark.parametrize("state", [11, 12, 19])
+def test_a_far_end_that_is_found_clearing(state):
+    made = link()
+    call = talking(made)
+    made.link_up(5)
+    assert kinds(made) == ["STATUS_ENQUIRY"]
+    events = made.receive(build("STATUS", 1, 0, cause={"cause": 30, "location": 2}, call_state={"state": state}), 6)
+    assert names(events) == ["status_indication", "disconnect_indication"]
+    assert (events[-1]["cause"], events[-1]["by"]) == (31, "far")
+    assert made.request("release_request", call, 6) == [] and kinds(made) == ["RELEASE"]
+    events = made.receive(build("RELEASE_COMPLETE"), 7)
+    assert names(events) == ["released"] and made.calls() == [] and made.deadline_ms() is None
+
+
 def test_setup_that_never_left_is_sent_after_a_restart():
     made = link()
     made.request("setup_request", made.new_call(), 0, called="1", timeslot=1)

@@ -5,7 +5,9 @@ reset, when an odd STATUS comes, and by audit() after a restart of the process:
 a message that was decided but never left is found missing and sent again.
 """
 
-from firmware.proto.q931 import codes, messages
+from firmware.proto.q931 import codes, messages, parameters
+
+_CLEARING = (11, 12, 19, 22)
 
 # How far a set-up has come.  A network side that sent SETUP should tell N6, N25,
 # N9, N7 in STATUS, but libpri, and what is built on it, tells the numbers of the
@@ -20,7 +22,7 @@ def reconcile(originating, ours, theirs):
     "connected" (we have not had its CONNECT or CONNECT_ACKNOWLEDGE) or
     "mismatch".  5.8.11 leaves it open which states are compatible; ours: both
     ends stand in the same set-up, and nobody has missed an answer."""
-    if theirs in (11, 12, 19, 22):
+    if theirs in _CLEARING:
         return "same"                   # a clearing far end goes on by its own timers
     if ours in (11, 12):
         return "resend"
@@ -80,6 +82,8 @@ class StatusProcedures:
             self.enquiries = 0
         if theirs["state"] == 0:
             return self._far_has_no_call(now_ms)
+        if theirs["state"] in _CLEARING and self.number not in (11, 12, 19):
+            return self._far_clears(now_ms, message)
         ours = codes.state_number(self.enquired_state) if solicited else self.number
         verdict = reconcile(self.originating, ours, theirs["state"])
         if not solicited:
@@ -100,6 +104,18 @@ class StatusProcedures:
             self.event("call_lost", {"cause": codes.TEMPORARY_FAILURE})
         self.end(codes.TEMPORARY_FAILURE, "failure")
         return self.INITIAL
+
+    def _far_clears(self, now_ms, message):
+        """5.8.11: its DISCONNECT or RELEASE left before this STATUS and is lost, with the data link.
+
+        Left alone it would clear by its timers, up to 30 s later, if it still runs them."""
+        self.audited = False
+        self._begin_clearing(codes.NORMAL_UNSPECIFIED, "far", self.link.far_location)
+        fields = parameters.progress_fields(message)
+        fields.update(self.clear)
+        self.event("disconnect_indication", fields)
+        self._release(now_ms, self._cause(codes.MESSAGE_NOT_COMPATIBLE))
+        return codes.state_name(self.link.side, 19)
 
     def _heal(self, now_ms, verdict, theirs):
         self.audited = False
