@@ -20,7 +20,7 @@ from hil import delay, speech
 from hil.account import Account
 from hil.phone.probe import ProbePhone
 from hil.picture import call_picture
-from hil.probes import audio, dtmf
+from hil.probes import align, dtmf, wav
 from hil.rig import CHECKOUT, Rig
 
 OUT = CHECKOUT / "build" / "demo"
@@ -117,7 +117,7 @@ class Demo:
         self.check_cdr(found, "caller")
         self.check_prompts(caller_file)
         received = self.check_audio(caller_file, found, "first")
-        keys = {end: "".join(key.digit for key in dtmf.digits(received[end] * 32768)) for end in ("agent hears caller", "recording left")}
+        keys = {end: "".join(key.digit for key in dtmf.digits(received[end])) for end in ("agent hears caller", "recording left")}
         account.check("dtmf.one key press is heard once", set(keys.values()) == {"5"}, str(keys))
         return found
 
@@ -132,34 +132,34 @@ class Demo:
 
     def check_prompts(self, caller_file):
         """The caller heard the greeting in both languages, sample by sample."""
-        heard = audio.read(caller_file)
+        heard = wav.read_mono(caller_file)
         for language in ("zh_CN", "en"):
-            quality = audio.compare(audio.read(self.prompts / language / "greeting.wav"), heard)
-            self.account.check(f"audio.greeting {language}", quality.correlation >= 0.95 and quality.gaps == 0,
-                               quality.correlation, "correlation")
+            match = align.compare(wav.read_mono(self.prompts / language / "greeting.wav"), heard)
+            self.account.check(f"audio.greeting {language}", match.correlation >= 0.95 and match.gaps == 0,
+                               match.correlation, "correlation")
 
     def check_audio(self, caller_file, found, which):
         """Both directions at both ends, and both channels of the recording.  Returns {end: samples}."""
         account = self.account
         agent_file = self.agent_heard(which)
-        sent = {who: audio.read(path) for who, path in self.files.items()}
+        sent = {who: wav.read_mono(path) for who, path in self.files.items()}
         recording = found["recordings"][0]
         octets = self.rig.product.recording(found["cdr"]["call"], recording["id"])
         path = OUT / f"recording-{which}.wav"
         path.write_bytes(octets)
         account.file(path, "the product's stereo recording: caller left, agent right")
-        stereo = audio.read_octets(octets)
-        ends = {"caller hears agent": ("agent", audio.read(caller_file)),
-                "agent hears caller": ("caller", audio.read(agent_file)),
+        stereo, _ = wav.parse(octets)
+        ends = {"caller hears agent": ("agent", wav.read_mono(caller_file)),
+                "agent hears caller": ("caller", wav.read_mono(agent_file)),
                 "recording left": ("caller", stereo[:, 0]), "recording right": ("agent", stereo[:, 1])}
         for end, (who, received) in ends.items():
             other = "agent" if who == "caller" else "caller"
-            quality = audio.compare(sent[who], received)
-            account.check(f"audio.{which}: {end}", quality.correlation >= AGENT_HEARS_FROM, quality.correlation,
-                          f"correlation over {quality.seconds:.1f} s")
-            account.check(f"audio.{which}: {end}, samples missing or inserted", quality.gaps == 0, quality.gaps, "places")
-            account.check(f"audio.{which}: {end}, level", abs(quality.level_db) <= LEVEL_MOST_DB, quality.level_db, "dB")
-            leak = audio.crosstalk(sent[other], received, quality)
+            match = align.compare(sent[who], received)
+            account.check(f"audio.{which}: {end}", match.correlation >= AGENT_HEARS_FROM, match.correlation,
+                          f"correlation over {match.seconds:.1f} s")
+            account.check(f"audio.{which}: {end}, samples missing or inserted", match.gaps == 0, match.gaps, "places")
+            account.check(f"audio.{which}: {end}, level", abs(match.level_db) <= LEVEL_MOST_DB, match.level_db, "dB")
+            leak = align.cross_talk(match.piece(received), sent[other])
             account.check(f"audio.{which}: {end}, the other's voice", leak <= CROSSTALK_MOST, leak, "correlation")
         return {end: received for end, (_, received) in ends.items()}
 
@@ -190,7 +190,7 @@ class Demo:
             account.file(OUT / name, "the page as the browser showed it")
         (OUT / "call.json").write_text(json.dumps(found, indent=1, ensure_ascii=False))
         account.file(OUT / "call.json", "CDR and journal records of the first call")
-        call_picture(found, audio.read(OUT / "recording-first.wav"), OUT / "call.svg")
+        call_picture(found, wav.read(OUT / "recording-first.wav")[0], OUT / "call.svg")
         account.file(OUT / "call.svg", "time line and wave form of the first call")
 
     # -- the second call: digit by digit, agent hangs up --

@@ -13,14 +13,14 @@ SHOWN = ("leg.offered", "leg.answered", "ivr", "queue", "offer", "bridge", "reco
 def _wave(samples, begin_x, pixels_per_s, middle, colour):
     """One channel as a filled outline: the peak of each pixel column."""
     count = max(1, int(len(samples) / RATE_HZ * pixels_per_s))
-    peaks = [float(np.max(np.abs(piece))) if len(piece) else 0.0 for piece in np.array_split(samples, count)]
+    peaks = [float(np.max(np.abs(piece))) if len(piece) else 0.0 for piece in np.array_split(samples / 32768, count)]
     up = " ".join(f"{begin_x + i:.0f},{middle - p * BAND:.1f}" for i, p in enumerate(peaks))
     down = " ".join(f"{begin_x + i:.0f},{middle + p * BAND:.1f}" for i, p in reversed(list(enumerate(peaks))))
     return f'<polygon points="{up} {down}" fill="{colour}"/>'
 
 
 def call_picture(found, stereo, path):
-    """Write the picture.  found: the product's answer for one call.  stereo: (n, 2) samples of its recording."""
+    """Write the picture.  found: the product's answer for one call.  stereo: int16 (n, 2), its recording."""
     records, cdr = found["records"], found["cdr"]
     first, last = records[0]["ts_ms"], records[-1]["ts_ms"]
     scale = (WIDTH - 2 * MARGIN) / max((last - first) / 1000, 0.001)

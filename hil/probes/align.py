@@ -1,9 +1,11 @@
 """Compare what was heard with what was sent.
 
     match = compare(sent, heard)            # both int16 at 8 kHz
-    match.correlation >= 0.95; abs(match.level_db) <= 1; match.slips == []
-    cross_talk(heard, other) <= 0.1
+    match.correlation >= 0.95; abs(match.level_db) <= 1; match.gaps == 0
+    cross_talk(match.piece(heard), other) <= 0.1
 
+Each may hold more than the other: prompts and music before, a file that was
+cut short.  Judged is the stretch from the first window that was found to the last.
 All positions are sample indices at 8 kHz.  `lag` is where sent[0] lies in
 `heard` (negative: before its beginning).  With the far exchange's figures the
 delay from a file's first sample out to its first sample in is
@@ -15,8 +17,13 @@ import numpy as np
 # Invented: long enough to hold several pitch periods, short enough to place a slip within 30 ms.
 WINDOW = 400
 HOP = 200
-SEARCH = 400            # a slip of up to 50 ms is found and measured
+SEARCH = 400            # a slip of up to 50 ms is found and measured in one window
+# A larger slip, up to a second, is looked for with a longer piece, which resembles nothing else.
+FAR_PIECE = 2400
+FAR_SEARCH = 8000
+FOUND = 0.9             # least correlation of a window that counts as found
 LEVEL_FLOOR = 100.0     # rms of the 16-bit scale (-44 dBm0) below which a window says nothing
+SILENCE = 23.0          # rms: -57 dBm0, below every comfort noise that we know
 
 
 class Slip:
@@ -35,18 +42,34 @@ class Slip:
 class Match:
     """Result of compare().
 
-    lag: samples; correlation: of all samples of sent that lie in heard, after
-    alignment (piecewise where there are slips: see `straight` for the single
-    lag); level_db: heard over sent; overlap: number of samples compared;
-    windows: (at, lag, correlation) of each window loud enough to judge;
-    slips: list of Slip; worst: lowest correlation of a window.
+    lag: samples, of the first window found; first, last: the stretch, in samples of sent; correlation:
+    of all its samples, after alignment (piecewise where there are slips); level_db: heard over sent;
+    overlap: number of samples compared; windows: (at, lag, correlation) of each window of the stretch
+    loud enough to judge; slips: list of Slip; worst: lowest correlation of a window; gaps: how many
+    slips, and places where windows do not agree though no slip explains it (concealment, mixing).
+    Nothing found: correlation, level, overlap and gaps are 0.
     """
 
-    __slots__ = ("lag", "correlation", "straight", "level_db", "overlap", "windows", "slips", "worst")
+    __slots__ = ("lag", "first", "last", "correlation", "level_db", "overlap", "windows", "slips", "worst", "gaps")
+
+    def __init__(self):
+        self.lag = self.first = self.last = self.overlap = self.gaps = 0
+        self.correlation = self.level_db = self.worst = 0.0
+        self.windows, self.slips = [], []
+
+    @property
+    def seconds(self):
+        """Length of the stretch."""
+        return (self.last - self.first) / 8000
+
+    def piece(self, heard):
+        """The samples of heard that the stretch covers."""
+        end = self.last + (self.windows[-1][1] if self.windows else 0)
+        return heard[max(0, self.first + self.lag):max(0, end)]
 
     def __repr__(self):
-        return (f"Match(lag={self.lag}, correlation={self.correlation:.4f}, straight={self.straight:.4f}, "
-                f"level_db={self.level_db:+.2f}, overlap={self.overlap}, worst={self.worst:.3f}, slips={self.slips})")
+        return (f"Match(lag={self.lag}, correlation={self.correlation:.4f}, level_db={self.level_db:+.2f}, "
+                f"overlap={self.overlap}, worst={self.worst:.3f}, gaps={self.gaps}, slips={self.slips})")
 
 
 def correlation(a, b):
@@ -88,7 +111,7 @@ def correlate(sent, heard, lags=None, share=0.5):
 
 def best_lag(sent, heard, lags=None):
     """(lag, correlation) where heard resembles sent most."""
-    # A part that the other side never heard must not hide the lag: unnormalised size decides first.
+    # A part that the other side never heard must not hide the lag: where no long overlap fits, a short one may.
     places, values = correlate(sent, heard, lags, share=0.02)
     _, solid = correlate(sent, heard, lags, share=0.5)
     pick = solid if np.max(solid, initial=0) >= 0.5 else values
@@ -97,21 +120,26 @@ def best_lag(sent, heard, lags=None):
 
 
 def compare(sent, heard, lags=None):
-    """Align heard to sent and measure. Raises ValueError where one of them is empty or silent."""
+    """Align heard to sent and measure; see Match.  lags: (first, last) where sent[0] may lie, None for anywhere."""
     sent, heard = np.asarray(sent, float), np.asarray(heard, float)
-    if not len(sent) or not len(heard) or not np.any(sent) or not np.any(heard):
-        raise ValueError("a signal is empty or silent: there is nothing to compare")
     match = Match()
-    match.lag, match.straight = best_lag(sent, heard, lags)
-    match.windows = _follow(sent, heard, match.lag)
-    match.slips = _slips(sent, heard, match.windows)
+    if not np.any(sent) or not np.any(heard):
+        return match
+    windows = _follow(sent, heard, best_lag(sent, heard, lags)[0])
+    found = _found(windows)
+    if not found:
+        return match
+    match.windows = windows = windows[found[0]:found[-1] + 1]
+    match.lag = windows[0][1]
+    match.slips = _slips(sent, heard, windows)
+    match.first, match.last = _reach(sent, heard, windows)
     pieces = _pieces(sent, heard, match)
-    a = np.concatenate([p[0] for p in pieces]) if pieces else np.zeros(0)
-    b = np.concatenate([p[1] for p in pieces]) if pieces else np.zeros(0)
+    a, b = np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces])
     match.overlap = len(a)
-    match.correlation = correlation(a, b) if len(a) else 0.0
-    match.level_db = level_difference_db(a, b) if len(a) else float("nan")
-    match.worst = min((w[2] for w in match.windows), default=0.0)
+    match.correlation = correlation(a, b)
+    match.level_db = level_difference_db(a, b)
+    match.worst = min(window[2] for window in windows)
+    match.gaps = len(match.slips) + _unexplained(match)
     return match
 
 
@@ -121,38 +149,86 @@ def level_difference_db(sent, heard):
                                / max(np.mean(np.square(sent, dtype=float)), 1e-9)))
 
 
-def cross_talk(heard, other, within=4000):
-    """Greatest |correlation| of heard with the other direction's signal at any lag up to `within` samples.
+def cross_talk(heard, other):
+    """Greatest |correlation| of heard with the other direction's signal, wherever they overlap nearly whole.
 
-    heard and other must lie on one time line (index 0 of both at the same
-    time, to within `within`).  Two independent voices of ten seconds stay below 0.1 by chance alone;
-    give it ten or more.
+    Two independent voices of ten seconds stay below 0.1 by chance alone; give it ten or more.
     """
-    _, values = correlate(other, heard, (-within, within))
+    _, values = correlate(other, heard, share=0.9)
     return float(np.max(np.abs(values), initial=0.0))
+
+
+def longest_silence_ms(samples, rms=SILENCE):
+    """The longest run of pieces of 20 ms below a level (rms of the 16-bit scale)."""
+    longest = run = 0
+    for start in range(0, len(samples) - 159, 160):
+        silent = np.mean(np.square(samples[start:start + 160], dtype=float)) < rms ** 2
+        run = run + 1 if silent else 0
+        longest = max(longest, run)
+    return longest * 20
 
 
 # -- along the way --------------------------------------------------------------
 
 def _follow(sent, heard, lag):
     """The lag of each window, looked for around that of the window before."""
-    windows = []
+    windows, lost, far = [], 0, len(heard)     # the first lag may be chance: until a window is found, look everywhere
     for at in range(0, len(sent) - WINDOW + 1, HOP):
         piece = sent[at:at + WINDOW]
         if np.sqrt(np.mean(piece ** 2)) < LEVEL_FLOOR:
             continue
         start = at + lag
-        if start < 0 or start + WINDOW > len(heard):
-            continue
-        here = correlation(piece, heard[start:start + WINDOW])
-        if here < 0.9:
-            low = max(0, start - SEARCH)
-            place, value = best_lag(piece, heard[low:start + WINDOW + SEARCH], (0, 2 * SEARCH))
-            # Only a clear gain is a slip; a window across one fits neither side.
-            if value > 0.95 and value > here + 0.05:
-                lag, here = low + place - at, value
+        here = correlation(piece, heard[start:start + WINDOW]) if 0 <= start <= len(heard) - WINDOW else 0.0
+        if here < FOUND:
+            lag, here = _near(sent, heard, at, lag, here, WINDOW, SEARCH)
+            if here < FOUND and lost * HOP % FAR_PIECE == 0:
+                lag, here = _near(sent, heard, at, lag, here, FAR_PIECE, far)
+        if here >= FOUND:
+            far = FAR_SEARCH
+        lost = 0 if here >= FOUND else lost + 1
         windows.append((at, lag, here))
     return windows
+
+
+def _found(windows):
+    """Indices of the windows that were found.  One alone at its lag is chance."""
+    lags = [window[1] if window[2] >= FOUND else None for window in windows]
+    return [index for index, lag in enumerate(lags)
+            if lag is not None and lag in lags[max(0, index - 1):index] + lags[index + 1:index + 2]]
+
+
+def _near(sent, heard, at, lag, here, length, search):
+    """(lag, correlation) of the piece of sent at `at`, up to `search` from where it should be; as before if in doubt."""
+    piece, low = sent[at:at + length], max(0, at + lag - search)
+    within = heard[low:max(0, at + lag + length + search)]
+    if len(within) < len(piece):
+        return lag, here
+    place, value = best_lag(piece, within, (0, len(within) - len(piece)))
+    # Only a clear gain is a slip; a window across one fits neither side.
+    return (low + place - at, value) if value > 0.95 and value > here + 0.05 else (lag, here)
+
+
+def _reach(sent, heard, windows):
+    """The stretch: from the first window found to the last, and on to the ends of the signals where quiet."""
+    first, last = windows[0][0], windows[-1][0] + WINDOW
+    loud = [at for at in range(0, len(sent) - WINDOW + 1, HOP) if np.sqrt(np.mean(sent[at:at + WINDOW] ** 2)) >= LEVEL_FLOOR]
+    if loud[0] == first:
+        first = 0
+    if loud[-1] + WINDOW == last:
+        last = len(sent)
+    return max(first, -windows[0][1]), min(last, len(heard) - windows[-1][1])
+
+
+def _unexplained(match):
+    """Number of places in the stretch where windows were not found, apart from those across a slip."""
+    places, before = 0, None
+    for at, _, value in match.windows:
+        if value >= FOUND or any(abs(slip.at - at) <= 2 * WINDOW for slip in match.slips):
+            continue
+        if before is None or at - before > WINDOW:
+            places += 1
+        before = at
+    return places
 
 
 def _slips(sent, heard, windows):
@@ -191,9 +267,8 @@ def _place(sent, heard, before, now):
 
 def _pieces(sent, heard, match):
     """Stretches of sent and heard that belong together, slips taken into account."""
-    lag = match.windows[0][1] if match.windows else match.lag
-    pieces, start = [], 0
-    for end, inserted in [(s.at, s.inserted) for s in match.slips] + [(len(sent), 0)]:
+    lag, start, pieces = match.lag, match.first, []
+    for end, inserted in [(s.at, s.inserted) for s in match.slips] + [(match.last, 0)]:
         low, high = max(start, -lag), min(end, len(heard) - lag)
         if high > low:
             pieces.append((sent[low:high], heard[low + lag:high + lag]))

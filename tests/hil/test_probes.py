@@ -58,6 +58,38 @@ def test_the_beginning_or_end_may_be_missing(voices):
     assert align.compare(sent, sent[8000:40000]).correlation > 0.999
 
 
+def test_a_part_among_other_things_is_found_and_judged_alone(voices):
+    """As in a call: prompts before, a file that was cut short, the other's words after."""
+    sent, other = voices
+    heard = np.concatenate((other[:50000], sent[20000:64000], other[50000:]))
+    match = align.compare(sent, heard)
+    assert (match.lag, match.gaps, match.slips) == (30000, 0, [])
+    assert match.correlation > 0.999 and abs(match.level_db) < 0.01
+    assert abs(match.first - 20000) < 2400 and abs(match.last - 64000) < 2400
+    assert match.seconds == (match.last - match.first) / 8000
+    assert (match.piece(heard) == sent[match.first:match.last]).all()
+
+
+@pytest.mark.parametrize("size", [-8000, -1600, 1600, 8000])
+def test_a_large_slip_does_not_end_the_comparison(voices, size):
+    sent, at = voices[0], 48000
+    heard = np.concatenate((sent[:at], np.zeros(max(size, 0), np.int16), sent[at + max(-size, 0):]))
+    match = align.compare(sent, heard)
+    assert sum(s.inserted for s in match.slips) == size and match.gaps >= 1
+    assert match.last == len(sent)
+
+
+def test_nothing_of_it_is_nothing(voices):
+    for heard in (voices[1], np.zeros(20000, np.int16), np.zeros(0, np.int16)):
+        match = align.compare(voices[0], heard)
+        assert match.correlation == 0 and match.overlap == 0 and len(match.piece(heard)) == 0
+
+
+def test_silence_is_measured(voices):
+    samples = np.concatenate((voices[0][:16000] | 64, np.full(4000, 8, np.int16), voices[0][:16000] | 64))
+    assert align.longest_silence_ms(samples) in (480, 500)
+
+
 @pytest.mark.parametrize("size", [1, 8, 80, 160, 320])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_slips_are_found_and_measured(voices, size, sign):
@@ -84,7 +116,7 @@ def test_concealment_shows_as_a_bad_window(voices):
     loud = int(np.argmax(np.convolve(np.square(heard, dtype=float), np.ones(160), "valid")))
     heard[loud:loud + 160] = 0
     match = align.compare(voices[0], heard)
-    assert match.worst < 0.9 and match.slips == []
+    assert match.worst < 0.9 and match.slips == [] and match.gaps == 1
     assert align.compare(voices[0], voices[0]).worst > 0.999
 
 
