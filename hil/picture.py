@@ -6,6 +6,7 @@ import numpy as np
 
 RATE_HZ = 8000
 WIDTH, MARGIN, BAND = 1200, 70, 60
+CHARACTER = 7.2         # width of a letter of a label at size 12, at most; estimated
 COLOURS = {"caller": "#0b5d8a", "agent": "#1c7c3c", "event": "#5a5a5a"}
 SHOWN = ("leg.offered", "leg.answered", "ivr", "queue", "offer", "bridge", "recording", "leg.released", "call.ended")
 
@@ -32,20 +33,23 @@ def call_picture(found, stereo, path):
     rows, ends = [], []
     parts = []
     for record in shown:
-        at = x(record["ts_ms"])
-        label = record["kind"]
-        row = next((i for i, end in enumerate(ends) if end < at), len(ends))
+        at, label = x(record["ts_ms"]), record["kind"]
+        width = CHARACTER * len(label) + 6
+        leftward = at + width > WIDTH           # it would be cut off at the right edge
+        first_x, last_x = (at - width, at) if leftward else (at, at + width)
+        row = next((i for i, end in enumerate(ends) if end < first_x), len(ends))
         if row == len(ends):
             ends.append(0)
-        ends[row] = at + 7.2 * len(label) + 12
-        rows.append((at, row, label))
+        ends[row] = last_x + 6
+        rows.append((at, row, label, leftward))
     top = 60
     axis = top + 18 * len(ends) + 14
-    for at, row, label in rows:
+    for at, row, label, leftward in rows:
         y = top + 18 * row
+        text = f'x="{at - 3:.1f}" text-anchor="end"' if leftward else f'x="{at + 3:.1f}"'
         parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y}" y2="{axis}" stroke="#c8ccd0"/>'
                      f'<circle cx="{at:.1f}" cy="{axis}" r="2.5" fill="{COLOURS["event"]}"/>'
-                     f'<text x="{at + 3:.1f}" y="{y + 4}" font-size="12">{html.escape(label)}</text>')
+                     f'<text {text} y="{y + 4}" font-size="12">{html.escape(label)}</text>')
     seconds = (last - first) / 1000
     step = next(s for s in (1, 2, 5, 10, 20, 60, 600) if seconds / s <= 20 or s == 600)
     for second in range(0, int(seconds) + 1, step):
