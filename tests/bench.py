@@ -1,6 +1,7 @@
 """`make bench`: measure what there is; a table for people, build/bench.json for machines.
 
-Each room that has something to measure has a module with results() -> list of
+Each room that has something to measure has a module (MODULES; in dsp also every
+bench_*.py) with results() -> list of
 {"name", "value", "unit", "reference", "reference_value", "ratio"}.  References
 are measured in the same run where they can be (the field says so).
 """
@@ -16,7 +17,8 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-MODULES = ("dsp.bench", "firmware.media.bench", "hil.board.bench")
+MODULES = ("dsp.bench", *(f"dsp.{path.stem}" for path in sorted((ROOT / "dsp").glob("bench_*.py"))),
+           "firmware.media.bench", "hil.board.bench", "tests.proto.sip_bench")
 FIELDS = ("name", "value", "unit", "reference", "reference_value", "ratio")
 
 
@@ -49,12 +51,7 @@ def main():
     for name in MODULES:
         if options.only and not any(word in name for word in options.only):
             continue
-        try:
-            module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name == name:
-                continue
-            raise
+        module = importlib.import_module(name)
         began = time.monotonic()
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         try:
