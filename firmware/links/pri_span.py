@@ -23,9 +23,11 @@ class Span:
     """One span: configuration row, Q.931 machine, legs of its calls."""
 
     def __init__(self, row, group, saved=None, calls=None):
-        """saved, calls: what dump() and dump_call() gave, after a restart."""
+        """group: the row of its trunk group; None for a span that only comes to its end.
+
+        saved, calls: what dump_link() and dump_call() gave, after a restart."""
         self.row, self.number = row, row["span"]
-        config = {"timeslots": timeslots_of(row), "overlap_receiving": group["overlap_receiving"]}
+        config = {"timeslots": timeslots_of(row), "overlap_receiving": bool(group and group["overlap_receiving"])}
         if saved is None:
             self.machine = Q931Link(row["side"], row["variant"], config)
         else:
@@ -35,13 +37,28 @@ class Span:
         self.alarms = None          # list of names; None: not known yet
         self.opened = False
         self.retry_ms = None
+        self.condemned = False      # to be closed in the first turn after the start of the process
+        self.closing_ms = (saved or {}).get("closing_ms")   # when its link is closed whatever is up; None: in service
+        self.farewell = False       # the data link has been asked to go
+        self.closed = False         # media has been asked to close the link
+
+    def change(self, row, group):
+        """Take what needs no restart of the span."""
+        self.row = row
+        self.machine.config["overlap_receiving"] = group["overlap_receiving"]
 
     @property
     def state(self):
         """"up", "down" (D channel), "alarm" (no usable bearer) or "unknown"."""
         if self.alarms and not set(self.alarms) <= HARMLESS:
             return "alarm"
+        if self.closing_ms is not None:
+            return "down"
         return "up" if self.machine.up else "down" if self.opened else "unknown"
+
+    def dump_link(self):
+        """What a restart needs of the span, its calls excepted."""
+        return dict(self.machine.dump_link(), row=self.row, closing_ms=self.closing_ms)
 
     def dump_call(self, call):
         """What a restart needs of a call, or None when it is over."""
@@ -49,8 +66,10 @@ class Span:
         return {"machine": machine, "adapter": adapter} if machine is not None and adapter is not None else None
 
     def deadline_ms(self):
-        """The next timer of the machine, or a retry of the link."""
-        deadlines = [at for at in (self.machine.deadline_ms(), self.retry_ms) if at is not None]
+        """The next timer of the machine, a retry of the link, or the end of a closing span."""
+        if self.condemned:
+            return 0
+        deadlines = [at for at in (self.machine.deadline_ms(), self.retry_ms, self.closing_ms) if at is not None]
         return min(deadlines) if deadlines else None
 
     def describe(self, legs):

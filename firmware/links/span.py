@@ -8,13 +8,15 @@ Layer 3 messages go through the outbox: committed with the event that caused the
 to media, then deleted.  While the data link is down Q.931 loses its messages (5.8.9), so
 the release of an answered call is kept and made when the link is up again; the
 switchboard hears "released" at once, the timeslot stays busy until the far end has let go.
+Changes of the configuration: span_change.py.
 """
 
 import logging
 
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
-from firmware.links.pri_span import Span, link_is_up
+from firmware.links.pri_span import link_is_up
+from firmware.links.span_change import SpanChanges
 from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ ACTIONS = {
 }
 
 
-class SpanLinks(Adapter):
+class SpanLinks(SpanChanges, Adapter):
     """The adapter of all PRI spans."""
 
     name = "spans"
@@ -47,17 +49,7 @@ class SpanLinks(Adapter):
         self._touched = {}          # span number -> calls whose dump is to be written
         self._removed = []
         self._deadlines = {}
-        config = house.config.running()
-        groups = {group["name"]: group for group in config["trunk_groups"]}
-        machines = house.stores.machines
-        for row in config["spans"]:
-            if row["enabled"] and row["signalling"] == "pri":
-                prefix = "q931/%d/" % row["span"]
-                calls = {name[len(prefix):]: machines.load(name) for name in machines.names(prefix)}
-                saved = machines.load("q931/%d" % row["span"])
-                if saved is not None and (saved["side"], saved["variant"]) != (row["side"], row["variant"]):
-                    saved, calls = None, {}
-                self._add(Span(row, groups[row["trunk_group"]], saved, calls))
+        self._load_spans(house.stores.machines, house.config.running())
 
     def _add(self, span):
         self.spans[span.number] = span
@@ -106,13 +98,16 @@ class SpanLinks(Adapter):
         row = span.row
 
         def opened(reply, now_ms):
+            if self.spans.get(span.number) is not span or span.closing_ms is not None:
+                return
             span.opened = True
             if establish and not span.machine.up:
                 self._out.append((span.number, "dl_establish_request", b""))
                 self._retry(span, now_ms + 10 * RETRY_MS)       # a lost request; T200 and N200 need 4 s
 
         def refused(error, now_ms):
-            self._retry(span, now_ms + RETRY_MS)
+            if self.spans.get(span.number) is span:
+                self._retry(span, now_ms + RETRY_MS)
         self.media.command("link_open", opened, refused, link=span.number, span=span.number,
                            timeslot=row["d_timeslot"], kind="lapd", side=row["side"], tei=0)
 
@@ -125,6 +120,7 @@ class SpanLinks(Adapter):
             entry = span.calls.get(event["call"])
             if handler is not None:
                 self.turns.guard(event, entry and entry["leg"], handler, span, event, now_ms)
+        self._hasten(span, now_ms)
         self._touch(span)
 
     def _on_setup_indication(self, span, event, now_ms):
@@ -256,7 +252,7 @@ class SpanLinks(Adapter):
             span = self.spans.get(number)
             if span is None:
                 continue
-            stores.machines.save("q931/%d" % number, span.machine.dump_link())
+            stores.machines.save("q931/%d" % number, span.dump_link())
             for call in sorted(calls):
                 stores.machines.save("q931/%d/%s" % (number, call), span.dump_call(call))
         stores.outbox.put(self._out)
@@ -292,7 +288,12 @@ class SpanLinks(Adapter):
                 continue
             span = self.spans[number]
             self._take(span, span.machine.expire(now_ms), now_ms)
-            if span.retry_ms is not None and span.retry_ms <= now_ms:
+            if span.condemned:
+                self._close(span, now_ms)
+            elif span.closing_ms is not None:
+                if span.closing_ms <= now_ms:
+                    self._shut(span, now_ms)
+            elif span.retry_ms is not None and span.retry_ms <= now_ms:
                 self._retry(span, None)
                 if self.media.serving:
                     self._open(span, True, now_ms)
@@ -326,11 +327,15 @@ class SpanLinks(Adapter):
     def media_found(self, audit, now_ms):
         """Open the links; rebuild what media does not have of ours."""
         there = {row["id"] for row in audit.get("terminations") or []}
+        for row in audit.get("links") or []:
+            if row.get("kind", "lapd") == "lapd" and row["link"] not in self.spans:
+                self.media.command("link_close", link=row["link"])      # of a span that is gone
         for span in self.spans.values():
             up = link_is_up(audit, span.number)
             self._take(span, span.machine.audit(now_ms, up), now_ms)
             span.opened = span.opened or up
-            self._open(span, not up, now_ms)
+            if span.closing_ms is None and not span.condemned:
+                self._open(span, not up, now_ms)
             for call, entry in sorted(span.calls.items()):
                 if entry["leg"] is not None and entry["leg"] not in there:
                     self._terminate(span, call)
@@ -351,27 +356,6 @@ class SpanLinks(Adapter):
         if span is not None and span.alarms != alarms:
             span.alarms = alarms
             self._tell(span)
-
-    def configure(self, config, now_ms):
-        """Spans added, changed or removed; a changed span loses its calls (schema: impact)."""
-        groups = {group["name"]: group for group in config["trunk_groups"]}
-        wanted = {row["span"]: row for row in config["spans"] if row["enabled"] and row["signalling"] == "pri"}
-        for number, span in sorted(self.spans.items()):
-            overlap = span.machine.config["overlap_receiving"]
-            row = wanted.get(number)
-            if row == span.row and groups[row["trunk_group"]]["overlap_receiving"] == overlap:
-                continue
-            for call in sorted(span.calls):
-                self._gone(span, call, codes.NETWORK_OUT_OF_ORDER, "near")
-            self.media.command("link_close", link=number)
-            del self.spans[number]
-            self._deadlines.pop(number, None)
-            self._touched.pop(number, None)
-            self._removed.append("q931/%d" % number)
-        for number in sorted(set(wanted) - set(self.spans)):
-            self._add(Span(wanted[number], groups[wanted[number]["trunk_group"]]))
-            if self.media.serving:
-                self._open(self.spans[number], True, now_ms)
 
     def describe(self, state, legs):
         """GET /v1/state: spans and their timeslots."""

@@ -309,22 +309,6 @@ def test_garbage_on_the_d_channel_costs_nothing(site):
     run(scenario())
 
 
-def test_a_span_taken_out_of_the_configuration(site):
-    async def scenario():
-        house, media, far = await house_with_far(site)
-        far.call()
-        await settle()
-        far.exchange()
-        candidate = dict(house.config.running(), spans=house.config.running()["spans"][1:])
-        await house.apply_configuration(candidate, candidate["revision"])
-        await settle()
-        assert media.of("link_close") == [{"link": 1}] and house.state()["calls"] == []
-        assert [row["span"] for row in house.state()["spans"]] == [2]
-        assert house.stores.machines.names("q931/1") == []
-        await house.stop()
-    run(scenario())
-
-
 def test_a_call_costs_little(site):
     """All turns of a call, commits included, on the machine that runs the tests."""
     async def scenario():

@@ -163,6 +163,8 @@ class Q931Link(RestartProcedures):
         for timeslot in self.config["timeslots"]:
             if self.usable(timeslot, call):
                 return timeslot, None
+        if not [t for t in self.config["timeslots"] if t not in self.blocked]:
+            return None, codes.NETWORK_OUT_OF_ORDER
         return None, codes.NO_CIRCUIT_AVAILABLE
 
     # The data link

@@ -66,6 +66,13 @@ class RestartProcedures:
         return self._finish()
 
     def _send_restart(self, now_ms):
+        """Send the first one that waits.  One whose timeslots have calls by now is given up: it would end them."""
+        while self._restarts and self._in_use(self._restarts[0][0]):
+            failed = self._restarts.pop(0)
+            self.events.append({"event": "restart_failed", "call": None, "timeslots": failed[0]})
+        if not self._restarts:
+            self._timers.stop("T316")
+            return
         timeslots, whole, _ = self._restarts[0]
         self._restarts[0][2] += 1
         content = {"restart_indicator": {"class": 7 if whole else 0}}
@@ -76,6 +83,9 @@ class RestartProcedures:
         self.send(messages.encode(messages.Message(
             "RESTART", 0, 0, content, self.config["reference_octets"])))
         self._timers.start("T316", now_ms)
+
+    def _in_use(self, timeslots):
+        return bool([c for c in self._calls.values() if c.number != 0 and c.timeslot in timeslots])
 
     def _restart_acknowledged(self, timeslots, now_ms):
         if not self._restarts or not self._timers.running("T316"):
