@@ -21,7 +21,7 @@ from setuptools.command.build_ext import build_ext
 
 ISA_LEVELS = {"v2": "x86-64-v2", "v3": "x86-64-v3", "v4": "x86-64-v4"}
 ROOMS = ("dsp", "drivers", "firmware", "hil")
-COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+COMMON = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 
 
