@@ -61,6 +61,10 @@ class Call:
         """Languages to speak to this caller, in order."""
         return [self.language] if self.language else self.languages
 
+    def shown_caller(self):
+        """The number that a telephone may show."""
+        return self.caller if self.caller_presentation == "allowed" and self.caller else "anonymous"
+
     def dump(self):
         """As a plain dict (nested values are copied one level deep; records never change them in place)."""
         dumped = {}

@@ -1,6 +1,6 @@
 """What all decisions of the switchboard share: state, configuration, records and actions.
 
-A decision is a function of the modules core_calls, core_queues and core_recovery; it
+A decision is a function of the modules core_calls, core_ivr, core_queues, core_ending and core_recovery; it
 gets the Core, looks at core.state and core's configuration, and says what shall be:
 
     core.emit("leg.answered", call=call.id, leg=leg, by="near")     state has changed when this returns
@@ -58,10 +58,12 @@ class Core:
     """State, configuration, and what the present event has decided so far.
 
     config: CONTRACT section 7; ids: .next(prefix); utc_offset_ms: function(utc_ms) or None.
+    ways_on: what a flow's command leads to, {"do": function(core, call, command)}.
     Raises ConfigError on a configuration that cannot route."""
 
-    def __init__(self, config, ids, utc_offset_ms=None):
+    def __init__(self, config, ids, utc_offset_ms, ways_on):
         self.ids = ids
+        self.ways_on = ways_on
         self.now_ms = 0
         self.records = []
         self.actions = []
@@ -150,6 +152,11 @@ class Core:
         """This agent may be ready now."""
         for member in (self.agent_configs.get(name) or {}).get("queues") or []:
             self.touch(member["queue"])
+
+    def call_of(self, leg):
+        """The call of a leg's id, or None."""
+        known = self.state.legs.get(leg)
+        return self.state.calls.get(known.call) if known is not None else None
 
     def agent_on(self, line):
         """Name of the agent whose line this is, or None."""

@@ -1,17 +1,7 @@
-"""Decisions about a call: set-up, direct ringing, conversation, and every way to end.
+"""Decisions about a call: set-up, direct ringing, conversation, and legs that are gone.
 
-Functions take the Core (core_base.py) and return True when the event meant
-something.  The rules that run through all of them:
-
-  - a leg is gone only at leg.released; until then release_leg() waits for it;
-  - clear() is the one way to end a call, from any state; it takes apart what there is
-    (queue place, offer, ringing, bridge, recording, agents), then releases every leg;
-  - a caller who was answered hears something before the end that we decide: fail()
-    gives busy tone for a defined time, close() a prompt;
-  - the call ends (call.ended, hence exactly one CDR) with its last leg.
-
-This module, core_ivr and core_queues call each other: what ends a call takes it out of its
-queue, and a queue or a flow may end a call.
+Functions take the Core (core_base.py) and return True when the event meant something.
+Where the call goes from here: core_ivr.py, core_queues.py; how it ends: core_ending.py.
 """
 
 from firmware.call import call as calls
@@ -19,14 +9,10 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.control import core_ivr, core_queues
-from firmware.control.core_base import (AGENT, BUSY, CALLER, NO_ANSWER, NORMAL, RECORDING_GUARD_MS, SUBSCRIBER_ABSENT, SWITCH,
-                                        TEMPORARY_FAILURE)
+from firmware.control.core_base import AGENT, BUSY, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
+from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
 
-# Invented: how long busy tone is heard before the release (Q.931 leaves it to the network).
-BUSY_TONE_MS = 5000
-# Invented: longest goodbye.
-CLOSING_GUARD_MS = 60000
 # Invented: how long a directly called telephone rings.
 RING_MS = 60000
 
@@ -62,7 +48,7 @@ def offered(core, event):
 
 def digits(core, event):
     """More digits of the called number have come, or the inter-digit timer has run out."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     if call is None or call.state != calls.COLLECTING or event["leg"] != call.caller_leg:
         return False
     called = event.get("called") or ""
@@ -113,7 +99,7 @@ def answer(core, call):
 
 def signal_complete(core, event):
     """What we played to the caller has ended."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     if call is None or call.signal is None or call.signal["token"] != event.get("token"):
         return False
     signal_ended(core, call, event.get("reason") or "done")
@@ -155,18 +141,13 @@ def ring(core, call, kind, target, failed):
     leg = core.ids.next("l")
     caller_name = call.label if call.label is not None and core.state.legs[call.caller_leg].line is None else ""
     core.emit("leg.created", call=call.id, leg=leg, agent=agent, role=legs.CALLEE, tech="sip", line=line,
-              caller=shown_caller(call), caller_name=caller_name)
+              caller=call.shown_caller(), caller_name=caller_name)
     if agent is not None:
         core_queues.take_line(core, agent, call, "offered")
     core.emit("call.ringing", call=call.id, leg=leg, agent=agent, deadline_ms=core.now_ms + RING_MS, failed=failed)
-    core.act("leg.create", leg=leg, tech="sip", line=line, caller=shown_caller(call), caller_name=caller_name, call=call.id)
+    core.act("leg.create", leg=leg, tech="sip", line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id)
     if call.answered_ms is not None:
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
-
-
-def shown_caller(call):
-    """The number that a telephone may show."""
-    return call.caller if call.caller_presentation == "allowed" and call.caller else "anonymous"
 
 
 def ring_timeout(core, call):
@@ -184,7 +165,7 @@ def ring_failed(core, call, cause):
     core.emit("call.ringing_ended", call=call.id, leg=call.target_leg, outcome=outcome, cause=cause)
     if leg is not None:
         core.release_leg(leg, NO_ANSWER)
-    core_queues.free_agents(core, call, but=core.state.legs[call.caller_leg].line)
+    free_agents(core, call, but=core.state.legs[call.caller_leg].line)
     _not_reached(core, call, call.failed, cause, outcome, "not answered")
 
 
@@ -198,7 +179,7 @@ def _not_reached(core, call, failed, cause, result, why):
 
 def alerting(core, event):
     """A telephone rings."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     leg = core.state.legs.get(event["leg"])
     if call is None or leg.role == legs.CALLER or leg.state != legs.CREATED:
         return False
@@ -212,7 +193,7 @@ def alerting(core, event):
 
 def progress(core, event):
     """The far side says that something is going on; noted, nothing to decide."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     if call is None or core.state.legs[event["leg"]].state not in (legs.CREATED, legs.ALERTING):
         return False
     core.emit("leg.progress", call=call.id, leg=event["leg"], inband=bool(event.get("inband")))
@@ -221,7 +202,7 @@ def progress(core, event):
 
 def answered(core, event):
     """A telephone that we called was answered."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     leg = core.state.legs.get(event["leg"])
     if call is None or leg.role == legs.CALLER or leg.state == legs.ANSWERED:
         return False
@@ -231,7 +212,7 @@ def answered(core, event):
     agent = core.agent_on(leg.line)
     if call.offer is not None and call.offer["leg"] == leg.id:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
-        core_queues.connected(core, call)
+        connect(core, call, leg.id, core_queues.connected(core, call))
     elif call.target_leg == leg.id:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
         core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
@@ -266,7 +247,7 @@ def record(core, call):
 
 def held(core, event):
     """A party holds, or comes back."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     leg = core.state.legs.get(event["leg"])
     holds = event["kind"] == "leg.held"
     if call is None or leg.held == holds or leg.state != legs.ANSWERED:
@@ -280,7 +261,7 @@ def rtp(core, event):
 
     A telephone may be silent for good reasons (hold, silence suppression), so this alone ends
     nothing; it does once the line's registration is gone too."""
-    call = call_of(core, event)
+    call = core.call_of(event["leg"])
     leg = core.state.legs.get(event["leg"])
     lost = event["kind"] == "media.rtp_timeout"
     if call is None or leg.rtp_lost == lost or leg.state != legs.ANSWERED:
@@ -303,7 +284,23 @@ def telephone_gone(core, leg):
         fail(core, call, TEMPORARY_FAILURE, "the telephone is gone")
 
 
-# The end.
+def line(core, event):
+    """A telephone has come or gone."""
+    name = event["line"]
+    here = event["kind"] == "line.registered"
+    if core.is_registered(name) == here:
+        return False
+    agent = core.agent_on(name)
+    core.emit(event["kind"], agent=agent, line=name)
+    if agent is not None:
+        core.touch_agent(agent)
+    if not here:
+        for leg in list(core.state.line_legs.get(name) or []):
+            telephone_gone(core, core.state.legs[leg])
+    return True
+
+
+# The end of a leg.
 
 def released(core, event):
     """A leg is gone."""
@@ -332,100 +329,8 @@ def released(core, event):
                 clear(core, call, NORMAL, AGENT, "answered")
             else:
                 fail(core, call, cause, "the agent's leg failed", "answered")
-        _end_if_done(core, call)
+        end_if_done(core, call)
     core.act("media.subtract", leg=leg.id)
     if agent is not None:
         core.touch_agent(agent)
     return True
-
-
-def result_of(call, by):
-    """The CDR's result for a call that ends now."""
-    if call.closing is not None:
-        return call.closing["result"]
-    if call.agent_answered_ms is not None:
-        return "answered"
-    if call.result is not None:
-        return call.result
-    if call.state in (calls.QUEUED, calls.RINGING, calls.COLLECTING):
-        return "abandoned" if by == CALLER else "failed"
-    return "self_service"
-
-
-def fail(core, call, cause, reason, result=None):
-    """End a call that cannot go on: busy tone for who was answered, then the release."""
-    if call.agent_answered_ms is not None:
-        result = "answered"
-    close(core, call, cause, [{"tone": "busy"}], result or "failed", reason)
-
-
-def close(core, call, cause, items, result, reason=None):
-    """Say items to the caller, then release.  A tone is heard for BUSY_TONE_MS."""
-    caller = core.state.legs.get(call.caller_leg)
-    if not items or not core.state.media_up or caller is None or caller.state != legs.ANSWERED:
-        clear(core, call, cause, SWITCH, result, reason)
-        return
-    take_apart(core, call, "failed")
-    tone = "tone" in items[0]
-    core.emit("call.closing", call=call.id, cause=cause, released_by=SWITCH, result=result, reason=reason,
-              deadline_ms=core.now_ms + (BUSY_TONE_MS if tone else CLOSING_GUARD_MS))
-    core.play(call, "busy" if tone else "goodbye", items, 0 if tone else 1)
-    for leg in list(call.legs):
-        if leg != call.caller_leg:
-            core.release_leg(core.state.legs[leg], NORMAL)
-
-
-def close_now(core, call):
-    """The goodbye is said, or the tone was heard long enough."""
-    closing = call.closing
-    if call.state != calls.CLOSING:
-        return False
-    clear(core, call, closing["cause"], closing["released_by"], closing["result"])
-    return True
-
-
-def take_apart(core, call, left):
-    """Leave queue, offer, ringing, bridge and recording.  left: reason of queue.left."""
-    core_queues.leave(core, call, left)
-    core_queues.withdraw(core, call, "cancelled")
-    if call.target_leg is not None:
-        core.emit("call.ringing_ended", call=call.id, leg=call.target_leg, outcome="cancelled", cause=None)
-    if call.recording is not None and core.state.recordings[call.recording]["state"] == "open":
-        stop_recording(core, call.recording)
-    if call.bridge is not None:
-        bridge = call.bridge
-        core.emit("call.unbridged", call=call.id, agent=call.agent, bridge=bridge)
-        core.act("media.bridge", bridge=bridge, legs=[])
-    core_queues.free_agents(core, call)
-
-
-def stop_recording(core, recording):
-    """Have media close a recording; recording.closed follows."""
-    core.emit("recording.stopping", call=core.state.recordings[recording]["call"], recording=recording,
-              guard_ms=core.now_ms + RECORDING_GUARD_MS)
-    core.act("media.record_stop", recording=recording)
-
-
-def clear(core, call, cause, by, result, reason=None):
-    """End a call from any state, once: take it apart and release every leg."""
-    if call.state == calls.CLEARING:
-        _end_if_done(core, call)
-        return
-    take_apart(core, call, "abandoned" if by == CALLER else "failed")
-    if call.signal is not None:
-        core.act("media.stop", leg=call.caller_leg)
-    core.emit("call.clearing", call=call.id, agent=call.agent, queue=call.queue, cause=cause, released_by=by, result=result, reason=reason)
-    for leg in list(call.legs):
-        core.release_leg(core.state.legs[leg], cause)
-    _end_if_done(core, call)
-
-
-def _end_if_done(core, call):
-    if call.state == calls.CLEARING and not call.legs and call.id in core.state.calls:
-        core.emit("call.ended", call=call.id, agent=call.agent, queue=call.queue)
-
-
-def call_of(core, event):
-    """The call of an event's leg, or None."""
-    leg = core.state.legs.get(event["leg"])
-    return core.state.calls.get(leg.call) if leg is not None else None

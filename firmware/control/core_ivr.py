@@ -3,15 +3,18 @@
 Each answer of the interpreter becomes the record "ivr.moved" with the new position, so a
 caller stays at his node over a restart.  A call keeps the version of the flow that
 it entered: "flow.loaded" puts the definition into the journal once for each version in use.
+Where a flow sends a call to, core.ways_on knows (the table WAYS_ON of the switchboard):
+queue and telephone come back here by jump() when they fail.
 """
 
 from firmware.call import call as calls
-from firmware.control import core_calls, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
+from firmware.control.core_ending import close, fail, result_of
 from firmware.ivr import interpreter
 
 
 def enter_flow(core, call, name, flow):
+    """The caller comes into a flow.  flow: its definition in the configuration."""
     key = "%s@%s" % (name, flow.get("version"))
     while key in core.state.flows and core.state.flows[key] != flow:
         key += "+"                      # changed without a new version number; old calls keep what they have
@@ -44,15 +47,12 @@ def step(core, call, taken, given):
         core.silence(call)
         return True
     core.emit("ivr.left", call=call.id, node=position["node"], outcome=do)
-    if do == "queue":
-        core_queues.enter(core, call, command["queue"], command["overflow"])
-    elif do == "hangup":
-        if command["cause"] == TEMPORARY_FAILURE and not command["items"]:
-            core_calls.fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on")
-        else:
-            core_calls.close(core, call, command["cause"], command["items"], core_calls.result_of(call, SWITCH))
+    if do != "hangup":
+        core.ways_on[do](core, call, command)
+    elif command["cause"] == TEMPORARY_FAILURE and not command["items"]:
+        fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on")
     else:
-        core_calls.ring(core, call, do, command["target"], command["failed"])
+        close(core, call, command["cause"], command["items"], result_of(call, SWITCH))
     return True
 
 
@@ -69,12 +69,12 @@ def repeat_prompt(core, call):
     """After a restart: nothing plays that should."""
     flow = flow_of(core, call)
     if flow is None or not step(core, call, interpreter.repeat(flow, call.position), {"repeat": True}):
-        core_calls.fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on after the restart")
+        fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on after the restart")
 
 
 def digit(core, event):
     """The caller pressed a key.  Only the IVR wants it; in conversation it is nobody's business."""
-    call = core_calls.call_of(core, event)
+    call = core.call_of(event["leg"])
     if call is None or call.state != calls.IVR or event["leg"] != call.caller_leg:
         return False
     flow = flow_of(core, call)

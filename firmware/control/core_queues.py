@@ -16,13 +16,13 @@ from firmware.acd import agent as agents
 from firmware.acd.strategy import Candidate, select
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_ivr
+from firmware.control import core_ivr
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, TEMPORARY_FAILURE
+from firmware.control.core_ending import close, fail, leave, withdraw
 
 # Defaults of the queue's settings (seconds); the schema gives them too.
 DEFAULTS = {"announce_position_s": 20, "max_wait_s": 1800, "offer_timeout_s": 15, "service_level_s": 20, "short_abandon_s": 5,
             "music": "default", "max_waiting": None}
-WRAP_UP_S = 0
 
 # Why an agent was set away, by the outcome of the offer.
 AWAY = {"no_answer": "missed offer", "rejected": "offer refused", "failed": "line out of reach"}
@@ -39,12 +39,12 @@ def setting(core, queue, name):
 def enter(core, call, queue, overflow):
     """The caller joins a queue.  overflow: node of the flow for when the wait is too long, or None."""
     if queue not in core.queue_configs:
-        core_calls.fail(core, call, TEMPORARY_FAILURE, "there is no queue %s" % queue)
+        fail(core, call, TEMPORARY_FAILURE, "there is no queue %s" % queue)
         return
     limit = setting(core, queue, "max_waiting")
     if limit is not None and len(core.state.queue(queue)) >= limit:
         core.emit("queue.refused", call=call.id, queue=queue, reason="full")
-        core_calls.close(core, call, NORMAL, _say(call, ["queue_full", "goodbye"]), "overflow", "the queue is full")
+        close(core, call, NORMAL, _say(call, ["queue_full", "goodbye"]), "overflow", "the queue is full")
         return
     announce_s = setting(core, queue, "announce_position_s")
     max_wait_s = setting(core, queue, "max_wait_s")
@@ -89,15 +89,6 @@ def announce(core, call):
     return True
 
 
-def leave(core, call, reason):
-    """Leave the queue, if the call is in one."""
-    if call.state == calls.QUEUED:
-        queue = core.state.queue(call.queue)
-        if queue.find(call.id) is not None:
-            core.emit("queue.left", call=call.id, leg=call.caller_leg, queue=call.queue, reason=reason,
-                      wait_ms=max(0, core.now_ms - call.queue_entered_ms))
-
-
 def max_wait(core, call):
     """The caller has waited as long as the queue allows.  A telephone that rings may still be answered."""
     if call.state != calls.QUEUED:
@@ -112,7 +103,7 @@ def max_wait(core, call):
 def _overflow(core, call):
     leave(core, call, "overflow")
     if not core_ivr.jump(core, call, call.overflow, "overflow"):
-        core_calls.close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", "the longest wait has passed")
+        close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", "the longest wait has passed")
 
 
 # Offering.
@@ -157,7 +148,7 @@ def _candidates(core, queue):
 def _offer(core, call, name):
     line = core.agent_configs[name]["line"]
     leg = core.ids.next("l")
-    caller = core_calls.shown_caller(call)
+    caller = call.shown_caller()
     caller_name = core.queue_configs[call.queue].get("label") or call.queue
     core.emit("leg.created", call=call.id, leg=leg, agent=name, queue=call.queue, role=legs.AGENT, tech="sip", line=line, caller=caller,
               caller_name=caller_name)
@@ -191,23 +182,12 @@ def _still_waiting(core, call):
         core.touch(call.queue)
 
 
-def withdraw(core, call, outcome, cause=NORMAL):
-    """Take the offer back, if there is one."""
-    if call.offer is None:
-        return
-    name, leg = call.offer["agent"], core.state.legs.get(call.offer["leg"])
-    core.emit("agent.offer_ended", call=call.id, leg=call.offer["leg"], agent=name, queue=call.queue, outcome=outcome, cause=cause)
-    if leg is not None:
-        core.release_leg(leg, cause)
-    core.touch_agent(name)
-
-
 def connected(core, call):
-    """The offered agent has answered."""
+    """The offered agent has answered: the caller has waited enough.  Returns the agent's name."""
     name, leg = call.offer["agent"], call.offer["leg"]
     leave(core, call, "answered")
     core.emit("agent.connected", call=call.id, leg=leg, agent=name, queue=call.queue)
-    core_calls.connect(core, call, leg, name)
+    return name
 
 
 # Agents.
@@ -215,24 +195,6 @@ def connected(core, call):
 def take_line(core, name, call, state):
     """The agent's line is in a call that no queue gave."""
     core.emit("agent.busy", call=call.id, agent=name, state=state)
-
-
-def free_agents(core, call, but=None):
-    """The agents of a call have done with it: wrap-up after a queue's call, else idle.
-
-    but: line whose agent stays.  Offers of a queue end by withdraw()."""
-    done = [name for name in core.state.agents if core.state.agents[name].call == call.id]
-    for name in sorted(done):
-        agent = core.state.agents[name]
-        config = core.agent_configs.get(name) or {}
-        if agent.state not in (agents.TALKING, agents.OFFERED) or (but is not None and config.get("line") == but):
-            continue
-        wrap_up_s = config.get("wrap_up_s", WRAP_UP_S)
-        if agent.queue is not None and wrap_up_s > 0:
-            core.emit("agent.wrap_up", call=call.id, agent=name, queue=agent.queue, deadline_ms=core.now_ms + wrap_up_s * 1000)
-        else:
-            core.emit("agent.idle", agent=name, queue=agent.queue, reset=agent.state == agents.TALKING)
-            core.touch_agent(name)
 
 
 def wrap_up_over(core, name):
@@ -261,20 +223,4 @@ def status(core, event):
         withdraw(core, call, "withdrawn")
         _still_waiting(core, call)
     core.touch_agent(name)
-    return True
-
-
-def line(core, event):
-    """A telephone has come or gone."""
-    name = event["line"]
-    here = event["kind"] == "line.registered"
-    if core.is_registered(name) == here:
-        return False
-    agent = core.agent_on(name)
-    core.emit(event["kind"], agent=agent, line=name)
-    if agent is not None:
-        core.touch_agent(agent)
-    if not here:
-        for leg in list(core.state.line_legs.get(name) or []):
-            core_calls.telephone_gone(core, core.state.legs[leg])
     return True

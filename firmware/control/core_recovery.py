@@ -19,7 +19,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_ivr, core_queues
+from firmware.control import core_calls, core_ending, core_ivr, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -74,7 +74,7 @@ def _view(live, name):
 def _interrupt_offer(core, call):
     """An agent's telephone that rang was cancelled by the restart; it is no fault of the agent."""
     if call.offer is not None:
-        core_queues.withdraw(core, call, "interrupted")
+        core_ending.withdraw(core, call, "interrupted")
         if call.overdue:
             core_queues.max_wait(core, call)
 
@@ -88,13 +88,13 @@ def _terminations(core, audit):
         parties = [call.caller_leg] + ([call.agent_leg] if call.state == calls.TALKING else [])
         for leg in parties:
             if leg not in there:
-                core_calls.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_calls.result_of(call, SWITCH), "media has lost the call")
+                core_ending.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_ending.result_of(call, SWITCH), "media has lost the call")
                 break
 
 
 def _call(core, call, audit):
     if call.state in (calls.COLLECTING, calls.RINGING):
-        core_calls.fail(core, call, TEMPORARY_FAILURE, "interrupted by a restart during set-up")
+        core_ending.fail(core, call, TEMPORARY_FAILURE, "interrupted by a restart during set-up")
     elif audit is None or call.state == calls.CLEARING:
         return
     elif call.state == calls.TALKING:
@@ -108,7 +108,7 @@ def _call(core, call, audit):
         elif call.state == calls.CLOSING:
             signal = call.signal
             if signal is None:
-                core_calls.close_now(core, call)
+                core_ending.close_now(core, call)
             else:
                 core.play(call, signal["purpose"], signal["items"], signal["repeat"])
         elif call.signal is not None:
@@ -170,7 +170,7 @@ def media_lost(core):
     core.emit("media.lost")
     for call in state.calls_in_order():
         if call.id in state.calls:
-            core_calls.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_calls.result_of(call, SWITCH), "media has died")
+            core_ending.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_ending.result_of(call, SWITCH), "media has died")
     for recording in sorted(state.recordings):
         core.emit("recording.closed", call=state.recordings[recording]["call"], recording=recording, octets=None, duration_ms=None,
                   reason="media_lost")

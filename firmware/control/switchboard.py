@@ -80,7 +80,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 """
 
 from firmware.call.records import make
-from firmware.control import core_calls, core_ivr, core_queues, core_recovery
+from firmware.control import core_calls, core_ending, core_ivr, core_queues, core_recovery
 from firmware.control.core_base import Core, NORMAL, SWITCH
 from firmware.control.core_snapshot import snapshot
 
@@ -94,6 +94,13 @@ NEEDS = {
     "span.state": ("span", "state"), "command.hangup": ("call",),
 }
 
+# Where a flow may send a call, by the interpreter's command.
+WAYS_ON = {
+    "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"]),
+    "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
+    "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
+}
+
 
 class Switchboard:
     """See the module's docstring.
@@ -102,7 +109,7 @@ class Switchboard:
     no summer time are known by name, others count as UTC.  Raises ConfigError."""
 
     def __init__(self, config, ids, utc_offset_ms=None):
-        self.core = Core(config, ids, utc_offset_ms)
+        self.core = Core(config, ids, utc_offset_ms, WAYS_ON)
         self.ignored = {}       # event kind -> how many meant nothing
 
     def handle(self, event, now_ms):
@@ -202,7 +209,7 @@ def _signal_lost(core, call):
 
 
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
-                "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_calls.close_now}
+                "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_ending.close_now}
 
 
 def _close_recording(core, recording, kind, data):
@@ -235,7 +242,7 @@ def _hangup(core, event):
     call = core.state.calls.get(event["call"])
     if call is None or call.state == "clearing":
         return False
-    core_calls.clear(core, call, NORMAL, SWITCH, core_calls.result_of(call, SWITCH), "asked for through the API")
+    core_ending.clear(core, call, NORMAL, SWITCH, core_ending.result_of(call, SWITCH), "asked for through the API")
     return True
 
 
@@ -246,6 +253,6 @@ _HANDLERS = {
     "media.digit": core_ivr.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
-    "agent.status": core_queues.status, "line.registered": core_queues.line, "line.unregistered": core_queues.line,
+    "agent.status": core_queues.status, "line.registered": core_calls.line, "line.unregistered": core_calls.line,
     "span.state": _span_state, "command.hangup": _hangup,
 }

@@ -1,0 +1,154 @@
+"""Every way to end a call, and what it lets go of.
+
+The rules that run through all of it:
+
+  - a leg is gone only at leg.released; until then release_leg() waits for it;
+  - clear() is the one way to end a call, from any state; it takes apart what there is
+    (queue place, offer, ringing, bridge, recording, agents), then releases every leg;
+  - a caller who was answered hears something before the end that we decide: fail()
+    gives busy tone for a defined time, close() a prompt;
+  - the call ends (call.ended, hence exactly one CDR) with its last leg.
+
+Whatever decides about calls may end one, so this module imports none of the others.
+"""
+
+from firmware.acd import agent as agents
+from firmware.call import call as calls
+from firmware.call import leg as legs
+from firmware.control.core_base import CALLER, NORMAL, RECORDING_GUARD_MS, SWITCH
+
+# Invented: how long busy tone is heard before the release (Q.931 leaves it to the network).
+BUSY_TONE_MS = 5000
+# Invented: longest goodbye.
+CLOSING_GUARD_MS = 60000
+# Default of an agent's setting (seconds); the schema gives it too.
+WRAP_UP_S = 0
+
+
+# The end.
+
+def result_of(call, by):
+    """The CDR's result for a call that ends now."""
+    if call.closing is not None:
+        return call.closing["result"]
+    if call.agent_answered_ms is not None:
+        return "answered"
+    if call.result is not None:
+        return call.result
+    if call.state in (calls.QUEUED, calls.RINGING, calls.COLLECTING):
+        return "abandoned" if by == CALLER else "failed"
+    return "self_service"
+
+
+def fail(core, call, cause, reason, result=None):
+    """End a call that cannot go on: busy tone for who was answered, then the release."""
+    if call.agent_answered_ms is not None:
+        result = "answered"
+    close(core, call, cause, [{"tone": "busy"}], result or "failed", reason)
+
+
+def close(core, call, cause, items, result, reason=None):
+    """Say items to the caller, then release.  A tone is heard for BUSY_TONE_MS."""
+    caller = core.state.legs.get(call.caller_leg)
+    if not items or not core.state.media_up or caller is None or caller.state != legs.ANSWERED:
+        clear(core, call, cause, SWITCH, result, reason)
+        return
+    take_apart(core, call, "failed")
+    tone = "tone" in items[0]
+    core.emit("call.closing", call=call.id, cause=cause, released_by=SWITCH, result=result, reason=reason,
+              deadline_ms=core.now_ms + (BUSY_TONE_MS if tone else CLOSING_GUARD_MS))
+    core.play(call, "busy" if tone else "goodbye", items, 0 if tone else 1)
+    for leg in list(call.legs):
+        if leg != call.caller_leg:
+            core.release_leg(core.state.legs[leg], NORMAL)
+
+
+def close_now(core, call):
+    """The goodbye is said, or the tone was heard long enough."""
+    closing = call.closing
+    if call.state != calls.CLOSING:
+        return False
+    clear(core, call, closing["cause"], closing["released_by"], closing["result"])
+    return True
+
+
+def clear(core, call, cause, by, result, reason=None):
+    """End a call from any state, once: take it apart and release every leg."""
+    if call.state == calls.CLEARING:
+        end_if_done(core, call)
+        return
+    take_apart(core, call, "abandoned" if by == CALLER else "failed")
+    if call.signal is not None:
+        core.act("media.stop", leg=call.caller_leg)
+    core.emit("call.clearing", call=call.id, agent=call.agent, queue=call.queue, cause=cause, released_by=by, result=result, reason=reason)
+    for leg in list(call.legs):
+        core.release_leg(core.state.legs[leg], cause)
+    end_if_done(core, call)
+
+
+def end_if_done(core, call):
+    """call.ended, once every leg of a cleared call is gone."""
+    if call.state == calls.CLEARING and not call.legs and call.id in core.state.calls:
+        core.emit("call.ended", call=call.id, agent=call.agent, queue=call.queue)
+
+
+def take_apart(core, call, left):
+    """Leave queue, offer, ringing, bridge and recording.  left: reason of queue.left."""
+    leave(core, call, left)
+    withdraw(core, call, "cancelled")
+    if call.target_leg is not None:
+        core.emit("call.ringing_ended", call=call.id, leg=call.target_leg, outcome="cancelled", cause=None)
+    if call.recording is not None and core.state.recordings[call.recording]["state"] == "open":
+        stop_recording(core, call.recording)
+    if call.bridge is not None:
+        bridge = call.bridge
+        core.emit("call.unbridged", call=call.id, agent=call.agent, bridge=bridge)
+        core.act("media.bridge", bridge=bridge, legs=[])
+    free_agents(core, call)
+
+
+def stop_recording(core, recording):
+    """Have media close a recording; recording.closed follows."""
+    core.emit("recording.stopping", call=core.state.recordings[recording]["call"], recording=recording,
+              guard_ms=core.now_ms + RECORDING_GUARD_MS)
+    core.act("media.record_stop", recording=recording)
+
+
+# What a call lets go of.
+
+def leave(core, call, reason):
+    """Leave the queue, if the call is in one."""
+    if call.state == calls.QUEUED:
+        queue = core.state.queue(call.queue)
+        if queue.find(call.id) is not None:
+            core.emit("queue.left", call=call.id, leg=call.caller_leg, queue=call.queue, reason=reason,
+                      wait_ms=max(0, core.now_ms - call.queue_entered_ms))
+
+
+def withdraw(core, call, outcome, cause=NORMAL):
+    """Take the offer back, if there is one."""
+    if call.offer is None:
+        return
+    name, leg = call.offer["agent"], core.state.legs.get(call.offer["leg"])
+    core.emit("agent.offer_ended", call=call.id, leg=call.offer["leg"], agent=name, queue=call.queue, outcome=outcome, cause=cause)
+    if leg is not None:
+        core.release_leg(leg, cause)
+    core.touch_agent(name)
+
+
+def free_agents(core, call, but=None):
+    """The agents of a call have done with it: wrap-up after a queue's call, else idle.
+
+    but: line whose agent stays.  Offers of a queue end by withdraw()."""
+    done = [name for name in core.state.agents if core.state.agents[name].call == call.id]
+    for name in sorted(done):
+        agent = core.state.agents[name]
+        config = core.agent_configs.get(name) or {}
+        if agent.state not in (agents.TALKING, agents.OFFERED) or (but is not None and config.get("line") == but):
+            continue
+        wrap_up_s = config.get("wrap_up_s", WRAP_UP_S)
+        if agent.queue is not None and wrap_up_s > 0:
+            core.emit("agent.wrap_up", call=call.id, agent=name, queue=agent.queue, deadline_ms=core.now_ms + wrap_up_s * 1000)
+        else:
+            core.emit("agent.idle", agent=name, queue=agent.queue, reset=agent.state == agents.TALKING)
+            core.touch_agent(name)
