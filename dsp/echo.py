@@ -31,8 +31,9 @@ each block of 80 errors is one linear problem, nearly exactly solved:
     near floor (minimum of the last 1 to 2 s).  In the first 1.5 s of far speech a
     young channel also loses what is below far - 6 dB: no echo ever leaves.
 
-Gain control needs FREEZE of nobody: tones (G.168 test 6) make R singular, and
-g stays bounded since R + 1e-4 r(0) I is what is solved.
+Tones (G.168 test 6) make R singular; R + 1e-4 r(0) I is solved, so g stays bounded.
+They still spoil what the other frequencies had learnt (from 36 dB to some 12 dB).
+FREEZE inhibits learning from outside, as tests 2C and 3 ask.
 
 The tone detector tells 2100 Hz by flags, G.168 clause 7: plain 2100 Hz ->
 NLP_OFF; with phase reversals -> CLOSED (the near signal passes bit by bit and

@@ -107,11 +107,19 @@ static __attribute__((noinline)) void values(point *z)
 
 /* Bin 64 is its own partner: `high` and `low` are one place there, and hold it conjugated
    or not alike in all spectra, so products stay consistent. */
-static __attribute__((noinline)) void multiply_add(point *sum_of, const point *a, const point *b, int first)
+static inline void fetch(const char *at)
+{
+    for (unsigned i = 0; i < sizeof(point); i += 64) __builtin_prefetch(at + i, 1, 2);
+}
+
+/* ahead: octets to the same place of the next group, which is fetched meanwhile: the state of
+   4,096 channels is far larger than any cache (measured: a third of the time). */
+static __attribute__((noinline)) void multiply_add(point *sum_of, const point *a, const point *b, int first, int64_t ahead)
 {
     lanes re = a[0].re * b[0].re, im = a[0].im * b[0].im;
     sum_of[0] = first ? (point){re, im} : (point){sum_of[0].re + re, sum_of[0].im + im};
     for (int k = 1; k < 128; k++) {
+        fetch((const char *)&b[k] + ahead);
         lanes r = a[k].re * b[k].re - a[k].im * b[k].im, i = a[k].re * b[k].im + a[k].im * b[k].re;
         sum_of[k] = first ? (point){r, i} : (point){sum_of[k].re + r, sum_of[k].im + i};
     }
@@ -264,7 +272,11 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     const float scale = 1.0f / 1024;
 
     /* 1: the far samples, and the near ones without their mean */
-    for (int64_t i = 0; i < pairs - PAIRS; i++) far[i] = far[i + PAIRS];
+    const int64_t ahead = echo_group_octets(partitions);
+    for (int64_t i = 0; i < pairs - PAIRS; i++) {
+        __builtin_prefetch((const char *)&far[i] + ahead, 1, 2);
+        far[i] = far[i + PAIRS];
+    }
     for (int i = 0; i < PAIRS; i++) far[pairs - PAIRS + i] = new_far[i];
     for (int i = 0; i < PAIRS; i++) {
         d[2 * i] = even_samples(near[i]) - c->offset;
@@ -278,8 +290,8 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
         if (q == 0)
             for (int i = 0; i < 64; i++) { recent[2 * i] = x[0][64 + i].re; recent[2 * i + 1] = x[0][64 + i].im; }
         spectrum_of_all(x[q]);
-        multiply_add(fore_sum, x[q], fore_taps + FRAME_PAIRS * q, q == 0);
-        multiply_add(back_sum, x[q], back_taps + FRAME_PAIRS * q, q == 0);
+        multiply_add(fore_sum, x[q], fore_taps + FRAME_PAIRS * q, q == 0, ahead);
+        multiply_add(back_sum, x[q], back_taps + FRAME_PAIRS * q, q == 0, ahead);
     }
     values(fore_sum);
     values(back_sum);
