@@ -186,7 +186,7 @@ cdef extern from *:
     }
 
     /* Codes to and from words of 16 bits, `width` bits each; first code lowest, or highest (then octets are swapped). */
-    INLINE void encode_lanes(int bits, int high_first, int width, state_lanes *state, const uint16_t *x, uint16_t *codes, int64_t n)
+    INLINE void encode_run(int bits, int high_first, int width, state_lanes *state, const uint16_t *x, uint16_t *codes, int64_t n)
     {
         state_lanes s = *state;
         ints held = {0};
@@ -209,7 +209,7 @@ cdef extern from *:
     }
 
     /* law 0, 1: octets of the line, two in a word; 2: linear samples. */
-    INLINE void decode_lanes(int bits, int high_first, int width, int law, state_lanes *state, const uint16_t *codes, uint16_t *x, int64_t n)
+    INLINE void decode_run(int bits, int high_first, int width, int law, state_lanes *state, const uint16_t *codes, uint16_t *x, int64_t n)
     {
         state_lanes s = *state;
         ints held = {0}, first = {0};
@@ -226,10 +226,10 @@ cdef extern from *:
             if (!high_first) held = (held >> width) & ((1 << fill) - 1);    /* >> keeps the sign, the mask drops it */
             prediction p = predict(&s);
             ints sr = update(bits, &s, p, code);
-            if (law == 2)
+            if (law == 2)       /* LIMO */
                 to_narrow(x + i * LANES, clamp(sr, (ints){0} - 8192, (ints){0} + 8191) << 2);
             else {
-                ints octet = adjusted(bits, law, p, sr, code);
+                ints octet = law ? adjusted(bits, 1, p, sr, code) : adjusted(bits, 0, p, sr, code);
                 if (i & 1) to_narrow(x + i / 2 * LANES, first | octet << 8);
                 else if (i == n - 1) to_narrow(x + i / 2 * LANES, octet);
                 first = octet;
@@ -238,13 +238,22 @@ cdef extern from *:
         *state = s;
     }
 
+    /* One copy a rate: its number of decisions is unrolled. */
+    #define EACH(name, call, ...) static void name(int bits, int high_first, int width, __VA_ARGS__) \\
+    { switch (bits) { case 2: call(2) break; case 3: call(3) break; case 4: call(4) break; default: call(5) } }
+    #define ENCODE(bits) encode_run(bits, high_first, width, state, x, codes, n);
+    #define DECODE(bits) decode_run(bits, high_first, width, law, state, codes, x, n);
+    EACH(encode_lanes, ENCODE, state_lanes *state, const uint16_t *x, uint16_t *codes, int64_t n)
+    EACH(decode_lanes, DECODE, int law, state_lanes *state, const uint16_t *codes, uint16_t *x, int64_t n)
+
     /* law 0, 1, 2: decode to that; -1: encode. */
-    INLINE void code_rows(int bits, int packing, int law, uint8_t *state, const int32_t *slot, uint8_t *codes, int64_t codes_stride,
-        const int32_t *codes_row, uint8_t *x, int64_t x_stride, const int32_t *x_row, int64_t n, int64_t n_samples)
+    static void code_rows(int bits, int packing, int law, void *state, const int32_t *slot, uint8_t *codes, int64_t codes_stride,
+        const int32_t *codes_row, void *x, int64_t x_stride, const int32_t *x_row, int64_t n, int64_t n_samples)
     {
         uint16_t x_lane[(RUN + 8) * LANES] __attribute__((aligned(64))), code_lane[48 * LANES] __attribute__((aligned(64)));
         uint16_t state_lane[STATE_WORDS * LANES] __attribute__((aligned(64)));
         const int width = packing ? bits : 8, sample = law == 0 || law == 1 ? 1 : 2, high_first = packing == 2;
+        if (bits < 2 || bits > 5) return;
         if (packing) n_samples &= ~(int64_t)7;
         for (int64_t first = 0; first < n; first += LANES) {
             int channels = n - first < LANES ? n - first : LANES;
@@ -252,8 +261,8 @@ cdef extern from *:
             state_lanes now[2];
             for (int i = 0; i < LANES; i++) {       /* lanes beyond the last read its row and are not written */
                 int64_t k = first + (i < channels ? i : channels - 1);
-                s[i] = state + 2 * STATE_WORDS * (int64_t)slot[k];
-                x_at[i] = x + sample * x_stride * (x_row ? x_row[k] : k);
+                s[i] = (uint8_t *)state + 2 * STATE_WORDS * (int64_t)slot[k];
+                x_at[i] = (uint8_t *)x + sample * x_stride * (x_row ? x_row[k] : k);
                 codes_at[i] = codes + codes_stride * (codes_row ? codes_row[k] : k);
             }
             rows_to_lanes((const uint8_t *const *)s, 2 * STATE_WORDS, state_lane, LANES);
@@ -278,24 +287,9 @@ cdef extern from *:
         }
     }
 
-    #define ARGUMENTS int32_t packing, void *state, const int32_t *slot, uint8_t *codes, int64_t codes_stride, \\
-        const int32_t *codes_row, void *x, int64_t x_stride, const int32_t *x_row, int64_t n, int64_t n_samples
-    #define PASSED state, slot, codes, codes_stride, codes_row, x, x_stride, x_row, n, n_samples
-    typedef void (*coder)(ARGUMENTS);
-    #define CODER(bits, law, name) static void name##_##bits(ARGUMENTS) { code_rows(bits, packing, law, PASSED); }
-    #define CODERS(law, name) CODER(2, law, name) CODER(3, law, name) CODER(4, law, name) CODER(5, law, name) \\
-        static const coder name##_table[4] = {name##_2, name##_3, name##_4, name##_5};
-    CODERS(-1, encode)
-    CODERS(0, decode_a)
-    CODERS(1, decode_mu)
-    CODERS(2, decode_linear)
     """
-    ctypedef void (*coder)(int32_t, void *, const int32_t *, uint8_t *, int64_t, const int32_t *, void *, int64_t,
-                           const int32_t *, int64_t, int64_t) noexcept nogil
-    const coder *encoders "encode_table"
-    const coder *decode_a_coders "decode_a_table"
-    const coder *decode_mu_coders "decode_mu_table"
-    const coder *decode_linear_coders "decode_linear_table"
+    void code_rows(int bits, int packing, int law, void *state, const int32_t *slot, uint8_t *codes, int64_t codes_stride,
+                   const int32_t *codes_row, void *x, int64_t x_stride, const int32_t *x_row, int64_t n, int64_t n_samples) noexcept nogil
     void set_tables(int bits, int m, int decision, int output, int w, int f)
 
 cdef int bits_, m_
@@ -312,23 +306,19 @@ for m_ in range(48):
 cdef void encode(int32_t bits, int32_t packing, void *state, const int32_t *slot, const int16_t *x, int64_t x_stride,
                  const int32_t *x_row, uint8_t *codes, int64_t codes_stride, const int32_t *codes_row,
                  int64_t n, int64_t n_samples) noexcept nogil:
-    if 2 <= bits <= 5:
-        encoders[bits - 2](packing, state, slot, codes, codes_stride, codes_row, <void *>x, x_stride, x_row, n, n_samples)
+    code_rows(bits, packing, -1, state, slot, codes, codes_stride, codes_row, <void *>x, x_stride, x_row, n, n_samples)
 
 
 cdef void decode(int32_t bits, int32_t packing, void *state, const int32_t *slot, const uint8_t *codes, int64_t codes_stride,
                  const int32_t *codes_row, int16_t *x, int64_t x_stride, const int32_t *x_row,
                  int64_t n, int64_t n_samples) noexcept nogil:
-    if 2 <= bits <= 5:
-        decode_linear_coders[bits - 2](packing, state, slot, <uint8_t *>codes, codes_stride, codes_row, x, x_stride, x_row, n, n_samples)
+    code_rows(bits, packing, 2, state, slot, <uint8_t *>codes, codes_stride, codes_row, x, x_stride, x_row, n, n_samples)
 
 
 cdef void decode_law(int32_t bits, int32_t packing, int32_t law, void *state, const int32_t *slot, const uint8_t *codes,
                      int64_t codes_stride, const int32_t *codes_row, uint8_t *octets, int64_t octets_stride,
                      const int32_t *octets_row, int64_t n, int64_t n_samples) noexcept nogil:
-    cdef const coder *coders = decode_mu_coders if law else decode_a_coders
-    if 2 <= bits <= 5:
-        coders[bits - 2](packing, state, slot, <uint8_t *>codes, codes_stride, codes_row, octets, octets_stride, octets_row, n, n_samples)
+    code_rows(bits, packing, 1 if law else 0, state, slot, <uint8_t *>codes, codes_stride, codes_row, octets, octets_stride, octets_row, n, n_samples)
 
 
 cdef void reset(void *state, int32_t slot) noexcept nogil:

@@ -169,10 +169,10 @@ class Reference:
             if bands:
                 x[:, 2 * k], x[:, 2 * k + 1] = low, high
                 continue
-            taps = np.hstack([self.history, np.stack([low - high, low + high], 1)])     # differences and sums by turns
+            taps = np.hstack([self.history, np.stack([low + high, low - high], 1)])     # sums and differences by turns
             self.history = taps[:, 2:]
-            x[:, 2 * k] = _saturated(sum(h * taps[:, 2 * i] for i, h in enumerate(FILTER)) >> 11)
-            x[:, 2 * k + 1] = _saturated(sum(h * taps[:, 23 - 2 * i] for i, h in enumerate(FILTER)) >> 11)
+            x[:, 2 * k + 1] = _saturated(sum(h * taps[:, 2 * i] for i, h in enumerate(FILTER)) >> 11)
+            x[:, 2 * k] = _saturated(sum(h * taps[:, 23 - 2 * i] for i, h in enumerate(FILTER)) >> 11)
         return x
 
     def _update(self, il, ih):
