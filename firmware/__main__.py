@@ -118,9 +118,12 @@ class Supervisor:
 
     def _publish(self):
         beside = self.run_dir / "supervisor.json.new"
-        beside.write_text(json.dumps({"supervisor": os.getpid(),
-                                      **{name: child.pid for name, child in self.children.items()}}))
-        os.replace(beside, self.run_dir / "supervisor.json")
+        try:
+            beside.write_text(json.dumps({"supervisor": os.getpid(),
+                                          **{name: child.pid for name, child in self.children.items()}}))
+            os.replace(beside, self.run_dir / "supervisor.json")
+        except OSError as error:        # a full disk must not end the switch
+            print(f"strowger: {beside} cannot be written: {error}", file=sys.stderr, flush=True)
 
     def run(self):
         signals = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}

@@ -14,20 +14,21 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 TOPS = ("boardconfig", "drivers", "dsp", "firmware", "webui", "hil")
 
 _CORE = ("firmware.errors",)
+_TEXT = ("firmware.jsontext",)
 _PORTABLE = ("firmware.proto", "firmware.call", "firmware.acd", "firmware.ivr")
 _APPLICATIONS = ("firmware.fax", "firmware.recording", "firmware.outbound", "firmware.quality")
 # room: rooms it may import besides itself
 ROOMS = {
     # The errors are no room's: every raiser of DriverError and ConfigError has them.
     "boardconfig": ("firmware.errors",), "drivers": ("firmware.errors",), "dsp": (), "hil": (),
-    "firmware.errors": (), "firmware.sockets": ("firmware.errors",),
+    "firmware.errors": (), "firmware.jsontext": (), "firmware.sockets": ("firmware.errors",),
     "firmware.proto": _CORE,
     "firmware.call": _CORE + ("firmware.proto",),
     "firmware.acd": _CORE + ("firmware.proto", "firmware.call"),
     "firmware.ivr": _CORE + ("firmware.proto", "firmware.call"),
     "firmware.fax": _CORE + _PORTABLE, "firmware.recording": _CORE + _PORTABLE,
     "firmware.outbound": _CORE + _PORTABLE, "firmware.quality": _CORE + _PORTABLE,
-    "firmware.config": _CORE,
+    "firmware.config": _CORE + _TEXT,
     # The CDR is a projection of journal records, written in their transaction.
     "firmware.storage": _CORE + ("firmware.config", "firmware.call.records"),
     # The framers are one more adapter of the control process, in the shape of those of links.
@@ -35,9 +36,9 @@ ROOMS = {
     "firmware.media.client": _CORE,
     "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.sockets", "firmware.media.client") + tuple(
         ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "rtp", "rtcp", "stun")]),
-    "firmware.links": _CORE + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets"),
+    "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets"),
     "firmware.control.client": _CORE,
-    "firmware.control": _CORE + _PORTABLE + _APPLICATIONS + (
+    "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",
         "firmware.control.client", "firmware.sockets", "boardconfig"),
     "firmware.cli": _CORE + ("firmware.config.schema", "firmware.control.client"),

@@ -34,9 +34,8 @@ class House:
             try:
                 after = self.client.get("/v1/state")["seq"]
                 self._change(away=False)
-                for record in self.client.stream_events(after=after):
-                    if record is not None:
-                        self._change(away=False)
+                for _ in self.client.stream_events(after=after):
+                    self._change(away=False)    # a keep-alive too: with a full disk no record says what changes
             except (LocalError, OSError, ValueError):
                 pass
             self._change(away=True)

@@ -6,6 +6,7 @@ SCHEMA checks one file; check() also holds the references between its parts.
 from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
+from firmware.jsontext import broken
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
@@ -107,6 +108,9 @@ def check(configuration, check_flow=None):
     the queues, of the agents, of the lines) and returns a list of ConfigError.  Returns (the configuration
     with every default filled in, list of ConfigError)."""
     errors = []
+    wrong = broken(configuration)
+    if wrong is not None:
+        return {}, [ConfigError(wrong[0] or "configuration", wrong[1])]
     result = SCHEMA.check(configuration, "", errors)
     if errors:
         return result, errors

@@ -57,7 +57,7 @@ class ConfigStore:
     def _read(self):
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             kept = sorted(self.history.glob("*.json"))
             raise ConfigError(str(self.path), f"cannot be read ({error}); " + (
                 f"copy {kept[-1]}, the revision before, over it" if kept else "restore it from a backup")) from error
@@ -83,7 +83,7 @@ class ConfigStore:
 
         revision: the one the editor began from.  Returns the new configuration.
         Raises ConfigError on a bad candidate, LocalError when somebody else
-        changed the configuration meanwhile."""
+        changed the configuration meanwhile, OSError when the disk refuses; then the old one stays."""
         if revision != self._running["revision"]:
             raise LocalError(f"The configuration was changed meanwhile (revision {self._running['revision']}, "
                              f"yours began from {revision}). Load it again and repeat the change.")

@@ -2,11 +2,12 @@
 
 Layer 3 signalling, SIP, calls, IVR, ACD, agents, journal, configuration and the local API.
 Directories: $STROWGER_RUN, $STROWGER_DATA, $STROWGER_PROMPTS.  SIGTERM ends it and leaves every
-call as it is.  Exit codes: 0 ended, 75 another control process runs or took over, 78 configuration or
-database that cannot be used: a person must act, another start would end the same.
+call as it is.  Exit codes: 0 ended, 75 start again (another control process runs or took over; a damaged database
+was set aside; the disk has room again), 78 configuration or database that cannot be used: a person must act.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
@@ -18,23 +19,50 @@ from firmware.control.compose import make_adapters, make_core
 from firmware.control.house import House
 from firmware.errors import ConfigError, StrowgerError
 from firmware.ivr.flow import check as check_flow
-from firmware.storage.database import Unusable
+from firmware.storage.database import Unusable, damage, set_aside
 from firmware.storage.stores import path_of
 
 EX_TEMPFAIL, EX_CONFIG = 75, 78
 
 
 async def serve(run_dir, data_dir, prompts_dir):
-    """Run until SIGTERM or SIGINT.  Returns the exit code."""
+    """Run until SIGTERM or SIGINT.  Returns the exit code.  Raises what keeps the database from working."""
     house = House(run_dir, data_dir, prompts_dir, make_core, make_adapters, check_flow=check_flow)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     await house.start()
-    waits = [asyncio.ensure_future(ended.wait()), asyncio.ensure_future(house.superseded.wait())]
+    waits = [asyncio.ensure_future(event.wait()) for event in (ended, house.superseded, house.again)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     await house.stop()
-    return EX_TEMPFAIL if house.superseded.is_set() else 0
+    if house.again.is_set() and house.turns.hopeless and damage(house.turns.hopeless[0]):
+        raise house.turns.hopeless[0]
+    return EX_TEMPFAIL if house.superseded.is_set() or house.again.is_set() else 0
+
+
+def say(sentence):
+    """To the log, which may lie on a full disk."""
+    with contextlib.suppress(OSError):
+        print("control: %s" % sentence, file=sys.stderr, flush=True)
+
+
+def give_up(data_dir, error):
+    """An exception that ends the process.  Returns the exit code."""
+    path = path_of(data_dir)
+    if damage(error):
+        try:
+            kept = set_aside(path)
+        except OSError as second:
+            say("the database %s is damaged (%s) and cannot be set aside (%s); move it away" % (path, error, second))
+            return EX_CONFIG
+        say("THE DATABASE WAS DAMAGED (%s). It lies in %s now and an empty one is begun: calls that stood are cleared, "
+            "agents choose their status again, earlier calls are missing in the list; recordings and configuration "
+            "stay. Look at the data disk; restore a backup if you have one" % (error, kept))
+        return EX_TEMPFAIL
+    if isinstance(error, sqlite3.Error):
+        error = Unusable.because(path, error)
+    say(error)
+    return EX_CONFIG if isinstance(error, (ConfigError, Unusable)) else 1
 
 
 def main():
@@ -54,15 +82,8 @@ def main():
         return EX_TEMPFAIL
     try:
         return asyncio.run(serve(run_dir, data_dir, os.environ.get("STROWGER_PROMPTS", "build/prompts")))
-    except sqlite3.DatabaseError as error:      # damage that only the replay came upon
-        print("control: %s" % Unusable.because(path_of(data_dir), error), file=sys.stderr)
-        return EX_CONFIG
-    except (ConfigError, Unusable) as error:
-        print("control: %s" % error, file=sys.stderr)
-        return EX_CONFIG
-    except StrowgerError as error:
-        print("control: %s" % error, file=sys.stderr)
-        return 1
+    except (sqlite3.Error, StrowgerError) as error:     # a sqlite3.Error: what only the replay came upon
+        return give_up(data_dir, error)
 
 
 if __name__ == "__main__":

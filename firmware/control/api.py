@@ -21,10 +21,10 @@ thread beside the control loop, so a page never delays a call.
 import asyncio
 import concurrent.futures
 import contextlib
-import json
 import logging
 import os
 import socket
+import sqlite3
 import time
 import urllib.parse
 
@@ -33,6 +33,7 @@ import uvicorn
 from firmware.control import commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
+from firmware.jsontext import encode, parse
 from firmware.storage.cdr import CDRs
 from firmware.storage.journal import Journal
 from firmware.storage.recordings import Recordings
@@ -43,11 +44,6 @@ BODY_LIMIT_OCTETS = 4 << 20
 KEEPALIVE_S = 10.0
 PAGE_LIMIT = 500
 STATE_CHEAP_S, STATE_SHARE = 0.005, 0.1     # invented: below that no sharing, above it a tenth of the time
-
-
-def encode(value):
-    """JSON as it goes out."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class API:
@@ -87,6 +83,10 @@ class API:
         except LocalError as error:
             status, kind = 409, b"application/problem+json"
             answer = Problem(409, "not possible now", str(error)).document
+        except sqlite3.Error as error:
+            log.error("api: %s %s: the database does not answer: %s", scope["method"], scope["path"], error)
+            status, kind = 503, b"application/problem+json"
+            answer = Problem(503, "the database does not answer", "It says: %s. Look at the data disk." % error).document
         except Exception:
             log.exception("api: %s %s failed", scope["method"], scope["path"])
             status, kind = 500, b"application/problem+json"
@@ -126,9 +126,9 @@ class API:
         if not octets:
             return {}
         try:
-            body = json.loads(octets)
-        except (ValueError, RecursionError) as error:
-            raise Problem(400, "no JSON", "The body is no JSON: %s." % error) from error
+            body = parse(octets)
+        except ValueError as error:
+            raise Problem(400, "no JSON", "The body is no JSON that can be taken: %s." % error) from error
         if not isinstance(body, dict):
             raise Problem(400, "no JSON object", "The body must be a JSON object.")
         return body

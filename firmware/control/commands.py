@@ -5,6 +5,7 @@ CTI link as well.
 """
 
 from firmware.errors import LocalError
+from firmware.jsontext import writable
 from firmware.storage.cdr import call_number
 
 STATUSES = ("available", "on_break", "logged_out")
@@ -48,8 +49,8 @@ async def set_agent_status(house, agent, status, reason=None):
     """What an agent chose: available, on a break (with a reason), logged out."""
     if status not in STATUSES:
         raise Problem(422, "unknown status", "status must be one of %s." % ", ".join(STATUSES))
-    if reason is not None and (not isinstance(reason, str) or len(reason) > REASON_MAX):
-        raise Problem(422, "bad reason", "reason must be a text of at most %d characters." % REASON_MAX)
+    if reason is not None and (not isinstance(reason, str) or len(reason) > REASON_MAX or not writable(reason)):
+        raise Problem(422, "bad reason", "reason must be a text of at most %d whole characters." % REASON_MAX)
     if not house.agent_exists(agent):
         raise not_found("agent", agent[:32])
     event = {"kind": "agent.status", "agent": agent, "status": status}

@@ -4,6 +4,9 @@ The house publishes after each commit (checkpoints are not for the outside); eve
 of its own (the last "seq" it gave out).  The newest records are kept in memory;
 who is further behind reads the database.  A slow reader costs nothing: no queue is
 kept for it.
+
+While records cannot be written (`trouble`) none come, but the state still changes: wait() then
+returns each second, so that followers look at the state again.
 """
 
 import asyncio
@@ -13,6 +16,7 @@ import itertools
 from firmware.storage.journal import CHECKPOINT
 
 KEPT = 4096  # records in memory: about a minute at full load; invented
+TROUBLE_S = 1.0
 
 
 class Feed:
@@ -23,6 +27,7 @@ class Feed:
         self._kept = collections.deque(maxlen=KEPT)
         self._news = asyncio.Event()
         self.closed = False
+        self._trouble = False
 
     def publish(self, records):
         """Records just committed, in order."""
@@ -32,6 +37,12 @@ class Feed:
         self._kept.extend(records)
         self.last_seq = records[-1]["seq"]
         self._wake()
+
+    def trouble(self, there):
+        """Records cannot be written (or can again); every follower is told at once."""
+        if there != self._trouble:
+            self._trouble = there
+            self._wake()
 
     def close(self):
         """The process ends: every stream ends."""
@@ -52,11 +63,11 @@ class Feed:
         return list(recent)[::-1]
 
     async def wait(self, seq, timeout_s):
-        """Wait for records above seq.  Returns False when none came in time."""
+        """Wait for records above seq.  Returns False when none came in time, or the state should be looked at."""
         if self.last_seq > seq or self.closed:
             return True
         try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+            await asyncio.wait_for(self._news.wait(), min(timeout_s, TROUBLE_S) if self._trouble else timeout_s)
         except asyncio.TimeoutError:
             return False
-        return True
+        return self.last_seq > seq or self.closed

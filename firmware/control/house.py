@@ -4,15 +4,20 @@
             from their dumps; connect media; audit; resume; only then sockets are read
     lost    media went away: the switchboard clears its calls ("media.lost"), adapters
             forget the data links; connect again, open the links, "media.back"
+    look    each second: a disk that refused is tried again; a process that cannot write for another
+            reason than the disk, or began on a full disk that now has room, asks to be started again
+            (`again`); recordings that nobody closed are measured and closed in the index
     stop    close; no call is touched: the next control process takes them over
 
 All runs in one asyncio loop; what waits for a disk runs in threads beside it.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import pathlib
+import sqlite3
 import time
 
 from boardconfig.schema import load_country
@@ -20,12 +25,14 @@ from firmware import sockets
 from firmware.config.store import ConfigStore
 from firmware.control import api
 from firmware.control.clock import Clock
+from firmware.control.commands import Problem
 from firmware.control.feed import Feed
 from firmware.control.turns import Turns
 from firmware.errors import LocalError
 from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
+from firmware.storage.database import Damaged, damage, refused, set_asides
 from firmware.storage.recordings import measure
 from firmware.storage.stores import Stores
 
@@ -35,6 +42,10 @@ MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back;
 CHECKPOINT_RECORDS = 10_000  # bounds a replay to about a fifth of a second; invented
 CHECKPOINT_SHARE = 0.005     # of the time, at most: with 1,800 calls one takes 160 ms (measured)
 RETRY_S = 0.1
+LOOK_S = 1.0
+HOPELESS_S = 10.0            # of commits that fail for no reason of the disk's; invented
+DAMAGED_S = 600.0            # with a damaged file, while calls stand: a restart would cost them; invented
+LEFT_OPEN_LOOKS = 90         # above the core's guard of 60 s for a recording's end; invented
 
 
 class House:
@@ -51,10 +62,14 @@ class House:
         self.clock = Clock()
         # Also above that of a database that was lost while media went on.
         self.epoch = self.stores.counters.next_number("epoch", least=self.started_ms // 1000)
-        with self.database.transaction():
-            self.stores.counters.save()
         self.legs, self.calls = {}, set()       # leg -> its call; calls that stand
-        self._replay(core(config, self.stores.counters))
+        try:
+            self._keep_epoch()
+            self._replay(core(config, self.stores.counters))
+        except (sqlite3.Error, Damaged):
+            with contextlib.suppress(sqlite3.Error):
+                self.database.close()
+            raise
         self.feed = Feed(self.stores.journal.last_seq())
         self.turns = Turns(self.switchboard, self.stores, self.clock, self.feed, self._route, self._record,
                            self._schedule)
@@ -66,6 +81,8 @@ class House:
         self.turns.adapters = [self.media, *self.adapters]
         self.media_generation = None
         self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
+        self.again = asyncio.Event()            # this process should be started anew
+        self._left_open = set()
         self._since_checkpoint = 0
         self._next_checkpoint = 0.0
         self._timer = None
@@ -73,14 +90,31 @@ class House:
         self._tasks = set()
         self._server = None
 
+    def _keep_epoch(self):
+        """On a full disk it is written later; until then the time of the day keeps it unique."""
+        try:
+            with self.database.transaction():
+                self.stores.counters.save()
+            self.stores.counters.saved()
+        except sqlite3.Error as error:
+            if not refused(error):
+                raise
+            log.critical("control: the data disk refuses (%s); starting all the same. Free space on it", error)
+
     def _replay(self, switchboard):
         began = time.perf_counter()
         self.switchboard = switchboard
         count = 0
-        for record in self.stores.journal.replay():
-            self.switchboard.apply(record)
-            self.stores.cdrs.fold(record)
-            count += 1
+        try:
+            for record in self.stores.journal.replay():
+                self.switchboard.apply(record)
+                self.stores.cdrs.fold(record)
+                count += 1
+        except Exception as error:      # what the disk gave back is no record of ours
+            if refused(error):
+                raise
+            log.exception("control: the journal cannot be replayed")
+            raise Damaged("the journal cannot be replayed: %s: %s" % (type(error).__name__, error)) from error
         self.stores.cdrs.forget_finished()
         for call in self.switchboard.snapshot(self.clock.now_ms())["calls"]:
             self.calls.add(call["call"])
@@ -110,8 +144,12 @@ class House:
             self._spawn(self._reconnect())
         else:
             self.media.serve()
-        (self.run_dir / "control.ready").touch()
-        print("control ready", flush=True)
+        self._spawn(self._look())
+        try:
+            (self.run_dir / "control.ready").touch()
+            print("control ready", flush=True)
+        except OSError as error:        # a full disk below the log
+            log.error("control: ready, but it cannot be said: %s", error)
 
     def _resume(self, audit, now_ms):
         """The first turn: the switchboard and the adapters agree with media and each other."""
@@ -134,6 +172,8 @@ class House:
         """Media is there: links are opened (harmless when they are), the switchboard may act.
 
         Adapters make good what a kill kept from media, and add it to the audit."""
+        standing = {row["id"] if isinstance(row, dict) else row for row in audit.get("recordings") or []}
+        self._spawn(self._repair_index(self._over(standing), "control was away when it ended"))
         self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms)
         for adapter in self.adapters:
             adapter.media_found(audit, now_ms)
@@ -167,8 +207,43 @@ class House:
             log.warning("control: media is back")
             return
 
-    async def _repair_index(self, opened):
-        measured = await asyncio.to_thread(lambda: [(recording, *measure(path)) for recording, path in opened])
+    def _over(self, but):
+        """Recordings that are open in the index though their call is over: [(id, path)]."""
+        over = {recording for recording, call in self.stores.recordings.left_open()
+                if call not in self.calls and recording not in but}
+        return [row for row in self.stores.recordings.opened() if row[0] in over] if over else []
+
+    async def _look(self):
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            looks += 1
+            if self.turns.fault:
+                self.turns.try_again()
+            if self.turns.hopeless:
+                error, since = self.turns.hopeless
+                patience_s = DAMAGED_S if damage(error) and self.calls else HOPELESS_S
+                if time.monotonic() - since > patience_s:
+                    log.critical("control: nothing can be written (%s); starting again", error)
+                    self.again.set()
+            elif self.database.narrow and not self.turns.fault:
+                log.warning("control: the data disk has room again and all is written; starting again to use it fully")
+                self.again.set()
+            if looks % LEFT_OPEN_LOOKS == 0:
+                await self._close_left_open()
+
+    async def _close_left_open(self):
+        """What was over at the last look and is still open has lost its end."""
+        try:
+            over = self._over(())
+        except sqlite3.Error as error:
+            log.error("control: the recordings index cannot be read: %s", error)
+            return
+        await self._repair_index([row for row in over if row[0] in self._left_open], "its end was never told")
+        self._left_open = {row[0] for row in over}
+
+    async def _repair_index(self, opened, *why):
+        measured = await asyncio.to_thread(lambda: [(recording, *measure(path), *why) for recording, path in opened])
         if measured:
             self.turns.run("repair of the recordings index", lambda now_ms: self.media.repair_index(measured))
 
@@ -186,7 +261,10 @@ class House:
             self._server.force_exit = True
             await self._serving
         self.media.client.close()
-        await asyncio.to_thread(self.database.close)
+        try:
+            await asyncio.to_thread(self.database.close)
+        except sqlite3.Error as error:
+            log.error("control: the database could not be closed in order: %s", error)
         (self.run_dir / "control.ready").unlink(missing_ok=True)
 
     async def _serve_api(self):
@@ -287,6 +365,9 @@ class House:
     def health(self):
         """GET /v1/health: {"ok", ...}; "faults" has a sentence for each thing that is wrong."""
         faults = [self.turns.fault] if self.turns.fault else []
+        for path in set_asides(self.database.path):
+            faults.append("the database was damaged and lies in %s; a new one was begun. Take from it what you can, "
+                          "then move it elsewhere" % path)
         if not self.media.serving:
             faults.append("the media process is not there")
         return {"ok": not faults, "faults": faults, "pid": os.getpid(), "started_ms": self.started_ms,
@@ -305,15 +386,30 @@ class House:
         return any(row["name"] == agent for row in self.config.running()["agents"])
 
     async def command(self, event):
-        """An event of the API; returns when it is on the disk."""
+        """An event of the API; returns when it is on the disk.  Raises Problem 503 when it is not."""
         await self.resumed.wait()
         self.turns.handle(event)
-        await asyncio.wrap_future(self.database.sync())
+        if not self.turns.fault:
+            try:
+                await asyncio.wrap_future(self.database.sync())
+                return
+            except OSError as error:
+                raise self._unkept(error) from error
+        raise self._unkept(self.turns.fault)
+
+    @staticmethod
+    def _unkept(reason):
+        return Problem(503, "the disk refuses", "Done, but not kept: a restart of the switch may lose it (%s). "
+                                                "Free space on the data disk." % reason)
 
     async def apply_configuration(self, candidate, revision):
         """Put a configuration in force.  Returns {"revision", "configuration"}."""
         await self.resumed.wait()
-        config = await asyncio.to_thread(self.config.apply, candidate, revision)
+        try:
+            config = await asyncio.to_thread(self.config.apply, candidate, revision)
+        except OSError as error:
+            raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
+                                                   "Free space on the data disk." % error) from error
         self.turns.run("configuration", self._configure, config)
         return {"revision": config["revision"], "configuration": config}
 

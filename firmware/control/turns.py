@@ -14,16 +14,21 @@ SIP repeats by its own timers, media commands are found missing by the audit.
 
 An exception in handling one event is logged with the event and costs that call
 (cause 41, temporary failure), never the process.  A disk that refuses the commit does not
-stop calls: records wait in memory, the alarm is in `fault`, and each turn tries again.
+stop calls: records wait in memory, the alarm is in `fault`, and each turn tries again.  A record that
+cannot be written for what it holds is written as far as it can be, or dropped loudly (control/commit.py).
+Commits that fail for any other reason are no matter of the disk: `hopeless` is set, and the house ends the
+process, so that a restart heals.
 
 What an adapter is: links/adapter.py.
 """
 
 import collections
 import logging
-import sqlite3
 import time
 
+from firmware.control import commit
+from firmware.jsontext import clean
+from firmware.storage.database import refused
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +50,8 @@ class Turns:
         self.after_turn = after_turn or (lambda: None)
         self.adapters = []
         self.after_commit = []      # functions(records) called after each commit that wrote records
-        self.fault = None           # sentence while the disk refuses
+        self.fault = None           # sentence while records cannot be written
+        self.hopeless = None        # (exception, monotonic seconds of the first) while that is not the disk's refusal
         self.exceptions = 0
         self.longest_ms = 0.0
         self.turns = 0
@@ -110,7 +116,7 @@ class Turns:
         while True:
             while self._events:
                 count += 1
-                event = self._events.popleft()
+                event = clean(self._events.popleft())   # text of the far end must not poison state or journal
                 if count > EVENTS_IN_A_TURN:
                     log.critical("turn: more than %d events, the rest is dropped; first: %r", EVENTS_IN_A_TURN, event)
                     self._events.clear()
@@ -155,31 +161,30 @@ class Turns:
 
     def _commit(self, now_ms):
         stores, records = self.stores, self._records
-        dirty = [adapter for adapter in self.adapters if adapter.dirty()]
+        dirty = [adapter for adapter in self.adapters if self.guard("dirty", None, adapter.dirty)]
         if not (records or dirty or self._taken or stores.counters.changed):
             return
         ended = stores.cdrs.finished
         try:
             with stores.database.transaction():
-                stores.journal.append(records)
-                stores.cdrs.save()
-                for adapter in dirty:
-                    adapter.save(stores)
-                for source in self._taken:
-                    stores.inbox.take(*source)
-                stores.counters.save()
-        except sqlite3.Error as error:
+                commit.write(stores, records, dirty, self._taken)
+        except Exception as error:
             stores.machines.forget_written()
-            if self.fault is None:
-                log.critical("journal: the disk refuses (%s); calls go on, records wait in memory. "
-                             "Free space on the data disk", error)
-            self.fault = "the journal cannot be written: %s" % error
-            del self._records[:-WAITING_RECORDS]
-            return
+            try:
+                if refused(error):
+                    raise
+                log.critical("journal: a turn cannot be written whole (%s: %s)", type(error).__name__, error)
+                with stores.database.transaction():
+                    records = commit.salvage(stores, records, dirty, self._taken)
+            except Exception as second:
+                self._failed(second)
+                return
         if self.fault is not None:
             log.warning("journal: the disk takes records again")
-            self.fault = None
+            self.fault = self.hopeless = None
+            self.feed.trouble(False)
         self._records, self._taken = [], []
+        stores.counters.saved()
         for adapter in dirty:
             adapter.saved()
         if ended:
@@ -190,6 +195,24 @@ class Turns:
             for function in self.after_commit:
                 self.guard("after commit", None, function, records)
 
+    def _failed(self, error):
+        """Nothing could be written: records wait."""
+        self.stores.machines.forget_written()
+        if refused(error):
+            self.hopeless = None
+        elif self.hopeless is None:
+            self.hopeless = (error, time.monotonic())
+        if self.fault is None:
+            log.critical("journal: the disk refuses (%s); calls go on, records wait in memory. "
+                         "Free space on the data disk", error, exc_info=error if self.hopeless else None)
+        self.fault = "the journal cannot be written: %s" % error
+        self.feed.trouble(True)
+        del self._records[:-WAITING_RECORDS]
+
+    def try_again(self):
+        """A turn that only writes what waits."""
+        self.run("another try to write", lambda now_ms: None)
+
     def _sent(self):
         """The outbox has been handed over: empty it, so that a kill does not send it twice."""
         outbox = self.stores.outbox
@@ -197,7 +220,7 @@ class Turns:
             try:
                 with self.stores.database.transaction():
                     outbox.clear()
-            except sqlite3.Error:
+            except Exception:
                 log.exception("journal: the outbox could not be emptied")
 
     def deadline_ms(self):

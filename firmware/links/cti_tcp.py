@@ -29,10 +29,10 @@ Each subscriber reads the journal at its own pace, so a slow one costs nothing b
 
 import asyncio
 import inspect
-import json
 import logging
 import socket
 
+from firmware import jsontext
 from firmware.errors import StrowgerError
 
 MAX_LINE_OCTETS = 16384          # ours; the longest request is under 300
@@ -73,7 +73,7 @@ class CTIConnection:
 
     async def send(self, message):
         """Send one line; a client that does not read is cut off."""
-        self.writer.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        self.writer.write(jsontext.encode(message) + b"\n")
         await asyncio.wait_for(self.writer.drain(), STUCK_S)
 
     async def run(self):
@@ -103,9 +103,9 @@ class CTIConnection:
         number = None
         try:
             try:
-                request = json.loads(line)
-            except (ValueError, RecursionError):
-                raise _Refused("The line is not JSON; send one JSON object a line.") from None
+                request = jsontext.parse(line)
+            except ValueError as error:
+                raise _Refused("The line is not JSON that can be taken (%s); send one JSON object a line." % error) from None
             if not isinstance(request, dict):
                 raise _Refused("The line is not a JSON object; send {\"id\": 1, \"do\": ...}.")
             number = request.get("id")

@@ -91,7 +91,7 @@ class MediaLink(Adapter):
             receive(message)
 
     def repair_index(self, measured):
-        """Media died during recordings: measured = [(recording, octets, duration_ms)]; a turn's function."""
+        """Recordings that nobody closes any more: measured = [(recording, octets, duration_ms, why)]; a turn's function."""
         self._index += [("interrupted", *row) for row in measured]
 
     def _lost(self, reason):
@@ -145,11 +145,17 @@ class MediaLink(Adapter):
         path = os.path.join(self.data_dir, action["path"])
         call = action.get("call") or self.call_of(action.get("left")) or self.call_of(action.get("right"))
         self._index.append(("started", recording, call, path, now_ms))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
 
         def refused(error, now_ms):
             self._index.append(("failed", recording, str(error)))
             self.turns.post({"kind": "media.record_failed", "recording": recording, "error": str(error)})
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        except OSError as error:        # the call is worth more than its recording
+            log.error("media: call %s is not recorded, its folder cannot be made: %s. Look at the data disk and its rights",
+                      call, error)
+            refused(error, now_ms)
+            return
         self.command("record", None, refused, id=recording, path=path, left=action.get("left"),
                      right=action.get("right"))
 

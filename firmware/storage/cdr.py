@@ -44,9 +44,10 @@ class CDRs:
     def save(self):
         """Write the finished CDRs (inside the caller's transaction)."""
         for cdr in self._finished:
-            self._write(cdr)
+            self.write(cdr)
 
-    def _write(self, cdr):
+    def write(self, cdr):
+        """Write one CDR (inside the caller's transaction)."""
         self._db.execute(
             "INSERT OR REPLACE INTO cdr (number, call, started_ms, ended_ms, caller, called, queue, agent, "
             "result, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -75,5 +76,5 @@ class CDRs:
             cdr = fold.apply(record)
             if cdr is not None and self.get(cdr["call"]) != json.loads(json.dumps(cdr)):
                 differed.append(cdr["call"])
-                self._write(cdr)
+                self.write(cdr)
         return differed

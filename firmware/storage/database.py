@@ -13,8 +13,12 @@ all that wait and the control loop is not held by the disk.  The caller
 acknowledges only when the future is done.  The keeper also runs the
 checkpoints, for the same reason.
 
-Errors: sqlite3.Error for what the disk refuses, later; at the opening that and a file
-of a newer version of the product are Unusable, with a sentence for the person who must act.
+A disk that is full at the opening: SQLite cannot even make its -shm file then.  The file is opened with that
+index in memory (locking_mode EXCLUSIVE): everything can be read, writing is tried and refused as on any full disk,
+and `narrow` is set.  Readers share the one connection; once the disk takes data again, a restart is due.
+
+Errors: sqlite3.Error for what the disk refuses, later.  At the opening: Damaged for a file that SQLite calls
+damaged (set_aside() makes room for a new one), Unusable for what else a person must mend; both hold a sentence.
 """
 
 import concurrent.futures
@@ -24,6 +28,7 @@ import pathlib
 import queue
 import sqlite3
 import threading
+import time
 
 from firmware.errors import LocalError
 
@@ -32,18 +37,60 @@ CHECKPOINT_COMMITS = 1000  # invented: about 4 MB of WAL at 3 to 5 pages a commi
 READ_WAIT_S = 5.0
 
 
+_REFUSALS = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+             sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+
+
+def _code(error):
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def refused(error):
+    """Whether an exception says that the disk (or the machine) refuses for now; the same data may pass later."""
+    return (isinstance(error, sqlite3.OperationalError) and not damage(error)
+            and (not _code(error) or _code(error) in _REFUSALS))
+
+
+def damage(error):
+    """Whether an exception says that the file itself is broken."""
+    return (isinstance(error, Damaged) or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            or isinstance(error, sqlite3.OperationalError) and "Could not decode to UTF-8" in str(error))
+
+
 class Unusable(LocalError):
     """The database file cannot serve and will not by another try: a person must act."""
 
     @classmethod
     def because(cls, path, error):
         """path: the file; error: sqlite3.Error that it gave."""
-        if isinstance(error, sqlite3.OperationalError):     # rights, a full or failing disk, a lock
-            advice = "give the right to it and to its folder, and look at the disk"
-        else:
-            advice = ("restore it from a backup, or move it away together with its -wal and -shm: an empty one is made, "
-                      "recordings and configuration stay")
-        return cls("the database %s cannot be used (%s); %s" % (path, error, advice))
+        return cls("the database %s cannot be used (%s); give the right to it and to its folder, and look at the disk"
+                   % (path, error))
+
+
+class Damaged(LocalError):
+    """The database file is broken; set_aside() and a new one help."""
+
+
+def set_aside(path):
+    """Rename a damaged database, with its -wal, so that the next start begins a new one.  Returns the new path.
+
+    No connection of a living process may have it open: SQLite would remove the -wal of the new one.  Raises OSError."""
+    path = str(path)
+    kept = aside = "%s.damaged-%s" % (path, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    count = 1
+    while os.path.exists(kept):
+        count += 1
+        kept = "%s-%d" % (aside, count)
+    for suffix in ("-wal", "-shm", ""):      # the file last: while it has its name, nothing new is begun
+        if os.path.exists(path + suffix):
+            os.rename(path + suffix, kept + suffix)
+    return kept
+
+
+def set_asides(path):
+    """Damaged files that lie beside a database, oldest first."""
+    return sorted(str(found) for found in pathlib.Path(path).parent.glob(pathlib.Path(path).name + ".damaged-*")
+                  if not found.name.endswith(("-wal", "-shm")))
 
 
 def migrations():
@@ -66,35 +113,78 @@ def migrate(connection):
                                  % (path.read_text(encoding="utf-8"), number))
 
 
+class _Shared:
+    """The writing connection in the hands of a reader."""
+
+    def __init__(self, connection):
+        self.execute = connection.execute
+
+    def close(self):
+        """It stays open."""
+
+
 class Database:
     """The database file of one control process.
 
     path: the file; its folder must exist.  `write` is the writing connection,
-    to be used inside `transaction()` only.  Raises Unusable.
+    to be used inside `transaction()` only.  new: the file was made now.  narrow: opened on a full disk.
+    Raises Unusable, Damaged.
     """
 
     def __init__(self, path):
         self.path = str(path)
+        self.narrow = False
+        self.new = not os.path.exists(self.path)
         self._commits = 0
         self._asked = queue.SimpleQueue()
+        if not self.new and not os.path.getsize(self.path) and not os.path.exists(self.path + "-wal"):
+            raise Damaged("the database %s is empty" % self.path)
         try:
-            self.write = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
-                                         cached_statements=256, timeout=READ_WAIT_S)
             self._open()
         except sqlite3.Error as error:
-            raise Unusable.because(self.path, error) from error
+            self._after(error)
         self._keeper = threading.Thread(target=self._keep, name="storage-keeper", daemon=True)
         self._keeper.start()
 
+    def _connect(self):
+        self.write = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
+                                     cached_statements=256, timeout=READ_WAIT_S)
+
     def _open(self):
-        self.write.execute("PRAGMA journal_mode=WAL")
-        self.write.execute("PRAGMA synchronous=NORMAL")
-        self.write.execute("PRAGMA wal_autocheckpoint=0")
-        self.write.execute("PRAGMA foreign_keys=ON")
-        migrate(self.write)
-        with self.transaction():  # makes sure that the WAL file is there for the keeper
-            self.write.execute("INSERT INTO counter VALUES ('opened', 1) "
-                               "ON CONFLICT (name) DO UPDATE SET value = value + 1")
+        self._connect()
+        try:
+            self.write.execute("PRAGMA journal_mode=WAL")
+            self.write.execute("PRAGMA synchronous=NORMAL")
+            self.write.execute("PRAGMA wal_autocheckpoint=0")
+            self.write.execute("PRAGMA foreign_keys=ON")
+            migrate(self.write)
+            with self.transaction():  # makes sure that the WAL file is there for the keeper
+                self.write.execute("INSERT INTO counter VALUES ('opened', 1) "
+                                   "ON CONFLICT (name) DO UPDATE SET value = value + 1")
+        except BaseException:
+            self.write.close()
+            raise
+
+    def _after(self, error):
+        """The opening failed: raise, or open as a full disk allows."""
+        if damage(error):
+            raise Damaged("the database %s is damaged (%s)" % (self.path, error)) from error
+        if _code(error) not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or self.new:
+            raise Unusable.because(self.path, error) from error
+        try:
+            self._connect()
+            self.write.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self.write.execute("PRAGMA synchronous=NORMAL")
+            self.write.execute("PRAGMA wal_autocheckpoint=0")
+            if self.write.execute("PRAGMA user_version").fetchone()[0] != len(migrations()):
+                raise Unusable.because(self.path, error)
+            self.write.execute("SELECT count(*) FROM counter").fetchone()
+        except sqlite3.Error as second:
+            self.write.close()
+            if damage(second):
+                raise Damaged("the database %s is damaged (%s)" % (self.path, second)) from second
+            raise Unusable.because(self.path, second) from error
+        self.narrow = True
 
     @contextlib.contextmanager
     def transaction(self):
@@ -103,10 +193,20 @@ class Database:
         try:
             yield self.write
         except BaseException:
-            self.write.execute("ROLLBACK")
+            self._roll_back()
             raise
-        self.write.execute("COMMIT")
+        try:
+            self.write.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
         self._count()
+
+    def _roll_back(self):
+        """SQLite has done so by itself after some errors (a full disk); the first error is the one to be told."""
+        if self.write.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self.write.execute("ROLLBACK")
 
     def _count(self):
         self._commits += 1
@@ -122,6 +222,8 @@ class Database:
 
     def reader(self):
         """A new connection that only reads; rows by name.  The caller closes it."""
+        if self.narrow:
+            return _Shared(self.write)
         connection = sqlite3.connect("file:%s?mode=ro" % self.path, uri=True, isolation_level=None,
                                      check_same_thread=False, timeout=READ_WAIT_S)
         connection.row_factory = sqlite3.Row
@@ -136,9 +238,10 @@ class Database:
 
     def _keep(self):
         """Keeper thread: syncs and checkpoints, never holding the control loop."""
-        wal = os.open(self.path + "-wal", os.O_RDWR)
-        own = sqlite3.connect(self.path, isolation_level=None, timeout=READ_WAIT_S)
-        own.execute("PRAGMA synchronous=NORMAL")
+        wal = os.open(self.path + "-wal", os.O_RDWR | os.O_CREAT, 0o600)
+        own = None
+        if not self.narrow:     # else nobody but the one connection gets in
+            own = sqlite3.connect(self.path, isolation_level=None, timeout=READ_WAIT_S)
         try:
             more = True
             while more:
@@ -147,17 +250,19 @@ class Database:
                     asked.append(self._asked.get())
                 more = None not in asked
                 waiting = [item for item in asked if isinstance(item, concurrent.futures.Future)]
+                failed = None
                 try:
                     if waiting or not more:
                         os.fdatasync(wal)
-                    if "checkpoint" in asked:
-                        own.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                except (OSError, sqlite3.Error) as error:
-                    for future in waiting:
-                        future.set_exception(error)
-                    continue
+                except OSError as error:
+                    failed = error
                 for future in waiting:
-                    future.set_result(None)
+                    future.set_exception(failed) if failed else future.set_result(None)
+                if "checkpoint" in asked and own is not None:
+                    with contextlib.suppress(sqlite3.Error):    # if not, the WAL grows until the next one
+                        own.execute("PRAGMA synchronous=NORMAL")
+                        own.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
-            own.close()
+            if own is not None:
+                own.close()
             os.close(wal)

@@ -8,6 +8,8 @@ transaction, the same one as the journal records of the event.
 
 import json
 
+from firmware.storage.database import Damaged
+
 
 class Machines:
     """Dumps by name; only a dump that changed is written."""
@@ -36,9 +38,12 @@ class Machines:
         self._written = {}
 
     def load(self, name):
-        """The dump under a name, or None."""
+        """The dump under a name, or None.  Raises Damaged."""
         row = self._db.execute("SELECT state FROM machine WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        try:
+            return None if row is None else json.loads(row[0])
+        except ValueError as error:
+            raise Damaged("the database holds a broken dump of %s: %s" % (name, error)) from error
 
     def names(self, prefix=""):
         """Names of all dumps that begin with a prefix, sorted."""
@@ -80,6 +85,9 @@ class Counters:
             self._db.execute("INSERT INTO counter VALUES (?, ?) "
                              "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                              (name, self._values[name]))
+
+    def saved(self):
+        """The transaction is committed."""
         self._changed.clear()
 
 

@@ -74,12 +74,16 @@ class Recordings:
         return [(row[0], self.absolute(row[1])) for row in self._db.execute(
             "SELECT id, path FROM recording WHERE state = 'recording' ORDER BY started_ms, id")]
 
-    def interrupted(self, recording, octets, duration_ms):
-        """Media died during it; 0 octets: there is nothing to play."""
+    def left_open(self):
+        """Recordings that media has not closed: [(id, call)]."""
+        return [tuple(row) for row in self._db.execute("SELECT id, call FROM recording WHERE state = 'recording'")]
+
+    def interrupted(self, recording, octets, duration_ms, why="the media process ended during the recording"):
+        """Nobody will close it any more; 0 octets: there is nothing to play."""
         self._db.execute(
             "UPDATE recording SET state = ?, octets = ?, duration_ms = ?, error = ? WHERE id = ? AND state = 'recording'",
             ("interrupted" if octets else "failed", octets, duration_ms,
-             "the media process ended during the recording", recording))
+             why, recording))
 
     def of_call(self, call):
         """Recordings of a call: [{"id", "path", "duration_ms", "octets", "state"}], path absolute."""

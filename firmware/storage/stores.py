@@ -1,6 +1,7 @@
 """The database and its parts, as one turn of the control process writes them."""
 
 import os
+import time
 
 from firmware.storage.cdr import CDRs
 from firmware.storage.database import Database
@@ -20,7 +21,17 @@ class Stores:
     def __init__(self, data_dir):
         self.database = Database(path_of(data_dir))
         write = self.database.write
+        if self.database.new and os.path.isdir(os.path.join(data_dir, "recordings")):
+            self._begin_above(int(time.time()))
         self.journal, self.cdrs = Journal(write), CDRs(write)
         self.machines, self.counters = Machines(write), Counters(write)
         self.inbox, self.outbox = Inbox(write), Outbox(write)
         self.recordings = Recordings(write, data_dir)
+
+    def _begin_above(self, number):
+        """The old database is lost, recordings named by its calls are not: no id and no sequence number comes again.
+
+        number: above whatever a switch has counted; seconds since 1970 are, below one call a second."""
+        with self.database.transaction() as write:
+            write.executemany("INSERT INTO counter VALUES (?, ?)", [(kind, number) for kind in "clbr"])
+            write.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('journal', ?)", (number,))

@@ -36,6 +36,8 @@ def test_the_demo_configuration_is_valid_and_complete():
 @pytest.mark.parametrize("change, path, word", [
     ({"spans/0/d_timeslot": 32}, "spans[0].d_timeslot", "1 to 31"),
     ({"spans/0/d_timeslot": "16"}, "spans[0].d_timeslot", "whole number"),
+    ({"site/name": "\ud800"}, "site.name", "half a character"),
+    ({"ivr/main/start": "\udfff"}, "ivr.main.start", "half a character"),
     ({"spans/1/span": 1}, "spans[1].span", "already used"),
     ({"spans/0/trunk_group": "carier"}, "spans[0].trunk_group", "carrier"),
     ({"numbers/0/target": "mian"}, "numbers[0].target", "main"),

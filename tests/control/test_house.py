@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 
-import pytest
+
+from firmware.errors import LocalError
 
 
 def run(scenario):
@@ -185,5 +186,121 @@ def test_a_turn_is_fast(site):
             legs.offer("l%d" % number)
             spent.append(time.perf_counter() - began)
         assert sorted(spent)[100] < 0.002
+        await house.stop()
+    run(scenario())
+
+
+def test_what_cannot_be_written_costs_one_record_and_nothing_else(site, caplog):
+    """Text of the far end, then what only a fault of ours could bring into a record, a CDR or a dump."""
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        legs.offer("l1", caller="13\ud8009", called="021")
+        record = [r for r in house.stores.journal.everything() if r["kind"] == "leg.offered"][0]
+        assert record["data"]["caller"] == "13?9" and not house.health()["faults"]
+        assert "\ud800" not in repr(house.switchboard.seen)
+
+        core, now = house.switchboard, house.clock.now_ms()
+        for broken in ({"kind": "x", "ts_ms": now, "agent": "\ud83d", "data": {"a": ["\udfff", b"\xff", {1, 2}]}},
+                       {"kind": "lost", "ts_ms": 1 << 70, "data": {}}, {"kind": "lost", "ts_ms": now, "data": {"a": {(1, 2): 3}}},
+                       {"no": "kind"}):
+            core.out[0].append({"call": None, "leg": None, "agent": None, "queue": None, "kind": None, "data": {}, "ts_ms": now, **broken})
+        save = legs.save
+        legs.dirty, legs.save = lambda: True, lambda stores: 1 / 0
+        legs.offer("l2")
+        legs.save = save
+        legs.dirty = lambda: False
+        written = list(house.stores.journal.everything())
+        assert [r for r in written if r["kind"] == "x"][0]["agent"] == "?"
+        assert written[-1]["kind"] == "leg.offered" and written[-1]["leg"] == "l2"
+        assert "is LOST" in caplog.text and "state of fake cannot be written" in caplog.text.replace(legs.name, "fake")
+        assert house.health()["ok"] and house.feed.last_seq == written[-1]["seq"]
+        await house.command({"kind": "command.hangup", "call": "c1"})
+        assert house.stores.cdrs.get("c1")["caller"] == "13?9"
+        await house.stop()
+    run(scenario())
+
+
+def test_commits_that_fail_for_another_reason_end_the_process(site, monkeypatch):
+    from firmware.control import house as module
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    monkeypatch.setattr(module, "HOPELESS_S", 0.05)
+
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+
+        def refuse():
+            raise sqlite3.ProgrammingError("cannot operate on a closed database")
+        house.database.transaction = refuse
+        legs.offer("l1")
+        await asyncio.wait_for(house.again.wait(), 5)
+        await house.stop()
+    run(scenario())
+
+
+def test_the_followers_are_woken_while_the_disk_refuses_and_commands_say_so(site, monkeypatch):
+    from firmware.control import feed, house as module
+    monkeypatch.setattr(module, "LOOK_S", 0.05)
+    monkeypatch.setattr(feed, "TROUBLE_S", 0.05)
+
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        news = asyncio.ensure_future(house.feed.wait(house.feed.last_seq, 10))
+        await asyncio.sleep(0)
+        transaction = house.database.transaction
+
+        def refuse():
+            raise sqlite3.OperationalError("database or disk is full")
+        house.database.transaction = refuse
+        with pytest.raises(LocalError, match="Free space") as caught:
+            await house.command({"kind": "agent.status", "agent": "1001", "status": "available"})
+        assert caught.value.status == 503
+        assert await asyncio.wait_for(news, 1) is False             # told when the fault came
+        assert await asyncio.wait_for(house.feed.wait(house.feed.last_seq, 10), 1) is False     # and again and again
+        seq = house.feed.last_seq
+        house.database.transaction = transaction
+        await until(lambda: not house.turns.fault)                  # written without any event from outside
+        assert house.feed.last_seq > seq and not house.again.is_set()
+        await house.command({"kind": "agent.status", "agent": "1001", "status": "on_break"})
+        await house.stop()
+    run(scenario())
+
+
+def test_counters_of_a_failed_commit_are_written_by_the_next(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        append = house.stores.counters.save
+
+        def save():
+            append()
+            raise sqlite3.OperationalError("database or disk is full")
+        house.stores.counters.save = save
+        legs.offer("l1")
+        house.stores.counters.save = append
+        house.turns.try_again()
+        assert dict(house.database.write.execute("SELECT name, value FROM counter"))["c"] == 1
+        await house.stop()
+    run(scenario())
+
+
+def test_recordings_that_nobody_closes_are_closed_in_the_index(site, monkeypatch):
+    from firmware.control import house as module
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    monkeypatch.setattr(module, "LEFT_OPEN_LOOKS", 2)
+
+    async def scenario():
+        house, media, legs = site.house()
+        with house.database.transaction():
+            house.stores.recordings.started("r77", "c77", "recordings/gone.wav", 1)     # left by a life before
+        await house.start()
+        await until(lambda: house.stores.recordings.get("r77")["state"] == "failed")
+        legs.offer("l1")
+        await asyncio.sleep(0.1)
+        assert house.stores.recordings.get("r1")["state"] == "recording"                # the call stands
+        await house.command({"kind": "command.hangup", "call": "c1"})
+        await until(lambda: house.stores.recordings.get("r1")["state"] == "failed")     # media never said a word
         await house.stop()
     run(scenario())

@@ -65,6 +65,21 @@ def test_a_recording_that_cannot_be_written_is_in_the_index_with_its_reason(site
     pri.run(scenario())
 
 
+def test_a_folder_that_cannot_be_made_costs_the_recording_and_not_the_call(site):
+    async def scenario():
+        house, media, legs = site.house()
+        (site.data / "recordings").write_text("a file in its place")
+        await house.start()
+        legs.offer("l1")
+        await pri.settle()
+        assert house.stores.recordings.get("r1")["state"] == "failed"
+        assert [e["recording"] for e in house.switchboard.seen if e["kind"] == "media.record_failed"] == ["r1"]
+        assert not [command for command in media.commands if command[0] == "record"]
+        assert house.turns.exceptions == 0 and legs.dropped == [] and house.switchboard.calls == {"c1": "l1"}
+        await house.stop()
+    pri.run(scenario())
+
+
 def test_strange_events_are_passed_over_and_acknowledged(site, caplog):
     async def scenario():
         house, media, legs = site.house()

@@ -14,7 +14,7 @@ import pytest
 from firmware.config import demo
 from firmware.config.store import ConfigStore
 from firmware.control.client import ControlClient
-from firmware.storage.database import Database
+from firmware.storage.database import Database, set_asides
 from firmware.storage.journal import Journal
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,24 +54,85 @@ def test_without_directories_or_configuration_it_says_so(tmp_path):
     assert "configuration.json: is missing" in process.communicate(timeout=10)[1] and process.returncode == 78
 
 
-def test_a_damaged_database_is_one_sentence(configured):
-    """In a page that only the replay reads, and in the header."""
+def wait_ready(process, tmp_path):
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "run" / "control.ready").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_damaged_database_is_set_aside_and_a_new_one_begun(configured):
+    """In a page that only the replay reads, in a record, in a dump, in the header, all of it, cut off."""
     path = configured / "data" / "strowger.db"
     database = Database(path)
     with database.transaction():
-        Journal(database.write).append([{"kind": "x", "ts_ms": 1, "data": {"fill": "y" * 3000}} for _ in range(200)])
+        Journal(database.write).append([{"kind": "core.resumed", "ts_ms": 1, "data": {"fill": "yyyyyyyy" * 400}} for _ in range(200)])
+        database.write.execute("INSERT INTO machine VALUES ('media', '{\"boot_id\":\"mmmmmmmm\"}')")
     root = database.write.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'").fetchone()[0]
     size = database.write.execute("PRAGMA page_size").fetchone()[0]
     database.close()
-    whole = bytearray(path.read_bytes())
+    whole = path.read_bytes()
     inside = bytearray(whole)
     inside[(root - 1) * size:root * size] = b"\xa5" * size
-    for damaged in (inside, b"\0" * 100 + whole[100:]):
-        path.write_bytes(damaged)
+    (configured / "data" / "recordings").mkdir()
+    cases = [bytes(inside), whole.replace(b'"fill":"yyyyyyyy', b'"fill":""yyyyyyy'), whole.replace(b"yyyyyyyy", b"yyy\xffyyyy"),
+             whole.replace(b'"mmmmmmmm', b'""mmmmmmm'), b"\0" * 100 + whole[100:], os.urandom(40000), whole[:3 * size]]
+    for count, octets in enumerate(cases, 1):
+        path.write_bytes(octets)
         process = start(configured)
-        error = process.communicate(timeout=10)[1]
-        assert process.returncode == 78, error
-        assert "Traceback" not in error and f"control: the database {path} cannot be used" in error and "backup" in error
+        error = process.communicate(timeout=20)[1]
+        assert process.returncode == 75, error
+        assert error.splitlines()[-1].startswith("control: THE DATABASE WAS DAMAGED"), error
+        kept = set_asides(path)
+        assert len(kept) == count and not path.exists() and any(name in error for name in kept)
+    process = start(configured)
+    try:
+        wait_ready(process, configured)
+        faults = ControlClient(configured / "run").get("/v1/health")["faults"]
+        assert all(any(name in fault for fault in faults) for name in kept)
+        assert command(configured, "agent", "1001", "available")[0] == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_start_on_a_full_disk_serves_and_writes_when_there_is_room(configured, tmp_path_factory):
+    disk = tmp_path_factory.mktemp("disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    process = None
+    try:
+        (disk / "configuration.json").write_bytes((configured / "data" / "configuration.json").read_bytes())
+        process = start(configured, STROWGER_DATA=str(disk))
+        wait_ready(process, configured)
+        process.kill()
+        process.communicate()
+        with open(disk / "filler", "ab", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+        (configured / "run" / "control.ready").unlink()
+        process = start(configured, STROWGER_DATA=str(disk))
+        wait_ready(process, configured)
+        client = ControlClient(configured / "run")
+        assert any("cannot be written" in fault for fault in client.get("/v1/health")["faults"])
+        assert client.get("/v1/calls")["calls"] == []
+        code, _, error = command(configured, "agent", "1001", "on_break")
+        assert code and "Free space" in error
+        seen = client.stream_events(client.get("/v1/state")["seq"], keepalive_s=4)      # the page's alarm clock
+        assert [next(seen), next(seen)] == [None, None]
+        (disk / "filler").unlink()
+        assert process.wait(20) == 75       # asks for a start with the whole database
+        process.communicate()
+        process = start(configured, STROWGER_DATA=str(disk))
+        wait_ready(process, configured)
+        agents = {agent["name"]: agent["status"] for agent in client.get("/v1/state")["agents"]}
+        assert agents["1001"] == "on_break"
+        assert client.get("/v1/health")["faults"] == ["the media process is not there"]
+    finally:
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.communicate()
+        subprocess.run(["umount", "-l", disk])
 
 
 def test_life_without_media(configured):

@@ -96,7 +96,10 @@ def test_log_in_commands_and_errors():
                                   (b'{"do": "fly"}\n', "agent_status"), (b'{"do": "hangup"}\n', 'needs "call"'),
                                   (b'{"do": "subscribe", "after": -1}\n', "sequence number"),
                                   (b'{"do": "subscribe", "after": 9}\n', "newest record is 0"),
-                                  (b'{"do": "broken"}\n', "ZeroDivisionError"), (b"[" * 9000 + b"\n", "not JSON")):
+                                  (b'{"do": "broken"}\n', "ZeroDivisionError"), (b"[" * 9000 + b"\n", "not JSON"),
+                                  (b'{"id": "\\ud83d", "do": "ping"}\n', "half a character"),
+                                  (b'{"do": "agent_status", "agent": "1001", "status": "on_break", "reason": "\\ud83d"}\n',
+                                   "reason holds half a character")):
                 reply = await client.raw(octets)
                 assert reply["ok"] is False and words in reply["error"], reply
             assert (await client.ask(do="ping"))["ok"]

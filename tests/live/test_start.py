@@ -43,17 +43,17 @@ def test_a_folder_without_right_is_one_sentence(tmp_path):
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and str(tmp_path / "data") in done.stderr
 
 
-def test_a_damaged_database_is_one_sentence(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "strowger.db").write_bytes(b"what a failing disk gave back" * 1000)
-    began = time.monotonic()
-    ports = {f"STROWGER_{part}_PORT": str(free_port(kind)) for part, kind in
-             (("SIP", socket.SOCK_DGRAM), ("WEB", socket.SOCK_STREAM), ("CTI", socket.SOCK_STREAM))}
-    done = start_alone(tmp_path, **ports)
-    assert done.returncode == 2 and time.monotonic() - began < 20, "not tried again and again"
-    last = done.stderr.splitlines()[-1]
-    assert "control did not come up" in last and "strowger.db cannot be used" in last and "backup" in last
-    assert not processes_below(tmp_path)
+def test_a_damaged_database_does_not_keep_the_switch_from_starting(tmp_path):
+    folder = tmp_path / "rig"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "strowger.db").write_bytes(b"what a failing disk gave back" * 1000)
+    with Rig(folder) as rig:
+        rig.start_board()
+        rig.start_product()
+        kept = list((folder / "data").glob("strowger.db.damaged-*"))
+        assert len(kept) == 1 and any(str(kept[0]) in fault for fault in rig.state()["system"]["faults"])
+        assert "Traceback" not in (folder / "data" / "log" / "control.log").read_text()
+    assert not processes_below(folder)
 
 
 def processes_below(folder):

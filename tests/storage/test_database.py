@@ -14,6 +14,7 @@ from firmware.storage import database
 from firmware.storage.cdr import CDRs
 from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
+from firmware.storage.stores import Stores
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -41,13 +42,95 @@ def test_migrations_run_once_and_a_newer_file_is_refused(tmp_path):
         database.Database(path)
 
 
-def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
+def test_a_damaged_file_is_told_apart_and_set_aside(tmp_path):
     path = tmp_path / "a.db"
-    path.write_bytes(b"no database at all" * 1000)
-    with pytest.raises(database.Unusable, match="a.db.*not a database.*backup"):
-        database.Database(path)
+    for octets in (b"no database at all" * 1000, b"", os.urandom(8192)):
+        path.write_bytes(octets)
+        with pytest.raises(database.Damaged, match="a.db") as caught:
+            database.Database(path)
+        assert database.damage(caught.value) and not database.refused(caught.value)
+        kept = database.set_aside(path)
+        assert open(kept, "rb").read() == octets and not path.exists()
+        db = database.Database(path)
+        assert db.new
+        db.close()
+    assert len(database.set_asides(path)) == 3
     with pytest.raises(database.Unusable, match="missing/a.db.*right to it"):
         database.Database(tmp_path / "missing" / "a.db")
+
+
+def test_a_new_database_beside_old_recordings_repeats_no_id(tmp_path):
+    (tmp_path / "recordings").mkdir()
+    stores = Stores(str(tmp_path))
+    number = int(stores.counters.next("c")[1:])
+    assert number > 1_700_000_000 and len("c%d" % number) <= 17
+    with stores.database.transaction():
+        assert stores.journal.append([record("x")])[0]["seq"] > 1_700_000_000
+    stores.database.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB; needs the right to mount."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", folder])
+
+
+KILLED_ON_A_FULL_DISK = """
+import os, sys
+from firmware.storage import database
+from firmware.storage.journal import Journal
+db = database.Database(sys.argv[1])
+with db.transaction():
+    Journal(db.write).append([{"kind": "x", "ts_ms": 1, "data": {"n": n}} for n in range(100)])
+try:
+    with open(sys.argv[2], "ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+except OSError:
+    pass
+try:
+    for _ in range(100):
+        with db.transaction():
+            Journal(db.write).append([{"kind": "y", "ts_ms": 1, "data": {"fill": "z" * 4000}}])
+except Exception as error:
+    assert database.refused(error), error
+    os._exit(9)
+"""
+
+
+@pytest.mark.parametrize("ended", ["killed", "in order"])
+def test_a_full_disk_is_opened_read_and_written_when_there_is_room(small_disk, ended):
+    path, filler = small_disk / "a.db", small_disk / "filler"
+    child = subprocess.run([sys.executable, "-c", KILLED_ON_A_FULL_DISK, str(path), str(filler)], cwd=ROOT)
+    assert child.returncode == 9
+    if ended == "in order":
+        filler.unlink()
+        database.Database(path).close()     # no -wal, no -shm are left
+        with open(filler, "ab", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(4096))
+    db = database.Database(path)
+    assert db.narrow and not db.new
+    reader = db.reader()
+    assert len(Journal(db.write).after(0)) == len(Journal(reader).after(0)) == 100
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        with db.transaction():
+            Journal(db.write).append([record("y", data={"fill": "z" * 20000})])
+    assert database.refused(caught.value) and not db.write.in_transaction
+    filler.unlink()
+    with db.transaction():
+        Journal(db.write).append([record("y", data={"fill": "z" * 20000})])
+    db.sync().result(5)
+    assert len(Journal(reader).after(0)) == 101
+    db.close()
+    db = database.Database(path)
+    assert not db.narrow and Journal(db.write).last_seq() == 101
+    db.close()
 
 
 def test_a_transaction_that_raises_leaves_nothing(db):

@@ -1,0 +1,72 @@
+"""Writes what one turn has to keep: whole, or, when something in it cannot be written, the rest of it.
+
+Text from the far end is made writable before the switchboard sees it (control/turns.py), users' text is
+refused at the border.  What still cannot be written is a fault of ours.  It must cost one record,
+never the switch: a record that stays in the way would keep every later one from the disk.
+"""
+
+import logging
+
+from firmware.jsontext import clean
+from firmware.storage.database import refused
+
+log = logging.getLogger(__name__)
+
+
+def write(stores, records, dirty, taken):
+    """All of a turn (inside the transaction).  dirty: adapters with something to save; taken: sources."""
+    stores.journal.append(records)
+    stores.cdrs.save()
+    for adapter in dirty:
+        adapter.save(stores)
+    _numbers(stores, taken)
+
+
+def _numbers(stores, taken):
+    for source in taken:
+        stores.inbox.take(*source)
+    stores.counters.save()
+
+
+def salvage(stores, records, dirty, taken):
+    """What can be written of a turn that cannot be written whole (inside the transaction).
+
+    Returns the records that are in the journal.  Raises when the disk refuses, or all fails."""
+    kept = []
+    for record in records:
+        if _attempt(stores, record, stores.journal.append, [record]):
+            kept.append(record)
+            continue
+        cleaned = clean(record)
+        cleaned["data"] = clean(cleaned.get("data") or {})
+        if _attempt(stores, record, stores.journal.append, [cleaned]):
+            kept.append(cleaned)
+        else:
+            log.critical("journal: a record cannot be written and is LOST; a restart will not know it: %r", record)
+    for cdr in stores.cdrs.finished:
+        if not _attempt(stores, cdr, stores.cdrs.write, cdr) and not _attempt(stores, cdr, stores.cdrs.write, clean(cdr)):
+            log.critical("journal: a CDR cannot be written and is LOST: %r", cdr)
+    for adapter in dirty:
+        if not _attempt(stores, adapter.name, adapter.save, stores):
+            stores.machines.forget_written()
+            log.critical("journal: the state of %s cannot be written; after a restart its newest changes are missing",
+                         adapter.name)
+    _numbers(stores, taken)
+    return kept
+
+
+def _attempt(stores, what, function, *args):
+    """Whether it could be written; nothing of it is left if not."""
+    execute = stores.database.write.execute
+    execute("SAVEPOINT attempt")
+    try:
+        function(*args)
+    except Exception as error:
+        if refused(error):
+            raise
+        log.error("journal: %r cannot be written", what, exc_info=True)
+        execute("ROLLBACK TO attempt")
+        execute("RELEASE attempt")
+        return False
+    execute("RELEASE attempt")
+    return True

@@ -1,0 +1,86 @@
+"""JSON at the borders: what may come in, and text that can always be written.
+
+Python holds halves of characters ("\\ud800" alone) that no UTF-8 file, database or socket takes, and
+nests deeper than its own writers do.  Neither may come in from a user: parse() refuses them.
+What the far end of a line sent cannot be refused, since the call must go on: clean() makes it writable.
+"""
+
+import json
+
+DEEPEST = 64        # levels of lists and objects; invented: a configuration has 7
+BROKEN = "holds half a character (a lone UTF-16 surrogate); write it again"
+
+
+def writable(text):
+    """Whether a text can be written as UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def broken(value, path=""):
+    """The first thing that is wrong with plain data, as (path, sentence), or None."""
+    level, depth = [(path, value)], 0
+    while level:
+        depth += 1
+        below = []
+        for at, found in level:
+            if isinstance(found, str):
+                if not writable(found):
+                    return at, BROKEN
+            elif isinstance(found, dict):
+                for key, inner in found.items():
+                    if isinstance(key, str) and not writable(key):
+                        return at, "a name in it " + BROKEN
+                    below.append(("%s.%s" % (at, key) if at else str(key), inner))
+            elif isinstance(found, (list, tuple)):
+                below += [("%s[%d]" % (at, index), inner) for index, inner in enumerate(found)]
+        if below and depth > DEEPEST:
+            return below[0][0][:100], "lies deeper than %d levels; make it flatter" % DEEPEST
+        level = below
+    return None
+
+
+def _constant(name):
+    raise ValueError("%s is no number of JSON" % name)
+
+
+def parse(octets):
+    """The value of a JSON text in UTF-8.  Raises ValueError with a sentence for what cannot be taken in."""
+    try:
+        value = json.loads(octets.decode(), parse_constant=_constant)
+    except UnicodeDecodeError:
+        raise ValueError("it is not written in UTF-8") from None
+    except RecursionError:
+        raise ValueError("it is nested deeper than %d levels" % DEEPEST) from None
+    wrong = broken(value)
+    if wrong is not None:
+        raise ValueError("%s %s" % (wrong[0] or "it", wrong[1]))
+    return value
+
+
+def encode(value):
+    """JSON as octets; never fails on text: what cannot be written becomes a question mark."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def clean(value):
+    """Plain data that can be written: the value itself where it can, else a copy with question marks.
+
+    What is no plain data becomes its text."""
+    if isinstance(value, str):
+        return value if writable(value) else value.encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, dict):
+        new = {clean(key): clean(inner) for key, inner in value.items()}
+        same = all(a is b for a, b in zip(new, value)) and all(a is b for a, b in zip(new.values(), value.values()))
+        return value if same and len(new) == len(value) else new
+    if isinstance(value, (list, tuple)):
+        new = [clean(inner) for inner in value]
+        return value if all(a is b for a, b in zip(new, value)) else new
+    return clean(str(value))
