@@ -11,6 +11,8 @@ A leg here: {"direction": "out"|"in", "state": "allocating"|"setup"|"alerting"|"
 the turn's transaction; a leg that was still allocating when control was killed is allocated again
 (incoming) or given up with cause 41 (outgoing).
 
+A telephone that died: sip_probe.py.
+
 Hold: a far end that stops listening (sendonly, inactive, address 0.0.0.0) is held; media sends it nothing.
 """
 
@@ -21,6 +23,7 @@ import socket
 
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
+from firmware.links.sip_probe import RTP_TIMEOUT_MS, SilentPhones
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
@@ -53,7 +56,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(Adapter):
+class SIPLegs(SilentPhones, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start()."""
 
     name = "sip"
@@ -69,6 +72,7 @@ class SIPLegs(Adapter):
         self.legs = {name[8:]: machines.load(name) for name in machines.names("sip-leg/")}
         self._changed = set()
         self._changes = {}
+        self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
 
@@ -295,7 +299,8 @@ class SIPLegs(Adapter):
         listens = far["remote"] is not None and far["direction"] in ("sendrecv", "sendonly")
         held = not listens
         self.media.command("modify", id=leg, remote=far["remote"], payload_type=far["payload_type"],
-                           dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens)
+                           dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
+                           timeout_ms=RTP_TIMEOUT_MS)
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         self._set(leg, far=far, held=held)
@@ -315,6 +320,7 @@ class SIPLegs(Adapter):
 
     def _forget(self, leg):
         self.legs.pop(leg, None)
+        self._probe_at.pop(leg, None)
         self._changed.add(leg)
 
     def _ended(self, leg, cause, by, sip_status=None):
@@ -371,6 +377,7 @@ class SIPLegs(Adapter):
     def resume(self, now_ms):
         """After a restart: pending calls to phones end, the others go on."""
         self._take(self.endpoint.resume(now_ms), now_ms)
+        self._resume_probes(now_ms)
         alive = {row["leg"] for row in self.endpoint.live_legs()}
         for leg in sorted(self.legs):
             state = self.legs[leg]

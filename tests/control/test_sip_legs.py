@@ -287,6 +287,51 @@ def test_hold_and_retrieve_by_the_phone(site):
     pri.run(scenario())
 
 
+def test_a_telephone_that_is_silent_and_alive_is_asked_and_kept(site, monkeypatch):
+    monkeypatch.setattr("firmware.links.sip_probe.PROBE_AGAIN_MS", 100)
+
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        assert media.of("modify")[-1]["timeout_ms"] == 5000
+        leg = media.of("modify")[-1]["id"]
+        media.event("rtp_timeout", leg, silent_ms=5000)
+        for status in ("200 OK", "405 Method Not Allowed"):
+            phone.answer(await phone.receive("OPTIONS"), status, contact=False)
+        media.event("rtp_started", leg, **{"from": ["127.0.0.1", 40000]})
+        await asyncio.sleep(0.3)
+        assert house.adapters[1].deadline_ms() is None and house.state()["calls"][0]["state"] == "talking"
+        await house.stop()
+    pri.run(scenario())
+
+
+@pytest.mark.parametrize("silence", ["no answer", "no such dialog", "no answer, and a kill"])
+def test_a_telephone_that_died_ends_the_talk(site, monkeypatch, silence):
+    monkeypatch.setattr("firmware.proto.sip.session.PROBE_MS", 300)
+
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        media.event("rtp_timeout", media.of("modify")[-1]["id"], silent_ms=5000)
+        asked = await phone.receive("OPTIONS")
+        if silence == "no such dialog":
+            phone.answer(asked, "481 Call/Transaction Does Not Exist", contact=False)
+        elif silence == "no answer, and a kill":
+            port = phone.server[1]
+            house.adapters[1].link.close()
+            pri.kill(house)
+            house, media, _ = await standing(site, media, port)
+            await phone.receive("OPTIONS")
+        await phone.receive("BYE")
+        await until(lambda: house.state()["calls"][0]["state"] != "talking")
+        media.play_out()
+        await until(lambda: (far.exchange(), media.play_out(), "disconnect_indication" in far.names())[2])
+        far.request("release_request", call)
+        await until(lambda: house.stores.cdrs.page(1))
+        cdr = house.stores.cdrs.page(1)[0]
+        assert (cdr["result"], cdr["released_by"], cdr["cause"]) == ("answered", "switch", 41)
+        await house.stop()
+    pri.run(scenario())
+
+
 def test_an_answer_without_a_codec_of_ours_goes_back_to_the_queue(site):
     async def scenario():
         house, media, far, call, phone, invite = await ringing(site)

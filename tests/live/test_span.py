@@ -1,5 +1,7 @@
-"""A span under a changing line and a changing configuration: no call is dropped without a word."""
+"""Ends that get lost: with a line, with a change of the configuration, with a telephone.  Nobody is left in silence."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -71,3 +73,18 @@ def test_a_span_changed_and_taken_out_with_a_call_up(house):
     house.far.hangup(name)
     house.far.wait_for("released", 8, id=name)
     house.wait_idle()
+
+
+def test_a_telephone_that_sleeps_is_kept_and_one_that_dies_is_not(house):
+    name, call = talk(house)
+    os.kill(house.agent_phone.pid, signal.SIGSTOP)
+    try:
+        time.sleep(7)                           # RTP is missed after 5 s, the answer to OPTIONS after 9
+    finally:
+        os.kill(house.agent_phone.pid, signal.SIGCONT)
+    time.sleep(4)
+    assert house.wait_call("talking")["call"] == call, "the telephone answered in time"
+    os.kill(house.agent_phone.pid, signal.SIGKILL)
+    assert house.far.wait_for("hangup", 15, id=name)["by"] == "box"
+    cdr = house.cdr(call)["cdr"]
+    assert (cdr["result"], cdr["released_by"], cdr["cause"]) == ("answered", "switch", 41)

@@ -36,6 +36,7 @@ Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
                    (late 200: ACK and BYE) is done here.  cause 26: CANCEL says "answered elsewhere"
   reinvite_response {leg, sdp} | {leg, status}   answers a reinvite event
   reinvite_request {leg, sdp}         our own re-INVITE (hold, new media address)
+  probe_request {leg}                 OPTIONS in the dialog; released{by "failure"} where nobody has it any more
 
 Events (plain dicts, "kind" first):
   line_registered   {line, contacts: [{uri, source, expires_ms, user_agent}]}  contact set is new
@@ -103,7 +104,7 @@ DEFAULTS = {
 _RELEASES = ("release_request", "bye_request", "cancel_request")
 _FIELDS = {                             # what a primitive must bring besides its leg
     "invite_request": ("sdp",), "answer_request": ("sdp",), "reinvite_request": ("sdp",), "alerting_request": (),
-    "reject_request": (), "release_request": (), "reinvite_response": (),
+    "reject_request": (), "release_request": (), "reinvite_response": (), "probe_request": (),
 }
 
 

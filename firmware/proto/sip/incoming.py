@@ -25,6 +25,7 @@ class IncomingSession(Session):
         (ACCEPTED, "release_request"): ("do_late_bye", None),
         (CONFIRMED, "release_request"): ("do_bye", None),
         (CONFIRMED, "reinvite_request"): ("do_reinvite", None),
+        (CONFIRMED, "probe_request"): ("do_probe", None),
         (CONFIRMED, "reinvite_response"): ("do_reinvite_response", None),
     }
 

@@ -4,7 +4,6 @@ Each contact is called in a fork with a Call-ID of its own: a telephone that is 
 refuse a second INVITE with the same one as merged (8.2.2.2).
 """
 
-from firmware.errors import RemoteError
 from firmware.proto.sip.causes import cause_of_reason, cause_of_status, phrase, reason_value
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.headers import Address
@@ -59,6 +58,7 @@ class OutgoingSession(Session):
         (ALERTING, "release_request"): ("do_cancel", None),
         (CONFIRMED, "release_request"): ("do_bye", None),
         (CONFIRMED, "reinvite_request"): ("do_reinvite", None),
+        (CONFIRMED, "probe_request"): ("do_probe", None),
         (CONFIRMED, "reinvite_response"): ("do_reinvite_response", None),
     }
 

@@ -23,6 +23,7 @@ ENDED = "ended"
 SDP = "application/sdp"
 DTMF_DIGITS = "0123456789*#ABCD"
 DTMF_DEFAULT_MS = 250            # of application/dtmf-relay without a Duration
+PROBE_MS = 4000                  # ours: OPTIONS in the dialog unanswered for so long; timer F takes 32 s
 GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again after 491
 
 
@@ -47,6 +48,8 @@ class Session:
         self.glare = 0
         self.bye = None               # client transaction of our BYE
         self.bye_cause = None         # a BYE that waits for the ACK of our 2xx
+        self.probe = None             # client transaction of our OPTIONS; not stored, control asks again
+        self.probe_timer = None
         self.last_cause = 16
         self.challenged = {}
         self.retransmit = None
@@ -99,6 +102,23 @@ class Session:
         self.ours_sdp = request["sdp"]
         self.glare = 0
         self.send_reinvite(None, now_ms)
+
+    def do_probe(self, request, now_ms):
+        """Ask by OPTIONS whether the far end still has the dialog; silence or 481 ends the leg (12.2.1.2)."""
+        if self.probe is None:
+            message = self.dialog.request("OPTIONS", self.agent.identity)
+            message.add("Accept", SDP)
+            self.probe = self.send_request(message, now_ms)
+            self.probe_timer = self.agent.timers.start(now_ms + PROBE_MS, self, "no sign of life")
+
+    def probed(self, status, now_ms):
+        """The outcome of our OPTIONS; a refusal is a sign of life too."""
+        self.probe = None
+        self.agent.timers.cancel(self.probe_timer)
+        if status in (408, 481) and self.state != ENDED:
+            self.agent.count("lost_far_ends")
+            self.end("failure", 41, now_ms, status)
+            self.send_bye(41, now_ms)
 
     # sending
 
@@ -178,6 +198,8 @@ class Session:
             elif self.bye_cause is not None:
                 self.send_bye(self.bye_cause, now_ms)
             self.bye_cause = None
+        elif name == "no sign of life":
+            self.probed(408, now_ms)
         elif name == "glare" and self.state == CONFIRMED and self.ours_sdp is not None and self.ours is None:
             if self.pending is None and self.answer is None:
                 self.send_reinvite(None, now_ms)
@@ -330,6 +352,9 @@ class Session:
                 self.bye = None
                 if authorization is not None:
                     self.send_bye(self.last_cause, now_ms, authorization)
+        elif transaction.method == "OPTIONS":
+            if transaction is self.probe and response.status >= 200:
+                self.probed(response.status, now_ms)
         elif transaction.method == "INVITE":
             self.reinvite_response(transaction, response, now_ms)
         self.agent.touch(self)
