@@ -100,10 +100,18 @@ def max_wait(core, call):
     return True
 
 
-def _overflow(core, call):
+def _overflow(core, call, why="the longest wait has passed"):
     leave(core, call, "overflow")
     if not core_ivr.jump(core, call, call.overflow, "overflow"):
-        close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", "the longest wait has passed")
+        close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", why)
+
+
+def leave_removed(core):
+    """Callers in a queue that the configuration no longer has: nobody would ever serve them."""
+    for call in core.state.calls_in_order():
+        if call.state == calls.QUEUED and call.queue not in core.queue_configs:
+            withdraw(core, call, "withdrawn")
+            _overflow(core, call, "the queue was removed")
 
 
 # Offering.

@@ -157,6 +157,7 @@ class Switchboard:
         """After the replay, at every start: heal what the restart has torn."""
         self.core.now_ms = now_ms
         core_recovery.resume(self.core, audit, live_legs)
+        core_queues.leave_removed(self.core)
         core_queues.dispatch(self.core)
 
     def configure(self, config, now_ms):
@@ -167,6 +168,7 @@ class Switchboard:
             agent = self.core.state.agent(name)
             if not agent.status_known:
                 self.core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
+        core_queues.leave_removed(self.core)
         core_queues.dispatch(self.core)
 
     def checkpoint(self, now_ms):

@@ -473,6 +473,33 @@ def test_calls_inside_keep_their_flow():
     assert [call["queue"] for call in rig.sb.snapshot(rig.now)["calls"]] == ["sales", "service"]
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("digit, queue", [("1", "sales"), ("2", "service")])
+def test_callers_of_a_removed_queue_leave_it_at_once(digit, queue, restart):
+    """One is offered to an agent, one waits: overflow node (sales) or goodbye (service); nobody waits for ever."""
+    rig = Rig(register=("1002",))
+    rig.to_queue("p1", digit=digit)
+    rig.to_queue("p2", digit=digit, timeslot=2)
+    assert rig.agent("1002")["state"] == "offered" and rig.call(1)["state"] == "queued"
+    changed = copy.deepcopy(CONFIG)
+    changed["queues"] = [row for row in changed["queues"] if row["name"] != queue]
+    changed["numbers"] = [row for row in changed["numbers"] if row["target"] != queue]
+    for agent in changed["agents"]:
+        agent["queues"] = [member for member in agent["queues"] if member["queue"] != queue]
+    rig.config = changed
+    if restart:
+        rig.kill()
+    else:
+        rig.sb.configure(changed, rig.now)
+        rig.settle()
+    for leg in ("p1", "p2"):
+        assert rig.heard(leg) == ["goodbye zh_CN", "goodbye en"]
+        rig.played(leg)
+    assert [cdr["result"] for cdr in rig.cdrs] == ["overflow", "overflow"]
+    assert (rig.agent("1002")["state"], rig.agent("1002")["status"]) == ("idle", "available")
+    rig.finished()
+
+
 def test_configuration_that_leads_nowhere():
     for change in ({"numbers": [{"number": "1", "application": "ivr", "target": "none"}]}, {"numbers": [{"number": "1", "application": "x"}]},
                    {"queues": [{"name": "q", "strategy": "random"}]}, {"numbers": [{"number": "1a", "application": "ivr", "target": "main"}]}):
