@@ -20,37 +20,40 @@ PACKET = 160              # octets
 TRAVEL_S = 0.3            # until the last octet has certainly arrived
 
 
-def material(seed, seconds, path):
-    """Random A-law octets, unlike anything else on the line, as a WAV; returns the octets."""
+def material(seed, seconds, path=None):
+    """Random A-law octets, unlike anything else on the line, as a WAV where path is given; returns the octets."""
     octets = random.Random(seed).randbytes(int(seconds * 8000))
-    wav.write_alaw(path, wav.alaw_expand(np.frombuffer(octets, np.uint8)))
+    if path is not None:
+        wav.write_alaw(path, wav.alaw_expand(np.frombuffer(octets, np.uint8)))
     return octets
 
 
 class Delays:
-    """Of one direction, in ms.  match: of hil.probes.exact; match.exact: every octet arrived unchanged and in order."""
+    """Of one direction.  values_ms: of each packet, in order of sending.  match: of hil.probes.exact; match.exact:
+    every octet arrived unchanged and in order."""
 
     def __init__(self, values_ms, match):
+        self.values_ms = values_ms
         self.median_ms = statistics.median(values_ms) if values_ms else float("nan")
         self.worst_ms = max(values_ms, default=float("nan"))
         self.match = match
 
 
 def _block_time(events, sample):
-    """Possible times of the block that holds a sample, by the clock of each event."""
+    """Times of the block that holds a sample, by the clock of each event: the board may have moved its time between them."""
     return [e["sample_mono"] + (sample // FRAMES * FRAMES - e["sample"]) / 8000 for e in events]
 
 
-def measure(far, phone, name, path, octets, seconds):
-    """Play both ways at once in a talking call.  phone: a ProbePhone; path, octets: what the
-    caller says (material()).  Ends the call.  Returns (trunk to phone, phone to trunk)."""
+def measure(far, phone, name, path, caller, agent):
+    """Play both ways at once in a talking call, then end it.  phone: a ProbePhone.  caller: octets
+    that the WAV at path holds; agent: octets that the phone says, in whole packets.
+    Returns (trunk to phone, phone to trunk); ends where nothing came have no values.  Raises TimeoutError."""
     first = len(phone.packets)
-    agent = random.Random(name).randbytes(int(seconds * 8000))
     far.play(name, path)
     play = phone.play(agent)
     started = far.wait_for("play_started", 5, id=name, file=str(path.resolve()))
-    play.wait(seconds + 5)
-    events = (started, far.wait_for("play_done", seconds + 5, id=name, since=started["n"]))
+    play.wait(len(agent) / 8000 + 5)
+    events = (started, far.wait_for("play_done", len(caller) / 8000 + 5, id=name, since=started["n"]))
     time.sleep(TRAVEL_S)
     packets = list(phone.packets[first:])
     far.hangup(name)
@@ -58,11 +61,11 @@ def measure(far, phone, name, path, octets, seconds):
     record = far.wait_for("record_started", 5, id=name)
     far.wait_for("record_closed", 5, id=name)
     heard = wav.alaw_compress(wav.read_mono(record["file"])).tobytes()
-    to_phone = exact.match(octets, b"".join(packet.payload for packet in packets))
+    to_phone = exact.match(caller, b"".join(packet.payload for packet in packets))
     to_trunk = exact.match(agent, heard)
     there = [1000 * (packet.mono - min(_block_time(events, started["tx_sample"] + sample)))
              for sample, packet in ((i * PACKET - to_phone.at, p) for i, p in enumerate(packets))
-             if 0 <= sample < len(octets)]
+             if 0 <= sample < len(caller)] if to_phone.pieces else []
     back = [1000 * (max(_block_time(events, record["rx_sample"] + to_trunk.at + i * PACKET)) - sent.mono)
-            for i, sent in enumerate(play.sent)]
+            for i, sent in enumerate(play.sent)] if to_trunk.pieces else []
     return Delays(there, to_phone), Delays(back, to_trunk)

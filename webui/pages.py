@@ -8,7 +8,6 @@ pages: the cookie is SameSite=Strict and the Origin header is compared.
 
 import hashlib
 import json
-import os
 import pathlib
 import urllib.parse
 

@@ -17,7 +17,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from firmware.control import commands
-from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.links.cti_tcp import FIELDS, CTIServer
 from firmware.storage.journal import Journal

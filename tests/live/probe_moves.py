@@ -10,7 +10,7 @@ import numpy as np
 from hil import speech
 from hil.board import bench
 from hil.phone.probe import ProbePhone
-from hil.probes import exact, wav
+from hil.probes import wav
 
 AGENT = "1002"
 ATTEMPTS = 3              # a measurement that the host itself disturbed is made again this often
@@ -124,18 +124,3 @@ def undisturbed(measure, house, phone=None):
             if attempt == ATTEMPTS or not found:
                 raise
             print(f"measured again: {'; '.join(found)} ({str(error).splitlines()[0]})")
-
-
-def play_both_ways(house, phone, name, caller, agent, path):
-    """Play octets each way at once; returns (events of the far exchange, Play of the probe)."""
-    house.far.play(name, path)
-    play = phone.play(agent)
-    started = house.far.wait_for("play_started", 5, id=name, file=str(path.resolve()))
-    play.wait(len(agent) / 8000 + 5)
-    done = house.far.wait_for("play_done", len(caller) / 8000 + 5, id=name, since=started["n"])
-    return started, done, play
-
-
-def match(sent, heard):
-    """exact.match, here so that a test imports one module."""
-    return exact.match(sent, heard)

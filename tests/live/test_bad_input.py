@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from hil.probes import exact
 from hil.rig import CHECKOUT
 from tests.live import probe_moves
 
@@ -78,9 +79,9 @@ def survive(house, phone, trouble, seconds):
         assert house.cdr(call)["cdr"]["cause"] == said[-1]["cause"]
         house.wait_idle()
         assert breaks == []
-        to_phone = probe_moves.match(caller, b"".join(packet.payload for packet in packets))
+        to_phone = exact.match(caller, b"".join(packet.payload for packet in packets))
         assert to_phone.exact, f"trunk to phone: {to_phone}"
-        to_caller = probe_moves.match(agent, heard)
+        to_caller = exact.match(agent, heard)
         assert to_caller.exact, f"phone to trunk: {to_caller}"
 
     probe_moves.undisturbed(measure, house, phone)

@@ -1,12 +1,7 @@
 """Through the switch bit by bit, and how long that takes.
 
-One-way delay, TDM to RTP.  The far exchange puts a sample on the line socket with the block of 80 frames
-that holds it; that instant is known (sample_mono of its play_started and play_done, CLOCK_MONOTONIC).  It has arrived when
-the packet that holds it is at the phone's UDP socket (the kernel's receive time stamp).  The delay is the
-difference, taken for the oldest sample of each packet of 20 ms, so packetisation is in it.
-
-One-way delay, RTP to TDM: from the moment before sendto() of a packet until the block that holds its first sample
-is at the far exchange's line socket.  The jitter buffer (40 ms by default) is in it.
+One-way delay between a trunk and a phone, both ways: hil/delay.py says how.  Packetisation of 20 ms is in the one,
+the jitter buffer (40 ms by default) in the other.
 
 One-way delay, TDM to TDM: number of samples between a sample's place in what a far end sends on its line and in
 what comes out on the other line, both counted in blocks of the same instants; and the same in time, from
@@ -27,7 +22,9 @@ import numpy as np
 import pytest
 
 from firmware.media.client import MediaClient
+from hil import delay
 from hil.line import FRAMES, E1Checker, E1Framer, LineClient
+from hil.probes import exact
 from hil.rig import CHECKOUT, Rig
 from tests.live import probe_moves
 
@@ -48,11 +45,6 @@ def figures(name, values, unit="ms"):
     return float(np.median(values)), float(values.max())
 
 
-def block_time(event, sample):
-    """time.monotonic() of the block that holds a sample, by the clock of an event."""
-    return event["sample_mono"] + (sample // FRAMES * FRAMES - event["sample"]) / 8000
-
-
 @pytest.fixture(scope="module")
 def phone(house):
     with probe_moves.probe_agent(house) as phone:
@@ -67,41 +59,21 @@ def test_a_call_between_trunk_and_phone_is_bit_exact_and_in_time(house, phone, s
 
     def measure():
         name, _ = probe_moves.talk(house, phone, span=span)
-        try:
-            first = len(phone.packets)
-            started, done, play = probe_moves.play_both_ways(house, phone, name, caller, agent, path)
-            time.sleep(0.3)
-            packets = list(phone.packets[first:])
-            breaks = phone.breaks()
-        finally:
-            heard, rx_sample = probe_moves.end(house, name)
-        assert breaks == [], "sequence numbers and timestamps of the switch go on without a break, all through the call"
-        to_phone = probe_moves.match(caller, b"".join(packet.payload for packet in packets))
-        assert to_phone.exact, f"trunk to phone: {to_phone}"
-        to_caller = probe_moves.match(agent, heard)
-        assert to_caller.exact, f"phone to trunk: {to_caller}"
-        return started, done, play, packets, to_phone.at, rx_sample + to_caller.at
+        first = len(phone.packets)
+        to_phone, to_caller = delay.measure(house.far, phone, name, path, caller, agent)
+        assert all(len(packet.payload) == delay.PACKET for packet in phone.packets[first:])
+        assert phone.breaks() == [], "sequence numbers and timestamps of the switch go on without a break, all through the call"
+        assert to_phone.match.exact, f"trunk to phone: {to_phone.match}"
+        assert to_caller.match.exact, f"phone to trunk: {to_caller.match}"
+        return to_phone.values_ms, to_caller.values_ms
 
-    started, done, play, packets, at, rx_sample = probe_moves.undisturbed(measure, house, phone)
-    assert all(len(packet.payload) == 160 for packet in packets)
-    delays, tx_sample = [], started["tx_sample"]
-    for index, packet in enumerate(packets):
-        sample = index * 160 - at                  # of the file; the first of this packet
-        if 0 <= sample < len(caller):
-            # The board may have moved its time between the two events: the earlier departure counts.
-            left = min(block_time(event, tx_sample + sample) for event in (started, done))
-            delays.append(1000 * (packet.mono - left))
-    median, worst = figures(f"span {span}, TDM to RTP", delays)
-    assert len(delays) >= SECONDS * 50 - 2
-    assert min(delays) > 0, "nothing arrives before it left: the clocks are one"
+    there, back = probe_moves.undisturbed(measure, house, phone)
+    median, worst = figures(f"span {span}, TDM to RTP", there)
+    assert len(there) >= SECONDS * 50 - 2
+    assert min(there) > 0, "nothing arrives before it left: the clocks are one"
     assert worst <= TDM_TO_RTP_MOST_MS, f"median {median} ms, worst {worst} ms"
-    back = []
-    for index, sent in enumerate(play.sent):
-        sample = rx_sample + index * 160
-        arrived = max(block_time(event, sample) for event in (started, done))
-        back.append(1000 * (arrived - sent.mono))
     median, worst = figures(f"span {span}, RTP to TDM with its jitter buffer of {JITTER_BUFFER_MS:.0f} ms", back)
-    assert len(back) == len(agent) // 160 and min(back) > 0
+    assert len(back) == len(agent) // delay.PACKET and min(back) > 0
     assert worst <= RTP_TO_TDM_MOST_MS, f"median {median} ms, worst {worst} ms"
 
 
@@ -122,7 +94,7 @@ def test_reordered_and_doubled_packets_are_put_right(house, phone):
             time.sleep(0.3)
         finally:
             heard, _ = probe_moves.end(house, name)
-        found = probe_moves.match(agent, heard)
+        found = exact.match(agent, heard)
         assert found.exact, str(found)
 
     probe_moves.undisturbed(measure, house, phone)
@@ -143,7 +115,7 @@ def test_a_lost_packet_costs_itself_and_no_more(house, phone):
             time.sleep(0.3)
         finally:
             heard, _ = probe_moves.end(house, name)
-        found = probe_moves.match(agent, heard)
+        found = exact.match(agent, heard)
         assert found.slips == [], str(found)
         # The crossfade out of concealment takes some of the packet that follows; a pause is concealed to the octet.
         assert 160 <= found.changed <= 3 * (160 + 80), str(found)
@@ -274,7 +246,7 @@ def test_a_call_between_two_trunks_is_bit_exact_and_in_time(tmp_path):
             assert ends.alignment_lost == 0
             results = []
             for here, there in ((0, 1), (1, 0)):
-                found = probe_moves.match(sounds[here], b"".join(ends.heard[there]))
+                found = exact.match(sounds[here], b"".join(ends.heard[there]))
                 assert found.exact, f"line {spans[here]} to line {spans[there]}: {found}"
                 samples = found.at - ends.begin * FRAMES
                 assert samples % FRAMES == 0 and samples > 0

@@ -10,7 +10,6 @@ import time
 import pytest
 
 from hil.probes import align, wav
-from hil.rig import RigError
 
 pytestmark = pytest.mark.live
 SEED = 20261121
