@@ -10,8 +10,6 @@ restored elsewhere.
 import os
 import struct
 
-A_LAW = 6  # WAVE_FORMAT_ALAW
-
 
 def wav_length(path):
     """Length of an A-law WAV file: (data octets, duration_ms).

@@ -4,7 +4,6 @@ from firmware.errors import RemoteError
 from firmware.proto.sip.text import (ALPHANUMERIC, UNRESERVED, escape, is_digits, is_hex, is_token, number,
                                      unescape)
 
-USER_CHARACTERS = frozenset(ALPHANUMERIC + "-_.!~*'()&=+$,;?/")
 _USER_ALLOWED = frozenset(ALPHANUMERIC + "-_.!~*'()&=+$,;?/%#")   # phones send a bare '#'
 _PARAMETER = frozenset(ALPHANUMERIC + "-_.!~*'()[]/:&+$%")
 _HOST = frozenset(ALPHANUMERIC + "-._")                            # '_' stands in real host names
