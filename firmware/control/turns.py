@@ -214,9 +214,9 @@ class Turns:
         self.run("another try to write", lambda now_ms: None)
 
     def _sent(self):
-        """The outbox has been handed over: empty it, so that a kill does not send it twice."""
+        """The outbox has been handed over: empty it, so that a kill does not send it twice.  A disk that refuses: later."""
         outbox = self.stores.outbox
-        if outbox.waiting and not any(adapter.holds_output() for adapter in self.adapters):
+        if outbox.waiting and not self.fault and not any(adapter.holds_output() for adapter in self.adapters):
             try:
                 with self.stores.database.transaction():
                     outbox.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 
+import pytest
 
 from firmware.errors import LocalError
 
