@@ -23,7 +23,7 @@ cdef extern from *:
     #define RUN 80                   /* samples of one go */
 
     typedef uint8_t octets __attribute__((vector_size(VECTOR_OCTETS)));
-    typedef uint16_t words __attribute__((vector_size(VECTOR_OCTETS)));
+    typedef uint16_t words __attribute__((vector_size(VECTOR_OCTETS), may_alias));
 
     static uint16_t step_table[96] __attribute__((aligned(64)));
     static uint8_t step_octets[2][96] __attribute__((aligned(64)));
@@ -137,16 +137,6 @@ cdef extern from *:
         return q ^ turn;
     }
 
-    static inline __attribute__((always_inline)) words encode_half(int kind, words x, words *p, words step)
-    {
-        words down = (words)(x < *p), d = ((x - *p) ^ down) - down, rest = d, take, code = down & 8;
-        take = (words)(rest >= step); rest -= take & step; code |= take & 4;
-        take = (words)(rest >= step >> 1); rest -= take & step >> 1; code |= take & 2;
-        take = (words)(rest >= step >> 2); rest -= take & step >> 2; code |= take & 1;
-        *p = moved(kind, *p, (step >> 3) + (d - rest), down);
-        return code;
-    }
-
     #if VECTOR_OCTETS == 64
     /* The same as below; GCC makes no masked instructions of it by itself. */
     static inline __attribute__((always_inline)) void decode_half(int kind, words code, words *p, words step)
@@ -162,7 +152,35 @@ cdef extern from *:
         v = _mm512_min_epu16(v, q);
         *p = (words)_mm512_mask_sub_epi16(_mm512_add_epi16((__m512i)*p, v), HAS(8), (__m512i)*p, v);
     }
+    static inline __attribute__((always_inline)) words encode_half(int kind, words x, words *predicted, words step)
+    {
+        const __m512i top = _mm512_set1_epi16(TOP(kind));
+        __m512i in = (__m512i)x, p = (__m512i)*predicted, d, rest, v, q, code;
+        __mmask32 down = _mm512_cmplt_epu16_mask(in, p), take;
+        rest = d = _mm512_sub_epi16(_mm512_max_epu16(in, p), _mm512_min_epu16(in, p));
+        code = _mm512_maskz_mov_epi16(down, _mm512_set1_epi16(8));
+        #define TAKE(part, bit) take = _mm512_cmpge_epu16_mask(rest, (__m512i)(part)); \\
+            rest = _mm512_mask_sub_epi16(rest, take, rest, (__m512i)(part)); code = _mm512_mask_add_epi16(code, take, code, _mm512_set1_epi16(bit));
+        TAKE(step, 4)
+        TAKE(step >> 1, 2)
+        TAKE(step >> 2, 1)
+        v = _mm512_add_epi16((__m512i)(step >> 3), _mm512_sub_epi16(d, rest));
+        q = _mm512_mask_mov_epi16(_mm512_sub_epi16(top, p), down, p);
+        v = _mm512_min_epu16(v, q);
+        *predicted = (words)_mm512_mask_sub_epi16(_mm512_add_epi16(p, v), down, p, v);
+        return (words)code;
+    }
     #else
+    static inline __attribute__((always_inline)) words encode_half(int kind, words x, words *p, words step)
+    {
+        words down = (words)(x < *p), d = ((x - *p) ^ down) - down, rest = d, take, code = down & 8;
+        take = (words)(rest >= step); rest -= take & step; code |= take & 4;
+        take = (words)(rest >= step >> 1); rest -= take & step >> 1; code |= take & 2;
+        take = (words)(rest >= step >> 2); rest -= take & step >> 2; code |= take & 1;
+        *p = moved(kind, *p, (step >> 3) + (d - rest), down);
+        return code;
+    }
+
     static inline __attribute__((always_inline)) void decode_half(int kind, words code, words *p, words step)
     {
         words v = step >> 3;
@@ -178,18 +196,22 @@ cdef extern from *:
         lane_state s = *state;
         for (int64_t at = 0; at < n; at += 4) {
             words packed[2] = {{0}, {0}};
-            for (int j = 0; j < 4 && at + j < n; j++) {
-                words in[2], step[2], code[2];
-                memcpy(in, x + (at + j) * LANES, sizeof in);
+            #pragma GCC unroll 4
+            for (int j = 0; j < 4; j++) {
+                if (at + j >= n) break;
+                const words *in = (const words *)(x + (at + j) * LANES);
+                words step[2], code[2];
                 find_steps(s.index, &step[0], &step[1]);
                 for (int half = 0; half < 2; half++) {
-                    in[half] = kind == VOX ? (in[half] + 32768) >> 4 : in[half] + 32768;
-                    code[half] = encode_half(kind, in[half], &s.p[half], step[half]);
+                    words biased = in[half] + 32768;
+                    code[half] = encode_half(kind, kind == VOX ? biased >> 4 : biased, &s.p[half], step[half]);
                     packed[half] |= code[half] << PLACE(kind, j);
                 }
                 s.index = next_index(kind, s.index, code[0], code[1]);
             }
-            memcpy(codes + at / 4 * LANES, packed, sizeof packed);
+            words *to = (words *)(codes + at / 4 * LANES);
+            to[0] = packed[0];
+            to[1] = packed[1];
         }
         *state = s;
     }
@@ -198,19 +220,18 @@ cdef extern from *:
     {
         lane_state s = *state;
         for (int64_t at = 0; at < n; at += 4) {
-            words packed[2];
-            memcpy(packed, codes + at / 4 * LANES, sizeof packed);
-            for (int j = 0; j < 4 && at + j < n; j++) {
-                words out[2], step[2], code[2];
+            const words *packed = (const words *)(codes + at / 4 * LANES);
+            #pragma GCC unroll 4
+            for (int j = 0; j < 4; j++) {
+                if (at + j >= n) break;
+                words *out = (words *)(x + (at + j) * LANES), step[2], code[2];
                 find_steps(s.index, &step[0], &step[1]);
                 for (int half = 0; half < 2; half++) {
                     code[half] = (packed[half] >> PLACE(kind, j)) & 15;
                     decode_half(kind, code[half], &s.p[half], step[half]);
-                    out[half] = s.p[half] - MIDDLE(kind);
-                    if (kind == VOX) out[half] <<= 4;
+                    out[half] = kind == VOX ? (s.p[half] - MIDDLE(kind)) << 4 : s.p[half] - MIDDLE(kind);
                 }
                 s.index = next_index(kind, s.index, code[0], code[1]);
-                memcpy(x + (at + j) * LANES, out, sizeof out);
             }
         }
         *state = s;

@@ -34,7 +34,27 @@
 #define QUARTERS (VECTOR_OCTETS / 16)
 #define SQUARE_LANES (8 * QUARTERS)          /* channels turned at once */
 
-typedef int16_t square __attribute__((vector_size(VECTOR_OCTETS)));
+typedef int16_t square __attribute__((vector_size(VECTOR_OCTETS), may_alias));
+typedef int16_t quarter __attribute__((vector_size(16), may_alias, aligned(1)));
+
+/* One vector of 16 octets from each of QUARTERS rows, eight rows apart.  In
+   registers: quarters stored one by one and read as a whole would stall. */
+static inline __attribute__((always_inline)) square quarters_of(const uint8_t *const *row, int64_t at)
+{
+#if VECTOR_OCTETS == 16
+    return *(const quarter *)(row[0] + at);
+#else
+    __m256i low = _mm256_castsi128_si256((__m128i)*(const quarter *)(row[0] + at));
+    low = _mm256_inserti128_si256(low, (__m128i)*(const quarter *)(row[8] + at), 1);
+#if VECTOR_OCTETS == 32
+    return (square)low;
+#else
+    __m256i high = _mm256_castsi128_si256((__m128i)*(const quarter *)(row[16] + at));
+    high = _mm256_inserti128_si256(high, (__m128i)*(const quarter *)(row[24] + at), 1);
+    return (square)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+#endif
+#endif
+}
 
 #if VECTOR_OCTETS == 16 && !defined(__SSE2__)
 typedef int32_t four __attribute__((vector_size(16)));
@@ -67,26 +87,28 @@ static inline __attribute__((always_inline)) void turn_squares(const square *in,
 }
 
 /* lane[word][channel] = row[channel][word]; `lanes` channels, a multiple of
-   SQUARE_LANES.  n_octets of a row are read, an odd last octet is the low half
+   SQUARE_LANES; lane is aligned to a vector.  n_octets of a row are read, an odd last octet is the low half
    of its word; lane has room for n_octets rounded up to 16. */
 static inline void rows_to_lanes(const uint8_t *const *row, int64_t n_octets, uint16_t *lane, int lanes)
 {
     square in[8], out[8];
     for (int first = 0; first < lanes; first += SQUARE_LANES)
         for (int64_t at = 0; at < n_octets; at += 16) {
-            uint8_t rest[8][VECTOR_OCTETS];
             int64_t part = n_octets - at;
             if (part >= 16)
-                for (int i = 0; i < 8; i++)
-                    for (int q = 0; q < QUARTERS; q++) memcpy((uint8_t *)&in[i] + 16 * q, row[first + 8 * q + i] + at, 16);
+                for (int i = 0; i < 8; i++) in[i] = quarters_of(row + first + i, at);
             else {
-                memset(rest, 0, sizeof rest);
-                for (int i = 0; i < 8; i++)
-                    for (int q = 0; q < QUARTERS; q++) memcpy(rest[i] + 16 * q, row[first + 8 * q + i] + at, part);
-                memcpy(in, rest, sizeof in);
+                uint8_t rest[SQUARE_LANES][16] = {{0}};
+                const uint8_t *rest_row[SQUARE_LANES];
+                for (int i = 0; i < SQUARE_LANES; i++) {
+                    if (part == 8) memcpy(rest[i], row[first + i] + at, 8);      /* 80 samples of 4 bits end so */
+                    else memcpy(rest[i], row[first + i] + at, part);
+                    rest_row[i] = rest[i];
+                }
+                for (int i = 0; i < 8; i++) in[i] = quarters_of(rest_row + i, 0);
             }
             turn_squares(in, out);
-            for (int i = 0; i < 8; i++) memcpy(lane + (at / 2 + i) * lanes + first, &out[i], sizeof out[i]);
+            for (int i = 0; i < 8; i++) *(square *)(lane + (at / 2 + i) * lanes + first) = out[i];
         }
 }
 
@@ -97,11 +119,14 @@ static inline void lanes_to_rows(const uint16_t *lane, int lanes, uint8_t *const
     for (int first = 0; first < channels; first += SQUARE_LANES)
         for (int64_t at = 0; at < n_octets; at += 16) {
             int64_t part = n_octets - at < 16 ? n_octets - at : 16;
-            for (int i = 0; i < 8; i++) memcpy(&in[i], lane + (at / 2 + i) * lanes + first, sizeof in[i]);
+            for (int i = 0; i < 8; i++) in[i] = *(const square *)(lane + (at / 2 + i) * lanes + first);
             turn_squares(in, out);
             if (part == 16 && first + SQUARE_LANES <= channels)
                 for (int i = 0; i < 8; i++)
                     for (int q = 0; q < QUARTERS; q++) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, 16);
+            else if (part == 8 && first + SQUARE_LANES <= channels)
+                for (int i = 0; i < 8; i++)
+                    for (int q = 0; q < QUARTERS; q++) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, 8);
             else
                 for (int i = 0; i < 8; i++)
                     for (int q = 0; q < QUARTERS; q++)
