@@ -16,7 +16,7 @@ caller's leg began to be released, which is what a carrier bills to.
 result: answered (an agent or line spoke with the caller), abandoned (the caller
 left while waiting or ringing), overflow (longest wait passed), self_service (ended
 inside the IVR), busy, no_answer, rejected (number unknown or incomplete), failed.
-Source of the field set: CONTRACT section 6.
+The CDR is what GET /v1/calls gives.
 """
 
 KINDS = {

@@ -57,7 +57,7 @@ def civil_date(days):
 class Core:
     """State, configuration, and what the present event has decided so far.
 
-    config: CONTRACT section 7; ids: .next(prefix); utc_offset_ms: function(utc_ms) or None.
+    config: plain data checked by firmware/config/schema.py; ids: .next(prefix); utc_offset_ms: function(utc_ms) or None.
     ways_on: what a flow's command leads to, {"do": function(core, call, command)}.
     Raises ConfigError on a configuration that cannot route."""
 

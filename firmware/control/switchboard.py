@@ -4,7 +4,7 @@ Nothing here does I/O, reads a clock or draws a random number.  The control
 process feeds events from the adapters (PRI, SIP, media, API), commits the
 records that come out to the journal, and only then carries out the actions:
 
-    sb = Switchboard(config, ids)            # config: CONTRACT section 7, plain data
+    sb = Switchboard(config, ids)            # config: plain data checked by firmware/config/schema.py
     for record in journal: sb.apply(record)  # after a restart: replay, nothing else
     sb.resume(audit, live_legs, now_ms)      # on EVERY start, the first one too
     accepted = sb.handle(event, now_ms)      # False: late, unknown or meaningless event, ignored
