@@ -10,6 +10,7 @@ spoken to over wires (lines, SIP, HTTPS) and stopped by its process id.  Every
 port is free at the start; nothing outside `folder` is written.
 """
 
+import ctypes
 import json
 import os
 import pathlib
@@ -25,11 +26,17 @@ from hil.far.client import FarExchange
 from hil.product import Product, ProductError
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
+PR_SET_PDEATHSIG = 1
 SPANS = (1, 2)
 CRC4_SPANS = (1,)
 PASSWORD = "rig-password-1"
 READY = re.compile(r"web (https://\S+?)/ \((?:admin, first-boot password (\S+?)|your own password)\) "
                    r"\| SIP (\S+):(\d+)/udp \| CTI (\S+):(\d+)/tcp")
+
+
+def die_with_us():
+    """Between fork and exec: SIGTERM to the child when this process dies, however it dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class RigError(Exception):
@@ -86,7 +93,7 @@ class Rig:
         with open(self.folder / "board.log", "ab") as log:
             self.board = subprocess.Popen([sys.executable, "-m", "hil.board", "--run", str(self.run_dir)],
                                           cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          start_new_session=True)
+                                          start_new_session=True, preexec_fn=die_with_us)
         self._until(lambda: (self.run_dir / "board" / "window").exists(), 10, self.board,
                     "The board emulator", self.folder / "board.log")
 
@@ -102,7 +109,7 @@ class Rig:
         self.console.clear()
         self.supervisor = subprocess.Popen([sys.executable, "-m", "firmware"], cwd=CHECKOUT, env=environment,
                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                           text=True, start_new_session=True)
+                                           text=True, start_new_session=True, preexec_fn=die_with_us)
         threading.Thread(target=self._read_console, args=(self.supervisor,), daemon=True).start()
         self._until(lambda: self._ready() is not None, 70, self.supervisor, "The product")
         url, first, _, sip_port, _, cti_port = self._ready().groups()
