@@ -3,6 +3,7 @@
 Nothing here imports the product: it is a process behind wires.
 """
 
+import contextlib
 import itertools
 
 import pytest
@@ -76,3 +77,16 @@ class House(Rig):
 def house(tmp_path_factory):
     with House(tmp_path_factory.mktemp("house")) as rig:
         yield rig.prepare()
+
+
+@pytest.fixture(autouse=True)
+def settled(request):
+    """After a test, whatever became of it: no call is left at the far exchange, agent 1001 is there."""
+    yield
+    if "house" not in request.fixturenames:
+        return
+    rig = request.getfixturevalue("house")
+    with contextlib.suppress(Exception):
+        for call in rig.far.status()["calls"]:
+            rig.far.hangup(call["id"])
+        rig.available()

@@ -1,0 +1,68 @@
+"""A witness of the host: when did this machine itself stand still?
+
+    watch = HostWatch().start()
+    ... watch.stalls(since)      # [(time.monotonic(), milliseconds)]
+    watch.stop()
+
+One small process a processor, pinned to it, sleeps 4 ms again and again under
+SCHED_FIFO above everything of the rig and the product.  Only the host (a
+hypervisor that gave the processor to somebody else) can make it late by
+STALL_MS, so its word excuses a measurement in real time, and nothing else does.
+Without the right to real time it says nothing.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+PERIOD_S = 0.004
+STALL_MS = 5.0           # half a tick: what comes later than that may cost the media process its block
+PRIORITY = 60
+
+
+def metronome(processor, path):
+    """Never returns; appends a line for each stall."""
+    try:
+        os.sched_setaffinity(0, {processor})
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except OSError:
+        return
+    parent = os.getppid()
+    with open(path, "a", buffering=1) as file:
+        while os.getppid() == parent:
+            before = time.monotonic()
+            time.sleep(PERIOD_S)
+            late_ms = 1000 * (time.monotonic() - before - PERIOD_S)
+            if late_ms >= STALL_MS:
+                file.write(f"{before:.4f} {late_ms:.1f}\n")
+
+
+class HostWatch:
+    """The metronomes of all processors."""
+
+    def start(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="host-")
+        self._path = pathlib.Path(self._folder.name) / "stalls"
+        self._path.touch()
+        self._processes = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(cpu), str(self._path)],
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
+                           for cpu in sorted(os.sched_getaffinity(0))]
+        return self
+
+    def stalls(self, since=0.0):
+        """Stalls that ended after time.monotonic() `since`."""
+        rows = (line.split() for line in self._path.read_text().splitlines())
+        return [(float(at), float(late)) for at, late in rows if float(at) + float(late) / 1000 >= since]
+
+    def stop(self):
+        for process in self._processes:
+            process.terminate()
+            process.wait()
+        self._folder.cleanup()
+
+
+if __name__ == "__main__":
+    metronome(int(sys.argv[1]), sys.argv[2])
