@@ -81,12 +81,18 @@ def house(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def settled(request):
-    """After a test, whatever became of it: no call is left at the far exchange, agent 1001 is there."""
-    yield
+    """After a test, whatever became of it: no call is left at the far exchange, each agent is as before it."""
     if "house" not in request.fixturenames:
+        yield
         return
     rig = request.getfixturevalue("house")
+    if "phone" in request.fixturenames:
+        request.getfixturevalue("phone")        # what it does with the agents comes before the look at them
+    before = {agent["name"]: agent["status"] for agent in rig.state()["agents"]}
+    yield
     with contextlib.suppress(Exception):
         for call in rig.far.status()["calls"]:
             rig.far.hangup(call["id"])
-        rig.available()
+        for agent in rig.state()["agents"]:
+            if agent["status"] != before[agent["name"]]:
+                rig.available(agent["name"], before[agent["name"]])

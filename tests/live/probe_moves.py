@@ -69,7 +69,12 @@ def talk(house, phone, **options):
     house.wait_agent_idle(phone.user, 30)
     mark = phone.mark()
     name = house.place_and_choose("1", **options)
-    phone.wait_for("answered", 15, since=mark)
+    try:
+        phone.wait_for("answered", 15, since=mark)
+    except TimeoutError as error:
+        state = house.state()
+        raise TimeoutError(f"{error}\nagents: {state['agents']}\ncalls: {state['calls']}\nfar exchange: "
+                           f"{house.far.events(id=name)}\nfolder: {house.folder}") from None
     house.far.wait_for("dtmf_done", 5, id=name)      # the pause after the key, too, is in place of what is played
     call = house.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking" and c["agent"] == phone.user), None),
                       10, "the talking call")
@@ -119,7 +124,7 @@ def undisturbed(measure, house, phone=None):
         excuses = Excuses(house, phone)
         try:
             return measure()
-        except AssertionError as error:
+        except (AssertionError, TimeoutError) as error:
             found = excuses.found()
             if attempt == ATTEMPTS or not found:
                 raise
