@@ -13,8 +13,8 @@ setup: ## set up this machine for `make run` (Debian packages, Python packages, 
 setup-test:
 	@buildroot/host/setup.sh test
 
-run: ## start the appliance on an emulated board with a far exchange that places calls; Ctrl-C stops it
-	@buildroot/host/setup.sh run && exec $(PYTHON) -m hil.desktop
+run: setup ## start the appliance on an emulated board with a far exchange that places calls; Ctrl-C stops it
+	@exec $(PYTHON) -m hil.desktop
 
 demo: setup-test ## one call through the whole house, checked; account in build/demo/
 	@exec $(PYTHON) -m hil.demo

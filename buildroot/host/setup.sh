@@ -2,6 +2,7 @@
 # Set up a Debian 12 machine for `make run` and `make test`: Debian packages,
 # virtual environment, native modules, prompts, far ends.  Each step is skipped
 # when its inputs did not change.  sudo is used for apt only.
+# A signal ends what it started, compilers included (apt excepted: dpkg is not to be broken off).
 #   setup.sh run|test
 set -eu
 cd "$(dirname "$0")/../.."
@@ -10,6 +11,37 @@ venv=build/venv
 mkdir -p build/stamps
 
 fail() { echo "setup: $*" >&2; exit 1; }
+
+# Run a command in a process group of its own, so that all of it can be ended.
+group=""
+whole() {
+    code=0
+    setsid "$@" &
+    group=$!
+    wait "$group" || code=$?
+    group=""
+    return "$code"
+}
+stop() {
+    trap : INT TERM HUP
+    if [ -n "$group" ]; then
+        kill -s TERM -- "-$group" 2>/dev/null || kill -s TERM "$group" 2>/dev/null || true
+        (sleep 2; kill -s KILL -- "-$group") >/dev/null 2>&1 3>&- &
+        guard=$!
+        wait "$group" || true
+        left=5
+        while [ "$left" -gt 0 ] && kill -s 0 -- "-$group" 2>/dev/null; do sleep 0.1; left=$((left - 1)); done
+        kill -s KILL -- "-$group" 2>/dev/null || true
+        kill "$guard" 2>/dev/null || true
+    fi
+    echo "setup: stopped before it was done; the next start goes on from here." >&3
+    exit "$1"
+}
+exec 3>&2
+trap 'stop 129' HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM
+
 names() { sed -e 's/#.*//' "$@" | tr -s ' \n' '\n' | sed '/^$/d'; }
 
 lists=buildroot/host/packages.txt
@@ -34,10 +66,10 @@ fi
 
 python=/usr/bin/python3
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is older than 3.11; Debian 12 or newer is needed."
-[ -x $venv/bin/python ] || { echo "setup: making the virtual environment"; rm -f build/stamps/lock; "$python" -m venv $venv; }
+[ -x $venv/bin/python ] || { echo "setup: making the virtual environment"; rm -f build/stamps/lock; whole "$python" -m venv $venv; }
 if ! cmp -s requirements.lock build/stamps/lock; then
     echo "setup: installing Python packages (locked, with hashes)"
-    $venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >build/pip.log 2>&1 \
+    whole $venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock >build/pip.log 2>&1 \
         || { tail -n 5 build/pip.log >&2; fail "pip could not install the locked packages; the output is in build/pip.log."; }
     cp requirements.lock build/stamps/lock
 fi
@@ -46,9 +78,9 @@ fi
 newest=$(find setup.py dsp drivers firmware hil \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name setup.py \) -newer build/stamps/native 2>/dev/null | head -n 1 || true)
 if [ ! -e build/stamps/native ] || [ -n "$newest" ]; then
     echo "setup: compiling the native modules (some minutes the first time; output in build/native.log)"
-    $venv/bin/python setup.py -q build_ext --inplace --parallel "$(nproc)" >build/native.log 2>&1 \
+    whole $venv/bin/python setup.py -q build_ext --inplace --parallel "$(nproc)" >build/native.log 2>&1 \
         || { grep -E 'error|Error' build/native.log | head -n 5 >&2; fail "a native module did not compile; the output is in build/native.log."; }
     touch build/stamps/native
 fi
-make -s -C hil >build/hil.log 2>&1 || { tail -n 5 build/hil.log >&2; fail "the far ends in hil/ did not compile; the output is in build/hil.log."; }
-$venv/bin/python buildroot/prompts/generate.py build/prompts
+whole make -s -C hil >build/hil.log 2>&1 || { tail -n 5 build/hil.log >&2; fail "the far ends in hil/ did not compile; the output is in build/hil.log."; }
+whole $venv/bin/python buildroot/prompts/generate.py build/prompts

@@ -1,0 +1,74 @@
+"""Set-up ended by a signal: nothing that it started goes on.
+
+A tree of its own, in which the Python of the virtual environment is a stand-in that does what
+setup.py --parallel does: it starts compilers (here: sleep) and waits for them."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+COMPILER = """#!/bin/sh
+for n in 1 2; do sh -c 'echo $$ >>pids; sleep 300; :' & done
+echo $$ >>pids
+wait
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("Makefile", "buildroot/host/setup.sh"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("buildroot/host/packages.txt", "buildroot/host/packages-test.txt", "requirements.lock", "setup.py",
+                 "build/stamps/lock", "build/venv/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "build/venv/bin/python").write_text(COMPILER)
+    (tmp_path / "build/venv/bin/python").chmod(0o755)
+    yield tmp_path
+    for pid in alive(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+def alive(tree):
+    """Process ids of compilers that run, by what they wrote down."""
+    text = (tree / "pids").read_text() if (tree / "pids").exists() else ""
+    found = []
+    for pid in text.split():
+        try:
+            state = pathlib.Path("/proc", pid, "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if state != "Z" and str(tree) == os.readlink(f"/proc/{pid}/cwd"):
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.parametrize("command, number, code", [
+    (["buildroot/host/setup.sh", "run"], signal.SIGTERM, 143),
+    (["buildroot/host/setup.sh", "run"], signal.SIGHUP, 129),
+    (["make", "run"], signal.SIGTERM, None),
+    (["make", "run"], signal.SIGINT, None),
+    (["make", "test"], signal.SIGTERM, None),
+])
+def test_a_signal_ends_the_compilers_too(tree, command, number, code):
+    process = subprocess.Popen(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    deadline = time.monotonic() + 30
+    while len(alive(tree)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(alive(tree)) == 3, "the stand-in did not start"
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)      # as a terminal does: to the whole foreground group
+    else:
+        process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert not alive(tree)
+    assert process.returncode not in (0, None) and (code is None or process.returncode == code), output
+    assert "setup: stopped before it was done" in output, output
