@@ -24,14 +24,14 @@ from firmware import sockets
 from firmware.config import demo
 from firmware.config.store import ConfigStore
 from firmware.errors import StrowgerError
+from firmware.exits import EX_CONFIG
 from firmware.ivr.flow import check as check_flow
 
 PROCESSES = {"media": "firmware.media", "control": "firmware.control", "web": "webui"}
 READY_S = 60            # a start that takes longer has failed; invented
 BACKOFF_S = (0, 0.2, 0.5, 1, 2, 5)
 STEADY_S = 20           # after this life time the back-off begins anew
-EX_CONFIG = 78          # a child's exit code: a person must act first, another start would end the same
-PERSON_S = 60           # so we look whether the person has, this often; invented
+PERSON_S = 60           # after EX_CONFIG we look whether a person has acted, this often; invented
 STOP_ORDER = ("web", "control", "media")
 PR_SET_PDEATHSIG = 1
 

@@ -21,7 +21,7 @@ _APPLICATIONS = ("firmware.fax", "firmware.recording", "firmware.outbound", "fir
 ROOMS = {
     # The errors are no room's: every raiser of DriverError and ConfigError has them.
     "boardconfig": ("firmware.errors",), "drivers": ("firmware.errors",), "dsp": (), "hil": (),
-    "firmware.errors": (), "firmware.jsontext": (), "firmware.sockets": ("firmware.errors",),
+    "firmware.errors": (), "firmware.exits": (), "firmware.jsontext": (), "firmware.sockets": ("firmware.errors",),
     "firmware.proto": _CORE,
     "firmware.call": _CORE + ("firmware.proto",),
     "firmware.acd": _CORE + ("firmware.proto", "firmware.call"),
@@ -34,17 +34,17 @@ ROOMS = {
     # The framers are one more adapter of the control process, in the shape of those of links.
     "firmware.chassis": _CORE + ("firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
     "firmware.media.client": _CORE,
-    "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.sockets", "firmware.media.client") + tuple(
+    "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.exits", "firmware.sockets", "firmware.media.client") + tuple(
         ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "rtp", "rtcp", "stun")]),
     "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets"),
     "firmware.control.client": _CORE,
     "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",
-        "firmware.control.client", "firmware.sockets", "boardconfig"),
-    "firmware.cli": _CORE + ("firmware.config.schema", "firmware.control.client"),
+        "firmware.control.client", "firmware.exits", "firmware.sockets", "boardconfig"),
+    "firmware.cli": _CORE + ("firmware.exits", "firmware.config.schema", "firmware.control.client"),
     # The supervisor refuses a configuration before it starts anybody.
-    "firmware.__main__": _CORE + ("firmware.sockets", "firmware.config", "firmware.ivr.flow"),
-    "webui": ("firmware.config.schema", "firmware.control.client", "firmware.errors", "firmware.sockets"),
+    "firmware.__main__": _CORE + ("firmware.exits", "firmware.sockets", "firmware.config", "firmware.ivr.flow"),
+    "webui": ("firmware.config.schema", "firmware.control.client", "firmware.errors", "firmware.exits", "firmware.sockets"),
 }
 # What the portable packages may take from the standard library (MicroPython has these).
 STANDARD = {"json", "struct", "re", "math"}

@@ -4,6 +4,7 @@
 
 Environment: $STROWGER_RUN, $STROWGER_DATA; the listening socket "web-https"
 comes from the supervisor, or is opened here from the configuration.
+Exit codes: firmware/exits.py.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from a2wsgi import WSGIMiddleware
 
 from firmware import sockets
 from firmware.errors import LocalError
+from firmware.exits import EX_TEMPFAIL, exit_code
 from webui import certificate, pages
 from webui.house import House
 from webui.live import Live
@@ -73,18 +75,23 @@ def main():
                          for name, default in (("STROWGER_RUN", "var/run"), ("STROWGER_DATA", "var/data")))
     try:
         configuration = json.loads((data_dir / "configuration.json").read_text(encoding="utf-8"))
+        if not isinstance(configuration, dict):
+            raise ValueError("it is no JSON object")
+    except FileNotFoundError:
+        print(f"web: {data_dir}/configuration.json is not there yet; start control first.", file=sys.stderr)
+        return EX_TEMPFAIL
     except (OSError, ValueError) as error:
-        print(f"web: {data_dir}/configuration.json cannot be read ({error}); start control first.", file=sys.stderr)
-        return 2
+        print(f"web: {data_dir}/configuration.json cannot be read ({error}); restore it from a backup.", file=sys.stderr)
+        return exit_code(error)
     listen = {"address": "127.0.0.1", "port": 8443, **configuration.get("web", {})}
-    key, chain = certificate.ensure(data_dir / "tls", listen["address"])
     try:
+        key, chain = certificate.ensure(data_dir / "tls", listen["address"])
         users = Users(data_dir)
         sock = sockets.inherited("web-https") or sockets.open_listener("web-https", "tcp", listen["address"],
                                                                        listen["port"])
-    except LocalError as error:
+    except (LocalError, OSError) as error:
         print(f"web: {error}", file=sys.stderr)
-        return 2
+        return exit_code(error)
     house = House(run_dir)
     house.follow()
 

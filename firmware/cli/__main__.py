@@ -23,8 +23,7 @@ import sys
 
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
-
-EX_TEMPFAIL, EX_CONFIG = 75, 78
+from firmware.exits import EX_CONFIG, EX_TEMPFAIL
 
 
 def clock(ms):

@@ -2,8 +2,8 @@
 
 Layer 3 signalling, SIP, calls, IVR, ACD, agents, journal, configuration and the local API.
 Directories: $STROWGER_RUN, $STROWGER_DATA, $STROWGER_PROMPTS.  SIGTERM ends it and leaves every
-call as it is.  Exit codes: 0 ended, 75 start again (another control process runs or took over; a damaged database
-was set aside; the disk has room again), 78 configuration or database that cannot be used: a person must act.
+call as it is.  Exit codes (firmware/exits.py): 75 where another control process runs or took over, a damaged database
+was set aside or the disk has room again; 78 for a configuration or database that cannot be used.
 """
 
 import asyncio
@@ -18,11 +18,10 @@ import sys
 from firmware.control.compose import make_adapters, make_core
 from firmware.control.house import House
 from firmware.errors import ConfigError, StrowgerError
+from firmware.exits import EX_CONFIG, EX_TEMPFAIL
 from firmware.ivr.flow import check as check_flow
 from firmware.storage.database import Unusable, damage, set_aside
 from firmware.storage.stores import path_of
-
-EX_TEMPFAIL, EX_CONFIG = 75, 78
 
 
 async def serve(run_dir, data_dir, prompts_dir):

@@ -4,7 +4,7 @@ Environment: $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPT
 (read into memory at start), $STROWGER_RTP_PORTS ("20000-29999").
 Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
 main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
-ends it with all recordings closed.  Exit code: 0 stopped, 2 could not start.
+ends it with all recordings closed.  Exit codes: firmware/exits.py.
 """
 
 import gc
@@ -16,7 +16,8 @@ import signal
 import sys
 import threading
 
-from firmware.errors import LocalError
+from firmware.errors import StrowgerError
+from firmware.exits import EX_CONFIG, exit_code
 from firmware.media import _engine
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
@@ -54,7 +55,7 @@ def main():
     run_dir = os.environ.get("STROWGER_RUN")
     if not run_dir:
         print("media: STROWGER_RUN is not set; set it to the directory for the sockets", file=sys.stderr)
-        return 2
+        return EX_CONFIG
     try:
         raise_file_limit()
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
@@ -62,9 +63,9 @@ def main():
         server = Server(run_dir, engine, BoardFollower(engine))
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))
-    except (LocalError, OSError, ImportError) as error:
+    except (StrowgerError, OSError, ImportError) as error:
         print(f"media: {error}", file=sys.stderr)
-        return 2
+        return exit_code(error)
     server.stats.locked = lock_memory()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.stop)
