@@ -57,6 +57,16 @@ def duration(ms):
     return f"{seconds // 60}:{seconds % 60:02d}"
 
 
+def caller(number, presentation):
+    """A caller as a page may show it: the number made safe to print, "withheld", or "unknown".
+
+    Withheld is only a number whose presentation is restricted (Q.931 4.5.10), whether it came or not."""
+    if presentation == "restricted":
+        return "withheld"
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in number or "").strip()
+    return shown or "unknown"
+
+
 def _local(ms, zone):
     return datetime.datetime.fromtimestamp(ms / 1000, zoneinfo.ZoneInfo(zone))
 
@@ -64,7 +74,7 @@ def _local(ms, zone):
 def environment():
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True,
                              trim_blocks=True, lstrip_blocks=True, undefined=jinja2.ChainableUndefined)
-    env.filters.update(clock=clock, moment=moment, duration=duration)
+    env.filters.update(clock=clock, moment=moment, duration=duration, caller=caller)
     return env
 
 

@@ -8,7 +8,7 @@ CDRProjection folds records into call detail records.  Feed it every record in
 order; it returns the finished CDR at the record that ends a call, else None.  A
 "core.checkpoint" record carries the open CDRs too, so a replay may begin there.
 
-CDR: {call, started_ms, answered_ms, ended_ms, caller, called, redirecting,
+CDR: {call, started_ms, answered_ms, ended_ms, caller, caller_presentation, called, redirecting,
 trunk_group, span, timeslot, application, queue, queue_entered_ms, wait_ms, agent,
 agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"switch"), language,
 recording:[ids], result}; times UTC ms or None.  ended_ms is the moment the
@@ -86,9 +86,13 @@ def make(kind, ts_ms, call=None, leg=None, agent=None, queue=None, data=None):
             "data": {} if data is None else data}
 
 
-CDR_FIELDS = ("call", "started_ms", "answered_ms", "ended_ms", "caller", "called", "redirecting", "trunk_group", "span",
+CDR_FIELDS = ("call", "started_ms", "answered_ms", "ended_ms", "caller", "caller_presentation", "called", "redirecting",
+              "trunk_group", "span",
               "timeslot", "application", "queue", "queue_entered_ms", "wait_ms", "agent", "agent_answered_ms", "talk_ms",
               "cause", "released_by", "language", "recording", "result")
+
+# What the CDR takes from leg.offered.  caller_presentation: Q.931 4.5.10, "allowed", "restricted", "unavailable".
+_OFFERED = ("caller", "caller_presentation", "called", "redirecting", "trunk_group", "span", "timeslot")
 
 
 class CDRProjection:
@@ -142,7 +146,7 @@ class CDRProjection:
         data = record["data"]
         cdr = {}
         for name in CDR_FIELDS:
-            cdr[name] = data.get(name) if name in ("caller", "called", "redirecting", "trunk_group", "span", "timeslot") else None
+            cdr[name] = data.get(name) if name in _OFFERED else None
         cdr["call"] = record["call"]
         cdr["started_ms"] = record["ts_ms"]
         cdr["recording"] = []

@@ -48,7 +48,7 @@ def test_the_first_call():
     cdr = rig.cdrs[0]
     start = cdr["started_ms"]
     assert cdr == {"call": call["call"], "started_ms": start, "answered_ms": start, "ended_ms": start + 73000, "caller": "13912345678",
-                   "called": "02150801000", "redirecting": "4008001000", "trunk_group": "carrier", "span": 1, "timeslot": 1,
+                   "caller_presentation": "allowed", "called": "02150801000", "redirecting": "4008001000", "trunk_group": "carrier", "span": 1, "timeslot": 1,
                    "application": "ivr", "queue": "sales", "queue_entered_ms": start + 10000, "wait_ms": 3000, "agent": "1001",
                    "agent_answered_ms": start + 13000, "talk_ms": 60000, "cause": 16, "released_by": "caller", "language": None,
                    "recording": [record["recording"]], "result": "answered"}
@@ -454,6 +454,7 @@ def test_withheld_number_and_no_recording():
            called="02150801001", called_complete=True, redirecting=None)
     create = rig.last("leg.create")
     assert create["caller"] == "anonymous"
+    assert rig.call()["caller_presentation"] == "restricted"
     rig.do("leg.answered", leg=create["leg"])
     assert rig.call()["recording"] is None and rig.call()["application"] == "queue"
 

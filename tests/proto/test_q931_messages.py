@@ -67,7 +67,7 @@ def test_element_round_trip(name, contents):
     ("channel_identification", ""), ("channel_identification", "8983"), ("channel_identification", "a98301"),
     ("channel_identification", "a9838181"), ("channel_identification", "a9930000"), ("channel_identification", "a2"),
     ("channel_identification", "e9"), ("channel_identification", "a98681"), ("channel_identification", "29"),
-    ("progress_indicator", "81"), ("progress_indicator", "0188"), ("calling_party_number", "2103"),
+    ("progress_indicator", "81"), ("progress_indicator", "0188"), ("calling_party_number", "21"),
     ("called_party_number", "a1ff"), ("called_party_number", "a1" + "31" * 23), ("restart_indicator", "81"),
     ("keypad_facility", "01"),
 ])
@@ -75,6 +75,15 @@ def test_bad_elements(name, contents):
     with pytest.raises(RemoteError) as caught:
         elements.decode(name, bytes.fromhex(contents))
     assert caught.value.cause == 100
+
+
+def test_a_number_to_show_is_kept_whatever_it_is_written_in():
+    """Letters and marks are IA5; what is not becomes a question mark.  A called number is digits to act upon: refused."""
+    assert elements.decode("calling_party_number", b"\x00\x80" + b"Anna+ #7")["number"] == "Anna+ #7"
+    assert elements.decode("calling_party_number", b"\x00\x80" + b"13\x01\xb9\xe4<")["number"] == "13???<"
+    assert elements.decode("redirecting_number", b"\x81" + b"\xff4")["number"] == "?4"
+    setup = messages.decode(bytes.fromhex("0802000105" "040380" "90a3" "1803a98381" "6c04008141b9" "70028131"))
+    assert setup.faults == [] and setup.get("calling_party_number")["number"] == "A?"
 
 
 def test_empty_elements_count_as_absent():

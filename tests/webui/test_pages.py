@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from firmware.errors import LocalError
-from webui import certificate
+from webui import certificate, render
 from webui.sessions import Sessions
 from webui.users import Users
 
@@ -86,6 +86,14 @@ def test_guessing_is_slowed_and_the_answer_is_the_same_for_unknown_names(web):
     assert bodies[-2][0] == bodies[-1][0] == 429
     answer, _ = client("/login", {"user": "somebody else", "password": "wrong"})
     assert answer.status == 403, "others behind the same address may still sign in"
+
+
+@pytest.mark.parametrize("number, presentation, shown", [
+    ("13912345678", "allowed", "13912345678"), ("Anna <1?>", "allowed", "Anna <1?>"), ("1\u202e23\n4", "allowed", "1\ufffd23\ufffd4"),
+    ("139", "restricted", "withheld"), (None, "restricted", "withheld"), (None, "unavailable", "unknown"), (" ", "allowed", "unknown"),
+    ("139", None, "139")])
+def test_only_a_restricted_number_is_withheld(number, presentation, shown):
+    assert render.caller(number, presentation) == shown
 
 
 def test_a_call_page_escapes_what_the_far_end_sent(web):

@@ -123,8 +123,19 @@ def _encode_call_state(value):
 
 def _decode_number(contents, what="number"):
     head, at = _group(contents, 0, what)
-    value = {"type": NUMBER_TYPES[head[0] >> 4 & 7], "plan": NUMBER_PLANS[head[0] & 15],
-             "number": _ia5(contents[at:], what)}
+    return _number_value(head, _ia5(contents[at:], what))
+
+
+def _decode_shown_number(contents):
+    """A number that is only shown: a far end that writes it in other characters is no reason to lose it.
+
+    An octet that is no IA5 character becomes a question mark."""
+    head, at = _group(contents, 0, "number")
+    return _number_value(head, "".join([chr(octet) if 0x20 <= octet <= 0x7E else "?" for octet in contents[at:]]))
+
+
+def _number_value(head, number):
+    value = {"type": NUMBER_TYPES[head[0] >> 4 & 7], "plan": NUMBER_PLANS[head[0] & 15], "number": number}
     if len(head) > 1:
         value["presentation"] = PRESENTATIONS[head[1] >> 5 & 3]
         value["screening"] = SCREENINGS[head[1] & 3]
@@ -292,6 +303,7 @@ def _encode_restart(value):
 
 _RAW = (_decode_octets, _encode_octets)
 _NUMBER = (_decode_number, _encode_number)
+_SHOWN_NUMBER = (_decode_shown_number, _encode_number)
 
 # identifier: (name, least and most octets of contents, may repeat, decode, encode)
 ELEMENTS = {
@@ -308,13 +320,13 @@ ELEMENTS = {
     0x29: ("date_time", 5, 8, False) + _RAW,
     0x2C: ("keypad_facility", 1, 34, False, _decode_keypad, _encode_keypad),
     0x34: ("signal", 1, 1, False) + _RAW,
-    0x4C: ("connected_number", 1, 23, False) + _NUMBER,
+    0x4C: ("connected_number", 1, 23, False) + _SHOWN_NUMBER,
     0x4D: ("connected_subaddress", 1, 23, False) + _RAW,
-    0x6C: ("calling_party_number", 1, 23, False) + _NUMBER,
+    0x6C: ("calling_party_number", 1, 23, False) + _SHOWN_NUMBER,
     0x6D: ("calling_party_subaddress", 1, 23, False) + _RAW,
     0x70: ("called_party_number", 1, 23, False) + _NUMBER,
     0x71: ("called_party_subaddress", 1, 23, False) + _RAW,
-    0x74: ("redirecting_number", 1, 25, True) + _NUMBER,
+    0x74: ("redirecting_number", 1, 25, True) + _SHOWN_NUMBER,
     0x76: ("redirection_number", 1, 25, False) + _NUMBER,
     0x78: ("transit_network_selection", 1, 253, True) + _RAW,
     0x79: ("restart_indicator", 1, 1, False, _decode_restart, _encode_restart),
