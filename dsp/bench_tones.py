@@ -1,0 +1,57 @@
+"""What the signalling receivers cost, beside spandsp in the same run: R2 and R1, fax and modem tones, FSK, answering machines.
+
+    results() -> rows as dsp/bench.py has them
+    python -m dsp.bench_tones
+
+Real speech, 4,096 channels, 10 ms blocks, all slots, C pointers, thread CPU time, median of several runs (dsp/bench.py).
+"""
+
+import ctypes
+
+import numpy as np
+
+from dsp import bench, isa, mf
+
+P, I64 = ctypes.c_void_p, ctypes.c_int64
+CHANNELS = bench.CHANNELS
+
+
+class Tones(bench.Bench):
+    """Each method: (ns per sample of ours, of spandsp's or None)."""
+
+    def with_table(self, kernel, table, state):
+        """Cost of detect(table, state, slot, row, n, x, stride, events, max_events)."""
+        call = ctypes.CFUNCTYPE(I64, P, P, P, P, I64, P, I64, P, I64)(isa.pointer(kernel, "detect"))
+        events, slots = np.zeros(16 * CHANNELS, np.uint64), self.all.ctypes.data
+        return self.ticks(lambda t: call(table.ctypes.data, state.ctypes.data, slots, slots, CHANNELS, self.blocks[t].ctypes.data, 80,
+                                         events.ctypes.data, len(events)))
+
+    def beside(self, init, receive, *arguments):
+        """Cost of a receiver of spandsp that takes (state, samples, length)."""
+        if not self.spandsp:
+            return None
+        state = self.state(init, *arguments)
+        return self.seconds(lambda x: getattr(self.spandsp, receive)(state, P(x.ctypes.data), len(x)))
+
+    def mf_r2(self):
+        return self.with_table("_mf", mf.table("r2_forward"), mf.new_state(CHANNELS)), self.beside("r2_mf_rx_init", "r2_mf_rx", None, 1, None, None)
+
+    def mf_r1(self):
+        return self.with_table("_mf", mf.table("r1"), mf.new_state(CHANNELS)), self.beside("bell_mf_rx_init", "bell_mf_rx", None, None, None)
+
+
+NAMES = ("mf_r2", "mf_r1")
+
+
+def results():
+    tones, rows = Tones(), []
+    for name in NAMES:
+        ours, theirs = getattr(tones, name)()
+        rows.append({"name": f"dsp.{name}.ns", "value": round(ours, 4), "unit": "ns/sample/channel", "reference": "spandsp" if theirs else None,
+                     "reference_value": None if theirs is None else round(theirs, 4), "ratio": None if theirs is None else round(theirs / ours, 1)})
+    return rows
+
+
+if __name__ == "__main__":
+    for row in results():
+        print("{name:24} {value:9.3f} {unit}   {reference} {reference_value}   ratio {ratio}".format(**row))
