@@ -23,11 +23,12 @@ Layouts
 Index arrays are int32.  `slot` numbers a state record of a kernel, `row` a
 row; both are chosen by the caller and may be sparse.  Where a NULL index
 array is allowed it means 0, 1, 2, ...  n is the length of the index arrays.
-Voice kernels that come later (echo canceller, noise reduction, level control)
-work on lanes, x[sample][16 channels] of one channel group at a time, made
-from 16 rows; a group of rows is one run of memory, so the state of a group
-and its samples stay in the first-level cache.  DTMF needs no lanes: its
-correlations run along the row.
+Voice kernels (_echo, _noise, _level, _vad) take rows too and work on lanes inside:
+LANES slots that are neighbours (16, 8 or 4 by level) are one group, whose state
+is one run of memory and stays in the first-level cache.  A list of slots is to be
+in ascending order, each slot once; a group costs the same however many of its
+slots are named, so slots that are in use together are to be neighbours.  DTMF
+needs no lanes: its correlations run along the row.
 
 State arrays are made at start by `<module>.new_state(n)` (numpy uint8, 64-octet
 aligned, keep the object alive, pass `.ctypes.data`) and need no other
@@ -86,6 +87,26 @@ _plc  (dsp/plc.py)  new_state(n_slots)
       (state, slot, row, lost, n, x, x_stride)  80 samples a call, in place; lost[i] != 0: the row's
       content is ignored and filled.  Output is 30 samples (3.75 ms) late, as G.711 Appendix I wants.
   reset: void (void *, int32_t)
+_echo  (dsp/echo.py)  new_state(n_slots, partitions); partitions: 3 for 64 ms, 6 for 128 ms
+  cancel: void (void *, const int32_t *, const int32_t *, const int32_t *, const uint8_t *, int64_t, const int16_t *, int64_t, int16_t *, int64_t, int64_t)
+      (state, slot, far_row, near_row, flags, n, far, far_stride, near, near_stride, partitions)
+      80 samples a call; near in place; flags: uint8 [n], one an entry, CLOSED 1, NLP_OFF 2, FREEZE 4, NOISE_OFF 8.
+      far is what left for the line at the time at which near came from it, or earlier by less than the tail.
+  reset: void (void *, int32_t, int64_t)      (state, slot, partitions): a new call
+_noise  (dsp/noise.py)  new_state(n_slots)
+  reduce: void (void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t)
+      (state, slot, row, n, x, x_stride)  80 samples a call, in place, 80 samples late
+  reset: void (void *, int32_t)      the first 100 ms after it are taken for noise
+_vad  (dsp/vad.py)  new_state(n_slots)
+  detect: void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)
+      (state, slot, row, n, x, x_stride, speech, score)
+      speech: uint8 by slot, written: 0 none, 1 hangover, 2 speech; score: float32 by slot, or NULL
+  reset: void (void *, int32_t)
+_level  (dsp/level.py)  new_state(n_slots, preset)
+  control: void (void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, const uint8_t *)
+      (state, slot, row, n, x, x_stride, speech)  80 samples a call, in place; speech: by slot as _vad writes it, or NULL
+  configure: void (void *, int32_t, float, float, float, float, float)
+      (state, slot, target, highest, lowest, rise, fall)  the numbers of level.parameters(); forgets the past
 _hdlc  (dsp/hdlc.py)  new_rx_state(n_slots), new_tx_state(n_slots)
   receive: int64_t (void *, const int32_t *, const int32_t *, int64_t, const uint8_t *, int64_t, int64_t, uint8_t *, int64_t, void *, int64_t)
       (rx_state, slot, row, n, octets, stride, n_octets, frames, frames_octets, index, max_index) -> number of good frames

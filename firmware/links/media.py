@@ -241,7 +241,7 @@ class MediaLink(Adapter):
             self.on_board(event, now_ms)
         known = EVENTS.get(kind)
         if known is None:
-            if kind not in ("board", "media_failed"):
+            if kind not in ("board", "media_failed", "voice", "tone_2100"):
                 log.warning("media: event of an unknown kind is passed over: %r", event)
             elif kind == "media_failed":
                 log.error("media: %s failed: %s", event.get("id"), event.get("error"))

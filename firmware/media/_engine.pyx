@@ -13,7 +13,8 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), playout
-(jitter buffer), rtp, player, plan (bridges and mixing), record, command, tick,
+(jitter buffer), rtp, player, disabler (2100 Hz), plan (bridges and mixing), enhance (echo,
+noise, level, speech), record, command, tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -27,9 +28,11 @@ include "native/types.pxi"
 include "native/playout.pxi"
 include "native/rtp.pxi"
 include "native/player.pxi"
+include "native/disabler.pxi"
 include "native/plan.pxi"
 include "native/record.pxi"
 include "native/command.pxi"
+include "native/enhance.pxi"
 include "native/tick.pxi"
 
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
@@ -37,7 +40,9 @@ CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBER
 TDM_ROW_COUNT = TDM_ROWS
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
-               EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board"}
+               EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100"}
+ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
 REASONS = ("done", "stopped", "replaced")
 
 # The functions that the engine calls: (kernel, function, signature).
@@ -62,8 +67,17 @@ SIGNATURES = (
     ("_hdlc", "put", "int32_t (void *, int32_t, const uint8_t *, int64_t)"),
     ("_hdlc", "rx_reset", "void (void *, int32_t)"),
     ("_hdlc", "tx_reset", "void (void *, int32_t)"),
+    ("_echo", "cancel", "void (void *, const int32_t *, const int32_t *, const int32_t *, const uint8_t *, int64_t, const int16_t *, int64_t, int16_t *, int64_t, int64_t)"),
+    ("_echo", "reset", "void (void *, int32_t, int64_t)"),
+    ("_noise", "reduce", "void (void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t)"),
+    ("_noise", "reset", "void (void *, int32_t)"),
+    ("_level", "control", "void (void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, const uint8_t *)"),
+    ("_level", "configure", "void (void *, int32_t, float, float, float, float, float)"),
+    ("_vad", "detect", "void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)"),
+    ("_vad", "reset", "void (void *, int32_t)"),
 )
-STATES = (("dtmf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS), ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
+STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
+          ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
 EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
 
 
@@ -78,8 +92,8 @@ cdef class Engine:
     """See the module docstring.
 
     kernels: object with capsule(kernel, name), states ({"dtmf": uint8 array, ...}
-    of the sizes in STATES), digit_table (uint8 array of tones) and digit_tones
-    ({"5": tone number}).  It is kept alive with the engine."""
+    of the sizes in STATES), digit_table (uint8 array of tones), digit_tones
+    ({"5": tone number}) and level_presets (up to 3 times 5 numbers of dsp/level.py).  It is kept alive with the engine."""
 
     cdef Engine_ *e
     cdef readonly object kernels
@@ -117,6 +131,21 @@ cdef class Engine:
         k.hdlc_put = <HDLCPut>function(kernels, "_hdlc", "put")
         k.hdlc_rx_reset = <ResetSlot>function(kernels, "_hdlc", "rx_reset")
         k.hdlc_tx_reset = <ResetSlot>function(kernels, "_hdlc", "tx_reset")
+        k.echo_cancel = <EchoCancel>function(kernels, "_echo", "cancel")
+        k.echo_reset = <EchoReset>function(kernels, "_echo", "reset")
+        k.noise_reduce = <NoiseReduce>function(kernels, "_noise", "reduce")
+        k.noise_reset = <ResetSlot>function(kernels, "_noise", "reset")
+        k.level_control = <LevelControl>function(kernels, "_level", "control")
+        k.level_configure = <LevelConfigure>function(kernels, "_level", "configure")
+        k.vad_detect = <VADDetect>function(kernels, "_vad", "detect")
+        k.vad_reset = <ResetSlot>function(kernels, "_vad", "reset")
+        k.echo_state = self.address(kernels.states["echo"])
+        k.noise_state = self.address(kernels.states["noise"])
+        k.level_state = self.address(kernels.states["level"])
+        k.vad_state = self.address(kernels.states["vad"])
+        for preset, numbers in enumerate(kernels.level_presets):
+            for i, value in enumerate(numbers):
+                self.e.level_preset[preset][i] = value
         k.dtmf_state = self.address(kernels.states["dtmf"])
         k.tone_state = self.address(kernels.states["tone"])
         k.plc_state = self.address(kernels.states["plc"])
@@ -247,6 +276,13 @@ cdef class Engine:
         """DTMF detection on a termination's received audio."""
         self.entry(OP_DETECT, slot).a = on
 
+    def enhance(self, int slot, int bits, int preset):
+        """What works on a termination's received audio: bits of ENHANCEMENTS; level preset: place in
+        kernels.level_presets.  What is switched on begins anew, what stays on is left alone."""
+        cdef Command *c = self.entry(OP_ENHANCE, slot)
+        c.a = bits
+        c.b = preset
+
     def record(self, int index, serial, int left, int right):
         """Begin to fill a recording that record_open prepared; slots, -1 for silence."""
         cdef Command *c = self.entry(OP_RECORD, index, serial)
@@ -296,6 +332,7 @@ cdef class Engine:
         return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
                 "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
                 "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
+                "voice_ns": e.voice_ns,
                 "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)]}
 
     def clear_figures(self):
@@ -303,6 +340,7 @@ cdef class Engine:
         memset(self.e.histogram, 0, sizeof(self.e.histogram))
         self.e.longest_ns = 0
         self.e.busy_ns = 0
+        self.e.voice_ns = 0
 
     # The disk thread
 

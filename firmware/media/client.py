@@ -32,6 +32,10 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  signal{id, token, items, repeat (0 for ever), start_ms?} -> {duration_ms of one round}
  stop{id, token?}                       what else plays under another token is left alone
  detect{id, dtmf}
+ enhance{id, echo?:bool, noise?:bool, level?:"off"|"agc"|"alc", vad?:bool}
+        what works on the audio that comes from a leg, from the next tick on; add takes the same as enhance:{...}.
+        All off (the start): octets are left as they are.  echo: 66 ms from the first instant at which an echo can be
+        back from the board, for an RTP peer from 20 ms after sending.  vad: events voice.  2100 Hz acts by itself
  record{id, path, left, right}          left, right: leg ids; either may be null (silence)
  record_stop{id}
  link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
@@ -40,7 +44,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  audit{} stats{} ack{upto}
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
  record_closed{id, path, octets, duration_ms}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
- rtp_timeout{id, silent_ms}, media_failed{id, error}, board{state:"present"|"absent", generation}.
+ rtp_timeout{id, silent_ms}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
+ media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
 """
 

@@ -1,19 +1,25 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
-from dsp import dtmf, hdlc, isa, plc, tone
+from dsp import dtmf, echo, hdlc, isa, level, noise, plc, tone, vad
 from firmware.media import _engine
+
+LEVELS = ("off", "agc", "alc")      # what a leg's level control may be; the engine knows the place here
 
 
 class Kernels:
     """Built once a process; the engine keeps it alive.
 
     capsule(kernel, name): PyCapsule of a C function, built for this processor.
-    states: {"dtmf": array, ...}; digit_table, digit_tones: the tones of the keypad."""
+    states: {"dtmf": array, ...}; digit_table, digit_tones: the tones of the keypad.
+    level_presets: the numbers of the engine's level controls, by place in LEVELS."""
 
     def __init__(self):
-        makers = {"dtmf": dtmf.new_state, "tone": tone.new_state, "plc": plc.new_state,
+        makers = {"echo": echo.new_state, "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
+                  "dtmf": dtmf.new_state, "tone": tone.new_state, "plc": plc.new_state,
                   "hdlc_rx": hdlc.new_rx_state, "hdlc_tx": hdlc.new_tx_state}
         self.states = {name: makers[name](slots) for name, slots in _engine.STATES}
+        self.level_presets = [level.parameters(**level.PRESETS[name]) if name in level.PRESETS else (0.0,) * 5
+                              for name in LEVELS]
         self.digit_table, names = tone.compile_plan({})
         self.digit_tones = {name[5:]: number for name, number in names.items() if name.startswith("dtmf_")}
 

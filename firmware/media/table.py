@@ -6,6 +6,7 @@ parameters changes nothing.  Ids are control's strings, slots are the engine's
 numbers; a serial tells the users of one slot apart.
 """
 
+import bisect
 import collections
 import logging
 import secrets
@@ -14,14 +15,14 @@ import socket
 from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.checks import boolean, check_id, number, refuse
+from firmware.media.kernels import LEVELS
+from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, enhancement, ipv4, settings
 
 log = logging.getLogger("firmware.media.table")
 
 LAWS = {"A": 0, "U": 1}
 SPANS, TIMESLOTS = 64, 32
 NO_EVENTS = 255                 # no payload type for telephone-event
-RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40,
-                "latch": True, "send": True, "timeout_ms": 30000}
 
 
 class Termination:
@@ -31,6 +32,7 @@ class Termination:
         self.id, self.slot, self.serial, self.kind = name, slot, serial, kind
         self.bridge = None
         self.detect = False
+        self.enhance = ENHANCE_OFF
         self.signal = None
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
         self.row = self.law = None
@@ -56,7 +58,7 @@ class Table:
         self.rows = {}              # row: id of the timeslot or link that uses it
         self._by_serial = {}
         self.limit = _engine.CAPACITY["terminations"]
-        self._free = list(range(self.limit - 1, -1, -1))
+        self._free = list(range(self.limit))    # ascending: timeslots from below, so that they share lanes
         self._free_bridges = list(range(_engine.CAPACITY["bridges"] - 1, -1, -1))
         self._serial = 0
         self._playing = {}          # serial of what plays: (Termination, token, Playlist)
@@ -94,11 +96,16 @@ class Table:
         """Add a timeslot or RTP termination."""
         name = check_id(p.get("id"), "add: id")
         kind = p.get("kind")
-        if kind == "timeslot":
-            return self._add_timeslot(name, p)
-        if kind == "rtp":
-            return self._add_rtp(name, p)
-        refuse(f"add: kind is {str(kind)[:40]!r}, not timeslot or rtp")
+        if kind not in ("timeslot", "rtp"):
+            refuse(f"add: kind is {str(kind)[:40]!r}, not timeslot or rtp")
+        held = self.terminations.get(name)
+        wanted = p.get("enhance")
+        if wanted is not None:
+            wanted = enhancement(ENHANCE_OFF if held is None else held.enhance, wanted)
+        reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
+        if wanted is not None:
+            self._enhance(self.terminations[name], wanted)
+        return reply
 
     def take_row(self, span, timeslot, user):
         """Reserve a timeslot; returns its row.  Raises LocalError (cause 44)."""
@@ -108,10 +115,10 @@ class Table:
         self.rows[row] = user
         return row
 
-    def _slot(self):
+    def _slot(self, kind):
         if not self._free or len(self.terminations) >= self.limit:
             refuse(f"all {self.limit} terminations are in use", 47)
-        return self._free.pop()
+        return self._free.pop(0 if kind == "timeslot" else -1)
 
     def _add_timeslot(self, name, p):
         if p.get("law") not in LAWS:
@@ -124,7 +131,7 @@ class Table:
             refuse(f"add: {name} exists with other parameters; subtract it first")
         row = self.take_row(p.get("span"), p.get("timeslot"), name)
         try:
-            term = Termination(name, self._slot(), self._next_serial(), "timeslot")
+            term = Termination(name, self._slot("timeslot"), self._next_serial(), "timeslot")
         except LocalError:
             del self.rows[row]
             raise
@@ -148,19 +155,19 @@ class Table:
             if held.kind != "rtp" or held.address != p.get("address"):
                 refuse(f"add: {name} exists with other parameters; subtract it first")
             return {"address": held.address, "port": held.port}
-        address = _ipv4(p.get("address"), "add: address")
-        settings = self._settings(RTP_DEFAULTS, p)
-        term = Termination(name, self._slot(), self._next_serial(), "rtp")
+        address = ipv4(p.get("address"), "add: address")
+        chosen = settings(RTP_DEFAULTS, p)
+        term = Termination(name, self._slot("rtp"), self._next_serial(), "rtp")
         try:
             rtp, rtcp, term.port = self._ports.open(address)
         except LocalError:
-            self._free.append(term.slot)
+            bisect.insort(self._free, term.slot)
             raise
         term.address, term.sockets = address, (rtp, rtcp)
-        term.leg = _engine.RtpLeg(rtp.fileno(), rtcp.fileno(), settings["payload_type"], secrets.randbits(16),
+        term.leg = _engine.RtpLeg(rtp.fileno(), rtcp.fileno(), chosen["payload_type"], secrets.randbits(16),
                                   secrets.randbits(32), secrets.randbits(32))
         self._engine.add_rtp(term.slot, term.serial, term.leg)
-        self._set_rtp(term, settings)
+        self._set_rtp(term, chosen)
         self._keep(term)
         return {"address": address, "port": term.port}
 
@@ -169,40 +176,20 @@ class Table:
         term = self.find(p.get("id"), "modify: id")
         if term.kind != "rtp":
             refuse(f"modify: {term.id} is a timeslot; only rtp terminations have parameters")
-        settings = self._settings(term.settings, p)
-        if settings != term.settings:
-            self._set_rtp(term, settings)
+        chosen = settings(term.settings, p)
+        if chosen != term.settings:
+            self._set_rtp(term, chosen)
         return {"address": term.address, "port": term.port}
 
-    @staticmethod
-    def _settings(base, p):
-        new = {name: p.get(name, base[name]) for name in RTP_DEFAULTS}
-        if new["remote"] is not None:
-            remote = new["remote"]
-            if not isinstance(remote, (list, tuple)) or len(remote) != 2:
-                refuse(f"modify: remote is {str(remote)[:60]!r}, not [IPv4 address, port]")
-            new["remote"] = [_ipv4(remote[0], "modify: remote"), number(remote[1], "modify: remote port", 1, 65535)]
-        if new["payload_type"] not in (0, 8) or isinstance(new["payload_type"], bool):
-            refuse(f"modify: payload_type is {str(new['payload_type'])[:40]}, not 0 (PCMU) or 8 (PCMA)")
-        if new["dtmf_payload_type"] is not None:
-            number(new["dtmf_payload_type"], "modify: dtmf_payload_type", 96, 127)
-        if new["ptime_ms"] not in (10, 20, 30, 40, 50, 60) or isinstance(new["ptime_ms"], bool):
-            refuse(f"modify: ptime_ms is {str(new['ptime_ms'])[:40]}, not a multiple of 10 up to 60")
-        number(new["jitter_ms"], "modify: jitter_ms", 20, 200)
-        number(new["timeout_ms"], "modify: timeout_ms", 0, 3600000)
-        boolean(new["latch"], "modify: latch")
-        boolean(new["send"], "modify: send")
-        return new
-
-    def _set_rtp(self, term, settings):
-        remote = settings["remote"]
+    def _set_rtp(self, term, chosen):
+        remote = chosen["remote"]
         if remote is not None:
             remote = (int.from_bytes(socket.inet_aton(remote[0]), "big"), remote[1])
-        dtmf = settings["dtmf_payload_type"]
-        self._engine.set_rtp(term.slot, remote, settings["payload_type"], NO_EVENTS if dtmf is None else dtmf,
-                             settings["ptime_ms"], settings["jitter_ms"], settings["latch"], settings["send"],
-                             settings["timeout_ms"])
-        term.settings = settings
+        dtmf = chosen["dtmf_payload_type"]
+        self._engine.set_rtp(term.slot, remote, chosen["payload_type"], NO_EVENTS if dtmf is None else dtmf,
+                             chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"], chosen["send"],
+                             chosen["timeout_ms"])
+        term.settings = chosen
         self._engine.commit()
 
     def subtract(self, p):
@@ -220,7 +207,7 @@ class Table:
         def free():
             for sock in term.sockets or ():
                 sock.close()
-            self._free.append(term.slot)
+            bisect.insort(self._free, term.slot)
         if term.row is not None:
             # The next user of the timeslot may come at once; the ring keeps the order.
             del self.rows[term.row]
@@ -358,6 +345,20 @@ class Table:
             self._engine.commit()
         return {}
 
+    def enhance(self, p):
+        """What works on a leg's received audio; what is not named stays."""
+        term = self.find(p.get("id"), "enhance: id")
+        self._enhance(term, enhancement(term.enhance, {name: p[name] for name in ENHANCE_OFF if name in p}))
+        return {}
+
+    def _enhance(self, term, wanted):
+        if wanted == term.enhance:
+            return
+        term.enhance = wanted
+        bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
+        self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]))
+        self._engine.commit()
+
     def record(self, p):
         """Start a recording."""
         name = check_id(p.get("id"), "record: id")
@@ -394,6 +395,10 @@ class Table:
             return {"id": term.id, "from": [socket.inet_ntoa(a.to_bytes(4, "big")), other]}
         if kind == "rtp_timeout":
             return {"id": term.id, "silent_ms": value}
+        if kind == "voice":
+            return {"id": term.id, "speech": bool(a)}
+        if kind == "tone_2100":
+            return {"id": term.id, "tone": ("gone", "plain", "reversing")[a]}
         return None
 
     def _signal_complete(self, serial, reason, samples):
@@ -411,7 +416,8 @@ class Table:
         """{"terminations": [...], "bridges", "topologies", "signals"}"""
         terms, signals = [], []
         for term in self.terminations.values():
-            row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, "dtmf": term.detect}
+            row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, "dtmf": term.detect,
+                   "enhance": term.enhance}
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])
             else:
@@ -427,12 +433,3 @@ class Table:
                       for bridge in self.bridges.values() for hearer, source in sorted(bridge.blocked)
                       if hearer < source or (source, hearer) not in bridge.blocked]
         return {"terminations": terms, "bridges": bridges, "topologies": topologies, "signals": signals}
-
-
-def _ipv4(value, what):
-    try:
-        if isinstance(value, str) and value.count(".") == 3:
-            return socket.inet_ntoa(socket.inet_aton(value))
-    except OSError:
-        pass
-    return refuse(f"{what} is {str(value)[:60]!r}, not an IPv4 address")

@@ -43,6 +43,7 @@ class Board:
         self.rx[:] = 0xD5
         self.u32[0] = 0x57525453
         self.send, self.heard, self.missed = {}, {}, 0
+        self.far_end, self._taken = {}, {}     # (span, timeslot): f(80 octets from us) -> the 80 that come back at once
         self._idle = {}
         self.blocks = 0
         self.lock = threading.Lock()
@@ -86,6 +87,11 @@ class Board:
                     self.send[key] = octets[BLOCK:]
                 elif self.emptied(key):
                     del self.send[key]
+            taken = numpy.arange(tx_head, tx_head + BLOCK) % RING
+            for key, answer in self.far_end.items():
+                # What was taken at the last instant has been on the line since.
+                self.rx[at, key[0] - 1, key[1]] = answer(self._taken.get(key, numpy.full(BLOCK, 0xD5, numpy.uint8)))
+                self._taken[key] = (self.tx[taken, key[0] - 1, key[1]] if ours else numpy.full(BLOCK, 0xD5, numpy.uint8))
             self.u64[0x040 // 8] = rx_head + BLOCK
             self.blocks += 1
 

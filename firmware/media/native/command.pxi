@@ -107,6 +107,8 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         if c.a and not t.detect:
             e.k.dtmf_reset(e.k.dtmf_state, c.slot)
         t.detect = c.a
+    elif c.op == OP_ENHANCE:
+        enhance_switch(e, c.slot, c.a, c.b)
     elif c.op == OP_RECORD:
         rec = &e.recording[c.slot]
         rec.left = c.a
@@ -136,7 +138,9 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
 cdef void apply_commands(Engine_ *e) noexcept nogil:
     cdef uint64_t head = load64(&e.command_head)
     cdef uint64_t tail = e.command_tail
-    while tail != head:
+    cdef int resets = 0
+    while tail != head and resets < RESETS_MOST:
+        resets += e.command[tail & (COMMANDS - 1)].op == OP_ENHANCE
         apply_command(e, &e.command[tail & (COMMANDS - 1)])
         tail += 1
     if tail != e.command_tail:

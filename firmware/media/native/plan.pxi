@@ -78,6 +78,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     memset(used, 0, sizeof(used))
     memset(p.heard, 0, sizeof(p.heard))
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
+    p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
     p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
     p.bridge_start[0] = 0
     p.route_start[0] = 0
@@ -95,6 +96,9 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         else:
             p.rtp[p.n_rtp] = i
             p.n_rtp += 1
+        if t.enhance:
+            enhance_plan(e, i)
+            linear[i] = 1
         if t.detect:
             p.detect[p.n_detect] = i
             p.n_detect += 1
@@ -125,31 +129,21 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     e.dirty = 0
 
 
-cdef void mix_tick(Engine_ *e) noexcept nogil:
-    """Expand, detect, mix, compress: all outputs of bridges."""
+cdef void voice_tick(Engine_ *e) noexcept nogil:
+    """Expand, enhance, detect: all inputs."""
     cdef Plan *p = &e.plan
+    cdef uint64_t began
     cdef int i
     cdef int64_t n
     cdef DTMFEvent *d
     cdef Term *t
-    for i in range(p.n_idle):
-        memset(e.octets_out + p.idle_row[i] * BLOCK, silence(p.idle_law[i]), BLOCK)
-    for i in range(p.n_copy):
-        memcpy(e.octets_out + p.copy_to[i] * BLOCK, e.octets_in + p.copy_from[i] * BLOCK, BLOCK)
-    for i in range(p.n_convert):
-        e.k.convert(p.convert_law[i], e.octets_in + p.convert_from[i] * BLOCK,
-                    e.octets_out + p.convert_to[i] * BLOCK, BLOCK)
-    if p.n_expand:
-        e.k.expand_rows(e.octets_in, BLOCK, p.expand_row, e.linear_in, BLOCK, p.expand_slot, p.expand_law,
-                        p.n_expand, BLOCK)
-    if p.n_bridges:
-        e.k.mix_bridges(e.linear_in, BLOCK, e.linear_out, BLOCK, p.bridge_start, p.bridge_member, p.n_bridges, BLOCK)
-    if p.n_routes:
-        e.k.mix_routes(e.linear_in, BLOCK, e.linear_out, BLOCK, p.route_out, p.route_start, p.route_source, NULL,
-                       p.n_routes, BLOCK)
-    if p.n_compress:
-        e.k.compress_rows(e.linear_out, BLOCK, p.compress_slot, e.octets_out, BLOCK, p.compress_row, p.compress_law,
-                          p.n_compress, BLOCK)
+    if not p.n_expand:
+        return
+    began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+    e.k.expand_rows(e.octets_in, BLOCK, p.expand_row, e.linear_in, BLOCK, p.expand_slot, p.expand_law,
+                    p.n_expand, BLOCK)
+    if p.n_back or p.n_vad:
+        enhance_tick(e)
     if p.n_detect:
         n = e.k.dtmf_detect(e.k.dtmf_state, p.detect, p.detect, p.n_detect, e.linear_in, BLOCK, NULL, e.dtmf, TERMS)
         for i in range(<int>n):
@@ -158,3 +152,25 @@ cdef void mix_tick(Engine_ *e) noexcept nogil:
             # A sender of telephone-events has said it already.
             if not d.on and not (t.kind == RTP and t.rtp.events_used):
                 add_event(e, EV_DIGIT, d.slot, t.serial, d.digit, d.duration_ms, 0)
+    e.voice_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
+
+
+cdef void mix_tick(Engine_ *e) noexcept nogil:
+    """Copy, mix, compress: all outputs of bridges."""
+    cdef Plan *p = &e.plan
+    cdef int i
+    for i in range(p.n_idle):
+        memset(e.octets_out + p.idle_row[i] * BLOCK, silence(p.idle_law[i]), BLOCK)
+    for i in range(p.n_copy):
+        memcpy(e.octets_out + p.copy_to[i] * BLOCK, e.octets_in + p.copy_from[i] * BLOCK, BLOCK)
+    for i in range(p.n_convert):
+        e.k.convert(p.convert_law[i], e.octets_in + p.convert_from[i] * BLOCK,
+                    e.octets_out + p.convert_to[i] * BLOCK, BLOCK)
+    if p.n_bridges:
+        e.k.mix_bridges(e.linear_in, BLOCK, e.linear_out, BLOCK, p.bridge_start, p.bridge_member, p.n_bridges, BLOCK)
+    if p.n_routes:
+        e.k.mix_routes(e.linear_in, BLOCK, e.linear_out, BLOCK, p.route_out, p.route_start, p.route_source, NULL,
+                       p.n_routes, BLOCK)
+    if p.n_compress:
+        e.k.compress_rows(e.linear_out, BLOCK, p.compress_slot, e.octets_out, BLOCK, p.compress_row, p.compress_law,
+                          p.n_compress, BLOCK)

@@ -14,12 +14,6 @@ cdef enum:
     BOARD_GONE_NS = 100000000          # no block for this long: the clock takes over
     BACKLOG_MOST = 20                  # blocks caught up with; the ring holds 25
 
-cdef inline uint64_t clock_ns(int which) noexcept nogil:
-    cdef timespec t
-    clock_gettime(which, &t)
-    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec
-
-
 cdef void sleep_until(uint64_t ns) noexcept nogil:
     cdef timespec t
     t.tv_sec = <long>(ns // 1000000000)
@@ -46,6 +40,16 @@ cdef void board_in(Engine_ *e, uint64_t frame) noexcept nogil:
 cdef void board_out(Engine_ *e) noexcept nogil:
     """Write the 80 frames that the board takes next, then the heartbeat."""
     cdef uint64_t frame = load64(e.w.tx_head)
+    cdef int64_t lead = <int64_t>(frame - e.rx_next)
+    # Both heads advance together.  A tx_head that is further on has taken this tick's place
+    # already, and what is written now goes one block later or is overwritten by the next tick.
+    if lead != e.tx_lead:
+        e.tx_lost = 1
+        e.tx_strange += 1
+        if e.tx_strange >= 3:
+            e.tx_lead = lead           # no accident: the board counts so
+    else:
+        e.tx_strange = 0
     cdef uint32_t at = <uint32_t>(frame % e.w.ring_frames)
     cdef int64_t stride = <int64_t>e.w.spans * 32
     cdef int i, span, first
@@ -62,6 +66,7 @@ cdef void board_out(Engine_ *e) noexcept nogil:
                                BLOCK - first, 32)
     store64(e.w.tx_written, frame + BLOCK)
     if load64(e.w.tx_head) != frame:
+        e.tx_lost = 1
         count_late(e, 1)               # the board took the frames while they were being written
 
 
@@ -117,11 +122,14 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     for i in range(p.n_rtp):
         slot = p.rtp[i]
         rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
+    voice_tick(e)
     mix_tick(e)
     players_tick(e)
     links_tick(e, received, send)
+    e.tx_lost = 0
     if send:
         board_out(e)
+    remember_sent(e, send and not e.tx_lost)
     for i in range(p.n_rtp):
         slot = p.rtp[i]
         rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK)

@@ -80,6 +80,12 @@ ctypedef void (*PLCConceal)(void *, const int32_t *, const int32_t *, const uint
 ctypedef int64_t (*HDLCReceive)(void *, const int32_t *, const int32_t *, int64_t, const uint8_t *, int64_t, int64_t, uint8_t *, int64_t, void *, int64_t) noexcept nogil
 ctypedef void (*HDLCTransmit)(void *, const int32_t *, const int32_t *, int64_t, uint8_t *, int64_t, int64_t) noexcept nogil
 ctypedef int32_t (*HDLCPut)(void *, int32_t, const uint8_t *, int64_t) noexcept nogil
+ctypedef void (*EchoCancel)(void *, const int32_t *, const int32_t *, const int32_t *, const uint8_t *, int64_t, const int16_t *, int64_t, int16_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*EchoReset)(void *, int32_t, int64_t) noexcept nogil
+ctypedef void (*NoiseReduce)(void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t) noexcept nogil
+ctypedef void (*LevelControl)(void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, const uint8_t *) noexcept nogil
+ctypedef void (*LevelConfigure)(void *, int32_t, float, float, float, float, float) noexcept nogil
+ctypedef void (*VADDetect)(void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *) noexcept nogil
 
 cdef struct Kernels:
     FramesToRows frames_to_rows
@@ -102,6 +108,18 @@ cdef struct Kernels:
     HDLCPut hdlc_put
     ResetSlot hdlc_rx_reset
     ResetSlot hdlc_tx_reset
+    EchoCancel echo_cancel
+    EchoReset echo_reset
+    NoiseReduce noise_reduce
+    ResetSlot noise_reset
+    LevelControl level_control
+    LevelConfigure level_configure
+    VADDetect vad_detect
+    ResetSlot vad_reset
+    void *echo_state
+    void *noise_state
+    void *level_state
+    void *vad_state
     void *dtmf_state
     void *tone_state
     void *plc_state
@@ -135,6 +153,9 @@ cdef enum:
     RECORD_RING = 65536                # octets of one recording: 4.096 s, stereo
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
+    PARTITIONS = 3                     # of the echo canceller: 66 ms (dsp/echo.py TAIL_64_MS)
+    LOOP_BLOCKS = 2                    # what is written in a tick can be heard back two ticks later, no sooner
+    RESETS_MOST = 256                  # enhancement commands of a tick: clearing a canceller takes microseconds
     SILENCE_A = 0xD5
     SILENCE_U = 0xFF
 
@@ -156,6 +177,14 @@ cdef enum EventKind:
     EV_RTP_TIMEOUT = 4                 # number: silent ms
     EV_RECORD_CLOSED = 5               # slot: recording: the tick has written its last block
     EV_BOARD = 6                       # a: 1 present 0 absent, number: generation
+    EV_VOICE = 7                       # a: 1 speech begins 0 ends
+    EV_TONE_2100 = 8                   # a: 0 gone 1 plain 2 with phase reversals
+
+cdef enum Enhancement:                 # bits of Term.enhance
+    ECHO = 1
+    NOISE = 2
+    LEVEL = 4
+    VAD = 8
 
 cdef enum SignalReason:
     DONE = 0
@@ -271,10 +300,21 @@ cdef struct Rtp:
     uint8_t data[JITTER_RING]
     uint8_t valid[JITTER_RING]
 
+cdef struct Disabler:                  # 2100 Hz: native/disabler.pxi; index 0 received, 1 sent
+    uint8_t state                      # 0 none, 1 plain, 2 with phase reversals
+    uint8_t gone                       # blocks without any signal
+    uint8_t run[2]                     # blocks of tone so far
+    uint8_t missed[2]                  # the last block was none
+    uint8_t reversed[2]                # blocks since a reversal
+    float last[2][2]                   # phase of the last block with it
+    float turn[2][2]                   # by which a block differs from the one before
+
 cdef struct Term:
     uint8_t kind
     uint8_t law
     uint8_t detect
+    uint8_t enhance                    # bits of Enhancement
+    uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
     uint32_t serial
     int32_t in_row
     int32_t out_row
@@ -318,6 +358,7 @@ cdef enum Op:
     OP_LINK = 12
     OP_LINK_CLOSE = 13
     OP_WINDOW = 14
+    OP_ENHANCE = 15
 
 cdef struct Command:
     int32_t op
@@ -366,6 +407,16 @@ cdef struct Plan:
     int32_t compress_slot[TERMS]
     int32_t compress_row[TERMS]
     uint8_t compress_law[TERMS]
+    int32_t n_echo, n_noise, n_level, n_vad, n_back
+    int32_t echo[TERMS]                # slots, ascending: neighbours share a group of lanes
+    int32_t echo_out_row[TERMS]
+    uint8_t echo_law[TERMS]
+    int32_t noise[TERMS]
+    int32_t level[TERMS]
+    int32_t vad[TERMS]
+    int32_t back_slot[TERMS]           # enhanced: octets are made anew from linear samples
+    int32_t back_row[TERMS]
+    uint8_t back_law[TERMS]
     int32_t bridge_start[BRIDGES + 1]
     int32_t bridge_member[TERMS]
     int32_t route_out[TERMS]
@@ -430,7 +481,24 @@ cdef struct Engine_:
     uint8_t octets_out[ROWS * BLOCK]
     int16_t linear_in[TERMS * BLOCK]
     int16_t linear_out[TERMS * BLOCK]
+    float level_preset[3][5]
+    int16_t far[LOOP_BLOCKS][TERMS * BLOCK]     # what was sent, by slot, until its echo can be there
+    int32_t tx_lost                    # the board did not get the frames of this tick in their time
+    int32_t tx_strange                 # ticks in a row in which tx_head was not where it was expected
+    int64_t tx_lead                    # tx_head - rx_head
+    uint8_t speech[TERMS]              # by slot: vad.NONE, HANGOVER, SPEECH
+    uint8_t said[TERMS]                # speech was reported
+    uint8_t echo_flags[TERMS]          # by place in plan.echo
+    int32_t now[TERMS]                 # slots that a function works on in this tick
+    Disabler disabler[TERMS]
+    uint64_t voice_ns                  # wall time in enhance_tick
     DTMFEvent dtmf[TERMS]
     uint8_t hdlc[LINKS * 1280]
     HDLCFrame hdlc_index[LINKS * 32]
     uint8_t receive[2048]
+
+
+cdef inline uint64_t clock_ns(int which) noexcept nogil:
+    cdef timespec t
+    clock_gettime(which, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec

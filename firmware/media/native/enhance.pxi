@@ -1,0 +1,123 @@
+# Enhancement of what a leg says: echo canceller, noise reduction, speech
+# detection, level control, each switched per leg.  Included by _engine.pyx.
+#
+# All work in place on linear_in; what they leave is made octets again in
+# octets_in, so bridges, recordings and conversions need not know of them, and a
+# leg with none of them keeps its octets bit by bit.  States are arrays by slot,
+# made at start; a function that is switched on begins with a clean one.
+#
+# Far-end reference.  What is written in tick n the board takes at its next
+# instant and puts on the line until the one after; what comes back at once is
+# received in tick n + 2.  far[] therefore holds the output of two ticks ago; where
+# the board did not get it in time, idle code went out, and far[] is silent.
+
+cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset) noexcept nogil:
+    """wanted: bits of Enhancement; preset of the level control."""
+    cdef Term *t = &e.term[slot]
+    cdef int new = wanted & ~t.enhance
+    cdef float *q = e.level_preset[preset]
+    cdef int i
+    if new & ECHO:
+        e.k.echo_reset(e.k.echo_state, slot, PARTITIONS)
+        for i in range(LOOP_BLOCKS):
+            memset(&e.far[i][slot * BLOCK], 0, 2 * BLOCK)
+    if new & NOISE:
+        e.k.noise_reset(e.k.noise_state, slot)
+    if wanted & (LEVEL | VAD) and not t.enhance & (LEVEL | VAD):
+        e.k.vad_reset(e.k.vad_state, slot)
+        e.speech[slot] = 0
+    if new & VAD:
+        e.said[slot] = 0
+    if wanted & LEVEL and (new & LEVEL or preset != t.level):
+        e.k.level_configure(e.k.level_state, slot, q[0], q[1], q[2], q[3], q[4])
+    if wanted and not t.enhance:
+        memset(&e.disabler[slot], 0, sizeof(Disabler))
+    t.enhance = wanted
+    t.level = preset
+
+
+cdef void enhance_plan(Engine_ *e, int slot) noexcept nogil:
+    """The place of a leg in the index arrays."""
+    cdef Plan *p = &e.plan
+    cdef Term *t = &e.term[slot]
+    if t.enhance & ECHO:
+        p.echo[p.n_echo] = slot
+        p.echo_out_row[p.n_echo] = t.out_row
+        p.echo_law[p.n_echo] = t.law
+        p.n_echo += 1
+    if t.enhance & NOISE:
+        p.noise[p.n_noise] = slot
+        p.n_noise += 1
+    if t.enhance & (LEVEL | VAD):
+        p.vad[p.n_vad] = slot
+        p.n_vad += 1
+    if t.enhance & LEVEL:
+        p.level[p.n_level] = slot
+        p.n_level += 1
+    if t.enhance & (ECHO | NOISE | LEVEL):
+        p.back_slot[p.n_back] = slot
+        p.back_row[p.n_back] = t.in_row
+        p.back_law[p.n_back] = t.law
+        p.n_back += 1
+
+
+cdef int without_tone(Engine_ *e, const int32_t *slots, int n) noexcept nogil:
+    """Of these slots those without 2100 Hz, in e.now."""
+    cdef int i, count = 0
+    for i in range(n):
+        if e.disabler[slots[i]].state == 0:
+            e.now[count] = slots[i]
+            count += 1
+    return count
+
+
+cdef void enhance_tick(Engine_ *e) noexcept nogil:
+    """All enhanced legs, after the expansion of this tick's octets."""
+    cdef Plan *p = &e.plan
+    cdef int16_t *far = e.far[e.tick % LOOP_BLOCKS]
+    cdef int i, n, slot, state, before
+    cdef Term *t
+    for i in range(p.n_back):
+        slot = p.back_slot[i]
+        t = &e.term[slot]
+        before = e.disabler[slot].state
+        state = disabler_block(&e.disabler[slot], e.linear_in + slot * BLOCK,
+                               far + slot * BLOCK if t.enhance & ECHO else NULL)
+        if state != before:
+            add_event(e, EV_TONE_2100, slot, t.serial, state, 0, 0)
+    if p.n_echo:
+        for i in range(p.n_echo):
+            state = e.disabler[p.echo[i]].state
+            e.echo_flags[i] = 0 if state == 0 else (2 if state == 1 else 1)      # dsp/echo.py NLP_OFF, CLOSED
+        e.k.echo_cancel(e.k.echo_state, p.echo, p.echo, p.echo, e.echo_flags, p.n_echo, far, BLOCK,
+                        e.linear_in, BLOCK, PARTITIONS)
+    n = without_tone(e, p.noise, p.n_noise)
+    if n:
+        e.k.noise_reduce(e.k.noise_state, e.now, e.now, n, e.linear_in, BLOCK)
+    n = without_tone(e, p.vad, p.n_vad)
+    if n:
+        e.k.vad_detect(e.k.vad_state, e.now, e.now, n, e.linear_in, BLOCK, e.speech, NULL)
+        for i in range(n):
+            slot = e.now[i]
+            t = &e.term[slot]
+            if t.enhance & VAD and (e.speech[slot] != 0) != e.said[slot]:
+                e.said[slot] = e.speech[slot] != 0
+                add_event(e, EV_VOICE, slot, t.serial, e.said[slot], 0, 0)
+    n = without_tone(e, p.level, p.n_level)
+    if n:
+        e.k.level_control(e.k.level_state, e.now, e.now, n, e.linear_in, BLOCK, e.speech)
+    if p.n_back:
+        e.k.compress_rows(e.linear_in, BLOCK, p.back_slot, e.octets_in, BLOCK, p.back_row, p.back_law, p.n_back, BLOCK)
+
+
+cdef void remember_sent(Engine_ *e, int sent) noexcept nogil:
+    """Keep what this tick has sent to legs with a canceller.  sent: the board has it in time."""
+    cdef Plan *p = &e.plan
+    cdef int16_t *far = e.far[e.tick % LOOP_BLOCKS]
+    cdef int i
+    if p.n_echo:
+        e.k.expand_rows(e.octets_out, BLOCK, p.echo_out_row, far, BLOCK, p.echo, p.echo_law, p.n_echo, BLOCK)
+        if not sent:
+            for i in range(p.n_echo):
+                if e.term[p.echo[i]].kind == TIMESLOT:
+                    memset(far + p.echo[i] * BLOCK, 0, 2 * BLOCK)
