@@ -87,7 +87,8 @@ SCHEMA = Section("the configuration", {
     "sip": Section("phones", {
         "address": Address("the address to listen on", default="127.0.0.1", impact=IMPACT_RESTART),
         "port": Whole("the UDP port", 1, 65535, default=5060, impact=IMPACT_RESTART),
-        "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger")}),
+        "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
+        "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}),
     "web": listener("the web pages", 8443),
     "cti": listener("the CTI link", 7400),
     "spans": Rows("the spans in use", SPAN, key="span", most=64),

@@ -17,7 +17,7 @@ from firmware.acd.strategy import Candidate, select
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.control import core_ivr
-from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, TEMPORARY_FAILURE
+from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, TEMPORARY_FAILURE
 from firmware.control.core_ending import close, fail, leave, withdraw
 
 # Defaults of the queue's settings (seconds); the schema gives them too.
@@ -166,10 +166,11 @@ def _offer(core, call, name):
 
 
 def offer_timeout(core, call):
-    """The agent's telephone rang long enough."""
+    """The agent's telephone rang long enough, or never said that it rings: then it is out of reach."""
     if call.offer is None:
         return False
-    offer_failed(core, call, NO_ANSWER)
+    rang = core.state.legs[call.offer["leg"]].state != legs.CREATED
+    offer_failed(core, call, NO_ANSWER if rang else SUBSCRIBER_ABSENT)
     return True
 
 

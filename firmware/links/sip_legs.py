@@ -39,6 +39,7 @@ def endpoint_config(config):
     """What SIPEndpoint wants, from the configuration."""
     sip = config["sip"]
     return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
+            "qualify_s": sip["qualify_s"],
             "lines": {line["name"]: line["password"] for line in config["lines"]}}
 
 
@@ -403,10 +404,14 @@ class SIPLegs(SilentPhones, Adapter):
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
         self.config["lines"] = endpoint_config(config)["lines"]
+        self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         self._take(self.endpoint.set_lines(self.config["lines"], now_ms), now_ms)
 
     def describe(self, state, legs):
         """Where each line's phones are."""
         for line in state.get("lines", []):
             line["contacts"] = self.endpoint.contacts(line["name"])
+            line["silent"] = self.endpoint.is_silent(line["name"])
+        for agent in state.get("agents", []):
+            agent["silent"] = self.endpoint.is_silent(agent["line"])
         state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors}

@@ -175,6 +175,7 @@ def test_missed_offer_goes_to_the_next_agent():
     rig = Rig()
     rig.to_queue()
     first = rig.last("leg.create")
+    rig.do("leg.alerting", leg=first["leg"])
     rig.wait(15000)
     assert (rig.agent("1001")["status"], rig.agent("1001")["reason"]) == ("on_break", "missed offer")
     second = rig.last("leg.create")
@@ -187,6 +188,20 @@ def test_missed_offer_goes_to_the_next_agent():
     assert third["line"] == "1001"
     rig.do("leg.answered", leg=third["leg"])
     assert rig.call()["waiting_since_ms"] is None and rig.call()["agent"] == "1001"
+
+
+def test_a_phone_that_never_rang_is_out_of_reach_and_not_offered_while_it_is_silent():
+    rig = Rig()
+    rig.to_queue()
+    rig.wait(15000)
+    assert (rig.agent("1001")["status"], rig.agent("1001")["reason"]) == ("on_break", "line out of reach")
+    rig.do("line.unregistered", line="1001")        # the INVITE has run out
+    rig.do("line.unregistered", line="1002")
+    rig.do("agent.status", agent="1001", status="available")
+    assert rig.last("leg.create")["line"] == "1002" and not rig.agent("1001")["registered"]
+    rig.do("line.registered", line="1001")
+    rig.do("leg.released", leg=rig.last("leg.create")["leg"], cause=102, by="far")
+    assert rig.last("leg.create")["line"] == "1001" and rig.agent("1002")["reason"] == "line out of reach"
 
 
 def test_longest_idle_agent_first_and_wrap_up_counts():

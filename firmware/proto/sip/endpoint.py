@@ -18,7 +18,7 @@ config: {"address": own IP address in Via and Contact, "port": own UDP port,
   optional: "user_agent", "digest_algorithms" (order of the challenges), "digest_max_age_ms",
   "register_min_s", "register_default_s", "register_max_s", "contacts_per_line", "max_legs",
   "max_message_octets", "credentials": {realm: [user, password]} for challenges put to us,
-  "t1_ms", "t2_ms", "t4_ms"}.  DEFAULTS below holds every default with its reason.
+  "qualify_s" (contacts are asked by OPTIONS this often, 0: never; qualify.py), "t1_ms", "t2_ms", "t4_ms"}.  DEFAULTS below holds every default with its reason.
 random(n): n random octets (os.urandom).  hash_functions: {"MD5": f, "SHA-256": f}, f(octets) ->
 digest octets.  new_leg(): a leg id for an incoming INVITE (ids.next("l")); never repeats.
 now_ms: one clock for everything, UTC milliseconds, so that restored bindings expire rightly.
@@ -41,7 +41,7 @@ Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
 Events (plain dicts, "kind" first):
   line_registered   {line, contacts: [{uri, source, expires_ms, user_agent}]}  contact set is new
                     or changed (not on a mere refresh)
-  line_unregistered {line, contacts: []}      the last contact went or expired
+  line_unregistered {line, contacts: []}      the last contact went, expired or gives no answer (is_silent(line))
   invite_indication {leg, line, called, caller, caller_name, sdp | None}  from a registered line,
                     digest checked; 100 Trying is already out.  sdp None: answer_request carries
                     the offer and the far end's answer comes as sdp_answer
@@ -79,6 +79,7 @@ from firmware.proto.sip.digest import DigestServer, ha1
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
+from firmware.proto.sip.qualify import Qualifier
 from firmware.proto.sip.registrar import Registrar
 from firmware.proto.sip.requests import Requests
 from firmware.proto.sip.session import ENDED
@@ -99,6 +100,7 @@ DEFAULTS = {
     "max_transactions": 65536,          # 64 s of 1,000 requests a second
     "max_message_octets": MAX_MESSAGE_OCTETS,
     "credentials": {},
+    "qualify_s": 0,
     "t1_ms": T1_MS, "t2_ms": T2_MS, "t4_ms": T4_MS,
 }
 _RELEASES = ("release_request", "bye_request", "cancel_request")
@@ -125,6 +127,7 @@ class SIPEndpoint(Requests):
         self.digest = DigestServer(config["realm"], config["digest_algorithms"], hash_functions, random,
                                    config["digest_max_age_ms"])
         self.registrar = Registrar(config)
+        self.qualifier = Qualifier(self, config["qualify_s"] * 1000)
         self.sessions = {}
         self._dialogs = {}               # (Call-ID, our tag) -> session
         self._session_dialogs = {}       # leg -> [those keys]
@@ -237,6 +240,7 @@ class SIPEndpoint(Requests):
             if name in self._lines:
                 self.registrar.restore_line(name, record, now_ms)
                 self._watch_line(name)
+                self.qualifier.watch(name, now_ms)
             if name not in self.registrar.bindings:
                 self._changed[key] = True
         elif kind == "leg":
@@ -273,8 +277,16 @@ class SIPEndpoint(Requests):
         """Contacts of a line, as in line_registered."""
         return self.registrar.contacts(line)
 
+    def is_silent(self, line):
+        """Whether a line is registered and none of its telephones answers."""
+        return self.registrar.is_silent(line)
+
+    def set_qualify(self, seconds, now_ms):
+        """Ask contacts at another interval."""
+        self.qualifier.set_interval(seconds * 1000, now_ms)
+
     def registered_lines(self):
-        """Names of all lines with a contact, sorted."""
+        """Names of all lines with a binding, sorted."""
         return sorted(self.registrar.bindings)
 
     def set_lines(self, lines, now_ms):
@@ -303,6 +315,14 @@ class SIPEndpoint(Requests):
             del self.sessions[session.leg]
             for key in self._session_dialogs.pop(session.leg, ()):
                 self._dialogs.pop(key, None)
+
+    def unanswered(self, line, uri, now_ms):
+        """An INVITE to a contact ran out (timer B) without a response."""
+        self.qualifier.silent(line, uri, now_ms - self.durations["B"][0])
+
+    def contact_changed(self, line):
+        """A contact of a line fell silent, or is there again."""
+        self._line_changed(line)
 
     # inside
 

@@ -224,6 +224,8 @@ class OutgoingSession(Session):
         if fork is None:
             Session.failed(self, transaction, status, now_ms)
             return
+        if not fork.provisional and self.line is not None:
+            self.agent.unanswered(self.line, fork.request.uri, now_ms)
         self.fork_failed(fork, status, None, phrase(status), [], now_ms)
         self.agent.touch(self)
 

@@ -1,7 +1,8 @@
 """Bindings of lines to contacts.  RFC 3261 10.3; instance ids of RFC 5626 replace each other.
 
 A binding is a plain dict, so that it is persisted as it stands: {"uri", "source": [host, port], "nat",
-"expires_ms" (UTC), "call_id", "cseq", "q" (thousandths), "user_agent", "instance", "number"}.
+"expires_ms" (UTC), "call_id", "cseq", "q" (thousandths), "user_agent", "instance", "number", "since_ms",
+"silent" (no contact to call for now: qualify.py)}.
 """
 
 from firmware.errors import RemoteError
@@ -35,17 +36,39 @@ class Registrar:
         return {"bindings": [dict(binding) for binding in bindings]} if bindings else None
 
     def contacts(self, line):
-        """The bindings as events tell them, highest q first, then the oldest."""
+        """The bindings that can be called as events tell them, highest q first, then the oldest."""
         return [{"uri": binding["uri"], "source": list(binding["source"]), "expires_ms": binding["expires_ms"],
-                 "user_agent": binding["user_agent"]} for binding in self._ordered(line)]
+                 "user_agent": binding["user_agent"]} for binding in self._ordered(line) if not binding.get("silent")]
+
+    def is_silent(self, line):
+        """Whether a line is registered and none of its telephones answers."""
+        return line in self.bindings and not self.contacts(line)
+
+    def newest(self, line):
+        """Number of a line's newest binding, or None."""
+        bindings = self.bindings.get(line)
+        return max([binding["number"] for binding in bindings]) if bindings else None
+
+    def mark(self, line, uri, silent, before_ms):
+        """Note that a contact gives no answer, or does again.  before_ms: not one that registered later, or None.
+
+        Returns True where that changes whether it can be called."""
+        for binding in self.bindings.get(line, ()):
+            if (binding["uri"] == uri and bool(binding.get("silent")) != silent
+                    and (before_ms is None or binding.get("since_ms", 0) <= before_ms)):
+                binding["silent"] = silent
+                return True
+        return False
 
     def _ordered(self, line):
         return sorted(self.bindings.get(line, ()), key=lambda binding: (-binding["q"], binding["number"]))
 
-    def targets(self, line):
+    def targets(self, line, silent_too=False):
         """[(contact URI, (host, port), behind NAT)] to call a line."""
         out = []
         for binding in self._ordered(line):
+            if binding.get("silent") and not silent_too:
+                continue
             uri = binding["uri"]
             if binding["nat"]:
                 out.append((uri, tuple(binding["source"]), True))
@@ -102,9 +125,9 @@ class Registrar:
         while len(bindings) > self.limits["contacts_per_line"]:
             # a telephone that changes its port at each start must not lock its line: the oldest goes
             bindings.pop(0)
-        before = sorted([binding["uri"] for binding in old])
+        before = _callable(old)
         self._store(line, bindings)
-        return before != sorted([binding["uri"] for binding in bindings])
+        return before != _callable(bindings)
 
     def _check_order(self, binding, message):
         if binding["call_id"] == message.call_id and message.cseq[0] <= binding["cseq"]:
@@ -140,7 +163,8 @@ class Registrar:
         binding = {"uri": address.uri, "source": list(source), "nat": behind_nat(message, source, address.uri),
                    "expires_ms": now_ms + lifetime_ms, "call_id": message.call_id, "cseq": message.cseq[0],
                    "q": _thousandths(address.parameter("q")), "instance": instance,
-                   "user_agent": display((message.get("User-Agent") or "")[:80]), "number": self._number}
+                   "user_agent": display((message.get("User-Agent") or "")[:80]), "number": self._number,
+                   "since_ms": now_ms, "silent": False}
         if found is None:
             bindings.append(binding)
         else:
@@ -156,6 +180,10 @@ class Registrar:
                 parameters.append(("+sip.instance", binding["instance"]))
             out.append(str(Address(binding["uri"], "", parameters)))
         return out
+
+
+def _callable(bindings):
+    return sorted([binding["uri"] for binding in bindings if not binding.get("silent")])
 
 
 def _thousandths(q):

@@ -168,6 +168,7 @@ class Requests(Answering):
         if message.get("Contact") is not None:
             self._changed["line/" + line] = True
             self._watch_line(line)
+            self.qualifier.watch(line, now_ms)
         if changed:
             self._tell_line(line, known)
 
