@@ -33,11 +33,18 @@ SPAN = Section("one E1, T1 or J1 span", {
     "trunk_group": Text("the trunk group its timeslots belong to", pattern=NAME, required=True),
     "enabled": Switch("in service", default=True, impact=IMPACT_SPAN)})
 
+# What media does to the audio that comes from a leg, by the names of its command `enhance`.
+ENHANCEMENT = {
+    "echo": Switch("cancel the line's echo, up to 64 ms", default=False),
+    "noise": Switch("reduce noise; adds 10 ms", default=False),
+    "level": Text("level control: agc for talkers, alc for trunks", choices=("off", "agc", "alc"), default="off")}
+
 TRUNK_GROUP = Section("interchangeable trunks", {
     "name": name("the name used in routes"),
     "label": Text("what pages show", default=""),
     "selection": Text("which free trunk goes first", choices=("ascending", "descending", "round_robin"),
                       default="ascending"),
+    "enhancement": Section("what is done to the sound that comes in; all off: bit exact", ENHANCEMENT),
     "overlap_receiving": Switch("accept numbers digit by digit", default=True)})
 
 NUMBER = Section("a number that the carrier delivers to us", {
@@ -72,6 +79,8 @@ AGENT = Section("a person who answers calls", {
 
 LINE = Section("a SIP phone", {
     "name": name("the user name of the phone"),
+    "enhancement": Section("what is done to the sound that comes from the phone; all off: bit exact",
+                           {part: field for part, field in ENHANCEMENT.items() if part != "echo"}),
     "password": Text("the password of the phone", pattern=r"\S{6,64}",
                      hint="use 6 to 64 characters without blanks", required=True)})
 

@@ -19,6 +19,12 @@ def link_is_up(audit, link):
     return False
 
 
+def enhancement(row):
+    """Parameters of media's `add`: the enhancement of a trunk group or line, where any is on."""
+    wanted = (row or {}).get("enhancement") or {}
+    return {"enhance": wanted} if any(value not in (False, "off") for value in wanted.values()) else {}
+
+
 class Span:
     """One span: configuration row, Q.931 machine, legs of its calls."""
 
@@ -27,6 +33,7 @@ class Span:
 
         saved, calls: what dump_link() and dump_call() gave, after a restart."""
         self.row, self.number = row, row["span"]
+        self.enhance = enhancement(group)
         config = {"timeslots": timeslots_of(row), "overlap_receiving": bool(group and group["overlap_receiving"])}
         if saved is None:
             self.machine = Q931Link(row["side"], row["variant"], config)
@@ -45,6 +52,7 @@ class Span:
     def change(self, row, group):
         """Take what needs no restart of the span."""
         self.row = row
+        self.enhance = enhancement(group)
         self.machine.config["overlap_receiving"] = group["overlap_receiving"]
 
     @property

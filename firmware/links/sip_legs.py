@@ -23,6 +23,7 @@ import socket
 
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
+from firmware.links.pri_span import enhancement
 from firmware.links.sip_probe import RTP_TIMEOUT_MS, SilentPhones
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
@@ -40,7 +41,8 @@ def endpoint_config(config):
     sip = config["sip"]
     return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
             "qualify_s": sip["qualify_s"],
-            "lines": {line["name"]: line["password"] for line in config["lines"]}}
+            "lines": {line["name"]: line["password"] for line in config["lines"]},
+            "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
 
 def own_address(address):
@@ -235,7 +237,8 @@ class SIPLegs(SilentPhones, Adapter):
     def _allocate(self, leg):
         self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
                            lambda error, now_ms: self._no_termination(leg, error, now_ms),
-                           id=leg, kind="rtp", address=self.config["address"])
+                           id=leg, kind="rtp", address=self.config["address"],
+                           **self.config["enhance"].get(self.legs[leg]["line"], {}))
 
     def _allocated(self, leg, reply, now_ms):
         state = self.legs.get(leg)
@@ -403,7 +406,7 @@ class SIPLegs(SilentPhones, Adapter):
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config["lines"] = endpoint_config(config)["lines"]
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance")})
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         self._take(self.endpoint.set_lines(self.config["lines"], now_ms), now_ms)
 

@@ -145,7 +145,7 @@ class SpanLinks(SpanChanges, Adapter):
         def refused(error, now_ms):
             self._release(entry["leg"], error.cause, now_ms)
         self.media.command("add", None, refused, id=entry["leg"], kind="timeslot", span=span.number,
-                           timeslot=entry["timeslot"], law=entry["law"])
+                           timeslot=entry["timeslot"], law=entry["law"], **span.enhance)
 
     def _on_information_indication(self, span, event, now_ms):
         entry = span.calls[event["call"]]

@@ -1,0 +1,48 @@
+"""Enhancement in the configuration reaches media's command `add` as media wants it."""
+
+import copy
+
+import pytest
+
+from firmware.config import demo, schema
+from firmware.links.pri_span import Span, enhancement
+from firmware.links.sip_legs import endpoint_config
+from firmware.media import settings
+
+DEMO = demo.configuration({name: "secret-" + name for name in demo.AGENTS})
+
+
+def configured(group=None, line=None):
+    data = copy.deepcopy(DEMO)
+    for part, wanted in (("trunk_groups", group), ("lines", line)):
+        if wanted is not None:
+            data[part][0]["enhancement"] = wanted
+    return schema.check(data)
+
+
+def test_nothing_is_switched_on_by_itself():
+    config, errors = configured()
+    assert not errors and all(enhancement(row) == {} for row in config["trunk_groups"] + config["lines"])
+
+
+def test_a_trunk_group_gives_its_spans_what_media_takes():
+    config, errors = configured(group={"echo": True, "level": "alc"})
+    assert not errors
+    span = Span(config["spans"][0], config["trunk_groups"][0])
+    assert settings.enhancement(settings.ENHANCE_OFF, span.enhance["enhance"]) == {
+        "echo": True, "noise": False, "level": "alc", "vad": False}
+    span.change(config["spans"][0], configured()[0]["trunk_groups"][0])
+    assert span.enhance == {}
+
+
+def test_a_line_gives_its_legs_what_media_takes():
+    config, errors = configured(line={"noise": True, "level": "agc"})
+    assert not errors
+    parameters = endpoint_config(config)["enhance"][config["lines"][0]["name"]]
+    assert settings.enhancement(settings.ENHANCE_OFF, parameters["enhance"])["level"] == "agc"
+
+
+@pytest.mark.parametrize("wrong", ({"echo": 1}, {"level": "loud"}, {"tail_ms": 128}, []))
+def test_wrong_enhancement_gets_advice(wrong):
+    errors = configured(group=wrong)[1]
+    assert errors and "enhancement" in str(errors[0])
