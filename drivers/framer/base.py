@@ -46,6 +46,7 @@ class Framer:
 
     STATUS = ()                          # registers that decode_status needs
     COUNTERS = ()                        # registers that decode_counters needs
+    EVENTS = ()                          # registers that decode_events needs; reading them clears them
 
     def decode_status(self, values):
         """{"alarms": [names in the order of ALARMS], "in_service": bool} from values of STATUS."""
@@ -54,6 +55,11 @@ class Framer:
     def decode_counters(self, values):
         """Errors of the second before from values of COUNTERS:
         {"fas_errors", "crc_errors", "e_bits", "code_violations"}."""
+        raise NotImplementedError
+
+    def decode_events(self, values):
+        """What happened since EVENTS were read before: {"second": a second is over and the counters hold it,
+        "slips": 0 to 2, "defects": {kinds of ALARMS that began}}."""
         raise NotImplementedError
 
     def status(self):
@@ -77,6 +83,14 @@ def status_of_all(bus, framers):
     """status() of many framers in one batch: 64 spans take one visit of the board, not 64."""
     values = read_pages(bus, [(framer.span, framer.STATUS) for framer in framers])
     return [framer.decode_status(row) for framer, row in zip(framers, values)]
+
+
+def watch_all(bus, framers):
+    """(status(), events) of many framers in one batch."""
+    framers = list(framers)
+    values = read_pages(bus, [(framer.span, framer.STATUS + framer.EVENTS) for framer in framers])
+    return [(framer.decode_status(row[:len(framer.STATUS)]), framer.decode_events(row[len(framer.STATUS):]))
+            for framer, row in zip(framers, values)]
 
 
 def counters_of_all(bus, framers):

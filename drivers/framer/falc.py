@@ -22,6 +22,7 @@ class FALC(Framer):
 
     STATUS = (r.FRS0, r.FRS1, r.XSP)
     COUNTERS = (r.FEC, r.CVC, r.CEC, r.EBC)
+    EVENTS = (r.ISR2, r.ISR3)
 
     def __init__(self, bus, span):
         super().__init__(bus, span)
@@ -76,6 +77,11 @@ class FALC(Framer):
 
     def decode_counters(self, values):
         return dict(zip(("fas_errors", "code_violations", "crc_errors", "e_bits"), values))
+
+    def decode_events(self, values):
+        line, other = r.ISR2.decode(values[0]), r.ISR3.decode(values[1])
+        return {"second": bool(other["SEC"]), "slips": other["RSN"] + other["RSP"],
+                "defects": {kind for name, kind in (("LOS", "los"), ("LFA", "lfa"), ("AIS", "ais"), ("RA", "rai")) if line[name]}}
 
     def loop(self, kind):
         if kind not in LOOPS:

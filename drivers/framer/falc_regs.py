@@ -101,4 +101,6 @@ ISR2 = Register("ISR2", 0x6A, "Interrupt status 2", (
     Field("RA", 0x01, "remote alarm")))
 ISR3 = Register("ISR3", 0x6B, "Interrupt status 3", (
     Field("ES", 0x80, "errored second"),
-    Field("SEC", 0x40, "a second is over")))
+    Field("SEC", 0x40, "a second is over"),
+    Field("RSN", 0x02, "receive slip: a frame was left out"),                # D
+    Field("RSP", 0x01, "receive slip: a frame was repeated")))

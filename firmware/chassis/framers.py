@@ -5,15 +5,16 @@ control loop only what changed.  A framer that already holds what the configurat
 not touched by its driver: the calls of a span outlive a restart of control.
 
 An alarm is passed on when two polls in a row agree (POLL_S): enough for the state of a
-span.  The soak of G.7710 (2.5 s to raise, 10 s to clear) belongs to the alarm list, which
-comes with the alarm issue.
+span.  The soak of G.7710 (2.5 s to raise, 10 s to clear) belongs to the alarm list
+(chassis/keeper.py), which is told every poll, and the counters of every second that a framer
+says is over.
 """
 
 import asyncio
 import logging
 import threading
 
-from drivers.framer.base import status_of_all
+from drivers.framer.base import counters_of_all, watch_all
 from drivers.framer.falc import FALC
 from drivers.tdm.ring import RequestRing, open_window
 from firmware.errors import DriverError, StrowgerError
@@ -28,12 +29,13 @@ AWAY_S = 1.0            # between attempts to find a board that is not there
 class Framers(Adapter):
     """Adapter of the board's framers.
 
-    tell(span, alarms, now_ms): the function of a turn (SpanLinks.alarms).  open_ring() -> ring."""
+    tell(span, alarms, now_ms): the function of a turn (SpanLinks.alarms).  open_ring() -> ring.
+    watch(polled): told each poll in the control loop's thread, see _told; None: nobody wants it."""
 
     name = "framers"
 
-    def __init__(self, house, tell, open_ring=None, driver=FALC):
-        self.turns, self._tell, self._driver = house.turns, tell, driver
+    def __init__(self, house, tell, open_ring=None, driver=FALC, watch=None):
+        self.turns, self._tell, self._driver, self._watcher = house.turns, tell, driver, watch
         self._open_ring = open_ring or self._map
         self._rows = self._wanted(house.config.running())
         self._changed = threading.Event()
@@ -41,6 +43,7 @@ class Framers(Adapter):
         self._thread = None
         self._known = {}            # span -> alarms told
         self._before = {}           # span -> alarms of the poll before
+        self._window = None         # of the board, for the transmit heartbeat of media
         self.fault = None
 
     @staticmethod
@@ -48,9 +51,9 @@ class Framers(Adapter):
         return {row["span"]: {"type": row["type"], "crc4": row["crc4"], "cas": row["signalling"] == "cas"}
                 for row in config["spans"] if row["enabled"]}
 
-    @staticmethod
-    def _map():
-        ring = RequestRing(open_window())
+    def _map(self):
+        self._window = open_window()
+        ring = RequestRing(self._window)
         ring.take()
         return ring
 
@@ -93,17 +96,23 @@ class Framers(Adapter):
                 self.fault = "the watch of the framers failed; the log of control says why"
             for span in list(self._known):
                 self._say(span, ["board"])
+            self._told({"board": self.fault, "spans": {}, "seconds": {}})
             self._ended.wait(AWAY_S)
 
     def _watch(self, ring):
         framers = self._configure(ring)
         while not self._ended.is_set():
-            for span, status in zip(framers, status_of_all(ring, framers.values())):
+            polled = dict(zip(framers, watch_all(ring, framers.values())))
+            over = [span for span, (_, events) in polled.items() if events["second"]]
+            counters = dict(zip(over, counters_of_all(ring, [framers[span] for span in over]))) if over else {}
+            for span, (status, _) in polled.items():
                 alarms = status["alarms"]
                 if alarms == self._before.get(span) and alarms != self._known.get(span):
                     self._say(span, alarms)
                 self._before[span] = alarms
             self.fault = None
+            self._told({"board": None, "spans": polled, "seconds": counters, "settings": self._rows,
+                        "heartbeat": self._window.get("tx_written") if self._window is not None else None})
             if self._changed.wait(POLL_S):
                 self._changed.clear()
                 framers = self._configure(ring)
@@ -126,6 +135,11 @@ class Framers(Adapter):
         for span in set(self._known) - set(self._rows):
             self._known.pop(span)
         return framers
+
+    def _told(self, polled):
+        """{"board": fault or None, "spans": {span: (status, events)}, "seconds": {span: counters}, ...}."""
+        if self._watcher is not None and not self._ended.is_set():
+            self._loop.call_soon_threadsafe(self._watcher, polled)
 
     def _say(self, span, alarms):
         if self._known.get(span) == alarms:

@@ -7,6 +7,7 @@ from firmware.storage.cdr import CDRs
 from firmware.storage.database import Database
 from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
+from firmware.storage.performance import AlarmHistory, PerformanceBins
 from firmware.storage.recordings import Recordings
 
 
@@ -27,6 +28,7 @@ class Stores:
         self.machines, self.counters = Machines(write), Counters(write)
         self.inbox, self.outbox = Inbox(write), Outbox(write)
         self.recordings = Recordings(write, data_dir)
+        self.performance, self.alarms = PerformanceBins(write), AlarmHistory(write)
 
     def _begin_above(self, number):
         """The old database is lost, recordings named by its calls are not: no id and no sequence number comes again.

@@ -8,7 +8,7 @@ from hil.chassis.bus import Bus
 
 ADDRESSES = {"sensor_inlet": 0x48, "sensor_board": 0x49, "fans": 0x4D, "eeprom": 0x50, "psu1": 0x58, "psu2": 0x59,
              "leds": 0x60, "dpll": 0x68}
-RISE_C = {"sensor_inlet": 2.0, "sensor_board": 45.0}     # above ambient at full load and full speed of all fans
+RISE_C = {"sensor_inlet": 2.0, "sensor_board": 22.0}     # above ambient at full load and full speed of all fans
 TIME_CONSTANT_S = 60.0
 
 

@@ -49,7 +49,7 @@ def test_drivers_over_the_socket_and_faults_by_the_other(box):
     with pytest.raises(DriverError, match="stuck"):
         sensor.celsius()
     ask(do="stuck", value=False)
-    ask(do="world", ambient_c=50, load=1.0)
+    ask(do="world", ambient_c=70, load=1.0)
     ask(do="step", seconds=600)
     assert sensor.celsius() > 90 and ask(do="show")["celsius"]["sensor_board"] > 90
 
