@@ -3,7 +3,8 @@
 The command thread calls start() and stop(); the tick fills a ring of 4 s in
 memory; each ROUND_MS the disk thread brings what is there to the file and then
 rewrites the header, so that the file is a true WAV file at any moment.  Opening,
-closing and every error happen in the disk thread: results() tells them.
+closing and every error happen in the disk thread: results() tells them.  disksync.py
+brings all to the medium about once a second.
 """
 
 import logging
@@ -15,6 +16,7 @@ from collections import OrderedDict
 
 from firmware.errors import LocalError
 from firmware.media import _engine
+from firmware.media.disksync import DiskSync
 from firmware.media.threads import name_thread
 
 log = logging.getLogger("firmware.media.recorder")
@@ -48,6 +50,7 @@ class Recorder(threading.Thread):
         self.running = {}               # id: Recording (command thread)
         self.closed = OrderedDict()     # id: path
         self._by_index = {}             # disk thread
+        self._sync = DiskSync()
         self._end = False
 
     # Command thread
@@ -122,11 +125,15 @@ class Recorder(threading.Thread):
             self.results()
             time.sleep(0.01)
         self._end = True
+        self._sync.end()
+        if self._sync.is_alive():
+            self._sync.join(timeout_s)
 
     # Disk thread
 
     def run(self):
         name_thread(self.name)
+        self._sync.start()
         phase, due = 0, time.monotonic()
         while not self._end:
             due += ROUND_MS / 1000 / PHASES
@@ -138,6 +145,8 @@ class Recorder(threading.Thread):
             try:
                 self._work()
                 failed = self._engine.record_drain([i for i in self._by_index if i % PHASES == phase])
+                if self._by_index:
+                    self._sync.wrote()
                 for index, number in failed:
                     self._fail(self._by_index[index], os.strerror(number))
             except Exception:           # one bad recording must not end all
@@ -160,6 +169,7 @@ class Recorder(threading.Thread):
             recording.fd = os.open(recording.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
             self._engine.record_file(recording.index, recording.fd)
             self._engine.record_header(recording.index)
+            self._sync.opened(os.path.dirname(recording.path) or ".")
         except (OSError, ValueError) as error:
             self._engine.record_fail(recording.index, getattr(error, "errno", None) or 5)
             self._fail(recording, getattr(error, "strerror", None) or str(error))
@@ -183,6 +193,7 @@ class Recorder(threading.Thread):
         self._engine.record_file(recording.index, -1)
         if recording.fd >= 0:
             os.close(recording.fd)
+            self._sync.wrote()
         self._tell("record_closed", recording, {"octets": octets, "duration_ms": octets // OCTETS_A_MS})
 
     def _tell(self, kind, recording, fields):
