@@ -13,6 +13,8 @@ cdef enum:
     MOST_SEGMENTS = 32
     MOST_FREQUENCIES = 4
     HEADER = 64
+    RAMP = 16
+    REVERSED = 0x80
 
 cdef struct tone_entry:
     uint32_t increment[MOST_FREQUENCIES]
@@ -30,6 +32,9 @@ cdef struct tone_slot:
     int32_t zero
     int64_t position
 
+cdef float ramp[RAMP]
+for _i in range(RAMP):
+    ramp[_i] = _constants.RAMP[_i]
 cdef float c1 = _constants.SINE[0], c3 = _constants.SINE[1], c5 = _constants.SINE[2], c7 = _constants.SINE[3]
 
 
@@ -46,8 +51,8 @@ cdef void add_sine(float *total, uint32_t phase, uint32_t increment, float ampli
         total[i] += sine * amplitude
 
 
-cdef void sound(const tone_entry *entry, uint8_t mask, int64_t position, int16_t *x, int64_t n) noexcept nogil:
-    """n samples of the frequencies in mask."""
+cdef void sound(const tone_entry *entry, uint8_t mask, int64_t position, int16_t *x, int64_t n, int64_t since, int64_t until) noexcept nogil:
+    """n samples of the frequencies in mask; since, until: samples from where it rises and to where it falls."""
     cdef float total[RUN]
     cdef float value
     cdef int64_t at, i, run
@@ -62,6 +67,15 @@ cdef void sound(const tone_entry *entry, uint8_t mask, int64_t position, int16_t
         for k in range(MOST_FREQUENCIES):
             if (mask >> k) & 1:
                 add_sine(total, <uint32_t>(position + at) * entry.increment[k], entry.increment[k], entry.amplitude[k], run)
+        if mask & REVERSED:
+            for i in range(run):
+                total[i] = -total[i]
+        if since + at < RAMP:
+            for i in range(run if run < RAMP - since - at else RAMP - since - at):
+                total[i] = total[i] * ramp[since + at + i]
+        if until - at - run < RAMP:
+            for i in range(until - at - RAMP if until - at > RAMP else 0, run):
+                total[i] = total[i] * ramp[until - at - 1 - i]
         for i in range(run):
             value = floorf(total[i] + <float>0.5)
             value = value if value > -32768 else -32768
@@ -69,10 +83,15 @@ cdef void sound(const tone_entry *entry, uint8_t mask, int64_t position, int16_t
         at += run
 
 
+cdef inline bint goes_on(uint8_t mask, uint8_t neighbour) noexcept nogil:
+    """Is there no edge between two segments?"""
+    return ((mask ^ neighbour) & 0x7F) == 0
+
+
 cdef int64_t fill(const tone_entry *entry, int64_t position, int16_t *x, int64_t n) noexcept nogil:
     """n samples from position on. Returns how many of them are before the end of the tone."""
-    cdef int64_t done = 0, run, place, produced = n
-    cdef int32_t k = 0
+    cdef int64_t done = 0, run, place, produced = n, since, until, begin
+    cdef int32_t k = 0, last = entry.n_segments - 1
     if entry.total:
         produced = entry.total - position
         produced = 0 if produced < 0 else (n if produced > n else produced)
@@ -82,7 +101,15 @@ cdef int64_t fill(const tone_entry *entry, int64_t position, int16_t *x, int64_t
             k += 1
         run = entry.end[k] - place
         run = produced - done if run > produced - done else run
-        sound(entry, entry.mask[k], position + done, x + done, run)
+        # The tone rises at its very begin and after another set of frequencies, and falls before another and at its very end.
+        begin = entry.end[k - 1] if k else 0
+        since = place - begin
+        if goes_on(entry.mask[k], entry.mask[k - 1 if k else last]) and position + done >= since + RAMP:
+            since = RAMP
+        until = entry.end[k] - place
+        if goes_on(entry.mask[k], entry.mask[k + 1 if k < last else 0]) and not (entry.total and position + done + until >= entry.total):
+            until += RAMP
+        sound(entry, entry.mask[k], position + done, x + done, run, since, until)
         done += run
         place += run
         if place == entry.period:

@@ -7,6 +7,9 @@ level_dbm0 is that of each frequency (a number, or one for each).  "repeat": n
 ends the tone after n periods; absent or 0 is for ever.  For tones that follow
 each other (special information tone) "segments" replaces cadence_ms:
     [[330, [950]], [330, [1400]], [330, [1800]], [1000, []]]
+(also as boardconfig writes them: {"duration_ms": 330, "frequencies_hz": [950]}).
+"reverse_ms": 450 turns the phase of a continuous tone by 180 degrees each 450 ms.
+A tone rises and falls over RAMP (2 ms, raised cosine), so no edge clicks.
 Every table also has the digits of the keypad, "dtmf_0" and so on.
 
 Phase is a 32-bit fraction of a turn, position times increment: continuous over
@@ -24,6 +27,8 @@ from dsp import isa
 from dsp.dtmf import COLUMNS_HZ, DIGITS, ROWS_HZ, ZERO_DBM0_PEAK
 
 RATE_HZ = 8000
+RAMP = np.sin(np.pi / 2 * (np.arange(16) + 0.5) / 16).astype(np.float32) ** 2      # invented: 2 ms
+REVERSED = 0x80                              # bit of a segment's mask
 MOST_FREQUENCIES, MOST_SEGMENTS = 4, 32
 DIGIT_ON_MS, DIGIT_OFF_MS = 70, 70
 DIGIT_LOW_DBM0, DIGIT_HIGH_DBM0 = -11, -9   # the high one stronger, as lines weaken it more
@@ -82,7 +87,9 @@ def entries_of(table):
 def _segments(tone):
     """[(milliseconds, [frequencies])] of a tone."""
     if tone.get("segments"):
-        return [(ms, list(frequencies)) for ms, frequencies in tone["segments"]]
+        return [(one["duration_ms"], list(one["frequencies_hz"])) if isinstance(one, dict) else (one[0], list(one[1])) for one in tone["segments"]]
+    if tone.get("reverse_ms"):
+        return [(tone["reverse_ms"], list(tone["frequencies_hz"]))] * 2
     cadence, frequencies = tone.get("cadence_ms") or [1000], list(tone["frequencies_hz"])
     return [(ms, [] if i % 2 else frequencies) for i, ms in enumerate(cadence)]
 
@@ -110,6 +117,8 @@ def _compile(entry, tone):
         end += round(ms * RATE_HZ / 1000)
         entry["end"][i] = end
         entry["mask"][i] = sum(1 << hertz.index(frequency) for frequency in frequencies)
+    if tone.get("reverse_ms"):
+        entry["mask"][1] |= REVERSED
     entry["n_segments"], entry["period"] = len(segments), end
     entry["total"] = end * int(tone.get("repeat") or 0)
 
@@ -158,7 +167,30 @@ def reference(table, number, position, n_samples):
         sine = u * (SINE[0] + square * (SINE[1] + square * (SINE[2] + square * SINE[3])))
         sine = np.where(phase < 0, -sine, sine)
         total = np.where(mask >> i & 1, total + sine * entry["amplitude"][i], total)
+    total = np.where(mask & REVERSED, -total, total) * _ramp_up(entry, p) * _ramp_down(entry, p)
     return np.clip(np.floor(total + np.float32(0.5)), -32768, 32767).astype(np.int16)
+
+
+def _ramp_up(entry, p):
+    """Factor at each position: below 1 where the tone rises."""
+    n, segment, place = int(entry["n_segments"]), _segment_of(entry, p), p % entry["period"]
+    begin = np.where(segment > 0, entry["end"][segment - 1], 0)
+    edge = (entry["mask"][segment] ^ entry["mask"][segment - 1 + n * (segment == 0)]) & 0x7F
+    since = np.where(edge, place - begin, np.where(p < len(RAMP), p, len(RAMP)))
+    return np.where(since < len(RAMP), RAMP[np.minimum(since, len(RAMP) - 1)], np.float32(1))
+
+
+def _ramp_down(entry, p):
+    """Factor at each position: below 1 where the tone falls."""
+    n, segment, place = int(entry["n_segments"]), _segment_of(entry, p), p % entry["period"]
+    edge = (entry["mask"][segment] ^ entry["mask"][(segment + 1) % n]) & 0x7F
+    left = entry["end"][segment] - place
+    until = np.where(edge | (p + left >= entry["total"] if entry["total"] else False), left, len(RAMP) + 1)
+    return np.where(until <= len(RAMP), RAMP[np.clip(until - 1, 0, len(RAMP) - 1)], np.float32(1))
+
+
+def _segment_of(entry, p):
+    return np.searchsorted(entry["end"][:entry["n_segments"]], p % entry["period"], side="right")
 
 
 def digit_samples(digit, on_ms=DIGIT_ON_MS, off_ms=DIGIT_OFF_MS, low_dbm0=DIGIT_LOW_DBM0, high_dbm0=DIGIT_HIGH_DBM0):

@@ -15,6 +15,10 @@ CHINA = {
     "vacant": {"frequencies_hz": [450], "level_dbm0": -10, "cadence_ms": [100, 100, 100, 100, 100, 100, 400, 400]},
     "us_dial": {"frequencies_hz": [350, 440], "level_dbm0": -13},
     "four": {"frequencies_hz": [400, 700, 1900, 3300], "level_dbm0": [-10, -12, -14, -16], "cadence_ms": [13, 7], "repeat": 3},
+    "one": {"frequencies_hz": [600], "level_dbm0": 0, "cadence_ms": [30, 10], "repeat": 2},
+    "end": {"frequencies_hz": [600, 610], "cadence_ms": [25], "repeat": 3},
+    "reversed": {"frequencies_hz": [2100, 2085, 2115], "level_dbm0": [-12, -32, -32], "reverse_ms": 450},
+    "as_boardconfig": {"segments": [{"duration_ms": 330, "frequencies_hz": [950]}, {"duration_ms": 20, "frequencies_hz": []}], "frequencies_hz": [950]},
     "sit": {"segments": [[330, [950]], [330, [1400]], [330, [1800]], [1000, []]], "level_dbm0": -14, "repeat": 1},
 }
 TABLE, NUMBERS = tone.compile_plan(CHINA)
@@ -49,6 +53,7 @@ def test_frequency_and_level_as_measured(level, name, hertz, dbm0):
     x = made(name, n_samples, level).astype(float)
     t = np.arange(n_samples) / 8000
     basis = np.concatenate([[np.sin(2 * np.pi * f * t), np.cos(2 * np.pi * f * t)] for f in hertz]).T
+    x, basis = x[16:-16], basis[16:-16]      # without the ramps
     fit, residual, *_ = np.linalg.lstsq(basis, x, rcond=None)
     for i, expected in enumerate(dbm0):
         peak = np.hypot(fit[2 * i], fit[2 * i + 1])
@@ -80,6 +85,25 @@ def test_the_digital_milliwatt_is_zero_dbm0():
     from dsp import g711
     x = g711.expand(np.uint8([0x34, 0x21, 0x21, 0x34, 0xB4, 0xA1, 0xA1, 0xB4]), g711.A).astype(float)
     assert abs(np.sqrt(2 * (x**2).mean()) - tone.amplitude_of(0)) < 10
+
+
+def test_no_edge_clicks(level):
+    """At each edge the energy above 2 kHz of a 600 Hz tone stays 40 dB below it (a cut tone: 20 dB)."""
+    from scipy import signal
+    high = signal.butter(8, 2000, "high", fs=8000, output="sos")
+    x = made("one", 640, level).astype(float)
+    assert not x[240:320].any() and not x[560:].any() and np.abs(x[230:240]).max() < 15000
+    loud = lambda y: np.sqrt(np.convolve(signal.sosfilt(high, y)**2, np.ones(40) / 40).max())
+    cut = np.where(np.abs(x) > 0, 22826 * np.sin(2 * np.pi * 600 / 8000 * np.arange(640) + 1), 0)
+    assert 20 * np.log10(loud(x) / 16140) < -40 < 20 * np.log10(loud(cut) / 16140)
+
+
+def test_phase_turns_by_180_degrees(level):
+    x = made("reversed", 8000, level).astype(float)
+    t = np.arange(8000) / 8000
+    phase = np.angle((x * np.exp(-2j * np.pi * 2100 * t)).reshape(-1, 400).mean(1))
+    turns = np.abs(np.angle(np.exp(1j * (phase[2:] - phase[:-2]))))
+    assert (turns[7:9] > 3).all() and (turns[:7] < 0.1).all() and (turns[16:18] > 3).all() and (turns[9:16] < 0.1).all()
 
 
 def test_a_number_outside_the_table_is_silence(level):
