@@ -5,8 +5,8 @@ State, and who moves it on:
     collecting   digits are coming in (overlap), or the number is being looked up
     ivr          answered; the interpreter speaks and listens
     queued       waiting in a queue; an agent may be offered meanwhile (offer)
-    ringing      an agent or a line is called directly (target_leg)
-    talking      bridged with the agent or the called line
+    ringing      an agent, a line or the outside is called directly (target_leg)
+    talking      bridged with the agent, the called line or the outside
     closing      the end is decided; the caller hears the goodbye or the busy tone
     clearing     every leg is released or being released; ends with the last one
 
@@ -26,12 +26,14 @@ CLEARING = "clearing"
 
 # What a call remembers.  signal: {token, purpose, items, repeat} that plays to the caller, or None.
 # offer: {agent, leg} while an agent of the queue is offered the call.  position: the IVR's, kept after it was left.
+# outside: {digits, ways, way, attempts, limit, tried, cause, ring_ms} of a call to the outside (control/core_outside.py).
+# bridge: also before the answer, while the caller hears the called side.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
           "signal", "signals", "flow_key", "position",
           "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
-          "closing", "result")
+          "closing", "result", "caller_type", "bearer", "outside")
 
 
 class Call:
@@ -78,6 +80,6 @@ def load(dumped):
     """A call from dump()."""
     call = Call(dumped["id"], dumped["order"])
     for name in FIELDS:
-        value = dumped[name]
+        value = dumped.get(name)        # None: a dump of before there was such a field
         setattr(call, name, list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value)
     return call

@@ -20,7 +20,7 @@ RELEASING = "releasing"
 
 CALLER = "caller"    # the inbound party whose visit the call is
 AGENT = "agent"      # an agent that a queue offers the call to
-CALLEE = "callee"    # an agent or a line that was called directly
+CALLEE = "callee"    # an agent, a line or a number outside that was called directly
 
 FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "cause")
 
@@ -56,5 +56,5 @@ def load(dumped):
     """A leg from dump()."""
     leg = Leg(dumped["id"], dumped["call"], dumped["role"], dumped["tech"], dumped["state"])
     for name in FIELDS:
-        setattr(leg, name, dumped[name])
+        setattr(leg, name, dumped.get(name))
     return leg

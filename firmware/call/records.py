@@ -9,10 +9,12 @@ order; it returns the finished CDR at the record that ends a call, else None.  A
 "core.checkpoint" record carries the open CDRs too, so a replay may begin there.
 
 CDR: {call, started_ms, answered_ms, ended_ms, caller, caller_presentation, called, redirecting,
-trunk_group, span, timeslot, application, queue, queue_entered_ms, wait_ms, agent,
-agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"switch"), language,
-recording:[ids], result}; times UTC ms or None.  ended_ms is the moment the
-caller's leg began to be released, which is what a carrier bills to.
+trunk_group, span, timeslot, line, application, queue, queue_entered_ms, wait_ms, agent,
+agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch"), language,
+recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts};
+times UTC ms or None.  ended_ms is the moment the
+caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
+outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
 result: answered (an agent or line spoke with the caller), abandoned (the caller
 left while waiting or ringing), overflow (longest wait passed), self_service (ended
 inside the IVR), busy, no_answer, rejected (number unknown or incomplete), failed.
@@ -21,11 +23,13 @@ The CDR is what GET /v1/calls gives.
 
 KINDS = {
     # legs
-    "leg.offered": "tech trunk_group span timeslot caller caller_presentation called called_complete redirecting line agent? order",
+    "leg.offered": "tech trunk_group span timeslot caller caller_presentation caller_type called called_complete redirecting bearer line "
+                   "agent? order",
     "leg.digits": "called called_complete",
-    "leg.created": "role(agent|callee) tech line caller caller_name",
+    "leg.created": "role(agent|callee) tech line caller caller_name; to the outside: trunk_group span timeslot called{number type plan}",
+    "leg.seized": "span timeslot(another channel than was asked for)",
     "leg.proceeding": "",
-    "leg.alerting": "",
+    "leg.alerting": "inband?(to the caller: something is to be heard)",
     "leg.progress": "inband",
     "leg.answered": "by(near: we answered the caller|far) connects(true: conversation begins)",
     "leg.held": "",
@@ -38,6 +42,9 @@ KINDS = {
     "call.routed": "application target number label languages",
     "call.signal": "token purpose items repeat deadline_ms(None: plays for ever)",
     "call.signal_ended": "token reason",
+    "call.dialling": "digits route cls ways[{trunk_group number type plan}] limit failed ring_ms",
+    "call.hunted": "way(index of the next) cause trunk([span, timeslot] that failed, timeslot None: the whole span; None: none was free)",
+    "call.cut_through": "bridge legs(the caller hears the called side before the answer)",
     "call.ringing": "leg deadline_ms failed(node or None)",
     "call.ringing_ended": "outcome cause",
     "call.bridged": "bridge legs",
@@ -89,10 +96,11 @@ def make(kind, ts_ms, call=None, leg=None, agent=None, queue=None, data=None):
 CDR_FIELDS = ("call", "started_ms", "answered_ms", "ended_ms", "caller", "caller_presentation", "called", "redirecting",
               "trunk_group", "span",
               "timeslot", "application", "queue", "queue_entered_ms", "wait_ms", "agent", "agent_answered_ms", "talk_ms",
-              "cause", "released_by", "language", "recording", "result")
+              "cause", "released_by", "language", "recording", "result",
+              "line", "dialled", "out_trunk_group", "out_span", "out_timeslot", "out_attempts")
 
 # What the CDR takes from leg.offered.  caller_presentation: Q.931 4.5.10, "allowed", "restricted", "unavailable".
-_OFFERED = ("caller", "caller_presentation", "called", "redirecting", "trunk_group", "span", "timeslot")
+_OFFERED = ("caller", "caller_presentation", "called", "redirecting", "trunk_group", "span", "timeslot", "line")
 
 
 class CDRProjection:
@@ -154,6 +162,17 @@ class CDRProjection:
 
     def _leg_digits(self, cdr, record, data):
         cdr["called"] = data["called"]
+
+    def _leg_created(self, cdr, record, data):
+        if data.get("span") is not None:
+            cdr["dialled"] = data["called"]["number"]
+            cdr["out_trunk_group"] = data["trunk_group"]
+            cdr["out_attempts"] = (cdr.get("out_attempts") or 0) + 1
+            self._leg_seized(cdr, record, data)
+
+    def _leg_seized(self, cdr, record, data):
+        cdr["out_span"] = data["span"]
+        cdr["out_timeslot"] = data["timeslot"]
 
     def _call_routed(self, cdr, record, data):
         cdr["application"] = data["application"]

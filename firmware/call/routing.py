@@ -5,17 +5,20 @@ our own lines may also name a line or an agent ("1002"): these are internal
 numbers, which a trunk cannot reach unless a number says so.
 
     router = Router(config)
-    router.find(digits, complete, internal=False) -> (verdict, route)
+    router.find(digits, complete, internal=False, classes=()) -> (verdict, route)
 
 verdict: number_plan.MATCH, MORE, INCOMPLETE or UNKNOWN; route with MATCH only:
-{"application": "ivr"|"queue"|"agent"|"line", "target", "number", "label"}.
-The Q.850 cause for each refusal is in CAUSES.
+{"application": "ivr"|"queue"|"agent"|"line"|"outside", "target", "number", "label"}; with "outside" also
+"class" and "row" (of the configuration's "routes"); target is then what is dialled.
+classes: of the routes to the outside that the caller can see (outside.py); what is ours comes first,
+emergency numbers excepted.  The Q.850 cause for each refusal is in CAUSES.
 """
 
 from firmware.call.number_plan import NumberPlan, MATCH, MORE, INCOMPLETE, UNKNOWN
+from firmware.call.outside import CLASSES, EMERGENCY, OutsidePlan
 from firmware.errors import ConfigError
 
-APPLICATIONS = ("ivr", "queue", "agent", "line")
+APPLICATIONS = ("ivr", "queue", "agent", "line", "outside")
 
 # Q.850: 1 unallocated number, 28 invalid number format (address incomplete).
 CAUSES = {UNKNOWN: 1, INCOMPLETE: 28}
@@ -35,13 +38,18 @@ class Router:
         numbers = config.get("numbers") or []
         targets = {"ivr": config.get("ivr") or {}, "queue": _named(config.get("queues") or []),
                    "agent": _named(config.get("agents") or []), "line": _named(config.get("lines") or [])}
+        self._outside = OutsidePlan(config)
         for index in range(len(numbers)):
             entry = numbers[index]
             application = entry.get("application")
             if application not in APPLICATIONS:
                 raise ConfigError("numbers[%d].application" % index,
                                   "%r is not an application; choose one of %s" % (application, ", ".join(APPLICATIONS)))
-            if entry.get("target") not in targets[application]:
+            if application == "outside":
+                if self.outside(entry.get("target") or "") is None:
+                    raise ConfigError("numbers[%d].target" % index, "no route takes %r to the outside; add one to \"routes\" or "
+                                                                    "correct the number" % (entry.get("target"),))
+            elif entry.get("target") not in targets[application]:
                 raise ConfigError("numbers[%d].target" % index,
                                   "there is no %s named %r; create it first or choose another" % (application, entry.get("target")))
         self._numbers = NumberPlan(numbers)
@@ -60,17 +68,41 @@ class Router:
                 dialable.append(entry)
         self._internal = NumberPlan(dialable)
 
-    def find(self, digits, complete, internal=False):
+    def outside(self, digits, classes=CLASSES):
+        """The route of a whole number to the outside, or None."""
+        verdict, row = self._outside.find(digits, True, classes)
+        return _outside_route(digits, row) if verdict == MATCH else None
+
+    def find(self, digits, complete, internal=False, classes=()):
         """Look up digits; internal: the call comes from one of our own lines."""
+        if internal and classes and complete:
+            route = self.outside(digits, (EMERGENCY,))
+            if route is not None:
+                return MATCH, route
         verdict, entry = self._numbers.find(digits, complete)
         if internal and verdict != MATCH:
             second, other = self._internal.find(digits, complete)
             if second == MATCH or verdict == UNKNOWN or second == MORE:
                 verdict, entry = second, other
-        if verdict != MATCH:
-            return verdict, None
-        return MATCH, {"application": entry["application"], "target": entry["target"], "number": entry["number"],
-                       "label": entry.get("label") or entry["number"]}
+        if verdict == MATCH:
+            if entry["application"] == "outside":
+                route = self.outside(entry["target"])
+                route.update(number=entry["number"], label=entry.get("label") or entry["number"])
+                return MATCH, route
+            return MATCH, {"application": entry["application"], "target": entry["target"], "number": entry["number"],
+                           "label": entry.get("label") or entry["number"]}
+        if classes and verdict != MORE:
+            second, row = self._outside.find(digits, complete, classes)
+            if second == MATCH:
+                return MATCH, _outside_route(digits, row)
+            if second == MORE or verdict == UNKNOWN:
+                verdict = second
+        return verdict, None
+
+
+def _outside_route(digits, row):
+    return {"application": "outside", "target": digits, "number": row["number"], "label": row.get("label") or row["number"],
+            "class": row.get("class", "national"), "row": row}
 
 
 def _is_dialable(name):

@@ -6,12 +6,13 @@ over legs, and "nothing stays seized" is simply `seized() == 0`.
 
 Selection for outgoing calls (Q.931 5.1.2 leaves it to the user; the rule should be
 the opposite of the far end's so that both do not meet on the same trunk):
-ascending, descending, or round_robin (the next after the one taken last).
+ascending, descending; round_robin and round_robin_descending (the next after the one
+taken last, up or down); longest_idle (the one that was given back first; those never used come before).
 """
 
 from firmware.errors import ConfigError
 
-SELECTIONS = ("ascending", "descending", "round_robin")
+SELECTIONS = ("ascending", "descending", "round_robin", "round_robin_descending", "longest_idle")
 
 
 def bearers(span):
@@ -39,6 +40,8 @@ class TrunkGroup:
         self.trunks = sorted(trunks)
         self._held = {}       # (span, timeslot) -> list of legs: two during glare, until one is released
         self._last = None
+        self._idle = {}       # (span, timeslot) -> how many trunks had been given back when this one was
+        self._given_back = 0
 
     def seize(self, leg, span, timeslot):
         """A leg takes a trunk."""
@@ -58,6 +61,13 @@ class TrunkGroup:
             legs.remove(leg)
             if not legs:
                 del self._held[(span, timeslot)]
+                self._given_back += 1
+                self._idle[(span, timeslot)] = self._given_back
+
+    def move(self, leg, old, new):
+        """The leg has another trunk than was meant for it.  old, new: (span, timeslot)."""
+        self.free(leg, old[0], old[1])
+        self.seize(leg, new[0], new[1])
 
     def seized(self):
         """How many trunks are held."""
@@ -67,14 +77,27 @@ class TrunkGroup:
         """The trunk taken last, as a list, or None."""
         return list(self._last) if self._last is not None else None
 
-    def restore(self, last):
-        """Forget all legs; `last`: the trunk taken last, from last()."""
+    def idle(self):
+        """The trunks in the order in which they were given back, as lists."""
+        return [list(trunk) for trunk in sorted(self._idle, key=self._idle_rank)]
+
+    def restore(self, last, idle=()):
+        """Forget all legs; `last`: the trunk taken last, from last(); idle: from idle()."""
         self._held = {}
         self._last = tuple(last) if last is not None else None
+        self._idle = {}
+        self._given_back = 0
+        for trunk in idle:
+            self._given_back += 1
+            self._idle[tuple(trunk)] = self._given_back
 
     def take_over(self, old):
         """Continue for another TrunkGroup of the same name (the configuration has changed)."""
         self._held, self._last = old._held, old._last
+        self._idle, self._given_back = old._idle, old._given_back
+
+    def _idle_rank(self, trunk):
+        return self._idle.get(trunk, 0), trunk
 
     def holder(self, span, timeslot):
         """The leg that holds a trunk (the earliest), or None."""
@@ -86,10 +109,15 @@ class TrunkGroup:
 
         usable: function(span, timeslot) -> bool, false for blocked trunks and spans that are down."""
         order = self.trunks
-        if self.selection == "descending":
+        if self.selection[-10:] == "descending":
             order = list(reversed(order))
+        if self.selection[:11] == "round_robin" and self._last in order:
+            at = order.index(self._last) + 1
+            order = order[at:] + order[:at]
         elif self.selection == "round_robin" and self._last is not None:
             order = [trunk for trunk in order if trunk > self._last] + [trunk for trunk in order if trunk <= self._last]
+        elif self.selection == "longest_idle":
+            order = sorted(order, key=self._idle_rank)
         for trunk in order:
             if trunk not in self._held and (usable is None or usable(trunk[0], trunk[1])):
                 return trunk

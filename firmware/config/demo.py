@@ -32,8 +32,14 @@ def configuration(passwords):
             {"span": 1, "crc4": True, "trunk_group": "carrier"},
             {"span": 2, "crc4": False, "trunk_group": "carrier"},
         ],
-        "trunk_groups": [{"name": "carrier", "label": "Carrier"}],
+        "trunk_groups": [{"name": "carrier", "label": "Carrier", "selection": "descending", "caller_number": "02150801000"}],
         "numbers": [{"number": "02150801000", "label": "400 800 1000", "application": "ivr", "target": "main"}],
+        "routes": [
+            *({"number": number, "label": "Emergency", "class": "emergency", "choices": [{"trunk_group": "carrier"}]}
+              for number in ("110", "119", "120", "122")),
+            {"number": "9.", "label": "Outside", "class": "national", "choices": [{"trunk_group": "carrier", "strip": 1}]},
+            {"number": "900.", "label": "International", "class": "international",
+             "choices": [{"trunk_group": "carrier", "strip": 1}]}],
         "ivr": {"main": menu_flow()},
         "queues": [{"name": "sales", "label": "Sales"}, {"name": "service", "label": "Service"},
                    {"name": "operator", "label": "Operator"}],

@@ -107,6 +107,30 @@ class Whole(Field):
         return {**super().describe(), "low": self.low, "high": self.high}
 
 
+class Several(Field):
+    """A list of values out of `choices`, each once."""
+
+    def __init__(self, help, choices, **kw):
+        super().__init__(help, **kw)
+        self.choices = choices
+
+    def check(self, value, path, errors):
+        if not isinstance(value, list):
+            return self._wrong(value, path, errors, f"give a list in square brackets of {', '.join(self.choices)}")
+        for index, item in enumerate(value):
+            if item not in self.choices:
+                self._wrong(item, f"{path}[{index}]", errors, f"{item!r} is not known; choose among {', '.join(self.choices)}")
+            elif item in value[:index]:
+                self._wrong(item, f"{path}[{index}]", errors, f"{item!r} stands there twice; remove one")
+        return value
+
+    def make_default(self):
+        return list(self.default or ())
+
+    def describe(self):
+        return {**super().describe(), "choices": self.choices}
+
+
 class Switch(Field):
     """On or off."""
 

@@ -3,13 +3,18 @@
 SCHEMA checks one file; check() also holds the references between its parts.
 """
 
-from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Switch, Table,
+from firmware.call import outside
+from firmware.call.routing import Router
+from firmware.call.trunk_group import SELECTIONS
+from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
 from firmware.jsontext import broken
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
+CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
 
 
 def name(help):
@@ -42,8 +47,19 @@ ENHANCEMENT = {
 TRUNK_GROUP = Section("interchangeable trunks", {
     "name": name("the name used in routes"),
     "label": Text("what pages show", default=""),
-    "selection": Text("which free trunk goes first", choices=("ascending", "descending", "round_robin"),
+    "selection": Text("which free trunk goes first; best the opposite of the far end's", choices=SELECTIONS,
                       default="ascending"),
+    "channel": Text("whether the far end may choose another timeslot than ours (Q.931 5.1.2)",
+                    choices=("exclusive", "preferred"), default="exclusive"),
+    "caller": Text("whose number outgoing calls show: the calling line's (a caller's from outside as it came), "
+                   "always the group's, or none", choices=outside.CALLERS, default="line"),
+    "caller_number": Text("the group's own number", pattern=r"[0-9]{0,20}", hint="give digits only", default=""),
+    "caller_type": Text("the type of number of ours that is shown (Q.931 4.5.10)", choices=outside.TYPES, default="unknown"),
+    "withhold": Switch("ask the network not to show the number", default=False),
+    "redirecting": Switch("tell the network which number of ours a call from outside was for, when it goes out again",
+                          default=True),
+    "classes": Several("what callers that come in on this group may dial to the outside; empty: nothing",
+                       CALLED_CLASSES, default=[]),
     "enhancement": Section("what is done to the sound that comes in; all off: bit exact", ENHANCEMENT),
     "overlap_receiving": Switch("accept numbers digit by digit", default=True)})
 
@@ -51,8 +67,31 @@ NUMBER = Section("a number that the carrier delivers to us", {
     "number": Text("the digits as they arrive in the called number", pattern=DIGITS,
                    hint="give digits only", required=True),
     "label": Text("the number that people dial", default=""),
-    "application": Text("what answers", choices=("ivr", "queue", "agent"), required=True),
-    "target": name("the flow, queue or agent that answers")})
+    "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "outside"), required=True),
+    "target": Text("the flow, queue, agent or line that answers, or the number to dial to the outside",
+                   pattern=r"[A-Za-z0-9_.*#+-]{1,32}", hint="use letters, digits, dot, dash and underline, at most 32",
+                   required=True)})
+
+CHOICE = Section("a way to the outside", {
+    "trunk_group": Text("the trunk group", pattern=NAME, required=True),
+    "strip": Whole("how many dialled digits are taken away", 0, 31, default=0),
+    "prefix": Text("digits put before what is left", pattern=r"\+?[0-9*#]{0,20}", hint="give digits only", default=""),
+    "type": Text("the type of number that is sent (Q.931 4.5.8)", choices=outside.TYPES, default="unknown"),
+    "plan": Text("the numbering plan that is sent", choices=outside.PLANS, default="isdn"),
+    "days": Text("the days on which it is open, 1 Monday to 7 Sunday", pattern=r"[1-7]{1,7}",
+                 hint="give digits from 1 to 7, for example 12345", default=outside.ALL_DAYS),
+    "from": Text("from when on", pattern=CLOCK, hint="give hours and minutes, for example 08:30", default="00:00"),
+    "to": Text("until when; before `from`: over midnight", pattern=CLOCK, hint="give hours and minutes, for example 18:00",
+               default="24:00")})
+
+ROUTE = Section("where a number that is dialled goes to the outside", {
+    "number": Text("the digits as dialled: x any digit, . at the end any further digits; the longest match wins",
+                   pattern=r"\+?[0-9*#x]{1,32}\.?", hint="for example 00. or 013xxxxxxxxx", required=True),
+    "label": Text("what pages show", default=""),
+    "class": Text("the kind of call, for permissions; everybody may call emergency numbers", choices=CALLED_CLASSES,
+                  default=outside.NATIONAL),
+    "hunt_limit": Whole("how many trunks are tried for one call", 1, 30, default=outside.HUNT_LIMIT),
+    "choices": Rows("the ways, the first choice first", CHOICE, most=16, required=True)})
 
 QUEUE = Section("callers waiting", {
     "name": name("the name used in flows"),
@@ -82,7 +121,11 @@ LINE = Section("a SIP phone", {
     "enhancement": Section("what is done to the sound that comes from the phone; all off: bit exact",
                            {part: field for part, field in ENHANCEMENT.items() if part != "echo"}),
     "password": Text("the password of the phone", pattern=r"\S{6,64}",
-                     hint="use 6 to 64 characters without blanks", required=True)})
+                     hint="use 6 to 64 characters without blanks", required=True),
+    "classes": Several("what may be called from it; emergency numbers always", outside.CLASSES, default=list(outside.LINE_CLASSES)),
+    "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
+                           hint="give digits only", default=""),
+    "withhold": Switch("ask the network not to show the number", default=False)})
 
 SCHEMA = Section("the configuration", {
     "revision": Whole("counts the changes", 0, 2**53, default=0),
@@ -103,6 +146,7 @@ SCHEMA = Section("the configuration", {
     "spans": Rows("the spans in use", SPAN, key="span", most=64),
     "trunk_groups": Rows("the trunk groups", TRUNK_GROUP, key="name"),
     "numbers": Rows("the numbers we answer", NUMBER, key="number"),
+    "routes": Rows("the numbers that can be called outside", ROUTE, key="number"),
     "ivr": Table("the flows", Anything("a flow, checked by firmware/ivr/flow.py")),
     "queues": Rows("the queues", QUEUE, key="name"),
     "agents": Rows("the agents", AGENT, key="name"),
@@ -137,9 +181,18 @@ def check(configuration, check_flow=None):
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] > 24:
             errors.append(ConfigError(f"spans[{i}].d_timeslot", "a T1 or J1 span has timeslots 1 to 24; use 24"))
     for i, row in enumerate(result["numbers"]):
-        part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"),
-                      "agent": ("agents", "agent")}[row["application"]]
-        refer(f"numbers[{i}].target", row["target"], part, what)
+        part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
+                      "agent": ("agents", "agent"), "outside": (None, None)}[row["application"]]
+        if part is not None:
+            refer(f"numbers[{i}].target", row["target"], part, what)
+    for i, row in enumerate(result["routes"]):
+        for j, choice in enumerate(row["choices"]):
+            refer(f"routes[{i}].choices[{j}].trunk_group", choice["trunk_group"], "trunk_groups", "trunk group")
+    if not errors:
+        try:
+            Router(result)
+        except ConfigError as error:
+            errors.append(error)
     for i, row in enumerate(result["agents"]):
         refer(f"agents[{i}].line", row["line"], "lines", "line")
         for j, member in enumerate(row["queues"]):

@@ -12,6 +12,7 @@ queue's callers and agents at the end of the event (core_queues.dispatch).
 
 from firmware.acd.agent import LOGGED_OUT
 from firmware.acd.strategy import strategy_of
+from firmware.call import outside
 from firmware.call.records import make
 from firmware.call.routing import Router
 from firmware.call.trunk_group import groups_of
@@ -20,6 +21,7 @@ from firmware.control.core_state import CoreState
 # Who ended a call, as the CDR names them.
 CALLER = "caller"
 AGENT = "agent"
+CALLEE = "callee"
 SWITCH = "switch"
 
 # Q.850 causes that the switchboard gives.
@@ -104,7 +106,14 @@ class Core:
             for member in agent.get("queues") or []:
                 if member["queue"] in self.members:
                     self.members[member["queue"]].append((name, member.get("level", 1)))
+        self.line_rows = {}
+        for line in config.get("lines") or []:
+            self.line_rows[line["name"]] = line
         self.line_names = [line["name"] for line in config.get("lines") or []]
+        self.group_rows = {}
+        for group in config.get("trunk_groups") or []:
+            self.group_rows[group["name"]] = group
+        self.network_spans = [span["span"] for span in config.get("spans") or [] if span.get("side") == "network"]
         if self.state is not None:
             self._take_over(groups)
 
@@ -161,6 +170,19 @@ class Core:
     def agent_on(self, line):
         """Name of the agent whose line this is, or None."""
         return self.agent_of_line.get(line) if line is not None else None
+
+    def classes_of_line(self, line):
+        """What a line may call: classes of call/outside.py."""
+        classes = (self.line_rows.get(line) or {}).get("classes")
+        return outside.LINE_CLASSES if classes is None else classes
+
+    def classes_of_group(self, group):
+        """What callers of a trunk group may call outside."""
+        return tuple((self.group_rows.get(group) or {}).get("classes") or ())
+
+    def span_is_up(self, span):
+        """Whether outgoing calls may be tried on a span."""
+        return (self.state.spans.get(span) or {}).get("state") == "up"
 
     def is_registered(self, line):
         """Whether a line is there."""

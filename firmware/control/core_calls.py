@@ -8,8 +8,9 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
-from firmware.control import core_ivr, core_queues
-from firmware.control.core_base import AGENT, BUSY, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
+from firmware.call.outside import CLASSES
+from firmware.control import core_ivr, core_outside, core_queues
+from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
 
@@ -32,7 +33,7 @@ def offered(core, event):
               span=event.get("span"), timeslot=event.get("timeslot"), caller=event.get("caller") or "",
               caller_presentation=event.get("caller_presentation") or "allowed", called=event.get("called") or "",
               called_complete=bool(event.get("called_complete")) or event["tech"] == "sip", redirecting=event.get("redirecting"),
-              line=line, order=state.order + 1)
+              caller_type=event.get("caller_type"), bearer=event.get("bearer"), line=line, order=state.order + 1)
     call = state.calls[call_id]
     if not state.media_up:
         clear(core, call, TEMPORARY_FAILURE, SWITCH, "failed", "media is not there")
@@ -62,12 +63,18 @@ def digits(core, event):
 
 def _route(core, call):
     """Find the application.  False: more digits are needed."""
-    internal = core.state.legs[call.caller_leg].line is not None
-    verdict, route = core.router.find(call.called, call.called_complete, internal)
+    leg = core.state.legs[call.caller_leg]
+    internal = leg.line is not None
+    verdict, route = core.router.find(call.called, call.called_complete, internal,
+                                      CLASSES if internal else core.classes_of_group(leg.trunk_group))
     if verdict == MORE:
         return False
     if verdict != MATCH:
         clear(core, call, CAUSES[verdict], SWITCH, "rejected", "nothing answers the number %s" % call.called)
+        return True
+    why_not = core_outside.forbidden(core, call, route)
+    if why_not is not None:
+        core_outside.refuse(core, call, why_not)
         return True
     application, target = route["application"], route["target"]
     flow = core.flows.get(target) if application == "ivr" else None
@@ -82,6 +89,8 @@ def _route(core, call):
     elif application == "queue":
         answer(core, call)
         core_queues.enter(core, call, target, None)
+    elif application == "outside":
+        core_outside.dial(core, call, route, None)
     else:
         ring(core, call, application, target, None)
     return True
@@ -132,10 +141,10 @@ def ring(core, call, kind, target, failed):
     """Call a telephone.  failed: node of the flow to go to if it does not answer."""
     line = target if kind == "line" else (core.agent_configs.get(target) or {}).get("line")
     if line is None or not core.is_registered(line):
-        _not_reached(core, call, failed, SUBSCRIBER_ABSENT, "no_answer", "line %s is not registered" % line)
+        core_ivr.not_reached(core, call, failed, SUBSCRIBER_ABSENT, "no_answer", "line %s is not registered" % line)
         return
     if line in core.state.line_legs:
-        _not_reached(core, call, failed, BUSY, "busy", "line %s is busy" % line)
+        core_ivr.not_reached(core, call, failed, BUSY, "busy", "line %s is busy" % line)
         return
     agent = core.agent_on(line)
     leg = core.ids.next("l")
@@ -166,13 +175,8 @@ def ring_failed(core, call, cause):
     if leg is not None:
         core.release_leg(leg, NO_ANSWER)
     free_agents(core, call, but=core.state.legs[call.caller_leg].line)
-    _not_reached(core, call, call.failed, cause, outcome, "not answered")
-
-
-def _not_reached(core, call, failed, cause, result, why):
-    if core_ivr.jump(core, call, failed, result):
-        return
-    fail(core, call, cause, why, result)
+    core_outside.undo_cut_through(core, call)
+    core_ivr.not_reached(core, call, call.failed, cause, outcome, "not answered")
 
 
 # Conversation.
@@ -184,19 +188,19 @@ def alerting(core, event):
     if call is None or leg.role == legs.CALLER or leg.state != legs.CREATED:
         return False
     core.emit("leg.alerting", call=call.id, leg=leg.id, agent=core.agent_on(leg.line))
-    caller = core.state.legs.get(call.caller_leg)
-    if leg.id == call.target_leg and caller is not None and caller.state == legs.PROCEEDING:
-        core.emit("leg.alerting", call=call.id, leg=caller.id)
-        core.act("leg.alerting", leg=caller.id)
+    core_outside.alert_caller(core, call, leg, bool(event.get("inband")))
     return True
 
 
 def progress(core, event):
-    """The far side says that something is going on; noted, nothing to decide."""
+    """The far side says that something is going on; where it can be heard, the caller shall hear it."""
     call = core.call_of(event["leg"])
-    if call is None or core.state.legs[event["leg"]].state not in (legs.CREATED, legs.ALERTING):
+    leg = core.state.legs.get(event["leg"])
+    if call is None or leg.role == legs.CALLER or leg.state not in (legs.CREATED, legs.ALERTING):
         return False
-    core.emit("leg.progress", call=call.id, leg=event["leg"], inband=bool(event.get("inband")))
+    core.emit("leg.progress", call=call.id, leg=leg.id, inband=bool(event.get("inband")))
+    if event.get("inband") and leg.tech == "pri":
+        core_outside.progress(core, call, leg)
     return True
 
 
@@ -219,7 +223,7 @@ def answered(core, event):
         answer(core, call)
         if agent is not None:
             core.emit("agent.busy", call=call.id, leg=leg.id, agent=agent, state="talking")
-        connect(core, call, leg.id, agent)
+        connect(core, call, leg.id, agent if leg.line is not None else core.agent_on(core.state.legs[call.caller_leg].line))
     else:
         return False
     return True
@@ -228,7 +232,7 @@ def answered(core, event):
 def connect(core, call, leg, agent):
     """Join caller and agent (or called line), and record them."""
     core.silence(call)
-    bridge = core.ids.next("b")
+    bridge = call.bridge or core.ids.next("b")      # they hear each other already where the path was cut through
     core.emit("call.bridged", call=call.id, leg=leg, agent=agent, queue=call.queue, bridge=bridge, legs=[call.caller_leg, leg])
     core.act("media.bridge", bridge=bridge, legs=[call.caller_leg, leg])
     record(core, call)
@@ -323,12 +327,15 @@ def released(core, event):
         elif call.offer is not None and call.offer["leg"] == leg.id:
             core_queues.offer_failed(core, call, cause)
         elif call.target_leg == leg.id:
-            ring_failed(core, call, cause)
+            if not core_outside.hunt_on(core, call, leg, cause, by):
+                ring_failed(core, call, cause)
         elif call.agent_leg == leg.id and call.state == calls.TALKING:
-            if by == "far":
+            if by == "far" and leg.span is not None:
+                clear(core, call, cause, CALLEE, "answered")
+            elif by == "far":
                 clear(core, call, NORMAL, AGENT, "answered")
             else:
-                fail(core, call, cause, "the agent's leg failed", "answered")
+                fail(core, call, cause, "the called leg failed", "answered")
         end_if_done(core, call)
     core.act("media.subtract", leg=leg.id)
     if agent is not None:

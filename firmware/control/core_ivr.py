@@ -65,6 +65,12 @@ def jump(core, call, node, why):
     return True
 
 
+def not_reached(core, call, failed, cause, result, why):
+    """Nobody was reached: on at the node `failed` of the flow, or the end."""
+    if not jump(core, call, failed, result):
+        fail(core, call, cause, why, result)
+
+
 def repeat_prompt(core, call):
     """After a restart: nothing plays that should."""
     flow = flow_of(core, call)

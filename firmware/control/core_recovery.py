@@ -8,6 +8,7 @@ as if nothing had happened:
     leg in state, not with the adapters      it is released, now (cause 41)
     leg with the adapters, not in state      its leg.offered was never committed: released
     set-up in the middle of its digits, or a telephone ringing directly: cleared with cause 41
+    set-up to the outside                    goes on: Q.931 asks the far end; tone or path are asserted again
     telephone of an agent that rang          its INVITE is gone: offered again, nobody is set away
     answered in state, not with the adapter  leg.answer is repeated
     leg being released                       leg.release is repeated
@@ -19,7 +20,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_ending, core_ivr, core_queues
+from firmware.control import core_calls, core_ending, core_ivr, core_outside, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -93,6 +94,8 @@ def _terminations(core, audit):
 
 
 def _call(core, call, audit):
+    if call.state == calls.RINGING and core_outside.resume(core, call, _tokens(audit or {}, call.caller_leg)):
+        return
     if call.state in (calls.COLLECTING, calls.RINGING):
         core_ending.fail(core, call, TEMPORARY_FAILURE, "interrupted by a restart during set-up")
     elif audit is None or call.state == calls.CLEARING:

@@ -33,13 +33,14 @@ def _call(state, call, positions):
             "caller_presentation": call.caller_presentation, "called": call.called, "redirecting": call.redirecting,
             "trunk_group": caller.trunk_group if caller else None, "span": caller.span if caller else None,
             "timeslot": caller.timeslot if caller else None, "application": call.application, "target": call.target,
+            "dialled": call.outside["digits"] if call.outside else None,
             "language": call.language, "node": call.position["node"] if call.position else None, "queue": call.queue,
             "position": positions.get(call.id),
             "waiting_since_ms": call.queue_entered_ms if waits else None,
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None, "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
             "legs": [{"leg": name, "role": state.legs[name].role, "tech": state.legs[name].tech, "state": state.legs[name].state,
-                      "line": state.legs[name].line, "span": state.legs[name].span, "timeslot": state.legs[name].timeslot}
+                      "line": state.legs[name].line, "trunk_group": state.legs[name].trunk_group, "span": state.legs[name].span, "timeslot": state.legs[name].timeslot}
                      for name in call.legs]}
 
 

@@ -92,7 +92,7 @@ class CoreState:
     def leg_offered(self, record, data, call):
         call = calls.Call(record["call"], data["order"])
         self.order = max(self.order, data["order"])
-        for name in ("caller", "caller_presentation", "called", "called_complete", "redirecting"):
+        for name in ("caller", "caller_presentation", "caller_type", "called", "called_complete", "redirecting", "bearer"):
             setattr(call, name, data.get(name))
         call.started_ms = record["ts_ms"]
         call.caller_leg = record["leg"]
@@ -111,6 +111,15 @@ class CoreState:
         leg.line = data["line"]
         if call is not None:
             self._add_leg(call, leg, record["agent"])
+            if data.get("span") is not None:
+                leg.trunk_group, leg.span, leg.timeslot = data["trunk_group"], data["span"], data["timeslot"]
+                self.group(leg.trunk_group).seize(leg.id, leg.span, leg.timeslot)
+
+    def leg_seized(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            self.group(leg.trunk_group).move(leg.id, (leg.span, leg.timeslot), (data["span"], data["timeslot"]))
+            leg.span, leg.timeslot = data["span"], data["timeslot"]
 
     def _add_leg(self, call, leg, agent):
         self.legs[leg.id] = leg
@@ -199,6 +208,26 @@ class CoreState:
         if call is not None:
             call.signal = None
             self.timers.cancel("signal", call.id)
+
+    def call_dialling(self, record, data, call):
+        if call is not None:
+            call.state = calls.RINGING
+            call.failed = data["failed"]
+            call.outside = {"digits": data["digits"], "ways": data["ways"], "way": 0, "attempts": 0, "limit": data["limit"],
+                            "tried": [], "cause": None, "ring_ms": data["ring_ms"]}
+
+    def call_hunted(self, record, data, call):
+        if call is not None and call.outside is not None:
+            out = dict(call.outside)
+            out["way"], out["cause"] = data["way"], data["cause"]
+            if data["trunk"] is not None:
+                out["tried"] = out["tried"] + [data["trunk"]]
+                out["attempts"] += 1
+            call.outside = out
+
+    def call_cut_through(self, record, data, call):
+        if call is not None:
+            call.bridge = data["bridge"]
 
     def call_ringing(self, record, data, call):
         if call is not None:
@@ -411,7 +440,7 @@ class CoreState:
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
                 "spans": [[name, self.spans[name]] for name in sorted(self.spans)],
                 "flows": [[name, self.flows[name]] for name in sorted(self.flows)],
-                "groups": [[name, self.groups[name].last()] for name in sorted(self.groups)],
+                "groups": [[name, self.groups[name].last(), self.groups[name].idle()] for name in sorted(self.groups)],
                 "media_up": self.media_up, "order": self.order, "last_ts_ms": self.last_ts_ms, "timers": self.timers.dump()}
 
     def load(self, dumped):
@@ -419,8 +448,8 @@ class CoreState:
         self.calls, self.legs, self.agents, self.queues, self.line_legs = {}, {}, {}, {}, {}
         for name in sorted(self.groups):
             self.groups[name].restore(None)
-        for name, last in dumped["groups"]:
-            self.group(name).restore(last)
+        for entry in dumped["groups"]:
+            self.group(entry[0]).restore(*entry[1:])
         for entry in dumped["calls"]:
             self.calls[entry["id"]] = calls.load(entry)
         for entry in dumped["legs"]:

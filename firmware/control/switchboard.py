@@ -29,9 +29,11 @@ resume and then, say, each 10,000 records: it bounds the replay.
 
 Events (dict with "kind"; other keys are ignored)
   leg.offered  leg tech("pri"|"sip") trunk_group span timeslot caller caller_presentation("allowed"|
-               "restricted"|"unavailable") called called_complete redirecting line(SIP: the calling line)
+               "restricted"|"unavailable") caller_type called called_complete redirecting bearer line(SIP: the calling line)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
-  leg.alerting leg | leg.progress leg inband | leg.held leg | leg.retrieved leg
+  leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
+               inband: something is to be heard from that side (progress description 1 or 8)
+  leg.seized   leg span timeslot       an outgoing trunk leg has another channel than leg.create said
   leg.answered leg                     an outbound leg was answered (for inbound legs it is ignored)
   leg.released leg cause by("far"|"near"|"failure") sip_status?    the leg is gone; ALSO the answer to every
                leg.release action (an adapter must always send it; after 60 s without, the leg is written off)
@@ -39,14 +41,18 @@ Events (dict with "kind"; other keys are ignored)
   media.record_closed recording octets duration_ms | media.record_failed recording error
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
   agent.status agent status("available"|"on_break"|"logged_out") reason?
+  recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
   span.state span state alarms
   command.hangup call
 
 Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
-  leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg | leg.answer leg
+  leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg inband | leg.progress leg inband | leg.answer leg
+               inband: the caller is to listen: the path is through, or we play ringing tone
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
   leg.create leg tech("sip") line caller caller_name call
+  leg.create leg tech("pri") call span timeslot exclusive called{number type plan} caller{number type presentation}|None
+             redirecting{number type presentation reason}|None bearer
   media.signal leg token items repeat  items: {"prompt": name, "language": l} {"number": n, "language": l}
                                        {"music": name} {"tone": name} {"silence_ms": n}; repeat 0: for ever
   media.stop leg                       whatever plays towards that leg
@@ -71,8 +77,9 @@ resume(audit, live_legs, now_ms)
 
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...]}
   call   call state("collecting"|"ivr"|"queued"|"ringing"|"talking"|"closing"|"clearing") caller called redirecting
-         trunk_group span timeslot application target language node queue position waiting_since_ms agent offered_agent
-         started_ms answered_ms agent_answered_ms recording(id or None) legs([{leg role tech state line span timeslot}])
+         trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
+         started_ms answered_ms agent_answered_ms recording(id or None)
+         legs([{leg role tech state line trunk_group span timeslot}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned (today, site's day)
   agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
@@ -80,22 +87,23 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 """
 
 from firmware.call.records import make
-from firmware.control import core_calls, core_ending, core_ivr, core_queues, core_recovery
+from firmware.control import core_calls, core_ending, core_ivr, core_outside, core_queues, core_recordings, core_recovery
 from firmware.control.core_base import Core, NORMAL, SWITCH
 from firmware.control.core_snapshot import snapshot
 
 # What an event must carry to be looked at.
 NEEDS = {
     "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",),
-    "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
+    "leg.seized": ("leg", "span", "timeslot"), "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
-    "media.back": (), "agent.status": ("agent", "status"), "line.registered": ("line",), "line.unregistered": ("line",),
+    "media.back": (), "recording.room": (), "agent.status": ("agent", "status"), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"), "command.hangup": ("call",),
 }
 
 # Where a flow may send a call, by the interpreter's command.
 WAYS_ON = {
+    "outside": core_outside.from_flow,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"]),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
@@ -250,11 +258,11 @@ def _hangup(core, event):
 
 _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
-    "leg.progress": core_calls.progress, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
+    "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
     "media.digit": core_ivr.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "agent.status": core_queues.status, "line.registered": core_calls.line, "line.unregistered": core_calls.line,
-    "span.state": _span_state, "command.hangup": _hangup,
+    "span.state": _span_state, "command.hangup": _hangup, "recording.room": core_recordings.room,
 }

@@ -15,6 +15,7 @@ of the flow, one after the other.  Nodes, by "type" (keys marked ? may be left o
     queue     queue, overflow? node (else "goodbye" is said and the call released)
     agent     agent, failed? node                      rings this agent;  no answer or busy: failed
     line      line, failed? node                       the same with a line
+    outside   number, failed? node, ring_s? (60)       dials this number by the configuration's routes
     hangup    prompts?, cause? (16)
 
 The demo flow of the first call:
@@ -44,10 +45,11 @@ TYPES = {
     "queue": {"must": ("queue",), "may": {"overflow": None}, "next": ("overflow",)},
     "agent": {"must": ("agent",), "may": {"failed": None}, "next": ("failed",)},
     "line": {"must": ("line",), "may": {"failed": None}, "next": ("failed",)},
+    "outside": {"must": ("number",), "may": {"failed": None, "ring_s": 60}, "next": ("failed",)},
     "hangup": {"must": (), "may": {"prompts": [], "cause": 16}, "next": ()},
 }
 # Types that may go on at once, and by which key; a ring of them would never let the caller hear anything.
-SILENT = {"language": "next", "agent": "failed", "line": "failed"}
+SILENT = {"language": "next", "agent": "failed", "line": "failed", "outside": "failed"}
 DIGITS = "0123456789*#"
 
 
@@ -135,6 +137,12 @@ def _check_value(errors, node, key, path, languages, known):
     elif key == "timeout_s":
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 120:
             errors.append(ConfigError(where, "give seconds above 0, at most 120"))
+    elif key == "number":
+        if not isinstance(value, str) or not value or value.strip("0123456789*#") not in ("", "+"):
+            errors.append(ConfigError(where, "give the digits to dial, for example \"9013912345678\""))
+    elif key == "ring_s":
+        if not _is_whole(value, 5, 260):
+            errors.append(ConfigError(where, "give whole seconds from 5 to 260"))
     elif key == "cause":
         if not _is_whole(value, 1, 127):
             errors.append(ConfigError(where, "give a Q.850 cause from 1 to 127; 16 is normal clearing"))

@@ -20,6 +20,7 @@ Commands (dict with "do"):
     {"do": "listen", "timeout_s": 5}        the prompt is over; timeout() is due after so long
     {"do": "queue", "queue", "overflow"}    leaves the interpreter, jump() may come back
     {"do": "agent"|"line", "target", "failed"}
+    {"do": "outside", "number", "failed", "ring_s"}
     {"do": "hangup", "cause", "items"}      items may be empty
     {"do": "none"}                          nothing changes (a digit that barge-in does not allow)
 
@@ -163,5 +164,7 @@ def _enter(flow, position, name):
             return position, {"do": "queue", "queue": node["queue"], "overflow": option(node, "overflow")}
         if kind == "agent" or kind == "line":
             return position, {"do": kind, "target": node[kind], "failed": option(node, "failed")}
+        if kind == "outside":
+            return position, {"do": kind, "number": node["number"], "failed": option(node, "failed"), "ring_s": option(node, "ring_s")}
         return position, {"do": "hangup", "cause": option(node, "cause"), "items": spoken(flow, position, option(node, "prompts"))}
     return _failed(position)

@@ -1,5 +1,8 @@
 """SIP legs: joins the SIP endpoint to the switchboard and to media.
 
+A call out of the house from a registered line is an incoming leg here: 180 while the called party rings, 183 with
+our answer where the network lets something be heard (early media), 200 with the same answer.
+
 Outgoing (an agent's or a line's phone): leg.create -> RTP termination in media -> INVITE with our
 offer -> alerting, answered or released.  Incoming (a registered line calls): INVITE -> RTP
 termination -> leg.offered; leg.answer -> 200 with our answer.  Either way the termination
@@ -199,9 +202,26 @@ class SIPLegs(SilentPhones, Adapter):
         """A SIP line sends whole numbers: what is incomplete stays so."""
 
     def _do_alerting(self, action, now_ms):
+        if action.get("inband") and self._early(action["leg"], now_ms):
+            return
         if self.legs[action["leg"]]["state"] == "setup":
             self._take(self.endpoint.request({"kind": "alerting_request", "leg": action["leg"]}, now_ms), now_ms)
             self._set(action["leg"], state="alerting")
+
+    def _do_progress(self, action, now_ms):
+        if action["inband"]:
+            self._early(action["leg"], now_ms)
+
+    def _early(self, leg, now_ms):
+        """183 with our half of the session: the phone listens before the answer.  False where its INVITE had no offer."""
+        state = self.legs[leg]
+        if state["offer"] is None or state["direction"] == "out":
+            return False
+        if state["state"] in ("setup", "alerting") and not state.get("early"):
+            body = sdp.answer(state["offer"].encode("utf-8", "surrogateescape"), self._local(state))[0]
+            self._take(self.endpoint.request({"kind": "alerting_request", "leg": leg, "status": 183, "sdp": body}, now_ms), now_ms)
+            self._set(leg, state="alerting", early=True)
+        return True
 
     def _do_answer(self, action, now_ms):
         leg = action["leg"]

@@ -8,7 +8,7 @@ Layer 3 messages go through the outbox: committed with the event that caused the
 to media, then deleted.  While the data link is down Q.931 loses its messages (5.8.9), so
 the release of an answered call is kept and made when the link is up again; the
 switchboard hears "released" at once, the timeslot stays busy until the far end has let go.
-Changes of the configuration: span_change.py.
+Outgoing calls: span_outgoing.py.  Changes of the configuration: span_change.py.
 """
 
 import logging
@@ -17,11 +17,13 @@ from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.links.pri_span import link_is_up
 from firmware.links.span_change import SpanChanges
+from firmware.links.span_outgoing import OutgoingCalls
 from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
 
 RETRY_MS = 1000             # between attempts to open or establish a link; invented
+TYPES = ("international", "national", "network", "subscriber")
 PRESENTATION = {"allowed": "allowed", "restricted": "restricted"}
 UP = ("dl_establish_indication", "dl_establish_confirm")
 DOWN = ("dl_release_indication", "dl_release_confirm")
@@ -31,11 +33,12 @@ ACTIONS = {
     "leg.need_more_digits": ("setup_ack_request", (6, 1)),
     "leg.proceeding": ("proceeding_request", (6, 25, 1, 2)),
     "leg.alerting": ("alerting_request", (6, 25, 9, 1, 2, 3)),
+    "leg.progress": ("progress_request", (25, 9, 7, 2, 3, 4)),
     "leg.answer": ("setup_response", (6, 25, 9, 7, 1, 2, 3, 4)),
 }
 
 
-class SpanLinks(SpanChanges, Adapter):
+class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
     """The adapter of all PRI spans."""
 
     name = "spans"
@@ -135,6 +138,7 @@ class SpanLinks(SpanChanges, Adapter):
             "span": span.number, "timeslot": event["timeslot"], "caller": caller.get("number") or None,
             "caller_presentation": PRESENTATION.get(caller.get("presentation", "allowed" if caller else None),
                                                     "unavailable"),
+            "caller_type": caller.get("type") if caller.get("type") in TYPES else None, "bearer": event["bearer"],
             "called": event["called_digits"], "called_complete": event["called_complete"],
             "redirecting": redirecting.get("number") or None})
 
@@ -213,6 +217,9 @@ class SpanLinks(SpanChanges, Adapter):
     def carry_out(self, action, now_ms):
         """One leg.* action."""
         do, leg = action["do"], action["leg"]
+        if do == "leg.create":
+            self._create(action, now_ms)
+            return
         if do == "leg.release":
             self._release(leg, action["cause"], now_ms)
             return
@@ -220,7 +227,8 @@ class SpanLinks(SpanChanges, Adapter):
         span = self.spans[number]
         primitive, states = ACTIONS[do]
         if codes.state_number(span.machine.call_state(call)["state"]) in states:     # else it is done, or too late
-            self._request(span, primitive, call, now_ms)
+            given = {"inband": True} if action.get("inband") else {}
+            self._request(span, primitive, call, now_ms, **given)
 
     def _release(self, leg, cause, now_ms):
         if leg not in self.legs:
@@ -337,7 +345,7 @@ class SpanLinks(SpanChanges, Adapter):
             if span.closing_ms is None and not span.condemned:
                 self._open(span, not up, now_ms)
             for call, entry in sorted(span.calls.items()):
-                if entry["leg"] is not None and entry["leg"] not in there:
+                if entry["leg"] is not None and entry["timeslot"] is not None and entry["leg"] not in there:
                     self._terminate(span, call)
                     audit.setdefault("terminations", []).append({"id": entry["leg"]})
             self._tell(span)

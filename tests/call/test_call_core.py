@@ -5,6 +5,6 @@ import pytest
 from tests.portability.scenarios import call_core
 
 
-@pytest.mark.parametrize("name", ("number_plan", "routing", "trunk_groups", "plain_data", "cdr"))
+@pytest.mark.parametrize("name", ("number_plan", "routing", "trunk_groups", "outside_calls", "plain_data", "cdr"))
 def test_scenario(name):
     getattr(call_core, name)()

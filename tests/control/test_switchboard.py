@@ -51,7 +51,8 @@ def test_the_first_call():
                    "caller_presentation": "allowed", "called": "02150801000", "redirecting": "4008001000", "trunk_group": "carrier", "span": 1, "timeslot": 1,
                    "application": "ivr", "queue": "sales", "queue_entered_ms": start + 10000, "wait_ms": 3000, "agent": "1001",
                    "agent_answered_ms": start + 13000, "talk_ms": 60000, "cause": 16, "released_by": "caller", "language": None,
-                   "recording": [record["recording"]], "result": "answered"}
+                   "recording": [record["recording"]], "result": "answered", "line": None, "dialled": None,
+                   "out_trunk_group": None, "out_span": None, "out_timeslot": None, "out_attempts": None}
     queue = rig.queue("sales")
     assert (queue["offered"], queue["answered"], queue["abandoned"], queue["service_level"]) == (1, 1, 0, 1.0)
 
@@ -460,6 +461,25 @@ def test_a_lost_end_of_prompt_does_not_stop_the_flow():
     rig.offer()
     rig.wait(180000)
     assert rig.heard() == ["menu zh_CN", "menu en"]
+
+
+def test_a_failed_recording_goes_on_as_a_new_segment_when_there_is_room():
+    rig = Rig()
+    rig.to_talk("p1")
+    first = rig.last("media.record")["recording"]
+    rig.do("recording.room")
+    assert rig.last("media.record")["recording"] == first
+    rig.media["recordings"].clear()
+    rig.do("media.record_failed", recording=first, error="No space left on device")
+    assert rig.call()["recording"] is None
+    rig.kill()
+    rig.do("recording.room")
+    second = rig.last("media.record")
+    assert second["recording"] != first and rig.call()["recording"] == second["recording"] and second["path"].endswith(".wav")
+    rig.hang_up("p1")
+    assert rig.cdrs[0]["recording"] == [first, second["recording"]]
+    rig.do("recording.room")
+    rig.finished()
 
 
 def test_withheld_number_and_no_recording():

@@ -4,6 +4,7 @@ import json
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
+from firmware.call import outside
 from firmware.call.number_plan import INCOMPLETE, MATCH, MORE, UNKNOWN, NumberPlan
 from firmware.call.records import CDR_FIELDS, CDRProjection, make
 from firmware.call.routing import Router
@@ -75,9 +76,85 @@ def trunk_groups():
     other.restore(ring.last())
     assert other.select() == (1, 2)
     raises(TrunkGroup, "g", "", "random")
+    down = TrunkGroup("g", selection="round_robin_descending", trunks=[(1, 1), (1, 2), (2, 1)])
+    taken = []
+    for _ in range(4):
+        taken.append(down.select())
+        down.seize("l", *taken[-1])
+        down.free("l", *taken[-1])
+    assert taken == [(2, 1), (1, 2), (1, 1), (2, 1)]
+    idle = TrunkGroup("g", selection="longest_idle", trunks=[(1, 1), (1, 2), (1, 3)])
+    for timeslot in (2, 3, 1):
+        idle.seize("l", 1, timeslot)
+        idle.free("l", 1, timeslot)
+    assert idle.select() == (1, 2) and idle.idle() == [[1, 2], [1, 3], [1, 1]]
+    again = TrunkGroup("g", selection="longest_idle", trunks=[(1, 1), (1, 2), (1, 3), (1, 4)])
+    again.restore(idle.last(), idle.idle())
+    assert again.select() == (1, 4)                                     # never used
+    again.seize("l", 1, 4)
+    again.move("l", (1, 4), (1, 2))
+    assert again.holder(1, 4) is None and again.holder(1, 2) == "l" and again.select() == (1, 3)
     groups = groups_of({"trunk_groups": [{"name": "g"}], "spans": [{"span": 3, "trunk_group": "g", "d_timeslot": 16},
                                                                   {"span": 4, "trunk_group": "g", "enabled": False}]})
     assert len(groups["g"].trunks) == 30
+
+
+ROUTES = [{"number": "9.", "class": "national", "choices": [
+              {"trunk_group": "a", "strip": 1, "days": "12345", "from": "08:00", "to": "18:00"},
+              {"trunk_group": "b", "strip": 1, "prefix": "17951", "type": "national", "plan": "unknown"}]},
+          {"number": "900.", "class": "international", "choices": [{"trunk_group": "a", "strip": 3, "prefix": "+"}]},
+          {"number": "9168xxxx", "class": "premium", "choices": [{"trunk_group": "a", "strip": 1}]},
+          {"number": "110", "class": "emergency", "choices": [{"trunk_group": "a"}, {"trunk_group": "b", "from": "22:00", "to": "06:00", "days": "5"}]},
+          {"number": "*1", "class": "local", "choices": [{"trunk_group": "a", "strip": 2, "prefix": "12345"}]}]
+
+
+def outside_calls():
+    config = {"routes": ROUTES, "trunk_groups": [{"name": "a"}, {"name": "b"}], "lines": [{"name": "1001"}, {"name": "110"}],
+              "numbers": [{"number": "5000", "label": "Night", "application": "outside", "target": "9137"}]}
+    router, every = Router(config), outside.CLASSES
+    verdict, route = router.find("9139", True, True, every)
+    assert verdict == MATCH and (route["application"], route["target"], route["class"], route["number"]) == ("outside", "9139", "national", "9.")
+    assert outside.ways(route["row"], "9139", 1, 480) == [{"trunk_group": "a", "number": "139", "type": "unknown", "plan": "isdn"},
+                                                          {"trunk_group": "b", "number": "17951139", "type": "national", "plan": "unknown"}]
+    assert [way["trunk_group"] for way in outside.ways(route["row"], "9139", 1, 1080)] == ["b"]
+    assert [way["trunk_group"] for way in outside.ways(route["row"], "9139", 6, 600)] == ["b"]
+    route = router.find("90044", True, True, every)[1]
+    assert route["class"] == "international"
+    assert outside.ways(route["row"], "90044", 7, 0) == [{"trunk_group": "a", "number": "44", "type": "international", "plan": "isdn"}]
+    assert router.find("91681234", True, True, every)[1]["class"] == "premium"
+    assert router.find("91681234", True, False, ("national",)) == (UNKNOWN, None)       # not by the shorter route
+    assert router.find("90044", True, False, ("national",)) == (UNKNOWN, None)
+    assert router.find("9139", True) == (UNKNOWN, None)
+    assert router.find("9", True, True, every) == (INCOMPLETE, None) and router.find("9", False, True, every) == (MORE, None)
+    assert router.find("9" * 33, True, True, every) == (UNKNOWN, None)
+    assert router.find("110", True, True, every)[1]["class"] == "emergency"             # before the line of that name
+    assert router.find("110", True, True, ())[1]["application"] == "line"
+    assert outside.ways(router.outside("*1")["row"], "*1", 1, 0)[0]["number"] == "12345"
+    verdict, route = router.find("5000", False)
+    assert verdict == MATCH and (route["application"], route["target"], route["label"]) == ("outside", "9137", "Night")
+    night = {"from": "22:00", "to": "06:00", "days": "5"}
+    assert [outside.is_open(night, day, minute) for day, minute in ((5, 1319), (5, 1320), (6, 359), (6, 360), (5, 0), (6, 1320))] \
+        == [False, True, True, False, False, False]
+    for path, change in (("routes[0].choices", {"choices": []}), ("routes[0].class", {"class": "internal"}), ("routes[0].number", {"number": "9a"}),
+                         ("routes[0].choices[0].trunk_group", {"choices": [{"trunk_group": "c"}]}),
+                         ("routes[0].choices[0].strip", {"choices": [{"trunk_group": "a", "strip": 2}]}),
+                         ("routes[0].choices[0].strip", {"number": "12", "choices": [{"trunk_group": "a", "strip": 2}]}),
+                         ("routes[0].choices[0].type", {"choices": [{"trunk_group": "a", "type": "x"}]}),
+                         ("routes[0].choices[0].days", {"choices": [{"trunk_group": "a", "days": "8"}]}),
+                         ("routes[0].choices[0].from", {"choices": [{"trunk_group": "a", "from": "8"}]})):
+        row = dict(ROUTES[0])
+        row.update(change)
+        assert raises(Router, {"routes": [row], "trunk_groups": [{"name": "a"}]}).path == path
+    assert raises(Router, {"routes": [ROUTES[1], ROUTES[1]], "trunk_groups": [{"name": "a"}]}).path == "routes[1].number"
+    assert raises(Router, {"numbers": [{"number": "1", "application": "outside", "target": "9"}]}).path == "numbers[0].target"
+    caller = {"number": "139", "type": "national", "presentation": "restricted"}
+    group = {"caller": "line", "caller_number": "021", "caller_type": "subscriber"}
+    assert outside.shown_number(group, None, caller) == caller
+    assert outside.shown_number(group, None, {"number": "", "presentation": "unavailable"}) is None
+    assert outside.shown_number(group, {}, None) == {"number": "021", "type": "subscriber", "presentation": "allowed"}
+    assert outside.shown_number(group, {"outside_number": "0215", "withhold": True}, None)["presentation"] == "restricted"
+    assert outside.shown_number({"caller": "group", "caller_number": "021", "withhold": True}, None, caller)["presentation"] == "restricted"
+    assert outside.shown_number({"caller": "none"}, {}, None) is None and outside.shown_number({}, {}, None) is None
 
 
 def plain_data():
@@ -125,5 +202,6 @@ def run():
     number_plan()
     routing()
     trunk_groups()
+    outside_calls()
     plain_data()
     cdr()

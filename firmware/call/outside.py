@@ -1,0 +1,185 @@
+"""Calls to the outside: which way a dialled number goes, as what number, and whose number is shown.
+
+The configuration's "routes" say what may be dialled, "trunk_groups" what lies behind them:
+
+    {"number": "90.", "label": "National", "class": "national", "hunt_limit": 6, "choices": [
+        {"trunk_group": "carrier", "strip": 1, "prefix": "", "type": "unknown", "plan": "isdn",
+         "days": "12345", "from": "08:00", "to": "18:00"},
+        {"trunk_group": "second", "strip": 1, "prefix": "17951"}]}
+
+    plan = OutsidePlan(config)
+    plan.find("9013912345678", True, CLASSES) -> (MATCH, row)        longest match, see number_plan.py
+    ways(row, digits, weekday, minute) -> [{"trunk_group", "number", "type", "plan"}]   open now, first choice first
+
+What was dialled is kept; a way holds the rewritten number.  A number that begins with "+" after
+the rewriting is sent without it, as an international one (Q.931 4.5.8).
+
+Classes are the toll limits: a line has a list of those it may call; a trunk group has one for its
+own callers (tandem calls), empty unless somebody allows it, so that nobody outside can dial through
+the switch at its owner's cost.  "emergency" is open to every line.
+"""
+
+from firmware.call.number_plan import MATCH, MORE, INCOMPLETE, UNKNOWN, NumberPlan, check_pattern
+from firmware.errors import ConfigError
+
+INTERNAL, LOCAL, NATIONAL, INTERNATIONAL, PREMIUM, EMERGENCY = CLASSES = (
+    "internal", "local", "national", "international", "premium", "emergency")
+LINE_CLASSES = (INTERNAL, LOCAL, NATIONAL)          # of a line whose configuration says nothing
+TYPES = ("unknown", "international", "national", "network", "subscriber")   # Q.931 4.5.8, type of number
+PLANS = ("unknown", "isdn", "national", "private")
+CALLERS = ("line", "group", "none")
+HUNT_LIMIT = 6
+ALL_DAYS = "1234567"
+LONGEST_NUMBER = 32         # digits; E.164 has 15, carrier selection and our prefixes come before them; invented
+
+# Causes (Q.850) after which another trunk of the same group is tried: the far end refused only the channel.
+ANOTHER_TRUNK = (6, 44, 82)
+# ... and after which the next choice is: nothing that the called party said.
+# 2, 3 no route; 25 routing error; 27 destination out of order; 34, 42 congestion; 38 network out of order;
+# 41 temporary failure; 43 access information discarded; 47 resource; 58 bearer not there now.
+ANOTHER_WAY = (2, 3, 25, 27, 34, 38, 41, 42, 43, 47, 58)
+
+
+def minutes(text, path):
+    """"08:30" -> 510; "24:00" is the end of the day.  Raises ConfigError."""
+    parts = text.split(":")
+    if len(parts) == 2 and len(parts[0]) == 2 and len(parts[1]) == 2 and _are_digits(parts[0] + parts[1]):
+        value = int(parts[0]) * 60 + int(parts[1])
+        if value <= 1440 and int(parts[1]) < 60:
+            return value
+    raise ConfigError(path, "%r is no time of the day; give hours and minutes, for example 08:30" % (text,))
+
+
+def _are_digits(text):
+    for character in text:
+        if character not in "0123456789":
+            return False
+    return bool(text)
+
+
+class OutsidePlan:
+    """The routes of one configuration.  Raises ConfigError where one leads nowhere."""
+
+    def __init__(self, config):
+        groups = {}
+        for group in config.get("trunk_groups") or []:
+            groups[group["name"]] = True
+        self._rows = config.get("routes") or []
+        self._plans = {}                # classes -> NumberPlan of the routes of these classes
+        seen = {}
+        for index in range(len(self._rows)):
+            _check_row(self._rows[index], "routes[%d]" % index, groups)
+            number = self._rows[index]["number"]
+            if number in seen:
+                raise ConfigError("routes[%d].number" % index, "%s is routed by routes[%d] already; remove one of them"
+                                  % (number, seen[number]))
+            seen[number] = index
+        self._plan = NumberPlan(self._rows)
+
+    def find(self, digits, complete, classes):
+        """Look up dialled digits for a caller who may see some classes.  Returns (verdict, row or None).
+
+        The longest match decides first: a number of a forbidden class must not slip through a shorter route."""
+        if len(digits) > LONGEST_NUMBER:
+            return UNKNOWN, None
+        verdict, row = self._plan.find(digits, complete)
+        if verdict == MATCH and row.get("class", NATIONAL) not in classes:
+            return UNKNOWN, None
+        if verdict == MATCH and not [choice for choice in row["choices"] if _leaves_digits(row, choice, digits)]:
+            return (INCOMPLETE if complete else MORE), None
+        return verdict, row
+
+
+def _leaves_digits(row, choice, digits):
+    """Whether something that was dialled is left to send; only a number that is whole may be replaced altogether."""
+    return row["number"][-1] != "." or len(digits) > (choice.get("strip") or 0)
+
+
+def _check_row(row, path, groups):
+    check_pattern(row["number"], path + ".number")
+    if row.get("class", NATIONAL) not in CLASSES or row.get("class") == INTERNAL:
+        raise ConfigError(path + ".class", "%r is no class of outside calls; choose one of %s" % (row.get("class"), ", ".join(CLASSES[1:])))
+    choices = row.get("choices") or []
+    if not choices:
+        raise ConfigError(path + ".choices", "a route needs at least one choice with a trunk group")
+    for index in range(len(choices)):
+        choice, here = choices[index], "%s.choices[%d]" % (path, index)
+        if choice.get("trunk_group") not in groups:
+            raise ConfigError(here + ".trunk_group", "there is no trunk group %r; choose one of %s"
+                              % (choice.get("trunk_group"), ", ".join(sorted(groups)) or "(none)"))
+        for name, known in (("type", TYPES), ("plan", PLANS)):
+            if choice.get(name, known[0]) not in known:
+                raise ConfigError("%s.%s" % (here, name), "%r is not known; choose one of %s" % (choice[name], ", ".join(known)))
+        shortest = len(row["number"]) - (1 if row["number"][-1] == "." else 0)
+        if choice.get("strip", 0) > shortest:
+            raise ConfigError(here + ".strip", "takes %d digits away, but the number may have only %d; take away less"
+                              % (choice["strip"], shortest))
+        if choice.get("strip", 0) == shortest and row["number"][-1] != "." and not choice.get("prefix"):
+            raise ConfigError(here + ".strip", "takes all digits away and no prefix is added; nothing would be dialled")
+        for name in ("from", "to"):
+            if choice.get(name) is not None:
+                minutes(choice[name], "%s.%s" % (here, name))
+        for day in choice.get("days") or ALL_DAYS:
+            if day not in ALL_DAYS:
+                raise ConfigError(here + ".days", "%r is no day; give digits from 1 (Monday) to 7 (Sunday), for example 12345" % day)
+
+
+def is_open(choice, weekday, minute):
+    """Whether a choice is in force.  weekday: 1 Monday to 7 Sunday; minute: of the day, both of the site.
+
+    "from" after "to" goes over midnight and counts to the day on which it begins."""
+    begin, end = minutes(choice.get("from") or "00:00", "from"), minutes(choice.get("to") or "24:00", "to")
+    days = choice.get("days") or ALL_DAYS
+    today, yesterday = str(weekday) in days, str((weekday + 5) % 7 + 1) in days
+    if begin < end:
+        return today and begin <= minute < end
+    return (today and minute >= begin) or (yesterday and minute < end)
+
+
+def rewritten(choice, digits):
+    """What is sent for dialled digits: {"number", "type", "plan"}."""
+    number = (choice.get("prefix") or "") + digits[choice.get("strip") or 0:]
+    kind = choice.get("type") or TYPES[0]
+    if number[:1] == "+":
+        number, kind = number[1:], "international"
+    return {"number": number, "type": kind, "plan": choice.get("plan") or "isdn"}
+
+
+def ways(row, digits, weekday, minute):
+    """The choices of a route that are open, in order: [{"trunk_group", "number", "type", "plan"}]."""
+    found = []
+    for choice in row["choices"]:
+        if is_open(choice, weekday, minute) and _leaves_digits(row, choice, digits):
+            way = rewritten(choice, digits)
+            way["trunk_group"] = choice["trunk_group"]
+            found.append(way)
+    return found
+
+
+def shown_number(group, line, caller):
+    """The calling number that a trunk group sends: {"number", "type", "presentation"}, or None for no such element.
+
+    group: row of the trunk group; line: row of the calling line, or None for a caller from outside;
+    caller: {"number", "type", "presentation"} of that caller as it came in."""
+    rule = group.get("caller") or CALLERS[0]
+    if rule == "none":
+        return None
+    own = {"number": group.get("caller_number") or "", "type": group.get("caller_type") or TYPES[0], "presentation": "allowed"}
+    if rule == "group":
+        shown = own
+    elif line is None:
+        shown = {"number": caller.get("number") or "", "type": caller.get("type") or TYPES[0],
+                 "presentation": caller.get("presentation") or "allowed"}
+        if shown["presentation"] == "unavailable":
+            return None
+    else:
+        shown = own
+        if line.get("outside_number"):
+            shown["number"] = line["outside_number"]
+        if line.get("withhold"):
+            shown["presentation"] = "restricted"
+    if not shown["number"]:
+        return None
+    if group.get("withhold"):
+        shown["presentation"] = "restricted"
+    return shown

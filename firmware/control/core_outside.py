@@ -1,0 +1,201 @@
+"""Decisions of calls to the outside: permission, the hunt for a trunk, what the caller hears meanwhile.
+
+    dial -> call.dialling: the ways that are open now, kept with the call
+        hunt -> leg.created on a trunk that the group selects -> call.ringing
+            | refused with a cause that concerns the channel (ANOTHER_TRUNK): another trunk of the group
+            | nothing came, or the data link failed: another span of the group
+            | ... that concerns the way (ANOTHER_WAY): the next choice
+            |     all of it only before the called party rings, and at most hunt_limit trunks
+            | any other cause: it is the answer, and the caller gets it
+
+The caller hears the far end as soon as that says there is something to hear (progress description
+1 or 8, Q.931 4.5.23): the path is cut through before the answer, and the caller is told so (PROGRESS or
+ALERTING with description 8, SIP 183).  Where the called party rings and nothing is to be heard, whoever
+is nearer to the caller gives ringing tone: a telephone its own (180), a carrier's exchange its own
+(ALERTING); we do, to a caller who has been answered and on spans where we are the network.
+"""
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+from firmware.call import outside
+from firmware.control.core_base import SWITCH
+from firmware.control.core_ending import clear
+from firmware.control.core_ivr import not_reached
+
+NO_CIRCUIT = 34             # Q.850
+NETWORK_OUT_OF_ORDER = 38
+REJECTED = 21
+# A guard above T303 twice, T310 and T301 of Q.931 9.2 (8 + 60 + 180 s), which end a set-up by themselves.
+SET_UP_GUARD_MS = 260000
+
+
+def local_time(core):
+    """(weekday 1-7, minute of the day) of the site."""
+    local_ms = core.now_ms + core.utc_offset_ms(core.now_ms)
+    return (local_ms // 86400000 + 3) % 7 + 1, local_ms // 60000 % 1440     # 1970-01-01 was a Thursday
+
+
+def forbidden(core, call, route):
+    """Why the calling line may not have a route, as a sentence, or None."""
+    line = core.state.legs[call.caller_leg].line
+    if line is None:
+        return None
+    kind = outside.INTERNAL if route["application"] in ("agent", "line") else route.get("class")
+    if kind is None or kind == outside.EMERGENCY or kind in core.classes_of_line(line):
+        return None
+    return "line %s may not make %s calls" % (line, kind)
+
+
+def dial(core, call, route, failed, ring_ms=None):
+    """Begin a call to the outside.  route: from the router; failed: node of the flow if nobody is reached."""
+    weekday, minute = local_time(core)
+    core.emit("call.dialling", call=call.id, leg=call.caller_leg, digits=route["target"], route=route["number"], cls=route["class"],
+              ways=outside.ways(route["row"], route["target"], weekday, minute),
+              limit=route["row"].get("hunt_limit") or outside.HUNT_LIMIT, failed=failed, ring_ms=ring_ms or SET_UP_GUARD_MS)
+    hunt(core, call)
+
+
+def hunt(core, call):
+    """Seize the next trunk, or end the attempt with the last cause."""
+    state = core.state
+    while True:
+        out = call.outside
+        if out["way"] >= len(out["ways"]) or out["attempts"] >= out["limit"]:
+            not_reached(core, call, call.failed, out["cause"] or NO_CIRCUIT, "failed",
+                             "no trunk for %s: %s" % (out["digits"], "no choice of the route is open now" if not out["ways"]
+                                                      else "%d tried" % out["attempts"]))
+            return
+        way = out["ways"][out["way"]]
+        group = state.groups.get(way["trunk_group"])
+        trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot)) if group else None
+        if trunk is not None:
+            break
+        up = [span for span, timeslot in group.trunks if core.span_is_up(span)] if group else []
+        core.emit("call.hunted", call=call.id, way=out["way"] + 1, trunk=None,
+                  cause=out["cause"] or (NO_CIRCUIT if up else NETWORK_OUT_OF_ORDER))
+    _seize(core, call, way, trunk)
+
+
+def _is_worth_a_try(core, out, span, timeslot):
+    return core.span_is_up(span) and [span, timeslot] not in out["tried"] and [span, None] not in out["tried"]
+
+
+def _seize(core, call, way, trunk):
+    row = core.group_rows.get(way["trunk_group"]) or {}
+    line = core.state.legs[call.caller_leg].line
+    caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None,
+                                  {"number": call.caller, "type": call.caller_type, "presentation": call.caller_presentation})
+    redirecting = None
+    if line is None and row.get("redirecting", True) and call.called:
+        redirecting = {"number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"}
+    called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
+    leg = core.ids.next("l")
+    core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech="pri", line=None, caller=caller["number"] if caller else "",
+              caller_name="", trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
+    core.emit("call.ringing", call=call.id, leg=leg, deadline_ms=core.now_ms + call.outside["ring_ms"], failed=call.failed)
+    core.act("leg.create", leg=leg, tech="pri", call=call.id, span=trunk[0], timeslot=trunk[1],
+             exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
+             bearer=call.bearer or "speech")
+
+
+def seized(core, event):
+    """The channel is another one than was asked for: ours was taken, or the far end chose (Q.931 5.1.2, 5.2.3.1)."""
+    leg = core.state.legs.get(event["leg"])
+    if leg is None or leg.span is None or leg.role == legs.CALLER or (leg.span, leg.timeslot) == (event["span"], event["timeslot"]):
+        return False
+    core.emit("leg.seized", call=leg.call, leg=leg.id, span=event["span"], timeslot=event["timeslot"])
+    return True
+
+
+def hunt_on(core, call, leg, cause, by):
+    """The trunk gave no way to the called party: try on.  False: what happened is the answer.
+
+    leg: as it was; it is gone."""
+    out = call.outside
+    if out is None or leg.tech != "pri" or leg.state != legs.CREATED or call.bridge is not None:
+        return False
+    way, trunk = out["way"], [leg.span, leg.timeslot]
+    if by == "failure":
+        trunk = [leg.span, None]
+    elif cause in outside.ANOTHER_WAY:
+        way += 1
+    elif cause not in outside.ANOTHER_TRUNK:
+        return False
+    core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="failed", cause=cause)
+    core.emit("call.hunted", call=call.id, leg=leg.id, way=way, cause=cause, trunk=trunk)
+    hunt(core, call)
+    return True
+
+
+# What the caller hears before the answer.
+
+def cut_through(core, call, leg):
+    """Join caller and called party before the answer."""
+    if call.bridge is None:
+        core.silence(call)
+        bridge = core.ids.next("b")
+        core.emit("call.cut_through", call=call.id, leg=leg.id, bridge=bridge, legs=[call.caller_leg, leg.id])
+        core.act("media.bridge", bridge=bridge, legs=[call.caller_leg, leg.id])
+
+
+def undo_cut_through(core, call):
+    """The called party did not answer: the path is taken away again."""
+    if call.bridge is not None and call.state == calls.RINGING:
+        bridge = call.bridge
+        core.emit("call.unbridged", call=call.id, agent=call.agent, bridge=bridge)
+        core.act("media.bridge", bridge=bridge, legs=[])
+
+
+def progress(core, call, leg):
+    """Something is to be heard from the called side."""
+    caller = core.state.legs.get(call.caller_leg)
+    if call.state != calls.RINGING or leg.id != call.target_leg or call.bridge is not None or caller is None:
+        return
+    cut_through(core, call, leg)
+    if caller.state in (legs.PROCEEDING, legs.ALERTING):
+        core.act("leg.progress", leg=caller.id, inband=True)
+
+
+def alert_caller(core, call, leg, inband):
+    """The called party rings."""
+    caller = core.state.legs.get(call.caller_leg)
+    if leg.id != call.target_leg or caller is None:
+        return
+    if inband and leg.tech == "pri":
+        cut_through(core, call, leg)
+    ours = call.bridge is None and (caller.state == legs.ANSWERED or caller.span in core.network_spans)
+    if caller.state == legs.PROCEEDING:
+        core.emit("leg.alerting", call=call.id, leg=caller.id, inband=call.bridge is not None or ours)
+        core.act("leg.alerting", leg=caller.id, inband=call.bridge is not None or ours)
+    if ours and call.signal is None and caller.state != legs.RELEASING:
+        core.play(call, "ringback", [{"tone": "ringback"}], 0)
+
+
+def resume(core, call, tokens):
+    """After a restart, in the middle of a set-up.  tokens: of what media plays to the caller.  False: it cannot go on."""
+    target = core.state.legs.get(call.target_leg)
+    caller = core.state.legs.get(call.caller_leg)
+    if target is None or caller is None or target.tech != "pri" or legs.RELEASING in (target.state, caller.state):
+        return False
+    if call.bridge is not None:
+        core.act("media.bridge", bridge=call.bridge, legs=[call.caller_leg, target.id])
+    elif call.signal is not None and call.signal["token"] not in tokens:
+        core.play(call, call.signal["purpose"], call.signal["items"], call.signal["repeat"])
+    return True
+
+
+# Where the way begins: what the caller dialled, or a flow.
+
+def refuse(core, call, why):
+    """The caller may not have what was dialled."""
+    clear(core, call, REJECTED, SWITCH, "rejected", why)
+
+
+def from_flow(core, call, command):
+    """A node of the flow dials the outside."""
+    route = core.router.outside(command["number"])
+    if route is None:
+        not_reached(core, call, command["failed"], 3, "failed", "no route takes %s to the outside" % command["number"])
+        return
+    core.silence(call)
+    dial(core, call, route, command["failed"], int(command["ring_s"] * 1000))

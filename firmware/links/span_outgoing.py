@@ -1,0 +1,97 @@
+"""Outgoing PRI calls: a leg that the switchboard creates becomes a SETUP of ours, and its answers events.
+
+The timeslot that leg.create names is the trunk group's choice by what the switchboard knows; a call that
+is still clearing, or a restart, may hold it, then another of the span is taken.  The far end may move a
+preferred channel with its first answer (Q.931 5.1.2, 5.2.3.1), and glare is decided there too (5.7: on the
+user side the network's call wins, ours is refused or moved; on the network side the far end's SETUP is).
+So the termination in media is made with that first answer, and the switchboard is told of a change by
+leg.seized.  A refused channel comes back as released with cause 6, 44 or 82, and the switchboard hunts on.
+
+Numbers are sent whole with Sending complete; a far end that asks for more digits all the same
+(SETUP ACKNOWLEDGE) is told again that these are all.
+"""
+
+import logging
+
+from firmware.errors import LocalError
+
+log = logging.getLogger(__name__)
+
+NETWORK_OUT_OF_ORDER, NO_CIRCUIT, INVALID_NUMBER = 38, 34, 28       # Q.850
+
+
+class OutgoingCalls:
+    """The half of SpanLinks that calls out."""
+
+    def creates(self, action):
+        """Outgoing PRI legs are ours."""
+        return action["tech"] == "pri"
+
+    def _create(self, action, now_ms):
+        """leg.create: SETUP, or released at once where that cannot be."""
+        leg = action["leg"]
+        if leg in self.legs:
+            return
+        span = self.spans.get(action["span"])
+        if span is None or span.state != "up":
+            self._refuse(leg, NETWORK_OUT_OF_ORDER)
+            return
+        machine = span.machine
+        free = machine.free_timeslots()
+        timeslot = action["timeslot"] if action["timeslot"] in free else free[0] if free else None
+        if timeslot is None:
+            self._refuse(leg, NO_CIRCUIT)
+            return
+        call = machine.new_call()
+        span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": "A" if span.row["type"] == "e1" else "U",
+                            "timeslot": None, "orphan": None}
+        self.legs[leg] = (span.number, call)
+        if timeslot != action["timeslot"]:
+            self._seized(span, leg, timeslot)
+        try:
+            self._request(span, "setup_request", call, now_ms, called=action["called"], caller=action["caller"],
+                          redirecting=action["redirecting"], bearer=action["bearer"], law=span.calls[call]["law"],
+                          timeslot=timeslot, exclusive=action["exclusive"])
+        except LocalError as error:
+            log.warning("span %d: a call to %s cannot be sent: %s", span.number, action["called"]["number"], error)
+            self._request(span, "release_request", call, now_ms, cause=INVALID_NUMBER)
+
+    def _refuse(self, leg, cause):
+        self.turns.post({"kind": "leg.released", "leg": leg, "cause": cause, "by": "failure"})
+
+    def _seized(self, span, leg, timeslot):
+        self.turns.post({"kind": "leg.seized", "leg": leg, "span": span.number, "timeslot": timeslot})
+
+    def _first_answer(self, span, event):
+        """The channel is certain now.  Returns the leg, or None when the switchboard has done with it."""
+        entry = span.calls[event["call"]]
+        if entry["leg"] is not None and entry["timeslot"] is None:
+            entry["timeslot"] = event["timeslot"]
+            self._terminate(span, event["call"])
+            self._seized(span, entry["leg"], event["timeslot"])     # no news, mostly
+        return entry["leg"]
+
+    def _on_setup_ack_indication(self, span, event, now_ms):
+        self._first_answer(span, event)
+        self._request(span, "information_request", event["call"], now_ms, digits="", complete=True)
+
+    def _on_proceeding_indication(self, span, event, now_ms):
+        self._progress(span, event)
+
+    def _on_progress_indication(self, span, event, now_ms):
+        self._progress(span, event)
+
+    def _progress(self, span, event):
+        leg = self._first_answer(span, event)
+        if leg is not None and event["inband"]:
+            self.turns.post({"kind": "leg.progress", "leg": leg, "inband": True})
+
+    def _on_alerting_indication(self, span, event, now_ms):
+        leg = self._first_answer(span, event)
+        if leg is not None:
+            self.turns.post({"kind": "leg.alerting", "leg": leg, "inband": event["inband"]})
+
+    def _on_setup_confirm(self, span, event, now_ms):
+        leg = self._first_answer(span, event)
+        if leg is not None:
+            self.turns.post({"kind": "leg.answered", "leg": leg})
