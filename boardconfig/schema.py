@@ -16,6 +16,7 @@ Sources stand in each file.  Raises ConfigError(path, advice)."""
 import json
 import os
 
+from boardconfig.chassis import check_chassis
 from firmware.errors import ConfigError
 
 DIRECTORY = os.path.dirname(os.path.abspath(__file__))
@@ -135,4 +136,6 @@ def check_board(board):
         seen += _list("framers[%d].spans" % n, framer.get("spans"))
     if sorted(seen) != list(range(1, spans + 1)):
         raise ConfigError("framers", "the spans of the framers must be 1 to %d, each once" % spans)
+    if "chassis" in board:
+        check_chassis(board["chassis"], spans)
     return board
