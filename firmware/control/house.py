@@ -6,7 +6,8 @@
             forget the data links; connect again, open the links, "media.back"
     look    each second: a disk that refused is tried again; a process that cannot write for another
             reason than the disk, or began on a full disk that now has room, asks to be started again
-            (`again`); recordings that nobody closed are measured and closed in the index
+            (`again`); recordings that nobody closed are measured and closed in the index; calls whose
+            recording failed are recorded anew once the disk has room
     stop    close; no call is touched: the next control process takes them over
 
 All runs in one asyncio loop; what waits for a disk runs in threads beside it.
@@ -33,7 +34,7 @@ from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
 from firmware.storage.database import Damaged, damage, refused, set_asides
-from firmware.storage.recordings import measure
+from firmware.storage.recordings import has_room, measure
 from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ RETRY_S = 0.1
 LOOK_S = 1.0
 HOPELESS_S = 10.0            # of commits that fail for no reason of the disk's; invented
 DAMAGED_S = 600.0            # with a damaged file, while calls stand: a restart would cost them; invented
+RECORD_AGAIN_LOOKS = 5       # between trials of a disk that refused a recording; invented
+ROOM_OCTETS = 16 << 20       # that must be free before recordings begin again, with a minute of every call; invented
+MINUTE_OCTETS = 60 * 16000   # of a stereo recording
 LEFT_OPEN_LOOKS = 90         # above the core's guard of 60 s for a recording's end; invented
 
 
@@ -83,6 +87,8 @@ class House:
         self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
         self.again = asyncio.Event()            # this process should be started anew
         self._left_open = set()
+        self.unrecorded = False                 # a recording failed, and none was begun since
+        self._record_again = True               # one trial at a start: the failure may be older than this process
         self._since_checkpoint = 0
         self._next_checkpoint = 0.0
         self._timer = None
@@ -229,8 +235,19 @@ class House:
             elif self.database.narrow and not self.turns.fault:
                 log.warning("control: the data disk has room again and all is written; starting again to use it fully")
                 self.again.set()
+            if looks % RECORD_AGAIN_LOOKS == 0 and (self.unrecorded or self._record_again):
+                await self._try_recording()
             if looks % LEFT_OPEN_LOOKS == 0:
                 await self._close_left_open()
+
+    async def _try_recording(self):
+        """Recordings failed: begin new ones for who still talks, if the disk takes data now."""
+        wanted = ROOM_OCTETS + MINUTE_OCTETS * len(self.calls)
+        if await asyncio.to_thread(has_room, os.path.join(self.data_dir, "recordings"), wanted):
+            if self.unrecorded:
+                log.warning("control: the disk takes recordings again")
+            self.unrecorded = self._record_again = False
+            self.turns.handle({"kind": "recording.room"})
 
     async def _close_left_open(self):
         """What was over at the last look and is still open has lost its end."""
@@ -291,6 +308,8 @@ class House:
     def _record(self, record):
         """Each record as it is made: which calls stand, which leg belongs to which."""
         kind, leg, call = record["kind"], record["leg"], record["call"]
+        if kind == "recording.failed":
+            self.unrecorded = True
         if kind == "leg.offered":
             self.calls.add(call)
         elif kind == "call.ended":
@@ -368,6 +387,9 @@ class House:
         for path in set_asides(self.database.path):
             faults.append("the database was damaged and lies in %s; a new one was begun. Take from it what you can, "
                           "then move it elsewhere" % path)
+        if self.unrecorded:
+            faults.append("a recording failed; calls go on without, and are recorded again once the data disk takes data. "
+                          "Free space on it")
         if not self.media.serving:
             faults.append("the media process is not there")
         return {"ok": not faults, "faults": faults, "pid": os.getpid(), "started_ms": self.started_ms,

@@ -43,6 +43,26 @@ def measure(path):
         return 0, 0
 
 
+def has_room(folder, octets):
+    """Whether the disk takes data: so much is free, and a trial file can be written, synced and removed."""
+    trial = os.path.join(folder, ".trial")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        free = os.statvfs(folder)
+        if free.f_bavail * free.f_frsize < octets:
+            return False
+        descriptor = os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            os.write(descriptor, bytes(4096))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(trial)
+    except OSError:
+        return False
+    return True
+
+
 class Recordings:
     """The recordings index.  connection: the writing one, or a reader's; root: data directory."""
 

@@ -1,0 +1,104 @@
+"""A disk that fills up under a call: a file system of its own, filled and freed.  Core, Q.931 and SIP are real."""
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+
+import pytest
+
+from firmware.control import house as house_module
+from firmware.storage.recordings import has_room
+from tests.control import test_pri_call as pri
+from tests.control.test_sip_legs import talking, until
+
+
+@pytest.fixture
+def disk(site, monkeypatch):
+    """The data directory on 16 MB; fill() and free()."""
+    aside = site.data.with_name("aside")
+    shutil.copytree(site.data, aside)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", site.data], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    shutil.copytree(aside, site.data, dirs_exist_ok=True)
+    monkeypatch.setattr(house_module, "RECORD_AGAIN_LOOKS", 1)
+    monkeypatch.setattr(house_module, "ROOM_OCTETS", 1 << 20)
+    monkeypatch.setattr(house_module, "LOOK_S", 0.05)
+    yield Disk(site.data)
+    subprocess.run(["umount", "-l", site.data], check=False)
+
+
+class Disk:
+    def __init__(self, folder):
+        self.folder = folder
+        self.filler = folder / "filler"
+
+    def fill(self):
+        with open(self.filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self):
+        self.filler.unlink()
+
+
+def test_room_is_what_can_be_written(disk):
+    folder = disk.folder / "recordings"
+    assert has_room(str(folder), 1 << 20) and list(folder.iterdir()) == []
+    assert not has_room(str(folder), 1 << 30)
+    disk.fill()
+    assert not has_room(str(folder), 0)
+    assert not has_room(str(disk.filler), 0)
+
+
+def test_a_recording_that_failed_goes_on_as_a_new_segment(site, disk):
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        first = media.of("record")[0]
+        disk.fill()
+        media.standing["recordings"].clear()
+        media.event("record_failed", first["id"], error="No space left on device")
+        await until(lambda: house.turns.fault)
+        assert any("recorded again" in fault for fault in house.health()["faults"])
+        await asyncio.sleep(0.3)
+        assert len(media.of("record")) == 1 and house.state()["calls"][0]["state"] == "talking"
+        disk.free()
+        await until(lambda: len(media.of("record")) == 2 and house.health()["ok"])
+        second = media.of("record")[1]
+        assert second["path"] != first["path"] and (second["left"], second["right"]) == (first["left"], first["right"])
+        assert house.state()["calls"][0]["recording"] == second["id"]
+        far.request("disconnect_request", call, cause=16)
+        phone.answer(await phone.receive("BYE"), "200 OK", contact=False)
+        await until(lambda: house.stores.cdrs.page(1))
+        assert house.stores.cdrs.page(1)[0]["recording"] == [first["id"], second["id"]]
+        rows = house.stores.recordings.of_call(house.stores.cdrs.page(1)[0]["call"])
+        assert [row["state"] for row in rows] == ["failed", "closed"]
+        assert house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_a_hang_up_on_a_full_disk_seizes_nothing_and_its_cdr_comes_later(site, disk):
+    async def scenario():
+        house, media, far, call, phone, invite = await talking(site)
+        disk.fill()
+        far.request("disconnect_request", call, cause=16)
+        phone.answer(await phone.receive("BYE"), "200 OK", contact=False)
+        await until(lambda: not house.state()["calls"])
+        for _ in range(5):
+            await pri.settle()
+            far.exchange()
+        assert "cannot be written" in house.turns.fault and far.machine.calls() == []
+        await until(lambda: not media.standing["terminations"] and not media.standing["bridges"])
+        state = house.state()
+        assert [slot["state"] for slot in state["spans"][0]["timeslots"]].count("busy") == 0
+        assert state["trunk_groups"][0]["seized"] == 0
+        assert house.stores.cdrs.page(1) == []
+        disk.free()
+        await until(lambda: house.stores.cdrs.page(1) and not house.turns.fault)
+        cdr = house.stores.cdrs.page(1)[0]
+        assert (cdr["result"], cdr["cause"], cdr["released_by"]) == ("answered", 16, "caller")
+        assert house.stores.machines.names("sip-leg/") == [] and house.stores.machines.names("q931/1/") == []
+        assert house.stores.cdrs.rebuild(house.stores.journal) == [] and house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
