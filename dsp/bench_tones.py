@@ -10,7 +10,7 @@ import ctypes
 
 import numpy as np
 
-from dsp import bench, isa, mf
+from dsp import bench, isa, mf, modem
 
 P, I64 = ctypes.c_void_p, ctypes.c_int64
 CHANNELS = bench.CHANNELS
@@ -39,8 +39,15 @@ class Tones(bench.Bench):
     def mf_r1(self):
         return self.with_table("_mf", mf.table("r1"), mf.new_state(CHANNELS)), self.beside("bell_mf_rx_init", "bell_mf_rx", None, None, None)
 
+    def modem_tones(self):
+        """spandsp looks for one tone at a time: its price is that of CNG alone."""
+        call, state = bench.function("_modem", "detect"), modem.new_state(CHANNELS)
+        events, control, slots = np.zeros(6 * CHANNELS, modem.EVENT_DTYPE), np.zeros(CHANNELS, np.uint8), self.all.ctypes.data
+        ours = self.ticks(lambda t: call(state.ctypes.data, slots, slots, CHANNELS, self.blocks[t].ctypes.data, 80, control.ctypes.data, events.ctypes.data, len(events)))
+        return ours, self.beside("modem_connect_tones_rx_init", "modem_connect_tones_rx", None, 1, None, None)
 
-NAMES = ("mf_r2", "mf_r1")
+
+NAMES = ("mf_r2", "mf_r1", "modem_tones")
 
 
 def results():
