@@ -351,7 +351,11 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
 
     def send_con(self, now_ms, given):
         self._backward(given)
-        self.send("CON", fields.backward_content(given, self.group))
+        if self.node.variant == "ansi":                 # T1.113 has no CON
+            self.send("ACM", fields.backward_content({}, self.group))
+            self.send("ANM", fields.with_inband({}, given))
+        else:
+            self.send("CON", fields.backward_content(given, self.group))
         self._answered()
 
     def send_anm(self, now_ms, given):

@@ -58,7 +58,7 @@ PARAMETERS = {
     0x0A: ("calling_party_number", "3.10", 2, 20, number("calling party number", "incomplete")),
     0x0B: ("redirecting_number", "3.44", 2, 20, number("redirecting number", None, True, False)),
     0x0C: ("redirection_number", "3.46", 2, 20, _PLAIN_NUMBER),
-    0x0D: ("connection_request", "3.17", 5, 9, OCTETS),
+    0x0D: ("connection_request", "3.17", 7, 9, OCTETS),
     0x0E: ("information_request_indicators", "3.29", 2, 2, bits(
         2, ("calling_address", 0, 1, None), ("holding", 1, 1, None), ("category", 3, 1, None), ("charge", 4, 1, None),
         ("malicious", 7, 1, None))),
