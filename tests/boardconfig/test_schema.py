@@ -10,7 +10,7 @@ from hil.board import _emulator
 
 
 def test_every_country_and_board_is_complete():
-    assert schema.countries() == ["cn", "eu", "uk", "us"]
+    assert schema.countries() == ["br", "cn", "de", "eu", "fr", "itu", "uk", "us"]
     for name in schema.countries():
         country = schema.load_country(name)
         assert country["country"] == name and country["source"]
@@ -41,7 +41,7 @@ def test_a_wrong_tone_names_its_place(change, path):
 
 
 def test_other_mistakes():
-    with pytest.raises(ConfigError, match="choose one of cn, eu"):
+    with pytest.raises(ConfigError, match="choose one of br, cn, de, eu"):
         schema.load_country("../boards/strowger64")
     country = copy.deepcopy(schema.load_country("cn"))
     del country["tones"]["vacant"]
