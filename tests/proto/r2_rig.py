@@ -56,6 +56,11 @@ class Ours:
     def ask(self, primitive, now_ms, **given):
         self._took(self.circuit.request(primitive, self.call, now_ms, **given), now_ms)
 
+    def line(self, primitive, now_ms):
+        """Past the call, straight to the line."""
+        self.circuit.line.request(primitive, now_ms)
+        self._took(self.circuit.settle(now_ms), now_ms)
+
     def _took(self, events, now_ms):
         self.events += events
         for event in events:

@@ -240,6 +240,8 @@ def test_blocking(end):
     assert end.line.sent == "01"
     end.hear(IDLE)
     end.ask("release_request")
+    assert end.line.sent == "10"                            # the release guard comes first
+    end.run(100)
     assert end.line.sent == "11" and end.line.state == t.BLOCKING
     end.ask("unblock_request")
     assert end.line.sent == "10"
@@ -251,6 +253,7 @@ def test_seizure_crosses_blocking(end):
     assert end.hear(SEIZE) == [("seized",)]
     end.hear(IDLE)
     end.ask("release_request")
+    end.run(100)
     assert end.line.sent == "11"
 
 

@@ -218,9 +218,7 @@ def test_control_killed(rig, variant, forward):
         else:
             near.place(circuit.now_ms, "12345678", "4085550100")
         circuit.run(at_ms)
-        tone = near.circuit.register.heard if not forward and near.circuit.register else None
-        if forward and near.circuit.register:
-            tone = near.circuit.register.hearing
+        tone = near.circuit.register and near.circuit.register.hearing
         near.kill(circuit.now_ms, circuit.bits[0], tone)
         circuit.run(7000)
         assert near.circuit.state == "ANSWERED" and "error" not in far.names()

@@ -90,7 +90,9 @@ class Circuit:
         self.event("protocol_error", {"text": text})
 
     def begin(self, state, told):
-        """A call of the far end begins."""
+        """A call of the far end begins; one that the layer above has not let go of is over."""
+        if self.call is not None:
+            self.finish()
         self.last_number += 1
         self._take("i%d" % self.last_number, state, told)
 

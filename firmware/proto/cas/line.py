@@ -52,15 +52,23 @@ class Line(Machine):
         return (bits ^ self.invert) & 15
 
     def bits(self, bits, now_ms):
-        """ABCD changed on the line."""
-        self._raw = self.pattern(bits)
-        if not self.in_alarm:
-            self._recognise(now_ms)
+        """ABCD on the line; the same ones again change nothing."""
+        pattern = self.pattern(bits)
+        if pattern != self._raw:
+            self._raw = pattern
+            if not self.in_alarm:
+                self._recognise(now_ms)
 
     def _recognise(self, now_ms):
         self.timers.stop("RECOGNITION")
         if self._raw is not None and self._raw != self.seen:
             self.timers.start("RECOGNITION", now_ms)
+
+    def stop_timers(self):
+        """Stop all timers but the recognition of what the far end does now."""
+        for name, _ in self.timers.dump():
+            if name != "RECOGNITION":
+                self.timers.stop(name)
 
     def alarm(self, active, now_ms):
         """The span enters or leaves an alarm."""

@@ -47,7 +47,7 @@ class StationLine(T1Line):
         return t.START_DELAY
 
     def _tip_grounded(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send(LOOP_CLOSED)
         self.timers.start("T_DIAL_TONE", now_ms)
 
@@ -56,7 +56,7 @@ class StationLine(T1Line):
         return self._free(now_ms)
 
     def _collision(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.count("double_seizures")
         self.emit("seize_failed", "collision")
         self.send(LOOP_OPEN)
@@ -72,11 +72,11 @@ class StationLine(T1Line):
         self.timers.stop("T_DISCONNECT")
 
     def _far_gone_out(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("cleared_back")
 
     def _far_gone_in(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("cleared_forward")
         return t.CLEARED
 
@@ -84,12 +84,12 @@ class StationLine(T1Line):
         return self._free(now_ms)
 
     def _rung(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("seized")
         self._ring_pause(now_ms)
 
     def _rings(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("ringing")
 
     def _ring_pause(self, now_ms):
@@ -100,7 +100,7 @@ class StationLine(T1Line):
         self.timers.start("T_DISCONNECT", now_ms)
 
     def _answer(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send(LOOP_CLOSED)
 
 
@@ -131,7 +131,7 @@ class OfficeLine(T1Line):
         self.timers.start("T_RING_OFF", now_ms)
 
     def _ring_tripped(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send(FEED)
         self.emit("answered")
 
@@ -147,13 +147,13 @@ class OfficeLine(T1Line):
         return self._free(now_ms)
 
     def _seized(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.pulses_heard = 0
         self.send(FEED)
         self.emit("seized")
 
     def _feed_open(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         if self.seen == LOOP_OPEN:
             return self._free(now_ms)
         self.send(FEED_OPEN)

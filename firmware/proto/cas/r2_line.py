@@ -101,13 +101,11 @@ class R2Line(Line):
     # Free
 
     def _free(self, now_ms):
-        """No call any more: idle, or blocked by whom it may be.  Returns the state."""
-        if self.blocking:
-            self.send("11")
-            self.emit("idle")
-            return t.BLOCKING
+        """No call any more: idle, or blocked by the far end.  Returns the state.
+
+        Our own blocking waits for the guard: the far end wants to see its release guard."""
         self.send("10")
-        if self.seen == "11":
+        if self.seen == "11" and not self.blocking:
             self.emit("idle")
             self.emit("blocked")
             return t.BLOCKED
@@ -119,6 +117,9 @@ class R2Line(Line):
         if self.seen == "00":           # seized before it saw our release guard
             self._seized(now_ms)
             return t.SEIZED
+        if self.blocking:
+            self.send("11")
+            return t.BLOCKING
         return None
 
     def _far_idle(self, now_ms):
@@ -210,13 +211,11 @@ class R2Line(Line):
         return self._clear_forward(now_ms)
 
     def _clear_forward(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send("10")
         if self.seen == "10":
             return self._released(now_ms)
         self.timers.start("T_RELEASE", now_ms)
-        if self._raw != self.seen and not self.in_alarm:
-            self._recognise(now_ms)
         return None
 
     def _released(self, now_ms):

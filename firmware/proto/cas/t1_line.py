@@ -84,7 +84,7 @@ class T1Line(Line):
     # Free
 
     def _free(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         if self.blocking and (t.GUARD, "block_request") in self.TABLE:
             self._block(now_ms)
             self.emit("idle")
@@ -102,7 +102,7 @@ class T1Line(Line):
         return None
 
     def _block(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send(self.OFF)
 
     def _unblock(self, now_ms):
@@ -114,7 +114,7 @@ class T1Line(Line):
     # Dial pulses out
 
     def _start_dialling(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("acknowledged")
 
     def _pulse_digit(self, now_ms, digit):
@@ -169,18 +169,18 @@ class T1Line(Line):
         self.timers.stop("T_DISCONNECT")
 
     def _answered(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("answered")
 
     def _cleared_back(self, now_ms):
         self.emit("cleared_back")
 
     def _cleared_forward(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("cleared_forward")
 
     def _abandoned(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.emit("cleared_forward")
 
 
@@ -206,7 +206,7 @@ class EMLine(T1Line):
         self.timers.start("T_START_DELAY" if self.start_signal == "immediate" else "T_WINK_WAIT", now_ms)
 
     def _off_hook(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         if self.start_signal == "delay":
             self.timers.start("T_DELAY_MAX", now_ms)
         else:
@@ -222,7 +222,7 @@ class EMLine(T1Line):
 
     def _start_signal(self, now_ms):
         short = self.timers.running("T_WINK_MIN")
-        self.timers.stop_all()
+        self.stop_timers()
         if short:
             self.count("hits")
             self.timers.start("T_WINK_WAIT", now_ms)
@@ -252,12 +252,12 @@ class EMLine(T1Line):
         return t.ANSWERED
 
     def _ack_wink(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.ack_expected = False
         self.emit("ack_wink")
 
     def _release(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send("0")
         if self.seen == "0":
             return self._free(now_ms)
@@ -270,7 +270,7 @@ class EMLine(T1Line):
     # Incoming
 
     def _seized(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.pulses_heard = 0
         self.emit("seized")
         if self.start_signal == "immediate":
@@ -299,7 +299,7 @@ class EMLine(T1Line):
         self.send("1")
 
     def _hold(self, now_ms):
-        self.timers.stop_all()
+        self.stop_timers()
         self.send("0")
         if self.seen == "0":
             return self._free(now_ms)

@@ -19,7 +19,7 @@ Source: Q.421-Q.424, Q.440-Q.480, Q.118 (1988).  Portable.
 """
 
 from firmware.proto.cas import r2_table as line_table
-from firmware.proto.cas.circuit import CLEARING, NULL, Circuit
+from firmware.proto.cas.circuit import CLEARING, Circuit
 from firmware.proto.cas.r2_line import R2Line
 from firmware.proto.r2 import table
 from firmware.proto.r2.incoming import IncomingRegister

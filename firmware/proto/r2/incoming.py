@@ -91,7 +91,9 @@ class IncomingRegister(Machine):
         self.step("start", now_ms)
 
     def tone(self, signal, now_ms):
-        """A forward signal begins (1-15) or ends (None)."""
+        """A forward signal begins (1-15) or ends (None); told twice, it is one."""
+        if signal == self.hearing:
+            return
         self.hearing = signal
         if signal is None:
             self.step("off", now_ms)

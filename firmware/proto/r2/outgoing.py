@@ -19,7 +19,7 @@ from firmware.proto.r2.variant import CAUSES, FREE
 DIGITS = "0123456789"
 BACK = {"previous_digit": 1, "digit_n_2": 2, "digit_n_3": 3}
 _KEPT = ("group", "called", "complete", "caller", "category", "position", "phase", "caller_position", "category_sent",
-         "heard", "sending", "options")
+         "heard", "hearing", "sending", "options")
 
 
 def signal_of(digit):
@@ -47,7 +47,8 @@ class OutgoingRegister(Machine):
         self.phase = "called"           # which number is being sent: "called", "caller", "address"
         self.caller_position = -1
         self.category_sent = False
-        self.heard = None               # the backward signal that is on
+        self.heard = None               # the backward signal to act on when it ends
+        self.hearing = None             # what is on now
         self.sending = None
 
     def load_call(self, called, complete=True, caller=None, category="subscriber", options=None):
@@ -77,7 +78,10 @@ class OutgoingRegister(Machine):
         self.step("start", now_ms)
 
     def tone(self, signal, now_ms):
-        """A backward signal begins (1-15) or ends (None)."""
+        """A backward signal begins (1-15) or ends (None); told twice, it is one."""
+        if signal == self.hearing:
+            return
+        self.hearing = signal
         if signal is None:
             self.step("off", now_ms)
         else:
