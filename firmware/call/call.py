@@ -68,11 +68,11 @@ class Call:
         return self.caller if self.caller_presentation == "allowed" and self.caller else "anonymous"
 
     def dump(self):
-        """As a plain dict (nested values are copied one level deep; records never change them in place)."""
+        """As a plain dict.  Of the nested values only the legs are copied: records replace the others, never change them."""
         dumped = {}
         for name in FIELDS:
-            value = getattr(self, name)
-            dumped[name] = list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value
+            dumped[name] = getattr(self, name)
+        dumped["legs"] = list(self.legs)
         return dumped
 
 

@@ -183,9 +183,13 @@ class Switchboard:
         """Emit a record that holds the whole state: a replay may begin with it."""
         core = self.core
         core.now_ms = now_ms
-        core.state.last_ts_ms = now_ms      # as applying the record would; its data is what we already are
-        core.records.append(make("core.checkpoint", now_ms, data={
-            "state": core.state.dump(), "cdrs": core.state.cdrs.dump(), "statistics": core.state.statistics.dump()}))
+        core.records.append(make("core.checkpoint", now_ms, data=self.whole(now_ms)))
+
+    def whole(self, now_ms):
+        """The data of a checkpoint as of now: copies, which later events leave as they are."""
+        state = self.core.state
+        state.last_ts_ms = now_ms           # as applying the record would; its data is what we already are
+        return {"state": state.dump(), "cdrs": state.cdrs.dump(), "statistics": state.statistics.dump()}
 
     def snapshot(self, now_ms=None):
         """The view for the API; without now_ms as of the last record."""

@@ -6,11 +6,15 @@ transaction, so that records, protocol-machine dumps and projections are
 committed together.
 
 A restart replays from the last "core.checkpoint" on (the whole state of the
-switchboard in one record).  Older checkpoints say nothing that the other records do not:
+switchboard in one record).  One that was made beside the control loop holds in "as_of" the number of the
+last record that it contains: records after that come after it in a replay, though their numbers are below its
+own.  Older checkpoints say nothing that the other records do not:
 they are deleted when a new one is written, and they are not given out.
 """
 
 import json
+
+from firmware.storage.checkpoint import unpack
 
 CHECKPOINT = "core.checkpoint"
 COLUMNS = "seq, ts_ms, kind, call, leg, agent, queue, data"
@@ -19,7 +23,7 @@ COLUMNS = "seq, ts_ms, kind, call, leg, agent, queue, data"
 def as_record(row):
     """A journal row (by position, COLUMNS) as a record."""
     return {"seq": row[0], "ts_ms": row[1], "kind": row[2], "call": row[3], "leg": row[4],
-            "agent": row[5], "queue": row[6], "data": json.loads(row[7])}
+            "agent": row[5], "queue": row[6], "data": unpack(row[7]) if isinstance(row[7], bytes) else json.loads(row[7])}
 
 
 class Journal:
@@ -38,8 +42,16 @@ class Journal:
                  record.get("queue"),
                  json.dumps(record.get("data") or {}, ensure_ascii=False, separators=(",", ":")))).lastrowid
             if record["kind"] == CHECKPOINT:
-                execute("DELETE FROM journal WHERE kind = 'core.checkpoint' AND seq < ?", (record["seq"],))
+                self._only(record["seq"])
         return records
+
+    def checkpoint(self, ts_ms, octets):
+        """Write a checkpoint that pack() made of {"as_of", "state", ...} (inside the caller's transaction)."""
+        self._only(self._db.execute("INSERT INTO journal (ts_ms, kind, data) VALUES (?, ?, ?)",
+                                    (ts_ms, CHECKPOINT, octets)).lastrowid)
+
+    def _only(self, seq):
+        self._db.execute("DELETE FROM journal WHERE kind = 'core.checkpoint' AND seq < ?", (seq,))
 
     def last_seq(self):
         """Number of the newest record, 0 when there is none."""
@@ -63,6 +75,13 @@ class Journal:
 
     def replay(self):
         """Iterate over what rebuilds the switchboard: the last checkpoint and all after it."""
-        start = self._db.execute("SELECT max(seq) FROM journal WHERE kind = 'core.checkpoint'").fetchone()[0]
-        for row in self._db.execute("SELECT %s FROM journal WHERE seq >= ? ORDER BY seq" % COLUMNS, (start or 0,)):
+        row = self._db.execute("SELECT %s FROM journal WHERE kind = 'core.checkpoint' ORDER BY seq DESC LIMIT 1"
+                               % COLUMNS).fetchone()
+        start = 0
+        if row is not None:
+            checkpoint = as_record(tuple(row))
+            start = checkpoint["data"].get("as_of", checkpoint["seq"])
+            yield checkpoint
+        for row in self._db.execute("SELECT %s FROM journal WHERE seq > ? AND kind <> 'core.checkpoint' ORDER BY seq"
+                                    % COLUMNS, (start,)):
             yield as_record(tuple(row))

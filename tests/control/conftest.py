@@ -72,7 +72,10 @@ class FakeCore:
         self.emit(record("core.resumed", now_ms))
 
     def checkpoint(self, now_ms):
-        self.emit(record("core.checkpoint", now_ms, state=dict(self.calls), cdrs=self.fold.dump()))
+        self.emit(record("core.checkpoint", now_ms, **self.whole(now_ms)))
+
+    def whole(self, now_ms):
+        return {"state": dict(self.calls), "cdrs": self.fold.dump()}
 
     def configure(self, config, now_ms):
         self.config = config

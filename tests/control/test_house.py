@@ -2,10 +2,13 @@
 
 import asyncio
 import sqlite3
+import threading
 
 import pytest
 
+from firmware.control import house as house_module
 from firmware.errors import LocalError
+from firmware.storage import checkpoint
 
 
 def run(scenario):
@@ -304,4 +307,37 @@ def test_recordings_that_nobody_closes_are_closed_in_the_index(site, monkeypatch
         await house.command({"kind": "command.hangup", "call": "c1"})
         await until(lambda: house.stores.recordings.get("r1")["state"] == "failed")     # media never said a word
         await house.stop()
+    run(scenario())
+
+
+def test_a_checkpoint_is_written_beside_the_turns_and_replayed_before_what_came_meanwhile(site, monkeypatch):
+    monkeypatch.setattr(house_module, "CHECKPOINT_RECORDS", 5)
+    packed, go = threading.Event(), threading.Event()
+
+    def pack(data):
+        packed.set()
+        assert go.wait(10)
+        return checkpoint.pack(data)
+    monkeypatch.setattr(house_module, "pack", pack)
+
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        for number in range(3):
+            legs.offer("l%d" % number)
+        await until(packed.is_set)
+        legs.offer("l3")                        # while the thread works
+        house.turns.handle({"kind": "leg.released", "leg": "l0", "cause": 16, "by": "far"})
+        before = house.stores.journal.last_seq()
+        go.set()
+        await until(lambda: house.stores.journal.last_seq() > before and not house._packing)
+        rows = list(house.stores.journal.replay())
+        assert [row["kind"] for row in rows] == ["core.checkpoint", "leg.offered", "call.clearing", "call.ended"]
+        assert len(rows[0]["data"]["state"]) == 3 and rows[0]["seq"] == before + 1
+        calls = dict(house.switchboard.calls)
+        abandon(house)
+        house, media, legs = site.house(media)
+        assert house.switchboard.calls == calls and sorted(calls.values()) == ["l1", "l2", "l3"]
+        assert house.stores.cdrs.rebuild(house.stores.journal) == []
+        house.database.close()
     run(scenario())

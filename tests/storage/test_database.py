@@ -1,5 +1,6 @@
 """The database: migrations, transactions, syncs, and what a kill -9 leaves."""
 
+import json
 import os
 import pathlib
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from firmware.storage import database
 from firmware.storage.cdr import CDRs
+from firmware.storage.checkpoint import pack, unpack
 from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
 from firmware.storage.stores import Stores
@@ -205,6 +207,24 @@ def test_replay_begins_at_the_last_checkpoint(db):
     assert [row["seq"] for row in journal.replay()] == [4, 5]
     assert [row["seq"] for row in journal.after(0)] == [1, 3, 5]
     assert [row["seq"] for row in journal.everything()] == [1, 3, 5]
+
+
+def test_a_checkpoint_made_beside_stands_before_what_came_meanwhile(db):
+    journal = Journal(db.write)
+    data = {"as_of": 2, "state": {"calls": [{"id": "c%d" % n} for n in range(100)], "media_up": True, "none": {}, "few": [1]},
+            "cdrs": {"c1": {"caller": "\u4e2d\u6587", "recording": []}}, "statistics": {"rows": [], "deep": {"a": {"b": [1] * 40}}}}
+    with db.transaction():
+        journal.append([record("call.began", call="c1"), record("a"), record("b"), record("c")])
+        journal.checkpoint(7, pack(data, None))
+        journal.append([record("d")])
+    replayed = list(journal.replay())
+    assert [row["kind"] for row in replayed] == ["core.checkpoint", "b", "c", "d"]
+    assert replayed[0]["data"] == data and replayed[0]["ts_ms"] == 7 and unpack(pack(data)) == json.loads(json.dumps(data))
+    assert [row["kind"] for row in journal.after(2)] == ["b", "c", "d"]
+    with db.transaction():
+        journal.append([record("core.checkpoint")])
+    assert [row["seq"] for row in journal.replay()] == [7]
+    assert db.write.execute("SELECT count(*) FROM journal WHERE kind = 'core.checkpoint'").fetchone()[0] == 1
 
 
 def test_cdrs_are_a_fold_that_a_rebuild_repeats(db):
