@@ -69,6 +69,8 @@ class Ours:
                 self.call = event["call"]
                 if event["event"] == "setup_indication" and not event["called_complete"]:
                     self.ask("setup_ack_request", now_ms)
+                elif not event.get("complete", True):
+                    continue
                 elif isinstance(self.offer, int):
                     self.ask("release_request", now_ms, cause=self.offer)
                 elif self.offer != "wait":

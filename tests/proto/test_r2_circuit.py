@@ -344,6 +344,8 @@ def test_random_far_end(variant):
                 took(circuit.request(rng.choice(primitives), circuit.call, now, digits="1"))
             except LocalError:
                 pass
+        elif kind == 11:
+            took(circuit.request("unblock_request", None, now))
         if step % 500 == 0:
             saved = json.loads(json.dumps(circuit.dump()))
             circuit = R2Circuit.restore(saved, v, config)

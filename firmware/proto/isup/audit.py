@@ -61,6 +61,7 @@ class AuditProcedures:
                 for field in KEPT:
                     setattr(circuit, field, row[field])
                 circuit.timers.restore(row["timers"])
+                made.touch(circuit)
         return made
 
     def audit(self, now_ms, available=None):

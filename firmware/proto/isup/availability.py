@@ -59,7 +59,7 @@ class AvailabilityProcedures:
             self._resume(destination, now_ms)
         elif kind == "status" and event["cause"] == "congestion":
             self._congested(destination, now_ms)
-        elif kind == "status":
+        elif kind == "status" and event.get("user", 5) == 5:
             self._user_unavailable(destination, now_ms)
         return self.finish()
 

@@ -17,7 +17,7 @@ from firmware.proto.machine import Machine
 
 KEPT = ("state", "serial", "call_over", "digits", "complete", "setup", "clear", "transit", "control", "overlap_timeouts",
         "local", "local_wanted", "remote", "local_hardware", "remote_hardware", "confirmed", "failures", "idle_since",
-        "iam", "pending_backward", "rlc_waits", "suspensions", "unequipped", "reattempt", "tone_on", "loop_on_circuit")
+        "iam", "pending_backward", "rlc_waits", "suspensions", "unequipped", "tone_on", "loop_on_circuit")
 
 
 class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Machine):
@@ -32,6 +32,7 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
         self.cic, self.span, self.timeslot = cic, span, timeslot
         self.name = "%s.%d" % (group["name"], cic)
         self.dpc = group["destination"]
+        self.index = 0                  # place among the circuits of the node
         self.serial = 0
         self.call_over = True           # the layer above has had its `released`, or never knew
         self.idle_since = 0
@@ -40,9 +41,7 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
         self.remote = False             # blocked by the far end
         self.local_hardware = self.remote_hardware = False
         self.failures = 0               # continuity checks in a row that failed
-        self.rlc_waits = False          # RLC goes when BLA comes (2.9.6)
         self.unequipped = False
-        self.reattempt = False
         self._clean()
 
     def _clean(self):
@@ -54,6 +53,7 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
         self.control = "first"          # who controls the release: first, caller, called
         self.overlap_timeouts = 0
         self.pending_backward = None
+        self.rlc_waits = False          # RLC goes when BLA comes (2.9.6)
         self.suspensions = []           # by whom: "user", "network"
         self.confirmed = True
 
@@ -100,7 +100,7 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
             self._clean()
             self.node.fell_idle(self, now_ms)
         for event in self.node.events[told:]:
-            if "state" in event and event["call"] is not None:
+            if "state" in event and event["call"] == self.call:
                 event["state"] = self.state
         self.node.touch(self)
 
@@ -179,6 +179,7 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
 
     def _answer(self, message):
         if self.pending_backward:
+            self.timers.stop("T34")
             self.segment_missing(0)
         self.event("setup_confirm", fields.backward_fields(message))
 

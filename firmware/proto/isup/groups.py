@@ -65,24 +65,37 @@ class GroupProcedures:
                 found.append(circuit)
         return found
 
-    def _begin(self, row, now_ms):
+    def take_back(self, kinds, dpc, cics, type_):
+        """A later order about these circuits: older ones that are not acknowledged let go of them."""
         kept = []
-        for old in self.pending:        # a later order about the same range takes the place of an earlier one
-            opposite = old["kind"] in ("CGB", "CGU") and row["kind"] in ("CGB", "CGU") and old["type"] == row["type"]
-            if (old["dpc"], old["cic"]) == (row["dpc"], row["cic"]) and (opposite or old["kind"] == row["kind"]):
-                self._stop(old)
-            else:
-                kept.append(old)
+        for old in self.pending:
+            if old["kind"] in kinds and old["dpc"] == dpc and (old["type"] == type_ or old["status"] is None):
+                if old["status"] is None:
+                    bits = 0 if old["cic"] in cics else 1
+                else:
+                    old["status"] = [0 if old["cic"] + i in cics else bit for i, bit in enumerate(old["status"])]
+                    bits = sum(old["status"])
+                if not bits:
+                    self._stop(old)
+                    continue
+            kept.append(old)
         self.pending = kept
-        self._next_id += 1
-        row["id"] = self._next_id
-        self.pending.append(row)
+        self.node_changed = True
+
+    def _begin(self, row, now_ms):
+        if row["kind"] in ("CGB", "CGU"):
+            self.take_back(("CGB", "CGU"), row["dpc"], [c.cic for c in self._named(row)], row["type"])
+        else:
+            self.take_back((row["kind"],), row["dpc"], [row["cic"]], row["type"])
         hardware = row["type"] == "hardware"
         for circuit in self._named(row):
             if row["kind"] == "GRS":
                 circuit.step("group_reset_request", now_ms)
             elif row["kind"] != "CQM":
                 self._mark(circuit, row["kind"] == "CGB", hardware, now_ms)
+        self._next_id += 1
+        row["id"] = self._next_id
+        self.pending.append(row)
         self._send_pending(row, now_ms)
         self._start(row, SHORT, now_ms)
         self._start(row, LONG, now_ms)
@@ -236,8 +249,9 @@ class GroupProcedures:
 
     def _confirmed_grs(self, asked, row, message, now_ms):
         for circuit in self._named(asked):
-            circuit.set_remote(False, bool(row["status"][circuit.cic - row["cic"]]), now_ms)
-            circuit.step("group_reset_confirmed", now_ms, "group")
+            if circuit.state == codes.RESETTING:        # else something else has ended it before
+                circuit.set_remote(False, bool(row["status"][circuit.cic - row["cic"]]), now_ms)
+                circuit.step("group_reset_confirmed", now_ms, "group")
         self.events.append({"event": "group_reset_confirm", "call": None, "destination": row["dpc"], "cic": row["cic"],
                             "range": row["range"]})
 
@@ -245,7 +259,7 @@ class GroupProcedures:
         for circuit in self._named(asked):
             if not row["status"][circuit.cic - row["cic"]]:
                 self.fault(row, "CGBA leaves out CIC %d" % circuit.cic)
-            elif asked["type"] == "maintenance":
+            elif asked["type"] == "maintenance" and circuit.local == "blocking":
                 circuit.local = "blocked"
                 circuit.tell("circuit_state", circuit.blocking())
                 circuit.blocked_now(now_ms)
@@ -255,7 +269,7 @@ class GroupProcedures:
         for circuit in self._named(asked):
             if not row["status"][circuit.cic - row["cic"]]:
                 self.fault(row, "CGUA leaves out CIC %d" % circuit.cic)
-            elif asked["type"] == "maintenance":
+            elif asked["type"] == "maintenance" and circuit.local == "unblocking":
                 circuit.local = "unblocked"
                 circuit.tell("circuit_state", circuit.blocking())
             self.touch(circuit)

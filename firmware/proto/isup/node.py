@@ -13,7 +13,7 @@ config: {"variant": "itu"|"ansi"|"china", "point_code": 100, "groups": [row, ...
     "exchange": "a" (ends calls or interworks) | "b" (transit), "ucic": bool, "timers": {"T7": ms}}
 A row: {"name": "a", "destination": 200, "circuits": [[first CIC, span, first timeslot, how many], ...],
     "law": "A"|"u", "overlap": True, "send_st": bool, "control": None (by point code)|"all"|"none"|"even"|"odd",
-    "charge": "charge"|"no_charge"|"none", "query": bool (circuit query after a restart), "loop_acknowledge": bool}
+    "charge": "charge"|"no_charge"|"none", "transit": bool (unknown parameters of an IAM are kept), "query": bool (circuit query after a restart), "loop_acknowledge": bool}
 "circuits" maps consecutive CICs to consecutive timeslots, so a gap (timeslot 16) begins a new piece.
 
 Primitives of a call (request): as in Q.931: setup_request(called, caller, redirecting, original_called,
@@ -90,6 +90,7 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
         self.groups, self.circuits, self.destinations = {}, {}, {}
         self._names, self._order = {}, []
         self._output, self._changed = [], {}
+        self._deadlines = {}            # place in _order -> when: most circuits have no timer
         self._next_id = self._idle_count = 0
         self._last_sequence = None
         for row in config["groups"]:
@@ -109,6 +110,7 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
                 if (dpc, first + i) in self.circuits or not 0 <= first + i < 1 << messages.CIC_BITS[self.variant]:
                     raise LocalError("circuit group %s: CIC %d is double or too high" % (row["name"], first + i))
                 circuit = Circuit(self, row, first + i, span, timeslot + i)
+                circuit.index = len(self._order)
                 self.circuits[(dpc, first + i)] = circuit
                 self._names[circuit.name] = circuit
                 self._order.append(circuit)
@@ -150,6 +152,11 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
     def touch(self, circuit):
         """Note that a circuit changed."""
         self._changed[circuit.name] = True
+        deadline_ms = circuit.deadline_ms()
+        if deadline_ms is None:
+            self._deadlines.pop(circuit.index, None)
+        else:
+            self._deadlines[circuit.index] = deadline_ms
 
     def fell_idle(self, circuit, now_ms):
         """For choose(): who is idle for how long."""
@@ -229,7 +236,8 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
                             "message": kind})
 
     def _receive_circuit(self, circuit, message, octets, now_ms):
-        action, cause, notify = compatibility.judge(message, circuit.transit, self.exchange)
+        transit = circuit.transit or bool(circuit.group.get("transit"))
+        action, cause, notify = compatibility.judge(message, transit, self.exchange)
         if notify is not None and message.kind != "REL":
             circuit.send("CFN", {"cause_indicators": circuit.cause(notify[0], notify[1])})
             self.count("confusions_sent")
@@ -242,7 +250,7 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
         elif message.kind in SUPERVISION or (message.kind == "UCIC" and (circuit.state, "UCIC") not in circuit.TABLE):
             circuit.receive_supervision(message, now_ms)
         elif message.kind == "REL" and circuit.state not in codes.CLEARING + (codes.IDLE, codes.RESETTING):
-            if notify is not None and not circuit.transit:
+            if notify is not None and not transit:
                 message.unknown = message.unknown or [[int(notify[1][:2], 16), ""]]
             circuit.step("REL", now_ms, message)
         elif message.kind in ("CVT", "CRM") and self.variant == "ansi":
@@ -374,16 +382,16 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
 
     def deadline_ms(self):
         """When to call expire(), or None."""
-        found = [c.deadline_ms() for c in self._order] + [self.timers.deadline_ms()]
-        found = [d for d in found if d is not None]
+        found = list(self._deadlines.values())
+        if self.timers.deadline_ms() is not None:
+            found.append(self.timers.deadline_ms())
         return min(found) if found else None
 
     def expire(self, now_ms):
         """Let every timer that has fallen due act.  Returns events."""
-        for circuit in self._order:
-            deadline_ms = circuit.deadline_ms()
-            if deadline_ms is not None and deadline_ms <= now_ms:
-                circuit.expire(now_ms)
+        for index in sorted([i for i in self._deadlines if self._deadlines[i] <= now_ms]):
+            self._order[index].expire(now_ms)
+            self.touch(self._order[index])
         while True:
             name = self.timers.due(now_ms)
             if name is None:

@@ -24,8 +24,11 @@ class SupervisionProcedures:
                 and not self.remote_hardware and not self.unequipped)
 
     def _stop(self):
+        """No order about blocking is under way any more, neither ours alone nor as one of a group."""
         for name in SUPERVISION_TIMERS:
             self.timers.stop(name)
+        if self.node.pending:
+            self.node.take_back(("CGB", "CGU"), self.dpc, [self.cic], "maintenance")
 
     def _changed(self):
         self.tell("circuit_state", self.blocking())
