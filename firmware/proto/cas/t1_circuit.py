@@ -74,6 +74,7 @@ class T1Circuit(Circuit):
         self.receiver = None
         self.listening = None
         self.to_send = ""
+        self.acked = False              # feature group D: the acknowledgement wink has come
 
     def start(self, now_ms):
         """Send on-hook.  Returns events."""
@@ -182,7 +183,14 @@ class T1Circuit(Circuit):
         if self.state != SEIZING:
             return
         self.state = DIALLING
+        self.acked = False
+        self.line_expects_ack(self.signalling == "fgd")
         self._dial(now_ms)
+
+    def line_expects_ack(self, expected):
+        """A wink-long off-hook from now on is an acknowledgement, no answer."""
+        if not self.station and not self.office:
+            self.line.ack_expected = expected
 
     def _dial(self, now_ms):
         if self.plan in ("dtmf", "mf") and self.to_send:
@@ -200,7 +208,7 @@ class T1Circuit(Circuit):
             self._dialled(now_ms)
 
     def _line_pulsed(self, now_ms):
-        if self.state == DIALLING:
+        if self.state == DIALLING and self.line.state == t1_table.DIALLING:
             self._next_pulses(now_ms)
 
     def _line_pulses(self, now_ms, digit):
@@ -210,8 +218,7 @@ class T1Circuit(Circuit):
     def _dialled(self, now_ms):
         """All digits are out."""
         self.sender = None
-        if self.signalling == "fgd":
-            self.line.ack_expected = True
+        if self.signalling == "fgd" and not self.acked:
             self.timers.start("T_ACK", now_ms)
         else:
             self._proceeding(now_ms)
@@ -223,7 +230,8 @@ class T1Circuit(Circuit):
         self.timers.start("T_ASSUME" if self.station else "T_ANSWER", now_ms)
 
     def _line_ack_wink(self, now_ms):
-        if self.state == DIALLING:
+        self.acked = True
+        if self.state == DIALLING and self.sender is None:
             self._proceeding(now_ms)
 
     def _line_answered(self, now_ms):
@@ -339,7 +347,9 @@ class T1Circuit(Circuit):
             return
         self._proceeding_request(now_ms, given)
         if self.line.state in (t1_table.WINKING, t1_table.SEIZED):
-            self.timers.start("T_AFTER_WINK", now_ms, 2 * self.values["T_WINK"])   # the wink comes first
+            # The wink comes first, and what follows it at once would be no answer
+            self.timers.start("T_AFTER_WINK", now_ms, self.values["T_WINK_DELAY"] + self.values["T_WINK"]
+                              + 3 * self.values["T_AFTER_WINK"])
             return
         self._answer(now_ms)
 
@@ -369,7 +379,7 @@ class T1Circuit(Circuit):
         if name == "T_ASSUME":
             self.line.request("assume_answer", now_ms)
         elif name == "T_ACK":
-            self.line.ack_expected = False
+            self.line_expects_ack(False)
             self.count("acknowledgement_winks_missing")
             self._proceeding(now_ms)
         elif name == "T_AFTER_WINK":
@@ -402,6 +412,7 @@ class T1Circuit(Circuit):
         saved = self.dump_circuit()
         saved["listening"] = self.listening
         saved["to_send"] = self.to_send
+        saved["acked"] = self.acked
         if self.sender is not None:
             saved["sender"] = self.sender.dump()
         if self.receiver is not None:
@@ -415,6 +426,7 @@ class T1Circuit(Circuit):
         circuit.load_circuit(saved)
         circuit.listening = saved["listening"]
         circuit.to_send = saved["to_send"]
+        circuit.acked = saved["acked"]
         if "sender" in saved:
             circuit.sender = DigitSender(circuit.plan, circuit.values)
             circuit.sender.load(saved["sender"])

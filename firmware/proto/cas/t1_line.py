@@ -189,7 +189,7 @@ class EMLine(T1Line):
 
     TABLE = t.EM
     WATCHES = ("T_WINK_WAIT", "T_WINK_MAX", "T_DISCONNECT", "T_DELAY_MAX")
-    KEPT = T1Line.KEPT + ("ack_expected",)
+    KEPT = T1Line.KEPT + ("ack_expected", "in_glare")
 
     def __init__(self, timers=None, start_signal="wink", glare="yield"):
         if start_signal not in ("immediate", "wink", "delay") or glare not in ("yield", "hold"):
@@ -199,10 +199,11 @@ class EMLine(T1Line):
         self.start_signal = start_signal
         self.glare = glare
         self.ack_expected = False       # feature group D: the digits are out, a wink is due
+        self.in_glare = False           # both have seized, and the far end is to yield
 
     def _seize(self, now_ms):
         self.send("1")
-        self.ack_expected = False
+        self.ack_expected = self.in_glare = False
         self.timers.start("T_START_DELAY" if self.start_signal == "immediate" else "T_WINK_WAIT", now_ms)
 
     def _off_hook(self, now_ms):
@@ -225,6 +226,8 @@ class EMLine(T1Line):
         self.stop_timers()
         if short:
             self.count("hits")
+        if short or (self.in_glare and self.start_signal == "wink"):
+            self.in_glare = False       # it has yielded: its wink is still to come
             self.timers.start("T_WINK_WAIT", now_ms)
             return t.SEIZING
         self.timers.start("T_AFTER_WINK", now_ms)
@@ -238,7 +241,8 @@ class EMLine(T1Line):
         """Both have seized: who yields goes on-hook and serves the far end's call."""
         self.count("double_seizures")
         if self.glare == "hold":
-            self.timers.start("T_DELAY_MAX", now_ms)    # its on-hook is our start signal
+            self.in_glare = True
+            self.timers.start("T_DELAY_MAX", now_ms)
             return None
         self.emit("seize_failed", "collision")
         self.send("0")
