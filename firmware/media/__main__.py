@@ -75,6 +75,7 @@ def main():
     asked.wait()
     if not (server.stats.realtime and server.stats.locked):
         server.table.limit = REDUCED
+        server.table.admission.realtime(False)
         log.warning("%d terminations are admitted instead of %d", REDUCED, _engine.CAPACITY["terminations"])
     gc.freeze()
     ready = pathlib.Path(run_dir, "media.ready")

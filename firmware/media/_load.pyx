@@ -2,16 +2,20 @@
 
     load = Load(window, sockets, [(address as int, port), ...], speech)
     threading.Thread(target=load.run).start(); ...; load.stop()
+    load.add(sock, (address, port))                     more peers, while it runs
+    load.subscribers(octets, [(row, start, length), ...], [(delay, gain / 256), ...])
 
 window: a bench window (firmware.media.bench.Window) whose rx ring already holds
-speech.  Each 10 ms the heads advance, half of the peers send one packet of 160
+speech.  With subscribers() each row (span index * 32 + timeslot) says its part of
+`octets` (A-law, start and length multiples of 80) round and round, and returns an
+echo of what media sends, by the taps given: samples of delay and gain.  Each 10 ms the heads advance, half of the peers send one packet of 160
 octets and all read what media has sent them.  Nothing of this counts as
 media's work: it runs on another processor, in another process.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from posix.time cimport clock_gettime, clock_nanosleep, timespec, CLOCK_MONOTONIC
 
 cdef extern from "netinet/in.h" nogil:
@@ -50,6 +54,20 @@ cdef struct Peer:
     uint64_t received
 
 
+cdef struct Says:
+    int32_t row
+    int64_t start
+    int64_t length
+    int64_t at
+
+
+cdef enum:
+    SUBSCRIBERS = 2048
+    PEERS = 4096
+    FRAMES = 2048                      # of a ring, as firmware.media.bench.Window lays it out
+    COLUMNS = 2048
+
+
 cdef class Load:
     """See the module docstring.  received, sent, late, missed: figures."""
 
@@ -60,24 +78,57 @@ cdef class Load:
     cdef int64_t speech_octets
     cdef object keep
     cdef int ended
+    cdef Says says[SUBSCRIBERS]
+    cdef int n_says
+    cdef const uint8_t *octets
+    cdef int taps
+    cdef int64_t delay[8]
+    cdef int32_t gain[8]
+    cdef int16_t linear[256]
+    cdef uint8_t law[8192]
     cdef readonly uint64_t sent
     cdef readonly uint64_t late          # instants at which this thread itself was over 5 ms late
     cdef readonly uint64_t missed        # blocks that media had not written in time
 
     def __cinit__(self, window, sockets, addresses, speech):
         cdef int i
-        self.n = len(sockets)
-        self.keep = (window, sockets, speech)
+        self.keep = [window, sockets, speech]
         self.base = <uint8_t *><uintptr_t>window.address if window is not None else NULL
         self.speech = <const uint8_t *><uintptr_t>speech.ctypes.data
         self.speech_octets = len(speech)
-        self.peer = <Peer *>calloc(self.n + 1, sizeof(Peer))
-        for i in range(self.n):
-            self.peer[i].fd = sockets[i].fileno()
-            self.peer[i].to.sin_family = AF_INET
-            self.peer[i].to.sin_addr.s_addr = htonl(addresses[i][0])
-            self.peer[i].to.sin_port = htons(addresses[i][1])
-            self.peer[i].at = (i * 7919 * 160) % (self.speech_octets - 320)
+        self.peer = <Peer *>calloc(PEERS, sizeof(Peer))
+        for sock, address in zip(sockets, addresses):
+            self.add(sock, address)
+
+    def add(self, sock, address):
+        """One more RTP peer; the socket must stay open until run() has returned."""
+        cdef Peer *p = &self.peer[self.n]
+        if self.n == PEERS:
+            raise ValueError("the load holds %d peers" % PEERS)
+        p.fd = sock.fileno()
+        p.to.sin_family = AF_INET
+        p.to.sin_addr.s_addr = htonl(address[0])
+        p.to.sin_port = htons(address[1])
+        p.at = (self.n * 7919 * 160) % (self.speech_octets - 320)
+        self.n += 1
+
+    def subscribers(self, octets, rows, taps):
+        """See above.  rows: those that are new; the others stay."""
+        cdef int i
+        from dsp import g711
+        import numpy
+        self.keep.append(octets)
+        self.octets = <const uint8_t *><uintptr_t>octets.ctypes.data
+        for i, value in enumerate(g711.expand(numpy.arange(256, dtype=numpy.uint8), 0)):
+            self.linear[i] = value
+        for i, value in enumerate(g711.compress((numpy.arange(8192) * 8 - 32764).astype(numpy.int16), 0)):
+            self.law[i] = value
+        for i, (delay, gain) in enumerate(taps):
+            self.delay[i], self.gain[i] = delay, round(gain * 256)
+        self.taps = len(taps)
+        for row, start, length in rows:
+            self.says[self.n_says] = Says(row, start, length, start)
+            self.n_says += 1
 
     def __dealloc__(self):
         free(self.peer)
@@ -124,10 +175,41 @@ cdef class Load:
         cdef uint64_t *rx_head = <uint64_t *>(self.base + 0x040)
         cdef uint64_t *tx_head = <uint64_t *>(self.base + 0x048)
         cdef uint64_t written = load64(<uint64_t *>(self.base + 0x080))
+        cdef uint64_t i
         if written and tx_head[0] + 80 > written:
             self.missed += 1
+            if self.n_says:             # idle code goes out
+                for i in range(tx_head[0], tx_head[0] + 80):
+                    memset(self.base + 4096 + (FRAMES + i % FRAMES) * COLUMNS, 0xD5, COLUMNS)
         store64(tx_head, tx_head[0] + 80)
+        if self.n_says:
+            self.answer(rx_head[0], tx_head[0] - 160)
         store64(rx_head, rx_head[0] + 80)
+
+    cdef void answer(self, uint64_t rx_frame, uint64_t tx_frame) noexcept nogil:
+        """80 frames of all subscribers: what they say, and the echo of what was on the line from tx_frame on."""
+        cdef uint8_t *rx
+        cdef const uint8_t *tx[8]
+        cdef const uint8_t *all_tx = self.base + 4096 + FRAMES * COLUMNS
+        cdef Says *s
+        cdef int f, i, k, taps = self.taps
+        cdef int32_t y
+        for f in range(80):
+            rx = self.base + 4096 + ((rx_frame + f) % FRAMES) * COLUMNS
+            for k in range(taps):
+                tx[k] = all_tx + ((tx_frame + f + FRAMES - self.delay[k]) % FRAMES) * COLUMNS
+            for i in range(self.n_says):
+                s = &self.says[i]
+                y = self.linear[self.octets[s.at + f]] * 256
+                for k in range(taps):
+                    y += self.linear[tx[k][s.row]] * self.gain[k]
+                y = (y >> 8) + 32768
+                rx[s.row] = self.law[(0 if y < 0 else 65535 if y > 65535 else y) >> 3]
+        for i in range(self.n_says):
+            s = &self.says[i]
+            s.at += 80
+            if s.at >= s.start + s.length:
+                s.at = s.start
 
     def run(self):
         """Until stop(); without the GIL."""

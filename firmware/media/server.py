@@ -25,6 +25,7 @@ import msgpack
 
 from firmware.errors import LocalError
 from firmware.media import _engine
+from firmware.media.admission import Admission, measure
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.link import Signalling, link_parameters, listen
 from firmware.media.player import Player
@@ -64,10 +65,11 @@ class Server:
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.player = Player()
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
-        self.table = Table(engine, ports or Ports(), self.player, self.recorder)
+        self.stats = TickStats(engine)
+        self.table = Table(engine, ports or Ports(), self.player, self.recorder,
+                           Admission(measure(), lambda: self.stats.busy_ns))
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
-        self.stats = TickStats(engine)
         self.selector = selectors.DefaultSelector()
         self.listener = listen(os.path.join(run_dir, "media.sock"))
         self.signalling = Signalling(engine, os.path.join(run_dir, "media-signalling.sock"), self.boot_id,
@@ -356,7 +358,8 @@ class Server:
                 "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "links": len(self.links),
                 "events_waiting": len(self.events), "events_dropped": self.events_dropped,
                 "bad_messages": self.bad_messages, "signalling": dict(self.signalling.counters),
-                "terminations_most": self.table.limit, "board": self.board.figures()}
+                "terminations_most": self.table.limit, "board": self.board.figures(),
+                "admission": self.table.admission.figures()}
 
 
 def _table(name):

@@ -37,6 +37,8 @@ class TickStats:
         self.worst_wait_ms = 0.0        # run-queue wait within one second
         self.wait_ms = 0.0
         self._stolen = stolen_ticks()
+        self._busy = (0, 0)
+        self.busy_ns = 0                # a tick takes, mean of the last second
 
     def sample(self):
         """Once a second: how long did the tick thread wait for a processor?"""
@@ -44,6 +46,11 @@ class TickStats:
         if self.tid is None or now - self._last < 1:
             return
         self._last = now
+        figures = self._engine.figures()
+        ticks, busy = figures["ticks"] - self._busy[0], figures["busy_ns"] - self._busy[1]
+        if ticks > 0 and busy >= 0:     # the figures may have been cleared
+            self.busy_ns = busy // ticks
+        self._busy = (figures["ticks"], figures["busy_ns"])
         try:
             with open(f"/proc/self/task/{self.tid}/schedstat", encoding="ascii") as file:
                 wait_ns = int(file.read().split()[1])
@@ -64,6 +71,7 @@ class TickStats:
                 "ticks_without_board": figures["ticks_without_board"], "late_ticks": figures["late_ticks"],
                 "late_ticks_by_host": figures["late_ticks_by_host"], "blocks_lost": figures["blocks_lost"],
                 "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
+                "voice_ms": round(figures["voice_ns"] / 1e6, 3),    # processor time, since the last clear
                 "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4),
                 "longest_ms": round(figures["longest_ns"] / 1e6, 3),
                 "p50_ms": percentile(histogram, 0.5), "p99_ms": percentile(histogram, 0.99),

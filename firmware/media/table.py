@@ -33,6 +33,7 @@ class Termination:
         self.bridge = None
         self.detect = False
         self.enhance = ENHANCE_OFF
+        self.cost = 0               # ns a tick, reserved
         self.signal = None
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
         self.row = self.law = None
@@ -49,9 +50,10 @@ class Bridge:
 
 
 class Table:
-    """engine: Engine, ports: Ports, player: Player, recorder: Recorder."""
+    """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission."""
 
-    def __init__(self, engine, ports, player, recorder):
+    def __init__(self, engine, ports, player, recorder, admission):
+        self.admission = admission
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
         self.terminations = {}
         self.bridges = {}
@@ -102,7 +104,17 @@ class Table:
         wanted = p.get("enhance")
         if wanted is not None:
             wanted = enhancement(ENHANCE_OFF if held is None else held.enhance, wanted)
-        reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
+        if held is not None:
+            reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
+        else:
+            cost = self.admission.cost(kind, wanted or ENHANCE_OFF)
+            self.admission.reserve(0, cost, f"add: no room for {name}")
+            try:
+                reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
+            except LocalError:
+                self.admission.release(cost)
+                raise
+            self.terminations[name].cost = cost
         if wanted is not None:
             self._enhance(self.terminations[name], wanted)
         return reply
@@ -200,6 +212,7 @@ class Table:
         if term.bridge is not None:
             self._leave(term)
         del self._by_serial[term.serial]
+        self.admission.release(term.cost)
         self._engine.subtract(term.slot)
         if term.leg is not None:
             self._tell_of(term)
@@ -354,7 +367,9 @@ class Table:
     def _enhance(self, term, wanted):
         if wanted == term.enhance:
             return
-        term.enhance = wanted
+        cost = self.admission.cost(term.kind, wanted)
+        self.admission.reserve(term.cost, cost, f"enhance: no room for {term.id}")
+        term.enhance, term.cost = wanted, cost
         bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
         self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]))
         self._engine.commit()

@@ -21,6 +21,8 @@ cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset) noexcept 
         e.k.echo_reset(e.k.echo_state, slot, PARTITIONS)
         for i in range(LOOP_BLOCKS):
             memset(&e.far[i][slot * BLOCK], 0, 2 * BLOCK)
+    if new & (ECHO | NOISE):
+        e.hold[slot] = FLOOR_BLOCKS if wanted & ECHO else 0
     if new & NOISE:
         e.k.noise_reset(e.k.noise_state, slot)
     if wanted & (LEVEL | VAD) and not t.enhance & (LEVEL | VAD):
@@ -91,7 +93,14 @@ cdef void enhance_tick(Engine_ *e) noexcept nogil:
             e.echo_flags[i] = 0 if state == 0 else (2 if state == 1 else 1)      # dsp/echo.py NLP_OFF, CLOSED
         e.k.echo_cancel(e.k.echo_state, p.echo, p.echo, p.echo, e.echo_flags, p.n_echo, far, BLOCK,
                         e.linear_in, BLOCK, PARTITIONS)
-    n = without_tone(e, p.noise, p.n_noise)
+    n = 0
+    for i in range(p.n_noise):
+        slot = p.noise[i]
+        if e.hold[slot]:
+            e.hold[slot] -= 1
+        elif e.disabler[slot].state == 0:
+            e.now[n] = slot
+            n += 1
     if n:
         e.k.noise_reduce(e.k.noise_state, e.now, e.now, n, e.linear_in, BLOCK)
     n = without_tone(e, p.vad, p.n_vad)

@@ -155,6 +155,7 @@ cdef enum:
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
     PARTITIONS = 3                     # of the echo canceller: 66 ms (dsp/echo.py TAIL_64_MS)
     LOOP_BLOCKS = 2                    # what is written in a tick can be heard back two ticks later, no sooner
+    FLOOR_BLOCKS = 210                 # after its start a canceller does not know the near noise
     RESETS_MOST = 256                  # enhancement commands of a tick: clearing a canceller takes microseconds
     SILENCE_A = 0xD5
     SILENCE_U = 0xFF
@@ -489,6 +490,7 @@ cdef struct Engine_:
     uint8_t speech[TERMS]              # by slot: vad.NONE, HANGOVER, SPEECH
     uint8_t said[TERMS]                # speech was reported
     uint8_t echo_flags[TERMS]          # by place in plan.echo
+    uint8_t hold[TERMS]                # by slot: ticks that noise reduction still waits
     int32_t now[TERMS]                 # slots that a function works on in this tick
     Disabler disabler[TERMS]
     uint64_t voice_ns                  # wall time in enhance_tick

@@ -1,0 +1,95 @@
+"""How many legs this machine can serve: measured at start, reserved against, refused beyond.
+
+A tick that takes longer than 10 ms harms everybody who talks, and since its thread
+goes before all others it would keep the commands from coming through, too.  So each
+leg reserves the time that it will cost a tick, and the sum stays below SHARE of it.
+
+    costs   ns a tick and channel of each function, the least of several runs of the
+            kernels on loud noise (the canceller learning, which is the dear case) at
+            start; what a timeslot and an RTP stream cost without any is measured by
+            `make bench` (PLAIN_NS), not here
+    busy    what the tick has really taken in the last seconds; it counts where it is
+            more than what is reserved
+
+A canceller, noise reduction and speech detection work on groups of neighbouring slots;
+the slots of a leg are chosen so that groups fill up, and a part of one is not reserved.
+"""
+
+import time
+
+import numpy
+
+from dsp import dtmf, echo, level, noise, vad
+from firmware.media.checks import refuse
+
+TICK_NS = 10_000_000
+SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
+SHARE_WITHOUT_REALTIME = 0.4
+PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
+CHANNELS, RUNS = 64, 12
+CAUSE = 47                      # Q.850: resource unavailable, unspecified
+
+
+def measure():
+    """{"echo": ns a tick and channel, "noise", "level", "vad", "dtmf"}; takes some 20 ms."""
+    rng = numpy.random.default_rng(1)
+    states = {"echo": echo.new_state(CHANNELS), "noise": noise.new_state(CHANNELS), "level": level.new_state(CHANNELS),
+              "vad": vad.new_state(CHANNELS), "dtmf": dtmf.new_state(CHANNELS)}
+    speech = numpy.full(CHANNELS, vad.SPEECH, numpy.uint8)
+    slots = numpy.arange(CHANNELS, dtype=numpy.int32)
+    least = {name: TICK_NS for name in states}
+    for _ in range(RUNS):
+        far = rng.integers(-4000, 4000, (CHANNELS, 80)).astype(numpy.int16)
+        near = (far // 4 + rng.integers(-100, 100, far.shape)).astype(numpy.int16)
+        for name, work in (("echo", lambda: echo.cancel(states["echo"], slots, far, near)),
+                           ("noise", lambda: noise.reduce(states["noise"], far, slots)),
+                           ("vad", lambda: vad.detect(states["vad"], far, speech, slots)),
+                           ("level", lambda: level.control(states["level"], far, speech, slots)),
+                           ("dtmf", lambda: dtmf.detect(states["dtmf"], far, slots))):
+            began = time.thread_time_ns()
+            work()
+            least[name] = min(least[name], (time.thread_time_ns() - began) // CHANNELS)
+    return least
+
+
+class Admission:
+    """costs: of measure(); busy_ns: function that tells what the tick takes now."""
+
+    def __init__(self, costs, busy_ns):
+        self.costs, self._busy_ns = dict(costs), busy_ns
+        self.realtime(True)
+        self.reserved_ns = 0
+        self.refused = 0
+
+    def realtime(self, granted):
+        """Whether the tick has its priority and its memory is locked: without, less is admitted."""
+        self.limit_ns = round(TICK_NS * (SHARE if granted else SHARE_WITHOUT_REALTIME))
+
+    def cost(self, kind, enhance):
+        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance: as in settings.py."""
+        ns = PLAIN_NS[kind] + self.costs["dtmf"]
+        for name in ("echo", "noise", "level"):
+            if enhance[name] not in (False, "off"):
+                ns += self.costs[name]
+        if enhance["vad"] or enhance["level"] != "off":
+            ns += self.costs["vad"]
+        return ns
+
+    def reserve(self, old_ns, new_ns, what):
+        """Exchange what a leg costs.  Raises LocalError with a reason where there is no room for more."""
+        more = new_ns - old_ns
+        taken = max(self.reserved_ns, self._busy_ns())
+        if more > 0 and taken + more > self.limit_ns:
+            self.refused += 1
+            refuse(f"{what}: {taken // 1000} of {self.limit_ns // 1000} us of a tick are in use and this needs {more // 1000} "
+                   "more; the machine would become late for the calls that are up", CAUSE)
+        self.reserved_ns += more
+
+    def release(self, ns):
+        """A leg is gone."""
+        self.reserved_ns -= ns
+
+    def figures(self):
+        """For the stats command; times in us a tick."""
+        return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._busy_ns() // 1000, "limit_us": self.limit_ns // 1000,
+                "refused": self.refused, "costs_ns": self.costs}

@@ -1,0 +1,360 @@
+"""Full density: 4,096 channels that do everything, in the real media process.
+
+    results(short=False) -> rows as in bench.py; writes build/bench-density.svg
+    python -m firmware.media.bench_density [--short]
+
+Where the engine's admission leaves no room for 4,096 the run is made with as many as it
+takes; then one more is refused, and what 4,096 would need is told by proportion.
+
+Channels are 1,984 timeslots (all of 64 spans) and 2,112 RTP streams, bridged in
+pairs, each with echo canceller (64 ms), noise reduction, AGC, speech detection
+with events and DTMF detection on; up to 1,000 of the calls are recorded.  They are
+added in five steps, each of which is measured, in one process on one processor; a
+board with 1,984 subscribers, who speak in turns of 2 s and return an echo
+(10.4 dB down, by three paths), and the RTP peers run on the other one
+(_load.pyx).  What the functions do is proved in the run, from the recordings and events:
+
+    echo    every 16th subscriber is silent: what is recorded of him, beside his echo (without level control)
+    level   every 16th speaks 14 dB more quietly than the others
+    noise   every 16th speaks in white noise of -45 dBm0
+            (without level control)
+    digits  every 16th dials 12 digits in 2.4 s, again and again
+"""
+
+import asyncio
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy
+
+from dsp import echo, g711, level, noise, vad
+from firmware.errors import LocalError
+from firmware.media import _load, bench
+from firmware.media.admission import PLAIN_NS
+from firmware.media.client import MediaClient
+
+STEPS = (256, 512, 1024, 2048, 4096)
+TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
+SETTLE_S, STEP_S, FULL_S = 1.5, 3.0, 20.0
+TAPS = ((44, 0.25), (51, -0.15), (66, 0.08))
+NOISE_DBM0, QUIET_DB = -45.0, -14.0
+TURN_S = 2                      # subscribers speak and listen in turns; RTP peers always speak
+DIGITS = "1234567890*#"
+EVERYTHING = {"echo": True, "noise": True, "level": "agc", "vad": True}
+SVG = bench.ROOT / "build" / "bench-density.svg"
+
+
+def dbm0(power):
+    return 10 * numpy.log10(numpy.maximum(power, 1e-3) / 16140 ** 2)
+
+
+def whole(octets):
+    return octets[:len(octets) // 160 * 160]
+
+
+def dialling():
+    """12 digits, 100 ms each and 100 ms between, -9 dBm0 a frequency: octets."""
+    t, parts = numpy.arange(800) / 8000, []
+    for digit in DIGITS:
+        row, column = divmod("123456789*0#".index(digit), 3)
+        a, b = (697, 770, 852, 941)[row], (1209, 1336, 1477)[column]
+        parts += [5700 * (numpy.sin(2 * numpy.pi * a * t) + numpy.sin(2 * numpy.pi * b * t)), numpy.zeros(800)]
+    return g711.compress(numpy.concatenate(parts).astype(numpy.int16), 0)
+
+
+class Parts:
+    """All that subscribers say, in one array of octets."""
+
+    def __init__(self, speech):
+        x = g711.expand(whole(speech), 0).astype(float)
+        x[numpy.arange(len(x)) // (TURN_S * 8000) % 2 == 1] = 0
+        noisy = x + numpy.random.default_rng(1).normal(0, 16140 * 10 ** (NOISE_DBM0 / 20), len(x))
+        pack = lambda y: g711.compress(numpy.clip(numpy.rint(y), -32768, 32767).astype(numpy.int16), 0)
+        pieces = {"speech": pack(x), "quiet": pack(x * 10 ** (QUIET_DB / 20)), "noisy": pack(noisy),
+                  "digits": dialling(), "silent": numpy.full(160, 0xD5, numpy.uint8)}
+        self.octets = numpy.ascontiguousarray(numpy.concatenate(list(pieces.values())))
+        self.at, begin = {}, 0
+        for name, piece in pieces.items():
+            self.at[name] = (begin, len(piece))
+            begin += len(piece)
+        loud = (x[:len(x) // 80 * 80].reshape(-1, 80) ** 2).mean(1)
+        self.active_dbm0 = float(dbm0(loud[loud > loud.max() / 300].mean()))
+
+    @staticmethod
+    def kind(n):
+        """What the subscriber of timeslot n does."""
+        return {3: "silent", 7: "quiet", 11: "noisy", 15: "digits"}.get(n % 16, "speech")
+
+    def of(self, n):
+        """(start, length) of what he says; speakers begin at different places."""
+        start, length = self.at[self.kind(n)]
+        if self.kind(n) == "speech":
+            skip = n * 7919 * 80 % (length // 2) // 80 * 80
+            return start + skip, length - skip
+        return start, length
+
+
+class Density:
+    """One run.  Figures of each step in `points`."""
+
+    def __init__(self, folder, short):
+        self.folder, self.short = pathlib.Path(folder), short
+        self.speech, self.source = bench.speech()
+        self.parts = Parts(self.speech)
+        self.window = bench.Window(self.folder / "window", self.speech)
+        self.digits, self.voices, self.count_digits = {}, 0, False
+        self.sockets, self.points, self.recorded = [], [], []
+        self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
+
+    def event(self, event):
+        if event["kind"] == "digit" and self.count_digits:
+            self.digits.setdefault(event["id"], []).append(event["digit"])
+        self.voices += event["kind"] == "voice"
+        self.last = event["event"]
+
+    async def call_all(self, commands):
+        """Many commands, some of them on the way at a time."""
+        replies = []
+        for begin in range(0, len(commands), 32):
+            replies += await asyncio.gather(*(self.client.call(do, **p) for do, p in commands[begin:begin + 32]))
+            if getattr(self, "last", 0):
+                self.client.ack(self.last)
+        return replies
+
+    async def grow(self, channels):
+        """Bring the number of channels up to this."""
+        timeslots = min(channels // 2, TIMESLOTS_MOST)
+        new_t, new_r = range(self.made[0], timeslots), range(self.made[1], channels - timeslots)
+        commands = [("add", {"id": f"t{n}", "kind": "timeslot", "span": n // 31 + 1, "timeslot": n % 31 + 1, "law": "A",
+                             "enhance": self.enhancement(n)}) for n in new_t]
+        await self.call_all(commands)
+        ports = await self.call_all([("add", {"id": f"r{n}", "kind": "rtp", "address": "127.0.0.1",
+                                              "enhance": EVERYTHING}) for n in new_r])
+        peers = [bench._peer() for _ in new_r]
+        self.sockets += peers
+        await self.call_all([("modify", {"id": f"r{n}", "remote": ["127.0.0.1", peer.getsockname()[1]]})
+                             for n, peer in zip(new_r, peers)])
+        legs = [f"t{n}" for n in new_t] + [f"r{n}" for n in new_r]
+        await self.call_all([("detect", {"id": leg, "dtmf": True}) for leg in legs])
+        pairs = [(f"t{n}", f"r{n}") for n in new_t]
+        rest = [n for n in new_r if n >= timeslots]
+        pairs += [(f"r{a}", f"r{b}") for a, b in zip(rest[0::2], rest[1::2])]
+        await self.call_all([("bridge", {"id": f"b{self.made[2] + i}", "legs": list(pair)}) for i, pair in enumerate(pairs)])
+        recorded = list(new_t)[:max(0, min(len(new_t) // 2, RECORDED_MOST - len(self.recorded)))]
+        await self.call_all([("record", {"id": f"w{n}", "path": str(self.folder / f"{n}.wav"), "left": f"t{n}",
+                                         "right": f"r{n}"}) for n in recorded])
+        self.recorded += recorded
+        self.made = [timeslots, channels - timeslots, self.made[2] + len(pairs)]
+        for reply, peer in zip(ports, peers):
+            self.load.add(peer, (0x7F000001, reply["port"]))
+        self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
+
+    def enhancement(self, n):
+        """Everything, but no level control where echo and noise are to be measured (6 % of the channels each)."""
+        return dict(EVERYTHING, level="off" if self.parts.kind(n) in ("silent", "noisy") else "agc")
+
+    async def measure(self, channels, seconds):
+        await asyncio.sleep(SETTLE_S)
+        self.count_digits = self.last_step
+        first = (await self.client.call("stats", clear=True))["tick"]
+        before, began, load = bench.processor_ns(self.process.pid), time.monotonic(), self.load_figures()
+        while time.monotonic() < began + seconds:
+            await asyncio.sleep(0.2)
+            self.client.ack(self.last)
+        stats = (await self.client.call("stats"))
+        tick, after, took = stats["tick"], bench.processor_ns(self.process.pid), time.monotonic() - began
+        self.count_digits = False
+        threads = {}
+        for key, value in after.items():
+            threads[key[1]] = threads.get(key[1], 0) + (value - before.get(key, 0)) / took / 1e9
+        self.points.append({
+            "channels": channels, "took_s": took, "cores": sum(threads.values()), "threads": threads, "tick": tick,
+            "voice_cores": tick["voice_ms"] / 1000 / took, "late": tick["late_ticks"] - first["late_ticks"],
+            "late_by_host": tick["late_ticks_by_host"] - first["late_ticks_by_host"], "recordings": stats["recordings"],
+            "load": {name: value - load[name] for name, value in self.load_figures().items()}})
+
+    async def one_more(self):
+        """What is said to legs beyond the capacity: the sentence, or None where 64 more were taken."""
+        for n in range(64):
+            try:
+                await self.client.call("add", id=f"x{n}", kind="rtp", address="127.0.0.1", enhance=EVERYTHING)
+            except LocalError as error:
+                return str(error)
+
+    def load_figures(self):
+        return {"sent": self.load.sent, "received": self.load.received, "missed": self.load.missed, "late": self.load.late}
+
+    async def run(self):
+        environment = dict(os.environ, STROWGER_RUN=str(self.folder), STROWGER_BOARD=str(self.folder / "window"),
+                           STROWGER_RTP_PORTS="40000-49999")
+        with open(self.folder / "media.log", "ab") as log:
+            self.process = subprocess.Popen([sys.executable, "-m", "firmware.media"], cwd=bench.ROOT, env=environment,
+                                            stdout=log, stderr=log)
+        thread = None
+        try:
+            deadline = time.monotonic() + 30
+            while not (self.folder / "media.ready").exists():
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((self.folder / "media.log").read_text()[-2000:])
+                await asyncio.sleep(0.05)
+            processors = sorted(os.sched_getaffinity(0))
+            bench._pin(self.process.pid, processors[0])
+            self.client = MediaClient(str(self.folder), 1, self.event, lambda message: None, lambda reason: None)
+            await self.client.connect()
+            self.last = 0
+            self.load = _load.Load(self.window, [], [], self.speech)
+            thread = threading.Thread(target=self.load.run)
+            thread.start()
+            os.sched_setaffinity(thread.native_id, {processors[-1]})
+            try:
+                os.sched_setscheduler(thread.native_id, os.SCHED_FIFO, os.sched_param(40))
+            except OSError:
+                pass                    # the load may come late then: load late tells
+            admission = (await self.client.call("stats"))["admission"]
+            self.costs = admission["costs_ns"]
+            each = sum(self.costs.values()) + sum(PLAIN_NS.values()) / 2
+            most = min(STEPS[-1], int(0.96 * admission["limit_us"] * 1000 / each) // 32 * 32)
+            steps = [channels for channels in STEPS if channels < 0.8 * most] + [most]
+            for channels in steps:
+                await self.grow(channels)
+                self.last_step = channels == most
+                if not self.short or self.last_step:
+                    await self.measure(channels, FULL_S if self.last_step and not self.short else STEP_S)
+            self.refusal = await self.one_more()
+            self.load.stop()
+            thread.join()
+            self.client.close()
+        finally:
+            if thread is not None:
+                self.load.stop()
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()     # an overloaded tick leaves the other threads no time
+                self.process.wait()
+            for sock in self.sockets:
+                sock.close()
+        return self.points
+
+    def proof(self):
+        """What the functions have done, from files and events: {name: (value, unit, note)}."""
+        seconds = int(self.points[-1]["took_s"])
+        losses, levels, floors, octets = [], [], [], 0
+        for n in self.recorded:
+            data = numpy.fromfile(self.folder / f"{n}.wav", numpy.uint8)[58:]
+            octets += len(data)
+            kind = self.parts.kind(n)
+            if kind not in ("silent", "quiet", "noisy"):
+                continue
+            left, right = (g711.expand(numpy.ascontiguousarray(data[side::2][-seconds * 8000:]), 0).astype(float)
+                           for side in (0, 1))
+            blocks = (left[:len(left) // 80 * 80].reshape(-1, 80) ** 2).mean(1)
+            if kind == "silent":
+                taps = numpy.zeros(80)
+                for delay, gain in TAPS:
+                    taps[delay] = gain
+                echo_power = (numpy.convolve(right, taps) ** 2).mean()
+                losses.append(dbm0(echo_power) - dbm0((left ** 2).mean()))
+            elif kind == "quiet":
+                levels.append(dbm0(blocks[blocks > blocks.max() / 300].mean()))
+            else:
+                floors.append(NOISE_DBM0 - dbm0(numpy.percentile(blocks, 10)))
+        dialled = sum(self.parts.kind(n) == "digits" for n in range(self.made[0])) * self.points[-1]["took_s"] / 0.2
+        right, wrong = 0, 0
+        for leg, found in self.digits.items():
+            if leg[0] == "t" and self.parts.kind(int(leg[1:])) == "digits":
+                steps = [(DIGITS.index(b) - DIGITS.index(a)) % 12 for a, b in zip(found, found[1:])]
+                right += len(found) - sum(step > 6 or step == 0 for step in steps)      # lost ones make small steps
+            else:
+                wrong += len(found)
+        quiet_in = self.parts.active_dbm0 + QUIET_DB
+        return {"echo_loss_db": (numpy.median(losses), "dB", f"median of {len(losses)} silent subscribers, least {min(losses):.1f}; processor on"),
+                "agc_level_dbm0": (numpy.median(levels), "dBm0", f"median of {len(levels)} quiet talkers at {quiet_in:.1f}; target -19"),
+                "noise_reduction_db": (numpy.median(floors), "dB", f"median of {len(floors)}, 10th percentile of blocks against {NOISE_DBM0} dBm0"),
+                "digits_found": (right / dialled, "of those dialled", f"{right} of some {dialled:.0f}; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
+                "recorded_octets": (octets, "octets", f"{len(self.recorded)} files")}
+
+
+def plot(points):
+    """Cost per channel over the number of channels, as SVG text."""
+    series = [("all of media", "#1f6f8b", [p["cores"] * 1e6 / p["channels"] for p in points]),
+              ("voice functions", "#c2571a", [p["voice_cores"] * 1e6 / p["channels"] for p in points])]
+    top = max(max(values) for _, _, values in series) * 1.15
+    x = lambda i: 80 + i * 520 / max(1, len(points) - 1)
+    y = lambda v: 300 - 260 * v / top
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="660" height="360" font-family="sans-serif" font-size="12">',
+           '<rect width="660" height="360" fill="white"/>',
+           '<text x="80" y="20">Processor time per channel, microseconds a second (channels do everything)</text>',
+           '<path d="M80 40V300H620" fill="none" stroke="#444"/>']
+    for i, p in enumerate(points):
+        out.append(f'<text x="{x(i):.0f}" y="318" text-anchor="middle">{p["channels"]}</text>')
+    for k in range(5):
+        v = top * k / 4
+        out.append(f'<text x="72" y="{y(v) + 4:.0f}" text-anchor="end">{v:.0f}</text>')
+    for place, (name, colour, values) in enumerate(series):
+        line = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values))
+        out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        out.append(f'<text x="{90 + place * 160}" y="345" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
+    return "\n".join(out + ["</svg>", ""])
+
+
+def state_octets():
+    """DSP state of one channel with all functions, the engine's rows and far-end memory with it: (octets, note)."""
+    from dsp import dtmf, plc, tone
+    parts = {"echo 64 ms": echo.octets_per_channel(), "noise": noise.slot_octets(), "vad": vad.slot_octets(),
+             "level": level.SLOT_OCTETS, "dtmf": len(dtmf.new_state(64)) / 64, "plc": len(plc.new_state(64)) / 64,
+             "tones": 2 * len(tone.new_state(64)) / 64, "far-end samples": 2 * 160, "rows": 2 * 80 + 2 * 160}
+    return sum(parts.values()), ", ".join(f"{name} {value:.0f}" for name, value in parts.items())
+
+
+def measure(short=False):
+    """One run: (Density, points, proof)."""
+    folder = tempfile.mkdtemp(prefix="strowger-density-", dir=os.environ.get("TMPDIR"))
+    try:
+        run = Density(folder, short)
+        points = asyncio.run(run.run())
+        return run, points, run.proof()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def results(short=False):
+    """Rows for build/bench.json."""
+    run, points, proof = measure(short)
+    if not short:
+        SVG.parent.mkdir(parents=True, exist_ok=True)
+        SVG.write_text(plot(points))
+    full, tick = points[-1], points[-1]["tick"]
+    note = (f"{run.source}; {run.made[0]} timeslots, {run.made[1]} RTP streams both ways, {len(run.recorded)} recordings, "
+            f"{full['took_s']:.0f} s; threads " + ", ".join(f"{name} {share:.3f}" for name, share in full["threads"].items() if share > 0.005)
+            + f"; packets {full['load']['sent']} in {full['load']['received']} out; the load came late {full['load']['late']} times")
+    octets, parts = state_octets()
+    rows = [("channels", full["channels"], "channels", "aim", 4096, run.refusal or "64 more were admitted"),
+            ("cores_for_4096", full["cores"] * 4096 / full["channels"], "cores", "aim", 1.2, "by proportion"),
+            ("late_ticks", full["late"], "ticks", "aim", 0, f"{full['late_by_host']} of them while the host kept the thread waiting"),
+            ("cores", full["cores"], "cores", "aim", 1.2, note),
+            ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
+            ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}")]
+    rows += [(f"{name}", *values[:2], None, None, values[2]) for name, values in proof.items()]
+    for p in points:
+        rows.append((f"at_{p['channels']}.us_per_channel", p["cores"] * 1e6 / p["channels"], "us/s", "voice functions alone",
+                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}"))
+    rows = [("dsp.full_density." + name, *rest) for name, *rest in rows]
+    rows.append(("dsp.state_bytes_per_channel", octets, "octets", "aim", 12288, parts))
+    return [{"name": name, "value": round(float(value), 3), "unit": unit, "reference": reference,
+             "reference_value": reference_value, "ratio": round(float(value) / reference_value, 3) if reference_value else None,
+             "note": text} for name, value, unit, reference, reference_value, text in rows]
+
+
+if __name__ == "__main__":
+    print(json.dumps(results("--short" in sys.argv), indent=1))

@@ -1,0 +1,63 @@
+"""Admission: what a leg costs is reserved, and a leg too many is refused with a reason."""
+
+import time
+
+import pytest
+
+from firmware.errors import LocalError
+from firmware.media import admission
+from firmware.media.settings import ENHANCE_OFF
+
+COSTS = {"echo": 2500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100}
+ALL = {"echo": True, "noise": True, "level": "agc", "vad": True}
+
+
+def test_the_kernels_cost_something_and_less_than_a_tick():
+    costs = admission.measure()
+    assert set(costs) == set(COSTS) and all(0 < ns < 100_000 for ns in costs.values()), costs
+    assert costs["echo"] > costs["vad"]
+
+
+def test_legs_are_reserved_released_and_refused():
+    desk = admission.Admission(COSTS, lambda: 0)
+    cost = desk.cost("timeslot", ALL)
+    assert cost == admission.PLAIN_NS["timeslot"] + sum(COSTS.values())
+    assert desk.cost("timeslot", dict(ENHANCE_OFF, vad=True)) - desk.cost("timeslot", ENHANCE_OFF) == COSTS["vad"]
+    room = desk.limit_ns // cost
+    for _ in range(room):
+        desk.reserve(0, cost, "add")
+    with pytest.raises(LocalError, match="late for the calls") as refusal:
+        desk.reserve(0, cost, "add")
+    assert refusal.value.cause == 47 and desk.figures()["refused"] == 1
+    desk.reserve(cost, desk.cost("timeslot", ENHANCE_OFF), "enhance")       # less is always granted
+    desk.release(cost)
+    desk.reserve(0, cost, "add")
+
+
+def test_a_tick_that_is_busy_for_other_reasons_counts():
+    desk = admission.Admission(COSTS, lambda: 6_999_000)
+    with pytest.raises(LocalError, match="6999 of 7000 us"):
+        desk.reserve(0, 2000, "add")
+    desk.realtime(False)
+    assert desk.limit_ns == 4_000_000
+
+
+def test_media_refuses_what_it_cannot_serve_and_goes_on(control):
+    """Real process: legs with everything on until it says no; then one that goes makes room for another."""
+    figures = control.do("stats")["admission"]
+    assert figures["reserved_us"] == 0 and figures["limit_us"] >= 4000
+    n = 0
+    while (reply := control.raw("add", id=f"t{n}", kind="timeslot", span=n // 31 + 1, timeslot=n % 31 + 1, law="A",
+                                enhance=ALL))["ok"]:
+        n += 1
+        assert n < 1984 or pytest.skip("this machine serves a full board")
+    assert reply["cause"] == 47 and "us of a tick" in reply["error"] and n > 100
+    assert control.do("stats")["admission"]["refused"] == 1
+    assert f"t{n}" not in [row["id"] for row in control.audit()["terminations"]]
+    control.do("enhance", id="t0", noise=False, level="off", echo=False, vad=False)
+    for k in range(0, n, 2):
+        control.do("subtract", id=f"t{k}")
+    deadline = time.monotonic() + 5             # the mean of a second counts, too
+    while not control.raw("add", id="again", kind="timeslot", span=64, timeslot=31, law="A", enhance=ALL)["ok"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
