@@ -10,7 +10,7 @@ import ctypes
 
 import numpy as np
 
-from dsp import bench, isa, mf, modem
+from dsp import bench, fsk, isa, mf, modem
 
 P, I64 = ctypes.c_void_p, ctypes.c_int64
 CHANNELS = bench.CHANNELS
@@ -46,8 +46,12 @@ class Tones(bench.Bench):
         ours = self.ticks(lambda t: call(state.ctypes.data, slots, slots, CHANNELS, self.blocks[t].ctypes.data, 80, control.ctypes.data, events.ctypes.data, len(events)))
         return ours, self.beside("modem_connect_tones_rx_init", "modem_connect_tones_rx", None, 1, None, None)
 
+    def fsk(self):
+        """Bell 202; spandsp's FSK receiver with its ADSI layer."""
+        return self.with_table("_fsk", fsk.table("bell202"), fsk.new_rx_state(CHANNELS)), self.beside("adsi_rx_init", "adsi_rx", None, 1, self.nothing, None)
 
-NAMES = ("mf_r2", "mf_r1", "modem_tones")
+
+NAMES = ("mf_r2", "mf_r1", "modem_tones", "fsk")
 
 
 def results():
