@@ -141,9 +141,9 @@ class Rig:
         self.took()
         return call
 
-    def come(self, upto="answered", cic=1, **parameters):
+    def come(self, upto="answered", cic=1, unknown=(), **parameters):
         """A call of B's: "iam", "acm" or "answered".  Returns its id."""
-        self.say("IAM", cic, **parameters)
+        self.say("IAM", cic, unknown, **parameters)
         call = self.took("setup_indication")[0]["call"]
         if upto in ("acm", "answered"):
             self.ask("alerting_request", call)

@@ -127,6 +127,20 @@ def test_ansi():
     assert r.kinds() == ["CVR", "CRA", "LPA", "UCIC"]
 
 
+@pytest.mark.parametrize("variant, octets", [("itu", "2f02000384e1f4"), ("ansi", "eb0102000000"), ("ansi", "e9"), ("itu", "24")])
+def test_what_harms_nobody_on_an_idle_circuit(variant, octets):
+    r = Rig(variant)
+    r.octets(b"\x01\x00" + bytes.fromhex(octets))
+    assert r.kinds() == [] and r.state() == "IDLE"
+
+
+def test_confusion_can_be_off():
+    r = Rig(node={"confusion": False})
+    r.come("iam", unknown=[[0x8F, "01"]])
+    r.octets(b"\x01\x00\xa0")
+    assert r.kinds() == []
+
+
 # What else an exchange asks
 
 def test_query_received():

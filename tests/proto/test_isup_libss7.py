@@ -180,6 +180,32 @@ def test_overlap_out(rig):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_continuity_check(rig, variant):
+    """A maintenance check: first it fails, then it does not.  libss7 sees CCR, COT and REL."""
+    r = rig(variant)
+    r.near.manage("check", "a.4", r.line.now_ms)
+    r.line.run(2500)                    # T24
+    seen = [e for e in r.far.events if e.startswith("ISUP")]
+    assert seen == ["ISUP_EVENT_CCR cic=4", "ISUP_EVENT_COT cic=4 passed=0"], seen
+    r.far.events = []
+    r.line.run(60000)                   # T26
+    assert [f["cic"] for f in r.far_heard("CCR")] == ["4"]
+    r.near.manage("continuity_result", "a.4", r.line.now_ms, ok=True)
+    r.line.run(50)
+    assert [f["cic"] for f in r.far_heard("REL")] == ["4"] and len(r.near.isup.free_circuits("a")) == 30
+
+
+def test_continuity_check_in_a_call(rig):
+    """libss7 2.0 releases an IAM that asks for a check at once (it wants a CCR before a COT): ours ends in order."""
+    r = rig("itu")
+    call, iam = outgoing(r, 3, continuity="this")
+    assert iam["check"] == "1"
+    assert [e["cause"] for e in r.near.heard("disconnect_indication")] == [41]
+    r.say("release_request", call)
+    assert r.names() == ["released"] and not r.near.isup.circuit("a.3").tone_on
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_refused(rig, variant):
     r = rig(variant)
     call, _ = incoming(r, 9)

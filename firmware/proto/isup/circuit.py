@@ -114,10 +114,12 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
                 return
             raise LocalError("%s: not in state %s of circuit %s" % (name, self.state, self.name))
         self.node.count("unreasonable_messages")
+        if name in ("CFN", "LPA", "CRA", "CVR", "EXM"):                 # harm nobody
+            return
         if self.state == codes.IDLE:
             self.tell("unreasonable_message", {"message": name, "state": self.state})
             Machine.step(self, "reset_request", now_ms)
-        elif self.state in (codes.OUT_WAIT_COT, codes.OUT_WAIT_ACM) and name not in ("FOT", "CCL", "MPM", "LPA"):
+        elif self.state in (codes.OUT_WAIT_COT, codes.OUT_WAIT_ACM) and name not in ("FOT", "CCL", "MPM"):
             # 2.9.5.1: before the backward message that the set-up waits for: reset, and another circuit
             self.end(codes.TEMPORARY_FAILURE, "failure", reattempt=True)
             Machine.step(self, "reset_request", now_ms)
@@ -278,6 +280,8 @@ class Circuit(ReleaseProcedures, ContinuityProcedures, SupervisionProcedures, Ma
         if segment is not None:
             for name in segment.parameters:
                 message.parameters.setdefault(name, segment.parameters[name])
+        if fields.bearer_of(message) in fields.MULTIRATE:               # more circuits than one: not here
+            return self.begin_release(now_ms, codes.BEARER_NOT_IMPLEMENTED)
         found = fields.setup_fields(message)
         found.update({"called_digits": self.digits, "called_complete": self.complete, "law": self.group["law"],
                       "inband": False, "progress": [], "unknown": message.unknown})

@@ -11,6 +11,8 @@ from firmware.proto.q931 import elements
 MEDIUM_OF = {"speech": "speech", "3.1khz_audio": "3.1khz_audio", "unrestricted_digital": "64k"}
 BEARER_OF = {"speech": "speech", "3.1khz_audio": "3.1khz_audio", "64k": "unrestricted_digital",
              "64k_preferred": "unrestricted_digital"}
+# 3.54: 2 to 30 times 64 kbit/s take as many circuits; codings 16 to 42 are 3x64 to 29x64 kbit/s
+MULTIRATE = ("2x64k", "384k", "1536k", "1920k") + tuple(range(16, 43))
 CONTINUITY = {None: "none", "this": "this", "previous": "previous"}
 REASON_WORDS = {"forwarded_by_user": "unconditional"}
 

@@ -10,7 +10,7 @@
     isup.deadline_ms(); events = isup.expire(now_ms)
 
 config: {"variant": "itu"|"ansi"|"china", "point_code": 100, "groups": [row, ...], "location": 4,
-    "exchange": "a" (ends calls or interworks) | "b" (transit), "ucic": bool, "timers": {"T7": ms}}
+    "exchange": "a" (ends calls or interworks) | "b" (transit), "ucic": bool, "confusion": bool (send CFN), "timers": {"T7": ms}}
 A row: {"name": "a", "destination": 200, "circuits": [[first CIC, span, first timeslot, how many], ...],
     "law": "A"|"u", "overlap": True, "send_st": bool, "control": None (by point code)|"all"|"none"|"even"|"odd",
     "charge": "charge"|"no_charge"|"none", "transit": bool (unknown parameters of an IAM are kept), "query": bool (circuit query after a restart), "loop_acknowledge": bool}
@@ -238,7 +238,7 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
     def _receive_circuit(self, circuit, message, octets, now_ms):
         transit = circuit.transit or bool(circuit.group.get("transit"))
         action, cause, notify = compatibility.judge(message, transit, self.exchange)
-        if notify is not None and message.kind != "REL":
+        if notify is not None and message.kind != "REL" and self.config.get("confusion", True):
             circuit.send("CFN", {"cause_indicators": circuit.cause(notify[0], notify[1])})
             self.count("confusions_sent")
         if action == "discard":
