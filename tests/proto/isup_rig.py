@@ -5,11 +5,15 @@ Q.784.1's texts are not in the tree: a case stands for the number and purpose in
 where a purpose has letters without words (1.3.1.1a ...), the docstring says what was taken."""
 
 import json
+import shutil
+import struct
+import subprocess
 
 import pytest
 
 from firmware.proto.isup import messages
 from firmware.proto.isup.node import ISUP
+from firmware.proto.mtp3 import messages as mtp3
 
 A, B = 100, 200
 HEARD = {"itu": [], "ansi": [], "china": []}             # every message that we sent in a session, for tshark
@@ -30,6 +34,41 @@ DEFAULTS = {
     "INF": {"information_indicators": {"calling_address": "included"}},
     "USR": {"user_to_user_information": {"octets": "0401"}}, "MPM": {"charge_information": {"value": 3}},
 }
+
+
+STANDARD = {"itu": "ITU", "ansi": "ANSI", "china": "Chinese ITU"}
+
+
+def tshark(path, variant, octets):
+    """Dissect ISUP messages; [(message type, what tshark calls malformed or warns of)]."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 141))
+        for one in octets:
+            unit = mtp3.encode_label(variant, mtp3.Label(5, 2, B, A, one[0] & 15)) + one
+            file.write(struct.pack("<IIII", 0, 0, len(unit), len(unit)) + unit)
+    out = subprocess.run(["tshark", "-n", "-r", str(path), "-o", "mtp3.standard:" + STANDARD[variant], "-T", "fields",
+                          "-e", "isup.message_type", "-e", "_ws.malformed", "-e", "_ws.expert.message", "-e", "_ws.expert.severity",
+                          "-E", "separator=|"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(out) == len(octets)
+    rows = []
+    for row in out:
+        number, malformed, text, severity = row.split("|")
+        serious = [s for s in severity.split(",") if s and int(s) >= 0x600000]         # warnings and errors
+        rows.append((int(number, 0), malformed + (text if serious else "")))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def dissected(tmp_path_factory):
+    """At the end of a module tshark reads what we sent in it (but for messages that we only passed on)."""
+    for variant in HEARD:
+        HEARD[variant].clear()
+    yield
+    for variant in HEARD:
+        known = [o for o in HEARD[variant] if o[2] not in (0xA0, 0xFC, 0xFD, 0xFE)]     # tshark has no Chinese messages
+        if known and shutil.which("tshark"):
+            rows = tshark(tmp_path_factory.mktemp("isup") / "heard.pcap", variant, known)
+            assert [(o.hex(), row) for o, row in zip(known, rows) if row[1] or row[0] != o[2]] == []
 
 
 def case(number, purpose):

@@ -113,8 +113,9 @@ class Ours:
 class Peer:
     """The libopenr2 process."""
 
-    def __init__(self, peer, variant, max_ani=10, max_dnis=8, ani_first=1, advanced=None):
-        words = [str(peer), variant, str(max_ani), str(max_dnis), str(ani_first)] + ([str(advanced)] if advanced else [])
+    def __init__(self, peer, variant, max_ani=10, max_dnis=8, ani_first=1, advanced=None, address="mfc"):
+        words = [str(peer), variant, str(max_ani), str(max_dnis), str(ani_first), str(advanced or "-"), address]
+        self.dtmf = address == "dtmf"
         self.process = subprocess.Popen(words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.events = []
         self._output = []
@@ -136,7 +137,7 @@ class Peer:
             if word == "bits":
                 self._output.append(("bits", int(rest)))
             elif word == "tone":
-                self._output.append(("tone", "r2", None if rest == "-" else SYMBOLS.index(rest) + 1))
+                self._output.append(("tone", "", None if rest == "-" else rest if self.dtmf else SYMBOLS.index(rest) + 1))
             elif word == "event":
                 self.events.append(rest)
             else:
@@ -151,7 +152,7 @@ class Peer:
         if kind == "bits":
             self.command("bits", value)
         elif kind == "tone":
-            self.command("tone", "-" if value is None else SYMBOLS[value - 1])
+            self.command("tone", "-" if value is None else value if self.dtmf else SYMBOLS[value - 1])
         else:
             self.command("alarm", int(value))
 

@@ -10,7 +10,9 @@ from firmware.proto.isup.message_table import TABLES
 from firmware.proto.isup.node import ISUP
 from firmware.proto.isup.reconcile import compare
 from firmware.proto.isup.table import ROWS
-from tests.proto.isup_rig import B, Rig, config
+from tests.proto.isup_rig import B, Rig, config, dissected  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("dissected")
 
 
 def test_timers_are_t1_to_t39():

@@ -5,7 +5,9 @@ in the order of Q.763."""
 
 import pytest
 
-from tests.proto.isup_rig import BACKWARD, Rig, case
+from tests.proto.isup_rig import BACKWARD, Rig, case, dissected  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("dissected")
 
 
 def setups(events):

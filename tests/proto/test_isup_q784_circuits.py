@@ -3,7 +3,9 @@
 import pytest
 
 from firmware.proto.isup import messages
-from tests.proto.isup_rig import CAUSE, Rig, case
+from tests.proto.isup_rig import CAUSE, Rig, case, dissected  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("dissected")
 
 TOLD = {"transit": False, "release": False, "notify": False, "discard_message": False, "discard_parameter": False,
         "pass_failed": "release"}

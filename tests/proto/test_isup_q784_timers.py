@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.proto.isup_rig import Rig, case
+from tests.proto.isup_rig import Rig, case, dissected  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("dissected")
 
 
 def repeats(r, kind, short_ms, long_ms, answer, **content):

@@ -93,6 +93,32 @@ def test_overlap_out():
     assert far.last("setup_indication")["called"] == "1205" and near.names()[-1] == "setup_confirm"
 
 
+@pytest.mark.parametrize("length", (4, None))
+@pytest.mark.parametrize("first", (0, 1))
+def test_dtmf_in_the_place_of_registers(length, first):
+    """R2 line signals with DTMF: by length, by a pause; killed on the way; either end releases."""
+    circuit, near, far = pair(near={"address": "dtmf"}, address="dtmf", called_length=length)
+    near.place(circuit.now_ms, "12#5", "5551000")
+    circuit.run(600)
+    near.kill(circuit.now_ms, circuit.bits[0])
+    far.kill(circuit.now_ms, circuit.bits[1])
+    circuit.run(12000)
+    assert near.names() == ["proceeding_indication", "setup_confirm"]
+    assert far.last("setup_indication")["called"] == ("12#5" if length else "1")
+    digits = "".join(e["digits"] for e in far.events if e["event"] == "information_indication")
+    assert digits == ("" if length else "2#5")
+    (near, far)[first].ask("release_request", circuit.now_ms)
+    released(circuit, near, far)
+    far.offer = 17
+    near.place(circuit.now_ms, "1205")
+    circuit.run(12000)
+    assert near.names()[-1] == "proceeding_indication" and far.circuit.state == "CLEARING"    # busy is heard as a tone
+    near.ask("release_request", circuit.now_ms)
+    released(circuit, near, far)
+    with pytest.raises(LocalError):
+        Ours("itu", address="smoke").circuit
+
+
 def test_prefix_lengths():
     circuit, near, far = pair(called_length=8, prefix_lengths={"1": 3, "11": 3})
     near.place(circuit.now_ms, "110")
@@ -298,13 +324,13 @@ def test_requests_out_of_place():
             far.ask(primitive, circuit.now_ms, digits="1")
 
 
-@pytest.mark.parametrize("variant", ("itu", "cn", "br"))
-def test_random_far_end(variant):
+@pytest.mark.parametrize("variant, address", (("itu", "mfc"), ("cn", "mfc"), ("br", "mfc"), ("itu", "dtmf")))
+def test_random_far_end(variant, address):
     """A far end that does anything at any time, a call layer that does so too: no exception but LocalError, each call
     ends once, memory flat, and a well-behaved call is possible afterwards.  40,000 inputs for each variant."""
     rng = random.Random(variant)
     v = Variant(load_r2(variant))
-    config = {"timeslot": 1, "called_length": 4}
+    config = {"timeslot": 1, "called_length": 4, "address": address}
     circuit = R2Circuit(v, config)
     now, open_calls, ended = 0, set(), set()
     circuit.start(now)
@@ -329,7 +355,7 @@ def test_random_far_end(variant):
         if kind < 5:
             took(circuit.receive(("bits", rng.choice((9, 1, 13, 5, 1, 9, rng.randrange(16)))), now))
         elif kind < 9:
-            took(circuit.receive(("tone", rng.choice((None, None, rng.randrange(1, 16), 1, 5, 3, 99, "x", True))), now))
+            took(circuit.receive(("tone", rng.choice((None, None, rng.randrange(1, 16), 1, 5, 3, 99, "x", True, "7"))), now))
         elif kind == 9 and rng.random() < 0.05:
             took(circuit.receive(("alarm", rng.random() < 0.4), now))
         elif kind == 10:

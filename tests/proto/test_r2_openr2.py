@@ -39,7 +39,8 @@ def rig(tmp_path):
         config.setdefault("called_length", 8)
         config.setdefault("caller_after", None if last else 1)
         near = r2_rig.Ours(variant, **config)
-        far = r2_rig.Peer(PEER, variant.upper(), ani_first=int(not last), advanced=advanced)
+        far = r2_rig.Peer(PEER, variant.upper(), ani_first=int(not last), advanced=advanced,
+                          address=config.get("address", "mfc"))
         circuit = r2_rig.Circuit(near, far)
         made.append(circuit)
         circuit.run(1000)
@@ -205,6 +206,30 @@ def test_our_number_ends_by_silence(rig):
     near.place(circuit.now_ms, "1234", "4085550100")
     circuit.run(15000)
     assert "offered 4085550100 1234 0" in far.events and near.names()[-1] == "setup_confirm"
+
+
+def test_dtmf_incoming(rig):
+    """R2 line signals with DTMF digits: libopenr2 dials, we count to eight and answer."""
+    circuit, near, far = rig("itu", True, address="dtmf")
+    far.command("call", "4085550100", "12345678", SUBSCRIBER)
+    circuit.run(6000)
+    assert near.last("setup_indication")["called"] == "12345678" and near.circuit.state == "ANSWERED"
+    assert far.names()[-1] == "answered"
+    far.command("hangup")
+    circuit.run(1000)
+    assert near.names()[-1] == "released" and far.names()[-2:] == ["end", "idle"] and near.circuit.seizable
+
+
+def test_dtmf_outgoing(rig):
+    """R2 line signals with DTMF digits: we dial, libopenr2 answers."""
+    circuit, near, far = rig("itu", address="dtmf")
+    near.place(circuit.now_ms, "12345678")
+    circuit.run(9000)
+    assert [event for event in far.events if event.startswith("offered")][0].split()[2] == "12345678"
+    assert near.names() == ["proceeding_indication", "setup_confirm"]
+    near.ask("release_request", circuit.now_ms)
+    circuit.run(1000)
+    assert far.names()[-1] == "end" and near.circuit.seizable
 
 
 @pytest.mark.parametrize("variant", ("itu", "cn", "mx", "br", "ar"))

@@ -89,6 +89,9 @@ OUTGOING = (OUT_WAIT_COT, OUT_WAIT_ACM, OUT_WAIT_ANM, OUT_ANSWERED)
 INCOMING = (IN_WAIT_COT, IN_WAIT_SGM, IN_PRESENT, IN_WAIT_ANM, IN_ANSWERED)
 CHECKING = (IN_RECHECK, IN_LOOP, OUT_RECHECK_WAIT, OUT_RECHECK)
 CLEARING = (FAR_RELEASED, WAIT_RLC)
+# How the layer above calls the moments of a call; what is not here is being set up
+LEG_STATES = {OUT_WAIT_ANM: "alerting", IN_WAIT_ANM: "alerting", OUT_ANSWERED: "answered", IN_ANSWERED: "answered",
+              FAR_RELEASED: "releasing", WAIT_RLC: "releasing"}
 
 
 def timers_ms(changes=None):

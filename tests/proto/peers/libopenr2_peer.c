@@ -1,12 +1,13 @@
 /* One libopenr2 channel as a process of its own, driven by lines of text.
  *
- * Usage: libopenr2_peer VARIANT MAX_ANI MAX_DNIS ANI_FIRST [ADVANCED_FILE]
+ * Usage: libopenr2_peer VARIANT MAX_ANI MAX_DNIS ANI_FIRST ADVANCED_FILE|- mfc|dtmf
  * In:  time MS | bits ABCD | tone SYMBOL|- | call ANI|- DNIS CATEGORY | offer accept|nocharge|busy|congestion|unallocated|order
  *      answer yes|no | hangup [forced] | block | idle | alarm 0|1
  * Out, until "done NEXT_MS|-": bits ABCD | tone SYMBOL|- | event NAME ...
  *
  * Tones go as symbols through the library's MF interface: "1" to "9", "0" is 10,
- * "B" to "F" are 11 to 15.  The library wants a DAHDI descriptor: ioctl, read, write and gettimeofday
+ * "B" to "F" are 11 to 15; DTMF as written.  With dtmf the peer wants a "time" every 20 ms
+ * while it says so.  The library wants a DAHDI descriptor: ioctl, read, write and gettimeofday
  * are ours, nothing of DAHDI is needed.  libopenr2 is LGPL, dynamically linked, and lives in this process only.
  */
 #include <errno.h>
@@ -28,14 +29,67 @@
 /* The user interface of DAHDI: numbers of the requests, second octet 0xDA */
 enum { NR_FLUSH = 3, NR_PARAMS = 5, NR_EVENT = 8, NR_IOMUX = 9, NR_GAINS = 16, NR_BUFINFO = 27, NR_ECHO = 33, NR_CHANNO = 34,
 	NR_LAW = 39, NR_LINEAR = 40, NR_BITS = 43 };
-enum { EVENT_ALARM = 4, EVENT_NOALARM = 5, EVENT_BITS = 13, IOMUX_READ = 1, IOMUX_SIGEVENT = 8, SIG_CAS = 1 << 15 };
+enum { EVENT_ALARM = 4, EVENT_NOALARM = 5, EVENT_BITS = 13, IOMUX_READ = 1, IOMUX_WRITE = 2, IOMUX_SIGEVENT = 8, SIG_CAS = 1 << 15 };
 #define PARAMS_OCTETS 136
 #define BUFINFO_OCTETS 24
 
 static long long now_ms;
 static int rx_bits = -1, event_waiting, blocks, heard, offer, answering = 1;
 static openr2_chan_t *channel;
-static int reader, writer;
+static int reader, writer, dtmf;
+
+/* DTMF: the digits to send and where we are in them, in blocks of 20 ms; what the far end plays */
+static char dial[64];
+static int dialled, block_of_digit, credit, detecting, played;
+static openr2_digits_rx_callback_t on_digits;
+static void *on_digits_data;
+#define ON_BLOCKS 4
+#define OFF_BLOCKS 4
+static void *tx_init(void *h) { return h; }
+static void tx_timing(void *h, int on, int off) { (void) h; (void) on; (void) off; }
+static int tx_put(void *h, const char *digits, int len)
+{
+	(void) h;
+	(void) len;
+	snprintf(dial, sizeof dial, "%s", digits);
+	dialled = block_of_digit = 0;
+	return 0;
+}
+static int tx(void *h, int16_t amp[], int most)
+{
+	(void) h;
+	if (!dial[dialled])
+		return 0;
+	memset(amp, 0, 2 * most);
+	if (block_of_digit == 0)
+		printf("tone %c\n", dial[dialled]);
+	if (block_of_digit == ON_BLOCKS)
+		printf("tone -\n");
+	if (++block_of_digit == ON_BLOCKS + OFF_BLOCKS) {
+		block_of_digit = 0;
+		dialled++;
+	}
+	return most;
+}
+static void *rx_init(void *h, openr2_digits_rx_callback_t callback, void *data)
+{
+	on_digits = callback;
+	on_digits_data = data;
+	detecting = 1;
+	return h;
+}
+static int rx_status(void *h) { (void) h; return heard; }
+static int rx(void *h, const int16_t amp[], int n)
+{
+	(void) h; (void) amp; (void) n;
+	char digit = heard;
+	if (heard && heard != played)
+		on_digits(on_digits_data, &digit, 1);
+	played = heard;
+	return 0;
+}
+static openr2_dtmf_interface_t DTMF = { .dtmf_tx_init = tx_init, .dtmf_tx_set_timing = tx_timing, .dtmf_tx_put = tx_put,
+	.dtmf_tx = tx, .dtmf_rx_init = rx_init, .dtmf_rx_status = rx_status, .dtmf_rx = rx };
 
 int gettimeofday(struct timeval *restrict t, void *restrict zone)
 {
@@ -85,6 +139,8 @@ int ioctl(int fd, unsigned long request, ...)
 			ready |= IOMUX_SIGEVENT;
 		if (blocks > 0)
 			ready |= IOMUX_READ;
+		if (credit > 0)
+			ready |= IOMUX_WRITE;
 		*value = wanted & ready;
 		return 0;
 	}
@@ -106,6 +162,14 @@ ssize_t read(int fd, void *to, size_t n)
 	if (n > BLOCK)
 		n = BLOCK;
 	memset(to, 0xD5, n);
+	return n;
+}
+
+ssize_t write(int fd, const void *from, size_t n)
+{
+	if (fd != FD)
+		return syscall(SYS_write, fd, from, n);
+	credit--;
 	return n;
 }
 
@@ -176,19 +240,30 @@ int main(int argc, char **argv)
 		return 3;
 	openr2_context_set_ani_first(context, atoi(argv[4]));
 	openr2_context_set_log_level(context, OR2_LOG_NOTHING);
-	if (argc > 5 && openr2_context_configure_from_advanced_file(context, argv[5]))
+	dtmf = argc > 6 && !strcmp(argv[6], "dtmf");
+	if (dtmf) {
+		openr2_context_set_dtmf_interface(context, &DTMF);
+		openr2_context_set_dtmf_detection(context, 1);
+		openr2_context_set_dtmf_dialing(context, 1, 80, 80);
+	}
+	if (argc > 5 && strcmp(argv[5], "-") && openr2_context_configure_from_advanced_file(context, argv[5]))
 		return 4;
 	channel = openr2_chan_new_from_fd(context, FD, &writer, &reader);
 	if (!channel)
 		return 5;
+	if (dtmf)
+		openr2_chan_set_dtmf_handles(channel, &reader, &writer);
 	openr2_chan_set_logging_func(channel, quiet);
 	openr2_chan_set_log_level(channel, OR2_LOG_NOTHING);
 	openr2_chan_set_idle(channel);
 	while (fgets(line, sizeof line, stdin)) {
 		char *word = strtok(line, " \n");
 		char *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n"), *c = strtok(NULL, " \n");
-		if (!strcmp(word, "time"))
+		if (!strcmp(word, "time")) {
+			if (dtmf && atoll(a) / 20 != now_ms / 20)
+				credit = blocks = 1;
 			now_ms = atoll(a);
+		}
 		else if (!strcmp(word, "bits")) {
 			rx_bits = atoi(a);
 			event_waiting = EVENT_BITS;
@@ -216,6 +291,11 @@ int main(int argc, char **argv)
 			event_waiting = atoi(a) ? EVENT_ALARM : EVENT_NOALARM;
 		for (int k = 0; k < 4; k++)
 			openr2_chan_process_event(channel);
+		if (dtmf && (dial[dialled] || detecting)) {
+			printf("done %lld\n", now_ms / 20 * 20 + 20);
+			fflush(stdout);
+			continue;
+		}
 		int next = openr2_chan_get_time_to_next_event(channel);
 		if (next < 0)
 			printf("done -\n");
