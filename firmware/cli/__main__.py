@@ -7,6 +7,7 @@
     python -m firmware.cli agents
     python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
     python -m firmware.cli spans
+    python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli health
     python -m firmware.cli config show | check FILE | apply FILE
@@ -20,6 +21,7 @@ import datetime
 import json
 import os
 import sys
+import urllib.parse
 
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
@@ -70,6 +72,21 @@ def show_agents(state):
     return table(["AGENT", "LINE", "REGISTERED", "STATUS", "STATE", "CALL", "SINCE"],
                  [[a.get("name"), a.get("line"), "yes" if a.get("registered") else "no", a.get("status"),
                    a.get("state"), a.get("call"), clock(a.get("since_ms"))] for a in state["agents"]])
+
+
+def show_route(told):
+    """What becomes of a number."""
+    if told["application"] is None or not told["allowed"]:
+        return "%s: refused with cause %s, %s" % (told["digits"], told["cause"], told["why"])
+    head = "%s: %s %s (%s)" % (told["digits"], told["application"], told["target"], told["label"])
+    if told["application"] != "outside":
+        return head
+    if told["why"]:
+        return "%s\n%s" % (head, told["why"])
+    return "%s, %s\n%s" % (head, told["class"], table(
+        ["TRUNK GROUP", "NUMBER", "TYPE", "TRUNKS", "UP", "FREE", "NEXT"],
+        [[way["trunk_group"], way["number"], way["type"], way["trunks"], way["up"], way["free"],
+          "%d/%d" % tuple(way["first"]) if way["first"] else None] for way in told["ways"]]))
 
 
 def show_calls(calls):
@@ -135,6 +152,11 @@ def parser():
     agent.add_argument("name")
     agent.add_argument("status", choices=("available", "on_break", "logged_out"))
     agent.add_argument("--reason")
+    route = verbs.add_parser("route", parents=[common])
+    route.add_argument("digits")
+    who = route.add_mutually_exclusive_group(required=True)
+    who.add_argument("--line")
+    who.add_argument("--trunk-group")
     verbs.add_parser("events", parents=[common]).add_argument("--after", type=int, default=0)
     config = verbs.add_parser("config", parents=[common])
     config.add_argument("action", choices=("show", "check", "apply"))
@@ -162,6 +184,9 @@ def carry_out(client, options):
     if verb == "agent":
         body = {"status": options.status, "reason": options.reason}
         return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
+    if verb == "route":
+        path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
+        return client.get(path, line=options.line, trunk_group=options.trunk_group), show_route
     return configuration(client, options)
 
 

@@ -9,6 +9,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/calls/{id}                one call: CDR, records, recordings
     POST /v1/calls/{id}/hangup
     PUT  /v1/agents/{name}/status      {"status", "reason"?}
+    GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there)
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes"}
     POST /v1/configuration/apply       {"revision", "configuration"}
@@ -58,6 +59,7 @@ class API:
             ("GET", ("state",), self.state), ("GET", ("events",), None), ("GET", ("calls",), self.calls),
             ("GET", ("calls", None), self.call), ("POST", ("calls", None, "hangup"), self.hangup),
             ("PUT", ("agents", None, "status"), self.agent_status),
+            ("GET", ("routes", None), self.route),
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
@@ -180,6 +182,9 @@ class API:
     async def agent_status(self, agent, query, body):
         await commands.set_agent_status(self.house, agent, body.get("status"), body.get("reason"))
         return {"ok": True}
+
+    async def route(self, digits, query, body):
+        return commands.explain_route(self.house, digits, query.get("line"), query.get("trunk_group"))
 
     async def configuration(self, query, body):
         running = self.house.config.running()

@@ -45,6 +45,18 @@ async def hang_up(house, call):
     await house.command({"kind": "command.hangup", "call": call})
 
 
+def explain_route(house, digits, line=None, trunk_group=None):
+    """What would become of a number: core_outside.explain."""
+    if not 0 < len(digits) <= 64 or not digits.isascii() or not digits.isprintable():
+        raise Problem(422, "bad number", "Give the digits as they are dialled, at most 64.")
+    if (line is None) == (trunk_group is None):
+        raise Problem(422, "who calls?", "Name the calling line (line=1001) or the trunk group on which the call comes in (trunk_group=carrier).")
+    part, name = ("lines", line) if line is not None else ("trunk_groups", trunk_group)
+    if not any(row["name"] == name for row in house.config.running()[part]):
+        raise not_found("line" if line is not None else "trunk group", name[:32])
+    return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms())
+
+
 async def set_agent_status(house, agent, status, reason=None):
     """What an agent chose: available, on a break (with a reason), logged out."""
     if status not in STATUSES:

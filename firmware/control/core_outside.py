@@ -18,6 +18,8 @@ is nearer to the caller gives ringing tone: a telephone its own (180), a carrier
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
+from firmware.call.number_plan import INCOMPLETE
+from firmware.call.routing import CAUSES
 from firmware.control.core_base import SWITCH
 from firmware.control.core_ending import clear
 from firmware.control.core_ivr import not_reached
@@ -37,7 +39,11 @@ def local_time(core):
 
 def forbidden(core, call, route):
     """Why the calling line may not have a route, as a sentence, or None."""
-    line = core.state.legs[call.caller_leg].line
+    return forbidden_to(core, core.state.legs[call.caller_leg].line, route)
+
+
+def forbidden_to(core, line, route):
+    """The same for a line; None: a caller from outside."""
     if line is None:
         return None
     kind = outside.INTERNAL if route["application"] in ("agent", "line") else route.get("class")
@@ -199,3 +205,45 @@ def from_flow(core, call, command):
         return
     core.silence(call)
     dial(core, call, route, command["failed"], int(command["ring_s"] * 1000))
+
+
+# Why a number goes where it goes.
+
+def explain(core, digits, line=None, trunk_group=None):
+    """What would become of dialled digits now; nothing is dialled.
+
+    line: of the caller; else trunk_group, on which the caller comes in.  Returns plain data: {"digits", "verdict"("match"|
+    "more"|"incomplete"|"unknown"), "application", "target", "number"(the pattern), "label", "class", "allowed", "why", "cause"(of
+    a refusal), "ways": [{"trunk_group", "number", "type", "plan", "trunks", "up", "free", "first"([span, timeslot] or None)}]}."""
+    internal = line is not None
+    verdict, route = core.router.find(digits, True, internal, outside.CLASSES if internal else core.classes_of_group(trunk_group))
+    answer = {"digits": digits, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
+              "allowed": False, "why": None, "cause": None, "ways": []}
+    if route is None:
+        answer["cause"] = CAUSES[verdict]
+        answer["why"] = ("more digits are needed" if verdict == INCOMPLETE else
+                         "no number, line or route takes %s%s" % (digits, "" if internal else " for a caller of this trunk group"))
+        return answer
+    for name in ("application", "target", "number", "label", "class"):
+        answer[name] = route.get(name)
+    answer["why"] = forbidden_to(core, line, route)
+    answer["allowed"] = answer["why"] is None
+    if not answer["allowed"]:
+        answer["cause"] = REJECTED
+    elif route["application"] == "outside":
+        for way in outside.ways(route["row"], route["target"], *local_time(core)):
+            answer["ways"].append(_explained(core, way))
+        if not answer["ways"]:
+            answer["why"], answer["cause"] = "no choice of the route is open now", NO_CIRCUIT
+    return answer
+
+
+def _explained(core, way):
+    group = core.state.groups.get(way["trunk_group"])
+    trunks = group.trunks if group else []
+    up = [trunk for trunk in trunks if core.span_is_up(trunk[0])]
+    first = group.select(lambda span, timeslot: core.span_is_up(span)) if group else None
+    explained = dict(way)
+    explained.update(trunks=len(trunks), up=len(up), free=len([trunk for trunk in up if group.holder(*trunk) is None]),
+                     first=list(first) if first else None)
+    return explained

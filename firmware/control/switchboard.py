@@ -13,6 +13,7 @@ records that come out to the journal, and only then carries out the actions:
     sb.deadline_ms()                         # wall-clock UTC ms, or None
     sb.snapshot(now_ms)                      # for the API
     sb.checkpoint(now_ms)                    # one record "core.checkpoint" holding the whole state
+    sb.explain(digits, line, trunk_group, now_ms)    # what would become of a number; core_outside.explain
     sb.configure(config, now_ms)             # a new configuration; calls inside keep their IVR flow
 
 `ids.next("c")` -> "c17": an id that never repeats, over restarts too.  Used for
@@ -194,6 +195,11 @@ class Switchboard:
     def snapshot(self, now_ms=None):
         """The view for the API; without now_ms as of the last record."""
         return snapshot(self.core, self.core.state.last_ts_ms if now_ms is None else now_ms)
+
+    def explain(self, digits, line, trunk_group, now_ms):
+        """What would become of dialled digits: plain data, shape in core_outside.explain."""
+        self.core.now_ms = now_ms
+        return core_outside.explain(self.core, digits, line, trunk_group)
 
     def dump(self):
         """The whole state as plain data, for comparison."""

@@ -359,3 +359,20 @@ def test_bad_input_means_nothing():
     assert rig.last("leg.release")["leg"] == "s3"
     rig.do("media.lost")
     assert not rig.sb.snapshot(rig.now)["calls"]
+
+
+def test_a_route_is_explained():
+    rig = world(up=(2, 3))
+    rig.dial("1002", "913912345678", "s1")
+    told = rig.sb.explain("913912345678", "1001", None, rig.now)
+    assert (told["verdict"], told["application"], told["class"], told["number"], told["allowed"]) == ("match", "outside", "national", "9.", True)
+    assert [(way["trunk_group"], way["number"], way["trunks"], way["up"], way["free"], way["first"]) for way in told["ways"]] \
+        == [("carrier", "13912345678", 60, 30, 29, [2, 30]), ("second", "1795113912345678", 30, 30, 30, [3, 1])]
+    told = rig.sb.explain("90044", "1001", None, rig.now)
+    assert not told["allowed"] and told["cause"] == 21 and "international" in told["why"] and told["ways"] == []
+    assert rig.sb.explain("9", "1001", None, rig.now)["cause"] == 28
+    assert rig.sb.explain("913912345678", None, "carrier", rig.now)["cause"] == 1
+    assert rig.sb.explain("02150801009", None, "carrier", rig.now)["ways"][0]["number"] == "13800001111"
+    assert rig.sb.explain("1002", "1001", None, rig.now)["application"] == "agent"
+    assert rig.sb.explain("02150801000", None, None, rig.now)["target"] == "main"
+    assert not rig.sb.take()[0], "nothing was decided"

@@ -7,7 +7,9 @@ import asyncio
 
 import pytest
 
+from firmware.cli.__main__ import main as strowger
 from firmware.config.store import ConfigStore
+from firmware.control.client import ControlClient, ControlError
 from firmware.proto.q931.link import Q931Link
 from tests.control.test_pri_call import Far, kill, run, settle
 
@@ -341,5 +343,28 @@ def test_a_number_that_cannot_be_coded(site):
         world.house.turns.handle({"kind": "leg.offered", "leg": "x1", "tech": "fake", "line": "1001", "caller": "1001", "called": "9" + "1" * 31})
         await world.quiet()
         assert world.house.state()["calls"] or world.house.stores.cdrs.page(1)
+        await world.house.stop()
+    scenario(site, play)
+
+
+def test_a_route_is_told_over_the_api_and_at_the_command_line(site, capsys):
+    async def play(world):
+        client = ControlClient(site.run)
+
+        def ask():
+            told = client.get("/v1/routes/9139", line="1001")
+            assert told["allowed"] and told["ways"][0]["first"] == [2, 1]
+            assert client.get("/v1/routes/9139", trunk_group="carrier")["cause"] == 1
+            for path, query, status in (("9139", {}, 422), ("9139", {"line": "1001", "trunk_group": "out"}, 422), ("9139", {"line": "x"}, 404),
+                                        ("9" * 65, {"line": "1001"}, 422), ("%0a", {"line": "1001"}, 422), ("%E4", {"line": "1001"}, 422)):
+                with pytest.raises(ControlError) as error:
+                    client.get("/v1/routes/" + path, **query)
+                assert error.value.status == status
+            capsys.readouterr()
+            assert strowger(["--run", str(site.run), "route", "9139", "--line", "1001"]) == 0
+            assert "TRUNK GROUP" in capsys.readouterr().out
+            assert strowger(["--run", str(site.run), "route", "777", "--line", "1001"]) == 0
+            assert "refused with cause 1, no number, line or route takes 777" in capsys.readouterr().out
+        await asyncio.to_thread(ask)
         await world.house.stop()
     scenario(site, play)
