@@ -4,10 +4,7 @@
             from their dumps; connect media; audit; resume; only then sockets are read
     lost    media went away: the switchboard clears its calls ("media.lost"), adapters
             forget the data links; connect again, open the links, "media.back"
-    look    each second: a disk that refused is tried again; a process that cannot write for another
-            reason than the disk, or began on a full disk that now has room, asks to be started again
-            (`again`); recordings that nobody closed are measured and closed in the index; calls whose
-            recording failed are recorded anew once the disk has room
+    look    each second: lookout.py; `again` is set where this process should be started anew
     stop    close; no call is touched: the next control process takes them over
 
 All runs in one asyncio loop; what waits for a disk runs in threads beside it.
@@ -25,32 +22,23 @@ from boardconfig.schema import load_country
 from firmware import sockets
 from firmware.config.store import ConfigStore
 from firmware.control import api
+from firmware.control.checkpoints import Checkpoints
 from firmware.control.clock import Clock
 from firmware.control.commands import Problem
 from firmware.control.feed import Feed
+from firmware.control.lookout import Lookout
 from firmware.control.turns import Turns
 from firmware.errors import LocalError
 from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
-from firmware.storage.checkpoint import pack
-from firmware.storage.database import Damaged, damage, refused, set_asides
-from firmware.storage.recordings import has_room, measure
+from firmware.storage.database import Damaged, refused, set_asides
 from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
 MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
-CHECKPOINT_RECORDS = 10_000  # bounds a replay to about a fifth of a second; invented
-CHECKPOINT_SHARE = 0.005     # of the time, at most: with 1,800 calls the copy takes 35 ms of the loop, the rest 0.15 s of a thread
 RETRY_S = 0.1
-LOOK_S = 1.0
-HOPELESS_S = 10.0            # of commits that fail for no reason of the disk's; invented
-DAMAGED_S = 600.0            # with a damaged file, while calls stand: a restart would cost them; invented
-RECORD_AGAIN_LOOKS = 5       # between trials of a disk that refused a recording; invented
-ROOM_OCTETS = 16 << 20       # that must be free before recordings begin again, with a minute of every call; invented
-MINUTE_OCTETS = 60 * 16000   # of a stereo recording
-LEFT_OPEN_LOOKS = 90         # above the core's guard of 60 s for a recording's end; invented
 
 
 class House:
@@ -87,12 +75,7 @@ class House:
         self.media_generation = None
         self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
         self.again = asyncio.Event()            # this process should be started anew
-        self._left_open = set()
-        self.unrecorded = False                 # a recording failed, and none was begun since
-        self._record_again = True               # one trial at a start: the failure may be older than this process
-        self._since_checkpoint = 0
-        self._next_checkpoint = 0.0
-        self._packing = False                   # a checkpoint is being written out
+        self.lookout, self.checkpoints = Lookout(self), Checkpoints(self)
         self._timer = None
         self._timer_at = None
         self._tasks = set()
@@ -149,10 +132,10 @@ class House:
         for adapter in self.adapters:
             adapter.start()
         if audit is None:
-            self._spawn(self._reconnect())
+            self.spawn(self._reconnect())
         else:
             self.media.serve()
-        self._spawn(self._look())
+        self.spawn(self.lookout.run())
         try:
             (self.run_dir / "control.ready").touch()
             print("control ready", flush=True)
@@ -173,16 +156,15 @@ class House:
         for adapter in self.adapters:
             live.update(adapter.live_legs())
         self.switchboard.resume(None if lost else audit, live, now_ms)
-        self.turns.after_commit += [self._count_records, self._lost_recordings, *(adapter.committed for adapter in self.adapters)]
-        self._since_checkpoint = 0
-        self.switchboard.checkpoint(now_ms)
+        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, *(adapter.committed for adapter in self.adapters)]
+        self.checkpoints.begin(now_ms)
 
     def _found(self, audit, now_ms):
         """Media is there: links are opened (harmless when they are), the switchboard may act.
 
         Adapters make good what a kill kept from media, and add it to the audit."""
         standing = {row["id"] if isinstance(row, dict) else row for row in audit.get("recordings") or []}
-        self._spawn(self._repair_index(self._over(standing), "control was away when it ended"))
+        self.lookout.repair(self.lookout.over(standing), "control was away when it ended")
         self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms)
         for adapter in self.adapters:
             adapter.media_found(audit, now_ms)
@@ -192,12 +174,12 @@ class House:
         for adapter in self.adapters:
             adapter.media_lost(now_ms)
         self.switchboard.handle({"kind": "media.lost"}, now_ms)
-        self._spawn(self._repair_index(self.stores.recordings.opened()))
+        self.lookout.repair(self.stores.recordings.opened())
 
     def _media_lost(self, reason):
         log.error("control: media is lost: %s", reason)
         self.turns.run("media lost", self._lose)
-        self._spawn(self._reconnect())
+        self.spawn(self._reconnect())
 
     async def _reconnect(self):
         while True:
@@ -215,57 +197,6 @@ class House:
             self.media.serve()
             log.warning("control: media is back")
             return
-
-    def _over(self, but):
-        """Recordings that are open in the index though their call is over: [(id, path)]."""
-        over = {recording for recording, call in self.stores.recordings.left_open()
-                if call not in self.calls and recording not in but}
-        return [row for row in self.stores.recordings.opened() if row[0] in over] if over else []
-
-    async def _look(self):
-        looks = 0
-        while True:
-            await asyncio.sleep(LOOK_S)
-            looks += 1
-            if self.turns.fault:
-                self.turns.try_again()
-            if self.turns.hopeless:
-                error, since = self.turns.hopeless
-                patience_s = DAMAGED_S if damage(error) and self.calls else HOPELESS_S
-                if time.monotonic() - since > patience_s:
-                    log.critical("control: nothing can be written (%s); starting again", error)
-                    self.again.set()
-            elif self.database.narrow and not self.turns.fault:
-                log.warning("control: the data disk has room again and all is written; starting again to use it fully")
-                self.again.set()
-            if looks % RECORD_AGAIN_LOOKS == 0 and (self.unrecorded or self._record_again):
-                await self._try_recording()
-            if looks % LEFT_OPEN_LOOKS == 0:
-                await self._close_left_open()
-
-    async def _try_recording(self):
-        """Recordings failed: begin new ones for who still talks, if the disk takes data now."""
-        wanted = ROOM_OCTETS + MINUTE_OCTETS * len(self.calls)
-        if await asyncio.to_thread(has_room, os.path.join(self.data_dir, "recordings"), wanted):
-            if self.unrecorded:
-                log.warning("control: the disk takes recordings again")
-            self.unrecorded = self._record_again = False
-            self.turns.handle({"kind": "recording.room"})
-
-    async def _close_left_open(self):
-        """What was over at the last look and is still open has lost its end."""
-        try:
-            over = self._over(())
-        except sqlite3.Error as error:
-            log.error("control: the recordings index cannot be read: %s", error)
-            return
-        await self._repair_index([row for row in over if row[0] in self._left_open], "its end was never told")
-        self._left_open = {row[0] for row in over}
-
-    async def _repair_index(self, opened, *why):
-        measured = await asyncio.to_thread(lambda: [(recording, *measure(path), *why) for recording, path in opened])
-        if measured:
-            self.turns.run("repair of the recordings index", lambda now_ms: self.media.repair_index(measured))
 
     async def stop(self):
         """Let go of everything; calls stay as they are."""
@@ -292,7 +223,8 @@ class House:
         self._server = api.server(self)
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[listener]))
 
-    def _spawn(self, coroutine):
+    def spawn(self, coroutine):
+        """A task that stop() ends."""
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -311,8 +243,7 @@ class House:
     def _record(self, record):
         """Each record as it is made: which calls stand, which leg belongs to which."""
         kind, leg, call = record["kind"], record["leg"], record["call"]
-        if kind == "recording.failed":
-            self.unrecorded = True
+        self.lookout.made(record)
         if kind == "leg.offered":
             self.calls.add(call)
         elif kind == "call.ended":
@@ -322,42 +253,6 @@ class House:
                 self.legs.pop(leg, None)
             else:
                 self.legs[leg] = call
-
-    def _count_records(self, records):
-        self._since_checkpoint += len(records)
-        if (self._since_checkpoint >= CHECKPOINT_RECORDS and time.monotonic() >= self._next_checkpoint
-                and not self._packing):
-            self._packing = True
-            self.turns.run("checkpoint", self._checkpoint)
-
-    def _lost_recordings(self, records):
-        """Recordings that the switchboard gave up without a word of media."""
-        lost = {record["data"]["recording"] for record in records
-                if record["kind"] == "recording.closed" and record["data"]["reason"] in ("not_found", "unconfirmed")}
-        if lost:
-            self._spawn(self._repair_index([row for row in self.stores.recordings.opened() if row[0] in lost]))
-
-    def _checkpoint(self, now_ms):
-        """A turn's function: copy the state; a thread writes it out, and it is stored with the number of its last record."""
-        if self.turns.fault:                    # what is not in the journal has no number
-            self._packing = False
-            return
-        self._since_checkpoint = 0
-        began = time.perf_counter()
-        data = {"as_of": self.stores.journal.last_seq(), **self.switchboard.whole(now_ms)}
-        took_s = 8 * (time.perf_counter() - began)      # with the thread's work; measured
-        self._next_checkpoint = time.monotonic() + took_s / CHECKPOINT_SHARE
-        self._spawn(self._store_checkpoint(now_ms, data))
-
-    async def _store_checkpoint(self, now_ms, data):
-        try:
-            octets = await asyncio.to_thread(pack, data)
-            with self.database.transaction():
-                self.stores.journal.checkpoint(now_ms, octets)
-        except sqlite3.Error as error:
-            log.error("control: a checkpoint cannot be written (%s); the next start replays more records", error)
-        finally:
-            self._packing = False
 
     def _signalling(self, message, now_ms):
         for adapter in self.adapters:
@@ -407,7 +302,7 @@ class House:
         for path in set_asides(self.database.path):
             faults.append("the database was damaged and lies in %s; a new one was begun. Take from it what you can, "
                           "then move it elsewhere" % path)
-        if self.unrecorded:
+        if self.lookout.unrecorded:
             faults.append("a recording failed; calls go on without, and are recorded again once the data disk takes data. "
                           "Free space on it")
         if not self.media.serving:

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from firmware.control import house as house_module
+from firmware.control import lookout
 from firmware.storage.recordings import has_room
 from tests.control import test_pri_call as pri
 from tests.control.test_sip_legs import talking, until
@@ -21,9 +21,9 @@ def disk(site, monkeypatch):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", site.data], capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     shutil.copytree(aside, site.data, dirs_exist_ok=True)
-    monkeypatch.setattr(house_module, "RECORD_AGAIN_LOOKS", 1)
-    monkeypatch.setattr(house_module, "ROOM_OCTETS", 1 << 20)
-    monkeypatch.setattr(house_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(lookout, "RECORD_AGAIN_LOOKS", 1)
+    monkeypatch.setattr(lookout, "ROOM_OCTETS", 1 << 20)
+    monkeypatch.setattr(lookout, "LOOK_S", 0.05)
     yield Disk(site.data)
     subprocess.run(["umount", "-l", site.data], check=False)
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from firmware.control import house as house_module
+from firmware.control import checkpoints
 from firmware.errors import LocalError
 from firmware.storage import checkpoint
 
@@ -226,7 +226,7 @@ def test_what_cannot_be_written_costs_one_record_and_nothing_else(site, caplog):
 
 
 def test_commits_that_fail_for_another_reason_end_the_process(site, monkeypatch):
-    from firmware.control import house as module
+    from firmware.control import lookout as module
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     monkeypatch.setattr(module, "HOPELESS_S", 0.05)
 
@@ -244,7 +244,7 @@ def test_commits_that_fail_for_another_reason_end_the_process(site, monkeypatch)
 
 
 def test_the_followers_are_woken_while_the_disk_refuses_and_commands_say_so(site, monkeypatch):
-    from firmware.control import feed, house as module
+    from firmware.control import feed, lookout as module
     monkeypatch.setattr(module, "LOOK_S", 0.05)
     monkeypatch.setattr(feed, "TROUBLE_S", 0.05)
 
@@ -291,7 +291,7 @@ def test_counters_of_a_failed_commit_are_written_by_the_next(site):
 
 
 def test_recordings_that_nobody_closes_are_closed_in_the_index(site, monkeypatch):
-    from firmware.control import house as module
+    from firmware.control import lookout as module
     monkeypatch.setattr(module, "LOOK_S", 0.01)
     monkeypatch.setattr(module, "LEFT_OPEN_LOOKS", 2)
 
@@ -311,14 +311,14 @@ def test_recordings_that_nobody_closes_are_closed_in_the_index(site, monkeypatch
 
 
 def test_a_checkpoint_is_written_beside_the_turns_and_replayed_before_what_came_meanwhile(site, monkeypatch):
-    monkeypatch.setattr(house_module, "CHECKPOINT_RECORDS", 5)
+    monkeypatch.setattr(checkpoints, "RECORDS", 5)
     packed, go = threading.Event(), threading.Event()
 
     def pack(data):
         packed.set()
         assert go.wait(10)
         return checkpoint.pack(data)
-    monkeypatch.setattr(house_module, "pack", pack)
+    monkeypatch.setattr(checkpoints, "pack", pack)
 
     async def scenario():
         house, media, legs = site.house()
@@ -330,7 +330,7 @@ def test_a_checkpoint_is_written_beside_the_turns_and_replayed_before_what_came_
         house.turns.handle({"kind": "leg.released", "leg": "l0", "cause": 16, "by": "far"})
         before = house.stores.journal.last_seq()
         go.set()
-        await until(lambda: house.stores.journal.last_seq() > before and not house._packing)
+        await until(lambda: house.stores.journal.last_seq() > before and not house.checkpoints.busy)
         rows = list(house.stores.journal.replay())
         assert [row["kind"] for row in rows] == ["core.checkpoint", "leg.offered", "call.clearing", "call.ended"]
         assert len(rows[0]["data"]["state"]) == 3 and rows[0]["seq"] == before + 1
