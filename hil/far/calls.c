@@ -35,7 +35,7 @@ static struct {
     double alerting_s, answer_s;
     int cause, digits;
     struct sound *play;
-    bool repeat;
+    bool repeat, inband;
     char record_dir[400];
 } policy = {.cause = PRI_CAUSE_USER_BUSY};
 
@@ -190,8 +190,9 @@ static void set_state(struct call *c, enum state state, const char *name)
 static void do_alert(struct call *c)
 {
     c->alert_due = 0;
-    pri_acknowledge(c->span->pri, c->reference, c->timeslot, 0);
+    pri_acknowledge(c->span->pri, c->reference, c->timeslot, policy.inband);
     set_state(c, ALERTING, "alerting");
+    if (policy.inband && c->play_at_connect) start_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
 }
 
 static const char *do_answer(struct call *c)
@@ -204,7 +205,7 @@ static const char *do_answer(struct call *c)
         wrong = error;
     pri_answer(c->span->pri, c->reference, c->timeslot, 0);
     set_state(c, ACTIVE, "connect");
-    if (c->play_at_connect) start_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
+    if (c->play_at_connect && !c->play) start_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
     return wrong;
 }
 
@@ -468,6 +469,7 @@ static const char *set_policy(const struct json *in)
     policy.digits = json_number(in, "digits", 0);
     policy.play = sound;
     policy.repeat = json_true(in, "repeat");
+    policy.inband = json_true(in, "inband");
     snprintf(policy.record_dir, sizeof policy.record_dir, "%s", json_text(in, "record_dir", ""));
     return NULL;
 }

@@ -207,18 +207,19 @@ class FarExchange:
         return self.command("answer", id=id, play=_path(play), record=_path(record), repeat=repeat)
 
     def policy(self, *, incoming="answer", alerting_ms=0, answer_ms=0, cause=17,
-               digits=0, play=None, record_dir=None, repeat=False):
+               digits=0, play=None, record_dir=None, repeat=False, inband=False):
         """What to do with calls from the box.
 
         incoming: "answer" (ALERTING after alerting_ms, CONNECT answer_ms
         later; the default policy), "alert" (never answers), "manual" (CALL
         PROCEEDING only) or "refuse" with cause.  digits: length of a complete
         number; an incomplete SETUP is asked for more until it has that many.
-        play and record_dir/<id>.wav apply to each call answered.
+        play and record_dir/<id>.wav apply to each call answered; with inband ALERTING bears
+        progress description 8 and play begins with it.
         """
         return self.command("policy", incoming=incoming, alerting_ms=alerting_ms,
                             answer_ms=answer_ms, cause=cause, digits=digits, play=_path(play),
-                            record_dir=_path(record_dir), repeat=repeat)
+                            record_dir=_path(record_dir), repeat=repeat, inband=inband)
 
     def restart(self, span, timeslot):
         """Send RESTART for one timeslot."""

@@ -14,7 +14,7 @@ answers at once, "manual" rings (180) until answer().  One call at a time; a
 second is refused with 486.  Events: registered, unregistered, incoming, answered
 (their ACK is here), reinvite, options, closed (with "by": "far" | "near" | "failure").
 
-RFC 3261: UAS of INVITE, ACK, CANCEL, BYE, OPTIONS, INFO and re-INVITE; UAC of
+It calls, too: probe_call.py.  RFC 3261: UAS of INVITE, ACK, CANCEL, BYE, OPTIONS, INFO and re-INVITE; UAC of
 REGISTER and BYE; retransmissions over UDP (T1, T2).  Imports nothing of the product.
 """
 
@@ -27,6 +27,7 @@ import threading
 import time
 
 from hil.phone import probe_sip
+from hil.phone.probe_call import Dialling
 from hil.phone.probe_rtp import RTPStream
 
 T1_S, T2_S, TIMER_B_S = 0.5, 4.0, 32.0     # RFC 3261 17, appendix A
@@ -37,8 +38,8 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
 class _Request:
     """One request of ours and its retransmission."""
 
-    def __init__(self, octets, on_response):
-        self.octets, self.on_response = octets, on_response
+    def __init__(self, octets, on_response, on_provisional):
+        self.octets, self.on_response, self.on_provisional = octets, on_response, on_provisional
         self.interval, self.began = T1_S, time.monotonic()
         self.due = self.began + T1_S
 
@@ -56,7 +57,7 @@ class _Call:
         self.interval = self.due = 0.0
 
 
-class ProbePhone:
+class ProbePhone(Dialling):
     """user, password: of the line.  registrar_port: UDP port of the registrar on host.
 
     answer: "auto" or "manual".  expires_s: of the registration."""
@@ -133,7 +134,10 @@ class ProbePhone:
         """BYE, or 486 while it rings; nothing when there is no call."""
         with self._changed:
             call = self._call
-            if call is None:
+            if call is None or call.state == "cancelled":
+                return
+            if call.state == "calling":
+                self._cancel(call)
                 return
             if call.state == "ringing":
                 self.refuse()
@@ -220,15 +224,16 @@ class ProbePhone:
         self._note("registered" if good and expires_s else "unregistered",
                    text=answer.start if answer else "no answer")
 
-    def _request(self, method, uri, headers, on_response):
+    def _request(self, method, uri, headers, on_response, body=b"", on_provisional=None):
         branch = "z9hG4bK" + os.urandom(8).hex()
         message = probe_sip.Message(f"{method} {uri} SIP/2.0", [
             ("via", f"SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport"), ("max-forwards", "70"), *headers,
-            ("contact", self._contact()), ("user-agent", "probe")])
+            ("contact", self._contact()), ("user-agent", "probe")], body)
         with self._changed:
             octets = message.octets()
-            self._requests[branch] = _Request(octets, on_response)
+            self._requests[branch] = _Request(octets, on_response, on_provisional)
             self._send(octets)
+        return branch
 
     # -- the thread --
 
@@ -270,7 +275,11 @@ class ProbePhone:
     def _message(self, message, source):
         with self._changed:
             if message.status:
-                if message.status >= 200:
+                waits = self._requests.get(message.branch)
+                if message.status < 200 and waits is not None and waits.on_provisional and message.method == "INVITE":
+                    waits.due = waits.began = float("inf")      # 17.1.1.2: in Proceeding nothing is repeated
+                    waits.on_provisional(message)
+                elif message.status >= 200 and message.method != "CANCEL":
                     request = self._requests.pop(message.branch, None)
                     if request is not None:
                         request.on_response(message)
