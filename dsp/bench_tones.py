@@ -10,7 +10,7 @@ import ctypes
 
 import numpy as np
 
-from dsp import bench, fsk, isa, mf, modem
+from dsp import amd, bench, fsk, isa, mf, modem
 
 P, I64 = ctypes.c_void_p, ctypes.c_int64
 CHANNELS = bench.CHANNELS
@@ -50,8 +50,16 @@ class Tones(bench.Bench):
         """Bell 202; spandsp's FSK receiver with its ADSI layer."""
         return self.with_table("_fsk", fsk.table("bell202"), fsk.new_rx_state(CHANNELS)), self.beside("adsi_rx_init", "adsi_rx", None, 1, self.nothing, None)
 
+    def amd(self):
+        """While it decides; the VAD apart. spandsp has none."""
+        call, state = bench.function("_amd", "detect"), amd.new_state(CHANNELS)
+        for slot in range(CHANNELS):
+            amd.start(state, slot, total_ms=60000, initial_silence_ms=60000)
+        events, said, slots = np.zeros(2 * CHANNELS, amd.EVENT_DTYPE), np.zeros(CHANNELS, np.uint8), self.all.ctypes.data
+        return self.ticks(lambda t: call(state.ctypes.data, slots, slots, CHANNELS, self.blocks[t].ctypes.data, 80, said.ctypes.data, events.ctypes.data, len(events))), None
 
-NAMES = ("mf_r2", "mf_r1", "modem_tones", "fsk")
+
+NAMES = ("mf_r2", "mf_r1", "modem_tones", "fsk", "amd")
 
 
 def results():
