@@ -53,9 +53,10 @@ def _parameters(message, transit, exchange):
         told = rules.get(code)
         outcome, confused = _one(told, transit, exchange)
         if outcome == "release" and message.kind not in ("REL", "RLC"):
+            message.unknown = [[code, contents]]        # for the diagnostics
             return "release", PARAMETER_NOT_IMPLEMENTED, None
         if outcome == "discard_message" and message.kind not in ("REL", "RLC"):
-            notify = (PARAMETER_MESSAGE_DISCARDED, _diagnostics([code], message)) if confused else None
+            notify = (PARAMETER_MESSAGE_DISCARDED, _diagnostics([code])) if confused else None
             return "discard", None, _allowed(message, notify)
         if outcome == "pass":
             kept.append([code, contents])
@@ -63,7 +64,7 @@ def _parameters(message, transit, exchange):
             removed.append(code)
     message.unknown = kept
     if removed:
-        notify = (PARAMETER_NOT_IMPLEMENTED, _diagnostics(removed, message))
+        notify = (PARAMETER_NOT_IMPLEMENTED, _diagnostics(removed))
     return "take", None, _allowed(message, notify)
 
 
@@ -84,8 +85,8 @@ def _one(told, transit, exchange):
     return told["pass_failed"], told["notify"]
 
 
-def _diagnostics(codes, message):
-    """3.12: the message type stands in front where the whole message is gone; ours: parameter names only."""
+def _diagnostics(codes):
+    """The parameter names."""
     return bytes(codes).hex()
 
 
