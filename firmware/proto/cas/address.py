@@ -114,6 +114,7 @@ class DigitReceiver:
         if self.open:
             self.strings = [""]
         self.done = False
+        self.hearing = None
         self._events = []
 
     @property
@@ -129,7 +130,10 @@ class DigitReceiver:
         self.done = True
 
     def tone(self, symbol, now_ms):
-        """A symbol begins, or None: it ended.  What the plan does not have is ignored."""
+        """A symbol begins, or None: it ended.  Told twice it is one; what the plan does not have is ignored."""
+        if symbol == self.hearing:
+            return
+        self.hearing = symbol
         if self.done or not isinstance(symbol, str) or len(symbol) != 1:
             return
         if self.plan == "mf":
@@ -189,8 +193,10 @@ class DigitReceiver:
         return events
 
     def dump(self):
-        return {"strings": list(self.strings), "open": self.open, "done": self.done, "timers": self.timers.dump()}
+        return {"strings": list(self.strings), "open": self.open, "done": self.done, "hearing": self.hearing,
+                "timers": self.timers.dump()}
 
     def load(self, saved):
         self.strings, self.open, self.done = list(saved["strings"]), saved["open"], saved["done"]
+        self.hearing = saved["hearing"]
         self.timers.restore(saved["timers"])

@@ -47,11 +47,15 @@ PRIMITIVES = ("setup_request", "information_request", "setup_ack_request", "proc
               "unblock_request")
 NULL = "NULL"
 CLEARING = "CLEARING"
-_KEPT = ("state", "call", "cause", "by", "last_number", "told", "disconnected", "usable")
+_KEPT = ("state", "call", "cause", "by", "last_number", "told", "disconnected", "usable", "listening")
 
 
 class Circuit:
-    """config: {"timeslot": n, ...}.  A subclass has self.line and the call's procedures."""
+    """config: {"timeslot": n, ...}.
+
+    A subclass has self.line, the call's procedures (_setup_request ...), _line_* for the
+    events of the line, _register_* for those of its other parts, _tone, _alarm,
+    _timeout and _collect."""
 
     def __init__(self, config, durations_ms):
         self.config = config
@@ -65,6 +69,7 @@ class Circuit:
         self.disconnected = False   # disconnect_indication has been given
         self.last_number = 0
         self.usable = None
+        self.listening = None       # the plan of the detector that we asked for
         self.counters = {}
         self._events = []
         self._output = []
@@ -132,6 +137,72 @@ class Circuit:
             self.usable = reason
             self.event("circuit_state", {"usable": not reason, "reason": reason}, call=False)
 
+    # Inputs and time
+
+    def start(self, now_ms):
+        """Send idle.  Returns events."""
+        self.line.start(now_ms)
+        return self.settle(now_ms)
+
+    def receive(self, item, now_ms):
+        """Take an input.  Returns events; never raises on what the far end did."""
+        kind, value = item
+        if kind == "bits":
+            self.line.bits(value & 15, now_ms)
+        elif kind == "tone":
+            if not self.line.in_alarm:
+                self._tone(value, now_ms)
+        elif kind == "alarm" and bool(value) != self.line.in_alarm:
+            self.line.alarm(bool(value), now_ms)
+            self._alarm(bool(value), now_ms)
+        return self.settle(now_ms)
+
+    def expire(self, now_ms):
+        """Let the timers that have fallen due act.  Returns events."""
+        self._carry_out("_line_", self.line.expire(now_ms), now_ms)
+        for part in self.parts()[1:]:
+            self._carry_out("_register_", part.expire(now_ms), now_ms)
+        while True:
+            name = self.timers.due(now_ms)
+            if name is None:
+                break
+            self._timeout(name, now_ms)
+        return self.settle(now_ms)
+
+    def settle(self, now_ms):
+        """Let the parts speak until all is quiet.  Returns events."""
+        for _ in range(16):
+            events = self.line.take_events()
+            self._carry_out("_line_", events, now_ms)
+            for part in self.parts()[1:]:
+                more = part.take_events()
+                self._carry_out("_register_", more, now_ms)
+                events = events + more
+            self._collect()
+            if not events:
+                break
+        self.note_usable()
+        events, self._events = self._events, []
+        return events
+
+    def _carry_out(self, prefix, events, now_ms):
+        for event in events:
+            getattr(self, prefix + event[0])(now_ms, *event[1:])
+
+    def _listen(self, plan):
+        """Ask for a detector, or for none."""
+        if plan != self.listening:
+            self.listening = plan
+            self.put("listen", plan)
+
+    def _line_idle(self, now_ms):
+        """Free again: note_usable says what there is to say."""
+
+    _line_blocked = _line_unblocked = _line_idle
+
+    def _line_fault(self, now_ms, text):
+        self.report(text)
+
     # The outside
 
     @property
@@ -187,12 +258,12 @@ class Circuit:
         return output
 
     def parts(self):
-        """Everything of the circuit that has timers."""
-        return [self, self.line]
+        """The line, then what else has timers of its own."""
+        return [self.line]
 
     def deadline_ms(self):
         """When to call expire(), or None."""
-        deadlines = [part.timers.deadline_ms() for part in self.parts()]
+        deadlines = [self.timers.deadline_ms()] + [part.deadline_ms() for part in self.parts()]
         deadlines = [d for d in deadlines if d is not None]
         return min(deadlines) if deadlines else None
 

@@ -72,60 +72,15 @@ class T1Circuit(Circuit):
         self.office = isinstance(self.line, OfficeLine)
         self.sender = None
         self.receiver = None
-        self.listening = None
         self.to_send = ""
         self.acked = False              # feature group D: the acknowledgement wink has come
 
-    def start(self, now_ms):
-        """Send on-hook.  Returns events."""
-        self.line.start(now_ms)
-        return self.settle(now_ms)
-
     def parts(self):
-        return [self, self.line] + [part for part in (self.sender, self.receiver) if part is not None]
+        return [self.line] + [part for part in (self.sender, self.receiver) if part is not None]
 
-    def receive(self, item, now_ms):
-        """Take an input.  Returns events; never raises on what the far end did."""
-        kind, value = item
-        if kind == "bits":
-            self.line.bits(value & 15, now_ms)
-        elif kind == "tone":
-            if self.receiver is not None and not self.line.in_alarm:
-                self.receiver.tone(value, now_ms)
-        elif kind == "alarm":
-            self._alarm(bool(value), now_ms)
-        return self.settle(now_ms)
-
-    def expire(self, now_ms):
-        """Let the timers that have fallen due act.  Returns events."""
-        self._line_events(self.line.expire(now_ms), now_ms)
-        if self.sender is not None:
-            self._tone_events(self.sender.expire(now_ms), now_ms)
+    def _tone(self, symbol, now_ms):
         if self.receiver is not None:
-            self._tone_events(self.receiver.expire(now_ms), now_ms)
-        while True:
-            name = self.timers.due(now_ms)
-            if name is None:
-                break
-            self._timeout(name, now_ms)
-        return self.settle(now_ms)
-
-    def settle(self, now_ms):
-        """Let the parts speak until all is quiet.  Returns events."""
-        for _ in range(16):
-            events = self.line.take_events()
-            self._line_events(events, now_ms)
-            for part in (self.sender, self.receiver):
-                if part is not None:
-                    more = part.take_events()
-                    self._tone_events(more, now_ms)
-                    events = events + more
-            self._collect()
-            if not events:
-                break
-        self.note_usable()
-        events, self._events = self._events, []
-        return events
+            self.receiver.tone(symbol, now_ms)
 
     def _collect(self):
         for bits in self.line.take_output():
@@ -133,11 +88,6 @@ class T1Circuit(Circuit):
         if self.sender is not None:
             for symbol in self.sender.take_output():
                 self.put("tone", self.sender.plan, symbol)
-
-    def _listen(self, plan):
-        if plan != self.listening:
-            self.listening = plan
-            self.put("listen", plan)
 
     def _end_digits(self):
         if self.sender is not None:
@@ -149,16 +99,6 @@ class T1Circuit(Circuit):
         self._listen(None)
 
     # Line events
-
-    def _line_events(self, events, now_ms):
-        for event in events:
-            getattr(self, "_line_" + event[0])(now_ms, *event[1:])
-
-    def _line_idle(self, now_ms):
-        pass
-
-    def _line_fault(self, now_ms, text):
-        self.report(text)
 
     def _line_seized(self, now_ms):
         self.begin(REGISTER, False)
@@ -214,6 +154,8 @@ class T1Circuit(Circuit):
     def _line_pulses(self, now_ms, digit):
         if self.receiver is not None and self.plan in ("pulse", "dtmf"):    # a telephone may do either
             self.receiver.tone(digit, now_ms)
+            if self.receiver is not None:
+                self.receiver.tone(None, now_ms)
 
     def _dialled(self, now_ms):
         """All digits are out."""
@@ -262,18 +204,14 @@ class T1Circuit(Circuit):
 
     # Digits
 
-    def _tone_events(self, events, now_ms):
-        for event in events:
-            getattr(self, "_tone_" + event[0])(now_ms, *event[1:])
-
-    def _tone_sent(self, now_ms):
+    def _register_sent(self, now_ms):
         self._dialled(now_ms)
 
-    def _tone_digit(self, now_ms, digit):
+    def _register_digit(self, now_ms, digit):
         if self.told:
             self.event("information_indication", {"digits": digit, "complete": False})
 
-    def _tone_complete(self, now_ms):
+    def _register_complete(self, now_ms):
         if self.receiver is None or self.state != REGISTER:
             return
         strings = self.receiver.strings
@@ -288,7 +226,7 @@ class T1Circuit(Circuit):
             self.line.request("wink_request", now_ms)
         self._indicate(strings[-1], True, identity[2:], identity[:2])
 
-    def _tone_timeout(self, now_ms):
+    def _register_timeout(self, now_ms):
         self.receiver = None
         self._listen(None)
         self.count("digits_missing")
@@ -391,9 +329,6 @@ class T1Circuit(Circuit):
             self.disconnect(OUT_OF_ORDER, "failure")
 
     def _alarm(self, active, now_ms):
-        if active == self.line.in_alarm:
-            return
-        self.line.alarm(active, now_ms)
         if not active:
             self.timers.stop("T_ALARM")
         elif self.state in SETTING_UP:
@@ -410,7 +345,6 @@ class T1Circuit(Circuit):
     def dump(self):
         """Everything, as a JSON-able dict."""
         saved = self.dump_circuit()
-        saved["listening"] = self.listening
         saved["to_send"] = self.to_send
         saved["acked"] = self.acked
         if self.sender is not None:
@@ -424,7 +358,6 @@ class T1Circuit(Circuit):
         """A circuit as dump() wrote it."""
         circuit = cls(config)
         circuit.load_circuit(saved)
-        circuit.listening = saved["listening"]
         circuit.to_send = saved["to_send"]
         circuit.acked = saved["acked"]
         if "sender" in saved:

@@ -5,7 +5,7 @@
     events = circuit.start(now_ms)
 cas/circuit.py has the inputs, outputs, primitives and events.
 
-config besides those of incoming.DEFAULTS: direction "both", "in" or "out" (who
+config besides those of incoming.DEFAULTS: address "mfc" or "dtmf" (see dtmf.py); direction "both", "in" or "out" (who
 may begin a call here); timers {name: ms} over cas/r2_table.TIMERS, table.TIMERS
 and TIMERS below; hold_clear_back_ms (0: clear-back ends the call at once, as a
 call centre wants it; else suspend_indication and Q.118's wait); double_answer
@@ -18,10 +18,13 @@ by its own timers.
 Source: Q.421-Q.424, Q.440-Q.480, Q.118 (1988).  Portable.
 """
 
+from firmware.errors import LocalError
+from firmware.proto.cas import address
 from firmware.proto.cas import r2_table as line_table
 from firmware.proto.cas.circuit import CLEARING, Circuit
 from firmware.proto.cas.r2_line import R2Line
 from firmware.proto.r2 import table
+from firmware.proto.r2.dtmf import START, DTMFIncoming, DTMFOutgoing
 from firmware.proto.r2.incoming import IncomingRegister
 from firmware.proto.r2.outgoing import OutgoingRegister
 
@@ -29,6 +32,7 @@ from firmware.proto.r2.outgoing import OutgoingRegister
 TIMERS = {
     "T_ANSWER": (180000, "Q.118: 2 to 4 minutes", "outgoing: the called party does not answer"),
     "T_CLEAR_BACK": (90000, "Q.118: 1 to 2 minutes", "outgoing: after clear-back, if the call is held"),
+    START: (200, "ours", "DTMF: from the acknowledgement to the first digit"),
     "T_ALARM": (5000, "ours; Q.424 keeps the circuit as it is", "an answered call outlives so long an alarm"),
 }
 
@@ -49,7 +53,7 @@ SETTING_UP = (SEIZING, DIALLING, DELIVERED, REGISTER, OFFERED, ACCEPTING, ALERTI
 def durations(variant, config):
     """Every timer of a circuit: tables, then the variant, then the configuration."""
     values = {}
-    for rows in (line_table.TIMERS, table.TIMERS, TIMERS):
+    for rows in (line_table.TIMERS, table.TIMERS, address.TIMERS, TIMERS):
         for name in rows:
             values[name] = rows[name][0]
     values["T_METERING"] = variant.line["metering_ms"]
@@ -58,6 +62,9 @@ def durations(variant, config):
     if config.get("hold_clear_back_ms"):
         values["T_CLEAR_BACK"] = config["hold_clear_back_ms"]
     return values
+
+
+REGISTERS = {"mfc": (OutgoingRegister, IncomingRegister), "dtmf": (DTMFOutgoing, DTMFIncoming)}
 
 
 class R2Circuit(Circuit):
@@ -69,78 +76,32 @@ class R2Circuit(Circuit):
         self.variant = variant
         self.values = values
         self.line = R2Line(values, variant.line["invert"], variant.line["fixed"])
+        if config.get("address", "mfc") not in REGISTERS:
+            raise LocalError("address signalling of R2 is mfc or dtmf, not %r" % (config["address"],))
+        self.outgoing_class, self.incoming_class = REGISTERS[config.get("address", "mfc")]
         self.register = None
-        self.listening = None
         self.sounding = None            # [plan, symbol] while a tone is sent
         self.answer_wanted = False
         self.early_answer = False
 
-    def start(self, now_ms):
-        """Send idle, or what the circuit was doing.  Returns events."""
-        self.line.start(now_ms)
-        return self.settle(now_ms)
-
     def parts(self):
-        return [self, self.line] + ([self.register] if self.register is not None else [])
+        return [self.line] + ([self.register] if self.register is not None else [])
 
-    # Inputs
-
-    def receive(self, item, now_ms):
-        """Take an input.  Returns events; never raises on what the far end did."""
-        kind, value = item
-        if kind == "bits":
-            self.line.bits(value & 15, now_ms)
-        elif kind == "tone":
-            if value is not None and not (isinstance(value, int) and 1 <= value <= 15):
-                self.count("unknown_tones")
-            elif self.register is not None and not self.line.in_alarm:
-                self.register.tone(value, now_ms)
-        elif kind == "alarm":
-            self._alarm(bool(value), now_ms)
-        return self.settle(now_ms)
-
-    def expire(self, now_ms):
-        """Let the timers that have fallen due act.  Returns events."""
-        self._line_events(self.line.expire(now_ms), now_ms)
+    def _tone(self, symbol, now_ms):
         if self.register is not None:
-            self._register_events(self.register.expire(now_ms), now_ms)
-        while True:
-            name = self.timers.due(now_ms)
-            if name is None:
-                break
-            self._timeout(name, now_ms)
-        return self.settle(now_ms)
-
-    def settle(self, now_ms):
-        """Let the parts speak until all is quiet.  Returns events."""
-        for _ in range(16):
-            events = self.line.take_events()
-            self._line_events(events, now_ms)
-            if self.register is not None:
-                more = self.register.take_events()
-                self._register_events(more, now_ms)
-                events = events + more
-            self._collect()
-            if not events:
-                break
-        self.note_usable()
-        events, self._events = self._events, []
-        return events
+            if self.register.hears(symbol):
+                self.register.tone(symbol, now_ms)
+            else:
+                self.count("unknown_tones")
 
     def _collect(self):
         """Move what the parts send to our output."""
         for bits in self.line.take_output():
             self.put("bits", bits)
         if self.register is not None:
-            plan = "r2_forward" if isinstance(self.register, OutgoingRegister) else "r2_backward"
             for symbol in self.register.take_output():
-                self.sounding = None if symbol is None else [plan, symbol]
-                self.put("tone", plan, symbol)
-
-    def _listen(self, plan):
-        if plan != self.listening:
-            self.listening = plan
-            self.put("listen", plan)
+                self.sounding = None if symbol is None else [self.register.PLAN, symbol]
+                self.put("tone", self.register.PLAN, symbol)
 
     def _end_register(self):
         if self.register is not None:
@@ -151,23 +112,11 @@ class R2Circuit(Circuit):
 
     # Line events
 
-    def _line_events(self, events, now_ms):
-        for event in events:
-            getattr(self, "_line_" + event[0])(now_ms, *event[1:])
-
-    def _line_idle(self, now_ms):
-        pass
-
-    _line_blocked = _line_unblocked = _line_idle
-
-    def _line_fault(self, now_ms, text):
-        self.report(text)
-
     def _line_seized(self, now_ms):
         self.begin(REGISTER, False)
         self.answer_wanted = False
-        self.register = IncomingRegister(self.variant, self.values, self.config)
-        self._listen("r2_forward")
+        self.register = self.incoming_class(self.variant, self.values, self.config)
+        self._listen(self.register.LISTENS)
         self.register.start(now_ms)
         if self.config.get("direction") == "out" or self.line.blocking:
             self.report("the far end seized a circuit that is not for its calls")
@@ -177,7 +126,7 @@ class R2Circuit(Circuit):
         if self.state != SEIZING:
             return
         self.state = DIALLING
-        self._listen("r2_backward")
+        self._listen(self.register.LISTENS)
         self.register.start(now_ms)
 
     def _line_seize_failed(self, now_ms, reason):
@@ -235,10 +184,6 @@ class R2Circuit(Circuit):
 
     # Register events
 
-    def _register_events(self, events, now_ms):
-        for event in events:
-            getattr(self, "_register_" + event[0])(now_ms, *event[1:])
-
     def _register_digits_wanted(self, now_ms):
         self.event("setup_ack_indication")
 
@@ -251,6 +196,14 @@ class R2Circuit(Circuit):
         self.event("alerting_indication", {"inband": True, "charge": meaning != "free_no_charge"})
         if self.early_answer:
             self._confirm()
+
+    def _register_dialled(self, now_ms):
+        if self.state == DIALLING:
+            self.state = DELIVERED
+            self.timers.start("T_ANSWER", now_ms)
+            self.event("proceeding_indication", {"inband": True})
+            if self.early_answer:
+                self._confirm()
 
     def _register_refused(self, now_ms, cause, meaning):
         self._listen(None)
@@ -305,9 +258,11 @@ class R2Circuit(Circuit):
     def _setup_request(self, now_ms, given):
         called = given.get("called") or ""
         self.early_answer = False
-        self.register = OutgoingRegister(self.variant, self.values)
+        self.register = self.outgoing_class(self.variant, self.values)
+        if self.register.PLAN != "dtmf":
+            called = "".join([c for c in called if c not in "*#"])
         self.register.load_call(
-            "".join([c for c in called if c not in "*#"]), given.get("complete", True), given.get("caller"),
+            called, given.get("complete", True), given.get("caller"),
             given.get("category", "subscriber"), given.get("options"))
         self.state = SEIZING
         self.line.request("seize_request", now_ms)
@@ -398,9 +353,6 @@ class R2Circuit(Circuit):
             self.disconnect(OUT_OF_ORDER, "failure")
 
     def _alarm(self, active, now_ms):
-        if active == self.line.in_alarm:
-            return
-        self.line.alarm(active, now_ms)
         if not active:
             self.timers.stop("T_ALARM")
         elif self.state in SETTING_UP:
@@ -421,10 +373,10 @@ class R2Circuit(Circuit):
     def dump(self):
         """Everything, as a JSON-able dict."""
         saved = self.dump_circuit()
-        for name in ("listening", "sounding", "answer_wanted", "early_answer"):
+        for name in ("sounding", "answer_wanted", "early_answer"):
             saved[name] = getattr(self, name)
         if self.register is not None:
-            saved["outgoing" if isinstance(self.register, OutgoingRegister) else "incoming"] = self.register.dump()
+            saved["outgoing" if self.register.PLAN in ("r2_forward", "dtmf") else "incoming"] = self.register.dump()
         return saved
 
     @classmethod
@@ -432,13 +384,13 @@ class R2Circuit(Circuit):
         """A circuit as dump() wrote it."""
         circuit = cls(variant, config)
         circuit.load_circuit(saved)
-        for name in ("listening", "sounding", "answer_wanted", "early_answer"):
+        for name in ("sounding", "answer_wanted", "early_answer"):
             setattr(circuit, name, saved[name])
         if "outgoing" in saved:
-            circuit.register = OutgoingRegister(variant, circuit.values)
+            circuit.register = circuit.outgoing_class(variant, circuit.values)
             circuit.register.load(saved["outgoing"])
         elif "incoming" in saved:
-            circuit.register = IncomingRegister(variant, circuit.values, config)
+            circuit.register = circuit.incoming_class(variant, circuit.values, config)
             circuit.register.load(saved["incoming"])
         return circuit
 

@@ -37,6 +37,7 @@ class IncomingRegister(Machine):
 
     TABLE = t.INCOMING
     INITIAL = t.IDLE
+    PLAN, LISTENS = "r2_backward", "r2_forward"
 
     def __init__(self, variant, timers, config):
         super().__init__(timers)
@@ -141,6 +142,11 @@ class IncomingRegister(Machine):
         self.timers.stop_all()
         self._send(None)
         self.state = t.DONE
+
+    @staticmethod
+    def hears(symbol):
+        """Whether this can be a signal, or the end of one."""
+        return symbol is None or (isinstance(symbol, int) and 1 <= symbol <= 15)
 
     def illegal(self, name, now_ms, *details):
         """Nothing a far end plays may hurt."""

@@ -32,6 +32,7 @@ class OutgoingRegister(Machine):
 
     TABLE = t.OUTGOING
     INITIAL = t.IDLE
+    PLAN, LISTENS = "r2_forward", "r2_backward"
 
     def __init__(self, variant, timers):
         super().__init__(timers)
@@ -98,6 +99,11 @@ class OutgoingRegister(Machine):
         self.timers.stop_all()
         self._send(None)
         self.state = t.DONE
+
+    @staticmethod
+    def hears(symbol):
+        """Whether this can be a signal, or the end of one."""
+        return symbol is None or (isinstance(symbol, int) and 1 <= symbol <= 15)
 
     def illegal(self, name, now_ms, *details):
         """Nothing a far end plays may hurt."""
