@@ -20,11 +20,12 @@ VARIANTS = ("itu", "ansi", "china")
 
 
 class Rig:
-    def __init__(self, variant, links=1):
+    def __init__(self, variant, links=1, **group):
         self.variant = variant
         us, them = (US | HIGH, THEM | HIGH) if variant == "china" else (US, THEM)
         config = {"variant": variant, "point_code": us, "groups": [
-            {"name": "a", "destination": them, "circuits": [[1, 1, 1, 15], [17, 1, 17, 15]], "send_st": False}]}
+            {"name": "a", "destination": them, "circuits": [[1, 1, 1, 15], [17, 1, 17, 15]],
+             "send_st": False, **group}]}
         self.near = isup_world.Exchange(config, them, links, variant)
         peer = Chinese if variant == "china" else mtp_world.Libss7
         self.far = peer(PEER, "ansi" if variant == "ansi" else "itu", THEM, US, links)
@@ -73,8 +74,8 @@ def units(tmp_path_factory):
 def rig(units):
     rigs = []
 
-    def make(*args):
-        rigs.append(Rig(*args))
+    def make(*args, **group):
+        rigs.append(Rig(*args, **group))
         return rigs[-1]
 
     yield make
@@ -321,6 +322,28 @@ def test_control_killed(rig, variant):
     assert r.near.isup.calls() == [] and len(r.near.isup.free_circuits("a")) == 30
     ended = [e for e in r.far.events if "RLC" in e or "RSC" in e or "GRS" in e]
     assert ended == ["ISUP_EVENT_RLC cic=8"]            # 5: libss7 answered our REL
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_circuit_query_after_a_restart(rig, variant):
+    """Where the group may ask (CQM), the calls are confirmed by libss7; the one it has lost ends."""
+    r = rig(variant, query=True)
+    out, _ = outgoing(r, 5)
+    r.tell("acm", 5)
+    r.tell("anm", 5)
+    came, _ = incoming(r, 8)
+    r.say("setup_response", came)
+    r.near.heard()
+    r.near.kill_control(r.line.now_ms)
+    r.line.run(100)
+    assert {(f["first"], f["last"]) for f in r.far_heard("CQM")} == {("5", "5"), ("8", "8")}
+    assert sorted(e["call"] for e in r.near.heard("call_confirmed")) == sorted([out, came])
+    r.far.command("forget", 8)
+    r.near.kill_control(r.line.now_ms)
+    r.line.run(100)
+    told = r.near.heard("call_confirmed", "call_lost")
+    assert [(e["event"], e["call"]) for e in told] == [("call_confirmed", out), ("call_lost", came)]
+    assert [f["cic"] for f in r.far_heard("REL")] == ["8"] and r.near.isup.calls() == [out]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -4,11 +4,11 @@
  * In:  time MS | unit LINK HEX | start | alarm LINK | noalarm LINK
  *      call CIC CALLED CALLER REDIRECTING|- | acm CIC | cpg CIC EVENT | anm CIC | con CIC | rel CIC CAUSE
  *      sus CIC 0|1 | res CIC 0|1 | blo CIC | ubl CIC | rsc CIC | grs FIRST LAST
- *      cgb FIRST LAST TYPE | cgu FIRST LAST TYPE
+ *      cgb FIRST LAST TYPE | cgu FIRST LAST TYPE | forget CIC (as if the call had never been)
  * Out, until "done NEXT_MS|-": unit LINK HEX | event NAME KEY=VALUE... | log TEXT
  *
  * What an exchange must answer by itself it answers: REL and RSC with RLC, GRS, CGB, CGU, BLO, UBL with
- * their acknowledgements.  libss7 reads only gettimeofday for its timers; ours is set by "time".  libss7 is
+ * their acknowledgements, CQM with CQR.  libss7 reads only gettimeofday for its timers; ours is set by "time".  libss7 is
  * GPL: it lives in this process and nowhere else.
  */
 #include <libss7.h>
@@ -28,6 +28,7 @@ static int inner[MOST], outer[MOST], links;
 static unsigned adjacent;
 static struct ss7 *point;
 static struct isup_call *calls[CICS];
+static unsigned char direction[CICS];	/* circuit state of Q.763 3.14: 0x04 incoming, 0x08 outgoing */
 static int again = -1;                  /* a circuit whose IAM is to be told once more: our own call gave way */
 
 int gettimeofday(struct timeval *restrict t, void *restrict zone)
@@ -78,7 +79,7 @@ static void keep(int cic, struct isup_call *c)
 
 static void take(ss7_event *e)
 {
-	static unsigned char none[255];
+	static unsigned char none[255], states[255];
 	printf("event %s", ss7_event2str(e->e));
 	switch (e->e) {
 	case ISUP_EVENT_IAM:
@@ -86,6 +87,8 @@ static void take(ss7_event *e)
 			e->iam.called_party_num, e->iam.called_nai, e->iam.calling_party_num, e->iam.presentation_ind, e->iam.screening_ind,
 			e->iam.redirecting_num, e->iam.redirect_info_reas, e->iam.calling_party_cat, e->iam.transcap, e->iam.cot_check_required);
 		keep(e->iam.cic, e->iam.call);
+		if (e->iam.cic < CICS)
+			direction[e->iam.cic] = 0x04;
 		return;
 	case ISUP_EVENT_SAM:
 		printf(" cic=%d digits=%s\n", e->sam.cic, e->sam.called_party_num);
@@ -140,6 +143,13 @@ static void take(ss7_event *e)
 	case ISUP_EVENT_UBA:
 		printf(" cic=%d\n", e->bla.cic);
 		isup_free_call_if_clear(point, e->bla.call);
+		return;
+	case ISUP_EVENT_CQM:
+		printf(" first=%d last=%d\n", e->cqm.startcic, e->cqm.endcic);
+		for (int i = e->cqm.startcic; i <= e->cqm.endcic && i < CICS; i++)
+			states[i - e->cqm.startcic] = calls[i] ? direction[i] : 0x0C;
+		isup_cqr(point, e->cqm.startcic, e->cqm.endcic, adjacent, states);
+		isup_free_call_if_clear(point, e->cqm.call);
 		return;
 	case ISUP_EVENT_GRS:
 		printf(" first=%d last=%d\n", e->grs.startcic, e->grs.endcic);
@@ -223,6 +233,8 @@ static void originate(int cic, const char *called, const char *caller, const cha
 		return;
 	}
 	keep(cic, c);
+	if (cic < CICS)
+		direction[cic] = 0x08;
 	isup_set_called(c, called, SS7_NAI_NATIONAL, point);
 	isup_set_calling(c, caller, SS7_NAI_NATIONAL, SS7_PRESENTATION_ALLOWED, SS7_SCREENING_NETWORK_PROVIDED);
 	isup_set_tmr(c, SS7_TMR_3K1_AUDIO);
@@ -239,6 +251,8 @@ static void with_call(const char *word, int cic, int b)
 	struct isup_call *c = cic >= 0 && cic < CICS ? calls[cic] : NULL;
 	if (!c)
 		printf("log no call on CIC %d for %s\n", cic, word);
+	else if (!strcmp(word, "forget"))
+		calls[cic] = NULL;
 	else if (!strcmp(word, "acm"))
 		isup_acm(point, c);
 	else if (!strcmp(word, "cpg"))
