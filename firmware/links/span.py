@@ -165,6 +165,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                              "called_complete": complete})
 
     def _on_disconnect_indication(self, span, event, now_ms):
+        if self._announces(span, event):
+            return
         self._gone(span, event["call"], event["cause"], event["by"])
         self._request(span, "release_request", event["call"], now_ms)
 

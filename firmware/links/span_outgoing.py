@@ -9,10 +9,15 @@ leg.seized.  A refused channel comes back as released with cause 6, 44 or 82, an
 
 Numbers are sent whole with Sending complete; a far end that asks for more digits all the same
 (SETUP ACKNOWLEDGE) is told again that these are all.
+
+DISCONNECT with in-band information before the answer (5.3.4.1: an announcement, a tone) is not answered at once: the
+caller listens until the network releases (its T306), the caller hangs up, or the switchboard has waited enough.
+Not so where the cause makes the switchboard try another way.
 """
 
 import logging
 
+from firmware.call.outside import ANOTHER_TRUNK, ANOTHER_WAY
 from firmware.errors import LocalError
 
 log = logging.getLogger(__name__)
@@ -44,7 +49,7 @@ class OutgoingCalls:
             return
         call = machine.new_call()
         span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": "A" if span.row["type"] == "e1" else "U",
-                            "timeslot": None, "orphan": None}
+                            "timeslot": None, "orphan": None, "listens": True}
         self.legs[leg] = (span.number, call)
         if timeslot != action["timeslot"]:
             self._seized(span, leg, timeslot)
@@ -91,7 +96,17 @@ class OutgoingCalls:
         if leg is not None:
             self.turns.post({"kind": "leg.alerting", "leg": leg, "inband": event["inband"]})
 
+    def _announces(self, span, event):
+        """Whether a DISCONNECT is to be listened to."""
+        entry = span.calls[event["call"]]
+        if (entry["leg"] is None or not entry.get("listens") or not event["inband"] or entry["timeslot"] is None
+                or event["cause"] in ANOTHER_TRUNK + ANOTHER_WAY):
+            return False
+        self.turns.post({"kind": "leg.progress", "leg": entry["leg"], "inband": True})
+        return True
+
     def _on_setup_confirm(self, span, event, now_ms):
         leg = self._first_answer(span, event)
+        span.calls[event["call"]]["listens"] = False
         if leg is not None:
             self.turns.post({"kind": "leg.answered", "leg": leg})

@@ -175,6 +175,40 @@ def test_inband_information_is_cut_through(site):
     scenario(site, play)
 
 
+@pytest.mark.conformance("Q.931", "5.3.4.1", "DISCONNECT with in-band information before the answer: the caller listens to it")
+@pytest.mark.parametrize("end", ("network", "caller", "killed"))
+def test_an_announcement_in_a_disconnect_is_heard(site, end):
+    async def play(world):
+        call = await world.call()
+        await world.says("proceeding_request")
+        out = world.out.setups()[0]["call"]
+        world.out.request("disconnect_request", out, cause=1, inband=True)
+        await world.quiet()
+        assert len(world.media.standing["bridges"]) == 1 and world.house.state()["calls"][0]["state"] == "ringing"
+        assert [e["inband"] for e in world.far.events if e["event"] == "progress_indication"] == [True]
+        if end == "network":
+            world.house.clock._offset_ns += 31_000_000_000              # T306 of the network
+            world.out.events += world.out.machine.expire(world.out.now())
+        elif end == "caller":
+            world.far.request("disconnect_request", call, cause=16)
+        else:
+            await world.killed()
+        cdr = await world.over()
+        assert (cdr["cause"], cdr["result"]) == ((16, "abandoned") if end == "caller" else (1, "failed"))
+    scenario(site, play)
+
+
+def test_an_announcement_of_congestion_is_not_waited_for(site):
+    async def play(world):
+        await world.call()
+        await world.says("proceeding_request")
+        world.out.request("disconnect_request", world.out.setups()[0]["call"], cause=34, inband=True)
+        await world.quiet()
+        assert [e["cause"] for e in world.far.events if e["event"] == "disconnect_indication"] == [34]
+        await world.over()
+    scenario(site, play)
+
+
 @pytest.mark.conformance("Q.931", "5.1.3", "SETUP ACKNOWLEDGE after a whole number: INFORMATION with Sending complete")
 def test_a_far_end_that_asks_for_more_digits(site):
     async def play(world):
