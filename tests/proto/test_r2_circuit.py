@@ -229,6 +229,30 @@ def test_long_alarm(at_ms):
     assert near.last("circuit_state")["usable"]
 
 
+def test_called_end_controls():
+    """China's B6: the called end controls the release."""
+    circuit, near, far = pair("cn", offer="wait")
+    near.place(circuit.now_ms, "1205")
+    circuit.run(3000)
+    far.ask("alerting_request", circuit.now_ms, condition="free_called_controls")
+    circuit.run(500)
+    assert near.last("alerting_indication")["condition"] == "free_called_controls" and circuit.tones(1)[-1] == 6
+
+
+def test_caller_does_not_clear():
+    """A call that we have ended and the caller has not is told to maintenance, once; the circuit is free when it clears."""
+    circuit, near, far = pair()
+    near.auto_release = False
+    near.place(circuit.now_ms, "1205")
+    circuit.run(5000)
+    far.ask("release_request", circuit.now_ms)
+    circuit.run(300000)
+    assert far.names().count("protocol_error") == 1 and "released" not in far.names()
+    near.ask("release_request", circuit.now_ms)
+    circuit.run(1000)
+    assert far.names()[-1] == "released" and far.circuit.seizable
+
+
 def test_blocking_while_a_call_is_up():
     circuit, near, far = pair()
     near.place(circuit.now_ms, "1205")

@@ -16,8 +16,8 @@ silence, ("listen", plan) with plan None for no detector.  Plans: "r2_forward",
 A call is begun by new_call() (ours) or by an event; it is named by text, and a
 circuit has one at a time.  Primitives: setup_request(called, caller, category,
 complete), information_request(digits, complete), setup_ack_request (more
-digits), proceeding_request (the number is complete), alerting_request(charge),
-setup_response (answer), meter_request, disconnect_request and
+digits), proceeding_request (the number is complete), alerting_request(charge, or
+condition: one of r2/variant.py's FREE), setup_response (answer), meter_request, disconnect_request and
 release_request(cause), of the circuit: block_request, unblock_request.
 release_request may come at any time, and twice.  Others raise LocalError where the
 state forbids them, and are void while the call clears.
@@ -26,7 +26,7 @@ Events, dicts {"event", "call", "timeslot", "state", ...}, in the words of q931/
   setup_indication{caller, caller_presentation, called, called_complete, category}
   information_indication{digits}      digits_timeout{}
   setup_ack_indication{}              the outgoing register wants digits that we have not
-  proceeding_indication{inband}       alerting_indication{inband, charge}
+  proceeding_indication{inband}       alerting_indication{inband, charge, condition}
   setup_confirm{}                     the far end answered
   suspend_indication{} resume_indication{}    clear-back and answer again (hold_clear_back_ms)
   metering_indication{}

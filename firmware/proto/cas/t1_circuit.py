@@ -117,7 +117,7 @@ class T1Circuit(Circuit):
         if self.office and self.state == SEIZING:
             self.state = DELIVERED
             self.timers.start("T_ANSWER", now_ms)
-            self.event("alerting_indication", {"inband": False, "charge": True})
+            self.event("alerting_indication", {"inband": False, "charge": True, "condition": "free"})
 
     def _line_acknowledged(self, now_ms):
         if self.state != SEIZING:

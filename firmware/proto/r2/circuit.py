@@ -32,6 +32,7 @@ from firmware.proto.r2.outgoing import OutgoingRegister
 TIMERS = {
     "T_ANSWER": (180000, "Q.118: 2 to 4 minutes", "outgoing: the called party does not answer"),
     "T_CLEAR_BACK": (90000, "Q.118: 1 to 2 minutes", "outgoing: after clear-back, if the call is held"),
+    "T_HELD": (120000, "ours", "incoming: we have ended the call, the caller does not clear: tell maintenance"),
     START: (200, "ours", "DTMF: from the acknowledgement to the first digit"),
     "T_ALARM": (5000, "ours; Q.424 keeps the circuit as it is", "an answered call outlives so long an alarm"),
 }
@@ -193,7 +194,7 @@ class R2Circuit(Circuit):
             return
         self.state = DELIVERED
         self.timers.start("T_ANSWER", now_ms)
-        self.event("alerting_indication", {"inband": True, "charge": meaning != "free_no_charge"})
+        self.event("alerting_indication", {"inband": True, "charge": meaning != "free_no_charge", "condition": meaning})
         if self.early_answer:
             self._confirm()
 
@@ -288,7 +289,8 @@ class R2Circuit(Circuit):
     def _alerting_request(self, now_ms, given):
         if self.state == OFFERED:
             self.state = ACCEPTING
-            self.register.accept("free_charge" if given.get("charge", True) else "free_no_charge", now_ms)
+            condition = "free_charge" if given.get("charge", True) else "free_no_charge"
+            self.register.accept(given.get("condition") or condition, now_ms)
         elif self.state not in (ACCEPTING, ALERTING):
             self.refuse_primitive("alerting_request")
 
@@ -328,6 +330,7 @@ class R2Circuit(Circuit):
                 if self.line.state not in (line_table.CLEAR_BACK_SENT, line_table.FORCED_SENT):
                     self.line.request("forced_release_request" if forced else "clear_back_request", now_ms)
             if not self.line.in_alarm:
+                self.timers.start("T_HELD", now_ms)
                 return                  # until the far end clears forward
             self._end_register()
         else:
@@ -347,6 +350,8 @@ class R2Circuit(Circuit):
                 self.event("setup_complete_indication")
         elif name == "T_ANSWER":
             self.disconnect(19, "near")
+        elif name == "T_HELD":
+            self.report("the far end does not clear a call that we have ended")
         elif name == "T_CLEAR_BACK":
             self.disconnect(16, "far")
         elif name == "T_ALARM":
