@@ -18,6 +18,7 @@ import time
 
 from hil import delay, speech
 from hil.account import Account
+from hil.board.clock import BoardClock
 from hil.phone.probe import ProbePhone
 from hil.picture import call_picture
 from hil.probes import align, dtmf, wav
@@ -232,7 +233,7 @@ class Demo:
         path = self.folder / "octets.wav"
         octets = delay.material(303, DELAY_S, path)
         with contextlib.ExitStack() as ends:
-            phone = ProbePhone(PROBE_AGENT, password, rig.sip_port)
+            phone = ProbePhone(PROBE_AGENT, password, rig.sip_port, clock=BoardClock(rig.run_dir))
             ends.callback(phone.stop)
             phone.start()
             rig.wait(lambda s: any(a["name"] == PROBE_AGENT and a["registered"] for a in s["agents"]), 10, "the probe")

@@ -42,7 +42,8 @@ cdef extern from "tick.h":
         window_header *header
         uint32_t spans
         int stop, fifo
-        uint64_t ticks, busy_ns, worst_late_ns
+        uint64_t ticks, busy_ns, worst_late_ns, stood_ns, behind_ns
+        uint32_t witnesses
         line_t lines[64]
     size_t board_window_octets(uint32_t spans)
     void board_init(board_t *board, void *window, uint32_t spans, uint8_t idle)
@@ -156,7 +157,8 @@ cdef class Emulator:
                 "late_media_frames": h.late_media_frames, "moved_time_base": h.moved_time_base,
                 "media_owner": h.media_owner, "control_owner": h.control_owner,
                 "real_time": bool(self._board.fifo), "cpu_ms": self._board.busy_ns // 1000000,
-                "worst_late_us": worst // 1000}
+                "worst_late_us": worst // 1000, "stood_ms": self._board.stood_ns // 1000000,
+                "behind_ms": self._board.behind_ns // 1000000, "watched_processors": self._board.witnesses}
 
     def line_status(self, int span):
         """Figures of one span, plain data."""

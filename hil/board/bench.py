@@ -87,8 +87,12 @@ def measure(count=64, seconds=10.0, crc4=False):
             after = ask(run_dir, {"do": "status"})
         finally:
             board.send_signal(signal.SIGTERM)
-            board.wait(10)
-            board.stdout.close()
+            try:
+                board.wait(10)
+            finally:
+                board.kill()
+                board.wait()
+                board.stdout.close()
 
     def total(status, name):
         return sum(line[name] for line in status["lines"])

@@ -2,8 +2,10 @@
 #include "tick.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -11,6 +13,12 @@
 
 #define TICK_NS 10000000
 #define SLACK_NS 2000000      /* later than this the time base moves: chosen, a fifth of a tick */
+#define PRIORITY 40
+#define WITNESS_PRIORITY 60    /* above everything of a rig and of the product */
+#define WITNESS_NS 2000000
+#define STALL_NS 1000000       /* a witness that late was not let run */
+#define CATCH_UP_NS 4000000    /* what an instant may come early while the board is behind: 6 ms remain */
+#define BEHIND_MOST_NS 1000000000 /* what is beyond is not made up for: the machine was suspended */
 #define REQUEST_STEP_NS 1000000
 #define REQUEST_QUIET_TICKS 20 /* requests are served each ms while they come, and 200 ms longer */
 #define FORGIVE_INSTANTS 25    /* a peer that is late for 250 ms on end is slow, not late */
@@ -312,34 +320,155 @@ void board_serve_requests(struct board *board)
 
 /* ---- time ---- */
 
-static void ask_for_real_time(struct board *board)
+static int ask_for_real_time(int priority)
 {
-    struct sched_param param = { .sched_priority = 40 };
-    board->fifo = pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0;
+    struct sched_param param = { .sched_priority = priority };
+    return pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0;
+}
+
+struct witness_start {
+    struct board *board;
+    struct witness *witness;
+};
+
+static void *watch(void *argument)
+{
+    struct witness_start start = *(struct witness_start *)argument;
+    struct witness *w = start.witness;
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(w->processor, &only);
+    free(argument);
+    if (pthread_setaffinity_np(pthread_self(), sizeof only, &only) || !ask_for_real_time(WITNESS_PRIORITY))
+        return NULL; /* beat_ns stays 0: this processor is not watched */
+    while (!__atomic_load_n(&start.board->stop, __ATOMIC_RELAXED)) {
+        uint64_t due = now_ns(CLOCK_MONOTONIC) + WITNESS_NS;
+        sleep_until(due);
+        uint64_t now = now_ns(CLOCK_MONOTONIC);
+        __atomic_store_n(&w->beat_ns, now, __ATOMIC_RELEASE); /* first, so that no stall counts twice */
+        if (now - due > STALL_NS)
+            __atomic_fetch_add(&w->stolen_ns, now - due, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static void start_witnesses(struct board *board, pthread_t *threads)
+{
+    cpu_set_t allowed;
+    if (!board->fifo || sched_getaffinity(0, sizeof allowed, &allowed))
+        return;
+    for (int cpu = 0; cpu < CPU_SETSIZE && board->witnesses < MAX_PROCESSORS; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed))
+            continue;
+        struct witness_start *start = malloc(sizeof *start);
+        struct witness *w = &board->witness[board->witnesses];
+        w->processor = cpu;
+        w->beat_ns = w->stolen_ns = 0;
+        if (!start)
+            return;
+        *start = (struct witness_start){ board, w };
+        if (pthread_create(&threads[board->witnesses], NULL, watch, start)) {
+            free(start);
+            return;
+        }
+        board->witnesses++;
+    }
+}
+
+/* What the host took from one processor since the last look, and a stall that is still going on:
+ * the most of any of them.  A stall that lasts counts bit by bit; its witness tells the sum at its end. */
+static uint64_t taken(struct board *board, uint64_t *counted)
+{
+    uint64_t most = 0, now = now_ns(CLOCK_MONOTONIC);
+    for (uint32_t n = 0; n < board->witnesses; n++) {
+        uint64_t beat = __atomic_load_n(&board->witness[n].beat_ns, __ATOMIC_ACQUIRE);
+        uint64_t sum = __atomic_load_n(&board->witness[n].stolen_ns, __ATOMIC_ACQUIRE);
+        if (beat && now > beat + WITNESS_NS + STALL_NS)
+            sum += now - beat - WITNESS_NS;
+        if (sum > counted[n]) {
+            if (sum - counted[n] > most)
+                most = sum - counted[n];
+            counted[n] = sum;
+        }
+    }
+    return most;
+}
+
+/* Whether media and every peer have done what they owe for the next instant. */
+static int all_done(const struct board *board)
+{
+    const struct window_header *h = board->header;
+    struct pollfd polls[MAX_SPANS];
+    nfds_t owing = 0;
+    if (h->media_owner && __atomic_load_n(&h->tx_written, __ATOMIC_ACQUIRE) < h->tx_head + BURST_FRAMES)
+        return 0;
+    for (uint32_t s = 0; s < board->spans; s++) {
+        int fd = __atomic_load_n(&board->lines[s].fd, __ATOMIC_ACQUIRE);
+        if (fd >= 0)
+            polls[owing++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+    }
+    return poll(polls, owing, 0) == (int)owing;
+}
+
+static void stand(struct board *board, uint64_t *next, uint64_t ns)
+{
+    *next += ns;
+    board->stood_ns += ns;
+    board->behind_ns += ns;
+    if (board->behind_ns > BEHIND_MOST_NS)
+        board->behind_ns = BEHIND_MOST_NS;
+}
+
+/* Sleep until the next instant, which comes later by what the host took meanwhile. */
+static void wait_for_instant(struct board *board, uint64_t *next, uint64_t *counted)
+{
+    int stood = 0;
+    for (;;) {
+        if (!stood && board->behind_ns) {
+            uint64_t early = board->behind_ns < CATCH_UP_NS ? board->behind_ns : CATCH_UP_NS;
+            sleep_until(*next - early);
+            if (all_done(board)) {
+                *next -= early;
+                board->behind_ns -= early;
+            }
+        }
+        sleep_until(*next);
+        uint64_t late = now_ns(CLOCK_MONOTONIC) - *next, lost = taken(board, counted);
+        if (late > board->worst_late_ns)
+            board->worst_late_ns = late;
+        if (late > SLACK_NS && lost < late)
+            lost = late; /* not the host, then somebody above us: never two blocks close together */
+        if (!lost || __atomic_load_n(&board->stop, __ATOMIC_RELAXED))
+            return; /* at the end the witnesses fall silent, which is no stall */
+        stand(board, next, lost);
+        board->header->moved_time_base += !stood;
+        stood = 1;
+        if (*next <= now_ns(CLOCK_MONOTONIC))
+            return;
+    }
 }
 
 void board_run(struct board *board)
 {
-    ask_for_real_time(board);
+    pthread_t threads[MAX_PROCESSORS];
+    uint64_t counted[MAX_PROCESSORS] = { 0 };
+    board->fifo = ask_for_real_time(PRIORITY);
+    start_witnesses(board, threads);
     uint64_t next = now_ns(CLOCK_MONOTONIC) + TICK_NS;
     while (!__atomic_load_n(&board->stop, __ATOMIC_RELAXED)) {
-        while (board->quiet_ticks < REQUEST_QUIET_TICKS && now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS < next) {
+        uint64_t early = board->behind_ns ? CATCH_UP_NS : 0;
+        while (board->quiet_ticks < REQUEST_QUIET_TICKS && now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS + early < next) {
             sleep_until(now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS);
             board_serve_requests(board);
         }
-        sleep_until(next);
-        uint64_t late = now_ns(CLOCK_MONOTONIC) - next;
-        if (late > board->worst_late_ns)
-            board->worst_late_ns = late;
-        if (late > SLACK_NS) { /* never two blocks close together: the time base moves */
-            board->header->moved_time_base++;
-            next += late;
-        }
+        wait_for_instant(board, &next, counted);
         board_tick(board);
         board_serve_requests(board);
         next += TICK_NS;
         board->busy_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
     }
+    for (uint32_t n = 0; n < board->witnesses; n++)
+        pthread_join(threads[n], NULL);
     for (uint32_t s = 0; s < board->spans; s++)
         if (board->lines[s].fd >= 0)
             detach(&board->lines[s]);

@@ -4,6 +4,8 @@
 
 #include "e1.h"
 
+#define MAX_PROCESSORS 64
+
 enum fault { FAULT_NONE, FAULT_LOS, FAULT_AIS }; /* what replaces the signal of a direction */
 
 struct line {
@@ -18,6 +20,14 @@ struct line {
     uint64_t late, wrong_length, not_taken, connections;
 };
 
+/* A witness of one processor: sleeps a little again and again above everything else there, so that only
+ * the host can make it late. */
+struct witness {
+    int processor;
+    uint64_t beat_ns;   /* when it last ran */
+    uint64_t stolen_ns; /* what the host took so far, by its lateness */
+};
+
 struct board {
     struct window_header *header;
     uint8_t *rx, *tx, *cas_rx, *cas_tx;
@@ -29,6 +39,10 @@ struct board {
     uint32_t media_late_ticks;        /* in a row */
     uint64_t busy_ns;                 /* CPU time of the tick thread */
     uint64_t worst_late_ns;           /* since the status was last asked for */
+    uint64_t stood_ns;                /* how long the board's time has stood still, in all */
+    uint64_t behind_ns;               /* what of that is not made up for yet */
+    uint32_t witnesses;               /* processors watched; 0 without the right to real time */
+    struct witness witness[MAX_PROCESSORS];
     struct line lines[MAX_SPANS];
 };
 
@@ -43,7 +57,7 @@ int board_attach(struct board *board, uint32_t span, int fd);
 void board_tick(struct board *board);
 void board_serve_requests(struct board *board);
 
-/* Ticks until board->stop. */
+/* Ticks until board->stop.  The time base stands still while the host does: see hil/README.md. */
 void board_run(struct board *board);
 
 #endif

@@ -60,9 +60,10 @@ class _Call:
 class ProbePhone(Dialling):
     """user, password: of the line.  registrar_port: UDP port of the registrar on host.
 
-    answer: "auto" or "manual".  expires_s: of the registration."""
+    answer: "auto" or "manual".  expires_s: of the registration.  clock: a BoardClock to send audio by."""
 
-    def __init__(self, user, password, registrar_port, answer="auto", expires_s=60, host="127.0.0.1"):
+    def __init__(self, user, password, registrar_port, answer="auto", expires_s=60, host="127.0.0.1", clock=None):
+        self.clock = clock
         self.user, self.password, self.registrar = user, password, (host, registrar_port)
         self.answer_mode, self.expires_s, self.host = answer, expires_s, host
         self.stream = None                 # of the present or the last call
@@ -312,7 +313,7 @@ class ProbePhone(Dialling):
         except ValueError:
             self._respond(message, 488, "Not Acceptable Here")
             return
-        self.stream = RTPStream(self.host)
+        self.stream = RTPStream(self.host, self.clock)
         self._call = call = _Call(message, self.stream, media)
         self._respond(message, 180, "Ringing", keep=False)
         self._note("incoming", text=message.get("from"), peer=message.uri("from"))

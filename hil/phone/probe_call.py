@@ -23,7 +23,7 @@ class Dialling:
         with self._changed:
             if self._call is not None:
                 raise RuntimeError(f"The phone {self.user} is in a call.")
-            self.stream = RTPStream(self.host)
+            self.stream = RTPStream(self.host, self.clock)
             call = self._call = OutgoingCall(self, number, self.stream)
             self._invite(call)
 

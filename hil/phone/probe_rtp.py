@@ -8,7 +8,8 @@
     stream.inject(b"garbage", stranger=True)     # from another port
     stream.stop()
 
-Packets leave at the sender's own time base (CLOCK_MONOTONIC, start + n * 20 ms);
+Packets leave at the sender's own time base (CLOCK_MONOTONIC, start + n * 20 ms),
+or at that of a hil.board.clock.BoardClock, which stands still while the host does;
 a delayed one is sent at once and the time base stays, as a telephone's crystal
 would have it; `worst_lateness_s` says how far off the worst was.  Between the
 words of play() the sender sends A-law silence (0xD5).
@@ -34,8 +35,11 @@ PRIORITY = 41                  # SCHED_FIFO: above the board emulator (40), belo
 SO_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)      # Linux; Python 3.11 does not name it
 FAULTS = ("loss", "duplicate", "reorder", "truncate")
 
-Packet = collections.namedtuple("Packet", "mono seq timestamp payload payload_type ssrc marker source")
-Sent = collections.namedtuple("Sent", "mono seq timestamp payload")
+LOOK_S = 0.001                 # how often the board's clock is looked at
+
+# frames: the board's time, None without its clock
+Packet = collections.namedtuple("Packet", "mono seq timestamp payload payload_type ssrc marker source frames")
+Sent = collections.namedtuple("Sent", "mono seq timestamp payload frames")
 
 
 def alaw_table():
@@ -85,9 +89,11 @@ class Play:
 
 
 class RTPStream:
-    """address: to bind.  packets: [Packet] received, in order of arrival; malformed: number of others."""
+    """address: to bind.  clock: a BoardClock to send by, None: CLOCK_MONOTONIC.
+    packets: [Packet] received, in order of arrival; malformed: number of others."""
 
-    def __init__(self, address="127.0.0.1"):
+    def __init__(self, address="127.0.0.1", clock=None):
+        self.clock = clock
         self._socket, self._rtcp = bound_pair(address)
         self._stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._stranger.bind((address, 0))
@@ -168,15 +174,19 @@ class RTPStream:
             self.realtime = True
         except OSError:
             pass                        # without the right: worst_lateness_s will tell
-        due = time.monotonic()
+        # now, due and step are seconds, or frames of the board
+        now_is, step, second = (self.clock.frames, FRAME, 8000) if self.clock else (time.monotonic, FRAME_S, 1)
+        due = now_is()
         while not self._ending.is_set():
-            now = time.monotonic()
+            now = now_is()
+            if self.clock and due - now > FRAME:
+                due = now               # the board began anew
             if now >= due:
-                self.worst_lateness_s = max(self.worst_lateness_s, now - due)
+                self.worst_lateness_s = max(self.worst_lateness_s, (now - due) / second)
                 self._next_packet()
-                due += FRAME_S
+                due += step
                 continue
-            if select.select([self._socket], [], [], due - now)[0]:
+            if select.select([self._socket], [], [], LOOK_S if self.clock else due - now)[0]:
                 self._receive()
 
     def _next_packet(self):
@@ -184,7 +194,7 @@ class RTPStream:
         octets = self.packet(payload, PCMA, self._seq, self._timestamp)
         with self._lock:
             kind, size = self._faults.popleft() if self._faults else (None, 0)
-        sent = Sent(time.monotonic(), self._seq, self._timestamp, payload)
+        sent = Sent(time.monotonic(), self._seq, self._timestamp, payload, self._frames())
         held, self._held = self._held, None
         if self.sending and kind == "reorder":
             self._held = octets
@@ -233,7 +243,11 @@ class RTPStream:
             self.malformed += 1
             return
         _, kind, seq, timestamp, ssrc = struct.unpack("!BBHII", octets[:12])
-        self.packets.append(Packet(mono, seq, timestamp, octets[12:], kind & 127, ssrc, kind >> 7, source))
+        self.packets.append(Packet(mono, seq, timestamp, octets[12:], kind & 127, ssrc, kind >> 7, source,
+                                   self._frames()))
+
+    def _frames(self):
+        return self.clock.frames() if self.clock else None
 
     # -- what was heard --
 

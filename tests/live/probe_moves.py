@@ -9,6 +9,7 @@ import numpy as np
 
 from hil import speech
 from hil.board import bench
+from hil.board.clock import BoardClock
 from hil.phone.probe import ProbePhone
 from hil.probes import wav
 
@@ -48,7 +49,7 @@ def _speech(seed, count):
 def probe_agent(house, agent=AGENT):
     """A probe phone registered for one agent, who is the only one available."""
     lines = {line["name"]: line["password"] for line in house.product.get("/configuration")["configuration"]["lines"]}
-    phone = ProbePhone(agent, lines[agent], house.sip_port)
+    phone = ProbePhone(agent, lines[agent], house.sip_port, clock=BoardClock(house.run_dir))
     others = [a["name"] for a in house.state()["agents"] if a["name"] != agent and a["status"] == "available"]
     try:
         phone.start()

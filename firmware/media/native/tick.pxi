@@ -9,7 +9,7 @@
 
 cdef enum:
     POLL_NS = 250000                   # how often the head is looked at
-    SLEEP_NS = 9000000                 # from one block until looking begins
+    SLEEP_NS = 5000000                 # from one block until looking begins: an emulated board may make up for time
     TICK_NS = 10000000
     BOARD_GONE_NS = 100000000          # no block for this long: the clock takes over
     BACKLOG_MOST = 20                  # blocks caught up with; the ring holds 25
