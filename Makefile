@@ -20,7 +20,7 @@ demo: setup-test ## one call through the whole house, checked; account in build/
 	@exec $(PYTHON) -m hil.demo
 
 test: setup-test ## all tests (under 20 minutes on 2 cores)
-	@exec $(PYTHON) -m pytest -q tests $(TEST)
+	@if [ -n "$(TEST)" ]; then exec $(PYTHON) -m pytest -q $(TEST); else exec $(PYTHON) -m tests.suite; fi
 
 bench: setup-test ## measure; table and build/bench.json
 	@exec $(PYTHON) -m tests.bench
