@@ -5,6 +5,7 @@ libss7 is one reading of the standards that we did not write.  Where it differs,
 - it takes a circuit for in use by the calls that it was told about: the peer answers as an exchange does.
 At the end tshark reads every unit that we sent."""
 
+import random
 import shutil
 
 import pytest
@@ -27,8 +28,8 @@ class Rig:
             {"name": "a", "destination": them, "circuits": [[1, 1, 1, 15], [17, 1, 17, 15]],
              "send_st": False, **group}]}
         self.near = isup_world.Exchange(config, them, links, variant)
-        peer = Chinese if variant == "china" else mtp_world.Libss7
-        self.far = peer(PEER, "ansi" if variant == "ansi" else "itu", THEM, US, links)
+        self.links = links
+        self.far = self.new_far()
         self.line = mtp_world.Lines(self.near, self.far)
         self.near.start(0)
         self.far.start(0)
@@ -36,6 +37,10 @@ class Rig:
         self.near.heard()
         assert "SS7_EVENT_UP" in self.far.events and len(self.near.isup.free_circuits("a")) == 30
         self.far.events = []
+
+    def new_far(self):
+        peer = Chinese if self.variant == "china" else mtp_world.Libss7
+        return peer(PEER, "ansi" if self.variant == "ansi" else "itu", THEM, US, self.links)
 
     def say(self, primitive, call, **given):
         self.near.say(primitive, call, self.line.now_ms, **given)
@@ -365,3 +370,91 @@ def test_linkset_cut_in_a_call(rig, variant):
     r.line.run(100000)
     assert [e["available"] for e in r.near.told if e["event"] == "destination_state"] == [True]
     assert r.names()[-1:] == ["released"] and len(r.near.isup.free_circuits("a")) == 30
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_far_end_restarts(rig, variant):
+    """libss7 dies and comes back: it resets its circuits, our calls end, and the next call works."""
+    r = rig(variant)
+    out, _ = outgoing(r, 5)
+    came, _ = incoming(r, 20)
+    r.say("setup_response", came)
+    r.far.close()
+    r.far = r.new_far()
+    r.line.ends = (r.near, r.far)
+    r.far.start(r.line.now_ms)
+    r.line.run(60000)
+    assert "SS7_EVENT_UP" in r.far.events
+    r.near.heard()
+    r.tell("grs", 1, 15)
+    r.tell("grs", 17, 31)
+    r.line.run(6000)
+    assert came in [e["call"] for e in r.near.heard("released")]        # `out` waited for ACM: T7 was before
+    assert r.near.isup.calls() == [] and len(r.near.isup.free_circuits("a")) == 30
+    call, _ = outgoing(r, 5)
+    r.say("release_request", call)
+    assert r.names()[-1] == "released"
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_storm(rig, variant):
+    """300 calls both ways, set up, answered, refused and cleared in any order, with control killed and one of two links
+    cut now and then: everything ends, no circuit stays seized on either side, nobody sends a reset."""
+    r = rig(variant, 2)
+    rng = random.Random(variant)
+    busy_here, busy_there, calls = {}, set(), 0
+    for turn in range(900):
+        here = [c["cic"] for c in r.near.isup.free_circuits("a") if c["cic"] not in busy_there]
+        what = rng.randrange(10)
+        if calls < 300 and what < 3 and here:
+            cic = rng.choice(here)
+            r.say("setup_request", r.near.isup.new_call("a", cic), called="8610123", caller="1")
+            calls += 1
+        elif calls < 300 and what < 5 and here:
+            cic = rng.choice(here)
+            r.tell("call", cic, "8610123", "2", "-")
+            busy_there.add(cic)
+            calls += 1
+        elif busy_here and what < 8:
+            call = rng.choice(sorted(busy_here))
+            if r.near.isup.call_state(call) and r.near.isup.call_state(call)["state"] in ("IN_PRESENT", "IN_WAIT_ANM"):
+                r.say(rng.choice(("alerting_request", "setup_response", "release_request")), call)
+            else:
+                r.say("release_request", call)
+        elif busy_there:
+            cic = rng.choice(sorted(busy_there))
+            state = r.near.isup.circuit("a.%d" % cic).state
+            if state == "OUT_WAIT_ACM":
+                r.tell(rng.choice(("acm", "acm", "rel")), cic, 17)
+            elif state == "OUT_WAIT_ANM":
+                r.tell(rng.choice(("anm", "cpg", "rel")), cic, 1)
+            elif state in ("OUT_ANSWERED", "IN_PRESENT", "IN_WAIT_ANM", "IN_ANSWERED"):
+                r.tell("rel", cic, 16)
+        if turn % 100 == 50:
+            link = turn // 100 % 2
+            r.line.cut = {link}
+            r.far.command("alarm", link)
+            r.line.run(2000)
+        elif turn % 100 == 60:
+            link = turn // 100 % 2
+            r.line.cut = set()
+            r.far.command("noalarm", link)
+            r.line.run(5000)
+        if turn % 75 == 70:
+            r.near.kill_control(r.line.now_ms)
+        r.line.run(rng.choice((20, 100, 500)))
+        for event in r.near.heard("setup_indication", "disconnect_indication", "released"):
+            if event["event"] == "disconnect_indication":
+                r.say("release_request", event["call"])
+        busy_here = {call for call in r.near.isup.calls()}
+        busy_there = {c.cic for c in r.near.isup.all_circuits() if c.state != "IDLE"}
+    for call in sorted(r.near.isup.calls()):
+        r.say("release_request", call)
+    r.line.run(40000)
+    assert calls == 300 and r.near.isup.calls() == [] and len(r.near.isup.free_circuits("a")) == 30
+    assert r.near.isup.counters.get("unreasonable_messages", 0) == 0 and r.near.isup.counters.get("ignored_messages", 0) == 0
+    assert not [e for e in r.far.events if "RSC" in e or "GRS" in e or "UCIC" in e]
+    r.near.group("query", r.line.now_ms)
+    r.line.run(500)
+    states = [s["call"] for e in r.near.heard("query_confirm") for s in e["states"]]
+    assert states == ["idle"] * 30
