@@ -13,8 +13,10 @@ through tests/dsp/webrtc_apm.cpp, compiled to build/ at the first run; where
 compiler or library is missing its rows have no reference.
 """
 
+import contextlib
 import ctypes
 import ctypes.util
+import os
 import pathlib
 import subprocess
 
@@ -31,6 +33,19 @@ SPEEX = {"denoise": 0, "agc": 2, "vad": 4}      # SPEEX_PREPROCESS_SET_...
 def function(kernel, name, n_pointers):
     """(state, slot, row, n, x, stride, ...pointers) of a kernel."""
     return ctypes.CFUNCTYPE(None, P, P, P, I64, P, I64, *[P] * n_pointers)(isa.pointer(kernel, name))
+
+
+@contextlib.contextmanager
+def quiet():
+    """What a library says on standard error goes nowhere: speexdsp warns at each detector that it is a simple one."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def webrtc_library():
@@ -92,7 +107,8 @@ class Enhance(bench.Bench):
         self.speexdsp.speex_preprocess_state_init.restype = P
         state = P(self.speexdsp.speex_preprocess_state_init(160, 8000))
         for name, request in SPEEX.items():
-            self.speexdsp.speex_preprocess_ctl(state, request, ctypes.byref(ctypes.c_int(name in wanted)))
+            with quiet():
+                self.speexdsp.speex_preprocess_ctl(state, request, ctypes.byref(ctypes.c_int(name in wanted)))
         run = self.speexdsp.speex_preprocess_run
         return self.on_copies(lambda x: [run(state, P(x + 2 * at)) for at in range(0, 8000, 160)])
 

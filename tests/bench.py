@@ -54,12 +54,15 @@ def main():
         module = importlib.import_module(name)
         began = time.monotonic()
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        scheduling = os.sched_getscheduler(0), os.sched_getparam(0)
         try:
             rows = module.results()
         except Exception as error:      # the other figures are still worth having
-            failed.append(name)
-            print(f"{name} failed: {type(error).__name__}: {error}", file=sys.stderr)
+            failed.append((name, f"{type(error).__name__}: {error}"))
+            print("  failed", file=sys.stderr, flush=True)
             continue
+        finally:
+            os.sched_setscheduler(0, *scheduling)       # what one module asked for is not the next one's
         results += [{field: row.get(field) for field in FIELDS} for row in rows]
         print(f"  {len(rows)} figures in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     output = pathlib.Path(options.output)
@@ -70,6 +73,9 @@ def main():
     for row in results:
         print(f"{row['name']:{width}}  {number(row['value']):>12}  {row['unit'] or '':14}  "
               f"{number(row['reference_value']):>12}  {number(row['ratio']):>8}  {row['reference'] or ''}")
+    print("ratio: of ns the reference's to ours, of all else ours to the reference's")
+    for name, why in failed:
+        print(f"NOT MEASURED: {name}: {why}")
     print(f"\nwritten: {output}")
     return 1 if failed else 0
 
