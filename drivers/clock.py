@@ -35,15 +35,18 @@ class DPLL(Device):
 
     def identify(self):
         """{"chip"}.  Raises DriverError for another part or one that is not ready."""
-        ready = self.get(r.DEVICE_READY)
-        if ready != r.READY:
-            raise DriverError(self.name, "identify", "it is not ready (%02X): no power, or its memory is empty" % ready)
+        self._check_ready()
         self._page = None
         low, high = self.batch([(0, 0, r.PN_BASE.offset, 0), (0, 0, r.PN_BASE.offset + 1, 0)])
         if high << 8 | low != r.PART:
             raise DriverError(self.name, "identify", "part number %02X%02X is no Si5345: check the board description"
                               % (high, low))
         return {"chip": "Si5345"}
+
+    def _check_ready(self):
+        ready = self.get(r.DEVICE_READY)
+        if ready != r.READY:
+            raise DriverError(self.name, "ask whether it is ready", "it is not (%02X): no power, or its memory is empty" % ready)
 
     def configure(self):
         """Selection by register, switching without a phase step.  A clock that runs is not disturbed."""
@@ -66,6 +69,7 @@ class DPLL(Device):
 
     def status(self):
         """{"locked", "holdover", "history", "selected", "forced", "inputs": [{"signal", "in_frequency"}], "faults": []}."""
+        self._check_ready()
         own, inputs, lock = self.fields(r.STATUS), self.fields(r.INPUTS), self.fields(r.LOCK)
         faults = [text for name, text in (("LOSXAXB", "the crystal has no signal"), ("XAXB_ERR", "the crystal is wrong"),
                                           ("SYSINCAL", "it calibrates")) if own[name]]

@@ -38,7 +38,8 @@ class LEDs(Device):
         self._shown = {}
 
     def show(self, states):
-        """states: {name: one of STATES}; LEDs that are not named keep theirs.  Writes only what changes."""
+        """states: {name: one of STATES}; LEDs that are not named keep theirs.  Reads the chip (it may have been
+        reset, or be gone) and writes only what differs."""
         wanted = dict(self._shown)
         for name, state in states.items():
             if name not in self.names or state not in STATES:
@@ -47,9 +48,10 @@ class LEDs(Device):
             wanted[name] = state
         for number, selector in enumerate(self._selectors):
             places = [(place, name) for place, name in enumerate(self.names[4 * number:4 * number + 4]) if name in wanted]
-            if any(self._shown.get(name) != wanted[name] for _, name in places):
-                value = self.get(selector)
+            if places:
+                before = value = self.get(selector)
                 for place, name in places:
                     value = value & ~(3 << 2 * place) | STATES[wanted[name]] << 2 * place
-                self.put(selector, value)
+                if value != before:
+                    self.put(selector, value)
         self._shown = wanted

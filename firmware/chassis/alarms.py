@@ -77,6 +77,14 @@ class Alarms:
         """The worst severity that stands, or "cleared"."""
         return min((alarm["severity"] for alarm in self._alarms.values()), key=SEVERITIES.index, default="cleared")
 
+    def number_above(self, number):
+        """Ids go on above a number."""
+        self._last_id = max(self._last_id, number)
+
+    def sources(self):
+        """(source, kind) of everything that was reported and is not forgotten."""
+        return list(self._failures)
+
     def take(self):
         """Events since the last call."""
         events, self._events = self._events, []

@@ -11,13 +11,13 @@ NUMBERED = "psu %d"
 
 
 def power_alarms(supplies):
-    """{source: {kind: sentence}} of [{"number", "present", "ok", "faults"}].
+    """{source: {kind: sentence}} of [{"number", "present", "ok", "faults"}]; ok None: nothing is known of it.
 
     One that is absent and one that failed are told apart; what is lost is said: redundancy, or nothing more to lose."""
-    good = sum(row["ok"] for row in supplies)
+    good = sum(bool(row["ok"]) for row in supplies)
     alarms = {}
     for row in supplies:
-        if row["ok"]:
+        if row["ok"] or row["ok"] is None:
             continue
         rest = "the box runs on one supply" if good == 1 else "no supply says that it is good" if not good else "%d supplies are good" % good
         kind = "psu_failed" if row["present"] else "psu_absent"

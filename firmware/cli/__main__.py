@@ -10,6 +10,9 @@
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli health
+    python -m firmware.cli alarms [--history]   what is wrong, and what to do
+    python -m firmware.cli performance [SPAN] [--days]
+    python -m firmware.cli chassis              temperatures, fans, supplies, clock
     python -m firmware.cli config show | check FILE | apply FILE
 
 --json on any of them prints the API's own answer.  Exit codes: 0 done, 1 refused, 2 wrong usage,
@@ -23,6 +26,7 @@ import os
 import sys
 import urllib.parse
 
+from firmware.cli import box
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -141,8 +145,12 @@ def parser():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the API's answer")
     verbs = top.add_subparsers(dest="verb", required=True)
-    for name in ("state", "agents", "spans", "health"):
+    for name in ("state", "agents", "spans", "health", "chassis"):
         verbs.add_parser(name, parents=[common])
+    verbs.add_parser("alarms", parents=[common]).add_argument("--history", action="store_true")
+    performance = verbs.add_parser("performance", parents=[common])
+    performance.add_argument("span", nargs="?", type=int)
+    performance.add_argument("--days", action="store_true")
     calls = verbs.add_parser("calls", parents=[common])
     calls.add_argument("--limit", type=int, default=20)
     calls.add_argument("--before")
@@ -175,6 +183,15 @@ def carry_out(client, options):
     if verb == "health":
         answer = client.get("/v1/health")
         return answer, lambda a: "in service" if a["ok"] else "FAULT: " + "; ".join(a["faults"])
+    if verb == "chassis":
+        return client.get("/v1/chassis"), lambda a: box.show_chassis(a, table)
+    if verb == "alarms":
+        return client.get("/v1/alarms/history" if options.history else "/v1/alarms"), lambda a: box.show_alarms(a, table)
+    if verb == "performance":
+        if options.span is None:
+            return client.get("/v1/performance"), lambda a: box.show_performance(a, table)
+        return (client.get("/v1/performance/%d" % options.span, length="day" if options.days else "quarter"),
+                lambda a: box.show_span(a, table))
     if verb == "calls":
         return client.get("/v1/calls", limit=options.limit, before=options.before), lambda a: show_calls(a["calls"])
     if verb == "call":

@@ -4,6 +4,7 @@ import datetime
 import zoneinfo
 
 from firmware.chassis.framers import Framers
+from firmware.chassis.keeper import Keeper
 from firmware.control.cti import CTILink
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
@@ -29,5 +30,5 @@ def make_adapters(house):
     config = house.config.running()
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
-    spans = SpanLinks(house)
-    return [spans, SIPLegs(house, sip), Framers(house, spans.alarms), CTILink(house, cti)]
+    spans, keeper = SpanLinks(house), Keeper(house)
+    return [spans, SIPLegs(house, sip), Framers(house, spans.alarms, watch=keeper.framers), keeper, CTILink(house, cti)]

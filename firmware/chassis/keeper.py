@@ -1,0 +1,339 @@
+"""The keeper of the box: joins what is polled to alarms, performance, clock and lamps, and keeps them over restarts.
+
+Adapter of the control process, named "chassis".  Two threads feed it through the control loop: the framers' (chassis/framers.py)
+and one of its own for the chips on I2C.  What it decides goes back as orders; what must survive is written in a turn's
+transaction: alarms when they change, performance bins once a minute.
+
+Environment: STROWGER_WATCHDOG (a watchdog device to feed), STROWGER_POWEROFF (a command for a box that is too hot); without them
+there is an alarm and a line in the log only."""
+
+import asyncio
+import logging
+import os
+import shlex
+import subprocess
+import threading
+import time
+
+from boardconfig.schema import load_board
+from drivers.framer.base import ALARM_NAMES
+from drivers.watchdog import Watchdog
+from firmware.chassis import clock_selection, liveness, thermal
+from firmware.chassis.alarms import Alarms
+from firmware.chassis.clock_selection import ClockSelection
+from firmware.chassis.devices import Devices, open_bus
+from firmware.chassis.performance import DEFECTS, KEEP_S, LENGTH_S, Performance
+from firmware.errors import DriverError
+from firmware.links.adapter import Adapter
+
+log = logging.getLogger(__name__)
+
+TICK_S, POLL_S, SAVE_S = 0.2, 1.0, 60.0
+LINE = (*ALARM_NAMES, "configuration")
+QUALITY = ("excessive_errors", "slips")
+SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
+
+
+class Keeper(Adapter):
+    """board: description; open_devices() -> Devices or None: for tests."""
+
+    name = "chassis"
+
+    def __init__(self, house, board=None, open_devices=None):
+        self.turns, self._clock = house.turns, house.turns.clock
+        self._stores = house.stores
+        self._board = board or load_board()
+        self._chassis = self._board.get("chassis", {})
+        self._open_devices = open_devices or (lambda: self._open(house.run_dir))
+        self.alarms = Alarms(self._stores.machines.load("chassis.alarms"))
+        self.alarms.number_above(self._stores.alarms.last_id())
+        now_ms = self._clock.now_ms()
+        self._spans = {}                  # span -> Performance
+        self._seconds = {}                # span -> {"defects", "slips"} of the second that runs
+        self._slips = {}                  # span -> [ms]
+        starts = {length: now_ms // 1000 - now_ms // 1000 % seconds for length, seconds in LENGTH_S.items()}
+        self._growing = self._stores.performance.growing(starts)
+        self.inputs = {row["source"]: row["input"] for row in self._chassis.get("clock", {}).get("inputs", [])}
+        self._sources = {row["source"]: row for row in self._chassis.get("clock", {}).get("inputs", [])}
+        self.clock_selection = ClockSelection([], now_ms)
+        self._clock_known = ()
+        self.box = None                   # last poll of the devices
+        self.absent = "nothing has been polled yet"
+        self._unsaved, self._bins, self._saving = {}, [], ({}, [])
+        self._flushed_s = time.monotonic()
+        self._ended, self._thread, self._devices, self._task = threading.Event(), None, None, None
+        self._beats = liveness.Heartbeats(("control", "media"), now_ms)
+        self._ticks = 0
+        self._powered_off = False
+
+    def _open(self, run_dir):
+        bus = open_bus(run_dir, self._chassis.get("i2c_bus", 0))
+        return Devices(bus, self._chassis) if bus is not None else None
+
+    # -- life --
+
+    def start(self):
+        """Begin to watch the box."""
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run())
+        self._thread = threading.Thread(target=self._poll, name="chassis", daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        """End; the fans stay as they are and the chip's own watchdog takes them over."""
+        self._ended.set()
+        if self._task is not None:
+            self._task.cancel()
+        if self._thread is not None:
+            self._thread.join(3)
+        self._flush_bins()
+        if self._bins or self._unsaved:
+            self.turns.run("chassis", self._nothing)
+
+    def configure(self, config, now_ms):
+        """Spans that are gone lose their alarms at once."""
+        wanted = {row["span"] for row in config["spans"] if row["enabled"]}
+        for span in set(self._spans) - wanted:
+            self.alarms.forget("span %d" % span, now_ms)
+            self._bins += [(span, *row) for row in self._spans.pop(span).flush()]
+            self._seconds.pop(span, None)
+
+    # -- the thread of the chips --
+
+    def _poll(self):
+        devices, watchdog = None, self._open_watchdog()
+        while not self._ended.is_set():
+            polled = None
+            try:
+                devices = self._devices = devices or self._open_devices()
+                polled = devices.poll(self._clock.now_ms()) if devices else {"absent": "this machine has no I2C bus of a box"}
+            except DriverError as error:
+                polled = {"absent": str(error), "fault": str(error)}
+            except Exception:
+                log.exception("chassis: the poll failed")
+                polled = {"absent": "the poll failed; the log of control says why", "fault": "the poll of the chips failed"}
+            if polled and "I2C bus" in polled.get("faults", {}):
+                devices.close()            # and opened anew
+                devices = None
+            if not self._ended.is_set():
+                self._loop.call_soon_threadsafe(self.polled, polled)
+            if watchdog is not None:
+                self._feed(watchdog)
+            self._ended.wait(POLL_S)
+        if watchdog is not None:
+            try:
+                watchdog.disarm()
+            except DriverError as error:
+                log.error("chassis: %s", error)
+
+    @staticmethod
+    def _open_watchdog():
+        path = os.environ.get("STROWGER_WATCHDOG")
+        if not path:
+            return None
+        try:
+            watchdog = Watchdog(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+            log.info("chassis: watchdog %s resets the box after %d s", path, watchdog.configure(liveness.TIMEOUT_S))
+            return watchdog
+        except (OSError, DriverError) as error:
+            log.error("chassis: the watchdog %s cannot be used: %s", path, error)
+            return None
+
+    def _feed(self, watchdog):
+        silent = self._beats.silent(self._clock.now_ms())
+        try:
+            if silent:
+                log.critical("chassis: the watchdog is not fed: %s stands", " and ".join(silent))
+            else:
+                watchdog.feed()
+        except DriverError as error:
+            log.error("chassis: %s", error)
+
+    # -- in the loop --
+
+    async def _run(self):
+        while True:
+            try:
+                self.tick()
+            except Exception:
+                log.exception("chassis: a tick failed")
+            await asyncio.sleep(TICK_S)
+
+    def tick(self):
+        """Let time pass: alarms, clock, what is to be written."""
+        now_ms = self._clock.now_ms()
+        self._ticks += 1
+        self._beats.beat("control", self._ticks, now_ms)
+        if self._sources and self._clock_known:
+            self.clock_selection.expire(now_ms)
+        self.alarms.expire(now_ms)
+        for event in self.alarms.take():
+            alarm = event["alarm"]
+            self._unsaved[alarm["id"]] = alarm
+            if event["do"] != "change":
+                log.warning("alarm %d %s: %s %s: %s", alarm["id"], "raised" if event["do"] == "raise" else "cleared",
+                            alarm["severity"], ", ".join(alarm["members"][:4]) + (" ..." if len(alarm["members"]) > 4 else ""),
+                            alarm["text"])
+        if time.monotonic() - self._flushed_s >= SAVE_S:
+            self._flush_bins()
+        if (self._unsaved or self._bins) and not self.turns.fault:
+            self.turns.run("chassis", self._nothing)
+
+    @staticmethod
+    def _nothing(now_ms):
+        """A turn that only writes."""
+
+    def _flush_bins(self):
+        self._flushed_s = time.monotonic()
+        for span, performance in self._spans.items():
+            self._bins += [(span, *row) for row in performance.flush()]
+
+    def polled(self, polled):
+        """One poll of the chips."""
+        now_ms = self._clock.now_ms()
+        if "absent" in polled:
+            self.box, self.absent = None, polled["absent"]
+            self._devices_alarms({"I2C bus": polled["fault"]} if "fault" in polled else {}, now_ms)
+            return
+        self.box, self.absent = polled, None
+        self._devices_alarms(polled["faults"], now_ms)
+        answer = polled["thermal"]
+        for place in self._chassis.get("thermal", {}):
+            source = "temperature " + place
+            if place not in polled["celsius"]:
+                continue                   # not known: what stood stands
+            self.alarms.report(source, answer["alarms"].get(source, {}), thermal.KINDS, now_ms)
+        if polled["fans"] is not None:
+            self.alarms.report("fans", answer["alarms"].get("fans", {}), thermal.FAN_KINDS, now_ms)
+        power = liveness.power_alarms(polled["supplies"])
+        for row in polled["supplies"]:
+            source = liveness.NUMBERED % row["number"]
+            if row["ok"] is None:
+                continue
+            self.alarms.report(source, power.get(source, {}), liveness.PSU_KINDS, now_ms)
+        self.alarms.report("identity", {"identity": polled["identity_fault"]} if polled["identity_fault"] else {}, ("identity",), now_ms)
+        mode = self._follow(polled["dpll"], now_ms)
+        if self._devices is not None:
+            self._devices.orders = {"input": self.inputs.get(self.clock_selection.selected), "lamps": liveness.lamps(
+                self.alarms.worst(), {row["number"]: bool(row["ok"]) for row in polled["supplies"]},
+                bool(polled["fans"]) and not any(row["failed"] for row in polled["fans"]), mode, True)}
+        if answer["shutdown"] and not self._powered_off:
+            self._power_off()
+
+    def _devices_alarms(self, faults, now_ms):
+        known = {source for (source, kind) in self.alarms.sources() if kind == "device"}
+        for device in known | set(faults):
+            self.alarms.report(device, {"device": faults[device]} if device in faults else {}, ("device",), now_ms)
+
+    def _follow(self, dpll, now_ms):
+        """Clock sources: spans that are configured, as the framers and the DPLL see them.  Returns the mode."""
+        wanted = tuple(source for source in self._sources if source == "external" or source in {"span %d" % n for n in self._spans})
+        if wanted != self._clock_known:
+            self._clock_known = wanted
+            self.clock_selection = ClockSelection([self._sources[source] for source in wanted], now_ms)
+        for source in wanted:
+            row = dpll["inputs"][self.inputs[source]] if dpll else {"signal": source != "external", "in_frequency": True}
+            bad = sorted(self._raw(source) & set(clock_selection.BAD_FOR_CLOCK))
+            reason = ", ".join(bad) or ("no signal at the DPLL" if not row["signal"] else "" if row["in_frequency"] else "out of frequency")
+            self.clock_selection.report(source, not reason, now_ms, reason)
+        mode = self.clock_selection.mode(dpll)
+        self.alarms.report("clock", self.clock_selection.alarms(mode).get("clock", {}) if dpll else {}, clock_selection.ALARMS, now_ms)
+        return mode
+
+    def _raw(self, source):
+        span = int(source.split()[1]) if source.startswith("span ") else None
+        return self._seconds.get(span, {}).get("now", set())
+
+    def framers(self, polled):
+        """One poll of the framers (chassis/framers.py, _told)."""
+        now_ms = self._clock.now_ms()
+        self.alarms.report("board", {"board": polled["board"]} if polled["board"] else {}, ("board",), now_ms)
+        if polled["board"]:
+            return
+        self._beats.beat("media", polled.get("heartbeat"), now_ms)
+        for span, (status, events) in polled["spans"].items():
+            kinds = set(status["alarms"])
+            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "now": kinds})
+            row["now"] = kinds
+            row["defects"] |= kinds | events["defects"]
+            row["slips"] += events["slips"]
+            self.alarms.report("span %d" % span, kinds, LINE, now_ms)
+            if span in polled["seconds"]:
+                self._second(span, row, polled["seconds"][span], polled["settings"].get(span, {}), now_ms)
+
+    def _second(self, span, row, counters, settings, now_ms):
+        framing = "e1_crc4" if settings.get("crc4") and "no_crc4" not in row["now"] else "e1"
+        performance = self._spans.get(span)
+        if performance is None:
+            performance = self._spans[span] = Performance(framing)
+            performance.load(self._growing.pop(span, []))
+        performance.framing = framing
+        performance.second(now_ms // 1000, {**counters, "slips": row["slips"]}, row["defects"])
+        slips = self._slips[span] = [at for at in self._slips.get(span, ()) if at > now_ms - SLIPS_WINDOW_MS] + [now_ms] * row["slips"]
+        quality = {}
+        if not performance.available and not row["now"] & set(DEFECTS):
+            quality["excessive_errors"] = None
+        if len(slips) >= SLIPS_LEAST:
+            quality["slips"] = "%d in %d minutes" % (len(slips), SLIPS_WINDOW_MS // 60_000)
+        self.alarms.report("span %d" % span, quality, QUALITY, now_ms)
+        row.update(defects=set(row["now"]), slips=0)
+
+    def _power_off(self):
+        self._powered_off = True
+        command = os.environ.get("STROWGER_POWEROFF")
+        log.critical("chassis: too hot: the box is switched off%s", "" if command else " (no STROWGER_POWEROFF: it is not)")
+        if command:
+            subprocess.Popen(shlex.split(command), stdin=subprocess.DEVNULL)
+
+    # -- what the turn asks --
+
+    def dirty(self):
+        """Whether something is to be written."""
+        return bool(self._unsaved or self._bins)
+
+    def save(self, stores):
+        """Alarms that changed, bins that grew."""
+        self._saving = (dict(self._unsaved), list(self._bins))
+        for alarm in self._unsaved.values():
+            stores.alarms.save({name: value for name, value in alarm.items() if name != "all_members"})
+        if self._unsaved:
+            stores.machines.save("chassis.alarms", self.alarms.dump())
+            stores.alarms.prune()
+        if self._bins:
+            stores.performance.save(self._bins)
+            now_s = self._clock.now_ms() // 1000
+            for length, keep_s in KEEP_S.items():
+                stores.performance.prune(length, now_s - keep_s)
+
+    def saved(self):
+        """They are committed."""
+        alarms, bins = self._saving
+        for number, alarm in alarms.items():
+            if self._unsaved.get(number) is alarm:
+                del self._unsaved[number]
+        del self._bins[:len(bins)]
+
+    # -- what people see --
+
+    def list_alarms(self):
+        """{"worst", "alarms": [...]} now."""
+        return {"worst": self.alarms.worst(), "alarms": [{name: value for name, value in alarm.items() if name != "all_members"}
+                                                          for alarm in self.alarms.active()]}
+
+    def list_performance(self):
+        """{span: {"available", "framing", "quarter": {...}, "day": {...}}} of the bins that grow."""
+        answer = {}
+        for span, performance in sorted(self._spans.items()):
+            answer[str(span)] = {"available": performance.available, "framing": performance.framing, **{
+                length: {"start_s": start_s, **counts} for length, (start_s, counts) in performance.current().items()}}
+        return answer
+
+    def list_box(self):
+        """The box: temperatures, fans, supplies, clock, identity."""
+        clock = {"selected": self.clock_selection.selected, "why": self.clock_selection.why, "sources": self.clock_selection.describe()}
+        if self.box is None:
+            return {"present": False, "why": self.absent, "clock": clock}
+        clock["mode"] = self.clock_selection.mode(self.box["dpll"])
+        return {"present": True, "celsius": self.box["celsius"], "fans": self.box["fans"], "drive_percent": self.box["thermal"]["drive"],
+                "derated": self.box["thermal"]["derate"], "supplies": self.box["supplies"], "identity": self.box["identity"],
+                "faults": self.box["faults"], "clock": clock}

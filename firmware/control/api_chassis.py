@@ -1,0 +1,57 @@
+"""The part of the local API that shows the box: alarms, performance, chassis.
+
+    GET /v1/alarms                          {"worst", "alarms"} that stand, worst first
+    GET /v1/alarms/history?limit=50&before=ID
+    GET /v1/performance                     bins that grow now, of every span, and the sums of 7 days
+    GET /v1/performance/{span}?length=quarter|day&limit=96     newest first
+    GET /v1/chassis                         temperatures, fans, supplies, clock, identity"""
+
+from firmware.chassis.performance import KEEP_S, LENGTH_S
+from firmware.control.commands import Problem
+from firmware.storage.performance import AlarmHistory, PerformanceBins
+
+
+class ChassisAPI:
+    """api: the whole API (house, _read, _whole)."""
+
+    def __init__(self, api):
+        self._api = api
+
+    def routes(self):
+        """[(method, pattern, handler)]."""
+        return [("GET", ("alarms",), self.alarms), ("GET", ("alarms", "history"), self.history),
+                ("GET", ("performance",), self.performance), ("GET", ("performance", None), self.of_span),
+                ("GET", ("chassis",), self.chassis)]
+
+    def _keeper(self):
+        for adapter in self._api.house.adapters:
+            if adapter.name == "chassis":
+                return adapter
+        raise Problem(404, "not found", "This control process watches no chassis.")
+
+    async def alarms(self, query, body):
+        return self._keeper().list_alarms()
+
+    async def history(self, query, body):
+        limit, before = self._api._whole(query, "limit", 50, 1, 500), self._api._whole(query, "before", 0, 0, 1 << 53)
+        return {"alarms": await self._api._read(lambda db: AlarmHistory(db).page(limit, before))}
+
+    async def performance(self, query, body):
+        spans = self._keeper().list_performance()
+        since_s = self._api.house.clock.now_ms() // 1000 - KEEP_S["quarter"]
+        totals = await self._api._read(lambda db: PerformanceBins(db).totals("quarter", since_s))
+        return {"spans": {span: {**row, "week": totals.get(int(span))} for span, row in spans.items()}}
+
+    async def of_span(self, span, query, body):
+        length = query.get("length", "quarter")
+        if length not in LENGTH_S:
+            raise Problem(400, "bad parameter", "length must be one of %s." % ", ".join(LENGTH_S))
+        limit = self._api._whole(query, "limit", 96, 1, 700)
+        if not (span.isascii() and span.isdigit() and 1 <= int(span[:4]) <= 64):
+            raise Problem(404, "not found", "There is no span %s; spans are 1 to 64." % span[:20])
+        bins = await self._api._read(lambda db: PerformanceBins(db).of_span(int(span), length, limit))
+        return {"span": int(span), "length": length, "length_s": LENGTH_S[length], "now": self._keeper().list_performance().get(span),
+                "bins": bins}
+
+    async def chassis(self, query, body):
+        return self._keeper().list_box()

@@ -1,0 +1,233 @@
+"""The keeper of the box: real storage, the emulated box, framers' polls made by the test, time passed in."""
+
+import json
+import types
+
+import pytest
+
+from firmware.chassis import keeper as module
+from firmware.chassis.alarm_table import KINDS
+from firmware.chassis.devices import Devices, open_bus
+from firmware.chassis.keeper import Keeper
+from firmware.cli import box as cli
+from firmware.cli.__main__ import table
+from firmware.storage.stores import Stores
+from hil.chassis.box import Box
+
+START_MS = 1_763_780_400_000
+
+
+class Turns:
+    """As control/turns.py, one adapter: run, then save in a transaction."""
+
+    fault = None
+
+    def __init__(self, stores, clock):
+        self.stores, self.clock, self.adapter, self.count = stores, clock, None, 0
+
+    def run(self, what, function, *args):
+        function(*args, self.clock.now_ms())
+        self.count += 1
+        if self.adapter.dirty():
+            with self.stores.database.transaction():
+                self.adapter.save(self.stores)
+            self.adapter.saved()
+
+
+class House:
+    """now_ms is the test's.  die(): as kill -9 does, nothing is written any more."""
+
+    def __init__(self, folder, box, now_ms=START_MS):
+        self.run_dir, self.now_ms, self.box = folder, now_ms, box
+        self.clock = types.SimpleNamespace(now_ms=lambda: self.now_ms)
+        self.stores = Stores(str(folder))
+        self.turns = Turns(self.stores, self.clock)
+        self.devices = None
+        self.keeper = Keeper(self, open_devices=lambda: None)
+        self.turns.adapter = self.keeper
+        if box:
+            self.keeper._devices = self.devices = Devices(box.bus, self.keeper._chassis)
+        self.alarms, self.counters, self.slips, self.board = {}, {}, {}, None
+        self.spans = {1: {"crc4": True}}
+
+    def run(self, seconds):
+        """Poll as the threads do."""
+        for tick in range(int(seconds * 5)):
+            second = tick % 5 == 4
+            polled = {span: ({"alarms": list(self.alarms.get(span, ()))}, {"second": second, "defects": set(),
+                      "slips": self.slips.get(span, 0) if second else 0}) for span in self.spans}
+            self.keeper.framers({"board": self.board, "spans": polled, "settings": self.spans, "heartbeat": self.now_ms,
+                                 "seconds": {span: self.counters.get(span, {}) for span in self.spans} if second else {}})
+            if second and self.devices:
+                self.keeper.polled(self.devices.poll(self.now_ms))
+                self.box.step(1.0)
+            if tick % 300 == 299:
+                self.keeper._flushed_s = -1e9           # a minute is over
+            self.keeper.tick()
+            self.now_ms += 200
+        return [(alarm["kind"], alarm["members"]) for alarm in self.keeper.alarms.active()]
+
+    def die(self):
+        self.stores.database.close()
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path, Box(load=0.5))
+    yield house
+    house.die()
+
+
+def test_a_sound_box_has_no_alarm_and_shows_itself(house):
+    assert house.run(30) == []
+    box = house.keeper.list_box()
+    assert box["identity"]["serial"] == "SW64-0001" and box["faults"] == {} and len(box["supplies"]) == 2
+    assert box["clock"]["mode"] == "locked" and box["clock"]["selected"] == "span 1"
+    assert house.box.chips["dpll"].following == 0
+    assert [house.box.chips["leds"].led(n) for n in range(7)] == ["on", "off", "off", "on", "on", "on", "on"]
+    shown = cli.show_chassis(box, table)
+    assert "serial number SW64-0001" in shown and "supply 1   good, 12.00 V, 180 W" in shown
+
+
+@pytest.mark.parametrize("spoil, kind, where", [
+    (lambda box: box.pull("psu2"), "psu_absent", "psu 2"), (lambda box: setattr(box.chips["psu1"], "mains_v", 0.0), "psu_failed", "psu 1"),
+    (lambda box: box.chips["fans"].blocked.add(1), "fan_failed", "fans"), (lambda box: box.pull("sensor_board"), "device", "temperature sensor board"),
+    (lambda box: box.bus.fault(0x58, "wrong_pec"), "device", "power supply 1"), (lambda box: box.bus.fault(0x60, "nack"), "device", "LED driver 60"),
+    (lambda box: setattr(box.bus, "stuck", True), "device", "I2C bus"), (lambda box: setattr(box.chips["dpll"], "ready", False), "device", "DPLL"),
+    (lambda box: box.chips["dpll"].registers.update({3: 0x11}), None, None)])
+def test_one_fault_is_one_alarm_that_says_where_and_ends_when_mended(house, spoil, kind, where):
+    house.run(20)
+    spoil(house.box)
+    raised = house.run(20)
+    if kind is None:
+        assert raised == []                              # a part that runs is not asked again who it is
+        return
+    assert raised == [(kind, [where])]
+    alarm = next(alarm for alarm in house.keeper.alarms.active() if alarm["kind"] == kind)
+    assert alarm["detail"] and KINDS[kind]["advice"] in cli.show_alarms(house.keeper.list_alarms(), table)
+    for name in house.box.chips:
+        house.box.plug(name)
+    house.box.chips["psu1"].mains_v, house.box.chips["fans"].blocked, house.box.bus.stuck = 230.0, set(), False
+    house.box.bus.faults, house.box.chips["dpll"].ready = {}, True
+    assert house.run(40) == []
+
+
+def test_a_blank_eeprom_is_a_warning_and_nothing_more(tmp_path):
+    box = Box()
+    box.chips["eeprom"].cells[:] = b"\xff" * 256
+    house = House(tmp_path, box)
+    assert house.run(10) == [("identity", ["identity"])]
+    assert house.keeper.alarms.worst() == "warning" and house.keeper.list_box()["identity"] is None
+    house.die()
+
+
+def test_without_a_box_there_is_no_alarm(tmp_path):
+    house = House(tmp_path, None)
+    house.keeper.polled({"absent": "this machine has no I2C bus of a box"})
+    assert house.run(10) == [] and house.keeper.list_box()["present"] is False
+    assert "no box here" in cli.show_chassis(house.keeper.list_box(), table)
+    assert open_bus(str(tmp_path), 99) is None
+    house.die()
+
+
+def test_heat_derates_and_switches_off(house, monkeypatch, tmp_path):
+    marker = tmp_path / "off"
+    monkeypatch.setenv("STROWGER_POWEROFF", "touch %s" % marker)
+    house.run(20)
+    house.box.ambient_c = 80.0
+    raised = dict(house.run(240))
+    assert "temperature_critical" in raised and house.keeper.list_box()["drive_percent"] == 100
+    assert house.keeper.list_box()["derated"]
+    end = __import__("time").monotonic() + 5
+    while not marker.exists():
+        assert __import__("time").monotonic() < end
+
+
+def test_the_board_away_is_one_alarm_and_no_second_is_counted(house):
+    house.spans = {span: {"crc4": True} for span in range(1, 65)}
+    house.run(10)
+    before = house.keeper.list_performance()["64"]["quarter"]["seconds"]
+    house.board = "window: register access failed: no answer in 500 ms: the board has stopped"
+    assert house.run(10) == [("board", ["board"])]
+    assert house.keeper.list_performance()["64"]["quarter"]["seconds"] == before
+
+
+def test_los_of_all_spans_is_one_alarm_with_64_members_and_the_clock_says_so(house):
+    house.spans = {span: {"crc4": True} for span in range(1, 65)}
+    house.run(10)
+    house.alarms = {span: ["los"] for span in range(1, 65)}
+    for n in range(4):
+        house.box.chips["dpll"].signal[n] = False
+    raised = dict(house.run(10))
+    assert len(raised["los"]) == 64 and raised["clock_holdover"] == ["clock"] and len(raised) == 2
+    assert "span 1-64" in cli.show_alarms(house.keeper.list_alarms(), table)
+    assert house.box.chips["leds"].led(1) == "fast" and house.box.chips["leds"].led(3) == "slow"
+
+
+def test_errors_and_slips(house):
+    house.counters = {1: {"crc_errors": 500}}
+    assert ("excessive_errors", ["span 1"]) in house.run(20)
+    house.counters = {1: {"crc_errors": 0}}
+    house.run(30)
+    assert house.keeper.list_performance()["1"]["quarter"]["uas"] == 20
+    house.slips = {1: 1}
+    house.run(3)
+    house.slips = {}
+    assert house.run(5) == [("slips", ["span 1"])]
+
+
+def test_everything_survives_a_kill(tmp_path):
+    house = House(tmp_path, Box())
+    house.run(20)
+    house.alarms = {1: ["los"]}
+    house.run(70)
+    before, alarm = house.keeper.list_performance()["1"], house.keeper.alarms.active()[0]
+    house.die()                                                    # no save after the last minute
+    again = House(tmp_path, Box(), house.now_ms + 5000)
+    again.alarms = {1: ["los"]}
+    assert again.run(5) == [("los", ["span 1"])]
+    assert again.keeper.alarms.active()[0]["raised_ms"] == alarm["raised_ms"]
+    after = again.keeper.list_performance()["1"]
+    assert before["quarter"]["seconds"] - 60 <= after["quarter"]["seconds"] - 5 <= before["quarter"]["seconds"]
+    again.alarms = {}
+    assert again.run(20) == []
+    history = again.stores.alarms.page(10)
+    assert [row["kind"] for row in history] == ["los"] and history[0]["cleared_ms"]
+    assert json.dumps(history) and "CLEARED" in cli.show_alarms({"alarms": history}, table)
+    again.keeper._flushed_s = -1e9
+    again.keeper.tick()
+    rows = again.stores.performance.of_span(1, "quarter", 5)
+    assert rows[0]["seconds"] == after["quarter"]["seconds"] + 20 and cli.show_span(
+        {"bins": rows, "length_s": 900}, table).count("\n") == len(rows)
+    again.die()
+
+
+def test_a_full_disk_loses_nothing_and_does_not_spin(house):
+    house.run(5)
+    house.turns.fault = "disk full"
+    house.alarms = {1: ["ais"]}
+    count = house.turns.count
+    house.run(10)
+    assert house.turns.count == count and house.keeper.dirty()
+    house.turns.fault = None
+    house.run(1)
+    assert [row["kind"] for row in house.stores.alarms.page(5)] == ["ais"] and not house.keeper.dirty()
+
+
+def test_a_span_taken_out_of_the_configuration_has_no_alarm(house):
+    house.alarms = {1: ["los"]}
+    house.run(10)
+    house.spans = {}
+    house.keeper.configure({"spans": [{"span": 1, "enabled": False}]}, house.now_ms)
+    assert house.run(2) == [] and house.keeper.list_performance() == {}
+
+
+def test_a_poll_of_64_spans_is_cheap(house):
+    house.spans = {span: {"crc4": True} for span in range(1, 65)}
+    house.alarms = {span: ["los"] for span in range(1, 65, 2)}
+    house.run(2)
+    assert house.turns.count <= 6 and module.TICK_S >= 0.1
+
+
+def test_runs():
+    assert cli.runs(["span 1", "span 2", "span 3", "span 7", "psu 1", "fans"]) == "span 1-3, span 7, psu 1, fans"
