@@ -95,6 +95,17 @@ def test_station_digits():
         assert far.last("setup_indication")["called"] == "" and digits == ["1", "2", "0", "5", ""]
 
 
+def test_e1_channel_bank():
+    """E&M on E1: 0001 and 1101, never 0000, which would be multiframe alignment."""
+    circuit, near, far = pair("em_wink", carrier="e1", far={"carrier": "e1"})
+    near.place(circuit.now_ms, "1205")
+    circuit.run(5000)
+    assert near.names()[-1] == "setup_confirm"
+    near.ask("release_request", circuit.now_ms)
+    circuit.run(5000)
+    assert {row[3] for row in circuit.log if row[2] == "bits"} == {0b0001, 0b1101} and far.circuit.seizable
+
+
 def test_wink_times():
     """Our wink is 200 ms, not before 100 ms after the seizure; digits not before 70 ms after the far wink."""
     circuit, near, script = scripted("em_wink", called_length=4)
@@ -347,7 +358,8 @@ def test_kill_at_every_event(signalling, plan):
     assert near.circuit.state == far.circuit.state == "ANSWERED"
 
 
-@pytest.mark.parametrize("config", ({"signalling": "semaphore"}, {"address": "smoke"}, {"glare": "fight"}))
+@pytest.mark.parametrize("config", ({"signalling": "semaphore"}, {"address": "smoke"}, {"glare": "fight"}, {"carrier": "x"},
+                                    {"carrier": "e1", "signalling": "fxo_loop"}))
 def test_bad_configuration(config):
     with pytest.raises(LocalError):
         T1Circuit(config)

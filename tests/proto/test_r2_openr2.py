@@ -216,6 +216,22 @@ def test_our_number_ends_by_silence(rig):
     assert "offered 4085550100 1234 0" in far.events and near.names()[-1] == "setup_confirm"
 
 
+@pytest.mark.parametrize("variant", ("itu", "cn", "mx", "br", "ar"))
+@pytest.mark.parametrize("delays", ((0, 15, 5), (75, 20, 75), (40, 85, 10)))
+def test_slow_and_fast_lines(rig, monkeypatch, variant, delays):
+    """Bits slower or faster than tones, detectors slow to begin or to end: both directions."""
+    for name, ms in zip(("BITS_MS", "ON_MS", "OFF_MS"), delays):
+        monkeypatch.setattr(r2_rig, name, ms)
+    for forward in (False, True):
+        circuit, near, far = rig(variant, forward)
+        if forward:
+            far.command("call", "4085550100", "12345678", SUBSCRIBER)
+        else:
+            near.place(circuit.now_ms, "12345678", "4085550100")
+        circuit.run(14000)
+        assert near.circuit.state == "ANSWERED" and "error" not in far.names()
+
+
 def test_dtmf_incoming(rig):
     """R2 line signals with DTMF digits: libopenr2 dials, we count to eight and answer."""
     circuit, near, far = rig("itu", True, address="dtmf")

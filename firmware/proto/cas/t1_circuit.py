@@ -6,7 +6,7 @@ circuit.py has the inputs, outputs, primitives and events.
 signalling: em_immediate, em_wink, em_delay, fgb, fgd, fxo_loop, fxo_ground
 (towards an office, or a channel bank's FXS: analog trunks), fxs_loop, fxs_ground
 (towards telephones).  address: "dtmf", "mf", "pulse" or "none"; a feature group has
-MF.  config besides: called_length (None: the pause ends the number), direction,
+MF.  config besides: carrier "t1" or "e1" (E&M codes of E1 channel banks), called_length (None: the pause ends the number), direction,
 glare ("yield" or "hold"), pilot (the number that a ringing FXO line is taken to
 have called), answer_after_ms (FXO: a call out counts as answered so long after its
 digits), timers.
@@ -62,8 +62,11 @@ class T1Circuit(Circuit):
         if self.plan not in ("dtmf", "mf", "pulse", "none"):
             raise LocalError("address signalling is dtmf, mf, pulse or none, not %r" % (self.plan,))
         ground = self.signalling.endswith("ground")
+        if config.get("carrier", "t1") not in ("t1", "e1") or (start_signal is None and config.get("carrier") == "e1"):
+            raise LocalError("carrier is t1 or e1, and loop or ground start codes are those of T1, not %r with %s"
+                             % (config["carrier"], self.signalling))
         if start_signal is not None:
-            self.line = EMLine(values, start_signal, config.get("glare", "yield"))
+            self.line = EMLine(values, start_signal, config.get("glare", "yield"), config.get("carrier") == "e1")
         elif self.signalling.startswith("fxo"):
             self.line = StationLine(values, ground)
         else:

@@ -185,21 +185,30 @@ class T1Line(Line):
 
 
 class EMLine(T1Line):
-    """E&M.  start_signal: "immediate", "wink" or "delay".  glare: "yield" or "hold" (one end of a span each)."""
+    """E&M.  start_signal: "immediate", "wink" or "delay".  glare: "yield" or "hold" (one end of a span each).
+
+    e1: codes of an E1 channel bank, where 0 0 0 0 would be the multiframe alignment."""
 
     TABLE = t.EM
     WATCHES = ("T_WINK_WAIT", "T_WINK_MAX", "T_DISCONNECT", "T_DELAY_MAX")
     KEPT = T1Line.KEPT + ("ack_expected", "in_glare")
 
-    def __init__(self, timers=None, start_signal="wink", glare="yield"):
+    def __init__(self, timers=None, start_signal="wink", glare="yield", e1=False):
         if start_signal not in ("immediate", "wink", "delay") or glare not in ("yield", "hold"):
             raise LocalError("E&M starts by immediate, wink or delay, not %r; glare is yield or hold, not %r"
                              % (start_signal, glare))
         super().__init__(timers, 1)
         self.start_signal = start_signal
         self.glare = glare
+        self.e1 = e1
         self.ack_expected = False       # feature group D: the digits are out, a wink is due
         self.in_glare = False           # both have seized, and the far end is to yield
+
+    def code(self, pattern):
+        """ABCD of on-hook and off-hook."""
+        if self.e1:
+            return 0b1101 if pattern == "1" else 0b0001
+        return super().code(pattern)
 
     def _seize(self, now_ms):
         self.send("1")

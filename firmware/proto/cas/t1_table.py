@@ -3,7 +3,7 @@
 Codes (A B; C D repeat A B with extended superframe), ANSI T1.403.02, checked
 against what DAHDI's robbed-bit drivers send and expect:
 
-    E&M, both directions        on-hook 0 0, off-hook 1 1
+    E&M, both directions        on-hook 0 0, off-hook 1 1 (E1: on-hook 0 0 0 1, off-hook 1 1 0 1, as DAHDI has it)
     station to office (we are   loop open 0 1, loop closed 1 1, ring ground 0 0 (ground start)
     "FXO": we look like one)
     office to station           loop start: idle 0 1, ringing 0 0, feed open 1 1
