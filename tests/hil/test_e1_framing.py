@@ -82,6 +82,7 @@ def test_board_sends_crc_multiframes_that_the_serial_crc_confirms():
     assert all(row[:6] == [0, 0, 1, 0, 1, 1] for row in ones)
 
 
+@pytest.mark.conformance("G.706", "4.1.2", "frame alignment is found at any bit of the stream")
 @pytest.mark.parametrize("bit_offset", [0, 8, 40, 255, 3, 129, 250])
 @pytest.mark.parametrize("crc4", [False, True])
 def test_receive_aligns_at_any_bit(bit_offset, crc4):
@@ -107,6 +108,7 @@ def test_random_data_is_no_frame_and_search_recovers():
     assert board.read(FRS0) == 0
 
 
+@pytest.mark.conformance("G.706", "4.1.1", "three wrong alignment signals in a row lose the frame, two do not")
 def test_three_wrong_alignment_signals_lose_the_frame_two_do_not():
     board, sender = framer(), far.E1Framer()
     feed(board, [sender.block() for _ in range(3)])
@@ -145,6 +147,7 @@ def test_ais_los_and_rai():
     assert checker.rai
 
 
+@pytest.mark.conformance("G.775", "5.2", "AIS is at most two zeros in each of two double frames")
 def test_ais_needs_nearly_all_ones():
     board = framer()
     block = bytearray(ALL_ONES)
@@ -158,6 +161,7 @@ def test_ais_needs_nearly_all_ones():
     assert board.read(FRS0) == AIS | LFA
 
 
+@pytest.mark.conformance("G.706", "4.2", "CRC-4 multiframe alignment, and wrong blocks told by E bits")
 def test_crc4_both_ways_with_e_bits():
     board, sender, checker = framer(*CRC4_ON), far.E1Framer(crc4=True), far.E1Checker(crc4=True)
     source = payloads(5)
@@ -187,6 +191,7 @@ def test_crc4_both_ways_with_e_bits():
     assert checker.fas_errors == 0
 
 
+@pytest.mark.conformance("G.706", "annex B", "CRC-4 at one end only: the automatic mode goes on without it")
 def test_crc4_at_one_end_only():
     board, sender = framer(*CRC4_ON), far.E1Framer(crc4=False)
     out = feed(board, [sender.block() for _ in range(6)])
@@ -202,6 +207,7 @@ def test_crc4_at_one_end_only():
     assert board.read(FRS0) == 0
 
 
+@pytest.mark.conformance("G.706", "4.3.2", "915 wrong sub-multiframes of 1,000 search the frame anew")
 def test_915_wrong_submultiframes_a_second_search_anew():
     board, sender = framer(*CRC4_ON), far.E1Framer(crc4=True)
     feed(board, [sender.block() for _ in range(10)])
