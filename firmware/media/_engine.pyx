@@ -13,7 +13,7 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), playout
-(jitter buffer), rtp, player, disabler (2100 Hz), plan (bridges and mixing), enhance (echo,
+(jitter buffer), rtp, player, disabler (2100 Hz), conference, plan (bridges and mixing), enhance (echo,
 noise, level, speech), record, command, tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
@@ -29,6 +29,7 @@ include "native/playout.pxi"
 include "native/rtp.pxi"
 include "native/player.pxi"
 include "native/disabler.pxi"
+include "native/conference.pxi"
 include "native/plan.pxi"
 include "native/record.pxi"
 include "native/command.pxi"
@@ -38,6 +39,7 @@ include "native/tick.pxi"
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
             "recordings": RECORDINGS, "links": LINKS}
 TDM_ROW_COUNT = TDM_ROWS
+GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
@@ -242,7 +244,7 @@ cdef class Engine:
         c.c = ptime_ms // 10 | latch << 4 | send << 5
         c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16
         if remote is not None:
-            c.mask = 1
+            c.mask[0] = 1
             c.address.sin_family = AF_INET
             c.address.sin_addr.s_addr = htonl(remote[0])
             c.address.sin_port = htons(remote[1])
@@ -258,7 +260,16 @@ cdef class Engine:
         """mask: bit m set: the member at this place hears the one at place m."""
         cdef Command *c = self.entry(OP_HEAR, bridge)
         c.a = member
-        c.mask = mask
+        c.mask[0] = mask & 0xFFFFFFFFFFFFFFFF
+        c.mask[1] = mask >> 64
+
+    def set_conference(self, int bridge, loudest, gains):
+        """Make a bridge a conference, or (loudest -1) a plain one.  loudest: how many are heard, 0 all;
+        gains: by place, UNITY for 0 dB, 0 for one who is not heard."""
+        cdef Command *c = self.entry(OP_CONFERENCE, bridge)
+        c.a = loudest
+        for i, gain in enumerate(gains):
+            c.member[i] = gain
 
     def play(self, int slot, serial, Playlist playlist, int repeat, start_samples):
         """Replace what plays; the playlist must live until its end event and done()."""

@@ -270,18 +270,20 @@ class Density:
             else:
                 floors.append(NOISE_DBM0 - dbm0(numpy.percentile(blocks, 10)))
         dialled = sum(self.parts.kind(n) == "digits" for n in range(self.made[0])) * self.points[-1]["took_s"] / 0.2
-        right, wrong = 0, 0
+        right, leaked, wrong = 0, 0, 0
         for leg, found in self.digits.items():
             if leg[0] == "t" and self.parts.kind(int(leg[1:])) == "digits":
                 steps = [(DIGITS.index(b) - DIGITS.index(a)) % 12 for a, b in zip(found, found[1:])]
                 right += len(found) - sum(step > 6 or step == 0 for step in steps)      # lost ones make small steps
+            elif leg[0] == "r" and self.parts.kind(int(leg[1:])) == "digits":
+                leaked += len(found)    # what he is sent: a canceller that adapts to tones beside speech lets some through
             else:
                 wrong += len(found)
         quiet_in = self.parts.active_dbm0 + QUIET_DB
         return {"echo_loss_db": (numpy.median(losses), "dB", f"median of {len(losses)} silent subscribers, least {min(losses):.1f}; processor on"),
                 "agc_level_dbm0": (numpy.median(levels), "dBm0", f"median of {len(levels)} quiet talkers at {quiet_in:.1f}; target -19"),
                 "noise_reduction_db": (numpy.median(floors), "dB", f"median of {len(floors)}, 10th percentile of blocks against {NOISE_DBM0} dBm0"),
-                "digits_found": (right / dialled, "of those dialled", f"{right} of some {dialled:.0f}; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
+                "digits_found": (right / dialled, "of those dialled", f"{right} of some {dialled:.0f}; {leaked} at those who hear them; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
                 "recorded_octets": (octets, "octets", f"{len(self.recorded)} files")}
 
 

@@ -29,6 +29,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  subtract{id}
  bridge{id, legs:[ids]}                 sets the membership; [] removes; a leg is in one bridge at most
  topology{bridge, from, to, way}        "both": both hear each other, "one": only `to` hears `from`, "none": neither
+ conference{bridge, loudest:0..16|null, gain_db?:{leg:-40..12}, muted?:[legs]}     the whole state of a bridge as a
+        conference of up to 128: how many are heard at once (0 all), gains, who only listens; null: a plain bridge
  signal{id, token, items, repeat (0 for ever), start_ms?} -> {duration_ms of one round}
  stop{id, token?}                       what else plays under another token is left alone
  detect{id, dtmf}

@@ -1,7 +1,8 @@
-"""What a termination can be set to: defaults and checks of RTP and of enhancement."""
+"""What terminations and bridges can be set to: defaults and checks of RTP, enhancement, conferences."""
 
 import socket
 
+from firmware.media._engine import GAIN_UNITY, LOUDEST
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import LEVELS
 
@@ -41,6 +42,26 @@ def enhancement(base, given):
     if wanted["level"] not in LEVELS:
         refuse(f"enhance: level is {str(wanted['level'])[:40]!r}, not {', '.join(LEVELS)}")
     return wanted
+
+
+def conference(p):
+    """(loudest, {leg: dB}, {muted legs}) of a command, None where loudest is null.  Raises LocalError."""
+    loudest, gains, muted = p.get("loudest", 0), p.get("gain_db", {}), p.get("muted", [])
+    if loudest is None:
+        return None
+    number(loudest, "conference: loudest", 0, LOUDEST)
+    if not isinstance(gains, dict) or not isinstance(muted, list):
+        refuse("conference: gain_db is to be a map of leg ids, muted a list of leg ids")
+    for leg, gain in gains.items():
+        number(gain, f"conference: gain_db of {str(leg)[:31]}", -40, 12)
+    if not all(isinstance(leg, str) for leg in muted):
+        refuse("conference: muted is no list of leg ids")
+    return loudest, dict(gains), set(muted)
+
+
+def gain_of(decibels):
+    """A gain as the engine takes it."""
+    return max(1, round(GAIN_UNITY * 10 ** (decibels / 20)))
 
 
 def ipv4(value, what):

@@ -16,7 +16,7 @@ from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.checks import boolean, check_id, number, refuse
 from firmware.media.kernels import LEVELS
-from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, enhancement, ipv4, settings
+from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, conference, enhancement, gain_of, ipv4, settings
 
 log = logging.getLogger("firmware.media.table")
 
@@ -41,12 +41,13 @@ class Termination:
 
 
 class Bridge:
-    """legs: ids in order.  blocked: set of (hearer, source)."""
+    """legs: ids in order.  blocked: set of (hearer, source).  conference: (loudest, {leg: dB}, {muted legs}) or None."""
 
     def __init__(self, name, index):
         self.id, self.index = name, index
         self.legs = []
         self.blocked = set()
+        self.conference = None
 
 
 class Table:
@@ -286,6 +287,9 @@ class Table:
                        if source != hearer and (hearer, source) not in bridge.blocked)
             if mask != (1 << len(legs)) - 1 & ~(1 << place):
                 self._engine.set_hear(bridge.index, place, mask)
+        if bridge.conference is not None:
+            loudest, gains, muted = bridge.conference
+            self._engine.set_conference(bridge.index, loudest, [0 if leg in muted else gain_of(gains.get(leg, 0)) for leg in legs])
         self._engine.commit()
         if not legs:
             del self.bridges[bridge.id]
@@ -309,6 +313,21 @@ class Table:
             blocked.add((other, one))
         if blocked != bridge.blocked:
             bridge.blocked = blocked
+            self._write(bridge)
+        return {}
+
+    def conference(self, p):
+        """Gains, muted parties and how many are heard at once."""
+        bridge = self.bridges.get(check_id(p.get("bridge"), "conference: bridge"))
+        if bridge is None:
+            refuse(f"conference: there is no bridge {p['bridge']}; set its membership first", 98)
+        wanted = conference(p)
+        for leg in () if wanted is None else (*wanted[1], *wanted[2]):
+            self.find(leg, "conference: leg")       # he may be about to join
+        if wanted != bridge.conference:
+            bridge.conference = wanted
+            if wanted is None:
+                self._engine.set_conference(bridge.index, -1, [])
             self._write(bridge)
         return {}
 
@@ -442,7 +461,9 @@ class Table:
             if term.signal is not None:         # another serial: the tick has yet to begin it
                 signals.append({"id": term.id, "token": term.signal[0],
                                 "position_ms": samples // 8 if serial == term.signal[1] else 0})
-        bridges = [{"id": bridge.id, "legs": bridge.legs} for bridge in self.bridges.values()]
+        bridges = [{"id": bridge.id, "legs": bridge.legs, "conference": bridge.conference and {
+                        "loudest": bridge.conference[0], "gain_db": bridge.conference[1], "muted": sorted(bridge.conference[2])}}
+                   for bridge in self.bridges.values()]
         topologies = [{"bridge": bridge.id, "from": hearer, "to": source,
                        "way": "none" if (source, hearer) in bridge.blocked else "one"}
                       for bridge in self.bridges.values() for hearer, source in sorted(bridge.blocked)

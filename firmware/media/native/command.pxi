@@ -66,7 +66,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.jitter_samples = c.number & 0xFFFF
         r.timeout_ticks = <int32_t>(c.number >> 16)
         r.tx_fill = 0
-        if c.mask and not same_address(&c.address, &r.signalled):
+        if c.mask[0] and not same_address(&c.address, &r.signalled):
             # A newly signalled address: what was latched before is forgotten.
             r.remote = c.address
             r.signalled = c.address
@@ -76,15 +76,19 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.last_tick = e.tick
     elif c.op == OP_BRIDGE:
         b = &e.bridge[c.slot]
+        conference_members(b, c)
         b.n = c.a
         b.special = 0
         for i in range(b.n):
             b.member[i] = c.member[i]
-            b.hear[i] = ~<uint64_t>0
+            b.hear[i][0] = b.hear[i][1] = ~<uint64_t>0
     elif c.op == OP_HEAR:
         b = &e.bridge[c.slot]
-        b.hear[c.a] = c.mask
+        b.hear[c.a][0] = c.mask[0]
+        b.hear[c.a][1] = c.mask[1]
         b.special = 1
+    elif c.op == OP_CONFERENCE:
+        conference_set(&e.bridge[c.slot], c)
     elif c.op == OP_PLAY:
         player_end(e, c.slot, REPLACED)
         p = &t.player

@@ -33,8 +33,13 @@ cdef void plan_linear_out(Engine_ *e, int slot) noexcept nogil:
 cdef void plan_bridge(Engine_ *e, Bridge *b, uint8_t *linear) noexcept nogil:
     cdef Plan *p = &e.plan
     cdef int i, j, n, start, only
-    cdef uint64_t all_ = ((<uint64_t>1) << b.n) - 1 if b.n < 64 else ~<uint64_t>0
-    cdef uint64_t hear
+    if b.conference and b.n > 1:
+        p.conference[p.n_conferences] = <int32_t>(b - e.bridge)
+        p.n_conferences += 1
+        for i in range(b.n):
+            linear[b.member[i]] = 1
+            plan_linear_out(e, b.member[i])
+        return
     if b.n > 2 and not b.special:
         start = p.bridge_start[p.n_bridges]
         for i in range(b.n):
@@ -45,11 +50,10 @@ cdef void plan_bridge(Engine_ *e, Bridge *b, uint8_t *linear) noexcept nogil:
         p.bridge_start[p.n_bridges] = start + b.n
         return
     for i in range(b.n):
-        hear = b.hear[i] & all_ & ~((<uint64_t>1) << i)
         n = 0
         only = -1
         for j in range(b.n):
-            if (hear >> j) & 1:
+            if hears(b, i, j):
                 n += 1
                 only = b.member[j]
         if n == 1:
@@ -57,7 +61,7 @@ cdef void plan_bridge(Engine_ *e, Bridge *b, uint8_t *linear) noexcept nogil:
         elif n > 1:
             start = p.route_start[p.n_routes]
             for j in range(b.n):
-                if (hear >> j) & 1:
+                if hears(b, i, j):
                     p.route_source[start] = b.member[j]
                     linear[b.member[j]] = 1
                     start += 1
@@ -78,7 +82,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     memset(used, 0, sizeof(used))
     memset(p.heard, 0, sizeof(p.heard))
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
-    p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
+    p.n_conferences = p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
     p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
     p.bridge_start[0] = 0
     p.route_start[0] = 0
@@ -171,6 +175,8 @@ cdef void mix_tick(Engine_ *e) noexcept nogil:
     if p.n_routes:
         e.k.mix_routes(e.linear_in, BLOCK, e.linear_out, BLOCK, p.route_out, p.route_start, p.route_source, NULL,
                        p.n_routes, BLOCK)
+    for i in range(p.n_conferences):
+        conference_tick(e, &e.bridge[p.conference[i]])
     if p.n_compress:
         e.k.compress_rows(e.linear_out, BLOCK, p.compress_slot, e.octets_out, BLOCK, p.compress_row, p.compress_law,
                           p.n_compress, BLOCK)

@@ -144,7 +144,9 @@ cdef enum:
     TDM_ROWS = 2048                    # 64 spans of 32 timeslots
     ROWS = 6144                        # TDM_ROWS + TERMS
     BRIDGES = 2048
-    MEMBERS = 64                       # legs of one bridge: the bits of a hear mask
+    MEMBERS = 128                      # legs of one bridge: the bits of a hear mask
+    LOUDEST_MOST = 16                  # talkers that a conference may mix
+    UNITY = 1024                       # 0 dB of a party's gain
     RECORDINGS = 2048
     LINKS = 64
     COMMANDS = 8192                    # entries of the command ring, a power of two
@@ -326,7 +328,15 @@ cdef struct Bridge:
     int32_t n
     int32_t special                    # some hear mask is not "all others"
     uint16_t member[MEMBERS]
-    uint64_t hear[MEMBERS]             # bit m: this member hears member m
+    uint64_t hear[MEMBERS][2]          # bit m: this member hears member m
+    # conference: native/conference.pxi
+    int32_t conference
+    int32_t loudest                    # how many are heard, 0: all
+    float limit                        # gain of the limiter
+    uint16_t gain[MEMBERS]             # in 1 / UNITY; 0: not heard
+    uint8_t heard[MEMBERS]             # is in the mix
+    uint8_t stays[MEMBERS]             # ticks that he stays in it at least
+    float power[MEMBERS]
 
 cdef struct Recording:
     uint32_t serial                    # 0: free
@@ -360,6 +370,7 @@ cdef enum Op:
     OP_LINK_CLOSE = 13
     OP_WINDOW = 14
     OP_ENHANCE = 15
+    OP_CONFERENCE = 16
 
 cdef struct Command:
     int32_t op
@@ -370,7 +381,7 @@ cdef struct Command:
     int32_t c
     int64_t number
     void *pointer
-    uint64_t mask
+    uint64_t mask[2]
     uint16_t member[MEMBERS]
     sockaddr_in address
 
@@ -422,7 +433,9 @@ cdef struct Plan:
     int32_t bridge_member[TERMS]
     int32_t route_out[TERMS]
     int32_t route_start[TERMS + 1]
-    int32_t route_source[TERMS * 63]
+    int32_t route_source[TERMS * (MEMBERS - 1)]
+    int32_t n_conferences
+    int32_t conference[BRIDGES]
     int32_t link_slot[LINKS]
     int32_t link_row[LINKS]
     int32_t span[64]
@@ -493,7 +506,8 @@ cdef struct Engine_:
     uint8_t hold[TERMS]                # by slot: ticks that noise reduction still waits
     int32_t now[TERMS]                 # slots that a function works on in this tick
     Disabler disabler[TERMS]
-    uint64_t voice_ns                  # wall time in enhance_tick
+    int32_t part[MEMBERS * BLOCK]      # of a conference: what each member says, weighted
+    uint64_t voice_ns                  # processor time in voice_tick
     DTMFEvent dtmf[TERMS]
     uint8_t hdlc[LINKS * 1280]
     HDLCFrame hdlc_index[LINKS * 32]
