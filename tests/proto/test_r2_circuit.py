@@ -7,6 +7,7 @@ import pytest
 
 from boardconfig.r2_variants import load_r2
 from firmware.errors import LocalError
+from firmware.proto.r2 import trace
 from firmware.proto.r2.circuit import R2Circuit
 from firmware.proto.r2.variant import Variant
 from tests.proto.r2_rig import Circuit, Ours, Script
@@ -47,6 +48,44 @@ def test_call(immediate):
     near.ask("release_request", circuit.now_ms, cause=16)
     released(circuit, near, far)
     assert far.last("disconnect_indication")["by"] == "far" and near.last("released")["by"] == "near"
+
+
+def test_trace():
+    """An incoming call as text: what an installer reads."""
+    circuit = R2Circuit(ITU, {"timeslot": 1, "called_length": 2})
+    circuit.start(0)
+    lines, now = [], 0
+
+    def step(item=None, ms=100):
+        nonlocal now
+        if item is not None:
+            lines.append(trace.annotate(circuit, False, item))
+        for events in (circuit.receive(item, now) if item else [], circuit.expire(now + 25)):
+            for event in events:
+                if event["event"] == "setup_indication":
+                    circuit.request("setup_response", event["call"], now)
+        lines.extend(trace.annotate(circuit, True, out) for out in circuit.take_output())
+        now += ms
+
+    step(("bits", IDLE))
+    step(("bits", SEIZE))
+    for signal in (1, 2, 1, 7, 15, 2):
+        step(("tone", signal))
+        step(("tone", None))
+    step(ms=200)
+    step(ms=200)
+    assert lines == [
+        "received CAS 1001", "sent CAS 1001", "received CAS 0001",
+        "backward CAS 1101 seizure acknowledged, clear-back or blocked", "detector r2_forward", "forward MFC I-1 on: digit 1", "backward MFC A-1 on: next_digit", "forward MFC off",
+        "backward MFC off", "forward MFC I-2 on: digit 2", "backward MFC A-5 on: category, caller_digit", "forward MFC off",
+        "backward MFC off", "forward MFC II-1 on: subscriber", "backward MFC A-5 on: category, caller_digit",
+        "forward MFC off", "backward MFC off", "forward MFC I-7 on: digit 7 of the caller",
+        "backward MFC A-5 on: category, caller_digit", "forward MFC off", "backward MFC off",
+        "forward MFC I-15 on: end of the caller's number", "backward MFC A-3 on: change_to_b", "forward MFC off",
+        "backward MFC off", "forward MFC II-2 on: priority", "backward MFC B-6 on: free_charge", "forward MFC off",
+        "backward MFC off", "detector off", "backward CAS 0101 answered"]
+    for item in (("alarm", True), ("listen", None), ("tone", "dtmf", "5"), ("bits", 15)):
+        assert trace.annotate(circuit, True, item)
 
 
 def test_no_charge_and_late_answer():

@@ -192,6 +192,7 @@ class Circuit:
     def _listen(self, plan):
         """Ask for a detector, or for none."""
         if plan != self.listening:
+            self._collect()             # what was to be sent before
             self.listening = plan
             self.put("listen", plan)
 

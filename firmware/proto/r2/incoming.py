@@ -27,7 +27,7 @@ from firmware.proto.r2 import table as t
 DEFAULTS = {"called_length": None, "prefix_lengths": {}, "min_digits": 1, "caller": "number", "caller_after": None,
             "caller_length": None, "immediate": False, "pulse_caller": False}
 MOST_DIGITS = 40                # ours: beyond it the number is taken as complete
-_KEPT = ("group", "expected", "called", "complete_now", "caller", "caller_state", "category_signal", "after_address",
+_KEPT = ("group", "sent_group", "expected", "called", "complete_now", "caller", "caller_state", "category_signal", "after_address",
          "prefixes", "hearing", "sending", "final", "refusal", "stage", "repeats")
 CONGESTED = (34, 38, 41, 42, 44, 47, 102)
 
@@ -48,6 +48,7 @@ class IncomingRegister(Machine):
                 self.config[name] = config[name]
         self._output = []
         self.group = "A"
+        self.sent_group = "A"           # of the backward signal sent last
         self.expected = "digit"         # what the next forward signal is: digit, category, caller, group_ii
         self.called = ""
         self.complete_now = False
@@ -236,20 +237,21 @@ class IncomingRegister(Machine):
         return self._ask_digit(now_ms)
 
     def _ask_digit(self, now_ms):
-        signal = self.variant.signal(self.group, "next_digit")
+        state = self._say(now_ms, self.variant.signal(self.group, "next_digit"), "digit", None)
         self.group = "A"
-        return self._say(now_ms, signal, "digit", None)
+        return state
 
     def _ask_caller(self, now_ms):
         self.caller_state = "asked"
-        signal = self.variant.signal("A", "category")
+        signal, group = self.variant.signal("A", "category"), "A"
         if signal is None:
-            signal = self.variant.signal("A", "category_c")
+            signal, group = self.variant.signal("A", "category_c"), "C"
             if signal is None:
                 self.caller_state = "ended"
                 return self._next(now_ms)
-            self.group = "C"
-        return self._say(now_ms, signal, "category", None)
+        state = self._say(now_ms, signal, "category", None)
+        self.group = group
+        return state
 
     def _next_caller(self, now_ms):
         return self._say(now_ms, self.variant.signal(self.group, "caller_digit"), "caller", None)
@@ -286,6 +288,7 @@ class IncomingRegister(Machine):
             self.timers.stop(name)
         if signal is None:
             return self._fail(111, "the variant has no signal for this")
+        self.sent_group = self.group
         if expected == "group_ii":
             self.group = "B"
         if expected is not None:
@@ -337,6 +340,7 @@ class IncomingRegister(Machine):
 
     def _no_more_digits(self, now_ms):
         self.complete_now = True
+        self.sent_group = self.group
         self.timers.stop("T3")
         if self.config["caller"] != "none" and self.caller_state == "unasked" and self.config["pulse_caller"]:
             self.caller_state = "asked"
