@@ -3,6 +3,7 @@
 import datetime
 import zoneinfo
 
+from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
 from firmware.chassis.keeper import Keeper
 from firmware.control.cti import CTILink
@@ -31,4 +32,5 @@ def make_adapters(house):
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     spans, keeper = SpanLinks(house), Keeper(house)
-    return [spans, SIPLegs(house, sip), Framers(house, spans.alarms, watch=keeper.framers), keeper, CTILink(house, cti)]
+    return [spans, SIPLegs(house, sip), Framers(house, spans.alarms, watch=keeper.framers), keeper,
+            CraftLine(house, BoxActions(keeper)), CTILink(house, cti)]

@@ -1,0 +1,104 @@
+"""The craft port of a running control process: a thread on the serial line, its shell in the control loop.
+
+Environment: STROWGER_CRAFT, a serial port ("/dev/ttyS1"); without it there is none.  A port that fails is opened again
+every AGAIN_S.  A control loop that stands is told as such on the line, so that the cable is of use just then."""
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import threading
+
+import serial
+
+from drivers.serial import CraftPort
+from firmware.chassis.craft import Actions, Shell
+from firmware.errors import DriverError
+from firmware.links.adapter import Adapter
+
+log = logging.getLogger(__name__)
+
+BAUD, READ_S, ANSWER_S, AGAIN_S = 115_200, 0.1, 5.0, 5.0
+
+
+class BoxActions(Actions):
+    """What the shell shows, from the keeper of the box.
+
+    Rescue address, password and restart are not given to it yet: the shell says so."""
+
+    def __init__(self, keeper):
+        self._keeper = keeper
+
+    def status(self):
+        """Lines of text."""
+        box = self._keeper.list_box()
+        lines = ["alarms: worst is %s" % self._keeper.alarms.worst(), "clock: %s" % box["clock"]["why"]]
+        if not box["present"]:
+            return [*lines, "box: %s" % box["why"]]
+        lines += ["%s: %.1f C" % pair for pair in box["celsius"].items()]
+        return lines + ["supply %d: %s" % (row["number"], "good" if row["ok"] else ", ".join(row["faults"])) for row in box["supplies"]]
+
+    def alarms(self):
+        """Lines of text."""
+        return ["%-9s %s: %s" % (alarm["severity"], ", ".join(alarm["members"][:8]), alarm["text"])
+                for alarm in self._keeper.list_alarms()["alarms"]]
+
+
+class CraftLine(Adapter):
+    """actions: of the shell; path: of the serial port, default $STROWGER_CRAFT."""
+
+    name = "craft"
+
+    def __init__(self, house, actions, path=None):
+        self._clock, self._actions = house.turns.clock, actions
+        self._path = path or os.environ.get("STROWGER_CRAFT")
+        self._ended, self._thread = threading.Event(), None
+
+    def start(self):
+        """Listen, where there is a port."""
+        if self._path:
+            self._loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._run, name="craft", daemon=True)
+            self._thread.start()
+
+    def stop(self):
+        """End the thread."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(1)
+
+    def _run(self):
+        told = None
+        while not self._ended.is_set():
+            try:
+                with serial.Serial(self._path, BAUD, timeout=READ_S, write_timeout=1) as port:
+                    told = None
+                    self._serve(CraftPort(port))
+            except (OSError, serial.SerialException, DriverError) as error:
+                if str(error) != told:
+                    log.error("craft port %s: %s", self._path, error)
+                told = str(error)
+            self._ended.wait(AGAIN_S)
+
+    def _serve(self, port):
+        shell = Shell(self._actions)
+        port.say(shell.greet())
+        while not self._ended.is_set():
+            for line in port.poll():
+                port.say(self._ask(shell.take, line))
+            if shell.deadline_ms() is not None:
+                port.say(self._ask(shell.expire))
+
+    def _ask(self, function, *arguments):
+        """Run it in the control loop."""
+        async def call():
+            return function(*arguments, self._clock.now_ms())
+        future = asyncio.run_coroutine_threadsafe(call(), self._loop)
+        try:
+            return future.result(ANSWER_S)
+        except concurrent.futures.TimeoutError:
+            future.cancel()
+            return "The control process does not answer: it stands, or the box is overloaded.\n"
+        except Exception:
+            log.exception("craft port: %r failed", arguments)
+            return "That failed; the log of control says why.\n"
