@@ -124,8 +124,8 @@ class Devices:
     def _clock(self):
         if not self._ready(self._dpll):
             return None
-        wanted = self.orders.get("input", "unset")
-        if wanted != self._selected and self._try(self._dpll, lambda: (self._dpll.select(wanted), True)):
+        wanted = self.orders.get("input", "unset")      # nothing ordered yet: it goes on as it is
+        if wanted != "unset" and wanted != self._selected and self._try(self._dpll, lambda: (self._dpll.select(wanted), True)):
             self._selected = wanted
         return self._try(self._dpll, self._dpll.status)
 

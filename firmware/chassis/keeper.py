@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 TICK_S, POLL_S, SAVE_S = 0.2, 1.0, 60.0
 LINE = (*ALARM_NAMES, "configuration")
 QUALITY = ("excessive_errors", "slips")
+SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
 
@@ -56,7 +57,7 @@ class Keeper(Adapter):
         self.inputs = {row["source"]: row["input"] for row in self._chassis.get("clock", {}).get("inputs", [])}
         self._sources = {row["source"]: row for row in self._chassis.get("clock", {}).get("inputs", [])}
         self.clock_selection = ClockSelection([], now_ms)
-        self._clock_known = ()
+        self._clock_known, self._settled_ms = (), now_ms + SETTLE_MS
         self.box = None                   # last poll of the devices
         self.absent = "nothing has been polled yet"
         self._unsaved, self._bins, self._saving = {}, [], ({}, [])
@@ -214,9 +215,12 @@ class Keeper(Adapter):
         self.alarms.report("identity", {"identity": polled["identity_fault"]} if polled["identity_fault"] else {}, ("identity",), now_ms)
         mode = self._follow(polled["dpll"], now_ms)
         if self._devices is not None:
-            self._devices.orders = {"input": self.inputs.get(self.clock_selection.selected), "lamps": liveness.lamps(
+            selected = self.clock_selection.selected
+            if selected is not None or now_ms > self._settled_ms:
+                self._devices.orders["input"] = self.inputs.get(selected)
+            self._devices.orders["lamps"] = liveness.lamps(
                 self.alarms.worst(), {row["number"]: bool(row["ok"]) for row in polled["supplies"]},
-                bool(polled["fans"]) and not any(row["failed"] for row in polled["fans"]), mode, True)}
+                bool(polled["fans"]) and not any(row["failed"] for row in polled["fans"]), mode, True)
         if answer["shutdown"] and not self._powered_off:
             self._power_off()
 

@@ -164,6 +164,19 @@ def test_los_of_all_spans_is_one_alarm_with_64_members_and_the_clock_says_so(hou
     assert house.box.chips["leds"].led(1) == "fast" and house.box.chips["leds"].led(3) == "slow"
 
 
+def test_a_restart_of_control_does_not_move_a_running_clock(tmp_path):
+    house = House(tmp_path, Box())
+    house.run(20)
+    house.die()
+    again = House(tmp_path, house.box, house.now_ms)
+    chip, held = again.box.chips["dpll"], []
+    chip.poke = lambda offset, value, poke=chip.poke: (held.append((chip.page, offset, value)), poke(offset, value))
+    again.run(20)
+    assert chip.following == 0 and not [row for row in held if row[:2] == (5, 0x35) and row[2]]     # never forced to hold
+    assert not [row for row in held if row[:2] == (5, 0x2A) and row[2] >> 1 & 3]                   # nor to another input
+    again.die()
+
+
 def test_errors_and_slips(house):
     house.counters = {1: {"crc_errors": 500}}
     assert ("excessive_errors", ["span 1"]) in house.run(20)
