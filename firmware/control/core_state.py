@@ -433,7 +433,7 @@ class CoreState:
     def dump(self):
         """The whole state but CDRs and statistics, as plain data with string keys."""
         return {"calls": [call.dump() for call in self.calls_in_order()],
-                "legs": [self.legs[name].dump() for name in sorted(self.legs)],
+                "legs": [leg.dump() for leg in self.legs.values()],      # in order of arrival: so they hold lines and trunks
                 "agents": [self.agents[name].dump() for name in sorted(self.agents)],
                 "queues": [[name, self.queues[name].dump()] for name in sorted(self.queues)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],

@@ -6,6 +6,7 @@ calls, that queues keep their order and that each ended call has one CDR."""
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.control.switchboard_rig import Rig
+from tests.control.test_outside import config as outside_config
 
 INDEX = st.integers(0, 11)
 KINDS = ("leg.alerting", "leg.progress", "leg.answered", "leg.released", "leg.held", "leg.retrieved", "leg.digits", "media.rtp_timeout",
@@ -32,8 +33,8 @@ STEP = st.one_of(
 class Player:
     """Turns drawn steps into events; keeps old events to repeat them."""
 
-    def __init__(self, lazy):
-        self.rig = Rig(lazy=lazy)
+    def __init__(self, lazy, **world):
+        self.rig = Rig(lazy=lazy, **world)
         self.count = 0
         self.past = []
 
@@ -62,7 +63,10 @@ class Player:
                 rig.media["signals"].pop(leg)
             self.do("media.signal_complete", leg=leg, token=signal["token"] if signal else "c1-1", reason=step[2])
         elif name == "leg":
-            self.do(step[2], leg=self.leg(step[1]), cause=step[3], by=step[4], called="02150801000", called_complete=bool(step[1] % 2))
+            self.do(step[2], leg=self.leg(step[1]), cause=step[3], by=step[4], called="02150801000", called_complete=bool(step[1] % 2),
+                    inband=bool(step[1] % 3), span=1 + step[1] % 3, timeslot=step[1] + 1)
+        elif name == "span":
+            self.do("span.state", span=step[1], state="up" if step[2] else "down", alarms=[])
         elif name == "answer":
             ringing = sorted(leg for leg, state in rig.adapter.items() if leg[0] == "l" and state == "setup")
             if ringing:
@@ -168,3 +172,24 @@ def test_callers_are_served_in_their_order(moves, agents):
             for leg in sorted(rig.adapter):
                 if leg[0] == "l" and rig.adapter.get(leg) == "answered":
                     rig.hang_up(leg)
+
+
+OUTSIDE_STEP = st.one_of(
+    STEP, STEP,
+    st.tuples(st.just("offer"), INDEX, st.sampled_from(("02150801009", "9139", "0215080100", "90044")), st.booleans()),
+    st.tuples(st.just("dial"), st.sampled_from(("1001", "1002", "2001")), st.sampled_from(("9139", "90044", "98", "110", "9"))),
+    st.tuples(st.just("press"), INDEX, st.just("5")),
+    st.tuples(st.just("leg"), INDEX, st.sampled_from(("leg.seized", "leg.progress", "leg.alerting", "leg.released")),
+              st.sampled_from((6, 17, 34, 38, 44)), st.sampled_from(("far", "failure"))),
+    st.tuples(st.just("span"), st.sampled_from((1, 2, 3)), st.booleans()))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.booleans(), st.lists(OUTSIDE_STEP, max_size=25))
+def test_calls_to_the_outside_in_any_order(lazy, steps):
+    player = Player(lazy, config=outside_config(carrier={"classes": ["national"]}))
+    for span in (1, 2, 3):
+        player.do("span.state", span=span, state="up", alarms=[])
+    for step in steps:
+        player.step(step)
+    player.end()
