@@ -81,3 +81,20 @@ def test_a_board_that_goes_away_is_told_and_taken_up_again(watch):
     ring.broken = None
     until(lambda: len(told) == 6)
     assert sorted(told[4:]) == [(1, []), (2, [])] and part.fault is None
+
+
+def test_the_watcher_hears_every_poll_and_the_seconds_that_are_over(watch):
+    part, ring, told = watch
+    heard = []
+    part._watcher = heard.append
+    part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda function, *arguments: function(*arguments) if function == heard.append else None)
+    ring.registers[2, falc_regs.ISR3.offset] = 0x42
+    ring.registers[2, falc_regs.CEC.offset] = 7
+    part._thread.start()
+    until(lambda: len(heard) > 3)
+    assert heard[0]["board"] is None and set(heard[0]["spans"]) == {1, 2} and heard[0]["settings"][1]["crc4"]
+    assert heard[0]["seconds"] == {2: {"fas_errors": 0, "code_violations": 0, "crc_errors": 7, "e_bits": 0}}
+    assert heard[0]["spans"][2][1]["slips"] == 1
+    ring.broken = "no answer in 500 ms: the board has stopped"
+    until(lambda: heard[-1]["board"])
+    assert "stopped" in heard[-1]["board"] and heard[-1]["spans"] == {}

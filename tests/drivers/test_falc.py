@@ -118,3 +118,20 @@ def test_bad_settings_and_broken_chips(bus):
     bus.broken = {0x1E}
     with pytest.raises(DriverError, match=r"span 7: configure failed: register FMR2 \(1E\)"):
         driver.configure({"type": "e1", "crc4": True})
+
+
+def test_watch_reads_alarms_and_what_happened_since(bus):
+    driver, sender, checker = falc.FALC(bus, 1), far.E1Framer(crc4=True), far.E1Checker(crc4=True)
+    driver.configure({"type": "e1", "crc4": True})
+    exchange(bus, sender, checker, 20)
+    base.watch_all(bus, [driver])
+    (status, events), = base.watch_all(bus, [driver])
+    assert status["alarms"] == [] and events == {"second": False, "slips": 0, "defects": set()}
+    bus.chip.second()
+    for _ in range(3):
+        bus.chip.receive(b"\x00" * 2560)                  # LOS that is over before the next poll
+    exchange(bus, sender, checker, 20)
+    (status, events), = base.watch_all(bus, [driver])
+    assert status["alarms"] == [] and events["second"] and "los" in events["defects"]
+    assert base.watch_all(bus, [driver])[0][1] == {"second": False, "slips": 0, "defects": set()}     # clear on read
+    assert driver.decode_events([0, 0x43]) == {"second": True, "slips": 2, "defects": set()}
