@@ -402,7 +402,7 @@ def test_random_far_end(signalling):
             took(circuit.receive(("bits", rng.choice((0, 15, 5, rng.randrange(16)))), now))
         elif kind < 9:
             took(circuit.receive(("tone", rng.choice((None, "1", "K", "S", "5", "#", 7, "", "xx", True))), now))
-        elif kind == 9 and rng.random() < 0.05:
+        elif kind == 9 and rng.random() < 0.2:
             took(circuit.receive(("alarm", rng.random() < 0.4), now))
         elif kind == 10:
             try:

@@ -420,7 +420,7 @@ def test_random_far_end(variant, address):
             took(circuit.receive(("bits", rng.choice((9, 1, 13, 5, 1, 9, rng.randrange(16)))), now))
         elif kind < 9:
             took(circuit.receive(("tone", rng.choice((None, None, rng.randrange(1, 16), 1, 5, 3, 99, "x", True, "7"))), now))
-        elif kind == 9 and rng.random() < 0.05:
+        elif kind == 9 and rng.random() < 0.2:
             took(circuit.receive(("alarm", rng.random() < 0.4), now))
         elif kind == 10:
             try:
@@ -441,7 +441,10 @@ def test_random_far_end(variant, address):
             circuit = R2Circuit.restore(saved, v, config)
             assert circuit.dump() == saved and len(json.dumps(saved)) < 4000
             took(circuit.resume(now, 9, None))
-        assert len(circuit.take_output()) < 50 and len(open_calls) <= 1 and len(circuit.line.counters) < 8
+        sent = circuit.take_output()
+        assert all([trace.annotate(circuit, True, item) for item in sent])
+        assert trace.annotate(circuit, False, rng.choice((("tone", 3), ("tone", None), ("bits", 5), ("tone", "x"))))
+        assert len(sent) < 50 and len(open_calls) <= 1 and len(circuit.line.counters) < 8
     took(circuit.receive(("alarm", False), now))
     if circuit.call is not None:
         took(circuit.request("release_request", circuit.call, now))

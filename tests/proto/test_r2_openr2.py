@@ -208,6 +208,15 @@ def test_number_ends_by_silence(rig):
     assert near.last("setup_indication")["called"] == "12345678" and far.names()[-1] == "answered"
 
 
+def test_caller_after_silence(rig):
+    """Mexico: the number ends by silence and the caller is asked for by a pulse of A-6, then Group C."""
+    circuit, near, far = rig("mx", True, called_length=20, pulse_caller=True)
+    far.command("call", "4085550100", "12345678", SUBSCRIBER)
+    circuit.run(15000)
+    setup = near.last("setup_indication")
+    assert (setup["called"], setup["caller"]) == ("12345678", "4085550100") and far.names()[-1] == "answered"
+
+
 def test_our_number_ends_by_silence(rig):
     """Q.442: we have no more digits and say nothing; libopenr2 pulses."""
     circuit, near, far = rig("br")

@@ -123,7 +123,7 @@ class T1Circuit(Circuit):
             self.event("alerting_indication", {"inband": False, "charge": True, "condition": "free"})
 
     def _line_acknowledged(self, now_ms):
-        if self.state != SEIZING:
+        if self.state != SEIZING or self.disconnected:
             return
         self.state = DIALLING
         self.acked = False
@@ -182,7 +182,7 @@ class T1Circuit(Circuit):
     def _line_answered(self, now_ms):
         self._end_digits()
         self.timers.stop_all()
-        if self.call is not None and self.state not in (CLEARING, ANSWERED):
+        if self.call is not None and not self.disconnected and self.state not in (CLEARING, ANSWERED):
             self.state = ANSWERED
             self.event("setup_confirm")
 

@@ -124,7 +124,7 @@ class R2Circuit(Circuit):
             self._refuse(42, "near", now_ms)
 
     def _line_acknowledged(self, now_ms):
-        if self.state != SEIZING:
+        if self.state != SEIZING or self.disconnected:
             return
         self.state = DIALLING
         self._listen(self.register.LISTENS)
@@ -136,6 +136,8 @@ class R2Circuit(Circuit):
         self.disconnect(NO_CIRCUIT, "failure")
 
     def _line_answered(self, now_ms):
+        if self.disconnected:
+            return
         if self.state == SUSPENDED:
             self.timers.stop("T_CLEAR_BACK")
             self.state = ANSWERED
