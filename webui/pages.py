@@ -235,6 +235,16 @@ def build(house, users, sessions, data_dir, site_name):
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
 
+    @app.get("/api/v1/<what:re:alarms|alarms/history|performance|chassis>")
+    def api_box(what):
+        query = request.query
+        return relay("GET", f"/v1/{what}", limit=query.getunicode("limit"), before=query.getunicode("before"))
+
+    @app.get("/api/v1/performance/<span:int>")
+    def api_performance(span):
+        query = request.query
+        return relay("GET", f"/v1/performance/{span}", length=query.getunicode("length"), limit=query.getunicode("limit"))
+
     def json_body(example):
         try:
             body = request.json

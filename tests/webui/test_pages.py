@@ -128,6 +128,10 @@ def test_rest_with_basic_authentication(web):
     assert answer.status == 400
     answer, body = client("/api/v1/calls/nothing", headers=basic)
     assert answer.status == 404 and json.loads(body)["detail"] == "There is no such call."
+    for path in ("alarms", "alarms/history?limit=3", "performance", "performance/64?length=day", "chassis"):     # all go to control
+        answer, body = client("/api/v1/" + path, headers=basic)
+        assert answer.status == 404 and json.loads(body)["detail"] == "There is no such call."
+        assert Client(web)("/api/v1/" + path)[0].status in (302, 303, 401, 403)
 
 
 def test_a_form_from_another_site_is_refused(web):
