@@ -58,7 +58,8 @@ def main():
         try:
             rows = module.results()
         except Exception as error:      # the other figures are still worth having
-            failed.append((name, f"{type(error).__name__}: {error}"))
+            words = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+            failed.append((name, f"{type(error).__name__}: {words[-1]}"))      # of a traceback its last line
             print("  failed", file=sys.stderr, flush=True)
             continue
         finally:
