@@ -12,13 +12,15 @@
 #include <unistd.h>
 
 #define TICK_NS 10000000
-#define SLACK_NS 2000000      /* later than this the time base moves: chosen, a fifth of a tick */
+#define SLACK_NS 2000000      /* later than this counts as having stood still: chosen, a fifth of a tick */
 #define PRIORITY 40
 #define WITNESS_PRIORITY 60    /* above everything of a rig and of the product */
 #define WITNESS_NS 2000000
 #define STALL_NS 1000000       /* a witness that late was not let run */
-#define CATCH_UP_NS 4000000    /* what an instant may come early while the board is behind: 6 ms remain */
-#define BEHIND_MOST_NS 1000000000 /* what is beyond is not made up for: the machine was suspended */
+#define SPACING_NS 6000000     /* the least time between two instants while the board is behind */
+#define LOOK_NS 300000         /* how often it looks whether all are done */
+#define BREATH_NS 2000000      /* after a stall: what runs below us shall have run, too */
+#define BEHIND_MOST_NS 1000000000 /* beyond that nothing is made up for: the machine was suspended */
 #define REQUEST_STEP_NS 1000000
 #define REQUEST_QUIET_TICKS 20 /* requests are served each ms while they come, and 200 ms longer */
 #define FORGIVE_INSTANTS 25    /* a peer that is late for 250 ms on end is slow, not late */
@@ -375,9 +377,14 @@ static void start_witnesses(struct board *board, pthread_t *threads)
     }
 }
 
-/* What the host took from one processor since the last look, and a stall that is still going on:
+/* Who looks at the witnesses: what was counted already, and when a stall was last seen. */
+struct outlook {
+    uint64_t counted[MAX_PROCESSORS], stalled_at;
+};
+
+/* What the host took from a processor since the last look, a stall that is still going on included:
  * the most of any of them.  A stall that lasts counts bit by bit; its witness tells the sum at its end. */
-static uint64_t taken(struct board *board, uint64_t *counted)
+static uint64_t taken(const struct board *board, struct outlook *outlook)
 {
     uint64_t most = 0, now = now_ns(CLOCK_MONOTONIC);
     for (uint32_t n = 0; n < board->witnesses; n++) {
@@ -385,10 +392,11 @@ static uint64_t taken(struct board *board, uint64_t *counted)
         uint64_t sum = __atomic_load_n(&board->witness[n].stolen_ns, __ATOMIC_ACQUIRE);
         if (beat && now > beat + WITNESS_NS + STALL_NS)
             sum += now - beat - WITNESS_NS;
-        if (sum > counted[n]) {
-            if (sum - counted[n] > most)
-                most = sum - counted[n];
-            counted[n] = sum;
+        if (sum > outlook->counted[n]) {
+            if (sum - outlook->counted[n] > most)
+                most = sum - outlook->counted[n];
+            outlook->counted[n] = sum;
+            outlook->stalled_at = now;
         }
     }
     return most;
@@ -410,61 +418,54 @@ static int all_done(const struct board *board)
     return poll(polls, owing, 0) == (int)owing;
 }
 
-static void stand(struct board *board, uint64_t *next, uint64_t ns)
+/* Wait for the next instant; returns its time.  nominal: when it was due had the host never stood still, last: the
+ * instant before.  Everybody has 10 ms from one instant to the next, and longer by what the host took meanwhile, unless all
+ * are done before. */
+static uint64_t wait_for_instant(struct board *board, uint64_t nominal, uint64_t last, struct outlook *outlook)
 {
-    *next += ns;
-    board->stood_ns += ns;
-    board->behind_ns += ns;
-    if (board->behind_ns > BEHIND_MOST_NS)
-        board->behind_ns = BEHIND_MOST_NS;
-}
-
-/* Sleep until the next instant, which comes later by what the host took meanwhile. */
-static void wait_for_instant(struct board *board, uint64_t *next, uint64_t *counted)
-{
-    int stood = 0;
+    uint64_t due = nominal > last + SPACING_NS ? nominal : last + SPACING_NS, lost = 0, now;
+    sleep_until(due);
     for (;;) {
-        if (!stood && board->behind_ns) {
-            uint64_t early = board->behind_ns < CATCH_UP_NS ? board->behind_ns : CATCH_UP_NS;
-            sleep_until(*next - early);
-            if (all_done(board)) {
-                *next -= early;
-                board->behind_ns -= early;
-            }
-        }
-        sleep_until(*next);
-        uint64_t late = now_ns(CLOCK_MONOTONIC) - *next, lost = taken(board, counted);
-        if (late > board->worst_late_ns)
-            board->worst_late_ns = late;
-        if (late > SLACK_NS && lost < late)
-            lost = late; /* not the host, then somebody above us: never two blocks close together */
-        if (!lost || __atomic_load_n(&board->stop, __ATOMIC_RELAXED))
-            return; /* at the end the witnesses fall silent, which is no stall */
-        stand(board, next, lost);
-        board->header->moved_time_base += !stood;
-        stood = 1;
-        if (*next <= now_ns(CLOCK_MONOTONIC))
-            return;
+        lost += taken(board, outlook);
+        now = now_ns(CLOCK_MONOTONIC);
+        if (__atomic_load_n(&board->stop, __ATOMIC_RELAXED))
+            break; /* the witnesses fall silent at the end, which is no stall */
+        if (now >= due && now >= last + TICK_NS + lost)
+            break;
+        if (now >= outlook->stalled_at + BREATH_NS && all_done(board))
+            break;
+        sleep_until(now + LOOK_NS);
     }
+    uint64_t late = now - due;
+    if (late > board->worst_late_ns)
+        board->worst_late_ns = late;
+    if (late > SLACK_NS) {
+        board->header->moved_time_base++;
+        board->stood_ns += late;
+    }
+    return now;
 }
 
 void board_run(struct board *board)
 {
     pthread_t threads[MAX_PROCESSORS];
-    uint64_t counted[MAX_PROCESSORS] = { 0 };
+    struct outlook outlook = { { 0 }, 0 };
     board->fifo = ask_for_real_time(PRIORITY);
     start_witnesses(board, threads);
-    uint64_t next = now_ns(CLOCK_MONOTONIC) + TICK_NS;
+    uint64_t last = now_ns(CLOCK_MONOTONIC), nominal = last;
     while (!__atomic_load_n(&board->stop, __ATOMIC_RELAXED)) {
-        uint64_t early = board->behind_ns ? CATCH_UP_NS : 0;
-        while (board->quiet_ticks < REQUEST_QUIET_TICKS && now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS + early < next) {
+        nominal += TICK_NS;
+        uint64_t due = nominal > last + SPACING_NS ? nominal : last + SPACING_NS;
+        while (board->quiet_ticks < REQUEST_QUIET_TICKS && now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS < due) {
             sleep_until(now_ns(CLOCK_MONOTONIC) + REQUEST_STEP_NS);
             board_serve_requests(board);
         }
-        wait_for_instant(board, &next, counted);
+        last = wait_for_instant(board, nominal, last, &outlook);
         board_tick(board);
         board_serve_requests(board);
-        next += TICK_NS;
+        if (last > nominal + BEHIND_MOST_NS)
+            nominal = last;
+        board->behind_ns = last > nominal ? last - nominal : 0;
         board->busy_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
     }
     for (uint32_t n = 0; n < board->witnesses; n++)
