@@ -33,7 +33,10 @@ cdef struct dtmf_slot:
     int32_t digit           # the one that is on, or -1
     int32_t misses
     int32_t blocks
-    int32_t not_used[4]
+    int32_t hits            # in a row
+    float power_sum         # over their blocks
+    float energy_sum
+    int32_t not_used
 
 cdef struct dtmf_event:
     int32_t slot
@@ -45,14 +48,14 @@ cdef float leakage[8][8][2]
 cdef float turn[8][2]
 cdef float limit[8]
 cdef uint8_t digits[16]
-cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady
-cdef int32_t begin_hits = _constants.BEGIN_HITS, end_misses = _constants.END_MISSES
+cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share
+cdef int32_t long_hits = _constants.LONG_HITS, end_misses = _constants.END_MISSES
 cdef float third = 1 / 3.0, twelfth = 1 / 12.0
 
 
 def take_constants():
     """Copy the tables of dsp/dtmf.py, so that kernel and reference have one source."""
-    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady
+    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share
     for i in range(80):
         for k in range(16):
             pair_table[32 * (i // 2) + 2 * k + i % 2] = _constants.COEFFICIENTS[i, k]
@@ -63,7 +66,7 @@ def take_constants():
             leakage[i][k][0], leakage[i][k][1] = _constants.LEAKAGE[i, k]
     for i in range(16):
         digits[i] = ord(_constants.DIGITS[i])
-    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady = map(float, _constants.CONSTANTS)
+    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share = map(float, _constants.CONSTANTS)
 
 
 take_constants()
@@ -117,7 +120,7 @@ cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
     s.candidate = 4 * row + column - 4
 
 
-cdef bint matches(dtmf_slot *s, dtmf_slot *before) noexcept nogil:
+cdef bint matches(dtmf_slot *s, dtmf_slot *before, float *powers) noexcept nogil:
     """Do two neighbouring blocks with the same candidate hold the same two tones?"""
     cdef float now = 0, then = 0, p, q, cosine, y, gain, re, im
     cdef float *a
@@ -139,6 +142,7 @@ cdef bint matches(dtmf_slot *s, dtmf_slot *before) noexcept nogil:
         gain = 1 + (y + y + y * y * third) * twelfth
         now = now + p * gain
         then = then + q * gain
+    powers[0], powers[1] = now, then
     return now >= fraction * s.energy and then >= fraction * before.energy
 
 
@@ -157,7 +161,8 @@ cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_
     cdef int32_t sums[16]
     cdef int32_t hit
     cdef float energy
-    cdef bint same
+    cdef float powers[2]
+    cdef bint same, sure
     cdef dtmf_slot *s
     cdef dtmf_slot before
     cdef const int16_t *block
@@ -173,20 +178,27 @@ cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_
             if s.candidate >= 0:
                 before = s[0]
                 find(s, sums, energy)
-                if s.candidate == before.candidate and matches(s, &before):
+                if s.candidate == before.candidate and matches(s, &before, powers):
                     hit = s.candidate
             else:
                 find(s, sums, energy)
         same = hit >= 0 and hit == s.hit
         s.hit = hit
+        if same:
+            s.hits += 1
+            s.power_sum = s.power_sum + powers[0]
+            s.energy_sum = s.energy_sum + energy
+        elif hit >= 0:
+            s.hits, s.power_sum, s.energy_sum = 1, powers[0] + powers[1], energy + before.energy
+        sure = same and s.power_sum >= (long_share if s.hits >= long_hits else sure_share) * s.energy_sum
         if s.digit >= 0:
             s.blocks += 1
             s.misses = 0 if hit == s.digit else s.misses + 1
             if s.misses == end_misses or (same and hit != s.digit):
                 count = report(<dtmf_event *>events, count, max_events, slot[i], s.digit, 0, 10 * (s.blocks - s.misses))
                 s.digit = -1
-        if s.digit < 0 and same:
-            s.digit, s.misses, s.blocks = hit, 0, begin_hits + 1
+        if s.digit < 0 and sure:
+            s.digit, s.misses, s.blocks = hit, 0, s.hits + 1
             count = report(<dtmf_event *>events, count, max_events, slot[i], hit, 1, 0)
         if present != NULL:
             present[slot[i]] = 2 if s.digit >= 0 else hit >= 0

@@ -12,7 +12,8 @@ blocks with
     the accepted (1.5 % + 2 Hz) and the refused (3.5 %) deviation,
   - steady levels, and a twist between -10 dB and +6 dB (high against low).
 Two hits in a row begin a digit (a tone of 36 ms always does, one of 25 ms never
-does); four blocks without its hit end it, so a gap of 10 ms is bridged and a
+does) when the tones hold SURE of their energy altogether, which a clean digit does and
+chance in speech and music seldom; LONG_HITS in a row begin it with LONG; four blocks without its hit end it, so a gap of 10 ms is bridged and a
 pause of 30 ms is seen.  Source: ITU-T Q.23, Q.24 annex A (the strictest of the
 administrations there, except non-operation level: tones below -36 dBm0 are
 not digits).  FRACTION and the rates of change are measured compromises: see
@@ -41,9 +42,9 @@ LOWEST_DBM0 = -36           # of each tone (invented within Q.24: operation to -
 HIGH_ABOVE_LOW = 4.0        # 6 dB as power; Q.24 asks 4 dB
 LOW_ABOVE_HIGH = 10.0       # 10 dB as power; Q.24 asks 8 dB, Australia 10 dB
 CANDIDATE = 0.55            # energy in the two tones before the frequency is known
-FRACTION = 0.75             # after the loss by a frequency deviation is made good
+FRACTION, SURE, LONG = 0.75, 0.87, 0.8      # after the loss by a frequency deviation is made good: of a block, of all blocks so far, of LONG_HITS or more
 STEADY = 2.5                # power ratio of neighbouring blocks, 4 dB
-BEGIN_HITS, END_MISSES = 2, 4
+BEGIN_HITS, LONG_HITS, END_MISSES = 2, 4, 4
 
 
 def _tables():
@@ -70,7 +71,7 @@ COEFFICIENTS, LEAKAGE, TURN, LIMIT = _tables()
 # |sum|^2 times this is the energy of the tone in units of the energy sum, (x >> 3)^2.
 POWER_SCALE = np.float32(1 / (1024.0 ** 2 * (BLOCK / 2) * 64))
 LOWEST_POWER = np.float32(BLOCK / 2 * (ZERO_DBM0_PEAK * 10 ** (LOWEST_DBM0 / 20)) ** 2 / 64)
-CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY], np.float32)
+CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY, SURE, LONG], np.float32)
 
 
 def new_state(n_slots, at=None):
@@ -113,7 +114,8 @@ class Reference:
 
     def __init__(self):
         self.candidate = self.hit = self.digit = -1
-        self.misses = self.blocks = 0
+        self.misses = self.blocks = self.hits = 0
+        self.power_sum = self.energy_sum = np.float32(0)
 
     def feed(self, x):
         before = (self.candidate, getattr(self, "tones", None), getattr(self, "powers", None), getattr(self, "energy", None))
@@ -123,8 +125,8 @@ class Reference:
         sums = (x @ COEFFICIENTS.astype(np.int64)).astype(np.float32)
         if self.energy >= LOWEST_POWER:
             self._find(sums)
-        hit = self.candidate if self.candidate >= 0 and self.candidate == before[0] and self._matches(*before[1:]) else -1
-        return self._advance(hit)
+        found = self._matches(*before[1:]) if self.candidate >= 0 and self.candidate == before[0] else None
+        return self._advance(-1 if found is None else self.candidate, found, before[3])
 
     def _find(self, sums):
         bins = [(sums[k], sums[k + 8]) for k in range(8)]
@@ -150,28 +152,33 @@ class Reference:
         for i, k in enumerate((self.candidate >> 2, 4 + (self.candidate & 3))):
             p, q = self.powers[i], powers[i]
             if p > q * np.float32(STEADY) or q > p * np.float32(STEADY):
-                return False
+                return None
             a, b = self.tones[i], tones[i]
             advance = (a[0] * b[0] + a[1] * b[1], a[1] * b[0] - a[0] * b[1])
             cosine = _multiply(advance, TURN[k])[0] / np.sqrt((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
             if cosine < LIMIT[k]:
-                return False
+                return None
             y = one - cosine
             gain = one + (y + y + y * y * third) * twelfth
             now, then = now + p * gain, then + q * gain
-        return now >= np.float32(FRACTION) * self.energy and then >= np.float32(FRACTION) * energy
+        return (now, then) if now >= np.float32(FRACTION) * self.energy and then >= np.float32(FRACTION) * energy else None
 
-    def _advance(self, hit):
+    def _advance(self, hit, found, energy_before):
         events = []
         same = hit >= 0 and hit == self.hit
         self.hit = hit
+        if same:
+            self.hits, self.power_sum, self.energy_sum = self.hits + 1, self.power_sum + found[0], self.energy_sum + self.energy
+        elif hit >= 0:
+            self.hits, self.power_sum, self.energy_sum = 1, found[0] + found[1], self.energy + energy_before
+        sure = same and self.power_sum >= np.float32(LONG if self.hits >= LONG_HITS else SURE) * self.energy_sum
         if self.digit >= 0:
             self.blocks += 1
             self.misses = 0 if hit == self.digit else self.misses + 1
             if self.misses == END_MISSES or (same and hit != self.digit):
                 events.append((DIGITS[self.digit], 0, 10 * (self.blocks - self.misses)))
                 self.digit = -1
-        if self.digit < 0 and same:
-            self.digit, self.misses, self.blocks = hit, 0, 3
+        if self.digit < 0 and sure:
+            self.digit, self.misses, self.blocks = hit, 0, self.hits + 1
             events.append((DIGITS[hit], 1, 0))
         return events
