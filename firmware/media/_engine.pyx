@@ -279,6 +279,13 @@ cdef class Engine:
         c.b = repeat
         c.number = start_samples
 
+    def set_player(self, int slot, serial, int paused, int gain, seek_samples):
+        """What plays under this serial: stand still, GAIN_UNITY for 0 dB, go to a place (-1: go on)."""
+        cdef Command *c = self.entry(OP_PLAYER, slot, serial)
+        c.a = paused
+        c.b = gain
+        c.number = seek_samples
+
     def stop_play(self, int slot, serial=0):
         """serial 0: whatever plays."""
         self.entry(OP_STOP, slot, serial)

@@ -32,6 +32,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  conference{bridge, loudest:0..16|null, gain_db?:{leg:-40..12}, muted?:[legs]}     the whole state of a bridge as a
         conference of up to 128: how many are heard at once (0 all), gains, who only listens; null: a plain bridge
  signal{id, token, items, repeat (0 for ever), start_ms?} -> {duration_ms of one round}
+ player{id, token, pause?:bool, volume_db?:-40..12, seek?:{id, ms}}     of what plays; a seek id is obeyed once
  stop{id, token?}                       what else plays under another token is left alone
  detect{id, dtmf}
  enhance{id, echo?:bool, noise?:bool, level?:"off"|"agc"|"alc", vad?:bool}

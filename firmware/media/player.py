@@ -1,67 +1,19 @@
 """What players play: prompts in memory, tones of the country, playlists.
 
-Prompt files are WAV, 8 kHz, mono, A-law (format 6), mu-law (7) or 16-bit PCM (1).
-They are read once and kept as arrays; law octets stay law octets, so a prompt
-reaches a leg of its own law unchanged.
+Prompt files are WAV, see wav.py.  They are read once and kept as arrays; law octets
+stay law octets, so a prompt reaches a leg of its own law unchanged.
 """
 
 import os
-import struct
-
-import numpy
 
 from dsp import tone
 from firmware.errors import LocalError
 from firmware.media import _engine
+from firmware.media.wav import read_wav
 
 CACHE_OCTETS = 256 << 20        # ours: more than an hour of prompts in A-law, eight times over
-PROMPT_OCTETS = 64 << 20        # one file: over two hours in A-law
 ITEMS = 500                     # of one playlist
 SAMPLES_A_MS = 8
-FORMATS = {1: "linear", 6: "law", 7: "law"}
-EXTENSIBLE = 0xFFFE             # the format proper is then the first field of the sub-format
-
-
-def read_wav(path):
-    """Read a prompt.  Returns (kind "law"|"linear", law 0|1, array).
-
-    Raises LocalError with what is wrong and what to do."""
-    try:
-        if os.path.getsize(path) > PROMPT_OCTETS:
-            raise LocalError(f"prompt {path} is larger than {PROMPT_OCTETS >> 20} MB; split it")
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise LocalError(f"prompt {path} cannot be read ({error.strerror}); check the file") from error
-    try:
-        return _parse_wav(data, path)
-    except struct.error:
-        raise LocalError(f"prompt {path} is cut short; write it again") from None
-
-
-def _parse_wav(data, path):
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise LocalError(f"prompt {path} is no WAV file; convert it to A-law WAV, 8 kHz, mono")
-    at, code = 12, None
-    while at + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, at)
-        at += 8
-        if name == b"fmt ":
-            code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at)
-            if code == EXTENSIBLE:
-                code = struct.unpack_from("<H", data, at + 24)[0]
-            if code not in FORMATS or channels != 1 or rate != 8000 or bits != (16 if code == 1 else 8):
-                raise LocalError(f"prompt {path} has format {code}, {channels} channels, {rate} Hz, {bits} bits; "
-                                 "convert it to A-law, mu-law or 16-bit WAV, 8000 Hz, mono")
-        elif name == b"data":
-            if code is None:
-                break
-            octets = data[at:at + length]
-            if code == 1:
-                return "linear", 0, numpy.frombuffer(octets[:len(octets) & ~1], "<i2")
-            return "law", int(code == 7), numpy.frombuffer(octets, numpy.uint8)
-        at += length + (length & 1)
-    raise LocalError(f"prompt {path} holds no audio; write it again")
 
 
 class Prompts:

@@ -369,4 +369,4 @@ def _table(name):
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
             "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
-                                               "stop", "detect", "enhance", "record", "record_stop")}}
+                                               "stop", "player", "detect", "enhance", "record", "record_stop")}}

@@ -1,4 +1,4 @@
-"""Terminations and bridges: the command thread's picture of the engine.
+"""Terminations, what plays on them, and (bridges.py) their bridges: the command thread's picture of the engine.
 
 Every command is checked here completely, then written to the engine's command
 ring, where nothing can fail any more.  Repeating a command with the same
@@ -14,9 +14,10 @@ import socket
 
 from firmware.errors import LocalError
 from firmware.media import _engine
+from firmware.media.bridges import Bridges
 from firmware.media.checks import boolean, check_id, number, refuse
 from firmware.media.kernels import LEVELS
-from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, conference, enhancement, gain_of, ipv4, settings
+from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, enhancement, gain_of, ipv4, settings
 
 log = logging.getLogger("firmware.media.table")
 
@@ -35,22 +36,13 @@ class Termination:
         self.enhance = ENHANCE_OFF
         self.cost = 0               # ns a tick, reserved
         self.signal = None
+        self.player = None          # (paused, volume in dB, id of the last seek) of what plays
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
         self.row = self.law = None
         self.leg = self.sockets = self.settings = self.address = self.port = None
 
 
-class Bridge:
-    """legs: ids in order.  blocked: set of (hearer, source).  conference: (loudest, {leg: dB}, {muted legs}) or None."""
-
-    def __init__(self, name, index):
-        self.id, self.index = name, index
-        self.legs = []
-        self.blocked = set()
-        self.conference = None
-
-
-class Table:
+class Table(Bridges):
     """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission."""
 
     def __init__(self, engine, ports, player, recorder, admission):
@@ -239,98 +231,6 @@ class Table:
                 stats["lost"], stats["late"], stats["concealed_samples"], stats["garbage"], stats["strangers"],
                 stats["sent"])
 
-    # bridges
-
-    def bridge(self, p):
-        """Set the membership of a bridge."""
-        name = check_id(p.get("id"), "bridge: id")
-        wanted = p.get("legs")
-        if not isinstance(wanted, list) or len(set(map(str, wanted))) != len(wanted):
-            refuse("bridge: legs is no list of different leg ids")
-        most = _engine.CAPACITY["legs_per_bridge"]
-        if len(wanted) > most:
-            refuse(f"bridge: {len(wanted)} legs; one bridge holds {most}", 47)
-        terms = [self.find(leg, "bridge: leg") for leg in wanted]
-        bridge = self.bridges.get(name)
-        if bridge is None:
-            if not terms:
-                return {}
-            if not self._free_bridges:
-                refuse(f"all {_engine.CAPACITY['bridges']} bridges are in use", 47)
-            bridge = self.bridges[name] = Bridge(name, self._free_bridges.pop())
-        if bridge.legs == wanted:
-            return {}
-        for term in terms:
-            if term.bridge not in (None, bridge):
-                self._leave(term)
-        for leg in bridge.legs:
-            if leg not in wanted:
-                self.terminations[leg].bridge = None
-        for term in terms:
-            term.bridge = bridge
-        bridge.legs = list(wanted)
-        self._write(bridge)
-        return {}
-
-    def _leave(self, term):
-        bridge, term.bridge = term.bridge, None
-        bridge.legs = [leg for leg in bridge.legs if leg != term.id]
-        self._write(bridge)
-
-    def _write(self, bridge):
-        """Bring a bridge to the engine: membership, then who does not hear everybody."""
-        legs = bridge.legs
-        bridge.blocked = {pair for pair in bridge.blocked if pair[0] in legs and pair[1] in legs}
-        self._engine.set_bridge(bridge.index, [self.terminations[leg].slot for leg in legs])
-        for place, hearer in enumerate(legs):
-            mask = sum(1 << at for at, source in enumerate(legs)
-                       if source != hearer and (hearer, source) not in bridge.blocked)
-            if mask != (1 << len(legs)) - 1 & ~(1 << place):
-                self._engine.set_hear(bridge.index, place, mask)
-        if bridge.conference is not None:
-            loudest, gains, muted = bridge.conference
-            self._engine.set_conference(bridge.index, loudest, [0 if leg in muted else gain_of(gains.get(leg, 0)) for leg in legs])
-        self._engine.commit()
-        if not legs:
-            del self.bridges[bridge.id]
-            self._free_bridges.append(bridge.index)
-
-    def topology(self, p):
-        """Who hears whom within a bridge."""
-        bridge = self.bridges.get(check_id(p.get("bridge"), "topology: bridge"))
-        if bridge is None:
-            refuse(f"topology: there is no bridge {p['bridge']}; set its membership first", 98)
-        one, other = p.get("from"), p.get("to")
-        for leg in (one, other):
-            if leg not in bridge.legs:
-                refuse(f"topology: {str(leg)[:40]!r} is no leg of {bridge.id}", 98)
-        if one == other or p.get("way") not in ("both", "one", "none"):
-            refuse("topology: two different legs and way both, one or none are wanted")
-        blocked = bridge.blocked - {(one, other), (other, one)}
-        if p["way"] != "both":
-            blocked.add((one, other))
-        if p["way"] == "none":
-            blocked.add((other, one))
-        if blocked != bridge.blocked:
-            bridge.blocked = blocked
-            self._write(bridge)
-        return {}
-
-    def conference(self, p):
-        """Gains, muted parties and how many are heard at once."""
-        bridge = self.bridges.get(check_id(p.get("bridge"), "conference: bridge"))
-        if bridge is None:
-            refuse(f"conference: there is no bridge {p['bridge']}; set its membership first", 98)
-        wanted = conference(p)
-        for leg in () if wanted is None else (*wanted[1], *wanted[2]):
-            self.find(leg, "conference: leg")       # he may be about to join
-        if wanted != bridge.conference:
-            bridge.conference = wanted
-            if wanted is None:
-                self._engine.set_conference(bridge.index, -1, [])
-            self._write(bridge)
-        return {}
-
     # signals, detection, recordings
 
     def signal(self, p):
@@ -348,6 +248,7 @@ class Table:
         self._engine.commit()
         self._playing[serial] = (term, token, playlist)
         term.signal = (token, serial)
+        term.player = (False, 0, None)
         term.last_signal = (token, request, duration_ms)
         return {"duration_ms": duration_ms}
 
@@ -356,6 +257,29 @@ class Table:
         term = self.terminations.get(name)
         if term is not None and term.last_signal is not None and term.signal is None and term.last_signal[0] == token:
             term.last_signal = None
+
+    def player(self, p):
+        """Pause, volume and place of what plays; what is not named stays, another token is left alone."""
+        term = self.find(p.get("id"), "player: id")
+        token = check_id(p.get("token"), "player: token")
+        paused, volume, sought = term.player or (False, 0, None)
+        paused = boolean(p.get("pause", paused), "player: pause")
+        volume = number(p.get("volume_db", volume), "player: volume_db", -40, 12)
+        seek = p.get("seek")
+        place = -1
+        if seek is not None:
+            if not isinstance(seek, dict):
+                refuse("player: seek is no map of id and ms")
+            place = number(seek.get("ms"), "player: seek ms", 0, 1 << 40) * 8
+            name = check_id(seek.get("id"), "player: seek id")
+            place, sought = (-1, sought) if name == sought else (place, name)
+        if term.signal is None or term.signal[0] != token:
+            refuse(f"player: {token} does not play on {term.id}", 98)
+        if place >= 0 or (paused, volume, sought) != term.player:
+            term.player = (paused, volume, sought)
+            self._engine.set_player(term.slot, term.signal[1], paused, gain_of(volume), place)
+            self._engine.commit()
+        return {}
 
     def stop(self, p):
         """Stop what plays; another token than the given one is left alone."""
@@ -460,10 +384,11 @@ class Table:
             serial, samples = self._engine.position(term.slot)
             if term.signal is not None:         # another serial: the tick has yet to begin it
                 signals.append({"id": term.id, "token": term.signal[0],
-                                "position_ms": samples // 8 if serial == term.signal[1] else 0})
+                                "position_ms": samples // 8 if serial == term.signal[1] else 0,
+                                "paused": term.player[0], "volume_db": term.player[1]})
         bridges = [{"id": bridge.id, "legs": bridge.legs, "conference": bridge.conference and {
-                        "loudest": bridge.conference[0], "gain_db": bridge.conference[1], "muted": sorted(bridge.conference[2])}}
-                   for bridge in self.bridges.values()]
+                        "loudest": bridge.conference[0], "gain_db": bridge.conference[1],
+                        "muted": sorted(bridge.conference[2])}} for bridge in self.bridges.values()]
         topologies = [{"bridge": bridge.id, "from": hearer, "to": source,
                        "way": "none" if (source, hearer) in bridge.blocked else "one"}
                       for bridge in self.bridges.values() for hearer, source in sorted(bridge.blocked)

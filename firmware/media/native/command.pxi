@@ -97,6 +97,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         p.items = <Item *>c.pointer
         p.n_items = c.a
         p.repeat = c.b
+        p.gain = UNITY
         player_seek(p, c.number)
         for i in range(e.n_playing):
             if e.playing[i] == c.slot:
@@ -104,6 +105,15 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         else:
             e.playing[e.n_playing] = c.slot
             e.n_playing += 1
+    elif c.op == OP_PLAYER:
+        p = &t.player
+        if p.serial == c.serial:
+            p.paused = c.a
+            p.gain = c.b
+            if c.number >= 0:
+                p.round = p.current = p.started = 0
+                p.at = 0
+                player_seek(p, c.number)
     elif c.op == OP_STOP:
         if c.serial == 0 or t.player.serial == c.serial:
             player_end(e, c.slot, STOPPED)

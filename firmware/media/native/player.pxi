@@ -107,10 +107,15 @@ cdef void players_tick(Engine_ *e) noexcept nogil:
             e.n_playing -= 1
             e.playing[i] = e.playing[e.n_playing]
             continue
+        if t.player.paused:
+            i += 1
+            continue
         out = e.octets_out + t.out_row * BLOCK
-        if e.plan.heard[slot]:
+        if e.plan.heard[slot] or t.player.gain != UNITY:
             n = player_fill(e, slot, &t.player, t.law, octets)
             e.k.expand(t.law, octets, a, BLOCK)
+            for j in range(BLOCK):
+                a[j] = clip(<int32_t>a[j] * t.player.gain >> 10)
             e.k.expand(t.law, out, b, BLOCK)
             for j in range(BLOCK):
                 a[j] = clip(<int32_t>a[j] + b[j])

@@ -220,6 +220,8 @@ cdef struct Player:
     int32_t started                    # the tone of the current item has been started
     int64_t at                         # samples into the current item
     int64_t played                     # samples since the start of the playlist
+    int32_t paused
+    int32_t gain                       # in 1 / UNITY
     Item *items
 
 cdef struct Rtp:
@@ -371,6 +373,7 @@ cdef enum Op:
     OP_WINDOW = 14
     OP_ENHANCE = 15
     OP_CONFERENCE = 16
+    OP_PLAYER = 17
 
 cdef struct Command:
     int32_t op
