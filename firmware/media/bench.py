@@ -28,7 +28,7 @@ import numpy
 from dsp import g711
 from firmware.media import _load
 from firmware.media.client import MediaClient
-from firmware.media.player import read_wav
+from firmware.media.wav import read_wav
 
 ROOT = pathlib.Path(__file__).parents[2]
 POINTS = (500, 1000)
