@@ -8,13 +8,13 @@ correlated with the eight frequencies, and a *hit* is a pair of neighbouring
 blocks with
   - the same strongest row and column in both, their mutual leakage removed,
   - FRACTION of the energy of each block in these two tones,
-  - a phase advance from block to block that is right within half-way between
-    the accepted (1.5 % + 2 Hz) and the refused (3.5 %) deviation,
+  - a phase advance from block to block that is right within a third of the way from
+    the accepted (1.5 % + 2 Hz) to the refused (3.5 %) deviation,
   - steady levels, and a twist between -10 dB and +6 dB (high against low).
 Two hits in a row begin a digit (a tone of 36 ms always does, one of 25 ms never
 does) when the tones hold SURE of their energy altogether, which a clean digit does and
-chance in speech and music seldom; LONG_HITS in a row begin it with LONG; four blocks without its hit end it, so a gap of 10 ms is bridged and a
-pause of 30 ms is seen.  Source: ITU-T Q.23, Q.24 annex A (the strictest of the
+chance in speech and music seldom; LONG_HITS in a row begin it with LONG; four blocks
+without its hit end it, so a gap of 10 ms is bridged and a pause of 30 ms is seen.  Source: ITU-T Q.23, Q.24 annex A (the strictest of the
 administrations there, except non-operation level: tones below -36 dBm0 are
 not digits).  FRACTION and the rates of change are measured compromises: see
 tests/dsp/test_dtmf.py (talk-off, noise).
@@ -61,7 +61,7 @@ def _tables():
     leak = np.exp(1j * difference[..., None] * np.arange(BLOCK)).mean(-1)
     turn = np.exp(-1j * omega * BLOCK)
     hz = omega * RATE_HZ / (2 * np.pi)
-    deviation_hz = (0.015 * hz + 2 + 0.035 * hz) / 2
+    deviation_hz = 0.7 * (0.015 * hz + 2) + 0.3 * 0.035 * hz
     limit = np.cos(2 * np.pi * deviation_hz * BLOCK / RATE_HZ)
     pair = lambda z: np.ascontiguousarray(np.stack([z.real, z.imag], -1), np.float32)
     return coefficients, pair(leak), pair(turn), limit.astype(np.float32)

@@ -82,6 +82,30 @@ _progress  (dsp/progress.py)  call-progress detector; new_state(n_slots), table 
       (table, state, slot, row, n, x, x_stride, events, max_events) -> number of events
       event: {int32 slot; int16 tone; uint8 on; uint8 0}, progress.EVENT_DTYPE
   reset: void (void *, int32_t)
+_mf  (dsp/mf.py)  R2 and R1 receivers; new_state(n_slots), table from mf.table("r2_forward" | "r2_backward" | "r1"); what is sent: tones of mf.plan()
+  detect: int64_t (const void *, void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, void *, int64_t)
+      (table, state, slot, row, n, x, x_stride, events, max_events) -> number of events, at most 2 a row
+      event: {int32 slot; uint8 signal (1 to 15); uint8 on; int16 at}, mf.EVENT_DTYPE; at: samples from the
+      first of this block, negative before it.  One call a table; reset a slot before another table.
+  reset: void (void *, int32_t)
+_modem  (dsp/modem.py)  fax and modem tones; new_state(n_slots); what is sent: tones of modem.plan()
+  detect: int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)
+      (state, slot, row, n, x, x_stride, control, events, max_events) -> number of events, at most 6 a row
+      control: uint8 by slot, or NULL: modem.TONE | CANCELLER | HELD, the disabler's state of one direction
+      event: {int32 slot; uint8 tone; uint8 on; int16 0}, modem.EVENT_DTYPE
+  reset: void (void *, int32_t)
+_fsk  (dsp/fsk.py)  caller identification; new_rx_state(n), new_tx_state(n), table from fsk.table("bell202" | "v23")
+  detect: as _mf's; at most 10 events a row: {int32 slot; uint8 kind; uint8 octet; uint16 gap}, fsk.EVENT_DTYPE, for fsk.Receiver
+  generate: as _tone's, (table, tx_state, slot, row, n, x, x_stride, n_samples, produced)
+  put: int32_t (void *, int32_t, const uint8_t *, int64_t, int32_t, int32_t, float)
+      (tx_state, slot, octets, length, seizure_bits, mark_bits, amplitude) -> 1, or 0 where something is out of range
+  rx_reset, tx_reset: void (void *, int32_t)
+_amd  (dsp/amd.py)  person or machine, and beeps; new_state(n_slots), idle until started
+  detect: int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, const uint8_t *, void *, int64_t)
+      (state, slot, row, n, x, x_stride, speech, events, max_events); speech: uint8 by slot, of _vad in the same tick
+      event: {int32 slot; uint8 kind; uint8 words; uint16 hz_or_ms}, amd.EVENT_DTYPE, at most 2 a row
+  start: void (void *, int32_t, const int32_t *)     (state, slot, 7 parameters in the order of amd.PARAMETERS, times in blocks)
+  reset: void (void *, int32_t)                      idle again
 _plc  (dsp/plc.py)  new_state(n_slots)
   conceal: void (void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t)
       (state, slot, row, lost, n, x, x_stride)  80 samples a call, in place; lost[i] != 0: the row's
