@@ -131,7 +131,7 @@ SCHEMA = Section("the configuration", {
     "revision": Whole("counts the changes", 0, 2**53, default=0),
     "site": Section("where the box stands", {
         "name": Text("the name on every page", default="Strowger"),
-        "country": Text("whose tones and law apply", choices=("cn", "us", "uk", "eu"), default="cn",
+        "country": Text("whose tones and law apply", choices=("cn", "us", "uk", "eu", "itu", "de", "fr", "br"), default="cn",
                         impact=IMPACT_RESTART),
         "timezone": Zone("the IANA time zone", default="Asia/Shanghai"),
         "languages": Anything("languages of the prompts, in the order they are played",

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pathlib
 
 import pytest
 from hypothesis import given, strategies as st
@@ -115,3 +116,9 @@ def test_no_data_in_a_valid_file_raises(part, value):
 
 def test_differences_of_equal_data_is_nothing():
     assert differences(DEMO, copy.deepcopy(DEMO)) == []
+
+
+def test_every_country_of_the_board_configuration_can_be_chosen():
+    offered = schema.SCHEMA.fields["site"].fields["country"].choices
+    plans = pathlib.Path(__file__).parents[2] / "boardconfig" / "countries"
+    assert sorted(offered) == sorted(path.stem for path in plans.glob("*.json"))
