@@ -28,8 +28,8 @@ ROOMS = {
     "firmware.ivr": _CORE + ("firmware.proto", "firmware.call"),
     "firmware.fax": _CORE + _PORTABLE, "firmware.recording": _CORE + _PORTABLE,
     "firmware.outbound": _CORE + _PORTABLE, "firmware.quality": _CORE + _PORTABLE,
-    # What a route or a permission is called, and whether it leads somewhere, has one truth: the room that routes.
-    "firmware.config": _CORE + _TEXT + ("firmware.call",),
+    # What a route, a permission or a strategy is called, and whether it leads somewhere, has one truth: the room that carries it out.
+    "firmware.config": _CORE + _TEXT + ("firmware.call", "firmware.acd"),
     # The CDR is a projection of journal records, written in their transaction.
     "firmware.storage": _CORE + ("firmware.config", "firmware.call.records"),
     # The framers are one more adapter of the control process, in the shape of those of links.

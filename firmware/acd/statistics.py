@@ -29,7 +29,7 @@ POSITIVE = "positive"
 
 QUEUE_COUNTS = ("queued", "answered", "answer_wait_ms", "abandoned", "short_abandoned", "overflowed", "failed",
                 "events", "events_answered", "events_abandoned", "handled", "handle_ms")
-AGENT_COUNTS = ("offered", "missed", "handled", "handle_ms", "talking_ms", "holding_ms", "wrap_up_ms", "available_ms",
+AGENT_COUNTS = ("offered", "missed", "connected", "handled", "handle_ms", "talking_ms", "holding_ms", "wrap_up_ms", "available_ms",
                 "on_break_ms", "busy_ms")
 
 
@@ -162,6 +162,8 @@ class Statistics:
             self._count(self._agents, AGENT_COUNTS, name, ts_ms)["missed"] += 1
         elif kind == "agent.connected":
             mode["queue"] = record["queue"]
+            counts = self._count(self._agents, AGENT_COUNTS, name, ts_ms)
+            counts["connected"] = counts.get("connected", 0) + 1        # checkpoints of before have none
         self._move(name, mode, ts_ms, _mode_of(mode))
         if kind == "agent.idle" and mode["queue"] is not None:
             for counts in (self._count(self._agents, AGENT_COUNTS, name, ts_ms),
@@ -214,7 +216,10 @@ class Statistics:
         for entered_ms, threshold_ms, short_ms in self._waiting.get(queue, {}).values():
             if entered_ms + threshold_ms < now_ms and self.bucket(entered_ms + threshold_ms) == self.bucket(now_ms):
                 figures["events"] += 1
-        figures["service_level"] = service_level(figures["events_answered"], figures["events_abandoned"], figures["events"])
+        counted = figures["events_answered"], figures["events_abandoned"], figures["events"]
+        figures["service_level"] = service_level(*counted)
+        figures["service_level_negative"] = service_level(*counted, way=NEGATIVE)
+        figures["service_level_positive"] = service_level(*counted, way=POSITIVE)
         figures["abandon_rate"] = abandon_rate(figures["abandoned"], figures["queued"])
         figures["average_speed_of_answer_ms"] = average_speed_of_answer_ms(figures["answer_wait_ms"], figures["answered"])
         figures["average_handle_time_ms"] = average_handle_time_ms(figures["handle_ms"], figures["handled"])
@@ -233,6 +238,20 @@ class Statistics:
         figures["occupancy"] = occupancy(handle_ms, figures["available_ms"])
         figures["average_handle_time_ms"] = average_handle_time_ms(figures["handle_ms"], figures["handled"])
         return figures
+
+    def agent_load(self, agent, now_ms):
+        """(calls of queues taken, parts in a million of handle / (handle + available)) in the interval of now_ms."""
+        counts = self._agents.get(agent, {}).get(self.bucket(now_ms)) or {}
+        handle_ms = counts.get("talking_ms", 0) + counts.get("holding_ms", 0) + counts.get("wrap_up_ms", 0)
+        available_ms = counts.get("available_ms", 0)
+        mode = self._modes.get(agent)
+        if mode is not None and mode["mode"] == "available":
+            start_ms = mode["since_ms"]
+            while start_ms < now_ms and self.bucket(start_ms) != self.bucket(now_ms):
+                start_ms = self._bucket_end(start_ms)
+            available_ms += max(0, now_ms - start_ms)
+        whole_ms = handle_ms + available_ms
+        return counts.get("connected", 0), handle_ms * 1000000 // whole_ms if whole_ms else 0
 
     def dump(self):
         """As plain data with string keys, for a checkpoint."""

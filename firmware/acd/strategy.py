@@ -1,5 +1,7 @@
 """Strategies: which of the ready agents gets the call.
 
+Only agents who have the skills that the call needs are candidates (acd/skills.py).
+
 A strategy is a function (candidates, queue) -> candidate; STRATEGIES names them,
 and the configuration chooses by name.  Candidates come with everything that a
 strategy may look at, so that it needs no other state and the same journal always
@@ -15,25 +17,56 @@ from firmware.errors import ConfigError
 class Candidate:
     """A ready agent as a strategy sees it.
 
-    name; level: tier in this queue, 1 is asked first; idle_since_ms, idle_order: from acd.agent."""
+    name; level: tier in this queue, 1 is asked first; idle_since_ms, idle_order: from acd.agent.
+    skill: sum of the levels in what the call needs; calls: taken today; load: parts in a million of
+    today's time that went into calls; turn: how many members of the queue come before, counted on
+    from the one who was asked last."""
 
-    __slots__ = ("name", "level", "idle_since_ms", "idle_order")
+    __slots__ = ("name", "level", "idle_since_ms", "idle_order", "skill", "calls", "load", "turn")
 
-    def __init__(self, name, level, idle_since_ms, idle_order):
+    def __init__(self, name, level, idle_since_ms, idle_order, skill=0, calls=0, load=0, turn=0):
         self.name = name
         self.level = level
         self.idle_since_ms = idle_since_ms
         self.idle_order = idle_order
+        self.skill = skill
+        self.calls = calls
+        self.load = load
+        self.turn = turn
+
+
+def _idle(candidate):
+    return (candidate.idle_since_ms, candidate.idle_order, candidate.name)
+
+
+def _least(candidates, first):
+    """The candidate with the lowest first(candidate); among equals the longest idle."""
+    best = best_key = None
+    for candidate in candidates:
+        key = (first(candidate), _idle(candidate))
+        if best is None or key < best_key:
+            best, best_key = candidate, key
+    return best
 
 
 def longest_idle(candidates, queue):
     """The agent whose last work ended earliest."""
-    best = None
-    for candidate in candidates:
-        key = (candidate.idle_since_ms, candidate.idle_order, candidate.name)
-        if best is None or key < best[0]:
-            best = (key, candidate)
-    return best[1]
+    return _least(candidates, lambda candidate: 0)
+
+
+def least_calls(candidates, queue):
+    """The agent who has taken the fewest calls of queues today (the site's day)."""
+    return _least(candidates, lambda candidate: candidate.calls)
+
+
+def least_occupied(candidates, queue):
+    """The agent with the lowest occupancy today: handle / (handle + available)."""
+    return _least(candidates, lambda candidate: candidate.load)
+
+
+def round_robin(candidates, queue):
+    """One after the other in the configured order, on from the one whom this queue asked last."""
+    return _least(candidates, lambda candidate: candidate.turn)
 
 
 def linear(candidates, queue):
@@ -41,7 +74,19 @@ def linear(candidates, queue):
     return candidates[0]
 
 
-STRATEGIES = {"longest_idle": longest_idle, "linear": linear}
+def most_skilled(candidates, queue):
+    """The agent with the highest levels in what the call needs."""
+    return _least(candidates, lambda candidate: -candidate.skill)
+
+
+def least_skilled(candidates, queue):
+    """The agent with the lowest levels that suffice: who can do more stays free for harder calls."""
+    return _least(candidates, lambda candidate: candidate.skill)
+
+
+STRATEGIES = {"longest_idle": longest_idle, "least_calls": least_calls, "least_occupied": least_occupied, "round_robin": round_robin,
+              "linear": linear, "most_skilled": most_skilled, "least_skilled": least_skilled}
+MEASURED = (least_calls, least_occupied)        # those that look at today's figures
 
 
 def strategy_of(name, path):

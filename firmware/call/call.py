@@ -27,13 +27,15 @@ CLEARING = "clearing"
 # What a call remembers.  signal: {token, purpose, items, repeat} that plays to the caller, or None.
 # offer: {agent, leg} while an agent of the queue is offered the call.  position: the IVR's, kept after it was left.
 # outside: {digits, ways, way, attempts, limit, tried, cause, ring_ms} of a call to the outside (control/core_outside.py).
+# since_ms: since when the caller waits, over all queues that gave the call on; queue_entered_ms: in this one.
+# given: {priority?, skills?} by the flow.  skills: {skill: level} needed now; relax: [[at_ms, less], ...] still to come; hops, hops_ms: overflows in one moment.
 # bridge: also before the answer, while the caller hears the called side.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
           "signal", "signals", "flow_key", "position",
           "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
-          "closing", "result", "caller_type", "bearer", "outside")
+          "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms")
 
 
 class Call:
@@ -58,6 +60,11 @@ class Call:
     def language(self):
         """The language that the caller chose, or None."""
         return self.position["language"] if self.position else None
+
+    @property
+    def waits_since_ms(self):
+        """Since when the caller waits, over all queues that gave the call on."""
+        return self.queue_entered_ms if self.since_ms is None else self.since_ms
 
     def spoken(self):
         """Languages to speak to this caller, in order."""

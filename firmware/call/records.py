@@ -58,16 +58,19 @@ KINDS = {
     "ivr.moved": "position input deadline_ms(None: waits for the prompt)",
     "ivr.left": "node outcome",
     # ACD
-    "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms",
+    "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
+                     "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?}",
+    "queue.relaxed": "skills(needed from now on) relax(still to come)",
+    "queue.overflow_at": "at_ms(when to look again: no target took the caller)",
     "queue.announced": "position announce_at_ms",
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
-    "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms",
-    "queue.refused": "reason",
+    "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms(in this queue) total_ms(over all queues) to{queue|flow: name}? when?",
+    "queue.refused": "reason(closed|full|waiting|longest_wait|no_agents|loop) to{queue|flow: name}?",
     "agent.status": "status reason by(agent|switch|configuration)",
     "agent.offered": "deadline_ms",
     "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted) cause",
     "agent.busy": "state(offered|talking: with a call that is not from a queue)",
-    "agent.connected": "",
+    "agent.connected": "remember?(true: the caller shall come to this agent again)",
     "agent.wrap_up": "deadline_ms",
     "agent.idle": "reset(true: counts as newly idle)",
     "line.registered": "line",
@@ -188,11 +191,11 @@ class CDRProjection:
 
     def _queue_entered(self, cdr, record, data):
         cdr["queue"] = record["queue"]
-        cdr["queue_entered_ms"] = record["ts_ms"]
+        cdr["queue_entered_ms"] = data.get("since_ms", record["ts_ms"])
         cdr["wait_ms"] = None
 
     def _queue_left(self, cdr, record, data):
-        cdr["wait_ms"] = data["wait_ms"]
+        cdr["wait_ms"] = data.get("total_ms", data["wait_ms"])
 
     def _call_bridged(self, cdr, record, data):
         cdr["agent"] = record["agent"]

@@ -3,6 +3,11 @@
 SCHEMA checks one file; check() also holds the references between its parts.
 """
 
+import re
+
+from firmware.acd import overflow
+from firmware.acd.skills import MAX_LEVEL
+from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
@@ -93,14 +98,47 @@ ROUTE = Section("where a number that is dialled goes to the outside", {
     "hunt_limit": Whole("how many trunks are tried for one call", 1, 30, default=outside.HUNT_LIMIT),
     "choices": Rows("the ways, the first choice first", CHOICE, most=16, required=True)})
 
+HOURS = Section("hours on some days of the week", {
+    "days": Text("the days, 1 Monday to 7 Sunday", pattern=r"[1-7]{1,7}",
+                 hint="give digits from 1 to 7, for example 12345", default=outside.ALL_DAYS),
+    "from": Text("from when on", pattern=CLOCK, hint="give hours and minutes, for example 08:30", default="00:00"),
+    "to": Text("until when; before `from`: over midnight", pattern=CLOCK, hint="give hours and minutes, for example 18:00",
+               default="24:00")})
+
+RELAX = Section("a step by which callers come to need less", {
+    "after_s": Whole("after this wait, in other queues included", 1, 86400, unit="s", required=True),
+    "less": Whole("by how much each level that is needed goes down; at 0 the skill is not needed", 1, MAX_LEVEL, default=1)})
+
+OVERFLOW = Section("where callers go whom the queue cannot serve, or not soon enough", {
+    "when": Text("wait: after `limit` seconds in the queue, and at the entry waiting: `limit` callers wait; longest_wait: "
+                 "somebody waits for `limit` seconds; no_agents: nobody is logged in (also later); closed: outside `hours`; "
+                 "full: `max_waiting` callers wait", choices=overflow.WHEN, required=True),
+    "limit": Whole("callers or seconds, for wait, waiting and longest_wait", 0, 86400, default=0),
+    "to": Text("the kind of target; another queue keeps the waiting time", choices=("queue", "flow"), default="queue"),
+    "target": name("the queue or flow")})
+
 QUEUE = Section("callers waiting", {
     "name": name("the name used in flows"),
     "label": Text("what pages show", default=""),
-    "strategy": Text("which agent goes first", choices=("longest_idle",), default="longest_idle"),
+    "strategy": Text("which of the ready agents of the best tier goes first: longest_idle; least_calls and least_occupied "
+                     "(today); round_robin and linear in the order of the agents; most_skilled and least_skilled by "
+                     "what the caller needs", choices=tuple(sorted(STRATEGIES)), default="longest_idle"),
+    "last_agent_days": Whole("how long a caller is given to the agent of the last call, if ready; 0: not at all", 0, 366,
+                             unit="days", default=0),
+    "priority": Whole("of its callers; higher ones are served earlier by agents of several queues", 0, 9, default=0),
+    "skills": Table("the skills that its callers need, with the lowest level",
+                    Whole("the lowest level", 1, MAX_LEVEL)),
+    "relax": Rows("how callers come to need less while they wait", RELAX, key="after_s", most=16),
+    "hours": Rows("when callers are taken; empty: always", HOURS, most=32),
+    "max_waiting": Whole("how many callers may wait; 0: any number", 0, 100000, default=0),
+    "overflow": Rows("where callers go whom the queue cannot serve, or not soon enough; the first that fits", OVERFLOW, most=16),
     "music": Text("what callers hear", default="default"),
     "announce_position_s": Whole("how often the position is told; 0: never", 0, 3600, unit="s", default=20),
     "max_wait_s": Whole("after which a caller leaves the queue", 5, 86400, unit="s", default=1800),
     "offer_timeout_s": Whole("how long an agent's phone rings", 3, 120, unit="s", default=15),
+    "short_abandon_s": Whole("who leaves sooner counts as short, not as abandoned", 0, 60, unit="s", default=5),
+    "service_level_abandons": Text("how the service level counts those who left within T: ignore N/(O-A), negative N/O, "
+                                   "positive (N+A)/O", choices=("ignore", "negative", "positive"), default="ignore"),
     "service_level_s": Whole("the threshold T of the service level", 1, 600, unit="s", default=20)})
 
 MEMBERSHIP = Section("an agent in a queue", {
@@ -112,6 +150,7 @@ AGENT = Section("a person who answers calls", {
     "label": Text("what pages show", default=""),
     "line": name("the line of the agent's phone"),
     "queues": Rows("the queues the agent serves", MEMBERSHIP, key="queue"),
+    "skills": Table("what the agent can do, with the level", Whole("the level, 1 some to 10 all", 1, MAX_LEVEL)),
     "wrap_up_s": Whole("after-call work before the next call", 0, 3600, unit="s", default=5),
     "initial_status": Text("the status at the first start", choices=("available", "on_break", "logged_out"),
                            default="logged_out")})
@@ -193,6 +232,20 @@ def check(configuration, check_flow=None):
             Router(result)
         except ConfigError as error:
             errors.append(error)
+    for i, row in enumerate(result["queues"]):
+        for j, rule in enumerate(row["overflow"]):
+            here = f"queues[{i}].overflow[{j}]"
+            refer(f"{here}.target", rule["target"], "ivr" if rule["to"] == "flow" else "queues", rule["to"])
+            if rule["to"] == "queue" and rule["target"] == row["name"]:
+                errors.append(ConfigError(f"{here}.target", "is the queue itself; choose another one"))
+            if rule["when"] in overflow.LIMITED and rule["limit"] == 0:
+                errors.append(ConfigError(f"{here}.limit", f"is missing; {rule['when']!r} needs a number from 1 on"))
+    for part in ("queues", "agents"):
+        for i, row in enumerate(result[part]):
+            for skill in row["skills"]:
+                if not re.fullmatch(NAME, skill):
+                    errors.append(ConfigError(f"{part}[{i}].skills.{skill}", "is no name of a skill; use letters, digits, dot, "
+                                              "dash and underline, at most 32"))
     for i, row in enumerate(result["agents"]):
         refer(f"agents[{i}].line", row["line"], "lines", "line")
         for j, member in enumerate(row["queues"]):

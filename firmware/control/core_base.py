@@ -157,10 +157,14 @@ class Core:
         """This queue may have a caller for an agent now."""
         self.touched[queue] = True
 
+    def queues_of(self, name):
+        """Names of the queues that an agent serves."""
+        return [member["queue"] for member in (self.agent_configs.get(name) or {}).get("queues") or []]
+
     def touch_agent(self, name):
         """This agent may be ready now."""
-        for member in (self.agent_configs.get(name) or {}).get("queues") or []:
-            self.touch(member["queue"])
+        for queue in self.queues_of(name):
+            self.touch(queue)
 
     def call_of(self, leg):
         """The call of a leg's id, or None."""

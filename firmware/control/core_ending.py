@@ -116,13 +116,13 @@ def stop_recording(core, recording):
 
 # What a call lets go of.
 
-def leave(core, call, reason):
-    """Leave the queue, if the call is in one."""
+def leave(core, call, reason, **more):
+    """Leave the queue, if the call is in one.  more: what else the record says."""
     if call.state == calls.QUEUED:
         queue = core.state.queue(call.queue)
         if queue.find(call.id) is not None:
             core.emit("queue.left", call=call.id, leg=call.caller_leg, queue=call.queue, reason=reason,
-                      wait_ms=max(0, core.now_ms - call.queue_entered_ms))
+                      wait_ms=max(0, core.now_ms - call.queue_entered_ms), total_ms=max(0, core.now_ms - call.waits_since_ms), **more)
 
 
 def withdraw(core, call, outcome, cause=NORMAL):

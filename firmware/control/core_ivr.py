@@ -21,7 +21,7 @@ def enter_flow(core, call, name, flow):
     if key not in core.state.flows:
         core.emit("flow.loaded", call=call.id, flow=name, key=key, definition=flow)
     core.emit("ivr.entered", call=call.id, flow=name, key=key)
-    step(core, call, interpreter.start(flow), {"start": True})
+    step(core, call, interpreter.start(flow, call.language), {"start": True})
 
 
 def flow_of(core, call):

@@ -1,28 +1,32 @@
 """Decisions of the ACD: who waits, what the waiting hear, and which agent is offered which call.
 
+    enter -> closed, full, nobody logged in, ...: core_overflow, the caller is given on
     enter -> please wait, music, position announcements
-        dispatch -> offer to the longest-idle ready agent -> connected
+        dispatch -> offer to a ready agent with the skills, by the queue's strategy -> connected
                         | no answer, refused, out of reach: the agent is set away, the caller keeps
                         |   the place and the next agent is offered the call
                         | the caller leaves: the offer is withdrawn, the agent stays ready
+        needs relax as the queue says; a rule "wait" gives the caller on (core_overflow)
         longest wait -> overflow node of the flow, or goodbye
 
 dispatch() runs at the end of every event over the queues that the event touched.  It takes
-the caller who is first over all of them (priority, then entry), so an agent who
-serves several queues serves whoever waits longest.
+the caller who is first over all of them (priority, then waiting time), so an agent who
+serves several queues serves whoever waits longest.  A caller for whom nobody with the skills is
+ready holds up nobody: the next one is looked at.
 """
 
 from firmware.acd import agent as agents
-from firmware.acd.strategy import Candidate, select
+from firmware.acd import skills
+from firmware.acd.strategy import MEASURED, Candidate, select
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_ivr
+from firmware.control import core_ivr, core_overflow
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, TEMPORARY_FAILURE
 from firmware.control.core_ending import close, fail, leave, withdraw
 
 # Defaults of the queue's settings (seconds); the schema gives them too.
 DEFAULTS = {"announce_position_s": 20, "max_wait_s": 1800, "offer_timeout_s": 15, "service_level_s": 20, "short_abandon_s": 5,
-            "music": "default", "max_waiting": None}
+            "music": "default", "priority": 0, "last_agent_days": 0}
 
 # Why an agent was set away, by the outcome of the offer.
 AWAY = {"no_answer": "missed offer", "rejected": "offer refused", "failed": "line out of reach"}
@@ -36,25 +40,105 @@ def setting(core, queue, name):
 
 # Waiting.
 
-def enter(core, call, queue, overflow):
-    """The caller joins a queue.  overflow: node of the flow for when the wait is too long, or None."""
+def enter(core, call, queue, overflow, given=None):
+    """The caller joins a queue, or is given on by its rules.
+
+    overflow: node of the flow for when the wait is too long, or None; given: {"priority"?, "skills"?} of the flow."""
     if queue not in core.queue_configs:
         fail(core, call, TEMPORARY_FAILURE, "there is no queue %s" % queue)
         return
-    limit = setting(core, queue, "max_waiting")
-    if limit is not None and len(core.state.queue(queue)) >= limit:
-        core.emit("queue.refused", call=call.id, queue=queue, reason="full")
-        close(core, call, NORMAL, _say(call, ["queue_full", "goodbye"]), "overflow", "the queue is full")
-        return
+    given = given or {}
+    why, rule = core_overflow.at_entry(core, queue)
+    if why is None:
+        _join(core, call, queue, overflow, given, core.now_ms, core.state.order + 1)
+        core.play(call, "announcement", _say(call, ["please_wait"]))
+        core.touch(queue)
+    elif core_overflow.in_circles(core, call):
+        core.emit("queue.refused", call=call.id, queue=queue, reason="loop")
+        close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", "the rules of the queues lead back to each other")
+    elif rule is None:
+        core.emit("queue.refused", call=call.id, queue=queue, reason=why)
+        if not core_ivr.jump(core, call, overflow, "overflow"):
+            close(core, call, NORMAL, _say(call, ["queue_full", "goodbye"] if why == "full" else ["goodbye"]), "overflow",
+                  "the queue is %s" % why)
+    else:
+        core.emit("queue.refused", call=call.id, queue=queue, reason=why, to={rule["to"]: rule["target"]})
+        if rule["to"] == "flow":
+            core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
+        else:
+            _join(core, call, rule["target"], overflow, given, core.now_ms, core.state.order + 1)
+            core.play(call, "announcement", _say(call, ["please_wait"]))
+            core.touch(rule["target"])
+
+
+def _join(core, call, queue, overflow, given, since_ms, order):
+    """since_ms: since when the caller waits, other queues included; order: number of arrival there."""
     announce_s = setting(core, queue, "announce_position_s")
     max_wait_s = setting(core, queue, "max_wait_s")
-    core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, priority=0, order=core.state.order + 1, overflow=overflow,
+    config = core.queue_configs[queue]
+    needs = dict(config.get("skills") or {})
+    needs.update(given.get("skills") or {})
+    needs, relax_at = skills.step_on(needs, skills.schedule(config.get("relax") or [], since_ms), core.now_ms)
+    priority = given.get("priority")
+    core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
+              priority=setting(core, queue, "priority") if priority is None else priority,
               max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
               announce_at_ms=core.now_ms + announce_s * 1000 if announce_s else None,
+              overflow_at_ms=core_overflow.first_look_ms(core, queue),
               service_level_ms=setting(core, queue, "service_level_s") * 1000,
-              short_abandon_ms=setting(core, queue, "short_abandon_s") * 1000)
-    core.play(call, "announcement", _say(call, ["please_wait"]))
-    core.touch(queue)
+              short_abandon_ms=setting(core, queue, "short_abandon_s") * 1000,
+              since_ms=since_ms, given=given, skills=needs, relax=relax_at)
+
+
+def relax(core, call):
+    """The caller has waited long enough to need less."""
+    if call.state != calls.QUEUED:
+        return False
+    needs, left = skills.step_on(call.skills, call.relax, core.now_ms)
+    core.emit("queue.relaxed", call=call.id, queue=call.queue, skills=needs, relax=left)
+    core.touch(call.queue)
+    return True
+
+
+def give_on(core, call, rule):
+    """Carry out a rule on a waiting caller without an offer: another queue, the waiting time kept, or a flow."""
+    order = core.state.queue(call.queue).find(call.id).order
+    before = setting(core, call.queue, "music") if call.queue in core.queue_configs else None
+    leave(core, call, "overflow", to={rule["to"]: rule["target"]}, when=rule["when"])
+    if rule["to"] == "flow":
+        core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
+        return
+    _join(core, call, rule["target"], call.overflow, call.given or {}, call.waits_since_ms, order)
+    if call.signal is None or call.signal["purpose"] == "music" and setting(core, call.queue, "music") != before:
+        music(core, call)
+    core.touch(call.queue)
+
+
+def overflow_due(core, call):
+    """A rule "wait" may fit now.  A telephone that rings may still be answered."""
+    if call.state != calls.QUEUED or call.offer is not None:
+        return False
+    return _give_on_or_wait(core, call)
+
+
+def _give_on_or_wait(core, call):
+    """Whether a rule "wait" was looked at: carried out, or to be looked at again."""
+    rule, again_ms = core_overflow.waited(core, call)
+    if rule is not None:
+        give_on(core, call, rule)
+    elif again_ms is not None:
+        core.emit("queue.overflow_at", call=call.id, queue=call.queue, at_ms=again_ms)
+    return rule is not None or again_ms is not None
+
+
+def deserted(core, queues):
+    """Nobody may be logged in any more to these queues: their rules "no_agents"."""
+    for queue in queues:
+        for entry in list(core.state.queues.get(queue) or ()) if core_overflow.asks_for_agents(core, queue) else []:
+            call = core.state.calls[entry.call]
+            rule = core_overflow.without_agents(core, queue)
+            if rule is not None and call.offer is None:
+                give_on(core, call, rule)
 
 
 def _say(call, prompts):
@@ -112,6 +196,7 @@ def leave_removed(core):
         if call.state == calls.QUEUED and call.queue not in core.queue_configs:
             withdraw(core, call, "withdrawn")
             _overflow(core, call, "the queue was removed")
+    deserted(core, core.queue_names)
 
 
 # Offering.
@@ -121,36 +206,68 @@ def dispatch(core):
     while core.touched:
         best = None
         for queue in sorted(core.touched):
-            entry = _first_unoffered(core, queue)
-            candidates = _candidates(core, queue) if entry is not None else None
-            if not candidates:
+            found = _first_servable(core, queue)
+            if found is None:
                 del core.touched[queue]
-                continue
-            if best is None or entry.rank() < best[0].rank():
-                best = (entry, candidates, queue)
+            elif best is None or found[0].rank() < best[0].rank():
+                best = found + (queue,)
         if best is None:
             return
-        entry, candidates, queue = best
-        chosen = select(candidates, queue, core.strategies[queue])
-        _offer(core, core.state.calls[entry.call], chosen.name)
+        entry, able, queue = best
+        call = core.state.calls[entry.call]
+        _offer(core, call, _choose(core, call, able, queue))
 
 
-def _first_unoffered(core, queue):
+def _first_servable(core, queue):
+    """The first caller for whom somebody is ready: (entry, [(agent, level, place among the members)]), or None."""
     if queue not in core.queue_configs or queue not in core.state.queues:
         return None
+    ready = None
+    hopeless = {}
     for entry in core.state.queues[queue]:
-        if core.state.calls[entry.call].offer is None:
-            return entry
+        call = core.state.calls[entry.call]
+        if call.offer is not None:
+            continue
+        if ready is None:
+            members = core.members[queue]
+            ready = [members[place] + (place,) for place in range(len(members)) if core.is_ready(members[place][0])]
+            if not ready:
+                return None
+        needs = call.skills or {}
+        key = skills.key(needs)
+        if key not in hopeless:
+            able = [member for member in ready if skills.fits(core.agent_configs[member[0]].get("skills") or {}, needs)]
+            if able:
+                return entry, able
+            hopeless[key] = True        # callers with the same needs fare the same
     return None
 
 
-def _candidates(core, queue):
-    found = []
-    for name, level in core.members[queue]:
-        if core.is_ready(name):
-            agent = core.state.agent(name)
-            found.append(Candidate(name, level, agent.idle_since_ms, agent.idle_order))
-    return found
+def _choose(core, call, able, queue):
+    """Name of the agent: the one whom the caller knows, else by the queue's strategy."""
+    known = core.state.last_agents.get(call.caller)
+    days = setting(core, queue, "last_agent_days")
+    if known is not None and core.now_ms - known[1] <= days * 86400000 and days and _is_known(call):
+        for name, level, place in able:
+            if name == known[0]:
+                return name
+    names = [name for name, level in core.members[queue]]
+    last = core.state.turns.get(queue)
+    turn = names.index(last) + 1 if last in names else 0
+    strategy = core.strategies[queue]
+    candidates = []
+    for name, level, place in able:
+        agent = core.state.agent(name)
+        has = core.agent_configs[name].get("skills") or {}
+        count, load = core.state.statistics.agent_load(name, core.now_ms) if strategy in MEASURED else (0, 0)
+        candidates.append(Candidate(name, level, agent.idle_since_ms, agent.idle_order, skills.proficiency(has, call.skills or {}),
+                                    count, load, (place - turn) % len(names)))
+    return select(candidates, queue, strategy).name
+
+
+def _is_known(call):
+    """Whether the caller's number says who it is."""
+    return bool(call.caller) and call.caller_presentation == "allowed"
 
 
 def _offer(core, call, name):
@@ -181,13 +298,17 @@ def offer_failed(core, call, cause):
     withdraw(core, call, outcome, cause)
     if core.state.agent(name).status == agents.AVAILABLE:
         core.emit("agent.status", call=call.id, agent=name, status=agents.ON_BREAK, reason=AWAY[outcome], by="switch")
-    _still_waiting(core, call)
+    still_waiting(core, call)
 
 
-def _still_waiting(core, call):
+def still_waiting(core, call):
+    """An offer is over: the caller waits on, unless the wait is too long by now."""
     if call.overdue:
         _overflow(core, call)
-    else:
+        return
+    if core_overflow.is_waited(core, call):
+        _give_on_or_wait(core, call)
+    if call.state == calls.QUEUED:
         core.touch(call.queue)
 
 
@@ -195,7 +316,8 @@ def connected(core, call):
     """The offered agent has answered: the caller has waited enough.  Returns the agent's name."""
     name, leg = call.offer["agent"], call.offer["leg"]
     leave(core, call, "answered")
-    core.emit("agent.connected", call=call.id, leg=leg, agent=name, queue=call.queue)
+    more = {"remember": True} if setting(core, call.queue, "last_agent_days") and _is_known(call) else {}
+    core.emit("agent.connected", call=call.id, leg=leg, agent=name, queue=call.queue, **more)
     return name
 
 
@@ -230,6 +352,8 @@ def status(core, event):
     call = core.state.calls.get(agent.call)
     if wanted != agents.AVAILABLE and call is not None and call.offer is not None and call.offer["agent"] == name:
         withdraw(core, call, "withdrawn")
-        _still_waiting(core, call)
+        still_waiting(core, call)
+    if wanted == agents.LOGGED_OUT:
+        deserted(core, sorted(core.queues_of(name)))
     core.touch_agent(name)
     return True

@@ -76,8 +76,7 @@ def _interrupt_offer(core, call):
     """An agent's telephone that rang was cancelled by the restart; it is no fault of the agent."""
     if call.offer is not None:
         core_ending.withdraw(core, call, "interrupted")
-        if call.overdue:
-            core_queues.max_wait(core, call)
+        core_queues.still_waiting(core, call)
 
 
 def _terminations(core, audit):

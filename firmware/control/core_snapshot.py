@@ -1,6 +1,7 @@
 """The switchboard's view for the API: plain data, shapes in switchboard.py."""
 
 from firmware.call import call as calls
+from firmware.control import core_overflow
 
 
 def snapshot(core, now_ms):
@@ -36,7 +37,8 @@ def _call(state, call, positions):
             "dialled": call.outside["digits"] if call.outside else None,
             "language": call.language, "node": call.position["node"] if call.position else None, "queue": call.queue,
             "position": positions.get(call.id),
-            "waiting_since_ms": call.queue_entered_ms if waits else None,
+            "waiting_since_ms": call.waits_since_ms if waits else None, "priority": call.priority if waits else None,
+            "skills": (call.skills or {}) if waits else {},
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None, "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
             "legs": [{"leg": name, "role": state.legs[name].role, "tech": state.legs[name].tech, "state": state.legs[name].state,
@@ -49,13 +51,17 @@ def _queue(core, name, now_ms):
     queue = state.queues.get(name)
     config = core.queue_configs[name]
     figures = state.statistics.queue_figures(name, now_ms)
+    abandons = config.get("service_level_abandons") or "ignore"
     since_ms = queue.longest_since_ms() if queue is not None else None
     ready = [agent for agent, level in core.members[name] if core.is_ready(agent)]
     return {"name": name, "label": config.get("label") or name, "waiting": len(queue) if queue is not None else 0,
             "longest_wait_ms": max(0, now_ms - since_ms) if since_ms is not None else 0, "longest_since_ms": since_ms,
-            "agents": len(core.members[name]), "agents_ready": len(ready), "service_level": figures["service_level"],
+            "agents": len(core.members[name]), "agents_ready": len(ready), "agents_logged_in": core_overflow.logged_in(core, name), "strategy": config.get("strategy") or "longest_idle",
+            "open": core_overflow.is_queue_open(core, name, now_ms), "service_level_abandons": abandons,
+            "service_level": figures["service_level" if abandons == "ignore" else "service_level_" + abandons],
             "service_level_s": config.get("service_level_s") or 20, "offered": figures["queued"], "answered": figures["answered"],
-            "abandoned": figures["abandoned"], "short_abandoned": figures["short_abandoned"]}
+            "abandoned": figures["abandoned"], "short_abandoned": figures["short_abandoned"],
+            "overflowed": figures["overflowed"]}
 
 
 def _agent(core, name):

@@ -18,7 +18,10 @@ from firmware.call.records import CDRProjection, KINDS
 from firmware.call.trunk_group import TrunkGroup
 from firmware.control.core_timers import Timers
 
-CALL_TIMERS = ("announce", "closing", "ivr", "offer", "ring", "signal", "wait")
+CALL_TIMERS = ("announce", "closing", "ivr", "offer", "overflow", "relax", "ring", "signal", "wait")
+
+# Invented: how many callers' last agents are remembered.
+REMEMBERED = 5000
 
 
 class CoreState:
@@ -33,6 +36,8 @@ class CoreState:
         self.legs = {}
         self.agents = {}
         self.queues = {}
+        self.turns = {}         # queue -> the agent whom it asked last
+        self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
         self.lines = {}         # line -> registered
         self.line_legs = {}     # line -> legs on it
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
@@ -308,9 +313,32 @@ class CoreState:
             call.overdue = False
             call.result = None
             call.overflow = data["overflow"]
-            self.queue(call.queue).enter(call.id, data["priority"], record["ts_ms"], data["order"])
+            call.since_ms = data.get("since_ms", record["ts_ms"])
+            call.priority = data["priority"]
+            call.given = data.get("given")
+            call.skills, call.relax = data.get("skills") or {}, data.get("relax") or []
+            self.queue(call.queue).enter(call.id, data["priority"], call.since_ms, data["order"])
             self.timers.set("wait", call.id, data["max_wait_until_ms"])
+            self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
+            self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
             self.timers.set("announce", call.id, data["announce_at_ms"])
+
+    def queue_relaxed(self, record, data, call):
+        if call is not None:
+            call.skills, call.relax = data["skills"], data["relax"]
+            self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
+
+    def queue_overflow_at(self, record, data, call):
+        self.timers.set("overflow", record["call"], data["at_ms"])
+
+    def queue_refused(self, record, data, call):
+        if call is not None:
+            self._hop(call, record)
+
+    def _hop(self, call, record):
+        """Count the overflows of one moment: those that lead to each other take no time."""
+        call.hops = (call.hops or 0) + 1 if call.hops_ms == record["ts_ms"] else 1
+        call.hops_ms = record["ts_ms"]
 
     def queue_announced(self, record, data, call):
         self.timers.set("announce", record["call"], data["announce_at_ms"])
@@ -324,8 +352,9 @@ class CoreState:
         self.queue(record["queue"]).leave(record["call"])
         if call is not None and data["reason"] == "overflow":
             call.result = "overflow"
-        self.timers.cancel("wait", record["call"])
-        self.timers.cancel("announce", record["call"])
+            self._hop(call, record)
+        for kind in ("wait", "announce", "overflow", "relax"):
+            self.timers.cancel(kind, record["call"])
 
     def agent_status(self, record, data, call):
         agent = self.agent(record["agent"])
@@ -353,6 +382,7 @@ class CoreState:
 
     def agent_offered(self, record, data, call):
         self._agent_state(record, agents.OFFERED)
+        self.turns[record["queue"]] = record["agent"]
         if call is not None:
             call.offer = {"agent": record["agent"], "leg": record["leg"]}
             self.timers.set("offer", call.id, data["deadline_ms"])
@@ -372,6 +402,11 @@ class CoreState:
         if call is not None:
             call.offer = None
             self.timers.cancel("offer", call.id)
+            if data.get("remember"):
+                self.last_agents.pop(call.caller, None)
+                self.last_agents[call.caller] = [record["agent"], record["ts_ms"]]
+                if len(self.last_agents) > REMEMBERED:
+                    del self.last_agents[next(iter(self.last_agents))]
 
     def agent_wrap_up(self, record, data, call):
         agent = self._agent_state(record, agents.WRAP_UP)
@@ -436,6 +471,8 @@ class CoreState:
                 "legs": [leg.dump() for leg in self.legs.values()],      # in order of arrival: so they hold lines and trunks
                 "agents": [self.agents[name].dump() for name in sorted(self.agents)],
                 "queues": [[name, self.queues[name].dump()] for name in sorted(self.queues)],
+                "turns": [[name, self.turns[name]] for name in sorted(self.turns)],
+                "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
                 "spans": [[name, self.spans[name]] for name in sorted(self.spans)],
@@ -464,6 +501,8 @@ class CoreState:
         self._make_agents()
         for name, entries in dumped["queues"]:
             self.queues[name] = queues.load(name, entries)
+        self.turns = dict([(queue, agent) for queue, agent in dumped.get("turns") or []])
+        self.last_agents = dict([(caller, [agent, ts_ms]) for caller, agent, ts_ms in dumped.get("last_agents") or []])
         self.lines, self.recordings, self.spans, self.flows = {}, {}, {}, {}
         for part, table in (("lines", self.lines), ("recordings", self.recordings), ("spans", self.spans), ("flows", self.flows)):
             for name, value in dumped[part]:

@@ -79,10 +79,11 @@ resume(audit, live_legs, now_ms)
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...]}
   call   call state("collecting"|"ivr"|"queued"|"ringing"|"talking"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
-         started_ms answered_ms agent_answered_ms recording(id or None)
+         started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now)
          legs([{leg role tech state line trunk_group span timeslot}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
-         service_level_s offered answered abandoned short_abandoned (today, site's day)
+         service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open
+         agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
   agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
   line   name registered agent call
 """
@@ -105,7 +106,7 @@ NEEDS = {
 # Where a flow may send a call, by the interpreter's command.
 WAYS_ON = {
     "outside": core_outside.from_flow,
-    "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"]),
+    "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
 }
@@ -229,6 +230,7 @@ def _signal_lost(core, call):
 
 
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
+                "relax": core_queues.relax, "overflow": core_queues.overflow_due,
                 "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_ending.close_now}
 
 

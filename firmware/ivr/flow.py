@@ -12,7 +12,8 @@ of the flow, one after the other.  Nodes, by "type" (keys marked ? may be left o
               digit), wrong_attempts? (5), invalid? (["invalid"]), no_input? (["no_input"]),
               exhausted node, barge_in? (true)
     language  language, next                           from here on only this language
-    queue     queue, overflow? node (else "goodbye" is said and the call released)
+    queue     queue, overflow? node (else "goodbye" is said and the call released), priority? (the queue's),
+              skills? {skill: level} that the caller needs besides the queue's
     agent     agent, failed? node                      rings this agent;  no answer or busy: failed
     line      line, failed? node                       the same with a line
     outside   number, failed? node, ring_s? (60)       dials this number by the configuration's routes
@@ -42,7 +43,7 @@ TYPES = {
                      "barge_in": True},
              "next": ("exhausted",)},
     "language": {"must": ("language", "next"), "may": {}, "next": ("next",)},
-    "queue": {"must": ("queue",), "may": {"overflow": None}, "next": ("overflow",)},
+    "queue": {"must": ("queue",), "may": {"overflow": None, "priority": None, "skills": None}, "next": ("overflow",)},
     "agent": {"must": ("agent",), "may": {"failed": None}, "next": ("failed",)},
     "line": {"must": ("line",), "may": {"failed": None}, "next": ("failed",)},
     "outside": {"must": ("number",), "may": {"failed": None, "ring_s": 60}, "next": ("failed",)},
@@ -143,6 +144,12 @@ def _check_value(errors, node, key, path, languages, known):
     elif key == "ring_s":
         if not _is_whole(value, 5, 260):
             errors.append(ConfigError(where, "give whole seconds from 5 to 260"))
+    elif key == "priority":
+        if value is not None and not _is_whole(value, 0, 9):
+            errors.append(ConfigError(where, "give a whole number from 0 to 9; a higher one is served earlier"))
+    elif key == "skills":
+        if value is not None and not _is_skills(value):
+            errors.append(ConfigError(where, "give skills with the level needed, 1 to 10, for example {\"english\": 3}"))
     elif key == "cause":
         if not _is_whole(value, 1, 127):
             errors.append(ConfigError(where, "give a Q.850 cause from 1 to 127; 16 is normal clearing"))
@@ -155,6 +162,15 @@ def _check_value(errors, node, key, path, languages, known):
     elif key in known:
         if known[key] is not None and value not in known[key]:
             errors.append(ConfigError(where, "there is no %s named %r; create it first or choose another" % (key, value)))
+
+
+def _is_skills(value):
+    if not isinstance(value, dict):
+        return False
+    for skill in value:
+        if not isinstance(skill, str) or not skill or len(skill) > 32 or not _is_whole(value[skill], 1, 10):
+            return False
+    return True
 
 
 def _check_next(errors, nodes, name, path):

@@ -18,7 +18,7 @@ Inputs, and what they do at the node:
 Commands (dict with "do"):
     {"do": "play", "items": [...]}          then done() is due
     {"do": "listen", "timeout_s": 5}        the prompt is over; timeout() is due after so long
-    {"do": "queue", "queue", "overflow"}    leaves the interpreter, jump() may come back
+    {"do": "queue", "queue", "overflow", "given"? {"priority"?, "skills"?}}    leaves the interpreter, jump() may come back
     {"do": "agent"|"line", "target", "failed"}
     {"do": "outside", "number", "failed", "ring_s"}
     {"do": "hangup", "cause", "items"}      items may be empty
@@ -42,9 +42,9 @@ MAX_SILENT = 100
 FAILURE_CAUSE = 41      # Q.850: temporary failure
 
 
-def start(flow):
-    """Enter a flow.  Returns (position, command)."""
-    position = {"node": None, "waiting": OTHER, "language": None, "missed": 0, "wrong": 0, "ahead": "", "errors": 0}
+def start(flow, language=None):
+    """Enter a flow; a language chosen before stays if the flow speaks it.  Returns (position, command)."""
+    position = {"node": None, "waiting": OTHER, "language": language if language in flow["languages"] else None, "missed": 0, "wrong": 0, "ahead": "", "errors": 0}
     return _enter(flow, position, flow["start"])
 
 
@@ -161,7 +161,11 @@ def _enter(flow, position, name):
         position["waiting"] = OTHER
         position["ahead"] = ""
         if kind == "queue":
-            return position, {"do": "queue", "queue": node["queue"], "overflow": option(node, "overflow")}
+            command = {"do": "queue", "queue": node["queue"], "overflow": option(node, "overflow")}
+            given = dict([(key, node[key]) for key in ("priority", "skills") if node.get(key) is not None])
+            if given:
+                command["given"] = given
+            return position, command
         if kind == "agent" or kind == "line":
             return position, {"do": kind, "target": node[kind], "failed": option(node, "failed")}
         if kind == "outside":

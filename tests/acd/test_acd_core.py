@@ -2,9 +2,14 @@
 
 import pytest
 
-from tests.portability.scenarios import acd_core
+from tests.portability.scenarios import acd_core, acd_rules
 
 
 @pytest.mark.parametrize("name", ("order", "readiness", "choice", "formulas", "queue_figures", "days", "agent_figures"))
 def test_scenario(name):
     getattr(acd_core, name)()
+
+
+@pytest.mark.parametrize("name", ("needs", "rules", "choices", "loads"))
+def test_rules(name):
+    getattr(acd_rules, name)()

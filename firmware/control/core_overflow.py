@@ -1,0 +1,113 @@
+"""Which of a queue's overflow rules fits (acd/overflow.py), and whether its target takes the caller.
+
+A target that is closed, full, gone, or (for "no_agents") deserted itself does not take
+callers: then the next rule is looked at, and a caller whom nobody takes waits on.
+core_queues carries the rule out.
+"""
+
+from firmware.acd import agent as agents
+from firmware.acd import overflow
+from firmware.call.outside import is_open
+
+# Invented: how often a target that did not take a waiting caller is asked again.
+AGAIN_MS = 10000
+# Invented: overflows of a call in one moment; more is rules that lead back to each other.
+MOST_HOPS = 10
+
+
+def rules_of(core, queue):
+    """The rules of a queue, in order."""
+    return (core.queue_configs.get(queue) or {}).get("overflow") or []
+
+
+def is_queue_open(core, queue, now_ms=None):
+    """Whether a queue takes callers at this hour of the site; without hours always.  now_ms: else the event's."""
+    now_ms = core.now_ms if now_ms is None else now_ms
+    hours = (core.queue_configs.get(queue) or {}).get("hours") or []
+    minutes = (now_ms + core.utc_offset_ms(now_ms)) // 60000
+    weekday = (minutes // 1440 + 3) % 7 + 1             # 1970-01-01 was a Thursday
+    return not hours or True in [is_open(row, weekday, minutes % 1440) for row in hours]
+
+
+def is_full(core, queue):
+    """Whether as many wait as may."""
+    limit = (core.queue_configs.get(queue) or {}).get("max_waiting") or 0
+    return limit > 0 and len(core.state.queues.get(queue) or ()) >= limit
+
+
+def logged_in(core, queue):
+    """How many agents of a queue are logged in, on a break or not."""
+    return len([name for name, level in core.members.get(queue) or [] if core.state.agent(name).status != agents.LOGGED_OUT])
+
+
+def in_circles(core, call):
+    """Whether this moment has given the call on too often."""
+    return call.hops_ms == core.now_ms and (call.hops or 0) >= MOST_HOPS
+
+
+def _takes(core, queue, rule):
+    target = rule["target"]
+    if rule["to"] == "flow":
+        return target in core.flows
+    return (target != queue and target in core.queue_configs and is_queue_open(core, target) and not is_full(core, target)
+            and (rule["when"] != overflow.NO_AGENTS or logged_in(core, target) > 0))
+
+
+def _first(core, queue, rules):
+    for rule in rules:
+        if _takes(core, queue, rule):
+            return rule
+    return None
+
+
+def at_entry(core, queue):
+    """(None, None): the caller may join.  Else why not, and the rule to carry out, None: there is none."""
+    rules = rules_of(core, queue)
+    for when, holds in ((overflow.CLOSED, not is_queue_open(core, queue)), (overflow.FULL, is_full(core, queue))):
+        if holds:
+            return when, _first(core, queue, overflow.rules_when(rules, when))
+    if not rules:
+        return None, None
+    waiting = core.state.queues.get(queue) or ()        # made by records only, not by looking
+    since_ms = waiting.longest_since_ms() if waiting else None
+    rule = _first(core, queue, overflow.reasons_at_entry(rules, len(waiting), 0 if since_ms is None else core.now_ms - since_ms,
+                                                         logged_in(core, queue)))
+    return (None, None) if rule is None else (rule["when"], rule)
+
+
+def first_look_ms(core, queue):
+    """When a caller who joins now may first be given on for the wait, or None."""
+    return overflow.next_wait_ms(rules_of(core, queue), core.now_ms, core.now_ms)
+
+
+def _due(core, call):
+    return overflow.rules_waited(rules_of(core, call.queue), core.now_ms - call.queue_entered_ms)
+
+
+def is_waited(core, call):
+    """Whether the wait of a caller fits a rule."""
+    return bool(_due(core, call))
+
+
+def waited(core, call):
+    """(rule, None): to carry out now.  (None, ms): look again then; (None, None): never."""
+    due = _due(core, call)
+    rule = _first(core, call.queue, due)
+    if rule is not None:
+        return rule, None
+    next_ms = overflow.next_wait_ms(rules_of(core, call.queue), call.queue_entered_ms, core.now_ms)
+    if due and (next_ms is None or next_ms > core.now_ms + AGAIN_MS):
+        next_ms = core.now_ms + AGAIN_MS
+    return None, next_ms
+
+
+def asks_for_agents(core, queue):
+    """Whether a queue has a rule for when nobody is logged in."""
+    return bool(overflow.rules_when(rules_of(core, queue), overflow.NO_AGENTS))
+
+
+def without_agents(core, queue):
+    """The rule to carry out because nobody is logged in, or None."""
+    if logged_in(core, queue) > 0:
+        return None
+    return _first(core, queue, overflow.rules_when(rules_of(core, queue), overflow.NO_AGENTS))

@@ -1,0 +1,63 @@
+"""Scenarios of skills, overflow rules and the strategies; run under CPython and MicroPython."""
+
+from firmware.acd import overflow, skills
+from firmware.acd.statistics import Statistics
+from firmware.acd.strategy import STRATEGIES, Candidate, select
+from firmware.call.records import make
+
+
+def needs():
+    assert skills.fits({}, {}) and skills.fits({"a": 3}, {"a": 3}) and not skills.fits({"a": 2}, {"a": 3})
+    assert not skills.fits({"a": 9}, {"a": 1, "b": 1})
+    assert skills.relaxed({"a": 3, "b": 1}, 1) == {"a": 2} and skills.relaxed({"a": 1}, 5) == {}
+    assert skills.proficiency({"a": 3, "b": 2, "c": 9}, {"a": 1, "b": 1}) == 5
+    assert skills.key({"b": 1, "a": 2}) == skills.key({"a": 2, "b": 1})
+    steps = skills.schedule([{"after_s": 60, "less": 2}, {"after_s": 30, "less": 1}], 1000)
+    assert steps == [[31000, 1], [61000, 2]]
+    assert skills.step_on({"a": 4}, steps, 30999) == ({"a": 4}, steps)
+    assert skills.step_on({"a": 4}, steps, 31000) == ({"a": 3}, [[61000, 2]])
+    assert skills.step_on({"a": 4}, steps, 99000) == ({"a": 1}, [])
+    assert skills.step_on({"a": 1}, steps, 31000) == ({}, [])           # nothing left to relax
+    return steps
+
+
+def rules():
+    rows = [{"when": "wait", "limit": 20, "to": "queue", "target": "b"}, {"when": "waiting", "limit": 2, "to": "queue", "target": "c"},
+            {"when": "longest_wait", "limit": 30, "to": "flow", "target": "f"}, {"when": "no_agents", "limit": 0, "to": "queue", "target": "d"},
+            {"when": "wait", "limit": 60, "to": "flow", "target": "g"}]
+    found = []
+    for waiting, longest_ms, logged_in in ((0, 0, 1), (1, 29999, 1), (2, 0, 1), (1, 30000, 1), (0, 0, 0), (5, 90000, 0)):
+        found.append([rule["target"] for rule in overflow.reasons_at_entry(rows, waiting, longest_ms, logged_in)])
+    assert found == [[], [], ["c"], ["f"], ["d"], ["c", "f", "d"]]
+    assert [rule["target"] for rule in overflow.rules_waited(rows, 20000)] == ["b"] and overflow.rules_waited(rows, 19999) == []
+    assert overflow.next_wait_ms(rows, 1000, 1000) == 21000 and overflow.next_wait_ms(rows, 1000, 21000) == 61000
+    assert overflow.next_wait_ms(rows, 1000, 61000) is None and overflow.next_wait_ms([], 0, 0) is None
+    return found
+
+
+def choices():
+    candidates = [Candidate("a", 1, 300, 1, 5, 4, 900000, 2), Candidate("b", 1, 200, 2, 9, 2, 500000, 0),
+                  Candidate("c", 1, 100, 3, 5, 2, 700000, 1), Candidate("d", 2, 0, 0, 10, 0, 0, 3)]
+    chosen = dict([(name, select(candidates, "q", STRATEGIES[name]).name) for name in sorted(STRATEGIES)])
+    assert chosen == {"longest_idle": "c", "least_calls": "c", "least_occupied": "b", "round_robin": "b", "linear": "a",
+                      "most_skilled": "b", "least_skilled": "c"}
+    return [chosen[name] for name in sorted(chosen)]
+
+
+def loads():
+    fold = Statistics()
+    for kind, ts_ms, call, data in (("agent.status", 0, None, {"status": "available"}), ("agent.offered", 10000, "c1", {}),
+                                    ("agent.connected", 15000, "c1", {}), ("agent.wrap_up", 25000, "c1", {}), ("agent.idle", 30000, None, {})):
+        fold.apply(make(kind, ts_ms, call, agent="1", queue="q", data=data))
+    assert fold.agent_load("1", 30000) == (1, 500000)                   # 15 s of 30: ringing counts as available
+    assert fold.agent_load("1", 60000) == (1, 250000) and fold.agent_load("2", 60000) == (0, 0)
+    assert fold.agent_load("1", 86400000 + 5000) == (0, 0)              # another day
+    again = Statistics()
+    again.load(fold.dump())
+    assert again.agent_load("1", 60000) == fold.agent_load("1", 60000)
+    assert fold.agent_figures("1", 60000)["connected"] == 1
+    return fold.agent_load("1", 45000)
+
+
+def run():
+    return [needs(), rules(), choices(), loads()]
