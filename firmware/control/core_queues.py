@@ -203,44 +203,63 @@ def leave_removed(core):
 
 def dispatch(core):
     """Give waiting callers to ready agents, in the queues that this event has touched."""
+    ready, found = {}, {}               # what is known until the next offer: agent -> ready, queue -> first servable
     while core.touched:
         best = None
         for queue in sorted(core.touched):
-            found = _first_servable(core, queue)
-            if found is None:
+            if queue not in found:
+                found[queue] = _first_servable(core, queue, ready)
+            if found[queue] is None:
                 del core.touched[queue]
-            elif best is None or found[0].rank() < best[0].rank():
-                best = found + (queue,)
+            elif best is None or found[queue][0].rank() < found[best][0].rank():
+                best = queue
         if best is None:
             return
-        entry, able, queue = best
+        entry, able = found[best]
         call = core.state.calls[entry.call]
-        _offer(core, call, _choose(core, call, able, queue))
+        name = _choose(core, call, able, best)
+        _offer(core, call, name)
+        ready[name] = False
+        for queue in core.queues_of(name):
+            found.pop(queue, None)
 
 
-def _first_servable(core, queue):
-    """The first caller for whom somebody is ready: (entry, [(agent, level, place among the members)]), or None."""
+def _first_servable(core, queue, ready):
+    """The first caller for whom somebody is ready: (entry, [(agent, level, place among the members)]), or None.
+
+    ready: {agent: bool} as far as known; filled."""
     if queue not in core.queue_configs or queue not in core.state.queues:
         return None
-    ready = None
+    there = None
     hopeless = {}
     for entry in core.state.queues[queue]:
         call = core.state.calls[entry.call]
         if call.offer is not None:
             continue
-        if ready is None:
-            members = core.members[queue]
-            ready = [members[place] + (place,) for place in range(len(members)) if core.is_ready(members[place][0])]
-            if not ready:
+        if there is None:
+            there = _ready_members(core, queue, ready)
+            if not there:
                 return None
         needs = call.skills or {}
         key = skills.key(needs)
         if key not in hopeless:
-            able = [member for member in ready if skills.fits(core.agent_configs[member[0]].get("skills") or {}, needs)]
+            able = [member for member in there if skills.fits(core.agent_configs[member[0]].get("skills") or {}, needs)]
             if able:
                 return entry, able
             hopeless[key] = True        # callers with the same needs fare the same
     return None
+
+
+def _ready_members(core, queue, ready):
+    members = core.members[queue]
+    there = []
+    for place in range(len(members)):
+        name = members[place][0]
+        if name not in ready:
+            ready[name] = core.is_ready(name)
+        if ready[name]:
+            there.append((name, members[place][1], place))
+    return there
 
 
 def _choose(core, call, able, queue):
