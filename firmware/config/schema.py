@@ -18,6 +18,7 @@ from firmware.jsontext import broken
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
+VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
 
@@ -37,7 +38,8 @@ SPAN = Section("one E1, T1 or J1 span", {
     "type": Text("the kind of line", choices=("e1", "t1", "j1"), default="e1", impact=IMPACT_SPAN),
     "crc4": Switch("CRC-4 multiframe; must be the same at both ends", default=True, impact=IMPACT_SPAN),
     "signalling": Text("how calls are signalled", choices=("pri", "none"), default="pri", impact=IMPACT_SPAN),
-    "variant": Text("the dialect of Q.931", choices=("etsi",), default="etsi", impact=IMPACT_SPAN),
+    "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges)",
+                    choices=VARIANTS, default="etsi", impact=IMPACT_SPAN),
     "side": Text("our side of the D channel", choices=("user", "network"), default="user", impact=IMPACT_SPAN),
     "d_timeslot": Whole("the timeslot of the D channel", 1, 31, default=16, impact=IMPACT_SPAN),
     "trunk_group": Text("the trunk group its timeslots belong to", pattern=NAME, required=True),

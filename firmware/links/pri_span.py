@@ -89,7 +89,8 @@ class Span:
         idle = "idle" if self.state == "up" else "blocked"
         d_timeslot = self.row["d_timeslot"]
         slots = [{"timeslot": timeslot, "call": held.get(timeslot),
-                  "state": "d" if timeslot == d_timeslot else "busy" if timeslot in held else idle}
+                  "state": "d" if timeslot == d_timeslot else "busy" if timeslot in held else
+                  idle if self.machine.in_service(timeslot, True) else "blocked"}
                  for timeslot in sorted([*self.machine.config["timeslots"], d_timeslot])]
         return {"span": self.number, "type": self.row["type"], "state": self.state, "alarms": self.alarms or [],
                 "trunk_group": self.row["trunk_group"], "timeslots": slots, "counters": dict(self.machine.counters)}

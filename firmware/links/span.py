@@ -210,6 +210,9 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
     def _on_restart_indication(self, span, event, now_ms):
         log.warning("span %d: the far end restarted timeslots %s", span.number, event["timeslots"])
 
+    def _on_service_indication(self, span, event, now_ms):
+        log.warning("span %d: the far end says %s of timeslots %s", span.number, event["status"], event["timeslots"])
+
     # -- actions of the switchboard --
 
     def owns(self, leg):

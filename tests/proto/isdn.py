@@ -34,11 +34,11 @@ class Ours:
     Each step is persisted like control does it; kill() forgets layer 3 and
     what it had to send, and restores it from the last persisted state."""
 
-    def __init__(self, side, config=None, log=None):
+    def __init__(self, side, config=None, variant="etsi"):
         self.side = side
         self.config = config or {}
         self.link = Q921Link(side, keep_up_ms=5000)
-        self.calls = Q931Link(side, "etsi", config)
+        self.calls = Q931Link(side, variant, config)
         self.events = []
         self.sent = []                  # Q.931 messages
         self.saved = self.calls.dump()
@@ -102,8 +102,8 @@ class Ours:
 class Libpri:
     """The libpri process."""
 
-    def __init__(self, peer, side, overlap=False):
-        self.process = subprocess.Popen([str(peer), side, str(int(overlap))], text=True, bufsize=1,
+    def __init__(self, peer, side, overlap=False, switch=5):
+        self.process = subprocess.Popen([str(peer), side, str(int(overlap)), str(switch)], text=True, bufsize=1,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.events = []
         self.logs = []

@@ -4,66 +4,12 @@ libpri is one reading of the standard that we did not write.  After each test
 tshark reads every frame that went over the line."""
 
 import random
-import shutil
 
 import pytest
 
-from tests.proto import isdn
+from tests.proto.libpri_rig import incoming, needs_peer, outgoing, rig  # noqa: F401
 
-PEER = isdn.build_peer()
-pytestmark = pytest.mark.skipif(PEER is None, reason="cc or libpri-dev is not installed")
-
-
-class Rig:
-    """Our end and libpri's on one line, up."""
-
-    def __init__(self, ours="user", overlap=False, config=None):
-        config = dict(config or {}, overlap_receiving=overlap)
-        self.ours = isdn.Ours(ours, config)
-        self.far = isdn.Libpri(PEER, "network" if ours == "user" else "user", overlap)
-        self.line = isdn.Line(*((self.ours, self.far) if ours == "user" else (self.far, self.ours)))
-        self.ours.start(0)
-        self.line.run(1000)
-        assert self.ours.take("link_state")["up"]
-        assert self.far.take("up")
-
-    def say(self, primitive, call, **given):
-        self.ours.request(primitive, call, self.line.now_ms, **given)
-        self.line.settle()
-
-    def tell(self, *words):
-        self.far.command(*words)
-        self.line.settle()
-
-
-@pytest.fixture
-def rig(tmp_path):
-    rigs = []
-
-    def make(*args, **kwargs):
-        rigs.append(Rig(*args, **kwargs))
-        return rigs[-1]
-
-    yield make
-    for made in rigs:
-        made.far.close()
-        # libpri's complaint about a link that we cut is wanted; nothing else is.
-        assert [t for t in made.far.logs if "T309" not in t and "T200" not in t
-                and "T203" not in t and "TEI" not in t] == []
-        assert not [e for e in made.ours.events if e["event"] == "protocol_error"]
-        if shutil.which("tshark"):
-            path = tmp_path / "line.pcap"
-            isdn.write_pcap(path, made.line.frames)
-            rows = isdn.tshark(path)
-            assert len(rows) == len(made.line.frames)
-            assert [row for row in rows if row[1]] == []
-
-
-def incoming(r, called="02150801000", complete=1, caller="13912345678", redirecting="4008001000", channel=1,
-             exclusive=1):
-    r.tell("setup", channel, exclusive, called, complete, caller or "-", redirecting or "-")
-    out = r.far.take("out")
-    return out["call"], r.ours.take("setup_indication")
+pytestmark = needs_peer
 
 
 @pytest.mark.parametrize("side", ["user", "network"])
@@ -158,12 +104,6 @@ def test_overlap_that_stops_short(rig):
     assert r.far.take("hangup_req")["cause"] == "28"
     r.tell("hangup", far, 28)
     assert r.ours.take("released")["cause"] == 28
-
-
-def outgoing(r, **given):
-    call = r.ours.calls.new_call()
-    r.say("setup_request", call, **dict({"called": "13912345678", "caller": "02150801000", "timeslot": 5}, **given))
-    return call
 
 
 @pytest.mark.parametrize("side", ["user", "network"])

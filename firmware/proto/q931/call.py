@@ -10,7 +10,7 @@ Status procedures: status.py.
 
 from firmware.errors import LocalError
 from firmware.proto.machine import Machine
-from firmware.proto.q931 import codes, elements, messages, parameters
+from firmware.proto.q931 import codes, elements, messages, parameters, party_name
 from firmware.proto.q931.status import StatusProcedures
 from firmware.proto.q931.table import TABLES
 
@@ -30,8 +30,8 @@ class Call(StatusProcedures, Machine):
     """A call.  identity: the id in events; originating: whether we sent the SETUP."""
 
     def __init__(self, link, identity, reference, originating, reference_octets):
-        self.TABLE = TABLES[link.side]
-        self.INITIAL = codes.state_name(link.side, 0)
+        self.TABLE = TABLES[link.role]
+        self.INITIAL = codes.state_name(link.role, 0)
         super().__init__(link.timers_ms)
         self.link = link
         self.identity = identity
@@ -79,8 +79,8 @@ class Call(StatusProcedures, Machine):
 
     def receive(self, message, now_ms):
         """Take a message with this call's reference."""
-        if message.kind is None or message.kind in ("RESTART", "RESTART_ACKNOWLEDGE"):
-            unknown = message.kind is None
+        unknown = message.kind is None or message.kind in self.link.rules["not_implemented"]
+        if unknown or message.kind in ("RESTART", "RESTART_ACKNOWLEDGE"):
             self.send_status(codes.MESSAGE_NOT_IMPLEMENTED if unknown else codes.MESSAGE_NOT_COMPATIBLE,
                               bytes([message.code]))
             self.report(97 if unknown else 101, "message type %02x is not one of a call" % message.code)
@@ -102,14 +102,15 @@ class Call(StatusProcedures, Machine):
     def _judge(self, message):
         """5.8.6 and 5.8.7.1.  Returns (cause or None, diagnostics)."""
         mandatory = list(codes.MANDATORY.get(message.kind, ()))
-        if message.kind == "SETUP" and self.link.side == "user":
+        rules = self.link.rules
+        if message.kind == "SETUP" and self.link.side in rules["channel_in_setup"]:
             mandatory.append("channel_identification")
         if message.kind in ("RELEASE", "RELEASE_COMPLETE") and self.clear is None:
             mandatory.append("cause")
         faulty = {}
         for fault, identifier in message.faults:
             faulty.setdefault(identifier, fault)
-        missing = [i for i in sorted(faulty) if faulty[i] == "comprehension"]
+        missing = [i for i in sorted(faulty) if faulty[i] == "comprehension" and rules["comprehension"]]
         contents = []
         for name in mandatory:
             if name not in message.elements:
@@ -119,7 +120,7 @@ class Call(StatusProcedures, Machine):
             return codes.MANDATORY_ELEMENT_MISSING, bytes(missing)
         if contents:
             return codes.INVALID_ELEMENT_CONTENTS, bytes(contents)
-        if message.kind in CLEARING_MESSAGES:
+        if message.kind in CLEARING_MESSAGES and rules["unknown_in_clearing"]:
             unknown = [i for i in sorted(faulty) if faulty[i] == "unrecognised"]
             if unknown:
                 return codes.ELEMENT_NOT_IMPLEMENTED, bytes(unknown)
@@ -190,7 +191,7 @@ class Call(StatusProcedures, Machine):
         if not self.link.up:
             self.end(codes.NETWORK_OUT_OF_ORDER, "failure")
             return self.INITIAL
-        content = parameters.setup_content(given, self.link.location)
+        content = parameters.setup_content(given, self.link.location, self.link.rules, self.link.side)
         self.timeslot = given.get("timeslot")
         self.exclusive = given.get("exclusive", True)
         content["channel_identification"] = self.link.channel(self.timeslot, self.exclusive)
@@ -275,7 +276,7 @@ class Call(StatusProcedures, Machine):
         self.timeslot, cause = self.link.choose(message.get("channel_identification"), self)
         if cause:
             return self._fail_setup(cause, b"")
-        self.event("setup_indication", parameters.setup_fields(message, self.link.config))
+        self.event("setup_indication", parameters.setup_fields(message, self.link.overlap_receiving))
         return None
 
     def _fail_setup(self, cause, diagnostics):
@@ -323,7 +324,7 @@ class Call(StatusProcedures, Machine):
     def send_connect(self, now_ms, given):
         self.timers.stop("T302")
         self._respond("CONNECT", given)
-        if self.link.side == "user":
+        if self.link.role == "user":
             self.timers.start("T313", now_ms)
         else:
             self.event("setup_complete_indication")
@@ -340,8 +341,13 @@ class Call(StatusProcedures, Machine):
     def send_notify(self, now_ms, given):
         self.send("NOTIFY", {"notification_indicator": {"description": given["description"]}})
 
-    def count_facility(self, now_ms, message):
-        self.link.count("facility_ignored")
+    def facility(self, now_ms, message):
+        """National ISDN may send the caller's name after SETUP; no other service is used."""
+        name = party_name.of_message(message)
+        if name is None:
+            self.link.count("facility_ignored")
+        else:
+            self.event("name_indication", {"caller_name": name})
 
     def reject_hold(self, now_ms, message):
         self.send("HOLD_REJECT", {"cause": self._cause(codes.FACILITY_NOT_IMPLEMENTED)})
@@ -356,12 +362,13 @@ class Call(StatusProcedures, Machine):
         self._begin_clearing(cause, by)
         self.timers.stop_all()
         content = {"cause": self._cause(cause)}
-        user = self.link.side == "user"
+        user = self.link.role == "user"
+        inband = inband and self.link.rules["clear_with_tone"]
         if inband:
             content["progress_indicator"] = [parameters.inband_progress(self.link.location)]
         self.send("DISCONNECT", content)
         self.timers.start("T306" if inband and not user else "T305", now_ms)
-        return codes.state_name(self.link.side, 11 if user else 12)
+        return codes.state_name(self.link.role, 11 if user else 12)
 
     def send_disconnect(self, now_ms, given):
         return self.begin_disconnect(now_ms, given.get("cause", 16), "near", given.get("inband", False))
@@ -385,7 +392,7 @@ class Call(StatusProcedures, Machine):
             return None
         # 5.8.6, 5.8.7.1: the RELEASE tells what was wrong, and goes at once.
         self._release(now_ms, self._cause(*problem))
-        return codes.state_name(self.link.side, 19)
+        return codes.state_name(self.link.role, 19)
 
     def _cause_of(self, message):
         """(cause of a clearing message, or 31 where it has none that is readable; what is wrong)."""

@@ -242,18 +242,21 @@ def _encode_channel(value):
     return bytes(octets + [0x83] + numbers)
 
 
-# 4.5.16 display, 4.5.18 keypad  {"text": str}; a display may hold national characters
+# 4.5.16 display, 4.5.18 keypad  {"text": str, "type": octet that says what a display of codeset 0 dialects shows, if any}
 
 def _decode_text(contents):
     start = 1 if len(contents) and contents[0] & 0x80 else 0      # display type of codeset 0 dialects
-    return {"text": "".join([chr(octet & 0x7F) for octet in contents[start:]])}
+    value = {"text": "".join([chr(octet & 0x7F) for octet in contents[start:]])}
+    if start:
+        value["type"] = contents[0]
+    return value
 
 
 def _encode_text(value):
     octets = [ord(character) for character in value["text"]]
     if octets and max(octets) > 0x7F:
         raise LocalError("display: %r has characters beyond IA5" % value["text"])
-    return bytes(octets)
+    return bytes(([value["type"] | 0x80] if "type" in value else []) + octets)
 
 
 def _decode_keypad(contents):

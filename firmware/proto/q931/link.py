@@ -11,7 +11,7 @@ Calls are named by text: "f5" bears the far end's call reference 5, "n5" one of
 ours.  An outgoing call begins with `call = link.new_call()`.
 
 Primitives (request): setup_request(called, caller, redirecting, bearer, law,
-timeslot, exclusive, complete), information_request(digits, complete),
+caller_name, timeslot, exclusive, complete), information_request(digits, complete),
 setup_ack_request, proceeding_request, alerting_request, progress_request,
 setup_response (= CONNECT), notify_request(description), disconnect_request
 and release_request (cause), status_enquiry.  inband=True, display="" and
@@ -22,8 +22,8 @@ primitives raise LocalError where the state forbids them, and are void while
 the call clears.
 
 Events: dicts {"event", "call", "timeslot", "state", ...}:
-  setup_indication{caller, called, called_digits, called_complete, redirecting,
-      bearer, law, inband, progress, display}
+  setup_indication{caller, caller_name, called, called_digits, called_complete, redirecting,
+      bearer, law, inband, progress, display, subaddresses, user_user}
   setup_ack_indication, proceeding_indication, alerting_indication,
       progress_indication{inband, progress, cause, display}
   setup_confirm{connected, ...}      the far end has answered our SETUP
@@ -34,8 +34,11 @@ Events: dicts {"event", "call", "timeslot", "state", ...}:
       exactly one for each call of which the layer above knows, and its last
   call_confirmed{call_state, repaired}, call_lost{cause}   after audit()
   status_indication{cause, call_state}, notify_indication, protocol_error{cause, text}
+  name_indication{caller_name}       a name that comes after SETUP
 and of the whole link (call None): link_state{up}, restart_indication
-{timeslots}, restart_confirm{timeslots}, restart_failed{timeslots}.
+{timeslots}, restart_confirm{timeslots}, restart_failed{timeslots}; with
+service(), of the North American variants: service_indication{timeslots,
+status}, service_confirm, service_failed.
 
 Persistence: after each step write dump_call(c) for c in take_changed() and
 dump_link(); restore() and then audit(now_ms, up) bring the link back after
@@ -52,9 +55,9 @@ from firmware.errors import LocalError, RemoteError
 from firmware.proto.machine import Timers
 from firmware.proto.q931 import codes, messages
 from firmware.proto.q931.call import PRIMITIVES, Call
+from firmware.proto.q931.maintenance import KINDS, T3M1_MS, MaintenanceProcedures
 from firmware.proto.q931.restart import RestartProcedures
-
-VARIANTS = ("etsi",)
+from firmware.proto.q931.variants import NAMES, VARIANTS
 
 # Every setting of a link.  None: the default depends on the side.
 DEFAULTS = {
@@ -70,22 +73,27 @@ DEFAULTS = {
 }
 
 
-class Q931Link(RestartProcedures):
-    """Layer 3 of one D channel.  side: "user" or "network"."""
+class Q931Link(RestartProcedures, MaintenanceProcedures):
+    """Layer 3 of one D channel.  side: "user" or "network"; variant: one of variants.NAMES."""
 
     def __init__(self, side, variant="etsi", config=None):
         if side not in ("user", "network") or variant not in VARIANTS:
             raise LocalError("Q931Link: side %r, variant %r; user or network, %s"
-                             % (side, variant, ", ".join(VARIANTS)))
+                             % (side, variant, ", ".join(NAMES)))
         self.side = side
         self.variant = variant
+        self.rules = VARIANTS[variant]
+        self.role = "user" if self.rules["symmetrical"] else side       # whose state table runs
         self.config = dict(DEFAULTS)
         self.config.update(config or {})
-        self.timers_ms = codes.timers_ms(side, self.config["timers"])
+        timers = {"T3M1": T3M1_MS}
+        timers.update(self.rules["timers"])
+        timers.update(self.config["timers"])
+        self.timers_ms = codes.timers_ms(self.role, timers)
         self.location = self.config["location"]
         if self.location is None:
-            self.location = 1 if side == "user" else 2
-        self.far_location = 2 if side == "user" else 1
+            self.location = self.rules["location"][side]
+        self.far_location = self.rules["location"]["network" if side == "user" else "user"]
         self.up = False
         self.blocked = []               # timeslots out of service: refused, never chosen
         self.counters = {}
@@ -97,6 +105,14 @@ class Q931Link(RestartProcedures):
         self._last_sequence = None
         self._timers = Timers(self.timers_ms)
         self._restarts = []             # [[timeslots], tries]; the first one is under way
+        self.near_status, self.far_status = {}, {}      # {timeslot: status} of those that are not in service
+        self._services_answered = {}    # {hex: ms}
+        self._services = []             # [timeslot, status, tries]; the first one is under way
+
+    @property
+    def overlap_receiving(self):
+        """Whether digits may follow a SETUP from the far end."""
+        return self.rules["overlap"] and self.config["overlap_receiving"]
 
     # What a Call asks of its link
 
@@ -140,6 +156,8 @@ class Q931Link(RestartProcedures):
         SETUP of ours does not hold its timeslot."""
         if timeslot not in self.config["timeslots"] or timeslot in self.blocked:
             return False
+        if not self.in_service(timeslot, call.originating):
+            return False
         for other in self._calls.values():
             if other is not call and other.timeslot == timeslot:
                 if not (self.side == "user" and other.number == 1 and not call.originating):
@@ -174,6 +192,7 @@ class Q931Link(RestartProcedures):
         name = "link_reset" if self.up else "link_up"
         if not self.up:
             self.up = True
+            self._services_after_link_up(now_ms)
             self.events.append({"event": "link_state", "call": None, "up": True})
         self._step_all(name, now_ms)
         if self._restarts:
@@ -204,6 +223,9 @@ class Q931Link(RestartProcedures):
                 self.count("repeated_deliveries")
                 return []
             self._last_sequence = sequence
+        if self.rules["maintenance"] is not None and octets and octets[0] in KINDS:
+            self._receive_maintenance(octets, now_ms)
+            return self._finish()
         try:
             message = messages.decode(octets)
         except RemoteError:
@@ -284,6 +306,8 @@ class Q931Link(RestartProcedures):
             if primitive in ("release_request", "disconnect_request"):
                 return []
             raise LocalError("%s: there is no call %r on this D channel" % (primitive, call))
+        if primitive == "setup_ack_request" and not self.rules["overlap"]:
+            raise LocalError("%s: variant %s has no overlap receiving" % (primitive, self.variant))
         if primitive == "setup_request":
             timeslot = given.get("timeslot")
             if timeslot is not None and not self.usable(timeslot, machine):
@@ -306,7 +330,8 @@ class Q931Link(RestartProcedures):
     def free_timeslots(self):
         """Timeslots that a new outgoing call may take, ascending."""
         held = [c.timeslot for c in self._calls.values()]
-        return [t for t in self.config["timeslots"] if t not in held and t not in self.blocked]
+        return [t for t in self.config["timeslots"]
+                if t not in held and t not in self.blocked and self.in_service(t, True)]
 
     def take_output(self):
         """Return the messages to send, as a list of bytes."""
@@ -321,8 +346,14 @@ class Q931Link(RestartProcedures):
 
     def expire(self, now_ms):
         """Let the timers that have fallen due act.  Returns events."""
-        while self._timers.due(now_ms) is not None:
-            self._restart_timeout(now_ms)
+        while True:
+            name = self._timers.due(now_ms)
+            if name is None:
+                break
+            if name == "T316":
+                self._restart_timeout(now_ms)
+            else:
+                self._service_timeout(now_ms)
         for identity in self.calls():
             deadline_ms = self._calls[identity].deadline_ms()
             if deadline_ms is not None and deadline_ms <= now_ms:
@@ -356,10 +387,12 @@ class Q931Link(RestartProcedures):
 
     def dump_link(self):
         """What does not belong to a call, as a JSON-able dict."""
-        return {"side": self.side, "variant": self.variant, "up": self.up,
+        state = self._dump_maintenance()
+        state.update({"side": self.side, "variant": self.variant, "up": self.up,
                 "next_reference": self._next_reference, "last_sequence": self._last_sequence,
                 "restarts": self._restarts, "timers": self._timers.dump(),
-                "blocked": list(self.blocked)}
+                "blocked": list(self.blocked)})
+        return state
 
     def dump(self):
         """Everything: {"link": dump_link(), "calls": {id: dump_call(id)}}."""
@@ -378,6 +411,7 @@ class Q931Link(RestartProcedures):
         link._next_reference = state["next_reference"]
         link._last_sequence = state["last_sequence"]
         link._restarts = [list(restart) for restart in state["restarts"]]
+        link._restore_maintenance(state)
         link._timers.restore(state["timers"])
         for identity in sorted(saved["calls"]):
             kept = saved["calls"][identity]
@@ -399,7 +433,7 @@ class Q931Link(RestartProcedures):
             return self.link_down(now_ms)
         if not self.up:
             return self.link_up(now_ms)
-        disconnected = 12 if self.side == "user" else 11
+        disconnected = 12 if self.role == "user" else 11
         for identity in self.calls():
             call = self._calls[identity]
             call.timers.stop("T322")    # a question asked before may never have left

@@ -71,9 +71,9 @@ def encode(message):
     return head + bytes([message.code]) + b"".join([part[2] for part in parts])
 
 
-def decode(octets):
+def decode(octets, discriminator=codes.PROTOCOL_DISCRIMINATOR, kinds=codes.MESSAGES):
     """Decode octets.  Raises RemoteError on what is to be ignored."""
-    if len(octets) < 1 or octets[0] != codes.PROTOCOL_DISCRIMINATOR:
+    if len(octets) < 1 or octets[0] != discriminator:
         raise RemoteError("not a Q.931 message: protocol discriminator")         # 5.8.1
     if len(octets) < 3:
         raise RemoteError("message of %d octets is too short" % len(octets))     # 5.8.2
@@ -87,7 +87,7 @@ def decode(octets):
         flag = octets[2] >> 7
         reference = int.from_bytes(octets[2:2 + size], "big") & ((1 << (8 * size - 1)) - 1)
     code = octets[2 + size]
-    message = Message(codes.MESSAGES.get(code), reference, flag, {}, size or 2, code)
+    message = Message(kinds.get(code), reference, flag, {}, size or 2, code)
     _decode_elements(message, octets[3 + size:])
     return message
 

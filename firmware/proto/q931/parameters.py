@@ -6,7 +6,7 @@ inband); everything else that Q.931 can carry goes through "elements", a dict
 """
 
 from firmware.errors import LocalError
-from firmware.proto.q931 import codes
+from firmware.proto.q931 import codes, party_name
 
 BEARERS = ("speech", "3.1khz_audio", "unrestricted_digital")
 
@@ -49,12 +49,21 @@ def progress_content(given, location):
     return result
 
 
-def setup_content(given, location):
-    """Contents of SETUP, without the channel.
+def _planned(value, rules):
+    """A number as the variant wants it."""
+    if rules["unknown_plan_of_unknown_type"] and value.get("type", "unknown") == "unknown" and value.get("plan") == "isdn":
+        return dict(value, plan="unknown")
+    return value
+
+
+def setup_content(given, location, rules, side):
+    """Contents of SETUP, without the channel.  rules: a row of variants.VARIANTS.
 
     called: text or number dict; caller, redirecting: the same or None;
     bearer: "speech" (default), "3.1khz_audio", "unrestricted_digital"; law "A"
-    or "U"; complete: False when digits follow (overlap sending)."""
+    or "U"; complete: False when digits follow (overlap sending); caller_name: text."""
+    if not given.get("complete", True) and not rules["overlap"]:
+        raise LocalError("setup_request: this variant of Q.931 sends numbers whole, complete=False is not possible")
     bearer = given.get("bearer", "speech")
     if bearer not in BEARERS:
         raise LocalError("setup_request: bearer %r is not one of %s" % (bearer, ", ".join(BEARERS)))
@@ -64,22 +73,23 @@ def setup_content(given, location):
     result = {"bearer_capability": {"coding": 0, "capability": bearer, "mode": 0, "rate": 16,
                                     "layer_1": layer_1}}
     if given.get("called") is not None:
-        result["called_party_number"] = number(given["called"])
+        result["called_party_number"] = _planned(number(given["called"]), rules)
     caller = given.get("caller")
     if caller is not None:
-        caller = dict(number(caller))
+        caller = dict(_planned(number(caller), rules))
         caller.setdefault("presentation", "allowed")
         caller.setdefault("screening", "user_not_screened")
         result["calling_party_number"] = caller
     redirecting = given.get("redirecting")
     if redirecting is not None:
-        redirecting = dict(number(redirecting))
+        redirecting = dict(_planned(number(redirecting), rules))
         redirecting.setdefault("presentation", "allowed")
         redirecting.setdefault("screening", "user_not_screened")
         redirecting.setdefault("reason", "unknown")
         result["redirecting_number"] = [redirecting]
-    if given.get("complete", True):
+    if given.get("complete", True) and rules["sending_complete"]:
         result["sending_complete"] = True
+    result.update(party_name.content(given.get("caller_name"), rules["caller_name"][side]))
     result.update(content(given, location))
     return result
 
@@ -115,7 +125,21 @@ def connect_fields(message):
     """Fields of setup_confirm."""
     fields = progress_fields(message)
     fields["connected"] = message.get("connected_number")
+    fields.update(carried_fields(message))
     return fields
+
+
+def carried_fields(message):
+    """{"subaddresses": {"called"|"calling"|"connected": hex}, "user_user": hex or None}: passed on as they came.
+
+    They are sent through "elements", as {"octets": hex}."""
+    subaddresses = {}
+    for party in ("called_party", "calling_party", "connected"):
+        value = message.get(party + "_subaddress")
+        if value is not None:
+            subaddresses[party.replace("_party", "")] = value["octets"]
+    user_user = message.get("user_user")
+    return {"subaddresses": subaddresses, "user_user": user_user["octets"] if user_user else None}
 
 
 def digits_fields(message):
@@ -128,8 +152,8 @@ def digits_fields(message):
     return {"digits": digits, "complete": complete}
 
 
-def setup_fields(message, config):
-    """Fields of setup_indication.  called_complete: no digit will follow."""
+def setup_fields(message, overlap):
+    """Fields of setup_indication.  overlap: digits may follow; called_complete: none will."""
     called = message.get("called_party_number")
     digits = digits_fields(message)
     fields = progress_fields(message)
@@ -138,10 +162,11 @@ def setup_fields(message, config):
     fields.update({
         "caller": message.get("calling_party_number"), "called": called,
         "called_digits": digits["digits"],
-        "called_complete": digits["complete"] or not config["overlap_receiving"],
+        "called_complete": digits["complete"] or not overlap,
         "redirecting": message.get("redirecting_number"),
-        "bearer": bearer["capability"], "law": "U" if layer_1 == "g711_u" else "A",
+        "caller_name": party_name.of_message(message), "bearer": bearer["capability"], "law": "U" if layer_1 == "g711_u" else "A",
     })
+    fields.update(carried_fields(message))
     return fields
 
 

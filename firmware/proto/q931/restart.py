@@ -42,6 +42,8 @@ class RestartProcedures:
         if not known:
             self._send_for(message, "STATUS", codes.CHANNEL_DOES_NOT_EXIST, codes.REST0)
             return
+        for timeslot in known:
+            self.far_status.pop(timeslot, None)         # a restarted channel is in service
         for identity in self.calls():
             if self._calls[identity].timeslot in known:
                 self._calls[identity].step("restart", now_ms)

@@ -115,7 +115,7 @@ class StatusProcedures:
         fields.update(self.clear)
         self.event("disconnect_indication", fields)
         self._release(now_ms, self._cause(codes.MESSAGE_NOT_COMPATIBLE))
-        return codes.state_name(self.link.side, 19)
+        return codes.state_name(self.link.role, 19)
 
     def _heal(self, now_ms, verdict, theirs):
         self.audited = False
@@ -131,7 +131,7 @@ class StatusProcedures:
                 refused = self.connected(now_ms, messages.Message("CONNECT", self.reference, 1))
             else:
                 self.connect_acknowledged(now_ms, None)
-            return refused or codes.state_name(self.link.side, 10)
+            return refused or codes.state_name(self.link.role, 10)
         return None
 
     def _resend(self, now_ms):
@@ -142,7 +142,7 @@ class StatusProcedures:
         if message.kind in ("SETUP_ACKNOWLEDGE", "CALL_PROCEEDING", "ALERTING", "CONNECT"):
             message.elements["channel_identification"] = self.link.channel(self.timeslot, True)
         self.link.send(messages.encode(message))
-        if message.kind == "CONNECT" and self.link.side == "user":
+        if message.kind == "CONNECT" and self.link.role == "user":
             self.timers.start("T313", now_ms)
             return codes.state_name("user", 8)
         return None

@@ -65,7 +65,7 @@ ROWS = (
     ("N", (1, 3, 4, 6, 7, 8, 9, 10, 25), "INFORMATION", "information", None, "5.1.3, 7.1.4"),
     ("UN", _LIVE, "NOTIFY", "notified", None, "5.9"),
     ("UN", (2, 3, 4, 7, 8, 9, 10, 25), "notify_request", "send_notify", None, "5.9"),
-    ("UN", _LIVE, "FACILITY", "count_facility", None, "Q.932 6: no service here uses it"),
+    ("UN", _LIVE, "FACILITY", "facility", None, "Q.932 6: only the caller's name is read"),
     ("UN", _LIVE, "HOLD", "reject_hold", None, "Q.932 6.2"),
     ("UN", _LIVE, "RETRIEVE", "reject_retrieve", None, "Q.932 6.2"),
 

@@ -1,9 +1,9 @@
 /* One libpri D channel as a process of its own, driven by lines of text.
  *
- * Usage: libpri_peer user|network overlap(0|1)
- * In:  time MS | frame HEX | setup CHANNEL EXCLUSIVE CALLED COMPLETE CALLER|- REDIRECTING|- |
+ * Usage: libpri_peer user|network overlap(0|1) [SWITCHTYPE of libpri.h, 5 is EuroISDN E1]
+ * In:  time MS | frame HEX | setup CHANNEL EXCLUSIVE CALLED COMPLETE CALLER|- REDIRECTING|- [NAME|- [UUI]] |
  *      info CALL DIGITS | more CALL CH | proceeding CALL CH | alerting CALL CH | progress CALL CH |
- *      answer CALL CH | hangup CALL CAUSE | notify CALL CH N | reset CH
+ *      answer CALL CH | hangup CALL CAUSE | notify CALL CH N | reset CH | service CH STATUS
  * Out, until "done NEXT_MS|-": frame HEX | event NAME key=value ... | log TEXT
  *
  * libpri reads only gettimeofday for its timers; ours is set by "time", so a
@@ -75,11 +75,18 @@ static void show(struct pri *p, pri_event *e)
 	case PRI_EVENT_DCHAN_DOWN: printf("event down\n"); break;
 	case PRI_EVENT_RESTART: printf("event restart channel=%d\n", e->restart.channel); break;
 	case PRI_EVENT_RESTART_ACK: printf("event restart_ack channel=%d\n", e->restartack.channel); break;
+	case PRI_EVENT_SERVICE: printf("event service channel=%d status=%d\n", e->service.channel, e->service.changestatus); break;
+	case PRI_EVENT_SERVICE_ACK:
+		printf("event service_ack channel=%d status=%d\n", e->service_ack.channel, e->service_ack.changestatus);
+		break;
 	case PRI_EVENT_RING:
+		for (char *c = e->ring.callingname; *c; c++)
+			if (*c == ' ')
+				*c = '_';
 		printf("event ring call=%p channel=%d called=%s caller=%s redirecting=%s complete=%d flexible=%d "
-			"capability=%d layer1=%d\n", (void *) e->ring.call, e->ring.channel, e->ring.callednum,
+			"capability=%d layer1=%d name=%s plan=%d uui=%s\n", (void *) e->ring.call, e->ring.channel, e->ring.callednum,
 			e->ring.callingnum, e->ring.redirectingnum, e->ring.complete, e->ring.flexible,
-			e->ring.ctype, e->ring.layer1);
+			e->ring.ctype, e->ring.layer1, e->ring.callingname, e->ring.calledplan, e->ring.useruserinfo);
 		break;
 	case PRI_EVENT_INFO_RECEIVED:
 		printf("event info call=%p digits=%s complete=%d\n", (void *) e->ring.call, e->ring.callednum,
@@ -141,7 +148,8 @@ static void run(struct pri *p)
 	fflush(stdout);
 }
 
-static void setup(struct pri *p, int channel, int exclusive, char *called, int complete, char *caller, char *redirecting)
+static void setup(struct pri *p, int channel, int exclusive, char *called, int complete, char *caller, char *redirecting,
+	char *name, char *uui)
 {
 	q931_call *call = pri_new_call(p);
 	struct pri_sr *request = pri_sr_new();
@@ -149,10 +157,12 @@ static void setup(struct pri *p, int channel, int exclusive, char *called, int c
 	pri_sr_set_bearer(request, PRI_TRANS_CAP_SPEECH, PRI_LAYER_1_ALAW);
 	pri_sr_set_called(request, strcmp(called, "-") ? called : "", PRI_NATIONAL_ISDN, complete);
 	if (strcmp(caller, "-"))
-		pri_sr_set_caller(request, caller, NULL, PRI_NATIONAL_ISDN, PRES_ALLOWED_NETWORK_NUMBER);
+		pri_sr_set_caller(request, caller, *name && strcmp(name, "-") ? name : NULL, PRI_NATIONAL_ISDN, PRES_ALLOWED_NETWORK_NUMBER);
 	if (strcmp(redirecting, "-"))
 		pri_sr_set_redirecting(request, redirecting, PRI_NATIONAL_ISDN, PRES_ALLOWED_NETWORK_NUMBER,
 			PRI_REDIR_UNCONDITIONAL);
+	if (*uui)
+		pri_sr_set_useruser(request, uui);
 	int result = pri_setup(p, call, request);
 	pri_sr_free(request);
 	printf("event out call=%p result=%d\n", (void *) call, result);
@@ -164,11 +174,13 @@ int main(int argc, char **argv)
 		return 2;
 	pri_set_message(silent);
 	pri_set_error(complain);
-	struct pri *p = pri_new_cb(-1, strcmp(argv[1], "user") ? PRI_NETWORK : PRI_CPE, PRI_SWITCH_EUROISDN_E1,
-		take, give, NULL);
+	struct pri *p = pri_new_cb(-1, strcmp(argv[1], "user") ? PRI_NETWORK : PRI_CPE,
+		argc > 3 ? atoi(argv[3]) : PRI_SWITCH_EUROISDN_E1, take, give, NULL);
 	pri_set_overlapdial(p, atoi(argv[2]));
+	if (argc > 3 && atoi(argv[3]) != PRI_SWITCH_EUROISDN_E1)
+		pri_facility_enable(p);
 	run(p);
-	char line[4096], verb[32], a[1024], b[1024], c[1024];
+	char line[4096], verb[32], a[1024], b[1024], c[1024], d[1024], u[1024];
 	while (fgets(line, sizeof line, stdin)) {
 		int x = 0, y = 0, z = 0;
 		void *call = NULL;
@@ -183,8 +195,9 @@ int main(int argc, char **argv)
 				inbox[inbox_tail % 64][n++] = octet;
 			inbox_len[inbox_tail++ % 64] = n;
 		} else if (!strcmp(verb, "setup")) {
-			sscanf(line, "%*s %d %d %1023s %d %1023s %1023s", &x, &y, a, &z, b, c);
-			setup(p, x, y, a, z, b, c);
+			*d = *u = 0;
+			sscanf(line, "%*s %d %d %1023s %d %1023s %1023s %1023s %1023s", &x, &y, a, &z, b, c, d, u);
+			setup(p, x, y, a, z, b, c, d, u);
 		} else if (!strcmp(verb, "info")) {
 			sscanf(line, "%*s %p %1023s", &call, a);
 			for (char *digit = a; *digit; digit++)
@@ -192,6 +205,9 @@ int main(int argc, char **argv)
 		} else if (!strcmp(verb, "reset")) {
 			sscanf(line, "%*s %d", &x);
 			pri_reset(p, x);
+		} else if (!strcmp(verb, "service")) {
+			sscanf(line, "%*s %d %d", &x, &y);
+			pri_maintenance_service(p, 1, x, y);
 		} else if (sscanf(line, "%*s %p %d %d", &call, &x, &y) >= 2) {
 			if (!strcmp(verb, "more"))
 				pri_need_more_info(p, call, x, 0);
