@@ -68,7 +68,7 @@ def test_a_signal_ends_the_compilers_too(tree, command, number, code):
         os.killpg(process.pid, number)      # as a terminal does: to the whole foreground group
     else:
         process.send_signal(number)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert not alive(tree)
     assert process.returncode not in (0, None) and (code is None or process.returncode == code), output
     assert "setup: stopped before it was done" in output, output

@@ -29,7 +29,7 @@ def start(tmp_path, **environment):
 
 def command(tmp_path, *arguments):
     done = subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(tmp_path / "run"), *arguments], cwd=ROOT,
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -49,9 +49,9 @@ def configured(tmp_path):
 
 def test_without_directories_or_configuration_it_says_so(tmp_path):
     process = start(tmp_path, STROWGER_RUN="")
-    assert "set STROWGER_RUN" in process.communicate(timeout=10)[1] and process.returncode == 78
+    assert "set STROWGER_RUN" in process.communicate(timeout=60)[1] and process.returncode == 78
     process = start(tmp_path)
-    assert "configuration.json: is missing" in process.communicate(timeout=10)[1] and process.returncode == 78
+    assert "configuration.json: is missing" in process.communicate(timeout=60)[1] and process.returncode == 78
 
 
 def wait_ready(process, tmp_path):
@@ -80,7 +80,7 @@ def test_a_damaged_database_is_set_aside_and_a_new_one_begun(configured):
     for count, octets in enumerate(cases, 1):
         path.write_bytes(octets)
         process = start(configured)
-        error = process.communicate(timeout=20)[1]
+        error = process.communicate(timeout=60)[1]
         assert process.returncode == 75, error
         assert error.splitlines()[-1].startswith("control: THE DATABASE WAS DAMAGED"), error
         kept = set_asides(path)
@@ -144,7 +144,7 @@ def test_life_without_media(configured):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         second = start(tmp_path)
-        assert "another control process" in second.communicate(timeout=10)[1] and second.returncode == 75
+        assert "another control process" in second.communicate(timeout=60)[1] and second.returncode == 75
         assert ControlClient(tmp_path / "run").get("/v1/health")["faults"]
 
         code, out, _ = command(tmp_path, "state")

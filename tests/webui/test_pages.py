@@ -30,7 +30,7 @@ class Client:
         data = urllib.parse.urlencode(form).encode() if form is not None else body
         request = urllib.request.Request(self.web.url + path, data, {"Cookie": self.cookie, **(headers or {})}, method=method)
         try:
-            answer = self.web.opener.open(request, timeout=10)
+            answer = self.web.opener.open(request, timeout=60)
         except urllib.error.HTTPError as error:
             answer = error
         for name, value in answer.headers.items():
@@ -162,7 +162,7 @@ def read_events(answer, count):
 def test_the_live_stream_sends_everything_once_then_what_changes(web):
     client = Client(web).sign_in()
     request = urllib.request.Request(web.url + "/live", headers={"Cookie": client.cookie, "Accept-Language": "zh-CN"})
-    answer = web.opener.open(request, timeout=20)
+    answer = web.opener.open(request, timeout=60)
     first = dict(read_events(answer, 5))
     assert set(first) == {"alarms", "spans", "queues", "agents", "calls"}
     assert "Sales &lt;b&gt;" in first["queues"] and "队列" in first["queues"] and "75.0 %" in first["queues"]
