@@ -132,6 +132,9 @@ def test_service_received(variant, service, answer):
     assert made.take_output() == [bytes.fromhex(answer + tail)]
     made.receive(bytes.fromhex(service + tail), 10)
     assert made.take_output() == []                     # no endless ping-pong
+    for status in ("0101c0", "0101c2"):                 # but quick changes are taken
+        made.receive(bytes.fromhex(service + status + "1803a98381"), 15)
+        assert len(made.take_output()) == 1
     made.receive(SETUP, 20)
     assert sent(made)[0].get("cause")["cause"] == 44
     again = Q931Link.restore(json.loads(json.dumps(made.dump())))

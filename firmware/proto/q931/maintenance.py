@@ -67,7 +67,8 @@ class MaintenanceProcedures:
             return
         # libpri 1.6 takes the acknowledgement of National ISDN for a SERVICE and answers it: that would never end.
         key = octets.hex()
-        if now_ms - self._services_answered.get(key, -REPEATED_MS) < REPEATED_MS:
+        news = [t for t in timeslots if self.far_status.get(t, "in_service") != status]
+        if not news and now_ms - self._services_answered.get(key, -REPEATED_MS) < REPEATED_MS:
             self.count("repeated_services")
             return
         if len(self._services_answered) > 100:
