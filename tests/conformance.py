@@ -5,7 +5,7 @@ A test says what it proves with a marker:
     @pytest.mark.conformance("Q.921", "5.5.1.2", "establishment: SABME answered by UA")
 
 The verdict is pass or fail, not-run for a test that was skipped.  A purpose that has no test yet is listed as
-not-run where shared/reference/conformance.tsv is at hand.  What failed and what was not run is named below the table.
+not-run where shared/reference/conformance.tsv is at hand, what cannot be run is in tests/not_run.tsv.  What failed and what was not run is named below the table.
 """
 
 import csv
@@ -17,6 +17,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+NOT_RUN = ROOT / "tests" / "not_run.tsv"           # what cannot be run, and why
 PURPOSES = pathlib.Path(os.environ.get("STROWGER_SHARED", ROOT.parent / "shared")) / "reference/conformance.tsv"
 
 
@@ -79,6 +80,10 @@ def main():
     verdicts = Verdicts()
     pytest.main(["-q", str(ROOT / "tests"), *sys.argv[1:]], plugins=[verdicts])
     rows = dict(verdicts.rows)
+    with open(NOT_RUN, newline="") as file:
+        for entry in csv.DictReader(file, delimiter="\t"):
+            rows.setdefault((entry["standard"], entry["number"]), {
+                **{k: entry[k] for k in ("standard", "number", "purpose")}, "verdict": "not-run", "note": entry["why"]})
     if PURPOSES.exists():
         with open(PURPOSES, newline="") as file:
             for entry in csv.DictReader(file, delimiter="\t"):

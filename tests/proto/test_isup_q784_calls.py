@@ -731,23 +731,7 @@ def test_multirate_refused():
         assert r.state() == "IDLE"
 
 
-@pytest.mark.parametrize("reason", [
-    pytest.param(reason, marks=case(number, purpose)) for number, purpose, reason in (
-        ("2.4.4", "ISUP'92 supporting the procedure to Q.767", "transit: the layer above adds up delays over two legs"),
-        ("2.4.5", "Q.767 to ISUP'92 supporting the procedure", "transit: the layer above adds up delays over two legs"),
-        ("6.6.1", "Fallback does not occur", "no fallback bearer services"),
-        ("6.6.2", "Fallback occurs behind SP A", "no fallback bearer services"),
-        ("6.6.3", "Fallback occurs in SP A", "no fallback bearer services"),
-        ("6.6.4", "Abnormal procedure, Fallback connection types sent to an exchange not supporting the fallback procedure",
-         "no fallback bearer services"),
-        ("7.3.1", "Successful multirate outgoing call setup", "no multirate connections: one circuit a call"),
-        ("7.3.2", "Successful multirate incoming call setup", "no multirate connections: one circuit a call"),
-        ("7.3.3", "Unsuccessful multirate incoming call setup -- one circuit already busy", "no multirate connections"),
-        ("7.3.4", "Dual seizure of different connection types: Controlling exchange", "no multirate connections"),
-        ("7.3.5", "Dual seizure of connection types: Non-controlling exchange", "no multirate connections"))])
-def test_not_run(reason):
-    pytest.skip(reason)
-
+# 2.4.4, 2.4.5, 6.6.x, 7.3.1-5: tests/not_run.tsv says why
 
 # 8: congestion
 
