@@ -38,12 +38,15 @@ cdef extern from "tick.h":
         e1 e1
         int fd, rx_fault, tx_fault
         uint64_t sent, late, wrong_length, not_taken, connections
+    cdef struct witness:
+        uint64_t stalls
     cdef struct board_t "board":
         window_header *header
         uint32_t spans
         int stop, fifo
         uint64_t ticks, busy_ns, worst_late_ns, stood_ns, behind_ns
         uint32_t witnesses
+        witness witness[64]
         line_t lines[64]
     size_t board_window_octets(uint32_t spans)
     void board_init(board_t *board, void *window, uint32_t spans, uint8_t idle)
@@ -158,7 +161,8 @@ cdef class Emulator:
                 "media_owner": h.media_owner, "control_owner": h.control_owner,
                 "real_time": bool(self._board.fifo), "cpu_ms": self._board.busy_ns // 1000000,
                 "worst_late_us": worst // 1000, "stood_ms": self._board.stood_ns // 1000000,
-                "behind_ms": self._board.behind_ns // 1000000, "watched_processors": self._board.witnesses}
+                "behind_ms": self._board.behind_ns // 1000000, "watched_processors": self._board.witnesses,
+                "host_stalls": sum(self._board.witness[n].stalls for n in range(self._board.witnesses))}
 
     def line_status(self, int span):
         """Figures of one span, plain data."""

@@ -18,6 +18,7 @@
 #define WITNESS_NS 2000000
 #define STALL_NS 1000000       /* a witness that late was not let run */
 #define SPACING_NS 6000000     /* the least time between two instants while the board is behind */
+#define PATIENCE 3             /* instants in a row that somebody may owe before he is not waited for */
 #define LOOK_NS 300000         /* how often it looks whether all are done */
 #define BREATH_NS 2000000      /* after a stall: what runs below us shall have run, too */
 #define BEHIND_MOST_NS 1000000000 /* beyond that nothing is made up for: the machine was suspended */
@@ -108,7 +109,7 @@ int board_attach(struct board *board, uint32_t span, int fd)
         return -1;
     line->sent = line->answered = 0;
     line->wanted = 0;
-    line->missing_run = 0;
+    line->missing_run = line->silent_run = 0;
     line->connections++;
     __atomic_store_n(&line->fd, fd, __ATOMIC_RELEASE);
     return 0;
@@ -182,11 +183,12 @@ static void collect_answer(struct line *line, uint8_t *block)
         }
         if (line->answered == line->wanted) {
             memcpy(block, spare, BLOCK_OCTETS);
-            line->missing_run = 0;
+            line->missing_run = line->silent_run = 0;
             return;
         }
     }
     line->late++;
+    line->silent_run++;
     line->missing_run += (uint32_t)came;
     memset(block, 0xFF, BLOCK_OCTETS);
 }
@@ -350,6 +352,7 @@ static void *watch(void *argument)
         __atomic_store_n(&w->beat_ns, now, __ATOMIC_RELEASE); /* first, so that no stall counts twice */
         if (now - due > STALL_NS)
             __atomic_fetch_add(&w->stolen_ns, now - due, __ATOMIC_RELEASE);
+        w->stalls += now - due > LONG_STALL_NS;
     }
     return NULL;
 }
@@ -365,7 +368,7 @@ static void start_witnesses(struct board *board, pthread_t *threads)
         struct witness_start *start = malloc(sizeof *start);
         struct witness *w = &board->witness[board->witnesses];
         w->processor = cpu;
-        w->beat_ns = w->stolen_ns = 0;
+        w->beat_ns = w->stolen_ns = w->stalls = 0;
         if (!start)
             return;
         *start = (struct witness_start){ board, w };
@@ -402,17 +405,19 @@ static uint64_t taken(const struct board *board, struct outlook *outlook)
     return most;
 }
 
-/* Whether media and every peer have done what they owe for the next instant. */
+/* Whether media and every peer have done what they owe for the next instant.  Who has not for PATIENCE instants is not
+ * waited for: dead, stopped, or too slow by itself. */
 static int all_done(const struct board *board)
 {
     const struct window_header *h = board->header;
     struct pollfd polls[MAX_SPANS];
     nfds_t owing = 0;
-    if (h->media_owner && __atomic_load_n(&h->tx_written, __ATOMIC_ACQUIRE) < h->tx_head + BURST_FRAMES)
+    if (h->media_owner && board->media_late_ticks < PATIENCE
+        && __atomic_load_n(&h->tx_written, __ATOMIC_ACQUIRE) < h->tx_head + BURST_FRAMES)
         return 0;
     for (uint32_t s = 0; s < board->spans; s++) {
         int fd = __atomic_load_n(&board->lines[s].fd, __ATOMIC_ACQUIRE);
-        if (fd >= 0)
+        if (fd >= 0 && board->lines[s].silent_run < PATIENCE)
             polls[owing++] = (struct pollfd){ .fd = fd, .events = POLLIN };
     }
     return poll(polls, owing, 0) == (int)owing;
@@ -423,27 +428,31 @@ static int all_done(const struct board *board)
  * are done before. */
 static uint64_t wait_for_instant(struct board *board, uint64_t nominal, uint64_t last, struct outlook *outlook)
 {
-    uint64_t due = nominal > last + SPACING_NS ? nominal : last + SPACING_NS, lost = 0, now;
+    uint64_t due = nominal > last + SPACING_NS ? nominal : last + SPACING_NS, lost = 0, now, instant;
     sleep_until(due);
     for (;;) {
         lost += taken(board, outlook);
         now = now_ns(CLOCK_MONOTONIC);
-        if (__atomic_load_n(&board->stop, __ATOMIC_RELAXED))
-            break; /* the witnesses fall silent at the end, which is no stall */
-        if (now >= due && now >= last + TICK_NS + lost)
+        uint64_t granted = due > last + TICK_NS + lost ? due : last + TICK_NS + lost;
+        if (__atomic_load_n(&board->stop, __ATOMIC_RELAXED) || now >= granted) {
+            instant = granted; /* the time that it takes us to wake up is nobody's */
             break;
-        if (now >= outlook->stalled_at + BREATH_NS && all_done(board))
+        }
+        if (now >= outlook->stalled_at + BREATH_NS && all_done(board)) {
+            instant = now > due + SLACK_NS ? now : due;
             break;
-        sleep_until(now + LOOK_NS);
+        }
+        sleep_until(now + LOOK_NS < granted ? now + LOOK_NS : granted);
     }
-    uint64_t late = now - due;
-    if (late > board->worst_late_ns)
-        board->worst_late_ns = late;
-    if (late > SLACK_NS) {
+    if (now > instant + SLACK_NS)
+        instant = now; /* we came late ourselves */
+    if (instant - due > board->worst_late_ns)
+        board->worst_late_ns = instant - due;
+    if (instant > due + SLACK_NS) {
         board->header->moved_time_base++;
-        board->stood_ns += late;
+        board->stood_ns += instant - due;
     }
-    return now;
+    return instant;
 }
 
 void board_run(struct board *board)

@@ -5,6 +5,7 @@
 #include "e1.h"
 
 #define MAX_PROCESSORS 64
+#define LONG_STALL_NS 5000000 /* half a tick: what is measured in real time may feel it */
 
 enum fault { FAULT_NONE, FAULT_LOS, FAULT_AIS }; /* what replaces the signal of a direction */
 
@@ -15,6 +16,7 @@ struct line {
     uint64_t sent;          /* blocks sent since the connection */
     uint64_t answered;      /* answers taken since the connection */
     uint64_t wanted;        /* number of the answer due at this instant: blocks sent before it */
+    uint32_t silent_run;    /* instants in a row without the answer that was owed */
     uint32_t missing_run;   /* instants in a row in which answers came, all of them too late */
     uint32_t idle_frames;   /* idle frames put into the rx ring in a row, up to RING_FRAMES */
     uint64_t late, wrong_length, not_taken, connections;
@@ -26,6 +28,7 @@ struct witness {
     int processor;
     uint64_t beat_ns;   /* when it last ran */
     uint64_t stolen_ns; /* what the host took so far, by its lateness */
+    uint64_t stalls;    /* how often it took LONG_STALL_NS or more at once */
 };
 
 struct board {

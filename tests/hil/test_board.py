@@ -304,6 +304,17 @@ def test_a_directory_that_cannot_be_used_is_told_in_one_sentence(tmp_path):
         assert not os.path.exists(os.path.join("/dev/shm", name))
 
 
+def test_a_silent_peer_does_not_slow_the_time(board):
+    peer = far.LineClient(board.line(1))
+    time.sleep(0.5)                            # it is given up by then
+    first, began = board.ask(do="status")["board"], time.monotonic()
+    time.sleep(2)
+    last, ended = board.ask(do="status")["board"], time.monotonic()
+    ticks = last["ticks"] - first["ticks"] + (last["behind_ms"] - first["behind_ms"]) / 10
+    assert abs(ticks - 100 * (ended - began)) <= 2
+    peer.close()
+
+
 def test_after_a_gap_blocks_come_a_little_faster_and_never_bunched(board):
     peer = far.LineClient(board.line(1))
     framer, times = far.E1Framer(), []

@@ -4,6 +4,7 @@ Nothing here imports the product."""
 
 import contextlib
 import random
+import warnings
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class Excuses:
     def look(self):
         board = bench.ask(str(self.house.run_dir), {"do": "status"})
         spans = self.house.far.status()["spans"] if self.house.far else []
-        return {"board moved its time base": board["board"]["moved_time_base"],
+        return {"the host stood still": board["board"]["host_stalls"],
                 "board: late answers of lines": sum(line["late"] for line in board["lines"]),
                 "far exchange: late blocks": sum(s["late_blocks"] + s["lost_blocks"] for s in spans)}
 
@@ -129,4 +130,4 @@ def undisturbed(measure, house, phone=None):
             found = excuses.found()
             if attempt == ATTEMPTS or not found:
                 raise
-            print(f"measured again: {'; '.join(found)} ({str(error).splitlines()[0]})")
+            warnings.warn(f"measured again: {'; '.join(found)} ({str(error).splitlines()[0]})", stacklevel=2)
