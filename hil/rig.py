@@ -44,9 +44,9 @@ class RigError(Exception):
 
 
 def free_port(kind=socket.SOCK_DGRAM):
-    """A port that nobody has now, below the range that the kernel gives to clients."""
+    """A port that nobody has now, below the range that the kernel gives to clients and above that of RTP."""
     for _ in range(200):
-        port = 20000 + int.from_bytes(os.urandom(2), "big") % 10000
+        port = 30000 + int.from_bytes(os.urandom(2), "big") % 2700
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind(("127.0.0.1", port))
