@@ -21,6 +21,7 @@ from firmware import sockets
 from firmware.errors import LocalError
 from firmware.exits import EX_TEMPFAIL, exit_code
 from webui import certificate, pages
+from webui.bodies import Bodies
 from webui.house import House
 from webui.live import Live
 from webui.render import choose_language
@@ -42,7 +43,17 @@ class Application:
     def __init__(self, house, users, sessions, data_dir, site_name):
         self.sessions, self.users = sessions, users
         self.live = Live(house)
-        self.pages = WSGIMiddleware(pages.build(house, users, sessions, data_dir, site_name), workers=PAGE_THREADS)
+        in_threads = WSGIMiddleware(pages.build(house, users, sessions, data_dir, site_name), workers=PAGE_THREADS)
+        self.pages = Bodies(in_threads, self.trust)
+
+    def trust(self, scope):
+        """How far the client of a request is known, for the size of its body: see Bodies."""
+        if scope["path"].startswith(pages.PUBLIC):
+            return "none"
+        if self.sessions.user(cookies(scope).get(COOKIE)):
+            return "proven"
+        basic = scope["path"].startswith("/api/") and b"authorization" in dict(scope["headers"])
+        return "claimed" if basic else "none"
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -58,15 +69,21 @@ class Application:
         if scope["path"] != "/live":
             await self.pages(scope, receive, secured)
             return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        cookies = dict(part.strip().split("=", 1) for part in headers.get(b"cookie", "").split(";") if "=" in part)
-        user = self.sessions.user(cookies.get(COOKIE))
+        given = cookies(scope)
+        user = self.sessions.user(given.get(COOKIE))
         if user is None or self.users.must_change(user):
             await secured({"type": "http.response.start", "status": 401, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
-        language = choose_language(cookies.get("strowger_language"), headers.get(b"accept-language"))
+        accepted = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+        language = choose_language(given.get("strowger_language"), accepted or None)
         await self.live.stream(receive, secured, language)
+
+
+def cookies(scope):
+    """The cookies of a request: {name: value}."""
+    text = dict(scope["headers"]).get(b"cookie", b"").decode("latin-1")
+    return dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
 
 
 def main():
