@@ -10,7 +10,8 @@ one, so a number may be known, may still become known, or can never be known:
     plan.find("99", False)                -> (UNKNOWN, None)       Q.850 cause 1
 
 A pattern is digits (with * # and a leading +), "x" for any one digit, and may end
-in "." for any further digits, none included.  The longest match wins: most fixed
+in "." for any further digits 0-9, none included: * # and + stand only where a pattern names
+them.  The longest match wins: most fixed
 digits, then the longer pattern, then the earlier entry.  While digits may still
 come and a longer pattern could still match, the answer is MORE; the adapter's
 inter-digit timer (T302) then decides by sending the number as complete.
@@ -72,7 +73,7 @@ class NumberPlan:
             if len(digits) < len(body):
                 longer = True
                 continue
-            if len(digits) > len(body) and not open_end:
+            if len(digits) > len(body) and not (open_end and _are_decimal(digits, len(body))):
                 continue
             if best is None:
                 best = entry
@@ -87,6 +88,13 @@ class NumberPlan:
 
 def _rank(pattern):
     return pattern[0]
+
+
+def _are_decimal(digits, begin):
+    for index in range(begin, len(digits)):
+        if digits[index] not in "0123456789":
+            return False
+    return True
 
 
 def _matches(body, digits, count):

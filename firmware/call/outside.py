@@ -16,10 +16,12 @@ the rewriting is sent without it, as an international one (Q.931 4.5.8).
 
 Classes are the toll limits: a line has a list of those it may call; a trunk group has one for its
 own callers (tandem calls), empty unless somebody allows it, so that nobody outside can dial through
-the switch at its owner's cost.  "emergency" is open to every line.
+the switch at its owner's cost.  "emergency" is open to every line.  The class of the route is not the last word: a number that goes out as an
+international one, by its type or by the international prefix of the site's country, asks for "international" as
+well (classes_of), whatever route it came by.
 """
 
-from firmware.call.number_plan import MATCH, MORE, INCOMPLETE, UNKNOWN, NumberPlan, check_pattern
+from firmware.call.number_plan import MATCH, MORE, INCOMPLETE, UNKNOWN, DIGITS, NumberPlan, check_pattern
 from firmware.errors import ConfigError
 
 INTERNAL, LOCAL, NATIONAL, INTERNATIONAL, PREMIUM, EMERGENCY = CLASSES = (
@@ -30,6 +32,10 @@ PLANS = ("unknown", "isdn", "national", "private")
 CALLERS = ("line", "group", "none")
 HUNT_LIMIT = 6
 ALL_DAYS = "1234567"
+# Country -> (country code, international prefix), as in boardconfig/countries; held equal by a test.
+HOMES = {"cn": ("86", "00"), "us": ("1", "011"), "uk": ("44", "00"), "eu": ("", "00"), "itu": ("", "00"), "de": ("49", "00"),
+         "fr": ("33", "00"), "br": ("55", "00")}
+SHORTEST_ABROAD = 8         # digits with the international prefix, behind a prefix of ours; invented
 LONGEST_NUMBER = 32         # digits; E.164 has 15, carrier selection and our prefixes come before them; invented
 
 # Causes (Q.850) after which another trunk of the same group is tried: the far end refused only the channel.
@@ -65,7 +71,7 @@ class OutsidePlan:
         for group in config.get("trunk_groups") or []:
             groups[group["name"]] = True
         self._rows = config.get("routes") or []
-        self._plans = {}                # classes -> NumberPlan of the routes of these classes
+        self._home = HOMES.get((config.get("site") or {}).get("country"), ("", "00"))
         seen = {}
         for index in range(len(self._rows)):
             _check_row(self._rows[index], "routes[%d]" % index, groups)
@@ -79,20 +85,54 @@ class OutsidePlan:
     def find(self, digits, complete, classes):
         """Look up dialled digits for a caller who may see some classes.  Returns (verdict, row or None).
 
-        The longest match decides first: a number of a forbidden class must not slip through a shorter route."""
+        The longest match decides first: a number of a forbidden class must not slip through a shorter route, nor
+        what is sent as an international number through a route of another class."""
         if len(digits) > LONGEST_NUMBER:
             return UNKNOWN, None
         verdict, row = self._plan.find(digits, complete)
-        if verdict == MATCH and row.get("class", NATIONAL) not in classes:
-            return UNKNOWN, None
+        if verdict == MATCH:
+            for kind in self.classes_of(row, digits):
+                if kind not in classes:
+                    return UNKNOWN, None
         if verdict == MATCH and not [choice for choice in row["choices"] if _leaves_digits(row, choice, digits)]:
             return (INCOMPLETE if complete else MORE), None
         return verdict, row
 
+    def classes_of(self, row, digits):
+        """Every class that a caller needs for dialled digits, the one that tells most last.
+
+        That of the route, and "international" where one of its choices would send an international number; a whole
+        emergency number is free of that."""
+        kind = row.get("class", NATIONAL)
+        if kind == INTERNATIONAL or (kind == EMERGENCY and row["number"][-1] != "." and "x" not in row["number"]):
+            return (kind,)
+        for choice in row["choices"]:
+            if _leaves_digits(row, choice, digits) and self._leads_abroad(row, choice, digits):
+                return kind, INTERNATIONAL
+        return (kind,)
+
+    def _leads_abroad(self, row, choice, digits):
+        code, abroad = self._home
+        way, prefix, strip = rewritten(choice, digits), choice.get("prefix") or "", choice.get("strip") or 0
+        if way["type"] == INTERNATIONAL:
+            # our own country in the international form, where the configuration says so and not the caller
+            fixed = (prefix + row["number"][strip:]).lstrip("+")
+            return not (code and fixed[:len(code)] == code)
+        if way["number"][:len(abroad)] == abroad:
+            return True
+        left = digits[strip:]
+        return bool(prefix) and len(left) >= SHORTEST_ABROAD and left[:len(abroad)] == abroad
+
 
 def _leaves_digits(row, choice, digits):
-    """Whether something that was dialled is left to send; only a number that is whole may be replaced altogether."""
-    return row["number"][-1] != "." or len(digits) > (choice.get("strip") or 0)
+    """Whether something that was dialled is left to send; only a number that is whole may be replaced altogether.
+
+    What is sent is digits and nothing else: a "+" that is not the first character can be meant for nobody."""
+    number = rewritten(choice, digits)["number"]
+    for character in number:
+        if character not in DIGITS:
+            return False
+    return bool(number) and (row["number"][-1] != "." or len(digits) > (choice.get("strip") or 0))
 
 
 def _check_row(row, path, groups):
@@ -114,8 +154,10 @@ def _check_row(row, path, groups):
         if choice.get("strip", 0) > shortest:
             raise ConfigError(here + ".strip", "takes %d digits away, but the number may have only %d; take away less"
                               % (choice["strip"], shortest))
-        if choice.get("strip", 0) == shortest and row["number"][-1] != "." and not choice.get("prefix"):
+        if choice.get("strip", 0) == shortest and row["number"][-1] != "." and choice.get("prefix", "") in ("", "+"):
             raise ConfigError(here + ".strip", "takes all digits away and no prefix is added; nothing would be dialled")
+        if choice.get("prefix") and not choice.get("strip") and row["number"][0] == "+":
+            raise ConfigError(here + ".prefix", "would stand before the + of the number; take the + away with strip")
         for name in ("from", "to"):
             if choice.get(name) is not None:
                 minutes(choice[name], "%s.%s" % (here, name))

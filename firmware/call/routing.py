@@ -9,7 +9,7 @@ numbers, which a trunk cannot reach unless a number says so.
 
 verdict: number_plan.MATCH, MORE, INCOMPLETE or UNKNOWN; route with MATCH only:
 {"application": "ivr"|"queue"|"agent"|"line"|"outside", "target", "number", "label"}; with "outside" also
-"class" and "row" (of the configuration's "routes"); target is then what is dialled.
+"class" (the one that tells most of "classes", all that the caller needs) and "row" (of the configuration's "routes"); target is then what is dialled.
 classes: of the routes to the outside that the caller can see (outside.py); what is ours comes first,
 emergency numbers excepted.  The Q.850 cause for each refusal is in CAUSES.
 """
@@ -71,7 +71,7 @@ class Router:
     def outside(self, digits, classes=CLASSES):
         """The route of a whole number to the outside, or None."""
         verdict, row = self._outside.find(digits, True, classes)
-        return _outside_route(digits, row) if verdict == MATCH else None
+        return self._outside_route(digits, row) if verdict == MATCH else None
 
     def find(self, digits, complete, internal=False, classes=()):
         """Look up digits; internal: the call comes from one of our own lines."""
@@ -94,15 +94,15 @@ class Router:
         if classes and verdict != MORE:
             second, row = self._outside.find(digits, complete, classes)
             if second == MATCH:
-                return MATCH, _outside_route(digits, row)
+                return MATCH, self._outside_route(digits, row)
             if second == MORE or verdict == UNKNOWN:
                 verdict = second
         return verdict, None
 
-
-def _outside_route(digits, row):
-    return {"application": "outside", "target": digits, "number": row["number"], "label": row.get("label") or row["number"],
-            "class": row.get("class", "national"), "row": row}
+    def _outside_route(self, digits, row):
+        classes = self._outside.classes_of(row, digits)
+        return {"application": "outside", "target": digits, "number": row["number"], "label": row.get("label") or row["number"],
+                "class": classes[-1], "classes": classes, "row": row}
 
 
 def _is_dialable(name):

@@ -46,10 +46,11 @@ def forbidden_to(core, line, route):
     """The same for a line; None: a caller from outside."""
     if line is None:
         return None
-    kind = outside.INTERNAL if route["application"] in ("agent", "line") else route.get("class")
-    if kind is None or kind == outside.EMERGENCY or kind in core.classes_of_line(line):
-        return None
-    return "line %s may not make %s calls" % (line, kind)
+    kinds = (outside.INTERNAL,) if route["application"] in ("agent", "line") else route.get("classes") or ()
+    for kind in kinds:
+        if kind != outside.EMERGENCY and kind not in core.classes_of_line(line):
+            return "line %s may not make %s calls" % (line, kind)
+    return None
 
 
 def dial(core, call, route, failed, ring_ms=None):

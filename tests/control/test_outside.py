@@ -376,3 +376,17 @@ def test_a_route_is_explained():
     assert rig.sb.explain("1002", "1001", None, rig.now)["application"] == "agent"
     assert rig.sb.explain("02150801000", None, None, rig.now)["target"] == "main"
     assert not rig.sb.take()[0], "nothing was decided"
+
+
+@pytest.mark.parametrize("number, cause", [("900441234567", 21), ("9+441234567", 1), ("9+", 1), ("9 0044123456", 1), ("9*00441", 1),
+                                           ("9abc", 1), ("9#13", 1), ("9", 28), ("+441234567", 1), ("800441234567", 21), ("81", None)])
+def test_no_spelling_of_a_number_gets_around_the_toll_limits(number, cause):
+    changed = config()
+    changed["routes"] += [{"number": "8.", "class": "local", "choices": [{"trunk_group": "carrier", "strip": 1}]}]
+    rig = Rig(changed)
+    rig.do("span.state", span=2, state="up", alarms=[])
+    rig.dial("1001", number, "s1")
+    assert len(rig.actions_of("leg.create")) == (0 if cause else 1)
+    if cause:
+        assert rig.last("leg.release")["cause"] == cause
+        rig.finished()

@@ -30,6 +30,10 @@ def number_plan():
     assert plan.find("02150809999", False)[1]["number"] == "0215080xxxx"
     assert plan.find("0215080100123", True)[1]["number"] == "0215080100."
     assert plan.find("+86215", False)[0] == MATCH and plan.find("86215", True)[0] == UNKNOWN
+    named = NumberPlan([{"number": "9."}, {"number": "*9#."}, {"number": "+86."}])
+    assert named.find("*9#1", True)[0] == MATCH and named.find("+861", True)[0] == MATCH and named.find("912", True)[0] == MATCH
+    for bad in ("9abc", "9#13", "9*1", "9+44", "9 1", "9\u0661", "*9#*1", "+86+1", "+86#", "++861"):
+        assert named.find(bad, True) == (UNKNOWN, None) and named.find(bad, False) == (UNKNOWN, None), bad
     assert NumberPlan([]).find("1", True) == (UNKNOWN, None)
     for bad in ("", "+", ".", "12a", "1.2"):
         assert raises(NumberPlan, [{"number": bad}]).path == "numbers[0].number"
@@ -130,6 +134,9 @@ def outside_calls():
     assert router.find("110", True, True, every)[1]["class"] == "emergency"             # before the line of that name
     assert router.find("110", True, True, ())[1]["application"] == "line"
     assert outside.ways(router.outside("*1")["row"], "*1", 1, 0)[0]["number"] == "12345"
+    for bad in ("9+441234567", "9+", "9 0044123", "9*00441", "9abc", "9#13", "+", "900+44"):
+        assert router.find(bad, True, True, every)[0] == UNKNOWN and router.outside(bad) is None, bad
+    what_is_sent()
     verdict, route = router.find("5000", False)
     assert verdict == MATCH and (route["application"], route["target"], route["label"]) == ("outside", "9137", "Night")
     night = {"from": "22:00", "to": "06:00", "days": "5"}
@@ -155,6 +162,36 @@ def outside_calls():
     assert outside.shown_number(group, {"outside_number": "0215", "withhold": True}, None)["presentation"] == "restricted"
     assert outside.shown_number({"caller": "group", "caller_number": "021", "withhold": True}, None, caller)["presentation"] == "restricted"
     assert outside.shown_number({"caller": "none"}, {}, None) is None and outside.shown_number({}, {}, None) is None
+
+
+def what_is_sent():
+    rows = [{"number": "0.", "class": "local", "choices": [{"trunk_group": "a", "strip": 1}]},
+            {"number": "1.", "class": "premium", "choices": [{"trunk_group": "a", "strip": 1, "prefix": "0"}]},
+            {"number": "2.", "class": "national", "choices": [{"trunk_group": "a", "strip": 1}, {"trunk_group": "b", "strip": 1, "prefix": "+"}]},
+            {"number": "3.", "class": "national", "choices": [{"trunk_group": "a", "strip": 1, "prefix": "+86"}]},
+            {"number": "+86.", "class": "national", "choices": [{"trunk_group": "a"}]},
+            {"number": "4.", "class": "local", "choices": [{"trunk_group": "a", "strip": 1, "prefix": "17951"}]},
+            {"number": "000", "class": "emergency", "choices": [{"trunk_group": "a"}]},
+            {"number": "5.", "class": "emergency", "choices": [{"trunk_group": "a", "strip": 1}]},
+            {"number": "6.", "class": "national", "choices": [{"trunk_group": "a", "strip": 1, "type": "international"}]}]
+    config = {"site": {"country": "cn"}, "routes": rows, "trunk_groups": [{"name": "a"}, {"name": "b"}]}
+    router = Router(config)
+    for digits, classes in (("0139", ("local",)), ("00044", ("local", "international")), ("1139", ("premium",)),
+                            ("1044", ("premium", "international")), ("244", ("national", "international")), ("3139", ("national",)),
+                            ("+86139", ("national",)), ("4139", ("local",)), ("40044123456", ("local", "international")),
+                            ("000", ("emergency",)), ("5110", ("emergency",)), ("50044", ("emergency", "international")),
+                            ("686139", ("national", "international"))):
+        route = router.outside(digits)
+        assert (route["classes"], route["class"]) == (classes, classes[-1]), digits
+        for kind in outside.CLASSES:
+            left = [other for other in outside.CLASSES if other != kind]
+            assert (router.outside(digits, left) is None) == (kind in classes), (digits, kind)
+    config["site"] = {"country": "us"}
+    assert Router(config).outside("001144")["classes"] == ("local", "international")
+    assert Router(config).outside("00044")["classes"] == ("local",)
+    for row, path in (({"number": "12", "choices": [{"trunk_group": "a", "strip": 2, "prefix": "+"}]}, "strip"),
+                      ({"number": "+86.", "choices": [{"trunk_group": "a", "prefix": "9"}]}, "prefix")):
+        assert raises(Router, {"routes": [row], "trunk_groups": [{"name": "a"}]}).path == "routes[0].choices[0]." + path
 
 
 def plain_data():
