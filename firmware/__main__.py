@@ -7,6 +7,8 @@ does the same with a unit each.  The supervisor holds the sockets that must
 outlive control (SIP, CTI, HTTPS), starts again what dies, and stops all in
 order at SIGTERM or Ctrl-C.  Where things lie: $STROWGER_RUN (sockets, pids in
 supervisor.json), $STROWGER_DATA (configuration, databases, recordings, log/).
+Calls need media and control only: where web alone does not come up, the others
+stay, and web is tried on.
 Exit code: 0 stopped, 2 could not start (one sentence says why).
 """
 
@@ -28,6 +30,7 @@ from firmware.exits import EX_CONFIG
 from firmware.ivr.flow import check as check_flow
 
 PROCESSES = {"media": "firmware.media", "control": "firmware.control", "web": "webui"}
+CALLS_NEED = ("media", "control")
 READY_S = 60            # a start that takes longer has failed; invented
 BACKOFF_S = (0, 0.2, 0.5, 1, 2, 5)
 STEADY_S = 20           # after this life time the back-off begins anew
@@ -52,6 +55,7 @@ class Supervisor:
 
     def prepare(self):
         """Directories, configuration, sockets.  Raises StrowgerError with a sentence."""
+        sockets.check_folder(self.run_dir)
         os.umask(0o027)     # recordings, numbers and passwords are nobody else's
         for folder in (self.run_dir, self.data_dir, self.log_dir):
             folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +70,7 @@ class Supervisor:
         self.environment, self.descriptors = sockets.park_for_children(opened)
         for name in PROCESSES:
             (self.run_dir / f"{name}.ready").unlink(missing_ok=True)
+        (self.run_dir / "web.fault").unlink(missing_ok=True)
 
     def _refuse_second_start(self):
         path = self.run_dir / "supervisor.json"
@@ -130,24 +135,35 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         for name in PROCESSES:
             self.start(name)
-        announced, began = False, time.monotonic()
+        announced, without_web, began = False, False, time.monotonic()
         while True:
             got = signal.sigtimedwait(signals, 0.05 if self.restart_at or not announced else 1.0)
             if got and got.si_signo in (signal.SIGTERM, signal.SIGINT):
                 self.stop()
                 return 0
             self._collect()
-            if announced:
+            if announced and not without_web:
                 continue
             waiting = [name for name in PROCESSES if not (self.run_dir / f"{name}.ready").exists()]
-            if not waiting:
-                print(self.ready_line(), flush=True)
-                announced = True
-            elif (time.monotonic() - began > READY_S or any(self.deaths[name] > 5 for name in waiting)
-                  or any(self.children[name].returncode == EX_CONFIG for name in waiting)):
-                print(self._why_not(waiting), file=sys.stderr, flush=True)
-                self.stop()
-                return 2
+            if not waiting or without_web:
+                if "web" not in waiting:
+                    print(self.ready_line(), flush=True)
+                    announced, without_web = True, False
+                continue
+            vital = [name for name in waiting if name in CALLS_NEED]
+            if self._hopeless(vital or waiting, began):
+                print(self._why_not(vital or waiting), file=sys.stderr, flush=True)
+                if vital:
+                    self.stop()
+                    return 2
+                print("strowger: calls, SIP and CTI are served without web, which is tried again and again.",
+                      file=sys.stderr, flush=True)
+                announced = without_web = True
+
+    def _hopeless(self, waiting, began):
+        """Whether the processes that are not ready will not be soon.  began: time.monotonic() of the start."""
+        return bool(waiting) and (time.monotonic() - began > READY_S or any(self.deaths[name] > 5 for name in waiting)
+                                  or any(self.children[name].returncode == EX_CONFIG for name in waiting))
 
     def _collect(self):
         """Start again what died, with a growing pause when it dies again and again."""
@@ -179,7 +195,7 @@ class Supervisor:
         log = self.log_dir / f"{name}.log"
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:] if log.exists() else []
         return (f"strowger: {name} did not come up"
-                + (f"; its last words: {lines[0]}" if lines else "") + f". The whole log is {log}.")
+                + (f"; its last words: {lines[0].rstrip('.')}" if lines else "") + f". The whole log is {log}.")
 
     def stop(self):
         for name in STOP_ORDER:

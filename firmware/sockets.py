@@ -13,6 +13,17 @@ from firmware.errors import LocalError
 
 FIRST_FD = 3
 _PARKED_FD = 64   # above every descriptor that is given away
+UNIX_PATH_OCTETS = 107      # of a Unix socket's path: sun_path of unix(7) without the closing NUL
+LONGEST_NAME = "/media-signalling.sock"     # the longest of those that are bound below $STROWGER_RUN
+
+
+def check_folder(folder):
+    """Raise LocalError where a folder's path is too long for the Unix sockets in it."""
+    most = UNIX_PATH_OCTETS - len(LONGEST_NAME)
+    octets = len(os.fsencode(str(folder)))
+    if octets > most:
+        raise LocalError(f"The path {folder} ($STROWGER_RUN) is too long for a Unix socket: it has {octets} octets, at most "
+                         f"{most} are possible. Set $STROWGER_RUN to a shorter path.")
 
 
 def open_listener(name, kind, address, port):

@@ -277,6 +277,8 @@ def build(house, users, sessions, data_dir, site_name):
         path = (root / found[0]["path"]).resolve()
         if not path.is_relative_to(root) or not path.is_file():
             raise problem(410, "the file is gone", f"The file of recording {recording} is not on the disk any more.")
+        if not path.stat().st_size:
+            raise problem(410, "nothing was recorded", f"The file of recording {recording} is empty: the disk took nothing of it.")
         return bottle.static_file(str(path.relative_to(root)), root=str(root), mimetype="audio/wav")
 
     @app.get("/health")

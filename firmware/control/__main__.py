@@ -15,9 +15,10 @@ import signal
 import sqlite3
 import sys
 
+from firmware import sockets
 from firmware.control.compose import make_adapters, make_core
 from firmware.control.house import House
-from firmware.errors import ConfigError, StrowgerError
+from firmware.errors import ConfigError, LocalError, StrowgerError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
 from firmware.ivr.flow import check as check_flow
 from firmware.storage.database import Unusable, damage, set_aside
@@ -70,6 +71,11 @@ def main():
     run_dir, data_dir = os.environ.get("STROWGER_RUN"), os.environ.get("STROWGER_DATA")
     if not run_dir or not data_dir:
         print("control: set STROWGER_RUN (sockets) and STROWGER_DATA (configuration, database)", file=sys.stderr)
+        return EX_CONFIG
+    try:
+        sockets.check_folder(run_dir)
+    except LocalError as error:
+        say(error)
         return EX_CONFIG
     os.makedirs(run_dir, exist_ok=True)
     os.makedirs(data_dir, exist_ok=True)

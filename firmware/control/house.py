@@ -302,17 +302,23 @@ class House:
         for path in set_asides(self.database.path):
             faults.append("the database was damaged and lies in %s; a new one was begun. Take from it what you can, "
                           "then move it elsewhere" % path)
+        if self.turns.lost_records:
+            faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
+                          % self.turns.lost_records)
         if self.lookout.unrecorded:
             faults.append("a recording failed; calls go on without, and are recorded again once the data disk takes data. "
                           "Free space on it")
         if not self.media.serving:
             faults.append("the media process is not there")
+        with contextlib.suppress(OSError):      # webui writes it when it cannot start
+            why = (self.run_dir / "web.fault").read_text(encoding="utf-8", errors="replace")
+            faults.append("there are no web pages: %s" % why.strip().rstrip("."))
         return {"ok": not faults, "faults": faults, "pid": os.getpid(), "started_ms": self.started_ms,
                 "epoch": self.epoch, "revision": self.config.running()["revision"],
                 "media": {"connected": self.media.serving, "boot_id": self.media.boot_id,
                           "refused": self.media.refused},
                 "turns": {"count": self.turns.turns, "longest_ms": round(self.turns.longest_ms, 2),
-                          "exceptions": self.turns.exceptions}}
+                          "exceptions": self.turns.exceptions, "lost_records": self.turns.lost_records}}
 
     def call_is_open(self, call):
         """Whether a call stands in the switchboard."""

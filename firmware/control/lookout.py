@@ -13,7 +13,7 @@ import sqlite3
 import time
 
 from firmware.storage.database import damage
-from firmware.storage.recordings import has_room, measure
+from firmware.storage.recordings import has_room, settle
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,6 @@ class Lookout:
         self._left_open = {row[0] for row in over}
 
     async def _repair(self, opened, *why):
-        measured = await asyncio.to_thread(lambda: [(recording, *measure(path), *why) for recording, path in opened])
+        measured = await asyncio.to_thread(lambda: [(recording, *settle(path), *why) for recording, path in opened])
         if measured:
             self.turns.run("repair of the recordings index", lambda now_ms: self.house.media.repair_index(measured))

@@ -52,6 +52,7 @@ class Turns:
         self.after_commit = []      # functions(records) called after each commit that wrote records
         self.fault = None           # sentence while records cannot be written
         self.hopeless = None        # (exception, monotonic seconds of the first) while that is not the disk's refusal
+        self.lost_records = 0       # given up because too many waited for the disk
         self.exceptions = 0
         self.longest_ms = 0.0
         self.turns = 0
@@ -96,7 +97,7 @@ class Turns:
         if source is not None:
             if not self.stores.inbox.is_new(*source):
                 if done is not None:
-                    done()
+                    self.guard(what, None, done)
                 return
             self._taken.append(source)
         self.guard(what, None, function, *args, now_ms)
@@ -207,7 +208,13 @@ class Turns:
                          "Free space on the data disk", error, exc_info=error if self.hopeless else None)
         self.fault = "the journal cannot be written: %s" % error
         self.feed.trouble(True)
-        del self._records[:-WAITING_RECORDS]
+        surplus = len(self._records) - WAITING_RECORDS
+        if surplus > 0:
+            if not self.lost_records:
+                log.critical("journal: more than %d records wait for the disk; the oldest are LOST from now on, and a restart "
+                             "will not know them. Health counts them", WAITING_RECORDS)
+            self.lost_records += surplus
+            del self._records[:surplus]
 
     def try_again(self):
         """A turn that only writes what waits."""

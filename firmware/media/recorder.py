@@ -10,6 +10,7 @@ brings all to the medium about once a second.
 import logging
 import os
 import queue
+import stat
 import threading
 import time
 from collections import OrderedDict
@@ -192,9 +193,21 @@ class Recorder(threading.Thread):
         del self._by_index[recording.index]
         self._engine.record_file(recording.index, -1)
         if recording.fd >= 0:
+            if recording.failed:
+                self._remove_empty(recording)
             os.close(recording.fd)
             self._sync.wrote()
         self._tell("record_closed", recording, {"octets": octets, "duration_ms": octets // OCTETS_A_MS})
+
+    @staticmethod
+    def _remove_empty(recording):
+        """A disk that took not even the header leaves a file of 0 octets, which nobody can play."""
+        try:
+            held = os.fstat(recording.fd)
+            if stat.S_ISREG(held.st_mode) and not held.st_size:
+                os.unlink(recording.path)
+        except OSError as error:
+            log.error("the empty file %s cannot be removed: %s", recording.path, error.strerror)
 
     def _tell(self, kind, recording, fields):
         self._results.put((kind, recording, fields))

@@ -8,6 +8,7 @@ restored elsewhere.
 """
 
 import os
+import stat
 import struct
 
 
@@ -41,6 +42,17 @@ def measure(path):
         return wav_length(path)
     except (OSError, ValueError):
         return 0, 0
+
+
+def settle(path):
+    """measure() a file that nobody writes any more; one of 0 octets is removed, there is nothing to keep."""
+    try:
+        held = os.lstat(path)
+        if stat.S_ISREG(held.st_mode) and not held.st_size:
+            os.unlink(path)
+    except OSError:
+        pass
+    return measure(path)
 
 
 def has_room(folder, octets):

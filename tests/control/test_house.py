@@ -1,14 +1,17 @@
 """The control process around the core: commit before effect, restart, faults."""
 
 import asyncio
+import socket
 import sqlite3
 import threading
 
 import pytest
 
-from firmware.control import checkpoints
+from firmware import __main__ as supervisor, sockets
+from firmware.control import __main__ as control, checkpoints, turns
 from firmware.errors import LocalError
 from firmware.storage import checkpoint
+from firmware.storage.recordings import settle
 
 
 def run(scenario):
@@ -174,6 +177,64 @@ def test_a_disk_that_refuses_does_not_stop_calls_and_loses_no_record(site):
         assert [r["leg"] for r in house.stores.journal.everything() if r["kind"] == "leg.offered"] == ["l1", "l2"]
         await house.stop()
     run(scenario())
+
+
+def test_records_that_are_given_up_are_counted_and_said_once(site, monkeypatch, caplog):
+    monkeypatch.setattr(turns, "WAITING_RECORDS", 5)
+
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        transaction = house.database.transaction
+
+        def refuse():
+            raise sqlite3.OperationalError("database or disk is full")
+        house.database.transaction = refuse
+        for number in range(8):
+            legs.offer("l%d" % number)
+        assert house.health()["turns"]["lost_records"] == 3 and any("3 records are lost" in fault for fault in house.health()["faults"])
+        assert sum("are LOST" in entry.message for entry in caplog.records) == 1
+        house.database.transaction = transaction
+        house.turns.try_again()
+        assert [r["leg"] for r in house.stores.journal.everything() if r["kind"] == "leg.offered"] == [
+            "l3", "l4", "l5", "l6", "l7"]
+        await house.stop()
+    run(scenario())
+
+
+def test_a_repeated_event_whose_acknowledgement_fails_costs_no_turn(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+
+        def broken():
+            raise ZeroDivisionError("a fault in an acknowledgement")
+        for _ in range(2):
+            house.turns.run("x", lambda now_ms: None, source=("media", "b", 1), done=broken)
+        assert house.turns.exceptions == 2
+        await house.stop()
+    run(scenario())
+
+
+def test_a_run_folder_too_long_for_unix_sockets_is_said(tmp_path, monkeypatch, capsys):
+    most = sockets.UNIX_PATH_OCTETS - len(sockets.LONGEST_NAME)
+    folder = "/" + "x" * (most - 1)
+    sockets.check_folder(folder)
+    with pytest.raises(OSError), socket.socket(socket.AF_UNIX) as sock:     # bound: only the folder is missing
+        sock.connect(folder + sockets.LONGEST_NAME)
+    monkeypatch.setenv("STROWGER_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("STROWGER_RUN", folder + "y")
+    assert supervisor.main() == 2 and control.main() == 78
+    assert capsys.readouterr().err.count("too long for a Unix socket") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_that_nobody_writes_does_not_stay(tmp_path):
+    empty, some = tmp_path / "a.wav", tmp_path / "b.wav"
+    empty.write_bytes(b"")
+    some.write_bytes(b"RIFF")
+    assert settle(str(empty)) == (0, 0) == settle(str(some)) == settle(str(tmp_path / "c.wav"))
+    assert [path.name for path in tmp_path.iterdir()] == ["b.wav"]
 
 
 def test_a_turn_is_fast(site):

@@ -5,6 +5,8 @@ import random
 import struct
 import time
 
+from firmware.media.recorder import Recorder
+
 
 def parse(data):
     """A reader of its own: (format, channels, rate, octets of audio).  Fails on a false header."""
@@ -139,3 +141,27 @@ def test_after_kill_9_the_file_is_playable_to_the_last_second(tmp_path, tools):
     assert media.close() == 0
     assert len(parse((tmp_path / "again.wav").read_bytes())[3]) > 3000      # SIGTERM closes what runs
     board.close()
+
+
+def test_a_disk_that_takes_not_even_the_header_leaves_no_empty_file(tmp_path):
+    """The disk is full: the file could be made, nothing written."""
+    told = []
+
+    class Engine:
+        def record_open(self, index, fd): pass
+        def record(self, *args): pass
+        def record_stop(self, *args): pass
+        def record_file(self, *args): pass
+        def record_fail(self, *args): pass
+        def record_free(self, index): pass
+        def record_drain(self, indexes): return []
+        def record_state(self, index): return 0, 0, 0
+
+        def record_header(self, index):
+            raise OSError(28, "No space left on device")
+    recorder = Recorder(Engine(), lambda: told.append(1))
+    recorder.record("r", str(tmp_path / "full.wav"), "a", "b", 1, 2)
+    recorder._work()
+    recorder.stopped(recorder.running["r"].index, recorder.running["r"].serial)
+    recorder._work()
+    assert [kind for kind, _ in recorder.results()] == ["record_failed"] and list(tmp_path.iterdir()) == []

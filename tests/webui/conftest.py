@@ -87,7 +87,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                  "started_ms": NOW_MS, "result": "answered", "cause": 16, "recording": ["r1"]},
                          "records": [{"seq": 1, "ts_ms": NOW_MS, "kind": "leg.offered", "leg": "l1", "data": {"a": 1}}],
                          "recordings": [{"id": "r1", "path": control.recording, "duration_ms": 1000},
-                                        {"id": "r2", "path": "../../etc/passwd", "duration_ms": 1000}]})
+                                        {"id": "r2", "path": "../../etc/passwd", "duration_ms": 1000},
+                                        {"id": "r3", "path": "empty.wav", "duration_ms": 0}]})
         elif path == "/v1/calls":
             self.answer({"calls": []})
         else:

@@ -111,6 +111,9 @@ def test_a_recording_is_served_with_ranges_and_never_from_outside(web):
     assert answer.status == 206 and body == whole[100:200]
     answer, _ = client("/api/v1/calls/c7/recordings/r2")
     assert answer.status == 410
+    (web.data_dir / "empty.wav").write_bytes(b"")
+    answer, body = client("/api/v1/calls/c7/recordings/r3")
+    assert answer.status == 410 and "empty" in json.loads(body)["detail"]
     answer, _ = client("/static/../users.py")
     assert answer.status in (403, 404)
 
