@@ -86,6 +86,16 @@ def cookies(scope):
     return dict(part.strip().split("=", 1) for part in text.split(";") if "=" in part)
 
 
+def give_up(run_dir, sentence, code):
+    """Say why there are no pages, also in web.fault, which control shows in its health.  Returns the exit code."""
+    print(f"web: {sentence}", file=sys.stderr)
+    try:
+        (run_dir / "web.fault").write_text(sentence, encoding="utf-8")
+    except OSError:
+        pass                # the sentence is in the log
+    return code
+
+
 def main():
     logging.basicConfig(level=logging.INFO, format="%(asctime)s web %(levelname)s %(message)s")
     run_dir, data_dir = (pathlib.Path(os.environ.get(name, default))
@@ -95,11 +105,10 @@ def main():
         if not isinstance(configuration, dict):
             raise ValueError("it is no JSON object")
     except FileNotFoundError:
-        print(f"web: {data_dir}/configuration.json is not there yet; start control first.", file=sys.stderr)
-        return EX_TEMPFAIL
+        return give_up(run_dir, f"{data_dir}/configuration.json is not there yet; start control first.", EX_TEMPFAIL)
     except (OSError, ValueError) as error:
-        print(f"web: {data_dir}/configuration.json cannot be read ({error}); restore it from a backup.", file=sys.stderr)
-        return exit_code(error)
+        return give_up(run_dir, f"{data_dir}/configuration.json cannot be read ({error}); restore it from a backup.",
+                       exit_code(error))
     listen = {"address": "127.0.0.1", "port": 8443, **configuration.get("web", {})}
     try:
         key, chain = certificate.ensure(data_dir / "tls", listen["address"])
@@ -107,8 +116,7 @@ def main():
         sock = sockets.inherited("web-https") or sockets.open_listener("web-https", "tcp", listen["address"],
                                                                        listen["port"])
     except (LocalError, OSError) as error:
-        print(f"web: {error}", file=sys.stderr)
-        return exit_code(error)
+        return give_up(run_dir, str(error), exit_code(error))
     house = House(run_dir)
     house.follow()
 
@@ -126,6 +134,7 @@ def main():
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
         while not server.started and not task.done():
             await asyncio.sleep(0.02)
+        (run_dir / "web.fault").unlink(missing_ok=True)
         (run_dir / "web.ready").touch()
         await task
 

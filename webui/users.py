@@ -20,7 +20,7 @@ from firmware.errors import LocalError
 GATE = threading.BoundedSemaphore(2)
 HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 SHORTEST = 10
-RECOVERY = "remove it and first-boot-password: the next start makes a new first-boot password."
+RECOVERY = "remove it and first-boot-password and start Strowger again: that makes a new first-boot password."
 FIRST_USER = "admin"
 
 
@@ -51,7 +51,8 @@ class Users:
             for entry in found.values():
                 entry["hash"].encode(), bool(entry["must_change"])
         except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
-            raise LocalError(f"{self.path} is damaged ({error}); restore it from a backup, or {RECOVERY}") from error
+            raise LocalError(f"{self.path} is damaged ({error}); restore it from a backup (it is read again each minute), or "
+                             f"{RECOVERY}") from error
         return found
 
     def verify(self, name, password):
