@@ -5,6 +5,7 @@ that the appliance's units hand them on in the same way.  LISTEN_PID is not
 checked under our own supervisor, which cannot know the pid before the start.
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -12,6 +13,7 @@ import socket
 from firmware.errors import LocalError
 
 FIRST_FD = 3
+OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)      # of the errors of bind(): the address is none of them
 _PARKED_FD = 64   # above every descriptor that is given away
 UNIX_PATH_OCTETS = 107      # of a Unix socket's path: sun_path of unix(7) without the closing NUL
 LONGEST_NAME = "/media-signalling.sock"     # the longest of those that are bound below $STROWGER_RUN
@@ -41,8 +43,8 @@ def open_listener(name, kind, address, port):
     except OSError as error:
         sock.close()
         if error.errno == 98:
-            raise LocalError(f"{kind.upper()} port {port} on {address}, wanted for {name}, is in use by another "
-                             "program. Stop that program, or set another port in the configuration.") from error
+            raise LocalError(f"{kind.upper()} port {port} on {address}, wanted for {name}, is already in use. "
+                             "Stop the program that uses it, or set another port in the configuration.") from error
         if error.errno == 13:
             raise LocalError(f"{kind.upper()} port {port} on {address}, wanted for {name}, needs root's right. "
                              "Set a port above 1023 in the configuration, or start as root.") from error

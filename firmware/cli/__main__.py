@@ -134,8 +134,9 @@ def configuration(client, options):
     if options.action == "apply":
         applied = client.post("/v1/configuration/apply",
                               {"revision": candidate.get("revision"), "configuration": candidate})
-        answer["revision"] = applied["revision"]
-    return answer, lambda a: "\n".join("%s: %s -> %s" % (c["path"], c["old"], c["new"]) for c in a["changes"]) or "no change"
+        answer["revision"], answer["notice"] = applied["revision"], applied.get("notice")
+    return answer, lambda a: "\n".join(["%s: %s -> %s" % (c["path"], c["old"], c["new"]) for c in a["changes"]]
+                                       + [a["notice"]] * bool(a.get("notice"))) or "no change"
 
 
 def parser():

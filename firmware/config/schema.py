@@ -18,6 +18,9 @@ from firmware.jsontext import broken
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
+MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's name of it; empty: the default
+ANY_ADDRESS = ("0.0.0.0", "::")
+LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
@@ -134,7 +137,8 @@ QUEUE = Section("callers waiting", {
     "hours": Rows("when callers are taken; empty: always", HOURS, most=32),
     "max_waiting": Whole("how many callers may wait; 0: any number", 0, 100000, default=0),
     "overflow": Rows("where callers go whom the queue cannot serve, or not soon enough; the first that fits", OVERFLOW, most=16),
-    "music": Text("what callers hear", default="default"),
+    "music": Text("what callers hear", pattern=MUSIC, default="default",
+                  hint="use letters, digits, dot, dash and underline, at most 60"),
     "announce_position_s": Whole("how often the position is told; 0: never", 0, 3600, unit="s", default=20),
     "max_wait_s": Whole("after which a caller leaves the queue", 5, 86400, unit="s", default=1800),
     "offer_timeout_s": Whole("how long an agent's phone rings", 3, 120, unit="s", default=15),
@@ -196,6 +200,32 @@ SCHEMA = Section("the configuration", {
         "enabled": Switch("record every answered call", default=True)})})
 
 
+def _same_port(result):
+    """ConfigErrors of parts that want to listen where another one listens."""
+    errors, parts = [], list(LISTENERS)
+    for index, part in enumerate(parts):
+        for other in parts[:index]:
+            here, there = result[part], result[other]
+            addresses = (here["address"], there["address"])
+            if LISTENERS[part] == LISTENERS[other] and here["port"] == there["port"] and (
+                    addresses[0] == addresses[1] or any(address in ANY_ADDRESS for address in addresses)):
+                errors.append(ConfigError(f"{part}.port", f"{LISTENERS[part].upper()} port {here['port']} is already used by "
+                                          f"{other}.port on the same address; give each its own"))
+    return errors
+
+
+def restarting(changes):
+    """The paths among changes (see store.differences) that take effect only when the process restarts."""
+    found = []
+    for change in changes:
+        field = SCHEMA
+        for name in change["path"].split("."):
+            field = field.fields.get(name) if isinstance(field, Section) else None
+        if field is not None and field.impact == IMPACT_RESTART:
+            found.append(change["path"])
+    return found
+
+
 def check(configuration, check_flow=None):
     """Check a whole configuration.
 
@@ -217,6 +247,7 @@ def check(configuration, check_flow=None):
             errors.append(ConfigError(path, f"there is no {what} {value!r}; add it or choose one of "
                                       f"{', '.join(sorted(names[part])) or '(none)'}"))
 
+    errors.extend(_same_port(result))
     for i, row in enumerate(result["spans"]):
         refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] > 24:

@@ -71,11 +71,13 @@ class ConfigStore:
         return self._running
 
     def propose(self, candidate):
-        """Check a candidate.  Returns {"ok", "errors": [{path, advice}], "changes", "configuration"}."""
+        """Check a candidate.  Returns {"ok", "errors": [{path, advice}], "changes", "configuration",
+        "restart": paths of changes that wait for a restart}."""
         checked, errors = schema.check(candidate, self.check_flow)
+        changes = [] if errors else differences(self._running, checked)
         return {"ok": not errors,
                 "errors": [{"path": e.path, "advice": e.advice} for e in errors],
-                "changes": [] if errors else differences(self._running, checked),
+                "changes": changes, "restart": schema.restarting(changes),
                 "configuration": checked}
 
     def apply(self, candidate, revision):

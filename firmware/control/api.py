@@ -11,7 +11,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     PUT  /v1/agents/{name}/status      {"status", "reason"?}
     GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there)
     GET  /v1/configuration             {"revision", "configuration"}
-    POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes"}
+    POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/health
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py
@@ -193,7 +193,7 @@ class API:
 
     async def propose(self, query, body):
         candidate = body.get("configuration", body)
-        return self.house.config.propose(candidate)
+        return await self.house.propose_configuration(candidate)
 
     async def apply(self, query, body):
         revision, candidate = body.get("revision"), body.get("configuration")

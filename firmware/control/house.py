@@ -21,14 +21,14 @@ import time
 from boardconfig.schema import load_country
 from firmware import sockets
 from firmware.config.store import ConfigStore
-from firmware.control import api
+from firmware.control import api, feasible
 from firmware.control.checkpoints import Checkpoints
 from firmware.control.clock import Clock
 from firmware.control.commands import Problem
 from firmware.control.feed import Feed
 from firmware.control.lookout import Lookout
 from firmware.control.turns import Turns
-from firmware.errors import LocalError
+from firmware.errors import ConfigError, LocalError
 from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
@@ -70,6 +70,7 @@ class House:
         self.media = MediaLink(self.run_dir, self.data_dir, self.epoch, self.turns, self.stores,
                                Prompts(prompts_dir, config["site"]["languages"]), self.legs.get,
                                self._signalling, self._media_lost, self._board, media_client)
+        self.listening = feasible.listening(config)
         self.adapters = list(make_adapters(self)) if make_adapters else []
         self.turns.adapters = [self.media, *self.adapters]
         self.media_generation = None
@@ -346,15 +347,30 @@ class House:
                                                 "Free space on the data disk." % reason)
 
     async def apply_configuration(self, candidate, revision):
-        """Put a configuration in force.  Returns {"revision", "configuration"}."""
+        """Put a configuration in force.  Returns {"revision", "configuration", "restart", "notice"}.
+
+        Raises ConfigError where this machine cannot carry it out."""
         await self.resumed.wait()
+        report = await self.propose_configuration(candidate)
+        if not report["ok"] and revision == self.config.running()["revision"]:
+            raise ConfigError(report["errors"][0]["path"], report["errors"][0]["advice"])
         try:
             config = await asyncio.to_thread(self.config.apply, candidate, revision)
         except OSError as error:
             raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
                                                    "Free space on the data disk." % error) from error
         self.turns.run("configuration", self._configure, config)
-        return {"revision": config["revision"], "configuration": config}
+        return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
+                "notice": feasible.notice(report["restart"])}
+
+    async def propose_configuration(self, candidate):
+        """Check a candidate, also against this machine.  Returns what ConfigStore.propose() does."""
+        report = self.config.propose(candidate)
+        if report["ok"]:
+            errors = await asyncio.to_thread(feasible.obstacles, self.config.running(), report["configuration"],
+                                             self.listening, self.media.prompts)
+            report["ok"], report["errors"] = not errors, [{"path": e.path, "advice": e.advice} for e in errors]
+        return report
 
     def _configure(self, config, now_ms):
         self.media.prompts.languages = list(config["site"]["languages"])

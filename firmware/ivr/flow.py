@@ -33,6 +33,8 @@ The demo flow of the first call:
 check(flow, path, queues, agents, lines) -> list of ConfigError, empty if all is well.
 """
 
+import re
+
 from firmware.errors import ConfigError
 
 # What each type must have, may have (with default), and which keys name a next node.
@@ -52,6 +54,8 @@ TYPES = {
 # Types that may go on at once, and by which key; a ring of them would never let the caller hear anything.
 SILENT = {"language": "next", "agent": "failed", "line": "failed", "outside": "failed"}
 DIGITS = "0123456789*#"
+PROMPT = re.compile("[A-Za-z0-9_.-]+$")     # links/prompts.py makes the file's name of it; a test compares
+PROMPT_OCTETS = 60
 
 
 def option(node, name):
@@ -129,6 +133,10 @@ def _check_value(errors, node, key, path, languages, known):
             errors.append(ConfigError(where, "list the names of prompts, for example [\"menu\"]"))
         elif node["type"] == "play" and not value:
             errors.append(ConfigError(where, "name at least one prompt to play"))
+        for index, prompt in enumerate(value if _is_strings(value) else ()):
+            if len(prompt) > PROMPT_OCTETS or not PROMPT.match(prompt) or prompt.endswith("\n") or not prompt.strip("."):
+                errors.append(ConfigError("%s[%d]" % (where, index), "%r is no name of a prompt; use letters, digits, dot, dash "
+                                          "and underline, at most %d" % (prompt, PROMPT_OCTETS)))
     elif key == "choices":
         if not isinstance(value, dict) or not value:
             errors.append(ConfigError(where, "a menu needs at least one choice, for example {\"1\": \"sales\"}"))

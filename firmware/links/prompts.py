@@ -59,11 +59,18 @@ class Prompts:
             for names in self._choices(item):
                 path = self._file(names)
                 if path is None:
-                    missing.append("prompt %s is in no language below %s; run make prompts or upload it"
+                    missing.append("prompt %s is in no language below %s; put it there"
                                    % (names[0], self.folder))
                 else:
                     items.append({"file": path})
         return items or [{"silence_ms": NOTHING_MS}], missing
+
+    def has(self, item):
+        """Whether a symbolic item can be played now: in some language, or as music of its own name."""
+        choices = self._choices(item)
+        if item.get("music") not in (None, "", "default"):
+            choices = [names[:1] for names in choices]      # another name than the default's is meant to be heard
+        return all(self._file(names) is not None for names in choices)
 
     def _choices(self, item):
         """For each file of an item: its relative names, best first."""

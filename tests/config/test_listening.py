@@ -1,0 +1,46 @@
+"""Settings of a configuration that stand in each other's way, and names that become names of files."""
+
+import copy
+
+import pytest
+
+from firmware.config import demo, schema
+from firmware.ivr import flow
+from firmware.links import prompts
+
+DEMO = demo.configuration({name: "secret-" + name for name in demo.AGENTS})
+
+
+@pytest.mark.parametrize("parts, path", [
+    ({"cti": {"port": 8443}}, "cti.port"),
+    ({"cti": {"port": 9000, "address": "0.0.0.0"}, "web": {"port": 9000}}, "cti.port"),
+    ({"cti": {"port": 9000, "address": "127.0.0.2"}, "web": {"port": 9000}}, None),
+    ({"sip": {"port": 8443}}, None),        # UDP beside TCP
+])
+def test_two_parts_never_listen_on_one_port(parts, path):
+    _, errors = schema.check({**copy.deepcopy(DEMO), **parts})
+    assert [error.path for error in errors] == ([path] if path else [])
+    assert all("web.port" in error.advice for error in errors)
+
+
+def test_changes_that_wait_for_a_restart_are_told_from_the_others():
+    paths = ["cti.port", "sip.address", "site.country", "site.name", "queues[0].name", "ivr.main.start", "sip.realm"]
+    assert schema.restarting([{"path": path} for path in paths]) == ["cti.port", "sip.address", "site.country"]
+
+
+@pytest.mark.parametrize("name", ["greeting", "a-b_c.1", "x" * 60, "x" * 61, "../../../etc/passwd", "..", ".", "a/b", "a b",
+                                  "greeting\n", "中文"])
+def test_a_prompt_and_music_must_be_names_that_the_player_takes(tmp_path, name):
+    for folder in ("en", "music"):
+        (tmp_path / folder).mkdir()
+        if "/" not in name and len(name.encode()) < 100:
+            (tmp_path / folder / f"{name}.wav").write_bytes(b"")
+    plays = prompts.Prompts(tmp_path).items([{"prompt": name}])[1] == [] and name.strip(".") != ""
+    data = copy.deepcopy(DEMO)
+    data["ivr"]["main"]["nodes"]["greeting"]["prompts"] = [name]
+    assert [error.path for error in schema.check(data, flow.check)[1]] == (
+        [] if plays else ["ivr.main.nodes.greeting.prompts[0]"])
+    data = copy.deepcopy(DEMO)
+    data["queues"][1]["music"] = name
+    assert [error.path for error in schema.check(data, flow.check)[1]] == (
+        [] if plays else ["queues[1].music"])

@@ -1,0 +1,78 @@
+"""A configuration that this machine cannot carry out is refused before it can keep the switch from starting."""
+
+import copy
+import socket
+
+import pytest
+
+from firmware.control import feasible
+from firmware.control.client import ControlError
+from firmware.media import ports
+from tests.control.test_api import served
+
+
+def refused(client, path, change):
+    """The advice for a change that must be refused, proposed and applied."""
+    running = client.get("/v1/configuration")
+    candidate = copy.deepcopy(running["configuration"])
+    change(candidate)
+    report = client.post("/v1/configuration/propose", candidate)
+    assert not report["ok"] and [error["path"] for error in report["errors"]] == [path]
+    with pytest.raises(ControlError) as error:
+        client.post("/v1/configuration/apply", {"revision": running["revision"], "configuration": candidate})
+    assert error.value.status == 422
+    assert client.get("/v1/configuration")["revision"] == running["revision"]
+    return report["errors"][0]["advice"]
+
+
+def applied(client, change):
+    running = client.get("/v1/configuration")
+    change(running["configuration"])
+    return client.post("/v1/configuration/apply", {"revision": running["revision"], "configuration": running["configuration"]})
+
+
+def test_what_cannot_be_listened_on_is_refused_and_a_restart_is_said(site):
+    def scenario(client, house, legs, call):
+        assert "web.port" in refused(client, "cti.port", lambda c: c["cti"].update(port=c["web"]["port"]))
+        advice = refused(client, "sip.address", lambda c: c["sip"].update(address="192.0.2.1"))     # RFC 5737: nobody's
+        assert "192.0.2.1" in advice and "assign" in advice
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            assert "in use" in refused(client, "cti.port", lambda c: c["cti"].update(port=port))
+        assert "sound" in refused(client, "sip.port", lambda c: c["sip"].update(port=20001))
+        answer = applied(client, lambda c: c["cti"].update(port=port))
+        assert answer["restart"] == ["cti.port"] and "restart" in answer["notice"] and "cti.port" in answer["notice"]
+        answer = applied(client, lambda c: c["site"].update(name="x"))
+        assert answer["restart"] == [] and answer["notice"] is None
+    served(site, scenario)
+
+
+def test_a_port_that_the_switch_itself_holds_is_free_for_it(site):
+    def scenario(client, house, legs, call):
+        with socket.create_server(("127.0.0.1", 0)) as ours:
+            port = ours.getsockname()[1]
+            house.listening.add(("tcp", port))
+            applied(client, lambda c: c["cti"].update(port=port))
+            applied(client, lambda c: c["cti"].update(address="0.0.0.0"))
+            refused(client, "cti.address", lambda c: c["cti"].update(address="192.0.2.1"))
+    served(site, scenario)
+
+
+def test_prompts_and_music_that_are_not_there_are_refused_where_they_are_new(site):
+    def scenario(client, house, legs, call):
+        nodes = "ivr.main.nodes.goodbye.prompts[0]"
+        assert "nothere.wav" in refused(client, nodes, lambda c: c["ivr"]["main"]["nodes"]["goodbye"].update(prompts=["nothere"]))
+        assert "music/jazz.wav" in refused(client, "queues[0].music", lambda c: c["queues"][0].update(music="jazz"))
+        refused(client, "queues[0].music", lambda c: c["queues"][0].update(music="../x"))
+        (site.run.parent / "prompts" / "music").mkdir()
+        (site.run.parent / "prompts" / "music" / "jazz.wav").write_bytes(b"")
+        applied(client, lambda c: c["queues"][0].update(music="jazz"))
+        applied(client, lambda c: c["ivr"]["main"]["nodes"]["goodbye"].update(prompts=["menu"]))    # missing, and known before
+    served(site, scenario)
+
+
+def test_the_range_of_rtp_ports_is_that_of_media(monkeypatch):
+    monkeypatch.delenv("STROWGER_RTP_PORTS", raising=False)
+    assert feasible._rtp_ports() == ports.configured_range()
+    monkeypatch.setenv("STROWGER_RTP_PORTS", "31000-31099")
+    assert feasible._rtp_ports() == ports.configured_range()
