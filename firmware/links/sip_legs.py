@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
 LIVE = {"calling": "setup", "alerting": "alerting", "accepted": "answered", "confirmed": "answered"}
 NO_TERMINATION_CAUSE = 47   # Q.850: resource unavailable, unspecified
+NOT_CARRIED_CAUSE = 65      # Q.850: bearer capability not implemented; 488 to a telephone (proto/sip/causes.py)
 
 
 def endpoint_config(config):
@@ -60,6 +61,15 @@ def own_address(address):
         return "::1" if address == "::" else "127.0.0.1"
     finally:
         probe.close()
+
+
+def carried(far):
+    """What proto/sdp.py chose, where media can carry it.  Raises RemoteError(488)."""
+    if far["payload_type"] not in (0, 8):
+        raise RemoteError("SDP: %s has payload type %d; only its static one is carried" % (far["codec"], far["payload_type"]), status=488)
+    if far["remote"] is not None and ":" in far["remote"][0]:
+        raise RemoteError("SDP: audio to %s: IPv6 is not carried" % far["remote"][0][:60], status=488)
+    return far
 
 
 class SIPLegs(SilentPhones, Adapter):
@@ -114,7 +124,7 @@ class SIPLegs(SilentPhones, Adapter):
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
         if offer is not None:
             try:
-                state["far"] = sdp.answer(offer, self._local(state))[1]
+                state["far"] = carried(sdp.answer(offer, self._local(state))[1])
             except RemoteError as error:
                 log.warning("sip: call of line %s refused: %s", event["line"], error)
                 self._forget(leg)
@@ -156,8 +166,9 @@ class SIPLegs(SilentPhones, Adapter):
             if offer is None:
                 response["sdp"] = sdp.offer(self._local(state))
             else:
-                response["sdp"], far = sdp.answer(offer, self._local(state))
-                self._join(leg, far)
+                body, far = sdp.answer(offer, self._local(state))
+                self._join(leg, carried(far))
+                response["sdp"] = body
         except RemoteError as error:
             response["status"] = error.status or 488
         self._take(self.endpoint.request(response, now_ms), now_ms)
@@ -267,16 +278,14 @@ class SIPLegs(SilentPhones, Adapter):
             return
         if state["state"] != "allocating":
             return
-        state["port"] = reply["port"]
-        self._set(leg, state="setup")
+        self._set(leg, port=reply["port"])
         if state["direction"] == "in":
             if state["far"] is not None:
-                self._join(leg, state["far"])
-            self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
-                             "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
-                             "called": state["called"], "called_complete": True, "redirecting": None,
-                             "line": state["line"]})
+                self._join(leg, state["far"], lambda reply, now_ms: self._offer(leg))
+            else:
+                self._offer(leg)
             return
+        self._set(leg, state="setup")
         try:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
@@ -286,6 +295,16 @@ class SIPLegs(SilentPhones, Adapter):
             self._ended(leg, 20, "failure", 480)    # Q.850: subscriber absent
             return
         self._take(events, now_ms)
+
+    def _offer(self, leg):
+        """Media can carry the call of a telephone: the switchboard may have it."""
+        state = self.legs.get(leg)
+        if state is None or state["state"] != "allocating":
+            return
+        self._set(leg, state="setup")
+        self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
+                         "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
+                         "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"]})
 
     def _no_termination(self, leg, error, now_ms):
         state = self.legs.get(leg)
@@ -311,23 +330,28 @@ class SIPLegs(SilentPhones, Adapter):
         try:
             if body is None:
                 raise RemoteError("no SDP came with the answer", status=488)
-            self._join(leg, sdp.read(body))
+            self._join(leg, carried(sdp.read(body)))
         except RemoteError as error:
             log.warning("sip: %s: %s", leg, error)
             return False
         return True
 
-    def _join(self, leg, far):
-        """Tell media where the far end listens; tell the switchboard about hold."""
+    def _join(self, leg, far, done=None):
+        """Tell media where the far end listens; tell the switchboard about hold.  done(reply, now_ms): media has taken it."""
         state = self.legs[leg]
         listens = far["remote"] is not None and far["direction"] in ("sendrecv", "sendonly")
         held = not listens
-        self.media.command("modify", id=leg, remote=far["remote"], payload_type=far["payload_type"],
-                           dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
+        self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
+                           remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
                            timeout_ms=RTP_TIMEOUT_MS)
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         self._set(leg, far=far, held=held)
+
+    def _not_carried(self, leg, error, now_ms):
+        """Media will not have the far end's address or codec: no call without sound."""
+        log.warning("sip: %s ends, media cannot reach its far end: %s", leg, error)
+        self._release(leg, NOT_CARRIED_CAUSE, now_ms)
 
     # -- the table of legs --
 

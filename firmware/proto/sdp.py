@@ -9,7 +9,8 @@ RFC 8866 (4566), RFC 3264, RFC 4733.  Octets in, octets out; portable.
 chosen: {"remote": [host, port] or None, "payload_type": 0 | 8, "codec": "PCMU" | "PCMA",
 "dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
 "inactive" as seen from our side}.  remote None: the far end holds the old way (0.0.0.0) or gives
-port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits.
+port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits or the address is
+one that nothing can be sent to (999.1.1.1, a group of multicast, a name).
 """
 
 from firmware.errors import RemoteError
@@ -18,6 +19,7 @@ CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order
 EVENT = "telephone-event"
 EVENT_TYPE = 101                        # ours, for offers; most telephones use the same
 EVENT_FORMAT = "0-15"
+DYNAMIC = 96                            # RFC 3551 6: the first of the types that a description gives a meaning
 PTIME_MS = 20
 MAX_OCTETS = 16384                      # ours
 MAX_LINES = 500                         # ours
@@ -78,6 +80,36 @@ def _connection(value):
     if len(pieces) != 3 or pieces[0] != "IN" or pieces[1] not in ("IP4", "IP6"):
         raise _bad("bad connection line")
     return pieces[2].split("/")[0]
+
+
+def _is_ipv4(host):
+    """Whether it is the address of one host.  RFC 8866 9: four numbers without leading zeros."""
+    pieces = host.split(".")
+    if len(pieces) != 4:
+        return False
+    for piece in pieces:
+        if not 1 <= len(piece) <= 3 or any([c not in "0123456789" for c in piece]) or int(piece) > 255 or (piece[0] == "0" and piece != "0"):
+            return False
+    return 0 < int(pieces[0]) < 224         # 0: this network; 224-239 multicast (RFC 1112 4), above it reserved
+
+
+def _is_ipv6(host):
+    """Whether it is the address of one host, in the forms of RFC 4291 2.2; ff00::/8 is multicast (2.7)."""
+    halves = host.lower().split("::")
+    if len(halves) > 2 or (host[0] == ":" and host[:2] != "::") or (host[-1] == ":" and host[-2:] != "::"):
+        return False
+    groups = []
+    for half in halves:
+        groups.extend(half.split(":") if half else [])
+    count = len(groups)
+    if groups and "." in groups[-1]:
+        if not _is_ipv4(groups.pop()):
+            return False
+        count += 1
+    for group in groups:
+        if not 1 <= len(group) <= 4 or any([c not in "0123456789abcdef" for c in group]):
+            return False
+    return (count < 8 if len(halves) == 2 else count == 8) and not (host[:2].lower() == "ff" and host[4:5] == ":")
 
 
 def _media_line(value):
@@ -172,8 +204,11 @@ def _choose(media):
     formats = _formats(media)
     event = None
     for payload, name, clock in formats:
-        if name == EVENT and clock == "8000" and event is None:
+        if name == EVENT and clock == "8000" and event is None and payload >= DYNAMIC:
             event = payload
+    for static in [(payload, name) for name, payload in CODECS]:      # before the same codec under a type of its own
+        if static + ("8000",) in formats:
+            return static[0], static[1], event
     for codec, _ in CODECS:
         for payload, name, clock in formats:
             if name == codec and clock == "8000":
@@ -208,6 +243,8 @@ def _describe(session, media):
     remote = None
     if media.port and media.host not in ("0.0.0.0", "::"):
         remote = [media.host, media.port]
+        if not (_is_ipv6(media.host) if ":" in media.host else _is_ipv4(media.host)):
+            raise RemoteError("SDP: nothing can be sent to %r; the address of one host is needed" % media.host[:60], status=488)
     direction = _MIRROR[_direction(session, media)]
     if remote is None and media.port:
         # the hold of RFC 2543: nothing can be sent to it

@@ -9,6 +9,7 @@ import socket
 
 import pytest
 
+from firmware.errors import LocalError
 from tests.control import test_pri_call as pri
 
 SDP = ("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP 8 101\r\n"
@@ -352,5 +353,66 @@ def test_garbage_on_the_sip_socket(site):
             phone.sock.sendto(octets, address)
         await phone.register()
         assert house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
+
+
+async def dial(phone, number, body):
+    """An INVITE of the telephone, as one that has been asked for its password.  Returns the final response."""
+    async def receive(start):
+        while True:                                 # earlier calls repeat their responses, we send no ACK
+            text = await phone.receive(start)
+            if "Call-ID: %s-" % call in text:
+                return text
+
+    uri, to = "sip:%s@127.0.0.1" % number, "<sip:%s@127.0.0.1>" % number
+    call, kind = "dial%d" % phone.number, "Content-Type: application/sdp\r\n"
+    phone.request("INVITE", uri, kind, body, call=call, to=to)
+    challenge = await receive("SIP/2.0 40")
+    line = [line for line in challenge.split("\r\n") if "-Authenticate" in line and "MD5" in line][0]
+    phone.request("INVITE", uri, kind + phone.authorization(line + "\r\n", "INVITE", uri), body, call=call, to=to)
+    answer = await receive("SIP/2.0 ")
+    while answer.startswith("SIP/2.0 1") or "-Authenticate" in answer:
+        answer = await receive("SIP/2.0 ")
+    return answer
+
+
+async def with_telephone(site, media=None):
+    house, media, address = await standing(site, media)
+    phone = Phone(address, "1001", "secret1001")
+    await phone.register()
+    return house, media, phone
+
+
+def test_an_offer_that_nothing_can_be_sent_to_is_refused_before_anything_rings(site):
+    async def scenario():
+        house, media, phone = await with_telephone(site)
+        for body in [SDP.replace("c=IN IP4 127.0.0.1", "c=IN " + to) % (40000, "") for to in (
+                "IP4 999.1.1.1", "IP4 224.2.1.1/127", "IP4 255.255.255.255", "IP4 phone.example", "IP6 2001:db8::1", "IP6 ff02::1")] + [
+                    SDP.replace("RTP/AVP 8", "RTP/AVP 97").replace("rtpmap:8", "rtpmap:97") % (40000, "")]:
+            assert (await dial(phone, "02150801000", body)).startswith("SIP/2.0 488"), body
+        assert house.state()["calls"] == [] and media.of("add") == [] and house.turns.exceptions == 0
+        answer = await dial(phone, "02150801000", SDP.replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0") % (40000, ""))
+        assert answer.startswith("SIP/2.0 200"), "the old hold"
+        assert media.of("modify")[-1]["remote"] is None
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_a_refusal_of_media_ends_the_call(site):
+    async def scenario():
+        house, media, phone = await with_telephone(site)
+        really = media.call
+
+        async def call(do, **parameters):
+            if do == "modify":
+                raise LocalError("modify: no")
+            return await really(do, **parameters)
+        media.call = call
+        answer = await dial(phone, "02150801000", SDP % (40000, ""))
+        assert answer.startswith("SIP/2.0 488"), answer
+        assert not [row for row in house.stores.journal.everything() if row["kind"] == "leg.offered"], "refused before anybody heard of it"
+        await until(lambda: not house.state()["calls"] and not media.standing["terminations"])
+        assert house.turns.exceptions == 0 and house.stores.machines.names("sip-leg/") == []
         await house.stop()
     pri.run(scenario())

@@ -74,3 +74,31 @@ def test_faults(octets, status):
     with pytest.raises(RemoteError) as caught:
         sdp.answer(octets, LOCAL)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("to", ["IP4 999.1.1.1", "IP4 1.2.3", "IP4 1.2.3.4.5", "IP4 01.2.3.4", "IP4 1.2.3.-4", "IP4 1.2..4", "IP4 0.0.0.1",
+                                "IP4 224.2.1.1/127", "IP4 239.255.255.255", "IP4 240.0.0.1", "IP4 255.255.255.255", "IP4 phone.example",
+                                "IP4 1.2.3.\u0664", "IP4 /", "IP6 ff02::1", "IP6 :::", "IP6 1::2::3", "IP6 12345::", "IP6 1:2:3", "IP6 g::1",
+                                "IP6 :1:2:3:4:5:6:7", "IP6 1:2:3:4:5:6:7:", "IP6 1:2:3:4:5:6:7:8:9", "IP6 ::ffff:1.2.3.999"])
+def test_an_address_that_nothing_can_be_sent_to(to):
+    octets = lines("m=audio 4000 RTP/AVP 8").replace(b"c=IN IP4 10.0.0.9", ("c=IN " + to).encode())
+    for function in (lambda: sdp.answer(octets, LOCAL), lambda: sdp.read(octets)):
+        with pytest.raises(RemoteError) as caught:
+            function()
+        assert caught.value.status == 488
+    refused = lines("m=video 0 RTP/AVP 96", "c=IN " + to, "m=audio 4000 RTP/AVP 8")
+    assert sdp.read(refused)["remote"] == ["10.0.0.9", 4000], "what is not used is not asked"
+
+
+@pytest.mark.parametrize("to, remote", [("IP4 1.2.3.4", "1.2.3.4"), ("IP4 223.255.255.255", "223.255.255.255"), ("IP4 127.0.0.1", "127.0.0.1"),
+                                        ("IP6 ::1", "::1"), ("IP6 1::", "1::"), ("IP6 1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"),
+                                        ("IP6 FE80::1", "FE80::1"), ("IP6 ::ffff:1.2.3.4", "::ffff:1.2.3.4"), ("IP4 0.0.0.0", None), ("IP6 ::", None)])
+def test_an_address_of_one_host(to, remote):
+    chosen = sdp.read(lines("m=audio 4000 RTP/AVP 8").replace(b"c=IN IP4 10.0.0.9", ("c=IN " + to).encode()))
+    assert chosen["remote"] == (remote and [remote, 4000])
+
+
+def test_the_static_type_comes_before_one_of_their_own():
+    chosen = sdp.read(lines("m=audio 4000 RTP/AVP 110 8 35 101", "a=rtpmap:110 PCMA/8000", "a=rtpmap:35 telephone-event/8000",
+                            "a=rtpmap:101 telephone-event/8000"))
+    assert (chosen["payload_type"], chosen["dtmf_payload_type"]) == (8, 101)
