@@ -15,7 +15,7 @@ from hil.probes.host import HostWatch
 
 REAL_TIME = ("tests/live/", "tests/hil/", "tests/media/")
 ATTEMPTS = 4
-CALM_S, CALM_WITHIN_S = 10, 120      # invented
+CALM_S, CALM_WITHIN_S = 5, 30        # invented
 
 
 def wait_for_calm(watch):
@@ -48,7 +48,10 @@ def pytest_runtest_protocol(item, nextitem):
         if attempt == ATTEMPTS or not stalls or not any(report.failed for report in reports):
             break
         why = f"the host stood still {len(stalls)} times, at worst {max(late for _, late in stalls):.0f} ms"
-        item.config.get_terminal_writer().write(f"\n{item.nodeid}: failed, but {why}; run again\n")
+        said = next(str(report.longrepr).splitlines()[-1] for report in reports if report.failed)
+        what = next((line[2:].strip() for report in reports if report.failed
+                     for line in str(report.longrepr).splitlines() if line.startswith("E ")), said)
+        item.config.get_terminal_writer().write(f"\n{item.nodeid}: failed ({what[:200]}), but {why}; run again\n")
         item.session._setupstate.teardown_exact(None)      # a disturbed house is not used again
         item._initrequest()
         wait_for_calm(item.config.host_watch)
