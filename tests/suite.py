@@ -19,14 +19,21 @@ NO_TESTS = 5             # pytest's exit code
 NICE = 15
 
 
+def hear_interrupts():
+    """Between fork and exec: a shell's background job ignores SIGINT, and so would pytest."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def main(arguments):
     pytest = [sys.executable, "-m", "pytest", "-q", *arguments]
     folders = [folder.rstrip("/") for folder in REAL_TIME]
     LOG.parent.mkdir(exist_ok=True)
     with open(LOG, "wb") as log:
         computing = subprocess.Popen(["nice", "-n", str(NICE), *pytest, "tests", *[f"--ignore={f}" for f in folders]],
-                                     cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        real_time = subprocess.Popen([*pytest, *folders], cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+                                     cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                     preexec_fn=hear_interrupts)
+        real_time = subprocess.Popen([*pytest, *folders], cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True,
+                                     preexec_fn=hear_interrupts)
         both = {"the tests in real time": real_time, "the computing tests": computing}
 
         def end(signum, _frame):
@@ -34,7 +41,10 @@ def main(arguments):
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)     # pytest tears its houses down
             for process in both.values():
-                process.wait()
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()                         # its rigs end with it
             sys.exit(128 + signum)
 
         signal.signal(signal.SIGINT, end)
