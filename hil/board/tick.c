@@ -20,7 +20,7 @@
 #define SPACING_NS 6000000     /* the least time between two instants while the board is behind */
 #define PATIENCE 3             /* instants in a row that somebody may owe before he is not waited for */
 #define LOOK_NS 300000         /* how often it looks whether all are done */
-#define BREATH_NS 2000000      /* after a stall: what runs below us shall have run, too */
+#define BREATH_NS 2000000      /* after a long stall: what runs below us shall have run, too */
 #define BEHIND_MOST_NS 1000000000 /* beyond that nothing is made up for: the machine was suspended */
 #define REQUEST_STEP_NS 1000000
 #define REQUEST_QUIET_TICKS 20 /* requests are served each ms while they come, and 200 ms longer */
@@ -380,7 +380,7 @@ static void start_witnesses(struct board *board, pthread_t *threads)
     }
 }
 
-/* Who looks at the witnesses: what was counted already, and when a stall was last seen. */
+/* Who looks at the witnesses: what was counted already, and when a long stall was last seen. */
 struct outlook {
     uint64_t counted[MAX_PROCESSORS], stalled_at;
 };
@@ -399,7 +399,6 @@ static uint64_t taken(const struct board *board, struct outlook *outlook)
             if (sum - outlook->counted[n] > most)
                 most = sum - outlook->counted[n];
             outlook->counted[n] = sum;
-            outlook->stalled_at = now;
         }
     }
     return most;
@@ -431,8 +430,11 @@ static uint64_t wait_for_instant(struct board *board, uint64_t nominal, uint64_t
     uint64_t due = nominal > last + SPACING_NS ? nominal : last + SPACING_NS, lost = 0, now, instant;
     sleep_until(due);
     for (;;) {
-        lost += taken(board, outlook);
+        uint64_t more = taken(board, outlook);
+        lost += more;
         now = now_ns(CLOCK_MONOTONIC);
+        if (more && lost >= LONG_STALL_NS)
+            outlook->stalled_at = now;
         uint64_t granted = due > last + TICK_NS + lost ? due : last + TICK_NS + lost;
         if (__atomic_load_n(&board->stop, __ATOMIC_RELAXED) || now >= granted) {
             instant = granted; /* the time that it takes us to wake up is nobody's */

@@ -74,9 +74,9 @@ def test_a_call_between_trunk_and_phone_is_bit_exact_and_in_time(house, phone, s
     for name, found, most in ((f"span {span}, TDM to RTP", there, TDM_TO_RTP_MOST_MS),
                               (f"span {span}, RTP to TDM with its jitter buffer of {JITTER_BUFFER_MS:.0f} ms", back,
                                RTP_TO_TDM_MOST_MS)):
-        median, _ = figures(name, found.values_ms)
+        figures(name, found.values_ms)         # by the wall clock, where a host that stands still counts, too
         _, worst = figures(f"{name}, in the board's time", found.board_ms)
-        assert median <= most and worst <= most, f"{name}: median {median} ms, worst {worst} ms of the board's time"
+        assert worst <= most, f"{name}: worst {worst} ms of the board's time"
 
 
 def test_reordered_and_doubled_packets_are_put_right(house, phone):
