@@ -50,6 +50,12 @@ def alive(tree):
     return found
 
 
+def hear_signals():
+    """Between fork and exec: what ran the tests may ignore these (nohup, a background job), and a shell cannot take that back."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("command, number, code", [
     (["buildroot/host/setup.sh", "run"], signal.SIGTERM, 143),
     (["buildroot/host/setup.sh", "run"], signal.SIGHUP, 129),
@@ -59,7 +65,7 @@ def alive(tree):
 ])
 def test_a_signal_ends_the_compilers_too(tree, command, number, code):
     process = subprocess.Popen(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                               start_new_session=True, preexec_fn=hear_signals)
     deadline = time.monotonic() + 30
     while len(alive(tree)) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
