@@ -22,6 +22,7 @@ from firmware.errors import LocalError
 from firmware.exits import EX_TEMPFAIL, exit_code
 from webui import certificate, pages
 from webui.bodies import Bodies
+from webui.connections import Punctual, Server, more_descriptors
 from webui.house import House
 from webui.live import Live
 from webui.render import choose_language
@@ -125,10 +126,11 @@ def main():
         return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
 
     application = Application(house, users, Sessions(data_dir), data_dir, site_name)
-    config = uvicorn.Config(application, log_level="warning", lifespan="off", ws="wsproto", access_log=False,
+    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="wsproto", access_log=False,
                             ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
-    server = uvicorn.Server(config)
+    server = Server(config)
+    more_descriptors()
 
     async def serve():
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
