@@ -1,0 +1,119 @@
+"""The sound of SIP legs: RTP terminations in media, and what the two session descriptions settled.
+
+A leg has its termination before its INVITE goes out or is offered to the switchboard, and media has taken the far
+address before the switchboard hears of it, so that no call is without sound.
+
+Hold: a far end that stops listening (sendonly, inactive, address 0.0.0.0) is held; media sends it nothing.
+"""
+
+import logging
+
+from firmware.errors import LocalError, RemoteError
+from firmware.links.sip_probe import RTP_TIMEOUT_MS
+from firmware.proto import sdp
+
+log = logging.getLogger(__name__)
+
+NO_TERMINATION_CAUSE = 47   # Q.850: resource unavailable, unspecified
+NOT_CARRIED_CAUSE = 65      # Q.850: bearer capability not implemented; 488 to a telephone (proto/sip/causes.py)
+
+
+def carried(far):
+    """What proto/sdp.py chose, where media can carry it.  Raises RemoteError(488)."""
+    if far["payload_type"] not in (0, 8):
+        raise RemoteError("SDP: %s has payload type %d; only its static one is carried" % (far["codec"], far["payload_type"]), status=488)
+    if far["remote"] is not None and ":" in far["remote"][0]:
+        raise RemoteError("SDP: audio to %s: IPv6 is not carried" % far["remote"][0][:60], status=488)
+    return far
+
+
+class SIPMedia:
+    """The half of SIPLegs that deals with media."""
+
+    def _allocate(self, leg):
+        self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
+                           lambda error, now_ms: self._no_termination(leg, error, now_ms),
+                           id=leg, kind="rtp", address=self.config["address"],
+                           **self.config["enhance"].get(self.legs[leg]["line"], {}))
+
+    def _allocated(self, leg, reply, now_ms):
+        state = self.legs.get(leg)
+        if state is None:
+            self.media.subtract(leg)
+            return
+        if state["state"] != "allocating":
+            return
+        self._set(leg, port=reply["port"])
+        if state["direction"] == "in":
+            if state["far"] is not None:
+                self._join(leg, state["far"], lambda reply, now_ms: self._offer(leg))
+            else:
+                self._offer(leg)
+            return
+        self._set(leg, state="setup")
+        try:
+            events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
+                                            "caller": state["caller"], "caller_name": state["caller_name"],
+                                            "sdp": sdp.offer(self._local(state))}, now_ms)
+        except LocalError as error:
+            log.info("sip: line %s cannot be called: %s", state["line"], error)
+            self._ended(leg, 20, "failure", 480)    # Q.850: subscriber absent
+            return
+        self._take(events, now_ms)
+
+    def _offer(self, leg):
+        """Media can carry the call of a telephone: the switchboard may have it."""
+        state = self.legs.get(leg)
+        if state is None or state["state"] != "allocating":
+            return
+        self._set(leg, state="setup")
+        self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
+                         "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
+                         "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"]})
+
+    def _no_termination(self, leg, error, now_ms):
+        state = self.legs.get(leg)
+        if state is None:
+            return
+        log.warning("sip: no RTP termination for %s: %s", leg, error)
+        if state["direction"] == "in":
+            self._forget(leg)
+            self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 503}, now_ms), now_ms)
+        else:
+            self._ended(leg, NO_TERMINATION_CAUSE, "failure")
+
+    @staticmethod
+    def _local(state):
+        """Our half of a session, as firmware/proto/sdp.py wants it."""
+        return {"address": state["host"], "port": state["port"] or 9, "session": state["session"],
+                "version": state["version"]}
+
+    def _far(self, leg, body):
+        """Take the far end's answer.  False when it is unusable."""
+        if leg not in self.legs:
+            return True
+        try:
+            if body is None:
+                raise RemoteError("no SDP came with the answer", status=488)
+            self._join(leg, carried(sdp.read(body)))
+        except RemoteError as error:
+            log.warning("sip: %s: %s", leg, error)
+            return False
+        return True
+
+    def _join(self, leg, far, done=None):
+        """Tell media where the far end listens; tell the switchboard about hold.  done(reply, now_ms): media has taken it."""
+        state = self.legs[leg]
+        listens = far["remote"] is not None and far["direction"] in ("sendrecv", "sendonly")
+        held = not listens
+        self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
+                           remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
+                           timeout_ms=RTP_TIMEOUT_MS)
+        if held != state["held"] and state["state"] == "answered":
+            self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
+        self._set(leg, far=far, held=held)
+
+    def _not_carried(self, leg, error, now_ms):
+        """Media will not have the far end's address or codec: no call without sound."""
+        log.warning("sip: %s ends, media cannot reach its far end: %s", leg, error)
+        self._release(leg, NOT_CARRIED_CAUSE, now_ms)
