@@ -8,8 +8,9 @@ leg reserves the time that it will cost a tick, and the sum stays below SHARE of
             kernels on loud noise (the canceller learning, which is the dear case) at
             start; what a timeslot and an RTP stream cost without any is measured by
             `make bench` (PLAIN_NS), not here
-    busy    what the tick has really taken in the last seconds; it counts where it is
-            more than what is reserved
+    busy    what the tick has really taken in the last five seconds (the median of their
+            means, so no second that the host spoilt refuses anybody); it counts where
+            it is more than what is reserved
 
 A canceller, noise reduction and speech detection work on groups of neighbouring slots;
 the slots of a leg are chosen so that groups fill up, and a part of one is not reserved.

@@ -158,6 +158,12 @@ class Density:
             self.load.add(peer, (0x7F000001, reply["port"]))
         self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
 
+    async def shrink(self, channels):
+        """Take away what growing to this many has added before it was refused."""
+        timeslots = min(channels // 2, TIMESLOTS_MOST)
+        await self.call_all([("subtract", {"id": f"t{n}"}) for n in range(self.made[0], timeslots)]
+                            + [("subtract", {"id": f"r{n}"}) for n in range(self.made[1], channels - timeslots)])
+
     def enhancement(self, n):
         """Everything, but no level control where echo and noise are to be measured (6 % of the channels each)."""
         return dict(EVERYTHING, level="off" if self.parts.kind(n) in ("silent", "noisy") else "agc")
@@ -225,10 +231,18 @@ class Density:
             most = min(STEPS[-1], int(0.96 * admission["limit_us"] * 1000 / each) // 32 * 32)
             steps = [channels for channels in STEPS if channels < 0.8 * most] + [most]
             for channels in steps:
-                await self.grow(channels)
+                try:
+                    await self.grow(channels)
+                except LocalError:      # others load the machine: the tick takes longer than was measured at the start
+                    await self.shrink(channels)
+                    if not sum(self.made):
+                        raise
+                    channels = most = sum(self.made[:2])
                 self.last_step = channels == most
                 if not self.short or self.last_step:
                     await self.measure(channels, FULL_S if self.last_step and not self.short else STEP_S)
+                if self.last_step:
+                    break
             self.refusal = await self.one_more()
             self.load.stop()
             thread.join()

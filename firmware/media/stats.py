@@ -1,7 +1,11 @@
 """Figures of the tick, beside the delay that the host itself caused."""
 
+import collections
 import os
+import statistics
 import time
+
+SECONDS = 5             # the middle one of these counts: two that the host spoilt do not, an overload does in the third
 
 
 def percentile(histogram, share):
@@ -38,7 +42,8 @@ class TickStats:
         self.wait_ms = 0.0
         self._stolen = stolen_ticks()
         self._busy = (0, 0)
-        self.busy_ns = 0                # a tick takes, mean of the last second
+        self._seconds = collections.deque([0] * SECONDS, SECONDS)      # ns a tick, mean of each
+        self.busy_ns = 0                # a tick takes: the median of the last seconds' means
 
     def sample(self):
         """Once a second: how long did the tick thread wait for a processor?"""
@@ -49,7 +54,8 @@ class TickStats:
         figures = self._engine.figures()
         ticks, busy = figures["ticks"] - self._busy[0], figures["busy_ns"] - self._busy[1]
         if ticks > 0 and busy >= 0:     # the figures may have been cleared
-            self.busy_ns = busy // ticks
+            self._seconds.append(busy // ticks)
+            self.busy_ns = statistics.median_low(self._seconds)
         self._busy = (figures["ticks"], figures["busy_ns"])
         try:
             with open(f"/proc/self/task/{self.tid}/schedstat", encoding="ascii") as file:
