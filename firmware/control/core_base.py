@@ -113,7 +113,12 @@ class Core:
         self.group_rows = {}
         for group in config.get("trunk_groups") or []:
             self.group_rows[group["name"]] = group
-        self.network_spans = [span["span"] for span in config.get("spans") or [] if span.get("side") == "network"]
+        # Where ringing tone is ours to give: Q.931 by the side, SS7 always (Q.764 2.1.4: the exchange of the called party).
+        self.network_spans = [span["span"] for span in config.get("spans") or []
+                              if span.get("side") == "network" or span.get("signalling") == "ss7"]
+        self.span_techs = {}
+        for span in config.get("spans") or []:
+            self.span_techs[span["span"]] = span.get("signalling", "pri")
         if self.state is not None:
             self._take_over(groups)
 
@@ -187,6 +192,10 @@ class Core:
     def span_is_up(self, span):
         """Whether outgoing calls may be tried on a span."""
         return (self.state.spans.get(span) or {}).get("state") == "up"
+
+    def tech_of_span(self, span):
+        """How calls on a span are signalled: one of leg.TRUNK_TECHS."""
+        return self.span_techs.get(span, "pri")
 
     def is_registered(self, line):
         """Whether a line is there."""

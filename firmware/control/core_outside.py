@@ -97,10 +97,10 @@ def _seize(core, call, way, trunk):
         redirecting = {"number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"}
     called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
     leg = core.ids.next("l")
-    core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech="pri", line=None, caller=caller["number"] if caller else "",
+    core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=core.tech_of_span(trunk[0]), line=None, caller=caller["number"] if caller else "",
               caller_name="", trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
     core.emit("call.ringing", call=call.id, leg=leg, deadline_ms=core.now_ms + call.outside["ring_ms"], failed=call.failed)
-    core.act("leg.create", leg=leg, tech="pri", call=call.id, span=trunk[0], timeslot=trunk[1],
+    core.act("leg.create", leg=leg, tech=core.tech_of_span(trunk[0]), call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
              bearer=call.bearer or "speech")
 
@@ -119,7 +119,7 @@ def hunt_on(core, call, leg, cause, by):
 
     leg: as it was; it is gone."""
     out = call.outside
-    if out is None or leg.tech != "pri" or leg.state != legs.CREATED or call.bridge is not None:
+    if out is None or leg.tech not in legs.TRUNK_TECHS or leg.state != legs.CREATED or call.bridge is not None:
         return False
     way, trunk = out["way"], [leg.span, leg.timeslot]
     if by == "failure":
@@ -168,7 +168,7 @@ def alert_caller(core, call, leg, inband):
     caller = core.state.legs.get(call.caller_leg)
     if leg.id != call.target_leg or caller is None:
         return
-    if inband and leg.tech == "pri":
+    if inband and leg.tech in legs.TRUNK_TECHS:
         cut_through(core, call, leg)
     ours = call.bridge is None and (caller.state == legs.ANSWERED or caller.span in core.network_spans)
     if caller.state == legs.PROCEEDING:
@@ -182,7 +182,7 @@ def resume(core, call, tokens):
     """After a restart, in the middle of a set-up.  tokens: of what media plays to the caller.  False: it cannot go on."""
     target = core.state.legs.get(call.target_leg)
     caller = core.state.legs.get(call.caller_leg)
-    if target is None or caller is None or target.tech != "pri" or legs.RELEASING in (target.state, caller.state):
+    if target is None or caller is None or target.tech not in legs.TRUNK_TECHS or legs.RELEASING in (target.state, caller.state):
         return False
     if call.bridge is not None:
         core.act("media.bridge", bridge=call.bridge, legs=[call.caller_leg, target.id])
