@@ -7,9 +7,6 @@ from drivers import fan_regs as r
 from drivers.i2c import Device
 from firmware.errors import DriverError, LocalError
 
-WATCHDOG_S = 4.0                 # data sheet 4.11
-RANGE_500_RPM, RANGE_1000_RPM = 0, 1
-
 
 class FanController(Device):
     """bus: smbus2 interface.  fans: how many are fitted, or None for all that the chip has."""
@@ -32,7 +29,7 @@ class FanController(Device):
         """Host drive, 5 edges a turn, 1,000 rpm range, the chip's watchdog on.  The drive stays as it is."""
         self.identify()
         for fan in range(self.fans):
-            self.change(r.config1(fan), ENAG=0, RNG=RANGE_1000_RPM, EDG=1)
+            self.change(r.config1(fan), ENAG=0, RNG=1, EDG=1)      # range from 1,000 rpm on
         self.change(r.CONFIG, WD_EN=1, DIS_TO=0)
 
     def drive(self, percent):

@@ -10,7 +10,6 @@ from firmware.errors import ConfigError, LocalError
 CHIPS = {"pca9551": (8, 38), "pca9552": (16, 44)}        # LEDs, prescaler steps a second
 STATES = {"on": 0, "off": 1, "slow": 2, "fast": 3}       # two bits of an LED in its selector
 SLOW_HZ, FAST_HZ = 0.5, 2.0                              # invented: told apart at a glance
-AUTO_INCREMENT = 0x10
 
 
 class LEDs(Device):

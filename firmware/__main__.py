@@ -208,7 +208,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-        (self.run_dir / "supervisor.json").unlink(missing_ok=True)
+        for name in ("supervisor.json", *(f"{process}.ready" for process in PROCESSES)):
+            (self.run_dir / name).unlink(missing_ok=True)
 
 
 def describe_exit(code):

@@ -1,13 +1,16 @@
 """A person at the pages: Debian's Chromium, driven by chromedriver."""
 
 import contextlib
+import pathlib
 import tempfile
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
+from hil.rig import die_with_us
+
+CHROMIUM, DRIVER = str(pathlib.Path(__file__).with_name("chromium.sh")), "/usr/bin/chromedriver"
 # The browser must ask nobody but the box.
 SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -26,7 +29,8 @@ class Person:
         for switch in (*SWITCHES, f"--user-data-dir={self._profile.name}"):
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+        service = webdriver.ChromeService(executable_path=DRIVER, popen_kw={"preexec_fn": die_with_us})
+        self.driver = webdriver.Chrome(options=options, service=service)
 
     def __enter__(self):
         return self

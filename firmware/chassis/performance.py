@@ -76,10 +76,6 @@ class Performance:
         """Whether the span is available in the sense of annex A (our receiving)."""
         return self._sides["near"].available
 
-    def severe_run(self):
-        """Whether it is in unavailable time for errors."""
-        return not self.available
-
     def second(self, at_s, counters, defects=()):
         """One second is over.  at_s: UTC second; defects: kinds of the framer present in it.
 

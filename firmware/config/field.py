@@ -12,7 +12,6 @@ import zoneinfo
 from firmware.errors import ConfigError
 
 # What applying a change of the setting does to the calls that are up.
-IMPACT_NONE = "none"
 IMPACT_NEW_CALLS = "new calls"
 IMPACT_SPAN = "the span restarts"
 IMPACT_RESTART = "the process restarts"

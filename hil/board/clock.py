@@ -13,7 +13,7 @@ import pathlib
 import struct
 
 RX_HEAD = 0x40                # its offset in the window: hil/README.md
-FRAMES_A_SECOND, STEP = 8000, 80
+STEP = 80
 
 
 class BoardClock:

@@ -55,12 +55,6 @@ def state_number(name):
     return int(name[1:name.index("_")])
 
 
-# Locations, Q.850 2.2.3
-LOCATIONS = {
-    "user": 0, "private_local": 1, "public_local": 2, "transit": 3,
-    "public_remote": 4, "private_remote": 5, "international": 7, "beyond_interworking": 10,
-}
-
 # Causes that the machines use, Q.850 2.2.7
 UNALLOCATED_NUMBER = 1
 CHANNEL_UNACCEPTABLE = 6
