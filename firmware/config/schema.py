@@ -52,7 +52,8 @@ SPAN = Section("one E1, T1 or J1 span", {
 ENHANCEMENT = {
     "echo": Switch("cancel the line's echo, up to 64 ms", default=False),
     "noise": Switch("reduce noise; adds 10 ms", default=False),
-    "level": Text("level control: agc for talkers, alc for trunks", choices=("off", "agc", "alc"), default="off")}
+    "level": Text("level control: agc for talkers, alc for trunks", choices=("off", "agc", "alc"), default="off"),
+    "vad": Switch("tell speech from silence (level control does so by itself)", default=False)}
 
 TRUNK_GROUP = Section("interchangeable trunks", {
     "name": name("the name used in routes"),

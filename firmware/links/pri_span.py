@@ -1,5 +1,6 @@
 """One PRI span: its configuration, its Q.931 machine, the legs of its calls, its timeslots."""
 
+from firmware.links.enhancement import enhancement
 from firmware.proto.q931.link import Q931Link
 
 HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai"}     # alarms that leave the B channels usable
@@ -17,12 +18,6 @@ def link_is_up(audit, link):
         if row["link"] == link:
             return row.get("state") == "up"
     return False
-
-
-def enhancement(row):
-    """Parameters of media's `add`: the enhancement of a trunk group or line, where any is on."""
-    wanted = (row or {}).get("enhancement") or {}
-    return {"enhance": wanted} if any(value not in (False, "off") for value in wanted.values()) else {}
 
 
 class Span:

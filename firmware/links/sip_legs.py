@@ -24,7 +24,7 @@ import socket
 
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
-from firmware.links.pri_span import enhancement
+from firmware.links.enhancement import enhancement, renew
 from firmware.links.sip_media import SIPMedia, carried
 from firmware.links.sip_probe import SilentPhones
 from firmware.links.sip_udp import SIPUDPLink
@@ -345,6 +345,7 @@ class SIPLegs(SIPMedia, SilentPhones, Adapter):
         for leg, state in sorted(self.legs.items()):
             if state["far"] is not None and leg in there:
                 self._join(leg, state["far"])
+        renew(self.media, audit, {leg: self.config["enhance"].get(state["line"], {}) for leg, state in self.legs.items()})
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""

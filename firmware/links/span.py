@@ -15,6 +15,7 @@ import logging
 
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
+from firmware.links.enhancement import renew
 from firmware.links.pri_span import link_is_up
 from firmware.links.span_change import SpanChanges
 from firmware.links.span_outgoing import OutgoingCalls
@@ -353,6 +354,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                 if entry["leg"] is not None and entry["timeslot"] is not None and entry["leg"] not in there:
                     self._terminate(span, call)
                     audit.setdefault("terminations", []).append({"id": entry["leg"]})
+            renew(self.media, audit, {entry["leg"]: span.enhance for entry in span.calls.values()})
             self._tell(span)
 
     def media_lost(self, now_ms):

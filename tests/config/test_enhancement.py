@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from firmware.config import demo, schema
-from firmware.links.pri_span import Span, enhancement
+from firmware.links.enhancement import enhancement, renew
+from firmware.links.pri_span import Span
 from firmware.links.sip_legs import endpoint_config
 from firmware.media import settings
 
@@ -26,11 +27,11 @@ def test_nothing_is_switched_on_by_itself():
 
 
 def test_a_trunk_group_gives_its_spans_what_media_takes():
-    config, errors = configured(group={"echo": True, "level": "alc"})
+    config, errors = configured(group={"echo": True, "level": "alc", "vad": True})
     assert not errors
     span = Span(config["spans"][0], config["trunk_groups"][0])
     assert settings.enhancement(settings.ENHANCE_OFF, span.enhance["enhance"]) == {
-        "echo": True, "noise": False, "level": "alc", "vad": False}
+        "echo": True, "noise": False, "level": "alc", "vad": True}
     span.change(config["spans"][0], configured()[0]["trunk_groups"][0])
     assert span.enhance == {}
 
@@ -40,6 +41,21 @@ def test_a_line_gives_its_legs_what_media_takes():
     assert not errors
     parameters = endpoint_config(config)["enhance"][config["lines"][0]["name"]]
     assert settings.enhancement(settings.ENHANCE_OFF, parameters["enhance"])["level"] == "agc"
+
+
+def test_what_media_has_not_got_is_said_again_after_a_restart():
+    class Media(list):
+        def command(self, do, **parameters):
+            self.append((do, parameters))
+
+    media, row = Media(), lambda leg, **on: {"id": leg, "enhance": dict(settings.ENHANCE_OFF, **on)}
+    audit = {"terminations": [row("l1"), row("l2", echo=True), row("l3", noise=True), row("l4", echo=True), {"id": "l5"}]}
+    renew(media, audit, {leg: {"enhance": {"echo": True}} for leg in ("l1", "l2", "l5", "l6")} | {"l3": {}})
+    assert media == [("enhance", {"id": "l1", "echo": True, "noise": False, "level": "off", "vad": False}),
+                     ("enhance", {"id": "l3", "echo": False, "noise": False, "level": "off", "vad": False})]
+    for _, parameters in media:
+        parameters.pop("id")
+        assert settings.enhancement(settings.ENHANCE_OFF, parameters) == parameters
 
 
 @pytest.mark.parametrize("wrong", ({"echo": 1}, {"level": "loud"}, {"tail_ms": 128}, []))

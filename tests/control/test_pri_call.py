@@ -162,10 +162,12 @@ def test_a_kill_in_the_call_leaves_it_up_and_it_clears_afterwards(site):
         establishments = [row for row in media.sent if row[1] == "dl_establish_request" and row[0] == 1]
         kill(house)
         far.events.clear()
+        media.standing["terminations"][0]["enhance"] = {"echo": True, "noise": False, "level": "off", "vad": False}
         house, _ = site.whole(media)
         await house.start()
         await settle()
         far.exchange()
+        assert [row["echo"] for row in media.of("enhance")] == [False]          # as the configuration has it
         assert [row for row in media.sent if row[1] == "dl_establish_request" and row[0] == 1] == establishments
         assert not [name for name in far.names() if name in ("released", "disconnect_indication", "restart_indication")]
         assert len(house.state()["calls"]) == 1 and span(house)["state"] == "up"

@@ -1,0 +1,20 @@
+"""What the configuration wants done to the sound that comes from a leg, as media's commands `add` and `enhance` take it."""
+
+OFF = {"echo": False, "noise": False, "level": "off", "vad": False}     # media's start; also what an audit shows then
+
+
+def enhancement(row):
+    """Parameters of media's `add`: the enhancement of a trunk group or line, where any is on."""
+    wanted = (row or {}).get("enhancement") or {}
+    return {"enhance": wanted} if any(value not in (False, "off") for value in wanted.values()) else {}
+
+
+def renew(media, audit, wanted):
+    """Say again what is wanted of legs that media has: a kill may have kept it from media, or the configuration changed.
+
+    audit: media's; wanted: {leg: what enhancement() gave}.  A refusal leaves the leg as it is: the call is worth more."""
+    for row in audit.get("terminations") or []:
+        if row["id"] in wanted and "enhance" in row:
+            target = dict(OFF, **wanted[row["id"]].get("enhance", {}))
+            if target != dict(OFF, **row["enhance"]):
+                media.command("enhance", id=row["id"], **target)
