@@ -22,7 +22,7 @@ CALLER = "caller"    # the inbound party whose visit the call is
 AGENT = "agent"      # an agent that a queue offers the call to
 CALLEE = "callee"    # an agent, a line or a number outside that was called directly
 
-TRUNK_TECHS = ("pri", "ss7", "cas")      # legs on a timeslot of a span
+TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
 FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "cause")
 

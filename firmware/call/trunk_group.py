@@ -12,17 +12,34 @@ taken last, up or down); longest_idle (the one that was given back first; those 
 
 from firmware.errors import ConfigError
 
+CAS = ("r2", "cas")             # values of a span's "signalling" whose circuits are signalled by bits
 SELECTIONS = ("ascending", "descending", "round_robin", "round_robin_descending", "longest_idle")
 
 
 def bearers(span):
-    """The B channels of a span's configuration, ascending: E1 1-31 or T1 1-24 without the D channel."""
+    """The bearer timeslots of a span's configuration, ascending: E1 1-31 or T1 1-24 without the D channel.
+
+    With channel-associated signalling timeslot 16 of an E1 carries the bits, a T1 has them in its bearers, and
+    "circuits" of the signalling's settings says which are in use: "1-15,17"; empty: all."""
+    signalling = span.get("signalling", "pri")
     last = 31 if span.get("type", "e1") == "e1" else 24
+    taken, wanted = span.get("d_timeslot"), ""
+    if signalling in CAS:
+        taken = 16 if last == 31 else None
+        wanted = (span.get(signalling) or {}).get("circuits") or ""
     slots = []
     for timeslot in range(1, last + 1):
-        if timeslot != span.get("d_timeslot"):
+        if timeslot != taken and (not wanted or _listed(timeslot, wanted)):
             slots.append(timeslot)
     return slots
+
+
+def _listed(timeslot, text):
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if int(first) <= timeslot <= int(last or first):
+            return True
+    return False
 
 
 class TrunkGroup:

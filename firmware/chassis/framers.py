@@ -48,7 +48,7 @@ class Framers(Adapter):
 
     @staticmethod
     def _wanted(config):
-        return {row["span"]: {"type": row["type"], "crc4": row["crc4"], "cas": row["signalling"] == "cas"}
+        return {row["span"]: {"type": row["type"], "crc4": row["crc4"], "cas": row["signalling"] in ("r2", "cas")}
                 for row in config["spans"] if row["enabled"]}
 
     def _map(self):

@@ -11,6 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
+from firmware.config import cas
 from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -22,6 +23,7 @@ MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's
 ANY_ADDRESS = ("0.0.0.0", "::")
 LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
+SIGNALLING = ("pri", "r2", "cas", "none")
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
 
@@ -40,11 +42,13 @@ SPAN = Section("one E1, T1 or J1 span", {
     "span": Whole("the number printed at the connector", 1, 64, required=True, impact=IMPACT_SPAN),
     "type": Text("the kind of line", choices=("e1", "t1", "j1"), default="e1", impact=IMPACT_SPAN),
     "crc4": Switch("CRC-4 multiframe; must be the same at both ends", default=True, impact=IMPACT_SPAN),
-    "signalling": Text("how calls are signalled", choices=("pri", "none"), default="pri", impact=IMPACT_SPAN),
+    "signalling": Text("how calls are signalled", choices=SIGNALLING, default="pri", impact=IMPACT_SPAN),
     "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges)",
                     choices=VARIANTS, default="etsi", impact=IMPACT_SPAN),
     "side": Text("our side of the D channel", choices=("user", "network"), default="user", impact=IMPACT_SPAN),
     "d_timeslot": Whole("the timeslot of the D channel", 1, 31, default=16, impact=IMPACT_SPAN),
+    "r2": cas.R2,
+    "cas": cas.CAS,
     "trunk_group": Text("the trunk group its timeslots belong to", pattern=NAME, required=True),
     "enabled": Switch("in service", default=True, impact=IMPACT_SPAN)})
 
@@ -253,6 +257,7 @@ def check(configuration, check_flow=None):
         refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] > 24:
             errors.append(ConfigError(f"spans[{i}].d_timeslot", "a T1 or J1 span has timeslots 1 to 24; use 24"))
+        errors.extend(cas.check_span(row, f"spans[{i}]"))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
                       "agent": ("agents", "agent"), "outside": (None, None)}[row["application"]]

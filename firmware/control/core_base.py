@@ -113,9 +113,9 @@ class Core:
         self.group_rows = {}
         for group in config.get("trunk_groups") or []:
             self.group_rows[group["name"]] = group
-        # Where ringing tone is ours to give: Q.931 by the side, SS7 always (Q.764 2.1.4: the exchange of the called party).
+        # Where ringing tone is ours to give: Q.931 by the side, SS7 and CAS always (Q.764 2.1.4: the exchange of the called party).
         self.network_spans = [span["span"] for span in config.get("spans") or []
-                              if span.get("side") == "network" or span.get("signalling") == "ss7"]
+                              if span.get("side") == "network" or span.get("signalling") in ("ss7", "r2", "cas")]
         self.span_techs = {}
         for span in config.get("spans") or []:
             self.span_techs[span["span"]] = span.get("signalling", "pri")

@@ -29,7 +29,7 @@ included), or from the first record if there is none.  Take a checkpoint after
 resume and then, say, each 10,000 records: it bounds the replay.
 
 Events (dict with "kind"; other keys are ignored)
-  leg.offered  leg tech("pri"|"ss7"|"cas"|"sip") trunk_group span timeslot caller caller_presentation("allowed"|
+  leg.offered  leg tech("pri"|"ss7"|"r2"|"cas"|"sip") trunk_group span timeslot caller caller_presentation("allowed"|
                "restricted"|"unavailable") caller_type called called_complete redirecting bearer line(SIP: the calling line)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
@@ -52,7 +52,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
                inband: the caller is to listen: the path is through, or we play ringing tone
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
   leg.create leg tech("sip") line caller caller_name call
-  leg.create leg tech("pri"|"ss7"|"cas") call span timeslot exclusive called{number type plan} caller{number type presentation}|None
+  leg.create leg tech("pri"|"ss7"|"r2"|"cas") call span timeslot exclusive called{number type plan} caller{number type presentation}|None
              redirecting{number type presentation reason}|None bearer
   media.signal leg token items repeat  items: {"prompt": name, "language": l} {"number": n, "language": l}
                                        {"music": name} {"tone": name} {"silence_ms": n}; repeat 0: for ever

@@ -20,6 +20,7 @@ from firmware.proto.q931 import codes
 log = logging.getLogger(__name__)
 
 LIVING = ("trunk_group",)   # settings of a span that need no restart of it
+OTHERS = LIVING + ("r2", "cas")     # ... and those of another signalling
 CLOSING_MS = 10000          # ours: T308 twice and the answers; a far end silent for longer meets the RESTART
 LINGER_MS = 500             # ours: our last message and its layer 2 acknowledgement
 CLOSE_AGAIN_MS = 1000       # ours: while media has not confirmed link_close
@@ -34,7 +35,7 @@ def wanted_spans(config):
 
 def needs_restart(old, new):
     """Whether a span must restart to get from one row to another."""
-    return {key: old[key] for key in old if key not in LIVING} != {key: new[key] for key in new if key not in LIVING}
+    return {key: old[key] for key in old if key not in OTHERS} != {key: new[key] for key in new if key not in OTHERS}
 
 
 class SpanChanges:
