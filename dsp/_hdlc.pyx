@@ -6,11 +6,15 @@ whose least significant bit is the oldest.  An octet without a flag or an abort
 is (de)stuffed by one table look-up; only the others are gone through bit by
 bit.  A channel that idles repeats one octet and does not change its state: such
 octets are skipped.
+
+A slot with `mtp2` set carries signal units (dsp/hdlc.py): the transmitter repeats the last short
+unit instead of flags, the receiver hands up a short unit once and counts its
+repetitions and what Q.703 10.2 takes for errors.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from *:
     """
@@ -25,6 +29,10 @@ cdef enum:
     QUEUE = 8192        # octets of a transmit queue, a power of two
     FLAG = 0x7E
     NOTHING_STEADY = 256
+    SHORT = 5           # octets of the longest unit that is repeated (LSSU), Q.703 2.2
+    COUNTED = 16        # octets that are an error in octet counting mode, Q.703 4.1.4
+    TELL_ERRORS = 1     # bits of rx_slot.tell
+    TELL_REPEATS = 2
 
 cdef struct rx_slot:
     uint64_t frames         # good ones
@@ -43,7 +51,17 @@ cdef struct rx_slot:
     uint32_t in_frame
     uint32_t length
     uint32_t steady         # the octet that would change nothing
-    uint8_t buffer[LONGEST + 96]
+    uint32_t mtp2           # this slot carries signal units
+    uint32_t tell           # what is handed up without a unit: TELL_ERRORS, TELL_REPEATS
+    uint32_t counting       # octet counting mode
+    uint32_t counted        # octets of it since the last error
+    uint32_t repeats        # of the last short unit, and errors: since the last time that they were handed up
+    uint32_t errors
+    uint64_t all_repeats
+    uint64_t all_errors
+    uint32_t last_octets
+    uint8_t last[12]
+    uint8_t buffer[LONGEST + 104]
 
 cdef struct tx_slot:
     uint64_t head           # consumer's
@@ -55,16 +73,23 @@ cdef struct tx_slot:
     uint32_t ones
     uint32_t remaining      # octets of the frame being sent, FCS included
     uint32_t closing        # the flag behind a frame is due
-    uint64_t not_used[1]
+    uint32_t mtp2           # repeat the last short unit instead of flags
+    uint32_t fill_octets    # of that unit, FCS included
     uint64_t tail           # producer's, on a cache line of its own
-    uint64_t not_used_too[7]
+    uint8_t fill[8]
+    uint32_t from_fill      # the frame being sent is the repeated one
+    uint32_t not_used_too
+    uint64_t fills
+    uint64_t not_used_three[4]
     uint8_t queue[QUEUE]
 
 cdef struct frame_place:
     int32_t slot
     int32_t offset
-    int32_t length
+    int32_t length          # 0: no unit, only what follows
     int32_t zero
+    uint32_t repeats        # mtp2: of the unit before this one
+    uint32_t errors         # mtp2: before this one
 
 cdef struct destuffed:
     uint8_t bits
@@ -157,6 +182,7 @@ cdef inline void keep_octets(rx_slot *s) noexcept nogil:
             if s.length >= s.max_octets + 2:
                 s.giants += 1
                 s.in_frame = 0
+                s.counting = s.mtp2
             else:
                 s.buffer[s.length] = <uint8_t>s.bits
                 s.length += 1
@@ -173,32 +199,68 @@ cdef struct sink:
     int64_t count
 
 
+cdef inline void error(rx_slot *s) noexcept nogil:
+    s.errors += s.mtp2
+    s.all_errors += s.mtp2
+
+
+cdef inline void unit_error(rx_slot *s) noexcept nogil:
+    """A unit in error; in octet counting mode its octets are counted already."""
+    if not s.counting:
+        error(s)
+
+
+cdef int32_t hand_up(rx_slot *s, int32_t slot, int64_t length, sink *out) noexcept nogil:
+    """A frame in the buffer, or with length 0 only the counts.  0: no room."""
+    cdef frame_place *place
+    if out.count >= out.max_index or out.used + length > out.frames_octets:
+        return 0
+    place = &out.index[out.count]
+    place.slot, place.offset, place.length, place.zero = slot, <int32_t>out.used, <int32_t>length, 0
+    place.repeats, place.errors = s.repeats, s.errors
+    s.repeats = s.errors = 0
+    memcpy(out.frames + out.used, s.buffer, length)
+    out.count += 1
+    out.used += length
+    return 1
+
+
+cdef inline int32_t is_repeated(rx_slot *s, int64_t length) noexcept nogil:
+    """Whether a good unit is the short one that came last."""
+    return s.mtp2 and length == s.last_octets and memcmp(s.buffer, s.last, length) == 0
+
+
 cdef void frame_end(rx_slot *s, int32_t slot, sink *out) noexcept nogil:
     """A flag: what lies between it and the one before is judged.
 
     A flag leaves its zero and six ones in the bits, so 7 bits over are right."""
-    cdef frame_place *place
     cdef int64_t length
     if not s.in_frame or s.length == 0:
         return
     if s.n_bits != 7:
         s.residues += 1
+        unit_error(s)
     elif s.length < s.min_octets + 2:
         s.shorts += 1
+        unit_error(s)
     elif fcs_of(s.buffer, s.length) != 0xF0B8:
         s.fcs_errors += 1
+        unit_error(s)
     else:
         length = s.length - 2
-        if out.count >= out.max_index or out.used + length > out.frames_octets:
+        s.counting = s.counted = 0
+        if is_repeated(s, length):
+            s.repeats += 1
+            s.all_repeats += 1
+        elif not hand_up(s, slot, length, out):
             s.overruns += 1
+            s.last_octets = 0
             return
+        elif s.mtp2:
+            s.last_octets = <uint32_t>length if length <= SHORT else 0
+            memcpy(s.last, s.buffer, s.last_octets)
         s.frames += 1
         s.octets += length
-        memcpy(out.frames + out.used, s.buffer, length)
-        place = &out.index[out.count]
-        place.slot, place.offset, place.length, place.zero = slot, <int32_t>out.used, <int32_t>length, 0
-        out.count += 1
-        out.used += length
 
 
 cdef void receive_octet(rx_slot *s, int32_t slot, uint32_t octet, sink *out) noexcept nogil:
@@ -221,6 +283,7 @@ cdef void receive_octet(rx_slot *s, int32_t slot, uint32_t octet, sink *out) noe
                     if s.in_frame and s.length > 0:
                         s.aborts += 1
                     s.in_frame = 0
+                    s.counting = s.mtp2
                 else:
                     s.bits |= 1 << s.n_bits
                     s.n_bits += 1
@@ -244,18 +307,37 @@ cdef int64_t receive(void *state, const int32_t *slot, const int32_t *row, int64
     out.index, out.max_index, out.count = <frame_place *>index, max_index, 0
     for i in range(n):
         receive_row(&(<rx_slot *>state)[slot[i]], slot[i], octets + stride * row[i], n_octets, &out)
+        if (<rx_slot *>state)[slot[i]].mtp2:
+            tell(&(<rx_slot *>state)[slot[i]], slot[i], &out)
     return out.count
+
+
+cdef void tell(rx_slot *s, int32_t slot, sink *out) noexcept nogil:
+    """Behind a run of octets: what the layer above has asked to be told at once."""
+    if (s.tell & TELL_ERRORS and s.errors) or (s.tell & TELL_REPEATS and s.repeats):
+        hand_up(s, slot, 0, out)
+
+
+cdef void count_octets(rx_slot *s, int64_t n_octets) noexcept nogil:
+    """Octet counting mode."""
+    s.counted += <uint32_t>n_octets
+    while s.counted >= COUNTED:
+        s.counted -= COUNTED
+        error(s)
 
 
 cdef void receive_row(rx_slot *s, int32_t slot, const uint8_t *octets, int64_t n_octets, sink *out) noexcept nogil:
     """A run of octets.  Inside a frame the state stays in registers until an octet is special."""
-    cdef int64_t j = 0
+    cdef int64_t j = 0, before
     cdef uint32_t octet, ones, bits, n_bits, length, room
     cdef destuffed entry
     while j < n_octets:
         if octets[j] == s.steady:
+            if s.counting:
+                count_octets(s, 1)
             j += 1
             continue
+        before = j
         if s.in_frame and s.ones < 6:
             s.steady = NOTHING_STEADY
             ones, bits, n_bits, length, room = s.ones, s.bits, s.n_bits, s.length, s.max_octets + 2
@@ -273,6 +355,8 @@ cdef void receive_row(rx_slot *s, int32_t slot, const uint8_t *octets, int64_t n
                 n_bits &= 7
                 j += 1
             s.ones, s.bits, s.n_bits, s.length = ones, bits, n_bits, length
+            if s.counting:
+                count_octets(s, j - before)
             if j == n_octets:
                 return
         octet = octets[j]
@@ -282,6 +366,8 @@ cdef void receive_row(rx_slot *s, int32_t slot, const uint8_t *octets, int64_t n
             s.steady = octet
         else:
             s.steady = NOTHING_STEADY
+        if s.counting:
+            count_octets(s, 1)
         j += 1
 
 
@@ -290,6 +376,8 @@ cdef void rx_reset(void *state, int32_t slot) noexcept nogil:
     s.ones = 7
     s.bits = s.n_bits = s.in_frame = s.length = 0
     s.steady = NOTHING_STEADY
+    s.counting = s.mtp2
+    s.counted = s.repeats = s.errors = s.last_octets = 0
 
 
 cdef inline uint8_t queue_octet(tx_slot *s) noexcept nogil:
@@ -301,12 +389,24 @@ cdef inline uint8_t queue_octet(tx_slot *s) noexcept nogil:
 cdef void next_bits(tx_slot *s) noexcept nogil:
     """Append the next octet, stuffed, or a flag."""
     cdef stuffed *entry
-    cdef uint32_t length
-    if s.remaining == 0 and not s.closing and s.flags > 0 and take_acquire(&s.tail) != s.head:
-        length = queue_octet(s)
-        s.remaining = (length << 8) | queue_octet(s)
+    cdef uint32_t length, i
+    cdef uint8_t octet
+    if s.remaining == 0 and not s.closing and s.flags > 0:
+        if take_acquire(&s.tail) != s.head:
+            length = queue_octet(s)
+            s.remaining = (length << 8) | queue_octet(s)
+            s.from_fill = 0
+            if s.mtp2 and s.remaining <= SHORT + 2:
+                s.fill_octets = s.remaining
+                for i in range(s.fill_octets):
+                    s.fill[i] = s.queue[(s.head + i) & (QUEUE - 1)]
+        elif s.mtp2 and s.fill_octets:
+            s.remaining = s.fill_octets
+            s.from_fill = 1
+            s.fills += 1
     if s.remaining:
-        entry = &stuff[s.ones][queue_octet(s)]
+        octet = s.fill[s.fill_octets - s.remaining] if s.from_fill else queue_octet(s)
+        entry = &stuff[s.ones][octet]
         s.bits |= <uint64_t>entry.bits << s.n_bits
         s.n_bits += entry.n_bits
         s.ones = entry.ones
@@ -369,6 +469,7 @@ cdef void tx_reset(void *state, int32_t slot) noexcept nogil:
     give_release(&s.head, take_acquire(&s.tail))
     s.bits = s.n_bits = s.ones = s.remaining = s.closing = 0
     s.flags = 0
+    s.fill_octets = s.from_fill = 0
 
 
 capi = {

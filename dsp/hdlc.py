@@ -10,6 +10,13 @@ A receiver keeps max_octets (default 512, at most LONGEST) and min_octets (defau
 without FCS; they may be changed through rx_view.  It hunts for a flag after
 rx_reset, after an abort and after a frame that is too long.  Counters are in
 the views: frames octets fcs_errors aborts giants shorts residues overruns.
+
+Signal units of SS7 (Q.703 clauses 4 and 10.2) are the same frames without pauses; set_mtp2 makes a slot
+one of theirs.  Its transmitter repeats the last FISU or LSSU instead of flags.  Its receiver hands up a
+FISU or LSSU once and counts its repetitions; errors are units that are wrong, and each 16 octets of the
+octet counting mode, which begins with an abort or a unit that is too long and ends with a good unit.  Both
+counts come with the next unit (receive_units), or at the end of a run of octets where `tell` asks for
+that: TELL_ERRORS, TELL_REPEATS.
 """
 
 import numpy as np
@@ -20,12 +27,16 @@ MAX_OCTETS, MIN_OCTETS, LONGEST = 512, 3, 1024
 
 RX_COUNTERS = ("frames", "octets", "fcs_errors", "aborts", "giants", "shorts", "residues", "overruns")
 RX_DTYPE = np.dtype({
-    "names": [*RX_COUNTERS, "max_octets", "min_octets", "in_frame"],
-    "formats": [*["<u8"] * 8, "<u4", "<u4", "<u4"],
-    "offsets": [*range(0, 64, 8), 64, 68, 84], "itemsize": 1216})
+    "names": [*RX_COUNTERS, "max_octets", "min_octets", "in_frame", "mtp2", "tell", "repeats", "errors"],
+    "formats": [*["<u8"] * 8, "<u4", "<u4", "<u4", "<u4", "<u4", "<u8", "<u8"],
+    "offsets": [*range(0, 64, 8), 64, 68, 84, 96, 100, 120, 128], "itemsize": 1280})
 TX_DTYPE = np.dtype({
-    "names": ["frames", "octets", "flags"], "formats": ["<u8"] * 3, "offsets": [8, 16, 24], "itemsize": 128 + 8192})
-FRAME_DTYPE = np.dtype([("slot", "<i4"), ("offset", "<i4"), ("length", "<i4"), ("zero", "<i4")])
+    "names": ["frames", "octets", "flags", "mtp2", "fills"], "formats": ["<u8"] * 3 + ["<u4", "<u8"],
+    "offsets": [8, 16, 24, 56, 88], "itemsize": 128 + 8192})
+FRAME_DTYPE = np.dtype([("slot", "<i4"), ("offset", "<i4"), ("length", "<i4"), ("zero", "<i4"), ("repeats", "<u4"),
+                        ("errors", "<u4")])
+TELL_ERRORS, TELL_REPEATS = 1, 2
+UNIT_OCTETS = 276                   # of the longest signal unit without FCS: Q.703 2.3.3, 2.3.8
 
 
 def new_rx_state(n_slots, at=None):
@@ -56,17 +67,37 @@ def tx_view(state):
     return state.view(TX_DTYPE)
 
 
+def set_mtp2(rx, tx, slot, on=True):
+    """Make a slot one of signal units, or of plain frames again; rx, tx: the states.  Reset the slot afterwards."""
+    view = rx_view(rx)[slot:slot + 1]
+    view["mtp2"] = tx_view(tx)[slot:slot + 1]["mtp2"] = on
+    view["tell"] = 0
+    view["max_octets"], view["min_octets"] = UNIT_OCTETS if on else MAX_OCTETS, MIN_OCTETS
+
+
+def receive_units(state, octets, slots=None, at=None):
+    """As receive: [(slot, unit as bytes or b"", repetitions of the unit before, errors before)]."""
+    frames, index = _received(state, octets, slots, at)
+    return [(int(i["slot"]), frames[i["offset"]:i["offset"] + i["length"]].tobytes(), int(i["repeats"]), int(i["errors"]))
+            for i in index]
+
+
 def receive(state, octets, slots=None, at=None):
     """octets: uint8 (n, n_octets), row i of slot slots[i] (default i).
 
     Returns [(slot, frame as bytes)], good frames only, in the order of their ends per row."""
+    frames, index = _received(state, octets, slots, at)
+    return [(int(i["slot"]), frames[i["offset"]:i["offset"] + i["length"]].tobytes()) for i in index]
+
+
+def _received(state, octets, slots, at):
     octets = np.ascontiguousarray(octets, np.uint8)
     n, n_octets = octets.shape
     slots = np.arange(n, dtype=np.int32) if slots is None else np.asarray(slots, np.int32)
     frames = np.empty(n * (n_octets + LONGEST), np.uint8)
-    index = np.empty(n * (n_octets // 4 + 2), FRAME_DTYPE)
+    index = np.empty(n * (n_octets // 4 + 3), FRAME_DTYPE)
     count = isa.load("_hdlc", at).call_receive(state, slots, np.arange(n, dtype=np.int32), octets, frames, index.view(np.uint8))
-    return [(int(i["slot"]), frames[i["offset"]:i["offset"] + i["length"]].tobytes()) for i in index[:count]]
+    return frames, index[:count]
 
 
 def transmit(state, n_octets, slots=None, at=None):

@@ -67,6 +67,7 @@ SIGNATURES = (
     ("_hdlc", "receive", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const uint8_t *, int64_t, int64_t, uint8_t *, int64_t, void *, int64_t)"),
     ("_hdlc", "transmit", "void (void *, const int32_t *, const int32_t *, int64_t, uint8_t *, int64_t, int64_t)"),
     ("_hdlc", "put", "int32_t (void *, int32_t, const uint8_t *, int64_t)"),
+    ("_hdlc", "room", "int64_t (void *, int32_t)"),
     ("_hdlc", "rx_reset", "void (void *, int32_t)"),
     ("_hdlc", "tx_reset", "void (void *, int32_t)"),
     ("_echo", "cancel", "void (void *, const int32_t *, const int32_t *, const int32_t *, const uint8_t *, int64_t, const int16_t *, int64_t, int16_t *, int64_t, int64_t)"),
@@ -131,6 +132,7 @@ cdef class Engine:
         k.hdlc_receive = <HDLCReceive>function(kernels, "_hdlc", "receive")
         k.hdlc_transmit = <HDLCTransmit>function(kernels, "_hdlc", "transmit")
         k.hdlc_put = <HDLCPut>function(kernels, "_hdlc", "put")
+        k.hdlc_room = <HDLCRoom>function(kernels, "_hdlc", "room")
         k.hdlc_rx_reset = <ResetSlot>function(kernels, "_hdlc", "rx_reset")
         k.hdlc_tx_reset = <ResetSlot>function(kernels, "_hdlc", "tx_reset")
         k.echo_cancel = <EchoCancel>function(kernels, "_echo", "cancel")
@@ -311,9 +313,11 @@ cdef class Engine:
         """The last block is written before the event record_stopped."""
         self.entry(OP_RECORD_STOP, index, serial)
 
-    def open_link(self, int index, serial, int row):
-        """HDLC on a timeslot."""
-        self.entry(OP_LINK, index, serial).a = row
+    def open_link(self, int index, serial, int row, int mtp2=0):
+        """HDLC on a timeslot; the kernel's slot has been set to frames or signal units (Kernels.set_mtp2)."""
+        cdef Command *c = self.entry(OP_LINK, index, serial)
+        c.a = row
+        c.b = mtp2
 
     def close_link(self, int index):
         """The timeslot goes idle."""
@@ -421,7 +425,9 @@ cdef class Engine:
     # The layer 2 thread
 
     def frames(self):
-        """Take received HDLC frames: [(link index, serial, octets without FCS), ...]."""
+        """Take received HDLC frames: [(link index, serial, octets without FCS, repeats, errors), ...].
+
+        repeats, errors: of signal units, see dsp/hdlc.py; octets may be b"" there."""
         cdef list result = []
         cdef uint64_t tail = self.e.frame_tail
         cdef uint64_t head = load64(&self.e.frame_head)
@@ -430,17 +436,21 @@ cdef class Engine:
         while tail != head:
             at = <uint32_t>(tail & (FRAME_RING - 1))
             p = <uint32_t *>(self.e.frame + at)
-            if FRAME_RING - at < 12 or p[0] == 0:
+            if FRAME_RING - at < 20 or p[0] == 0:
                 tail += FRAME_RING - at
                 continue
-            result.append((p[1], p[0], (<char *>(p + 3))[:p[2]]))
-            tail += 12 + ((p[2] + 3) & ~3)
+            result.append((p[1], p[0], (<char *>(p + 5))[:p[2]], p[3], p[4]))
+            tail += 20 + ((p[2] + 3) & ~3)
         store64(&self.e.frame_tail, tail)
         return result
 
     def put_frame(self, int index, bytes octets):
         """Queue a frame for sending; False when the queue is full."""
         return bool(self.e.k.hdlc_put(self.e.k.hdlc_tx_state, index, <const uint8_t *><char *>octets, len(octets)))
+
+    def link_room(self, int index):
+        """Octets that the send queue of a link takes still; each frame costs 4 besides its own."""
+        return self.e.k.hdlc_room(self.e.k.hdlc_tx_state, index)
 
 
 include "native/objects.pxi"

@@ -26,7 +26,16 @@ class Kernels:
     def hdlc_counters(self, index):
         """Counters of one link: {"frames", "fcs_errors", "aborts", ...}."""
         row = hdlc.rx_view(self.states["hdlc_rx"])[index]
-        return {name: int(row[name]) for name in hdlc.RX_COUNTERS}
+        names = hdlc.RX_COUNTERS + (("repeats", "errors") if row["mtp2"] else ())
+        return {name: int(row[name]) for name in names}
+
+    def set_mtp2(self, index, on):
+        """Whether a link, not open yet, carries signal units."""
+        hdlc.set_mtp2(self.states["hdlc_rx"], self.states["hdlc_tx"], index, on)
+
+    def tell(self, index, errors, repeats):
+        """What the receiver of a link of signal units hands up at once, without a new unit."""
+        hdlc.rx_view(self.states["hdlc_rx"])["tell"][index] = errors * hdlc.TELL_ERRORS | repeats * hdlc.TELL_REPEATS
 
     def capsule(self, kernel, name):
         """The PyCapsule of one function.  Raises ImportError when it is not built."""

@@ -1,13 +1,13 @@
-"""Signalling links: layer 2 of the D channels, in a thread of its own.
+"""Signalling links: layer 2 of D channels and of SS7, in a thread of its own.
 
 HDLC frames come from the tick through the engine's frame ring, run through
-Q.921 and leave as numbered messages on media-signalling.sock; what control
+Q.921 or MTP2 (mtp2_link.py) and leave as numbered messages on media-signalling.sock; what control
 sends goes the other way.  Layer 2 lives here so that it outlives control:
 
 up    {"n", "link", "tick_ms" (UTC), "kind", "octets"?}, kept until acknowledged
       and repeated to a new control.  Kinds: dl_establish_indication,
       dl_establish_confirm, dl_release_indication, dl_release_confirm,
-      dl_data_indication, link_state (with "state": "up"|"down", "error"?).
+      dl_data_indication, link_state (with "state": "up"|"down", "error"?); of SS7: mtp2_link.py.
 down  {"do": "hello", "epoch"} first; then {"link", "kind", "octets"?} and {"ack": n}.
       A message that cannot be taken is answered with {"error": sentence, "link"}.
 
@@ -28,6 +28,7 @@ import msgpack
 
 from firmware.errors import LocalError
 from firmware.media.checks import number, refuse
+from firmware.media.mtp2_link import MTP2Layer, mtp2_parameters
 from firmware.media.threads import name_thread
 from firmware.proto.q921 import Q921Link
 
@@ -38,7 +39,6 @@ UP_RESUME = 32
 OTHERS_MOST = 256               # ours: messages of one link other than data
 DOWN_MOST = 64                  # ours: frames of one link that the far end has not acknowledged
 ESTABLISHED = ("dl_establish_indication", "dl_establish_confirm")
-DOWN_KINDS = ("dl_establish_request", "dl_release_request", "dl_data_request")
 MESSAGE_OCTETS = 65536
 KEEP_UP_MS = 1000               # ours: a link that fell is established again after this
 CONNECTIONS = 8
@@ -57,8 +57,13 @@ def monotonic_ms():
 class Link:
     """One D channel.  parameters: what link_open gave, for idempotency and audit."""
 
-    def __init__(self, name, index, serial, parameters):
+    kind = "lapd"
+    data_kinds = ("dl_data_indication",)
+    down_kinds = ("dl_establish_request", "dl_release_request", "dl_data_request")
+
+    def __init__(self, name, index, serial, parameters, engine):
         self.id, self.index, self.serial, self.parameters = name, index, serial, parameters
+        self._engine = engine
         timers = {key: parameters[field] for key, field in
                   (("T200", "t200_ms"), ("T203", "t203_ms"), ("N200", "n200"), ("K", "window"))
                   if parameters.get(field) is not None}
@@ -72,11 +77,85 @@ class Link:
         self.up = False
         self.dropped_frames = 0
 
+    @property
+    def is_up(self):
+        """Whether the data link is established."""
+        return self.machine.established
+
+    def control(self, present, now_ms):
+        """Control came or went: Q.921 need not know, its window and our bound hold the far end back."""
+        return []
+
+    def take(self, octets, repeats, errors, now_ms):
+        """One frame.  Returns events."""
+        return self.machine.receive(octets, now_ms)
+
+    def deadline_ms(self):
+        """When expire() is wanted, or None."""
+        return self.machine.deadline_ms()
+
+    def expire(self, now_ms):
+        """Timers; returns events."""
+        return self.machine.expire(now_ms)
+
+    def down(self, kind, octets, now_ms):
+        """A primitive of layer 3.  Returns events."""
+        if kind == "dl_establish_request" and self.machine.established:
+            return [("dl_establish_confirm",)]
+        if kind == "dl_data_request" and self.machine.queued_frames >= DOWN_MOST:
+            refuse(f"link {self.id}: {DOWN_MOST} frames wait for the far end; this one was dropped", 42)
+        return self.machine.request(kind, now_ms, octets)
+
+    def after(self, events, now_ms):
+        """Frames out; returns [(kind, fields)] for control.
+
+        Layer 3 hears of every re-establishment: Q.921 5.7 is silent where nothing of ours was lost,
+        but what the far end had to say is lost all the same, and only layer 3 can ask for it."""
+        reset = ("mdl_error_indication", "F") in events or (self.machine.established and not self.up)
+        if reset and not any(event[0] in ESTABLISHED for event in events):
+            events = [*events, ("dl_establish_indication",)]
+        told = []
+        for event in events:
+            if event[0] == "mdl_error_indication":
+                log.warning("link %s: Q.921 error %s", self.id, event[1])
+                told.append((event[0], {}))
+            elif event[0] in ("dl_data_indication", "dl_unit_data_indication"):
+                told.append((event[0], {"octets": event[1]}))
+            else:
+                told.append((event[0], {}))
+        data = len([kind for kind, _ in told if kind in self.data_kinds])
+        self.machine.set_busy(self.unacknowledged + data >= (UP_RESUME if self.machine.busy_wanted else UP_MOST))
+        for octets in self.machine.take_output():
+            if not self.ready:
+                self.early.append(octets)
+            elif not self._engine.put_frame(self.index, octets):
+                self.dropped_frames += 1        # the timers of Q.921 repeat it
+        return told
+
+    def start(self):
+        """The tick runs the HDLC now: what waited for it goes out."""
+        early, self.early = self.early, []
+        for octets in early:
+            self._engine.put_frame(self.index, octets)
+
+    def state_kind(self):
+        """What to say when control may have missed changes."""
+        return "dl_establish_indication" if self.up else "dl_release_indication"
+
+    def row(self):
+        """For the audit."""
+        return {"link": self.id, "kind": self.kind, "span": self.parameters["span"], "timeslot": self.parameters["timeslot"],
+                "side": self.parameters["side"], "tei": self.parameters["tei"], "state": "up" if self.up else "down",
+                "unacknowledged": self.unacknowledged, "queued": self.machine.queued_frames,
+                "dropped_frames": self.dropped_frames, "counters": dict(self.machine.counters)}
+
 
 def link_parameters(p):
     """Check the parameters of link_open; returns a plain dict."""
+    if p.get("kind") == "mtp2":
+        return mtp2_parameters(p)
     if p.get("kind") != "lapd":
-        refuse(f"link_open: kind is {str(p.get('kind'))[:40]!r}; lapd is what there is")
+        refuse(f"link_open: kind is {str(p.get('kind'))[:40]!r}; lapd and mtp2 are what there is")
     if p.get("side") not in ("user", "network"):
         refuse(f"link_open: side is {str(p.get('side'))[:40]!r}, not user or network")
     result = {"side": p["side"], "tei": number(p.get("tei", 0), "link_open: tei", 0, 63),
@@ -127,14 +206,9 @@ class Signalling(threading.Thread):
         self._post(lambda: self._close(name))
 
     def audit(self):
-        """[{link, span, timeslot, side, state, unacknowledged, queued, counters}]"""
+        """[{link, kind, span, timeslot, state, unacknowledged, queued, counters, ...}]"""
         with self._lock:
-            return [{"link": link.id, "kind": "lapd", "span": link.parameters["span"],
-                     "timeslot": link.parameters["timeslot"], "side": link.parameters["side"],
-                     "tei": link.parameters["tei"], "state": "up" if link.up else "down",
-                     "unacknowledged": link.unacknowledged, "queued": link.machine.queued_frames,
-                     "dropped_frames": link.dropped_frames, "counters": dict(link.machine.counters)}
-                    for link in self._links.values()]
+            return [link.row() for link in self._links.values()]
 
     def stop(self):
         """End the thread."""
@@ -160,7 +234,7 @@ class Signalling(threading.Thread):
                 log.exception("layer 2 goes on after an error")
 
     def _timeout_s(self):
-        deadlines = [link.machine.deadline_ms() for link in self._links.values()]
+        deadlines = [link.deadline_ms() for link in self._links.values()]
         deadlines = [deadline for deadline in deadlines if deadline is not None]
         if not deadlines:
             return 1.0
@@ -173,17 +247,20 @@ class Signalling(threading.Thread):
 
     def _open(self, name, index, serial, parameters):
         with self._lock:
-            link = self._links[name] = self._by_index[index] = Link(name, index, serial, parameters)
-        self._after(link, [])
+            if parameters.get("kind") == "mtp2":
+                link = MTP2Layer(name, index, serial, parameters, self._engine, monotonic_ms())
+            else:
+                link = Link(name, index, serial, parameters, self._engine)
+            self._links[name] = self._by_index[index] = link
+        self._after(link, link.control(self._control is not None, monotonic_ms()))
         self._up(link, "link_state", {"state": "down"})
 
     def _ready(self, name, serial):
         link = self._links.get(name)
         if link is not None and link.serial == serial:
             link.ready = True
-            early, link.early = link.early, []
-            for octets in early:
-                self._engine.put_frame(link.index, octets)
+            link.start()
+            self._after(link, [])
 
     def _close(self, name):
         with self._lock:
@@ -194,48 +271,38 @@ class Signalling(threading.Thread):
     def _frames(self):
         os.eventfd_read(self._engine.frame_fd)
         now = monotonic_ms()
-        for index, serial, octets in self._engine.frames():
+        for index, serial, octets, repeats, errors in self._engine.frames():
             link = self._by_index.get(index)
             if link is not None and link.serial == serial:
-                self._after(link, link.machine.receive(octets, now))
+                self._after(link, link.take(octets, repeats, errors, now))
 
     def _expire(self):
         now = monotonic_ms()
         for link in list(self._links.values()):
-            deadline = link.machine.deadline_ms()
+            deadline = link.deadline_ms()
             if deadline is not None and deadline <= now:
-                self._after(link, link.machine.expire(now))
+                self._after(link, link.expire(now))
 
     def _after(self, link, events):
-        """What every step of a machine is followed by: events up, frames out.
-
-        Layer 3 hears of every re-establishment: Q.921 5.7 is silent where nothing of ours was lost,
-        but what the far end had to say is lost all the same, and only layer 3 can ask for it."""
-        reset = ("mdl_error_indication", "F") in events or (link.machine.established and not link.up)
-        if reset and not any(event[0] in ESTABLISHED for event in events):
-            events = [*events, ("dl_establish_indication",)]
-        for event in events:
-            kind = event[0]
+        """What every step of a machine is followed by: events up, frames out."""
+        for kind, fields in link.after(events, monotonic_ms()):
             if kind == "mdl_error_indication":
                 self.counters["mdl_errors"] += 1
-                log.warning("link %s: Q.921 error %s", link.id, event[1])
-            elif kind in ("dl_data_indication", "dl_unit_data_indication"):
-                self._up(link, kind, {"octets": event[1]})
             else:
-                self._up(link, kind, {})
-        link.machine.set_busy(link.unacknowledged >= (UP_RESUME if link.machine.busy_wanted else UP_MOST))
-        for octets in link.machine.take_output():
-            if not link.ready:
-                link.early.append(octets)
-            elif not self._engine.put_frame(link.index, octets):
-                link.dropped_frames += 1        # the timers of Q.921 repeat it
-        if link.machine.established != link.up:
-            link.up = link.machine.established
+                self._up(link, kind, fields)
+        if link.is_up != link.up:
+            link.up = link.is_up
             log.info("link %s is %s", link.id, "up" if link.up else "down")
             self._up(link, "link_state", {"state": "up" if link.up else "down"})
 
+    def _presence(self):
+        """Control came or went."""
+        now = monotonic_ms()
+        for link in list(self._links.values()):
+            self._after(link, link.control(self._control is not None, now))
+
     def _up(self, link, kind, fields):
-        if kind == "dl_data_indication":
+        if kind in link.data_kinds:
             link.unacknowledged += 1
         elif link.others >= OTHERS_MOST:
             link.overflowed = True      # a link that flaps with nobody there: the end counts
@@ -262,6 +329,7 @@ class Signalling(threading.Thread):
         connection.close()
         if connection is self._control:
             self._control = None
+            self._presence()
 
     def _readable(self, connection, state):
         if connection.fileno() < 0:
@@ -301,6 +369,7 @@ class Signalling(threading.Thread):
             self._epoch(epoch)
             state["epoch"] = epoch
             self._control, self._sent, self._blocked = connection, 0, False
+            self._presence()
             return
         if state["epoch"] is None or state["epoch"] < self._epoch() or connection is not self._control:
             refuse("say hello with the highest epoch before anything else")
@@ -316,17 +385,16 @@ class Signalling(threading.Thread):
             link = self._links.get(message["link"])
             if link is None:
                 continue
-            if message["kind"] == "dl_data_indication":
+            if message["kind"] in link.data_kinds:
                 link.unacknowledged = max(0, link.unacknowledged - 1)
             else:
                 link.others = max(0, link.others - 1)
             freed.add(link)
         for link in freed:
-            events = []
             if link.overflowed and not link.others:
                 link.overflowed = False
-                events = [("dl_establish_indication" if link.up else "dl_release_indication",)]
-            self._after(link, events)   # may leave busy
+                self._up(link, link.state_kind(), {})
+            self._after(link, [])       # may leave busy
 
     def _down(self, message):
         name, kind = message.get("link"), message.get("kind")
@@ -334,14 +402,9 @@ class Signalling(threading.Thread):
         if link is None:
             refuse(f"there is no link {str(name)[:40]!r}; open it first", 98)
         octets = message.get("octets") or b""
-        if kind not in DOWN_KINDS or not isinstance(octets, bytes):
-            refuse(f"{str(kind)[:40]!r} is no primitive of layer 2")
-        if kind == "dl_establish_request" and link.machine.established:
-            self._up(link, "dl_establish_confirm", {})
-            return
-        if kind == "dl_data_request" and link.machine.queued_frames >= DOWN_MOST:
-            refuse(f"link {name}: {DOWN_MOST} frames wait for the far end; this one was dropped", 42)
-        self._after(link, link.machine.request(kind, monotonic_ms(), octets))
+        if kind not in link.down_kinds or not isinstance(octets, bytes):
+            refuse(f"{str(kind)[:40]!r} is no primitive of layer 2 of this link")
+        self._after(link, link.down(kind, octets, monotonic_ms()))
 
     def _flush(self):
         """Send what control has not got yet."""

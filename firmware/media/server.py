@@ -311,7 +311,9 @@ class Server:
             refuse(f"all {_engine.CAPACITY['links']} links are in use", 47)
         row = self.table.take_row(message.get("span"), message.get("timeslot"), f"link {name}")
         index, serial = self._free_links.pop(), secrets.randbits(31) | 1
-        self.engine.open_link(index, serial, row)
+        mtp2 = parameters.get("kind") == "mtp2"
+        self.engine.kernels.set_mtp2(index, mtp2)
+        self.engine.open_link(index, serial, row, mtp2)
         self.links[name] = (index, serial, row, parameters)
         self.signalling.open(name, index, serial, parameters)
         self.table.later(lambda: self.signalling.ready(name, serial))

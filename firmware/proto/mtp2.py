@@ -37,7 +37,7 @@ from firmware.proto import mtp2_units as units
 from firmware.proto.mtp2_table import (
     ALIGNED_NOT_READY, ALIGNED_READY, ANSI, IN_SERVICE, NUMBERED, OUT_OF_SERVICE, PARAMETERS,
     POWER_OFF, PROVING, REQUESTS, TABLE)
-from firmware.proto.mtp2_transfer import Transfer
+from firmware.proto.mtp2_transfer import WINDOW, Transfer
 
 
 class MTP2Link(Transfer):
@@ -89,6 +89,23 @@ class MTP2Link(Transfer):
     def queued_messages(self):
         """Messages not yet acknowledged."""
         return len(self._messages)
+
+    @property
+    def has_more(self):
+        """Whether take_output would give messages, had it room."""
+        if self.state != IN_SERVICE or not self._messages:
+            return False
+        return self.pcr or (self._next < len(self._messages) and self._next < WINDOW)
+
+    @property
+    def local_outage(self):
+        """Whether our processor is out (8)."""
+        return self._local_outage
+
+    @property
+    def monitors_errors(self):
+        """Whether a receive_error matters now (10)."""
+        return self.state == PROVING or self.state in NUMBERED
 
     @property
     def attentive(self):

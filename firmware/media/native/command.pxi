@@ -140,6 +140,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         e.k.hdlc_rx_reset(e.k.hdlc_rx_state, c.slot)
         e.k.hdlc_tx_reset(e.k.hdlc_tx_state, c.slot)
         e.link[c.slot].row = c.a
+        e.link[c.slot].mtp2 = c.b
         e.link[c.slot].serial = c.serial
     elif c.op == OP_LINK_CLOSE:
         e.link[c.slot].serial = 0

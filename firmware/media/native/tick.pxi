@@ -82,23 +82,26 @@ cdef void links_tick(Engine_ *e, int received, int send) noexcept nogil:
                              e.hdlc, sizeof(e.hdlc), e.hdlc_index, LINKS * 32)
         for i in range(n):
             f = &e.hdlc_index[i]
-            put_frame(e, f.slot, e.hdlc + f.offset, f.length)
+            if not put_frame(e, f.slot, e.hdlc + f.offset, f):
+                e.frames_lost += 1     # layer 2 repeats it
+                if e.link[f.slot].mtp2:
+                    e.k.hdlc_rx_reset(e.k.hdlc_rx_state, f.slot)       # else its repetitions would be held back
         if n:
             wake(e.frame_fd)
     if send:                           # a frame is not spent on a block that goes nowhere
         e.k.hdlc_transmit(e.k.hdlc_tx_state, p.link_slot, p.link_row, p.n_links, e.octets_out, BLOCK, BLOCK)
 
 
-cdef void put_frame(Engine_ *e, int slot, const uint8_t *octets, int length) noexcept nogil:
-    """{u32 serial, u32 slot, u32 length, octets, padding to 4} in the frame ring; a record never wraps."""
+cdef int put_frame(Engine_ *e, int slot, const uint8_t *octets, HDLCFrame *f) noexcept nogil:
+    """{u32 serial, slot, length, repeats, errors, octets, padding to 4} in the frame ring; a record never wraps.  0: it is full."""
     cdef uint64_t head = e.frame_head
-    cdef uint32_t size = 12 + ((length + 3) & ~3)
+    cdef uint32_t length = f.length
+    cdef uint32_t size = 20 + ((length + 3) & ~3)
     cdef uint32_t at = <uint32_t>(head & (FRAME_RING - 1))
     cdef uint32_t skip = FRAME_RING - at if FRAME_RING - at < size else 0
     cdef uint32_t *p
     if head + size + skip - load64(&e.frame_tail) > FRAME_RING:
-        e.frames_lost += 1             # layer 2 repeats it
-        return
+        return 0
     if skip:
         (<uint32_t *>(e.frame + at))[0] = 0
         head += skip
@@ -107,8 +110,11 @@ cdef void put_frame(Engine_ *e, int slot, const uint8_t *octets, int length) noe
     p[0] = e.link[slot].serial
     p[1] = slot
     p[2] = length
-    memcpy(p + 3, octets, length)
+    p[3] = f.repeats
+    p[4] = f.errors
+    memcpy(p + 5, octets, length)
     store64(&e.frame_head, head + size)
+    return 1
 
 
 cdef void tick(Engine_ *e, int received, int send) noexcept nogil:

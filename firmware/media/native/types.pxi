@@ -79,6 +79,7 @@ ctypedef void (*ToneGenerate)(const void *, void *, const int32_t *, const int32
 ctypedef void (*PLCConceal)(void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t) noexcept nogil
 ctypedef int64_t (*HDLCReceive)(void *, const int32_t *, const int32_t *, int64_t, const uint8_t *, int64_t, int64_t, uint8_t *, int64_t, void *, int64_t) noexcept nogil
 ctypedef void (*HDLCTransmit)(void *, const int32_t *, const int32_t *, int64_t, uint8_t *, int64_t, int64_t) noexcept nogil
+ctypedef int64_t (*HDLCRoom)(void *, int32_t) noexcept nogil
 ctypedef int32_t (*HDLCPut)(void *, int32_t, const uint8_t *, int64_t) noexcept nogil
 ctypedef void (*EchoCancel)(void *, const int32_t *, const int32_t *, const int32_t *, const uint8_t *, int64_t, const int16_t *, int64_t, int16_t *, int64_t, int64_t) noexcept nogil
 ctypedef void (*EchoReset)(void *, int32_t, int64_t) noexcept nogil
@@ -106,6 +107,7 @@ cdef struct Kernels:
     HDLCReceive hdlc_receive
     HDLCTransmit hdlc_transmit
     HDLCPut hdlc_put
+    HDLCRoom hdlc_room
     ResetSlot hdlc_rx_reset
     ResetSlot hdlc_tx_reset
     EchoCancel echo_cancel
@@ -137,6 +139,8 @@ cdef struct HDLCFrame:                 # dsp/hdlc.py FRAME_DTYPE
     int32_t offset
     int32_t length
     int32_t reserved
+    uint32_t repeats
+    uint32_t errors
 
 cdef enum:
     BLOCK = 80                         # samples of a tick: 10 ms
@@ -355,6 +359,7 @@ cdef struct Recording:
 cdef struct Link:
     uint32_t serial                    # 0: closed
     int32_t row
+    int32_t mtp2                       # signal units: a unit that is lost on its way up is not repeated by itself
 
 cdef enum Op:
     OP_ADD = 1
