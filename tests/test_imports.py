@@ -36,7 +36,7 @@ ROOMS = {
     "firmware.chassis": _CORE + ("firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
     "firmware.media.client": _CORE,
     "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.exits", "firmware.sockets", "firmware.media.client") + tuple(
-        ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "rtp", "rtcp", "stun")]),
+        ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "mtp2_table", "rtp", "rtcp", "stun")]),
     "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets"),
     "firmware.control.client": _CORE,
     "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
