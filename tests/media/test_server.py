@@ -67,7 +67,7 @@ def test_repeating_any_command_changes_nothing(control, media, tools):
     ("signal", dict(id="none", token="t", items=[]), "no termination"),
     ("record", dict(id="r", path="relative.wav", left=None, right=None), "absolute"),
     ("record", dict(id="r", path="/tmp/x\0", left=None, right=None), "absolute"),
-    ("link_open", dict(link=1, span=1, timeslot=16, kind="mtp2", side="user"), "lapd"),
+    ("link_open", dict(link=1, span=1, timeslot=16, kind="mtp3", side="user"), "lapd"),
     ("link_open", dict(link=[], span=1, timeslot=16, kind="lapd", side="user"), "ASCII"),
     ("audit", dict(after=-1), "after"),
     ("tones", dict(ringback=7), "tones"),
