@@ -1,6 +1,7 @@
 """Trunk groups: which bearer circuits are seized, and which one to take next.
 
-A trunk is (span, timeslot).  It is seized from the moment a leg holds it until
+A trunk is (span, timeslot): the number of a span and a timeslot of it, or the name of a SIP trunk and the
+number of one of its calls at a time, from 1.  It is seized from the moment a leg holds it until
 that leg is released, whoever started it: the trunk group is therefore a fold
 over legs, and "nothing stays seized" is simply `seized() == 0`.
 
@@ -42,6 +43,11 @@ def _listed(timeslot, text):
     return False
 
 
+def order_of(trunk):
+    """Sort key of trunks: the spans by number, then the SIP trunks by name."""
+    return 1 if isinstance(trunk[0], str) else 0, trunk[0], trunk[1]
+
+
 class TrunkGroup:
     """Interchangeable trunks.
 
@@ -54,7 +60,7 @@ class TrunkGroup:
         self.name = name
         self.label = label or name
         self.selection = selection
-        self.trunks = sorted(trunks)
+        self.trunks = sorted(trunks, key=order_of)
         self._held = {}       # (span, timeslot) -> list of legs: two during glare, until one is released
         self._last = None
         self._idle = {}       # (span, timeslot) -> how many trunks had been given back when this one was
@@ -114,7 +120,7 @@ class TrunkGroup:
         self._idle, self._given_back = old._idle, old._given_back
 
     def _idle_rank(self, trunk):
-        return self._idle.get(trunk, 0), trunk
+        return self._idle.get(trunk, 0), order_of(trunk)
 
     def holder(self, span, timeslot):
         """The leg that holds a trunk (the earliest), or None."""
@@ -132,7 +138,8 @@ class TrunkGroup:
             at = order.index(self._last) + 1
             order = order[at:] + order[:at]
         elif self.selection == "round_robin" and self._last is not None:
-            order = [trunk for trunk in order if trunk > self._last] + [trunk for trunk in order if trunk <= self._last]
+            last = order_of(self._last)
+            order = [trunk for trunk in order if order_of(trunk) > last] + [trunk for trunk in order if order_of(trunk) <= last]
         elif self.selection == "longest_idle":
             order = sorted(order, key=self._idle_rank)
         for trunk in order:
@@ -150,5 +157,9 @@ def groups_of(config):
             if span.get("trunk_group") == entry["name"] and span.get("enabled", True):
                 for timeslot in bearers(span):
                     trunks.append((span["span"], timeslot))
+        for row in config.get("sip_trunks") or []:
+            if row["trunk_group"] == entry["name"] and row.get("enabled", True):
+                for channel in range(1, row["channels"] + 1):
+                    trunks.append((row["name"], channel))
         groups[entry["name"]] = TrunkGroup(entry["name"], entry.get("label"), entry.get("selection", "ascending"), trunks)
     return groups

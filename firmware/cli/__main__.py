@@ -7,6 +7,7 @@
     python -m firmware.cli agents
     python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
     python -m firmware.cli spans
+    python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli health
@@ -49,9 +50,10 @@ def table(heads, rows):
 def show_state(state):
     """The whole switch on a screen."""
     system = state["system"]
+    trunks = [show_trunks(state), ""] if state.get("sip_trunks") else []
     lines = ["%s  journal %d  %s" % (clock(state["now_ms"]), state["seq"],
                                      "in service" if system["ok"] else "FAULT: " + "; ".join(system["faults"]))]
-    lines += ["", show_spans(state), "", table(
+    lines += ["", show_spans(state), "", *trunks, table(
         ["CALL", "STATE", "CALLER", "CALLED", "QUEUE", "AGENT", "SPAN", "SLOT", "SINCE"],
         [[c.get("call"), c.get("state"), c.get("caller"), c.get("called"), c.get("queue"), c.get("agent"),
           c.get("span"), c.get("timeslot"), clock(c.get("started_ms"))] for c in state["calls"]])]
@@ -69,6 +71,15 @@ def show_spans(state):
         rows.append([span["span"], span.get("type"), span.get("state"), ",".join(span.get("alarms") or []) or "none",
                      span.get("trunk_group"), states.count("idle"), states.count("busy"), states.count("blocked")])
     return table(["SPAN", "TYPE", "STATE", "ALARMS", "TRUNK GROUP", "IDLE", "BUSY", "BLOCKED"], rows)
+
+
+def show_trunks(state):
+    """One line a SIP trunk."""
+    marks = {True: "", False: " DEAD", None: " ?"}
+    return table(["TRUNK", "KIND", "STATE", "TRUNK GROUP", "CALLS", "ADDRESSES", "WHY"],
+                 [[t["trunk"], t["kind"], t["state"], t["trunk_group"], "%d/%d" % (len(t["calls"]), t["channels"]),
+                   ", ".join(("*" if a["in_use"] else "") + a["address"] + marks[a["alive"]] for a in t["addresses"]), t["why"]]
+                  for t in state.get("sip_trunks", [])])
 
 
 def show_agents(state):
@@ -90,7 +101,7 @@ def show_route(told):
     return "%s, %s\n%s" % (head, told["class"], table(
         ["TRUNK GROUP", "NUMBER", "TYPE", "TRUNKS", "UP", "FREE", "NEXT"],
         [[way["trunk_group"], way["number"], way["type"], way["trunks"], way["up"], way["free"],
-          "%d/%d" % tuple(way["first"]) if way["first"] else None] for way in told["ways"]]))
+          "%s/%s" % tuple(way["first"]) if way["first"] else None] for way in told["ways"]]))
 
 
 def show_calls(calls):
@@ -146,7 +157,7 @@ def parser():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the API's answer")
     verbs = top.add_subparsers(dest="verb", required=True)
-    for name in ("state", "agents", "spans", "health", "chassis"):
+    for name in ("state", "agents", "spans", "trunks", "health", "chassis"):
         verbs.add_parser(name, parents=[common])
     verbs.add_parser("alarms", parents=[common]).add_argument("--history", action="store_true")
     performance = verbs.add_parser("performance", parents=[common])
@@ -176,6 +187,8 @@ def parser():
 def carry_out(client, options):
     """One verb.  Returns (the API's answer, function that shows it)."""
     verb = options.verb
+    if verb == "trunks":
+        return {"sip_trunks": client.get("/v1/state")["sip_trunks"]}, show_trunks
     if verb in ("state", "agents", "spans"):
         answer = client.get("/v1/state")
         if verb == "state":

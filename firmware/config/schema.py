@@ -14,6 +14,7 @@ from firmware.call.trunk_group import SELECTIONS
 from firmware.config import cas
 from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
+from firmware.config import sip_trunk
 from firmware.errors import ConfigError
 from firmware.jsontext import broken
 
@@ -195,6 +196,7 @@ SCHEMA = Section("the configuration", {
     "cti": listener("the CTI link", 7400),
     "spans": Rows("the spans in use", SPAN, key="span", most=64),
     "trunk_groups": Rows("the trunk groups", TRUNK_GROUP, key="name"),
+    "sip_trunks": Rows("the trunks over IP", sip_trunk.SIP_TRUNK, key="name", most=256),
     "numbers": Rows("the numbers we answer", NUMBER, key="number"),
     "routes": Rows("the numbers that can be called outside", ROUTE, key="number"),
     "ivr": Table("the flows", Anything("a flow, checked by firmware/ivr/flow.py")),
@@ -258,6 +260,7 @@ def check(configuration, check_flow=None):
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] > 24:
             errors.append(ConfigError(f"spans[{i}].d_timeslot", "a T1 or J1 span has timeslots 1 to 24; use 24"))
         errors.extend(cas.check_span(row, f"spans[{i}]"))
+    errors.extend(sip_trunk.check(result, names["trunk_groups"]))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
                       "agent": ("agents", "agent"), "outside": (None, None)}[row["application"]]

@@ -190,12 +190,12 @@ class Core:
         return tuple((self.group_rows.get(group) or {}).get("classes") or ())
 
     def span_is_up(self, span):
-        """Whether outgoing calls may be tried on a span."""
+        """Whether outgoing calls may be tried on a span or SIP trunk."""
         return (self.state.spans.get(span) or {}).get("state") == "up"
 
     def tech_of_span(self, span):
-        """How calls on a span are signalled: one of leg.TRUNK_TECHS."""
-        return self.span_techs.get(span, "pri")
+        """How calls on a span are signalled: one of leg.TRUNK_TECHS; on a SIP trunk, which has a name: "sip"."""
+        return "sip" if isinstance(span, str) else self.span_techs.get(span, "pri")
 
     def is_registered(self, line):
         """Whether a line is there."""

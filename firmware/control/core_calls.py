@@ -199,7 +199,7 @@ def progress(core, event):
     if call is None or leg.role == legs.CALLER or leg.state not in (legs.CREATED, legs.ALERTING):
         return False
     core.emit("leg.progress", call=call.id, leg=leg.id, inband=bool(event.get("inband")))
-    if event.get("inband") and leg.tech in legs.TRUNK_TECHS:
+    if event.get("inband") and leg.span is not None:
         core_outside.progress(core, call, leg)
     return True
 

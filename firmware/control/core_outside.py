@@ -96,11 +96,11 @@ def _seize(core, call, way, trunk):
     if line is None and row.get("redirecting", True) and call.called:
         redirecting = {"number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"}
     called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
-    leg = core.ids.next("l")
-    core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=core.tech_of_span(trunk[0]), line=None, caller=caller["number"] if caller else "",
+    leg, tech = core.ids.next("l"), core.tech_of_span(trunk[0])
+    core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=tech, line=None, caller=caller["number"] if caller else "",
               caller_name="", trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
     core.emit("call.ringing", call=call.id, leg=leg, deadline_ms=core.now_ms + call.outside["ring_ms"], failed=call.failed)
-    core.act("leg.create", leg=leg, tech=core.tech_of_span(trunk[0]), call=call.id, span=trunk[0], timeslot=trunk[1],
+    core.act("leg.create", leg=leg, tech=tech, line=None, trunk_group=way["trunk_group"], call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
              bearer=call.bearer or "speech")
 
@@ -119,11 +119,11 @@ def hunt_on(core, call, leg, cause, by):
 
     leg: as it was; it is gone."""
     out = call.outside
-    if out is None or leg.tech not in legs.TRUNK_TECHS or leg.state != legs.CREATED or call.bridge is not None:
+    if out is None or leg.span is None or leg.state != legs.CREATED or call.bridge is not None:
         return False
     way, trunk = out["way"], [leg.span, leg.timeslot]
-    if by == "failure":
-        trunk = [leg.span, None]
+    if by == "failure" or (leg.tech == "sip" and cause in outside.ANOTHER_WAY):
+        trunk = [leg.span, None]        # the other SIP trunks of a group are other carriers or gateways
     elif cause in outside.ANOTHER_WAY:
         way += 1
     elif cause not in outside.ANOTHER_TRUNK:
@@ -168,7 +168,7 @@ def alert_caller(core, call, leg, inband):
     caller = core.state.legs.get(call.caller_leg)
     if leg.id != call.target_leg or caller is None:
         return
-    if inband and leg.tech in legs.TRUNK_TECHS:
+    if inband and leg.span is not None:
         cut_through(core, call, leg)
     ours = call.bridge is None and (caller.state == legs.ANSWERED or caller.span in core.network_spans)
     if caller.state == legs.PROCEEDING:
@@ -182,7 +182,7 @@ def resume(core, call, tokens):
     """After a restart, in the middle of a set-up.  tokens: of what media plays to the caller.  False: it cannot go on."""
     target = core.state.legs.get(call.target_leg)
     caller = core.state.legs.get(call.caller_leg)
-    if target is None or caller is None or target.tech not in legs.TRUNK_TECHS or legs.RELEASING in (target.state, caller.state):
+    if target is None or caller is None or target.span is None or legs.RELEASING in (target.state, caller.state):
         return False
     if call.bridge is not None:
         core.act("media.bridge", bridge=call.bridge, legs=[call.caller_leg, target.id])

@@ -41,7 +41,7 @@ class CoreState:
         self.lines = {}         # line -> registered
         self.line_legs = {}     # line -> legs on it
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
-        self.spans = {}         # span -> {"state", "alarms"}
+        self.spans = {}         # span, or name of a SIP trunk -> {"state", "alarms"}
         self.flows = {}         # key -> flow definition that calls use
         self.groups = groups
         self.media_up = True
@@ -475,7 +475,7 @@ class CoreState:
                 "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
-                "spans": [[name, self.spans[name]] for name in sorted(self.spans)],
+                "spans": [[name, self.spans[name]] for name in sorted(self.spans, key=_span_order)],
                 "flows": [[name, self.flows[name]] for name in sorted(self.flows)],
                 "groups": [[name, self.groups[name].last(), self.groups[name].idle()] for name in sorted(self.groups)],
                 "media_up": self.media_up, "order": self.order, "last_ts_ms": self.last_ts_ms, "timers": self.timers.dump()}
@@ -511,6 +511,10 @@ class CoreState:
         self.order = dumped["order"]
         self.last_ts_ms = dumped["last_ts_ms"]
         self.timers.load(dumped["timers"])
+
+
+def _span_order(span):
+    return isinstance(span, str), span
 
 
 def _order(call):

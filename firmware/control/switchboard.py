@@ -44,7 +44,7 @@ Events (dict with "kind"; other keys are ignored)
   agent.status agent status("available"|"on_break"|"logged_out") reason?
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
-  span.state span state alarms
+  span.state span state alarms         span: number, or name of a SIP trunk
   command.hangup call
 
 Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
@@ -52,7 +52,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
                inband: the caller is to listen: the path is through, or we play ringing tone
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
   leg.create leg tech("sip") line caller caller_name call
-  leg.create leg tech("pri"|"ss7"|"r2"|"cas") call span timeslot exclusive called{number type plan} caller{number type presentation}|None
+  leg.create leg tech("pri"|"ss7"|"r2"|"cas"|"sip": span is the name of a SIP trunk) line(None) trunk_group call span timeslot exclusive called{number type plan} caller{number type presentation}|None
              redirecting{number type presentation reason}|None bearer
   media.signal leg token items repeat  items: {"prompt": name, "language": l} {"number": n, "language": l}
                                        {"music": name} {"tone": name} {"silence_ms": n}; repeat 0: for ever

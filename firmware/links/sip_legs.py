@@ -27,6 +27,7 @@ from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
 from firmware.links.sip_media import SIPMedia, carried
 from firmware.links.sip_probe import SilentPhones
+from firmware.links.sip_trunks import SIPTrunks, trunk_rows
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
@@ -43,6 +44,8 @@ def endpoint_config(config):
     return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
             "qualify_s": sip["qualify_s"],
             "lines": {line["name"]: line["password"] for line in config["lines"]},
+            "trunks": trunk_rows(config),
+            "group_enhance": {row["name"]: enhancement(row) for row in config["trunk_groups"]},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
 
@@ -60,7 +63,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(SIPMedia, SilentPhones, Adapter):
+class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start()."""
 
     name = "sip"
@@ -109,12 +112,20 @@ class SIPLegs(SIPMedia, SilentPhones, Adapter):
         leg, offer = event["leg"], event["sdp"]
         state = self._begin(leg, "in", event["line"], now_ms)
         state.update(called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
+                     trunk=event.get("trunk"), channel=None, caller_type=event.get("caller_type"),
+                     caller_presentation=event.get("caller_presentation"), redirecting=event.get("redirecting"),
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
+        if state["trunk"] is not None:
+            state["channel"] = self._free_channel(state["trunk"])
+            if state["channel"] is None:
+                self._forget(leg)
+                self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 34}, now_ms), now_ms)
+                return
         if offer is not None:
             try:
                 state["far"] = carried(sdp.answer(offer, self._local(state))[1])
             except RemoteError as error:
-                log.warning("sip: call of line %s refused: %s", event["line"], error)
+                log.warning("sip: call of %s refused: %s", event["line"] or "trunk %s" % event.get("trunk"), error)
                 self._forget(leg)
                 self._take(self.endpoint.request(
                     {"kind": "reject_request", "leg": leg, "status": error.status or 488}, now_ms), now_ms)
@@ -122,6 +133,9 @@ class SIPLegs(SIPMedia, SilentPhones, Adapter):
         self._allocate(leg)
 
     def _on_alerting(self, event, now_ms):
+        if self.legs.get(event["leg"], {}).get("trunk") is not None:
+            self._trunk_rings(event, now_ms)
+            return
         self._set(event["leg"], state="alerting")
         self.turns.post({"kind": "leg.alerting", "leg": event["leg"]})
 
@@ -189,6 +203,9 @@ class SIPLegs(SIPMedia, SilentPhones, Adapter):
     def _do_create(self, action, now_ms):
         leg = action["leg"]
         if leg in self.legs:
+            return
+        if action.get("span") is not None:
+            self._create_trunk_leg(action, now_ms)
             return
         state = self._begin(leg, "out", action["line"], now_ms)
         state.update(caller=action["caller"], caller_name=action.get("caller_name"))
@@ -323,6 +340,7 @@ class SIPLegs(SIPMedia, SilentPhones, Adapter):
     def resume(self, now_ms):
         """After a restart: pending calls to phones end, the others go on."""
         self._take(self.endpoint.resume(now_ms), now_ms)
+        self._tell_trunks()
         self._resume_probes(now_ms)
         alive = {row["leg"] for row in self.endpoint.live_legs()}
         for leg in sorted(self.legs):
@@ -352,9 +370,11 @@ class SIPLegs(SIPMedia, SilentPhones, Adapter):
         self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance")})
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         self._take(self.endpoint.set_lines(self.config["lines"], now_ms), now_ms)
+        self._configure_trunks(config, now_ms)
 
     def describe(self, state, legs):
-        """Where each line's phones are."""
+        """Where each line's phones are; the trunks."""
+        self._describe_trunks(state, legs)
         for line in state.get("lines", []):
             line["contacts"] = self.endpoint.contacts(line["name"])
             line["silent"] = self.endpoint.is_silent(line["name"])

@@ -34,7 +34,7 @@ class SIPMedia:
         self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
                            lambda error, now_ms: self._no_termination(leg, error, now_ms),
                            id=leg, kind="rtp", address=self.config["address"],
-                           **self.config["enhance"].get(self.legs[leg]["line"], {}))
+                           **self._enhancement_of(self.legs[leg]))
 
     def _allocated(self, leg, reply, now_ms):
         state = self.legs.get(leg)
@@ -51,6 +51,9 @@ class SIPMedia:
                 self._offer(leg)
             return
         self._set(leg, state="setup")
+        if state.get("trunk") is not None:
+            self._invite_trunk(leg, state, now_ms)
+            return
         try:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
@@ -67,6 +70,9 @@ class SIPMedia:
         if state is None or state["state"] != "allocating":
             return
         self._set(leg, state="setup")
+        if state.get("trunk") is not None:
+            self._offer_trunk(leg, state)
+            return
         self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
                          "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
                          "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"]})

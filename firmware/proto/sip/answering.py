@@ -9,7 +9,7 @@ from firmware.proto.sip.uri import bare_host
 
 MAX_FAULTS = 1000                       # kept (name, source) pairs, so that each is told once only
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK"
 
 
 class Answering:
@@ -104,8 +104,8 @@ class Answering:
             via = message.via
         except RemoteError:
             return source
-        if via.parameter("rport") is not None:
-            return source
+        if len(source) > 2 or via.parameter("rport") is not None:
+            return source       # over the connection that it came on: 18.2.2
         return (source[0], via.port or 5060)
 
 

@@ -4,6 +4,7 @@ from firmware.proto.sip.headers import Address, parse_address, parse_list
 from firmware.proto.sip.message import SIPMessage
 from firmware.proto.sip.text import hexadecimal
 from firmware.proto.sip.transaction import COOKIE
+from firmware.proto.sip.transport import destination_of, transport_of
 from firmware.proto.sip.uri import bare_host, bracketed_host, host_port, is_address, parse_uri
 from firmware.errors import RemoteError
 
@@ -14,15 +15,23 @@ _FIELDS = ("call_id", "local_tag", "remote_tag", "local", "remote", "target", "r
 class Identity:
     """What our own side writes into messages, and its random words.
 
-    address, port: ours, for Via and Contact; user_agent; random(n) -> octets."""
+    address, port: ours, for Via and Contact; user_agent; random(n) -> octets; ports: {transport: port} where it differs."""
 
-    def __init__(self, address, port, user_agent, random):
+    def __init__(self, address, port, user_agent, random, ports=None):
         self.address = address
         self.port = port
         self.user_agent = user_agent
         self._random = random
+        self.ports = ports or {}
         self.host = host_port(bracketed_host(address), port)
-        self.contact = "<sip:strowger@%s>" % self.host
+
+    def host_of(self, transport):
+        """Our host and port for a transport."""
+        return host_port(bracketed_host(self.address), self.ports.get(transport, self.port))
+
+    def contact_of(self, transport, user="strowger"):
+        """Our Contact for a transport."""
+        return "<sip:%s@%s%s>" % (user, self.host_of(transport), "" if transport == "UDP" else ";transport=%s" % transport.lower())
 
     def branch(self):
         """A new branch; random, so that none repeats after a restart."""
@@ -36,15 +45,16 @@ class Identity:
         """A new Call-ID."""
         return "%s@%s" % (hexadecimal(self._random(16)), bare_host(self.address).replace(":", "-"))
 
-    def via(self):
-        """A new top Via value.  rport always: RFC 3581 3."""
-        return "SIP/2.0/UDP %s;branch=%s;rport" % (self.host, self.branch())
+    def via(self, destination=None):
+        """A new top Via value for a request to an address.  rport always: RFC 3581 3."""
+        transport = transport_of(destination)
+        return "SIP/2.0/%s %s;branch=%s;rport" % (transport, self.host_of(transport), self.branch())
 
 
 class Dialog:
     """One dialog.  local, remote: From or To values without their tag; target: remote target
-    URI; routes: route set; peer: (host, port) that signalling really comes from where the far end
-    sits behind NAT, else None."""
+    URI; routes: route set; peer: address that signalling really comes from where the far end
+    sits behind NAT or opened the connection, else None."""
     __slots__ = _FIELDS
 
     def __init__(self, call_id, local_tag, local, remote, target, local_cseq=0):
@@ -115,7 +125,7 @@ class Dialog:
             self.peer = source
 
     def next_hop(self):
-        """(host, port) that the next request goes to.  Raises RemoteError(503) for a name, which
+        """Address (transport.py) that the next request goes to.  Raises RemoteError(503) for a name, which
         nobody here resolves."""
         if self.peer is not None:
             return self.peer
@@ -123,8 +133,17 @@ class Dialog:
             return destination_of(parse_uri(parse_address(self.routes[0], "Route").uri))
         return destination_of(parse_uri(self.target))
 
-    def request(self, method, identity, cseq=None):
-        """A request in the dialog (12.2.1.1).  cseq: given for ACK, else the next."""
+    def hop(self):
+        """next_hop(), or None where it has none."""
+        try:
+            return self.next_hop()
+        except RemoteError:
+            return None
+
+    def request(self, method, identity, cseq=None, hop=None):
+        """A request in the dialog (12.2.1.1).  cseq: given for ACK, else the next.  hop: where it goes, if not to next_hop()."""
+        if hop is None:
+            hop = self.hop()
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
@@ -138,7 +157,7 @@ class Dialog:
                 routes = routes[1:] + ["<%s>" % uri]
                 uri = str(first)
         message = SIPMessage(method, uri)
-        message.add("Via", identity.via())
+        message.add("Via", identity.via(hop))
         for route in routes:
             message.add("Route", route)
         message.add("From", "%s;tag=%s" % (self.local, self.local_tag))
@@ -147,23 +166,19 @@ class Dialog:
         message.add("CSeq", "%d %s" % (cseq, method))
         message.add("Max-Forwards", "70")
         if method in ("INVITE", "UPDATE"):
-            message.add("Contact", identity.contact)
+            message.add("Contact", identity.contact_of(transport_of(hop)))
         if method != "ACK":
             message.add("User-Agent", identity.user_agent)
         return message
 
 
-def destination_of(uri):
-    """(host, port) of a SIPURI whose host is an address.  Raises RemoteError(503)."""
-    if not is_address(uri.host):
-        raise RemoteError("host %s is a name; give its address" % uri.host[:60], status=503)
-    return bare_host(uri.host), uri.port or 5060
-
-
 def behind_nat(message, source, contact):
     """True where the Contact cannot be trusted as the address to send to.
 
-    The top Via differs from the real source, or the Contact holds a name."""
+    The top Via differs from the real source (on a connection: always, for the far end's own port is no address), or
+    the Contact holds a name."""
+    if len(source) > 2:
+        return True
     via = message.via
     host = bare_host(via.host)
     if host != source[0] or (via.port or 5060) != source[1]:

@@ -18,6 +18,7 @@ config: {"address": own IP address in Via and Contact, "port": own UDP port,
   optional: "user_agent", "digest_algorithms" (order of the challenges), "digest_max_age_ms",
   "register_min_s", "register_default_s", "register_max_s", "contacts_per_line", "max_legs",
   "max_message_octets", "credentials": {realm: [user, password]} for challenges put to us,
+  "trunks": [rows as in trunks.py], "ports": {transport: port of ours where it is not "port"},
   "qualify_s" (contacts are asked by OPTIONS this often, 0: never; qualify.py), "t1_ms", "t2_ms", "t4_ms"}.  DEFAULTS below holds every default with its reason.
 random(n): n random octets (os.urandom).  hash_functions: {"MD5": f, "SHA-256": f}, f(octets) ->
 digest octets.  new_leg(): a leg id for an incoming INVITE (ids.next("l")); never repeats.
@@ -26,7 +27,8 @@ now_ms: one clock for everything, UTC milliseconds, so that restored bindings ex
 Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
   invite_request   {leg, line | uri, sdp, caller, caller_name?, destination?}  calls every contact of a
                    line at once (first answer wins), or one uri; the host of uri must be an IP
-                   address unless destination [host, port] is given
+                   address unless destination [host, port] is given.  Over a trunk instead:
+                   {leg, trunk, called: party, sdp, caller: party | None, caller_name?, redirecting: party | None}
   alerting_request {leg, sdp?}        180 to an incoming INVITE (183 with status: 183)
   answer_request   {leg, sdp}         200 to an incoming INVITE
   reject_request   {leg, status?, cause?}   final error; each is derived from the other when missing
@@ -43,8 +45,11 @@ Events (plain dicts, "kind" first):
                     or changed (not on a mere refresh)
   line_unregistered {line, contacts: []}      the last contact went, expired or gives no answer (is_silent(line))
   invite_indication {leg, line, called, caller, caller_name, sdp | None}  from a registered line,
-                    digest checked; 100 Trying is already out.  sdp None: answer_request carries
+                    digest checked, or from a trunk: line None, and trunk, caller_type,
+                    caller_presentation, redirecting; 100 Trying is already out.  sdp None: answer_request carries
                     the offer and the far end's answer comes as sdp_answer
+  trunk_up, trunk_down {trunk, why}    a SIP trunk can carry calls, or cannot (trunks.py)
+  refresh           {leg}                      a re-INVITE with the session as it is is wanted (session_timer.py)
   alerting          {leg, status: 180..199, sdp | None}
   answered          {leg, sdp}                 the ACK is out
   rejected          {leg, status, cause, text, contacts}  an outgoing leg ended before its answer; cause is
@@ -57,7 +62,7 @@ Events (plain dicts, "kind" first):
   dtmf              {leg, digit, duration_ms}  INFO application/dtmf-relay or application/dtmf
 Exactly one of rejected, released ends a leg; afterwards its id is unknown here.
 
-Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>" and "line/<name>".
+Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>", "line/<name>" and "trunk/<name>".
 take_changes() -> {key: dict, or None for removed} since the last call: store them in one row each,
 in the same transaction as the journal.  restore(dump, ...) rebuilds; then resume(now_ms) -> events:
 confirmed and incoming legs live on, a pending outgoing INVITE is cancelled (released, by
@@ -68,24 +73,27 @@ set_lines(lines, now_ms) -> events: new table of lines, bindings of removed ones
 contacts(line) -> list as in line_registered.  counters: {name: number} of faults, dropped messages,
 retransmissions; take_faults() -> [(name, sentence, source)], the first of each name and source.
 
-Grows with the IP-side issue: an address may become (host, port, transport, flow); transactions
-already take reliable=True.
+Addresses are (host, port) for UDP and (host, port, transport) else: transport.py.
 Sources: RFC 3261, 3264, 3326, 3581, 6026, 7616, 8760.
 """
 
 from firmware.errors import LocalError, RemoteError
-from firmware.proto.sip.dialog import Identity, destination_of
+from firmware.proto.sip.dialog import Identity
 from firmware.proto.sip.digest import DigestServer, ha1
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
+from firmware.proto.sip.parties import user_of
 from firmware.proto.sip.qualify import Qualifier
 from firmware.proto.sip.registrar import Registrar
 from firmware.proto.sip.requests import Requests
 from firmware.proto.sip.session import ENDED
 from firmware.proto.sip.text import octet_text
+from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.timers import T1_MS, T2_MS, T4_MS, TimerQueue, durations_ms
 from firmware.proto.sip.transaction import TransactionLayer
+from firmware.proto.sip.trunk_calls import TrunkSession
+from firmware.proto.sip.trunks import Trunk
 from firmware.proto.sip.uri import parse_uri
 
 DEFAULTS = {
@@ -100,6 +108,7 @@ DEFAULTS = {
     "max_transactions": 65536,          # 64 s of 1,000 requests a second
     "max_message_octets": MAX_MESSAGE_OCTETS,
     "credentials": {},
+    "trunks": (), "ports": None,
     "qualify_s": 0,
     "t1_ms": T1_MS, "t2_ms": T2_MS, "t4_ms": T4_MS,
 }
@@ -120,7 +129,7 @@ class SIPEndpoint(Requests):
         Requests.__init__(self, hash_functions, random)
         self.new_leg = new_leg
         self.credentials = config["credentials"]
-        self.identity = Identity(config["address"], config["port"], config["user_agent"], random)
+        self.identity = Identity(config["address"], config["port"], config["user_agent"], random, config["ports"])
         self.durations = durations_ms(config["t1_ms"], config["t2_ms"], config["t4_ms"])
         self.timers = TimerQueue()
         self.transactions = TransactionLayer(self.send, self.timers, self.durations, self.count)
@@ -133,10 +142,15 @@ class SIPEndpoint(Requests):
         self._session_dialogs = {}       # leg -> [those keys]
         self._lines = {}
         self._secrets = {}
-        self._take_lines(config.get("lines") or {})
         self._line_timers = {}
         self._changed = {}
+        self.trunks = {}
+        for row in config["trunks"]:
+            self.trunks[row["name"]] = Trunk(self, row)
+        self._take_lines(config.get("lines") or {})
         self._restored = []
+        self._restored_trunks = {}
+        self._trunks_run = False
 
     # surface
 
@@ -216,6 +230,8 @@ class SIPEndpoint(Requests):
             out["leg/" + leg] = self.sessions[leg].dump()
         for line in self.registrar.bindings:
             out["line/" + line] = self.registrar.dump_line(line)
+        for name in self.trunks:
+            out["trunk/" + name] = self.trunks[name].dump()
         return out
 
     @classmethod
@@ -243,9 +259,18 @@ class SIPEndpoint(Requests):
                 self.qualifier.watch(name, now_ms)
             if name not in self.registrar.bindings:
                 self._changed[key] = True
+        elif kind == "trunk":
+            if name not in self.trunks:
+                self._changed[key] = True
+            elif self.trunks[name].load(record, now_ms):
+                self._restored_trunks[name] = True
         elif kind == "leg":
-            make = OutgoingSession if record["direction"] == "out" else IncomingSession
-            session = make(self, name, record["line"])
+            trunk = self.trunks.get(record.get("trunk"))
+            if record["direction"] == "out" and trunk is not None:
+                session = TrunkSession(self, name, trunk)
+            else:
+                make = OutgoingSession if record["direction"] == "out" else IncomingSession
+                session = make(self, name, record["line"])
             session.load(record, now_ms)
             self.sessions[name] = session
             if session.dialog is not None:
@@ -261,7 +286,14 @@ class SIPEndpoint(Requests):
             except RemoteError as error:
                 self.fault("dropped", str(error), None)
             self.touch(session)
+        self._run_trunks(now_ms)
         return self._take_events()
+
+    def _run_trunks(self, now_ms):
+        """Trunks begin with resume(): before it nothing may leave."""
+        self._trunks_run = True
+        for name in sorted(self.trunks):
+            self.trunks[name].start(now_ms, name in self._restored_trunks)
 
     def live_legs(self):
         """[{leg, direction, state, line}] of the legs that control may still use."""
@@ -298,7 +330,60 @@ class SIPEndpoint(Requests):
                 self._line_changed(line)
         return self._take_events()
 
+    def set_trunks(self, rows, now_ms):
+        """New table of trunks.  One that changed begins anew; calls go on.  Returns events."""
+        old, self.trunks = self.trunks, {}
+        for row in rows:
+            known = old.get(row["name"])
+            if known is not None and _same_row(known.row, row):
+                known.row = row
+                self.trunks[row["name"]] = old.pop(row["name"])
+            else:
+                self.trunks[row["name"]] = Trunk(self, row)
+        for name in sorted(old):
+            old[name].leave(now_ms)
+            self.trunk_changed(old[name])
+        self.config["trunks"] = rows
+        if self._trunks_run:
+            for name in sorted(self.trunks):
+                if not self.trunks[name].timers and self.trunks[name].state != "up":
+                    self.trunks[name].start(now_ms)
+        return self._take_events()
+
     # what sessions use
+
+    def trunk_changed(self, trunk):
+        """Its record is to be stored."""
+        self._changed["trunk/" + trunk.name] = True
+
+    def trunk_of(self, message, source):
+        """The trunk that a new request comes from, or None: by its source, then by the name we registered with."""
+        found = [trunk for trunk in self.trunks.values() if trunk.sends_from(source[0])]
+        if not found:
+            return None
+        user = user_of(message.uri)
+        ports = [trunk for trunk in found if source[1] in [address[1] for address in trunk.row["addresses"] if address[0] == source[0]]]
+        for candidates in (ports, found):
+            for trunk in candidates:
+                if trunk.row["kind"] == "register" and trunk.row["user"] == user:
+                    return trunk
+        found = ports or found
+        found.sort(key=lambda trunk: (trunk.row["kind"] == "register", trunk.name))
+        return found[0]
+
+    def trunk_load(self, name):
+        """How many calls a trunk carries."""
+        return len([session for session in self.sessions.values() if session.trunk == name and session.state != ENDED])
+
+    def trunk_unanswered(self, name, address, now_ms):
+        """An INVITE to an address of a trunk had no answer at all."""
+        if name in self.trunks:
+            self.trunks[name].unanswered(tuple(address), now_ms)
+
+    def credentials_of(self, session):
+        """{realm: [user, password]} for challenges put to a leg."""
+        trunk = self.trunks.get(session.trunk)
+        return self.credentials if trunk is None else trunk.credentials
 
     def learn(self, dialog, session):
         """Find a session by a dialog of its from now on."""
@@ -335,6 +420,8 @@ class SIPEndpoint(Requests):
         kind, _, name = key.partition("/")
         if kind == "line":
             return self.registrar.dump_line(name)
+        if kind == "trunk":
+            return self.trunks[name].dump() if name in self.trunks else None
         session = self.sessions.get(name)
         return None if session is None else session.dump()
 
@@ -343,6 +430,15 @@ class SIPEndpoint(Requests):
         if leg in self.sessions:
             raise LocalError("leg %s is there already; every leg id is used once" % leg)
         line = primitive.get("line")
+        if primitive.get("trunk") is not None:
+            trunk = self.trunks.get(primitive["trunk"])
+            if trunk is None:
+                raise LocalError("leg %s: there is no SIP trunk %r" % (leg, primitive["trunk"]))
+            session = TrunkSession(self, leg, trunk)
+            self.sessions[leg] = session
+            session.start(primitive, trunk, now_ms)
+            self.touch(session)
+            return
         if line is not None:
             targets = self.registrar.targets(line)
         else:
@@ -411,3 +507,9 @@ class SIPEndpoint(Requests):
             self._line_changed(name)
         else:
             self._watch_line(name)
+
+
+def _same_row(one, other):
+    """Whether two rows of a trunk are alike, functions apart."""
+    keys = [key for key in one if key != "is_source"]
+    return sorted(keys) == sorted([key for key in other if key != "is_source"]) and all([one[key] == other[key] for key in keys])

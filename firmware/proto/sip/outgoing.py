@@ -8,7 +8,9 @@ from firmware.proto.sip.causes import cause_of_reason, cause_of_status, phrase, 
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.headers import Address
 from firmware.proto.sip.message import SIPMessage
+from firmware.proto.sip.reliable import ReliableReceiver, dump_early, load_early
 from firmware.proto.sip.session import ALERTING, CALLING, CONFIRMED, ENDED, Session
+from firmware.proto.sip.session_timer import LONGEST_S, min_se
 from firmware.proto.sip.text import display, octet_text
 from firmware.proto.sip.transaction import NOBODY, PROCEEDING
 from firmware.proto.sip.uri import user_uri
@@ -20,7 +22,7 @@ _NO_PREFERENCE = 4               # responses that say nothing of the callee: 16.
 class Fork:
     """The INVITE to one contact."""
     __slots__ = ("number", "dialog", "request", "transaction", "destination", "provisional", "cancelled", "done",
-                 "cancel_reason")
+                 "cancel_reason", "early")
 
     def __init__(self, number, dialog, request, destination):
         self.number = number
@@ -32,12 +34,13 @@ class Fork:
         self.cancelled = False
         self.cancel_reason = None
         self.done = False
+        self.early = {}              # To tag -> [Dialog, last RSeq]: reliable.py
 
     def dump(self):
         """JSON-able copy."""
         return {"number": self.number, "dialog": self.dialog.dump(), "transaction": self.transaction.dump(),
                 "destination": list(self.destination), "provisional": self.provisional,
-                "cancelled": self.cancelled, "done": self.done}
+                "cancelled": self.cancelled, "done": self.done, "early": dump_early(self.early)}
 
     @classmethod
     def restore(cls, record):
@@ -46,16 +49,18 @@ class Fork:
         fork.provisional = record["provisional"]
         fork.cancelled = record["cancelled"]
         fork.done = record["done"]
+        fork.early = load_early(record.get("early"))
         return fork
 
 
-class OutgoingSession(Session):
+class OutgoingSession(ReliableReceiver, Session):
     """A leg that we call."""
 
     direction = "out"
     table = {
         (CALLING, "release_request"): ("do_cancel", None),
         (ALERTING, "release_request"): ("do_cancel", None),
+        (ALERTING, "reinvite_response"): ("do_reinvite_response", None),
         (CONFIRMED, "release_request"): ("do_bye", None),
         (CONFIRMED, "reinvite_request"): ("do_reinvite", None),
         (CONFIRMED, "probe_request"): ("do_probe", None),
@@ -86,6 +91,18 @@ class OutgoingSession(Session):
             agent.learn(dialog, self)
         for fork in self.forks:
             fork.transaction = agent.transactions.request(fork.request, fork.destination, self, now_ms)
+
+    def dress(self, message):
+        """What a trunk's INVITE bears besides."""
+
+    def dialog_for(self, tag):
+        """The dialog of a far end's tag: ours, or one that rings."""
+        return Session.dialog_for(self, tag) or (self.early_dialog(tag) if self.dialog is None else None)
+
+    def is_settled(self):
+        """An answer came reliably, perhaps before the call is answered (RFC 3311 5.1)."""
+        return self.state == CONFIRMED or (self.state == ALERTING and self.early_sdp is not None
+                                           and any([fork.early for fork in self.forks]))
 
     def fork_of(self, transaction):
         """The fork whose INVITE a transaction is, or None."""
@@ -150,6 +167,8 @@ class OutgoingSession(Session):
                 self.send_cancel(fork, now_ms)
         if response.status == 100 or fork.cancelled or self.state not in (CALLING, ALERTING):
             return
+        if not self.take_reliable(fork, response, now_ms):
+            return
         self.state = ALERTING
         sdp = response.body or None
         if sdp is not None:
@@ -163,10 +182,15 @@ class OutgoingSession(Session):
             return
         if self.dialog is None and self.state in (CALLING, ALERTING) and not fork.cancelled:
             fork.done = True
+            early = fork.early.get(response.to_tag)
+            if early is not None:
+                early[0].local_tag = fork.dialog.local_tag
+                fork.dialog = early[0]           # its numbers go on from our PRACK
             fork.dialog.established(response, source)
             self.dialog = fork.dialog
             self.state = CONFIRMED
             self.acknowledgement = self.send_ack(self.dialog, response.cseq[0], fork.transaction.request, now_ms)
+            self.accept_timer(response, now_ms)
             self.agent.emit({"kind": "answered", "leg": self.leg, "sdp": response.body or self.early_sdp})
             self.cancel_all(ANSWERED_ELSEWHERE, now_ms, fork)
             return
@@ -187,10 +211,17 @@ class OutgoingSession(Session):
     def refusal(self, fork, response, now_ms):
         """A final response of 300 and above."""
         authorization = None if fork.cancelled else self.authorization(response, fork.transaction.request, now_ms)
-        if authorization is not None:
-            message = fork.dialog.request("INVITE", self.agent.identity)
+        longer = (response.status == 422 and not fork.cancelled and self.wanted_s and min_se(response) > self.least_s
+                  and min_se(response) <= LONGEST_S)
+        if authorization is not None or longer:
+            if longer:
+                self.least_s = min_se(response)
+            message = fork.dialog.request("INVITE", self.agent.identity, hop=fork.destination)
+            self.dress(message)
             self.fill(message, fork.request.body)
-            message.add(authorization[0], authorization[1])
+            if authorization is not None:
+                message.add(authorization[0], authorization[1])
+            fork.early = {}
             fork.request = message
             fork.provisional = False
             fork.transaction = self.agent.transactions.request(message, fork.destination, self, now_ms)

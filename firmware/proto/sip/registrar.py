@@ -6,9 +6,10 @@ A binding is a plain dict, so that it is persisted as it stands: {"uri", "source
 """
 
 from firmware.errors import RemoteError
-from firmware.proto.sip.dialog import behind_nat, destination_of
+from firmware.proto.sip.dialog import behind_nat
 from firmware.proto.sip.headers import Address
 from firmware.proto.sip.text import display, number
+from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.uri import parse_uri
 
 SHORT_MS = 3600000               # 10.3 step 7: only expiries below an hour may be called too brief

@@ -5,16 +5,21 @@ Nothing is kept for a request before its sender is authenticated: challenges and
 
 from firmware.errors import RemoteError
 from firmware.proto.sip.answering import ALLOW, Answering
+from firmware.proto.sip.causes import reason_value
 from firmware.proto.sip.digest import MISSING, OK, STALE
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import parse
 from firmware.proto.sip.session import SDP
+from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
 from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, kind_of
 from firmware.proto.sip.uri import parse_uri
 
-SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE")
-KNOWN = SERVED + ("PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
+SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK")
+EXTENSIONS = ("100rel", "timer")       # option tags that a Require may name
+KNOWN = SERVED + ("SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
+
+NO_CIRCUIT, SWITCH_CONGESTION = 34, 42      # Q.850
 
 
 class Requests(Answering):
@@ -81,7 +86,7 @@ class Requests(Answering):
         except RemoteError as error:
             self.reply(message, source, error.status, now_ms)
             return
-        required = message.tokens("Require")
+        required = [token for token in message.tokens("Require") if token.lower() not in EXTENSIONS]
         if required:
             self.reply(message, source, 420, now_ms, headers=(("Unsupported", ", ".join(required)),))
             return
@@ -90,7 +95,7 @@ class Requests(Answering):
             return
         if message.to_tag:
             session = self._dialogs.get((message.call_id, message.to_tag))
-            if session is None or session.dialog is None or session.dialog.remote_tag != message.from_tag:
+            if session is None or session.dialog_for(message.from_tag) is None:
                 self.reply(message, source, 481, now_ms)
             else:
                 session.receive_request(message, source, now_ms)
@@ -125,11 +130,13 @@ class Requests(Answering):
         if invite.state == PROCEEDING and isinstance(owner, IncomingSession):
             owner.receive_cancel(message, now_ms)
 
-    def _authenticated(self, message, line, source, now_ms):
-        """True where the credentials are those of the line; else the challenge is out (22.1)."""
+    def _authenticated(self, message, line, source, now_ms, secret_of=None):
+        """True where the credentials are those of the line; else the challenge is out (22.1).
+
+        secret_of(user, algorithm): HA1 or None, for others than lines."""
         values = message.all("Authorization")
         try:
-            verdict = self.digest.verify(values, message.method, message.uri, line, self._secret_of, now_ms)
+            verdict = self.digest.verify(values, message.method, message.uri, line, secret_of or self._secret_of, now_ms)
         except RemoteError:
             self.reply(message, source, 400, now_ms)
             return False
@@ -173,6 +180,10 @@ class Requests(Answering):
             self._tell_line(line, known)
 
     def _receive_invite(self, message, source, now_ms):
+        trunk = self.trunk_of(message, source)
+        if trunk is not None:
+            self._receive_trunk_call(trunk, message, source, now_ms)
+            return
         if len(self.sessions) >= self.config["max_legs"]:
             # before authentication: an overloaded switch spends nothing on what it refuses
             self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
@@ -183,15 +194,39 @@ class Requests(Answering):
             line = ""
         if not self._authenticated(message, line, source, now_ms):
             return
+        self._begin_session(message, line, None, source, now_ms)
+
+    def _receive_trunk_call(self, trunk, message, source, now_ms):
+        """An INVITE of a SIP trunk.  A call that is too much is refused by itself: a 503 would keep all calls of the carrier away."""
+        row = trunk.row
+        if len(self.sessions) >= self.config["max_legs"]:
+            self.reply(message, source, 480, now_ms, headers=(("Reason", reason_value(SWITCH_CONGESTION)),))
+        elif self.trunk_load(trunk.name) >= row["channels"]:
+            self.count("trunk_full")
+            self.reply(message, source, 486, now_ms, headers=(("Reason", reason_value(NO_CIRCUIT)),))
+        elif row.get("incoming_user") and not self._authenticated(message, row["incoming_user"], source, now_ms, trunk.secret):
+            return
+        elif row.get("reliable") == "required" and "100rel" not in [token.lower() for token in message.tokens("Supported")
+                                                                    + message.tokens("Require")]:
+            self.reply(message, source, 421, now_ms, headers=(("Require", "100rel"),))
+        else:
+            self._begin_session(message, None, trunk, source, now_ms)
+
+    def _begin_session(self, message, line, trunk, source, now_ms):
+        """A new incoming leg, its sender being authenticated."""
         refusal = _unfit_invite(message)
         if refusal is not None:
             self.reply(message, source, refusal[0], now_ms, headers=refusal[1])
             return
         leg = self.new_leg()
         session = IncomingSession(self, leg, line)
+        if trunk is not None:
+            session.trunk = trunk.name
+            session.wanted_s = trunk.row.get("session_s") or 0
         self.sessions[leg] = session
         try:
-            session.start(message, source, now_ms)
+            session.start(message, source, now_ms, None if trunk is None else trunk.parties(message),
+                          "off" if trunk is None else trunk.row.get("reliable", "off"))
         except RemoteError as error:
             del self.sessions[leg]
             self.reply(message, source, error.status if error.status != 416 else 400, now_ms)
@@ -204,6 +239,8 @@ def _unfit_invite(message):
     accepted = message.tokens("Accept")
     if accepted and not any([media_type(item) in (SDP, "application/*", "*/*") for item in accepted]):
         return 406, ()
+    if too_brief(message):
+        return 422, (("Min-SE", "%d" % MIN_SE_S),)
     if message.body:
         kind = media_type(message.get("Content-Type") or "")
         if kind != SDP:

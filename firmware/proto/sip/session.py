@@ -10,6 +10,7 @@ from firmware.proto.sip.causes import cause_of_reason, reason_value
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.digest import answer_challenge
 from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.session_timer import MIN_SE_S, SessionTimer, too_brief
 from firmware.proto.sip.text import hexadecimal, number
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
@@ -27,8 +28,8 @@ PROBE_MS = 4000                  # ours: OPTIONS in the dialog unanswered for so
 GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again after 491
 
 
-class Session:
-    """One leg.  agent: the endpoint (send, transactions, timers, identity, emit, touch)."""
+class Session(SessionTimer):
+    """One leg.  agent: the endpoint (send, transactions, timers, identity, emit, touch).  trunk: name of its SIP trunk, or None."""
 
     direction = None
     table = {}                   # (state, primitive) -> (method name, next state), of the subclass
@@ -37,6 +38,7 @@ class Session:
         self.agent = agent
         self.leg = leg
         self.line = line
+        self.trunk = None
         self.state = CALLING
         self.dialog = None
         self.acknowledgement = None   # [CSeq, octet text, destination] of the last ACK to a 2xx of ours
@@ -74,7 +76,7 @@ class Session:
         """End a confirmed session."""
         cause = request.get("cause") or 16
         if self.pending is not None:
-            self.agent.respond(self.pending, 487, now_ms, tag=self.dialog.local_tag)
+            self.agent.respond(self.pending, 487, now_ms, tag=self.pending.request.to_tag)
             self.pending = None
         self.end("near", cause, now_ms)
         self.send_bye(cause, now_ms)
@@ -86,10 +88,12 @@ class Session:
             raise LocalError("leg %s: no re-INVITE waits for an answer" % self.leg)
         self.pending = None
         if request.get("sdp") is None:
-            self.agent.respond(transaction, request.get("status") or 488, now_ms, tag=self.dialog.local_tag)
+            self.agent.respond(transaction, request.get("status") or 488, now_ms, tag=transaction.request.to_tag)
             return
-        response = self.agent.response(transaction.request, 200, self.dialog.local_tag, transaction.source)
+        response = self.agent.response(transaction.request, 200, transaction.request.to_tag, transaction.source)
         self.fill(response, request["sdp"])
+        if self.state == CONFIRMED:
+            self.grant_timer(transaction.request, response, now_ms)
         if transaction.method == "INVITE":
             self.send_answer(transaction, response, not transaction.request.body, now_ms)
         else:
@@ -124,7 +128,7 @@ class Session:
 
     def fill(self, message, sdp):
         """Body, Contact and capabilities of an INVITE, or of a response to one."""
-        message.replace("Contact", self.agent.identity.contact)
+        message.replace("Contact", self.agent.identity.contact_of(message.via.transport))
         message.replace("Allow", self.agent.allow)
         if sdp:
             message.replace("Content-Type", SDP)
@@ -152,6 +156,9 @@ class Session:
         """Send or repeat our re-INVITE (14.1)."""
         message = self.dialog.request("INVITE", self.agent.identity)
         self.fill(message, self.ours_sdp)
+        if self.timer_s:
+            message.add("Supported", "timer")
+            self.ask_timer(message)
         if authorization:
             message.add(authorization[0], authorization[1])
         self.ours = self.send_request(message, now_ms)
@@ -184,7 +191,9 @@ class Session:
 
     def fire(self, name, now_ms):
         """A timer of the session came."""
-        if name == "answer again" and self.answer is not None:
+        if name == "session timer":
+            self.timer_due(now_ms)
+        elif name == "answer again" and self.answer is not None:
             self.agent.count("retransmissions")
             self.agent.send(self.answer.octets, self.answer.destination)
             self.interval_ms = min(self.interval_ms * 2, self.agent.durations["T2"])
@@ -214,6 +223,7 @@ class Session:
         if self.state == ENDED:
             return
         self.state = ENDED
+        self.stop_timer()
         event = {"kind": "released", "leg": self.leg, "cause": cause, "by": by}
         if sip_status:
             event["sip_status"] = sip_status
@@ -245,7 +255,7 @@ class Session:
 
     def receive_request(self, message, source, now_ms):
         """A request with our tags, not ACK and not CANCEL (12.2.2)."""
-        dialog = self.dialog
+        dialog = self.dialog_for(message.from_tag)
         if dialog.remote_cseq is not None and message.cseq[0] <= dialog.remote_cseq:
             self.agent.reply(message, source, 500, now_ms, tag=dialog.local_tag)
             return
@@ -258,6 +268,8 @@ class Session:
             self.agent.respond(transaction, 481, now_ms, tag=dialog.local_tag)
         elif method == "BYE":
             self.receive_bye(transaction, now_ms)
+        elif method == "PRACK":
+            self.receive_prack(transaction, now_ms)
         elif method in ("INVITE", "UPDATE"):
             self.receive_offer(transaction, now_ms)
         elif method == "INFO":
@@ -271,11 +283,23 @@ class Session:
             self.agent.respond(transaction, 405, now_ms, tag=dialog.local_tag)
         self.agent.touch(self)
 
+    def dialog_for(self, tag):
+        """The dialog that a request of the far end's tag belongs to, or None."""
+        return self.dialog if self.dialog is not None and self.dialog.remote_tag == tag else None
+
+    def receive_prack(self, transaction, now_ms):
+        """PRACK where no provisional response waits for one."""
+        self.agent.respond(transaction, 481, now_ms, tag=transaction.request.to_tag)
+
+    def is_settled(self):
+        """Whether the first offer and answer are done: another offer may come."""
+        return self.state == CONFIRMED
+
     def receive_bye(self, transaction, now_ms):
         """15.1.2: what is pending is answered 487, then the session ends."""
-        self.agent.respond(transaction, 200, now_ms, tag=self.dialog.local_tag)
+        self.agent.respond(transaction, 200, now_ms, tag=transaction.request.to_tag)
         if self.pending is not None:
-            self.agent.respond(self.pending, 487, now_ms, tag=self.dialog.local_tag)
+            self.agent.respond(self.pending, 487, now_ms, tag=self.pending.request.to_tag)
             self.pending = None
         self.answer = None
         self.bye_cause = None
@@ -286,7 +310,11 @@ class Session:
     def receive_offer(self, transaction, now_ms):
         """A re-INVITE or UPDATE (14.2; RFC 3311 5.2).  One without an offer in an UPDATE only refreshes."""
         message = transaction.request
-        tag = self.dialog.local_tag
+        dialog = self.dialog_for(message.from_tag)
+        tag = dialog.local_tag
+        if too_brief(message):
+            self.agent.respond(transaction, 422, now_ms, tag=tag, headers=(("Min-SE", "%d" % MIN_SE_S),))
+            return
         if self.pending is not None or self.answer is not None:
             self.agent.respond(transaction, 500, now_ms, tag=tag, headers=(("Retry-After", "2"),))
             return
@@ -298,13 +326,15 @@ class Session:
             return
         contacts = message.contacts()
         if contacts:
-            self.dialog.target = contacts[0].uri
+            dialog.target = contacts[0].uri
         if message.method == "UPDATE" and not message.body:
             response = self.agent.response(message, 200, tag, transaction.source)
             self.fill(response, None)
+            if self.state == CONFIRMED:
+                self.grant_timer(message, response, now_ms)
             transaction.reply(response, now_ms)
             return
-        if self.state != CONFIRMED:
+        if not self.is_settled():
             self.agent.respond(transaction, 500, now_ms, tag=tag, headers=(("Retry-After", "2"),))
             return
         if message.method == "INVITE":
@@ -316,7 +346,7 @@ class Session:
         """INFO: digits of telephones that send them so."""
         message = transaction.request
         kind = media_type(message.get("Content-Type") or "")
-        tag = self.dialog.local_tag
+        tag = message.to_tag
         if message.get("Info-Package") is not None:
             self.agent.respond(transaction, 469, now_ms, tag=tag, headers=(("Recv-Info", ""),))
             return
@@ -340,7 +370,7 @@ class Session:
         self.challenged[message.method] = tries + 1
         proxy = response.status == 407
         value = answer_challenge(response.all("Proxy-Authenticate" if proxy else "WWW-Authenticate"), message.method,
-                                 message.uri, self.agent.credentials, self.agent.hash_functions,
+                                 message.uri, self.agent.credentials_of(self), self.agent.hash_functions,
                                  hexadecimal(self.agent.random(8)))
         return None if value is None else ("Proxy-Authorization" if proxy else "Authorization", value)
 
@@ -352,6 +382,8 @@ class Session:
                 self.bye = None
                 if authorization is not None:
                     self.send_bye(self.last_cause, now_ms, authorization)
+        elif transaction is self.refresh:
+            self.updated(response, now_ms)
         elif transaction.method == "OPTIONS":
             if transaction is self.probe and response.status >= 200:
                 self.probed(response.status, now_ms)
@@ -374,6 +406,7 @@ class Session:
                 self.acknowledgement = self.send_ack(self.dialog, transaction.request.cseq[0], transaction.request,
                                                      now_ms)
                 if self.state != ENDED:
+                    self.accept_timer(response, now_ms)
                     self.agent.emit({"kind": "reinvited", "leg": self.leg, "sdp": response.body or None})
             else:
                 self.repeat_ack(response)
@@ -423,6 +456,11 @@ class Session:
         """Our BYE or re-INVITE was not answered at all."""
         if transaction is self.bye:
             self.bye = None
+        elif transaction is self.refresh:
+            self.refresh = None
+            if self.state != ENDED:
+                self.end("failure", 102, now_ms, status)
+                self.send_bye(102, now_ms)
         elif transaction is self.ours:
             self.ours = None
             self.ours_sdp = None
@@ -442,7 +480,8 @@ class Session:
 
     def dump(self):
         """JSON-able record of the leg."""
-        return {"direction": self.direction, "leg": self.leg, "line": self.line, "state": self.state,
+        return {"direction": self.direction, "leg": self.leg, "line": self.line, "trunk": self.trunk, "state": self.state,
+                "timer": self.dump_timer(),
                 "dialog": None if self.dialog is None else self.dialog.dump(),
                 "acknowledgement": self.acknowledgement, "answer_offered": self.answer_offered,
                 "answer": None if self.answer is None else self.answer.dump(),
@@ -453,6 +492,8 @@ class Session:
     def load(self, record, now_ms):
         """Take over what dump() made."""
         self.state = record["state"]
+        self.trunk = record.get("trunk")
+        self.load_timer(record.get("timer"))
         if record["dialog"] is not None:
             self.dialog = Dialog.restore(record["dialog"])
         self.acknowledgement = record["acknowledgement"]

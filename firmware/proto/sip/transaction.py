@@ -13,6 +13,7 @@ finished(transaction, now_ms) for all.
 from firmware.proto.sip.message import SIPMessage, parse
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
+from firmware.proto.sip.transport import is_reliable
 
 COOKIE = "z9hG4bK"
 
@@ -108,7 +109,7 @@ class Transaction:
     __slots__ = ("layer", "table", "key", "method", "state", "request", "octets", "destination", "source",
                  "reliable", "owner", "timers", "interval_ms", "merge_key")
 
-    def __init__(self, layer, table, state, key, request, destination, owner, reliable):
+    def __init__(self, layer, table, state, key, request, destination, owner):
         self.layer = layer
         self.table = table
         self.state = state
@@ -119,7 +120,7 @@ class Transaction:
         self.destination = destination
         self.source = None
         self.owner = owner
-        self.reliable = reliable
+        self.reliable = is_reliable(destination)
         self.timers = {}
         self.interval_ms = {}
         self.merge_key = None
@@ -248,24 +249,24 @@ class TransactionLayer:
 
     # client side
 
-    def request(self, message, destination, owner, now_ms, reliable=False):
+    def request(self, message, destination, owner, now_ms):
         """Send a request (its top Via carries our branch) in a new client transaction."""
-        transaction = self._client(message, destination, owner, reliable)
+        transaction = self._client(message, destination, owner)
         transaction.octets = message.serialise()
         transaction.step("start", None, now_ms)
         return transaction
 
-    def _client(self, message, destination, owner, reliable):
+    def _client(self, message, destination, owner):
         invite = message.method == "INVITE"
         key = (message.via.parameter("branch"), message.method)
         transaction = Transaction(self, INVITE_CLIENT if invite else CLIENT, CALLING if invite else TRYING, key,
-                                  message, destination, owner, reliable)
+                                  message, destination, owner)
         self.clients[key] = transaction
         return transaction
 
     def restore_client(self, record, owner, now_ms):
         """Client INVITE transaction from Transaction.dump(): it waits, B long, for a final response."""
-        transaction = self._client(parse(to_octets(record["request"])), tuple(record["destination"]), owner, False)
+        transaction = self._client(parse(to_octets(record["request"])), tuple(record["destination"]), owner)
         transaction.octets = to_octets(record["request"])
         transaction.state = record["state"]
         for letter in {CALLING: "AB", PROCEEDING: "B", COMPLETED: "D", ACCEPTED: "M"}[transaction.state]:
@@ -304,11 +305,11 @@ class TransactionLayer:
         """True where the same request is already here by another way (8.2.2.2)."""
         return (message.call_id, message.from_tag, message.cseq) in self.merging
 
-    def serve(self, message, source, destination, owner, reliable=False):
+    def serve(self, message, source, destination, owner):
         """New server transaction for a request.  destination: where its responses go."""
         invite = message.method == "INVITE"
         transaction = Transaction(self, INVITE_SERVER if invite else SERVER, PROCEEDING if invite else TRYING,
-                                  self.server_key(message), message, destination, owner, reliable)
+                                  self.server_key(message), message, destination, owner)
         transaction.source = source
         self.servers[transaction.key] = transaction
         if not message.to_tag:

@@ -1,0 +1,101 @@
+"""The settings of a SIP trunk, and what they must not contradict."""
+
+import ipaddress
+
+from firmware.call.number_plan import check_pattern
+from firmware.config.field import Address, Rows, Section, Switch, Text, Whole
+from firmware.errors import ConfigError
+
+TRANSPORTS = ("udp", "tcp", "tls")
+CREDENTIAL = r"[!-~]{0,128}"
+
+ADDRESS = Section("where the far end listens", {
+    "address": Address("the address of the carrier, proxy or gateway; names are not looked up", required=True),
+    "port": Whole("its port; 0: 5060, with tls 5061", 0, 65535, default=0),
+    "transport": Text("how it is reached", choices=TRANSPORTS, default="udp")})
+
+RULE = Section("how a number that comes in is rewritten", {
+    "number": Text("which numbers: x any digit, . at the end any further digits; the longest match wins",
+                   pattern=r"\+?[0-9*#x]{1,32}\.?|\+?\.", hint="for example +86. or 021xxxxxxxx", required=True),
+    "strip": Whole("how many characters are taken away, the + counts as one", 0, 32, default=0),
+    "prefix": Text("digits put before what is left", pattern=r"[0-9*#]{0,20}", hint="give digits only", default="")})
+
+SIP_TRUNK = Section("a trunk over IP", {
+    "name": Text("the name on pages, in the CDR and in the log", pattern=r"[A-Za-z][A-Za-z0-9_.-]{0,31}",
+                 hint="use letters, digits, dot, dash and underline, at most 32, a letter first", required=True),
+    "label": Text("what pages show", default=""),
+    "trunk_group": Text("the trunk group its calls belong to", pattern=r"[A-Za-z0-9_.-]{1,32}", required=True),
+    "enabled": Switch("in service", default=True),
+    "kind": Text("register: we register there with user and password; peer: the far end knows us by our address",
+                 choices=("register", "peer"), default="peer"),
+    "addresses": Rows("where the far end listens, the first choice first; the next one takes over while one is dead",
+                      ADDRESS, most=8, required=True),
+    "sources": Rows("further networks its calls come from", Section("a network", {
+        "network": Text("an address, or a network such as 203.0.113.0/24", pattern=r"[0-9A-Fa-f.:/]{2,49}", required=True)}), most=64),
+    "channels": Whole("how many calls at a time", 1, 2000, default=30),
+    "domain": Text("the name of the far end in addresses; empty: the address in use", pattern=r"[A-Za-z0-9._-]{0,128}", default=""),
+    "user": Text("the user name that answers its challenges, and that registers", pattern=CREDENTIAL, default=""),
+    "password": Text("the password for it", pattern=CREDENTIAL, default=""),
+    "incoming_user": Text("the user name that we demand of its calls; empty: its address is enough", pattern=CREDENTIAL, default=""),
+    "incoming_password": Text("the password for it", pattern=CREDENTIAL, default=""),
+    "register_s": Whole("for how long we register", 60, 86400, unit="s", default=600),
+    "options_s": Whole("how often each of its addresses is asked whether it is there; 0: never", 0, 3600, unit="s", default=30),
+    "from": Text("what From names: the caller's number, or our user name there", choices=("number", "user"), default="number"),
+    "identity": Text("where the caller's number is vouched for: P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID or nowhere",
+                     choices=("asserted", "preferred", "remote_party", "none"), default="asserted"),
+    "trusted": Switch("believe the identities it sends, and tell it numbers that are withheld (RFC 3325)", default=True),
+    "plus": Switch("write international numbers with a +", default=True),
+    "called_in": Text("where the number that was called stands in its calls", choices=("request", "to"), default="request"),
+    "called_rules": Rows("how called numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),
+    "caller_rules": Rows("how callers' numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),
+    "diversion": Text("how it is told that a call was forwarded to it", choices=("diversion", "history", "both", "none"),
+                      default="diversion"),
+    "reliable": Text("reliable provisional responses (100rel, RFC 3262)", choices=("off", "supported", "required"), default="supported"),
+    "session_s": Whole("after how long a session is refreshed, or ended where the far end is gone (RFC 4028), from 90; 0: we do not ask for it",
+                       0, 86400, unit="s", default=1800)})
+
+
+def check(result, groups):
+    """ConfigErrors of the checked rows of "sip_trunks".  groups: names of the trunk groups."""
+    errors = []
+    registered = {}
+    for index, row in enumerate(result["sip_trunks"]):
+        here = f"sip_trunks[{index}]"
+        if row["trunk_group"] not in groups:
+            errors.append(ConfigError(f"{here}.trunk_group", f"there is no trunk group {row['trunk_group']!r}; add it or choose one of "
+                                      f"{', '.join(sorted(groups)) or '(none)'}"))
+        if not row["addresses"]:
+            errors.append(ConfigError(f"{here}.addresses", "is empty; give at least one address of the far end"))
+        if row["kind"] == "register" and not (row["user"] and row["password"]):
+            errors.append(ConfigError(f"{here}.user", "is missing, or its password; a trunk that registers needs both"))
+        if bool(row["incoming_user"]) != bool(row["incoming_password"]):
+            errors.append(ConfigError(f"{here}.incoming_password", "and incoming_user go together; give both, or none"))
+        if row["from"] == "user" and not row["user"]:
+            errors.append(ConfigError(f"{here}.from", "names the user, but user is empty; give one, or choose number"))
+        if 0 < row["session_s"] < 90:
+            errors.append(ConfigError(f"{here}.session_s", "is below 90 s, the least that RFC 4028 allows; give 90 or more, or 0"))
+        for number, source in enumerate(row["sources"]):
+            try:
+                ipaddress.ip_network(source["network"], strict=False)
+            except ValueError:
+                errors.append(ConfigError(f"{here}.sources[{number}].network",
+                                          f"{source['network']!r} is no address and no network; give for example 203.0.113.0/24"))
+        for part in ("called_rules", "caller_rules"):
+            for number, rule in enumerate(row[part]):
+                fixed = rule["number"].rstrip(".")
+                if fixed not in ("", "+"):
+                    try:
+                        check_pattern(rule["number"], f"{here}.{part}[{number}].number")
+                    except ConfigError as error:
+                        errors.append(error)
+                if rule["strip"] > len(fixed):
+                    errors.append(ConfigError(f"{here}.{part}[{number}].strip", f"takes {rule['strip']} characters away, but the number "
+                                              f"may have only {len(fixed)}; take away less"))
+        if row["kind"] == "register" and row["enabled"]:
+            for address in row["addresses"]:
+                mark = (row["user"], address["address"], address["port"])
+                if mark in registered and registered[mark] != index:
+                    errors.append(ConfigError(f"{here}.user", f"{row['user']!r} registers there for sip_trunks[{registered[mark]}] already; "
+                                              "give each its own"))
+                registered[mark] = index
+    return errors
