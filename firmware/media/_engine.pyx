@@ -14,7 +14,7 @@ only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), playout
 (jitter buffer), rtp, player, disabler (2100 Hz), conference, plan (bridges and mixing), enhance (echo,
-noise, level, speech), record, command, tick,
+noise, level, speech), record, command, circuit (CAS bits, register signals), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -33,6 +33,7 @@ include "native/conference.pxi"
 include "native/plan.pxi"
 include "native/record.pxi"
 include "native/command.pxi"
+include "native/circuit.pxi"
 include "native/enhance.pxi"
 include "native/tick.pxi"
 
@@ -43,8 +44,9 @@ GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
-               EV_VOICE: "voice", EV_TONE_2100: "tone_2100"}
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_CAS: "cas", EV_MF: "mf"}
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
+MF_PLANS = ("r2_forward", "r2_backward", "r1")      # kinds of receivers of register signals, by their number
 REASONS = ("done", "stopped", "replaced")
 
 # The functions that the engine calls: (kernel, function, signature).
@@ -60,6 +62,8 @@ SIGNATURES = (
     ("_mix", "routes", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t)"),
     ("_dtmf", "detect", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)"),
     ("_dtmf", "reset", "void (void *, int32_t)"),
+    ("_mf", "detect", "int64_t (const void *, void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, void *, int64_t)"),
+    ("_mf", "reset", "void (void *, int32_t)"),
     ("_tone", "start", "void (void *, int32_t, int32_t, int64_t)"),
     ("_tone", "generate", "void (const void *, void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, int64_t, int32_t *)"),
     ("_plc", "conceal", "void (void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t)"),
@@ -79,7 +83,7 @@ SIGNATURES = (
     ("_vad", "detect", "void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)"),
     ("_vad", "reset", "void (void *, int32_t)"),
 )
-STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
+STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("mf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
           ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
 EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
 
@@ -95,7 +99,7 @@ cdef class Engine:
     """See the module docstring.
 
     kernels: object with capsule(kernel, name), states ({"dtmf": uint8 array, ...}
-    of the sizes in STATES), digit_table (uint8 array of tones), digit_tones
+    of the sizes in STATES), mf_tables (by MF_PLANS) and register_table (tones), digit_table (uint8 array of tones), digit_tones
     ({"5": tone number}) and level_presets (up to 3 times 5 numbers of dsp/level.py).  It is kept alive with the engine."""
 
     cdef Engine_ *e
@@ -125,6 +129,8 @@ cdef class Engine:
         k.mix_routes = <MixRoutes>function(kernels, "_mix", "routes")
         k.dtmf_detect = <DTMFDetect>function(kernels, "_dtmf", "detect")
         k.dtmf_reset = <ResetSlot>function(kernels, "_dtmf", "reset")
+        k.mf_detect = <MFDetect>function(kernels, "_mf", "detect")
+        k.mf_reset = <ResetSlot>function(kernels, "_mf", "reset")
         k.tone_start = <ToneStart>function(kernels, "_tone", "start")
         k.tone_generate = <ToneGenerate>function(kernels, "_tone", "generate")
         k.plc_conceal = <PLCConceal>function(kernels, "_plc", "conceal")
@@ -151,6 +157,10 @@ cdef class Engine:
             for i, value in enumerate(numbers):
                 self.e.level_preset[preset][i] = value
         k.dtmf_state = self.address(kernels.states["dtmf"])
+        k.mf_state = self.address(kernels.states["mf"])
+        for kind, plan in enumerate(MF_PLANS):
+            self.e.mf_table[kind] = self.address(kernels.mf_tables[plan])
+        self.e.mf_tones = <const uint8_t *>self.address(kernels.register_table)
         k.tone_state = self.address(kernels.states["tone"])
         k.plc_state = self.address(kernels.states["plc"])
         k.hdlc_rx_state = self.address(kernels.states["hdlc_rx"])
@@ -295,6 +305,22 @@ cdef class Engine:
     def detect(self, int slot, int on):
         """DTMF detection on a termination's received audio."""
         self.entry(OP_DETECT, slot).a = on
+
+    def circuit(self, int row, int on, int bits, int hold):
+        """Follow the ABCD bits of a timeslot (on), and what is sent there from now on.  hold: how often a pattern
+        must be read again until it is told."""
+        cdef Command *c = self.entry(OP_CAS, row)
+        c.a = on
+        c.b = bits
+        c.c = hold
+
+    def mf_listen(self, int slot, int kind):
+        """Register signals on a timeslot's received audio: place in MF_PLANS, -1 for none."""
+        self.entry(OP_MF_LISTEN, slot).a = kind + 1
+
+    def mf_send(self, int slot, int tone):
+        """A tone of kernels.register_table towards the far register, until another or (-1) none."""
+        self.entry(OP_MF_SEND, slot).a = tone
 
     def enhance(self, int slot, int bits, int preset):
         """What works on a termination's received audio: bits of ENHANCEMENTS; level preset: place in

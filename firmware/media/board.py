@@ -7,6 +7,7 @@ import time
 from drivers.tdm import ring
 from firmware.errors import StrowgerError
 from firmware.media import _engine
+from firmware.media.circuits import BLOCKED
 
 log = logging.getLogger("firmware.media.board")
 
@@ -70,6 +71,8 @@ class BoardFollower:
             self._say("%s", error)
             return
         self.generation = window.get("media_generation") + 1 & 0xFFFFFFFF
+        # What another life of media sent is void: circuits are blocked until control opens them.
+        window.cas_tx[:] = BLOCKED
         window.set("media_owner", os.getpid())
         window.set("media_generation", self.generation)
         self._window, self._stamp = _engine.BoardWindow(window), stamp

@@ -43,12 +43,13 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  record_stop{id}
  link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
  link_close{link}
+ cas_open cas_send cas_close mf_listen mf_send     circuits with channel-associated signalling: circuits.py
  tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
  audit{} stats{} ack{upto}
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
  record_closed{id, path, octets, duration_ms}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
  rtp_timeout{id, silent_ms}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
- media_failed{id, error}, board{state:"present"|"absent", generation}.
+ cas{span, timeslot, bits}, mf{id, plan, signal, place_ms}, media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
 """
 

@@ -1,6 +1,6 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
-from dsp import dtmf, echo, hdlc, isa, level, noise, plc, tone, vad
+from dsp import dtmf, echo, hdlc, isa, level, mf, noise, plc, tone, vad
 from firmware.media import _engine
 
 LEVELS = ("off", "agc", "alc")      # what a leg's level control may be; the engine knows the place here
@@ -11,15 +11,18 @@ class Kernels:
 
     capsule(kernel, name): PyCapsule of a C function, built for this processor.
     states: {"dtmf": array, ...}; digit_table, digit_tones: the tones of the keypad.
+    mf_tables: the receivers of register signals, by plan; register_table, register_tones: what they are sent by.
     level_presets: the numbers of the engine's level controls, by place in LEVELS."""
 
     def __init__(self):
         makers = {"echo": echo.new_state, "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
-                  "dtmf": dtmf.new_state, "tone": tone.new_state, "plc": plc.new_state,
+                  "dtmf": dtmf.new_state, "mf": mf.new_state, "tone": tone.new_state, "plc": plc.new_state,
                   "hdlc_rx": hdlc.new_rx_state, "hdlc_tx": hdlc.new_tx_state}
         self.states = {name: makers[name](slots) for name, slots in _engine.STATES}
         self.level_presets = [level.parameters(**level.PRESETS[name]) if name in level.PRESETS else (0.0,) * 5
                               for name in LEVELS]
+        self.mf_tables = {plan: mf.table(plan) for plan in _engine.MF_PLANS}
+        self.register_table, self.register_tones = tone.compile_plan(mf.plan())
         self.digit_table, names = tone.compile_plan({})
         self.digit_tones = {name[5:]: number for name, number in names.items() if name.startswith("dtmf_")}
 

@@ -27,6 +27,7 @@ from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.admission import Admission, measure
 from firmware.media.checks import check_id, number, refuse
+from firmware.media.circuits import Circuits
 from firmware.media.link import Signalling, link_parameters, listen
 from firmware.media.player import Player
 from firmware.media.ports import Ports
@@ -68,6 +69,7 @@ class Server:
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
                            Admission(measure(), lambda: self.stats.busy_ns))
+        self.circuits = Circuits(engine, self.table)
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
         self.selector = selectors.DefaultSelector()
@@ -140,7 +142,8 @@ class Server:
                              "there" if a else "gone: running on the system's clock", value)
                     self._event("board", {"state": "present" if a else "absent", "generation": value}, tick_ms)
                 else:
-                    fields = self.table.event(kind, slot, serial, a, value, other)
+                    part = self.circuits if kind in ("cas", "mf") else self.table
+                    fields = part.event(kind, slot, serial, a, value, other)
                     if fields is not None:
                         self._event(kind, fields, tick_ms)
         self._send_events()
@@ -341,11 +344,12 @@ class Server:
             whole = self.table.audit()
             whole["recordings"] = self.recorder.audit()
             whole["links"] = self.signalling.audit()
+            whole["circuits"] = self.circuits.audit()
             for row in whole["links"]:
                 if row["link"] in self.links:
                     row["hdlc"] = self.engine.kernels.hdlc_counters(self.links[row["link"]][0])
             connection.audit = [(name, entry) for name, entries in whole.items() for entry in entries]
-        page = {name: [] for name in ("terminations", "bridges", "topologies", "signals", "recordings", "links")}
+        page = {name: [] for name in ("terminations", "bridges", "topologies", "signals", "recordings", "links", "circuits")}
         for name, entry in connection.audit[after:after + PAGE_ENTRIES]:
             page[name].append(entry)
         more = after + PAGE_ENTRIES < len(connection.audit)
@@ -368,7 +372,12 @@ def _table(name):
     return lambda server, connection, message: getattr(server.table, name)(message)
 
 
+def _circuits(name):
+    return lambda server, connection, message: getattr(server.circuits, name)(message)
+
+
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
             "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
+            **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
                                                "stop", "player", "detect", "enhance", "record", "record_stop")}}

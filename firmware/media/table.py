@@ -340,6 +340,11 @@ class Table(Bridges):
 
     # what the tick says
 
+    def named(self, serial):
+        """Id of the termination that an event is of, None when it is gone."""
+        term = self._by_serial.get(serial)
+        return term and term.id
+
     def event(self, kind, slot, serial, a, value, other):
         """One engine event as fields for control, or None when it concerns nobody any more."""
         if kind == "signal_complete":

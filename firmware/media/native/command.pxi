@@ -145,6 +145,14 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
     elif c.op == OP_LINK_CLOSE:
         e.link[c.slot].serial = 0
         memset(e.octets_out + e.link[c.slot].row * BLOCK, e.idle, BLOCK)
+    elif c.op == OP_CAS:
+        cas_switch(e, c.slot, c.a, c.b, c.c)
+    elif c.op == OP_MF_LISTEN:
+        if c.a and c.a != t.mf:
+            e.k.mf_reset(e.k.mf_state, c.slot)
+        t.mf = c.a
+    elif c.op == OP_MF_SEND:
+        mf_sound(e, c.slot, c.a)
     elif c.op == OP_WINDOW:
         e.w = (<Window *>c.pointer)[0]
         e.attached = 0

@@ -126,6 +126,8 @@ cdef class BoardWindow:
         self.w.magic = <uint32_t *>(base + <int>at["magic"])
         self.w.rx = base + <int>at["rx"]
         self.w.tx = base + <int>at["tx"]
+        self.w.cas_rx = base + <int>at["cas_rx"]
+        self.w.cas_tx = base + <int>at["cas_tx"]
         self.w.ring_frames = window.ring_frames
         self.w.spans = window.spans
 

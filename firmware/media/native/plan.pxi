@@ -82,6 +82,8 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     memset(used, 0, sizeof(used))
     memset(p.heard, 0, sizeof(p.heard))
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
+    for i in range(MF_KINDS):
+        p.n_mf[i] = 0
     p.n_conferences = p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
     p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
     p.bridge_start[0] = 0
@@ -106,6 +108,10 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         if t.detect:
             p.detect[p.n_detect] = i
             p.n_detect += 1
+            linear[i] = 1
+        if t.mf:
+            p.mf[t.mf - 1][p.n_mf[t.mf - 1]] = i
+            p.n_mf[t.mf - 1] += 1
             linear[i] = 1
         if linear[i]:
             p.expand_row[p.n_expand] = t.in_row
@@ -148,6 +154,7 @@ cdef void voice_tick(Engine_ *e) noexcept nogil:
                     p.n_expand, BLOCK)
     if p.n_back or p.n_vad:
         enhance_tick(e)
+    mf_detect_tick(e)
     if p.n_detect:
         n = e.k.dtmf_detect(e.k.dtmf_state, p.detect, p.detect, p.n_detect, e.linear_in, BLOCK, NULL, e.dtmf, TERMS)
         for i in range(<int>n):

@@ -131,10 +131,13 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     voice_tick(e)
     mix_tick(e)
     players_tick(e)
+    mf_sound_tick(e)
     links_tick(e, received, send)
     e.tx_lost = 0
     if send:
         board_out(e)
+        if received:
+            cas_tick(e)
     remember_sent(e, send and not e.tx_lost)
     for i in range(p.n_rtp):
         slot = p.rtp[i]

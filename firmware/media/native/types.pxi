@@ -88,6 +88,8 @@ ctypedef void (*LevelControl)(void *, const int32_t *, const int32_t *, int64_t,
 ctypedef void (*LevelConfigure)(void *, int32_t, float, float, float, float, float) noexcept nogil
 ctypedef void (*VADDetect)(void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *) noexcept nogil
 
+ctypedef int64_t (*MFDetect)(const void *, void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, void *, int64_t) noexcept nogil
+
 cdef struct Kernels:
     FramesToRows frames_to_rows
     FramesToRows rows_to_frames
@@ -118,6 +120,9 @@ cdef struct Kernels:
     LevelConfigure level_configure
     VADDetect vad_detect
     ResetSlot vad_reset
+    MFDetect mf_detect
+    ResetSlot mf_reset
+    void *mf_state
     void *echo_state
     void *noise_state
     void *level_state
@@ -133,6 +138,12 @@ cdef struct DTMFEvent:                 # dsp/dtmf.py EVENT_DTYPE
     uint8_t digit
     uint8_t on
     uint16_t duration_ms
+
+cdef struct MFEvent:                   # dsp/mf.py EVENT_DTYPE
+    int32_t slot
+    uint8_t signal
+    uint8_t on
+    int16_t at
 
 cdef struct HDLCFrame:                 # dsp/hdlc.py FRAME_DTYPE
     int32_t slot
@@ -165,6 +176,10 @@ cdef enum:
     RESETS_MOST = 256                  # enhancement commands of a tick: clearing a canceller takes microseconds
     SILENCE_A = 0xD5
     SILENCE_U = 0xFF
+    MF_KINDS = 3                       # receivers of native/circuit.pxi: R2 forward, R2 backward, R1
+    FADE = 16                          # samples: the end of a register's tone, 2 ms as its beginning
+    SOUNDING = 1
+    FADING = 2
 
 cdef enum Kind:
     FREE = 0
@@ -186,6 +201,8 @@ cdef enum EventKind:
     EV_BOARD = 6                       # a: 1 present 0 absent, number: generation
     EV_VOICE = 7                       # a: 1 speech begins 0 ends
     EV_TONE_2100 = 8                   # a: 0 gone 1 plain 2 with phase reversals
+    EV_CAS = 20                        # slot: row of the timeslot, a: ABCD
+    EV_MF = 21                         # a: signal, 0 for its end, number: kind of receiver, other: place in samples (signed)
 
 cdef enum Enhancement:                 # bits of Term.enhance
     ECHO = 1
@@ -324,6 +341,8 @@ cdef struct Term:
     uint8_t detect
     uint8_t enhance                    # bits of Enhancement
     uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
+    uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
+    uint8_t sounding                   # a tone to the far register: SOUNDING, FADING
     uint32_t serial
     int32_t in_row
     int32_t out_row
@@ -361,6 +380,14 @@ cdef struct Link:
     int32_t row
     int32_t mtp2                       # signal units: a unit that is lost on its way up is not repeated by itself
 
+cdef struct CasCircuit:                # ABCD bits of a timeslot
+    uint8_t on
+    uint8_t sent
+    uint8_t told                       # to control; 0xFF: nothing yet
+    uint8_t seen
+    uint8_t run                        # how often again
+    uint8_t hold                       # ... until it is told
+
 cdef enum Op:
     OP_ADD = 1
     OP_SUBTRACT = 2
@@ -379,6 +406,9 @@ cdef enum Op:
     OP_ENHANCE = 15
     OP_CONFERENCE = 16
     OP_PLAYER = 17
+    OP_CAS = 20
+    OP_MF_LISTEN = 21
+    OP_MF_SEND = 22
 
 cdef struct Command:
     int32_t op
@@ -403,6 +433,8 @@ cdef struct Window:
     uint32_t *magic
     uint8_t *rx
     uint8_t *tx
+    uint8_t *cas_rx
+    uint8_t *cas_tx
     uint32_t ring_frames
     uint32_t spans
 
@@ -427,6 +459,8 @@ cdef struct Plan:
     int32_t compress_slot[TERMS]
     int32_t compress_row[TERMS]
     uint8_t compress_law[TERMS]
+    int32_t n_mf[MF_KINDS]
+    int32_t mf[MF_KINDS][TERMS]
     int32_t n_echo, n_noise, n_level, n_vad, n_back
     int32_t echo[TERMS]                # slots, ascending: neighbours share a group of lanes
     int32_t echo_out_row[TERMS]
@@ -462,6 +496,14 @@ cdef struct Engine_:
     int32_t digit_tone[16]             # by RFC 4733 event code
     int32_t playing[TERMS]             # slots whose player is at work
     int32_t n_playing
+    # circuits
+    const void *mf_table[MF_KINDS]
+    const uint8_t *mf_tones            # of registers
+    CasCircuit cas[TDM_ROWS]
+    int32_t cas_row[TDM_ROWS]          # the ones that are followed
+    int32_t n_cas
+    int32_t sounding[TERMS]            # slots that send a register's tone
+    int32_t n_sounding
     int32_t dirty
     # rings
     Command command[COMMANDS]
@@ -517,6 +559,7 @@ cdef struct Engine_:
     int32_t part[MEMBERS * BLOCK]      # of a conference: what each member says, weighted
     uint64_t voice_ns                  # processor time in voice_tick
     DTMFEvent dtmf[TERMS]
+    MFEvent mf_event[2 * TERMS]
     uint8_t hdlc[LINKS * 1280]
     HDLCFrame hdlc_index[LINKS * 32]
     uint8_t receive[2048]
