@@ -11,6 +11,7 @@ ascending, descending; round_robin and round_robin_descending (the next after th
 taken last, up or down); longest_idle (the one that was given back first; those never used come before).
 """
 
+from firmware.call.signalling_points import bearer_timeslots
 from firmware.errors import ConfigError
 
 CAS = ("r2", "cas")             # values of a span's "signalling" whose circuits are signalled by bits
@@ -150,12 +151,12 @@ class TrunkGroup:
 
 def groups_of(config):
     """{name: TrunkGroup} of a configuration."""
-    groups = {}
+    groups, circuits = {}, bearer_timeslots(config)
     for entry in config.get("trunk_groups") or []:
         trunks = []
         for span in config.get("spans") or []:
             if span.get("trunk_group") == entry["name"] and span.get("enabled", True):
-                for timeslot in bearers(span):
+                for timeslot in circuits.get(span["span"], []) if span.get("signalling") == "ss7" else bearers(span):
                     trunks.append((span["span"], timeslot))
         for row in config.get("sip_trunks") or []:
             if row["trunk_group"] == entry["name"] and row.get("enabled", True):

@@ -11,10 +11,9 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import cas
+from firmware.config import cas, sip_trunk, ss7
 from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
-from firmware.config import sip_trunk
 from firmware.errors import ConfigError
 from firmware.jsontext import broken
 
@@ -24,7 +23,7 @@ MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's
 ANY_ADDRESS = ("0.0.0.0", "::")
 LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
-SIGNALLING = ("pri", "r2", "cas", "none")
+SIGNALLING = ("pri", "ss7", "r2", "cas", "none")
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
 
@@ -195,6 +194,7 @@ SCHEMA = Section("the configuration", {
     "web": listener("the web pages", 8443),
     "cti": listener("the CTI link", 7400),
     "spans": Rows("the spans in use", SPAN, key="span", most=64),
+    "ss7": ss7.POINTS,
     "trunk_groups": Rows("the trunk groups", TRUNK_GROUP, key="name"),
     "sip_trunks": Rows("the trunks over IP", sip_trunk.SIP_TRUNK, key="name", most=256),
     "numbers": Rows("the numbers we answer", NUMBER, key="number"),
@@ -261,6 +261,7 @@ def check(configuration, check_flow=None):
             errors.append(ConfigError(f"spans[{i}].d_timeslot", "a T1 or J1 span has timeslots 1 to 24; use 24"))
         errors.extend(cas.check_span(row, f"spans[{i}]"))
     errors.extend(sip_trunk.check(result, names["trunk_groups"]))
+    errors.extend(ss7.check(result))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
                       "agent": ("agents", "agent"), "outside": (None, None)}[row["application"]]

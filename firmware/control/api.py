@@ -14,7 +14,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/health
-    GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py
+    GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py
 
 Errors are problem documents (RFC 9457).  Reads of the database run in one
 thread beside the control loop, so a page never delays a call.
@@ -32,7 +32,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, commands
+from firmware.control import api_chassis, api_ss7, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -64,7 +64,7 @@ class API:
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
-            ("GET", ("health",), self.health), *api_chassis.ChassisAPI(self).routes()]
+            ("GET", ("health",), self.health), *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":

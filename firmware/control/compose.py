@@ -11,6 +11,7 @@ from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
 from firmware.links.sip_legs import SIPLegs
 from firmware.links.span import SpanLinks
+from firmware.links.ss7 import SS7Points
 
 
 def make_core(config, ids):
@@ -31,6 +32,10 @@ def make_adapters(house):
     config = house.config.running()
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
-    spans, keeper = SpanLinks(house), Keeper(house)
-    return [spans, SIPLegs(house, sip), Framers(house, spans.alarms, watch=keeper.framers), keeper,
+    trunks, keeper = [SpanLinks(house), SS7Points(house)], Keeper(house)
+
+    def alarms(span, alarms, now_ms):
+        for adapter in trunks:
+            adapter.alarms(span, alarms, now_ms)
+    return [*trunks, SIPLegs(house, sip), Framers(house, alarms, watch=keeper.framers), keeper,
             CraftLine(house, BoxActions(keeper)), CTILink(house, cti)]

@@ -327,7 +327,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
 
     def resume(self, now_ms):
         """After a restart: messages that were committed and perhaps not handed over go first."""
-        self._committed = self.outbox.pending() + self._committed
+        self._committed = [row for row in self.outbox.pending() if self.owns_link(row[0])] + self._committed
 
     def live_legs(self):
         """{leg: {"state"}} of the legs that stand."""

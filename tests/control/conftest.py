@@ -255,10 +255,11 @@ def site(tmp_path):
         from firmware.control.compose import make_core
         from firmware.links.sip_legs import SIPLegs
         from firmware.links.span import SpanLinks
+        from firmware.links.ss7 import SS7Points
         media = media or FakeMedia()
 
         def adapters(house):
-            return [SpanLinks(house)] + ([SIPLegs(house, sip_socket)] if sip_socket else [])
+            return [SpanLinks(house), SS7Points(house)] + ([SIPLegs(house, sip_socket)] if sip_socket else [])
         built = House(tmp_path / "run", tmp_path / "data", tmp_path / "prompts", make_core, adapters, media)
         media.link = built.media
         return built, media
