@@ -24,7 +24,7 @@ CALLEE = "callee"    # an agent, a line or a number outside that was called dire
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "cause")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause")
 
 
 class Leg:
@@ -44,6 +44,7 @@ class Leg:
         self.timeslot = None
         self.held = False
         self.rtp_lost = False
+        self.missing = []       # directions without sound: "in" (from the far side), "out" (to it)
         self.cause = None       # the cause that we release it with
 
     def dump(self):

@@ -11,14 +11,16 @@ order; it returns the finished CDR at the record that ends a call, else None.  A
 CDR: {call, started_ms, answered_ms, ended_ms, caller, caller_presentation, called, redirecting,
 trunk_group, span, timeslot, line, application, queue, queue_entered_ms, wait_ms, agent,
 agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch"), language,
-recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts};
+recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts,
+quality:{leg: how its RTP went, media/client.py}, audio_missing:[{leg, direction, reason, at_ms}]};
 times UTC ms or None.  ended_ms is the moment the
 caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
 outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
 result: answered (an agent or line spoke with the caller), abandoned (the caller
 left while waiting or ringing), overflow (longest wait passed), self_service (ended
 inside the IVR), busy, no_answer, rejected (number unknown or incomplete), failed.
-The CDR is what GET /v1/calls gives.
+The quality of a leg is told after its end, so often after the call's: a finished CDR is then
+amended, by late_quality().  The CDR is what GET /v1/calls gives.
 """
 
 KINDS = {
@@ -36,6 +38,9 @@ KINDS = {
     "leg.retrieved": "",
     "leg.rtp_lost": "",
     "leg.rtp_back": "",
+    "leg.audio_missing": "direction(in: from the far side|out: to it) line reason(nothing|foreign|type|sent|silent|unheard|refused)",
+    "leg.audio_back": "direction line",
+    "leg.quality": "quality{in out round_trip_ms rtcp codec} (after leg.released; the call may have ended)",
     "leg.releasing": "cause guard_ms",
     "leg.released": "cause by sip_status",
     # calls
@@ -100,7 +105,7 @@ CDR_FIELDS = ("call", "started_ms", "answered_ms", "ended_ms", "caller", "caller
               "trunk_group", "span",
               "timeslot", "application", "queue", "queue_entered_ms", "wait_ms", "agent", "agent_answered_ms", "talk_ms",
               "cause", "released_by", "language", "recording", "result",
-              "line", "dialled", "out_trunk_group", "out_span", "out_timeslot", "out_attempts")
+              "line", "dialled", "out_trunk_group", "out_span", "out_timeslot", "out_attempts", "quality", "audio_missing")
 
 # What the CDR takes from leg.offered.  caller_presentation: Q.931 4.5.10, "allowed", "restricted", "unavailable".
 _OFFERED = ("caller", "caller_presentation", "called", "redirecting", "trunk_group", "span", "timeslot", "line")
@@ -138,12 +143,20 @@ class CDRProjection:
             return cdr
         return None
 
+    def late_quality(self, record):
+        """(call, leg, quality) of a record that amends a finished CDR, else None."""
+        if record["kind"] != "leg.quality" or record["call"] in self._open:
+            return None
+        return record["call"], record["leg"], record["data"]["quality"]
+
     def dump(self):
         """The open CDRs, {call: cdr}."""
         copy = {}
         for call in self._open:
             copy[call] = dict(self._open[call])
             copy[call]["recording"] = list(self._open[call]["recording"])
+            copy[call]["quality"] = dict(self._open[call].get("quality") or {})
+            copy[call]["audio_missing"] = list(self._open[call].get("audio_missing") or [])
         return copy
 
     def load(self, dumped):
@@ -152,6 +165,8 @@ class CDRProjection:
         for call in dumped:
             self._open[call] = dict(dumped[call])
             self._open[call]["recording"] = list(dumped[call]["recording"])
+            self._open[call]["quality"] = dict(dumped[call].get("quality") or {})
+            self._open[call]["audio_missing"] = list(dumped[call].get("audio_missing") or [])
 
     def _begin(self, record):
         data = record["data"]
@@ -161,6 +176,8 @@ class CDRProjection:
         cdr["call"] = record["call"]
         cdr["started_ms"] = record["ts_ms"]
         cdr["recording"] = []
+        cdr["quality"] = {}
+        cdr["audio_missing"] = []
         return cdr
 
     def _leg_digits(self, cdr, record, data):
@@ -206,6 +223,13 @@ class CDRProjection:
     def _call_unbridged(self, cdr, record, data):
         if cdr["agent_answered_ms"] is not None and cdr["talk_ms"] is None:
             cdr["talk_ms"] = max(0, record["ts_ms"] - cdr["agent_answered_ms"])
+
+    def _leg_quality(self, cdr, record, data):
+        cdr["quality"][record["leg"]] = data["quality"]
+
+    def _leg_audio_missing(self, cdr, record, data):
+        cdr["audio_missing"].append({"leg": record["leg"], "direction": data["direction"], "reason": data["reason"],
+                                     "at_ms": record["ts_ms"]})
 
     def _call_clearing(self, cdr, record, data):
         cdr["ended_ms"] = record["ts_ms"]

@@ -38,6 +38,8 @@ ALARMS = (
      "the line's clock and ours drift apart", "one end must follow the other: look at the clock sources"),
     ("flapping", "minor", "communications", "communicationsSubsystemFailure", 0, 60_000,
      "a fault comes and goes without lasting", "a loose contact; it is not told each time"),
+    ("one_way_audio", "major", "qualityOfService", "performanceDegraded", 0, 0,
+     "a call has sound in one direction only", "the text names the leg and why; look at its network, NAT and firewalls"),
     ("board", "critical", "equipment", "equipmentMalfunction", 1000, 2000,
      "the board does not answer", "the text says why; restart the box, then replace the board"),
     ("configuration", "major", "processingError", "configurationOrCustomizationError", 0, 0,

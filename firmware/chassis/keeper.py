@@ -20,6 +20,7 @@ from drivers.framer.base import ALARM_NAMES
 from drivers.watchdog import Watchdog
 from firmware.chassis import clock_selection, liveness, thermal
 from firmware.chassis.alarms import Alarms
+from firmware.chassis.audio_alarms import AudioAlarms
 from firmware.chassis.clock_selection import ClockSelection
 from firmware.chassis.devices import Devices, open_bus
 from firmware.chassis.performance import DEFECTS, KEEP_S, LENGTH_S, Performance
@@ -49,6 +50,7 @@ class Keeper(Adapter):
         self.alarms = Alarms(self._stores.machines.load("chassis.alarms"))
         self.alarms.number_above(self._stores.alarms.last_id())
         now_ms = self._clock.now_ms()
+        self._audio = AudioAlarms(self.alarms, house.legs_that_stand(), now_ms)
         self._spans = {}                  # span -> Performance
         self._seconds = {}                # span -> {"defects", "slips"} of the second that runs
         self._slips = {}                  # span -> [ms]
@@ -90,6 +92,10 @@ class Keeper(Adapter):
         self._flush_bins()
         if self._bins or self._unsaved:
             self.turns.run("chassis", self._nothing)
+
+    def committed(self, records):
+        """Records of the core: sound that is missing is an alarm."""
+        self._audio.committed(records, self._clock.now_ms())
 
     def configure(self, config, now_ms):
         """Spans that are gone lose their alarms at once."""

@@ -276,6 +276,27 @@ def rtp(core, event):
     return True
 
 
+def audio(core, event):
+    """One direction of a leg's sound is missing, or is back.  Held legs are silent by right."""
+    call = core.call_of(event["leg"])
+    leg = core.state.legs.get(event["leg"])
+    direction, missing = event["direction"], event["missing"]
+    if (call is None or leg.state != legs.ANSWERED or (missing and leg.held) or direction not in ("in", "out")
+            or missing == (direction in (leg.missing or []))):
+        return False
+    core.emit("leg.audio_missing" if missing else "leg.audio_back", call=call.id, leg=leg.id, agent=core.agent_on(leg.line),
+              direction=direction, line=leg.line, **({"reason": event["reason"]} if missing else {}))
+    return True
+
+
+def quality(core, event):
+    """Media's last word on a leg; its call may have ended already."""
+    if event["call"] is None:
+        return False
+    core.emit("leg.quality", call=event["call"], leg=event["leg"], quality=event["quality"])
+    return True
+
+
 def telephone_gone(core, leg):
     """End a conversation with a telephone that neither sends nor is registered."""
     call = core.state.calls.get(leg.call)

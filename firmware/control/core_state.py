@@ -172,6 +172,19 @@ class CoreState:
     def leg_rtp_back(self, record, data, call):
         self._flag(record, "rtp_lost", False)
 
+    def leg_audio_missing(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.missing = sorted({*(leg.missing or []), data["direction"]})
+
+    def leg_audio_back(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.missing = [name for name in leg.missing or [] if name != data["direction"]]
+
+    def leg_quality(self, record, data, call):
+        """For the CDR and the journal only."""
+
     def leg_releasing(self, record, data, call):
         leg = self._leg_state(record, legs.RELEASING)
         if leg is not None:

@@ -250,10 +250,14 @@ class House:
         elif kind == "call.ended":
             self.calls.discard(call)
         if leg is not None and call is not None:
-            if kind == "leg.released":
+            if kind in ("leg.released", "leg.quality"):     # the latter comes when all is over
                 self.legs.pop(leg, None)
             else:
                 self.legs[leg] = call
+
+    def legs_that_stand(self):
+        """The core's legs, to look at."""
+        return list(self.switchboard.core.state.legs.values())
 
     def _signalling(self, message, now_ms):
         for adapter in self.adapters:

@@ -40,6 +40,7 @@ Events (dict with "kind"; other keys are ignored)
                leg.release action (an adapter must always send it; after 60 s without, the leg is written off)
   media.signal_complete leg token reason | media.digit leg digit
   media.record_closed recording octets duration_ms | media.record_failed recording error
+  media.audio leg direction("in": from the far end|"out": to it) missing reason | media.leg_quality leg call quality
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
   agent.status agent status("available"|"on_break"|"logged_out") reason?
   recording.room                       recordings had failed, and the disk takes data again
@@ -99,6 +100,7 @@ NEEDS = {
     "leg.seized": ("leg", "span", "timeslot"), "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
+    "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
     "media.back": (), "recording.room": (), "agent.status": ("agent", "status"), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"), "command.hangup": ("call",),
 }
@@ -274,6 +276,7 @@ _HANDLERS = {
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
     "media.digit": core_ivr.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
+    "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "agent.status": core_queues.status, "line.registered": core_calls.line, "line.unregistered": core_calls.line,
     "span.state": _span_state, "command.hangup": _hangup, "recording.room": core_recordings.room,

@@ -188,8 +188,8 @@ class Turns:
         stores.counters.saved()
         for adapter in dirty:
             adapter.saved()
+        stores.cdrs.forget_finished()
         if ended:
-            stores.cdrs.forget_finished()
             stores.database.sync()
         if records:
             self.feed.publish(records)

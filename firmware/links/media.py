@@ -30,6 +30,8 @@ EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passe
     "record_failed": ("media.record_failed", "recording", ("error",)),
     "rtp_timeout": ("media.rtp_timeout", "leg", ()),
     "rtp_started": ("media.rtp_started", "leg", ()),
+    "audio": ("media.audio", "leg", ("direction", "missing", "reason")),
+    "leg_quality": ("media.leg_quality", "leg", ("call", "quality")),
 }
 
 
@@ -108,7 +110,7 @@ class MediaLink(Adapter):
 
     def subtract(self, leg):
         """Queue the removal of a leg's termination, behind all other commands of this turn."""
-        self._last_commands.append(("subtract", {"id": leg}, None, None))
+        self._last_commands.append(("subtract", {"id": leg, "call": self.call_of(leg)}, None, None))
 
     def carry_out(self, action, now_ms):
         """One media.* action of the switchboard."""

@@ -145,6 +145,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             self._release(leg, 88, now_ms)          # Q.850: incompatible destination
             return
         self._set(leg, state="answered")
+        self._watch(leg)
         self.turns.post({"kind": "leg.answered", "leg": leg})
 
     def _on_sdp_answer(self, event, now_ms):
@@ -249,6 +250,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
                 else sdp.answer(offer.encode("utf-8", "surrogateescape"), self._local(state))[0])
         self._take(self.endpoint.request({"kind": "answer_request", "leg": leg, "sdp": body}, now_ms), now_ms)
         self._set(leg, state="answered")
+        self._watch(leg)
 
     def _do_release(self, action, now_ms):
         self._release(action["leg"], action["cause"], now_ms)

@@ -114,10 +114,18 @@ class SIPMedia:
         held = not listens
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
                            remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
-                           timeout_ms=RTP_TIMEOUT_MS)
+                           timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"))
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         self._set(leg, far=far, held=held)
+        self._watch(leg)
+
+    def _watch(self, leg):
+        """Sound both ways is owed from the answer on, unless one side holds."""
+        state = self.legs.get(leg)
+        if state is not None and state["state"] == "answered" and state["far"] is not None:
+            both = state["far"]["direction"] == "sendrecv" and not state["held"]
+            self.media.command("watch", id=leg, sound="both" if both else "none")
 
     def _not_carried(self, leg, error, now_ms):
         """Media will not have the far end's address or codec: no call without sound."""

@@ -13,8 +13,9 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), playout
-(jitter buffer), rtp, player, disabler (2100 Hz), conference, plan (bridges and mixing), enhance (echo,
-noise, level, speech), record, command, circuit (CAS bits, register signals), tick,
+(jitter buffer), quality (R-factor), rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
+plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
+signals), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -26,7 +27,10 @@ from firmware.errors import LocalError
 
 include "native/types.pxi"
 include "native/playout.pxi"
+include "native/quality.pxi"
 include "native/rtp.pxi"
+include "native/watch.pxi"
+include "native/rtcp.pxi"
 include "native/player.pxi"
 include "native/disabler.pxi"
 include "native/conference.pxi"
@@ -44,7 +48,9 @@ GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
-               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_CAS: "cas", EV_MF: "mf"}
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_CAS: "cas", EV_MF: "mf",
+               EV_AUDIO: "audio"}
+AUDIO_REASONS = ("nothing", "foreign", "type", "sent", "silent", "unheard", "refused")     # types.pxi AudioReason
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
 MF_PLANS = ("r2_forward", "r2_backward", "r1")      # kinds of receivers of register signals, by their number
 REASONS = ("done", "stopped", "replaced")
@@ -115,6 +121,9 @@ cdef class Engine:
             raise MemoryError("media: no memory for the engine's tables")
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.frame_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.e.epoll_fd < 0:
+            raise OSError(errno, "media: no epoll descriptor")
         self.kernels = kernels
         self.windows = (None, None)
         cdef Kernels *k = &self.e.k
@@ -179,6 +188,7 @@ cdef class Engine:
         if self.e != NULL:
             os.close(self.event_fd)
             os.close(self.frame_fd)
+            os.close(self.e.epoll_fd)
             free(self.e)
 
     cdef void *address(self, array) except NULL:
@@ -248,12 +258,13 @@ cdef class Engine:
         self.entry(OP_SUBTRACT, slot)
 
     def set_rtp(self, int slot, remote, int payload_type, int dtmf_payload_type, int ptime_ms, int jitter_ms,
-                int latch, int send, int timeout_ms):
-        """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none."""
+                int latch, int send, int timeout_ms, int rtcp_mux=0, int rtcp_port=0, int watch=0):
+        """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none; rtcp_port 0: the one above
+        RTP's; watch: 1 sound must come, 2 must arrive there."""
         cdef Command *c = self.entry(OP_RTP, slot)
         c.a = payload_type
         c.b = dtmf_payload_type
-        c.c = ptime_ms // 10 | latch << 4 | send << 5
+        c.c = ptime_ms // 10 | latch << 4 | send << 5 | rtcp_mux << 6 | watch << 7 | rtcp_port << 16
         c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16
         if remote is not None:
             c.mask[0] = 1

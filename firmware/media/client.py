@@ -25,8 +25,10 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  add{id, kind:"rtp", address, remote?, payload_type?, ...as modify} -> {address, port}
  modify{id, remote:[host, port]|null, payload_type:0|8, dtmf_payload_type:int|null, ptime_ms:10..60,
         jitter_ms:20..200 (start and floor of the playout delay; default 40), latch:bool (answer to where it
-        comes from; default true), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000)}
- subtract{id}
+        comes from; default true), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000),
+        rtcp_mux:bool, rtcp_port:int|null (the far end's, null: RTP's and one)}
+ watch{id, sound:"none"|"in"|"out"|"both"}      the directions in which sound that is missing for 4 s is told
+ subtract{id, call?}                    call: told again with leg_quality
  bridge{id, legs:[ids]}                 sets the membership; [] removes; a leg is in one bridge at most
  topology{bridge, from, to, way}        "both": both hear each other, "one": only `to` hears `from`, "none": neither
  conference{bridge, loudest:0..16|null, gain_db?:{leg:-40..12}, muted?:[legs]}     the whole state of a bridge as a
@@ -48,7 +50,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  audit{} stats{} ack{upto}
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
  record_closed{id, path, octets, duration_ms}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
- rtp_timeout{id, silent_ms}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
+ rtp_timeout{id, silent_ms}, audio{id, direction:"in"|"out", missing:bool, reason}, leg_quality{id, call, quality: as
+ in an audit, and codec}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
  cas{span, timeslot, bits}, mf{id, plan, signal, place_ms}, media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
 """

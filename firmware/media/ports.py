@@ -9,6 +9,7 @@ from firmware.errors import LocalError
 
 RANGE = (20000, 29999)          # ours; $STROWGER_RTP_PORTS="20000-29999" overrides
 DSCP_EXPEDITED = 46 << 2        # RFC 3246, voice
+SO_TIMESTAMPNS, IP_RECVERR = 35, 11     # Linux; socket(7), ip(7)
 
 
 def configured_range():
@@ -46,7 +47,10 @@ class Ports:
                 for number in (port, port + 1):
                     pair.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK))
                     pair[-1].bind((address, number))
-                pair[0].setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EXPEDITED)
+                for sock in pair:       # RTCP too: its round trip is to be that of the audio
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EXPEDITED)
+                    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                pair[0].setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)    # an ICMP refusal comes back from sending
                 return pair[0], pair[1], port
             except OSError as error:
                 for sock in pair:

@@ -68,7 +68,7 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(measure(), lambda: self.stats.busy_ns))
+                           Admission(measure(), lambda: self.stats.busy_ns), self._quality)
         self.circuits = Circuits(engine, self.table)
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
@@ -146,6 +146,10 @@ class Server:
                     fields = part.event(kind, slot, serial, a, value, other)
                     if fields is not None:
                         self._event(kind, fields, tick_ms)
+        self._send_events()
+
+    def _quality(self, name, call, figures):
+        self._event("leg_quality", {"id": name, "call": call, "quality": figures}, time.time_ns() // 1000000)
         self._send_events()
 
     def _event(self, kind, fields, tick_ms):
@@ -380,4 +384,4 @@ COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, 
             "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
-                                               "stop", "player", "detect", "enhance", "record", "record_stop")}}
+                                               "stop", "player", "detect", "watch", "enhance", "record", "record_stop")}}

@@ -7,7 +7,8 @@ from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import LEVELS
 
 RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40,
-                "latch": True, "send": True, "timeout_ms": 30000}
+                "latch": True, "send": True, "timeout_ms": 30000, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
 
 
@@ -29,6 +30,11 @@ def settings(base, p):
     number(new["timeout_ms"], "modify: timeout_ms", 0, 3600000)
     boolean(new["latch"], "modify: latch")
     boolean(new["send"], "modify: send")
+    boolean(new["rtcp_mux"], "modify: rtcp_mux")
+    if new["rtcp_port"] is not None:
+        number(new["rtcp_port"], "modify: rtcp_port", 1, 65535)
+    if not isinstance(new["watch"], str) or new["watch"] not in WATCH:
+        refuse(f"modify: watch is {str(new['watch'])[:40]!r}, not {', '.join(WATCH)}")
     return new
 
 

@@ -17,13 +17,14 @@ from firmware.media import _engine
 from firmware.media.bridges import Bridges
 from firmware.media.checks import boolean, check_id, number, refuse
 from firmware.media.kernels import LEVELS
-from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, enhancement, gain_of, ipv4, settings
+from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, settings
 
 log = logging.getLogger("firmware.media.table")
 
 LAWS = {"A": 0, "U": 1}
 SPANS, TIMESLOTS = 64, 32
 NO_EVENTS = 255                 # no payload type for telephone-event
+CODECS = {0: "PCMU", 8: "PCMA"}
 
 
 class Termination:
@@ -43,9 +44,11 @@ class Termination:
 
 
 class Table(Bridges):
-    """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission."""
+    """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission.
+    on_quality(id, call, figures): the last word on an RTP leg."""
 
-    def __init__(self, engine, ports, player, recorder, admission):
+    def __init__(self, engine, ports, player, recorder, admission, on_quality=lambda name, call, figures: None):
+        self._on_quality = on_quality
         self.admission = admission
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
         self.terminations = {}
@@ -186,6 +189,10 @@ class Table(Bridges):
             self._set_rtp(term, chosen)
         return {"address": term.address, "port": term.port}
 
+    def watch(self, p):
+        """In which directions of an RTP termination sound is owed."""
+        return self.modify({"id": p.get("id"), "watch": p.get("sound")})
+
     def _set_rtp(self, term, chosen):
         remote = chosen["remote"]
         if remote is not None:
@@ -193,7 +200,7 @@ class Table(Bridges):
         dtmf = chosen["dtmf_payload_type"]
         self._engine.set_rtp(term.slot, remote, chosen["payload_type"], NO_EVENTS if dtmf is None else dtmf,
                              chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"], chosen["send"],
-                             chosen["timeout_ms"])
+                             chosen["timeout_ms"], chosen["rtcp_mux"], chosen["rtcp_port"] or 0, WATCH[chosen["watch"]])
         term.settings = chosen
         self._engine.commit()
 
@@ -207,10 +214,14 @@ class Table(Bridges):
         del self._by_serial[term.serial]
         self.admission.release(term.cost)
         self._engine.subtract(term.slot)
-        if term.leg is not None:
-            self._tell_of(term)
+        call = p.get("call")
+        if call is not None:
+            check_id(call, "subtract: call")
 
         def free():
+            if term.leg is not None:
+                self._tell_of(term)
+                self._on_quality(term.id, call, dict(term.leg.quality(), codec=CODECS[term.settings["payload_type"]]))
             for sock in term.sockets or ():
                 sock.close()
             bisect.insort(self._free, term.slot)
@@ -358,6 +369,8 @@ class Table(Bridges):
             return {"id": term.id, "from": [socket.inet_ntoa(a.to_bytes(4, "big")), other]}
         if kind == "rtp_timeout":
             return {"id": term.id, "silent_ms": value}
+        if kind == "audio":
+            return {"id": term.id, "direction": "out" if a else "in", "missing": bool(value), "reason": _engine.AUDIO_REASONS[other]}
         if kind == "voice":
             return {"id": term.id, "speech": bool(a)}
         if kind == "tone_2100":
@@ -384,7 +397,7 @@ class Table(Bridges):
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])
             else:
-                row.update(address=term.address, port=term.port, stats=term.leg.stats(), **term.settings)
+                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(), **term.settings)
             terms.append(row)
             serial, samples = self._engine.position(term.slot)
             if term.signal is not None:         # another serial: the tick has yet to begin it

@@ -8,7 +8,7 @@ RFC 8866 (4566), RFC 3264, RFC 4733.  Octets in, octets out; portable.
 
 chosen: {"remote": [host, port] or None, "payload_type": 0 | 8, "codec": "PCMU" | "PCMA",
 "dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
-"inactive" as seen from our side}.  remote None: the far end holds the old way (0.0.0.0) or gives
+"inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None}.  remote None: the far end holds the old way (0.0.0.0) or gives
 port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits or the address is
 one that nothing can be sent to (999.1.1.1, a group of multicast, a name).
 """
@@ -238,6 +238,14 @@ def _ptime_ms(media):
     return wanted if wanted in (10, 20, 30, 40, 50, 60) else PTIME_MS
 
 
+def _rtcp_port(media):
+    """Where the far end wants RTCP (RFC 3605), None where it says nothing that counts: the port above RTP's."""
+    try:
+        return _number((media.attribute("rtcp") or "").split(" ")[0], 65535) or None
+    except RemoteError:
+        return None
+
+
 def _describe(session, media):
     payload, codec, event = _choose(media)
     remote = None
@@ -250,7 +258,8 @@ def _describe(session, media):
         # the hold of RFC 2543: nothing can be sent to it
         direction = "recvonly" if direction == "sendrecv" else "inactive" if direction == "sendonly" else direction
     return {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
-            "ptime_ms": _ptime_ms(media), "direction": direction}
+            "ptime_ms": _ptime_ms(media), "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
+            "rtcp_port": _rtcp_port(media)}
 
 
 def read(octets):
@@ -321,6 +330,8 @@ def answer(their_offer, local):
             chosen["direction"] = _both(chosen["direction"], direction)
             lines.extend(_audio(local["port"], media.protocol, [(chosen["payload_type"], chosen["codec"])],
                                 chosen["dtmf_payload_type"], chosen["ptime_ms"], direction))
+            if chosen["rtcp_mux"]:
+                lines.append("a=rtcp-mux")
         else:
             lines.append("m=%s 0 %s %s" % (media.kind, media.protocol, " ".join(media.formats)))
     if chosen is None:

@@ -24,12 +24,16 @@ class CDRs:
         self._db = connection
         self._fold = CDRProjection()
         self._finished = []
+        self._late = []             # (call, leg, quality) of CDRs that are finished
 
     def fold(self, record):
         """Take a record, in order (replay too).  A CDR that it finishes is kept until save()."""
         cdr = self._fold.apply(record)
         if cdr is not None:
             self._finished.append(cdr)
+        late = self._fold.late_quality(record)
+        if late is not None:
+            self._late.append(late)
         return cdr
 
     @property
@@ -39,12 +43,17 @@ class CDRs:
 
     def forget_finished(self):
         """They are committed (or were, before this process: after a replay)."""
-        self._finished = []
+        self._finished, self._late = [], []
 
     def save(self):
-        """Write the finished CDRs (inside the caller's transaction)."""
+        """Write the finished CDRs, and what was told of finished ones later (inside the caller's transaction)."""
         for cdr in self._finished:
             self.write(cdr)
+        for call, leg, quality in self._late:
+            cdr = self.get(call)
+            if cdr is not None:
+                cdr["quality"] = dict(cdr.get("quality") or {}, **{leg: quality})
+                self.write(cdr)
 
     def write(self, cdr):
         """Write one CDR (inside the caller's transaction)."""
@@ -74,6 +83,10 @@ class CDRs:
         fold, differed = CDRProjection(), []
         for record in journal.everything():
             cdr = fold.apply(record)
+            if cdr is not None:     # with what was told after its end
+                for late in journal.of_call(cdr["call"]):
+                    if late["kind"] == "leg.quality":
+                        cdr["quality"][late["leg"]] = late["data"]["quality"]
             if cdr is not None and self.get(cdr["call"]) != json.loads(json.dumps(cdr)):
                 differed.append(cdr["call"])
                 self.write(cdr)

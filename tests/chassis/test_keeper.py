@@ -50,6 +50,9 @@ class House:
         self.alarms, self.counters, self.slips, self.board = {}, {}, {}, None
         self.spans = {1: {"crc4": True}}
 
+    def legs_that_stand(self):
+        return []
+
     def run(self, seconds):
         """Poll as the threads do."""
         for tick in range(int(seconds * 5)):

@@ -48,9 +48,17 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         t.rtp = <Rtp *>c.pointer
         if t.kind == RTP:
             t.rtp.last_tick = e.tick
+            rtcp_start(e, t.rtp)
+            watch_socket(e.epoll_fd, t.rtp.fd, <uint64_t>c.slot)
+            if t.rtp.rtcp_fd >= 0:
+                watch_socket(e.epoll_fd, t.rtp.rtcp_fd, <uint64_t>c.slot | <uint64_t>1 << 32)
     elif c.op == OP_SUBTRACT:
         player_end(e, c.slot, STOPPED)
         forget_leg(e, c.slot)
+        if t.kind == RTP:
+            rtcp_report(e, t.rtp, 1)
+            unwatch_socket(e.epoll_fd, t.rtp.fd)
+            unwatch_socket(e.epoll_fd, t.rtp.rtcp_fd)
         memset(e.octets_out + t.out_row * BLOCK, e.idle, BLOCK)
         memset(e.octets_in + t.in_row * BLOCK, SILENCE_A, BLOCK)
         t.kind = FREE
@@ -63,6 +71,9 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.ptime_ticks = c.c & 15
         r.latch = (c.c >> 4) & 1
         r.sending = (c.c >> 5) & 1
+        r.rtcp.mux = (c.c >> 6) & 1
+        r.rtcp.port = <uint16_t>(c.c >> 16)
+        audio_set(e, r, (c.c >> 7) & 3)
         r.jitter_samples = c.number & 0xFFFF
         r.timeout_ticks = <int32_t>(c.number >> 16)
         r.tx_fill = 0
@@ -71,6 +82,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             r.remote = c.address
             r.signalled = c.address
             r.source.sin_port = 0
+            r.rtcp.source.sin_port = 0
             r.tx_marker = 1
         r.timed_out = 0
         r.last_tick = e.tick

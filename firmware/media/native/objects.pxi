@@ -39,9 +39,43 @@ cdef class RtpLeg:
                 "inserted_samples": r.inserted, "removed_samples": r.removed,
                 "jitter_ms": round((r.jitter_q4 >> 4) / 8, 2),
                 "delay_ms": max(0, <int32_t>(r.newest_ts - r.play_ts)) // 8 if r.playing else 0,
-                "sent": r.tx_packets, "send_errors": r.send_errors, "rtcp_received": r.rtcp_received,
+                "sent": r.tx_packets, "send_errors": r.send_errors, "rtcp_received": r.rtcp.received,
+                "rtcp_sent": r.rtcp.sent, "rtcp_bad": r.rtcp.bad,
                 "remote": address_of(&r.remote), "source": address_of(&r.source), "ssrc": r.tx_ssrc,
                 "send_law": "U" if r.law else "A"}
+
+    def quality(self):
+        """How the far end was heard ("in"), how it heard us by its own reports ("out", None without), the round trip.
+
+        R and MOS: native/quality.pxi; None where too little came.  Shares are of 1, times in ms."""
+        cdef Rtp *r = self.r
+        cdef Quality q = quality_now(&r.quality)
+        cdef double here = heard_here(r, &q, 1), there = heard_there(r)
+        cdef double expected = <double>(r.rtcp.far_highest - r.rtcp.far_first) + 1
+        trips = r.rtcp.trips
+        return {
+            "in": {"packets": q.packets, "lost": q.lost, "discarded": q.discarded, "duplicates": r.duplicates,
+                   "reordered": r.reordered, "bursts": q.bursts, "burst_ratio": round(burst_ratio(&q), 2),
+                   "jitter_ms": round((r.jitter_q4 >> 4) / 8, 2), "jitter_most_ms": round((r.quality.jitter_most_q4 >> 4) / 8, 2),
+                   "delay_ms": round(mean_delay_ms(r), 1), "concealed_ms": r.concealed // 8,
+                   "garbage": r.garbage, "strangers": r.strangers,
+                   "r": None if here < 0 else round(here, 1), "mos": None if here < 0 else round(opinion(here), 2)},
+            "out": None if r.rtcp.heard < 2 else {
+                   "packets": r.tx_packets, "lost": r.rtcp.far_lost, "lost_share": round(max(0, r.rtcp.far_lost) / max(1, expected), 4),
+                   "jitter_ms": round(r.rtcp.far_jitter / 8, 2), "r": None if there < 0 else round(there, 1),
+                   "mos": None if there < 0 else round(opinion(there), 2),
+                   "far_r": None if r.rtcp.far_r > 100 else r.rtcp.far_r,
+                   "far_mos": None if r.rtcp.far_mos_cq > 50 else r.rtcp.far_mos_cq / 10},
+            "round_trip_ms": None if not trips else {
+                   "mean": round(r.rtcp.trip_sum_us / trips / 1000, 2), "least": round(r.rtcp.trip_least_us / 1000, 2),
+                   "most": round(r.rtcp.trip_most_us / 1000, 2)},
+            "rtcp": {"sent": r.rtcp.sent, "received": r.rtcp.received, "bad": r.rtcp.bad, "bye": bool(r.rtcp.bye)}}
+
+
+def emodel(double bad_share, double ratio=1, double delay_ms=0, double ie=0, double bpl=25.1):
+    """(R, MOS) as the engine reckons them: native/quality.pxi."""
+    cdef double r = rating(bad_share, ratio, delay_ms, ie, bpl)
+    return r, opinion(r)
 
 
 cdef address_of(sockaddr_in *a):

@@ -99,8 +99,8 @@ cdef void playout_start(Rtp *r, uint32_t ts) noexcept nogil:
     margins_reset(r)
 
 
-cdef void playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octets, int n) noexcept nogil:
-    """Take the audio of one packet (law octets)."""
+cdef int playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octets, int n) noexcept nogil:
+    """Take the audio of one packet (law octets).  Returns 0 when all of it came too late."""
     cdef int32_t lead, skip
     if r.playing:
         lead = <int32_t>(ts - r.play_ts)
@@ -124,7 +124,7 @@ cdef void playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octe
     if lead < 0:
         r.late += 1
         if lead + n <= 0:
-            return
+            return 0
         octets -= lead
         n += lead
         ts = r.play_ts
@@ -132,6 +132,7 @@ cdef void playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octe
     ring_set(r.valid, ts, 1, n)
     if <int32_t>(ts + <uint32_t>n - r.newest_ts) > 0:
         r.newest_ts = ts + <uint32_t>n
+    return 1
 
 
 cdef void conceal(Engine_ *e, int slot, Rtp *r, int16_t *y, int n, int keep) noexcept nogil:
@@ -245,6 +246,12 @@ cdef void watch_margin(Rtp *r) noexcept nogil:
     if r.margin_ticks < 100:
         return
     r.margin_ticks = 0
+    i = <int32_t>(r.newest_ts - r.play_ts)
+    if i > 0:
+        r.quality.delay_sum += <uint64_t>i
+        r.quality.delay_count += 1
+        if i > r.quality.delay_most:
+            r.quality.delay_most = i
     recent = r.margin[r.margin_at]
     r.margin_at = (r.margin_at + 1) & 7
     r.margin[r.margin_at] = r.margin_now

@@ -1,11 +1,10 @@
-# RTP and RTCP of one leg: RFC 3550, RFC 3551 (PCMU 0, PCMA 8), RFC 4733.
+# RTP of one leg: RFC 3550, RFC 3551 (PCMU 0, PCMA 8), RFC 4733.
 # Included by _engine.pyx.  Everything that arrives is hostile until it has
 # been measured: lengths are checked before a field is read.
 
 cdef enum:
     SWEEP_MOST = 16                    # packets read from one leg in one tick
     REORDER_MOST = 64                  # width of the bitmap of seen sequence numbers
-    RTCP_TICKS = 500                   # 5 s, RFC 3550 6.2
     EVENT_END_TICKS = 15               # an event whose end was lost is over after 150 ms
     RELATCH_TICKS = 100                # a source silent for 1 s may be replaced
 
@@ -74,6 +73,7 @@ cdef void source_restart(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
     r.playing = 0
     r.event_active = 0
     r.event_done = 0
+    quality_restart(&r.quality)
 
 
 cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
@@ -99,6 +99,7 @@ cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
             r.cycles += 65536
         r.seen = (r.seen << ahead) | 1 if ahead < REORDER_MOST else 1
         r.max_seq = seq
+        quality_advance(&r.quality, ahead)
     elif behind >= REORDER_MOST:
         r.late += 1                    # older than what we can tell apart
         return 0
@@ -108,6 +109,7 @@ cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
     else:
         r.seen |= (<uint64_t>1) << behind
         r.reordered += 1
+        quality_came(&r.quality, behind)
     r.received += 1
     return 1
 
@@ -150,13 +152,18 @@ cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
         add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, r.event_duration >> 3, 1)
 
 
-cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source) noexcept nogil:
+cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source,
+                     uint64_t came_ns) noexcept nogil:
+    """One datagram.  came_ns: CLOCK_REALTIME of its arrival, 0: not known."""
     cdef int header, kind
     cdef uint32_t ts, transit
     cdef int32_t d
     cdef uint16_t seq
     if n < 12 or p[0] >> 6 != 2:
         r.garbage += 1
+        return
+    if r.rtcp.mux and 192 <= p[1] <= 223:          # RFC 5761 4
+        rtcp_packet(e, slot, r, p, n, source, came_ns)
         return
     header = 12 + 4 * (p[0] & 15)
     if p[0] & 0x10:
@@ -191,49 +198,84 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sock
         return
     if kind == 13 or n == 0:           # comfort noise: the pause is filled by us
         return
-    # RFC 3550 A.8; the sweep reads the clock once a tick, so up to 10 ms of it are ours.
-    transit = <uint32_t>(e.now_ns // 125000) - ts
+    # RFC 3550 A.8, by the kernel's time of arrival: the tick would add its own 10 ms.
+    transit = <uint32_t>((came_ns if came_ns else e.now_ns) // 125000) - ts
     if r.transit:
         d = <int32_t>(transit - r.transit)
         if d < 0:
             d = -d
         if d < 80000:
             r.jitter_q4 += <uint32_t>d - ((r.jitter_q4 + 8) >> 4)
+            if r.jitter_q4 > r.quality.jitter_most_q4:
+                r.quality.jitter_most_q4 = r.jitter_q4
     r.transit = transit
     if n > 1920:                       # a packet of over 240 ms of audio is none
         r.garbage += 1
         return
-    playout_insert(r, e.tick, ts, p, n)
+    r.quality.packet_samples = n
+    if not playout_insert(r, e.tick, ts, p, n):
+        quality_thrown(&r.quality, <uint16_t>(r.max_seq - seq))
 
 
-cdef void rtp_sweep(Engine_ *e, int slot, Rtp *r) noexcept nogil:
+cdef void rtp_read(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     """Read what has arrived.  One read a tick follows a steady stream of 20 ms
     packets; a leg that had something in the last tick too is emptied."""
     cdef sockaddr_in source
-    cdef unsigned int length
-    cdef ssize_t n
+    cdef uint64_t came_ns
+    cdef long n
     cdef int i
-    cdef int hit = 0
     for i in range(SWEEP_MOST):
-        length = sizeof(sockaddr_in)
-        n = recvfrom(r.fd, e.receive, sizeof(e.receive), MSG_DONTWAIT | MSG_TRUNC, <sockaddr *>&source, &length)
+        n = receive_stamped(r.fd, e.receive, sizeof(e.receive), &source, &came_ns)
         if n < 0:
             break
-        hit = 1
-        if n > <ssize_t>sizeof(e.receive) or length < sizeof(sockaddr_in):
+        if n > <long>sizeof(e.receive) or not source.sin_port:
             r.garbage += 1
         else:
-            rtp_packet(e, slot, r, e.receive, <int>n, &source)
-        if not r.hit:
+            rtp_packet(e, slot, r, e.receive, <int>n, &source, came_ns)
+        if e.tick - r.hit_tick > 1:
             break
-    r.hit = hit
+    r.hit_tick = e.tick
+
+
+cdef void refused(Engine_ *e, Rtp *r) noexcept nogil:
+    """The far end's host, or a router, has sent packets of ours back."""
+    cdef int n = take_refusals(r.fd)
+    if n:
+        r.send_errors += n
+        r.audio.refused += n
+        r.audio.refused_tick = e.tick
+
+
+cdef void read_sockets(Engine_ *e) noexcept nogil:
+    """One question to the kernel, then only the sockets that have something."""
+    cdef long n = poll_sockets_now(e.epoll_fd, e.ready, SOCKETS)
+    cdef long i
+    cdef int slot
+    for i in range(n):
+        slot = <int><uint32_t>e.ready[i].data.u64
+        if e.term[slot].kind != RTP:
+            continue
+        if e.ready[i].events & EPOLLERR:
+            refused(e, e.term[slot].rtp)
+        if not e.ready[i].events & EPOLLIN:
+            continue
+        if e.ready[i].data.u64 >> 32:
+            rtcp_read(e, slot, e.term[slot].rtp)
+        else:
+            rtp_read(e, slot, e.term[slot].rtp)
+
+
+cdef void rtp_times(Engine_ *e, int slot, Rtp *r) noexcept nogil:
+    """What happens by itself: ends of events, silence, reports."""
     if r.event_active and e.tick - r.event_tick > EVENT_END_TICKS:
         end_event(e, slot, r)
     if r.timeout_ticks and not r.timed_out and e.tick - r.last_tick >= <uint64_t>r.timeout_ticks:
         r.timed_out = 1
         add_event(e, EV_RTP_TIMEOUT, slot, e.term[slot].serial, 0, (e.tick - r.last_tick) * 10, 0)
-    if (e.tick + <uint64_t>slot) % RTCP_TICKS == 0:
-        rtcp(e, r)
+    if r.audio.watch:
+        watch_audio(e, slot, r)
+    if e.tick >= r.rtcp.next_tick:
+        rtcp_report(e, r, 0)
 
 
 cdef void rtp_in(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nogil:
@@ -274,58 +316,3 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept 
     else:
         r.tx_marker = 1                # a new spurt begins when sending does
     r.tx_timestamp += <uint32_t>size
-
-
-cdef void rtcp(Engine_ *e, Rtp *r) noexcept nogil:
-    """Send SR or RR with CNAME (RFC 3550 6.4, 6.5) and throw away what came."""
-    cdef uint8_t p[128]
-    cdef sockaddr_in to
-    cdef uint8_t *q
-    cdef int n, blocks
-    cdef uint64_t expected, extended
-    cdef int64_t lost, lost_now, expected_now
-    if r.rtcp_fd < 0:
-        return
-    for n in range(8):
-        if recvfrom(r.rtcp_fd, e.receive, sizeof(e.receive), MSG_DONTWAIT, NULL, NULL) < 0:
-            break
-        r.rtcp_received += 1
-    if not r.remote.sin_port or not r.tx_packets:
-        return
-    blocks = 1 if r.started else 0
-    memset(p, 0, sizeof(p))
-    p[0] = 0x80 | blocks
-    p[1] = 200
-    put32(p + 4, r.tx_ssrc)
-    put32(p + 8, <uint32_t>(e.now_ms // 1000 + <uint64_t>2208988800UL))
-    put32(p + 12, <uint32_t>(((e.now_ms % 1000) << 32) // 1000))
-    put32(p + 16, r.tx_timestamp)
-    put32(p + 20, <uint32_t>r.tx_packets)
-    put32(p + 24, <uint32_t>r.tx_octets)
-    q = p + 28
-    if blocks:
-        extended = r.cycles + r.max_seq
-        expected = extended - r.base_seq + 1
-        lost = <int64_t>expected - <int64_t>r.received
-        expected_now = <int64_t>(expected - r.expected_prior)
-        lost_now = expected_now - <int64_t>(r.received - r.received_prior)
-        r.expected_prior = expected
-        r.received_prior = r.received
-        put32(q, r.ssrc)
-        put32(q + 4, <uint32_t>(lost & 0xFFFFFF))
-        q[4] = <uint8_t>((lost_now << 8) // expected_now) if expected_now > 0 and lost_now > 0 else 0
-        put32(q + 8, <uint32_t>extended)
-        put32(q + 12, r.jitter_q4 >> 4)
-        q += 24
-    put16(p + 2, <uint32_t>((q - p) // 4 - 1))
-    q[0] = 0x81                        # SDES, one chunk: CNAME and its end
-    q[1] = 202
-    put16(q + 2, 5)
-    put32(q + 4, r.tx_ssrc)
-    q[8] = 1
-    q[9] = 12
-    memcpy(q + 10, <const char *>b"strowger.rtp", 12)
-    q += 24
-    to = r.remote
-    to.sin_port = htons(<uint16_t>(ntohs(to.sin_port) + 1))
-    sendto(r.rtcp_fd, p, q - p, MSG_DONTWAIT, <sockaddr *>&to, sizeof(sockaddr_in))

@@ -123,10 +123,11 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     cdef int i, slot
     cdef Term *t
     e.tick += 1
-    for i in range(p.n_rtp):
-        rtp_sweep(e, p.rtp[i], e.term[p.rtp[i]].rtp)
+    if p.n_rtp:
+        read_sockets(e)
     for i in range(p.n_rtp):
         slot = p.rtp[i]
+        rtp_times(e, slot, e.term[slot].rtp)
         rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
     voice_tick(e)
     mix_tick(e)

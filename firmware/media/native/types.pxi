@@ -14,6 +14,31 @@ from posix.unistd cimport read, write, close, pwrite, pread
 from posix.time cimport (clock_gettime, clock_nanosleep, timespec, CLOCK_MONOTONIC,
                          CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID)
 
+cdef extern from "netinet/in.h" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct sockaddr_in:
+        uint16_t sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+    struct sockaddr:
+        pass
+    uint16_t htons(uint16_t)
+    uint16_t ntohs(uint16_t)
+    uint32_t htonl(uint32_t)
+    uint32_t ntohl(uint32_t)
+
+cdef extern from "sys/epoll.h" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    enum: EPOLL_CLOEXEC
+    enum: EPOLLIN
+    enum: EPOLLERR
+    int epoll_create1(int)
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -31,7 +56,62 @@ cdef extern from *:
     #include <unistd.h>
     #define receive_from(fd, p, n, flags, from, length) syscall(SYS_recvfrom, (fd), (p), (n), (flags), (from), (length))
     #define send_to(fd, p, n, flags, to, length) syscall(SYS_sendto, (fd), (p), (n), (flags), (to), (length))
+    /* One datagram and when the kernel got it (SO_TIMESTAMPNS; 0 where it does not say).  The length may be above n. */
+    #include <string.h>
+    #include <sys/socket.h>
+    #include <netinet/in.h>
+    #include <sys/epoll.h>
+    #include <time.h>
+    static long receive_stamped(int fd, void *p, size_t n, struct sockaddr_in *from, uint64_t *ns)
+    {
+        union { char room[64]; struct cmsghdr align; } control;
+        struct iovec piece = { p, n };
+        struct msghdr m = { .msg_name = from, .msg_namelen = sizeof *from, .msg_iov = &piece, .msg_iovlen = 1,
+                            .msg_control = control.room, .msg_controllen = sizeof control.room };
+        long got = syscall(SYS_recvmsg, fd, &m, MSG_DONTWAIT | MSG_TRUNC);
+        *ns = 0;
+        if (got < 0)
+            return got;
+        if (m.msg_namelen < sizeof *from)
+            from->sin_port = 0;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+                struct timespec t;
+                memcpy(&t, CMSG_DATA(c), sizeof t);
+                *ns = (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+            }
+        return got;
+    }
+    /* How many of our packets the far host refused (ICMP port, host or net unreachable, ip(7) IP_RECVERR). */
+    #include <linux/errqueue.h>
+    static int take_refusals(int fd)
+    {
+        int refused = 0;
+        for (int i = 0; i < 8; i++) {
+            char octets[64];
+            union { char room[128]; struct cmsghdr align; } control;
+            struct iovec piece = { octets, sizeof octets };
+            struct msghdr m = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room };
+            if (syscall(SYS_recvmsg, fd, &m, MSG_DONTWAIT | MSG_ERRQUEUE) < 0)
+                break;
+            for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+                if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR)
+                    refused += ((struct sock_extended_err *)CMSG_DATA(c))->ee_origin == SO_EE_ORIGIN_ICMP;
+        }
+        return refused;
+    }
+    /* What is watched: the slot and (bit 32) whether it is the RTCP socket. */
+    static int watch_socket(int epoll_fd, int fd, uint64_t what)
+    { struct epoll_event v = { .events = EPOLLIN, .data.u64 = what }; return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &v); }
+    static int unwatch_socket(int epoll_fd, int fd)
+    { struct epoll_event v = { 0 }; return epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &v); }
+    #define poll_sockets_now(fd, v, n) syscall(SYS_epoll_wait, (fd), (v), (n), 0)
     """
+    long receive_stamped(int, void *, size_t, sockaddr_in *, uint64_t *) noexcept nogil
+    int take_refusals(int) noexcept nogil
+    int watch_socket(int, int, uint64_t) noexcept nogil
+    int unwatch_socket(int, int) noexcept nogil
+    long poll_sockets_now(int, epoll_event *, int) noexcept nogil
     uint64_t load64 "LOAD"(uint64_t *) noexcept nogil
     uint32_t load32 "LOAD"(uint32_t *) noexcept nogil
     void store64 "STORE"(uint64_t *, uint64_t) noexcept nogil
@@ -39,20 +119,6 @@ cdef extern from *:
     void flush_denormals() noexcept nogil
     void interleave(uint8_t *, const uint8_t *, const uint8_t *, int) noexcept nogil
     int64_t dot(const int16_t *, const int16_t *, int) noexcept nogil
-
-cdef extern from "netinet/in.h" nogil:
-    struct in_addr:
-        uint32_t s_addr
-    struct sockaddr_in:
-        uint16_t sin_family
-        uint16_t sin_port
-        in_addr sin_addr
-    struct sockaddr:
-        pass
-    uint16_t htons(uint16_t)
-    uint16_t ntohs(uint16_t)
-    uint32_t htonl(uint32_t)
-    uint32_t ntohl(uint32_t)
 
 cdef extern from "sys/socket.h" nogil:
     enum: AF_INET
@@ -170,6 +236,7 @@ cdef enum:
     RECORD_RING = 65536                # octets of one recording: 4.096 s, stereo
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
+    SOCKETS = 8192                     # RTP and RTCP of all terminations
     PARTITIONS = 3                     # of the echo canceller: 66 ms (dsp/echo.py TAIL_64_MS)
     LOOP_BLOCKS = 2                    # what is written in a tick can be heard back two ticks later, no sooner
     FLOOR_BLOCKS = 210                 # after its start a canceller does not know the near noise
@@ -201,6 +268,7 @@ cdef enum EventKind:
     EV_BOARD = 6                       # a: 1 present 0 absent, number: generation
     EV_VOICE = 7                       # a: 1 speech begins 0 ends
     EV_TONE_2100 = 8                   # a: 0 gone 1 plain 2 with phase reversals
+    EV_AUDIO = 9                       # a: 0 from the far end 1 to it; number: 1 missing 0 back, other: AudioReason
     EV_CAS = 20                        # slot: row of the timeslot, a: ABCD
     EV_MF = 21                         # a: signal, 0 for its end, number: kind of receiver, other: place in samples (signed)
 
@@ -209,6 +277,15 @@ cdef enum Enhancement:                 # bits of Term.enhance
     NOISE = 2
     LEVEL = 4
     VAD = 8
+
+cdef enum AudioReason:                 # why a direction of an RTP leg carries nothing
+    WHY_NOTHING = 0                    # nothing arrives
+    WHY_FOREIGN = 1                    # something arrives from another address than the far end's
+    WHY_TYPE = 2                       # something arrives that is no RTP of the agreed payload types
+    WHY_SENT = 3                       # the far end's reports say that it sends, the network loses it
+    WHY_SILENT = 4                     # the far end's reports say that it sends nothing
+    WHY_UNHEARD = 5                    # the far end's reports say that nothing of ours arrives
+    WHY_REFUSED = 6                    # the far end's host refuses our packets (ICMP)
 
 cdef enum SignalReason:
     DONE = 0
@@ -245,6 +322,74 @@ cdef struct Player:
     int32_t gain                       # in 1 / UNITY
     Item *items
 
+cdef struct Rtcp:                      # native/rtcp.pxi
+    uint8_t mux                        # RTCP on the RTP port (RFC 5761)
+    uint8_t heard                      # 1 with a report, 2 with one about us
+    uint8_t bye
+    uint8_t cname[12]
+    sockaddr_in source                 # where accepted RTCP comes from, port 0: not known yet
+    uint64_t next_tick
+    uint64_t random
+    uint64_t sent
+    uint64_t received
+    uint64_t bad
+    uint64_t tx_prior                  # packets sent at our last report
+    uint16_t port                      # the far end's, host order (RFC 3605); 0: the one above RTP's
+    # sender report of the far end
+    uint32_t sr_middle                 # its NTP time, middle 32 bits; 0: none yet
+    uint64_t sr_ns                     # when it came
+    uint64_t sr_tick
+    uint32_t far_packets
+    uint8_t far_sends                  # it had sent more than at its report before
+    # report block about us
+    int32_t far_lost
+    uint8_t far_fraction
+    uint32_t far_jitter
+    uint32_t far_highest
+    uint32_t far_first                 # highest at its first report
+    uint64_t far_tx_prior              # packets that we had sent at its report before
+    int32_t far_deaf                   # reports in a row that say that nothing of ours comes
+    uint32_t trips
+    uint32_t trip_us
+    uint32_t trip_least_us
+    uint32_t trip_most_us
+    uint64_t trip_sum_us
+    uint8_t far_r                      # of an XR VoIP metrics block, 127: not said
+    uint8_t far_mos_lq                 # times 10
+    uint8_t far_mos_cq
+
+cdef struct Quality:                   # native/quality.pxi
+    uint64_t seen                      # bit n: max_seq - n was played, or can be
+    uint64_t thrown                    # bit n: it came, too late
+    int32_t pending                    # numbers in the window
+    int32_t packet_samples             # of the last packet
+    uint64_t packets                   # whose fate is decided
+    uint64_t lost
+    uint64_t discarded
+    uint64_t runs                      # of losses in a row
+    uint8_t in_run
+    # RFC 3611 4.7.2 and its appendix: bursts end with GMIN good packets in a row
+    uint32_t since                     # good packets since the last bad one
+    uint32_t burst_now                 # packets of the burst that runs
+    uint32_t burst_bad_now
+    uint64_t burst_packets
+    uint64_t burst_bad
+    uint64_t bursts
+    uint64_t gap_bad
+    uint32_t jitter_most_q4
+    uint64_t delay_sum                 # samples held, once a second
+    uint32_t delay_count
+    int32_t delay_most
+
+cdef struct Audio:                     # is there sound both ways?  native/watch.pxi
+    uint8_t watch                      # bit 0: something must come, bit 1: something must arrive there
+    uint8_t missing                    # same bits: reported
+    uint64_t since_tick
+    uint64_t garbage_prior
+    uint64_t strangers_prior
+    int32_t refused                    # packets that the far host refused, without a pause
+    uint64_t refused_tick              # of the last
+
 cdef struct Rtp:
     # set by commands
     int fd
@@ -272,7 +417,7 @@ cdef struct Rtp:
     # receiving
     uint8_t started
     uint8_t timed_out
-    uint8_t hit                        # the last sweep found a packet
+    uint64_t hit_tick                  # of the last read
     sockaddr_in source                 # where accepted packets come from
     uint64_t source_tick
     sockaddr_in rival                  # another source, not yet believed
@@ -297,7 +442,9 @@ cdef struct Rtp:
     uint8_t on_probation
     uint64_t strangers                 # from an address that we do not talk to, or of a source on probation
     uint64_t resyncs
-    uint64_t rtcp_received
+    Rtcp rtcp
+    Quality quality
+    Audio audio
     # playout
     uint8_t playing
     uint32_t play_ts
@@ -519,6 +666,8 @@ cdef struct Engine_:
     uint64_t frames_lost
     int32_t event_fd
     int32_t frame_fd
+    int32_t epoll_fd
+    epoll_event ready[SOCKETS]
     int32_t wake_events
     # time
     int32_t stop

@@ -1,0 +1,60 @@
+"""One-way audio as alarms: from the core's records to the alarm list.
+
+A source is the telephone's line ("line 1001"), or the leg where there is none; the sentence names call, leg and
+direction.  The alarm ends when sound is back or the leg is over."""
+
+KIND = "one_way_audio"
+WHY = {
+    "nothing": "nothing has come from it for 4 s",
+    "foreign": "packets come, but from another address than it gave (NAT, or somebody else)",
+    "type": "packets come, but none of the agreed codec",
+    "sent": "it reports that it sends, and the network loses all of it",
+    "silent": "it reports itself that it sends nothing",
+    "unheard": "it reports that nothing of ours arrives there",
+    "refused": "its host refuses our packets: no program listens on the port that it gave",
+}
+DIRECTIONS = {"in": "no sound from it", "out": "no sound to it"}
+
+
+class AudioAlarms:
+    """alarms: Alarms.  legs: core legs that stand, at a start."""
+
+    def __init__(self, alarms, legs=(), now_ms=0):
+        self._alarms = alarms
+        self._silent = {}           # leg -> {direction: sentence}
+        self._source = {}           # leg -> source
+        for leg in legs:
+            for direction in leg.missing or ():
+                self._missing(leg.id, leg.call, leg.line, direction, "nothing")
+        for source, kind in alarms.sources():
+            if kind == KIND and source not in self._source.values():
+                alarms.forget(source, now_ms)       # its leg ended while nobody watched
+
+    def _missing(self, leg, call, line, direction, reason):
+        self._source[leg] = "line %s" % line if line else "leg %s" % leg
+        self._silent.setdefault(leg, {})[direction] = "call %s, leg %s: %s; %s" % (
+            call, leg, DIRECTIONS[direction], WHY.get(reason, reason))
+
+    def committed(self, records, now_ms):
+        """Records of the core, in order."""
+        for record in records:
+            leg, kind = record["leg"], record["kind"]
+            if kind == "leg.audio_missing":
+                data = record["data"]
+                self._missing(leg, record["call"], data.get("line"), data["direction"], data["reason"])
+                self._report(self._source[leg], now_ms)
+            elif leg in self._silent and kind in ("leg.audio_back", "leg.released"):
+                source = self._source[leg]
+                if kind == "leg.audio_back":
+                    self._silent[leg].pop(record["data"]["direction"], None)
+                if kind == "leg.released" or not self._silent[leg]:
+                    del self._silent[leg], self._source[leg]
+                self._report(source, now_ms)
+
+    def _report(self, source, now_ms):
+        sentences = [sentence for leg in sorted(self._silent) if self._source[leg] == source
+                     for _, sentence in sorted(self._silent[leg].items())]
+        if sentences:
+            self._alarms.report(source, {KIND: ". ".join(sentences)}, (KIND,), now_ms)
+        else:
+            self._alarms.forget(source, now_ms)

@@ -1,0 +1,61 @@
+"""How a call went, through the whole house: baresip's own RTCP in the CDR, and sound that is missing as an alarm.
+
+The telephone is stopped (SIGSTOP) in the middle of a call: it is still registered and its dialog stands, but no packet
+comes from it any more."""
+
+import os
+import signal
+import time
+
+import pytest
+
+pytestmark = pytest.mark.live
+WITHIN_S = 5.5              # 5 s of the requirement, and the time of one look at the state
+
+
+def alarms(house):
+    return [alarm for alarm in house.product.get("/alarms")["alarms"] if alarm["kind"] == "one_way_audio"]
+
+
+def until(condition, timeout_s, what):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {timeout_s} s in vain for {what}")
+
+
+def test_a_call_is_judged_and_one_way_audio_names_its_leg(house):
+    house.wait_agent_idle()
+    name = house.place_and_choose("1")
+    call = house.wait_call("talking")
+    leg = next(leg for leg in call["legs"] if leg["line"] == "1001")
+    assert leg["audio_missing"] == [] and not alarms(house)
+    time.sleep(6.5)                                         # baresip's first report comes after some 5 s
+    os.kill(house.agent_phone.pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        found = until(lambda: alarms(house), 8, "an alarm")
+        took_s = time.monotonic() - stopped
+        assert took_s < WITHIN_S, took_s
+        assert found[0]["members"] == ["line 1001"] and leg["leg"] in found[0]["detail"]["line 1001"], found
+        assert "no sound from it" in found[0]["detail"]["line 1001"] and call["call"] in found[0]["detail"]["line 1001"]
+        missing = next(one for one in house.state()["calls"][0]["legs"] if one["leg"] == leg["leg"])["audio_missing"]
+        assert missing == ["in"]
+    finally:
+        os.kill(house.agent_phone.pid, signal.SIGCONT)
+    until(lambda: not alarms(house), 4, "the end of the alarm")
+    house.far.hangup(name)
+    house.wait_idle()
+    cdr = until(lambda: (lambda c: c["cdr"] if c["cdr"] and c["cdr"]["quality"] else None)(house.product.get(f"/calls/{call['call']}")),
+                5, "the quality of the leg in the CDR")
+    quality = cdr["quality"][leg["leg"]]
+    assert cdr["audio_missing"][0]["leg"] == leg["leg"] and cdr["audio_missing"][0]["direction"] == "in"
+    assert quality["codec"] == "PCMA" and quality["in"]["packets"] > 300 and quality["in"]["r"] > 80, quality
+    assert quality["rtcp"]["received"] >= 1 and quality["rtcp"]["bad"] == 0, quality
+    assert quality["out"]["lost"] <= 2 and quality["out"]["packets"] > 300, quality
+    assert quality["round_trip_ms"] is not None and quality["round_trip_ms"]["least"] < 150, quality
+    kinds = [record["kind"] for record in house.product.get(f"/calls/{call['call']}")["records"]]
+    assert {"leg.audio_missing", "leg.audio_back", "leg.quality"} <= set(kinds)
