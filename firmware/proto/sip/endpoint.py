@@ -357,12 +357,16 @@ class SIPEndpoint(Requests):
         self._changed["trunk/" + trunk.name] = True
 
     def trunk_of(self, message, source):
-        """The trunk that a new request comes from, or None: by its source, then by the name we registered with."""
+        """The trunk that a new request comes from, or None: by its source, then by the name we registered with.
+
+        A line that calls from the host of a trunk (a gateway and telephones behind one NAT) stays a line: it is challenged."""
         found = [trunk for trunk in self.trunks.values() if trunk.sends_from(source[0])]
         if not found:
             return None
         user = user_of(message.uri)
         ports = [trunk for trunk in found if source[1] in [address[1] for address in trunk.row["addresses"] if address[0] == source[0]]]
+        if not ports and user_of(message.from_address.uri) in self._lines:
+            return None
         for candidates in (ports, found):
             for trunk in candidates:
                 if trunk.row["kind"] == "register" and trunk.row["user"] == user:

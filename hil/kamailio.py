@@ -1,0 +1,150 @@
+"""A carrier's edge: Debian's Kamailio as registrar and proxy, a process of its own.
+
+    with Carrier(folder, user="acc", password="pw", gateway=("127.0.0.2", 30500)) as carrier:
+        carrier.port        # SIP at carrier.address, UDP and TCP
+
+Whoever registers as `user` gets the calls that come from the gateway; the number that was called stands in To,
+the Request-URI is what was registered.  Calls of others go, behind a challenge (407), to the gateway.  It
+records its route, so that everything in a dialog goes through it.  Realm: "carrier".
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from hil.rig import die_with_us
+
+CONFIG = """\
+#!KAMAILIO
+debug=2
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=1
+socket_workers=1
+auto_aliases=no
+listen=udp:{address}:{port}
+listen=tcp:{address}:{port}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "max_expires", {expires})
+modparam("tm", "fr_inv_timer", 30000)
+modparam("rr", "enable_full_lr", 1)
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (loose_route()) {{ t_relay(); exit; }}
+        if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+        sl_send_reply("404", "Not here"); exit;
+    }}
+    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("carrier", "{password}", "0")) {{ www_challenge("carrier", "1"); exit; }}
+        if ($au != "{user}") {{ sl_send_reply("403", "Forbidden"); exit; }}
+        save("location"); exit;
+    }}
+    if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
+    record_route();
+    if ($si == "{gateway_host}" && $sp == {gateway_port}) {{
+        $ru = "sip:{user}@carrier";
+        if (!lookup("location")) {{ sl_send_reply("480", "Not registered"); exit; }}
+        t_relay(); exit;
+    }}
+    if (!pv_proxy_authenticate("carrier", "{password}", "0")) {{ proxy_challenge("carrier", "1"); exit; }}
+    consume_credentials();
+    $rd = "{gateway_host}"; $rp = "{gateway_port}";
+    t_relay();
+}}
+"""
+
+
+class Carrier:
+    """See the top.  Raises RuntimeError with Kamailio's last words."""
+
+    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600):
+        self.folder, self.address = pathlib.Path(folder), address
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process = None
+        self.fields = {"user": user, "password": password, "gateway_host": gateway[0], "gateway_port": gateway[1], "expires": expires_s}
+        self.port = None
+
+    @staticmethod
+    def is_there():
+        """Whether Kamailio is installed."""
+        return bool(shutil.which("kamailio") or os.path.exists("/usr/sbin/kamailio"))
+
+    def start(self, port=None):
+        """port: to come back at the same place."""
+        self.port = port or _free_port(self.address)
+        (self.folder / "kamailio.cfg").write_text(CONFIG.format(address=self.address, port=self.port, **self.fields))
+        with open(self.folder / "kamailio.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [shutil.which("kamailio") or "/usr/sbin/kamailio", "-f", str(self.folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4",
+                 "-Y", str(self.folder), "-w", str(self.folder)],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_us, start_new_session=True)
+        deadline = time.monotonic() + 10
+        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        probe.bind((self.address, 0))
+        probe.settimeout(0.1)
+        ask = ("OPTIONS sip:x@%s:%d SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bKup\r\nMax-Forwards: 9\r\nFrom: <sip:up@x>;tag=1\r\n"
+               "To: <sip:x@x>\r\nCall-ID: up\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+               % (self.address, self.port, self.address, probe.getsockname()[1])).encode()
+        while True:
+            try:
+                probe.sendto(ask, (self.address, self.port))
+                probe.recv(4096)
+                probe.close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    probe.close()
+                    words = (self.folder / "kamailio.log").read_text(errors="replace")[-800:]
+                    self.stop()
+                    raise RuntimeError(f"Kamailio did not come up: {words}") from None
+
+    def stop(self, number=signal.SIGTERM):
+        """End it and its children."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self.process = None
+
+    __enter__ = start
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def _free_port(address):
+    for _ in range(100):
+        port = 30000 + int.from_bytes(os.urandom(2), "big") % 2700
+        held = []
+        try:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                held.append(socket.socket(socket.AF_INET, kind))
+                held[-1].bind((address, port))
+            return port
+        except OSError:
+            continue
+        finally:
+            for sock in held:
+                sock.close()
+    raise RuntimeError(f"No port is free on {address}.")

@@ -1,0 +1,151 @@
+"""Calls over SIP trunks through the whole house: a carrier whose edge is Kamailio, its subscriber is baresip.
+
+The trunk "telco" registers at Kamailio (digest, both ways challenged or by registration), "direct" is known by its address
+and goes to baresip itself.  The agent's telephone is the probe; what is said on one side is looked for octet by octet on
+the other."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hil.kamailio import Carrier
+from hil.phone.phone import Phone
+from hil.probes import wav
+from tests.live import probe_moves
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not Carrier.is_there(), reason="kamailio is not installed (Debian: kamailio)")]
+NUMBER, OURS, HOST = "13912345678", "02150809000", "127.0.0.2"
+SECONDS = 3
+
+
+def row(name, group, address, **more):
+    return {"name": name, "trunk_group": group, "addresses": [{"address": HOST, "port": address}], "channels": 4, "options_s": 1, **more}
+
+
+@pytest.fixture(scope="module")
+def carrier(house):
+    path = house.folder / "subscriber.wav"
+    said = probe_moves.material(77, SECONDS, path)
+    subscriber = Phone(NUMBER, None, 9, play_file=path, record_file=house.folder / "subscriber-heard.wav", registrar=HOST, address=HOST)
+    subscriber.start()
+    subscriber.said = said
+    with Carrier(house.folder / "kamailio", "acc", "pw-1", (HOST, subscriber.sip_port)) as edge:
+        edge.subscriber = subscriber
+        running = house.product.get("/configuration")
+        config = running["configuration"]
+        config["trunk_groups"] += [{"name": "ip", "caller_number": OURS, "classes": []}, {"name": "gateway", "caller_number": OURS}]
+        config["sip_trunks"] = [row("telco", "ip", edge.port, kind="register", user="acc", password="pw-1", register_s=60),
+                                row("direct", "gateway", subscriber.sip_port, kind="peer", diversion="both")]
+        config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "ip", "strip": 1}, {"trunk_group": "gateway", "strip": 1}]},
+                            {"number": "8.", "choices": [{"trunk_group": "gateway", "strip": 1}]}]
+        config["numbers"].append({"number": OURS, "application": "queue", "target": "sales"})
+        house.product.post("/configuration/apply", running)
+        house.wait(lambda s: all(t["state"] == "up" for t in s["sip_trunks"]), 10, "both SIP trunks up")
+        yield edge
+    subscriber.stop()
+
+
+@pytest.fixture(scope="module")
+def phone(house, carrier):
+    with probe_moves.probe_agent(house) as phone:
+        yield phone
+
+
+@pytest.fixture(autouse=True)
+def quiet(house, carrier, phone):
+    yield
+    phone.hangup()
+    if carrier.subscriber.state != "idle":
+        carrier.subscriber.hangup()
+    house.wait_idle(15)
+
+
+def spoken_both_ways(house, phone, subscriber, seconds=SECONDS):
+    """The telephone plays; both hear the other one, bit for bit."""
+    said = probe_moves.material(78, seconds)
+    phone.play(said).wait(seconds + 5)
+    time.sleep(0.2)
+    return said
+
+
+def assert_heard(house, phone, subscriber, said, recording):
+    heard = np.frombuffer(wav.alaw_compress(wav.read_mono(recording)).tobytes(), np.uint8).tobytes()
+    assert said[8000:8000 + 4000] in heard, "the subscriber heard the telephone"
+    assert subscriber.said[8000:8000 + 4000] in bytes(phone.received_octets()), "the telephone heard the subscriber"
+
+
+def dial(house, phone, number):
+    house.wait_agent_idle(phone.user, 20)
+    mark = phone.mark()
+    phone.dial(number)
+    phone.wait_for("answered", 8, since=mark)
+    return house.wait_call("talking")
+
+
+@pytest.mark.parametrize("prefix,trunk", (("8", "direct"), ("9", "telco")))
+def test_telephone_calls_out(house, carrier, phone, prefix, trunk):
+    subscriber = carrier.subscriber
+
+    def once():
+        count = len(subscriber.recordings)
+        call = dial(house, phone, prefix + NUMBER)
+        said = spoken_both_ways(house, phone, subscriber)
+        leg = [leg for leg in call["legs"] if leg["span"]][0]
+        assert (leg["tech"], leg["span"], leg["line"]) == ("sip", trunk, None)
+        shown = [t for t in house.state()["sip_trunks"] if t["trunk"] == trunk][0]
+        assert shown["calls"][0]["call"] == call["call"]
+        phone.hangup()
+        subscriber.wait_for("closed", 5, since=subscriber.mark() - 1)
+        house.wait_idle()
+        assert_heard(house, phone, subscriber, said, subscriber.recordings[count][0])
+        cdr = house.cdr(call["call"])["cdr"]
+        assert (cdr["out_span"], cdr["dialled"], cdr["result"], cdr["out_attempts"]) == (trunk, NUMBER, "answered", 1)
+    probe_moves.undisturbed(once, house, phone)
+
+
+def test_call_from_the_carrier_reaches_the_queue(house, carrier, phone):
+    subscriber = carrier.subscriber
+    house.wait_agent_idle(phone.user, 20)
+    count, mark = len(subscriber.recordings), phone.mark()
+    subscriber.dial("sip:%s@%s:%d" % (OURS, HOST, carrier.port))
+    phone.wait_for("answered", 10, since=mark)
+    call = house.wait_call("talking")
+    assert (call["span"], call["trunk_group"], call["caller"], call["called"]) == ("telco", "ip", NUMBER, OURS)
+    said = spoken_both_ways(house, phone, subscriber)
+    subscriber.hangup()
+    phone.wait_for("closed", 5, since=mark)
+    house.wait_idle()
+    assert_heard(house, phone, subscriber, said, subscriber.recordings[count][0])
+    cdr = house.cdr(call["call"])["cdr"]
+    assert (cdr["result"], cdr["released_by"], cdr["agent"], cdr["span"]) == ("answered", "caller", phone.user, "telco")
+
+
+def test_calls_outlive_a_kill_and_end_in_order(house, carrier, phone):
+    subscriber = carrier.subscriber
+    mark = subscriber.mark()
+    call = dial(house, phone, "9" + NUMBER)
+    house.kill("control")
+    house.wait(lambda s: any(c["call"] == call["call"] and c["state"] == "talking" for c in s["calls"]), 15, "the call after the kill")
+    house.wait(lambda s: all(t["state"] == "up" for t in s["sip_trunks"]), 5, "both trunks up after the kill")
+    said = spoken_both_ways(house, phone, subscriber)
+    assert subscriber.said[8000:12000] in bytes(phone.received_octets()) and said
+    assert not subscriber.events("closed", mark)
+    phone.hangup()
+    subscriber.wait_for("closed", 5, since=mark)
+    assert house.cdr(call["call"])["cdr"]["result"] == "answered"
+
+
+def test_dead_trunk_is_passed_over_and_told(house, carrier, phone):
+    port = carrier.port
+    carrier.stop()
+    try:
+        dead = house.wait(lambda s: [t for t in s["sip_trunks"] if t["trunk"] == "telco" and t["state"] == "down"], 25, "the dead trunk")[0]
+        assert "does not answer" in dead["why"]
+        call = dial(house, phone, "9" + NUMBER)
+        phone.hangup()
+        cdr = house.cdr(call["call"])["cdr"]
+        assert (cdr["out_span"], cdr["out_trunk_group"]) == ("direct", "gateway")
+    finally:
+        carrier.start(port)
+    house.wait(lambda s: [t for t in s["sip_trunks"] if t["trunk"] == "telco" and t["state"] == "up"], 25, "the trunk that came back")
