@@ -2,7 +2,7 @@
 
 The tests in real time mostly wait for the wires' own clock; the others compute.  So the
 computing ones run beside them at a low priority, which the real-time threads of the rigs do not feel, and
-report when both are done.  Ends with 0 only if both passed.  Ctrl-C and SIGTERM end both.
+report when both are done.  Each run has two workers, which take whole files: a house serves one file.  Ends with 0 only if both passed.  Ctrl-C and SIGTERM end both.
 """
 
 import os
@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOG = ROOT / "build" / "tests-computing.log"
 NO_TESTS = 5             # pytest's exit code
 NICE = 15
+WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def hear_interrupts():
@@ -25,7 +26,7 @@ def hear_interrupts():
 
 
 def main(arguments):
-    pytest = [sys.executable, "-m", "pytest", "-q", *arguments]
+    pytest = [sys.executable, "-m", "pytest", "-q", *WORKERS, *arguments]
     folders = [folder.rstrip("/") for folder in REAL_TIME]
     LOG.parent.mkdir(exist_ok=True)
     with open(LOG, "wb") as log:

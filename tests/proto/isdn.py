@@ -3,6 +3,7 @@
 Time is virtual everywhere: Line.now_ms is the only clock."""
 
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -22,7 +23,7 @@ def build_peer():
         return None
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".%d" % id(target))
+        part = target.with_suffix(".%d" % os.getpid())
         subprocess.run(["cc", "-O1", "-Wall", str(source), "-lpri", "-o", str(part)], check=True)
         part.rename(target)
     return target

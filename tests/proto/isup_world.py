@@ -1,6 +1,7 @@
 """A whole exchange of ours (MTP2, MTP3, ISUP) and libss7's, joined by lines in virtual time."""
 
 import json
+import os
 import shutil
 import subprocess
 
@@ -15,7 +16,7 @@ def build_peer():
     if mtp_world.build_peer() is None or not shutil.which("cc"):
         return None
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-        part = target.with_suffix(".%d" % id(target))
+        part = target.with_suffix(".%d" % os.getpid())
         subprocess.run(["cc", "-O1", "-Wall", str(source), "-lss7", "-o", str(part)], check=True)
         part.rename(target)
     return target

@@ -1,5 +1,6 @@
 """Whole signalling points of ours (MTP2 and MTP3) and libss7's, joined by lines in virtual time; tshark."""
 
+import os
 import pathlib
 import shutil
 import struct
@@ -19,7 +20,7 @@ def build_peer():
         return None
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".%d" % id(target))
+        part = target.with_suffix(".%d" % os.getpid())
         subprocess.run(["cc", "-O1", "-Wall", str(source), "-lss7", "-o", str(part)], check=True)
         part.rename(target)
     return target

@@ -1,6 +1,7 @@
 """Two ends of one CAS circuit in virtual time: ours, libopenr2's, or a script; bits and tone symbols between them."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ def build_peer():
         return None
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".%d" % id(target))
+        part = target.with_suffix(".%d" % os.getpid())
         subprocess.run(["cc", "-O1", "-Wall", str(source), "-lopenr2", "-o", str(part)], check=True)
         part.rename(target)
     return target
