@@ -2,7 +2,7 @@
 PYTHON := build/venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo test bench conformance lock clean
+.PHONY: help setup setup-test run demo test bench conformance soak lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -24,6 +24,9 @@ test: setup-test ## all tests (under 20 minutes on 2 cores)
 
 bench: setup-test ## measure; table and build/bench.json
 	@exec $(PYTHON) -m tests.bench
+
+soak: setup-test ## half an hour of calls, processes killed meanwhile; build/soak/ (SOAK_S=seconds)
+	@exec $(PYTHON) -m hil.soak
 
 conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance

@@ -222,6 +222,10 @@ def build(house, users, sessions, data_dir, site_name):
     def api_state():
         return relay("GET", "/v1/state")
 
+    @app.get("/api/v1/<what:re:health|media>")
+    def api_figures(what):
+        return relay("GET", f"/v1/{what}")
+
     @app.get("/api/v1/calls")
     def api_calls():
         query = request.query

@@ -11,6 +11,7 @@
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli health
+    python -m firmware.cli media                the tick: its times, late ticks, what it carries
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
     python -m firmware.cli performance [SPAN] [--days]
     python -m firmware.cli chassis              temperatures, fans, supplies, clock
@@ -150,6 +151,16 @@ def configuration(client, options):
                                        + [a["notice"]] * bool(a.get("notice"))) or "no change"
 
 
+def show_media(figures):
+    """The tick in two lines, what media carries in one."""
+    tick = figures["tick"]
+    return "\n".join([
+        "tick: median %(p50_ms)s ms, 99.9 %% %(p999_ms)s ms, longest %(longest_ms)s ms of 10" % tick,
+        "late: %(late_ticks)d of %(ticks)d, %(late_ticks_by_host)d of them by the host; blocks lost %(blocks_lost)d" % tick,
+        "%(terminations)d terminations (at most %(terminations_most)d), %(bridges)d bridges, %(recordings)d recordings, "
+        "%(links)d links; %(events_waiting)d events wait for control" % figures])
+
+
 def parser():
     """The command line."""
     top = argparse.ArgumentParser(prog="strowger", description="Look at the switch and act on it.")
@@ -157,7 +168,7 @@ def parser():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the API's answer")
     verbs = top.add_subparsers(dest="verb", required=True)
-    for name in ("state", "agents", "spans", "trunks", "health", "chassis"):
+    for name in ("state", "agents", "spans", "trunks", "health", "media", "chassis"):
         verbs.add_parser(name, parents=[common])
     verbs.add_parser("alarms", parents=[common]).add_argument("--history", action="store_true")
     performance = verbs.add_parser("performance", parents=[common])
@@ -197,6 +208,8 @@ def carry_out(client, options):
     if verb == "health":
         answer = client.get("/v1/health")
         return answer, lambda a: "in service" if a["ok"] else "FAULT: " + "; ".join(a["faults"])
+    if verb == "media":
+        return client.get("/v1/media"), show_media
     if verb == "chassis":
         return client.get("/v1/chassis"), lambda a: box.show_chassis(a, table)
     if verb == "alarms":

@@ -14,6 +14,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/health
+    GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py
 
 Errors are problem documents (RFC 9457).  Reads of the database run in one
@@ -64,7 +65,8 @@ class API:
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
-            ("GET", ("health",), self.health), *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            ("GET", ("health",), self.health), ("GET", ("media",), self.media),
+            *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -157,6 +159,10 @@ class API:
 
     async def health(self, query, body):
         return self.house.health()
+
+    async def media(self, query, body):
+        reply = await self.house.media.client.call("stats")
+        return {name: value for name, value in reply.items() if name not in ("seq", "ok")}
 
     async def calls(self, query, body):
         limit = self._whole(query, "limit", 50, 1, PAGE_LIMIT)

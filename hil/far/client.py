@@ -72,6 +72,8 @@ class FarExchange:
     that use CRC-4.  trace_dir: writes span-<n>.pcap (LAPD, link type 177) there.
     control: path of the control socket (default: a new temporary directory).
     switch: "euroisdn" or "qsig".  Usable as a context manager.
+    listener: set it to a function, and it gets each event from then on; none is kept, so events(), wait_for() and
+    mark() see no later ones.
     """
 
     def __init__(self, run_dir, spans, *, side="network", crc4=False, trace_dir=None,
@@ -93,6 +95,7 @@ class FarExchange:
         self._changed = threading.Condition()
         self._sequence = itertools.count(1)
         self._ended = None
+        self.listener = None
 
     # -- life of the process -------------------------------------------------
 
@@ -310,7 +313,9 @@ class FarExchange:
             for line in connection.makefile("r", encoding="utf-8"):
                 item = json.loads(line)
                 with self._changed:
-                    if "event" in item:
+                    if "event" in item and self.listener is not None:
+                        self.listener(item)
+                    elif "event" in item:
                         self._events.append(item)
                     else:
                         self._replies[item["seq"]] = item
