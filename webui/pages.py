@@ -239,6 +239,25 @@ def build(house, users, sessions, data_dir, site_name):
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
 
+    @app.post("/api/v1/calls/<call>/<operation:re:hold|retrieve|consult|conference|transfer|park|pick_up|monitor>")
+    def api_operation(call, operation):
+        body = json_body('{}') if request.content_length > 0 else {}
+        if operation == "monitor":
+            body.setdefault("by", request.environ["strowger.user"])
+        return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/{operation}", body)
+
+    @app.post("/api/v1/agents/<agent>/<operation:re:log_in|wrap_up>")
+    def api_agent_operation(agent, operation):
+        return relay("POST", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/{operation}", json_body('{"line": "1001"}'))
+
+    @app.post("/api/v1/pick_up")
+    def api_pick_up():
+        return relay("POST", "/v1/pick_up", json_body('{"target": "1001", "agent": "1002"}'))
+
+    @app.post("/api/v1/parked/<place:int>/fetch")
+    def api_fetch(place):
+        return relay("POST", f"/v1/parked/{place}/fetch", json_body('{"agent": "1001"}'))
+
     @app.get("/api/v1/<what:re:alarms|alarms/history|performance|chassis>")
     def api_box(what):
         query = request.query

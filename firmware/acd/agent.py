@@ -15,6 +15,9 @@ idle_since_ms is what "longest idle" compares.  It is set when work ends (a call
 wrap-up) or when the person becomes available, and not by an offer that the caller
 or the switch took back: who was passed over without a fault keeps the place.
 idle_order breaks ties, since two agents can become idle in the same millisecond.
+
+seat is the line at which the person has logged in, None where it is the configured one.  missed
+counts offers that were not taken, in a row; who rests after one is not asked until the pause is over.
 """
 
 LOGGED_OUT = "logged_out"
@@ -28,7 +31,7 @@ TALKING = "talking"
 WRAP_UP = "wrap_up"
 
 FIELDS = ("name", "status", "reason", "status_known", "state", "since_ms", "idle_since_ms", "idle_order", "leg", "call", "queue",
-          "wrapped")
+          "wrapped", "seat", "missed", "rests", "extended")
 
 
 class Agent:
@@ -49,10 +52,14 @@ class Agent:
         self.call = None
         self.queue = None           # the queue that the present work came from
         self.wrapped = None         # the call that the wrap-up belongs to
+        self.seat = None
+        self.missed = 0
+        self.rests = False
+        self.extended = 0           # how often the present wrap-up was made longer
 
     def is_ready(self, registered):
         """Whether a queue may offer a call now.  registered: the agent's line is."""
-        return registered and self.status == AVAILABLE and self.state == IDLE and self.leg is None
+        return registered and self.status == AVAILABLE and self.state == IDLE and self.leg is None and not self.rests
 
     def dump(self):
         """As a plain dict."""
@@ -66,5 +73,6 @@ def load(dumped):
     """An agent from dump()."""
     agent = Agent(dumped["name"])
     for name in FIELDS:
-        setattr(agent, name, dumped[name])
+        if name in dumped:          # else a dump of before there was such a field
+            setattr(agent, name, dumped[name])
     return agent

@@ -104,10 +104,10 @@ class Statistics:
             self._leave(record)
         elif kind in _AGENT_MOVES and record["agent"] is not None:
             self._agent(record, kind)
-        elif kind == "leg.held" or kind == "leg.retrieved":
+        elif kind in ("leg.held", "leg.retrieved", "call.held", "call.retrieved"):
             mode = self._modes.get(record["agent"])
             if mode is not None and mode["mode"] in ("talking", "holding"):
-                self._move(record["agent"], mode, record["ts_ms"], "holding" if kind == "leg.held" else "talking")
+                self._move(record["agent"], mode, record["ts_ms"], "holding" if kind[-5:] == ".held" else "talking")
 
     def _wait(self, queue, call, waiting):
         if queue not in self._waiting:

@@ -7,10 +7,12 @@ State, and who moves it on:
     queued       waiting in a queue; an agent may be offered meanwhile (offer)
     ringing      an agent, a line or the outside is called directly (target_leg)
     talking      bridged with the agent, the called line or the outside
+    parked       waits in a numbered place for whoever fetches it
     closing      the end is decided; the caller hears the goodbye or the busy tone
     clearing     every leg is released or being released; ends with the last one
 
     collecting -> ivr | queued | ringing -> ... -> talking -> clearing -> gone
+    talking -> ringing | queued | ivr (transfer) | parked
     any -> closing -> clearing;  any -> clearing
 
 Plain data: only the fold over records (firmware/control/core_state.py) changes it.
@@ -21,6 +23,7 @@ IVR = "ivr"
 QUEUED = "queued"
 RINGING = "ringing"
 TALKING = "talking"
+PARKED = "parked"
 CLOSING = "closing"
 CLEARING = "clearing"
 
@@ -30,12 +33,17 @@ CLEARING = "clearing"
 # since_ms: since when the caller waits, over all queues that gave the call on; queue_entered_ms: in this one.
 # given: {priority?, skills?} by the flow.  skills: {skill: level} needed now; relax: [[at_ms, less], ...] still to come; hops, hops_ms: overflows in one moment.
 # bridge: also before the answer, while the caller hears the called side.
+# held: the caller hears music while the agent's side keeps the call.  consult: {leg, bridge, state("ringing"|"talking"), agent, to, target, join}
+# of the party whom the agent asks meanwhile (join: comes into the conversation as soon as it answers).  members: further legs of a conference.
+# monitors: [[leg, mode, agent]] of supervisors who listen.  place: where it is parked.  recall: the agent who gets a call back that nobody took.
+# secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
           "signal", "signals", "flow_key", "position",
           "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
-          "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms")
+          "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
+          "held", "consult", "members", "monitors", "place", "recall", "secret")
 
 
 class Call:

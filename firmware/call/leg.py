@@ -20,11 +20,12 @@ RELEASING = "releasing"
 
 CALLER = "caller"    # the inbound party whose visit the call is
 AGENT = "agent"      # an agent that a queue offers the call to
-CALLEE = "callee"    # an agent, a line or a number outside that was called directly
+CALLEE = "callee"    # an agent, a line or a number outside that was called directly, or asked into the call
+MONITOR = "monitor"  # a supervisor's telephone that listens
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent")
 
 
 class Leg:
@@ -46,6 +47,7 @@ class Leg:
         self.rtp_lost = False
         self.missing = []       # directions without sound: "in" (from the far side), "out" (to it)
         self.cause = None       # the cause that we release it with
+        self.agent = None       # whose telephone it was when the leg began
 
     def dump(self):
         """As a plain dict."""

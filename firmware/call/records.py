@@ -12,10 +12,12 @@ CDR: {call, started_ms, answered_ms, ended_ms, caller, caller_presentation, call
 trunk_group, span, timeslot, line, application, queue, queue_entered_ms, wait_ms, agent,
 agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch"), language,
 recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts,
-quality:{leg: how its RTP went, media/client.py}, audio_missing:[{leg, direction, reason, at_ms}]};
+quality:{leg: how its RTP went, media/client.py}, audio_missing:[{leg, direction, reason, at_ms}], transfers, agents};
 times UTC ms or None.  ended_ms is the moment the
 caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
 outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
+agent: the last one; agents: all who talked with the caller, in order; transfers: how often the call was given on;
+talk_ms: the sum of all its conversations.  ended_ms of a caller who left a conference that went on: that moment.
 result: answered (an agent or line spoke with the caller), abandoned (the caller
 left while waiting or ringing), overflow (longest wait passed), self_service (ended
 inside the IVR), busy, no_answer, rejected (number unknown or incomplete), failed.
@@ -36,6 +38,7 @@ KINDS = {
     "leg.answered": "by(near: we answered the caller|far) connects(true: conversation begins)",
     "leg.held": "",
     "leg.retrieved": "",
+    "leg.moved": "from(the call that it was in) role",
     "leg.rtp_lost": "",
     "leg.rtp_back": "",
     "leg.audio_missing": "direction(in: from the far side|out: to it) line reason(nothing|foreign|type|sent|silent|unheard|refused)",
@@ -54,6 +57,23 @@ KINDS = {
     "call.ringing_ended": "outcome cause",
     "call.bridged": "bridge legs",
     "call.unbridged": "bridge",
+    # what is done with calls that are up
+    "call.held": "by(agent; the caller hears music)",
+    "call.retrieved": "",
+    "call.consulting": "to target bridge join deadline_ms (leg: of the party who is asked)",
+    "call.consulted": "(it has answered)",
+    "call.consult_ended": "outcome(answered|dropped|no_answer|busy|failed|left|transferred|joined) cause",
+    "call.joined": "(leg is a further party of the conversation)",
+    "call.parted": "",
+    "call.turned": "caller_leg agent_leg why caller? gone?(the caller who began the call has left it)",
+    "call.detached": "by recall(agent who gets the call back, or None) why(transfer|park|take_over)",
+    "call.transferred": "by to(agent|line|queue|flow|outside|call) target",
+    "call.parked": "place deadline_ms",
+    "call.unparked": "outcome(fetched|recalled|ended)",
+    "call.monitoring": "mode(listen|whisper|barge) by",
+    "call.monitor_ended": "",
+    "call.secret": "tries deadline_ms (digits are asked for that are written nowhere)",
+    "call.feature": "code action argument done(true|false) why",
     "call.closing": "cause released_by result deadline_ms",
     "call.clearing": "cause released_by result reason",
     "call.ended": "",
@@ -71,12 +91,16 @@ KINDS = {
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
     "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms(in this queue) total_ms(over all queues) to{queue|flow: name}? when?",
     "queue.refused": "reason(closed|full|waiting|longest_wait|no_agents|loop) to{queue|flow: name}?",
-    "agent.status": "status reason by(agent|switch|configuration)",
+    "agent.status": "status reason by(agent|supervisor|switch|configuration)",
+    "agent.seated": "line(where the person has logged in)",
+    "agent.unseated": "",
     "agent.offered": "deadline_ms",
-    "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted) cause",
+    "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted) cause missed?(in a row) rest_until_ms?",
+    "agent.rested": "",
     "agent.busy": "state(offered|talking: with a call that is not from a queue)",
     "agent.connected": "remember?(true: the caller shall come to this agent again)",
     "agent.wrap_up": "deadline_ms",
+    "agent.wrap_up_extended": "deadline_ms",
     "agent.idle": "reset(true: counts as newly idle)",
     "line.registered": "line",
     "line.unregistered": "line",
@@ -105,7 +129,8 @@ CDR_FIELDS = ("call", "started_ms", "answered_ms", "ended_ms", "caller", "caller
               "trunk_group", "span",
               "timeslot", "application", "queue", "queue_entered_ms", "wait_ms", "agent", "agent_answered_ms", "talk_ms",
               "cause", "released_by", "language", "recording", "result",
-              "line", "dialled", "out_trunk_group", "out_span", "out_timeslot", "out_attempts", "quality", "audio_missing")
+              "line", "dialled", "out_trunk_group", "out_span", "out_timeslot", "out_attempts", "quality", "audio_missing",
+              "transfers", "agents")
 
 # What the CDR takes from leg.offered.  caller_presentation: Q.931 4.5.10, "allowed", "restricted", "unavailable".
 _OFFERED = ("caller", "caller_presentation", "called", "redirecting", "trunk_group", "span", "timeslot", "line")
@@ -140,6 +165,7 @@ class CDRProjection:
             fold(cdr, record, record["data"])
         if kind == "call.ended":
             del self._open[call]
+            cdr.pop("talking_since_ms", None)
             return cdr
         return None
 
@@ -154,7 +180,8 @@ class CDRProjection:
         copy = {}
         for call in self._open:
             copy[call] = dict(self._open[call])
-            copy[call]["recording"] = list(self._open[call]["recording"])
+            for name in ("recording", "agents"):
+                copy[call][name] = list(self._open[call].get(name) or ())
             copy[call]["quality"] = dict(self._open[call].get("quality") or {})
             copy[call]["audio_missing"] = list(self._open[call].get("audio_missing") or [])
         return copy
@@ -164,7 +191,8 @@ class CDRProjection:
         self._open = {}
         for call in dumped:
             self._open[call] = dict(dumped[call])
-            self._open[call]["recording"] = list(dumped[call]["recording"])
+            for name in ("recording", "agents"):
+                self._open[call][name] = list(dumped[call].get(name) or ())
             self._open[call]["quality"] = dict(dumped[call].get("quality") or {})
             self._open[call]["audio_missing"] = list(dumped[call].get("audio_missing") or [])
 
@@ -175,7 +203,8 @@ class CDRProjection:
             cdr[name] = data.get(name) if name in _OFFERED else None
         cdr["call"] = record["call"]
         cdr["started_ms"] = record["ts_ms"]
-        cdr["recording"] = []
+        cdr["recording"], cdr["agents"] = [], []
+        cdr["transfers"] = 0
         cdr["quality"] = {}
         cdr["audio_missing"] = []
         return cdr
@@ -215,14 +244,36 @@ class CDRProjection:
         cdr["wait_ms"] = data.get("total_ms", data["wait_ms"])
 
     def _call_bridged(self, cdr, record, data):
-        cdr["agent"] = record["agent"]
+        self._with(cdr, record["agent"])
+        if cdr.get("talking_since_ms") is None:
+            cdr["talking_since_ms"] = record["ts_ms"]
+
+    def _with(self, cdr, agent):
+        cdr["agent"] = agent
+        if agent is not None and agent not in cdr["agents"]:
+            cdr["agents"].append(agent)
+
+    def _call_joined(self, cdr, record, data):
+        if record["agent"] is not None and record["agent"] not in cdr["agents"]:
+            cdr["agents"].append(record["agent"])
+
+    def _call_turned(self, cdr, record, data):
+        self._with(cdr, record["agent"])
+        if data.get("gone") and cdr["ended_ms"] is None:
+            cdr["ended_ms"] = record["ts_ms"]
+
+    def _call_transferred(self, cdr, record, data):
+        cdr["transfers"] = (cdr.get("transfers") or 0) + 1
 
     def _recording_started(self, cdr, record, data):
         cdr["recording"].append(data["recording"])
 
     def _call_unbridged(self, cdr, record, data):
-        if cdr["agent_answered_ms"] is not None and cdr["talk_ms"] is None:
-            cdr["talk_ms"] = max(0, record["ts_ms"] - cdr["agent_answered_ms"])
+        # Without the key: an open CDR of before there was one.
+        since_ms = cdr.get("talking_since_ms", cdr["agent_answered_ms"] if cdr["talk_ms"] is None else None)
+        if since_ms is not None:
+            cdr["talk_ms"] = (cdr["talk_ms"] or 0) + max(0, record["ts_ms"] - since_ms)
+            cdr["talking_since_ms"] = None
 
     def _leg_quality(self, cdr, record, data):
         cdr["quality"][record["leg"]] = data["quality"]
@@ -232,7 +283,8 @@ class CDRProjection:
                                      "at_ms": record["ts_ms"]})
 
     def _call_clearing(self, cdr, record, data):
-        cdr["ended_ms"] = record["ts_ms"]
+        if cdr["ended_ms"] is None:
+            cdr["ended_ms"] = record["ts_ms"]
         cdr["cause"] = data["cause"]
         cdr["released_by"] = data["released_by"]
         cdr["result"] = data["result"]

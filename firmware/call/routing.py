@@ -8,7 +8,8 @@ numbers, which a trunk cannot reach unless a number says so.
     router.find(digits, complete, internal=False, classes=()) -> (verdict, route)
 
 verdict: number_plan.MATCH, MORE, INCOMPLETE or UNKNOWN; route with MATCH only:
-{"application": "ivr"|"queue"|"agent"|"line"|"outside", "target", "number", "label"}; with "outside" also
+{"application": "ivr"|"queue"|"agent"|"line"|"outside"|"feature", "target", "number", "label"}; a feature code, which only our
+own lines may dial, has its "row" and the "argument" dialled behind it; with "outside" also
 "class" (the one that tells most of "classes", all that the caller needs) and "row" (of the configuration's "routes"); target is then what is dialled.
 classes: of the routes to the outside that the caller can see (outside.py); what is ours comes first,
 emergency numbers excepted.  The Q.850 cause for each refusal is in CAUSES.
@@ -18,6 +19,9 @@ from firmware.call.number_plan import NumberPlan, MATCH, MORE, INCOMPLETE, UNKNO
 from firmware.call.outside import CLASSES, EMERGENCY, OutsidePlan
 from firmware.errors import ConfigError
 
+# What a feature code does; those that are followed by an agent, a line or a place.
+WITH_ARGUMENT = ("log_in", "pick_up", "unpark", "break_reason")
+FEATURES = ("available", "break", "log_out", "wrap_up_end", "wrap_up_extend") + WITH_ARGUMENT
 APPLICATIONS = ("ivr", "queue", "agent", "line", "outside")
 
 # Q.850: 1 unallocated number, 28 invalid number format (address incomplete).
@@ -39,6 +43,7 @@ class Router:
         targets = {"ivr": config.get("ivr") or {}, "queue": _named(config.get("queues") or []),
                    "agent": _named(config.get("agents") or []), "line": _named(config.get("lines") or [])}
         self._outside = OutsidePlan(config)
+        self._features = config.get("feature_codes") or []
         for index in range(len(numbers)):
             entry = numbers[index]
             application = entry.get("application")
@@ -68,6 +73,16 @@ class Router:
                 dialable.append(entry)
         self._internal = NumberPlan(dialable)
 
+    def feature(self, digits, internal=True):
+        """(row of the configuration's "feature_codes", what was dialled behind the code), or None.  The longest code wins."""
+        best = None
+        for row in self._features if internal else ():
+            code = row["code"]
+            if digits[:len(code)] == code and (len(digits) > len(code)) == (row["action"] in WITH_ARGUMENT):
+                if best is None or len(code) > len(best["code"]):
+                    best = row
+        return None if best is None else (best, digits[len(best["code"]):])
+
     def outside(self, digits, classes=CLASSES):
         """The route of a whole number to the outside, or None."""
         verdict, row = self._outside.find(digits, True, classes)
@@ -79,6 +94,11 @@ class Router:
             route = self.outside(digits, (EMERGENCY,))
             if route is not None:
                 return MATCH, route
+        feature = self.feature(digits, internal) if complete else None
+        if feature is not None:
+            row, argument = feature
+            return MATCH, {"application": "feature", "target": row["action"], "number": row["code"], "label": row["code"],
+                           "row": row, "argument": argument}
         verdict, entry = self._numbers.find(digits, complete)
         if internal and verdict != MATCH:
             second, other = self._internal.find(digits, complete)

@@ -6,6 +6,8 @@
     python -m firmware.cli hangup ID
     python -m firmware.cli agents
     python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
+    python -m firmware.cli hold | retrieve | consult | transfer | conference | park | fetch | pick-up | monitor | log-in | wrap-up ...
+                                                acts on calls that are up and on agents: cli/operations.py
     python -m firmware.cli spans
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
@@ -28,7 +30,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box
+from firmware.cli import box, operations
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -183,6 +185,8 @@ def parser():
     agent.add_argument("name")
     agent.add_argument("status", choices=("available", "on_break", "logged_out"))
     agent.add_argument("--reason")
+    agent.add_argument("--supervisor", action="store_true", help="the status is set for the agent")
+    operations.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
     route.add_argument("digits")
     who = route.add_mutually_exclusive_group(required=True)
@@ -226,8 +230,10 @@ def carry_out(client, options):
     if verb == "hangup":
         return client.post("/v1/calls/%s/hangup" % options.id), lambda a: "released"
     if verb == "agent":
-        body = {"status": options.status, "reason": options.reason}
+        body = {"status": options.status, "reason": options.reason, "by": "supervisor" if options.supervisor else "agent"}
         return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
+    if verb in operations.VERBS:
+        return operations.carry_out(client, options)
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
         return client.get(path, line=options.line, trunk_group=options.trunk_group), show_route

@@ -40,6 +40,9 @@ def configuration(passwords):
             {"number": "9.", "label": "Outside", "class": "national", "choices": [{"trunk_group": "carrier", "strip": 1}]},
             {"number": "900.", "label": "International", "class": "international",
              "choices": [{"trunk_group": "carrier", "strip": 1}]}],
+        "feature_codes": [{"code": code, "action": action} for code, action in (
+            ("*40", "log_out"), ("*41", "log_in"), ("*42", "available"), ("*43", "break"), ("*45", "wrap_up_end"),
+            ("*46", "wrap_up_extend"), ("*8", "pick_up"), ("*7", "unpark"))],
         "ivr": {"main": menu_flow()},
         "queues": [{"name": "sales", "label": "Sales"}, {"name": "service", "label": "Service"},
                    {"name": "operator", "label": "Operator"}],

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import cas, sip_trunk, ss7
+from firmware.config import acd, cas, sip_trunk, ss7
 from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -147,6 +147,7 @@ QUEUE = Section("callers waiting", {
     "announce_position_s": Whole("how often the position is told; 0: never", 0, 3600, unit="s", default=20),
     "max_wait_s": Whole("after which a caller leaves the queue", 5, 86400, unit="s", default=1800),
     "offer_timeout_s": Whole("how long an agent's phone rings", 3, 120, unit="s", default=15),
+    **acd.QUEUE_FIELDS,
     "short_abandon_s": Whole("who leaves sooner counts as short, not as abandoned", 0, 60, unit="s", default=5),
     "service_level_abandons": Text("how the service level counts those who left within T: ignore N/(O-A), negative N/O, "
                                    "positive (N+A)/O", choices=("ignore", "negative", "positive"), default="ignore"),
@@ -159,10 +160,10 @@ MEMBERSHIP = Section("an agent in a queue", {
 AGENT = Section("a person who answers calls", {
     "name": name("the log-in name"),
     "label": Text("what pages show", default=""),
-    "line": name("the line of the agent's phone"),
     "queues": Rows("the queues the agent serves", MEMBERSHIP, key="queue"),
     "skills": Table("what the agent can do, with the level", Whole("the level, 1 some to 10 all", 1, MAX_LEVEL)),
     "wrap_up_s": Whole("after-call work before the next call", 0, 3600, unit="s", default=5),
+    **acd.AGENT_FIELDS,
     "initial_status": Text("the status at the first start", choices=("available", "on_break", "logged_out"),
                            default="logged_out")})
 
@@ -203,6 +204,7 @@ SCHEMA = Section("the configuration", {
     "queues": Rows("the queues", QUEUE, key="name"),
     "agents": Rows("the agents", AGENT, key="name"),
     "lines": Rows("the SIP lines", LINE, key="name", most=2000),
+    **acd.PARTS,
     "recording": Section("recording of calls", {
         "enabled": Switch("record every answered call", default=True)})})
 
@@ -290,15 +292,17 @@ def check(configuration, check_flow=None):
                     errors.append(ConfigError(f"{part}[{i}].skills.{skill}", "is no name of a skill; use letters, digits, dot, "
                                               "dash and underline, at most 32"))
     for i, row in enumerate(result["agents"]):
-        refer(f"agents[{i}].line", row["line"], "lines", "line")
+        if row["line"]:
+            refer(f"agents[{i}].line", row["line"], "lines", "line")
         for j, member in enumerate(row["queues"]):
             refer(f"agents[{i}].queues[{j}].queue", member["queue"], "queues", "queue")
     used = {}
     for i, row in enumerate(result["agents"]):
-        if row["line"] in used:
+        if row["line"] and row["line"] in used:
             errors.append(ConfigError(f"agents[{i}].line", f"line {row['line']!r} already belongs to agent "
                                       f"{used[row['line']]!r}; a phone has one agent"))
         used[row["line"]] = row["name"]
+    errors.extend(acd.check(result))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in ("zh_CN", "en") for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))

@@ -8,7 +8,8 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/calls?limit=50&before=ID  CDRs, newest first
     GET  /v1/calls/{id}                one call: CDR, records, recordings
     POST /v1/calls/{id}/hangup
-    PUT  /v1/agents/{name}/status      {"status", "reason"?}
+    PUT  /v1/agents/{name}/status      {"status", "reason"?, "by"?: "agent"|"supervisor"}
+    POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
     GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there)
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
@@ -33,7 +34,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_ss7, commands
+from firmware.control import api_chassis, api_operations, api_ss7, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -66,7 +67,7 @@ class API:
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
-            *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            *api_operations.OperationsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -187,7 +188,7 @@ class API:
         return {"ok": True}
 
     async def agent_status(self, agent, query, body):
-        await commands.set_agent_status(self.house, agent, body.get("status"), body.get("reason"))
+        await commands.set_agent_status(self.house, agent, body.get("status"), body.get("reason"), body.get("by"))
         return {"ok": True}
 
     async def route(self, digits, query, body):

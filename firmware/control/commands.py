@@ -57,15 +57,17 @@ def explain_route(house, digits, line=None, trunk_group=None):
     return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms())
 
 
-async def set_agent_status(house, agent, status, reason=None):
-    """What an agent chose: available, on a break (with a reason), logged out."""
+async def set_agent_status(house, agent, status, reason=None, by=None):
+    """What an agent chose, or a supervisor for him: available, on a break (with a reason), logged out."""
     if status not in STATUSES:
         raise Problem(422, "unknown status", "status must be one of %s." % ", ".join(STATUSES))
     if reason is not None and (not isinstance(reason, str) or len(reason) > REASON_MAX or not writable(reason)):
         raise Problem(422, "bad reason", "reason must be a text of at most %d whole characters." % REASON_MAX)
     if not house.agent_exists(agent):
         raise not_found("agent", agent[:32])
-    event = {"kind": "agent.status", "agent": agent, "status": status}
+    if by not in (None, "agent", "supervisor"):
+        raise Problem(422, "who?", "by must be agent or supervisor.")
+    event = {"kind": "agent.status", "agent": agent, "status": status, "by": by or "agent"}
     if reason is not None:
         event["reason"] = reason
     await house.command(event)

@@ -70,6 +70,9 @@ class Core:
         self.records = []
         self.actions = []
         self.touched = {}
+        self.answer = None              # what the present command found out
+        self.refusal = None             # why the present command was not carried out
+        self.secrets = {}               # call -> digits that are written nowhere, not even into the state
         self._given_offset = utc_offset_ms
         self.state = None
         self.configure(config)
@@ -101,7 +104,7 @@ class Core:
             self.agent_names.append(name)
             self.agent_configs[name] = agent
             self._initial[name] = agent.get("initial_status", LOGGED_OUT)
-            if agent.get("line") is not None:
+            if agent.get("line"):
                 self.agent_of_line[agent["line"]] = name
             for member in agent.get("queues") or []:
                 if member["queue"] in self.members:
@@ -177,8 +180,25 @@ class Core:
         return self.state.calls.get(known.call) if known is not None else None
 
     def agent_on(self, line):
-        """Name of the agent whose line this is, or None."""
-        return self.agent_of_line.get(line) if line is not None else None
+        """Name of the agent whose line this is now, or None: who has logged in there, else the configured one."""
+        name = self.state.seats.get(line)
+        if name is not None and name in self.agent_configs:
+            return name
+        owner = self.agent_of_line.get(line) if line is not None else None
+        return owner if owner is not None and self.state.agent(owner).seat in (None, line) else None
+
+    def line_of(self, name):
+        """The line at which an agent is now, or None."""
+        seat = self.state.agent(name).seat
+        if seat is not None:
+            return seat
+        line = (self.agent_configs.get(name) or {}).get("line") or None
+        return line if self.agent_on(line) == name else None
+
+    def refuse(self, sentence):
+        """Say why a command is not carried out.  Returns False."""
+        self.refusal = sentence
+        return False
 
     def classes_of_line(self, line):
         """What a line may call: classes of call/outside.py."""
@@ -206,8 +226,11 @@ class Core:
         config = self.agent_configs.get(name)
         if config is None:
             return False
-        line = config.get("line")
-        return self.state.agent(name).is_ready(self.is_registered(line)) and line not in self.state.line_legs
+        agent = self.state.agent(name)
+        if not agent.is_ready(True):
+            return False
+        line = self.line_of(name)
+        return line is not None and self.is_registered(line) and line not in self.state.line_legs
 
     def recording_path(self, call, recording):
         """Relative path of a recording: by the site's day."""

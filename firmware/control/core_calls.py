@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_ivr, core_outside, core_queues
+from firmware.control import core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -27,7 +27,8 @@ def offered(core, event):
         return False
     line = event.get("line")
     agent = core.agent_on(line)
-    line_was_free = line is None or line not in state.line_legs
+    # A telephone that holds its call itself may make another one: to ask somebody, or to transfer (leg.transfer).
+    line_was_free = False not in [state.legs[leg].held for leg in state.line_legs.get(line) or []]
     call_id = core.ids.next("c")
     core.emit("leg.offered", call=call_id, leg=event["leg"], agent=agent, tech=event["tech"], trunk_group=event.get("trunk_group"),
               span=event.get("span"), timeslot=event.get("timeslot"), caller=event.get("caller") or "",
@@ -40,7 +41,7 @@ def offered(core, event):
     elif not line_was_free:
         clear(core, call, BUSY, SWITCH, "busy", "the calling line is in another call")
     else:
-        if agent is not None:
+        if agent is not None and state.agent(agent).call is None and core.router.feature(call.called, line is not None) is None:
             core_queues.take_line(core, agent, call, "talking")
         if not _route(core, call):
             core.act("leg.need_more_digits", leg=call.caller_leg)
@@ -91,6 +92,8 @@ def _route(core, call):
         core_queues.enter(core, call, target, None)
     elif application == "outside":
         core_outside.dial(core, call, route, None)
+    elif application == "feature":
+        core.ways_on["feature"](core, call, route)
     else:
         ring(core, call, application, target, None)
     return True
@@ -139,7 +142,7 @@ def signal_ended(core, call, reason):
 
 def ring(core, call, kind, target, failed):
     """Call a telephone.  failed: node of the flow to go to if it does not answer."""
-    line = target if kind == "line" else (core.agent_configs.get(target) or {}).get("line")
+    line = target if kind == "line" else core.line_of(target)
     if line is None or not core.is_registered(line):
         core_ivr.not_reached(core, call, failed, SUBSCRIBER_ABSENT, "no_answer", "line %s is not registered" % line)
         return
@@ -224,6 +227,10 @@ def answered(core, event):
         if agent is not None:
             core.emit("agent.busy", call=call.id, leg=leg.id, agent=agent, state="talking")
         connect(core, call, leg.id, agent if leg.line is not None else core.agent_on(core.state.legs[call.caller_leg].line))
+    elif call.consult is not None and call.consult["leg"] == leg.id:
+        core_parties.consulted(core, call, leg)
+    elif leg.role == legs.MONITOR:
+        core.ways_on["monitored"](core, call, leg)
     else:
         return False
     return True
@@ -234,7 +241,7 @@ def connect(core, call, leg, agent):
     core.silence(call)
     bridge = call.bridge or core.ids.next("b")      # they hear each other already where the path was cut through
     core.emit("call.bridged", call=call.id, leg=leg, agent=agent, queue=call.queue, bridge=bridge, legs=[call.caller_leg, leg])
-    core.act("media.bridge", bridge=bridge, legs=[call.caller_leg, leg])
+    core_parties.wire(core, call)
     record(core, call)
 
 
@@ -341,7 +348,9 @@ def released(core, event):
     if by == "failure" and not was_releasing:
         core.act("leg.release", leg=leg.id, cause=cause)    # whatever failed, its adapter shall not keep half a leg
     if call is not None:
-        if leg.id == call.caller_leg:
+        if core_parties.left(core, call, leg, cause, by):
+            pass
+        elif leg.id == call.caller_leg:
             clear(core, call, cause, CALLER if by == "far" else SWITCH, result_of(call, CALLER if by == "far" else SWITCH))
         elif call.state == calls.CLEARING:
             pass
@@ -351,7 +360,9 @@ def released(core, event):
             if not core_outside.hunt_on(core, call, leg, cause, by):
                 ring_failed(core, call, cause)
         elif call.agent_leg == leg.id and call.state == calls.TALKING:
-            if by == "far" and leg.span is not None:
+            if by != "failure" and core_parties.end_of_talk(core, call, cause):
+                pass
+            elif by == "far" and leg.span is not None:
                 clear(core, call, cause, CALLEE, "answered")
             elif by == "far":
                 clear(core, call, NORMAL, AGENT, "answered")

@@ -100,6 +100,13 @@ def take_apart(core, call, left):
         core.emit("call.ringing_ended", call=call.id, leg=call.target_leg, outcome="cancelled", cause=None)
     if call.recording is not None and core.state.recordings[call.recording]["state"] == "open":
         stop_recording(core, call.recording)
+    if call.consult is not None:
+        consult = call.consult
+        core.emit("call.consult_ended", call=call.id, leg=consult["leg"], agent=consult["agent"], outcome="dropped", cause=None)
+        if consult["state"] == "talking" and not consult["join"]:
+            core.act("media.bridge", bridge=consult["bridge"], legs=[])
+    if call.place is not None:
+        core.emit("call.unparked", call=call.id, outcome="ended")
     if call.bridge is not None:
         bridge = call.bridge
         core.emit("call.unbridged", call=call.id, agent=call.agent, bridge=bridge)
@@ -125,12 +132,14 @@ def leave(core, call, reason, **more):
                       wait_ms=max(0, core.now_ms - call.queue_entered_ms), total_ms=max(0, core.now_ms - call.waits_since_ms), **more)
 
 
-def withdraw(core, call, outcome, cause=NORMAL):
+def withdraw(core, call, outcome, cause=NORMAL, **more):
     """Take the offer back, if there is one."""
     if call.offer is None:
         return
     name, leg = call.offer["agent"], core.state.legs.get(call.offer["leg"])
-    core.emit("agent.offer_ended", call=call.id, leg=call.offer["leg"], agent=name, queue=call.queue, outcome=outcome, cause=cause)
+    core.emit("agent.offer_ended", call=call.id, leg=call.offer["leg"], agent=name, queue=call.queue, outcome=outcome, cause=cause,
+              **more)
+    leave_seat(core, name)
     if leg is not None:
         core.release_leg(leg, cause)
     core.touch_agent(name)
@@ -143,12 +152,35 @@ def free_agents(core, call, but=None):
     done = [name for name in core.state.agents if core.state.agents[name].call == call.id]
     for name in sorted(done):
         agent = core.state.agents[name]
-        config = core.agent_configs.get(name) or {}
-        if agent.state not in (agents.TALKING, agents.OFFERED) or (but is not None and config.get("line") == but):
-            continue
-        wrap_up_s = config.get("wrap_up_s", WRAP_UP_S)
-        if agent.queue is not None and wrap_up_s > 0:
-            core.emit("agent.wrap_up", call=call.id, agent=name, queue=agent.queue, deadline_ms=core.now_ms + wrap_up_s * 1000)
-        else:
-            core.emit("agent.idle", agent=name, queue=agent.queue, reset=agent.state == agents.TALKING)
-            core.touch_agent(name)
+        if agent.state in (agents.TALKING, agents.OFFERED) and (but is None or core.line_of(name) != but):
+            free_agent(core, call, name)
+
+
+def wrap_up_s(core, name, queue):
+    """After-call work of an agent after a call of a queue: the queue's setting, else the agent's."""
+    seconds = (core.queue_configs.get(queue) or {}).get("wrap_up_s", -1)
+    return (core.agent_configs.get(name) or {}).get("wrap_up_s", WRAP_UP_S) if seconds < 0 else seconds
+
+
+def free_agent(core, call, name):
+    """One agent has done with a call."""
+    agent = core.state.agents[name]
+    seconds = wrap_up_s(core, name, agent.queue)
+    if agent.queue is not None and seconds > 0:
+        core.emit("agent.wrap_up", call=call.id, agent=name, queue=agent.queue, deadline_ms=core.now_ms + seconds * 1000)
+    else:
+        idle(core, name, agent.queue, agent.state == agents.TALKING)
+
+
+def idle(core, name, queue, reset):
+    """An agent is idle; who logged out meanwhile leaves the place."""
+    core.emit("agent.idle", agent=name, queue=queue, reset=reset)
+    leave_seat(core, name)
+    core.touch_agent(name)
+
+
+def leave_seat(core, name):
+    """Who is logged out and does nothing any more is at no line."""
+    agent = core.state.agent(name)
+    if agent.seat is not None and agent.status == agents.LOGGED_OUT and agent.state == agents.IDLE:
+        core.emit("agent.unseated", agent=name)

@@ -88,8 +88,13 @@ def _is_worth_a_try(core, out, span, timeslot):
 
 
 def _seize(core, call, way, trunk):
+    leg = create_leg(core, call, way, trunk, core.state.legs[call.caller_leg].line)
+    core.emit("call.ringing", call=call.id, leg=leg, deadline_ms=core.now_ms + call.outside["ring_ms"], failed=call.failed)
+
+
+def create_leg(core, call, way, trunk, line):
+    """A leg to the outside on a trunk [span, timeslot].  line: of our telephone that calls, or None.  Returns its id."""
     row = core.group_rows.get(way["trunk_group"]) or {}
-    line = core.state.legs[call.caller_leg].line
     caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None,
                                   {"number": call.caller, "type": call.caller_type, "presentation": call.caller_presentation})
     redirecting = None
@@ -99,10 +104,10 @@ def _seize(core, call, way, trunk):
     leg, tech = core.ids.next("l"), core.tech_of_span(trunk[0])
     core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=tech, line=None, caller=caller["number"] if caller else "",
               caller_name="", trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
-    core.emit("call.ringing", call=call.id, leg=leg, deadline_ms=core.now_ms + call.outside["ring_ms"], failed=call.failed)
     core.act("leg.create", leg=leg, tech=tech, line=None, trunk_group=way["trunk_group"], call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
              bearer=call.bearer or "speech")
+    return leg
 
 
 def seized(core, event):

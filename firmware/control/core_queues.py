@@ -26,7 +26,7 @@ from firmware.control.core_ending import close, fail, leave, withdraw
 
 # Defaults of the queue's settings (seconds); the schema gives them too.
 DEFAULTS = {"announce_position_s": 20, "max_wait_s": 1800, "offer_timeout_s": 15, "service_level_s": 20, "short_abandon_s": 5,
-            "music": "default", "priority": 0, "last_agent_days": 0}
+            "music": "default", "priority": 0, "last_agent_days": 0, "missed_offers": 1, "missed_pause_s": 5}
 
 # Why an agent was set away, by the outcome of the offer.
 AWAY = {"no_answer": "missed offer", "rejected": "offer refused", "failed": "line out of reach"}
@@ -270,6 +270,11 @@ def _choose(core, call, able, queue):
         for name, level, place in able:
             if name == known[0]:
                 return name
+    return _strategic(core, call.skills or {}, able, queue)
+
+
+def _strategic(core, needs, able, queue):
+    """By the queue's strategy."""
     names = [name for name, level in core.members[queue]]
     last = core.state.turns.get(queue)
     turn = names.index(last) + 1 if last in names else 0
@@ -279,9 +284,15 @@ def _choose(core, call, able, queue):
         agent = core.state.agent(name)
         has = core.agent_configs[name].get("skills") or {}
         count, load = core.state.statistics.agent_load(name, core.now_ms) if strategy in MEASURED else (0, 0)
-        candidates.append(Candidate(name, level, agent.idle_since_ms, agent.idle_order, skills.proficiency(has, call.skills or {}),
+        candidates.append(Candidate(name, level, agent.idle_since_ms, agent.idle_order, skills.proficiency(has, needs),
                                     count, load, (place - turn) % len(names)))
     return select(candidates, queue, strategy).name
+
+
+def ready_agent(core, queue):
+    """The agent whom a queue would ask now for a caller without needs, or None."""
+    able = _ready_members(core, queue, {})
+    return _strategic(core, {}, able, queue) if able else None
 
 
 def _is_known(call):
@@ -290,7 +301,7 @@ def _is_known(call):
 
 
 def _offer(core, call, name):
-    line = core.agent_configs[name]["line"]
+    line = core.line_of(name)
     leg = core.ids.next("l")
     caller = call.shown_caller()
     caller_name = core.queue_configs[call.queue].get("label") or call.queue
@@ -298,7 +309,8 @@ def _offer(core, call, name):
               caller_name=caller_name)
     core.emit("agent.offered", call=call.id, leg=leg, agent=name, queue=call.queue,
               deadline_ms=core.now_ms + setting(core, call.queue, "offer_timeout_s") * 1000)
-    core.act("leg.create", leg=leg, tech="sip", line=line, caller=caller, caller_name=caller_name, call=call.id)
+    more = {"auto_answer": True} if core.agent_configs[name].get("auto_answer") else {}
+    core.act("leg.create", leg=leg, tech="sip", line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
 
 
 def offer_timeout(core, call):
@@ -311,11 +323,14 @@ def offer_timeout(core, call):
 
 
 def offer_failed(core, call, cause):
-    """The offered agent did not take the call: set away, and the next one is asked."""
+    """The offered agent did not take the call: rests or is set away, as the queue says, and the next one is asked."""
     name = call.offer["agent"]
     outcome = "rejected" if cause in (BUSY, 21) else "no_answer" if cause in (18, NO_ANSWER) else "failed"
-    withdraw(core, call, outcome, cause)
-    if core.state.agent(name).status == agents.AVAILABLE:
+    missed, most = core.state.agent(name).missed + 1, setting(core, call.queue, "missed_offers")
+    rests = most == 0 or missed < most
+    withdraw(core, call, outcome, cause, missed=missed,
+             rest_until_ms=core.now_ms + setting(core, call.queue, "missed_pause_s") * 1000 if rests else None)
+    if core.state.agent(name).status == agents.AVAILABLE and not rests:
         core.emit("agent.status", call=call.id, agent=name, status=agents.ON_BREAK, reason=AWAY[outcome], by="switch")
     still_waiting(core, call)
 
@@ -345,34 +360,3 @@ def connected(core, call):
 def take_line(core, name, call, state):
     """The agent's line is in a call that no queue gave."""
     core.emit("agent.busy", call=call.id, agent=name, state=state)
-
-
-def wrap_up_over(core, name):
-    """After-call work has ended."""
-    agent = core.state.agent(name)
-    if agent.state != agents.WRAP_UP:
-        return False
-    core.emit("agent.idle", agent=name, queue=agent.queue, reset=True)
-    core.touch_agent(name)
-    return True
-
-
-def status(core, event):
-    """The person chose a status."""
-    name, wanted = event["agent"], event["status"]
-    if name not in core.agent_configs or wanted not in agents.STATUSES:
-        return False
-    agent = core.state.agent(name)
-    reason = event.get("reason") if wanted == agents.ON_BREAK else None
-    if wanted != agent.status or reason != agent.reason or not agent.status_known:
-        core.emit("agent.status", agent=name, status=wanted, reason=reason, by="agent")
-    elif wanted == agents.AVAILABLE:
-        wrap_up_over(core, name)        # ready again before the time is over
-    call = core.state.calls.get(agent.call)
-    if wanted != agents.AVAILABLE and call is not None and call.offer is not None and call.offer["agent"] == name:
-        withdraw(core, call, "withdrawn")
-        still_waiting(core, call)
-    if wanted == agents.LOGGED_OUT:
-        deserted(core, sorted(core.queues_of(name)))
-    core.touch_agent(name)
-    return True

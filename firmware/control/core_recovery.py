@@ -12,7 +12,8 @@ as if nothing had happened:
     telephone of an agent that rang          its INVITE is gone: offered again, nobody is set away
     answered in state, not with the adapter  leg.answer is repeated
     leg being released                       leg.release is repeated
-    talking                                  bridge asserted again; recording: goes on, or a new one begins
+    talking                                  bridges asserted again (core_parties.wire); recording: goes on, or a new one begins
+    telephone that rang for an answered caller    rings again; the caller has been promised somebody
     queued, in the IVR, closing              plays on if the audit knows its token, else it is said again
     answered, but media has no termination   media died too: cleared with cause 41
     termination, bridge, recording, signal that no call wants: removed
@@ -20,7 +21,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_ending, core_ivr, core_outside, core_queues
+from firmware.control import core_calls, core_ending, core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -40,7 +41,7 @@ def resume(core, audit, live_legs):
         _terminations(core, audit)
     for call in state.calls_in_order():
         if call.id in state.calls:
-            _call(core, call, audit)
+            _call(core, call, audit, live)
     if audit is not None:
         strays(core, audit)
     for queue in core.queue_names:
@@ -53,8 +54,10 @@ def _legs(core, live):
         if name not in state.legs:
             core.act("leg.release", leg=name, cause=TEMPORARY_FAILURE)
     for call in state.calls_in_order():
+        before = list(call.legs)
         _interrupt_offer(core, call)
-        for name in list(call.legs):
+        _interrupt_ringing(core, call, live)
+        for name in before:
             leg = state.legs.get(name)
             if leg is None:
                 continue
@@ -79,6 +82,19 @@ def _interrupt_offer(core, call):
         core_queues.still_waiting(core, call)
 
 
+def _interrupt_ringing(core, call, live):
+    """A telephone that rang for a caller who has been answered was cancelled by the restart: it rings again."""
+    leg = core.state.legs.get(call.target_leg)
+    if (call.state != calls.RINGING or leg is None or leg.line is None or leg.id in live or call.caller_leg not in live
+            or call.answered_ms is None):
+        return
+    core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="interrupted", cause=None)
+    core_parties.free_party(core, call, leg)
+    core.emit("leg.released", call=call.id, leg=leg.id, agent=leg.agent, cause=TEMPORARY_FAILURE, by="near", sip_status=None)
+    core.act("media.subtract", leg=leg.id)
+    core_calls.ring(core, call, "line", leg.line, call.failed)
+
+
 def _terminations(core, audit):
     """Answered calls that media does not know: media was started anew while control was away."""
     there = _ids(audit, "terminations")
@@ -92,7 +108,12 @@ def _terminations(core, audit):
                 break
 
 
-def _call(core, call, audit):
+def _call(core, call, audit, live):
+    target = core.state.legs.get(call.target_leg)
+    if call.state == calls.RINGING and call.answered_ms is not None and target is not None and target.line is not None:
+        if target.id in live and call.signal is not None and call.signal["token"] not in _tokens(audit or {}, call.caller_leg):
+            core.play(call, call.signal["purpose"], call.signal["items"], call.signal["repeat"])
+        return                          # rings on, or again
     if call.state == calls.RINGING and core_outside.resume(core, call, _tokens(audit or {}, call.caller_leg)):
         return
     if call.state in (calls.COLLECTING, calls.RINGING):
@@ -105,7 +126,9 @@ def _call(core, call, audit):
         core.act("media.detect", leg=call.caller_leg, dtmf=True)
         if call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg):
             return
-        if call.state == calls.QUEUED:
+        if call.state == calls.PARKED:
+            core_parties.hold_music(core, call)
+        elif call.state == calls.QUEUED:
             core_queues.music(core, call)
         elif call.state == calls.CLOSING:
             signal = call.signal
@@ -118,7 +141,9 @@ def _call(core, call, audit):
 
 
 def _talking(core, call, audit):
-    core.act("media.bridge", bridge=call.bridge, legs=[call.caller_leg, call.agent_leg])
+    core_parties.wire(core, call)
+    if call.signal is not None and call.signal["token"] not in _tokens(audit, call.caller_leg):
+        core_parties.hold_music(core, call)
     recording = call.recording
     if recording is None or core.state.recordings[recording]["state"] != "open" or recording in _ids(audit, "recordings"):
         return
@@ -134,6 +159,8 @@ def strays(core, audit):
     for call in state.calls.values():
         if call.bridge is not None:
             wanted[call.bridge] = True
+        if call.consult is not None:
+            wanted[call.consult["bridge"]] = True
     for bridge in sorted(_ids(audit, "bridges")):
         if bridge not in wanted:
             core.act("media.bridge", bridge=bridge, legs=[])

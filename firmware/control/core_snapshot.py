@@ -41,6 +41,11 @@ def _call(state, call, positions):
             "skills": (call.skills or {}) if waits else {},
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None, "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
+            "held": bool(call.held), "place": call.place,
+            "consult": dict([(key, call.consult[key]) for key in ("leg", "state", "to", "target", "agent", "join")]) if call.consult else None,
+            "members": list(call.members or []),
+            "monitors": [{"leg": row[0], "mode": row[1], "agent": row[2], "line": state.legs[row[0]].line} for row in call.monitors or []
+                         if row[0] in state.legs],
             "legs": [{"leg": name, "role": state.legs[name].role, "tech": state.legs[name].tech, "state": state.legs[name].state,
                       "line": state.legs[name].line, "trunk_group": state.legs[name].trunk_group, "span": state.legs[name].span, "timeslot": state.legs[name].timeslot,
                       "audio_missing": list(state.legs[name].missing or [])}
@@ -68,7 +73,8 @@ def _queue(core, name, now_ms):
 def _agent(core, name):
     agent = core.state.agent(name)
     config = core.agent_configs[name]
-    line = config.get("line")
+    line = core.line_of(name)
     return {"name": name, "label": config.get("label") or name, "line": line, "registered": core.is_registered(line),
             "status": agent.status, "reason": agent.reason, "state": agent.state, "since_ms": agent.since_ms, "call": agent.call,
+            "seat": agent.seat, "missed": agent.missed, "rests": agent.rests, "wrap_up_until_ms": core.state.timers.get("wrap_up", name),
             "queues": [member["queue"] for member in config.get("queues") or []]}

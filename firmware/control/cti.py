@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from firmware.control import commands
+from firmware.control.operations import OPERATIONS, operate
 from firmware.links.adapter import Adapter
 from firmware.links.cti_tcp import FIELDS, CTIServer
 from firmware.storage.journal import Journal
@@ -57,7 +58,8 @@ class CTILink(Adapter):
         self._connection = None
         self.server = CTIServer(self._authenticate, self._read, lambda: house.feed.last_seq, {
             "agent_status": (FIELDS["agent_status"], self._agent_status),
-            "hangup": (FIELDS["hangup"], self._hangup)})
+            "hangup": (FIELDS["hangup"], self._hangup),
+            **{name: (tuple(OPERATIONS[name][1]), self._operation(name)) for name in OPERATIONS}})
 
     def start(self):
         """Listen."""
@@ -87,6 +89,12 @@ class CTILink(Adapter):
     async def _agent_status(self, user, request):
         log.info("cti: %s sets agent %s to %s", user, request["agent"], request["status"])
         await commands.set_agent_status(self.house, request["agent"], request["status"], request.get("reason"))
+
+    def _operation(self, name):
+        async def carry_out(user, request):
+            log.info("cti: %s: %s %s", user, name, request.get("call") or request.get("agent") or "")
+            return await operate(self.house, name, {key: value for key, value in request.items() if key not in ("id", "do")})
+        return carry_out
 
     async def _hangup(self, user, request):
         log.info("cti: %s hangs up call %s", user, request["call"])

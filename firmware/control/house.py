@@ -334,13 +334,18 @@ class House:
         return any(row["name"] == agent for row in self.config.running()["agents"])
 
     async def command(self, event):
-        """An event of the API; returns when it is on the disk.  Raises Problem 503 when it is not."""
+        """An event of the API; returns what it found out (a dict or None) when it is on the disk.
+
+        Raises Problem: 409 where the switchboard refuses it, 503 when it is not on the disk."""
         await self.resumed.wait()
         self.turns.handle(event)
+        refusal, answer = getattr(self.switchboard, "refusal", None), getattr(self.switchboard, "answer", None)
+        if refusal is not None:
+            raise Problem(409, "not possible now", refusal[:1].upper() + refusal[1:] + ".")
         if not self.turns.fault:
             try:
                 await asyncio.wrap_future(self.database.sync())
-                return
+                return answer
             except OSError as error:
                 raise self._unkept(error) from error
         raise self._unkept(self.turns.fault)

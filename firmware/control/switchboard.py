@@ -42,17 +42,16 @@ Events (dict with "kind"; other keys are ignored)
   media.record_closed recording octets duration_ms | media.record_failed recording error
   media.audio leg direction("in": from the far end|"out": to it) missing reason | media.leg_quality leg call quality
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
-  agent.status agent status("available"|"on_break"|"logged_out") reason?
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
   span.state span state alarms         span: number, or name of a SIP trunk
-  command.hangup call
+  agent.status, command.*, leg.transfer     what users and telephones ask for: core_commands.py
 
 Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg inband | leg.progress leg inband | leg.answer leg
                inband: the caller is to listen: the path is through, or we play ringing tone
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
-  leg.create leg tech("sip") line caller caller_name call
+  leg.create leg tech("sip") line caller caller_name call auto_answer?(the telephone may answer by itself)
   leg.create leg tech("pri"|"ss7"|"r2"|"cas"|"sip": span is the name of a SIP trunk) line(None) trunk_group call span timeslot exclusive called{number type plan} caller{number type presentation}|None
              redirecting{number type presentation reason}|None bearer
   media.signal leg token items repeat  items: {"prompt": name, "language": l} {"number": n, "language": l}
@@ -60,6 +59,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.stop leg                       whatever plays towards that leg
   media.detect leg dtmf
   media.bridge bridge legs             legs []: remove the bridge
+  media.topology bridge from to way | media.conference bridge loudest      as media's commands
   media.record recording path left right call     path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording
   media.subtract leg                   the leg is over; also for strays that an audit showed
@@ -78,20 +78,24 @@ resume(audit, live_legs, now_ms)
              a list or set of leg ids will do ("state" only lets a lost leg.answer be repeated)
 
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...]}
-  call   call state("collecting"|"ivr"|"queued"|"ringing"|"talking"|"closing"|"clearing") caller called redirecting
+  call   call state("collecting"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now)
+         held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
          legs([{leg role tech state line trunk_group span timeslot}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open
          agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
   agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
+         seat(the line at which the person has logged in, or None) missed(offers in a row) rests wrap_up_until_ms
   line   name registered agent call
 """
 
 from firmware.call.records import make
-from firmware.control import core_calls, core_ending, core_ivr, core_outside, core_queues, core_recordings, core_recovery
-from firmware.control.core_base import Core, NORMAL, SWITCH
+from firmware.control import (core_agents, core_calls, core_ending, core_features, core_ivr, core_monitor, core_operations, core_outside,
+                              core_queues, core_recordings, core_recovery)
+from firmware.control.core_base import Core
+from firmware.control.core_commands import COMMANDS
 from firmware.control.core_snapshot import snapshot
 
 # What an event must carry to be looked at.
@@ -101,12 +105,16 @@ NEEDS = {
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
-    "media.back": (), "recording.room": (), "agent.status": ("agent", "status"), "line.registered": ("line",), "line.unregistered": ("line",),
-    "span.state": ("span", "state"), "command.hangup": ("call",),
+    "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
+    "span.state": ("span", "state"),
 }
+for _kind in COMMANDS:
+    NEEDS[_kind] = COMMANDS[_kind][0]
 
-# Where a flow may send a call, by the interpreter's command.
+# Where a flow may send a call, by the interpreter's command; and what decides above the modules that call it.
 WAYS_ON = {
+    "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
+    "monitored": core_monitor.answered,
     "outside": core_outside.from_flow,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
@@ -123,16 +131,23 @@ class Switchboard:
     def __init__(self, config, ids, utc_offset_ms=None):
         self.core = Core(config, ids, utc_offset_ms, WAYS_ON)
         self.ignored = {}       # event kind -> how many meant nothing
+        self.refusal = None     # why the last event was refused, as a sentence, or None
+        self.answer = None      # what the last command found out, a dict, or None
 
     def handle(self, event, now_ms):
         """Decide on one event.  Returns whether it meant something; never raises on what an event says."""
         kind = event.get("kind")
         needs = NEEDS.get(kind)
-        self.core.now_ms = now_ms
+        core = self.core
+        core.now_ms = now_ms
+        if kind in COMMANDS:
+            self.refusal = self.answer = core.refusal = core.answer = None
         accepted = False
         if needs is not None and None not in [event.get(key) for key in needs]:
-            accepted = bool(_HANDLERS[kind](self.core, event))
-            core_queues.dispatch(self.core)
+            accepted = bool(_HANDLERS[kind](core, event))
+            core_queues.dispatch(core)
+        if kind in COMMANDS:
+            self.refusal, self.answer = None if accepted else core.refusal, core.answer
         if not accepted:
             self.ignored[kind] = self.ignored.get(kind, 0) + 1
         return accepted
@@ -217,7 +232,9 @@ def _expired(core, kind, name):
         if leg is not None:
             core_calls.released(core, {"leg": name, "cause": leg.cause, "by": "failure"})
     elif kind == "wrap_up":
-        core_queues.wrap_up_over(core, name)
+        core_agents.wrap_up_over(core, name)
+    elif kind == "rest":
+        core_agents.rested(core, name)
     elif kind == "recording":
         _close_recording(core, name, "recording.closed", {"octets": None, "duration_ms": None, "reason": "unconfirmed"})
     else:
@@ -233,7 +250,8 @@ def _signal_lost(core, call):
 
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
                 "relax": core_queues.relax, "overflow": core_queues.overflow_due,
-                "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_ending.close_now}
+                "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
+                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout}
 
 
 def _close_recording(core, recording, kind, data):
@@ -262,22 +280,23 @@ def _span_state(core, event):
     return True
 
 
-def _hangup(core, event):
-    call = core.state.calls.get(event["call"])
-    if call is None or call.state == "clearing":
-        return False
-    core_ending.clear(core, call, NORMAL, SWITCH, core_ending.result_of(call, SWITCH), "asked for through the API")
-    return True
+def _digit(core, event):
+    call = core.call_of(event["leg"])
+    if call is not None and call.secret is not None and event["leg"] == call.caller_leg:
+        return core_features.digit(core, call, event["digit"])
+    return core_ivr.digit(core, event)
 
 
 _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
     "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
-    "media.digit": core_ivr.digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
+    "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
-    "agent.status": core_queues.status, "line.registered": core_calls.line, "line.unregistered": core_calls.line,
-    "span.state": _span_state, "command.hangup": _hangup, "recording.room": core_recordings.room,
+    "line.registered": core_calls.line, "line.unregistered": core_calls.line,
+    "span.state": _span_state, "recording.room": core_recordings.room,
 }
+for _kind in COMMANDS:
+    _HANDLERS[_kind] = COMMANDS[_kind][1]

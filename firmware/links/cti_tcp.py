@@ -10,6 +10,7 @@ repeats; a reply is {"id", "ok": true, ...} or {"id", "ok": false, "error": sent
     {"id": 4, "do": "ping"}                          -> {"id": 4, "ok": true, "seq": newest number}
     {"id": 5, "do": "agent_status", "agent": "1001", "status": "on_break", "reason": "lunch"}
     {"id": 6, "do": "hangup", "call": "c17"}
+    {"id": 8, "do": "transfer", "call": "c17", "to": "queue", "target": "sales"}   and the other operations of control/operations.py
     {"id": 7, "do": "answer", "leg": "l17"}          where control offers it
 An idle subscription gets {"alive": newest number} every ALIVE_S.  A client that reconnects subscribes
 after the last number it has dealt with, so nothing is missed and nothing comes twice.

@@ -142,6 +142,12 @@ class MediaLink(Adapter):
                 self.turns.post({"kind": "leg.released", "leg": leg, "cause": error.cause, "by": "failure"})
         self.command("bridge", None, refused if legs else None, id=action["bridge"], legs=legs)
 
+    def _do_topology(self, action, now_ms):
+        self.command("topology", bridge=action["bridge"], way=action["way"], **{"from": action["from"], "to": action["to"]})
+
+    def _do_conference(self, action, now_ms):
+        self.command("conference", bridge=action["bridge"], loudest=action["loudest"])
+
     def _do_record(self, action, now_ms):
         recording = action["recording"]
         path = os.path.join(self.data_dir, action["path"])

@@ -210,6 +210,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             return
         state = self._begin(leg, "out", action["line"], now_ms)
         state.update(caller=action["caller"], caller_name=action.get("caller_name"))
+        if action.get("auto_answer"):
+            state["auto_answer"] = True
         self._allocate(leg)
 
     def _do_proceeding(self, action, now_ms):

@@ -57,6 +57,7 @@ class SIPMedia:
         try:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
+                                            "auto_answer": state.get("auto_answer", False),
                                             "sdp": sdp.offer(self._local(state))}, now_ms)
         except LocalError as error:
             log.info("sip: line %s cannot be called: %s", state["line"], error)

@@ -8,6 +8,7 @@ if `lazy`.  What media and adapters hold can be asked for as audit() and live_le
 import json
 
 from firmware.call.records import CDRProjection, KINDS
+from firmware.control.core_parties import rooms
 from firmware.control.switchboard import Switchboard
 
 FLOW = {"version": 1, "languages": ["zh_CN", "en"], "start": "greeting", "nodes": {
@@ -59,6 +60,7 @@ class Rig:
         self.adapter = {}                   # leg -> state, as the adapters know it
         self.releasing = []                 # legs whose release waits for confirm()
         self.media = {"bridges": {}, "signals": {}, "recordings": {}, "terminations": {}}
+        self.deaf = set()                   # (bridge, leg that does not hear, leg that it does not hear)
         self.projection = CDRProjection()
         self.sb = Switchboard(config, self.ids)
         if start:
@@ -81,6 +83,7 @@ class Rig:
             self.adapter[event["leg"]] = "answered"
         if kind == "media.lost":
             self.media = {"bridges": {}, "signals": {}, "recordings": {}, "terminations": {}}
+            self.deaf = set()
         accepted = self.sb.handle(event, self.now)
         self.settle()
         return accepted
@@ -103,6 +106,12 @@ class Rig:
             assert self.sb.deadline_ms() is None or self.sb.deadline_ms() > self.now or self.sb.core.records
             self.settle()
         self.now = end
+
+    def command(self, kind, **fields):
+        """A command; None when it was carried out, else the sentence of the refusal."""
+        accepted = self.do(kind, **fields)
+        assert accepted or self.sb.refusal, "refused without a word"
+        return None if accepted else self.sb.refusal
 
     def played(self, leg="p1", reason="done"):
         """What plays to this leg has ended."""
@@ -161,9 +170,19 @@ class Rig:
             media["signals"].pop(leg, None)
         elif do == "media.bridge":
             if action["legs"]:
+                for other, members in list(media["bridges"].items()):       # media takes a leg out of the bridge where it was
+                    media["bridges"][other] = [leg for leg in members if leg not in action["legs"]]
                 media["bridges"][action["bridge"]] = action["legs"]
+                self.deaf = {pair for pair in self.deaf if pair[0] != action["bridge"] or set(pair[1:]) <= set(action["legs"])}
             else:
                 media["bridges"].pop(action["bridge"], None)
+        elif do == "media.topology":
+            assert {action["from"], action["to"]} <= set(media["bridges"][action["bridge"]]), action
+            one, other = (action["bridge"], action["from"], action["to"]), (action["bridge"], action["to"], action["from"])
+            self.deaf -= {one, other}
+            self.deaf |= {"both": set(), "one": {one}, "none": {one, other}}[action["way"]]
+        elif do == "media.conference":
+            assert action["bridge"] in media["bridges"], action
         elif do == "media.record":
             media["recordings"][action["recording"]] = action
         elif do == "media.record_stop":
@@ -223,9 +242,30 @@ class Rig:
         for queue in state.queues.values():
             ranks = [entry.rank() for entry in queue]
             assert ranks == sorted(ranks)
+        if state.media_up:
+            self.check_bridges()
         ended = [record["call"] for record in self.journal if record["kind"] == "call.ended"]
         assert sorted(ended) == sorted(cdr["call"] for cdr in self.cdrs) and len(set(ended)) == len(ended)
         assert not other.core.records
+
+    def check_bridges(self):
+        """Who talks together in media is who talks together in the state."""
+        state = self.sb.core.state
+        for call in state.calls.values():
+            if call.state == "talking":
+                assert call.caller_leg in call.legs and call.agent_leg in call.legs, call.dump()
+                for bridge, members, heard in rooms(self.sb.core, call):
+                    there = [leg for leg in self.media["bridges"].get(bridge) or [] if leg in state.legs]
+                    assert there == members + [leg for leg, mode in heard], (call.dump(), bridge, there, members, heard)
+            for leg in ((call.members or []) if call.state == "talking" else []) + [row[0] for row in call.monitors or []]:
+                assert leg in call.legs, call.dump()
+
+    def hears(self, leg):
+        """The legs that a leg hears."""
+        for bridge, members in self.media["bridges"].items():
+            if leg in members:
+                return sorted(other for other in members if other != leg and (bridge, leg, other) not in self.deaf)
+        return []
 
     def finished(self):
         """All is over: nothing may be left anywhere."""

@@ -52,7 +52,8 @@ def test_the_first_call():
                    "application": "ivr", "queue": "sales", "queue_entered_ms": start + 10000, "wait_ms": 3000, "agent": "1001",
                    "agent_answered_ms": start + 13000, "talk_ms": 60000, "cause": 16, "released_by": "caller", "language": None,
                    "recording": [record["recording"]], "result": "answered", "line": None, "dialled": None,
-                   "out_trunk_group": None, "out_span": None, "out_timeslot": None, "out_attempts": None, "quality": {}, "audio_missing": []}
+                   "out_trunk_group": None, "out_span": None, "out_timeslot": None, "out_attempts": None, "quality": {}, "audio_missing": [],
+                   "transfers": 0, "agents": ["1001"]}
     queue = rig.queue("sales")
     assert (queue["offered"], queue["answered"], queue["abandoned"], queue["service_level"]) == (1, 1, 0, 1.0)
 

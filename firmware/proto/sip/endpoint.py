@@ -25,7 +25,7 @@ digest octets.  new_leg(): a leg id for an incoming INVITE (ids.next("l")); neve
 now_ms: one clock for everything, UTC milliseconds, so that restored bindings expire rightly.
 
 Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
-  invite_request   {leg, line | uri, sdp, caller, caller_name?, destination?}  calls every contact of a
+  invite_request   {leg, line | uri, sdp, caller, caller_name?, destination?, auto_answer?}  calls every contact of a
                    line at once (first answer wins), or one uri; the host of uri must be an IP
                    address unless destination [host, port] is given.  Over a trunk instead:
                    {leg, trunk, called: party, sdp, caller: party | None, caller_name?, redirecting: party | None}

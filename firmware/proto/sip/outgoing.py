@@ -86,6 +86,10 @@ class OutgoingSession(ReliableReceiver, Session):
                 dialog.peer = destination
             message = dialog.request("INVITE", identity)
             self.fill(message, request["sdp"])
+            if request.get("auto_answer"):
+                # No RFC has it: what telephones of several makers take; answer-after is of the Call-Info of RFC 3261 20.9.
+                message.add("Call-Info", "<sip:%s>;answer-after=0" % identity.address)
+                message.add("Alert-Info", "<http://%s>;info=alert-autoanswer;delay=0" % identity.address)
             fork = Fork(len(self.forks), dialog, message, destination)
             self.forks.append(fork)
             agent.learn(dialog, self)

@@ -1,0 +1,62 @@
+"""Verbs of the command `strowger` that act on calls that are up and on agents.
+
+    hold|retrieve|conference ID [--by WHO]
+    consult ID agent|line|queue|number TARGET [--join] [--by WHO]
+    transfer ID [agent|line|queue|number|flow TARGET] [--by WHO]      without target: to the consulted party
+    park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
+    monitor ID listen|whisper|barge|take_over|end --agent A | --line L
+    log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
+"""
+
+import urllib.parse
+
+SIMPLE = ("hold", "retrieve", "conference")
+VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up")
+
+
+def add(verbs, common):
+    """Add the verbs.  verbs: argparse's sub-parsers; common: the parent with --json."""
+    for name in (*SIMPLE, "consult", "transfer", "park"):
+        one = verbs.add_parser(name, parents=[common])
+        one.add_argument("id")
+        if name in ("consult", "transfer"):
+            many = None if name == "consult" else "?"
+            one.add_argument("to", nargs=many, choices=("agent", "line", "queue", "number", "flow"))
+            one.add_argument("target", nargs=many)
+        if name == "consult":
+            one.add_argument("--join", action="store_true", help="into the conversation as soon as it answers")
+        if name == "park":
+            one.add_argument("--place", type=int)
+        one.add_argument("--by", help="agent or line that acts")
+    for name, what in (("fetch", "place"), ("pick-up", "target"), ("monitor", "id")):
+        one = verbs.add_parser(name, parents=[common])
+        one.add_argument(what)
+        if name == "monitor":
+            one.add_argument("mode", choices=("listen", "whisper", "barge", "take_over", "end"))
+        phone = one.add_mutually_exclusive_group(required=True)
+        phone.add_argument("--agent")
+        phone.add_argument("--line")
+    log_in = verbs.add_parser("log-in", parents=[common])
+    log_in.add_argument("name")
+    log_in.add_argument("line")
+    log_in.add_argument("--pin")
+    wrap_up = verbs.add_parser("wrap-up", parents=[common])
+    wrap_up.add_argument("name")
+    wrap_up.add_argument("--end", action="store_true", help="over now; else it lasts longer")
+
+
+def carry_out(client, options):
+    """One of VERBS.  Returns (the API's answer, function that shows it)."""
+    verb = options.verb
+    given = {name: value for name, value in vars(options).items()
+             if name in ("to", "target", "join", "place", "by", "agent", "line", "mode", "pin", "end") and value not in (None, False)}
+    if verb == "pick-up":
+        return client.post("/v1/pick_up", given), lambda a: "picked up"
+    if verb == "fetch":
+        given.pop("place")
+        return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
+    if verb in ("log-in", "wrap-up"):
+        path = "/v1/agents/%s/%s" % (urllib.parse.quote(options.name, safe=""), verb.replace("-", "_"))
+        return client.post(path, given), lambda a: "done"
+    answer = client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), verb), given)
+    return answer, lambda a: "parked at place %d" % a["place"] if "place" in a else "done"

@@ -1,0 +1,59 @@
+"""Settings of agents' work and of telephone operations: what schema.py takes into its sections."""
+
+import re
+
+from firmware.call.routing import FEATURES, WITH_ARGUMENT
+from firmware.config.field import Rows, Section, Switch, Text, Whole
+from firmware.errors import ConfigError
+
+NAME = r"[A-Za-z0-9_.-]{1,32}"
+
+QUEUE_FIELDS = {
+    "wrap_up_s": Whole("after-call work after its calls; -1: as the agent's setting says", -1, 3600, unit="s", default=-1),
+    "missed_offers": Whole("after how many offers in a row that an agent did not take the agent is set away; 0: never", 0, 20, default=1),
+    "missed_pause_s": Whole("how long an agent is not asked after an offer that was not taken, where not set away", 0, 600, unit="s",
+                            default=5)}
+
+AGENT_FIELDS = {
+    "line": Text("the line of the agent's phone; empty: the agent logs in at some line", pattern="(%s)?" % NAME,
+                 hint="use letters, digits, dot, dash and underline, at most 32", default=""),
+    "pin": Text("the code asked for when the agent logs in at a phone; empty: none", pattern=r"([0-9]{4,12})?",
+                hint="use 4 to 12 digits", default=""),
+    "auto_answer": Switch("ask the agent's phone to answer calls of queues by itself", default=False),
+    "wrap_up_extension_s": Whole("by how much after-call work grows when the agent asks for it", 1, 3600, unit="s", default=30),
+    "wrap_up_extensions": Whole("how often the agent may ask for it after one call", 0, 20, default=2)}
+
+BREAK_REASON = Section("a reason for a break", {
+    "name": Text("the reason as it is recorded", pattern=NAME, hint="use letters, digits, dot, dash and underline, at most 32", required=True),
+    "label": Text("what pages show", default="")})
+
+FEATURE_CODE = Section("what a phone of ours does by dialling", {
+    "code": Text("the digits, best with a star in front", pattern=r"[0-9*#]{1,8}", hint="use digits, * and #, at most 8", required=True),
+    "action": Text("what it does; %s are followed by an agent, a line, a place or the number of a reason" % ", ".join(WITH_ARGUMENT),
+                   choices=FEATURES, required=True),
+    "reason": Text("of a break", pattern="(%s)?" % NAME, hint="use a name of break_reasons", default="")})
+
+PARTS = {
+    "break_reasons": Rows("the reasons for a break that agents choose from; empty: any text", BREAK_REASON, key="name", most=100),
+    "feature_codes": Rows("what phones of ours do by dialling", FEATURE_CODE, key="code", most=100),
+    "park": Section("parked calls", {
+        "first": Whole("the number of the first place", 0, 90000, default=701),
+        "places": Whole("how many places there are", 1, 1000, default=20),
+        "timeout_s": Whole("after which a call goes back to who parked it", 10, 3600, unit="s", default=120)})}
+
+
+def check(result):
+    """ConfigErrors of references between these parts.  result: the configuration with every default filled in."""
+    errors = []
+    known = [row["name"] for row in result["break_reasons"]]
+    for index, row in enumerate(result["feature_codes"]):
+        here = f"feature_codes[{index}]"
+        if row["action"] == "break" and known and row["reason"] not in known:
+            errors.append(ConfigError(f"{here}.reason", f"{row['reason']!r} is no reason for a break; choose one of {', '.join(known)}"))
+        if row["action"] == "break_reason" and not known:
+            errors.append(ConfigError(f"{here}.action", "needs a list of break_reasons; add it"))
+        for other in result["numbers"]:
+            if re.match(re.escape(row["code"]), other["number"]):
+                errors.append(ConfigError(f"{here}.code", f"the number {other['number']} begins with it and could not be dialled from our phones; "
+                                          "choose another code"))
+    return errors

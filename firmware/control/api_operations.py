@@ -1,0 +1,57 @@
+"""The part of the local API that acts on calls that are up and on agents.
+
+    POST /v1/calls/{id}/hold|retrieve|conference   {"by"?}
+    POST /v1/calls/{id}/consult                    {"to": "agent"|"line"|"queue"|"number", "target", "by"?, "join"?}
+    POST /v1/calls/{id}/transfer                   {"to"?, "target"?, "by"?}     without target: to the consulted party
+    POST /v1/calls/{id}/park                       {"place"?, "by"?} -> {"place"}
+    POST /v1/calls/{id}/pick_up                    {"agent"|"line"}              which telephone takes it
+    POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "by"?}
+    POST /v1/pick_up                               {"target": agent or line where it rings, "agent"|"line"}
+    POST /v1/parked/{place}/fetch                  {"agent"|"line"}
+    POST /v1/agents/{name}/log_in                  {"line", "pin"?, "status"?}
+    POST /v1/agents/{name}/wrap_up                 {"end"?}                      longer, or over now
+
+"by" names who acts where it is not plain: an agent or a line.  409 and a sentence: not possible now."""
+
+from firmware.control.commands import Problem
+from firmware.control.operations import operate
+
+OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor")
+
+
+class OperationsAPI:
+    """api: the whole API (house)."""
+
+    def __init__(self, api):
+        self._api = api
+
+    def routes(self):
+        """[(method, pattern, handler)]."""
+        return [("POST", ("calls", None, name), self._of_call(name)) for name in OF_A_CALL] + [
+            ("POST", ("pick_up",), self.pick_up), ("POST", ("parked", None, "fetch"), self.fetch),
+            ("POST", ("agents", None, "log_in"), self.log_in), ("POST", ("agents", None, "wrap_up"), self.wrap_up)]
+
+    async def _do(self, operation, body, **path):
+        doubled = [name for name in path if name in body]
+        if doubled:
+            raise Problem(422, "twice", "%s stands in the path; leave it out of the body." % doubled[0])
+        return {"ok": True, **await operate(self._api.house, operation, {**body, **path})}
+
+    def _of_call(self, name):
+        async def handler(call, query, body):
+            return await self._do(name, body, call=call)
+        return handler
+
+    async def pick_up(self, query, body):
+        return await self._do("pick_up", body)
+
+    async def fetch(self, place, query, body):
+        if not (place.isascii() and place.isdigit() and len(place) < 6):
+            raise Problem(404, "not found", "There is no place %s." % place[:20])
+        return await self._do("unpark", body, place=int(place))
+
+    async def log_in(self, agent, query, body):
+        return await self._do("agent_log_in", body, agent=agent)
+
+    async def wrap_up(self, agent, query, body):
+        return await self._do("wrap_up", body, agent=agent)

@@ -1,0 +1,112 @@
+"""Decisions about agents: status and reasons, logging in at a line, after-call work, the pause after a missed offer.
+
+A person's wish and a supervisor's order come in as events and go the same way; "by" tells them apart in the journal.
+Logging in at a line that is not the configured one ("seat") holds until the log-out; the line's own agent has no
+line meanwhile.  Whoever logs out during a call finishes it first.
+"""
+
+from firmware.acd import agent as agents
+from firmware.control.core_ending import idle, leave_seat, withdraw
+from firmware.control.core_queues import deserted, still_waiting
+
+# Defaults of an agent's settings; the schema gives them too.
+EXTENSION_S = 30
+EXTENSIONS = 2
+
+
+def status(core, event):
+    """The person chose a status, or a supervisor did."""
+    name, wanted = event["agent"], event["status"]
+    if name not in core.agent_configs or wanted not in agents.STATUSES:
+        return False
+    reason = event.get("reason") if wanted == agents.ON_BREAK else None
+    known = [row["name"] for row in core.config.get("break_reasons") or []]
+    if wanted == agents.ON_BREAK and known and reason not in known:
+        return core.refuse("a break needs one of the reasons %s" % ", ".join(known))
+    if wanted != agents.LOGGED_OUT and core.line_of(name) is None:
+        return core.refuse("agent %s is at no line; log in at one" % name)
+    _set(core, name, wanted, reason, event.get("by") or "agent")
+    return True
+
+
+def _set(core, name, wanted, reason, by):
+    agent = core.state.agent(name)
+    if wanted != agent.status or reason != agent.reason or not agent.status_known:
+        core.emit("agent.status", agent=name, status=wanted, reason=reason, by=by)
+    elif wanted == agents.AVAILABLE:
+        wrap_up_over(core, name)        # ready again before the time is over
+        rested(core, name)
+    call = core.state.calls.get(agent.call)
+    if wanted != agents.AVAILABLE and call is not None and call.offer is not None and call.offer["agent"] == name:
+        withdraw(core, call, "withdrawn")
+        still_waiting(core, call)
+    if wanted == agents.LOGGED_OUT:
+        wrap_up_over(core, name)
+        leave_seat(core, name)
+        deserted(core, sorted(core.queues_of(name)))
+    core.touch_agent(name)
+
+
+def log_in(core, event):
+    """A person sits down at a line.  event: agent line status? pin? own_leg?(the leg on which it was dialled)"""
+    name, line = event["agent"], event["line"]
+    config = core.agent_configs.get(name)
+    if config is None:
+        return core.refuse("there is no agent %s" % name)
+    if line not in core.line_rows:
+        return core.refuse("there is no line %s" % line)
+    if config.get("pin") and event.get("pin") != config["pin"]:
+        return core.refuse("the code of agent %s is another one" % name)
+    agent = core.state.agent(name)
+    if agent.leg is not None or agent.state in (agents.OFFERED, agents.TALKING):
+        return core.refuse("agent %s is in a call; end it first" % name)
+    others = [leg for leg in core.state.line_legs.get(line) or [] if leg != event.get("own_leg")]
+    if others:
+        return core.refuse("line %s is in a call" % line)
+    there = core.agent_on(line)
+    if there is not None and there != name:
+        if core.state.agent(there).status != agents.LOGGED_OUT:
+            return core.refuse("agent %s is logged in at line %s; log out there first" % (there, line))
+        if core.state.agent(there).seat == line:
+            core.emit("agent.unseated", agent=there)
+    if agent.seat is not None or config.get("line") != line or core.agent_on(line) != name:
+        core.emit("agent.seated", agent=name, line=line)
+    _set(core, name, event.get("status") or agents.AVAILABLE, None, event.get("by") or "agent")
+    return True
+
+
+def wrap_up_over(core, name):
+    """After-call work has ended."""
+    agent = core.state.agent(name)
+    if agent.state != agents.WRAP_UP:
+        return False
+    idle(core, name, agent.queue, True)
+    return True
+
+
+def wrap_up(core, event):
+    """After-call work is to end now, or to last longer.  event: agent end?"""
+    name = event["agent"]
+    config = core.agent_configs.get(name) or {}
+    agent = core.state.agent(name) if config else None
+    if agent is None or agent.state != agents.WRAP_UP:
+        return core.refuse("agent %s does no after-call work" % name)
+    if event.get("end"):
+        return wrap_up_over(core, name)
+    most = config.get("wrap_up_extensions", EXTENSIONS)
+    if agent.extended >= most:
+        return core.refuse("the after-call work was made longer %d times already, which is the most" % agent.extended
+                           if most else "after-call work may not be made longer")
+    deadline_ms = core.state.timers.get("wrap_up", name) or core.now_ms
+    core.emit("agent.wrap_up_extended", call=agent.wrapped, agent=name, queue=agent.queue,
+              deadline_ms=deadline_ms + config.get("wrap_up_extension_s", EXTENSION_S) * 1000)
+    return True
+
+
+def rested(core, name):
+    """The pause after a missed offer is over."""
+    if not core.state.agent(name).rests:
+        return False
+    core.emit("agent.rested", agent=name)
+    core.touch_agent(name)
+    return True

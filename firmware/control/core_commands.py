@@ -1,0 +1,50 @@
+"""What users ask of the switchboard: the table of commands, with what each must carry.
+
+Events (dict with "kind"; a command that is refused changes nothing, and Switchboard.refusal says why)
+  agent.status           agent status reason? by?("agent"|"supervisor")
+  command.log_in         agent line status? pin? by?      sits down at a line
+  command.wrap_up        agent end?(true: over now, else longer)
+  command.hangup         call
+  command.hold           call by?                         by: agent, line or leg that acts, where the call has two of ours
+  command.retrieve       call by?                         a consultation ends too
+  command.consult        call to target by? join?         to "agent"|"line"|"queue"|"number"
+  command.conference     call by?                         the consulted party joins
+  command.transfer       call to? target? by?             to "flow" too; without: to the consulted party
+  command.park           call place? by?                  Switchboard.answer: {"place"}
+  command.unpark         call|place, agent|line
+  command.pick_up        call|target, agent|line          target: the agent or line where it rings
+  command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
+  leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
+"""
+
+from firmware.control import core_agents, core_monitor, core_operations
+from firmware.control.core_base import NORMAL, SWITCH
+from firmware.control.core_ending import clear, result_of
+
+
+def hangup(core, event):
+    """Release a call."""
+    call = core.state.calls.get(event["call"])
+    if call is None or call.state == "clearing":
+        return core.refuse("there is no open call %s" % event["call"])
+    clear(core, call, NORMAL, SWITCH, result_of(call, SWITCH), "asked for through the API")
+    return True
+
+
+# kind: (what must be there, function(core, event) -> whether it was carried out)
+COMMANDS = {
+    "agent.status": (("agent", "status"), core_agents.status),
+    "command.log_in": (("agent", "line"), core_agents.log_in),
+    "command.wrap_up": (("agent",), core_agents.wrap_up),
+    "command.hangup": (("call",), hangup),
+    "command.hold": (("call",), core_operations.hold),
+    "command.retrieve": (("call",), core_operations.retrieve),
+    "command.consult": (("call", "to", "target"), core_operations.consult),
+    "command.conference": (("call",), core_operations.conference),
+    "command.transfer": (("call",), core_operations.transfer),
+    "command.park": (("call",), core_operations.park),
+    "command.unpark": ((), core_operations.unpark),
+    "command.pick_up": ((), core_operations.pick_up),
+    "command.monitor": (("call", "mode"), core_monitor.monitor),
+    "leg.transfer": (("leg",), core_operations.refer),
+}

@@ -1,0 +1,167 @@
+"""The part of the switchboard's state that follows queues and agents: one method for each record kind (core_state.py)."""
+
+from firmware.acd import agent as agents
+from firmware.call import call as calls
+
+# Invented: how many callers' last agents are remembered.
+REMEMBERED = 5000
+
+
+class AcdFolds:
+    """Methods of CoreState: records of queues, agents and lines."""
+
+    def queue_entered(self, record, data, call):
+        if call is not None:
+            self.order = max(self.order, data["order"])
+            call.state = calls.QUEUED
+            call.waited = True
+            call.queue = record["queue"]
+            call.queue_entered_ms = record["ts_ms"]
+            call.overdue = False
+            call.result = None
+            call.overflow = data["overflow"]
+            call.since_ms = data.get("since_ms", record["ts_ms"])
+            call.priority = data["priority"]
+            call.given = data.get("given")
+            call.skills, call.relax = data.get("skills") or {}, data.get("relax") or []
+            self.queue(call.queue).enter(call.id, data["priority"], call.since_ms, data["order"])
+            self.timers.set("wait", call.id, data["max_wait_until_ms"])
+            self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
+            self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
+            self.timers.set("announce", call.id, data["announce_at_ms"])
+
+    def queue_relaxed(self, record, data, call):
+        if call is not None:
+            call.skills, call.relax = data["skills"], data["relax"]
+            self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
+
+    def queue_overflow_at(self, record, data, call):
+        self.timers.set("overflow", record["call"], data["at_ms"])
+
+    def queue_refused(self, record, data, call):
+        if call is not None:
+            self._hop(call, record)
+
+    def _hop(self, call, record):
+        """Count the overflows of one moment: those that lead to each other take no time."""
+        call.hops = (call.hops or 0) + 1 if call.hops_ms == record["ts_ms"] else 1
+        call.hops_ms = record["ts_ms"]
+
+    def queue_announced(self, record, data, call):
+        self.timers.set("announce", record["call"], data["announce_at_ms"])
+
+    def queue_overdue(self, record, data, call):
+        self.timers.cancel("wait", record["call"])
+        if call is not None:
+            call.overdue = True
+
+    def queue_left(self, record, data, call):
+        self.queue(record["queue"]).leave(record["call"])
+        if call is not None and data["reason"] == "overflow":
+            call.result = "overflow"
+            self._hop(call, record)
+        for kind in ("wait", "announce", "overflow", "relax"):
+            self.timers.cancel(kind, record["call"])
+
+    def agent_status(self, record, data, call):
+        agent = self.agent(record["agent"])
+        if data["status"] == agents.AVAILABLE and agent.status != agents.AVAILABLE:
+            self._newly_idle(agent, record)
+        if data["status"] == agents.AVAILABLE:
+            agent.missed = 0
+            self._rested(agent)
+        agent.status = data["status"]
+        agent.reason = data["reason"]
+        agent.status_known = True
+        if agent.state == agents.IDLE:
+            agent.since_ms = record["ts_ms"]
+
+    def _rested(self, agent):
+        agent.rests = False
+        self.timers.cancel("rest", agent.name)
+
+    def agent_rested(self, record, data, call):
+        self._rested(self.agent(record["agent"]))
+
+    def agent_seated(self, record, data, call):
+        agent = self.agent(record["agent"])
+        self.agent_unseated(record, data, call)
+        agent.seat = data["line"]
+        self.seats[data["line"]] = agent.name
+
+    def agent_unseated(self, record, data, call):
+        agent = self.agent(record["agent"])
+        if self.seats.get(agent.seat) == agent.name:
+            del self.seats[agent.seat]
+        agent.seat = None
+
+    def _agent_state(self, record, state):
+        agent = self.agent(record["agent"])
+        agent.state = state
+        agent.since_ms = record["ts_ms"]
+        agent.call = record["call"]
+        agent.queue = record["queue"]
+        self.timers.cancel("wrap_up", agent.name)
+        return agent
+
+    def _newly_idle(self, agent, record):
+        self.order += 1
+        agent.idle_since_ms = record["ts_ms"]
+        agent.idle_order = self.order
+
+    def agent_offered(self, record, data, call):
+        self._agent_state(record, agents.OFFERED)
+        self.turns[record["queue"]] = record["agent"]
+        if call is not None:
+            call.offer = {"agent": record["agent"], "leg": record["leg"]}
+            self.timers.set("offer", call.id, data["deadline_ms"])
+
+    def agent_offer_ended(self, record, data, call):
+        agent = self._agent_state(record, agents.IDLE)
+        agent.call = agent.queue = None
+        agent.missed = data.get("missed", agent.missed)
+        if data.get("rest_until_ms") is not None:
+            agent.rests = True
+            self.timers.set("rest", agent.name, data["rest_until_ms"])
+            self._newly_idle(agent, record)
+        if call is not None:
+            call.offer = None
+            self.timers.cancel("offer", call.id)
+
+    def agent_busy(self, record, data, call):
+        self._agent_state(record, data["state"])
+
+    def agent_connected(self, record, data, call):
+        self._agent_state(record, agents.TALKING).missed = 0
+        if call is not None:
+            call.offer = None
+            self.timers.cancel("offer", call.id)
+            if data.get("remember"):
+                self.last_agents.pop(call.caller, None)
+                self.last_agents[call.caller] = [record["agent"], record["ts_ms"]]
+                if len(self.last_agents) > REMEMBERED:
+                    del self.last_agents[next(iter(self.last_agents))]
+
+    def agent_wrap_up(self, record, data, call):
+        agent = self._agent_state(record, agents.WRAP_UP)
+        agent.wrapped = record["call"]
+        agent.extended = 0
+        agent.call = None
+        self.timers.set("wrap_up", agent.name, data["deadline_ms"])
+
+    def agent_wrap_up_extended(self, record, data, call):
+        agent = self.agent(record["agent"])
+        agent.extended += 1
+        self.timers.set("wrap_up", agent.name, data["deadline_ms"])
+
+    def agent_idle(self, record, data, call):
+        agent = self._agent_state(record, agents.IDLE)
+        agent.call = agent.queue = agent.wrapped = None
+        if data["reset"]:
+            self._newly_idle(agent, record)
+
+    def line_registered(self, record, data, call):
+        self.lines[data["line"]] = True
+
+    def line_unregistered(self, record, data, call):
+        self.lines[data["line"]] = False

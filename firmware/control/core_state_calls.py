@@ -1,0 +1,116 @@
+"""The part of the switchboard's state that follows calls and their way through flows: one method for each record
+kind (core_state.py)."""
+
+from firmware.call import call as calls
+
+CALL_TIMERS = ("announce", "closing", "consult", "ivr", "offer", "overflow", "park", "relax", "ring", "secret", "signal", "wait")
+
+
+class CallFolds:
+    """Methods of CoreState: records of calls and of the IVR."""
+
+    def call_routed(self, record, data, call):
+        if call is not None:
+            call.application = data["application"]
+            call.target = data["target"]
+            call.label = data["label"]
+            call.languages = list(data["languages"])
+
+    def call_signal(self, record, data, call):
+        if call is not None:
+            call.signal = {"token": data["token"], "purpose": data["purpose"], "items": data["items"], "repeat": data["repeat"]}
+            call.signals += 1
+            self.timers.set("signal", call.id, data["deadline_ms"])
+
+    def call_signal_ended(self, record, data, call):
+        if call is not None:
+            call.signal = None
+            self.timers.cancel("signal", call.id)
+
+    def call_dialling(self, record, data, call):
+        if call is not None:
+            call.state = calls.RINGING
+            call.failed = data["failed"]
+            call.outside = {"digits": data["digits"], "ways": data["ways"], "way": 0, "attempts": 0, "limit": data["limit"],
+                            "tried": [], "cause": None, "ring_ms": data["ring_ms"]}
+
+    def call_hunted(self, record, data, call):
+        if call is not None and call.outside is not None:
+            out = dict(call.outside)
+            out["way"], out["cause"] = data["way"], data["cause"]
+            if data["trunk"] is not None:
+                out["tried"] = out["tried"] + [data["trunk"]]
+                out["attempts"] += 1
+            call.outside = out
+
+    def call_cut_through(self, record, data, call):
+        if call is not None:
+            call.bridge = data["bridge"]
+
+    def call_ringing(self, record, data, call):
+        if call is not None:
+            call.state = calls.RINGING
+            call.target_leg = record["leg"]
+            call.failed = data["failed"]
+            call.waited = True
+            self.timers.set("ring", call.id, data["deadline_ms"])
+
+    def call_ringing_ended(self, record, data, call):
+        if call is not None:
+            call.target_leg = None
+            self.timers.cancel("ring", call.id)
+
+    def call_bridged(self, record, data, call):
+        if call is not None:
+            call.state = calls.TALKING
+            call.bridge = data["bridge"]
+            call.agent_leg = data["legs"][1]
+            call.agent = record["agent"]
+            call.agent_answered_ms = record["ts_ms"]
+
+    def call_unbridged(self, record, data, call):
+        if call is not None:
+            call.bridge = None
+            call.held = None
+
+    def call_closing(self, record, data, call):
+        if call is not None:
+            call.state = calls.CLOSING
+            call.closing = {"cause": data["cause"], "released_by": data["released_by"], "result": data["result"]}
+            self.timers.set("closing", call.id, data["deadline_ms"])
+
+    def call_clearing(self, record, data, call):
+        if call is not None:
+            call.state = calls.CLEARING
+            call.signal = None
+            call.result = data["result"]
+            for kind in CALL_TIMERS:
+                self.timers.cancel(kind, call.id)
+
+    def call_ended(self, record, data, call):
+        self.calls.pop(record["call"], None)
+
+    # IVR.
+
+    def flow_loaded(self, record, data, call):
+        used = {}
+        for other in self.calls.values():
+            used[other.flow_key] = True
+        for key in sorted(self.flows):
+            if key not in used:
+                del self.flows[key]
+        self.flows[data["key"]] = data["definition"]
+
+    def ivr_entered(self, record, data, call):
+        if call is not None:
+            call.state = calls.IVR
+            call.flow_key = data["key"]
+
+    def ivr_moved(self, record, data, call):
+        if call is not None:
+            call.state = calls.IVR
+            call.position = dict(data["position"])
+            self.timers.set("ivr", call.id, data["deadline_ms"])
+
+    def ivr_left(self, record, data, call):
+        self.timers.cancel("ivr", record["call"])

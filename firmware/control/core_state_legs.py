@@ -1,0 +1,123 @@
+"""The part of the switchboard's state that follows legs: one method for each record kind (core_state.py)."""
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+
+
+class LegFolds:
+    """Methods of CoreState: records of legs."""
+
+    def leg_offered(self, record, data, call):
+        call = calls.Call(record["call"], data["order"])
+        self.order = max(self.order, data["order"])
+        for name in ("caller", "caller_presentation", "caller_type", "called", "called_complete", "redirecting", "bearer"):
+            setattr(call, name, data.get(name))
+        call.started_ms = record["ts_ms"]
+        call.caller_leg = record["leg"]
+        self.calls[call.id] = call
+        leg = legs.Leg(record["leg"], call.id, legs.CALLER, data["tech"], legs.OFFERED)
+        leg.trunk_group = data["trunk_group"]
+        leg.span = data["span"]
+        leg.timeslot = data["timeslot"]
+        leg.line = data["line"]
+        self._add_leg(call, leg, record["agent"])
+        if leg.span is not None:
+            self.group(leg.trunk_group).seize(leg.id, leg.span, leg.timeslot)
+
+    def leg_created(self, record, data, call):
+        leg = legs.Leg(record["leg"], record["call"], data["role"], data["tech"], legs.CREATED)
+        leg.line = data["line"]
+        if call is not None:
+            self._add_leg(call, leg, record["agent"])
+            if data.get("span") is not None:
+                leg.trunk_group, leg.span, leg.timeslot = data["trunk_group"], data["span"], data["timeslot"]
+                self.group(leg.trunk_group).seize(leg.id, leg.span, leg.timeslot)
+
+    def leg_seized(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            self.group(leg.trunk_group).move(leg.id, (leg.span, leg.timeslot), (data["span"], data["timeslot"]))
+            leg.span, leg.timeslot = data["span"], data["timeslot"]
+
+    def _add_leg(self, call, leg, agent):
+        self.legs[leg.id] = leg
+        call.legs.append(leg.id)
+        if leg.line is not None:
+            self.line_legs.setdefault(leg.line, []).append(leg.id)
+        if agent is not None and self.agent(agent).leg is None:
+            self.agent(agent).leg = leg.id
+            leg.agent = agent
+
+    def leg_digits(self, record, data, call):
+        if call is not None:
+            call.called = data["called"]
+            call.called_complete = data["called_complete"]
+
+    def _leg_state(self, record, state):
+        leg = self.legs.get(record["leg"])
+        if leg is not None and leg.state != legs.RELEASING:
+            leg.state = state
+        return leg
+
+    def leg_proceeding(self, record, data, call):
+        self._leg_state(record, legs.PROCEEDING)
+
+    def leg_alerting(self, record, data, call):
+        self._leg_state(record, legs.ALERTING)
+
+    def leg_answered(self, record, data, call):
+        self._leg_state(record, legs.ANSWERED)
+        if call is not None and record["leg"] == call.caller_leg:
+            call.answered_ms = record["ts_ms"]
+
+    def _flag(self, record, name, value):
+        if record["leg"] in self.legs:
+            setattr(self.legs[record["leg"]], name, value)
+
+    def leg_held(self, record, data, call):
+        self._flag(record, "held", True)
+
+    def leg_retrieved(self, record, data, call):
+        self._flag(record, "held", False)
+
+    def leg_rtp_lost(self, record, data, call):
+        self._flag(record, "rtp_lost", True)
+
+    def leg_rtp_back(self, record, data, call):
+        self._flag(record, "rtp_lost", False)
+
+    def leg_audio_missing(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.missing = sorted({*(leg.missing or []), data["direction"]})
+
+    def leg_audio_back(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.missing = [name for name in leg.missing or [] if name != data["direction"]]
+
+    def leg_quality(self, record, data, call):
+        """For the CDR and the journal only."""
+
+    def leg_releasing(self, record, data, call):
+        leg = self._leg_state(record, legs.RELEASING)
+        if leg is not None:
+            leg.cause = data["cause"]
+            self.timers.set("release", leg.id, data["guard_ms"])
+
+    def leg_released(self, record, data, call):
+        self.timers.cancel("release", record["leg"])
+        leg = self.legs.pop(record["leg"], None)
+        if leg is None:
+            return
+        if call is not None and leg.id in call.legs:
+            call.legs.remove(leg.id)
+        if leg.line is not None:
+            self.line_legs[leg.line].remove(leg.id)
+            if not self.line_legs[leg.line]:
+                del self.line_legs[leg.line]
+        if leg.span is not None:
+            self.group(leg.trunk_group).free(leg.id, leg.span, leg.timeslot)
+        agent = leg.agent or record["agent"]
+        if agent is not None and self.agent(agent).leg == leg.id:
+            self.agent(agent).leg = None

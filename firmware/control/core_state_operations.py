@@ -1,0 +1,102 @@
+"""The part of the switchboard's state that follows what is done with calls that are up: hold, consult, conference,
+transfer, park, listening (core_parties.py, core_operations.py, core_monitor.py).  One method for each record kind."""
+
+from firmware.call import call as calls
+
+
+class OperationFolds:
+    """Methods of CoreState: records of operations on calls that are up."""
+
+    def call_held(self, record, data, call):
+        if call is not None:
+            call.held = True
+
+    def call_retrieved(self, record, data, call):
+        if call is not None:
+            call.held = None
+
+    def call_consulting(self, record, data, call):
+        if call is not None:
+            call.consult = {"leg": record["leg"], "bridge": data["bridge"], "state": "ringing", "agent": record["agent"],
+                            "to": data["to"], "target": data["target"], "join": data["join"]}
+            self.timers.set("consult", call.id, data["deadline_ms"])
+
+    def call_consulted(self, record, data, call):
+        if call is not None and call.consult is not None:
+            consult = dict(call.consult)
+            consult["state"] = "talking"
+            call.consult = consult
+            self.timers.cancel("consult", call.id)
+
+    def call_consult_ended(self, record, data, call):
+        if call is not None:
+            call.consult = None
+            self.timers.cancel("consult", call.id)
+
+    def call_joined(self, record, data, call):
+        if call is not None:
+            call.members = (call.members or []) + [record["leg"]]
+
+    def call_parted(self, record, data, call):
+        if call is not None:
+            call.members = [leg for leg in call.members or [] if leg != record["leg"]]
+
+    def call_turned(self, record, data, call):
+        if call is None:
+            return
+        call.caller_leg, call.agent_leg, call.agent = data["caller_leg"], data["agent_leg"], record["agent"]
+        call.members = [leg for leg in call.members or [] if leg not in (call.caller_leg, call.agent_leg)]
+        for leg, role in ((call.caller_leg, "caller"), (call.agent_leg, "callee")):
+            if leg in self.legs:
+                self.legs[leg].role = role
+        if data.get("caller") is not None:
+            call.caller, call.caller_presentation = data["caller"], "allowed"
+        call.signal = None
+        self.timers.cancel("signal", call.id)
+
+    def call_detached(self, record, data, call):
+        if call is not None:
+            call.agent_leg = call.agent = None
+            call.recall = data["recall"]
+            call.held = None
+            call.overdue = False
+
+    def call_parked(self, record, data, call):
+        if call is not None:
+            call.state = calls.PARKED
+            call.place = data["place"]
+            self.timers.set("park", call.id, data["deadline_ms"])
+
+    def call_unparked(self, record, data, call):
+        if call is not None:
+            call.place = None
+            self.timers.cancel("park", call.id)
+
+    def call_monitoring(self, record, data, call):
+        if call is not None:
+            rows = [row for row in call.monitors or [] if row[0] != record["leg"]]
+            call.monitors = rows + [[record["leg"], data["mode"], record["agent"]]]
+
+    def call_monitor_ended(self, record, data, call):
+        if call is not None:
+            call.monitors = [row for row in call.monitors or [] if row[0] != record["leg"]]
+
+    def leg_moved(self, record, data, call):
+        """A leg comes from another call into this one."""
+        leg = self.legs.get(record["leg"])
+        before = self.calls.get(data["from"])
+        if leg is None or call is None:
+            return
+        if before is not None and leg.id in before.legs:
+            before.legs.remove(leg.id)
+        leg.call = call.id
+        leg.role = data["role"]
+        call.legs.append(leg.id)
+        for agent in self.agents.values():
+            if agent.leg == leg.id and agent.call == data["from"]:
+                agent.call = call.id
+
+    def call_secret(self, record, data, call):
+        if call is not None:
+            call.secret = {"agent": record["agent"], "tries": data["tries"]}
+            self.timers.set("secret", call.id, data["deadline_ms"])

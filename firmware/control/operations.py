@@ -1,0 +1,93 @@
+"""Operations on calls and agents as users send them: which fields each has, and the check before it goes to the core.
+
+OPERATIONS is used by the local API (api_operations.py), the CTI link (cti.py) and, through the API, by the pages and
+the command `strowger`.  What the core itself knows (is that call in conversation?) it refuses by itself, with a sentence.
+"""
+
+from firmware.control.commands import STATUSES, Problem, check_call_id, not_found
+from firmware.jsontext import writable
+
+TEXT_MAX = 64
+TARGETS = ("agent", "line", "queue", "number", "flow")
+MODES = ("listen", "whisper", "barge", "take_over", "end")
+
+
+def _text(value, name):
+    if not isinstance(value, str) or not 0 < len(value) <= TEXT_MAX or not value.isprintable() or not writable(value):
+        raise Problem(422, "bad " + name, "%s must be a text of 1 to %d printable characters." % (name, TEXT_MAX))
+    return value
+
+
+def _call(value, name):
+    check_call_id(_text(value, name))
+    return value
+
+
+def _one_of(choices):
+    def check(value, name):
+        if value not in choices:
+            raise Problem(422, "bad " + name, "%s must be one of %s." % (name, ", ".join(choices)))
+        return value
+    return check
+
+
+def _flag(value, name):
+    if not isinstance(value, bool):
+        raise Problem(422, "bad " + name, "%s must be true or false." % name)
+    return value
+
+
+def _whole(value, name):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 99999:
+        raise Problem(422, "bad " + name, "%s must be a whole number from 0 to 99999." % name)
+    return value
+
+
+PARTY = {"by": _text}
+TARGET = {"to": _one_of(TARGETS), "target": _text}
+PHONE = {"agent": _text, "line": _text}
+# name: (kind of the event, {field that must be there: check}, {field that may be: check}, fields of which one must be there)
+OPERATIONS = {
+    "hold": ("command.hold", {"call": _call}, PARTY, ()),
+    "retrieve": ("command.retrieve", {"call": _call}, PARTY, ()),
+    "consult": ("command.consult", {"call": _call, **TARGET}, {**PARTY, "join": _flag}, ()),
+    "conference": ("command.conference", {"call": _call}, PARTY, ()),
+    "transfer": ("command.transfer", {"call": _call}, {**PARTY, **TARGET}, ()),
+    "park": ("command.park", {"call": _call}, {**PARTY, "place": _whole}, ()),
+    "unpark": ("command.unpark", {"place": _whole}, PHONE, ("agent", "line")),
+    "pick_up": ("command.pick_up", {}, {**PHONE, "call": _call, "target": _text}, ("agent", "line")),
+    "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY}, ("agent", "line")),
+    "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),
+    "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag}, ()),
+}
+
+
+def event_of(operation, fields):
+    """The core's event of an operation.  fields: {name: value} from outside.  Raises Problem."""
+    kind, must, may, one = OPERATIONS[operation]
+    event = {"kind": kind}
+    for name in fields:
+        if name not in must and name not in may:
+            raise Problem(422, "unknown field", "%s has no field %s; it has %s." % (operation, name[:TEXT_MAX], ", ".join([*must, *may])))
+    for name, check in must.items():
+        if fields.get(name) is None:
+            raise Problem(422, "incomplete", "%s needs %s." % (operation, name))
+        event[name] = check(fields[name], name)
+    for name, check in may.items():
+        if fields.get(name) is not None:
+            event[name] = check(fields[name], name)
+    if one and len([name for name in one if name in event]) != 1:
+        raise Problem(422, "incomplete", "%s needs %s: the telephone that is to ring." % (operation, " or ".join(one)))
+    if ("to" in event) != ("target" in event) and "target" in may and "to" in may:
+        raise Problem(422, "incomplete", "give both, to (%s) and target." % ", ".join(TARGETS))
+    return event
+
+
+async def operate(house, operation, fields):
+    """Carry an operation out; returns what it found out ({} mostly) when it is on the disk.  Raises Problem."""
+    event = event_of(operation, fields)
+    if "agent" in event and not house.agent_exists(event["agent"]):
+        raise not_found("agent", event["agent"][:32])
+    if event.get("call") is not None and not house.call_is_open(event["call"]):
+        raise not_found("open call", event["call"])
+    return await house.command(event) or {}
