@@ -60,3 +60,19 @@ def test_advice_of_a_flow(node, path):
 def test_every_setting_says_what_it_is():
     for name, field in SCHEMA.describe()["fields"]["queues"]["row"]["fields"].items():
         assert field["help"], name
+
+
+def test_agents_work_and_codes():
+    config = demo.configuration({name: "secret-" + name for name in demo.AGENTS})
+    config["break_reasons"] = [{"name": "lunch"}]
+    config["feature_codes"] = [{"code": "*43", "action": "break", "reason": "tea"}, {"code": "021", "action": "log_in"}, {"code": "*1", "action": "fly"}]
+    del config["agents"][0]["line"]
+    config["agents"][1]["pin"] = "12"
+    assert [(error.path, str(error).split(";")[-1].strip()[:6]) for error in schema.check(config, check_flow)[1]] == [
+        ("agents[1].pin", "use 4 "), ("feature_codes[2].action", "choose")]
+    config["agents"][1]["pin"], config["feature_codes"][2]["action"] = "1234", "pick_up"
+    assert [error.path for error in schema.check(config, check_flow)[1]] == ["feature_codes[0].reason", "feature_codes[1].code"]
+    config["feature_codes"] = config["feature_codes"][2:]
+    assert schema.check(config, check_flow)[1] == []
+    config["break_reasons"], config["feature_codes"] = [], [{"code": "*44", "action": "break_reason"}]
+    assert [error.path for error in schema.check(config, check_flow)[1]] == ["feature_codes[0].action"]

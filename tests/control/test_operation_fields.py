@@ -1,0 +1,58 @@
+"""What users may send to operations: refused in sentences before the core sees it."""
+
+import argparse
+
+import pytest
+
+from firmware.cli import operations as cli
+from firmware.control.commands import Problem
+from firmware.control.core_commands import COMMANDS
+from firmware.control.operations import OPERATIONS, event_of
+
+
+def test_every_operation_is_a_command_of_the_core():
+    for kind, must, may, one in OPERATIONS.values():
+        assert set(COMMANDS[kind][0]) <= set(must) | {"agent"}
+
+
+@pytest.mark.parametrize("operation, fields, words", (
+    ("hold", {}, "needs call"), ("hold", {"call": "x"}, "no call x"), ("hold", {"call": "c1", "whom": "2"}, "no field whom"),
+    ("hold", {"call": "c1", "by": 7}, "by must be a text"), ("hold", {"call": "c1", "by": "a\nb"}, "printable"),
+    ("consult", {"call": "c1", "to": "moon", "target": "x"}, "agent, line, queue"), ("consult", {"call": "c1", "to": "agent"}, "needs target"),
+    ("consult", {"call": "c1", "to": "agent", "target": "1", "join": "yes"}, "true or false"),
+    ("transfer", {"call": "c1", "to": "agent"}, "give both"), ("park", {"call": "c1", "place": -1}, "whole number"),
+    ("park", {"call": "c1", "place": True}, "whole number"), ("unpark", {"place": 701}, "agent or line"),
+    ("monitor", {"call": "c1", "mode": "spy", "agent": "1"}, "whisper"), ("monitor", {"call": "c1", "mode": "listen"}, "telephone"),
+    ("monitor", {"call": "c1", "mode": "listen", "agent": "1", "line": "2"}, "agent or line"),
+    ("agent_log_in", {"agent": "1", "line": "2", "status": "logged_out"}, "available, on_break"), ("wrap_up", {"agent": ""}, "1 to 64")))
+def test_bad_fields(operation, fields, words):
+    with pytest.raises(Problem) as caught:
+        event_of(operation, fields)
+    assert words in str(caught.value) and caught.value.status in (404, 422)
+
+
+def test_good_fields():
+    assert event_of("consult", {"call": "c1", "to": "queue", "target": "sales", "by": "1001"}) == {
+        "kind": "command.consult", "call": "c1", "to": "queue", "target": "sales", "by": "1001"}
+
+
+class Client:
+    def post(self, path, body):
+        self.asked = (path, body)
+        return {"ok": True, "place": 701} if path.endswith("park") else {"ok": True}
+
+
+@pytest.mark.parametrize("line, path, body", (
+    ("hold c1", "/v1/calls/c1/hold", {}), ("consult c1 agent 1002 --join", "/v1/calls/c1/consult", {"to": "agent", "target": "1002", "join": True}),
+    ("transfer c1", "/v1/calls/c1/transfer", {}), ("transfer c1 queue sales --by 1001", "/v1/calls/c1/transfer",
+                                                  {"to": "queue", "target": "sales", "by": "1001"}),
+    ("park c1 --place 701", "/v1/calls/c1/park", {"place": 701}), ("fetch 701 --agent 1001", "/v1/parked/701/fetch", {"agent": "1001"}),
+    ("pick-up 1001 --line 2001", "/v1/pick_up", {"target": "1001", "line": "2001"}),
+    ("monitor c1 whisper --agent 1004", "/v1/calls/c1/monitor", {"mode": "whisper", "agent": "1004"}),
+    ("log-in 1001 2001 --pin 12345", "/v1/agents/1001/log_in", {"line": "2001", "pin": "12345"}), ("wrap-up 1001 --end", "/v1/agents/1001/wrap_up", {"end": True})))
+def test_the_command_line(line, path, body):
+    parser = argparse.ArgumentParser()
+    cli.add(parser.add_subparsers(dest="verb"), argparse.ArgumentParser(add_help=False))
+    client = Client()
+    answer, show = cli.carry_out(client, parser.parse_args(line.split()))
+    assert client.asked == (path, body) and show(answer)

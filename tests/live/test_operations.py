@@ -1,0 +1,171 @@
+"""Hold, consultation, conference, listening, park and feature codes on one live call through the whole house.
+
+Everybody says a tone of his own: who hears whom is read from the spectrum of what arrives at each telephone (probe phones)
+and at the far exchange (its recording), with a kill -9 of control in the middle."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hil.board.clock import BoardClock
+from hil.phone.probe import ProbePhone
+from hil.probes import wav
+from hil.rig import CHECKOUT
+
+pytestmark = pytest.mark.live
+
+TONES = {"caller": 550, "1002": 830, "1003": 1170, "1004": 1510}
+STEP_S = 1.1            # of which the last 0.5 s are looked at
+LOOK = 4000
+
+
+def tone(hertz, seconds):
+    """A-law octets of a sine at -16 dBm0 or so."""
+    n = np.arange(int(seconds * 8000))
+    return wav.alaw_compress(np.rint(5000 * np.sin(2 * np.pi * hertz * n / 8000)).astype(np.int16)).tobytes()
+
+
+def heard(samples):
+    """Names of those whose tones are in some samples."""
+    samples = np.asarray(samples, float)[-LOOK:]
+    n = np.arange(len(samples))
+    window = np.hanning(len(samples))
+    found = []
+    for name, hertz in TONES.items():
+        level = 4 * abs(np.sum(samples * window * np.exp(-2j * np.pi * hertz * n / 8000))) / len(samples)
+        if level > 500:         # a tenth of what is said
+            found.append(name)
+    return sorted(found)
+
+
+@pytest.fixture(scope="module")
+def phones(house):
+    lines = {line["name"]: line["password"] for line in house.product.get("/configuration")["configuration"]["lines"]}
+    made = {}
+    try:
+        house.available("1001", "logged_out")
+        for name in ("1002", "1003", "1004"):
+            made[name] = ProbePhone(name, lines[name], house.sip_port, clock=BoardClock(house.run_dir)).start()
+        house.available("1002")
+        house.wait_agent_idle("1002")
+        yield made
+    finally:
+        for phone in made.values():
+            phone.stop()
+
+
+class Floor:
+    """The call in question, and what everybody hears now."""
+
+    def __init__(self, house, phones):
+        self.house, self.phones, self.marks, self.call = house, phones, [], None
+
+    def ask(self, operation, **body):
+        return self.house.product.post(f"/calls/{self.call}/{operation}", body)
+
+    def hear(self, what, **wanted):
+        """After a step: each named telephone hears these; the caller's is looked up at the end, in the recording."""
+        time.sleep(STEP_S)
+        self.marks.append((time.monotonic(), what, sorted(wanted.pop("caller"))))
+        got = {name: heard(wav.alaw_expand(np.frombuffer(self.phones[name[1:]].received_octets()[-LOOK:], np.uint8))) for name in wanted}
+        assert got == {name: sorted(others) for name, others in wanted.items()}, what
+
+    def speak(self, name):
+        self.phones[name].play(tone(TONES[name], 60))
+
+
+def test_who_hears_whom(house, phones):
+    floor = Floor(house, phones)
+    file = house.folder / "tone.wav"
+    wav.write_alaw(file, wav.alaw_expand(np.frombuffer(tone(TONES["caller"], 60), np.uint8)))
+    marks = {name: phone.mark() for name, phone in phones.items()}
+    caller = house.place_and_choose("1")
+    began = house.far.wait_for("record_started", 5, id=caller)
+    phones["1002"].wait_for("answered", 15, since=marks["1002"])
+    floor.call = house.wait_call("talking")["call"]
+    house.far.play(caller, file)
+    floor.speak("1002")
+    floor.hear("talking", caller=["1002"], _1002=["caller"])
+
+    floor.ask("hold")
+    floor.hear("held", caller=["music"], _1002=[])
+    assert house.state()["calls"][0]["held"]
+    floor.ask("consult", to="agent", target="1003")
+    phones["1003"].wait_for("answered", 5, since=marks["1003"])
+    floor.speak("1003")
+    floor.hear("consulting", caller=["music"], _1002=["1003"], _1003=["1002"])
+    floor.ask("conference")
+    floor.hear("three", caller=["1002", "1003"], _1002=["1003", "caller"], _1003=["1002", "caller"])
+
+    floor.ask("monitor", mode="listen", agent="1004")
+    phones["1004"].wait_for("answered", 5, since=marks["1004"])
+    invite = next(octets for _, way, octets in phones["1004"].log if way == "rx" and octets.startswith(b"INVITE"))
+    assert b"answer-after=0" in invite, "the telephone may answer by itself"
+    floor.speak("1004")
+    everybody = ["1002", "1003", "caller"]
+    floor.hear("listening", caller=["1002", "1003"], _1002=["1003", "caller"], _1003=["1002", "caller"], _1004=everybody)
+    floor.ask("monitor", mode="whisper", agent="1004")
+    floor.hear("whispering", caller=["1002", "1003"], _1002=["1003", "1004", "caller"], _1003=["1002", "caller"], _1004=everybody)
+    house.kill("control")
+    house.wait(lambda s: s["calls"] and s["calls"][0]["monitors"], 10, "the call after the kill")
+    floor.hear("after the kill", caller=["1002", "1003"], _1002=["1003", "1004", "caller"], _1003=["1002", "caller"], _1004=everybody)
+    floor.ask("monitor", mode="barge", agent="1004")
+    floor.hear("barging", caller=["1002", "1003", "1004"], _1003=["1002", "1004", "caller"])
+
+    phones["1002"].hangup()
+    floor.hear("the agent left", caller=["1003", "1004"], _1003=["1004", "caller"])
+    floor.ask("monitor", mode="end", agent="1004")
+    place = floor.ask("park", by="1003")["place"]
+    house.wait(lambda s: s["calls"][0]["state"] == "parked", 5, "the parked call")
+    floor.hear("parked", caller=["music"])
+    mark = phones["1004"].mark()
+    phones["1004"].dial("*7%d" % place)
+    phones["1004"].wait_for("answered", 5, since=mark)
+    floor.speak("1004")
+    floor.hear("fetched", caller=["1004"], _1004=["caller"])
+    house.far.hangup(caller)
+    house.far.wait_for("record_closed", 8, id=caller)
+    house.wait_idle()
+
+    samples = wav.read_mono(house.folder / f"{caller}.wav")
+    offset_s = floor.marks[-1][0] - (len(samples) / 8000)      # the recording ended just after the last mark
+    music = wav.read_mono(CHECKOUT / "build" / "prompts" / "music.wav")
+    for moment, what, wanted in floor.marks:
+        at = int((moment - offset_s - 0.15) * 8000)
+        piece = samples[at - LOOK:at]
+        if wanted == ["music"]:
+            assert heard(piece) == [] and np.std(piece) > 0.1 * np.std(music), f"{what}: music"
+        else:
+            assert heard(piece) == wanted, f"{what}: the caller hears {heard(piece)}"
+    found = house.cdr(floor.call)
+    assert (found["cdr"]["agents"], found["cdr"]["result"]) == (["1002", "1003", "1004"], "answered")
+    assert len(found["recordings"]) >= 2 and {r["data"]["by"] for r in found["records"] if r["kind"] == "call.monitoring"} == {"admin"}
+
+
+def test_codes_dialled_at_the_telephone(house, phones):
+    phone, mark = phones["1003"], phones["1003"].mark()
+    running = house.product.get("/configuration")
+    running["configuration"]["break_reasons"] = [{"name": "lunch"}]
+    running["configuration"]["feature_codes"] = [{"code": "*43", "action": "break", "reason": "lunch"}, {"code": "*41", "action": "log_in"}]
+    house.product.post("/configuration/apply", running)
+    house.available("1003")
+    phone.dial("*43")
+    phone.wait_for("answered", 5, since=mark)
+    phone.wait_for("closed", 10, since=mark)
+    state = next(a for a in house.state()["agents"] if a["name"] == "1003")
+    assert (state["status"], state["reason"], state["state"]) == ("on_break", "lunch", "idle")
+    assert np.std(wav.alaw_expand(np.frombuffer(phone.received_octets(), np.uint8))) > 100, "a word of confirmation"
+    house.available("1002", "logged_out")
+    house.available("1003", "logged_out")
+    mark = phone.mark()
+    phone.dial("*411002")                       # agent 1002 sits down at the telephone of 1003
+    phone.wait_for("closed", 10, since=mark)
+    house.wait(lambda s: any(a["name"] == "1002" and a["line"] == "1003" and a["status"] == "available" for a in s["agents"]), 5, "1002 at line 1003")
+    mark = phone.mark()
+    caller = house.place_and_choose("1")
+    phone.wait_for("answered", 15, since=mark)
+    assert house.wait_call("talking")["agent"] == "1002"
+    house.far.hangup(caller)
+    house.wait_idle()
+    house.available("1002", "logged_out")
