@@ -80,6 +80,8 @@ class OperationFolds:
     def call_monitor_ended(self, record, data, call):
         if call is not None:
             call.monitors = [row for row in call.monitors or [] if row[0] != record["leg"]]
+            if record["leg"] in self.legs:          # it took the call over
+                self.legs[record["leg"]].role = "callee"
 
     def leg_moved(self, record, data, call):
         """A leg comes from another call into this one."""
