@@ -59,12 +59,12 @@ def free_port(kind=socket.SOCK_DGRAM):
 class Rig:
     """folder: everything lies below it.  echo: print what the product says on its console.
 
-    environment: further variables of the product."""
+    environment: further variables of the product.  t1: those of the spans that are T1 with NI2."""
 
-    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS):
+    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=()):
         self.folder = pathlib.Path(folder).resolve()
         self.run_dir, self.data_dir = self.folder / "run", self.folder / "data"
-        self.echo, self.spans, self.crc4 = echo, spans, crc4
+        self.echo, self.spans, self.crc4, self.t1 = echo, spans, crc4, t1
         self.environment = environment or {}
         self.board = self.supervisor = self.far = self.product = None
         self.console, self.phones = [], []
@@ -80,6 +80,8 @@ class Rig:
         """Start all parts; returns self.  password: the administrator's, set at first boot; None: leave it."""
         self.start_board()
         self.start_product(password)
+        if self.t1:
+            self.set_t1()
         if exchange:
             self.start_exchange()
             for span in self.spans:
@@ -120,7 +122,16 @@ class Rig:
             self.product.change_first_password(first, password)
 
     def start_exchange(self):
-        self.far = FarExchange(self.run_dir, self.spans, crc4=list(self.crc4), trace_dir=self.folder / "trace").start()
+        self.far = FarExchange(self.run_dir, self.spans, crc4=list(self.crc4), t1=self.t1,
+                               trace_dir=self.folder / "trace").start()
+
+    def set_t1(self):
+        """Make the spans of `t1` T1 spans in the configuration."""
+        running = self.product.get("/configuration")
+        for row in running["configuration"]["spans"]:
+            if row["span"] in self.t1:
+                row.update(type="t1", variant="ni2", d_timeslot=24)
+        self.product.post("/configuration/apply", running)
 
     def phone(self, line, **options):
         """A baresip phone registered as that line.  options: hil.phone.Phone's."""

@@ -5,12 +5,12 @@ calls it (firmware/chassis) debounces alarms (G.7710: 2.5 s to raise, 10 s to
 clear) and polls counters each second."""
 
 from drivers.registers import read_pages
-from firmware.errors import ConfigError
+from firmware.errors import ConfigError, LocalError
 
 # name, X.733 severity, what it means, what to look at
 ALARMS = (
     ("los", "critical", "no signal from the line", "cable not plugged, receive pair broken, far end switched off"),
-    ("lfa", "critical", "a signal comes, but no E1 frames", "wrong line code or type at one end, or a loop"),
+    ("lfa", "critical", "a signal comes, but no frames", "wrong line code or type at one end, or a loop"),
     ("ais", "critical", "the far end or a multiplexer sends all ones", "fault beyond the next equipment: ask the carrier"),
     ("rai", "major", "the far end does not understand what we send", "transmit pair, or CRC-4 set at the far end only"),
     ("lmfa", "minor", "CRC-4 multiframes do not come", "CRC-4 is set at our end only"),
@@ -20,8 +20,15 @@ ALARMS = (
     ("cas_los", "major", "timeslot 16 is all zeros", "signalling equipment of the far end has failed"),
     ("cas_rai", "major", "the far end lost our CAS multiframe", "CAS is set at one end only"),
 )
+# out of service: no usable bearer.  RAI is among them since the far end hears nothing (Q.542)
+BLOCKING = {"los", "ais", "lfa", "rai"}
 ALARM_NAMES = tuple(row[0] for row in ALARMS)
-LOOPS = ("none", "local", "remote", "payload")
+LOOPS = ("none", "local", "remote", "payload", "timeslot")
+# T1.403 table 4 and 9.4.1: code word of the ESF data link (None: in band), the loop that it asks for; "none" ends a loop
+LOOP_CODES = {"line_up": (0x0E, "remote"), "line_down": (0x38, "none"), "payload_up": (0x14, "payload"),
+              "payload_down": (0x32, "none"), "all_down": (0x24, "none"),
+              "in_band_up": (None, "remote"), "in_band_down": (None, "none")}
+TYPES, FRAMINGS, LINE_CODES, BUILD_OUTS_DB = ("e1", "t1", "j1"), ("esf", "d4"), ("standard", "ami"), ("0", "7.5", "15", "22.5")
 CRC4_MODES = (False, True, "required")   # True: with it, but go on without when the far end has none
 
 
@@ -38,7 +45,8 @@ class Framer:
     def configure(self, settings):
         """Set the span up and check what was written by reading it back.
 
-        settings: {"type": "e1", "crc4": one of CRC4_MODES, "cas": bool}.
+        settings: {"type": one of TYPES, "cas": bool, "line_code": one of LINE_CODES ("standard": HDB3 or B8ZS)}, of an
+        E1 "crc4" besides: one of CRC4_MODES; of a T1 or J1 "framing": one of FRAMINGS, "build_out_db": one of BUILD_OUTS_DB.
         Ends loops and forced alarms.  A span that is set up so already is not
         touched (a restarted control must not disturb calls): returns whether
         anything was written.  Raises ConfigError for what the chip cannot do."""
@@ -49,7 +57,8 @@ class Framer:
     EVENTS = ()                          # registers that decode_events needs; reading them clears them
 
     def decode_status(self, values):
-        """{"alarms": [names in the order of ALARMS], "in_service": bool} from values of STATUS."""
+        """{"alarms": [names in the order of ALARMS], "in_service": bool, "code"?: one of LOOP_CODES that the far end of a T1 sends}
+        from values of STATUS."""
         raise NotImplementedError
 
     def decode_counters(self, values):
@@ -70,13 +79,18 @@ class Framer:
         """As decode_counters, read now."""
         return self.decode_counters(read_pages(self.bus, [(self.span, self.COUNTERS)])[0])
 
-    def loop(self, kind):
-        """Set one of LOOPS."""
+    def loop(self, kind, timeslot=None):
+        """Set one of LOOPS: "local" towards us, "remote" (the line as it comes) and "payload" towards the far end,
+        "timeslot" one timeslot towards the far end."""
         raise NotImplementedError
 
     def force(self, rai=False, ais=False):
         """Send RAI or AIS to the line whatever comes in."""
         raise NotImplementedError
+
+    def send_code(self, name):
+        """Send one of LOOP_CODES to the far end of a T1 until None is given."""
+        raise LocalError("span %d: loop codes are for T1 and J1; at an E1 ask the carrier for a loop" % self.span)
 
 
 def status_of_all(bus, framers):
@@ -102,9 +116,21 @@ def counters_of_all(bus, framers):
 def check_settings(span, settings):
     """Raise ConfigError with its path for settings that no framer takes."""
     path = "spans[%d]" % (span - 1)
-    if settings.get("type") != "e1":
-        raise ConfigError(path + ".type", "%r is not supported by this framer driver yet: use \"e1\"" % (settings.get("type"),))
+    if settings.get("type") not in TYPES:
+        raise ConfigError(path + ".type", "%r: use one of %s" % (settings.get("type"), ", ".join(TYPES)))
+    for name, choices in (("framing", FRAMINGS), ("line_code", LINE_CODES), ("build_out_db", BUILD_OUTS_DB)):
+        if settings.get(name, choices[0]) not in choices:
+            raise ConfigError("%s.%s" % (path, name), "%r: use one of %s" % (settings[name], ", ".join(choices)))
     if settings.get("crc4", False) not in CRC4_MODES:
         raise ConfigError(path + ".crc4", "%r: use false, true or \"required\"" % (settings["crc4"],))
     if not isinstance(settings.get("cas", False), bool):
         raise ConfigError(path + ".cas", "%r: use true or false" % (settings["cas"],))
+
+
+def check_loop(kind, timeslot, timeslots):
+    """Raise LocalError unless a framer with that many timeslots can be looped so."""
+    if kind not in LOOPS:
+        raise LocalError("loop %r: use one of %s" % (kind, ", ".join(LOOPS)))
+    if (kind == "timeslot") != (timeslot is not None) or (timeslot is not None and not 1 <= timeslot <= timeslots):
+        raise LocalError("loop %r of timeslot %r: a timeslot from 1 to %d goes with the loop \"timeslot\" and with no other"
+                         % (kind, timeslot, timeslots))

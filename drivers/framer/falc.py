@@ -1,95 +1,48 @@
-"""Driver of one port of a FALC framer (E1).
+"""Driver of one port of a FALC framer: E1, T1 or J1 by what it is configured for.
 
-T1 and J1 come with the framer issue.  Everything goes through the bus, so the
-same driver runs on the rack and on the emulated board."""
+Everything goes through the bus, so the same driver runs on the rack and on the emulated board."""
 
-from drivers.framer import falc_regs as r
-from drivers.framer.base import ALARM_NAMES, LOOPS, Framer, check_settings
-from drivers.registers import Page
-from firmware.errors import DriverError, LocalError
-
-VERSIONS = {0x00: "1.2", 0x10: "2.1", 0x05: "2.x"}       # VSTR, pef2256-regs.h
-RECEIVE_FRAMING = {False: 0, True: 3, "required": 2}     # FMR2.RFS
-
-STATUS_ALARMS = {"LOS": "los", "AIS": "ais", "LFA": "lfa", "RRA": "rai", "NMF": "no_crc4", "LMFA": "lmfa"}
-CAS_ALARMS = {"TS16LFA": "cas_lfa", "TS16AIS": "cas_ais", "TS16LOS": "cas_los", "TS16RA": "cas_rai"}
-# out of service: no usable bearer.  RAI is among them since the far end hears nothing (Q.542)
-BLOCKING = {"los", "ais", "lfa", "rai"}
+from drivers.framer.base import Framer, check_settings
+from drivers.framer.falc_e1 import FALCE1
+from drivers.framer.falc_t1 import FALCT1
 
 
 class FALC(Framer):
-    """One port.  bus: a RequestRing, or anything with its batch()."""
-
-    STATUS = (r.FRS0, r.FRS1, r.XSP)
-    COUNTERS = (r.FEC, r.CVC, r.CEC, r.EBC)
-    EVENTS = (r.ISR2, r.ISR3)
+    """One port.  bus: a RequestRing, or anything with its batch().  An E1 port until configure()."""
 
     def __init__(self, bus, span):
         super().__init__(bus, span)
-        self._page = Page(bus, span)
+        self._mode = FALCE1(bus, span)
+
+    STATUS = property(lambda self: self._mode.STATUS)
+    COUNTERS = property(lambda self: self._mode.COUNTERS)
+    EVENTS = property(lambda self: self._mode.EVENTS)
+    TIMESLOTS = property(lambda self: self._mode.TIMESLOTS)
 
     def identify(self):
-        version, wafer = self._page.read(r.VSTR, r.WID)
-        if version not in VERSIONS:
-            raise DriverError("span %d" % self.span, "identify",
-                              "version %02X is no FALC that this driver knows: check the board type" % version)
-        return {"chip": "FALC", "version": VERSIONS[version], "wafer": wafer}
+        return self._mode.identify()
 
     def configure(self, settings):
         check_settings(self.span, settings)
-        self.identify()
-        crc4, cas = settings.get("crc4", False), settings.get("cas", False)
-        wanted = [
-            (r.LIM0, r.LIM0.encode()),
-            (r.LIM1, r.LIM1.encode()),
-            (r.FMR0, r.FMR0.encode(XC=3, RC=3)),
-            (r.FMR1, r.FMR1.encode(AFR=1, ECM=1, XFS=bool(crc4))),
-            (r.FMR2, r.FMR2.encode(RFS=RECEIVE_FRAMING[crc4], AXRA=1)),
-            # unused international and national bits are 1 (G.704 table 5)
-            (r.XSW, r.XSW.encode(XSIS=1, XY=0x1F)),
-            (r.XSP, r.XSP.encode(XSIF=1, AXS=bool(crc4), CASEN=cas)),
-        ]
-        if not self._different(wanted):
-            return False
-        self._page.write_values(wanted)
-        for register, value, got in self._different(wanted):
-            raise DriverError("span %d" % self.span, "configure", "register %r holds %02X after %02X was written: "
-                              "the framer has failed" % (register, got, value))
-        self._page.write(r.CMDR, RRES=1, XRES=1)
-        return True
-
-    def _different(self, wanted):
-        values = self._page.read(*[register for register, _ in wanted])
-        return [(register, value, got) for (register, value), got in zip(wanted, values) if got != value]
+        kind = FALCE1 if settings["type"] == "e1" else FALCT1
+        if not isinstance(self._mode, kind):
+            self._mode = kind(self.bus, self.span)
+        return self._mode.configure(settings)
 
     def decode_status(self, values):
-        frs0, frs1, xsp = values
-        raised = {STATUS_ALARMS[name] for name, value in r.FRS0.decode(frs0).items() if value and name in STATUS_ALARMS}
-        if r.XSP.decode(xsp)["CASEN"]:
-            raised |= {CAS_ALARMS[name] for name, value in r.FRS1.decode(frs1).items() if value and name in CAS_ALARMS}
-        if "no_crc4" in raised:
-            raised.discard("lmfa")       # one cause, one alarm
-        if raised & {"los", "ais"}:
-            raised.discard("lfa")        # follows from the other (G.7710 5.3.1: alarm only the cause)
-        if raised & {"los", "ais", "lfa"}:
-            raised -= {"lmfa", "cas_lfa", "cas_ais", "cas_los"}
-        return {"alarms": [name for name in ALARM_NAMES if name in raised], "in_service": not raised & BLOCKING}
+        return self._mode.decode_status(values)
 
     def decode_counters(self, values):
-        return dict(zip(("fas_errors", "code_violations", "crc_errors", "e_bits"), values))
+        return self._mode.decode_counters(values)
 
     def decode_events(self, values):
-        line, other = r.ISR2.decode(values[0]), r.ISR3.decode(values[1])
-        return {"second": bool(other["SEC"]), "slips": other["RSN"] + other["RSP"],
-                "defects": {kind for name, kind in (("LOS", "los"), ("LFA", "lfa"), ("AIS", "ais"), ("RA", "rai")) if line[name]}}
+        return self._mode.decode_events(values)
 
-    def loop(self, kind):
-        if kind not in LOOPS:
-            raise LocalError("loop %r: use one of %s" % (kind, ", ".join(LOOPS)))
-        self._page.update(r.LIM0, LL=kind == "local")
-        self._page.update(r.LIM1, RL=kind == "remote")
-        self._page.update(r.FMR2, PLB=kind == "payload")
+    def loop(self, kind, timeslot=None):
+        self._mode.loop(kind, timeslot)
 
     def force(self, rai=False, ais=False):
-        self._page.update(r.XSW, XRA=rai)
-        self._page.update(r.FMR1, XAIS=ais)
+        self._mode.force(rai, ais)
+
+    def send_code(self, name):
+        self._mode.send_code(name)

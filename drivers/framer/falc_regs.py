@@ -39,6 +39,10 @@ FMR2 = Register("FMR2", 0x1E, "Framer mode 2", (
     Field("SAIS", 0x08, "AIS to the system"),                                # P
     Field("PLB", 0x04, "payload loop"),                                      # D, P
     Field("AXRA", 0x02, "send RAI by itself while out of frame")))           # K
+LOOP = Register("LOOP", 0x1F, "Loop of one timeslot", (                      # C, header of a Linux FALC driver
+    Field("ECLB", 0x20, "the timeslot goes back to the line"),
+    Field("CLA", 0x1F, "which timeslot")))
+IDLE = Register("IDLE", 0x2B, "Code of timeslots without signal")            # C
 XSW = Register("XSW", 0x20, "Transmit service word", (                       # P
     Field("XSIS", 0x80, "Si bit of frames without the FAS"),
     Field("XTM", 0x40, "transparent"),

@@ -58,6 +58,7 @@ HEADER = (
     ("media_owner", 0x088, 4, "media"),
     ("media_generation", 0x08C, 4, "media"),
     ("control_owner", 0x0C0, 4, "control"),
+    ("span_idle", 0x100, 64, "board"),       # idle code of each span, uint8; 0 on a board that does not tell: idle_code
 )
 
 # Request ring entry: four u32.

@@ -23,6 +23,7 @@ from firmware.links.adapter import Adapter
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
+SETTINGS = ("type", "crc4", "framing", "line_code", "build_out_db", "loop_codes")      # of a span's row
 AWAY_S = 1.0            # between attempts to find a board that is not there
 
 
@@ -48,7 +49,7 @@ class Framers(Adapter):
 
     @staticmethod
     def _wanted(config):
-        return {row["span"]: {"type": row["type"], "crc4": row["crc4"], "cas": row["signalling"] in ("r2", "cas")}
+        return {row["span"]: {"cas": row["signalling"] in ("r2", "cas"), **{name: row[name] for name in SETTINGS if name in row}}
                 for row in config["spans"] if row["enabled"]}
 
     def _map(self):

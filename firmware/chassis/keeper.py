@@ -273,6 +273,8 @@ class Keeper(Adapter):
 
     def _second(self, span, row, counters, settings, now_ms):
         framing = "e1_crc4" if settings.get("crc4") and "no_crc4" not in row["now"] else "e1"
+        if settings.get("type", "e1") != "e1":
+            framing = "t1_esf" if settings.get("framing") == "esf" else "t1_sf"
         performance = self._spans.get(span)
         if performance is None:
             performance = self._spans[span] = Performance(framing)

@@ -41,7 +41,12 @@ def listener(help, port):
 SPAN = Section("one E1, T1 or J1 span", {
     "span": Whole("the number printed at the connector", 1, 64, required=True, impact=IMPACT_SPAN),
     "type": Text("the kind of line", choices=("e1", "t1", "j1"), default="e1", impact=IMPACT_SPAN),
-    "crc4": Switch("CRC-4 multiframe; must be the same at both ends", default=True, impact=IMPACT_SPAN),
+    "crc4": Switch("CRC-4 multiframe of an E1; must be the same at both ends", default=True, impact=IMPACT_SPAN),
+    "framing": Text("frame of a T1 or J1: esf, with CRC-6 and data link, or d4", choices=("esf", "d4"), default="esf", impact=IMPACT_SPAN),
+    "line_code": Text("standard: HDB3 on E1, B8ZS on T1 and J1; ami", choices=("standard", "ami"), default="standard", impact=IMPACT_SPAN),
+    "build_out_db": Text("how much weaker a T1 sends, for a short cable to a repeater", choices=("0", "7.5", "15", "22.5"),
+                         default="0", impact=IMPACT_SPAN),
+    "loop_codes": Switch("obey the loop codes that the far end of a T1 sends", default=True, impact=IMPACT_SPAN),
     "signalling": Text("how calls are signalled", choices=SIGNALLING, default="pri", impact=IMPACT_SPAN),
     "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges)",
                     choices=VARIANTS, default="etsi", impact=IMPACT_SPAN),
@@ -259,8 +264,10 @@ def check(configuration, check_flow=None):
     errors.extend(_same_port(result))
     for i, row in enumerate(result["spans"]):
         refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
-        if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] > 24:
-            errors.append(ConfigError(f"spans[{i}].d_timeslot", "a T1 or J1 span has timeslots 1 to 24; use 24"))
+        if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] != 24:
+            errors.append(ConfigError(f"spans[{i}].d_timeslot", "the D channel of a T1 or J1 span is timeslot 24; use 24"))
+        if row["type"] != "e1" and row["line_code"] == "ami" and row["signalling"] == "pri":
+            errors.append(ConfigError(f"spans[{i}].line_code", "a PRI needs clear channels, which ami does not give; use standard"))
         errors.extend(cas.check_span(row, f"spans[{i}]"))
     errors.extend(sip_trunk.check(result, names["trunk_groups"]))
     errors.extend(ss7.check(result))

@@ -1,6 +1,6 @@
-# distutils: sources = hil/board/e1.c hil/board/e1_registers.c hil/board/tick.c
+# distutils: sources = hil/board/e1.c hil/board/e1_registers.c hil/board/t1.c hil/board/t1_registers.c hil/board/port.c hil/board/tick.c
 # distutils: include_dirs = hil/board
-# distutils: depends = hil/board/e1.h hil/board/e1_registers.h hil/board/tick.h hil/board/layout.h
+# distutils: depends = hil/board/e1.h hil/board/e1_registers.h hil/board/t1.h hil/board/t1.c hil/board/t1_registers.c hil/board/port.h hil/board/port.c hil/board/tick.h hil/board/layout.h
 """The native half of the board emulator: a thin shell around e1.c and tick.c.
 
 Emulator owns the window's mapping, the lines and the tick; run() blocks without
@@ -20,30 +20,50 @@ cdef extern from "e1.h":
     cdef struct e1_counters:
         uint32_t fec, cec, ebc
     cdef struct e1:
-        e1_counters total
         uint32_t tx_crc_errors, tx_fas_errors, rx_crc_errors
         uint8_t force_rai
-        uint8_t reg[256]
-    void e1_reset(e1 *line, uint8_t idle)
-    void e1_transmit(e1 *line, const uint8_t *frames, const uint8_t *cas, uint8_t *out)
-    void e1_receive(e1 *line, const uint8_t *block, uint8_t *out, uint8_t *cas)
-    int e1_read(e1 *line, uint32_t address, uint32_t *data)
-    int e1_write(e1 *line, uint32_t address, uint32_t data)
-    void e1_second(e1 *line)
-    uint8_t e1_frs0(const e1 *line)
-    uint8_t e1_frs1(const e1 *line)
+
+cdef extern from "t1.h":
+    cdef struct t1:
+        uint32_t tx_crc_errors, tx_fas_errors, rx_crc_errors
+        uint8_t force_rai
+
+cdef extern from "port.h":
+    cdef struct port_t "port":
+        int t1_mode
+        e1 e1
+        t1 t1
+    void port_reset(port_t *port, uint8_t idle)
+    void port_transmit(port_t *port, const uint8_t *frames, const uint8_t *cas, uint8_t *out)
+    void port_receive(port_t *port, const uint8_t *block, uint8_t *out, uint8_t *cas)
+    int port_read(port_t *port, uint32_t address, uint32_t *data)
+    int port_write(port_t *port, uint32_t address, uint32_t data)
+    void port_second(port_t *port)
+    size_t port_line_octets(const port_t *port)
+    uint8_t port_frs0(const port_t *port)
+    uint8_t port_frs1(const port_t *port)
+    const e1_counters *port_total(const port_t *port)
 
 cdef extern from "tick.h":
+    cdef struct bit_errors:
+        double rate, next
+        uint32_t count
+        int timeslot
+        uint64_t done
     cdef struct line_t "line":
-        e1 e1
-        int fd, rx_fault, tx_fault
+        port_t port
+        int fd, rx_fault, tx_fault, plug, rx_from, own_clock
+        bit_errors rx_errors, tx_errors
+        double crc_rate, ppm, drift
+        uint64_t slips_out, slips_twice
         uint64_t sent, late, wrong_length, not_taken, connections
     cdef struct witness:
         uint64_t stalls
     cdef struct board_t "board":
         window_header *header
         uint32_t spans
-        int stop, fifo
+        int stop, fifo, reference
+        double ppm
         uint64_t ticks, busy_ns, worst_late_ns, stood_ns, behind_ns
         uint32_t witnesses
         witness witness[64]
@@ -63,7 +83,7 @@ cdef extern from *:
         ROW(rx_offset), ROW(tx_offset), ROW(cas_rx_offset), ROW(cas_tx_offset), ROW(request_offset),
         ROW(request_entries), ROW(burst_frames), ROW(generation), ROW(idle_code), ROW(rx_head), ROW(tx_head),
         ROW(late_media_frames), ROW(request_next), ROW(moved_time_base), ROW(tx_written), ROW(media_owner),
-        ROW(media_generation), ROW(control_owner), { NULL, 0, 0 } };
+        ROW(media_generation), ROW(control_owner), ROW(span_idle), { NULL, 0, 0 } };
     """
     ctypedef struct layout_row:
         const char *name
@@ -137,18 +157,64 @@ cdef class Emulator:
 
     def force_rai(self, int span, on):
         """Report a received A bit although none came."""
-        self._board.lines[span - 1].e1.force_rai = bool(on)
+        self._board.lines[span - 1].port.e1.force_rai = self._board.lines[span - 1].port.t1.force_rai = bool(on)
 
     def crc_errors(self, int span, direction, int count):
-        """Spoil `count` CRC-4 submultiframes of a direction."""
-        if direction == "rx":
-            self._board.lines[span - 1].e1.rx_crc_errors += count
+        """Spoil `count` CRC blocks of a direction."""
+        cdef port_t *port = &self._board.lines[span - 1].port
+        if direction == "rx" and port.t1_mode:
+            port.t1.rx_crc_errors += count
+        elif direction == "rx":
+            port.e1.rx_crc_errors += count
+        elif port.t1_mode:
+            port.t1.tx_crc_errors += count
         else:
-            self._board.lines[span - 1].e1.tx_crc_errors += count
+            port.e1.tx_crc_errors += count
+
+    def crc_rate(self, int span, double a_second):
+        """So many received CRC blocks a second are wrong, until 0."""
+        self._board.lines[span - 1].crc_rate = a_second
 
     def fas_errors(self, int span, int count):
         """Spoil `count` frame alignment signals sent to the line."""
-        self._board.lines[span - 1].e1.tx_fas_errors += count
+        self._board.lines[span - 1].port.e1.tx_fas_errors += count
+        self._board.lines[span - 1].port.t1.tx_fas_errors += count
+
+    def bit_errors(self, int span, direction, double rate, int count, int timeslot):
+        """Wrong bits of a direction: at random at a rate (errors a bit), until 0, and `count` more, one a frame."""
+        cdef bit_errors *errors = &self._board.lines[span - 1].rx_errors
+        if direction == "tx":
+            errors = &self._board.lines[span - 1].tx_errors
+        errors.timeslot = timeslot
+        errors.count += count
+        errors.next = 0
+        errors.rate = rate
+
+    def plug(self, int span, on):
+        """A loop plug in place of the cable."""
+        self._board.lines[span - 1].plug = bool(on)
+
+    def cross(self, int span, int other):
+        """The receive pairs of two spans are exchanged; the same span twice: as they belong."""
+        cdef int before = self._board.lines[span - 1].rx_from
+        self._board.lines[before].rx_from = before
+        self._board.lines[span - 1].rx_from = span - 1
+        before = self._board.lines[other - 1].rx_from
+        self._board.lines[before].rx_from = before
+        self._board.lines[span - 1].rx_from = other - 1
+        self._board.lines[other - 1].rx_from = span - 1
+
+    def clock(self, int span, own, double ppm):
+        """The far end of a span has a clock of its own, so many ppm too fast; or follows ours."""
+        cdef line_t *line = &self._board.lines[span - 1]
+        line.ppm = ppm
+        line.own_clock = bool(own)
+
+    def reference(self, int span, ppm=None):
+        """Which span's clock the board follows, 0 for none; ppm: the board's own then, None: as it was."""
+        self._board.reference = span - 1
+        if ppm is not None:
+            self._board.ppm = ppm
 
     def board_status(self):
         """Figures of the whole board, plain data.  Reading resets worst_late_us."""
@@ -162,59 +228,65 @@ cdef class Emulator:
                 "real_time": bool(self._board.fifo), "cpu_ms": self._board.busy_ns // 1000000,
                 "worst_late_us": worst // 1000, "stood_ms": self._board.stood_ns // 1000000,
                 "behind_ms": self._board.behind_ns // 1000000, "watched_processors": self._board.witnesses,
+                "reference": self._board.reference + 1, "ppm": self._board.ppm,
                 "host_stalls": sum(self._board.witness[n].stalls for n in range(self._board.witnesses))}
 
     def line_status(self, int span):
         """Figures of one span, plain data."""
         cdef line_t *line = &self._board.lines[span - 1]
-        return {"span": span, "connected": line.fd >= 0, "frs0": e1_frs0(&line.e1), "frs1": e1_frs1(&line.e1),
+        cdef const e1_counters *total = port_total(&line.port)
+        return {"span": span, "type": "t1" if line.port.t1_mode else "e1", "connected": line.fd >= 0,
+                "frs0": port_frs0(&line.port), "frs1": port_frs1(&line.port),
                 "blocks": line.sent, "late": line.late, "wrong_length": line.wrong_length,
                 "not_taken": line.not_taken, "connections": line.connections,
-                "fas_errors": line.e1.total.fec, "crc_errors": line.e1.total.cec, "e_bits": line.e1.total.ebc,
-                "rx_fault": FAULTS[line.rx_fault], "tx_fault": FAULTS[line.tx_fault]}
+                "fas_errors": total.fec, "crc_errors": total.cec, "e_bits": total.ebc,
+                "rx_fault": FAULTS[line.rx_fault], "tx_fault": FAULTS[line.tx_fault],
+                "rx_bit_errors": line.rx_errors.done, "tx_bit_errors": line.tx_errors.done,
+                "slips_left_out": line.slips_out, "slips_repeated": line.slips_twice,
+                "ppm": line.ppm if line.own_clock else None, "plug": bool(line.plug), "receives_from": line.rx_from + 1}
 
 
 cdef class Framer:
-    """One line without a board, for tests: blocks in, blocks out."""
+    """One port without a board, for tests: blocks in, blocks out."""
 
-    cdef e1 _line
+    cdef port_t _port
     cdef uint8_t _cas_rx[32]
     cdef uint8_t _cas_tx[32]
 
     def __cinit__(self, uint8_t idle=0xD5):
-        e1_reset(&self._line, idle)
+        port_reset(&self._port, idle)
         for n in range(32):
             self._cas_rx[n], self._cas_tx[n] = 0xF, 0xD
 
     def write(self, uint32_t address, uint32_t value):
-        if e1_write(&self._line, address, value):
+        if port_write(&self._port, address, value):
             raise ValueError("no register %02X" % address)
 
     def read(self, uint32_t address):
         cdef uint32_t value
-        if e1_read(&self._line, address, &value):
+        if port_read(&self._port, address, &value):
             raise ValueError("no register %02X" % address)
         return value
 
     def second(self):
-        e1_second(&self._line)
+        port_second(&self._port)
 
     def transmit(self, const uint8_t[::1] frames not None):
         """80x32 octets of payload -> block for the line."""
         if frames.shape[0] != BLOCK_OCTETS:
             raise ValueError("%d octets, not %d" % (frames.shape[0], BLOCK_OCTETS))
-        out = bytearray(BLOCK_OCTETS)
+        out = bytearray(port_line_octets(&self._port))
         cdef uint8_t[::1] view = out
-        e1_transmit(&self._line, &frames[0], self._cas_tx, &view[0])
+        port_transmit(&self._port, &frames[0], self._cas_tx, &view[0])
         return bytes(out)
 
     def receive(self, const uint8_t[::1] block not None):
         """Block from the line -> 80x32 aligned octets."""
-        if block.shape[0] != BLOCK_OCTETS:
-            raise ValueError("%d octets, not %d" % (block.shape[0], BLOCK_OCTETS))
+        if <size_t>block.shape[0] != port_line_octets(&self._port):
+            raise ValueError("%d octets, not %d" % (block.shape[0], port_line_octets(&self._port)))
         out = bytearray(BLOCK_OCTETS)
         cdef uint8_t[::1] view = out
-        e1_receive(&self._line, &block[0], &view[0], self._cas_rx)
+        port_receive(&self._port, &block[0], &view[0], self._cas_rx)
         return bytes(out)
 
     def set_cas(self, bytes nibbles):

@@ -111,6 +111,9 @@ void e1_transmit(struct e1 *line, const uint8_t *frames, const uint8_t *cas, uin
     if (line->reg[FMR2] & FMR2_PLB)
         frames = line->payload;
     memcpy(out, frames, BLOCK_OCTETS);
+    if ((line->reg[E1_LOOP] & 0x20) && (line->reg[E1_LOOP] & 0x1F)) /* the loop of one timeslot */
+        for (unsigned f = 0, t = line->reg[E1_LOOP] & 0x1F; f < BURST_FRAMES; f++)
+            out[f * TIMESLOTS + t] = line->payload[f * TIMESLOTS + t];
     for (unsigned f = 0; f < BURST_FRAMES; f++, out += TIMESLOTS) {
         out[0] = timeslot_0(line, crc, rai);
         if (line->reg[XSP] & XSP_CASEN)

@@ -69,6 +69,7 @@ void e1_reset(struct e1 *line, uint8_t idle)
     memset(line, 0, sizeof *line);
     line->idle = idle;
     line->los = 1;
+    line->reg[E1_IDLE] = idle;
     line->reg[FMR2] = FMR2_AXRA;
     line->reg[FMR1] = FMR1_ECM;
     line->reg[XSW] = XSW_XSIS | XSW_XY;
@@ -149,6 +150,9 @@ int e1_write(struct e1 *line, uint32_t address, uint32_t data)
         line->tx_crc_errors += data >> 3 & 1;
         line->tx_fas_errors += data >> 5 & 1;
         line->reg[IERR] = 0;
+        break;
+    case E1_IDLE:
+        line->idle = (uint8_t)data;
         break;
     case DEC: /* move the counter to its register now */
         if (data & 0x01)

@@ -34,6 +34,8 @@ struct window_header {
     uint32_t media_owner, media_generation;
     uint64_t pad_90[6];
     uint32_t control_owner, pad_c4;                              /* 0x0c0 control */
+    uint64_t pad_c8[7];
+    uint8_t span_idle[MAX_SPANS];                                /* 0x100 board: idle code of each span */
 };
 
 enum { REQUEST_FREE, REQUEST_ASKED, REQUEST_DONE, REQUEST_REFUSED };

@@ -16,6 +16,8 @@ from hil.board._emulator import Emulator, window_octets
 from hil.board.window_file import WindowFile
 
 ALARM_BITS = ((0x80, "los"), (0x40, "ais"), (0x20, "lfa"), (0x10, "rai"), (0x04, "no_crc4"), (0x02, "lmfa"))
+T1_CODE_BITS = ((0x08, "loop_up"), (0x10, "loop_down"))
+PPM_MOST = 5000
 CAS_ALARM_BITS = ((0x40, "cas_rai"), (0x20, "cas_los"), (0x10, "cas_ais"), (0x08, "cas_lfa"))
 REQUEST_OCTETS_MAX = 65536
 
@@ -148,9 +150,9 @@ class BoardServer:
     def _answer(self, line):
         try:
             request = json.loads(line)
-            action = {"status": self._status, "inject": self._inject}.get(request["do"])
+            action = {"status": self._status, "inject": self._inject, "clock": self._clock}.get(request["do"])
             if action is None:
-                raise ValueError("do is %r: use \"status\" or \"inject\"" % (request["do"],))
+                raise ValueError("do is %r: use \"status\", \"inject\" or \"clock\"" % (request["do"],))
             return {"ok": True, **action(request)}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return {"ok": False, "error": "%s: %s" % (type(error).__name__, error)}
@@ -162,8 +164,12 @@ class BoardServer:
     def _line(self, span):
         status = self._emulator.line_status(span)
         frs0, frs1 = status.pop("frs0"), status.pop("frs1")
-        status["alarms"] = ([name for bit, name in ALARM_BITS if frs0 & bit]
-                            + [name for bit, name in CAS_ALARM_BITS if frs1 & bit])
+        if status["type"] == "t1":
+            frs0 &= ~0x02              # LMFA comes and goes with LFA
+            more = T1_CODE_BITS
+        else:
+            more = CAS_ALARM_BITS
+        status["alarms"] = [name for bit, name in ALARM_BITS if frs0 & bit] + [name for bit, name in more if frs1 & bit]
         return status
 
     def _span(self, request):
@@ -187,7 +193,34 @@ class BoardServer:
             emulator.crc_errors(span, fault[:2], count)
         elif fault == "tx_fas":
             emulator.fas_errors(span, count)
+        elif fault == "rx_crc_rate":
+            emulator.crc_rate(span, self._number(request, "rate", 0, 8000) if on else 0)
+        elif fault in ("rx_bits", "tx_bits"):
+            rate = self._number(request, "rate", 0, 0.5) if on and "rate" in request else 0.0
+            emulator.bit_errors(span, fault[:2], rate, count if on and "rate" not in request else 0,
+                                int(self._number(request, "timeslot", 0, 31)) if "timeslot" in request else 0)
+        elif fault == "plug":
+            emulator.plug(span, on)
+        elif fault == "crossed":
+            other = request.get("with", span)
+            emulator.cross(span, self._span({"span": other}) if on else span)
+        elif fault == "ppm":
+            emulator.clock(span, on, self._number(request, "ppm", -PPM_MOST, PPM_MOST) if on else 0.0)
         else:
-            raise ValueError("fault is %r: use rx_los, rx_ais, rx_rai, rx_crc, tx_los, tx_ais, tx_crc, tx_fas or unplug"
-                             % (fault,))
+            raise ValueError("fault is %r: use rx_los, rx_ais, rx_rai, rx_crc, rx_crc_rate, rx_bits, tx_los, tx_ais, tx_crc, "
+                             "tx_fas, tx_bits, unplug, plug, crossed or ppm" % (fault,))
         return {"line": self._line(span)}
+
+    @staticmethod
+    def _number(request, name, least, most):
+        value = request[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise ValueError("%s is %r: give a number from %g to %g" % (name, value, least, most))
+        return float(value)
+
+    def _clock(self, request):
+        """Which far end's clock the board follows ("span", 0 for none), and how wrong its own is ("ppm")."""
+        span = request.get("span", 0)
+        self._emulator.reference(self._span(request) if span else 0,
+                                 self._number(request, "ppm", -PPM_MOST, PPM_MOST) if "ppm" in request else None)
+        return {"board": self._emulator.board_status()}

@@ -2,6 +2,7 @@
 #include "tick.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -79,6 +80,7 @@ void board_init(struct board *board, void *window, uint32_t spans, uint8_t idle)
     h->request_entries = REQUEST_ENTRIES;
     h->burst_frames = BURST_FRAMES;
     h->idle_code = idle;
+    board->reference = -1;
     h->rx_head = h->tx_head = h->late_media_frames = h->moved_time_base = 0;
     h->request_next = 0;
     h->tx_written = 0;
@@ -92,8 +94,10 @@ void board_init(struct board *board, void *window, uint32_t spans, uint8_t idle)
     memset(board->cas_tx, CAS_BLOCKED, CAS_OCTETS(spans));
     memset(board->requests, 0, REQUEST_ENTRIES * sizeof *board->requests);
     for (uint32_t s = 0; s < MAX_SPANS; s++) {
-        e1_reset(&board->lines[s].e1, idle);
+        port_reset(&board->lines[s].port, idle);
         board->lines[s].fd = -1;
+        board->lines[s].rx_from = (int)s;
+        h->span_idle[s] = idle;
         board->lines[s].idle_frames = RING_FRAMES;
     }
     __atomic_store_n(&h->generation, generation + 1, __ATOMIC_SEQ_CST);
@@ -108,7 +112,8 @@ int board_attach(struct board *board, uint32_t span, int fd)
     if (__atomic_load_n(&line->fd, __ATOMIC_ACQUIRE) != -1)
         return -1;
     line->sent = line->answered = 0;
-    line->wanted = 0;
+    line->wanted = line->due = 0;
+    line->extra = line->skip = 0;
     line->missing_run = line->silent_run = 0;
     line->connections++;
     __atomic_store_n(&line->fd, fd, __ATOMIC_RELEASE);
@@ -118,25 +123,63 @@ int board_attach(struct board *board, uint32_t span, int fd)
 static void detach(struct line *line)
 {
     close(line->fd);
-    e1_no_signal(&line->e1);
+    line->stored = 0;
+    if (!line->plug)
+        port_no_signal(&line->port);
     __atomic_store_n(&line->fd, -1, __ATOMIC_RELEASE);
 }
 
-static void replace(uint8_t *block, int fault)
+/* ---- faults of the cable ---- */
+
+static void replace(uint8_t *block, size_t octets, int fault)
 {
     if (fault != FAULT_NONE)
-        memset(block, fault == FAULT_AIS ? 0xFF : 0, BLOCK_OCTETS);
+        memset(block, fault == FAULT_AIS ? 0xFF : 0, octets);
+}
+
+static double random_gap(double rate)
+{
+    static _Thread_local uint64_t state = 0x9E3779B97F4A7C15u;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return -log(((double)(state >> 11) + 1.0) / 9007199254740993.0) / rate;
+}
+
+static void spoil(struct bit_errors *errors, uint8_t *block, size_t octets, uint32_t timeslots, uint32_t first)
+{
+    double bits = (double)octets * 8;
+    if (errors->rate > 0) {
+        while (errors->next < bits) {
+            uint32_t at = (uint32_t)errors->next;
+            block[at >> 3] ^= (uint8_t)(0x80 >> (at & 7));
+            errors->done++;
+            errors->next += random_gap(errors->rate);
+        }
+        errors->next -= bits;
+    }
+    for (uint32_t f = 0; f < BURST_FRAMES && errors->count; f++, errors->count--, errors->done++) {
+        uint32_t t = errors->timeslot ? (uint32_t)errors->timeslot : first + f % (timeslots - first);
+        block[f * timeslots + t - (timeslots == T1_TIMESLOTS)] ^= 0x10;
+    }
+}
+
+static void spoil_line(const struct line *line, struct bit_errors *errors, uint8_t *block)
+{
+    if (errors->rate > 0 || errors->count)
+        spoil(errors, block, port_line_octets(&line->port), line->port.t1_mode ? T1_TIMESLOTS : TIMESLOTS, 1);
 }
 
 static void take_frames(const struct board *board, uint32_t span, uint64_t head, uint64_t written, uint8_t *frames)
 {
     size_t stride = (size_t)board->spans * TIMESLOTS;
     const uint8_t *ring = board->tx + span * TIMESLOTS;
+    int idle = port_idle(&board->lines[span].port);
     for (uint32_t f = 0; f < BURST_FRAMES; f++)
         if (head + f < written)
             memcpy(frames + f * TIMESLOTS, ring + (head + f) % RING_FRAMES * stride, TIMESLOTS);
         else
-            memset(frames + f * TIMESLOTS, (int)board->header->idle_code, TIMESLOTS);
+            memset(frames + f * TIMESLOTS, idle, TIMESLOTS);
 }
 
 static void put_frames(const struct board *board, uint32_t span, uint64_t head, const uint8_t *frames)
@@ -149,22 +192,27 @@ static void put_frames(const struct board *board, uint32_t span, uint64_t head, 
 
 static void send_block(struct line *line, const uint8_t *block)
 {
-    line->wanted = line->sent;
-    if (send(line->fd, block, BLOCK_OCTETS, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)BLOCK_OCTETS)
+    size_t octets = port_line_octets(&line->port);
+    if (send(line->fd, block, octets, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)octets) {
         line->sent++;
-    else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        line->due++;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
         line->not_taken++; /* the peer does not read: no answer is owed for it */
     else
         detach(line);
 }
 
-/* The answer to the block before the one just sent.  An answer that comes after
+/* The answers to the `due` blocks of the instant before.  An answer that comes after
  * its instant is thrown away, so samples never shift in time; only a peer that is
  * late for FORGIVE_INSTANTS on end is taken as slow and its debt is forgotten. */
-static void collect_answer(struct line *line, uint8_t *block)
+static void collect_answers(struct line *line, uint32_t due, uint8_t blocks[][LINE_OCTETS_MOST])
 {
-    uint8_t spare[BLOCK_OCTETS + 1];
+    uint8_t spare[LINE_OCTETS_MOST + 1];
+    size_t octets = port_line_octets(&line->port);
+    uint32_t got_in_time = 0;
     int came = 0;
+    for (uint32_t n = 0; n < due; n++)
+        memset(blocks[n], 0xFF, octets);
     while (line->answered < line->wanted) {
         ssize_t got = recv(line->fd, spare, sizeof spare, MSG_DONTWAIT);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
@@ -177,31 +225,33 @@ static void collect_answer(struct line *line, uint8_t *block)
         line->answered++;
         if (line->missing_run >= FORGIVE_INSTANTS)
             line->answered = line->wanted;
-        if (got != (ssize_t)BLOCK_OCTETS) {
+        if (got != (ssize_t)octets) {
             line->wrong_length++;
             continue;
         }
-        if (line->answered == line->wanted) {
-            memcpy(block, spare, BLOCK_OCTETS);
-            line->missing_run = line->silent_run = 0;
-            return;
+        if (line->answered + due > line->wanted) {
+            memcpy(blocks[line->answered + due - line->wanted - 1], spare, octets);
+            got_in_time++;
         }
     }
-    line->late++;
-    line->silent_run++;
-    line->missing_run += (uint32_t)came;
-    memset(block, 0xFF, BLOCK_OCTETS);
+    line->late += due - got_in_time;
+    if (got_in_time == due) {
+        line->missing_run = line->silent_run = 0;
+    } else {
+        line->silent_run++;
+        line->missing_run += (uint32_t)came;
+    }
 }
 
 static void idle_to_ring(struct board *board, uint32_t span, uint64_t head)
 {
     uint8_t idle[BLOCK_OCTETS];
     struct line *line = &board->lines[span];
-    if (!line->e1.los)
-        e1_no_signal(&line->e1);
+    if (!port_los(&line->port))
+        port_no_signal(&line->port);
     if (line->idle_frames >= RING_FRAMES)
         return; /* the whole ring is idle already */
-    memset(idle, (int)board->header->idle_code, sizeof idle);
+    memset(idle, port_idle(&line->port), sizeof idle);
     put_frames(board, span, head, idle);
     line->idle_frames += BURST_FRAMES;
 }
@@ -224,57 +274,163 @@ static uint64_t heartbeat(struct board *board, uint64_t head)
     return written;
 }
 
+/* ---- clocks ----
+ *
+ * A far end with a clock of its own gives its frames a little faster or slower than the board takes them.  The elastic store
+ * of the framer passes on one frame too few or twice, whenever the difference has grown to a frame: a slip.  Blocks are whole, so the
+ * frames that it needs besides come 80 at once, by an instant with two blocks; too many of them, by an instant with none.
+ * What goes out suffers alike in the far end's store: 80 frames twice, or left out, each time. */
+
+static double drift_ppm(const struct board *board, const struct line *line)
+{
+    return line->own_clock && !line->plug ? line->ppm - board->ppm : 0.0;
+}
+
+static void follow_reference(struct board *board)
+{
+    const struct line *line = board->reference >= 0 ? &board->lines[board->reference] : NULL;
+    if (line && line->own_clock && line->fd >= 0)
+        board->ppm = line->ppm; /* else it holds over */
+}
+
+/* Frames of a span into its ring, through the elastic store where one is needed.  count: blocks received, 0 to 2. */
+static void pass_on(struct board *board, uint32_t span, uint64_t head, const uint8_t *frames, uint32_t count)
+{
+    struct line *line = &board->lines[span];
+    double ppm = drift_ppm(board, line);
+    if (ppm == 0.0 && !line->stored && count == 1) {
+        put_frames(board, span, head, frames);
+        return;
+    }
+    memcpy(line->store + line->stored * TIMESLOTS, frames, count * BLOCK_OCTETS);
+    line->stored += count * BURST_FRAMES;
+    line->drift += BURST_FRAMES * ppm * 1e-6;
+    uint32_t take = BURST_FRAMES;
+    if (line->drift >= 1.0 && line->stored > BURST_FRAMES) {
+        take++;
+        line->drift -= 1.0;
+        line->slips_out++;
+        port_isr(&line->port)[3] |= 0x02; /* RSN */
+    } else if (line->drift >= 1.0) {
+        line->extra = line->due < 2; /* unless they are on their way */
+    } else if (line->drift <= -1.0) {
+        take--;
+        line->drift += 1.0;
+        line->slips_twice++;
+        port_isr(&line->port)[3] |= 0x01; /* RSP */
+    }
+    uint8_t out[BLOCK_OCTETS];
+    if (take < BURST_FRAMES) {
+        memcpy(out, line->last, TIMESLOTS);
+        memcpy(out + TIMESLOTS, line->store, take * TIMESLOTS);
+    } else if (line->stored >= take) {
+        memcpy(out, line->store + (take - BURST_FRAMES) * TIMESLOTS, BLOCK_OCTETS);
+    } else { /* an instant without a block came too early: nothing is left */
+        memset(out, port_idle(&line->port), sizeof out);
+        take = line->stored;
+    }
+    memcpy(line->last, out + BLOCK_OCTETS - TIMESLOTS, TIMESLOTS);
+    line->stored -= take;
+    memmove(line->store, line->store + take * TIMESLOTS, line->stored * TIMESLOTS);
+    line->skip = line->stored + line->due * BURST_FRAMES >= 2 * BURST_FRAMES && ppm <= 0;
+    put_frames(board, span, head, out);
+}
+
+/* ---- an instant ---- */
+
+static void send_line(struct line *line, const uint8_t *block)
+{
+    uint8_t other[LINE_OCTETS_MOST];
+    if (line->plug || line->tx_fault || line->tx_errors.rate > 0 || line->tx_errors.count) {
+        memcpy(other, block, port_line_octets(&line->port));
+        spoil_line(line, &line->tx_errors, other);
+        replace(other, port_line_octets(&line->port), line->plug ? FAULT_LOS : line->tx_fault);
+        block = other;
+    }
+    send_block(line, block);
+}
+
 void board_tick(struct board *board)
 {
-    static _Thread_local uint8_t frames[BLOCK_OCTETS], blocks[MAX_SPANS][BLOCK_OCTETS];
+    static _Thread_local uint8_t frames[2 * BLOCK_OCTETS], blocks[MAX_SPANS][LINE_OCTETS_MOST];
+    static _Thread_local uint8_t came[MAX_SPANS][2][LINE_OCTETS_MOST];
     static const uint8_t blocked[TIMESLOTS] = { [0 ... TIMESLOTS - 1] = CAS_BLOCKED };
+    static const uint8_t on_hook[TIMESLOTS] = { 0 }; /* T1: what waits for an answer of ours gives up */
     struct window_header *h = board->header;
     uint64_t tx = h->tx_head, rx = h->rx_head, written = heartbeat(board, tx);
     int gone = board->media_late_ticks >= MEDIA_GONE_TICKS;
-    int fds[MAX_SPANS];
+    int fds[MAX_SPANS], counts[MAX_SPANS];
 
+    follow_reference(board);
     for (uint32_t s = 0; s < board->spans; s++) {
         struct line *line = &board->lines[s];
         fds[s] = __atomic_load_n(&line->fd, __ATOMIC_ACQUIRE);
-        int loop = line->e1.reg[0x36] & 0x02;
-        if (fds[s] < 0 && !loop)
+        int looped = (port_reg(&line->port)[0x36] & 0x02) || line->plug;
+        if (fds[s] < 0 && !looped)
             continue;
+        uint32_t due = line->due;
+        int exchanges = fds[s] < 0 ? 0 : line->extra ? 2 : line->skip ? 0 : 1;
+        line->extra = line->skip = 0;
+        line->wanted = line->sent;
+        line->due = 0;
         take_frames(board, s, tx, written, frames);
-        e1_transmit(&line->e1, frames, gone ? blocked : board->cas_tx + s * TIMESLOTS, blocks[s]);
-        if (fds[s] < 0)
-            continue;
-        if (line->tx_fault) {
-            memcpy(frames, blocks[s], sizeof frames);
-            replace(frames, line->tx_fault);
-            send_block(line, frames);
-        } else {
-            send_block(line, blocks[s]);
+        for (int n = 0; n < exchanges || (n == 0 && looped); n++) {
+            port_transmit(&line->port, frames, gone ? line->port.t1_mode ? on_hook : blocked
+                          : board->cas_tx + s * TIMESLOTS, blocks[s]);
+            if (n < exchanges && line->fd >= 0)
+                send_line(line, blocks[s]);
         }
+        counts[s] = (int)due;
     }
     __atomic_store_n(&h->tx_head, tx + BURST_FRAMES, __ATOMIC_RELEASE);
 
     for (uint32_t s = 0; s < board->spans; s++) {
         struct line *line = &board->lines[s];
-        int loop = line->e1.reg[0x36] & 0x02, live = fds[s] >= 0 && line->fd >= 0;
-        uint8_t answer[BLOCK_OCTETS];
+        int looped = (port_reg(&line->port)[0x36] & 0x02) || line->plug;
+        int live = fds[s] >= 0 && line->fd >= 0;
         if (live && line->wanted)
-            collect_answer(line, answer);
-        if (loop)
-            memcpy(answer, blocks[s], sizeof answer);
-        else if (!live || line->fd < 0 || !line->wanted) {
+            collect_answers(line, (uint32_t)counts[s], came[s]);
+        if (looped) {
+            memcpy(came[s][0], blocks[s], port_line_octets(&line->port));
+            counts[s] = 1;
+        } else if (!live || line->fd < 0 || !line->wanted) {
+            counts[s] = -1;
+        }
+    }
+    for (uint32_t s = 0; s < board->spans; s++) {
+        struct line *line = &board->lines[s];
+        uint32_t from = (uint32_t)line->rx_from;
+        int count = counts[from];
+        if (count < 0) {
             idle_to_ring(board, s, rx);
             continue;
-        } else
-            replace(answer, line->rx_fault);
-        e1_receive(&line->e1, answer, frames, board->cas_rx + s * TIMESLOTS);
-        put_frames(board, s, rx, frames);
+        }
+        if (from != s && line->port.t1_mode != board->lines[from].port.t1_mode)
+            count = 0;
+        for (int n = 0; n < count; n++) {
+            uint8_t *block = came[from][n], other[LINE_OCTETS_MOST];
+            if (from != s)
+                block = memcpy(other, block, port_line_octets(&line->port));
+            spoil_line(line, &line->rx_errors, block);
+            replace(block, port_line_octets(&line->port), line->rx_fault);
+            port_receive(&line->port, block, frames + (uint32_t)n * BLOCK_OCTETS, board->cas_rx + s * TIMESLOTS);
+        }
+        pass_on(board, s, rx, frames, (uint32_t)count);
         line->idle_frames = 0;
     }
     __atomic_store_n(&h->rx_head, rx + BURST_FRAMES, __ATOMIC_RELEASE);
 
-    if (++board->ticks % (FRAME_RATE_HZ / BURST_FRAMES) == 0)
-        for (uint32_t s = 0; s < board->spans; s++)
-            e1_second(&board->lines[s].e1);
+    ++board->ticks;
+    for (uint32_t s = 0; s < board->spans; s++) {
+        struct line *line = &board->lines[s];
+        if (line->crc_rate > 0)
+            for (line->crc_due += line->crc_rate * BURST_FRAMES / FRAME_RATE_HZ; line->crc_due >= 1; line->crc_due--) {
+                line->port.e1.rx_crc_errors++;
+                line->port.t1.rx_crc_errors++;
+            }
+        if (board->ticks % (FRAME_RATE_HZ / BURST_FRAMES) == 0)
+            port_second(&line->port);
+    }
     board->quiet_ticks += board->quiet_ticks < REQUEST_QUIET_TICKS;
 }
 
@@ -302,9 +458,17 @@ static int serve(struct board *board, const struct window_request *request, uint
         return board_register(board, request->op, address, data);
     if (span >= board->spans)
         return -1;
-    if (request->op)
-        return e1_write(&board->lines[span].e1, address, request->data);
-    return e1_read(&board->lines[span].e1, address, data);
+    struct port *port = &board->lines[span].port;
+    if (!request->op)
+        return port_read(port, address, data);
+    int before = port->t1_mode, refused = port_write(port, address, request->data);
+    board->header->span_idle[span] = port_idle(port);
+    if (port->t1_mode != before) { /* another kind of line: its rings and bits begin anew */
+        memset(board->cas_rx + span * TIMESLOTS, port->t1_mode ? 0 : 0x0F, TIMESLOTS);
+        memset(board->cas_tx + span * TIMESLOTS, port->t1_mode ? 0 : CAS_BLOCKED, TIMESLOTS);
+        board->lines[span].idle_frames = board->lines[span].stored = 0;
+    }
+    return refused;
 }
 
 void board_serve_requests(struct board *board)
@@ -416,7 +580,7 @@ static int all_done(const struct board *board)
         return 0;
     for (uint32_t s = 0; s < board->spans; s++) {
         int fd = __atomic_load_n(&board->lines[s].fd, __ATOMIC_ACQUIRE);
-        if (fd >= 0 && board->lines[s].silent_run < PATIENCE)
+        if (fd >= 0 && board->lines[s].silent_run < PATIENCE && board->lines[s].due)
             polls[owing++] = (struct pollfd){ .fd = fd, .events = POLLIN };
     }
     return poll(polls, owing, 0) == (int)owing;

@@ -58,8 +58,8 @@ static struct call *find_reference(struct span *s, q931_call *reference)
 
 static int idle_timeslot(const struct span *s)
 {
-    for (int t = 1; t < TIMESLOTS; t++)
-        if (t != D_TIMESLOT && !s->by_timeslot[t]) return t;
+    for (int t = 1; t <= s->timeslots; t++)
+        if (t != s->d_timeslot && !s->by_timeslot[t]) return t;
     return 0;
 }
 
@@ -117,7 +117,7 @@ static void adopt_timeslot(struct call *c, int channel)
 {
     int t = channel & 0xFF;
     struct span *s = c->span;
-    if (channel < 0 || t == c->timeslot || t < 1 || t >= TIMESLOTS || t == D_TIMESLOT || s->by_timeslot[t]) return;
+    if (channel < 0 || t == c->timeslot || t < 1 || t > s->timeslots || t == s->d_timeslot || s->by_timeslot[t]) return;
     if (c->timeslot) s->by_timeslot[c->timeslot] = NULL;
     s->by_timeslot[c->timeslot = t] = c;
 }
@@ -233,7 +233,7 @@ static void incoming(struct span *s, pri_event_ring *r)
     char id[64];
     int timeslot = r->channel < 0 ? 0 : r->channel & 0xFF;
     if (timeslot == 0xFF) timeslot = 0;
-    bool unusable = timeslot >= TIMESLOTS || timeslot == D_TIMESLOT || (timeslot && s->by_timeslot[timeslot]);
+    bool unusable = timeslot > s->timeslots || timeslot == s->d_timeslot || (timeslot && s->by_timeslot[timeslot]);
     if (!timeslot || (unusable && r->flexible)) { timeslot = idle_timeslot(s); unusable = !timeslot; }
     if (unusable) { pri_hangup(s->pri, r->call, timeslot ? PRI_CAUSE_REQUESTED_CHAN_UNAVAIL : PRI_CAUSE_NORMAL_CIRCUIT_CONGESTION); return; }
     snprintf(id, sizeof id, "in-%d-%u", s->number, ++s->incoming);
@@ -382,7 +382,7 @@ static const char *place(const struct json *in, char *reply, size_t room)
     if (!s->link_up) return "The data link of this span is down; wait for `link_up`.";
     int timeslot = json_number(in, "timeslot", 0);
     if (!timeslot && !(timeslot = idle_timeslot(s))) return "All timeslots of this span are taken.";
-    if (timeslot < 1 || timeslot >= TIMESLOTS || timeslot == D_TIMESLOT) return "A call's timeslot is 1 to 15 or 17 to 31.";
+    if (timeslot < 1 || timeslot > s->timeslots || timeslot == s->d_timeslot) return "A call's timeslot is 1 to 15 or 17 to 31, on a T1 1 to 23.";
     if (s->by_timeslot[timeslot]) return "This timeslot is taken; wait for `released` or leave `timeslot` out.";
     struct sound *sound = NULL;
     if (play && !(sound = sound_load(play, error, sizeof error))) return error;
@@ -408,7 +408,7 @@ static const char *place(const struct json *in, char *reply, size_t room)
     }
     struct pri_sr *sr = pri_sr_new();
     pri_sr_set_channel(sr, timeslot, 1, 0);
-    pri_sr_set_bearer(sr, PRI_TRANS_CAP_3_1K_AUDIO, PRI_LAYER_1_ALAW);
+    pri_sr_set_bearer(sr, PRI_TRANS_CAP_3_1K_AUDIO, s->is_t1 ? PRI_LAYER_1_ULAW : PRI_LAYER_1_ALAW);
     pri_sr_set_called(sr, digits, (int)json_number(in, "called_plan", PRI_UNKNOWN), !overlap);
     if (*caller)
         pri_sr_set_caller(sr, (char *)caller, NULL, (int)json_number(in, "caller_plan", PRI_NATIONAL_ISDN),

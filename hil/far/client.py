@@ -69,19 +69,20 @@ class FarExchange:
 
     run_dir: directory that holds lines/<span>.sock.  spans: numbers to attach.
     side: "network" (default) or "cpe".  crc4: True, False or the list of spans
-    that use CRC-4.  trace_dir: writes span-<n>.pcap (LAPD, link type 177) there.
+    that use CRC-4.  t1: the spans that are T1 (NI2).  trace_dir: writes span-<n>.pcap (LAPD, link type 177) there.
     control: path of the control socket (default: a new temporary directory).
     switch: "euroisdn" or "qsig".  Usable as a context manager.
     listener: set it to a function, and it gets each event from then on; none is kept, so events(), wait_for() and
     mark() see no later ones.
     """
 
-    def __init__(self, run_dir, spans, *, side="network", crc4=False, trace_dir=None,
+    def __init__(self, run_dir, spans, *, side="network", crc4=False, trace_dir=None, t1=(),
                  control=None, switch="euroisdn", binary=None, options=()):
         self.run_dir = pathlib.Path(run_dir)
         self.spans = list(spans)
         self.side = side
         self.crc4 = self.spans if crc4 is True else list(crc4 or ())
+        self.t1 = list(t1)
         self.trace_dir = trace_dir
         self.switch = switch
         self.binary = pathlib.Path(binary or os.environ.get("STROWGER_FAR_EXCHANGE") or BINARY)
@@ -108,6 +109,8 @@ class FarExchange:
                    "--spans", ",".join(map(str, self.spans)), "--exit-on-stdin-eof"]
         if self.crc4:
             command += ["--crc4", ",".join(map(str, self.crc4))]
+        if self.t1:
+            command += ["--t1", ",".join(map(str, self.t1))]
         if self.trace_dir:
             pathlib.Path(self.trace_dir).mkdir(parents=True, exist_ok=True)
             command += ["--trace", str(self.trace_dir)]

@@ -217,7 +217,7 @@ void dchannel_init(struct span *s)
     s->hdlc_tx = hdlc_tx_init(NULL, false, 1, false, underflow, s);
     trace_open(s);
     dchannel_restart(s);
-    s->pri = pri_new_cb(-1, settings.side, settings.switch_type, pri_reads, pri_writes, s);
+    s->pri = pri_new_cb(-1, settings.side, s->is_t1 ? PRI_SWITCH_NI2 : settings.switch_type, pri_reads, pri_writes, s);
     if (settings.debug) pri_set_debug(s->pri, PRI_DEBUG_ALL & ~PRI_DEBUG_Q921_RAW);
     pri_set_overlapdial(s->pri, 1);
     pri_hangup_fix_enable(s->pri, 1);       /* clear as Q.931 5.3.2 says */

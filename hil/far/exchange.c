@@ -76,11 +76,12 @@ static void take_span(int n)
 }
 
 static void take_crc4(int n) { settings.crc4[n] = true; }
+static void take_t1(int n) { settings.t1[n] = true; }
 
 static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"run", 1, 0, 'r'}, {"control", 1, 0, 'c'}, {"spans", 1, 0, 's'}, {"crc4", 1, 0, '4'}, {"side", 1, 0, 'S'},
+        {"run", 1, 0, 'r'}, {"control", 1, 0, 'c'}, {"spans", 1, 0, 's'}, {"crc4", 1, 0, '4'}, {"t1", 1, 0, '1'}, {"side", 1, 0, 'S'},
         {"switch", 1, 0, 'w'}, {"trace", 1, 0, 't'}, {"exit-on-stdin-eof", 0, 0, 'e'}, {"debug", 0, 0, 'd'}, {"facility", 0, 0, 'f'},
         {"help", 0, 0, 'h'}, {0}};
     settings.run = getenv("STROWGER_RUN");
@@ -90,6 +91,7 @@ static void read_options(int argc, char **argv)
         case 'c': settings.control = optarg; break;
         case 's': numbers(optarg, take_span); break;
         case '4': numbers(optarg, take_crc4); break;
+        case '1': numbers(optarg, take_t1); break;
         case 'S':
             if (!strcmp(optarg, "network")) settings.side = PRI_NETWORK;
             else if (!strcmp(optarg, "cpe")) settings.side = PRI_CPE;
@@ -106,8 +108,8 @@ static void read_options(int argc, char **argv)
         case 'f': settings.facility = true; break;
         default:
             fprintf(o == 'h' ? stdout : stderr,
-                    "far-exchange --run DIR --control SOCKET --spans LIST [--crc4 LIST] [--side network|cpe]\n"
-                    "             [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n");
+                    "far-exchange --run DIR --control SOCKET --spans LIST [--crc4 LIST] [--t1 LIST]\n"
+                    "             [--side network|cpe] [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n");
             exit(o == 'h' ? 0 : 2);
         }
     }
@@ -172,6 +174,9 @@ int main(int argc, char **argv)
     control_open();
     audio_start();      /* before the priority: the writing thread keeps the ordinary one */
     for (int i = 0; i < span_count; i++) {
+        spans[i]->is_t1 = settings.t1[spans[i]->number];
+        spans[i]->timeslots = spans[i]->is_t1 ? T1_TIMESLOTS : TIMESLOTS - 1;
+        spans[i]->d_timeslot = spans[i]->is_t1 ? T1_D_TIMESLOT : 16;
         spans[i]->tx.crc4 = spans[i]->rx.crc4 = settings.crc4[spans[i]->number];
         dchannel_init(spans[i]);
     }

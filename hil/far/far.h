@@ -3,6 +3,7 @@
  *   exchange.c    options, event loop, timers
  *   line.c        line sockets, one block in, one block out
  *   e1.c          frame alignment, CRC-4, remote alarm (G.704, G.706)
+ *   t1.c          the same for T1: extended superframe, CRC-6 (T1.403)
  *   dchannel.c    HDLC (spandsp), libpri, trace
  *   q931_names.c  names of messages and frames, for events only
  *   calls.c       calls: commands and libpri's events
@@ -25,7 +26,7 @@
 
 #include <spandsp.h>
 
-enum { FRAMES = 80, TIMESLOTS = 32, BLOCK = FRAMES * TIMESLOTS, D_TIMESLOT = 16,
+enum { FRAMES = 80, TIMESLOTS = 32, BLOCK = FRAMES * TIMESLOTS, T1_TIMESLOTS = 24, T1_D_TIMESLOT = 24, T1_BLOCK = FRAMES * T1_TIMESLOTS + FRAMES / 8,
        SPANS_MAX = 64, IDLE = 0xD5, FRAME_MAX = 300, TX_QUEUE = 64 };
 
 struct call;
@@ -48,6 +49,20 @@ struct e1_rx {
 void e1_frame_block(struct e1_tx *t, uint8_t *block);
 void e1_check_block(struct e1_rx *r, struct e1_tx *t, const uint8_t *block);
 
+/* ---- t1.c ---- */
+struct t1_tx { int position, link; bool rai; uint8_t crc, crc_sent; };
+struct t1_rx {
+    bool aligned, rai;
+    uint8_t seen[96];           /* F bits, the newest first */
+    unsigned count, wrong;
+    int position, whole, alarms, since_alarm;
+    uint32_t link;
+    uint8_t crc, crc_before, crc_told;
+    uint64_t losses, f_errors, crc_errors;
+};
+void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line);
+void t1_check_block(struct t1_rx *r, const uint8_t *line, uint8_t *block);
+
 /* ---- span ---- */
 enum disturbance { NORMAL, AIS, SCRAMBLED, CUT };
 
@@ -60,8 +75,12 @@ struct span {
     uint64_t blocks, late_blocks, lost_blocks;
     double last_block;          /* monotonic time of the last one */
     bool in_block;              /* that one is being answered */
+    bool is_t1;                 /* then `rx` mirrors what t1_rx found */
+    int d_timeslot, timeslots;  /* the highest timeslot */
     struct e1_tx tx;
     struct e1_rx rx;
+    struct t1_tx t1_tx;
+    struct t1_rx t1_rx;
     bool ais;
 
     struct pri *pri;
@@ -88,7 +107,7 @@ struct settings {
     const char *run, *control, *trace;
     int side, switch_type;
     bool realtime, stdin_ends, debug, facility;
-    bool crc4[SPANS_MAX + 1];
+    bool crc4[SPANS_MAX + 1], t1[SPANS_MAX + 1];
 };
 extern struct settings settings;
 extern struct span *spans[SPANS_MAX];

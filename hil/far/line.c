@@ -20,6 +20,7 @@ void line_open(struct span *s)
     s->fd = fd;
     s->rx = (struct e1_rx){.crc4 = s->rx.crc4, .losses = s->rx.losses, .fas_errors = s->rx.fas_errors,
                            .crc4_errors = s->rx.crc4_errors, .e_bits = s->rx.e_bits};
+    s->t1_rx = (struct t1_rx){.losses = s->t1_rx.losses, .f_errors = s->t1_rx.f_errors, .crc_errors = s->t1_rx.crc_errors};
     s->tx.bad_first = s->tx.bad_second = 0;
     s->ais = false;
     s->last_block = 0;
@@ -44,33 +45,54 @@ static void report_changes(struct span *s, bool aligned, bool rai, bool ais)
     if (ais != s->ais) event(s, s->ais ? "ais_on" : "ais_off", NULL);
 }
 
-static void answer(struct span *s, const uint8_t *rx)
+static void look(struct span *s, const uint8_t **rx, int octets)
 {
-    static uint8_t tx[BLOCK];
+    static uint8_t block[BLOCK];
+    if (!s->is_t1) { e1_check_block(&s->rx, &s->tx, *rx); return; }
+    if (octets == T1_BLOCK) {
+        t1_check_block(&s->t1_rx, *rx, block);
+        *rx = block;
+    } else {
+        s->t1_rx.aligned = false;       /* the board has not been told yet that this is a T1 */
+    }
+    s->rx.aligned = s->t1_rx.aligned;
+    s->rx.rai = s->t1_rx.rai;
+    s->rx.losses = s->t1_rx.losses;
+    s->rx.fas_errors = s->t1_rx.f_errors;
+    s->rx.crc4_errors = s->t1_rx.crc_errors;
+}
+
+static void answer(struct span *s, const uint8_t *rx, int octets)
+{
+    static uint8_t tx[BLOCK], line[T1_BLOCK];
+    const uint8_t *out = tx;
     uint8_t column[FRAMES];
+    int length = s->is_t1 ? T1_BLOCK : BLOCK, d = s->d_timeslot;
 
     bool aligned = s->rx.aligned, rai = s->rx.rai, ais = s->ais;
-    e1_check_block(&s->rx, &s->tx, rx);
     /* AIS: less than three zeros in 512 bits (G.775); a block has 40 times as many bits. */
     int zeros = 0;
-    for (int i = 0; i < BLOCK && zeros < 120; i++) zeros += 8 - __builtin_popcount(rx[i]);
+    for (int i = 0; i < octets && zeros < 120; i++) zeros += 8 - __builtin_popcount(rx[i]);
     s->ais = zeros < 120;
+    look(s, &rx, octets);
     report_changes(s, aligned, rai, ais);
 
-    for (int f = 0; f < FRAMES; f++) column[f] = rx[f * TIMESLOTS + D_TIMESLOT];
+    for (int f = 0; f < FRAMES; f++) column[f] = rx[f * TIMESLOTS + d];
     dchannel_receive(s, column, FRAMES);
 
     memset(tx, IDLE, sizeof tx);
     calls_block(s, rx, tx);
     dchannel_transmit(s, column, FRAMES);
-    for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + D_TIMESLOT] = column[f];
-    s->tx.rai = s->forced_rai || !s->rx.aligned;
-    e1_frame_block(&s->tx, tx);
-    if (s->disturbance == AIS) memset(tx, 0xFF, sizeof tx);
+    for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + d] = column[f];
+    s->tx.rai = s->t1_tx.rai = s->forced_rai || !s->rx.aligned;
+    if (s->is_t1) { t1_frame_block(&s->t1_tx, tx, line); out = line; }
+    else e1_frame_block(&s->tx, tx);
+    if (s->disturbance == AIS) memset((uint8_t *)out, 0xFF, length);
+    if (s->disturbance == SCRAMBLED && s->is_t1) memset(line + FRAMES * T1_TIMESLOTS, 0x55, FRAMES / 8);
     if (s->disturbance == SCRAMBLED)
         for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS] = 0x55;
     s->blocks++;
-    if (send(s->fd, tx, sizeof tx, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof tx) {
+    if (send(s->fd, out, length, MSG_NOSIGNAL | MSG_DONTWAIT) != length) {
         if (errno == EAGAIN) s->lost_blocks++;
         else line_close(s);
     }
@@ -83,7 +105,7 @@ void line_ready(struct span *s)
         ssize_t n = recv(s->fd, rx, sizeof rx, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (n <= 0) { line_close(s); return; }
-        if (n != BLOCK) {
+        if (n != BLOCK && !(s->is_t1 && n == T1_BLOCK)) {
             event(s, "exchange_error", "\"text\":\"A block of %zd octets came; an E1 block has %d.\"", n, BLOCK);
             continue;
         }
@@ -91,7 +113,7 @@ void line_ready(struct span *s)
         if (taken) s->late_blocks++;
         s->last_block = mono_now();
         s->in_block = true;
-        answer(s, rx);
+        answer(s, rx, (int)n);
         s->in_block = false;
     }
 }

@@ -154,7 +154,7 @@ def test_severities_are_ordered_and_kinds_checked():
 
 @pytest.mark.conformance("G.732", "table 2", "which faults send RAI and block the circuits")
 def test_consequent_actions_are_those_of_the_framer_driver():
-    from drivers.framer.falc import BLOCKING
+    from drivers.framer.base import BLOCKING
     assert {kind for kind, actions in CONSEQUENT.items() if "block" in actions and not kind.startswith("cas")} == BLOCKING
     assert {kind for kind, actions in CONSEQUENT.items() if "rai" in actions} == {"los", "lfa", "ais"}    # FMR2.AXRA
 

@@ -111,7 +111,7 @@ def test_loops_and_forced_alarms(bus):
 def test_bad_settings_and_broken_chips(bus):
     driver = falc.FALC(bus, 7)
     with pytest.raises(ConfigError) as told:
-        driver.configure({"type": "t1"})
+        driver.configure({"type": "t2"})
     assert told.value.path == "spans[6].type"
     with pytest.raises(ConfigError):
         driver.configure({"type": "e1", "crc4": "maybe"})

@@ -74,8 +74,9 @@ class House(Rig):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    with House(tmp_path_factory.mktemp("house")) as rig:
+def house(tmp_path_factory, request):
+    """A module may say with RIG what its house is like: options of Rig."""
+    with House(tmp_path_factory.mktemp("house"), **getattr(request.module, "RIG", {})) as rig:
         yield rig.prepare()
 
 

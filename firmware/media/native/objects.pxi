@@ -157,6 +157,7 @@ cdef class BoardWindow:
         self.w.tx_written = <uint64_t *>(base + <int>at["tx_written"])
         self.w.generation = <uint32_t *>(base + <int>at["generation"])
         self.w.idle_code = <uint32_t *>(base + <int>at["idle_code"])
+        self.w.span_idle = base + <int>at["span_idle"]
         self.w.magic = <uint32_t *>(base + <int>at["magic"])
         self.w.rx = base + <int>at["rx"]
         self.w.tx = base + <int>at["tx"]

@@ -37,6 +37,18 @@ cdef void board_in(Engine_ *e, uint64_t frame) noexcept nogil:
                                BLOCK - first, 32)
 
 
+cdef void follow_idle(Engine_ *e) noexcept nogil:
+    """Idle codes as the board tells them: a span that became T1 idles otherwise from now on."""
+    cdef int span
+    e.idle = <uint8_t>load32(e.w.idle_code)
+    if not memcmp(e.span_idle, e.w.span_idle, SPANS_MOST):
+        return
+    for span in range(SPANS_MOST):
+        if e.span_idle[span] != e.w.span_idle[span]:
+            e.span_idle[span] = e.w.span_idle[span]
+            memset(e.octets_out + span * 32 * BLOCK, idle_of(e, span * 32), 32 * BLOCK)
+
+
 cdef void board_out(Engine_ *e) noexcept nogil:
     """Write the 80 frames that the board takes next, then the heartbeat."""
     cdef uint64_t frame = load64(e.w.tx_head)
@@ -58,6 +70,10 @@ cdef void board_out(Engine_ *e) noexcept nogil:
         first = BLOCK
     memset(e.w.tx + at * stride, e.idle, first * stride)
     memset(e.w.tx, e.idle, (BLOCK - first) * stride)
+    for span in range(<int>e.w.spans):
+        if e.span_idle[span] and e.span_idle[span] != e.idle:
+            for i in range(BLOCK):
+                memset(e.w.tx + (at + i) % e.w.ring_frames * stride + span * 32, e.span_idle[span], 32)
     for i in range(e.plan.n_spans):
         span = e.plan.span[i]
         e.k.rows_to_frames(e.octets_out + span * 32 * BLOCK, BLOCK, e.w.tx + at * stride + span * 32, stride, first, 32)
@@ -246,7 +262,7 @@ cdef void run(Engine_ *e) noexcept nogil:
                 start_tick(e)
                 if e.w.base == NULL or not e.attached:
                     break              # the window was just exchanged
-                e.idle = <uint8_t>load32(e.w.idle_code)
+                follow_idle(e)
                 board_in(e, e.rx_next)
                 e.rx_next += BLOCK
                 blocks -= 1

@@ -6,7 +6,7 @@
 
 from libc.stdint cimport (int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uint16_t,
                           uint32_t, uint64_t, uintptr_t)
-from libc.string cimport memcpy, memset, memchr
+from libc.string cimport memcmp, memcpy, memset, memchr
 from libc.stdlib cimport calloc, free
 from libc.errno cimport errno
 from posix.types cimport off_t
@@ -223,6 +223,7 @@ cdef enum:
     BLOCK = 80                         # samples of a tick: 10 ms
     TERMS = 4096                       # terminations
     TDM_ROWS = 2048                    # 64 spans of 32 timeslots
+    SPANS_MOST = 64
     ROWS = 6144                        # TDM_ROWS + TERMS
     BRIDGES = 2048
     MEMBERS = 128                      # legs of one bridge: the bits of a hear mask
@@ -577,6 +578,7 @@ cdef struct Window:
     uint64_t *tx_written
     uint32_t *generation
     uint32_t *idle_code
+    uint8_t *span_idle                 # idle code of each span; 0: idle_code
     uint32_t *magic
     uint8_t *rx
     uint8_t *tx
@@ -672,6 +674,7 @@ cdef struct Engine_:
     # time
     int32_t stop
     uint8_t idle                       # idle code of the board
+    uint8_t span_idle[SPANS_MOST]      # of each span, where it tells; 0: idle
     int32_t attached                   # the heads of the board are being followed
     int32_t schedstat_fd
     uint32_t board_generation
