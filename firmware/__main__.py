@@ -23,7 +23,7 @@ import sys
 import time
 
 from firmware import sockets
-from firmware.config import demo
+from firmware.config import demo, sip
 from firmware.config.store import ConfigStore
 from firmware.errors import StrowgerError
 from firmware.exits import EX_CONFIG
@@ -67,6 +67,12 @@ class Supervisor:
                 "web-https": ("tcp", config["web"])}
         opened = {name: sockets.open_listener(name, kind, part["address"], part["port"])
                   for name, (kind, part) in held.items()}
+        for transport, port in sip.stream_ports(config["sip"]).items():
+            try:
+                name = sip.STREAMS[transport]
+                opened[name] = sockets.open_listener(name, "tcp", config["sip"]["address"], port)
+            except StrowgerError as error:      # the others carry the calls
+                print(f"strowger: SIP goes on without {transport}: {error}", file=sys.stderr, flush=True)
         self.environment, self.descriptors = sockets.park_for_children(opened)
         for name in PROCESSES:
             (self.run_dir / f"{name}.ready").unlink(missing_ok=True)

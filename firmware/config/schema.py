@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, cas, sip_trunk, ss7
+from firmware.config import acd, cas, sip, sip_trunk, ss7
 from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -192,11 +192,7 @@ SCHEMA = Section("the configuration", {
         "timezone": Zone("the IANA time zone", default="Asia/Shanghai"),
         "languages": Anything("languages of the prompts, in the order they are played",
                               default=["zh_CN", "en"])}),
-    "sip": Section("phones", {
-        "address": Address("the address to listen on", default="127.0.0.1", impact=IMPACT_RESTART),
-        "port": Whole("the UDP port", 1, 65535, default=5060, impact=IMPACT_RESTART),
-        "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
-        "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}),
+    "sip": sip.SECTION,
     "web": listener("the web pages", 8443),
     "cti": listener("the CTI link", 7400),
     "spans": Rows("the spans in use", SPAN, key="span", most=64),
@@ -262,6 +258,7 @@ def check(configuration, check_flow=None):
                                       f"{', '.join(sorted(names[part])) or '(none)'}"))
 
     errors.extend(_same_port(result))
+    errors.extend(sip.check(result))
     for i, row in enumerate(result["spans"]):
         refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] != 24:

@@ -44,6 +44,7 @@ SIP_TRUNK = Section("a trunk over IP", {
     "identity": Text("where the caller's number is vouched for: P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID or nowhere",
                      choices=("asserted", "preferred", "remote_party", "none"), default="asserted"),
     "trusted": Switch("believe the identities it sends, and tell it numbers that are withheld (RFC 3325)", default=True),
+    "verify": Switch("demand with tls a certificate that is valid and bears its domain or address", default=True),
     "plus": Switch("write international numbers with a +", default=True),
     "called_in": Text("where the number that was called stands in its calls", choices=("request", "to"), default="request"),
     "called_rules": Rows("how called numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),

@@ -1,18 +1,24 @@
 """What the control process is made of: the core, and the adapters of a house in the order of their turns."""
 
 import datetime
+import logging
 import zoneinfo
 
+from firmware import sockets
 from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
 from firmware.chassis.keeper import Keeper
+from firmware.config import sip as sip_settings
 from firmware.control.cti import CTILink
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
+from firmware.errors import LocalError
 from firmware.links.sip_legs import SIPLegs
 from firmware.links.span import SpanLinks
 from firmware.links.ss7 import SS7Points
 
+
+log = logging.getLogger(__name__)
 
 def make_core(config, ids):
     """The switchboard, with the site's zone for what belongs to a day."""
@@ -27,15 +33,28 @@ def make_core(config, ids):
     return Switchboard(config, ids, utc_offset_ms)
 
 
+def sip_listeners(wanted):
+    """{transport: listening socket} of SIP over connections; what cannot be opened is left out, with a sentence in the log."""
+    found = {}
+    for transport, port in sip_settings.stream_ports(wanted).items():
+        name = sip_settings.STREAMS[transport]
+        try:
+            found[transport] = sockets.inherited(name) or sockets.open_listener(name, "tcp", wanted["address"], port)
+        except LocalError as error:
+            log.error("SIP goes on without %s: %s", transport, error)
+    return found
+
+
 def make_adapters(house):
     """[adapter] for House; opens the sockets that the supervisor has not handed on."""
     config = house.config.running()
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
+    streams = sip_listeners(config["sip"])
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     trunks, keeper = [SpanLinks(house), SS7Points(house)], Keeper(house)
 
     def alarms(span, alarms, now_ms):
         for adapter in trunks:
             adapter.alarms(span, alarms, now_ms)
-    return [*trunks, SIPLegs(house, sip), Framers(house, alarms, watch=keeper.framers), keeper,
+    return [*trunks, SIPLegs(house, sip, streams), Framers(house, alarms, watch=keeper.framers), keeper,
             CraftLine(house, BoxActions(keeper)), CTILink(house, cti)]

@@ -25,8 +25,10 @@ import socket
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
+from firmware.links.sip_certificates import Certificates
 from firmware.links.sip_media import SIPMedia, carried
 from firmware.links.sip_probe import SilentPhones
+from firmware.links.sip_streams import SIPStreams
 from firmware.links.sip_trunks import SIPTrunks, trunk_rows
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
@@ -64,13 +66,15 @@ def own_address(address):
 
 
 class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
-    """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start()."""
+    """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start().  streams: {transport: listening socket}."""
 
     name = "sip"
 
-    def __init__(self, house, sock):
+    def __init__(self, house, sock, streams=None):
         self.turns, self.media, self.ids = house.turns, house.media, house.stores.counters
         self.config = endpoint_config(house.config.running())
+        streams = streams or {}
+        self.config["ports"] = {transport: listener.getsockname()[1] for transport, listener in streams.items()}
         machines = house.stores.machines
         dump = {name[4:]: machines.load(name) for name in machines.names("sip/")}
         arguments = (self.config, os.urandom, HASHES, self._new_leg)
@@ -82,6 +86,9 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
+        sip = house.config.running()["sip"]
+        pair = (sip["certificate"], sip["key"]) if sip["key"] else (os.path.join(house.data_dir, "tls", name + ".pem") for name in ("certificate", "key"))
+        self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost)
 
     def _new_leg(self):
         return self.ids.next("l")
@@ -384,4 +391,5 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             line["silent"] = self.endpoint.is_silent(line["name"])
         for agent in state.get("agents", []):
             agent["silent"] = self.endpoint.is_silent(agent["line"])
-        state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors}
+        state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors,
+                                  "streams": self.link.streams.describe()}

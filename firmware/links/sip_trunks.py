@@ -66,6 +66,13 @@ class SIPTrunks:
                 return channel
         return None
 
+    def _tls_peer(self, address):
+        """Whose certificate a far end must show: that of the trunk which has it."""
+        for _, trunk in sorted(self.endpoint.trunks.items()):
+            if any(known[0] == address[0] for known in trunk.row["addresses"]):
+                return {"name": trunk.row["domain"] or address[0], "verify": trunk.row["verify"]}
+        return {"name": address[0], "verify": True}
+
     # -- state --
 
     def _on_trunk_up(self, event, now_ms):

@@ -1,4 +1,4 @@
-"""SIP over UDP: the datagram socket of one SIPEndpoint, on asyncio.
+"""The network of one SIPEndpoint, on asyncio: its datagram socket, and its connections (sip_streams.py) where it has some.
 
     link = SIPUDPLink(endpoint, sock, now_ms, on_events)      # sock: firmware.sockets.inherited("sip-udp")
     link.start()                 # reads what is in the buffer already: it may have come while control was dead
@@ -32,6 +32,7 @@ class SIPUDPLink:
         self.now_ms = now_ms
         self.on_events = on_events
         self.send_errors = 0
+        self.streams = None         # SIPStreams
         self._loop = None
         self._timer = None
         self._timer_deadline_ms = None
@@ -46,6 +47,8 @@ class SIPUDPLink:
         """Begin to read, in the running loop."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.socket.fileno(), self._readable)
+        if self.streams is not None:
+            self.streams.start()
         self._settle([])
 
     def close(self):
@@ -55,7 +58,20 @@ class SIPUDPLink:
             self._loop.remove_writer(self.socket.fileno())
         if self._timer is not None:
             self._timer.cancel()
+        if self.streams is not None:
+            self.streams.close()
         self.socket.close()
+
+    def hear(self, messages, source):
+        """Messages that came over a connection."""
+        events = []
+        for octets in messages:
+            events.extend(self.endpoint.receive(octets, source, self.now_ms()))
+        self._settle(events)
+
+    def lost(self, address, opened):
+        """A connection ended, or could not be opened."""
+        self._settle(self.endpoint.connection_lost(address, opened, self.now_ms()))
 
     def request(self, primitive):
         """Give a primitive to the endpoint.  Raises LocalError."""
@@ -109,6 +125,13 @@ class SIPUDPLink:
         self._unsent.extend(self.endpoint.take_output())
         while self._unsent:
             octets, destination = self._unsent[0]
+            if len(destination) > 2:
+                if self.streams is not None and self.streams.loop is not None:
+                    self.streams.send(octets, destination)
+                else:
+                    self.send_errors += 1
+                self._unsent.pop(0)
+                continue
             try:
                 self.socket.sendto(octets, destination)
             except (BlockingIOError, InterruptedError):

@@ -77,7 +77,7 @@ def doomed(house, moment, way):
 
     def die():
         done.append(True)
-        house.adapters[1].link.close()
+        house.adapters[-1].link.close()
         house.media.client.connected = False
         raise Killed
 
@@ -139,7 +139,7 @@ def test_nothing_stays_seized(site, moment, way):
         if call in far.machine.calls() and far.machine.call_state(call)["state"] == "N10_ACTIVE":
             far.request("disconnect_request", call, cause=16)
         await until(lambda: not far.machine.calls(), 6)
-        await until(lambda: not house.state()["calls"] and not house.adapters[1].legs, 6)
+        await until(lambda: not house.state()["calls"] and not house.adapters[-1].legs, 6)
         await until(lambda: not (media.standing["terminations"] or media.standing["bridges"]
                                  or media.standing["recordings"]), 3)
         await until(lambda: not phone.open, 6)

@@ -223,7 +223,7 @@ def test_a_kill_while_they_talk(site, who):
         house, media, far, call, phone, invite = await talking(site)
         port = phone.server[1]
         waited = house.state()["calls"][0]["started_ms"]
-        house.adapters[1].link.close()
+        house.adapters[-1].link.close()
         pri.kill(house)
         count = len(media.commands)
         house, media, _ = await standing(site, media, port)
@@ -258,7 +258,7 @@ def test_a_kill_while_the_phone_rings_offers_again(site):
         phone.answer(invite, "180 Ringing")
         await pri.settle()
         await asyncio.sleep(0.05)
-        house.adapters[1].link.close()
+        house.adapters[-1].link.close()
         pri.kill(house)
         house, media, _ = await standing(site, media, port)
         cancel = await phone.receive("CANCEL")
@@ -300,7 +300,7 @@ def test_a_telephone_that_is_silent_and_alive_is_asked_and_kept(site, monkeypatc
             phone.answer(await phone.receive("OPTIONS"), status, contact=False)
         media.event("rtp_started", leg, **{"from": ["127.0.0.1", 40000]})
         await asyncio.sleep(0.3)
-        assert house.adapters[1].deadline_ms() is None and house.state()["calls"][0]["state"] == "talking"
+        assert house.adapters[-1].deadline_ms() is None and house.state()["calls"][0]["state"] == "talking"
         await house.stop()
     pri.run(scenario())
 
@@ -317,7 +317,7 @@ def test_a_telephone_that_died_ends_the_talk(site, monkeypatch, silence):
             phone.answer(asked, "481 Call/Transaction Does Not Exist", contact=False)
         elif silence == "no answer, and a kill":
             port = phone.server[1]
-            house.adapters[1].link.close()
+            house.adapters[-1].link.close()
             pri.kill(house)
             house, media, _ = await standing(site, media, port)
             await phone.receive("OPTIONS")

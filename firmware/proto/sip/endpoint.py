@@ -188,6 +188,30 @@ class SIPEndpoint(Requests):
                 session.primitive(primitive, now_ms)
         return self._take_events()
 
+    def connection_lost(self, address, opened, now_ms):
+        """A connection ended (opened), or an address cannot be connected to.  Returns events; never raises.
+
+        Requests that wait for its answer have failed (RFC 3261 17.1.4).  What was reached over it only is not there
+        until it speaks again: a telephone registers anew."""
+        try:
+            self.transactions.unreachable(address, now_ms)
+            if opened:
+                self._flow_closed(address)
+        except Exception as error:
+            self.fault("internal_error", "connection lost: %s: %s" % (type(error).__name__, error), address)
+        return self._take_events()
+
+    def _flow_closed(self, address):
+        for line in self.registered_lines():
+            for binding in self.registrar.bindings[line]:
+                if tuple(binding["source"]) == address and self.registrar.mark(line, binding["uri"], True, None):
+                    self.contact_changed(line)
+        for session in self.sessions.values():
+            dialog = session.dialog
+            if dialog is not None and dialog.peer == address and session.state != ENDED:
+                dialog.peer = None       # its Contact or Route may be connected to; else the next request fails
+                self.touch(session)
+
     def expire(self, now_ms):
         """Let all timers that are due take effect.  Returns events; never raises."""
         while True:
@@ -254,6 +278,9 @@ class SIPEndpoint(Requests):
     def _restore_record(self, key, kind, name, record, now_ms):
         if kind == "line":
             if name in self._lines:
+                for binding in record["bindings"]:
+                    if len(binding["source"]) > 2:
+                        binding["silent"] = True     # its connection died with the process before
                 self.registrar.restore_line(name, record, now_ms)
                 self._watch_line(name)
                 self.qualifier.watch(name, now_ms)
@@ -274,6 +301,8 @@ class SIPEndpoint(Requests):
             session.load(record, now_ms)
             self.sessions[name] = session
             if session.dialog is not None:
+                if session.dialog.peer is not None and len(session.dialog.peer) > 2:
+                    session.dialog.peer = None
                 self.learn(session.dialog, session)
             self._restored.append((session, record))
 

@@ -247,6 +247,16 @@ class TransactionLayer:
         if transaction.merge_key is not None and self.merging.get(transaction.merge_key) is transaction:
             del self.merging[transaction.merge_key]
 
+    def unreachable(self, destination, now_ms):
+        """An address cannot be sent to: its client transactions without an answer have failed (17.1.4)."""
+        for transaction in [t for t in self.clients.values() if t.destination == destination]:
+            if transaction.state in (CALLING, TRYING, PROCEEDING) and self.clients.get(transaction.key) is transaction:
+                transaction.state = TERMINATED
+                transaction._stop()
+                self.forget(transaction)
+                transaction.owner.failed(transaction, 503, now_ms)
+                transaction.owner.finished(transaction, now_ms)
+
     # client side
 
     def request(self, message, destination, owner, now_ms):

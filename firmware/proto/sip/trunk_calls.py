@@ -13,6 +13,7 @@ from firmware.proto.sip.session import ALERTING, CALLING
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
 
+BIG_OCTETS = 1300                # RFC 3261 18.1.1: longer requests go over a connection
 FAILOVER_MS = 4000               # ours: an address that is alive says 100 within 200 ms (17.2.1)
 OF_THE_ADDRESS = (408, 500, 502, 503, 504)
 
@@ -29,6 +30,7 @@ class TrunkSession(OutgoingSession):
         self.wanted_s = trunk.row.get("session_s") or 0
         self.order = None
         self.left = []               # addresses not tried yet
+        self.datagrams_only = False  # a connection for a big INVITE was refused
 
     def start(self, request, trunk, now_ms):
         """Send the INVITE to the first address."""
@@ -39,6 +41,21 @@ class TrunkSession(OutgoingSession):
 
     def _next(self, now_ms):
         address = tuple(self.left.pop(0))
+        message, dialog = self._invite(address)
+        if len(address) == 2 and len(message.serialise()) > BIG_OCTETS and not self.datagrams_only:
+            self.left.insert(0, list(address))
+            address = address + ("TCP",)
+            message, dialog = self._invite(address)
+        agent = self.agent
+        fork = Fork(len(self.forks), dialog, message, address)
+        self.forks.append(fork)
+        agent.learn(dialog, self)
+        fork.transaction = agent.transactions.request(message, address, self, now_ms)
+        if self.left:
+            agent.timers.start(now_ms + FAILOVER_MS, self, "failover %d" % fork.number)
+
+    def _invite(self, address):
+        """(INVITE, its dialog) to an address."""
         agent, order, identity = self.agent, self.order, self.agent.identity
         self.challenged = {}
         if len(self.row["addresses"]) > 1 and not self.row.get("domain"):
@@ -52,12 +69,7 @@ class TrunkSession(OutgoingSession):
         message = dialog.request("INVITE", identity, hop=address)
         self.dress(message)
         self.fill(message, to_octets(order["sdp"]))
-        fork = Fork(len(self.forks), dialog, message, address)
-        self.forks.append(fork)
-        agent.learn(dialog, self)
-        fork.transaction = agent.transactions.request(message, address, self, now_ms)
-        if self.left:
-            agent.timers.start(now_ms + FAILOVER_MS, self, "failover %d" % fork.number)
+        return message, dialog
 
     def dress(self, message):
         """Identity, extensions, session timer, the way of our registration (RFC 3608)."""
@@ -78,7 +90,7 @@ class TrunkSession(OutgoingSession):
         if name[:8] == "failover":
             fork = [fork for fork in self.forks if fork.number == int(name[9:])]
             if fork and self.left and self.state == CALLING and not (fork[0].provisional or fork[0].done or fork[0].cancelled):
-                self.agent.trunk_unanswered(self.trunk, fork[0].destination, now_ms)
+                self._unanswered(fork[0], now_ms)
                 fork[0].cancelled = True         # a late answer of it is cancelled, or ended
                 fork[0].done = True
                 self._next(now_ms)
@@ -100,8 +112,14 @@ class TrunkSession(OutgoingSession):
         """No final response came."""
         fork = self.fork_of(transaction)
         if fork is not None and not fork.provisional and not fork.done:
-            self.agent.trunk_unanswered(self.trunk, fork.destination, now_ms)
+            self._unanswered(fork, now_ms)
         OutgoingSession.failed(self, transaction, status, now_ms)
+
+    def _unanswered(self, fork, now_ms):
+        if len(fork.destination) > 2 and self.left and self.left[0] == list(fork.destination[:2]):
+            self.datagrams_only = True      # the connection for a big INVITE; its datagrams may pass
+        else:
+            self.agent.trunk_unanswered(self.trunk, fork.destination, now_ms)
 
     def dump(self):
         """JSON-able record."""

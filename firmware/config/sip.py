@@ -1,0 +1,46 @@
+"""The settings of the SIP side, telephones and transports."""
+
+from firmware.config.field import IMPACT_RESTART, Address, Section, Switch, Text, Whole
+from firmware.errors import ConfigError
+
+STREAMS = {"TCP": "sip-tcp", "TLS": "sip-tls", "WSS": "sip-wss"}      # transport -> name of its socket, as the supervisor hands it on
+PATH = r"(/[^\x00]*)?"
+
+SIP = {
+    "address": Address("the address to listen on", default="127.0.0.1", impact=IMPACT_RESTART),
+    "port": Whole("the UDP port, and that of TCP", 1, 65535, default=5060, impact=IMPACT_RESTART),
+    "tcp": Switch("listen for TCP too", default=True, impact=IMPACT_RESTART),
+    "tls_port": Whole("the port for TLS, usually 5061; 0: none", 0, 65535, default=0, impact=IMPACT_RESTART),
+    "wss_port": Whole("the port for secure WebSockets of browser phones; 0: none", 0, 65535, default=0, impact=IMPACT_RESTART),
+    "certificate": Text("file with the certificate for TLS; empty: that of the pages", pattern=PATH,
+                        hint="give a whole path", default="", impact=IMPACT_RESTART),
+    "key": Text("file with its key; empty: that of the pages", pattern=PATH, hint="give a whole path", default="", impact=IMPACT_RESTART),
+    "authorities": Text("file with the authorities whose certificates are believed; empty: the system's", pattern=PATH,
+                        hint="give a whole path", default="", impact=IMPACT_RESTART),
+    "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
+    "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}
+
+SECTION = Section("phones", SIP)
+
+
+def stream_ports(sip):
+    """{transport: port} of the connections that a configuration wants."""
+    ports = {"TCP": sip["port"] if sip["tcp"] else 0, "TLS": sip["tls_port"], "WSS": sip["wss_port"]}
+    return {transport: port for transport, port in ports.items() if port}
+
+
+def check(result):
+    """ConfigErrors of ports that another part uses, and of half a certificate."""
+    errors, sip = [], result["sip"]
+    taken = {result[part]["port"]: f"{part}.port" for part in ("web", "cti")}
+    for name, port in (("tls_port", sip["tls_port"]), ("wss_port", sip["wss_port"])):
+        if not port:
+            continue
+        if sip["tcp"] and port == sip["port"]:
+            errors.append(ConfigError(f"sip.{name}", "is the port of TCP, sip.port; give another one"))
+        elif port in taken:
+            errors.append(ConfigError(f"sip.{name}", f"TCP port {port} is already used by {taken[port]}; give each its own"))
+        taken.setdefault(port, f"sip.{name}")
+    if bool(sip["certificate"]) != bool(sip["key"]):
+        errors.append(ConfigError("sip.key", "and sip.certificate go together; give both, or none"))
+    return errors

@@ -1,0 +1,300 @@
+"""SIP over connections: TCP, TLS and secure WebSocket.  RFC 3261 18, RFC 5626 (keep-alive), RFC 7118.
+
+    streams = SIPStreams(listeners, certificates, peer_of, hear, lost)
+    streams.start(); streams.send(octets, (host, port, "TCP")); streams.close()
+
+listeners: {"TCP"|"TLS"|"WSS": socket}.  hear(messages, source): whole messages of one connection.  lost(address, opened):
+a connection is gone, or could not be opened ("opened": it had been; then nothing of it can be sent any more).
+peer_of(address): {"name": server name, "verify": bool} of a TLS far end that we connect to.
+
+A connection bears the address of its far end and is used both ways, whoever opened it.  One that says nothing whole
+within FIRST_MESSAGE_S is closed; so is one that is idle for IDLE_S, sends what is no SIP, or takes nothing of us any more.
+At most MOST connections stand, MOST_OF_HOST of one host.  Connections die with this process; the far ends open new ones.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Message, Ping, RejectConnection, Request, TextMessage
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from firmware.errors import RemoteError
+from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
+from firmware.proto.sip.stream import PONG, StreamFramer
+
+log = logging.getLogger(__name__)
+
+FIRST_MESSAGE_S = 15
+IDLE_S = 7200
+CONNECT_S = 5
+LOOK_S = 5                   # between looks at idle connections and at the certificate
+MOST = 4500                  # 2,000 lines with two telephones, and trunks
+MOST_OF_HOST = 2048          # a company behind one NAT
+MOST_UNSENT_OCTETS = 1 << 20
+
+
+class Connection(asyncio.Protocol):
+    """One connection.  address: (host, port, transport) of the far end."""
+
+    def __init__(self, streams, transport_name, address=None):
+        self.streams, self.transport_name, self.address = streams, transport_name, address
+        self.transport = None
+        self.framer = StreamFramer()
+        self.heard_at = self.opened_at = 0.0
+        self.spoke = False
+        self.waiting = []           # octets until it stands
+        self.refused = False
+        self.theirs = address is None       # the far end opened it
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.opened_at = self.heard_at = self.streams.loop.time()
+        if self.address is None:
+            self.address = (*transport.get_extra_info("peername")[:2], self.transport_name)
+            if not self.streams.admit(self):
+                self.refused = True
+                transport.abort()
+                return
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        waiting, self.waiting = self.waiting, []
+        for octets in waiting:
+            self.write(octets)
+
+    def data_received(self, octets):
+        self.heard_at = self.streams.loop.time()
+        try:
+            messages = self.messages(octets)
+        except RemoteError as error:
+            self.streams.complain(self, "sends %s; the connection is closed" % error)
+            self.transport.abort()
+            return
+        whole = [message for message in messages if message]
+        if len(whole) < len(messages):
+            self.pong()
+        if whole:
+            self.spoke = True
+            self.streams.hear(whole, self.address)
+
+    def messages(self, octets):
+        """Whole messages in octets that came.  Raises RemoteError."""
+        return self.framer.feed(octets)
+
+    def pong(self):
+        """Answer a ping."""
+        self.write(PONG)
+
+    def write(self, octets):
+        """Send, or keep until the connection stands."""
+        if self.transport is None:
+            if len(self.waiting) < 100:
+                self.waiting.append(octets)
+            return
+        self.transport.write(octets)
+        if self.transport.get_write_buffer_size() > MOST_UNSENT_OCTETS:
+            self.streams.complain(self, "takes nothing any more; the connection is closed")
+            self.transport.abort()
+
+    def send(self, octets):
+        """One message."""
+        self.write(octets)
+
+    def connection_lost(self, error):
+        if not self.refused:
+            self.streams.gone(self)
+
+
+class WebSocketConnection(Connection):
+    """A browser's: one message a frame, text (RFC 7118 5); subprotocol sip."""
+
+    def __init__(self, streams, transport_name):
+        super().__init__(streams, transport_name)
+        self.web = WSConnection(ConnectionType.SERVER)
+        self.text = ""
+        self.data = b""
+
+    def messages(self, octets):
+        """Frames, joined to messages."""
+        out = []
+        try:
+            self.web.receive_data(octets)
+            for event in self.web.events():
+                if isinstance(event, Request):
+                    fits = "sip" in event.subprotocols
+                    self.write(self.web.send(AcceptConnection(subprotocol="sip") if fits else RejectConnection(status_code=400)))
+                    if not fits:
+                        raise RemoteError("a WebSocket without the subprotocol sip", status=400)
+                elif isinstance(event, Ping):
+                    self.write(self.web.send(event.response()))
+                elif isinstance(event, CloseConnection):
+                    self.write(self.web.send(event.response()))
+                    self.transport.close()
+                elif isinstance(event, (TextMessage, BytesMessage)):
+                    self.data += event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+                    if len(self.data) > MAX_MESSAGE_OCTETS:
+                        raise RemoteError("a message of more than %d octets" % MAX_MESSAGE_OCTETS, status=413)
+                    if event.message_finished:
+                        out.append(self.data.lstrip(b"\r\n"))     # empty: a ping (RFC 5626)
+                        self.data = b""
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            raise RemoteError("what is no WebSocket (%s)" % error, status=400) from error
+        return out
+
+    def pong(self):
+        self.send(PONG)
+
+    def send(self, octets):
+        try:
+            try:
+                message = Message(data=octets.decode("utf-8"))
+            except UnicodeDecodeError:
+                message = Message(data=octets)
+            self.write(self.web.send(message))
+        except LocalProtocolError:
+            pass                    # it is closing; connection_lost follows
+
+
+class SIPStreams:
+    """See the top."""
+
+    def __init__(self, listeners, certificates, peer_of, hear, lost):
+        self.listeners, self.certificates, self.peer_of = listeners, certificates, peer_of
+        self.hear, self.lost = hear, lost
+        self.connections = {}        # address -> Connection
+        self.by_host = {}            # host -> how many
+        self.refused = 0
+        self.loop = None
+        self._servers = []
+        self._tasks = set()
+        self._look = None
+        self._complained = set()
+        self._closing = False
+
+    def start(self):
+        """Accept, in the running loop."""
+        self.loop = asyncio.get_running_loop()
+        for transport, sock in self.listeners.items():
+            self._spawn(self._serve(transport, sock))
+        self._look = self.loop.call_later(LOOK_S, self._looked)
+
+    async def _serve(self, transport, sock):
+        sock.setblocking(False)
+        context = self.certificates.server_context() if transport != "TCP" else None
+        if transport != "TCP" and context is None:
+            log.error("SIP over %s is not served: %s", transport, self.certificates.fault)
+            return
+        kind = WebSocketConnection if transport == "WSS" else Connection
+        server = await self.loop.create_server(lambda: kind(self, transport), sock=sock, ssl=context,
+                                               **({"ssl_handshake_timeout": CONNECT_S} if context else {}))
+        self._servers.append(server)
+
+    def close(self):
+        """End; listening sockets that were inherited stay open in the supervisor."""
+        self._closing = True
+        if self._look is not None:
+            self._look.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        for server in self._servers:
+            server.close()
+        for connection in list(self.connections.values()):
+            if connection.transport is not None:
+                connection.transport.abort()
+        self.connections = {}
+
+    def admit(self, connection):
+        """A far end has opened a connection.  False: there are too many."""
+        host = connection.address[0]
+        if len(self.connections) >= MOST or self.by_host.get(host, 0) >= MOST_OF_HOST:
+            self.refused += 1
+            self.complain(connection, "is refused: %d connections stand, %d of this host" % (len(self.connections), self.by_host.get(host, 0)))
+            return False
+        self._add(connection)
+        return True
+
+    def _add(self, connection):
+        self.connections[connection.address] = connection
+        host = connection.address[0]
+        self.by_host[host] = self.by_host.get(host, 0) + 1
+
+    def gone(self, connection):
+        """A connection has ended."""
+        if self.connections.get(connection.address) is connection:
+            del self.connections[connection.address]
+            host = connection.address[0]
+            self.by_host[host] -= 1
+            if not self.by_host[host]:
+                del self.by_host[host]
+            if not self._closing:
+                self.lost(connection.address, True)
+
+    def complain(self, connection, what):
+        """Say it, once of each host and reason."""
+        mark = (connection.address[0], what[:30])
+        if mark not in self._complained and len(self._complained) < 1000:
+            self._complained.add(mark)
+            log.warning("SIP: %s:%d (%s) %s.", *connection.address[:3], what)
+
+    def send(self, octets, address):
+        """Send over the connection to an address; opens one where there is none."""
+        connection = self.connections.get(address)
+        if connection is None:
+            if address[2] == "WSS" or len(self.connections) >= MOST:
+                self._spawn(self._unreachable(address))     # a browser listens nowhere
+                return
+            connection = Connection(self, address[2], address)
+            self._add(connection)
+            self._spawn(self._connect(connection))
+        connection.send(octets)
+
+    async def _unreachable(self, address):
+        self.lost(address, False)
+
+    async def _connect(self, connection):
+        host, port, transport = connection.address
+        options = {}
+        if transport == "TLS":
+            peer = self.peer_of(connection.address)
+            options = {"ssl": self.certificates.client_context(peer["verify"]), "server_hostname": peer["name"],
+                       "ssl_handshake_timeout": CONNECT_S}
+        try:
+            await asyncio.wait_for(self.loop.create_connection(lambda: connection, host, port, **options), CONNECT_S + 1)
+        except (OSError, ssl.SSLError, asyncio.TimeoutError, ValueError) as error:
+            reason = {ssl.SSLCertVerificationError: "its certificate is refused: %s" % getattr(error, "verify_message", error),
+                      asyncio.TimeoutError: "no answer within %d s" % CONNECT_S}.get(type(error), str(error))
+            self.complain(connection, "cannot be reached: %s" % reason)
+            if connection.transport is None:
+                self.refused += 1
+                if self.connections.get(connection.address) is connection:
+                    del self.connections[connection.address]
+                    self.by_host[host] -= 1
+                    if not self.by_host[host]:
+                        del self.by_host[host]
+                self.lost(connection.address, False)
+
+    def _looked(self):
+        """Each few seconds: who is idle, is there a new certificate."""
+        now = self.loop.time()
+        for connection in list(self.connections.values()):
+            if connection.transport is not None and (
+                    now - connection.heard_at > IDLE_S
+                    or (connection.theirs and not connection.spoke and now - connection.opened_at > FIRST_MESSAGE_S)):
+                connection.transport.abort()
+        self.certificates.look()
+        self._look = self.loop.call_later(LOOK_S, self._looked)
+
+    def _spawn(self, coroutine):
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def describe(self):
+        """Figures for GET /v1/state."""
+        count = {}
+        for address in self.connections:
+            count[address[2]] = count.get(address[2], 0) + 1
+        return {"connections": count, "refused": self.refused, "listening": sorted(self.listeners)}
