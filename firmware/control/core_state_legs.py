@@ -36,6 +36,8 @@ class LegFolds:
     def leg_seized(self, record, data, call):
         leg = self.legs.get(record["leg"])
         if leg is not None:
+            if call is not None and call.outside is not None:       # what the adapter could not take is not asked for again
+                call.outside = dict(call.outside, tried=call.outside["tried"] + [[leg.span, leg.timeslot]])
             self.group(leg.trunk_group).move(leg.id, (leg.span, leg.timeslot), (data["span"], data["timeslot"]))
             leg.span, leg.timeslot = data["span"], data["timeslot"]
 

@@ -82,7 +82,7 @@ static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
         {"run", 1, 0, 'r'}, {"control", 1, 0, 'c'}, {"spans", 1, 0, 's'}, {"crc4", 1, 0, '4'}, {"t1", 1, 0, '1'}, {"side", 1, 0, 'S'},
-        {"switch", 1, 0, 'w'}, {"trace", 1, 0, 't'}, {"exit-on-stdin-eof", 0, 0, 'e'}, {"debug", 0, 0, 'd'}, {"facility", 0, 0, 'f'},
+        {"switch", 1, 0, 'w'}, {"trace", 1, 0, 't'}, {"exit-on-stdin-eof", 0, 0, 'e'}, {"debug", 0, 0, 'd'}, {"facility", 0, 0, 'f'}, {"ss7", 1, 0, '7'},
         {"help", 0, 0, 'h'}, {0}};
     settings.run = getenv("STROWGER_RUN");
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -106,10 +106,12 @@ static void read_options(int argc, char **argv)
         case 'e': settings.stdin_ends = true; break;
         case 'd': settings.debug = true; break;
         case 'f': settings.facility = true; break;
+        case '7': settings.ss7 = optarg; break;        /* far-ss7 only: ss7_link.c */
         default:
             fprintf(o == 'h' ? stdout : stderr,
                     "far-exchange --run DIR --control SOCKET --spans LIST [--crc4 LIST] [--t1 LIST]\n"
-                    "             [--side network|cpe] [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n");
+                    "             [--side network|cpe] [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n"
+                    "             [--ss7 itu|ansi,OWN,OTHER,SPAN:TIMESLOT:SLC,...]     (far-ss7 only)\n");
             exit(o == 'h' ? 0 : 2);
         }
     }

@@ -104,7 +104,7 @@ struct span {
 };
 
 struct settings {
-    const char *run, *control, *trace;
+    const char *run, *control, *trace, *ss7;
     int side, switch_type;
     bool realtime, stdin_ends, debug, facility;
     bool crc4[SPANS_MAX + 1], t1[SPANS_MAX + 1];

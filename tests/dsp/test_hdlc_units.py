@@ -72,7 +72,6 @@ def test_errors_come_before_the_unit_behind_them(line):
     assert [row[0] for row in got] == [OTHER] and got[0][2] in (1, 2) and got[0][1] > 15
 
 
-@pytest.mark.conformance("Q.781", "4.1.4", "octet counting mode: 16 octets are an error, a good unit ends it")
 @pytest.mark.parametrize("idle", [0xFF, 0xD5, 0x00])
 def test_octet_counting(line, idle):
     take(line, send(line, FISU, blocks=2))

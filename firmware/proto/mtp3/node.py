@@ -247,8 +247,8 @@ class MTP3:
 
     def _send_over(self, linkset, dpc, name, **fields):
         spoken = linkset.spoken_links()
-        if spoken:
-            self.put(spoken[0].name, "message", self.management(dpc, name, **fields))
+        if spoken:                      # the SLC says nothing here (15.2); libss7 takes only its link's own
+            self.put(spoken[0].name, "message", self.management(dpc, name, spoken[0].slc, **fields))
 
     def send_tra(self, linkset, now_ms):
         """9: traffic may come."""

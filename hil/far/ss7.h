@@ -1,0 +1,18 @@
+/* The SS7 far exchange: what ss7_link.c and ss7_calls.c share.  Built into far-ss7, which has line, framing, audio and
+ * control of the far exchange (far.h) and libss7 in the place of libpri. */
+#ifndef STROWGER_FAR_SS7_H
+#define STROWGER_FAR_SS7_H
+
+#include <libss7.h>
+
+#include "far.h"
+
+extern struct ss7 *point;
+extern unsigned adjacent;
+void ss7_settle(void);                  /* let libss7 work until it has nothing more to say */
+void ss7_take(ss7_event *e);            /* ss7_calls.c: one event of ISUP */
+void ss7_again(void);                   /* ss7_calls.c: IAMs to be told once more after a dual seizure */
+const char *ss7_network_command(const char *what, const struct json *in);       /* NULL: not one of these */
+void links_block(struct span *s, const uint8_t *rx, uint8_t *tx);
+
+#endif

@@ -1,0 +1,231 @@
+"""SS7 through the whole house: libss7 (ITU) as the other exchange, on two spans with a signalling link in each.
+
+The link of span 1 is in timeslot 16, that of span 2 in timeslot 7: signalling goes in any timeslot.  Media is compared
+octet by octet with a probe telephone (A-law on both sides, enhancement off)."""
+
+import itertools
+import pathlib
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from hil.board import bench
+from hil.probes import exact
+from tests.live import probe_moves
+from tests.live.conftest import CALLER, LANDING, REDIRECTING, House
+
+BINARY = pathlib.Path(__file__).parents[2] / "build" / "hil" / "far-ss7"
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libss7-dev is not installed: no far-ss7")]
+NUMBER, SECONDS = "13900001111", 2
+# libss7 drops a message about a link that comes over another one (COO, CBD of Q.704 5.4, 6.3.2): tests/proto/test_mtp3_libss7.py.
+TOLERATED = ("Received message for slc", "COO", "COA", "T2")
+
+
+class SS7House(House):
+    """A house whose two spans are SS7, and libss7 at their other end."""
+
+    def start(self):
+        self.start_board()
+        self.start_product()
+        running = self.product.get("/configuration")
+        config = running["configuration"]
+        for span in config["spans"]:
+            span["signalling"] = "ss7"
+        config["trunk_groups"][0]["selection"] = "ascending"
+        config["ss7"] = [{"name": "carrier", "variant": "itu", "point_code": "0-12-4", "linksets": [
+            {"name": "a", "adjacent": "0-25-0", "links": [{"span": 1, "timeslot": 16, "slc": 0}, {"span": 2, "timeslot": 7, "slc": 1}]}],
+            "circuit_groups": [{"name": "g", "destination": "0-25-0", "circuits": [{"cic": 1, "span": 1, "timeslot": 1},
+                                                                                 {"cic": 33, "span": 2, "timeslot": 1}]}]}]
+        self.product.post("/configuration/apply", running)
+        from hil.far.ss7 import FarSS7
+        self.far = FarSS7(self.run_dir, [1, 2], [(1, 16, 0), (2, 7, 1)], own=200, other=100, crc4=[1],
+                          trace_dir=self.folder / "trace").start()
+        self.far.wait_for("ss7_up", 20)
+        self.up()
+        return self
+
+    def up(self, timeout_s=15):
+        """Wait until every circuit and both links are in service."""
+        self.wait(lambda s: len(s["spans"]) == 2 and all(span["state"] == "up" for span in s["spans"])
+                  and all(link["usable"] for link in s["ss7"][0]["links"]) and s["ss7"][0]["circuit_groups"][0]["available"] == 60,
+                  timeout_s, "both links and all circuits")
+
+    def place(self, span=1, overlap=None, record=True, **options):
+        """libss7 sends no SAM: en bloc only."""
+        return super().place(span=span, record=record, **options)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    with SS7House(tmp_path_factory.mktemp("ss7")) as rig:
+        yield rig.prepare()
+
+
+@pytest.fixture(scope="module")
+def phone(house):
+    with probe_moves.probe_agent(house) as phone:
+        yield phone
+    house.far.policy()
+
+
+@pytest.fixture(autouse=True)
+def quiet(house, phone):
+    yield
+    phone.hangup()
+    house.wait_idle(15)
+    errors = [e["text"] for e in house.far_events("exchange_error") if not any(word in e["text"] for word in TOLERATED)]
+    assert not errors, errors
+
+
+def octets_of(path):
+    octets = path.read_bytes()
+    at = octets.index(b"data")
+    return octets[at + 8:at + 8 + int.from_bytes(octets[at + 4:at + 8], "little")]
+
+
+def files(house, name, seed):
+    """What the far party says, as a file and as octets; what the telephone says."""
+    path = house.folder / f"{name}.wav"
+    return path, probe_moves.material(seed, SECONDS, path), probe_moves.material(seed + 1, SECONDS)
+
+
+def links(house):
+    return {link["link"]: link["usable"] for link in house.state()["ss7"][0]["links"]}
+
+
+def board(house, **request):
+    answer = bench.ask(str(house.run_dir), request)
+    assert answer["ok"], answer
+
+
+@pytest.mark.conformance("Q.784.1", "2.2.1b", "En bloc: incoming call")
+@pytest.mark.conformance("Q.784.1", "1.2.6", "Reset of circuits -- Circuit group reset sent")
+def test_a_call_comes_in_and_both_hear_each_other(house, phone):
+    assert sorted((e["first"], e["last"]) for e in house.far_events("grs")) == [(1, 15), (17, 31), (33, 38), (40, 63)]
+    path, far_says, near_says = files(house, "in", 91)
+
+    def measure():
+        name, call = probe_moves.talk(house, phone, span=2, timeslot=31)
+        house.far.play(name, path)
+        phone.play(near_says).wait(SECONDS + 5)
+        house.far.wait_for("play_done", SECONDS + 5, id=name)
+        time.sleep(0.2)
+        heard, _ = probe_moves.end(house, name)
+        assert exact.match(far_says, phone.received_octets()).exact, str(exact.match(far_says, phone.received_octets()))
+        assert exact.match(near_says, heard).exact, str(exact.match(near_says, heard))
+        return call
+    found = house.cdr(probe_moves.undisturbed(measure, house, phone))
+    cdr = found["cdr"]
+    assert (cdr["result"], cdr["released_by"], cdr["cause"], cdr["span"], cdr["timeslot"]) == ("answered", "caller", 16, 2, 31)
+    assert (cdr["caller"], cdr["called"], cdr["redirecting"], cdr["agent"]) == (CALLER, LANDING, REDIRECTING, "1002")
+    assert cdr["talk_ms"] > SECONDS * 1000 and len(found["recordings"]) == 1
+
+
+@pytest.mark.conformance("Q.784.1", "2.2.1a", "En bloc: outgoing call")
+def test_a_telephone_calls_out(house, phone):
+    path, far_says, near_says = files(house, "out", 95)
+
+    def measure():
+        house.far.policy(record_dir=house.folder, alerting_ms=50, answer_ms=150)
+        house.wait_agent_idle(phone.user, 20)
+        mark, far_mark = phone.mark(), house.far.mark()
+        phone.dial("9" + NUMBER)
+        incoming = house.far.wait_for("incoming", 5, since=far_mark)
+        assert (incoming["called"].rstrip("#F"), incoming["caller"], incoming["cic"]) == (NUMBER, "02150801000", 1)
+        phone.wait_for("answered", 5, since=mark)
+        call = house.wait_call("talking")["call"]
+        house.far.play(incoming["id"], path)
+        phone.play(near_says).wait(SECONDS + 5)
+        house.far.wait_for("play_done", SECONDS + 5, id=incoming["id"])
+        time.sleep(0.2)
+        house.far.hangup(incoming["id"])
+        phone.wait_for("closed", 5, since=mark)
+        house.far.wait_for("record_closed", 5, id=incoming["id"])
+        there = octets_of(house.folder / f"{incoming['id']}.wav")
+        assert exact.match(far_says, phone.received_octets()).exact, str(exact.match(far_says, phone.received_octets()))
+        assert exact.match(near_says, there).exact, str(exact.match(near_says, there))
+        return call
+    cdr = house.cdr(probe_moves.undisturbed(measure, house, phone))["cdr"]
+    assert (cdr["result"], cdr["released_by"], cdr["cause"], cdr["dialled"], cdr["out_span"], cdr["out_timeslot"]) == (
+        "answered", "callee", 16, NUMBER, 1, 1)
+
+
+def test_refusals_both_ways(house, phone):
+    mark = house.far.mark()
+    house.place(span=1, called="999", record=False)
+    assert (house.far.wait_for("hangup", 5, since=mark)["cause"], house.far.wait_for("released", 5, since=mark)["cause"]) == (1, 1)
+    house.far.policy(incoming="refuse", cause=17)
+    mark = phone.mark()
+    phone.dial("9" + NUMBER)
+    assert phone.wait_for("refused", 5, since=mark)["status"] == 486
+    # A circuit that the far exchange blocks is passed over; one that it refuses with 44 costs another attempt.
+    house.far.command("blo", first=1)
+    house.wait(lambda s: s["ss7"][0]["circuit_groups"][0]["available"] == 59, 5, "CIC 1 blocked")
+    house.far.policy(incoming="refuse", cause=44)
+    mark, far_mark = phone.mark(), house.far.mark()
+    phone.dial("9" + NUMBER)
+    phone.wait_for("refused", 10, since=mark)
+    tried = [e["cic"] for e in house.far_events("incoming", since=far_mark)]
+    assert len(tried) == 6 and len(set(tried)) == 6 and 1 not in tried, "hunt_limit circuits, each once"
+    house.far.command("ubl", first=1)
+    house.far.policy()
+    house.up()
+
+
+def test_control_is_killed_in_the_middle_of_calls(house, phone):
+    """Links stay in service, the call stays, nothing is reset; a release that comes while nobody is there ends its call."""
+    name, call = probe_moves.talk(house, phone)
+    mark = house.far.mark()
+    house.kill("control")
+    time.sleep(2.0)
+    assert house.wait_call("talking")["call"] == call
+    assert not house.far_events("link_down", "ss7_down", "grs", "reset", "hangup", since=mark)
+    house.far.hangup(name)
+    house.far.wait_for("released", 8, id=name)
+    assert house.cdr(call)["cdr"]["released_by"] == "caller"
+    house.wait_agent_idle(phone.user, 30)
+    name, call = probe_moves.talk(house, phone)
+    house.kill("control")
+    house.far.hangup(name)
+    house.far.wait_for("released", 10, id=name)
+    cdr = house.cdr(call, 15)["cdr"]
+    assert (cdr["result"], cdr["released_by"], cdr["cause"]) == ("answered", "caller", 16)
+    assert not house.far_events("link_down", "ss7_down", "grs", "reset", since=mark)
+
+
+def test_one_of_two_links_is_lost_with_its_span(house, phone):
+    """Loss of signal on span 1: the other link carries on, calls of span 2 stay, circuits of span 1 are blocked for hardware."""
+    name, call = probe_moves.talk(house, phone, span=2)
+    mark = house.far.mark()
+    board(house, do="inject", span=1, fault="unplug", on=True)
+    try:
+        house.wait(lambda s: [row["usable"] for row in s["ss7"][0]["links"]] == [False, True], 3, "the changeover")
+        house.far.wait_for("cgb_hardware", 10, since=mark)
+        house.wait(lambda s: [span["state"] for span in s["spans"]] == ["alarm", "up"], 5, "the alarm")
+        assert house.wait_call("talking")["call"] == call and not house.far_events("ss7_down", "hangup", since=mark)
+        far_mark = house.far.mark()                     # signalling goes on over the other link
+        house.place(span=2, called="999", record=False)
+        assert house.far.wait_for("hangup", 5, since=far_mark)["cause"] == 1
+        house.far.hangup(name)
+        house.far.wait_for("released", 8, id=name)
+    finally:
+        board(house, do="inject", span=1, fault="unplug", on=False)
+    house.up(25)
+    assert (house.cdr(call)["cdr"]["released_by"], house.cdr(call)["cdr"]["cause"]) == ("caller", 16)
+
+
+def test_every_unit_of_ours_is_read_by_tshark_without_complaint(house):
+    """Last of the module: the far exchange's trace of all that was said above."""
+    if not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    out = subprocess.run(["tshark", "-n", "-r", str(house.folder / "trace" / "ss7.pcap"), "-T", "fields", "-e", "_ws.col.Info",
+                          "-e", "_ws.malformed", "-e", "_ws.expert.severity", "-E", "separator=|"],
+                         capture_output=True, text=True, check=True).stdout
+    rows = [line.split("|") for line in out.splitlines()]
+    bad = [row for row in rows if row[1] or any(severity and int(severity) >= 0x600000 for severity in row[2].split(","))]
+    assert bad == []
+    kinds = list(itertools.chain.from_iterable(row[0].split() for row in rows))
+    for kind in ("SLTM", "TRA", "GRS", "IAM", "ACM", "ANM", "REL", "RLC", "BLA"):
+        assert kind in kinds, kind
