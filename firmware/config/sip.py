@@ -17,6 +17,11 @@ SIP = {
     "key": Text("file with its key; empty: that of the pages", pattern=PATH, hint="give a whole path", default="", impact=IMPACT_RESTART),
     "authorities": Text("file with the authorities whose certificates are believed; empty: the system's", pattern=PATH,
                         hint="give a whole path", default="", impact=IMPACT_RESTART),
+    "source_rate": Whole("new requests a second that a host without a right password may send; 0: any number", 0, 10000, unit="requests/s",
+                         default=100),
+    "wrong_passwords": Whole("after so many wrong passwords within 5 minutes nothing of a host is answered; telephones that registered go on; "
+                             "0: never", 0, 1000, default=20),
+    "ban_s": Whole("for how long", 10, 86400, unit="s", default=600),
     "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
     "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}
 

@@ -22,6 +22,7 @@ import logging
 import os
 import socket
 
+from firmware.call.outside import EMERGENCY
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
@@ -45,6 +46,8 @@ def endpoint_config(config):
     sip = config["sip"]
     return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
             "qualify_s": sip["qualify_s"],
+            "guard": {part: sip[part] for part in ("source_rate", "wrong_passwords", "ban_s")},
+            "emergency": [row["number"] for row in config["routes"] if row["class"] == EMERGENCY],
             "lines": {line["name"]: line["password"] for line in config["lines"]},
             "trunks": trunk_rows(config),
             "group_enhance": {row["name"]: enhancement(row) for row in config["trunk_groups"]},
@@ -380,6 +383,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         """New lines and passwords; address and port need a restart (schema: impact)."""
         self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance")})
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
+        fresh = endpoint_config(config)
+        self.endpoint.set_guard(fresh["guard"], fresh["emergency"])
         self._take(self.endpoint.set_lines(self.config["lines"], now_ms), now_ms)
         self._configure_trunks(config, now_ms)
 
@@ -392,4 +397,5 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         for agent in state.get("agents", []):
             agent["silent"] = self.endpoint.is_silent(agent["line"])
         state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors,
-                                  "streams": self.link.streams.describe()}
+                                  "streams": self.link.streams.describe(), "banned": len(self.endpoint.guard.banned),
+                                  "waited_ms": round(self.endpoint.guard.waited_ms, 1)}

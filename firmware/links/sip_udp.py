@@ -12,15 +12,30 @@ It may call link.request() itself: what comes of that is given to it after it re
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
+import struct
+import time
 
 BATCH = 64                       # datagrams read in one go: one commit for all of them
 MAX_DATAGRAM_OCTETS = 65536
 BUFFER_OCTETS = 4 << 20          # 500 ms of 2,000 telephones that register at once
 
+SO_TIMESTAMPNS = 35              # Linux: the kernel says when a datagram came, as a timespec
+ANCILLARY_OCTETS = socket.CMSG_SPACE(16)
+
 log = logging.getLogger(__name__)
+
+
+def _waited_ms(ancillary, began_ns):
+    """How long a datagram lay in the socket while somebody read it, by the kernel's time stamp; 0 where it has none."""
+    for _, kind, octets in ancillary:
+        if kind == SO_TIMESTAMPNS and len(octets) >= 16:
+            seconds, nanoseconds = struct.unpack("qq", octets[:16])
+            return max(0.0, (time.time_ns() - max(began_ns, seconds * 1000000000 + nanoseconds)) / 1e6)
+    return 0
 
 
 class SIPUDPLink:
@@ -39,13 +54,17 @@ class SIPUDPLink:
         self._waiting = []
         self._busy = False
         self._unsent = []
+        self._began_ns = 0
         sock.setblocking(False)
+        with contextlib.suppress(OSError):       # then overload goes unnoticed, nothing else
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_OCTETS)
 
     def start(self):
         """Begin to read, in the running loop."""
         self._loop = asyncio.get_running_loop()
+        self._began_ns = time.time_ns()      # what came before waited for a process, not for us
         self._loop.add_reader(self.socket.fileno(), self._readable)
         if self.streams is not None:
             self.streams.start()
@@ -85,7 +104,7 @@ class SIPUDPLink:
         events = []
         for _ in range(BATCH):
             try:
-                octets, source = self.socket.recvfrom(MAX_DATAGRAM_OCTETS)
+                octets, ancillary, _, source = self.socket.recvmsg(MAX_DATAGRAM_OCTETS, ANCILLARY_OCTETS)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
@@ -94,7 +113,7 @@ class SIPUDPLink:
                     log.warning("SIP socket cannot be read: %s.", error)
                     break
                 continue
-            events.extend(self.endpoint.receive(octets, source[:2], self.now_ms()))
+            events.extend(self.endpoint.receive(octets, source[:2], self.now_ms(), _waited_ms(ancillary, self._began_ns)))
         self._settle(events)
 
     def _expired(self):

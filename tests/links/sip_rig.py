@@ -54,9 +54,9 @@ class Rig:
         receive, take_output = self.endpoint.receive, self.endpoint.take_output
         own = ("127.0.0.1", self.port)
 
-        def tapped_receive(octets, source, now):
+        def tapped_receive(octets, source, now, waited_ms=0):
             self.packets.append((time.time(), source, own, octets))
-            return receive(octets, source, now)
+            return receive(octets, source, now, waited_ms)
 
         def tapped_output():
             output = take_output()

@@ -79,26 +79,28 @@ class DigestServer:
         self._used = {}
         self._used_before = {}
         self._turned_ms = None
+        self.guessed = False
         self._nobody = {}
         for name in self.algorithms:
             self._nobody[name] = hexadecimal(random(32 if name == "SHA-256" else 16))
 
-    def _sign(self, stamp):
-        return hexadecimal(keyed_hash(self._mac, self._secret, octets(stamp))[:12])
+    def _sign(self, stamp, host):
+        return hexadecimal(keyed_hash(self._mac, self._secret, octets(stamp + host))[:12])
 
-    def challenges(self, now_ms, stale=False):
-        """Values of the WWW-Authenticate headers, one for each algorithm."""
+    def challenges(self, now_ms, stale=False, host=""):
+        """Values of the WWW-Authenticate headers, one for each algorithm.  host: the only one whose answer is taken."""
         stamp = "%x-%s" % (now_ms, hexadecimal(self._random(8)))
-        nonce = "%s-%s" % (stamp, self._sign(stamp))
+        nonce = "%s-%s" % (stamp, self._sign(stamp, host))
         out = []
         for name in self.algorithms:
             out.append('Digest realm=%s, nonce="%s"%s, algorithm=%s, qop="auth"'
                        % (quote(self.realm), nonce, ", stale=true" if stale else "", name))
         return out
 
-    def _fresh(self, nonce, now_ms):
+    def is_fresh(self, nonce, now_ms, host=""):
+        """Whether a nonce is ours, went to a host and is young enough."""
         stamp, _, sign = nonce.rpartition("-")
-        if not same_text(self._sign(stamp), sign):
+        if not same_text(self._sign(stamp, host), sign):
             return False
         made, _, _ = stamp.partition("-")
         return is_hex(made) and len(made) <= 16 and -1000 <= now_ms - int(made, 16) <= self._max_age_ms
@@ -115,11 +117,13 @@ class DigestServer:
         self._used[nonce] = count
         return True
 
-    def verify(self, values, method, request_uri, user, secret_of, now_ms):
+    def verify(self, values, method, request_uri, user, secret_of, now_ms, host=""):
         """Check Authorization values for a user.
 
         secret_of(user, algorithm) -> HA1 text or None.  Returns OK, MISSING (no credentials for
-        this realm), STALE (right, but the nonce is old or used) or WRONG."""
+        this realm), STALE (right, but the nonce is old, used or another host's) or WRONG; then guessed says whether the sender has
+        read our challenge."""
+        self.guessed = False
         for value in values:
             given = parse_digest(value)
             if given is None or given.get("realm") != self.realm:
@@ -127,10 +131,10 @@ class DigestServer:
             algorithm = (given.get("algorithm") or "MD5").upper()
             if algorithm not in self.algorithms:
                 continue
-            return self._verify_one(given, algorithm, method, request_uri, user, secret_of, now_ms)
+            return self._verify_one(given, algorithm, method, request_uri, user, secret_of, now_ms, host)
         return MISSING
 
-    def _verify_one(self, given, algorithm, method, request_uri, user, secret_of, now_ms):
+    def _verify_one(self, given, algorithm, method, request_uri, user, secret_of, now_ms, host):
         function = self._hash[algorithm]
         secret = secret_of(user, algorithm)
         known = secret is not None and given.get("username") == user
@@ -141,10 +145,11 @@ class DigestServer:
                                given.get("uri") or "", nonce, given.get("qop") or "", count, given.get("cnonce") or "")
         right = same_text(expected, (given.get("response") or "").lower())
         if not (known and right) or qop not in ("", "auth") or not _same_resource(given.get("uri") or "", request_uri):
+            self.guessed = self.is_fresh(nonce, now_ms, host)
             return WRONG
         if qop and not (len(count) == 8 and is_hex(count)):
             return WRONG
-        if not self._fresh(nonce, now_ms):
+        if not self.is_fresh(nonce, now_ms, host):
             return STALE
         return OK if self._count_rises(nonce, int(count, 16) if qop else 1, now_ms) else STALE
 

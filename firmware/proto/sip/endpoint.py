@@ -80,6 +80,7 @@ Sources: RFC 3261, 3264, 3326, 3581, 6026, 7616, 8760.
 from firmware.errors import LocalError, RemoteError
 from firmware.proto.sip.dialog import Identity
 from firmware.proto.sip.digest import DigestServer, ha1
+from firmware.proto.sip.guard import Guard
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
@@ -108,6 +109,8 @@ DEFAULTS = {
     "max_transactions": 65536,          # 64 s of 1,000 requests a second
     "max_message_octets": MAX_MESSAGE_OCTETS,
     "credentials": {},
+    "guard": {"source_rate": 0, "wrong_passwords": 0, "ban_s": 600},     # guard.py
+    "emergency": (),                    # numbers that are called in overload too
     "trunks": (), "ports": None,
     "qualify_s": 0,
     "t1_ms": T1_MS, "t2_ms": T2_MS, "t4_ms": T4_MS,
@@ -136,6 +139,8 @@ class SIPEndpoint(Requests):
         self.digest = DigestServer(config["realm"], config["digest_algorithms"], hash_functions, random,
                                    config["digest_max_age_ms"])
         self.registrar = Registrar(config)
+        self.guard = Guard(self, config["guard"])
+        self.guard.emergency = tuple([number.encode() for number in config["emergency"]])
         self.qualifier = Qualifier(self, config["qualify_s"] * 1000)
         self.sessions = {}
         self._dialogs = {}               # (Call-ID, our tag) -> session
@@ -154,11 +159,12 @@ class SIPEndpoint(Requests):
 
     # surface
 
-    def receive(self, octets, source, now_ms):
-        """One datagram from source (host, port).  Returns events; never raises."""
+    def receive(self, octets, source, now_ms, waited_ms=0):
+        """One message from source (transport.py).  waited_ms: how long it lay here unread.  Returns events; never raises."""
         self.count("received")
         try:
-            self._receive(octets, source, now_ms)
+            if self.guard.admit(octets, source, waited_ms, now_ms):
+                self._receive(octets, source, now_ms)
         except RemoteError as error:
             self.fault("dropped", str(error), source)
         except Exception as error:       # a fault of ours must cost one message, not the service
@@ -373,6 +379,7 @@ class SIPEndpoint(Requests):
             old[name].leave(now_ms)
             self.trunk_changed(old[name])
         self.config["trunks"] = rows
+        self.guard.trusted = {}
         if self._trunks_run:
             for name in sorted(self.trunks):
                 if not self.trunks[name].timers and self.trunks[name].state != "up":
@@ -403,6 +410,15 @@ class SIPEndpoint(Requests):
         found = ports or found
         found.sort(key=lambda trunk: (trunk.row["kind"] == "register", trunk.name))
         return found[0]
+
+    def is_trunk_host(self, host):
+        """Whether a trunk's calls come from a host."""
+        return any([trunk.sends_from(host) for trunk in self.trunks.values()])
+
+    def set_guard(self, settings, emergency):
+        """New limits; numbers that are called in overload too."""
+        self.guard.settings = settings
+        self.guard.emergency = tuple([number.encode() for number in emergency])
 
     def trunk_load(self, name):
         """How many calls a trunk carries."""

@@ -136,15 +136,19 @@ class Requests(Answering):
         secret_of(user, algorithm): HA1 or None, for others than lines."""
         values = message.all("Authorization")
         try:
-            verdict = self.digest.verify(values, message.method, message.uri, line, secret_of or self._secret_of, now_ms)
+            verdict = self.digest.verify(values, message.method, message.uri, line, secret_of or self._secret_of, now_ms,
+                                         source[0])
         except RemoteError:
             self.reply(message, source, 400, now_ms)
             return False
         if verdict == OK:
+            self.guard.right(source, now_ms)
             return True
+        if self.digest.guessed:
+            self.guard.guessed(source, now_ms)
         if verdict not in (MISSING, STALE):
             self.fault("authentication_failed", "wrong credentials for a %s" % message.method, source)
-        headers = [("WWW-Authenticate", value) for value in self.digest.challenges(now_ms, verdict == STALE)]
+        headers = [("WWW-Authenticate", value) for value in self.digest.challenges(now_ms, verdict == STALE, source[0])]
         self.reply(message, source, 401, now_ms, headers=headers)
         return False
 
