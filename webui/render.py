@@ -8,6 +8,8 @@ import zoneinfo
 import jinja2
 from babel.messages.pofile import read_po
 
+from webui.told import told
+
 HERE = pathlib.Path(__file__).parent
 LANGUAGES = {"en": "English", "zh_CN": "中文"}
 
@@ -74,7 +76,7 @@ def _local(ms, zone):
 def environment():
     env = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True,
                              trim_blocks=True, lstrip_blocks=True, undefined=jinja2.ChainableUndefined)
-    env.filters.update(clock=clock, moment=moment, duration=duration, caller=caller)
+    env.filters.update(clock=clock, moment=moment, duration=duration, caller=caller, told=told)
     return env
 
 
