@@ -17,6 +17,7 @@ def write(stores, records, dirty, taken):
     """All of a turn (inside the transaction).  dirty: adapters with something to save; taken: sources."""
     stores.journal.append(records)
     stores.cdrs.save()
+    stores.machines.write_aside()
     for adapter in dirty:
         adapter.save(stores)
     _numbers(stores, taken)
@@ -25,6 +26,7 @@ def write(stores, records, dirty, taken):
 def _numbers(stores, taken):
     for source in taken:
         stores.inbox.take(*source)
+    stores.unwritten.mark(stores)
     stores.counters.save()
 
 
@@ -46,6 +48,7 @@ def salvage(stores, records, dirty, taken):
     for cdr in stores.cdrs.finished:
         if not _attempt(stores, cdr, stores.cdrs.write, cdr) and not _attempt(stores, cdr, stores.cdrs.write, clean(cdr)):
             log.critical("journal: a CDR cannot be written and is LOST: %r", cdr)
+    _attempt(stores, "dumps of an earlier process", stores.machines.write_aside)
     for adapter in dirty:
         if not _attempt(stores, adapter.name, adapter.save, stores):
             stores.machines.forget_written()

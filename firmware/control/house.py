@@ -50,7 +50,7 @@ class House:
         self.started_ms = time.time_ns() // 1_000_000
         self.config = ConfigStore(os.path.join(self.data_dir, "configuration.json"), check_flow=check_flow)
         config = self.config.running()
-        self.stores = Stores(self.data_dir)
+        self.stores = Stores(self.data_dir, self.run_dir)
         self.database = self.stores.database
         self.clock = Clock()
         # Also above that of a database that was lost while media went on.
@@ -108,12 +108,23 @@ class House:
             log.exception("control: the journal cannot be replayed")
             raise Damaged("the journal cannot be replayed: %s: %s" % (type(error).__name__, error)) from error
         self.stores.cdrs.forget_finished()
+        self._replay_unwritten()
         for call in self.switchboard.snapshot(self.clock.now_ms())["calls"]:
             self.calls.add(call["call"])
             for leg in call["legs"]:
                 self.legs[leg["leg"]] = call["call"]
         log.info("control: %d records replayed in %.0f ms, %d legs stand", count,
                  (time.perf_counter() - began) * 1000, len(self.legs))
+
+    def _replay_unwritten(self):
+        """What an earlier process could not write; its CDRs wait for the commit."""
+        try:
+            for record in self.stores.unwritten.records:
+                self.switchboard.apply(record)
+                self.stores.cdrs.fold(record)
+        except Exception:
+            self.stores.unwritten.discard()     # the next start comes without it
+            raise
 
     # -- start and stop --
 
@@ -307,6 +318,8 @@ class House:
         for path in set_asides(self.database.path):
             faults.append("the database was damaged and lies in %s; a new one was begun. Take from it what you can, "
                           "then move it elsewhere" % path)
+        if self.turns.fault and self.stores.unwritten.failed:
+            faults.append("%s: a restart of the control process would lose calls. Free space" % self.stores.unwritten.failed)
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)

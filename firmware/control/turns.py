@@ -14,7 +14,7 @@ SIP repeats by its own timers, media commands are found missing by the audit.
 
 An exception in handling one event is logged with the event and costs that call
 (cause 41, temporary failure), never the process.  A disk that refuses the commit does not
-stop calls: records wait in memory, the alarm is in `fault`, and each turn tries again.  A record that
+stop calls: records wait in memory and in the run directory (storage/unwritten.py), the alarm is in `fault`, and each turn tries again.  A record that
 cannot be written for what it holds is written as far as it can be, or dropped loudly (control/commit.py).
 Commits that fail for any other reason are no matter of the disk: `hopeless` is set, and the house ends the
 process, so that a restart heals.
@@ -41,7 +41,7 @@ class Turns:
     """Runs turns, one at a time.
 
     switchboard: the core.  stores: object with database, journal, machines, counters, inbox,
-    outbox, recordings, cdrs.  route(action): the adapter that carries an action out.
+    outbox, recordings, cdrs, unwritten.  route(action): the adapter that carries an action out.
     on_record(record): each record as it is made.  after_turn(): to set the timer."""
 
     def __init__(self, switchboard, stores, clock, feed, route, on_record=None, after_turn=None):
@@ -59,8 +59,8 @@ class Turns:
         self._waiting = collections.deque()
         self._running = False
         self._events = collections.deque()
-        self._records = []
-        self._taken = []
+        self._records = list(stores.unwritten.records)
+        self._taken = dict(stores.unwritten.taken)      # source: its last delivery
         self._dropped = set()
 
     def post(self, event):
@@ -99,7 +99,7 @@ class Turns:
                 if done is not None:
                     self.guard(what, None, done)
                 return
-            self._taken.append(source)
+            self._taken[source[0]] = source
         self.guard(what, None, function, *args, now_ms)
         self._settle(now_ms)
         self._commit(now_ms)
@@ -168,7 +168,7 @@ class Turns:
         ended = stores.cdrs.finished
         try:
             with stores.database.transaction():
-                commit.write(stores, records, dirty, self._taken)
+                commit.write(stores, records, dirty, self._taken.values())
         except Exception as error:
             stores.machines.forget_written()
             try:
@@ -176,15 +176,21 @@ class Turns:
                     raise
                 log.critical("journal: a turn cannot be written whole (%s: %s)", type(error).__name__, error)
                 with stores.database.transaction():
-                    records = commit.salvage(stores, records, dirty, self._taken)
+                    records = commit.salvage(stores, records, dirty, self._taken.values())
             except Exception as second:
                 self._failed(second)
+                if refused(second):
+                    held = any(adapter.holds_output() for adapter in self.adapters)
+                    self.guard("keeping of a refused turn", None, stores.unwritten.keep, stores, self._records, dirty,
+                               self._taken.values(), held)
                 return
         if self.fault is not None:
             log.warning("journal: the disk takes records again")
             self.fault = self.hopeless = None
             self.feed.trouble(False)
-        self._records, self._taken = [], []
+        self._records, self._taken = [], {}
+        stores.machines.aside = {}
+        stores.unwritten.written()
         stores.counters.saved()
         for adapter in dirty:
             adapter.saved()
@@ -215,6 +221,7 @@ class Turns:
                              "will not know them. Health counts them", WAITING_RECORDS)
             self.lost_records += surplus
             del self._records[:surplus]
+            self.stores.unwritten.dropped(surplus)
 
     def try_again(self):
         """A turn that only writes what waits."""

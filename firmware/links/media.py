@@ -60,7 +60,7 @@ class MediaLink(Adapter):
         self._commands = []
         self._last_commands = []
         self._tasks = set()
-        self._index = []
+        self._index = list(stores.unwritten.recordings)
         self._ack = self._ack_signalling = 0
         self._held = None
         self._missing = set()

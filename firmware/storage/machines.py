@@ -17,6 +17,7 @@ class Machines:
     def __init__(self, connection):
         self._db = connection
         self._written = {}
+        self.aside = {}             # name: dump, of an earlier process that could not write (storage/unwritten.py)
 
     def save(self, name, state):
         """Store a JSON-able dump under a name; None removes it."""
@@ -33,12 +34,19 @@ class Machines:
         else:
             self._written[name] = text
 
+    def write_aside(self):
+        """What an earlier process could not write (inside the caller's transaction); newer dumps come after."""
+        for name, state in self.aside.items():
+            self.save(name, state)
+
     def forget_written(self):
         """After a rollback: nothing is known to be written."""
         self._written = {}
 
     def load(self, name):
         """The dump under a name, or None.  Raises Damaged."""
+        if name in self.aside:
+            return self.aside[name]
         row = self._db.execute("SELECT state FROM machine WHERE name = ?", (name,)).fetchone()
         try:
             return None if row is None else json.loads(row[0])
@@ -47,16 +55,16 @@ class Machines:
 
     def names(self, prefix=""):
         """Names of all dumps that begin with a prefix, sorted."""
-        rows = self._db.execute("SELECT name FROM machine WHERE substr(name, 1, ?) = ? ORDER BY name",
-                                (len(prefix), prefix))
-        return [row[0] for row in rows]
+        rows = self._db.execute("SELECT name FROM machine WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        found = {row[0] for row in rows} | {name for name in self.aside if name.startswith(prefix)}
+        return sorted(name for name in found if self.aside.get(name, True) is not None)
 
 
 class Counters:
     """Ids that never repeat over restarts: next("l") -> "l1", "l2"...
 
     A number is given out before its transaction commits; what a kill takes
-    back had no effect outside."""
+    back had no effect outside.  On a full disk, where turns act without a commit, storage/unwritten.py keeps them."""
 
     def __init__(self, connection):
         self._db = connection
@@ -73,6 +81,20 @@ class Counters:
         self._values[name] = value
         self._changed.add(name)
         return value
+
+    def value(self, name):
+        """The last number of a counter, 0 where there was none."""
+        return self._values.get(name, 0)
+
+    def values(self):
+        """{name: last number} of all."""
+        return dict(self._values)
+
+    def reach(self, name, value):
+        """The next number will be above `value`."""
+        if value > self._values.get(name, 0):
+            self._values[name] = value
+            self._changed.add(name)
 
     @property
     def changed(self):
@@ -106,9 +128,13 @@ class Inbox:
         last = self._last.get(source)
         return last is None or last[0] != boot or number > last[1]
 
+    def note(self, source, boot, number):
+        """A number is taken; it is written later."""
+        self._last[source] = (boot, number)
+
     def take(self, source, boot, number):
         """Note a number as taken (inside the caller's transaction)."""
-        self._last[source] = (boot, number)
+        self.note(source, boot, number)
         self._db.execute("INSERT INTO inbox VALUES (?, ?, ?) ON CONFLICT (source) "
                          "DO UPDATE SET boot = excluded.boot, number = excluded.number",
                          (source, boot, number))
@@ -124,7 +150,13 @@ class Outbox:
 
     def __init__(self, connection):
         self._db = connection
+        self._aside = []
         self.waiting = bool(self.pending())
+
+    def add(self, messages):
+        """Messages of an earlier process that could not write them."""
+        self._aside += messages
+        self.waiting = self.waiting or bool(messages)
 
     def put(self, messages):
         """messages: [(link, kind, octets)] (inside the caller's transaction)."""
@@ -134,9 +166,9 @@ class Outbox:
     def pending(self):
         """What was not handed over: [(link, kind, octets)] in order."""
         return [tuple(row) for row in
-                self._db.execute("SELECT link, kind, octets FROM outbox ORDER BY number")]
+                self._db.execute("SELECT link, kind, octets FROM outbox ORDER BY number")] + self._aside
 
     def clear(self):
         """All handed over (inside the caller's transaction)."""
         self._db.execute("DELETE FROM outbox")
-        self.waiting = False
+        self._aside, self.waiting = [], False

@@ -9,6 +9,7 @@ from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
 from firmware.storage.performance import AlarmHistory, PerformanceBins
 from firmware.storage.recordings import Recordings
+from firmware.storage.unwritten import Unwritten
 
 
 def path_of(data_dir):
@@ -17,9 +18,9 @@ def path_of(data_dir):
 
 
 class Stores:
-    """data_dir: where strowger.db lies, and the recordings below."""
+    """data_dir: where strowger.db lies, and the recordings below.  run_dir: where turns wait that the disk refuses."""
 
-    def __init__(self, data_dir):
+    def __init__(self, data_dir, run_dir=None):
         self.database = Database(path_of(data_dir))
         write = self.database.write
         if self.database.new and os.path.isdir(os.path.join(data_dir, "recordings")):
@@ -29,6 +30,8 @@ class Stores:
         self.inbox, self.outbox = Inbox(write), Outbox(write)
         self.recordings = Recordings(write, data_dir)
         self.performance, self.alarms = PerformanceBins(write), AlarmHistory(write)
+        self.unwritten = Unwritten(run_dir)
+        self.unwritten.load(self)
 
     def _begin_above(self, number):
         """The old database is lost, recordings named by its calls are not: no id and no sequence number comes again.

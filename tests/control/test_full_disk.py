@@ -9,8 +9,9 @@ import pytest
 
 from firmware.control import lookout
 from firmware.storage.recordings import has_room
+from firmware.storage.stores import Stores
 from tests.control import test_pri_call as pri
-from tests.control.test_sip_legs import talking, until
+from tests.control.test_sip_legs import standing, talking, until
 
 
 @pytest.fixture
@@ -102,3 +103,53 @@ def test_a_hang_up_on_a_full_disk_seizes_nothing_and_its_cdr_comes_later(site, d
         assert house.stores.cdrs.rebuild(house.stores.journal) == [] and house.turns.exceptions == 0
         await house.stop()
     pri.run(scenario())
+
+
+def test_a_kill_on_a_full_disk_loses_no_call_and_no_number(site, disk):
+    async def scenario():
+        house, media, far, first, phone, invite = await talking(site)
+        disk.fill()
+        far.request("disconnect_request", first, cause=16)
+        phone.answer(await phone.receive("BYE"), "200 OK", contact=False)
+        await until(lambda: not house.state()["calls"])
+        far.exchange()
+        far.call()
+        await pri.settle()
+        far.exchange()
+        before = house.state()["calls"][0]
+        assert before["call"] == "c2" and house.turns.fault and not house.stores.unwritten.failed
+        for round in ("on the full disk", "with room again"):
+            pri.kill(house)
+            if round == "with room again":
+                disk.free()
+            house, media, _ = await standing(site, media)
+            far.house = house
+            far.exchange()
+            after = house.state()["calls"]
+            assert [(row["call"], row["legs"][0]["leg"]) for row in after] == [("c2", before["legs"][0]["leg"])], round
+            assert bool(house.turns.fault) == (round == "on the full disk")
+            assert [far.machine.call_state(call)["state"] for call in far.machine.calls()] == ["N10_ACTIVE"]
+        assert not house.stores.unwritten.path.exists()
+        assert house.stores.cdrs.page(5)[0]["call"] == "c1" and house.stores.cdrs.page(5)[0]["result"] == "answered"
+        far.request("disconnect_request", far.machine.calls()[0], cause=16)
+        await until(lambda: (far.exchange(), len(house.stores.cdrs.page(5)) == 2)[1])
+        third = far.call()
+        await pri.settle()
+        assert house.state()["calls"][0]["call"] == "c3" and third
+        assert house.stores.cdrs.rebuild(house.stores.journal) == [] and house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_what_waits_for_another_journal_is_left_alone(site, disk, tmp_path):
+    path = tmp_path / "control.unwritten"
+    path.write_text('{"serial": 1, "after": 7}\n{"records": [], "machines": {}, "counters": {"c": 9}, "inbox": [], '
+                    '"outbox": [], "recordings": null}\n')
+    for data, value in ((b"", 0), (path.read_bytes(), 0), (path.read_bytes().replace(b"7", b"0"), 9),
+                        (path.read_bytes().replace(b"7", b"0") + b'{"records": [', 9), (b"\xff{\n", 0)):
+        path.write_bytes(data)
+        folder = tmp_path / ("d%d" % len(data))
+        folder.mkdir(exist_ok=True)
+        stores = Stores(str(folder), tmp_path)
+        assert stores.counters.value("c") == value
+        stores.database.close()
