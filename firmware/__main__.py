@@ -22,12 +22,14 @@ import subprocess
 import sys
 import time
 
-from firmware import sockets
+from firmware import first_boot, sockets
 from firmware.config import demo, sip
 from firmware.config.store import ConfigStore
 from firmware.errors import StrowgerError
 from firmware.exits import EX_CONFIG
+from firmware.heartbeat import Watch
 from firmware.ivr.flow import check as check_flow
+from firmware.logfile import LogFile
 
 PROCESSES = {"media": "firmware.media", "control": "firmware.control", "web": "webui"}
 CALLS_NEED = ("media", "control")
@@ -45,6 +47,8 @@ class Supervisor:
     def __init__(self, run_dir, data_dir):
         self.run_dir, self.data_dir = run_dir, data_dir
         self.log_dir = data_dir / "log"
+        self.logs = {name: LogFile(self.log_dir / f"{name}.log") for name in PROCESSES}
+        self.watch, self.watched_s = Watch(run_dir), 0.0
         self.children = {}
         self.started_s = {}
         self.deaths = dict.fromkeys(PROCESSES, 0)
@@ -62,7 +66,7 @@ class Supervisor:
         self._refuse_second_start()
         store = ConfigStore(self.data_dir / "configuration.json", self._first_configuration(), check_flow)
         self.configuration = config = store.running()
-        self.first_boot_password = self._first_boot_password()
+        self.first_boot_password = first_boot.password(self.data_dir)
         held = {"sip-udp": ("udp", config["sip"]), "cti-tcp": ("tcp", config["cti"]),
                 "web-https": ("tcp", config["web"])}
         opened = {name: sockets.open_listener(name, kind, part["address"], part["port"])
@@ -85,7 +89,7 @@ class Supervisor:
             command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError, KeyError, TypeError):
             return
-        if pid != os.getpid() and b"firmware" in command:
+        if pid != os.getpid() and b"\0-m\0firmware\0" in command:
             raise StrowgerError(f"Strowger already runs here (process {pid}, {self.run_dir}). "
                                 "Stop it first, or give this one its own $STROWGER_RUN and $STROWGER_DATA.")
 
@@ -93,21 +97,10 @@ class Supervisor:
         data = demo.configuration({name: secrets.token_urlsafe(9) for name in demo.AGENTS})
         for part, variable in (("sip", "SIP"), ("web", "WEB"), ("cti", "CTI")):
             port = os.environ.get(f"STROWGER_{variable}_PORT")
-            if port:
-                data.setdefault(part, {})["port"] = int(port) if port.isdigit() else port
+            if port:                # what is no number of a port is refused with all else that is not usable
+                plain = port.isascii() and port.isdecimal() and len(port) < 6
+                data.setdefault(part, {})["port"] = int(port) if plain else port[:20]
         return data
-
-    def _first_boot_password(self):
-        """The password of the first administrator, until it has been changed."""
-        path = self.data_dir / "first-boot-password"
-        if path.exists():
-            return path.read_text().strip()
-        if (self.data_dir / "users.json").exists():
-            return None
-        password = secrets.token_urlsafe(9)
-        path.touch(mode=0o600)
-        path.write_text(password + "\n")
-        return password
 
     def start(self, name):
         def in_child():
@@ -115,10 +108,8 @@ class Supervisor:
             self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
 
-        log = self.log_dir / f"{name}.log"
-        if log.exists() and log.stat().st_size > 4 << 20:
-            os.replace(log, log.with_suffix(".log.1"))
-        with open(log, "ab") as output:
+        self.logs[name].begin()
+        with open(self.logs[name].path, "ab") as output:
             self.children[name] = subprocess.Popen(
                 [sys.executable, "-m", PROCESSES[name]], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 env={**os.environ, **self.environment, "STROWGER_RUN": str(self.run_dir),
@@ -148,6 +139,7 @@ class Supervisor:
                 self.stop()
                 return 0
             self._collect()
+            self._look_after()
             if announced and not without_web:
                 continue
             waiting = [name for name in PROCESSES if not (self.run_dir / f"{name}.ready").exists()]
@@ -181,12 +173,39 @@ class Supervisor:
                 pause = BACKOFF_S[min(self.deaths[name] - 1, len(BACKOFF_S) - 1)]
                 if child.returncode == EX_CONFIG:
                     pause = PERSON_S
+                elif name == "web":
+                    self._say_web_ended(child.returncode)
                 print(f"strowger: {name} ended ({describe_exit(child.returncode)}); "
                       f"started again{f' in {pause} s' if pause else ''}", file=sys.stderr, flush=True)
                 self.restart_at[name] = now + pause
         for name in [n for n, at in self.restart_at.items() if at <= now]:
             del self.restart_at[name]
             self.start(name)
+
+    def _say_web_ended(self, code):
+        """For control's health: web itself had no time to say why it ended."""
+        said = self.logs["web"].last_words()
+        try:
+            (self.run_dir / "web.fault").write_text(
+                f"the web process ended ({describe_exit(code)}) and is started again"
+                + (f"; its last words: {said}" if said else ""), encoding="utf-8")
+        except OSError:
+            pass                    # it is on the console
+
+    def _look_after(self):
+        """Once a second: logs are bounded, and a process that stands still is ended, to be started again."""
+        now = time.monotonic()
+        if now - self.watched_s < 1:
+            return
+        self.watched_s = now
+        for log in self.logs.values():
+            log.bound()
+        for name in self.watch.hung():
+            child = self.children[name]
+            if child.poll() is None:
+                print(f"strowger: {name} (process {child.pid}) has stood still for {self.watch.looks[name]} s and is ended",
+                      file=sys.stderr, flush=True)
+                child.kill()
 
     def ready_line(self):
         config = self.configuration
@@ -198,10 +217,9 @@ class Supervisor:
 
     def _why_not(self, waiting):
         name = max(waiting, key=lambda n: (self.children[n].returncode == EX_CONFIG, self.deaths[n]))
-        log = self.log_dir / f"{name}.log"
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:] if log.exists() else []
-        return (f"strowger: {name} did not come up"
-                + (f"; its last words: {lines[0].rstrip('.')}" if lines else "") + f". The whole log is {log}.")
+        said = self.logs[name].last_words()
+        return (f"strowger: {name} did not come up" + (f"; its last words: {said.rstrip('.')}" if said else "")
+                + f". The whole log is {self.logs[name].path}.")
 
     def stop(self):
         for name in STOP_ORDER:

@@ -97,10 +97,21 @@ def call_interval_s():
     return int(text)
 
 
+class Stopped(Exception):
+    """Ctrl-C or SIGTERM before all was up."""
+
+
 def main():
-    rig, ended = Desktop(), threading.Event()
+    rig, ended, up = Desktop(), threading.Event(), threading.Event()
+
+    def end(*_):
+        if not up.is_set() and not ended.is_set():
+            ended.set()
+            raise Stopped           # whatever the start waits for
+        ended.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, end)
     # A user's ports of the first configuration; later ones are changed there.
     ports = {name: os.environ[f"STROWGER_{name}_PORT"] for name in ("SIP", "WEB", "CTI")
              if f"STROWGER_{name}_PORT" in os.environ}
@@ -120,11 +131,15 @@ def main():
             if every_s:
                 threading.Thread(target=place_calls, args=(rig, every_s, ended, files), daemon=True).start()
             print("Phones of your own: lines 1002 to 1004; their passwords are in the configuration. Ctrl-C stops.", flush=True)
+            up.set()
             while not ended.wait(0.5):
                 for process, what in ((rig.supervisor, "the product"), (rig.board, "the board emulator")):
                     if process.poll() is not None:
                         print(f"{what} ended with code {process.returncode}; stopping.", file=sys.stderr)
                         return 1
+            return 0
+        except Stopped:
+            print("Stopped before it was ready.", flush=True)
             return 0
         except (RigError, RuntimeError, TimeoutError) as error:
             if str(error) and not (rig.console and rig.console[-1] in str(error)):

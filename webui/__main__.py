@@ -20,11 +20,13 @@ from a2wsgi import WSGIMiddleware
 from firmware import sockets
 from firmware.errors import LocalError
 from firmware.exits import EX_TEMPFAIL, exit_code
+from firmware.heartbeat import BEAT_S, Heart
 from webui import certificate, pages
 from webui.bodies import Bodies
 from webui.connections import Punctual, Server, more_descriptors
 from webui.house import House
 from webui.live import Live
+from webui.quiet import Quiet
 from webui.render import choose_language
 from webui.sessions import COOKIE, Sessions
 from webui.users import Users
@@ -58,8 +60,6 @@ class Application:
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 4404})
             return
 
         async def secured(message):
@@ -99,6 +99,8 @@ def give_up(run_dir, sentence, code):
 
 def main():
     logging.basicConfig(level=logging.INFO, format="%(asctime)s web %(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Quiet())
     run_dir, data_dir = (pathlib.Path(os.environ.get(name, default))
                          for name, default in (("STROWGER_RUN", "var/run"), ("STROWGER_DATA", "var/data")))
     try:
@@ -126,11 +128,10 @@ def main():
         return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
 
     application = Application(house, users, Sessions(data_dir), data_dir, site_name)
-    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="wsproto", access_log=False,
-                            ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False,
+    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="none", access_log=False,
+                            ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
-    server = Server(config)
-    more_descriptors()
+    server = Server(config, more_descriptors())
 
     async def serve():
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
@@ -138,6 +139,10 @@ def main():
             await asyncio.sleep(0.02)
         (run_dir / "web.fault").unlink(missing_ok=True)
         (run_dir / "web.ready").touch()
+        heart = Heart(run_dir / "web.ready")
+        while not task.done():
+            heart.beat()
+            await asyncio.wait([task], timeout=BEAT_S)
         await task
 
     asyncio.run(serve())

@@ -8,17 +8,35 @@ marked, so a page says so instead of going blank.
 import threading
 import time
 
-from firmware.control.client import ControlClient
+from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 
 RETRY_S = 0.5
+ASKING, BUSY_S = 10, 1.0     # of the 16 page threads; invented
+
+
+class SharedClient(ControlClient):
+    """At most ASKING page threads wait for control at a time: where control hangs, the others still serve what needs none."""
+
+    def __init__(self, run_dir):
+        super().__init__(run_dir)
+        self._asking = threading.BoundedSemaphore(ASKING)
+
+    def request(self, method, path, body=None, query=None):
+        if not self._asking.acquire(timeout=BUSY_S):
+            raise ControlError(503, {"title": "control is busy", "status": 503,
+                                     "detail": "The control process does not answer in time; try again in a moment."})
+        try:
+            return super().request(method, path, body, query)
+        finally:
+            self._asking.release()
 
 
 class House:
     """Follows the control process.  run_dir: $STROWGER_RUN."""
 
     def __init__(self, run_dir):
-        self.client = ControlClient(run_dir)
+        self.client = SharedClient(run_dir)
         self.changed = threading.Condition()
         self.version = 0        # counts what could have changed a page
         self.away = True        # control does not answer

@@ -41,7 +41,7 @@ class Sessions:
         """The sessions of the file; what has not the right shape was never one of ours."""
         try:
             found = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return {key: entry for key, entry in (found.items() if isinstance(found, dict) else ())
                 if isinstance(entry, dict) and isinstance(entry.get("user"), str)

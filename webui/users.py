@@ -12,9 +12,10 @@ import pathlib
 import secrets
 import threading
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from firmware import first_boot
 from firmware.errors import LocalError
 
 GATE = threading.BoundedSemaphore(2)
@@ -34,7 +35,7 @@ class Users:
         # A hash to verify against when the name is unknown: both answers take the same time.
         self._nobody = HASHER.hash(secrets.token_urlsafe(16))
         self._users = self._read()
-        first = self.first_boot.read_text().strip() if self.first_boot.exists() else ""
+        first = first_boot.read(self.first_boot)
         if not self._users and first:
             self._users = {FIRST_USER: {"hash": HASHER.hash(first), "must_change": True}}
             self._save()
@@ -49,8 +50,8 @@ class Users:
         try:
             found = json.loads(self.path.read_text())
             for entry in found.values():
-                entry["hash"].encode(), bool(entry["must_change"])
-        except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+                extract_parameters(entry["hash"]), bool(entry["must_change"])
+        except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError, InvalidHashError) as error:
             raise LocalError(f"{self.path} is damaged ({error}); restore it from a backup (it is read again each minute), or "
                              f"{RECOVERY}") from error
         return found

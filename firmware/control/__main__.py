@@ -20,6 +20,7 @@ from firmware.control.compose import make_adapters, make_core
 from firmware.control.house import House
 from firmware.errors import ConfigError, LocalError, StrowgerError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
+from firmware.heartbeat import BEAT_S, Heart
 from firmware.ivr.flow import check as check_flow
 from firmware.storage.database import Unusable, damage, set_aside
 from firmware.storage.stores import path_of
@@ -32,12 +33,22 @@ async def serve(run_dir, data_dir, prompts_dir):
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     await house.start()
+    beating = asyncio.ensure_future(beat(os.path.join(run_dir, "control.ready")))
     waits = [asyncio.ensure_future(event.wait()) for event in (ended, house.superseded, house.again)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    beating.cancel()
     await house.stop()
     if house.again.is_set() and house.turns.hopeless and damage(house.turns.hopeless[0]):
         raise house.turns.hopeless[0]
     return EX_TEMPFAIL if house.superseded.is_set() or house.again.is_set() else 0
+
+
+async def beat(mark):
+    """Show the supervisor that the loop turns."""
+    heart = Heart(mark)
+    while True:
+        heart.beat()
+        await asyncio.sleep(BEAT_S)
 
 
 def say(sentence):

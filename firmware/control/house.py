@@ -328,7 +328,10 @@ class House:
                           "Free space on it")
         if not self.media.serving:
             faults.append("the media process is not there")
-        with contextlib.suppress(OSError):      # webui writes it when it cannot start
+        for path in sorted((pathlib.Path(self.data_dir) / "tls").glob("*.unusable")):
+            faults.append("%s could not be used and was set aside; the pages show a certificate that was made here. Put a "
+                          "key and its certificate there as key.pem and certificate.pem, and remove this file" % path)
+        with contextlib.suppress(OSError):      # webui, or the supervisor, writes it when there are none
             why = (self.run_dir / "web.fault").read_text(encoding="utf-8", errors="replace")
             faults.append("there are no web pages: %s" % why.strip().rstrip("."))
         return {"ok": not faults, "faults": faults, "pid": os.getpid(), "started_ms": self.started_ms,

@@ -18,6 +18,7 @@ import threading
 
 from firmware.errors import StrowgerError
 from firmware.exits import EX_CONFIG, exit_code
+from firmware.heartbeat import Heart
 from firmware.media import _engine
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
@@ -81,7 +82,7 @@ def main():
     ready = pathlib.Path(run_dir, "media.ready")
     ready.write_text(f"{os.getpid()}\n", encoding="ascii")
     log.info("ready, boot %s", server.boot_id)
-    server.run()
+    server.run(Heart(ready))
     engine.stop()
     tick.join(1)
     ready.unlink(missing_ok=True)

@@ -94,8 +94,8 @@ class Server:
 
     # the loop
 
-    def run(self):
-        """Serve until stop()."""
+    def run(self, heart=None):
+        """Serve until stop().  heart: firmware.heartbeat.Heart, to beat in each turn."""
         self.recorder.start()
         self.signalling.start()
         while not self.stopping:
@@ -103,6 +103,8 @@ class Server:
                 waiting = self.table.reap()
                 self.board.follow(self.table)
                 self.stats.sample()
+                if heart is not None:
+                    heart.beat()
                 for key, mask in self.selector.select(0.01 if waiting else 0.25):
                     if isinstance(key.data, Connection):
                         self._ready(key.data, mask)

@@ -1,0 +1,32 @@
+"""The password of the first administrator, in $STROWGER_DATA/first-boot-password until it has been changed."""
+
+import os
+import secrets
+
+
+def password(data_dir):
+    """The password; None once users.json is there and the file is not.  Made where neither is.
+
+    Written in one piece.  A file that holds nothing readable counts as none."""
+    path, users = data_dir / "first-boot-password", data_dir / "users.json"
+    found = read(path)
+    if found or users.exists():
+        return found or None
+    made = secrets.token_urlsafe(9)
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(made + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+    return made
+
+
+def read(path):
+    """The password of the file, "" where there is none: the file is missing, empty or no text."""
+    try:
+        found = path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    return found if found.isprintable() else ""
