@@ -148,7 +148,7 @@ class Door:
         except (OSError, TimeoutError):     # no handshake; ssl.SSLError is an OSError
             pass
         finally:
-            if protocol.transport is not None:
+            if protocol.transport is not None and not protocol.gone.is_set():
                 protocol.transport.abort()
 
     def _say(self, sentence):
