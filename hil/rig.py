@@ -91,7 +91,8 @@ class Rig:
     # -- the parts --
 
     def start_board(self):
-        self.run_dir.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder, self.run_dir):
+            folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "board.log", "ab") as log:
             self.board = subprocess.Popen([sys.executable, "-m", "hil.board", "--run", str(self.run_dir)],
                                           cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
