@@ -45,60 +45,70 @@ def _fits(symbol, digit):
     return symbol == digit or (symbol == "x" and digit in "0123456789")
 
 
+class _Node:
+    """Where all patterns stand that begin with the same symbols."""
+
+    def __init__(self):
+        self.next = {}              # symbol of a pattern -> node
+        self.whole = None           # (rank, entry) of the best pattern that ends here
+        self.open = None            # ... of the best one that ends here in "."
+
+
 class NumberPlan:
-    """Look digits up in a list of entries (dicts with "number").  Raises ConfigError on a bad pattern."""
+    """Look digits up in a list of entries (dicts with "number").  Raises ConfigError on a bad pattern.
+
+    The patterns are kept as a tree, so that thousands of them cost a number no more than a few do."""
 
     def __init__(self, entries):
-        self._patterns = []
+        self._root = _Node()
         for index in range(len(entries)):
             entry = entries[index]
             pattern = entry["number"]
             check_pattern(pattern, "numbers[%d].number" % index)
             open_end = pattern[-1] == "."
             body = pattern[:-1] if open_end else pattern
-            fixed = len(body) - body.count("x")
-            self._patterns.append(((-fixed, -len(body), index), body, open_end, entry))
-        self._patterns.sort(key=_rank)
+            found = ((-(len(body) - body.count("x")), -len(body), index), entry)
+            node = self._root
+            for symbol in body:
+                if symbol not in node.next:
+                    node.next[symbol] = _Node()
+                node = node.next[symbol]
+            if open_end:
+                node.open = _better(node.open, found)
+            else:
+                node.whole = _better(node.whole, found)
 
     def find(self, digits, complete):
         """Look up the digits received so far.
 
         complete: no more digits will come.  Returns (MATCH, entry), or MORE, INCOMPLETE or UNKNOWN with None."""
-        best = None
-        longer = False
-        for rank, body, open_end, entry in self._patterns:
-            common = min(len(body), len(digits))
-            if not _matches(body, digits, common):
-                continue
-            if len(digits) < len(body):
-                longer = True
-                continue
-            if len(digits) > len(body) and not (open_end and _are_decimal(digits, len(body))):
-                continue
-            if best is None:
-                best = entry
-            if open_end:
-                longer = True
+        count = len(digits)
+        signs = count                   # from here on there are digits 0-9 only
+        while signs and digits[signs - 1] in "0123456789":
+            signs -= 1
+        best, longer, nodes = None, False, [self._root]
+        for index in range(count):
+            digit, further = digits[index], []
+            for node in nodes:
+                if node.open is not None and index >= signs:
+                    best, longer = _better(best, node.open), True
+                if digit in node.next and digit != "x":
+                    further.append(node.next[digit])
+                if "x" in node.next and digit in "0123456789":
+                    further.append(node.next["x"])
+            nodes = further
+        for node in nodes:
+            best = _better(_better(best, node.whole), node.open)
+            longer = longer or node.open is not None or len(node.next) > 0
         if longer and not complete:
             return MORE, None
         if best is not None:
-            return MATCH, best
+            return MATCH, best[1]
         return (INCOMPLETE if longer else UNKNOWN), None
 
 
-def _rank(pattern):
-    return pattern[0]
-
-
-def _are_decimal(digits, begin):
-    for index in range(begin, len(digits)):
-        if digits[index] not in "0123456789":
-            return False
-    return True
-
-
-def _matches(body, digits, count):
-    for index in range(count):
-        if not _fits(body[index], digits[index]):
-            return False
-    return True
+def _better(one, other):
+    """Of two (rank, entry), None for none, the one whose rank is lower."""
+    if one is None or (other is not None and other[0] < one[0]):
+        return other
+    return one

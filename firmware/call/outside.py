@@ -24,8 +24,8 @@ well (classes_of), whatever route it came by.
 from firmware.call.number_plan import MATCH, MORE, INCOMPLETE, UNKNOWN, DIGITS, NumberPlan, check_pattern
 from firmware.errors import ConfigError
 
-INTERNAL, LOCAL, NATIONAL, INTERNATIONAL, PREMIUM, EMERGENCY = CLASSES = (
-    "internal", "local", "national", "international", "premium", "emergency")
+CLASSES = ("internal", "local", "national", "international", "premium", "emergency")
+INTERNAL, LOCAL, NATIONAL, INTERNATIONAL, EMERGENCY = CLASSES[:4] + CLASSES[5:]
 LINE_CLASSES = (INTERNAL, LOCAL, NATIONAL)          # of a line whose configuration says nothing
 TYPES = ("unknown", "international", "national", "network", "subscriber")   # Q.931 4.5.8, type of number
 PLANS = ("unknown", "isdn", "national", "private")

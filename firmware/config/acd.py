@@ -1,7 +1,5 @@
 """Settings of agents' work and of telephone operations: what schema.py takes into its sections."""
 
-import re
-
 from firmware.call.routing import FEATURES, WITH_ARGUMENT
 from firmware.config.field import Rows, Section, Switch, Text, Whole
 from firmware.errors import ConfigError
@@ -53,7 +51,7 @@ def check(result):
         if row["action"] == "break_reason" and not known:
             errors.append(ConfigError(f"{here}.action", "needs a list of break_reasons; add it"))
         for other in result["numbers"]:
-            if re.match(re.escape(row["code"]), other["number"]):
+            if other["number"].startswith(row["code"]):
                 errors.append(ConfigError(f"{here}.code", f"the number {other['number']} begins with it and could not be dialled from our phones; "
                                           "choose another code"))
     return errors

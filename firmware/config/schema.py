@@ -25,6 +25,7 @@ LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
 SIGNALLING = ("pri", "ss7", "r2", "cas", "none")
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
+SHOWN = 40                                  # names in a sentence; invented
 CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
 
 
@@ -224,6 +225,11 @@ def _same_port(result):
     return errors
 
 
+def _few(known):
+    """Names for a sentence, which nobody reads with thousands of them."""
+    return ", ".join(known[:SHOWN]) + (f" ({len(known) - SHOWN} more)" if len(known) > SHOWN else "") or "(none)"
+
+
 def restarting(changes):
     """The paths among changes (see store.differences) that take effect only when the process restarts."""
     found = []
@@ -251,11 +257,11 @@ def check(configuration, check_flow=None):
         return result, errors
     names = {part: {row["name"] for row in result[part]} for part in ("trunk_groups", "queues", "agents", "lines")}
     names["ivr"] = set(result["ivr"])
+    known = {part: _few(sorted(found)) for part, found in names.items()}
 
     def refer(path, value, part, what):
         if value not in names[part]:
-            errors.append(ConfigError(path, f"there is no {what} {value!r}; add it or choose one of "
-                                      f"{', '.join(sorted(names[part])) or '(none)'}"))
+            errors.append(ConfigError(path, f"there is no {what} {value!r}; add it or choose one of {known[part]}"))
 
     errors.extend(_same_port(result))
     errors.extend(sip.check(result))

@@ -80,6 +80,7 @@ class House:
         self._timer = None
         self._timer_at = None
         self._tasks = set()
+        self._checking = asyncio.Lock()
         self._server = None
 
     def _keep_epoch(self):
@@ -380,7 +381,7 @@ class House:
         if not report["ok"] and revision == self.config.running()["revision"]:
             raise ConfigError(report["errors"][0]["path"], report["errors"][0]["advice"])
         try:
-            config = await asyncio.to_thread(self.config.apply, candidate, revision)
+            config = await asyncio.to_thread(self.config.put, report["configuration"], revision)
         except OSError as error:
             raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
                                                    "Free space on the data disk." % error) from error
@@ -390,7 +391,8 @@ class House:
 
     async def propose_configuration(self, candidate):
         """Check a candidate, also against this machine.  Returns what ConfigStore.propose() does."""
-        report = self.config.propose(candidate)
+        async with self._checking:      # one at a time, beside the loop: a large one takes part of a second
+            report = await asyncio.to_thread(self.config.propose, candidate)
         if report["ok"]:
             errors = await asyncio.to_thread(feasible.obstacles, self.config.running(), report["configuration"],
                                              self.listening, self.media.prompts)

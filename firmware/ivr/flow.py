@@ -54,8 +54,11 @@ TYPES = {
 # Types that may go on at once, and by which key; a ring of them would never let the caller hear anything.
 SILENT = {"language": "next", "agent": "failed", "line": "failed", "outside": "failed"}
 DIGITS = "0123456789*#"
+NUMBER = re.compile("[+]?[0-9*#]+$")
 PROMPT = re.compile("[A-Za-z0-9_.-]+$")     # links/prompts.py makes the file's name of it; a test compares
 PROMPT_OCTETS = 60
+PROMPTS = 100           # in one list; invented
+SHOWN = 12              # nodes of a long ring in a sentence
 
 
 def option(node, name):
@@ -93,15 +96,8 @@ def check(flow, path, queues=None, agents=None, lines=None):
     return errors
 
 
-def validate(flow, path, queues=None, agents=None, lines=None):
-    """Raise the first ConfigError that check() finds."""
-    errors = check(flow, path, queues, agents, lines)
-    if errors:
-        raise errors[0]
-
-
 def _check_node(errors, nodes, node, path, languages, known):
-    if not isinstance(node, dict) or node.get("type") not in TYPES:
+    if not isinstance(node, dict) or not isinstance(node.get("type"), str) or node["type"] not in TYPES:
         errors.append(ConfigError(path + ".type", "choose one of " + ", ".join(sorted(TYPES))))
         return
     kind = node["type"]
@@ -129,11 +125,12 @@ def _check_value(errors, node, key, path, languages, known):
     value = node[key]
     where = "%s.%s" % (path, key)
     if key in ("prompts", "invalid", "no_input"):
-        if not _is_strings(value):
-            errors.append(ConfigError(where, "list the names of prompts, for example [\"menu\"]"))
+        if not _is_strings(value) or len(value) > PROMPTS:
+            errors.append(ConfigError(where, "list the names of prompts, at most %d, for example [\"menu\"]" % PROMPTS))
+            return
         elif node["type"] == "play" and not value:
             errors.append(ConfigError(where, "name at least one prompt to play"))
-        for index, prompt in enumerate(value if _is_strings(value) else ()):
+        for index, prompt in enumerate(value):
             if len(prompt) > PROMPT_OCTETS or not PROMPT.match(prompt) or prompt.endswith("\n") or not prompt.strip("."):
                 errors.append(ConfigError("%s[%d]" % (where, index), "%r is no name of a prompt; use letters, digits, dot, dash "
                                           "and underline, at most %d" % (prompt, PROMPT_OCTETS)))
@@ -147,7 +144,7 @@ def _check_value(errors, node, key, path, languages, known):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 120:
             errors.append(ConfigError(where, "give seconds above 0, at most 120"))
     elif key == "number":
-        if not isinstance(value, str) or not value or value.strip("0123456789*#") not in ("", "+"):
+        if not isinstance(value, str) or not value or not NUMBER.match(value):
             errors.append(ConfigError(where, "give the digits to dial, for example \"9013912345678\""))
     elif key == "ring_s":
         if not _is_whole(value, 5, 260):
@@ -168,7 +165,7 @@ def _check_value(errors, node, key, path, languages, known):
         if value not in languages:
             errors.append(ConfigError(where, "%r is not among the languages of the flow" % (value,)))
     elif key in known:
-        if known[key] is not None and value not in known[key]:
+        if not isinstance(value, str) or (known[key] is not None and value not in known[key]):
             errors.append(ConfigError(where, "there is no %s named %r; create it first or choose another" % (key, value)))
 
 
@@ -199,16 +196,18 @@ def successors(node):
 
 
 def _check_silent_rings(errors, nodes, path):
+    met = {}                        # node -> the node from which it was first met
     for name in sorted(nodes):
-        seen = []
-        at = name
-        while at is not None and nodes[at]["type"] in SILENT:
-            if at in seen:
-                errors.append(ConfigError("%s.nodes.%s" % (path, name), "these nodes only lead back to each other: %s"
-                                          % " -> ".join(seen + [at])))
-                return
+        at, seen = name, []
+        while at is not None and at not in met and nodes[at]["type"] in SILENT:
+            met[at] = name
             seen.append(at)
             at = nodes[at].get(SILENT[nodes[at]["type"]])
+        if at is not None and met.get(at) == name:
+            ring = seen[seen.index(at):]
+            errors.append(ConfigError("%s.nodes.%s" % (path, name), "these nodes only lead back to each other: %s%s"
+                                      % (" -> ".join(ring[:SHOWN]), " -> ..." if len(ring) > SHOWN else " -> " + at)))
+            return
 
 
 def _check_reach(errors, nodes, start, path):

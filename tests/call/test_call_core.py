@@ -5,6 +5,7 @@ from hypothesis import given, settings, strategies as st
 
 from boardconfig.schema import countries, load_country
 from firmware.call import outside
+from firmware.call.number_plan import NumberPlan
 from firmware.call.routing import Router
 from firmware.config.demo import AGENTS, configuration
 from firmware.errors import ConfigError
@@ -66,3 +67,31 @@ def test_the_demonstration_holds_its_lines_to_their_classes(country, digits, beg
     config = configuration({name: "x" for name in AGENTS})
     config["site"]["country"] = country
     check_what_is_sent(Router(config), outside.HOMES[country][1], begin + digits)
+
+
+# The tree of a number plan answers as a look at every pattern would.
+
+def looked_up(entries, digits, complete):
+    best, longer = None, False
+    for index, entry in enumerate(entries):
+        open_end, body = entry["number"][-1] == ".", entry["number"].rstrip(".")
+        if not all(symbol == digit or (symbol == "x" and digit in "0123456789") for symbol, digit in zip(body, digits)):
+            continue
+        rest = digits[len(body):]
+        if len(digits) < len(body):
+            longer = True
+        elif not rest or (open_end and not set(rest) - set("0123456789")):
+            rank = (body.count("x") - len(body), -len(body), index)
+            best, longer = min(best or (rank, entry), (rank, entry), key=lambda pair: pair[0]), longer or open_end
+    if longer and not complete:
+        return "more", None
+    return ("match", best[1]) if best else ("incomplete" if longer else "unknown", None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(NUMBER, max_size=8), st.lists(st.text("019*#+", max_size=7), min_size=1, max_size=6), st.booleans())
+def test_a_number_plan_of_any_patterns(numbers, dialled, complete):
+    entries = [{"number": number, "index": index} for index, number in enumerate(numbers)]
+    plan = NumberPlan(entries)
+    for digits in dialled:
+        assert plan.find(digits, complete) == looked_up(entries, digits, complete), digits

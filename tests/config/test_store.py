@@ -3,6 +3,7 @@
 import copy
 import json
 import pathlib
+import sys
 
 import pytest
 from hypothesis import given, strategies as st
@@ -122,3 +123,26 @@ def test_every_country_of_the_board_configuration_can_be_chosen():
     offered = schema.SCHEMA.fields["site"].fields["country"].choices
     plans = pathlib.Path(__file__).parents[2] / "boardconfig" / "countries"
     assert sorted(offered) == sorted(path.stem for path in plans.glob("*.json"))
+
+
+def test_what_a_number_and_a_node_cost_does_not_grow_with_their_count():
+    """Counted in calls of functions, not timed; square growth would be 100-fold."""
+    def cost(count):
+        data = copy.deepcopy(DEMO)
+        data["routes"] = [{"number": f"7{i:05d}.", "choices": [{"trunk_group": "carrier"}]} for i in range(count)]
+        data["numbers"] += [{"number": f"7{i:05d}", "application": "outside", "target": f"7{i:05d}123"} for i in range(count)]
+        nodes = {f"n{i}": {"type": "language", "language": "en", "next": f"n{i + 1}"} for i in range(count)}
+        data["ivr"]["long"] = {"version": 1, "languages": ["en"], "start": "n0", "nodes": {**nodes, f"n{count}": {"type": "hangup"}}}
+        calls = [0]
+
+        def count_one(frame, event, argument):
+            calls[0] += 1
+        sys.setprofile(count_one)
+        try:
+            errors = schema.check(data, flow.check)[1]
+        finally:
+            sys.setprofile(None)
+        assert errors == []
+        return calls[0]
+    fixed = cost(0)
+    assert cost(300) - fixed < 15 * (cost(30) - fixed)

@@ -45,12 +45,14 @@ def checks():
     assert paths(lambda flow: flow["nodes"]["english"].update({"next": "english"}))[0] == "f.nodes.english"
     assert paths(lambda flow: flow["nodes"]["agent"].update({"failed": "agent"}))[0] == "f.nodes.agent"
     assert paths(lambda flow: flow["nodes"]["agent"].pop("failed")) == []
-    try:
-        flows.validate({}, "f")
-    except flows.ConfigError:
-        pass
-    else:
-        raise AssertionError("no ConfigError")
+    assert paths(lambda flow: flow["nodes"]["sales"].update({"type": ["queue"]}))[:1] == ["f.nodes.sales.type"]
+    assert paths(lambda flow: flow["nodes"]["sales"].update({"queue": ["sales"]})) == ["f.nodes.sales.queue"]
+    long = {"version": 1, "languages": ["en"], "start": "n0", "nodes": {"n1999": {"type": "hangup"}}}
+    for number in range(1999):
+        long["nodes"]["n%d" % number] = {"type": "language", "language": "en", "next": "n%d" % (number + 1)}
+    assert flows.check(long, "f") == []
+    long["nodes"]["n1999"] = {"type": "line", "line": "1", "failed": "n7"}
+    assert [error.path for error in flows.check(long, "f")] == ["f.nodes.n0"]
 
 
 def names(command):
