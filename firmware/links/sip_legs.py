@@ -86,6 +86,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self.legs = {name[8:]: machines.load(name) for name in machines.names("sip-leg/")}
         self._changed = set()
         self._changes = {}
+        self._referring = set()     # legs whose REFER this turn decides
+        self.now_ms = house.clock.now_ms
         self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
@@ -193,6 +195,19 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
     def _on_reinvite_failed(self, event, now_ms):
         log.info("sip: our re-INVITE on %s was refused with %s", event["leg"], event["status"])
 
+    def _on_refer(self, event, now_ms):
+        """A telephone transfers its call: done where the switchboard takes the leg away from it in this turn."""
+        self._referring.add(event["leg"])
+        self.turns.post({"kind": "leg.transfer", "leg": event["leg"], "called": event["called"] or None, "other": event["other"]})
+
+    def _refer_ended(self, leg, status, now_ms):
+        if leg in self._referring:
+            self._referring.discard(leg)
+            try:
+                self._take(self.endpoint.request({"kind": "refer_outcome", "leg": leg, "status": status}, now_ms), now_ms)
+            except LocalError:
+                pass                # it has hung up meanwhile
+
     def _on_dtmf(self, event, now_ms):
         self.turns.post({"kind": "media.digit", "leg": event["leg"], "digit": event["digit"],
                          "duration_ms": event["duration_ms"]})
@@ -275,6 +290,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         if state["direction"] == "out" and state["state"] == "allocating":
             self._ended(leg, cause, "near")
             return
+        self._refer_ended(leg, 200, now_ms)
         try:
             self._take(self.endpoint.request({"kind": "release_request", "leg": leg, "cause": cause}, now_ms), now_ms)
         except LocalError as error:
@@ -311,6 +327,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
 
     def dirty(self):
         """Dumps that changed."""
+        for leg in sorted(self._referring):     # it still has its leg: the switchboard would not transfer
+            self._refer_ended(leg, 603, self.now_ms())
         self._changes.update(self.endpoint.take_changes())
         return bool(self._changes or self._changed)
 

@@ -149,3 +149,28 @@ def test_dead_trunk_is_passed_over_and_told(house, carrier, phone):
     finally:
         carrier.start(port)
     house.wait(lambda s: [t for t in s["sip_trunks"] if t["trunk"] == "telco" and t["state"] == "up"], 25, "the trunk that came back")
+
+
+def test_telephone_transfers_its_call(house, carrier, phone):
+    """baresip's own transfer (REFER): a caller from the trunk goes from agent 1001 to the probe."""
+    agent = house.agent_phone
+    house.available("1002", "logged_out")
+    house.available("1001")
+    house.wait_agent_idle("1001", 20)
+    mark, rings = agent.mark(), phone.mark()
+    try:
+        carrier.subscriber.dial("sip:%s@%s:%d" % (OURS, HOST, carrier.port))
+        agent.wait_for("answered", 10, since=mark)
+        call = house.wait_call("talking")["call"]
+        agent.command("transfer", "sip:1002@127.0.0.1:%d" % house.sip_port)
+        phone.wait_for("answered", 10, since=rings)
+        agent.wait_for("closed", 5, since=mark)
+        house.wait(lambda s: any(c["call"] == call and c["state"] == "talking" and c["agent"] == "1002" for c in s["calls"]), 10, "the transferred call")
+        said = spoken_both_ways(house, phone, carrier.subscriber)
+        assert carrier.subscriber.said[8000:12000] in bytes(phone.received_octets()) and said
+        phone.hangup()
+        house.wait_idle()
+        assert house.cdr(call)["cdr"]["result"] == "answered"
+    finally:
+        house.available("1001", "logged_out")
+        house.available("1002")

@@ -569,7 +569,7 @@ def test_info(switch, phone, kind, body, digit, duration):
 def test_other_requests_in_and_out_of_a_dialog(switch, phone):
     invite = confirmed(switch, phone)
     assert status(phone.send(phone.in_dialog(invite, "OPTIONS"))[1][0]) == 200
-    _, output = phone.send(phone.in_dialog(invite, "REFER"))
+    _, output = phone.send(phone.in_dialog(invite, "MESSAGE"))
     assert status(output[0]) == 405 and "INVITE" in header(output[0], "Allow")
     assert status(phone.send(phone.in_dialog(invite, "XYZZY"))[1][0]) == 501
     assert status(phone.send(phone.in_dialog(invite, "INFO", body=b"x"))[1][0]) == 415

@@ -467,3 +467,68 @@ def test_calls_set_ups_and_registration_outlive_a_kill():
     for leg in ("l1", "l2"):
         new.request({"kind": "release_request", "leg": leg}, far.now_ms)
     assert [header(octets, "CSeq").split()[1] for octets in far.taken()].count("BYE") == 2
+
+
+# Transfer by a telephone.
+
+def talking(switch, line, port):
+    """A telephone in a call that it made: (phone, leg, our 200)."""
+    phone = Phone(switch, line, "secret-" + line[-1], ("10.1.1.1", port))
+    events, _ = phone.invite("5001")
+    switch.request({"kind": "answer_request", "leg": events[0]["leg"], "sdp": ANSWER}, phone.now_ms)
+    answer = [octets for octets, _ in switch.take_output()][-1]
+    phone.send(phone.in_dialog(answer, "ACK", cseq=phone.cseq))
+    return phone, events[0]["leg"], answer
+
+
+@pytest.mark.conformance("RFC 3515", "2.4", "REFER is accepted with 202, its progress and end are told by NOTIFY with a sipfrag")
+@pytest.mark.parametrize("outcome", (200, 603))
+def test_blind_transfer(outcome):
+    switch, _ = started(trunk())
+    phone, leg, answer = talking(switch, "1001", 5060)
+    assert "REFER" in header(answer, "Allow") and header(answer, "Supported") == "replaces"
+    events, output = phone.send(phone.in_dialog(answer, "REFER", [("Refer-To", "<sip:1002@strowger>"), ("Referred-By", "<sip:1001@strowger>")]))
+    assert events == [{"kind": "refer", "leg": leg, "called": "1002", "other": None, "by": "<sip:1001@strowger>"}]
+    assert status(output[0]) == 202 and method(output[1]) == "NOTIFY" and b"SIP/2.0 100 Trying" in output[1]
+    number = header(answer, "CSeq").split()[0]
+    assert header(output[1], "Event").startswith("refer;id=") and header(output[1], "Subscription-State").startswith("active")
+    switch.request({"kind": "refer_outcome", "leg": leg, "status": outcome}, phone.now_ms)
+    last = [octets for octets, _ in switch.take_output() if method(octets) == "NOTIFY"][-1]
+    assert header(last, "Subscription-State").startswith("terminated") and b"SIP/2.0 %d " % outcome in last and number
+
+
+@pytest.mark.conformance("RFC 3891", "3", "Replaces in Refer-To names the second call by its tags, in either order")
+def test_attended_transfer():
+    switch, _ = started(trunk())
+    phone, leg, answer = talking(switch, "1001", 5060)
+    phone.call_id = "second-call"
+    events, _ = phone.invite("5002")
+    other = events[0]["leg"]
+    switch.request({"kind": "answer_request", "leg": other, "sdp": ANSWER}, phone.now_ms)
+    second = [octets for octets, _ in switch.take_output()][-1]
+    tags = [header(second, name).split(";tag=")[1] for name in ("To", "From")]
+    for one, two in (tags, tags[::-1]):
+        refer = "<sip:5002@strowger?Replaces=second-call%%3Bto-tag%%3D%s%%3Bfrom-tag%%3D%s>" % (one, two)
+        events, _ = phone.send(phone.in_dialog(answer, "REFER", [("Refer-To", refer)]))
+        assert (events[0]["kind"], events[0]["other"]) == ("refer", other)
+        switch.request({"kind": "refer_outcome", "leg": leg, "status": 603}, phone.now_ms)
+        switch.take_output()
+    events, output = phone.send(phone.in_dialog(answer, "REFER", [("Refer-To", refer.replace("second", "no"))]))
+    assert not events and status(output[0]) == 481
+
+
+def test_who_may_not_refer():
+    switch, _ = started(trunk())
+    far = Far(switch)
+    call(switch)
+    invite = far.taken()[0]
+    far.reply(invite, 200, body=ANSWER)
+    events, output = far.send(far.in_dialog(invite, "REFER", [("Refer-To", "<sip:premium@x>")], cseq=9))
+    assert not events and status(output[0]) == 403
+    stranger = Phone(switch, "1001", "secret-1", ("10.1.1.1", 5060))
+    _, output = stranger.send(stranger.request("REFER", "sip:x@strowger", [("Refer-To", "<sip:1@x>")]))
+    assert status(output[0]) == 403
+    phone, leg, answer = talking(switch, "1001", 5060)
+    for bad in ((), (("Refer-To", "<sip:1@x>"), ("Refer-To", "<sip:2@x>")), (("Refer-To", "<sip:x"),), (("Refer-To", "<sip:strowger>"),)):
+        events, output = phone.send(phone.in_dialog(answer, "REFER", list(bad)))
+        assert not events and status(output[0]) == 400

@@ -38,6 +38,7 @@ Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
                    (late 200: ACK and BYE) is done here.  cause 26: CANCEL says "answered elsewhere"
   reinvite_response {leg, sdp} | {leg, status}   answers a reinvite event
   reinvite_request {leg, sdp}         our own re-INVITE (hold, new media address)
+  refer_outcome {leg, status}         how a refer event ended (referring.py)
   probe_request {leg}                 OPTIONS in the dialog; released{by "failure"} where nobody has it any more
 
 Events (plain dicts, "kind" first):
@@ -59,6 +60,8 @@ Events (plain dicts, "kind" first):
   reinvited         {leg, sdp}                 our re-INVITE was accepted
   reinvite_failed   {leg, status}              ... was refused; the session is as it was
   sdp_answer        {leg, sdp}                 answer that came in an ACK
+  refer             {leg, called, other, by}   a telephone wants its call transferred: to a number, or to the party of
+                    leg "other"; owes a refer_outcome
   dtmf              {leg, digit, duration_ms}  INFO application/dtmf-relay or application/dtmf
 Exactly one of rejected, released ends a leg; afterwards its id is unknown here.
 
@@ -118,7 +121,7 @@ DEFAULTS = {
 _RELEASES = ("release_request", "bye_request", "cancel_request")
 _FIELDS = {                             # what a primitive must bring besides its leg
     "invite_request": ("sdp",), "answer_request": ("sdp",), "reinvite_request": ("sdp",), "alerting_request": (),
-    "reject_request": (), "release_request": (), "reinvite_response": (), "probe_request": (),
+    "reject_request": (), "release_request": (), "reinvite_response": (), "probe_request": (), "refer_outcome": ("status",),
 }
 
 
@@ -410,6 +413,16 @@ class SIPEndpoint(Requests):
         found = ports or found
         found.sort(key=lambda trunk: (trunk.row["kind"] == "register", trunk.name))
         return found[0]
+
+    def leg_of_dialog(self, call_id, one_tag, other_tag):
+        """The leg that Replaces names, in whichever order its tags stand, or None."""
+        for ours, theirs in ((one_tag, other_tag), (other_tag, one_tag)):
+            session = self._dialogs.get((call_id, ours))
+            if session is not None and session.state != ENDED and session.line is not None:
+                dialog = session.dialog_for(theirs)
+                if dialog is not None or (session.dialog is None and session.direction == "out"):
+                    return session.leg
+        return None
 
     def is_trunk_host(self, host):
         """Whether a trunk's calls come from a host."""

@@ -64,6 +64,7 @@ class OutgoingSession(ReliableReceiver, Session):
         (CONFIRMED, "release_request"): ("do_bye", None),
         (CONFIRMED, "reinvite_request"): ("do_reinvite", None),
         (CONFIRMED, "probe_request"): ("do_probe", None),
+        (CONFIRMED, "refer_outcome"): ("do_refer_outcome", None),
         (CONFIRMED, "reinvite_response"): ("do_reinvite_response", None),
     }
 

@@ -15,9 +15,9 @@ from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
 from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, kind_of
 from firmware.proto.sip.uri import parse_uri
 
-SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK")
+SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER")
 EXTENSIONS = ("100rel", "timer")       # option tags that a Require may name
-KNOWN = SERVED + ("SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER")
+KNOWN = SERVED + ("SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE")
 
 NO_CIRCUIT, SWITCH_CONGESTION = 34, 42      # Q.850
 
@@ -107,6 +107,8 @@ class Requests(Answering):
             self._receive_invite(message, source, now_ms)
         elif method == "OPTIONS":
             self.reply(message, source, 200, now_ms, headers=(("Allow", ALLOW), ("Accept", SDP)))
+        elif method == "REFER":
+            self.reply(message, source, 403, now_ms)        # only of who is in a call
         else:
             self.reply(message, source, 481, now_ms)
 

@@ -10,6 +10,7 @@ from firmware.proto.sip.causes import cause_of_reason, reason_value
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.digest import answer_challenge
 from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.referring import Referring
 from firmware.proto.sip.session_timer import MIN_SE_S, SessionTimer, too_brief
 from firmware.proto.sip.text import hexadecimal, number
 from firmware.proto.sip.text import octets as to_octets
@@ -28,7 +29,7 @@ PROBE_MS = 4000                  # ours: OPTIONS in the dialog unanswered for so
 GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again after 491
 
 
-class Session(SessionTimer):
+class Session(SessionTimer, Referring):
     """One leg.  agent: the endpoint (send, transactions, timers, identity, emit, touch).  trunk: name of its SIP trunk, or None."""
 
     direction = None
@@ -130,6 +131,8 @@ class Session(SessionTimer):
         """Body, Contact and capabilities of an INVITE, or of a response to one."""
         message.replace("Contact", self.agent.identity.contact_of(message.via.transport))
         message.replace("Allow", self.agent.allow)
+        if self.line is not None:
+            message.add("Supported", "replaces")
         if sdp:
             message.replace("Content-Type", SDP)
             message.body = sdp
@@ -268,6 +271,8 @@ class Session(SessionTimer):
             self.agent.respond(transaction, 481, now_ms, tag=dialog.local_tag)
         elif method == "BYE":
             self.receive_bye(transaction, now_ms)
+        elif method == "REFER":
+            self.receive_refer(transaction, now_ms)
         elif method == "PRACK":
             self.receive_prack(transaction, now_ms)
         elif method in ("INVITE", "UPDATE"):
