@@ -6,7 +6,7 @@ from firmware.media._engine import GAIN_UNITY, LOUDEST
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import LEVELS
 
-RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40,
+RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
                 "latch": True, "send": True, "timeout_ms": 30000, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
@@ -26,7 +26,8 @@ def settings(base, p):
         number(new["dtmf_payload_type"], "modify: dtmf_payload_type", 96, 127)
     if new["ptime_ms"] not in (10, 20, 30, 40, 50, 60) or isinstance(new["ptime_ms"], bool):
         refuse(f"modify: ptime_ms is {str(new['ptime_ms'])[:40]}, not a multiple of 10 up to 60")
-    number(new["jitter_ms"], "modify: jitter_ms", 20, 200)
+    number(new["jitter_ms"], "modify: jitter_ms", 10, 200)
+    number(new["jitter_most_ms"], "modify: jitter_most_ms", new["jitter_ms"], 300)
     number(new["timeout_ms"], "modify: timeout_ms", 0, 3600000)
     boolean(new["latch"], "modify: latch")
     boolean(new["send"], "modify: send")

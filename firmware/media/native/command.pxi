@@ -80,7 +80,8 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.rtcp.port = <uint16_t>(c.c >> 16)
         audio_set(e, r, (c.c >> 7) & 3)
         r.jitter_samples = c.number & 0xFFFF
-        r.timeout_ticks = <int32_t>(c.number >> 16)
+        r.timeout_ticks = <int32_t>((c.number >> 16) & 0xFFFFFF)
+        r.most_samples = <int32_t>(c.number >> 40)
         r.tx_fill = 0
         if c.mask[0] and not same_address(&c.address, &r.signalled):
             # A newly signalled address: what was latched before is forgotten.

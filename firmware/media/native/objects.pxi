@@ -18,6 +18,7 @@ cdef class RtpLeg:
         self.r.dtmf_payload_type = 255
         self.r.ptime_ticks = 2
         self.r.jitter_samples = 320
+        self.r.most_samples = 1600
         self.r.latch = 1
         self.r.sending = 1
         self.r.tx_marker = 1
@@ -35,8 +36,9 @@ cdef class RtpLeg:
         cdef uint64_t expected = r.cycles + r.max_seq - r.base_seq + 1 if r.started else 0
         return {"received": r.received, "lost": max(0, <int64_t>expected - <int64_t>r.received),
                 "late": r.late, "duplicates": r.duplicates, "reordered": r.reordered, "garbage": r.garbage,
-                "strangers": r.strangers, "resyncs": r.resyncs, "concealed_samples": r.concealed,
+                "strangers": r.strangers, "resyncs": r.resyncs, "concealed_samples": r.concealed, "waiting_samples": r.expanded if r.playing else 0,
                 "inserted_samples": r.inserted, "removed_samples": r.removed,
+                "skipped_samples": r.skipped,
                 "jitter_ms": round((r.jitter_q4 >> 4) / 8, 2),
                 "delay_ms": max(0, <int32_t>(r.newest_ts - r.play_ts)) // 8 if r.playing else 0,
                 "sent": r.tx_packets, "send_errors": r.send_errors, "rtcp_received": r.rtcp.received,
@@ -93,13 +95,21 @@ cdef class Playout:
     cdef RtpLeg leg
     cdef int slot
 
-    def __cinit__(self, Engine engine, RtpLeg leg, int slot, int jitter_ms=40):
+    def __cinit__(self, Engine engine, RtpLeg leg, int slot, int jitter_ms=40, int most_ms=200):
         self.engine, self.leg, self.slot = engine, leg, slot
         leg.r.jitter_samples = jitter_ms * 8
+        leg.r.most_samples = most_ms * 8
+        if engine.e.tick == 0:
+            engine.e.tick = 1           # no key press mutes from the start
 
     def insert(self, timestamp, bytes octets):
         """A packet has come."""
         playout_insert(self.leg.r, 1, <uint32_t>(timestamp & 0xFFFFFFFF), <const uint8_t *><char *>octets, len(octets))
+
+    @property
+    def position(self):
+        """Timestamp of what comes next, None while nothing plays."""
+        return self.leg.r.play_ts if self.leg.r.playing else None
 
     def block(self):
         """The next 80 octets."""

@@ -14,6 +14,10 @@
 # A least margin of several seconds that stays high shrinks the delay, one that
 # nears zero (the far clock is slower) stretches it, both by one best-matching
 # overlap of at most 10 ms, in a pause of speech if there is one.
+#
+# The delay stays between jitter_samples and most_samples: a burst after a standstill of
+# the network longer than that is cut at its old end.  A stream that pauses (silence suppression)
+# goes on with the delay that it needed before.
 
 cdef enum:
     SHRINK_SAMPLES = 80                # ours: hysteresis above the wanted margin
@@ -87,12 +91,18 @@ cdef void margins_shift(Rtp *r, int samples) noexcept nogil:
 
 
 cdef void playout_start(Rtp *r, uint32_t ts) noexcept nogil:
+    """Begin, with the delay that the stream needed before its pause."""
+    cdef int32_t delay = r.lead_usual
+    if delay < r.jitter_samples:
+        delay = r.jitter_samples
+    elif delay > r.most_samples:
+        delay = r.most_samples
     r.playing = 1
-    r.play_ts = ts - <uint32_t>r.jitter_samples
+    r.play_ts = ts - <uint32_t>delay
     memset(r.valid, 0, JITTER_RING)
     # What lies before the first packet was never sent: silence, not loss.
     memset(r.data, silence(r.law), JITTER_RING)
-    ring_set(r.valid, r.play_ts, 1, r.jitter_samples)
+    ring_set(r.valid, r.play_ts, 1, delay)
     r.newest_ts = ts
     r.expanded = 0
     r.plc_left = -1
@@ -121,6 +131,8 @@ cdef int playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octet
         r.expanded = 0
     if lead < r.margin_now:
         r.margin_now = lead
+    if lead > r.lead_now:
+        r.lead_now = lead
     if lead < 0:
         r.late += 1
         if lead + n <= 0:
@@ -132,6 +144,12 @@ cdef int playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octet
     ring_set(r.valid, ts, 1, n)
     if <int32_t>(ts + <uint32_t>n - r.newest_ts) > 0:
         r.newest_ts = ts + <uint32_t>n
+    if lead > r.most_samples and r.plc_left >= 0:
+        # The network stood still and gives all at once: what is too old is not made up for.
+        skip = lead - r.most_samples
+        r.play_ts += <uint32_t>skip
+        r.skipped += <uint64_t>skip
+        margins_shift(r, -skip)
     return 1
 
 
@@ -252,6 +270,9 @@ cdef void watch_margin(Rtp *r) noexcept nogil:
         r.quality.delay_count += 1
         if i > r.quality.delay_most:
             r.quality.delay_most = i
+    if r.margin_now < 1 << 19:
+        r.lead_usual = r.lead_now
+    r.lead_now = 0
     recent = r.margin[r.margin_at]
     r.margin_at = (r.margin_at + 1) & 7
     r.margin[r.margin_at] = r.margin_now

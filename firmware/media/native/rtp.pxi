@@ -71,6 +71,7 @@ cdef void source_restart(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
     r.jitter_q4 = 0
     r.transit = 0
     r.playing = 0
+    r.lead_usual = 0
     r.event_active = 0
     r.event_done = 0
     quality_restart(&r.quality)

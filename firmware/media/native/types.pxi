@@ -401,7 +401,8 @@ cdef struct Rtp:
     uint8_t latch
     uint8_t sending
     int32_t ptime_ticks
-    int32_t jitter_samples
+    int32_t jitter_samples             # playout delay at the start, and its floor
+    int32_t most_samples               # its ceiling
     int32_t timeout_ticks              # 0: never
     sockaddr_in remote                 # where we send; sin_port 0: not known yet
     sockaddr_in signalled              # what control gave
@@ -452,6 +453,8 @@ cdef struct Rtp:
     uint32_t newest_ts                 # end of the newest audio held
     int32_t expanded                   # samples given out while play_ts stood still
     int32_t margin[8]                  # least lead of a packet, one second each
+    int32_t lead_now                   # largest lead of this second
+    int32_t lead_usual                 # of the last whole second with packets: what a new spurt starts with
     int32_t margin_now
     int32_t margin_at
     int32_t margin_ticks
@@ -460,6 +463,7 @@ cdef struct Rtp:
     uint64_t concealed
     uint64_t inserted
     uint64_t removed
+    uint64_t skipped                   # left out: too old
     int32_t plc_left                   # samples in plc_ahead; -1: not concealing
     int16_t plc_ahead[320]
     # telephone-event (RFC 4733)
