@@ -123,7 +123,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
     def _on_invite_indication(self, event, now_ms):
         leg, offer = event["leg"], event["sdp"]
         state = self._begin(leg, "in", event["line"], now_ms)
-        state.update(called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
+        state.update(sip_host=event.get("host"), called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
                      trunk=event.get("trunk"), channel=None, caller_type=event.get("caller_type"),
                      caller_presentation=event.get("caller_presentation"), redirecting=event.get("redirecting"),
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
@@ -153,6 +153,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
 
     def _on_answered(self, event, now_ms):
         leg = event["leg"]
+        self._set(leg, sip_host=event.get("host"))
         if not self._far(leg, event["sdp"]):
             self._release(leg, 88, now_ms)          # Q.850: incompatible destination
             return

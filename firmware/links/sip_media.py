@@ -27,6 +27,11 @@ def carried(far):
     return far
 
 
+def _host(text):
+    """An IPv4 address that audio may come from besides the described one: the telephone's behind NAT; None for others."""
+    return text if text and text.count(".") == 3 and ":" not in text else None
+
+
 class SIPMedia:
     """The half of SIPLegs that deals with media."""
 
@@ -115,7 +120,8 @@ class SIPMedia:
         held = not listens
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
                            remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
-                           timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"))
+                           timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
+                           source_host=_host(state.get("sip_host")))
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         self._set(leg, far=far, held=held)

@@ -258,14 +258,16 @@ cdef class Engine:
         self.entry(OP_SUBTRACT, slot)
 
     def set_rtp(self, int slot, remote, int payload_type, int dtmf_payload_type, int ptime_ms, int jitter_ms,
-                int latch, int send, int timeout_ms, int rtcp_mux=0, int rtcp_port=0, int watch=0, int jitter_most_ms=200):
+                int latch, int send, int timeout_ms, int rtcp_mux=0, int rtcp_port=0, int watch=0, int jitter_most_ms=200,
+                source_host=0):
         """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none; rtcp_port 0: the one above
-        RTP's; watch: 1 sound must come, 2 must arrive there."""
+        RTP's; watch: 1 sound must come, 2 must arrive there; source_host: the only host besides the remote one that may be latched, 0: any."""
         cdef Command *c = self.entry(OP_RTP, slot)
         c.a = payload_type
         c.b = dtmf_payload_type
         c.c = ptime_ms // 10 | latch << 4 | send << 5 | rtcp_mux << 6 | watch << 7 | rtcp_port << 16
         c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16 | <int64_t>(jitter_most_ms * 8) << 40
+        c.mask[1] = htonl(source_host)
         if remote is not None:
             c.mask[0] = 1
             c.address.sin_family = AF_INET

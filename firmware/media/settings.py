@@ -7,7 +7,7 @@ from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import LEVELS
 
 RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
-                "latch": True, "send": True, "timeout_ms": 30000, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
 
@@ -30,6 +30,8 @@ def settings(base, p):
     number(new["jitter_most_ms"], "modify: jitter_most_ms", new["jitter_ms"], 300)
     number(new["timeout_ms"], "modify: timeout_ms", 0, 3600000)
     boolean(new["latch"], "modify: latch")
+    if new["source_host"] is not None:
+        new["source_host"] = ipv4(new["source_host"], "modify: source_host")
     boolean(new["send"], "modify: send")
     boolean(new["rtcp_mux"], "modify: rtcp_mux")
     if new["rtcp_port"] is not None:

@@ -200,7 +200,8 @@ class Table(Bridges):
         dtmf = chosen["dtmf_payload_type"]
         self._engine.set_rtp(term.slot, remote, chosen["payload_type"], NO_EVENTS if dtmf is None else dtmf,
                              chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"], chosen["send"],
-                             chosen["timeout_ms"], chosen["rtcp_mux"], chosen["rtcp_port"] or 0, WATCH[chosen["watch"]], chosen["jitter_most_ms"])
+                             chosen["timeout_ms"], chosen["rtcp_mux"], chosen["rtcp_port"] or 0, WATCH[chosen["watch"]], chosen["jitter_most_ms"],
+                             int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"))
         term.settings = chosen
         self._engine.commit()
 

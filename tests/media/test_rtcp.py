@@ -188,3 +188,37 @@ def test_a_stranger_reports_nothing(control, peer):
 def test_the_rating_is_that_of_g107(share, ratio, delay_ms, r, mos):
     found_r, found_mos = _engine.emodel(share, ratio, delay_ms)
     assert abs(found_r - r) < 0.15 and abs(found_mos - mos) < 0.03
+
+
+def test_who_is_not_on_the_path_takes_no_audio_away(control):
+    """An attacker at another host sprays before the telephone speaks; one at its host, with another SSRC, while it speaks.
+
+    Our packets bear the voice class (DSCP 46)."""
+    one = Peer(control.do("add", id="r", kind="rtp", address="127.0.0.1")["port"])
+    # The telephone is behind NAT: what it signalled is not where it is.
+    control.do("modify", id="r", remote=["192.0.2.9", 4000], source_host="127.0.0.1")
+    one.rtp.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    attacker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    attacker.bind(("127.0.0.2", 0))
+
+    def spray(seq, ssrc=0x666, sock=attacker):
+        sock.sendto(struct.pack("!BBHII", 0x80, 8, seq, 160 * seq, ssrc) + bytes(160), ("127.0.0.1", one.port))
+    for n in range(20):
+        spray(n)
+        time.sleep(0.01)
+    assert row(control)["stats"]["source"] is None
+    for n in range(20):
+        one.talk(1)
+        spray(20 + n)
+        spray(7000 + n, sock=one.rtp)
+    stats = row(control)["stats"]
+    assert stats["source"] == one.address == stats["remote"] and stats["strangers"] >= 57, stats
+    assert stats["received"] == 20 and stats["lost"] == 0
+    one.rtp.settimeout(2)
+    _, ancillary, _, _ = one.rtp.recvmsg(2048, 64)
+    assert ancillary[0][2][0] == 46 << 2
+    attacker.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        attacker.recv(2048)
+    attacker.close()
+    one.close()

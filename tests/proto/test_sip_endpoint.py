@@ -230,7 +230,7 @@ def test_outgoing_call(switch, phone):
     assert events[0]["status"] == 183 and events[0]["sdp"] == ANSWER
     ok = phone.respond(invite, 200, body=ANSWER)
     events, output = phone.send(ok)
-    assert events == [{"kind": "answered", "leg": "l1", "sdp": ANSWER}]
+    assert events == [{"kind": "answered", "leg": "l1", "sdp": ANSWER, "host": events[0]["host"]}]
     assert method(output[0]) == "ACK" and header(output[0], "CSeq") == "1 ACK"
     # a 200 again is acknowledged again, and is no event
     events, again = phone.send(ok)
@@ -399,7 +399,7 @@ def test_incoming_call(switch, phone):
     events, output = phone.invite("5001")
     leg = events[0]["leg"]
     assert events == [{"kind": "invite_indication", "leg": leg, "line": "1001", "called": "5001", "caller": "1001",
-                       "caller_name": "", "sdp": OFFER}]
+                       "caller_name": "", "sdp": OFFER, "host": events[0]["host"]}]
     switch.request({"kind": "alerting_request", "leg": leg}, phone.now_ms)
     ringing = switch.take_output()[0][0]
     assert status(ringing) == 180 and ";tag=" in header(ringing, "To") and header(ringing, "Contact")

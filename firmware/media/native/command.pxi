@@ -78,6 +78,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.sending = (c.c >> 5) & 1
         r.rtcp.mux = (c.c >> 6) & 1
         r.rtcp.port = <uint16_t>(c.c >> 16)
+        r.trusted = <uint32_t>c.mask[1]
         audio_set(e, r, (c.c >> 7) & 3)
         r.jitter_samples = c.number & 0xFFFF
         r.timeout_ticks = <int32_t>((c.number >> 16) & 0xFFFFFF)

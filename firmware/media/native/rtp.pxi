@@ -6,6 +6,7 @@ cdef enum:
     SWEEP_MOST = 16                    # packets read from one leg in one tick
     REORDER_MOST = 64                  # width of the bitmap of seen sequence numbers
     EVENT_END_TICKS = 15               # an event whose end was lost is over after 150 ms
+    ALIVE_TICKS = 10                   # a source that sent within 100 ms is not followed by another
     RELATCH_TICKS = 100                # a source silent for 1 s may be replaced
 
 cdef inline uint32_t be16(const uint8_t *p) noexcept nogil:
@@ -36,7 +37,9 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
     With latch the first sender of valid RTP becomes the address we answer to
     (symmetric RTP, RFC 4961); another one must show two packets in a row
     and the old one must have been silent for a second, but the signalled address
-    itself is believed at once.  Without latch only the signalled host counts.
+    itself is believed at once.  Where control has said which host the signalling comes from,
+    nobody but that host and the signalled one is latched: who is not on the path cannot
+    take audio away.  Without latch only the signalled host counts.
     """
     if r.source.sin_port and same_address(source, &r.source):
         r.source_tick = e.tick
@@ -45,6 +48,9 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
         if r.remote.sin_port and source.sin_addr.s_addr != r.remote.sin_addr.s_addr:
             r.strangers += 1
             return 0
+    elif r.trusted and source.sin_addr.s_addr != r.trusted and source.sin_addr.s_addr != r.signalled.sin_addr.s_addr:
+        r.strangers += 1
+        return 0
     elif r.source.sin_port and not same_address(source, &r.signalled):
         if e.tick - r.source_tick < RELATCH_TICKS or not same_address(source, &r.rival) \
                 or <uint16_t>(seq - r.rival_seq) != 1:
@@ -77,7 +83,7 @@ cdef void source_restart(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
     quality_restart(&r.quality)
 
 
-cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
+cdef int sequence_accepted(Rtp *r, uint64_t e_tick, uint32_t ssrc, uint16_t seq) noexcept nogil:
     """Count one sequence number; 0 for a packet that is not to be played.
 
     RFC 3550 A.1, with a bitmap for duplicates.  The first source is believed at once;
@@ -87,6 +93,10 @@ cdef int sequence_accepted(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
     if not r.started:
         source_restart(r, ssrc, seq)
     elif ssrc != r.ssrc or (ahead >= 3000 and behind >= 3000):
+        if ssrc != r.ssrc and e_tick - r.last_tick < ALIVE_TICKS:
+            r.strangers += 1           # the known source is alive: this one was put in from outside, or is too early
+            r.on_probation = 0
+            return 0
         if not r.on_probation or ssrc != r.new_ssrc or seq != r.new_seq:
             r.on_probation = 1
             r.new_ssrc = ssrc
@@ -185,7 +195,7 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sock
     if not source_accepted(e, slot, r, source, seq):
         return
     ts = be32(p + 4)
-    if not sequence_accepted(r, be32(p + 8), seq):
+    if not sequence_accepted(r, e.tick, be32(p + 8), seq):
         return
     if not r.started:
         r.started = 1

@@ -406,6 +406,7 @@ cdef struct Rtp:
     int32_t timeout_ticks              # 0: never
     sockaddr_in remote                 # where we send; sin_port 0: not known yet
     sockaddr_in signalled              # what control gave
+    uint32_t trusted                   # the only other host that may be latched, network order; 0: any
     # sending
     uint16_t tx_seq
     uint8_t tx_marker

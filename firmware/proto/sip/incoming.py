@@ -50,7 +50,8 @@ class IncomingSession(ReliableSender, Session):
         self.begin_reliable(message, policy)
         self.note_allow(message)
         caller = message.from_address
-        event = {"kind": "invite_indication", "leg": self.leg, "line": self.line, "sdp": message.body or None}
+        event = {"kind": "invite_indication", "leg": self.leg, "line": self.line, "sdp": message.body or None,
+                 "host": self.invite.source[0]}
         if parties is None:
             parties = {"called": display(parse_uri(message.uri).plain_user().split(";")[0]),
                        "caller": display(parse_uri(caller.uri).plain_user()), "caller_name": display(caller.display)}

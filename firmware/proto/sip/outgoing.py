@@ -196,7 +196,8 @@ class OutgoingSession(ReliableReceiver, Session):
             self.state = CONFIRMED
             self.acknowledgement = self.send_ack(self.dialog, response.cseq[0], fork.transaction.request, now_ms)
             self.accept_timer(response, now_ms)
-            self.agent.emit({"kind": "answered", "leg": self.leg, "sdp": response.body or self.early_sdp})
+            self.agent.emit({"kind": "answered", "leg": self.leg, "sdp": response.body or self.early_sdp,
+                             "host": source[0] if source else None})
             self.cancel_all(ANSWERED_ELSEWHERE, now_ms, fork)
             return
         self.refuse_success(fork, response, source, now_ms)
