@@ -52,7 +52,7 @@ ROOMS = {
               "firmware.heartbeat", "firmware.first_boot"),
 }
 # What the portable packages may take from the standard library (MicroPython has these).
-STANDARD = {"json", "struct", "re", "math"}
+STANDARD = {"json", "struct", "re", "math", "binascii"}
 
 
 def modules():

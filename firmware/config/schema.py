@@ -180,6 +180,8 @@ LINE = Section("a SIP phone", {
     "password": Text("the password of the phone", pattern=r"\S{6,64}",
                      hint="use 6 to 64 characters without blanks", required=True),
     "classes": Several("what may be called from it; emergency numbers always", outside.CLASSES, default=list(outside.LINE_CLASSES)),
+    "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES): off, optional (where the phone offers it), or "
+                       "required (no call without)", choices=("off", "optional", "required"), default="off"),
     "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
                            hint="give digits only", default=""),
     "withhold": Switch("ask the network not to show the number", default=False)})

@@ -51,6 +51,7 @@ def endpoint_config(config):
             "lines": {line["name"]: line["password"] for line in config["lines"]},
             "trunks": trunk_rows(config),
             "group_enhance": {row["name"]: enhancement(row) for row in config["trunk_groups"]},
+            "encryption": {line["name"]: line.get("encryption", "off") for line in config["lines"]},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
 
@@ -400,7 +401,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance")})
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption")})
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         fresh = endpoint_config(config)
         self.endpoint.set_guard(fresh["guard"], fresh["emergency"])

@@ -7,10 +7,11 @@ Hold: a far end that stops listening (sendonly, inactive, address 0.0.0.0) is he
 """
 
 import logging
+import os
 
 from firmware.errors import LocalError, RemoteError
 from firmware.links.sip_probe import RTP_TIMEOUT_MS
-from firmware.proto import sdp
+from firmware.proto import sdes, sdp
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class SIPMedia:
         self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
                            lambda error, now_ms: self._no_termination(leg, error, now_ms),
                            id=leg, kind="rtp", address=self.config["address"],
+                           srtp_only=self.config["encryption"].get(self.legs[leg]["line"]) == "required",
                            **self._enhancement_of(self.legs[leg]))
 
     def _allocated(self, leg, reply, now_ms):
@@ -94,11 +96,13 @@ class SIPMedia:
         else:
             self._ended(leg, NO_TERMINATION_CAUSE, "failure")
 
-    @staticmethod
-    def _local(state):
-        """Our half of a session, as firmware/proto/sdp.py wants it."""
+    def _local(self, state):
+        """Our half of a session, as firmware/proto/sdp.py wants it.  The keys of a leg are made once and kept with it."""
+        policy = self.config["encryption"].get(state["line"], "off")
+        if policy != "off" and not state.get("keys"):
+            state["keys"] = sdes.new_keys(os.urandom)
         return {"address": state["host"], "port": state["port"] or 9, "session": state["session"],
-                "version": state["version"]}
+                "version": state["version"], "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None}
 
     def _far(self, leg, body):
         """Take the far end's answer.  False when it is unusable."""
@@ -107,7 +111,7 @@ class SIPMedia:
         try:
             if body is None:
                 raise RemoteError("no SDP came with the answer", status=488)
-            self._join(leg, carried(sdp.read(body)))
+            self._join(leg, carried(sdp.read(body, self._local(self.legs[leg]))))
         except RemoteError as error:
             log.warning("sip: %s: %s", leg, error)
             return False
@@ -121,7 +125,7 @@ class SIPMedia:
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
                            remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
                            timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
-                           source_host=_host(state.get("sip_host")))
+                           source_host=_host(state.get("sip_host")), srtp=far.get("srtp"))
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         self._set(leg, far=far, held=held)

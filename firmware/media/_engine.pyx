@@ -1,3 +1,4 @@
+# distutils: libraries = srtp2
 """The native half of the media process: one tick each 10 ms, without the GIL.
 
     engine = Engine(kernels)            # firmware.media.kernels.load()
@@ -13,7 +14,7 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), playout
-(jitter buffer), quality (R-factor), rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
+(jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
 signals), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
@@ -28,6 +29,7 @@ from firmware.errors import LocalError
 include "native/types.pxi"
 include "native/playout.pxi"
 include "native/quality.pxi"
+include "native/srtp.pxi"
 include "native/rtp.pxi"
 include "native/watch.pxi"
 include "native/rtcp.pxi"
@@ -273,6 +275,18 @@ cdef class Engine:
             c.address.sin_family = AF_INET
             c.address.sin_addr.s_addr = htonl(remote[0])
             c.address.sin_port = htons(remote[1])
+
+    def set_srtp(self, int slot, int inbound, SRTPSession session):
+        """One direction; None: in the clear.  The session must live until it is replaced or subtracted, and that is done()."""
+        cdef Command *c = self.entry(OP_SRTP, slot)
+        c.a = 1 if inbound else 0
+        c.pointer = NULL if session is None else session.session
+
+    def set_srtp_only(self, int slot, int only):
+        """Whether nothing may go or come in the clear."""
+        cdef Command *c = self.entry(OP_SRTP, slot)
+        c.a = 2
+        c.b = only
 
     def set_bridge(self, int bridge, slots):
         """Members of a bridge, everybody hearing everybody else."""

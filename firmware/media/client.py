@@ -27,7 +27,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
         jitter_ms:10..200 (start and floor of the playout delay; default 40), jitter_most_ms:jitter_ms..300 (its ceiling;
         default 200), latch:bool (answer to where it
         comes from; default true), source_host:IPv4|null (the only host besides remote's that may be latched), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000),
-        rtcp_mux:bool, rtcp_port:int|null (the far end's, null: RTP's and one)}
+        srtp:{suite, send, receive: base64 of master key and salt}|null (RFC 3711; suites: native/srtp.pxi),
+        srtp_only:bool (what comes without is thrown away), rtcp_mux:bool, rtcp_port:int|null (the far end's, null: RTP's and one)}
  watch{id, sound:"none"|"in"|"out"|"both"}      the directions in which sound that is missing for 4 s is told
  subtract{id, call?}                    call: told again with leg_quality
  bridge{id, legs:[ids]}                 sets the membership; [] removes; a leg is in one bridge at most

@@ -1,13 +1,14 @@
 """What terminations and bridges can be set to: defaults and checks of RTP, enhancement, conferences."""
 
+import binascii
 import socket
 
-from firmware.media._engine import GAIN_UNITY, LOUDEST
+from firmware.media._engine import GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import LEVELS
 
 RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
-                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
 
@@ -34,11 +35,28 @@ def settings(base, p):
         new["source_host"] = ipv4(new["source_host"], "modify: source_host")
     boolean(new["send"], "modify: send")
     boolean(new["rtcp_mux"], "modify: rtcp_mux")
+    boolean(new["srtp_only"], "modify: srtp_only")
+    srtp = new["srtp"]
+    if srtp is not None:
+        if not isinstance(srtp, dict) or set(srtp) != {"suite", "send", "receive"} or not isinstance(srtp["suite"], str):
+            refuse("modify: srtp is not a map of suite, send and receive")
+        for name in ("send", "receive"):
+            if key_octets(srtp["suite"], srtp[name]) is None:
+                refuse(f"modify: srtp {name} is no key of suite {srtp['suite'][:40]!r}")
     if new["rtcp_port"] is not None:
         number(new["rtcp_port"], "modify: rtcp_port", 1, 65535)
     if not isinstance(new["watch"], str) or new["watch"] not in WATCH:
         refuse(f"modify: watch is {str(new['watch'])[:40]!r}, not {', '.join(WATCH)}")
     return new
+
+
+def key_octets(suite, text):
+    """Master key and salt of a suite from their base64 text, None where it is none."""
+    try:
+        octets = binascii.a2b_base64(text, strict_mode=True)
+    except (ValueError, TypeError):
+        return None
+    return octets if len(octets) == SRTP_KEY_OCTETS.get(suite) else None
 
 
 def enhancement(base, given):

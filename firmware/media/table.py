@@ -17,7 +17,7 @@ from firmware.media import _engine
 from firmware.media.bridges import Bridges
 from firmware.media.checks import boolean, check_id, number, refuse
 from firmware.media.kernels import LEVELS
-from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, settings
+from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings
 
 log = logging.getLogger("firmware.media.table")
 
@@ -40,6 +40,7 @@ class Termination:
         self.player = None          # (paused, volume in dB, id of the last seek) of what plays
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
         self.row = self.law = None
+        self.srtp = {False: None, True: None}       # sessions, by whether they are inbound
         self.leg = self.sockets = self.settings = self.address = self.port = None
 
 
@@ -193,7 +194,23 @@ class Table(Bridges):
         """In which directions of an RTP termination sound is owed."""
         return self.modify({"id": p.get("id"), "watch": p.get("sound")})
 
+    def _set_srtp(self, term, chosen):
+        """Sessions of the directions whose key is another one; a session that goes on keeps its packet count (RFC 3711 3.3.1)."""
+        old, new = term.settings and term.settings["srtp"] or {}, chosen["srtp"] or {}
+        for way, inbound in (("send", False), ("receive", True)):
+            if (old.get("suite"), old.get(way)) == (new.get("suite"), new.get(way)):
+                continue
+            session = None
+            if new:
+                session = _engine.SRTPSession(new["suite"], key_octets(new["suite"], new[way]),
+                                              None if inbound else term.leg.stats()["ssrc"])
+            self._engine.set_srtp(term.slot, inbound, session)
+            former, term.srtp[inbound] = term.srtp[inbound], session
+            self.later(lambda former=former: former)        # the tick may still use it until then
+        self._engine.set_srtp_only(term.slot, chosen["srtp_only"])
+
     def _set_rtp(self, term, chosen):
+        self._set_srtp(term, chosen)
         remote = chosen["remote"]
         if remote is not None:
             remote = (int.from_bytes(socket.inet_aton(remote[0]), "big"), remote[1])
@@ -220,9 +237,11 @@ class Table(Bridges):
             check_id(call, "subtract: call")
 
         def free():
+            term.srtp.clear()
             if term.leg is not None:
                 self._tell_of(term)
-                self._on_quality(term.id, call, dict(term.leg.quality(), codec=CODECS[term.settings["payload_type"]]))
+                self._on_quality(term.id, call, dict(term.leg.quality(), codec=CODECS[term.settings["payload_type"]],
+                                                             srtp=term.settings["srtp"] and term.settings["srtp"]["suite"]))
             for sock in term.sockets or ():
                 sock.close()
             bisect.insort(self._free, term.slot)
@@ -398,7 +417,8 @@ class Table(Bridges):
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])
             else:
-                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(), **term.settings)
+                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(),
+                           **dict(term.settings, srtp=term.settings["srtp"] and term.settings["srtp"]["suite"]))
             terms.append(row)
             serial, samples = self._engine.position(term.slot)
             if term.signal is not None:         # another serial: the tick has yet to begin it

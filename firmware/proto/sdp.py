@@ -8,12 +8,14 @@ RFC 8866 (4566), RFC 3264, RFC 4733.  Octets in, octets out; portable.
 
 chosen: {"remote": [host, port] or None, "payload_type": 0 | 8, "codec": "PCMU" | "PCMA",
 "dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
-"inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None}.  remote None: the far end holds the old way (0.0.0.0) or gives
+"inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None,
+"srtp": None or {"suite", "send": our key, "receive": theirs}}.  remote None: the far end holds the old way (0.0.0.0) or gives
 port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits or the address is
 one that nothing can be sent to (999.1.1.1, a group of multicast, a name).
 """
 
 from firmware.errors import RemoteError
+from firmware.proto import sdes
 
 CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order: A-law needs no transcoding here
 EVENT = "telephone-event"
@@ -216,8 +218,26 @@ def _choose(media):
     return None
 
 
-def _usable(media):
-    return media.kind == "audio" and media.protocol in ("RTP/AVP", "RTP/AVPF") and _choose(media) is not None
+PLAIN, SECURE = ("RTP/AVP", "RTP/AVPF"), ("RTP/SAVP", "RTP/SAVPF")
+
+
+def _usable(media, local=None):
+    """An audio block that we can take: a codec that we have, and encryption as our policy wants it."""
+    if media.kind != "audio" or media.protocol not in PLAIN + SECURE or _choose(media) is None:
+        return False
+    policy = ((local or {}).get("srtp") or {}).get("policy", "off")
+    crypto = _crypto(media, local)
+    if crypto is None:
+        return media.protocol in PLAIN and policy != "required"
+    return True
+
+
+def _crypto(media, local):
+    """(tag, suite, their key) that both sides can use, None without.  Keys in a plain block count too (RFC 8643)."""
+    ours = ((local or {}).get("srtp") or {}).get("keys")
+    if not ours:
+        return None
+    return sdes.choose([value for name, value in media.attributes if name == "crypto"], ours)
 
 
 def _direction(session, media):
@@ -238,6 +258,11 @@ def _ptime_ms(media):
     return wanted if wanted in (10, 20, 30, 40, 50, 60) else PTIME_MS
 
 
+def _keys(media, local):
+    crypto = _crypto(media, local)
+    return None if crypto is None else {"suite": crypto[1], "send": local["srtp"]["keys"][crypto[1]], "receive": crypto[2]}
+
+
 def _rtcp_port(media):
     """Where the far end wants RTCP (RFC 3605), None where it says nothing that counts: the port above RTP's."""
     try:
@@ -246,7 +271,7 @@ def _rtcp_port(media):
         return None
 
 
-def _describe(session, media):
+def _describe(session, media, local=None):
     payload, codec, event = _choose(media)
     remote = None
     if media.port and media.host not in ("0.0.0.0", "::"):
@@ -259,16 +284,25 @@ def _describe(session, media):
         direction = "recvonly" if direction == "sendrecv" else "inactive" if direction == "sendonly" else direction
     return {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
             "ptime_ms": _ptime_ms(media), "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
-            "rtcp_port": _rtcp_port(media)}
+            "rtcp_port": _rtcp_port(media), "srtp": _keys(media, local)}
 
 
-def read(octets):
-    """What an offer or answer settles for its first usable audio block.  Raises RemoteError(400, 488)."""
+def read(octets, local=None):
+    """What an offer or answer settles for its first usable audio block.  local: as in offer(), for its "srtp".
+
+    Raises RemoteError(400, 488)."""
     session = parse(octets)
     for media in session.media:
-        if media.port and _usable(media):
-            return _describe(session, media)
-    raise RemoteError("SDP: no G.711 audio in it", status=488)
+        if media.port and _usable(media, local):
+            return _describe(session, media, local)
+    raise RemoteError("SDP: " + _nothing(session, "no G.711 audio in it"), status=488)
+
+
+def _nothing(session, sentence):
+    """Why nothing could be taken: encryption, or the codec."""
+    if [media for media in session.media if media.port and media.kind == "audio" and _choose(media) is not None]:
+        return "encryption: one side wants it, and there is no key that both can use"
+    return sentence
 
 
 def _family(address):
@@ -305,12 +339,15 @@ def offer(local):
     """Build an offer of A-law, mu-law and telephone-event.
 
     local: {"address", "port", "session": number that stays, "version": one more at each change,
-    optional "direction", "codecs": [names in order]}."""
+    optional "direction", "codecs": [names in order], "srtp": {"policy": "off" | "optional" | "required",
+    "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP."""
     names = local.get("codecs") or [name for name, _ in CODECS]
     static = dict(CODECS)
     payloads = [(static[name], name) for name in names]
-    return _octets(_head(local) + _audio(local["port"], "RTP/AVP", payloads, EVENT_TYPE, PTIME_MS,
-                                         local.get("direction", "sendrecv")))
+    srtp = local.get("srtp") or {"policy": "off"}
+    return _octets(_head(local) + _audio(local["port"], "RTP/SAVP" if srtp["policy"] == "required" else "RTP/AVP", payloads, EVENT_TYPE,
+                                         PTIME_MS, local.get("direction", "sendrecv"))
+                   + (sdes.lines(srtp["keys"]) if srtp["policy"] != "off" else []))
 
 
 def answer(their_offer, local):
@@ -324,18 +361,20 @@ def answer(their_offer, local):
         lines[4] = "t=" + session.timing      # RFC 3264 6: the answer's t= equals the offer's
     chosen = None
     for media in session.media:
-        if chosen is None and media.port and _usable(media):
-            chosen = _describe(session, media)
+        if chosen is None and media.port and _usable(media, local):
+            chosen = _describe(session, media, local)
             direction = _both(_MIRROR[_direction(session, media)], local.get("direction", "sendrecv"))
             chosen["direction"] = _both(chosen["direction"], direction)
             lines.extend(_audio(local["port"], media.protocol, [(chosen["payload_type"], chosen["codec"])],
                                 chosen["dtmf_payload_type"], chosen["ptime_ms"], direction))
             if chosen["rtcp_mux"]:
                 lines.append("a=rtcp-mux")
+            if chosen["srtp"] is not None:
+                lines.append(sdes.line(_crypto(media, local)[0], chosen["srtp"]["suite"], chosen["srtp"]["send"]))
         else:
             lines.append("m=%s 0 %s %s" % (media.kind, media.protocol, " ".join(media.formats)))
     if chosen is None:
-        raise RemoteError("SDP: no G.711 audio in the offer", status=488)
+        raise RemoteError("SDP: " + _nothing(session, "no G.711 audio in the offer"), status=488)
     return _octets(lines), chosen
 
 

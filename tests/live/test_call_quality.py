@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from hil.probes import wav
+
 pytestmark = pytest.mark.live
 WITHIN_S = 5.5              # 5 s of the requirement, and the time of one look at the state
 
@@ -59,3 +61,41 @@ def test_a_call_is_judged_and_one_way_audio_names_its_leg(house):
     assert quality["round_trip_ms"] is not None and quality["round_trip_ms"]["least"] < 150, quality
     kinds = [record["kind"] for record in house.product.get(f"/calls/{call['call']}")["records"]]
     assert {"leg.audio_missing", "leg.audio_back", "leg.quality"} <= set(kinds)
+
+
+@pytest.fixture(scope="module")
+def secured(house):
+    """Agent 1003 with encryption required at line 1003; the far end's phone is baresip with keys in RTP/SAVP."""
+    running = house.product.get("/configuration")
+    for line in running["configuration"]["lines"]:
+        if line["name"] == "1003":
+            line["encryption"] = "required"
+    house.product.post("/configuration/apply", running)
+    return house.phone("1003", play_file=house.files["agent"], encryption="srtp-mand", record_file=house.folder / "secured-heard.wav")
+
+
+def test_a_call_to_a_telephone_that_must_encrypt(house, secured):
+    """SDES through our offer, baresip's own SRTP: both hear each other; who does not encrypt gets no call."""
+    house.available("1001", "logged_out")
+    house.available("1003")
+    house.wait_agent_idle("1003")
+    name = house.place_and_choose("1")
+    try:
+        call = house.wait_call("talking")
+        leg = next(leg["leg"] for leg in call["legs"] if leg["line"] == "1003")
+        house.far.play(name, house.files["caller"])
+        time.sleep(4)
+    finally:
+        house.far.hangup(name)
+        house.wait_idle()
+        house.available("1003", "logged_out")
+        house.available("1001")
+    cdr = until(lambda: (lambda c: c["cdr"] if c["cdr"] and c["cdr"]["quality"] else None)(house.product.get(f"/calls/{call['call']}")),
+                5, "the quality of the leg in the CDR")
+    quality = cdr["quality"][leg]
+    assert quality["srtp"] == "AES_CM_128_HMAC_SHA1_80" and quality["in"]["packets"] > 150 and quality["in"]["lost"] == 0, quality
+    assert quality["in"]["srtp_refused"] <= 5, quality      # before its answer has been read: its keys are in it
+    heard = wav.read_mono(until(lambda: secured.recordings and secured.recordings[0][0], 5, "what the phone heard"))
+    assert abs(heard[-16000:].astype(int)).max() > 1000, "the telephone heard the caller"
+    told = wav.read_mono(house.folder / f"{name}.wav")
+    assert abs(told[-16000:].astype(int)).max() > 1000, "the caller heard the telephone"

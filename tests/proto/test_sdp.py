@@ -17,14 +17,14 @@ def test_offer_reads_back():
     assert octets.startswith(b"v=0\r\no=strowger 7 3 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"
                              b"m=audio 20000 RTP/AVP 8 0 101\r\n")
     assert sdp.read(octets) == {"remote": ["10.0.0.1", 20000], "payload_type": 8, "codec": "PCMA",
-                                "dtmf_payload_type": 101, "ptime_ms": 20, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None}
+                                "dtmf_payload_type": 101, "ptime_ms": 20, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None, "srtp": None}
 
 
 def test_our_order_of_codecs_and_their_event_type():
     octets, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 18 0 8 97", "a=rtpmap:18 G729/8000", "a=rtpmap:97 Telephone-Event/8000",
                                       "a=ptime:30"), LOCAL)
     assert chosen == {"remote": ["10.0.0.9", 4000], "payload_type": 8, "codec": "PCMA", "dtmf_payload_type": 97,
-                      "ptime_ms": 30, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None}
+                      "ptime_ms": 30, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None, "srtp": None}
     assert b"m=audio 20000 RTP/AVP 8 97\r\n" in octets and b"a=rtpmap:97 telephone-event/8000" in octets
     _, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 0"), LOCAL)
     assert chosen["codec"] == "PCMU" and chosen["dtmf_payload_type"] is None

@@ -93,6 +93,13 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             r.tx_marker = 1
         r.timed_out = 0
         r.last_tick = e.tick
+    elif c.op == OP_SRTP:
+        if c.a == 0:
+            t.rtp.srtp_out = c.pointer
+        elif c.a == 1:
+            t.rtp.srtp_in = c.pointer
+        else:
+            t.rtp.srtp_only = c.b
     elif c.op == OP_BRIDGE:
         b = &e.bridge[c.slot]
         conference_members(b, c)

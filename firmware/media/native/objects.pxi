@@ -44,7 +44,8 @@ cdef class RtpLeg:
                 "sent": r.tx_packets, "send_errors": r.send_errors, "rtcp_received": r.rtcp.received,
                 "rtcp_sent": r.rtcp.sent, "rtcp_bad": r.rtcp.bad,
                 "remote": address_of(&r.remote), "source": address_of(&r.source), "ssrc": r.tx_ssrc,
-                "send_law": "U" if r.law else "A"}
+                "send_law": "U" if r.law else "A",
+                "srtp_refused": r.srtp_refused}
 
     def quality(self):
         """How the far end was heard ("in"), how it heard us by its own reports ("out", None without), the round trip.
@@ -60,7 +61,7 @@ cdef class RtpLeg:
                    "reordered": r.reordered, "bursts": q.bursts, "burst_ratio": round(burst_ratio(&q), 2),
                    "jitter_ms": round((r.jitter_q4 >> 4) / 8, 2), "jitter_most_ms": round((r.quality.jitter_most_q4 >> 4) / 8, 2),
                    "delay_ms": round(mean_delay_ms(r), 1), "concealed_ms": r.concealed // 8,
-                   "garbage": r.garbage, "strangers": r.strangers,
+                   "srtp_refused": r.srtp_refused, "garbage": r.garbage, "strangers": r.strangers,
                    "r": None if here < 0 else round(here, 1), "mos": None if here < 0 else round(opinion(here), 2)},
             "out": None if r.rtcp.heard < 2 else {
                    "packets": r.tx_packets, "lost": r.rtcp.far_lost, "lost_share": round(max(0, r.rtcp.far_lost) / max(1, expected), 4),

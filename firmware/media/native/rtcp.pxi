@@ -93,7 +93,8 @@ cdef uint8_t *put_voip_metrics(Rtp *r, uint8_t *p) noexcept nogil:
 
 cdef void rtcp_report(Engine_ *e, Rtp *r, int bye) noexcept nogil:
     """Send SR or RR, CNAME, VoIP metrics, and BYE when the leg ends."""
-    cdef uint8_t p[256]
+    cdef uint8_t p[256 + 144]
+    cdef int n
     cdef sockaddr_in to
     cdef uint8_t *q
     cdef uint64_t expected, extended, now
@@ -158,7 +159,8 @@ cdef void rtcp_report(Engine_ *e, Rtp *r, int bye) noexcept nogil:
         to = r.remote
         if not r.rtcp.mux:
             to.sin_port = htons(r.rtcp.port if r.rtcp.port else <uint16_t>(ntohs(to.sin_port) + 1))
-    if sendto(r.fd if r.rtcp.mux else r.rtcp_fd, p, q - p, MSG_DONTWAIT, <sockaddr *>&to, sizeof(sockaddr_in)) > 0:
+    n = srtp_give(r, p, <int>(q - p), 1)
+    if n and sendto(r.fd if r.rtcp.mux else r.rtcp_fd, p, n, MSG_DONTWAIT, <sockaddr *>&to, sizeof(sockaddr_in)) > 0:
         r.rtcp.sent += 1
 
 
@@ -177,16 +179,20 @@ cdef int rtcp_valid(const uint8_t *p, int n) noexcept nogil:
     return 1
 
 
-cdef void rtcp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source,
+cdef void rtcp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_in *source,
                       uint64_t came_ns) noexcept nogil:
     """One compound packet."""
     cdef int length, count, i
     cdef const uint8_t *q
-    cdef const uint8_t *end = p + n
+    cdef const uint8_t *end
     cdef uint32_t host = r.source.sin_addr.s_addr if r.source.sin_port else r.remote.sin_addr.s_addr
     if not host or source.sin_addr.s_addr != host:
         r.strangers += 1
         return
+    n = srtp_take(r, p, n, 1)
+    if n < 0:
+        return
+    end = p + n
     if not rtcp_valid(p, n):
         r.rtcp.bad += 1
         return

@@ -39,7 +39,8 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
     and the old one must have been silent for a second, but the signalled address
     itself is believed at once.  Where control has said which host the signalling comes from,
     nobody but that host and the signalled one is latched: who is not on the path cannot
-    take audio away.  Without latch only the signalled host counts.
+    take audio away; with SRTP whoever has the key is the far end.  Without latch only the
+    signalled host counts.
     """
     if r.source.sin_port and same_address(source, &r.source):
         r.source_tick = e.tick
@@ -48,7 +49,7 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
         if r.remote.sin_port and source.sin_addr.s_addr != r.remote.sin_addr.s_addr:
             r.strangers += 1
             return 0
-    elif r.trusted and source.sin_addr.s_addr != r.trusted and source.sin_addr.s_addr != r.signalled.sin_addr.s_addr:
+    elif r.trusted and r.srtp_in == NULL and source.sin_addr.s_addr != r.trusted and source.sin_addr.s_addr != r.signalled.sin_addr.s_addr:
         r.strangers += 1
         return 0
     elif r.source.sin_port and not same_address(source, &r.signalled):
@@ -163,7 +164,7 @@ cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
         add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, r.event_duration >> 3, 1)
 
 
-cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source,
+cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_in *source,
                      uint64_t came_ns) noexcept nogil:
     """One datagram.  came_ns: CLOCK_REALTIME of its arrival, 0: not known."""
     cdef int header, kind
@@ -175,6 +176,9 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sock
         return
     if r.rtcp.mux and 192 <= p[1] <= 223:          # RFC 5761 4
         rtcp_packet(e, slot, r, p, n, source, came_ns)
+        return
+    n = srtp_take(r, p, n, 0)
+    if n < 12:
         return
     header = 12 + 4 * (p[0] & 15)
     if p[0] & 0x10:
@@ -305,6 +309,7 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept 
 
     Legs start in different ticks by their slot, so that the load spreads."""
     cdef int size = r.ptime_ticks * BLOCK
+    cdef int n
     if r.tx_fill == 0 and (e.tick + <uint64_t>slot) % <uint64_t>r.ptime_ticks != 0 and r.tx_packets == 0:
         return
     memcpy(r.packet + 12 + r.tx_fill, octets, BLOCK)
@@ -318,7 +323,8 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept 
         put16(r.packet + 2, r.tx_seq)
         put32(r.packet + 4, r.tx_timestamp)
         put32(r.packet + 8, r.tx_ssrc)
-        if sendto(r.fd, r.packet, 12 + size, MSG_DONTWAIT, <sockaddr *>&r.remote, sizeof(sockaddr_in)) < 0:
+        n = srtp_give(r, r.packet, 12 + size, 0)
+        if n and sendto(r.fd, r.packet, n, MSG_DONTWAIT, <sockaddr *>&r.remote, sizeof(sockaddr_in)) < 0:
             r.send_errors += 1         # an ICMP answer or a full queue: the next packet tries again
         r.tx_seq = <uint16_t>(r.tx_seq + 1)
         r.tx_packets += 1

@@ -413,7 +413,11 @@ cdef struct Rtp:
     int32_t tx_fill
     uint32_t tx_timestamp
     uint32_t tx_ssrc
-    uint8_t packet[12 + 480]
+    uint8_t packet[12 + 480 + 144]     # and what SRTP adds
+    void *srtp_out                     # native/srtp.pxi; NULL: in the clear
+    void *srtp_in
+    uint8_t srtp_only                  # nothing goes or comes in the clear
+    uint64_t srtp_refused              # not authentic, repeated, or in the clear
     uint64_t tx_packets
     uint64_t tx_octets
     uint64_t send_errors
@@ -559,6 +563,7 @@ cdef enum Op:
     OP_ENHANCE = 15
     OP_CONFERENCE = 16
     OP_PLAYER = 17
+    OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
     OP_CAS = 20
     OP_MF_LISTEN = 21
     OP_MF_SEND = 22
