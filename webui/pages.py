@@ -263,6 +263,15 @@ def build(house, users, sessions, data_dir, site_name):
         query = request.query
         return relay("GET", f"/v1/{what}", limit=query.getunicode("limit"), before=query.getunicode("before"))
 
+    @app.get("/api/v1/ss7")
+    def api_ss7():
+        return relay("GET", "/v1/ss7")
+
+    @app.post("/api/v1/ss7/<point>/<part:re:links|circuits>/<name>")
+    def api_ss7_manage(point, part, name):
+        path = "/v1/ss7/" + "/".join(urllib.parse.quote(word, safe="") for word in (point, part, name))
+        return relay("POST", path, json_body('{"do": "block", "cics": [1]}'))
+
     @app.get("/api/v1/performance/<span:int>")
     def api_performance(span):
         query = request.query

@@ -10,6 +10,7 @@
                                                 acts on calls that are up and on agents: cli/operations.py
     python -m firmware.cli spans
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
+    python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli health
@@ -30,7 +31,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, operations
+from firmware.cli import box, operations, ss7
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -187,6 +188,7 @@ def parser():
     agent.add_argument("--reason")
     agent.add_argument("--supervisor", action="store_true", help="the status is set for the agent")
     operations.add(verbs, common)
+    ss7.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
     route.add_argument("digits")
     who = route.add_mutually_exclusive_group(required=True)
@@ -234,6 +236,8 @@ def carry_out(client, options):
         return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
     if verb in operations.VERBS:
         return operations.carry_out(client, options)
+    if verb in ss7.VERBS:
+        return ss7.carry_out(client, options, table)
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
         return client.get(path, line=options.line, trunk_group=options.trunk_group), show_route

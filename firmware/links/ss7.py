@@ -202,13 +202,18 @@ class SS7Points(Calls, PointChanges, Management, Adapter):
             point = self.points.get(name)
             if point is None:
                 continue
-            stores.machines.save("ss7/" + name, point.dump())
+            if not point.kept:
+                stores.machines.save("ss7/" + name, point.made_of)
+            stores.machines.save("ss7/%s/node" % name, point.dump())
             for circuit in sorted(circuits):
                 stores.machines.save("ss7/%s/%s" % (name, circuit), point.dump_circuit(circuit))
         stores.outbox.put(self._out)
 
     def saved(self):
         """They are committed."""
+        for name in self._touched:
+            if name in self.points:
+                self.points[name].kept = True
         self._touched = {}
         self._removed = []
 

@@ -42,10 +42,11 @@ class PointChanges:
 
     def _load_point(self, machines, name):
         prefix = "ss7/%s/" % name
-        saved, wanted = machines.load(prefix[:-1]), self._wanted.get(name)
+        made_of, wanted = machines.load(prefix[:-1]), self._wanted.get(name)
         circuits = {key[len(prefix):]: machines.load(key) for key in machines.names(prefix)}
-        point = Point(saved["made_of"], wanted[1] if wanted else {}, saved, circuits)
-        point.condemned = (wanted is None or wanted[0] != saved["made_of"]) and point.closing_ms is None
+        saved = circuits.pop("node")
+        point = Point(made_of, wanted[1] if wanted else {}, saved, circuits)
+        point.condemned = (wanted is None or wanted[0] != made_of) and point.closing_ms is None
         self._add(point)
 
     def _add(self, point):

@@ -1,8 +1,8 @@
 """One SS7 signalling point of ours: its configuration, its MTP3 and ISUP machines, the legs of its calls.
 
-State is kept in pieces: "ss7/NAME" has what is not a circuit's, "ss7/NAME/CIRCUIT" one circuit and the
-leg on it.  The row and the span types that it was made with stand in the dump: a restart with another
-configuration ends the old one in order (ss7_change.py)."""
+State is kept in pieces: "ss7/NAME" has the row and the span types that it was made with, so that a restart with
+another configuration ends the old one in order (ss7_change.py); "ss7/NAME/node" what changes and is no circuit's;
+"ss7/NAME/CIRCUIT" one circuit and the leg on it."""
 
 from firmware.call.signalling_points import code_text, isup_config, link_places, links_of, mtp3_config
 from firmware.links.pri_span import HARMLESS
@@ -40,7 +40,7 @@ class Point:
         self.opened, self.retry_ms = set(), None
         self.told = {}              # span -> state that the switchboard knows
         self.closing_ms = self.closed_ms = None
-        self.condemned = False
+        self.condemned = self.kept = False      # kept: made_of is in the database
         if saved is None:
             self.mtp3, self.isup = MTP3(mtp3), ISUP(isup)
             self.resets = sorted(self.isup.groups)      # to be reset when they can be reached: nothing of ours is up
@@ -106,8 +106,8 @@ class Point:
     # -- dumps --
 
     def dump(self):
-        """Everything that is no circuit's."""
-        return {"made_of": self.made_of, "mtp3": self.mtp3.dump(), "isup": self.isup.dump_node(), "resets": self.resets,
+        """What changes and is no circuit's."""
+        return {"mtp3": self.mtp3.dump(), "isup": self.isup.dump_node(), "resets": self.resets,
                 "hardware": sorted(self.hardware), "deactivated": sorted(self.deactivated), "closing_ms": self.closing_ms}
 
     def dump_circuit(self, name):

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from firmware.cli.__main__ import main as strowger
 from firmware.config.store import ConfigStore
 from firmware.control.client import ControlClient, ControlError
 from firmware.proto.isup.node import ISUP
@@ -327,7 +328,7 @@ def test_a_span_in_alarm_is_blocked_for_hardware_failure(site, monkeypatch):
     run(scenario())
 
 
-def test_management_by_hand(site):
+def test_management_by_hand(site, capsys):
     async def scenario():
         house, media, far = await world(site)
         client = ControlClient(str(site.run))
@@ -339,6 +340,11 @@ def test_management_by_hand(site):
         await ask(client.post, "/v1/ss7/cn/links/s1.16", {"do": "inhibit"})
         await far.quiet()
         seen = (await ask(client.get, "/v1/ss7"))["ss7"][0]
+        for words in (["ss7"], ["ss7-circuits", "cn", "g", "block", "9"], ["ss7-circuits", "cn", "g", "unblock", "9"]):
+            assert await ask(strowger, ["--run", str(site.run), *words]) == 0
+        assert await ask(strowger, ["--run", str(site.run), "ss7-link", "cn", "s7.7", "activate"]) == 1
+        shown = capsys.readouterr().out
+        assert "11-22-33" in shown and "s1.16" in shown and "near" in shown
         assert seen["links"][0]["inhibited"] == [True, False] and not seen["links"][0]["usable"] and seen["circuit_groups"][0]["available"] == 60
         for path, body in (("/v1/ss7/cn/links/s9.16", {"do": "inhibit"}), ("/v1/ss7/xx/links/s1.16", {"do": "inhibit"}),
                            ("/v1/ss7/cn/circuits/g", {"do": "block", "cics": [16]}), ("/v1/ss7/cn/circuits/g", {"do": "paint"})):

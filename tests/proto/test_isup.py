@@ -223,6 +223,7 @@ def test_pause_and_resume():
     r.wait(30000)
     assert r.kinds() == [] and r.node.counters["messages_without_route"] == 3
     r.mtp(event="resume", destination=B)
+    assert r.kinds() == ["REL"], "said again at once"
     r.wait(15000)
     assert r.kinds() == ["REL"]
     r.say("RLC")

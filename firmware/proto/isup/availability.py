@@ -2,11 +2,14 @@
 
 Q.764 (12/1999) 2.13 (availability of the user part), 2.11 (signalling network
 congestion, T29 and T30), 2.10 (automatic congestion control).  MTP-PAUSE keeps
-every call and stops new ones; nothing is sent until MTP-RESUME, the timers of
-the circuits repeat what matters.  Portable.
+every call and stops new ones; nothing is sent until MTP-RESUME, then what waits for
+its answer is said again at once (the timers would do so after up to 15 s).  Portable.
 """
 
-from firmware.proto.isup import messages
+from firmware.proto.isup import codes, messages
+
+WAITING = {codes.WAIT_RLC: "T1", codes.RESETTING: "T16"}      # state of a circuit: the timer that repeats its message
+GROUP_WAITING = {"CGB": "T18", "CGU": "T20", "GRS": "T22"}
 
 # Share of new calls refused, in sixteenths, at each step of congestion.  Ours: the standard leaves it open (2.11.2).
 STEPS = (0, 4, 8, 12, 15)
@@ -81,6 +84,18 @@ class AvailabilityProcedures:
             destination.user_available = True           # 2.13.1: RESUME says nothing else
             self.timers.stop("T4 %d" % destination.point_code)
             self._tell(destination)
+            self._say_again(destination.point_code, now_ms)
+
+    def _say_again(self, point_code, now_ms):
+        """What may have been lost while the destination could not be reached."""
+        for circuit in self.all_circuits():
+            timer = WAITING.get(circuit.state)
+            if circuit.dpc == point_code and timer is not None and circuit.timers.running(timer):
+                circuit.step(timer, now_ms)
+        for row in [row for row in self.pending if row["dpc"] == point_code and row["kind"] in GROUP_WAITING]:
+            timer = GROUP_WAITING[row["kind"]]
+            if self.timers.running("%s %d" % (timer, row["id"])):
+                self.group_timer("%s %d" % (timer, row["id"]), now_ms)
 
     def _user_unavailable(self, destination, now_ms):
         """MTP-STATUS: the far ISUP is not there."""
