@@ -16,11 +16,12 @@ the rewriting is sent without it, as an international one (Q.931 4.5.8).
 
 Classes are the toll limits: a line has a list of those it may call; a trunk group has one for its
 own callers (tandem calls), empty unless somebody allows it, so that nobody outside can dial through
-the switch at its owner's cost.  "emergency" is open to every line.  The class of the route is not the last word: a number that goes out as an
-international one, by its type or by the international prefix of the site's country, asks for "international" as
-well (classes_of), whatever route it came by.
+the switch at its owner's cost.  "emergency" is open to every line; only a whole number may be one.  The class of the route is not the last word: a number that
+goes out as an international one, by its type or its digits (abroad.py), asks for "international" as well (classes_of),
+whatever route it came by.
 """
 
+from firmware.call.abroad import HOMES, leads_abroad
 from firmware.call.number_plan import MATCH, MORE, INCOMPLETE, UNKNOWN, DIGITS, NumberPlan, check_pattern
 from firmware.errors import ConfigError
 
@@ -32,9 +33,6 @@ PLANS = ("unknown", "isdn", "national", "private")
 CALLERS = ("line", "group", "none")
 HUNT_LIMIT = 6
 ALL_DAYS = "1234567"
-# Country -> (country code, international prefix), as in boardconfig/countries; held equal by a test.
-HOMES = {"cn": ("86", "00"), "us": ("1", "011"), "uk": ("44", "00"), "eu": ("", "00"), "itu": ("", "00"), "de": ("49", "00"),
-         "fr": ("33", "00"), "br": ("55", "00")}
 SHORTEST_ABROAD = 8         # digits with the international prefix, behind a prefix of ours; invented
 LONGEST_NUMBER = 32         # digits; E.164 has 15, carrier selection and our prefixes come before them; invented
 
@@ -44,6 +42,11 @@ ANOTHER_TRUNK = (6, 44, 82)
 # 2, 3 no route; 25 routing error; 27 destination out of order; 34, 42 congestion; 38 network out of order;
 # 41 temporary failure; 43 access information discarded; 47 resource; 58 bearer not there now.
 ANOTHER_WAY = (2, 3, 25, 27, 34, 38, 41, 42, 43, 47, 58)
+
+
+def is_whole(number):
+    """Whether the number of a route is one number: only such a one may be an emergency number."""
+    return number[-1:] != "." and "x" not in number
 
 
 def minutes(text, path):
@@ -71,7 +74,7 @@ class OutsidePlan:
         for group in config.get("trunk_groups") or []:
             groups[group["name"]] = True
         self._rows = config.get("routes") or []
-        self._home = HOMES.get((config.get("site") or {}).get("country"), ("", "00"))
+        self._country = (config.get("site") or {}).get("country")
         seen = {}
         for index in range(len(self._rows)):
             _check_row(self._rows[index], "routes[%d]" % index, groups)
@@ -102,26 +105,31 @@ class OutsidePlan:
         """Every class that a caller needs for dialled digits, the one that tells most last.
 
         That of the route, and "international" where one of its choices would send an international number; a whole
-        emergency number is free of that."""
+        emergency number is free of that, an open one is none."""
         kind = row.get("class", NATIONAL)
-        if kind == INTERNATIONAL or (kind == EMERGENCY and row["number"][-1] != "." and "x" not in row["number"]):
+        if kind == INTERNATIONAL or (kind == EMERGENCY and is_whole(row["number"])):
             return (kind,)
+        if kind == EMERGENCY:           # of an old configuration; what is open must not be free for all
+            kind = NATIONAL
         for choice in row["choices"]:
             if _leaves_digits(row, choice, digits) and self._leads_abroad(row, choice, digits):
                 return kind, INTERNATIONAL
         return (kind,)
 
     def _leads_abroad(self, row, choice, digits):
-        code, abroad = self._home
+        code, abroad = HOMES.get(self._country, ("", "00"))
         way, prefix, strip = rewritten(choice, digits), choice.get("prefix") or "", choice.get("strip") or 0
+        number, fixed = way["number"], prefix + row["number"][strip:]
         if way["type"] == INTERNATIONAL:
-            # our own country in the international form, where the configuration says so and not the caller
-            fixed = (prefix + row["number"][strip:]).lstrip("+")
-            return not (code and fixed[:len(code)] == code)
-        if way["number"][:len(abroad)] == abroad:
-            return True
-        left = digits[strip:]
-        return bool(prefix) and len(left) >= SHORTEST_ABROAD and left[:len(abroad)] == abroad
+            fixed = fixed.lstrip("+")
+        elif number[:len(abroad)] == abroad:
+            fixed, number = fixed[len(abroad):], number[len(abroad):]
+        else:
+            left = digits[strip:]
+            return leads_abroad(self._country, number) or (
+                bool(prefix) and len(left) >= SHORTEST_ABROAD and left[:len(abroad)] == abroad)
+        # our own country in the international form, where the configuration says so and not the caller
+        return not (code and fixed[:len(code)] == code) or leads_abroad(self._country, number[len(code):])
 
 
 def _leaves_digits(row, choice, digits):

@@ -5,6 +5,7 @@ import json
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
+from firmware.call.abroad import leads_abroad
 from firmware.call.number_plan import INCOMPLETE, MATCH, MORE, UNKNOWN, NumberPlan
 from firmware.call.records import CDR_FIELDS, CDRProjection, make
 from firmware.call.routing import Router
@@ -137,6 +138,7 @@ def outside_calls():
     for bad in ("9+441234567", "9+", "9 0044123", "9*00441", "9abc", "9#13", "+", "900+44"):
         assert router.find(bad, True, True, every)[0] == UNKNOWN and router.outside(bad) is None, bad
     what_is_sent()
+    codes_of_carriers()
     verdict, route = router.find("5000", False)
     assert verdict == MATCH and (route["application"], route["target"], route["label"]) == ("outside", "9137", "Night")
     night = {"from": "22:00", "to": "06:00", "days": "5"}
@@ -179,7 +181,7 @@ def what_is_sent():
     for digits, classes in (("0139", ("local",)), ("00044", ("local", "international")), ("1139", ("premium",)),
                             ("1044", ("premium", "international")), ("244", ("national", "international")), ("3139", ("national",)),
                             ("+86139", ("national",)), ("4139", ("local",)), ("40044123456", ("local", "international")),
-                            ("000", ("emergency",)), ("5110", ("emergency",)), ("50044", ("emergency", "international")),
+                            ("000", ("emergency",)), ("5110", ("national",)), ("50044", ("national", "international")),
                             ("686139", ("national", "international"))):
         route = router.outside(digits)
         assert (route["classes"], route["class"]) == (classes, classes[-1]), digits
@@ -188,10 +190,40 @@ def what_is_sent():
             assert (router.outside(digits, left) is None) == (kind in classes), (digits, kind)
     config["site"] = {"country": "us"}
     assert Router(config).outside("001144")["classes"] == ("local", "international")
-    assert Router(config).outside("00044")["classes"] == ("local",)
+    assert Router(config).outside("00044")["classes"] == ("local", "international")     # an operator of long distance
+    assert Router(config).outside("08765551234")["classes"] == ("local", "international")
     for row, path in (({"number": "12", "choices": [{"trunk_group": "a", "strip": 2, "prefix": "+"}]}, "strip"),
                       ({"number": "+86.", "choices": [{"trunk_group": "a", "prefix": "9"}]}, "prefix")):
         assert raises(Router, {"routes": [row], "trunk_groups": [{"name": "a"}]}).path == "routes[0].choices[0]." + path
+
+
+def codes_of_carriers():
+    for country, numbers in (
+            ("cn", "0044123456789 17951004412345678 17911004412345678 193004412345678 101900044123456 125930044123456 "
+                   "17951193004412345678 1180800441234567 129990044123456 199990044123456 17951 *57*0044123456# #31#0044123456"),
+            ("us", "01144123456 1010288011441234567 101028818765551234 0144123456789 00 18765551234 8765551234 118218765551234 "
+                   "*6701144123456 116701144123456 9501234 1010288 10288011441234567 018765551234 08765551234"),
+            ("uk", "0044123456 18660044123456 141001234567 14700012345678 1899001234567 188660012345 "),
+            ("de", "0044123456 010330044123456 010013004412345 01033"), ("fr", "0044123456 160000441234567 40441234567 7044123456"),
+            ("eu", "0044123456 1234004412345"), ("br", "0021441234567")):
+        for number in numbers.split():
+            assert leads_abroad(country, number), (country, number)
+    for country, numbers in (
+            ("cn", "13912345678 19300441234 19912345678 02150801000 013912345678 10086 110 1795113912345678 1795102150801000 4008001000 "
+                   "12593 118114 62345678 95588 19302150801000 1259313912345678 *57 #31#13912345678"),
+            ("us", "2125551234 12125551234 5551234 911 0 02125551234 101028812125551234 18005551234 *6712125551234 8760011"),
+            ("uk", "02079460958 999 116123 118118 1470 14702079460958 147002079460958 141 07700900123"),
+            ("de", "03012345678 0301001234567 01511234567 0103303012345 110"), ("fr", "0123456789 3611 118218 4123456789 112"),
+            ("br", "02111987654321 190"), ("eu", "112 0123004567 116000")):
+        for number in numbers.split():
+            assert not leads_abroad(country, number), (country, number)
+    rows = [{"number": "4.", "class": "national", "choices": [{"trunk_group": "a", "strip": 1, "prefix": "179510"}]},
+            {"number": "+86.", "class": "national", "choices": [{"trunk_group": "a", "strip": 1, "prefix": "00"}]},
+            {"number": "+1.", "class": "national", "choices": [{"trunk_group": "a"}]}]
+    for country, digits, abroad in (("cn", "4044123456", True), ("cn", "42150801000", False), ("cn", "+8613912345678", False),
+                                    ("us", "+12125551234", False), ("us", "+18765551234", True)):
+        router = Router({"site": {"country": country}, "routes": rows, "trunk_groups": [{"name": "a"}]})
+        assert ("international" in router.outside(digits)["classes"]) == abroad, digits
 
 
 def plain_data():
