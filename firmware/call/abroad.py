@@ -7,7 +7,8 @@ The number as it is sent is looked at, whatever was dialled and whatever route i
     a code behind which the network dials on         17951 alone, 950 xxxx: what follows by tones we do not see
     operators who connect abroad, North America      00, 01 44 ...
     area codes of other countries in our own plan    +1 876 ... (Jamaica)
-    what no number of the country begins like        so that a carrier's code that is not known here helps nobody
+    what no number of the country begins like        so that a carrier's code that is not known here helps nobody: China,
+                                                     United Kingdom, France, where numbers that begin with 1 are short
 
 Canada is not abroad: the country "us" is both (boardconfig/countries/us.json).
 Sources: the published numbering plans. E.164 for the codes; China: 179xx IP telephony, 190, 193, 196, 197, 101xx, 118xx and 125xx carriers, mobile
@@ -88,10 +89,4 @@ def _is_foreign(country, number):
         return number[:3] in NORTH_AMERICAN_ABROAD and len(number) >= 10
     if country == "fr" and len(number) > 4 and number[0] in "23456789" and number[1] == "0":
         return True                         # E0: abroad by another carrier
-    if number[:1] == "1" and len(number) > LONGEST_WITH_1.get(country, 32):
-        return True
-    if number[:1] == "1" and len(number) > SHORT + 2 and not (country == "cn" and len(number) <= 11):
-        for length in (3, 4, 5, 6):         # a carrier of a country whose codes are not known here
-            if number[length:length + 2] == "00":
-                return True
-    return False
+    return number[:1] == "1" and len(number) > LONGEST_WITH_1.get(country, 32)
