@@ -57,7 +57,7 @@ CLOSED, NLP_OFF, FREEZE, NOISE_OFF = 1, 2, 4, 8
 # The control fields of a slot, in the order of the kernel's record.
 CONTROL = ("p fore_power back_power apart_power expected_power fore_slow back_slow near_slow far_power "
            "floor_now floor_past floor_mean ticks since surprise rescue p_before young converged offset gain "
-           "spoken near_hold far_peak floor active better seed").split()
+           "spoken near_hold far_peak floor active better seen size tries age hits foreign settled learnt seed").split()
 
 FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 2e-4, 1e-12, 1e-5
 

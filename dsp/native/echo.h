@@ -4,6 +4,7 @@
    (far samples, two sets of taps) and a record of control values. */
 #ifndef STROWGER_ECHO_H
 #define STROWGER_ECHO_H
+#include <stddef.h>
 #include "fft128.h"
 
 enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, MOST_PARTITIONS = 6,
@@ -13,13 +14,14 @@ enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, MOST_PAR
 typedef struct {
     lanes p, fore_power, back_power, apart_power, expected_power, fore_slow, back_slow, near_slow, far_power,
         floor_now, floor_past, floor_mean, ticks, since, surprise, rescue, p_before, young, converged, offset, gain,
-        spoken, near_hold, far_peak, floor, active, back_better;
+        spoken, near_hold, far_peak, floor, active, back_better, seen, size, tries, age, hits, foreign, settled, learnt;
     lanes_int seed;
 } control;
 
 typedef struct {
     control c;
     lanes correlation[ORDER + 1];
+    lanes_int turn;     /* blocks so far, the same in all lanes: which of them rested lanes learn in */
     /* lanes_int far[history_pairs], point fore[128 a partition], point back[128 a partition] follow */
     lanes rest[];
 } echo_group;
@@ -258,8 +260,16 @@ static inline int none_of(lanes_int mask)
     return !found;
 }
 
+/* Step 6 with the background: lanes that are not due have not looked at it. */
+enum { REST = 4 };
+#ifndef REST_SHARE
+#define REST_SHARE 1e-3f
+#define REST_ERROR 3
+#define FRESH 500
+#endif
+
 /* Steps 1 to 6 for one group: far and near are pairs of this tick; near is replaced. */
-static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new_far, lanes_int *near,
+static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const lanes_int *new_far, lanes_int *near,
                          lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet)
 {
     /* Some points of room after each, so that they do not fall on the same places of the first-level cache. */
@@ -283,18 +293,46 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
         d[2 * i + 1] = odd_samples(near[i]) - c->offset;
     }
 
+    /* 4 */
+    const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
+    const lanes_int *newest = far + (pairs - 64);
+    for (int i = 0; i < 64; i++) {
+        recent[2 * i] = even_samples(newest[i]);
+        recent[2 * i + 1] = odd_samples(newest[i]);
+    }
+    for (int i = 0; i < 48; i++) recent[i] *= root_fading;
+    correlate_block(recent, g->correlation, fading);
+    lanes far_sum = g->correlation[0] + 1;
+    lanes far_now = energy(recent + 48);
+    c->far_peak = higher(far_now, c->far_peak * 0.8f);
+    lanes_int active = (far_sum > 400.0f * 800) & ~frozen & ~closed;
+
+    /* 8: who learns in this block */
+    g->turn += 1;
+    const int32_t block = g->turn[0] + (int32_t)group;
+    const lanes_int window = (lanes_int){0} - (((block + 36 * (int32_t)group) & 511) < 16);
+    lanes_int foreign = c->foreign != 0, due = (c->settled == 0) & ((c->age < FRESH) | ((c->rescue != 0) & (c->tries > 1.99f)));
+    if (block % 2 == 0)
+        due |= c->settled == 0;
+    if (block % REST == 0)
+        due |= ~foreign | window;
+    due &= active;
+    const int learning = !none_of(due);
+
     /* 2, 3: both echo estimates */
     for (int64_t q = 0; q < partitions; q++) {
         const lanes_int *frame = far + (pairs - FRAME_PAIRS) - TAP_PAIRS * q;
         for (int i = 0; i < FRAME_PAIRS; i++) x[q][i] = (point){even_samples(frame[i]), odd_samples(frame[i])};
-        if (q == 0)
-            for (int i = 0; i < 64; i++) { recent[2 * i] = x[0][64 + i].re; recent[2 * i + 1] = x[0][64 + i].im; }
         spectrum_of_all(x[q]);
         multiply_add(fore_sum, x[q], fore_taps + FRAME_PAIRS * q, q == 0, ahead);
-        multiply_add(back_sum, x[q], back_taps + FRAME_PAIRS * q, q == 0, ahead);
+        if (learning)
+            multiply_add(back_sum, x[q], back_taps + FRAME_PAIRS * q, q == 0, ahead);
     }
     values(fore_sum);
-    values(back_sum);
+    if (learning)
+        values(back_sum);
+    else
+        memcpy(back_sum + TAP_PAIRS, fore_sum + TAP_PAIRS, sizeof(point) * PAIRS);
     lanes apart = {0}, mean = {0};
     for (int i = 0; i < PAIRS; i++) {
         point f = fore_sum[TAP_PAIRS + i], b = back_sum[TAP_PAIRS + i];
@@ -311,16 +349,8 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     c->offset += clamp(mean * (0.01f / BLOCK), -0.1f, 0.1f);
     lanes fore_now = energy(fore), back_now = energy(back), near_now = energy(d);
 
-    /* 4 */
-    const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
-    for (int i = 0; i < 48; i++) recent[i] *= root_fading;
-    correlate_block(recent, g->correlation, fading);
-    lanes far_sum = g->correlation[0] + 1;
-    lanes far_now = energy(recent + 48);
-    c->far_peak = higher(far_now, c->far_peak * 0.8f);
-
     /* Control, step 6 */
-    lanes now = lower(lower(fore_now, back_now), near_now);
+    lanes now = lower(choose(due, lower(fore_now, back_now), fore_now), near_now);
     c->floor_mean = choose(c->ticks == 0, now, c->floor_mean * 0.6f + now * 0.4f);
     c->floor_now = lower(c->floor_now, c->floor_mean);
     c->ticks += 1;
@@ -330,37 +360,42 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     c->ticks = choose(turn, all_lanes(1), c->ticks);
     c->floor = lower(c->floor_past, c->floor_now);
     lanes noise = higher(near_now * 4e-4f + 20, c->floor * 1.5f);
-    lanes_int active = (far_sum > 400.0f * 800) & ~frozen & ~closed;
     lanes_int rescue = c->rescue != 0, young = c->young != 0;
     c->fore_power = c->fore_power * 0.8f + fore_now;
-    c->back_power = c->back_power * 0.8f + back_now;
-    c->apart_power = c->apart_power * 0.8f + apart;
+    c->seen = choose(due, c->seen * 0.8f + fore_now, c->seen);
+    c->back_power = choose(due, c->back_power * 0.8f + back_now, c->back_power);
+    c->apart_power = choose(due, c->apart_power * 0.8f + apart, c->apart_power);
     c->expected_power = c->expected_power * 0.8f + choose(rescue, c->p_before, c->p) * far_sum + noise;
     c->fore_slow = c->fore_slow * 0.9f + fore_now;
-    c->back_slow = c->back_slow * 0.9f + back_now;
+    c->back_slow = choose(due, c->back_slow * 0.9f + back_now, c->back_slow);
     c->near_slow = c->near_slow * 0.9f + near_now;
     c->far_power = c->far_power * 0.8f + far_sum;
-    lanes_int better_fine = (c->fore_power - c->back_power > 0.5f * c->apart_power) & (c->apart_power > 1e-3f * c->fore_power) & (back_now <= fore_now);
+    lanes_int better_fine = (c->seen - c->back_power > 0.5f * c->apart_power) & (c->apart_power > 1e-3f * c->seen) & (back_now <= fore_now);
     lanes_int better_rescue = (c->back_slow < 0.25f * c->fore_slow) & (back_now < 0.5f * fore_now) & (c->since > 8);
-    lanes_int better = active & ((rescue & better_rescue) | (~rescue & better_fine));
-    lanes_int worse = ((c->back_power > 1.5f * c->fore_power + 100) | (back_now > 4 * fore_now + 400)) & ~frozen & ~closed;
+    lanes_int better = due & ((rescue & better_rescue) | (~rescue & better_fine));
+    lanes_int worse = ((c->back_power > 1.5f * c->seen + 100) | (back_now > 4 * fore_now + 400)) & due;
     c->since = choose(active, c->since + 1, c->since);
     c->surprise = choose(active, choose(c->fore_power > 8 * c->expected_power, c->surprise + 1, all_lanes(0)), c->surprise);
     lanes_int rescued = better & rescue;
-    lanes_int end = ~better & rescue & ((c->since > 40) | (worse & (c->since > 10)));
-    lanes_int start = ~better & ~rescue & ~young & (c->surprise > 6) & active;
+    lanes_int end = ~better & rescue & due & ((c->since > 40) | (worse & (c->since > 10)));
+    lanes_int start = ~better & ~rescue & ~young & due & ((foreign & window) | (~foreign & (c->surprise > 6) & ((c->tries >= 1) | window)));
     lanes_int again = ~better & (end | start | worse);
     /* better: the background becomes the foreground */
     c->fore_power = choose(better, c->back_power, c->fore_power);
+    c->seen = choose(better, c->back_power, c->seen);
     c->fore_slow = choose(better, c->back_slow, c->fore_slow);
     /* again: the foreground becomes the background */
-    c->back_power = choose(again, c->fore_power, c->back_power);
+    c->back_power = choose(again, c->seen, c->back_power);
     c->back_slow = choose(again, c->fore_slow, c->back_slow);
     c->apart_power = choose(better | again, all_lanes(0), c->apart_power);
     c->young = choose(rescued, all_lanes(1), c->young);
     c->converged = choose(rescued, all_lanes(0), c->converged);
+    c->age = choose(rescued, all_lanes(0), c->age);
+    c->hits = choose(rescued, all_lanes(0), c->hits);
     c->surprise = choose(better | end, all_lanes(0), c->surprise);
     c->since = choose(better | end | start, all_lanes(0), c->since);
+    c->tries = choose(active, lower(c->tries + 1.0f / 1000, all_lanes(3)), c->tries);
+    c->tries = choose(end, higher(c->tries - 1, all_lanes(0)), c->tries);
     c->rescue = choose(better | end, all_lanes(0), choose(start, all_lanes(1), c->rescue));
     lanes grown = lower(higher(c->fore_power * reciprocal(c->far_power + 1), c->p), all_lanes(2e-4f));
     c->p_before = choose(start, c->p, c->p_before);
@@ -378,20 +413,25 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
     young = c->young != 0;
     rescue = c->rescue != 0;
     lanes evidence = 0.3f * (c->back_power * 0.2f - 2 * noise) * reciprocal(c->far_power * 0.2f + 1);
-    c->p = choose(active & young, clamp(higher(c->p, evidence), 1e-12f, 2e-4f), c->p);
+    c->p = choose(due & young, clamp(higher(c->p, evidence), 1e-12f, 2e-4f), c->p);
     c->converged = choose(active & young & (near_now > 100 * noise),
                           choose(c->fore_slow < 0.02f * c->near_slow, c->converged + 1, all_lanes(0)), c->converged);
-    c->young = choose(c->converged > 15, all_lanes(0), c->young);
+    lanes_int vain = young & (c->age > 400);
+    c->hits = choose(due & (back_now < 0.25f * near_now) & (near_now > 10 * noise), c->hits + 1, c->hits);
+    lanes_int useless = vain & (c->hits < 10);
+    c->foreign = choose(useless, all_lanes(1), choose(rescued, all_lanes(0), c->foreign));
+    c->p = choose(useless, all_lanes(1e-8f), c->p);
+    c->young = choose((c->converged > 15) | vain, all_lanes(0), c->young);
     lanes doubt = choose(rescue | young, noise, higher(noise, back_now - 8 * c->p * far_sum));
 
     /* 5: the step */
-    if (!none_of(active)) {
+    if (learning) {
         lanes load = doubt * reciprocal(higher(c->p, all_lanes(1e-12f)));
         load = lower(load, all_lanes(1e25f));
         lanes share = BLOCK - solve(g->correlation, load, back, step);
         share = clamp(share * (1.0f / (TAPS * partitions)), 0, 1.0f / 7);
-        c->p = choose(active, c->p * (1 - 0.5f * share), c->p);
-        lanes go = any(active) * 0.5f, size = {0};
+        c->p = choose(due, c->p * (1 - 0.5f * share), c->p);
+        lanes go = any(due) * 0.5f, size = {0};
         for (int i = 0; i < PAIRS; i++) z[TAP_PAIRS + i] = (point){step[2 * i] * go, step[2 * i + 1] * go};
         spectrum_of_block(z);
         for (int64_t q = 0; q < partitions; q++) {
@@ -404,13 +444,21 @@ static void cancel_group(echo_group *g, int64_t partitions, const lanes_int *new
                 size += to[i].re * to[i].re + to[i].im * to[i].im;
             }
         }
-        size *= 1.0f / 512;
-        c->p = choose(active, clamp(c->p + 1e-5f * higher(size * (1.0f / 512), all_lanes(1e-6f)), 1e-12f, 2e-4f), c->p);
+        size *= 1.0f / (512 * 512);
+        c->size = choose(due, size, c->size);
+        c->p = choose(due, clamp(c->p + 1e-5f * higher(size, all_lanes(1e-6f)), 1e-12f, 2e-4f), c->p);
     }
+
+    /* 8: who rests: nothing surprises, and little is to be learnt or nothing has ever been */
+    lanes_int little = (c->p < REST_SHARE * c->size) | (c->p * far_sum < noise);
+    lanes_int explained = (fore_now < REST_ERROR * noise) | ((c->surprise > 0) & (c->tries < 1));
+    c->settled = any(~rescue & ~young & ((little & explained) | (c->foreign != 0)));
+    c->learnt += any(due);
 
     /* 7: non-linear processor and comfort noise */
     lanes_int talking = c->far_peak > 400;
     c->spoken = choose(talking, lower(c->spoken + 1, all_lanes(1000)), c->spoken);
+    c->age = choose(talking, lower(c->age + 1, all_lanes(1000)), c->age);
     lanes_int fresh = young & (c->spoken < 150);
     lanes_int near_talk = ((fore_now > 0.02f * c->near_hold) | fresh) & ((near_now > 0.25f * c->far_peak) | ~fresh) & (fore_now > 6 * c->floor + 400);
     c->near_hold = higher(near_now, c->near_hold * 0.8f);
@@ -458,7 +506,7 @@ static void echo_cancel(void *state, const int32_t *slot, const int32_t *far_row
         rows_to_lanes(far_rows, far_pairs);
         rows_to_lanes(near_rows, near_pairs);
         echo_group *g = group_at(state, group, partitions);
-        cancel_group(g, partitions, far_pairs, near_pairs, closed, linear, frozen, quiet);
+        cancel_group(g, group, partitions, far_pairs, near_pairs, closed, linear, frozen, quiet);
         lanes_to_rows(near_pairs, near_rows);
         i += taken;
     }
@@ -470,10 +518,12 @@ static void echo_reset(void *state, int32_t slot, int64_t partitions)
     echo_group *g = group_at(state, slot / LANES, partitions);
     float *lane = (float *)g + slot % LANES;
     for (int64_t i = 0; i < echo_group_octets(partitions) / (int64_t)sizeof(lanes); i++)
-        lane[i * LANES] = 0;
+        if (i != (int64_t)(offsetof(echo_group, turn) / sizeof(lanes)))
+            lane[i * LANES] = 0;
     int k = slot % LANES;
     g->c.p[k] = 2e-4f;
     g->c.young[k] = 1;
+    g->c.tries[k] = 3;
     g->c.gain[k] = 1;
     g->c.seed[k] = (int32_t)((uint32_t)slot * 747796405u + 1);
 }
