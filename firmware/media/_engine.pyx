@@ -16,7 +16,7 @@ only frames() and put_frame().
 The files in native/ are parts of this module: types (structures), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
-signals), tick,
+signals), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -41,6 +41,7 @@ include "native/record.pxi"
 include "native/command.pxi"
 include "native/circuit.pxi"
 include "native/enhance.pxi"
+include "native/units.pxi"
 include "native/tick.pxi"
 
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
@@ -182,6 +183,7 @@ cdef class Engine:
         self.e.event_fd = self.event_fd
         self.e.frame_fd = self.frame_fd
         self.e.schedstat_fd = -1
+        sem_init(&self.e.work, 0, 0)
         self.e.idle = SILENCE_A
         memset(self.e.octets_in, SILENCE_A, sizeof(self.e.octets_in))
         memset(self.e.octets_out, SILENCE_A, sizeof(self.e.octets_out))
@@ -210,9 +212,17 @@ cdef class Engine:
             os.close(self.e.schedstat_fd)
             self.e.schedstat_fd = -1
 
+    def help(self):
+        """Body of a helper's thread: take parts of the ticks until stop(); the GIL is released all the time."""
+        with nogil:
+            help(self.e)
+
     def stop(self):
-        """Ask run() to return; it does within 10 ms."""
+        """Ask run() and help() to return; they do within 10 ms."""
+        cdef uint32_t i
         store32(<uint32_t *>&self.e.stop, 1)
+        for i in range(self.e.helpers):
+            sem_post(&self.e.work)
 
     # Commands.  All arguments have been checked by the caller.
 
@@ -407,7 +417,7 @@ cdef class Engine:
         return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
                 "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
                 "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
-                "voice_ns": e.voice_ns,
+                "voice_ns": e.voice_ns, "helped_units": e.helped,
                 "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)]}
 
     def clear_figures(self):

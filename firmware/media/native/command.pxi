@@ -5,19 +5,21 @@
 cdef void add_event(Engine_ *e, uint32_t kind, int slot, uint32_t serial, uint32_t a, uint64_t number,
                     uint64_t other) noexcept nogil:
     cdef Event *v
+    lock(&e.event_lock)
     if e.event_head - load64(&e.event_tail) >= EVENTS:
         e.events_lost += 1             # the command thread has stood still for long: audit shows the truth
-        return
-    v = &e.event[e.event_head & (EVENTS - 1)]
-    v.kind = kind
-    v.slot = slot
-    v.serial = serial
-    v.a = a
-    v.number = number
-    v.other = other
-    v.tick_ms = e.now_ms
-    store64(&e.event_head, e.event_head + 1)
-    e.wake_events = 1
+    else:
+        v = &e.event[e.event_head & (EVENTS - 1)]
+        v.kind = kind
+        v.slot = slot
+        v.serial = serial
+        v.a = a
+        v.number = number
+        v.other = other
+        v.tick_ms = e.now_ms
+        store64(&e.event_head, e.event_head + 1)
+        e.wake_events = 1
+    unlock(&e.event_lock)
 
 
 cdef inline uint8_t idle_of(Engine_ *e, int row) noexcept nogil:

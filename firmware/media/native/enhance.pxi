@@ -63,23 +63,25 @@ cdef void enhance_plan(Engine_ *e, int slot) noexcept nogil:
         p.n_back += 1
 
 
-cdef int without_tone(Engine_ *e, const int32_t *slots, int n) noexcept nogil:
-    """Of these slots those without 2100 Hz, in e.now."""
+cdef int without_tone(Engine_ *e, const int32_t *slots, int n, int32_t *now) noexcept nogil:
+    """Of these slots those without 2100 Hz, in now."""
     cdef int i, count = 0
     for i in range(n):
         if e.disabler[slots[i]].state == 0:
-            e.now[count] = slots[i]
+            now[count] = slots[i]
             count += 1
     return count
 
 
-cdef void enhance_tick(Engine_ *e) noexcept nogil:
-    """All enhanced legs, after the expansion of this tick's octets."""
+cdef void enhance_unit(Engine_ *e, int u) noexcept nogil:
+    """The enhanced legs of a unit, after the expansion of this tick's octets."""
     cdef Plan *p = &e.plan
     cdef int16_t *far = e.far[e.tick % LOOP_BLOCKS]
+    cdef int32_t *now = e.now + u * UNIT
     cdef int i, n, slot, state, before
+    cdef int first = p.echo_from[u]
     cdef Term *t
-    for i in range(p.n_back):
+    for i in range(p.back_from[u], p.back_from[u + 1]):
         slot = p.back_slot[i]
         t = &e.term[slot]
         before = e.disabler[slot].state
@@ -87,46 +89,50 @@ cdef void enhance_tick(Engine_ *e) noexcept nogil:
                                far + slot * BLOCK if t.enhance & ECHO else NULL)
         if state != before:
             add_event(e, EV_TONE_2100, slot, t.serial, state, 0, 0)
-    if p.n_echo:
-        for i in range(p.n_echo):
+    n = p.echo_from[u + 1] - first
+    if n:
+        for i in range(first, first + n):
             state = e.disabler[p.echo[i]].state
             e.echo_flags[i] = 0 if state == 0 else (2 if state == 1 else 1)      # dsp/echo.py NLP_OFF, CLOSED
-        e.k.echo_cancel(e.k.echo_state, p.echo, p.echo, p.echo, e.echo_flags, p.n_echo, far, BLOCK,
+        e.k.echo_cancel(e.k.echo_state, p.echo + first, p.echo + first, p.echo + first, e.echo_flags + first, n, far, BLOCK,
                         e.linear_in, BLOCK, PARTITIONS)
     n = 0
-    for i in range(p.n_noise):
+    for i in range(p.noise_from[u], p.noise_from[u + 1]):
         slot = p.noise[i]
         if e.hold[slot]:
             e.hold[slot] -= 1
         elif e.disabler[slot].state == 0:
-            e.now[n] = slot
+            now[n] = slot
             n += 1
     if n:
-        e.k.noise_reduce(e.k.noise_state, e.now, e.now, n, e.linear_in, BLOCK)
-    n = without_tone(e, p.vad, p.n_vad)
+        e.k.noise_reduce(e.k.noise_state, now, now, n, e.linear_in, BLOCK)
+    n = without_tone(e, p.vad + p.vad_from[u], p.vad_from[u + 1] - p.vad_from[u], now)
     if n:
-        e.k.vad_detect(e.k.vad_state, e.now, e.now, n, e.linear_in, BLOCK, e.speech, NULL)
+        e.k.vad_detect(e.k.vad_state, now, now, n, e.linear_in, BLOCK, e.speech, NULL)
         for i in range(n):
-            slot = e.now[i]
+            slot = now[i]
             t = &e.term[slot]
             if t.enhance & VAD and (e.speech[slot] != 0) != e.said[slot]:
                 e.said[slot] = e.speech[slot] != 0
                 add_event(e, EV_VOICE, slot, t.serial, e.said[slot], 0, 0)
-    n = without_tone(e, p.level, p.n_level)
+    n = without_tone(e, p.level + p.level_from[u], p.level_from[u + 1] - p.level_from[u], now)
     if n:
-        e.k.level_control(e.k.level_state, e.now, e.now, n, e.linear_in, BLOCK, e.speech)
-    if p.n_back:
-        e.k.compress_rows(e.linear_in, BLOCK, p.back_slot, e.octets_in, BLOCK, p.back_row, p.back_law, p.n_back, BLOCK)
+        e.k.level_control(e.k.level_state, now, now, n, e.linear_in, BLOCK, e.speech)
+    first = p.back_from[u]
+    n = p.back_from[u + 1] - first
+    if n:
+        e.k.compress_rows(e.linear_in, BLOCK, p.back_slot + first, e.octets_in, BLOCK, p.back_row + first,
+                          p.back_law + first, n, BLOCK)
 
 
-cdef void remember_sent(Engine_ *e, int sent) noexcept nogil:
-    """Keep what this tick has sent to legs with a canceller.  sent: the board has it in time."""
+cdef void remember_sent(Engine_ *e, int u) noexcept nogil:
+    """Keep what this tick has sent to legs of a unit with a canceller; silence where the board has it not in time."""
     cdef Plan *p = &e.plan
     cdef int16_t *far = e.far[e.tick % LOOP_BLOCKS]
-    cdef int i
-    if p.n_echo:
-        e.k.expand_rows(e.octets_out, BLOCK, p.echo_out_row, far, BLOCK, p.echo, p.echo_law, p.n_echo, BLOCK)
-        if not sent:
-            for i in range(p.n_echo):
+    cdef int i, first = p.echo_from[u], n = p.echo_from[u + 1] - p.echo_from[u]
+    if n:
+        e.k.expand_rows(e.octets_out, BLOCK, p.echo_out_row + first, far, BLOCK, p.echo + first, p.echo_law + first, n, BLOCK)
+        if not e.sent:
+            for i in range(first, first + n):
                 if e.term[p.echo[i]].kind == TIMESLOT:
                     memset(far + p.echo[i] * BLOCK, 0, 2 * BLOCK)

@@ -71,6 +71,33 @@ cdef void plan_bridge(Engine_ *e, Bridge *b, uint8_t *linear) noexcept nogil:
             plan_linear_out(e, b.member[i])
 
 
+cdef void unit_starts(const int32_t *slots, int n, int32_t *starts) noexcept nogil:
+    """Where each unit begins in an ascending list of slots."""
+    cdef int u, i = 0
+    for u in range(UNITS + 1):
+        while i < n and slots[i] < u * UNIT:
+            i += 1
+        starts[u] = i
+
+
+cdef void plan_units(Plan *p) noexcept nogil:
+    """Cut all lists into units."""
+    cdef int u
+    unit_starts(p.rtp, p.n_rtp, p.rtp_from)
+    unit_starts(p.expand_slot, p.n_expand, p.expand_from)
+    unit_starts(p.detect, p.n_detect, p.detect_from)
+    unit_starts(p.echo, p.n_echo, p.echo_from)
+    unit_starts(p.noise, p.n_noise, p.noise_from)
+    unit_starts(p.level, p.n_level, p.level_from)
+    unit_starts(p.vad, p.n_vad, p.vad_from)
+    unit_starts(p.back_slot, p.n_back, p.back_from)
+    p.n_units = 0
+    for u in range(UNITS):
+        if p.rtp_from[u] != p.rtp_from[u + 1] or p.expand_from[u] != p.expand_from[u + 1]:
+            p.unit[p.n_units] = u
+            p.n_units += 1
+
+
 cdef void make_plan(Engine_ *e) noexcept nogil:
     """Rebuild all index arrays from terminations, bridges, links and recordings."""
     cdef Plan *p = &e.plan
@@ -136,34 +163,36 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         if e.recording[i].serial and not e.recording[i].stopped:
             p.recording[p.n_recordings] = i
             p.n_recordings += 1
+    plan_units(p)
     e.dirty = 0
 
 
-cdef void voice_tick(Engine_ *e) noexcept nogil:
-    """Expand, enhance, detect: all inputs."""
+cdef void voice_unit(Engine_ *e, int u) noexcept nogil:
+    """Expand, enhance, detect: the inputs of a unit."""
     cdef Plan *p = &e.plan
     cdef uint64_t began
-    cdef int i
-    cdef int64_t n
+    cdef int i, first = p.expand_from[u]
+    cdef int64_t n = p.expand_from[u + 1] - first
     cdef DTMFEvent *d
     cdef Term *t
-    if not p.n_expand:
+    if not n:
         return
     began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
-    e.k.expand_rows(e.octets_in, BLOCK, p.expand_row, e.linear_in, BLOCK, p.expand_slot, p.expand_law,
-                    p.n_expand, BLOCK)
-    if p.n_back or p.n_vad:
-        enhance_tick(e)
-    mf_detect_tick(e)
-    if p.n_detect:
-        n = e.k.dtmf_detect(e.k.dtmf_state, p.detect, p.detect, p.n_detect, e.linear_in, BLOCK, NULL, e.dtmf, TERMS)
+    e.k.expand_rows(e.octets_in, BLOCK, p.expand_row + first, e.linear_in, BLOCK, p.expand_slot + first,
+                    p.expand_law + first, n, BLOCK)
+    enhance_unit(e, u)
+    first = p.detect_from[u]
+    n = p.detect_from[u + 1] - first
+    if n:
+        n = e.k.dtmf_detect(e.k.dtmf_state, p.detect + first, p.detect + first, n, e.linear_in, BLOCK, NULL,
+                            e.dtmf + 2 * UNIT * u, 2 * UNIT)
         for i in range(<int>n):
-            d = &e.dtmf[i]
+            d = &e.dtmf[2 * UNIT * u + i]
             t = &e.term[d.slot]
             # A sender of telephone-events has said it already.
             if not d.on and not (t.kind == RTP and t.rtp.events_used):
                 add_event(e, EV_DIGIT, d.slot, t.serial, d.digit, d.duration_ms, 0)
-    e.voice_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
+    add64(&e.voice_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began)
 
 
 cdef void mix_tick(Engine_ *e) noexcept nogil:

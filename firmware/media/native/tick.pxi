@@ -135,17 +135,11 @@ cdef int put_frame(Engine_ *e, int slot, const uint8_t *octets, HDLCFrame *f) no
 
 cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     """One block.  received: octets_in holds new timeslots; send: the board takes our output."""
-    cdef Plan *p = &e.plan
-    cdef int i, slot
-    cdef Term *t
     e.tick += 1
-    if p.n_rtp:
+    if e.plan.n_rtp:
         read_sockets(e)
-    for i in range(p.n_rtp):
-        slot = p.rtp[i]
-        rtp_times(e, slot, e.term[slot].rtp)
-        rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
-    voice_tick(e)
+    all_units(e, PHASE_IN)
+    mf_detect_tick(e)
     mix_tick(e)
     players_tick(e)
     mf_sound_tick(e)
@@ -155,10 +149,8 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
         board_out(e)
         if received:
             cas_tick(e)
-    remember_sent(e, send and not e.tx_lost)
-    for i in range(p.n_rtp):
-        slot = p.rtp[i]
-        rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK)
+    e.sent = send and not e.tx_lost
+    all_units(e, PHASE_OUT)
     record_tick(e)
     if e.wake_events:
         e.wake_events = 0

@@ -125,6 +125,29 @@ cdef extern from "sys/socket.h" nogil:
     enum: MSG_DONTWAIT
     enum: MSG_TRUNC
 
+cdef extern from "<semaphore.h>" nogil:
+    ctypedef struct sem_t:
+        pass
+    int sem_init(sem_t *, int, unsigned int)
+    int sem_post(sem_t *)
+    int sem_wait(sem_t *)
+    int sem_trywait(sem_t *)
+
+cdef extern from *:
+    """
+    #include <sched.h>
+    #define ADD(p, n) __atomic_fetch_add((p), (n), __ATOMIC_ACQ_REL)
+    static void lock(uint32_t *p)
+    { for (int i = 0; __atomic_exchange_n(p, 1, __ATOMIC_ACQUIRE); i++) if (i < 1000) _mm_pause(); else sched_yield(); }
+    static void unlock(uint32_t *p) { __atomic_store_n(p, 0, __ATOMIC_RELEASE); }
+    """
+    uint32_t add32 "ADD"(uint32_t *, uint32_t) noexcept nogil
+    uint64_t add64 "ADD"(uint64_t *, uint64_t) noexcept nogil
+    void lock(uint32_t *) noexcept nogil
+    void unlock(uint32_t *) noexcept nogil
+    void pause_processor "_mm_pause"() noexcept nogil
+    int sched_yield() noexcept nogil
+
 cdef extern from *:
     ssize_t recvfrom "receive_from"(int, void *, size_t, int, sockaddr *, unsigned int *) noexcept nogil
     ssize_t sendto "send_to"(int, const void *, size_t, int, const sockaddr *, unsigned int) noexcept nogil
@@ -220,6 +243,8 @@ cdef struct HDLCFrame:                 # dsp/hdlc.py FRAME_DTYPE
     uint32_t errors
 
 cdef enum:
+    UNIT = 64                          # neighbouring slots that one thread works on at a time: whole groups of lanes
+    UNITS = 64                         # of TERMS
     BLOCK = 80                         # samples of a tick: 10 ms
     TERMS = 4096                       # terminations
     TDM_ROWS = 2048                    # 64 spans of 32 timeslots
@@ -642,6 +667,17 @@ cdef struct Plan:
     int32_t span[64]
     int32_t recording[RECORDINGS]
     uint8_t heard[TERMS]               # has a source: a player is mixed, not copied
+    # where the slots of each unit begin in the lists above, which are in ascending order (native/units.pxi)
+    int32_t n_units
+    int32_t unit[UNITS]                # units with any work
+    int32_t rtp_from[UNITS + 1]
+    int32_t expand_from[UNITS + 1]
+    int32_t detect_from[UNITS + 1]
+    int32_t echo_from[UNITS + 1]
+    int32_t noise_from[UNITS + 1]
+    int32_t level_from[UNITS + 1]
+    int32_t vad_from[UNITS + 1]
+    int32_t back_from[UNITS + 1]
 
 cdef struct Engine_:
     Kernels k
@@ -710,21 +746,31 @@ cdef struct Engine_:
     float level_preset[3][5]
     int16_t far[LOOP_BLOCKS][TERMS * BLOCK]     # what was sent, by slot, until its echo can be there
     int32_t tx_lost                    # the board did not get the frames of this tick in their time
+    int32_t sent                       # the board has it
     int32_t tx_strange                 # ticks in a row in which tx_head was not where it was expected
     int64_t tx_lead                    # tx_head - rx_head
     uint8_t speech[TERMS]              # by slot: vad.NONE, HANGOVER, SPEECH
     uint8_t said[TERMS]                # speech was reported
     uint8_t echo_flags[TERMS]          # by place in plan.echo
     uint8_t hold[TERMS]                # by slot: ticks that noise reduction still waits
-    int32_t now[TERMS]                 # slots that a function works on in this tick
+    int32_t now[TERMS]                 # slots that a function works on in this tick, those of a unit from its first on
     Disabler disabler[TERMS]
     int32_t part[MEMBERS * BLOCK]      # of a conference: what each member says, weighted
     uint64_t voice_ns                  # processor time in voice_tick
-    DTMFEvent dtmf[TERMS]
+    DTMFEvent dtmf[2 * TERMS]          # those of a unit from twice its first slot on
     MFEvent mf_event[2 * TERMS]
     uint8_t hdlc[LINKS * 1280]
     HDLCFrame hdlc_index[LINKS * 32]
     uint8_t receive[2048]
+    # work shared by threads: native/units.pxi
+    int32_t phase
+    uint32_t unit_next
+    uint32_t unit_done
+    uint32_t unit_count
+    uint32_t event_lock
+    uint32_t helpers                   # threads in help()
+    uint64_t helped                    # units that they have done
+    sem_t work
 
 
 cdef inline uint64_t clock_ns(int which) noexcept nogil:

@@ -1,0 +1,80 @@
+# The parts of a tick that concern one leg alone, done by several threads.
+# Included by _engine.pyx.
+#
+# The legs are cut into units of 64 neighbouring slots.  The tick thread wakes the
+# helpers (Engine.help(), a thread each, of the same priority) and then takes units
+# itself, as they do, from one counter, until none is left; it waits only for
+# units that a helper is in the middle of.  A helper that the host keeps from
+# running therefore costs nothing but its help.  No unit touches what another one
+# does: rows, states and scratch are by slot, events have a lock.  Bridges, players,
+# links, the board and recordings stay with the tick thread, between the two phases.
+# A helper that wakes late finds nothing left, or takes part in the next phase.
+
+cdef enum:
+    HELP_UNITS = 4                     # fewer are done sooner than a helper is awake
+    PHASE_IN = 0                       # playout of the packets that have been read, voice functions
+    PHASE_OUT = 1                      # what was sent is kept for the cancellers, packets out
+
+
+cdef void do_unit(Engine_ *e, int u) noexcept nogil:
+    cdef Plan *p = &e.plan
+    cdef int i, slot
+    if e.phase == PHASE_IN:
+        for i in range(p.rtp_from[u], p.rtp_from[u + 1]):
+            slot = p.rtp[i]
+            rtp_times(e, slot, e.term[slot].rtp)
+            rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
+        voice_unit(e, u)
+    else:
+        remember_sent(e, u)
+        for i in range(p.rtp_from[u], p.rtp_from[u + 1]):
+            slot = p.rtp[i]
+            rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK)
+
+
+cdef int take_units(Engine_ *e) noexcept nogil:
+    """Do units until none is left; returns how many."""
+    cdef int done = 0
+    cdef uint32_t i
+    while True:
+        i = add32(&e.unit_next, 1)
+        if i >= load32(&e.unit_count):
+            return done
+        do_unit(e, e.plan.unit[i])
+        add32(&e.unit_done, 1)
+        done += 1
+
+
+cdef void all_units(Engine_ *e, int phase) noexcept nogil:
+    """One phase of the tick, in the tick thread."""
+    cdef uint32_t i, n = e.plan.n_units
+    cdef int spins = 0
+    if not n:
+        return
+    # Nobody is in a unit now.  A helper that comes late sees the counter of the phase before, which has run
+    # out, until the last of these stores.
+    e.phase = phase
+    store32(&e.unit_done, 0)
+    store32(&e.unit_count, n)
+    store32(&e.unit_next, 0)
+    if n >= HELP_UNITS:
+        for i in range(load32(&e.helpers)):
+            sem_post(&e.work)
+    take_units(e)
+    while load32(&e.unit_done) != n:
+        spins += 1
+        if spins < 20000:
+            pause_processor()
+        else:
+            sched_yield()              # it may wait for the processor that this thread is on
+
+
+cdef void help(Engine_ *e) noexcept nogil:
+    """The loop of a helper until e.stop."""
+    flush_denormals()
+    add32(&e.helpers, 1)
+    while not load32(<uint32_t *>&e.stop):
+        sem_wait(&e.work)
+        while sem_trywait(&e.work) == 0:
+            pass                       # woken for phases that are over
+        add64(&e.helped, take_units(e))
