@@ -31,6 +31,17 @@ each block of 80 errors is one linear problem, nearly exactly solved:
     near floor (minimum of the last 1 to 2 s).  In the first 1.5 s of far speech a
     young channel also loses what is below far - 6 dB: no echo ever leaves.
 
+ 8. Rest.  Nearly all of the cost is learning (the background estimate, steps 4 and 5
+    and two transforms a partition), so a lane looks at its background only when it
+    is *due*.  One that has settled (p 30 dB below its taps, error near the noise, or
+    near speech that a rescue was just tried on in vain) is due in each 4th
+    block, any other in each 2nd, in its first 10 s of far speech (FRESH) in each.  The blocks are
+    the same for all lanes of a group, which saves only where none is due.  A rescue
+    spends one of three tries (one grows back in 10 s of far speech); without any it
+    begins in a window of 160 ms each 5 s.  Nobody stays young for more than 4 s of far
+    speech; who has never seen a quarter of an error explained has no echo (*foreign*),
+    learns nothing from the near party's speech, and is tried in those windows.
+
 Tones (G.168 test 6) make R singular; R + 1e-4 r(0) I is solved, so g stays bounded.
 They still spoil what the other frequencies had learnt (from 36 dB to some 12 dB).
 FREEZE inhibits learning from outside, as tests 2C and 3 ask.

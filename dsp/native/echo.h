@@ -260,13 +260,8 @@ static inline int none_of(lanes_int mask)
     return !found;
 }
 
-/* Step 6 with the background: lanes that are not due have not looked at it. */
-enum { REST = 4 };
-#ifndef REST_SHARE
-#define REST_SHARE 1e-3f
-#define REST_ERROR 3
-#define FRESH 500
-#endif
+/* Step 8: blocks between two looks of a lane that rests; blocks of far speech in which a lane may learn in each. */
+enum { REST = 4, FRESH = 1000 };
 
 /* Steps 1 to 6 for one group: far and near are pairs of this tick; near is replaced. */
 static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const lanes_int *new_far, lanes_int *near,
@@ -450,15 +445,15 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     }
 
     /* 8: who rests: nothing surprises, and little is to be learnt or nothing has ever been */
-    lanes_int little = (c->p < REST_SHARE * c->size) | (c->p * far_sum < noise);
-    lanes_int explained = (fore_now < REST_ERROR * noise) | ((c->surprise > 0) & (c->tries < 1));
+    lanes_int little = (c->p < 1e-3f * c->size) | (c->p * far_sum < noise);
+    lanes_int explained = (fore_now < 3 * noise) | ((c->surprise > 0) & (c->tries < 1));
     c->settled = any(~rescue & ~young & ((little & explained) | (c->foreign != 0)));
     c->learnt += any(due);
 
     /* 7: non-linear processor and comfort noise */
     lanes_int talking = c->far_peak > 400;
     c->spoken = choose(talking, lower(c->spoken + 1, all_lanes(1000)), c->spoken);
-    c->age = choose(talking, lower(c->age + 1, all_lanes(1000)), c->age);
+    c->age = choose(talking, lower(c->age + 1, all_lanes(FRESH)), c->age);
     lanes_int fresh = young & (c->spoken < 150);
     lanes_int near_talk = ((fore_now > 0.02f * c->near_hold) | fresh) & ((near_now > 0.25f * c->far_peak) | ~fresh) & (fore_now > 6 * c->floor + 400);
     c->near_hold = higher(near_now, c->near_hold * 0.8f);

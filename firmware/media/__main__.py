@@ -28,6 +28,7 @@ from firmware.media.threads import ask_realtime, lock_memory, name_thread
 log = logging.getLogger("firmware.media")
 
 STACK_OCTETS = 1 << 20
+HELPERS_MOST = 3                # ours: of the tick; beyond, the parts that one thread does alone are most of it
 REDUCED = 1024                  # ours: terminations admitted without real-time priority or locked memory
 
 
@@ -47,6 +48,19 @@ def tick_thread(engine, stats, asked):
     stats.tid = threading.get_native_id()
     asked.set()
     engine.run()
+
+
+def start_helpers(engine):
+    """The tick's helpers, one a processor beside the first, HELPERS_MOST at most; returns their threads."""
+    def body():
+        name_thread("tick-helper")
+        ask_realtime()
+        engine.help()
+    count = min(HELPERS_MOST, len(os.sched_getaffinity(0)) - 1)
+    helpers = [threading.Thread(target=body, name="tick-helper", daemon=True) for _ in range(count)]
+    for helper in helpers:
+        helper.start()
+    return helpers
 
 
 def main():
@@ -74,6 +88,8 @@ def main():
     tick = threading.Thread(target=tick_thread, args=(engine, server.stats, asked), name="tick", daemon=True)
     tick.start()
     asked.wait()
+    helpers = start_helpers(engine)
+    server.table.admission.threads = 1 + len(helpers)
     if not (server.stats.realtime and server.stats.locked):
         server.table.limit = REDUCED
         server.table.admission.realtime(False)
@@ -84,7 +100,8 @@ def main():
     log.info("ready, boot %s", server.boot_id)
     server.run(Heart(ready))
     engine.stop()
-    tick.join(1)
+    for thread in (tick, *helpers):
+        thread.join(1)
     ready.unlink(missing_ok=True)
     return 0
 

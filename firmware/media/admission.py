@@ -26,6 +26,7 @@ from firmware.media.checks import refuse
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
 SHARE_WITHOUT_REALTIME = 0.4
+SHARED = 0.8                    # measured: what a second thread of the tick adds
 PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
 CHANNELS, RUNS = 64, 12
 CAUSE = 47                      # Q.850: resource unavailable, unspecified
@@ -58,6 +59,7 @@ class Admission:
 
     def __init__(self, costs, busy_ns):
         self.costs, self._busy_ns = dict(costs), busy_ns
+        self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
         self.realtime(True)
         self.reserved_ns = 0
         self.refused = 0
@@ -65,6 +67,10 @@ class Admission:
     def realtime(self, granted):
         """Whether the tick has its priority and its memory is locked: without, less is admitted."""
         self.limit_ns = round(TICK_NS * (SHARE if granted else SHARE_WITHOUT_REALTIME))
+
+    def gain(self):
+        """What all threads of the tick do while one does 1."""
+        return 1 + SHARED * (self.threads - 1)
 
     def cost(self, kind, enhance):
         """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance: as in settings.py."""
@@ -79,10 +85,11 @@ class Admission:
     def reserve(self, old_ns, new_ns, what):
         """Exchange what a leg costs.  Raises LocalError with a reason where there is no room for more."""
         more = new_ns - old_ns
-        taken = max(self.reserved_ns, self._busy_ns())
-        if more > 0 and taken + more > self.limit_ns:
+        limit = round(self.limit_ns * self.gain())
+        taken = max(self.reserved_ns, round(self._busy_ns() * self.gain()))
+        if more > 0 and taken + more > limit:
             self.refused += 1
-            refuse(f"{what}: {taken // 1000} of {self.limit_ns // 1000} us of a tick are in use and this needs {more // 1000} "
+            refuse(f"{what}: {taken // 1000} of {limit // 1000} us of a tick are in use and this needs {more // 1000} "
                    "more; the machine would become late for the calls that are up", CAUSE)
         self.reserved_ns += more
 
@@ -92,5 +99,5 @@ class Admission:
 
     def figures(self):
         """For the stats command; times in us a tick."""
-        return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._busy_ns() // 1000, "limit_us": self.limit_ns // 1000,
-                "refused": self.refused, "costs_ns": self.costs}
+        return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._busy_ns() // 1000, "limit_us": round(self.limit_ns * self.gain()) // 1000,
+                "threads": self.threads, "refused": self.refused, "costs_ns": self.costs}

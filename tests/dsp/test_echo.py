@@ -103,6 +103,28 @@ def test_ten_minutes_of_speech_do_not_diverge(paths, speech):
     assert gain.max() < 0 and np.median(gain) < -30 and np.quantile(gain, 0.99) < -15
 
 
+def test_a_settled_channel_rests_in_three_blocks_of_four(paths, talkers):
+    """Speech from the far end for a minute, at one level: no more than 3 of 10 blocks are learnt from in its second half."""
+    line = Line(list(paths.values()))
+    x = at_level(np.resize(talkers["demo-instruct.wav"], 30 * 8000), -15)
+    line.run(x, flags=echo.NLP_OFF)
+    learnt = lambda: np.array([echo.control(line.state, k)["learnt"] for k in range(line.n)])
+    before = learnt()
+    returned, _, out = line.run(x, flags=echo.NLP_OFF)
+    assert ((learnt() - before) / 3000 < 0.3).all()
+    assert min(erle(returned[i], out[i], 20) for i in range(line.n)) > 25
+
+
+def test_a_channel_without_echo_learns_little_and_takes_an_echo_that_appears(paths, talkers):
+    line = Line([np.zeros(1)] * 8)
+    far, near = (at_level(np.resize(talkers[name], 80000), -15) for name in ("demo-instruct.wav", "demo-congrats.wav"))
+    line.run(far, near, echo.NLP_OFF)
+    assert all(echo.control(line.state, k)["learnt"] < 600 for k in range(8))
+    line.change(list(paths.values()))
+    returned, _, out = line.run(at_level(css(9), -15), flags=echo.NLP_OFF)
+    assert min(erle(returned[i], out[i], 8) for i in range(8)) > 20
+
+
 def test_closed_passes_bit_by_bit_and_learns_nothing(level):
     rng = np.random.default_rng(1)
     state = echo.new_state(3, at=level)
