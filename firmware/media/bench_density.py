@@ -212,15 +212,12 @@ class Density:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError((self.folder / "media.log").read_text()[-2000:])
                 await asyncio.sleep(0.05)
-            processors = sorted(os.sched_getaffinity(0))
-            bench._pin(self.process.pid, processors[0])
             self.client = MediaClient(str(self.folder), 1, self.event, lambda message: None, lambda reason: None)
             await self.client.connect()
             self.last = 0
             self.load = _load.Load(self.window, [], [], self.speech)
             thread = threading.Thread(target=self.load.run)
             thread.start()
-            os.sched_setaffinity(thread.native_id, {processors[-1]})
             try:
                 os.sched_setscheduler(thread.native_id, os.SCHED_FIFO, os.sched_param(40))
             except OSError:
