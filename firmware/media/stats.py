@@ -76,7 +76,7 @@ class TickStats:
         return {"ticks": figures["ticks"], "ticks_with_board": figures["ticks_with_board"],
                 "ticks_without_board": figures["ticks_without_board"], "late_ticks": figures["late_ticks"],
                 "late_ticks_by_host": figures["late_ticks_by_host"], "blocks_lost": figures["blocks_lost"],
-                "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
+                "helped_units": figures["helped_units"], "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
                 "voice_ms": round(figures["voice_ns"] / 1e6, 3),    # processor time, since the last clear
                 "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4),
                 "longest_ms": round(figures["longest_ns"] / 1e6, 3),

@@ -87,6 +87,8 @@ def test_media_refuses_what_it_cannot_serve_and_goes_on(control):
     assert control.do("stats")["admission"]["refused"] == 1
     assert f"t{n}" not in [row["id"] for row in control.audit()["terminations"]]
     control.do("enhance", id="t0", noise=False, level="off", echo=False, vad=False)
+    if control.do("stats")["admission"]["threads"] > 1 and n > 400:
+        assert control.do("stats")["tick"]["helped_units"] > 0       # the tick's second thread takes its part
     for k in range(0, n, 2):
         control.do("subtract", id=f"t{k}")
     deadline = time.monotonic() + 8             # the median of five seconds counts, too
