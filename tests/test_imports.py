@@ -32,7 +32,8 @@ ROOMS = {
     # What a route, a permission or a strategy is called, and whether it leads somewhere, has one truth: the room that carries it out.
     "firmware.config": _CORE + _TEXT + ("firmware.call", "firmware.acd"),
     # The CDR is a projection of journal records, written in their transaction.
-    "firmware.storage": _CORE + ("firmware.config", "firmware.call.records"),
+    # The sums of reports are one, too: the fold of the live figures.
+    "firmware.storage": _CORE + ("firmware.config", "firmware.call.records", "firmware.acd.statistics", "firmware.acd.report"),
     # The framers are one more adapter of the control process, in the shape of those of links.
     "firmware.chassis": _CORE + ("firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
     "firmware.media.client": _CORE,

@@ -250,6 +250,20 @@ def build(house, users, sessions, data_dir, site_name):
     def api_agent_operation(agent, operation):
         return relay("POST", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/{operation}", json_body('{"line": "1001"}'))
 
+    @app.get("/api/v1/reports/<part>")
+    def api_report(part):
+        query = request.query
+        answer = relay("GET", f"/v1/reports/{urllib.parse.quote(part, safe='')}",
+                       **{name: query.getunicode(name) for name in ("from", "to", "interval", "name", "format")})
+        if isinstance(answer, bytes):
+            response.content_type = "text/csv; charset=utf-8"
+            response.set_header("Content-Disposition", 'attachment; filename="%s.csv"' % part)
+        return answer
+
+    @app.post("/api/v1/reports/check")
+    def api_report_check():
+        return relay("POST", "/v1/reports/check", {})
+
     @app.post("/api/v1/pick_up")
     def api_pick_up():
         return relay("POST", "/v1/pick_up", json_body('{"target": "1001", "agent": "1002"}'))

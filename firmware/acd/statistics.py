@@ -19,8 +19,11 @@ answered, a service-level event at the first of the three moments.  So a caller 
 still waits after T has already made the event: figures(…, now_ms) counts it, and
 nothing is counted a second time when that caller leaves.  A caller who leaves by
 overflow before T has made none of the three events.  State times are split where a
-bucket ends.  The last two buckets are kept; reports read the journal.
+bucket ends.  The last two buckets are kept; reports use the same fold with buckets of a quarter of an hour,
+whose sums are taken out (take) and stored (storage/figures.py).
 """
+
+from firmware.acd.trunk_figures import TRUNK_COUNTS, TrunkFigures
 
 DAY_MS = 86400000
 IGNORE = "ignore"
@@ -78,12 +81,15 @@ class Statistics:
     utc_offset_ms: function(utc_ms) -> offset of the site's time; short_counts: whether short
     abandons are service-level events."""
 
-    def __init__(self, utc_offset_ms=None, interval_ms=DAY_MS, short_counts=False):
+    def __init__(self, utc_offset_ms=None, interval_ms=DAY_MS, short_counts=False, kept=2):
+        self._kept = kept     # buckets of each, None: all
         self._offset = utc_offset_ms or _utc
         self._interval_ms = interval_ms
         self._short_counts = short_counts
         self._queues = {}     # queue -> {bucket: counts}
         self._agents = {}     # agent -> {bucket: counts}
+        self._trunk_groups = {}
+        self.trunks = TrunkFigures(self._book_trunk, self._book_trunk_time)
         self._waiting = {}    # queue -> {call: [entered_ms, threshold_ms, short_ms]}
         self._modes = {}      # agent -> {"status", "state", "mode", "since_ms", "queue", "handle_ms"}
 
@@ -102,6 +108,8 @@ class Statistics:
             self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
         elif kind == "queue.left":
             self._leave(record)
+        elif kind in _LEG_MOVES:
+            self.trunks.apply(record, kind)
         elif kind in _AGENT_MOVES and record["agent"] is not None:
             self._agent(record, kind)
         elif kind in ("leg.held", "leg.retrieved", "call.held", "call.retrieved"):
@@ -206,9 +214,39 @@ class Statistics:
             counts = buckets[bucket] = {}
             for name in names:
                 counts[name] = 0
-            while len(buckets) > 2 and min(buckets) < bucket - 1:
+            while self._kept is not None and len(buckets) > self._kept and min(buckets) < bucket - 1:
                 del buckets[min(buckets)]
         return counts
+
+    def _book_trunk(self, group, field, ts_ms, amount):
+        self._count(self._trunk_groups, TRUNK_COUNTS, group, ts_ms)[field] += amount
+
+    def _book_trunk_time(self, group, field, start_ms, until_ms):
+        while start_ms < until_ms:
+            end_ms = min(until_ms, self._bucket_end(start_ms))
+            self._count(self._trunk_groups, TRUNK_COUNTS, group, start_ms)[field] += end_ms - start_ms
+            start_ms = end_ms
+
+    def take(self):
+        """What was booked since the last time: {"queues"|"agents"|"trunk_groups": {name: {bucket: counts}}}; sums begin anew."""
+        taken = {"queues": self._queues, "agents": self._agents, "trunk_groups": self._trunk_groups}
+        self._queues, self._agents, self._trunk_groups = {}, {}, {}
+        return taken
+
+    def running(self, now_ms):
+        """What would be booked if all that runs ended now, in the shape of take(): callers who wait for longer than T, the
+        time in present states, trunks that are held.  Changes nothing."""
+        apart = Statistics(self._offset, self._interval_ms, self._short_counts, None)
+        for queue in sorted(self._waiting):
+            for call in sorted(self._waiting[queue]):
+                entered_ms, threshold_ms, short_ms = self._waiting[queue][call]
+                if entered_ms + threshold_ms < now_ms:
+                    apart._count(apart._queues, QUEUE_COUNTS, queue, entered_ms + threshold_ms)["events"] += 1
+        for name in sorted(self._modes):
+            apart._book(name, self._modes[name], now_ms)
+        for group, since_ms in self.trunks.running():
+            apart._book_trunk_time(group, "seized_ms", since_ms, now_ms)
+        return apart.take()
 
     def queue_figures(self, queue, now_ms):
         """Counts and ratios of a queue in the interval of now_ms, callers past T who still wait included."""
@@ -258,12 +296,15 @@ class Statistics:
         return {"queues": _packed(self._queues), "agents": _packed(self._agents),
                 "waiting": [[queue, call] + self._waiting[queue][call] for queue in sorted(self._waiting)
                             for call in sorted(self._waiting[queue])],
-                "modes": [[name, dict(self._modes[name])] for name in sorted(self._modes)]}
+                "modes": [[name, dict(self._modes[name])] for name in sorted(self._modes)],
+                "trunk_groups": _packed(self._trunk_groups), "held": self.trunks.dump()}
 
     def load(self, dumped):
         """Take dump() back."""
         self._queues = _unpacked(dumped["queues"])
         self._agents = _unpacked(dumped["agents"])
+        self._trunk_groups = _unpacked(dumped.get("trunk_groups") or [])     # checkpoints of before have none
+        self.trunks.load(dumped.get("held") or [])
         self._waiting = {}
         for row in dumped["waiting"]:
             self._wait(row[0], row[1], list(row[2:]))
@@ -272,6 +313,7 @@ class Statistics:
             self._modes[name] = dict(mode)
 
 
+_LEG_MOVES = ("leg.offered", "leg.created", "leg.answered", "leg.released")
 # Record kinds that move an agent's state, and to which.
 _AGENT_MOVES = {"agent.status": None, "agent.offered": "offered", "agent.offer_ended": "idle", "agent.busy": "busy",
                 "agent.connected": "talking", "agent.wrap_up": "wrap_up", "agent.idle": "idle"}

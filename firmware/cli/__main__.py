@@ -13,6 +13,7 @@
     python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
+    python -m firmware.cli report queues|agents|trunk_groups [--from M] [--to M] [--interval I] [--name N] [--csv] | report check
     python -m firmware.cli health
     python -m firmware.cli media                the tick: its times, late ticks, what it carries
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
@@ -31,7 +32,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, operations, ss7
+from firmware.cli import box, operations, reports, ss7
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -189,6 +190,7 @@ def parser():
     agent.add_argument("--supervisor", action="store_true", help="the status is set for the agent")
     operations.add(verbs, common)
     ss7.add(verbs, common)
+    reports.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
     route.add_argument("digits")
     who = route.add_mutually_exclusive_group(required=True)
@@ -234,6 +236,8 @@ def carry_out(client, options):
     if verb == "agent":
         body = {"status": options.status, "reason": options.reason, "by": "supervisor" if options.supervisor else "agent"}
         return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
+    if verb == "report":
+        return reports.carry_out(client, options, table)
     if verb in operations.VERBS:
         return operations.carry_out(client, options)
     if verb in ss7.VERBS:

@@ -10,6 +10,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/calls/{id}/hangup
     PUT  /v1/agents/{name}/status      {"status", "reason"?, "by"?: "agent"|"supervisor"}
     POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
+    GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
     GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there)
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
@@ -34,7 +35,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_operations, api_ss7, commands
+from firmware.control import api_chassis, api_operations, api_reports, api_ss7, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -67,7 +68,7 @@ class API:
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
-            *api_operations.OperationsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -80,6 +81,8 @@ class API:
                 return
             body = await self._body(receive) if scope["method"] in ("PUT", "POST") else None
             status, kind, answer = 200, b"application/json", await handler(*names, query=query, body=body)
+            if isinstance(answer, bytes) and answer[:3] == b"\xef\xbb\xbf":
+                kind = b"text/csv; charset=utf-8"
         except Problem as problem:
             status, kind, answer = problem.status, b"application/problem+json", problem.document
         except ConfigError as error:
@@ -138,6 +141,10 @@ class API:
         if not isinstance(body, dict):
             raise Problem(400, "no JSON object", "The body must be a JSON object.")
         return body
+
+    async def in_reader(self, function):
+        """Run function() in the reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, function)
 
     async def _read(self, function):
         """Run function(connection) in the reader thread."""

@@ -116,6 +116,8 @@ class ControlClient:
 
     @staticmethod
     def _decode(status, octets):
+        if octets[:3] == b"\xef\xbb\xbf":
+            return octets                   # CSV
         try:
             body = json.loads(octets) if octets else {}
         except ValueError:

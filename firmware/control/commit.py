@@ -18,6 +18,8 @@ def write(stores, records, dirty, taken):
     stores.journal.append(records)
     stores.cdrs.save()
     stores.machines.write_aside()
+    if records:
+        stores.figures.save()
     for adapter in dirty:
         adapter.save(stores)
     _numbers(stores, taken)
@@ -49,6 +51,8 @@ def salvage(stores, records, dirty, taken):
         if not _attempt(stores, cdr, stores.cdrs.write, cdr) and not _attempt(stores, cdr, stores.cdrs.write, clean(cdr)):
             log.critical("journal: a CDR cannot be written and is LOST: %r", cdr)
     _attempt(stores, "dumps of an earlier process", stores.machines.write_aside)
+    if not _attempt(stores, "sums of reports", stores.figures.save):
+        log.critical("journal: sums of reports cannot be written; a check of the reports will say where they differ")
     for adapter in dirty:
         if not _attempt(stores, adapter.name, adapter.save, stores):
             stores.machines.forget_written()

@@ -1,8 +1,6 @@
 """What the control process is made of: the core, and the adapters of a house in the order of their turns."""
 
-import datetime
 import logging
-import zoneinfo
 
 from firmware import sockets
 from firmware.chassis.craft_line import BoxActions, CraftLine
@@ -12,6 +10,7 @@ from firmware.config import sip as sip_settings
 from firmware.control.cti import CTILink
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
+from firmware.control.zone import offset_of
 from firmware.errors import LocalError
 from firmware.links.sip_legs import SIPLegs
 from firmware.links.span import SpanLinks
@@ -22,15 +21,7 @@ log = logging.getLogger(__name__)
 
 def make_core(config, ids):
     """The switchboard, with the site's zone for what belongs to a day."""
-    try:
-        zone = zoneinfo.ZoneInfo(config["site"]["timezone"])
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        return Switchboard(config, ids)
-
-    def utc_offset_ms(utc_ms):
-        moment = datetime.datetime.fromtimestamp(utc_ms / 1000, zone)
-        return int(moment.utcoffset().total_seconds() * 1000)
-    return Switchboard(config, ids, utc_offset_ms)
+    return Switchboard(config, ids, offset_of(config["site"]["timezone"]))
 
 
 def sip_listeners(wanted):

@@ -28,6 +28,7 @@ from firmware.control.commands import Problem
 from firmware.control.feed import Feed
 from firmware.control.lookout import Lookout
 from firmware.control.turns import Turns
+from firmware.control.zone import offset_of
 from firmware.errors import ConfigError, LocalError
 from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
@@ -53,6 +54,7 @@ class House:
         self.stores = Stores(self.data_dir, self.run_dir)
         self.database = self.stores.database
         self.clock = Clock()
+        self._zone(config)
         # Also above that of a database that was lost while media went on.
         self.epoch = self.stores.counters.next_number("epoch", least=self.started_ms // 1000)
         self.legs, self.calls = {}, set()       # leg -> its call; calls that stand
@@ -83,6 +85,11 @@ class House:
         self._checking = asyncio.Lock()
         self._server = None
 
+    def _zone(self, config):
+        """The site's time: of the days of reports."""
+        self.utc_offset_ms = offset_of(config["site"]["timezone"]) or (lambda utc_ms: 0)
+        self.stores.figures.zone(self.utc_offset_ms)
+
     def _keep_epoch(self):
         """On a full disk it is written later; until then the time of the day keeps it unique."""
         try:
@@ -102,6 +109,7 @@ class House:
             for record in self.stores.journal.replay():
                 self.switchboard.apply(record)
                 self.stores.cdrs.fold(record)
+                self.stores.figures.replay(record)
                 count += 1
         except Exception as error:      # what the disk gave back is no record of ours
             if refused(error):
@@ -109,6 +117,7 @@ class House:
             log.exception("control: the journal cannot be replayed")
             raise Damaged("the journal cannot be replayed: %s: %s" % (type(error).__name__, error)) from error
         self.stores.cdrs.forget_finished()
+        self._sums()
         self._replay_unwritten()
         for call in self.switchboard.snapshot(self.clock.now_ms())["calls"]:
             self.calls.add(call["call"])
@@ -123,9 +132,23 @@ class House:
             for record in self.stores.unwritten.records:
                 self.switchboard.apply(record)
                 self.stores.cdrs.fold(record)
+                self.stores.figures.fold(record)
         except Exception:
             self.stores.unwritten.discard()     # the next start comes without it
             raise
+
+    def _sums(self):
+        """The sums of reports stand in the database; where they never did, they are made from the journal."""
+        figures = self.stores.figures
+        figures.forget()
+        if figures.is_empty() and self.stores.journal.last_seq():
+            try:
+                with self.database.transaction():
+                    figures.rebuild(self.stores.journal)
+            except sqlite3.Error as error:
+                if not refused(error):
+                    raise
+                log.error("control: the sums of reports cannot be made now (%s); the next start tries again", error)
 
     # -- start and stop --
 
@@ -401,6 +424,7 @@ class House:
 
     def _configure(self, config, now_ms):
         self.media.prompts.languages = list(config["site"]["languages"])
+        self._zone(config)
         self.switchboard.configure(config, now_ms)
         for adapter in self.adapters:
             adapter.configure(config, now_ms)

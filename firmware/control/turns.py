@@ -132,6 +132,7 @@ class Turns:
         self._records += records
         for record in records:
             self.guard(record, None, self.stores.cdrs.fold, record)
+            self.guard(record, None, self.stores.figures.fold, record)
             self.on_record(record)
         for action in actions:
             self.guard(action, action.get("leg"), self._carry_out, action, now_ms)
@@ -195,6 +196,8 @@ class Turns:
         for adapter in dirty:
             adapter.saved()
         stores.cdrs.forget_finished()
+        if records:
+            stores.figures.saved()
         if ended:
             stores.database.sync()
         if records:

@@ -5,6 +5,7 @@ import time
 
 from firmware.storage.cdr import CDRs
 from firmware.storage.database import Database
+from firmware.storage.figures import Figures
 from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
 from firmware.storage.performance import AlarmHistory, PerformanceBins
@@ -25,7 +26,7 @@ class Stores:
         write = self.database.write
         if self.database.new and os.path.isdir(os.path.join(data_dir, "recordings")):
             self._begin_above(int(time.time()))
-        self.journal, self.cdrs = Journal(write), CDRs(write)
+        self.journal, self.cdrs, self.figures = Journal(write), CDRs(write), Figures(write)
         self.machines, self.counters = Machines(write), Counters(write)
         self.inbox, self.outbox = Inbox(write), Outbox(write)
         self.recordings = Recordings(write, data_dir)

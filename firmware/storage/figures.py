@@ -1,0 +1,142 @@
+"""Sums of reports: the journal's fold of acd/statistics.py in quarters of an hour and in days of the site.
+
+The same fold gives the live figures (buckets of a day, in the switchboard) and these; what it books between two commits is
+added to the stored sums in the transaction of the records that it comes from, so after a kill -9 they are what they were.
+compare() folds the whole journal again; a difference is a fault of the product (or records that a full disk cost).
+
+    figures.replay(record) ... forget()      at a start
+    figures.fold(record)              each record in order
+    figures.save() ... saved()        inside the transaction; after its commit
+    figures.running(now_ms)           what would be added if all that runs ended now
+    Figures.sums(connection, ...)     what is stored
+"""
+
+from firmware.acd.report import PARTS, add
+from firmware.acd.statistics import Statistics
+
+QUARTER_S, DAY_S = 900, 86400
+
+
+class Figures:
+    """connection: the writing one.  utc_offset_ms: function(utc_ms) of the site, for its days."""
+
+    def __init__(self, connection, utc_offset_ms=None):
+        self._db = connection
+        self._offset = utc_offset_ms or (lambda utc_ms: 0)
+        self._fold = Statistics(None, QUARTER_S * 1000, kept=None)
+        self._pending = {}          # (part, length, name, start_s): counts that are not committed
+        self._statements = {}
+
+    def zone(self, utc_offset_ms):
+        """The site's time, known when the configuration is."""
+        self._offset = utc_offset_ms
+
+    def fold(self, record):
+        """Take a record, in order.  A checkpoint says nothing new."""
+        if record["kind"] != "core.checkpoint":
+            self._fold.apply(record)
+
+    def replay(self, record):
+        """Take a record of the journal at a start; a checkpoint brings who waits, talks and is held."""
+        if record["kind"] != "core.checkpoint" or "statistics" in record["data"]:
+            self._fold.apply(record)
+
+    def forget(self):
+        """After a replay: what was booked is stored."""
+        self._fold.take()
+        self._pending = {}
+
+    def rows(self, taken):
+        """{(part, length, name, start_s): counts} of what take() or running() gave."""
+        rows = {}
+        for part, table in taken.items():
+            for name, buckets in table.items():
+                for bucket, counts in buckets.items():
+                    start_s = bucket * QUARTER_S
+                    offset_s = self._offset(start_s * 1000) // 1000
+                    day_s = (start_s + offset_s) // DAY_S * DAY_S - offset_s
+                    for length, at_s in ((QUARTER_S, start_s), (DAY_S, day_s)):
+                        add(rows.setdefault((part, length, name, at_s), {}), {key: value for key, value in counts.items() if value})
+        return {key: counts for key, counts in rows.items() if counts}
+
+    def _take(self):
+        for key, counts in self.rows(self._fold.take()).items():
+            add(self._pending.setdefault(key, {}), counts)
+
+    def save(self):
+        """Add what was booked to the stored sums (inside the caller's transaction)."""
+        self._take()
+        for (part, length, name, start_s), counts in self._pending.items():
+            names = tuple(counts)
+            self._db.execute(self._statement(part, names), (length, name, start_s, *counts.values()))
+
+    def saved(self):
+        """The transaction is committed."""
+        self._pending = {}
+
+    def _statement(self, part, names):
+        if (part, names) not in self._statements:
+            self._statements[part, names] = (
+                "INSERT INTO figures_%s (length, name, start_s, %s) VALUES (?, ?, ?%s) ON CONFLICT DO UPDATE SET %s"
+                % (part, ", ".join(names), ", ?" * len(names), ", ".join("%s = %s + excluded.%s" % (n, n, n) for n in names)))
+        return self._statements[part, names]
+
+    def running(self, now_ms):
+        """{(part, length, name, start_s): counts}: what is not stored yet, what runs now included."""
+        self._take()
+        rows = {key: dict(counts) for key, counts in self._pending.items()}
+        for key, counts in self.rows(self._fold.running(now_ms)).items():
+            add(rows.setdefault(key, {}), counts)
+        return rows
+
+    @staticmethod
+    def sums(connection, part, length, from_s, to_s, name=None):
+        """[(name, start_s, counts)] stored with from_s <= start_s < to_s, by name, then time."""
+        names = [name] if name is not None else [row[0] for row in connection.execute(
+            "SELECT DISTINCT name FROM figures_%s WHERE length = %d" % (part, DAY_S))]
+        query = "SELECT start_s, %s FROM figures_%s WHERE length = ? AND name = ? AND start_s >= ? AND start_s < ? ORDER BY start_s" % (
+            ", ".join(PARTS[part]), part)
+        found = []
+        for one in sorted(names):
+            for row in connection.execute(query, (length, one, from_s, to_s)):
+                found.append((one, row[0], dict(zip(PARTS[part], tuple(row)[1:]))))
+        return found
+
+    @staticmethod
+    def total(connection, part, length, from_s, to_s, name=None):
+        """The same, summed over the time: [(name, counts)]."""
+        where, values = ("AND name = ?", (name,)) if name is not None else ("", ())
+        rows = connection.execute(
+            "SELECT name, %s FROM figures_%s WHERE length = ? AND start_s >= ? AND start_s < ? %s GROUP BY name ORDER BY name" % (
+                ", ".join("sum(%s)" % n for n in PARTS[part]), part, where), (length, from_s, to_s, *values))
+        return [(row[0], dict(zip(PARTS[part], tuple(row)[1:]))) for row in rows]
+
+    def is_empty(self):
+        """Whether nothing is stored, as in a database of before there were sums."""
+        return not any(self._db.execute("SELECT 1 FROM figures_%s LIMIT 1" % part).fetchone() for part in PARTS)
+
+    def again(self, journal):
+        """{(part, length, name, start_s): counts} of the whole journal, folded once more."""
+        other = Figures(self._db, self._offset)
+        for record in journal.everything():
+            other.fold(record)
+        return other.rows(other._fold.take())
+
+    def compare(self, connection, journal):
+        """[(part, length, name, start_s)] whose stored sums are not what the journal gives.  connection, journal: of one view."""
+        wanted, stored = self.again(journal), {}
+        for part in PARTS:
+            for row in connection.execute("SELECT length, name, start_s, %s FROM figures_%s" % (", ".join(PARTS[part]), part)):
+                row = tuple(row)
+                counts = {key: value for key, value in zip(PARTS[part], row[3:]) if value}
+                if counts:
+                    stored[(part, *row[:3])] = counts
+        return sorted(key for key in set(wanted) | set(stored) if wanted.get(key) != stored.get(key))
+
+    def rebuild(self, journal):
+        """Fold the whole journal and store its sums anew (inside the caller's transaction)."""
+        wanted = self.again(journal)
+        for part in PARTS:
+            self._db.execute("DELETE FROM figures_%s" % part)
+        for (part, length, name, start_s), counts in wanted.items():
+            self._db.execute(self._statement(part, tuple(counts)), (length, name, start_s, *counts.values()))

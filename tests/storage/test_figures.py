@@ -1,0 +1,201 @@
+"""Sums of reports against a recount from the raw records that knows nothing of the fold, and across deaths of the process."""
+
+import random
+
+import pytest
+
+from firmware.acd import report as formulas
+from firmware.acd.statistics import Statistics
+from firmware.call.records import make
+from firmware.storage import reporting as reports
+from firmware.storage.figures import DAY_S, QUARTER_S
+from firmware.storage.journal import Journal
+from firmware.storage.stores import Stores
+
+START_MS = 1753920000000        # 2025-07-31 00:00 UTC
+HOUR_MS = 3600000
+
+
+def shanghai(utc_ms):
+    return 8 * HOUR_MS
+
+
+def days_work(seed, calls=120, hours=6):
+    """Records of callers, agents and trunks, in order of time."""
+    dice, records = random.Random(seed), []
+
+    def add(at_ms, kind, call=None, leg=None, agent=None, queue=None, **data):
+        records.append((at_ms, len(records), make(kind, at_ms, call, leg, agent, queue, data)))
+    for name in ("1", "2"):
+        add(START_MS, "agent.status", agent=name, status="available", reason=None, by="agent")
+    busy = {"1": START_MS, "2": START_MS}
+    for number in range(calls):
+        call, at = "c%d" % number, START_MS + dice.randrange(hours * HOUR_MS)
+        queue, wait = dice.choice(("a", "b")), dice.randrange(60000)
+        add(at, "leg.offered", call, "l%d" % number, trunk_group="carrier", span=1, line=None, tech="pri")
+        add(at, "leg.answered", call, "l%d" % number, by="near")
+        add(at, "queue.entered", call, queue=queue, service_level_ms=20000, short_abandon_ms=5000)
+        free = [name for name in busy if busy[name] < at + wait - 10000]
+        if free and wait > 10000:
+            name = dice.choice(free)
+            talk, after = dice.randrange(1000, 1200000), dice.randrange(1, 60000)
+            add(at + wait - 5000, "agent.offered", call, agent=name, queue=queue)
+            add(at + wait, "queue.left", call, queue=queue, reason="answered", wait_ms=wait)
+            add(at + wait, "agent.connected", call, agent=name, queue=queue)
+            end = at + wait + talk
+            add(end, "agent.wrap_up", call, agent=name, queue=queue)
+            add(end + after, "agent.idle", agent=name, queue=queue, reset=True)
+            busy[name] = end + after
+        else:
+            end = at + wait
+            add(end, "queue.left", call, queue=queue, reason="abandoned", wait_ms=wait)
+        add(end + 100, "leg.released", call, "l%d" % number, cause=16)
+    return [record for at_ms, order, record in sorted(records, key=lambda row: row[:2])]
+
+
+def commit(stores, records):
+    with stores.database.transaction():
+        stores.journal.append(records)
+        for record in records:
+            stores.figures.fold(record)
+        stores.figures.save()
+    stores.figures.saved()
+
+
+@pytest.fixture
+def stores(tmp_path):
+    made = Stores(str(tmp_path))
+    made.figures.zone(shanghai)
+    yield made
+    made.database.close()
+
+
+def test_the_report_of_a_day_is_a_recount_of_its_records(stores):
+    records = days_work(1)
+    for start in range(0, len(records), 7):
+        commit(stores, records[start:start + 7])
+    db = stores.database.write
+    made = reports.make(db, {}, "queues", START_MS // 1000 - 8 * 3600, START_MS // 1000 + 16 * 3600, "day", shanghai, {"a": "positive"})
+    for row in made["rows"]:
+        waits = {}
+        answered = abandoned = short = within = gone = events = 0
+        for record in records:
+            if record["queue"] != row["name"] or record["kind"] not in ("queue.entered", "queue.left"):
+                continue
+            if record["kind"] == "queue.entered":
+                waits[record["call"]] = record["ts_ms"]
+                continue
+            wait = record["ts_ms"] - waits[record["call"]]
+            if record["data"]["reason"] == "answered":
+                answered += 1
+                within += wait <= 20000
+                events += 1
+            else:
+                short += wait < 5000
+                abandoned += wait >= 5000
+                gone += 5000 <= wait <= 20000
+                events += wait >= 5000
+        assert (row["queued"], row["answered"], row["abandoned"], row["short_abandoned"]) == (len(waits), answered, abandoned, short)
+        wanted = (within + gone) / events if row["name"] == "a" else within / (events - gone)
+        assert row["service_level"] == pytest.approx(wanted) and row["abandon_rate"] == abandoned / len(waits)
+    held = 0
+    begun = {}
+    for record in records:
+        if record["kind"] == "leg.offered":
+            begun[record["leg"]] = record["ts_ms"]
+        elif record["kind"] == "leg.released":
+            held += record["ts_ms"] - begun.pop(record["leg"])
+    trunks = reports.make(db, {}, "trunk_groups", START_MS // 1000 - 8 * 3600, START_MS // 1000 + 40 * 3600, "whole", shanghai)["rows"][0]
+    assert (trunks["in_calls"], trunks["in_answered"], trunks["seized_ms"]) == (120, 120, held)
+    quarters = reports.make(db, {}, "trunk_groups", START_MS // 1000 - 8 * 3600, START_MS // 1000 + 40 * 3600, "quarter", shanghai)["rows"]
+    assert sum(row["seized_ms"] for row in quarters) == held and max(row["erlang"] for row in quarters) < 30 and len(quarters) > 20
+
+
+def test_every_interval_gives_the_same_sums_and_the_live_fold_too(stores):
+    records = days_work(2)
+    commit(stores, records)
+    now_ms = records[-1]["ts_ms"] + 300000
+    running = stores.figures.running(now_ms)
+    live = Statistics(shanghai)
+    for record in records:
+        live.apply(record)
+    from_s = START_MS // 1000 - 8 * 3600
+    sums = {}
+    for interval in reports.INTERVALS:
+        made = reports.make(stores.database.write, running, "agents", from_s, from_s + DAY_S, interval, shanghai)
+        sums[interval] = [(name, sum(row["talking_ms"] for row in made["rows"] if row["name"] == name),
+                           sum(row["available_ms"] for row in made["rows"] if row["name"] == name),
+                           sum(row["handled"] for row in made["rows"] if row["name"] == name)) for name in ("1", "2")]
+        for row in made["rows"]:
+            assert from_s <= row["start_s"] < row["end_s"] <= from_s + DAY_S
+    assert len({str(each) for each in sums.values()}) == 1
+    for name, talking, available, handled in sums["day"]:
+        figures = live.agent_figures(name, now_ms)
+        assert (figures["talking_ms"], figures["available_ms"], figures["handled"]) == (talking, available, handled)
+
+
+def test_a_death_at_any_moment_changes_no_figure(tmp_path):
+    records = days_work(3, calls=40)
+    (tmp_path / "dying").mkdir()
+    dice, at = random.Random(9), 0
+    while at < len(records):
+        stores = Stores(str(tmp_path / "dying"))
+        stores.figures.zone(shanghai)
+        for record in stores.journal.replay():
+            stores.figures.replay(record)
+        stores.figures.forget()
+        count = dice.randrange(1, 25)
+        commit(stores, records[at:at + count])
+        try:
+            with stores.database.transaction():         # dies before this commit: it never was
+                for record in records[at + count:at + count + 3]:
+                    stores.figures.fold(record)
+                stores.figures.save()
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+        at += count
+        assert stores.figures.compare(stores.database.write, Journal(stores.database.write)) == []
+        stores.database.close()
+
+
+def test_a_commit_that_fails_is_made_good_and_a_changed_sum_is_found(stores):
+    records = days_work(4, calls=30)
+    commit(stores, records[:50])
+    with pytest.raises(ZeroDivisionError):
+        with stores.database.transaction():
+            for record in records[50:60]:
+                stores.figures.fold(record)
+            stores.figures.save()
+            raise ZeroDivisionError
+    before = stores.figures.running(records[59]["ts_ms"])
+    assert before, "what is not stored yet is in the report all the same"
+    with stores.database.transaction():
+        stores.journal.append(records[50:])
+        for record in records[60:]:
+            stores.figures.fold(record)
+        stores.figures.save()
+    stores.figures.saved()
+    journal = Journal(stores.database.write)
+    assert stores.figures.compare(stores.database.write, journal) == []
+    stores.database.write.execute("UPDATE figures_queues SET queued = queued + 1 WHERE name = 'a' AND length = %d" % DAY_S)
+    assert {key[:3] for key in stores.figures.compare(stores.database.write, journal)} == {("queues", DAY_S, "a")}
+    with stores.database.transaction():
+        stores.figures.rebuild(journal)
+    assert stores.figures.compare(stores.database.write, journal) == []
+
+
+def test_csv_is_safe_and_says_its_formulas():
+    report = {"rows": [{"name": "=2+3", "start_s": START_MS // 1000, "end_s": START_MS // 1000 + QUARTER_S, "service_level": 0.777777778, "x": None}],
+              "formulas": formulas.FORMULAS["queues"], "booked": formulas.BOOKED}
+    octets = reports.as_csv(report, shanghai)
+    lines = octets.decode("utf-8-sig").split("\r\n")
+    assert octets.startswith(b"\xef\xbb\xbf") and lines[0] == "start,end,name,service_level,x"
+    assert lines[1] == "2025-07-31T08:00:00+08:00,2025-07-31T08:15:00+08:00,'=2+3,0.777778,"
+    assert any(line.startswith("service_level (ignore),answered within T") for line in lines)
+
+
+def test_months_of_the_sites_time():
+    starts = {reports._starts("month", at_s, 0, shanghai) for at_s in range(START_MS // 1000 - 10 * DAY_S, START_MS // 1000 + 10 * DAY_S, 3600)}
+    assert sorted(reports.moment(at_s, shanghai) for at_s in starts) == ["2025-07-01T00:00:00+08:00", "2025-08-01T00:00:00+08:00"]
+    assert reports._after("month", min(starts), 1 << 40, shanghai) == max(starts)
