@@ -38,6 +38,7 @@ from firmware.proto.sip.endpoint import SIPEndpoint
 log = logging.getLogger(__name__)
 
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
+LAMPS = {"setup": "trying", "alerting": "early", "answered": "confirmed"}     # states of legs as RFC 4235 3.7.1 names them
 LIVE = {"calling": "setup", "alerting": "alerting", "accepted": "answered", "confirmed": "answered"}
 
 
@@ -87,6 +88,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self.legs = {name[8:]: machines.load(name) for name in machines.names("sip-leg/")}
         self._changed = set()
         self._changes = {}
+        self._lamps = set()         # lines whose calls changed in this turn
         self._referring = set()     # legs whose REFER this turn decides
         self.now_ms = house.clock.now_ms
         self._probe_at = {}         # leg -> when its silent telephone is asked again
@@ -312,9 +314,13 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         if leg in self.legs:
             self.legs[leg].update(values)
             self._changed.add(leg)
+            if "state" in values and self.legs[leg]["line"] is not None:
+                self._lamps.add(self.legs[leg]["line"])
 
     def _forget(self, leg):
-        self.legs.pop(leg, None)
+        state = self.legs.pop(leg, None)
+        if state is not None and state["line"] is not None:
+            self._lamps.add(state["line"])
         self._probe_at.pop(leg, None)
         self._changed.add(leg)
 
@@ -331,8 +337,16 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         """Dumps that changed."""
         for leg in sorted(self._referring):     # it still has its leg: the switchboard would not transfer
             self._refer_ended(leg, 603, self.now_ms())
+        for line in sorted(self._lamps):
+            self.endpoint.subscriptions.show_dialogs(line, self._dialogs_of(line), self.now_ms())
+        self._lamps.clear()
         self._changes.update(self.endpoint.take_changes())
         return bool(self._changes or self._changed)
+
+    def _dialogs_of(self, line):
+        """The calls of a line for busy lamps (RFC 4235)."""
+        return [(leg, "initiator" if state["direction"] == "in" else "recipient", LAMPS[state["state"]])
+                for leg, state in sorted(self.legs.items()) if state["line"] == line and state["state"] in LAMPS]
 
     def save(self, stores):
         """Write them (inside the transaction)."""
@@ -375,6 +389,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         """After a restart: pending calls to phones end, the others go on."""
         self._take(self.endpoint.resume(now_ms), now_ms)
         self._tell_trunks()
+        self._lamps.update(state["line"] for state in self.legs.values() if state["line"] is not None)
         self._resume_probes(now_ms)
         alive = {row["leg"] for row in self.endpoint.live_legs()}
         for leg in sorted(self.legs):

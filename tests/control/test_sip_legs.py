@@ -416,3 +416,36 @@ def test_a_refusal_of_media_ends_the_call(site):
         assert house.turns.exceptions == 0 and house.stores.machines.names("sip-leg/") == []
         await house.stop()
     pri.run(scenario())
+
+
+def test_a_busy_lamp_follows_a_call_and_a_kill(site):
+    """1002 watches 1001 (RFC 4235) through the whole control process."""
+    async def main():
+        house, media, address = await standing(site)
+        watcher, phone = Phone(address, "1002", "secret1002"), Phone(address, "1001", "secret1001")
+        await phone.register()
+        uri, extra = "sip:1001@127.0.0.1", "Event: dialog\r\nExpires: 600\r\n"
+        watcher.request("SUBSCRIBE", uri, extra, call="lamp")
+        challenge = await watcher.receive("SIP/2.0 401")
+        watcher.request("SUBSCRIBE", uri, extra + watcher.authorization(challenge, "SUBSCRIBE", uri), call="lamp")
+
+        async def lamp():
+            notify = await watcher.receive("NOTIFY")
+            watcher.answer(notify, "200 OK", contact=False)
+            return re.findall(r"<state>(\w+)</state>", notify)
+        assert await lamp() == []
+        body = SDP % (phone.port, "")
+        phone.request("INVITE", "sip:1003@127.0.0.1", "Content-Type: application/sdp\r\n", body, call="talk")
+        challenge = await phone.receive("SIP/2.0 401")
+        phone.request("INVITE", "sip:02150801000@127.0.0.1", "Content-Type: application/sdp\r\n" + phone.authorization(
+            challenge, "INVITE", "sip:02150801000@127.0.0.1"), body, call="talk")
+        await phone.receive("SIP/2.0 200")
+        seen = []
+        while seen[-1:] != [["confirmed"]]:
+            seen.append(await lamp())
+        house.adapters[-1].link.close()
+        pri.kill(house)
+        house, media, _ = await standing(site, media, address[1])
+        assert await lamp() == ["confirmed"]
+        await house.stop()
+    asyncio.run(main())

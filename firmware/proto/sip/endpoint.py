@@ -65,7 +65,8 @@ Events (plain dicts, "kind" first):
   dtmf              {leg, digit, duration_ms}  INFO application/dtmf-relay or application/dtmf
 Exactly one of rejected, released ends a leg; afterwards its id is unknown here.
 
-Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>", "line/<name>" and "trunk/<name>".
+Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>", "line/<name>", "trunk/<name>" and
+"subscription/<number>".
 take_changes() -> {key: dict, or None for removed} since the last call: store them in one row each,
 in the same transaction as the journal.  restore(dump, ...) rebuilds; then resume(now_ms) -> events:
 confirmed and incoming legs live on, a pending outgoing INVITE is cancelled (released, by
@@ -91,7 +92,8 @@ from firmware.proto.sip.parties import user_of
 from firmware.proto.sip.qualify import Qualifier
 from firmware.proto.sip.registrar import Registrar
 from firmware.proto.sip.requests import Requests
-from firmware.proto.sip.session import ENDED
+from firmware.proto.sip.session import ENDED, Session
+from firmware.proto.sip.subscriptions import Subscriptions
 from firmware.proto.sip.text import octet_text
 from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.timers import T1_MS, T2_MS, T4_MS, TimerQueue, durations_ms
@@ -152,6 +154,7 @@ class SIPEndpoint(Requests):
         self._secrets = {}
         self._line_timers = {}
         self._changed = {}
+        self.subscriptions = Subscriptions(self)
         self.trunks = {}
         for row in config["trunks"]:
             self.trunks[row["name"]] = Trunk(self, row)
@@ -265,6 +268,8 @@ class SIPEndpoint(Requests):
             out["line/" + line] = self.registrar.dump_line(line)
         for name in self.trunks:
             out["trunk/" + name] = self.trunks[name].dump()
+        for name in self.subscriptions.all:
+            out["subscription/" + name] = self.subscriptions.all[name].dump()
         return out
 
     @classmethod
@@ -294,6 +299,9 @@ class SIPEndpoint(Requests):
                 self._watch_line(name)
                 self.qualifier.watch(name, now_ms)
             if name not in self.registrar.bindings:
+                self._changed[key] = True
+        elif kind == "subscription":
+            if record["line"] not in self._lines or not self.subscriptions.restore(name, record, now_ms):
                 self._changed[key] = True
         elif kind == "trunk":
             if name not in self.trunks:
@@ -325,6 +333,7 @@ class SIPEndpoint(Requests):
                 self.fault("dropped", str(error), None)
             self.touch(session)
         self._run_trunks(now_ms)
+        self.subscriptions.tell_all(now_ms)
         return self._take_events()
 
     def _run_trunks(self, now_ms):
@@ -366,6 +375,8 @@ class SIPEndpoint(Requests):
             if line not in self._lines:
                 self.registrar.remove(line)
                 self._line_changed(line)
+        for line in sorted({one.line: True for one in self.subscriptions.all.values() if one.line not in self._lines}):
+            self.subscriptions.drop_line(line)
         return self._take_events()
 
     def set_trunks(self, rows, now_ms):
@@ -418,7 +429,7 @@ class SIPEndpoint(Requests):
         """The leg that Replaces names, in whichever order its tags stand, or None."""
         for ours, theirs in ((one_tag, other_tag), (other_tag, one_tag)):
             session = self._dialogs.get((call_id, ours))
-            if session is not None and session.state != ENDED and session.line is not None:
+            if isinstance(session, Session) and session.state != ENDED and session.line is not None:
                 dialog = session.dialog_for(theirs)
                 if dialog is not None or (session.dialog is None and session.direction == "out"):
                     return session.leg
@@ -453,6 +464,22 @@ class SIPEndpoint(Requests):
         self._dialogs[key] = session
         self._session_dialogs.setdefault(session.leg, []).append(key)
 
+    def learn_dialog(self, dialog, owner):
+        """Requests in a dialog that is no call's go to its owner."""
+        self._dialogs[(dialog.call_id, dialog.local_tag)] = owner
+
+    def forget_dialog(self, dialog):
+        """The dialog is over."""
+        self._dialogs.pop((dialog.call_id, dialog.local_tag), None)
+
+    def subscription_changed(self, name):
+        """Its record is to be stored."""
+        self._changed["subscription/" + name] = True
+
+    def has_line(self, line):
+        """Whether there is a line of that name."""
+        return line in self._lines
+
     def touch(self, session):
         """A session changed: its record is to be stored; a finished one goes."""
         if self.sessions.get(session.leg) is not session:
@@ -484,6 +511,8 @@ class SIPEndpoint(Requests):
             return self.registrar.dump_line(name)
         if kind == "trunk":
             return self.trunks[name].dump() if name in self.trunks else None
+        if kind == "subscription":
+            return self.subscriptions.all[name].dump() if name in self.subscriptions.all else None
         session = self.sessions.get(name)
         return None if session is None else session.dump()
 

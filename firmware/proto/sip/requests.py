@@ -15,9 +15,9 @@ from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
 from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, kind_of
 from firmware.proto.sip.uri import parse_uri
 
-SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER")
+SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER", "SUBSCRIBE")
 EXTENSIONS = ("100rel", "timer")       # option tags that a Require may name
-KNOWN = SERVED + ("SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE")
+KNOWN = SERVED + ("NOTIFY", "PUBLISH", "MESSAGE")
 
 NO_CIRCUIT, SWITCH_CONGESTION = 34, 42      # Q.850
 
@@ -107,6 +107,8 @@ class Requests(Answering):
             self._receive_invite(message, source, now_ms)
         elif method == "OPTIONS":
             self.reply(message, source, 200, now_ms, headers=(("Allow", ALLOW), ("Accept", SDP)))
+        elif method == "SUBSCRIBE":
+            self._receive_subscribe(message, source, now_ms)
         elif method == "REFER":
             self.reply(message, source, 403, now_ms)        # only of who is in a call
         else:
@@ -184,6 +186,14 @@ class Requests(Answering):
             self.qualifier.watch(line, now_ms)
         if changed:
             self._tell_line(line, known)
+
+    def _receive_subscribe(self, message, source, now_ms):
+        try:
+            line = parse_uri(message.from_address.uri).plain_user()
+        except RemoteError:
+            line = ""
+        if self._authenticated(message, line, source, now_ms):
+            self.subscriptions.subscribe(message, line, source, now_ms)
 
     def _receive_invite(self, message, source, now_ms):
         trunk = self.trunk_of(message, source)

@@ -1,0 +1,115 @@
+"""Busy lamps and message waiting: SUBSCRIBE and NOTIFY with a scripted telephone; bodies read by an XML parser of others."""
+
+import xml.etree.ElementTree
+
+import pytest
+
+from tests.proto.sip_world import Phone, endpoint, header, method, restart, status
+
+SPACE = "{urn:ietf:params:xml:ns:dialog-info}"
+
+
+@pytest.fixture
+def switch():
+    made = endpoint(digest_algorithms=("MD5",))
+    made.resume(1000000)
+    return made
+
+
+def subscribe(phone, watched="1002", event="dialog", expires=600, **more):
+    events, output, _ = phone.challenged("SUBSCRIBE", "sip:%s@strowger" % watched, [
+        ("Event", event), ("Expires", str(expires)), ("Contact", "<%s>" % phone.contact())], call_id="sub-%s-%s" % (watched, event), **more)
+    assert not events
+    return output
+
+
+def notified(phone):
+    """NOTIFYs that are due, answered."""
+    phone.now_ms += 20
+    phone.switch.expire(phone.now_ms)
+    got = [octets for octets, destination in phone.switch.take_output() if destination == phone.address and method(octets) == "NOTIFY"]
+    for octets in got:
+        phone.send(phone.respond(octets, 200))
+    return got
+
+
+def states(octets):
+    root = xml.etree.ElementTree.fromstring(octets.split(b"\r\n\r\n", 1)[1])
+    assert root.tag == SPACE + "dialog-info" and root.get("state") == "full"
+    return int(root.get("version")), root.get("entity"), [(row.get("direction"), row.find(SPACE + "state").text) for row in root]
+
+
+@pytest.mark.conformance("RFC 4235", "3.10", "the whole state at once, then at each change, with a version that rises")
+def test_busy_lamp(switch):
+    phone = Phone(switch)
+    output = subscribe(phone)
+    assert status(output[0]) == 200 and header(output[0], "Expires") == "600" and method(output[1]) == "NOTIFY"
+    assert header(output[1], "Subscription-State") == "active;expires=600" and states(output[1]) == (0, "sip:1002@127.0.0.1", [])
+    phone.send(phone.respond(output[1], 200))
+    switch.subscriptions.show_dialogs("1002", [("l1", "recipient", "early")], phone.now_ms)
+    got = notified(phone)
+    assert [states(octets)[::2] for octets in got] == [(1, [("recipient", "early")])]
+    # two changes while a NOTIFY is under way: one more, with the last state
+    for state in ("confirmed", "early"):
+        switch.subscriptions.show_dialogs("1002", [("l1", "recipient", state)], phone.now_ms)
+    switch.subscriptions.show_dialogs("1002", [], phone.now_ms)
+    assert [states(octets)[2] for octets in notified(phone)] == [[]]
+    assert notified(phone) == []
+    refresh = phone.request("SUBSCRIBE", "sip:strowger@127.0.0.1", [("Event", "dialog"), ("Expires", "0"), ("Contact", "<%s>" % phone.contact())],
+                            to=header(output[0], "To"), call_id="sub-1002-dialog")
+    _, output = phone.send(refresh)
+    assert status(output[0]) == 200 and header(output[1], "Subscription-State") == "terminated;reason=timeout"
+    assert not switch.subscriptions.all and not switch.subscriptions.of
+
+
+@pytest.mark.conformance("RFC 3842", "5.2", "message summary of the subscriber's own line")
+def test_message_waiting(switch):
+    phone = Phone(switch)
+    output = subscribe(phone, "1001", "message-summary")
+    assert b"Messages-Waiting: no\r\n" in output[1]
+    phone.send(phone.respond(output[1], 200))
+    switch.subscriptions.show_messages("1001", 2, 1, phone.now_ms)
+    assert b"Messages-Waiting: yes\r\nMessage-Account: sip:1001@127.0.0.1\r\nVoice-Message: 2/1 (0/0)" in notified(phone)[0]
+    assert status(subscribe(phone, "1002", "message-summary", to="<sip:1002@strowger>")[0]) == 403
+
+
+@pytest.mark.parametrize("watched,event,expires,code", [
+    ("1002", "presence.winfo", 600, 489), ("nobody", "dialog", 600, 404), ("1002", "dialog", 5, 423)])
+def test_refusals(switch, watched, event, expires, code):
+    output = subscribe(Phone(switch), watched, event, expires)
+    assert status(output[0]) == code and len(output) == 1 and not switch.subscriptions.all
+
+
+def test_a_stranger_sees_nothing(switch):
+    stranger = Phone(switch, "1001", "wrong")
+    output = subscribe(stranger)
+    assert status(output[0]) == 401 and not switch.subscriptions.all
+
+
+def test_it_outlives_a_kill_and_ends_with_its_time(switch):
+    phone = Phone(switch)
+    output = subscribe(phone)
+    phone.send(phone.respond(output[1], 200))
+    new = restart(switch, 2, phone.now_ms + 500)
+    phone.switch, phone.now_ms = new, phone.now_ms + 500
+    new.resume(phone.now_ms)
+    version, _, rows = states(notified(phone)[0])
+    assert version > 0 and rows == []
+    phone.now_ms += 600000
+    last = notified(phone)[-1]
+    assert header(last, "Subscription-State") == "terminated;reason=timeout" and not new.subscriptions.all
+
+
+def test_a_refused_notify_ends_it_and_a_line_has_so_many(switch):
+    phone = Phone(switch)
+    output = subscribe(phone)
+    phone.send(phone.respond(output[1], 481))
+    assert not switch.subscriptions.all
+    for number in range(70):
+        phone.call_id = "many"
+        events, output, _ = phone.challenged("SUBSCRIBE", "sip:1002@strowger", [
+            ("Event", "dialog"), ("Contact", "<%s>" % phone.contact())], call_id="many-%d" % number)
+        assert status(output[0]) == 200
+    assert len(switch.subscriptions.all) == 64
+    switch.set_lines({"1002": "secret-2"}, phone.now_ms)
+    assert not switch.subscriptions.all and not switch._dialogs
