@@ -88,7 +88,6 @@ from firmware.proto.sip.guard import Guard
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
-from firmware.proto.sip.parties import user_of
 from firmware.proto.sip.qualify import Qualifier
 from firmware.proto.sip.registrar import Registrar
 from firmware.proto.sip.requests import Requests
@@ -99,6 +98,7 @@ from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.timers import T1_MS, T2_MS, T4_MS, TimerQueue, durations_ms
 from firmware.proto.sip.transaction import TransactionLayer
 from firmware.proto.sip.trunk_calls import TrunkSession
+from firmware.proto.sip.trunk_table import TrunkTable
 from firmware.proto.sip.trunks import Trunk
 from firmware.proto.sip.uri import parse_uri
 
@@ -127,7 +127,7 @@ _FIELDS = {                             # what a primitive must bring besides it
 }
 
 
-class SIPEndpoint(Requests):
+class SIPEndpoint(Requests, TrunkTable):
     """See the top of this module."""
 
     def __init__(self, config, random, hash_functions, new_leg):
@@ -336,12 +336,6 @@ class SIPEndpoint(Requests):
         self.subscriptions.tell_all(now_ms)
         return self._take_events()
 
-    def _run_trunks(self, now_ms):
-        """Trunks begin with resume(): before it nothing may leave."""
-        self._trunks_run = True
-        for name in sorted(self.trunks):
-            self.trunks[name].start(now_ms, name in self._restored_trunks)
-
     def live_legs(self):
         """[{leg, direction, state, line}] of the legs that control may still use."""
         out = []
@@ -379,51 +373,12 @@ class SIPEndpoint(Requests):
             self.subscriptions.drop_line(line)
         return self._take_events()
 
-    def set_trunks(self, rows, now_ms):
-        """New table of trunks.  One that changed begins anew; calls go on.  Returns events."""
-        old, self.trunks = self.trunks, {}
-        for row in rows:
-            known = old.get(row["name"])
-            if known is not None and _same_row(known.row, row):
-                known.row = row
-                self.trunks[row["name"]] = old.pop(row["name"])
-            else:
-                self.trunks[row["name"]] = Trunk(self, row)
-        for name in sorted(old):
-            old[name].leave(now_ms)
-            self.trunk_changed(old[name])
-        self.config["trunks"] = rows
-        self.guard.trusted = {}
-        if self._trunks_run:
-            for name in sorted(self.trunks):
-                if not self.trunks[name].timers and self.trunks[name].state != "up":
-                    self.trunks[name].start(now_ms)
-        return self._take_events()
+    def set_guard(self, settings, emergency):
+        """New limits; numbers that are called in overload too."""
+        self.guard.settings = settings
+        self.guard.emergency = tuple([number.encode() for number in emergency])
 
     # what sessions use
-
-    def trunk_changed(self, trunk):
-        """Its record is to be stored."""
-        self._changed["trunk/" + trunk.name] = True
-
-    def trunk_of(self, message, source):
-        """The trunk that a new request comes from, or None: by its source, then by the name we registered with.
-
-        A line that calls from the host of a trunk (a gateway and telephones behind one NAT) stays a line: it is challenged."""
-        found = [trunk for trunk in self.trunks.values() if trunk.sends_from(source[0])]
-        if not found:
-            return None
-        user = user_of(message.uri)
-        ports = [trunk for trunk in found if source[1] in [address[1] for address in trunk.row["addresses"] if address[0] == source[0]]]
-        if not ports and user_of(message.from_address.uri) in self._lines:
-            return None
-        for candidates in (ports, found):
-            for trunk in candidates:
-                if trunk.row["kind"] == "register" and trunk.row["user"] == user:
-                    return trunk
-        found = ports or found
-        found.sort(key=lambda trunk: (trunk.row["kind"] == "register", trunk.name))
-        return found[0]
 
     def leg_of_dialog(self, call_id, one_tag, other_tag):
         """The leg that Replaces names, in whichever order its tags stand, or None."""
@@ -434,29 +389,6 @@ class SIPEndpoint(Requests):
                 if dialog is not None or (session.dialog is None and session.direction == "out"):
                     return session.leg
         return None
-
-    def is_trunk_host(self, host):
-        """Whether a trunk's calls come from a host."""
-        return any([trunk.sends_from(host) for trunk in self.trunks.values()])
-
-    def set_guard(self, settings, emergency):
-        """New limits; numbers that are called in overload too."""
-        self.guard.settings = settings
-        self.guard.emergency = tuple([number.encode() for number in emergency])
-
-    def trunk_load(self, name):
-        """How many calls a trunk carries."""
-        return len([session for session in self.sessions.values() if session.trunk == name and session.state != ENDED])
-
-    def trunk_unanswered(self, name, address, now_ms):
-        """An INVITE to an address of a trunk had no answer at all."""
-        if name in self.trunks:
-            self.trunks[name].unanswered(tuple(address), now_ms)
-
-    def credentials_of(self, session):
-        """{realm: [user, password]} for challenges put to a leg."""
-        trunk = self.trunks.get(session.trunk)
-        return self.credentials if trunk is None else trunk.credentials
 
     def learn(self, dialog, session):
         """Find a session by a dialog of its from now on."""
@@ -599,8 +531,3 @@ class SIPEndpoint(Requests):
         else:
             self._watch_line(name)
 
-
-def _same_row(one, other):
-    """Whether two rows of a trunk are alike, functions apart."""
-    keys = [key for key in one if key != "is_source"]
-    return sorted(keys) == sorted([key for key in other if key != "is_source"]) and all([one[key] == other[key] for key in keys])

@@ -10,9 +10,10 @@ from firmware.proto.sip.causes import cause_of_reason, reason_value
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.digest import answer_challenge
 from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.info import DigitsByINFO
 from firmware.proto.sip.referring import Referring
 from firmware.proto.sip.session_timer import MIN_SE_S, SessionTimer, too_brief
-from firmware.proto.sip.text import hexadecimal, number
+from firmware.proto.sip.text import hexadecimal
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
 
@@ -23,13 +24,11 @@ CONFIRMED = "confirmed"
 ENDED = "ended"
 
 SDP = "application/sdp"
-DTMF_DIGITS = "0123456789*#ABCD"
-DTMF_DEFAULT_MS = 250            # of application/dtmf-relay without a Duration
 PROBE_MS = 4000                  # ours: OPTIONS in the dialog unanswered for so long; timer F takes 32 s
 GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again after 491
 
 
-class Session(SessionTimer, Referring):
+class Session(SessionTimer, Referring, DigitsByINFO):
     """One leg.  agent: the endpoint (send, transactions, timers, identity, emit, touch).  trunk: name of its SIP trunk, or None."""
 
     direction = None
@@ -347,24 +346,6 @@ class Session(SessionTimer, Referring):
         self.pending = transaction
         self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": message.body or None})
 
-    def receive_info(self, transaction, now_ms):
-        """INFO: digits of telephones that send them so."""
-        message = transaction.request
-        kind = media_type(message.get("Content-Type") or "")
-        tag = message.to_tag
-        if message.get("Info-Package") is not None:
-            self.agent.respond(transaction, 469, now_ms, tag=tag, headers=(("Recv-Info", ""),))
-            return
-        if message.body and kind not in ("application/dtmf-relay", "application/dtmf"):
-            self.agent.respond(transaction, 415, now_ms, tag=tag,
-                               headers=(("Accept", "application/dtmf-relay, application/dtmf"),))
-            return
-        self.agent.respond(transaction, 200, now_ms, tag=tag)
-        if message.body:
-            digit, duration_ms = parse_dtmf(to_text(message.body))
-            if digit:
-                self.agent.emit({"kind": "dtmf", "leg": self.leg, "digit": digit, "duration_ms": duration_ms})
-
     # outcomes of our own requests
 
     def authorization(self, response, message, now_ms):
@@ -523,23 +504,3 @@ class Session(SessionTimer, Referring):
             self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 500})
         if self.pending is not None:
             self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": self.pending.request.body or None})
-
-
-def parse_dtmf(body):
-    """Body of application/dtmf-relay ("Signal=5 Duration=160") or application/dtmf ("5").
-
-    Returns (digit or "", duration_ms)."""
-    digit = ""
-    duration_ms = DTMF_DEFAULT_MS
-    for line in body.replace("\r", "\n").split("\n"):
-        name, equals, value = line.partition("=")
-        name = name.strip().lower()
-        value = value.strip()
-        if not equals and not digit:
-            digit = name.upper()
-        elif name == "signal":
-            digit = value.upper()
-        elif name == "duration":
-            duration_ms = number(value, 10000) or DTMF_DEFAULT_MS
-    digit = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}.get(digit, digit)
-    return (digit, duration_ms) if len(digit) == 1 and digit in DTMF_DIGITS else ("", duration_ms)
