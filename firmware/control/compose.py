@@ -2,6 +2,7 @@
 
 import logging
 
+from boardconfig.r2_variants import load_r2
 from firmware import sockets
 from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
@@ -12,6 +13,7 @@ from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
 from firmware.control.zone import offset_of
 from firmware.errors import LocalError
+from firmware.links.cas import CASLinks
 from firmware.links.sip_legs import SIPLegs
 from firmware.links.span import SpanLinks
 from firmware.links.ss7 import SS7Points
@@ -42,7 +44,7 @@ def make_adapters(house):
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
     streams = sip_listeners(config["sip"])
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
-    trunks, keeper = [SpanLinks(house), SS7Points(house)], Keeper(house)
+    trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house)
 
     def alarms(span, alarms, now_ms):
         for adapter in trunks:

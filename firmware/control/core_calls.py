@@ -58,7 +58,8 @@ def digits(core, event):
     if called == call.called and complete == call.called_complete:
         return False
     core.emit("leg.digits", call=call.id, leg=call.caller_leg, called=called, called_complete=complete)
-    _route(core, call)
+    if not _route(core, call) and core.state.legs[call.caller_leg].tech == "r2":
+        core.act("leg.need_more_digits", leg=call.caller_leg)       # a compelled register asks for each digit (Q.440)
     return True
 
 

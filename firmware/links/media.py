@@ -56,7 +56,9 @@ class MediaLink(Adapter):
         self.boot_id = None
         self.known_boot_id = (stores.machines.load("media") or {}).get("boot_id")
         self.serving = False
+        self.listeners = {}         # media's kind: function(event, now_ms) of an adapter; True: that was all
         self.refused = 0
+        self._waiting = {}          # leg that cannot hear yet: the signal it shall hear then, or None
         self._commands = []
         self._last_commands = []
         self._tasks = set()
@@ -98,7 +100,7 @@ class MediaLink(Adapter):
 
     def _lost(self, reason):
         self.serving = False
-        self._commands, self._last_commands, self._held = [], [], None
+        self._commands, self._last_commands, self._held, self._waiting = [], [], None, {}
         self._ack = self._ack_signalling = 0
         self.on_lost(reason)
 
@@ -108,8 +110,19 @@ class MediaLink(Adapter):
         """Queue a command for after the commit; the callbacks run as turns of their own: f(reply, now_ms)."""
         self._commands.append((do, parameters, on_reply, on_error))
 
+    def hold(self, leg):
+        """The leg is being answered and cannot hear yet (register signals): what is to be played to it waits for ready()."""
+        self._waiting.setdefault(leg, None)
+
+    def ready(self, leg, now_ms):
+        """The leg hears from now on."""
+        action = self._waiting.pop(leg, None)
+        if action is not None:
+            self._do_signal(action, now_ms)
+
     def subtract(self, leg):
         """Queue the removal of a leg's termination, behind all other commands of this turn."""
+        self._waiting.pop(leg, None)
         self._last_commands.append(("subtract", {"id": leg, "call": self.call_of(leg)}, None, None))
 
     def carry_out(self, action, now_ms):
@@ -118,6 +131,9 @@ class MediaLink(Adapter):
 
     def _do_signal(self, action, now_ms):
         leg, token = action["leg"], action["token"]
+        if leg in self._waiting:
+            self._waiting[leg] = action
+            return
         items, missing = self.prompts.items(action["items"])
         for sentence in missing:
             if sentence not in self._missing:
@@ -129,6 +145,9 @@ class MediaLink(Adapter):
         self.command("signal", None, refused, id=leg, token=token, items=items, repeat=action.get("repeat", 1))
 
     def _do_stop(self, action, now_ms):
+        if self._waiting.get(action["leg"]) is not None:
+            self._waiting[action["leg"]] = None
+            return
         self.command("stop", id=action["leg"], **({"token": action["token"]} if action.get("token") else {}))
 
     def _do_detect(self, action, now_ms):
@@ -247,6 +266,8 @@ class MediaLink(Adapter):
         kind = event.get("kind")
         if kind == "board" and self.on_board is not None:
             self.on_board(event, now_ms)
+        if kind in self.listeners and self.listeners[kind](event, now_ms):
+            return
         known = EVENTS.get(kind)
         if known is None:
             if kind not in ("board", "media_failed", "voice", "tone_2100"):

@@ -62,10 +62,10 @@ class CASSpan:
         return self._all("start", now_ms)
 
     def resume(self, now_ms, received):
-        """After a restart.  received: {timeslot: ABCD} as the board has it.  Returns events."""
+        """After a restart.  received: {timeslot: ABCD} as the board has it; what sounds is told by itself.  Returns events."""
         events = []
         for timeslot in self.timeslots:
-            events += self._took(timeslot, self.circuits[timeslot].resume(now_ms, received.get(timeslot)))
+            events += self._took(timeslot, self.circuits[timeslot].resume(now_ms, received.get(timeslot), False))
         return events
 
     def receive(self, timeslot, item, now_ms):

@@ -402,7 +402,9 @@ class R2Circuit(Circuit):
         return circuit
 
     def resume(self, now_ms, bits=None, tone=None):
-        """After restore(): send again what we send, take what is received now.  Returns events."""
+        """After restore(): send again what we send, take what is received now.  Returns events.
+
+        tone: False where what came meanwhile will be told all the same."""
         self.line.send_again()
         self._collect()
         self.put("listen", self.listening)
@@ -410,6 +412,6 @@ class R2Circuit(Circuit):
             self.put("tone", self.sounding[0], self.sounding[1])
         if bits is not None:
             self.line.bits(bits & 15, now_ms)
-        if self.register is not None:
+        if self.register is not None and tone is not False:
             self.register.tone(tone, now_ms)
         return self.settle(now_ms)
