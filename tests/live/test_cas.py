@@ -1,0 +1,210 @@
+"""R2 calls through the whole house; the far end is libopenr2 (LGPL, a process of its own) with its own MF receivers.
+
+Span 5 is China No.1, span 6 the ITU's R2, as calling exchange; span 7 is China No.1 as called exchange."""
+
+import random
+import time
+
+import numpy as np
+import pytest
+
+from hil.phone.probe import ProbePhone
+from hil.board.clock import BoardClock
+from hil.probes import exact, wav
+from hil.r2.client import BINARY, R2Exchange
+from hil.rig import Rig
+from tests.live import probe_moves
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
+LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
+SECONDS = 2
+
+
+def keys(digits):
+    """A-law octets of key presses: 80 ms on, 80 ms off, -8 dBm0 each tone (Q.23)."""
+    rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+    n, parts = np.arange(640), [np.zeros(2400)]
+    for digit in digits:
+        i = "123A456B789C*0#D".index(digit)
+        parts += [8031 * 10 ** (-11 / 20) * (np.sin(2 * np.pi * rows[i // 4] / 8000 * n) + np.sin(2 * np.pi * columns[i % 4] / 8000 * n)),
+                  np.zeros(640)]
+    return wav.alaw_compress(np.concatenate(parts).astype(np.int16)).tobytes()
+
+
+class Trunks(Rig):
+    far = None
+
+    def prepare(self):
+        self.start(exchange=False)
+        running = self.product.get("/configuration")
+        config = running["configuration"]
+        config["spans"] = [
+            {"span": 5, "signalling": "r2", "crc4": False, "trunk_group": "carrier", "r2": {"variant": "cn", "called_length": 4}},
+            {"span": 6, "signalling": "r2", "crc4": False, "trunk_group": "second", "r2": {"variant": "itu", "timers": {"T_ALARM": 1000}}},
+            {"span": 7, "signalling": "r2", "crc4": False, "trunk_group": "third", "r2": {"variant": "cn", "circuits": "1-3"}}]
+        config["trunk_groups"] = [{"name": name, "caller_number": OURS} for name in ("carrier", "second", "third")]
+        # Of two lengths: on span 6 each digit is shown to the switchboard until it knows enough.
+        config["numbers"] = [{"number": number, "application": "ivr", "target": "main"} for number in (LANDING, "20000")]
+        config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "third", "strip": 1}]}]
+        for agent in config["agents"]:
+            agent["wrap_up_s"] = 1
+        self.product.post("/configuration/apply", running)
+        self.r2 = {5: R2Exchange(self.run_dir, 5, "cn"), 6: R2Exchange(self.run_dir, 6, "itu"),
+                   7: R2Exchange(self.run_dir, 7, "cn", calling=False, max_ani=len(OURS), max_dnis=len(DIALLED))}
+        for exchange in self.r2.values():
+            exchange.start()
+        self.wait(lambda s: [span["state"] for span in s["spans"]] == ["up"] * 3 and all(
+            slot["state"] in ("idle", "d") for span in s["spans"] for slot in span["timeslots"]), 20, "three R2 spans up and idle")
+        return self
+
+    def stop(self):
+        for exchange in getattr(self, "r2", {}).values():
+            exchange.stop()
+        super().stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    with Trunks(tmp_path_factory.mktemp("cas")) as rig:
+        yield rig.prepare()
+
+
+@pytest.fixture(scope="module")
+def phone(house):
+    lines = {line["name"]: line["password"] for line in house.product.get("/configuration")["configuration"]["lines"]}
+    phone = ProbePhone("1002", lines["1002"], house.sip_port, clock=BoardClock(house.run_dir))
+    phone.start()
+    house.product.put("/agents/1002/status", {"status": "available"})
+    yield phone
+    phone.stop()
+
+
+@pytest.fixture(autouse=True)
+def quiet(house, phone):
+    house.wait(lambda s: any(a["name"] == "1002" and a["state"] == "idle" and a["status"] == "available" for a in s["agents"]),
+               20, "the agent idle")
+    yield
+    phone.hangup()
+    for span, exchange in house.r2.items():
+        exchange.policy()
+    house.wait_idle(20)
+
+
+def come_in(house, phone, span, timeslot, caller="5551"):
+    """A call from outside to the agent: digits, greeting, key 1, queue, telephone.  Returns (call, board ms from seizure to acceptance)."""
+    far, mark, rings = house.r2[span], house.r2[span].mark(), phone.mark()
+    far.play(timeslot, keys("1"))
+    far.call(timeslot, LANDING, caller)
+    begun = far.wait_for("call", 5, mark, timeslot)
+    accepted = far.wait_for("accepted", 15, mark, timeslot)
+    far.wait_for("answered", 5, mark, timeslot)
+    phone.wait_for("answered", 15, since=rings)
+    return house.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 10, "talking"), accepted["ms"] - begun["ms"]
+
+
+@pytest.mark.conformance("R2", "Q.440 compelled cycle (live)", "two calls in through the whole house, from libopenr2 1.3.3, China No.1 and ITU")
+def test_calls_come_in_with_numbers_and_sound_both_ways(house, phone):
+    for span, timeslot in ((5, 7), (6, 31)):
+        far = house.r2[span]
+        path, far_says, near_says = house.folder / f"far{span}.al", *(probe_moves.material(seed, SECONDS) for seed in (span, span + 50))
+
+        def measure():
+            call, set_up_ms = come_in(house, phone, span, timeslot, CALLER)
+            assert (call["called"], call["caller"], call["span"], call["timeslot"]) == (LANDING, CALLER, span, timeslot)
+            digits = len(LANDING + CALLER) + 3          # with the category, the end of the caller's and the one of group II
+            print(f"span {span}: {digits} signals in {set_up_ms} ms of board time, {digits * 1000 / set_up_ms:.1f} a second")
+            assert set_up_ms < 12000
+            mark = far.mark()
+            far.record(timeslot, path)
+            far.play(timeslot, far_says)
+            phone.play(near_says).wait(SECONDS + 5)
+            far.wait_for("play_done", 10, mark, timeslot)
+            time.sleep(0.3)
+            far.hangup(timeslot) if span == 5 else phone.hangup()
+            far.wait_for("end", 5, mark, timeslot)
+            heard = exact.match(far_says, phone.received_octets())
+            there = exact.match(near_says, path.read_bytes())
+            assert heard.exact and there.exact, f"trunk to phone: {heard}; phone to trunk: {there}"
+            return call["call"]
+        found = house.cdr(probe_moves.undisturbed(measure, house, phone))
+        assert (found["cdr"]["caller"], found["cdr"]["called"], found["cdr"]["result"]) == (CALLER, LANDING, "answered")
+        assert found["cdr"]["released_by"] == ("caller" if span == 5 else "agent"), "clear-forward, clear-back"
+        if span == 6:
+            assert far.events("disconnect", timeslot=timeslot), "libopenr2 took our clear-back for one"
+
+
+def test_a_number_that_is_not_ours_is_refused_with_the_reason(house, phone):
+    marks = {span: house.r2[span].mark() for span in (5, 6)}
+    for span in marks:
+        house.r2[span].call(3, "1999", "5551")
+    for span, mark in marks.items():
+        refused = house.r2[span].wait_for("disconnect", 15, mark, 3)
+        assert refused["words"] == ["2"], "OR2_CAUSE_UNALLOCATED_NUMBER"
+        house.r2[span].wait_for("end", 5, mark, 3)
+
+
+def test_calls_go_out_and_end_both_ways(house, phone):
+    far = house.r2[7]
+    for by in ("far", "near"):
+        mark, rings = far.mark(), phone.mark()
+        phone.dial("9" + DIALLED)
+        offered = far.wait_for("offered", 15, mark)
+        assert offered["words"][:2] == [OURS, DIALLED]
+        phone.wait_for("answered", 10, since=rings)
+        call = house.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 10, "talking")["call"]
+        if by == "far":
+            far.hangup(offered["timeslot"])
+            phone.wait_for("closed", 5, since=rings)
+        else:
+            phone.hangup()
+            far.wait_for("disconnect", 5, mark, offered["timeslot"])
+        far.wait_for("end", 5, mark, offered["timeslot"])
+        cdr = house.cdr(call)["cdr"]
+        assert (cdr["released_by"], cdr["out_span"], cdr["cause"]) == ("callee" if by == "far" else "caller", 7, 16)
+        house.wait(lambda s: any(a["name"] == "1002" and a["state"] == "idle" for a in s["agents"]), 20, "the agent idle")
+
+
+def test_refusals_of_the_far_end_become_causes(house, phone):
+    """B-2 busy is 17, B-5 unallocated 1, B-4 congestion 42 (Q.850); the telephone hears what RFC 3398 makes of them."""
+    far = house.r2[7]
+    for offer, status in (("busy", 486), ("unallocated", 404), ("congestion", 503)):
+        far.policy(offer=offer)
+        rings = phone.mark()
+        phone.dial("9" + DIALLED)
+        assert phone.wait_for("refused", 20, since=rings)["status"] == status
+        house.wait_idle(10)
+
+
+def test_control_is_killed(house, phone):
+    """A talking call stands; calls in the middle of their digits go on or end, and no circuit stays taken."""
+    call, _ = come_in(house, phone, 5, 9)
+    mark = house.r2[5].mark()
+    house.kill("control")
+    time.sleep(0.5)
+    assert not house.r2[5].events("disconnect", mark) and not house.r2[5].events("end", mark)
+    house.wait(lambda s: any(c["call"] == call["call"] and c["state"] == "talking" for c in s["calls"]), 10, "the same call talking")
+    house.r2[5].hangup(9)
+    house.r2[5].wait_for("end", 5, mark, 9)
+    assert house.cdr(call["call"])["cdr"]["released_by"] == "caller"
+    house.wait(lambda s: any(a["name"] == "1002" and a["state"] == "idle" for a in s["agents"]), 20, "the agent idle")
+    mark = house.r2[5].mark()
+    house.r2[5].call(11, LANDING, CALLER)
+    house.r2[5].wait_for("call", 5, mark, 11)
+    time.sleep(random.uniform(0.1, 1.0))            # no digit is with the switchboard yet: called_length is 4, the caller comes last
+    house.kill("control")
+    house.r2[5].wait_for("answered", 14, mark, 11)
+    assert house.wait(lambda s: s["calls"], 5, "the call")[0]["caller"] == CALLER, "no digit was lost"
+    house.r2[5].hangup(11)
+
+
+def test_a_line_in_alarm_clears_its_calls_and_comes_back(house, phone):
+    call, _ = come_in(house, phone, 6, 5)
+    mark = house.r2[6].mark()
+    house.r2[6].line("ais")
+    house.wait(lambda s: next(span for span in s["spans"] if span["span"] == 6)["state"] == "alarm", 10, "span 6 in alarm")
+    house.wait(lambda s: not s["calls"], 15, "the call cleared")
+    assert house.cdr(call["call"])["cdr"]["cause"] == 38
+    house.r2[6].line("normal")
+    house.r2[6].hangup(5)
+    house.r2[6].wait_for("end", 10, mark, 5)
+    house.wait(lambda s: next(span for span in s["spans"] if span["span"] == 6)["state"] == "up", 15, "span 6 up again")
