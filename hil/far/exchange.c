@@ -111,7 +111,7 @@ static void read_options(int argc, char **argv)
             fprintf(o == 'h' ? stdout : stderr,
                     "far-exchange --run DIR --control SOCKET --spans LIST [--crc4 LIST] [--t1 LIST]\n"
                     "             [--side network|cpe] [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n"
-                    "             [--ss7 itu|ansi,OWN,OTHER,SPAN:TIMESLOT:SLC,...]     (far-ss7 only)\n");
+                    "             [--ss7 itu|ansi|china,OWN,OTHER,SPAN:TIMESLOT:SLC,...]     (far-ss7 only)\n");
             exit(o == 'h' ? 0 : 2);
         }
     }

@@ -1,4 +1,4 @@
-"""Driver of the SS7 far exchange: an exchange of libss7 (ITU, 14-bit point codes) on lines, with signalling links in any timeslot.
+"""Driver of the SS7 far exchange: an exchange of libss7 on lines, with signalling links in any timeslot.
 
     far = FarSS7(run_dir, spans=[1, 2], links=[(1, 16, 0), (2, 7, 1)], own=200, other=100, trace_dir="/tmp/t/trace")
     far.start()
@@ -6,7 +6,8 @@
     far.call("x1", span=1, called="02150801000", caller="13912345678")    # IAM; events as of hil/far/client.py
     far.command("blo", first=5); far.command("grs", first=1, last=15); far.command("links")
 
-CIC 32 k + t is timeslot t of the k-th span.  Commands and events of calls are those of the PRI exchange (client.py); further
+variant: "itu" (14-bit point codes), "ansi", or "china": ITU with the labels rewritten to 24 bits, own and other being the low 14
+bits and HIGH the others.  CIC 32 k + t is timeslot t of the k-th span.  Commands and events of calls are those of the PRI exchange (client.py); further
     link_up link_down            a signalling link in service, out of service; ss7_up, ss7_down: the other exchange
     grs cgb cgb_hardware cgu cgu_hardware blo ubl ...    first, last: CICs that a message of the box names
     reset                        RSC; isup: any other message, by libss7's name
@@ -14,6 +15,8 @@ Trace: ss7.pcap, signal units of both directions (link type 139: with direction 
 libss7 is GPL: it is a program of its own (hil/far/ss7_link.c, ss7_calls.c)."""
 
 from hil.far.client import BINARY, FarExchange
+
+HIGH = 0x0B4000
 
 
 class FarSS7(FarExchange):

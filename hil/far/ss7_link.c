@@ -2,6 +2,9 @@
  *
  * libss7 believes in a DAHDI driver that repeats FISU and LSSU while it has nothing else and hands each up only once; that
  * driver is here.  --ss7 VARIANT,OPC,DPC,SPAN:TIMESLOT:SLC[,...]
+ *
+ * libss7 has no 24-bit point codes.  Variant china is its ITU with every label rewritten on the way: the low 14 bits of a
+ * point code are libss7's, the others are HIGH.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +17,7 @@
 
 #include "ss7.h"
 
-enum { LINKS = 16, UNITS = 256, UNIT_MAX = 280, SHORT = 5 };
+enum { HIGH = 0x0B4000, LINKS = 16, UNITS = 256, UNIT_MAX = 280, SHORT = 5 };
 
 struct unit { int octets; uint8_t data[UNIT_MAX]; };
 
@@ -32,7 +35,7 @@ struct ss7 *point;
 unsigned adjacent;
 static struct link links[LINKS];
 static int link_count, trace_fd = -1;
-static bool settling, started;
+static bool settling, started, china;
 static uint8_t column_d[SPANS_MAX + 1][FRAMES];
 
 static void trace(const struct link *l, const struct unit *u, bool sent)
@@ -57,6 +60,49 @@ static void trace_open(void)
     if (trace_fd >= 0) writer_append(trace_fd, &head, sizeof head);
 }
 
+/* ---- labels ---- */
+
+static unsigned le(const uint8_t *p, int n)
+{
+    unsigned v = 0;
+    while (n--) v = v << 8 | p[n];
+    return v;
+}
+
+static int put_le(uint8_t *p, unsigned v, int n)
+{
+    for (int i = 0; i < n; i++) p[i] = v >> 8 * i;
+    return n;
+}
+
+/* SIO, label, the rest: of `from` octets a point code to `to` octets; TFP and its kin name a destination behind their heading. */
+static int relabel(const uint8_t *in, int octets, uint8_t *out, bool widen)
+{
+    int length = octets - 3, label = widen ? 5 : 8, n = 4;
+    if ((in[2] & 63) < 3 || length < label + 1) { memcpy(out, in, octets); return octets; }
+    const uint8_t *c = in + 3, *rest = c + label;
+    memcpy(out, in, 4);
+    if (widen) {
+        unsigned word = le(c + 1, 4);
+        n += put_le(out + n, (word & 0x3FFF) | HIGH, 3);
+        n += put_le(out + n, (word >> 14 & 0x3FFF) | HIGH, 3);
+        out[n++] = word >> 28;
+    } else {
+        n += put_le(out + n, (le(c + 1, 3) & 0x3FFF) | (le(c + 4, 3) & 0x3FFF) << 14 | (unsigned)c[7] << 28, 4);
+    }
+    int left = length - label, size = widen ? 2 : 3;
+    if ((c[0] & 15) == 0 && (rest[0] & 15) == 4 && left >= 1 + size) {
+        out[n++] = rest[0];
+        n += put_le(out + n, widen ? (le(rest + 1, 2) & 0x3FFF) | HIGH : le(rest + 1, 3) & 0x3FFF, widen ? 3 : 2);
+        rest += 1 + size;
+        left -= 1 + size;
+    }
+    memcpy(out + n, rest, left);
+    n += left;
+    out[2] = n - 3 < 63 ? n - 3 : 63;
+    return n;
+}
+
 /* ---- from the line ---- */
 
 static void received(void *user, const uint8_t *frame, int octets, int ok)
@@ -70,8 +116,9 @@ static void received(void *user, const uint8_t *frame, int octets, int ok)
     l->last.octets = octets;
     memcpy(l->last.data, frame, octets);
     trace(l, &l->last, false);
-    uint8_t unit[UNIT_MAX];
-    memcpy(unit, frame, octets);
+    uint8_t unit[UNIT_MAX + 8];
+    if (china) octets = relabel(frame, octets, unit, false);
+    else memcpy(unit, frame, octets);
     unit[octets] = unit[octets + 1] = 0;                /* libss7 wants room for an FCS that it does not look at */
     if (send(l->outer, unit, octets + 2, MSG_DONTWAIT) < 0) l->errors++;
 }
@@ -96,8 +143,9 @@ static void collect(struct link *l)
     uint8_t unit[1100];
     for (int n; (n = recv(l->outer, unit, sizeof unit, MSG_DONTWAIT)) > 2;) {
         u.octets = n - 2;
-        if (u.octets > UNIT_MAX || l->length == UNITS) continue;
-        memcpy(u.data, unit, u.octets);
+        if (u.octets > UNIT_MAX - 4 || l->length == UNITS) continue;
+        if (china) u.octets = relabel(unit, u.octets, u.data, true);
+        else memcpy(u.data, unit, u.octets);
         l->queue[(l->head + l->length++) % UNITS] = u;
         trace(l, &u, true);
     }
@@ -227,8 +275,9 @@ void dchannel_init(struct span *s)
     variant = strsep(&at, ",");
     own = at ? strsep(&at, ",") : "";
     far = at ? strsep(&at, ",") : "";
-    if (!at || (strcmp(variant, "itu") && strcmp(variant, "ansi"))) {
-        fprintf(stderr, "--ss7 is wanted: itu or ansi, our point code, the other's, then links as SPAN:TIMESLOT:SLC.\n");
+    china = !strcmp(variant, "china");
+    if (!at || (strcmp(variant, "itu") && strcmp(variant, "ansi") && !china)) {
+        fprintf(stderr, "--ss7 is wanted: itu, ansi or china, our point code, the other's, then links as SPAN:TIMESLOT:SLC.\n");
         exit(2);
     }
     adjacent = atoi(far);

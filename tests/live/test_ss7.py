@@ -1,9 +1,11 @@
-"""SS7 through the whole house: libss7 (ITU) as the other exchange, on two spans with a signalling link in each.
+"""SS7 through the whole house, 24-bit point codes of China: libss7 (its labels rewritten) as the other exchange, on two spans with a signalling link in each.
 
 The link of span 1 is in timeslot 16, that of span 2 in timeslot 7: signalling goes in any timeslot.  Media is compared
-octet by octet with a probe telephone (A-law on both sides, enhancement off)."""
+octet by octet with a probe telephone (A-law on both sides, enhancement off).  STROWGER_SS7_VARIANT=itu runs the same with
+14-bit point codes and libss7 as it is."""
 
 import itertools
+import os
 import pathlib
 import shutil
 import subprocess
@@ -18,6 +20,9 @@ from tests.live.conftest import CALLER, LANDING, REDIRECTING, House
 
 BINARY = pathlib.Path(__file__).parents[2] / "build" / "hil" / "far-ss7"
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libss7-dev is not installed: no far-ss7")]
+VARIANT = os.environ.get("STROWGER_SS7_VARIANT", "china")
+OURS, THEIRS = {"itu": ("0-12-4", "0-25-0"), "china": ("11-64-100", "11-64-200")}[VARIANT]       # 100 and 200 in the low 14 bits
+STANDARD = {"itu": "ITU", "china": "Chinese ITU"}[VARIANT]
 NUMBER, SECONDS = "13900001111", 2
 # libss7 drops a message about a link that comes over another one (COO, CBD of Q.704 5.4, 6.3.2): tests/proto/test_mtp3_libss7.py.
 TOLERATED = ("Received message for slc", "COO", "COA", "T2")
@@ -34,13 +39,13 @@ class SS7House(House):
         for span in config["spans"]:
             span["signalling"] = "ss7"
         config["trunk_groups"][0]["selection"] = "ascending"
-        config["ss7"] = [{"name": "carrier", "variant": "itu", "point_code": "0-12-4", "linksets": [
-            {"name": "a", "adjacent": "0-25-0", "links": [{"span": 1, "timeslot": 16, "slc": 0}, {"span": 2, "timeslot": 7, "slc": 1}]}],
-            "circuit_groups": [{"name": "g", "destination": "0-25-0", "circuits": [{"cic": 1, "span": 1, "timeslot": 1},
+        config["ss7"] = [{"name": "carrier", "variant": VARIANT, "point_code": OURS, "linksets": [
+            {"name": "a", "adjacent": THEIRS, "links": [{"span": 1, "timeslot": 16, "slc": 0}, {"span": 2, "timeslot": 7, "slc": 1}]}],
+            "circuit_groups": [{"name": "g", "destination": THEIRS, "circuits": [{"cic": 1, "span": 1, "timeslot": 1},
                                                                                  {"cic": 33, "span": 2, "timeslot": 1}]}]}]
         self.product.post("/configuration/apply", running)
         from hil.far.ss7 import FarSS7
-        self.far = FarSS7(self.run_dir, [1, 2], [(1, 16, 0), (2, 7, 1)], own=200, other=100, crc4=[1],
+        self.far = FarSS7(self.run_dir, [1, 2], [(1, 16, 0), (2, 7, 1)], own=200, other=100, variant=VARIANT, crc4=[1],
                           trace_dir=self.folder / "trace").start()
         self.far.wait_for("ss7_up", 20)
         self.up()
@@ -220,7 +225,8 @@ def test_every_unit_of_ours_is_read_by_tshark_without_complaint(house):
     """Last of the module: the far exchange's trace of all that was said above."""
     if not shutil.which("tshark"):
         pytest.skip("tshark is not installed")
-    out = subprocess.run(["tshark", "-n", "-r", str(house.folder / "trace" / "ss7.pcap"), "-T", "fields", "-e", "_ws.col.Info",
+    out = subprocess.run(["tshark", "-n", "-r", str(house.folder / "trace" / "ss7.pcap"), "-o",
+                          "mtp3.standard:" + STANDARD, "-T", "fields", "-e", "_ws.col.Info",
                           "-e", "_ws.malformed", "-e", "_ws.expert.severity", "-E", "separator=|"],
                          capture_output=True, text=True, check=True).stdout
     rows = [line.split("|") for line in out.splitlines()]
