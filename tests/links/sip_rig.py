@@ -15,7 +15,16 @@ from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
 
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
-PORT = 15060
+
+
+def free_port():
+    """A UDP port of the loopback that nobody has now: files of tests run beside one another."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+PORT = free_port()
 
 
 def now_ms():

@@ -15,11 +15,12 @@ import wave
 import pytest
 
 from firmware.proto import sdp
+from tests.links import sip_rig
 from tests.links.sip_rig import Rig
 
 pytestmark = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
 MODULES = "/usr/lib/baresip/modules"
-SIP_PORT = 15071
+SIP_PORT = sip_rig.free_port()
 
 
 def free_tcp_port():
@@ -47,8 +48,8 @@ class Baresip:
             "module g711.so", "module aufile.so", "module_tmp uuid.so", "module_tmp account.so", "module_app menu.so",
             "module_app ctrl_tcp.so", "ctrl_tcp_listen 127.0.0.1:%d" % self.control_port]) + "\n")
         (folder / "accounts").write_text(
-            "<sip:1001@127.0.0.1:15060>;auth_user=1001;auth_pass=%s;answermode=%s;regint=60;"
-            "audio_codecs=PCMA/8000/1\n" % (password, mode))
+            "<sip:1001@127.0.0.1:%d>;auth_user=1001;auth_pass=%s;answermode=%s;regint=60;"
+            "audio_codecs=PCMA/8000/1\n" % (sip_rig.PORT, password, mode))
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(["baresip", "-f", str(folder)], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=subprocess.STDOUT)
@@ -162,7 +163,7 @@ def test_baresip_calls_and_holds(tmp_path):
         phone = Baresip(tmp_path / "phone")
         try:
             await rig.until_kind("line_registered")
-            await phone.command("dial", "sip:5001@127.0.0.1:15060")
+            await phone.command("dial", "sip:5001@127.0.0.1:%d" % sip_rig.PORT)
             event = await rig.until_kind("invite_indication")
             assert event["line"] == "1001" and event["called"] == "5001"
             await rig.until(lambda: [leg for leg in rig.endpoint.live_legs() if leg["state"] == "confirmed"])

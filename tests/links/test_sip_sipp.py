@@ -8,10 +8,11 @@ import time
 
 import pytest
 
+from tests.links import sip_rig
 from tests.links.sip_rig import LossyRelay, Rig
 
 pytestmark = pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed (Debian: sip-tester)")
-SIPP_PORT = 15080
+SIPP_PORT = sip_rig.free_port()
 
 HEAD = """<?xml version="1.0" encoding="UTF-8" ?><scenario name="%s">"""
 COMMON = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]%(rport)s
@@ -97,7 +98,7 @@ def sipp(tmp_path, scenario, *arguments):
         chosen = ["-sf", str(path)]
     else:
         chosen = ["-sn", scenario]
-    command = ["sipp", "127.0.0.1:15060", *chosen, "-i", "127.0.0.1", "-p", str(SIPP_PORT), "-nostdin", "-trace_err",
+    command = ["sipp", "127.0.0.1:%d" % sip_rig.PORT, *chosen, "-i", "127.0.0.1", "-p", str(SIPP_PORT), "-nostdin", "-trace_err",
                "-error_file", str(tmp_path / "errors"), *arguments]
     return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
