@@ -53,6 +53,18 @@ def open_listener(name, kind, address, port):
     return sock
 
 
+def is_broadcast(address):
+    """Whether an IPv4 address is a broadcast address of this machine's networks: the kernel says so without sending."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.connect((address, 9))
+        except PermissionError:
+            return True
+        except OSError:
+            pass                # no way there
+    return False
+
+
 def park_for_children(sockets):
     """Move sockets to the descriptors 3, 4, ... that every child inherits.
 

@@ -66,12 +66,22 @@ class Text(Field):
         return {**super().describe(), "choices": self.choices}
 
 
+def plain(address):
+    """An address in the one form in which it is compared: IPv4 without its IPv6 dress, no zone where none is needed.  Raises ValueError."""
+    found = ipaddress.ip_address(address)
+    if found.version == 6 and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    elif found.version == 6 and found.scope_id is not None and not found.is_link_local:
+        found = ipaddress.ip_address(int(found).to_bytes(16, "big"))
+    return str(found)
+
+
 class Address(Field):
     """An IPv4 or IPv6 address."""
 
     def check(self, value, path, errors):
         try:
-            return str(ipaddress.ip_address(value)) if isinstance(value, str) else ipaddress.ip_address(None)
+            return plain(value) if isinstance(value, str) else ipaddress.ip_address(None)
         except ValueError:
             return self._wrong(value, path, errors, f"{value!r} is no address; give an IPv4 or IPv6 address")
 
@@ -155,7 +165,7 @@ class Section(Field):
 
     def check(self, value, path, errors):
         if not isinstance(value, dict):
-            return self._wrong(value, path or "(the whole file)", errors, "give a group of settings in braces")
+            return self._wrong(value, path or "configuration.json", errors, "give a group of settings in braces")
         prefix = f"{path}." if path else ""
         for name in value:
             if name not in self.fields:

@@ -21,6 +21,7 @@ NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
 MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's name of it; empty: the default
 ANY_ADDRESS = ("0.0.0.0", "::")
+LANGUAGES = ("zh_CN", "en")                 # of the prompts
 LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
 SIGNALLING = ("pri", "ss7", "r2", "cas", "none")
@@ -316,7 +317,7 @@ def check(configuration, check_flow=None):
         used[row["line"]] = row["name"]
     errors.extend(acd.check(result))
     languages = result["site"]["languages"]
-    if not isinstance(languages, list) or not languages or any(x not in ("zh_CN", "en") for x in languages):
+    if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))
     if check_flow:
         for flow_name, flow in result["ivr"].items():

@@ -4,14 +4,23 @@ Asked before a configuration is applied, because afterwards it would be too late
 sockets does not start, and has no page on which that could be mended.  Only what a change brings in
 anew is looked at, so that a disk or network that is poorer today keeps nobody from changing something else.
 
-    addresses and ports    a socket is opened there and closed again; ports that this switch holds are taken as free
-    prompts and music      the file must be there
+    addresses and ports    sockets are opened there, all at once, and closed again; what this switch holds is taken as free;
+                           no broadcast or multicast address, no IPv6 for SIP, whose sound has none
+    prompts and music      the file must be there, and hold something
+    languages of flows     those of the prompts
+    emergency routes       whole numbers
 """
 
+import errno
+import ipaddress
 import os
+import socket
+import sys
 
 from firmware import sockets
-from firmware.config.schema import ANY_ADDRESS, LISTENERS
+from firmware.call import outside
+from firmware.config import field, sip
+from firmware.config.schema import ANY_ADDRESS, LANGUAGES, LISTENERS
 from firmware.errors import ConfigError, LocalError
 
 SOCKETS = {"sip": "sip-udp", "web": "web-https", "cti": "cti-tcp"}      # as the supervisor hands them on
@@ -20,46 +29,114 @@ PROMPT_KEYS = ("prompts", "invalid", "no_input")
 
 
 def listening(config):
-    """{(kind, port)} that this switch holds, when it starts with a configuration: its own are no obstacle."""
+    """{(kind, address, port)} that this switch holds, when it starts with a configuration: its own are no obstacle."""
     held = set()
-    for part, kind in LISTENERS.items():
-        sock = sockets.inherited(SOCKETS[part])
-        held.add((kind, config[part]["port"] if sock is None else sock.getsockname()[1]))
+    for name, (kind, part, address, port) in _listeners(config).items():
+        sock = sockets.inherited(SOCKETS.get(name, name))
         if sock is not None:
+            address, port = sock.getsockname()[:2]
             sock.close()
+        held.add((kind, address, port))
     return held
+
+
+def _listeners(config):
+    """{name: (kind, path of the setting of the port, address, port)} of all that a configuration wants to listen on."""
+    found = {part: (kind, f"{part}.port", config[part]["address"], config[part]["port"]) for part, kind in LISTENERS.items()}
+    for transport, port in sip.stream_ports(config["sip"]).items():
+        name = {"TCP": "port", "TLS": "tls_port", "WSS": "wss_port"}[transport]
+        found[sip.STREAMS[transport]] = ("tcp", f"sip.{name}", config["sip"]["address"], port)
+    return found
 
 
 def obstacles(running, wanted, held, prompts):
     """What hinders a checked configuration here: a list of ConfigError.  May wait for the disk.
 
     held: see listening().  prompts: links/prompts.Prompts."""
-    return _sockets(running, wanted, held) + _prompts(running, wanted, prompts)
+    return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted)
 
 
 def _sockets(running, wanted, held):
-    errors = []
-    for part, kind in LISTENERS.items():
-        address, port = wanted[part]["address"], wanted[part]["port"]
-        changed = [name for name in ("address", "port") if wanted[part][name] != running[part][name]]
-        if not changed:
-            continue
-        first, last = _rtp_ports()
-        if kind == "udp" and "port" in changed and first <= port <= last:
-            errors.append(ConfigError(f"{part}.port", f"UDP ports {first} to {last} are kept for the sound of calls "
-                                      "($STROWGER_RTP_PORTS); give one outside of them"))
-            continue
+    """The whole new set is opened at once: what is new beside each other, and beside what this switch holds."""
+    errors, opened, before = [], [], _listeners(running)
+    try:
+        for name, (kind, path, address, port) in _listeners(wanted).items():
+            if before.get(name) == (kind, path, address, port):
+                continue
+            old = before.get(name, (kind, path, None, None))
+            advice = _unfit(name, address) if address != old[2] else None
+            if advice:
+                errors.append(ConfigError("%s.address" % path.split(".")[0], advice))
+                continue
+            first, last = _rtp_ports()
+            if kind == "udp" and port != old[3] and first <= port <= last:
+                errors.append(ConfigError(path, f"UDP ports {first} to {last} are kept for the sound of calls "
+                                          "($STROWGER_RTP_PORTS); give one outside of them"))
+                continue
+            ours = [there for there in held if there[0] == kind and there[2] == port and _overlap(there[1], address)]
+            error = _refusal(name, kind, address, port, ours, opened)
+            if error is not None:
+                errors.append(_sentence(kind, path, address, port, address != old[2], error))
+    finally:
+        for sock in opened:
+            sock.close()
+    # SIP over TCP has the port and address of SIP over UDP: one sentence is enough
+    return list({error.path: error for error in reversed(errors)}.values())[::-1]
+
+
+def _refusal(name, kind, address, port, ours, opened):
+    """OSError that opening a socket would bring, or None.  ours: what we hold there; it is closed before the new one is opened."""
+    try:
+        # Port 0: any that is free, to try the address alone.
+        opened.append(sockets.open_listener(name, kind, address, 0 if ours else port))
+    except LocalError as error:
+        return error.__cause__
+    if ours and address in ANY_ADDRESS and not any(there[1] in ANY_ADDRESS for there in ours):
+        own = {there[1] for there in ours}
+        if any(other not in own for other in _held_by_anybody(kind, port)):
+            return OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    return None
+
+
+def _sentence(kind, path, address, port, moved, reason):
+    if moved and reason.errno not in sockets.OF_THE_PORT:
+        path = "%s.address" % path.split(".")[0]
+    advice = ("give an address of this machine, or %s for all of them" % " or ".join(ANY_ADDRESS) if path.endswith(".address")
+              else "give a port that is free, above 1023")
+    return ConfigError(path, f"{kind.upper()} port {port} on {address} cannot be opened on this machine ({reason.strerror}); {advice}")
+
+
+def _overlap(one, other):
+    return one == other or one in ANY_ADDRESS or other in ANY_ADDRESS
+
+
+def _unfit(name, address):
+    """Why nobody can be reached at an address though a socket may be opened there, or None."""
+    where = ipaddress.ip_address(address)
+    if where.version == 6 and name in ("sip", *sip.STREAMS.values()):
+        return f"{address} is an IPv6 address, and the sound of calls goes over IPv4 only; give an IPv4 address"
+    if where.is_multicast:
+        return f"{address} is a multicast address, at which nobody is reached; give an address of this machine"
+    if where.version == 4 and sockets.is_broadcast(address):
+        return f"{address} is a broadcast address, at which nobody is reached; give an address of this machine"
+    return None
+
+
+def _held_by_anybody(kind, port):
+    """Addresses at which a port is listened on: /proc/net/tcp and its like, whose addresses are words in the machine's order."""
+    found = []
+    for table, family in ((kind, socket.AF_INET), (kind + "6", socket.AF_INET6)):
         try:
-            # Port 0: any that is free, to try the address alone.
-            sockets.open_listener(part, kind, address, 0 if (kind, port) in held else port).close()
-        except LocalError as error:
-            reason = error.__cause__
-            path = f"{part}.address" if "address" in changed and reason.errno not in sockets.OF_THE_PORT else f"{part}.port"
-            advice = ("give a port that is free, above 1023" if path.endswith("port") else
-                      f"give an address of this machine, or {' or '.join(ANY_ADDRESS)} for all of them")
-            errors.append(ConfigError(path, f"{kind.upper()} port {port} on {address} cannot be opened on this machine "
-                                      f"({reason.strerror}); {advice}"))
-    return errors
+            with open("/proc/net/" + table, encoding="ascii") as file:
+                rows = [line.split() for line in file][1:]
+        except OSError:
+            continue
+        for row in rows:
+            address, _, number = row[1].partition(":")
+            if int(number, 16) == port and (kind == "udp" or row[3] == "0A"):       # LISTEN
+                words = b"".join(int(address[i:i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(address), 8))
+                found.append(field.plain(socket.inet_ntop(family, words)))
+    return found
 
 
 def _rtp_ports():
@@ -89,6 +166,27 @@ def _prompts(running, wanted, prompts):
             errors.append(ConfigError(path, f"there is no {kind} {name!r}: put the file {where}/{name}.wav below "
                                       f"{prompts.folder}, or choose another name"))
     return errors
+
+
+def _languages(running, wanted):
+    """Languages of flows that this switch does not speak."""
+    errors = []
+    for name, flow in wanted["ivr"].items():
+        if flow["languages"] != running["ivr"].get(name, {}).get("languages"):
+            for index, language in enumerate(flow["languages"]):
+                if language not in LANGUAGES:
+                    errors.append(ConfigError(f"ivr.{name}.languages[{index}]", f"there are no prompts in {language!r}; choose "
+                                              f"among {', '.join(LANGUAGES)}"))
+    return errors
+
+
+def _emergency(running, wanted):
+    """Emergency routes that are open: everybody might call whatever begins so."""
+    known = [row["number"] for row in running["routes"] if row["class"] == outside.EMERGENCY]
+    return [ConfigError(f"routes[{index}].class", f"{row['number']} stands for many numbers, and everybody may call emergency numbers; "
+                        "give whole numbers, or another class")
+            for index, row in enumerate(wanted["routes"])
+            if row["class"] == outside.EMERGENCY and not outside.is_whole(row["number"]) and row["number"] not in known]
 
 
 def notice(paths):

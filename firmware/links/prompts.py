@@ -18,6 +18,7 @@ import re
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 LARGEST = 999
+WAV_HEADER_OCTETS = 44      # the shortest; a file that is no longer holds no sound
 NOTHING_MS = 100  # played when nothing is left, so that its end is still told
 
 
@@ -92,7 +93,7 @@ class Prompts:
             path = self._found.get(name)
             if path is None and all(NAME.match(part) and part != ".." for part in name.split("/")):
                 candidate = self.folder / name
-                if candidate.is_file():
+                if candidate.is_file() and candidate.stat().st_size > WAV_HEADER_OCTETS:
                     path = self._found[name] = str(candidate)
             if path is not None:
                 return path

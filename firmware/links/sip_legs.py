@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
 LAMPS = {"setup": "trying", "alerting": "early", "answered": "confirmed"}     # states of legs as RFC 4235 3.7.1 names them
+SAY_AGAIN_MS = 60000        # of one line's refused calls; invented
 LIVE = {"calling": "setup", "alerting": "alerting", "accepted": "answered", "confirmed": "answered"}
 
 
@@ -91,6 +92,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self._lamps = set()         # lines whose calls changed in this turn
         self._referring = set()     # legs whose REFER this turn decides
         self.now_ms = house.clock.now_ms
+        self._refused = {}          # line or trunk -> (calls refused since it was said, when)
         self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
@@ -140,12 +142,22 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             try:
                 state["far"] = carried(sdp.answer(offer, self._local(state))[1])
             except RemoteError as error:
-                log.warning("sip: call of %s refused: %s", event["line"] or "trunk %s" % event.get("trunk"), error)
+                self._say_refused(event["line"] or "trunk %s" % event.get("trunk"), error, now_ms)
                 self._forget(leg)
                 self._take(self.endpoint.request(
                     {"kind": "reject_request", "leg": leg, "status": error.status or 488}, now_ms), now_ms)
                 return
         self._allocate(leg)
+
+    def _say_refused(self, who, error, now_ms):
+        """A telephone that offers what cannot be carried does so at each call: one line a minute, with the count."""
+        count, said_ms = self._refused.get(who, (0, None))
+        if said_ms is None or now_ms - said_ms >= SAY_AGAIN_MS:
+            log.warning("sip: call of %s refused%s: %s", who, " (and %d before)" % count if count else "", error)
+            count, said_ms = 0, now_ms
+        else:
+            count += 1
+        self._refused[who] = (count, said_ms)
 
     def _on_alerting(self, event, now_ms):
         if self.legs.get(event["leg"], {}).get("trunk") is not None:
@@ -417,6 +429,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
         self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption")})
+        self.endpoint.set_realm(config["sip"]["realm"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         fresh = endpoint_config(config)
         self.endpoint.set_guard(fresh["guard"], fresh["emergency"])

@@ -12,6 +12,7 @@ import os
 from firmware.errors import LocalError, RemoteError
 from firmware.links.sip_probe import RTP_TIMEOUT_MS
 from firmware.proto import sdes, sdp
+from firmware.sockets import is_broadcast
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ def carried(far):
         raise RemoteError("SDP: %s has payload type %d; only its static one is carried" % (far["codec"], far["payload_type"]), status=488)
     if far["remote"] is not None and ":" in far["remote"][0]:
         raise RemoteError("SDP: audio to %s: IPv6 is not carried" % far["remote"][0][:60], status=488)
+    if far["remote"] is not None and is_broadcast(far["remote"][0]):
+        raise RemoteError("SDP: audio to %s: that is a broadcast address" % far["remote"][0][:60], status=488)
     return far
 
 

@@ -15,6 +15,9 @@ DEMO = demo.configuration({name: "secret-" + name for name in demo.AGENTS})
     ({"cti": {"port": 8443}}, "cti.port"),
     ({"cti": {"port": 9000, "address": "0.0.0.0"}, "web": {"port": 9000}}, "cti.port"),
     ({"cti": {"port": 9000, "address": "127.0.0.2"}, "web": {"port": 9000}}, None),
+    ({"cti": {"port": 9000, "address": "::ffff:127.0.0.1"}, "web": {"port": 9000}}, "cti.port"),
+    ({"cti": {"port": 9000, "address": "::ffff:0.0.0.0"}, "web": {"port": 9000}}, "cti.port"),
+    ({"cti": {"port": 9000, "address": "::1%1"}, "web": {"port": 9000, "address": "::1"}}, "cti.port"),
     ({"sip": {"port": 8443}}, None),        # UDP beside TCP
 ])
 def test_two_parts_never_listen_on_one_port(parts, path):
@@ -34,7 +37,7 @@ def test_a_prompt_and_music_must_be_names_that_the_player_takes(tmp_path, name):
     for folder in ("en", "music"):
         (tmp_path / folder).mkdir()
         if "/" not in name and len(name.encode()) < 100:
-            (tmp_path / folder / f"{name}.wav").write_bytes(b"")
+            (tmp_path / folder / f"{name}.wav").write_bytes(bytes(60))
     plays = prompts.Prompts(tmp_path).items([{"prompt": name}])[1] == [] and name.strip(".") != ""
     data = copy.deepcopy(DEMO)
     data["ivr"]["main"]["nodes"]["greeting"]["prompts"] = [name]

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from firmware.config import demo, schema
 from firmware.control import feasible
 from firmware.control.client import ControlError
 from firmware.media import ports
@@ -51,10 +52,36 @@ def test_a_port_that_the_switch_itself_holds_is_free_for_it(site):
     def scenario(client, house, legs, call):
         with socket.create_server(("127.0.0.1", 0)) as ours:
             port = ours.getsockname()[1]
-            house.listening.add(("tcp", port))
+            house.listening.add(("tcp", "127.0.0.1", port))
             applied(client, lambda c: c["cti"].update(port=port))
             applied(client, lambda c: c["cti"].update(address="0.0.0.0"))
             refused(client, "cti.address", lambda c: c["cti"].update(address="192.0.2.1"))
+            with socket.create_server(("127.0.0.2", 0)) as other, socket.create_server(("127.0.0.1", other.getsockname()[1])) as ours:
+                port = ours.getsockname()[1]
+                house.listening.add(("tcp", "127.0.0.1", port))
+                applied(client, lambda c: c["cti"].update(port=port, address="127.0.0.1"))
+                refused(client, "cti.port", lambda c: c["cti"].update(address="0.0.0.0"))       # somebody else is at 127.0.0.2
+    served(site, scenario)
+
+
+@pytest.mark.parametrize("part, address", [("web", "255.255.255.255"), ("cti", "127.255.255.255"), ("web", "224.0.0.1"), ("sip", "224.0.0.1"),
+                                           ("cti", "ff02::1"), ("sip", "::1"), ("sip", "::")])
+def test_an_address_at_which_nobody_is_reached_is_refused(part, address):
+    config = schema.check(demo.configuration({name: "secret-" + name for name in demo.AGENTS}))[0]
+    wanted = copy.deepcopy(config)
+    wanted[part]["address"] = address
+    errors = feasible.obstacles(config, wanted, feasible.listening(config), None)
+    assert [error.path for error in errors] == [part + ".address"]
+    assert ("IPv4 only" if part == "sip" and ":" in address else "cast") in errors[0].advice
+    assert feasible.obstacles(wanted, wanted, set(), None) == []            # as it stands, nobody is kept from other changes
+
+
+def test_new_languages_and_emergency_numbers(site):
+    def scenario(client, house, legs, call):
+        assert "klingon" in refused(client, "ivr.main.languages[0]", lambda c: c["ivr"]["main"].update(languages=["klingon"]))
+        route = {"number": "11x", "class": "emergency", "choices": [{"trunk_group": "carrier"}]}
+        count = len(client.get("/v1/configuration")["configuration"]["routes"])
+        assert "whole numbers" in refused(client, "routes[%d].class" % count, lambda c: c["routes"].append(route))
     served(site, scenario)
 
 
@@ -66,6 +93,8 @@ def test_prompts_and_music_that_are_not_there_are_refused_where_they_are_new(sit
         refused(client, "queues[0].music", lambda c: c["queues"][0].update(music="../x"))
         (site.run.parent / "prompts" / "music").mkdir()
         (site.run.parent / "prompts" / "music" / "jazz.wav").write_bytes(b"")
+        refused(client, "queues[0].music", lambda c: c["queues"][0].update(music="jazz"))
+        (site.run.parent / "prompts" / "music" / "jazz.wav").write_bytes(bytes(60))
         applied(client, lambda c: c["queues"][0].update(music="jazz"))
         applied(client, lambda c: c["ivr"]["main"]["nodes"]["goodbye"].update(prompts=["menu"]))    # missing, and known before
     served(site, scenario)

@@ -3,6 +3,7 @@
 The phone is a script that knows nothing of firmware/proto/sip."""
 
 import asyncio
+import copy
 import hashlib
 import re
 import socket
@@ -388,13 +389,28 @@ def test_an_offer_that_nothing_can_be_sent_to_is_refused_before_anything_rings(s
     async def scenario():
         house, media, phone = await with_telephone(site)
         for body in [SDP.replace("c=IN IP4 127.0.0.1", "c=IN " + to) % (40000, "") for to in (
-                "IP4 999.1.1.1", "IP4 224.2.1.1/127", "IP4 255.255.255.255", "IP4 phone.example", "IP6 2001:db8::1", "IP6 ff02::1")] + [
+                "IP4 999.1.1.1", "IP4 224.2.1.1/127", "IP4 255.255.255.255", "IP4 127.255.255.255", "IP4 phone.example", "IP6 2001:db8::1", "IP6 ff02::1")] + [
                     SDP.replace("RTP/AVP 8", "RTP/AVP 97").replace("rtpmap:8", "rtpmap:97") % (40000, "")]:
             assert (await dial(phone, "02150801000", body)).startswith("SIP/2.0 488"), body
         assert house.state()["calls"] == [] and media.of("add") == [] and house.turns.exceptions == 0
         answer = await dial(phone, "02150801000", SDP.replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0") % (40000, ""))
         assert answer.startswith("SIP/2.0 200"), "the old hold"
         assert media.of("modify")[-1]["remote"] is None
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_a_new_realm_holds_at_once(site):
+    async def scenario():
+        house, media, address = await standing(site)
+        phone = Phone(address, "1001", "secret1001")
+        await phone.register()
+        wanted = copy.deepcopy(house.config.running())
+        wanted["sip"]["realm"] = "other.example"
+        await house.apply_configuration(wanted, wanted["revision"])
+        phone.request("REGISTER", "sip:127.0.0.1", "Expires: 300\r\n")
+        assert 'realm="other.example"' in await phone.receive("SIP/2.0 401")
+        await phone.register()
         await house.stop()
     pri.run(scenario())
 

@@ -23,7 +23,7 @@ def prompts(tmp_path):
     for name in ("zh_CN/greeting", "en/greeting", "en/menu", "music"):
         path = tmp_path / (name + ".wav")
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"")
+        path.write_bytes(bytes(60))
     return Prompts(tmp_path)
 
 
@@ -50,5 +50,5 @@ def test_names_that_leave_the_folder_are_not_followed(prompts, name):
 
 def test_a_prompt_that_comes_later_is_found(prompts):
     assert prompts.items([{"prompt": "late"}])[1]
-    (prompts.folder / "zh_CN" / "late.wav").write_bytes(b"")
+    (prompts.folder / "zh_CN" / "late.wav").write_bytes(bytes(60))
     assert not prompts.items([{"prompt": "late"}])[1]

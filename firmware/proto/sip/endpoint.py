@@ -373,6 +373,12 @@ class SIPEndpoint(Requests, TrunkTable):
             self.subscriptions.drop_line(line)
         return self._take_events()
 
+    def set_realm(self, realm):
+        """New realm of challenges; set_lines() must follow, since the secrets of lines hold it."""
+        if realm != self.config["realm"]:
+            self.config["realm"] = self.digest.realm = realm
+            self._secrets = {}
+
     def set_guard(self, settings, emergency):
         """New limits; numbers that are called in overload too."""
         self.guard.settings = settings
