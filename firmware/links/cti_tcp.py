@@ -32,12 +32,18 @@ import asyncio
 import inspect
 import logging
 import socket
+import time
 
 from firmware import jsontext
 from firmware.errors import StrowgerError
 
 MAX_LINE_OCTETS = 16384          # ours; the longest request is under 300
-MAX_CONNECTIONS = 64             # ours: business applications, not agents
+MAX_CONNECTIONS = 64             # logged in; ours: business applications, not agents
+MAX_WAITING = 64                 # not logged in, of all hosts; beyond it the oldest goes
+MAX_WAITING_OF_HOST = 8          # ... of one host, so that one that only connects keeps nobody else out; invented
+FAILURES_FREE = 5                # wrong passwords of a name at a host before both must wait, as for the pages; invented
+FAILURES_OF_HOST = 50            # the same for all names together; invented
+FAILURE_WAIT_S = 30.0
 LOG_IN_S = 10.0                  # time a new connection has to log in
 LOG_IN_TRIES = 3
 WRONG_PASSWORD_DELAY_S = 1.0
@@ -58,6 +64,38 @@ async def _value(result):
     return await result if inspect.isawaitable(result) else result
 
 
+class Failures:
+    """Wrong passwords: who must wait before another try.  clock_s: monotonic seconds."""
+
+    def __init__(self, clock_s=time.monotonic):
+        self._clock_s = clock_s
+        self._counts = {}            # (host, name) or host -> (count, when the last was)
+
+    def wait_s(self, host, name):
+        """Seconds that a name must wait at a host, 0: none."""
+        waits = [0]
+        for who, free in (((host, name), FAILURES_FREE), (host, FAILURES_OF_HOST)):
+            count, last_s = self._counts.get(who, (0, 0.0))
+            if count >= free:
+                waits.append(last_s + FAILURE_WAIT_S - self._clock_s())
+        return max(waits)
+
+    def failed(self, host, name):
+        """One more; after a wait one try is free, not all."""
+        if len(self._counts) > 10000:
+            self._counts.clear()
+        now = self._clock_s()
+        for who, free in (((host, name), FAILURES_FREE), (host, FAILURES_OF_HOST)):
+            count, last_s = self._counts.get(who, (0, now))
+            self._counts[who] = (min(count, free - 1) + 1 if now - last_s > FAILURE_WAIT_S else count + 1, now)
+
+    def succeeded(self, host, name):
+        """The name is who it says: its failures are forgotten, and the one that was counted before the answer."""
+        self._counts.pop((host, name), None)
+        count, last_s = self._counts.get(host, (1, 0.0))
+        self._counts[host] = (count - 1, last_s)
+
+
 class CTIConnection:
     """One client."""
 
@@ -67,6 +105,7 @@ class CTIConnection:
         self.writer = writer
         self.user = None
         self.tries = 0
+        self.verifying = False
         self.position = None         # last sequence number sent, or None where not subscribed
         self.news = asyncio.Event()
         self.feeder = None
@@ -160,12 +199,25 @@ class CTIConnection:
         user, password = request.get("user"), request.get("password")
         if not isinstance(user, str) or not isinstance(password, str):
             raise _Refused("log_in needs \"user\" and \"password\" as texts.")
-        found = await _value(self.server.authenticate(user, password))
+        failures, name = self.server.failures, user[:100]
+        wait_s = failures.wait_s(self.peer, name)
+        if wait_s > 0:
+            self.tries += 1
+            raise _Refused("Too many log-ins failed; wait %d seconds." % (wait_s + 1))
+        failures.failed(self.peer, name)    # before the answer is known: tries beside each other count too
+        self.verifying = True
+        try:
+            found = await _value(self.server.authenticate(user, password))
+        finally:
+            self.verifying = False
         if found is None:
             self.tries += 1
             log.warning("CTI log-in from %s failed.", self.peer)
             await asyncio.sleep(WRONG_PASSWORD_DELAY_S)
             raise _Refused("User or password is wrong.")
+        failures.succeeded(self.peer, name)
+        if self.user is None and self.server.logged_in() >= MAX_CONNECTIONS:
+            raise _Refused("%d connections are open already; close one first." % MAX_CONNECTIONS)
         self.user = found
         self.tries = 0
         return {"seq": self.server.newest()}
@@ -231,6 +283,8 @@ class CTIServer:
         self.newest = newest
         self.commands = commands
         self.connections = set()
+        self.failures = Failures()
+        self._waiting = []           # connections without log-in, oldest first
         self._tasks = set()
         self._server = None
 
@@ -241,6 +295,22 @@ class CTIServer:
             self._server = await asyncio.start_server(self._connected, sock=where, limit=MAX_LINE_OCTETS)
         else:
             self._server = await asyncio.start_server(self._connected, where[0], where[1], limit=MAX_LINE_OCTETS)
+
+    def logged_in(self):
+        """How many connections have logged in."""
+        return len([connection for connection in self.connections if connection.user is not None])
+
+    def _make_room(self, peer):
+        """Drop the oldest that only waits, of this host or of all.  False: all that wait are at their log-in."""
+        self._waiting = [one for one in self._waiting if one in self.connections and one.user is None]
+        for most, some in ((MAX_WAITING_OF_HOST, [one for one in self._waiting if one.peer == peer]), (MAX_WAITING, self._waiting)):
+            if len(some) >= most:
+                idle = [one for one in some if not one.verifying]
+                if not idle:
+                    return False
+                self._waiting.remove(idle[0])
+                idle[0].writer.transport.abort()
+        return True
 
     def wake(self):
         """The journal has new rows."""
@@ -262,11 +332,11 @@ class CTIServer:
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            if len(self.connections) >= MAX_CONNECTIONS:
-                await connection.send({"ok": False, "error": "%d connections are open already; close one first."
-                                                             % MAX_CONNECTIONS})
+            if not self._make_room(connection.peer):
+                await connection.send({"ok": False, "error": "Too many log in at once; connect again in a moment."})
                 return
             self.connections.add(connection)
+            self._waiting.append(connection)
             await connection.run()
         except (OSError, asyncio.TimeoutError):
             pass

@@ -167,7 +167,47 @@ def test_limits(monkeypatch):
         async with Client(address) as client:
             await client.log_in()
             async with Client(address) as second:
-                assert "1 connections are open" in (await second.read())["error"]
+                assert "1 connections are open" in (await second.log_in())["error"]
+    run(scenario)
+
+
+def test_connections_without_log_in_keep_nobody_out():
+    async def scenario(address, server, journal, calls):
+        clients = [Client(address) for _ in range(cti_tcp.MAX_CONNECTIONS + 10)]
+        for client in clients:
+            await client.__aenter__()
+        async with Client(address) as known:
+            assert (await known.log_in())["ok"]
+            for _ in range(2 * cti_tcp.MAX_WAITING_OF_HOST):
+                clients.append(Client(address))
+                await clients[-1].__aenter__()
+            assert (await known.ask(do="ping"))["ok"] and len(server.connections) <= cti_tcp.MAX_WAITING_OF_HOST + 1
+        for client in clients:
+            client.writer.close()
+    run(scenario)
+
+
+def test_a_name_that_is_guessed_at_must_wait(monkeypatch):
+    monkeypatch.setattr(cti_tcp, "WRONG_PASSWORD_DELAY_S", 0.0)
+
+    async def scenario(address, server, journal, calls):
+        now = [1000.0]
+        server.failures = cti_tcp.Failures(lambda: now[0])
+
+        async def attempt(password, user="crm"):
+            async with Client(address) as client:
+                return await client.ask(do="log_in", user=user, password=password)
+        for _ in range(cti_tcp.FAILURES_FREE):
+            assert "wrong" in (await attempt("no"))["error"]
+        assert "wait 31 seconds" in (await attempt("pw"))["error"]
+        now[0] += cti_tcp.FAILURE_WAIT_S + 1
+        assert "wrong" in (await attempt("no"))["error"] and "wait" in (await attempt("pw"))["error"]      # one try is free, not five
+        now[0] += cti_tcp.FAILURE_WAIT_S + 1
+        for _ in range(cti_tcp.FAILURES_OF_HOST):
+            assert (await attempt("pw"))["ok"]
+        for number in range(cti_tcp.FAILURES_OF_HOST):
+            await attempt("no", "user%d" % number)
+        assert "wait" in (await attempt("pw"))["error"]
     run(scenario)
 
 
