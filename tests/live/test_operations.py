@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from hil.board.clock import BoardClock
+from hil.browser import Person
 from hil.phone.probe import ProbePhone
 from hil.probes import wav
-from hil.rig import CHECKOUT
+from hil.product import USER
+from hil.rig import CHECKOUT, PASSWORD
 
 pytestmark = pytest.mark.live
 
@@ -75,7 +77,14 @@ class Floor:
         self.phones[name].play(tone(TONES[name], 60))
 
 
-def test_who_hears_whom(house, phones):
+@pytest.fixture(scope="module")
+def supervisor(house):
+    with Person(house.url) as person:
+        person.sign_in(USER, PASSWORD)
+        yield person
+
+
+def test_who_hears_whom(house, phones, supervisor):
     floor = Floor(house, phones)
     file = house.folder / "tone.wav"
     wav.write_alaw(file, wav.alaw_expand(np.frombuffer(tone(TONES["caller"], 60), np.uint8)))
@@ -98,7 +107,8 @@ def test_who_hears_whom(house, phones):
     floor.ask("conference")
     floor.hear("three", caller=["1002", "1003"], _1002=["1003", "caller"], _1003=["1002", "caller"])
 
-    floor.ask("monitor", mode="listen", agent="1004")
+    supervisor.driver.execute_script("const m = document.getElementById('mine'); m.value = '1004'; m.dispatchEvent(new Event('change'));")
+    supervisor.see(f"tr[data-call={floor.call}] button[data-mode=listen]", 10).click()
     phones["1004"].wait_for("answered", 5, since=marks["1004"])
     invite = next(octets for _, way, octets in phones["1004"].log if way == "rx" and octets.startswith(b"INVITE"))
     assert b"answer-after=0" in invite, "the telephone may answer by itself"
@@ -138,6 +148,15 @@ def test_who_hears_whom(house, phones):
             assert heard(piece) == [] and np.std(piece) > 0.1 * np.std(music), f"{what}: music"
         else:
             assert heard(piece) == wanted, f"{what}: the caller hears {heard(piece)}"
+    report = {row["name"]: row for row in house.product.get("/reports/queues")["rows"]}
+    queue = next(q for q in house.state()["queues"] if q["name"] == "sales")
+    for name, figure in (("queued", "offered"), ("answered", "answered"), ("abandoned", "abandoned"), ("service_level", "service_level")):
+        assert report["sales"][name] == queue[figure], name
+    trunks = house.product.get("/reports/trunk_groups?interval=quarter")["rows"]
+    assert sum(row["in_calls"] for row in trunks) == 1 and sum(row["seized_ms"] for row in trunks) > 10000
+    assert house.product.post("/reports/check") == {"differed": []}, "the sums are what the journal gives, over the kill"
+    octets = house.product.octets("/reports/agents?format=csv")
+    assert octets.startswith(b"\xef\xbb\xbfstart,end,name,"), octets[:60]
     found = house.cdr(floor.call)
     assert (found["cdr"]["agents"], found["cdr"]["result"]) == (["1002", "1003", "1004"], "answered")
     assert len(found["recordings"]) >= 2 and {r["data"]["by"] for r in found["records"] if r["kind"] == "call.monitoring"} == {"admin"}

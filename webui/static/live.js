@@ -73,5 +73,21 @@ document.addEventListener("submit", async (event) => {
   await ask(`/api/v1/calls/${encodeURIComponent(form.dataset.call)}/hangup`, "POST", {});
 });
 
+// Operations on a call that is up; a supervisor's go to the telephone that the person named.
+const mine = document.getElementById("mine");
+mine.value = localStorage.getItem("strowger_line") || "";
+mine.addEventListener("change", () => localStorage.setItem("strowger_line", mine.value.trim()));
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-operation]");
+  if (!button) return;
+  const body = {};
+  if (button.dataset.mode) {
+    if (!mine.value.trim()) { mine.focus(); return; }
+    Object.assign(body, {mode: button.dataset.mode, line: mine.value.trim()});
+  }
+  const call = button.closest("[data-call]").dataset.call;
+  await ask(`/api/v1/calls/${encodeURIComponent(call)}/${button.dataset.operation}`, "POST", body);
+});
+
 setInterval(tick, 1000);
 follow();
