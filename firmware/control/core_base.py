@@ -193,7 +193,7 @@ class Core:
         if seat is not None:
             return seat
         line = (self.agent_configs.get(name) or {}).get("line") or None
-        return line if self.agent_on(line) == name else None
+        return line if line not in self.state.seats or self.agent_on(line) == name else None
 
     def refuse(self, sentence):
         """Say why a command is not carried out.  Returns False."""

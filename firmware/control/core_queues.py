@@ -17,7 +17,7 @@ ready holds up nobody: the next one is looked at.
 
 from firmware.acd import agent as agents
 from firmware.acd import skills
-from firmware.acd.strategy import MEASURED, Candidate, select
+from firmware.acd.strategy import MEASURED, Candidate, longest_idle, select
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.control import core_ivr, core_overflow
@@ -275,6 +275,14 @@ def _choose(core, call, able, queue):
 
 def _strategic(core, needs, able, queue):
     """By the queue's strategy."""
+    if core.strategies[queue] is longest_idle:      # of a thousand agents in half the time: the others look at more
+        best = best_key = None
+        for name, level, place in able:
+            agent = core.state.agents[name]
+            key = (level, agent.idle_since_ms, agent.idle_order, name)
+            if best is None or key < best_key:
+                best, best_key = name, key
+        return best
     names = [name for name, level in core.members[queue]]
     last = core.state.turns.get(queue)
     turn = names.index(last) + 1 if last in names else 0
