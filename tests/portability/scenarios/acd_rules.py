@@ -1,9 +1,11 @@
 """Scenarios of skills, overflow rules and the strategies; run under CPython and MicroPython."""
 
-from firmware.acd import overflow, skills
+from firmware.acd import overflow, report, skills
+from firmware.acd.agent import AVAILABLE, Agent, load
 from firmware.acd.statistics import Statistics
 from firmware.acd.strategy import STRATEGIES, Candidate, select
 from firmware.call.records import make
+from firmware.call.routing import Router
 
 
 def needs():
@@ -59,5 +61,37 @@ def loads():
     return fold.agent_load("1", 45000)
 
 
+def sums():
+    """The fold of reports: a quarter's sums, what runs, and what a report makes of them."""
+    fold = Statistics(None, 900000, kept=None)
+    for kind, ts_ms, call, leg, data in (
+            ("leg.offered", 0, "c1", "l1", {"span": 1, "trunk_group": "g"}), ("leg.answered", 1000, "c1", "l1", {"by": "near"}),
+            ("queue.entered", 1000, "c1", None, {"service_level_ms": 20000, "short_abandon_ms": 5000}),
+            ("queue.left", 11000, "c1", None, {"reason": "answered", "wait_ms": 10000})):
+        fold.apply(make(kind, ts_ms, call, leg, queue="q" if kind[0] == "q" else None, data=data))
+    assert fold.running(1800000)["trunk_groups"]["g"][1]["seized_ms"] == 900000 and not fold.take()["agents"]
+    fold.apply(make("leg.released", 1000000, "c1", "l1", data={}))
+    taken = fold.take()["trunk_groups"]["g"]
+    assert [taken[bucket]["seized_ms"] for bucket in (0, 1)] == [900000, 100000]
+    figures = report.figures("queues", {"events": 100, "events_answered": 70, "events_abandoned": 10, "queued": 120, "abandoned": 12}, "ignore", 900)
+    assert round(figures["service_level"] * 1000) == 778 and figures["abandon_rate"] == 0.1 and figures["average_handle_time_ms"] is None
+    assert report.figures("trunk_groups", taken[0], None, 900)["erlang"] == 1.0
+    return [taken[0]["seized_ms"], taken[1]["seized_ms"]]
+
+
+def seats():
+    """A rest after a missed offer; feature codes by the longest match."""
+    agent = Agent("1", AVAILABLE)
+    agent.rests = True
+    assert not agent.is_ready(True) and load(agent.dump()).rests
+    old = agent.dump()
+    del old["rests"]
+    assert load(old).is_ready(True)
+    router = Router({"feature_codes": [{"code": "*4", "action": "log_in"}, {"code": "*43", "action": "break"}]})
+    assert router.feature("*43")[0]["action"] == "break" and router.feature("*431001")[1] == "31001"
+    assert router.feature("*4") is None and router.feature("*43", False) is None and router.find("*43", True, True)[1]["application"] == "feature"
+    return router.feature("*41001")[1]
+
+
 def run():
-    return [needs(), rules(), choices(), loads()]
+    return [needs(), rules(), choices(), loads(), sums(), seats()]
