@@ -245,7 +245,7 @@ def site(tmp_path):
     from firmware.control.house import House
     (tmp_path / "data").mkdir()
     (tmp_path / "prompts" / "zh_CN").mkdir(parents=True)
-    (tmp_path / "prompts" / "zh_CN" / "greeting.wav").write_bytes(b"")
+    (tmp_path / "prompts" / "zh_CN" / "greeting.wav").write_bytes(bytes(100))
     config = demo.configuration({name: "secret" + name for name in demo.AGENTS})
     from firmware.config.store import ConfigStore
     ConfigStore(tmp_path / "data" / "configuration.json", config)
