@@ -15,7 +15,7 @@ from hil.probes import wav
 from tests.live import probe_moves
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not Carrier.is_there(), reason="kamailio is not installed (Debian: kamailio)")]
-NUMBER, OURS, HOST = "13912345678", "02150809000", "127.0.0.2"
+NUMBER, OURS, HOST = "13912345678", "02150809000", "127.0.0.1"     # baresip sends RTP from there whatever it listens on
 SECONDS = 3
 
 
@@ -30,7 +30,7 @@ def carrier(house):
     subscriber = Phone(NUMBER, None, 9, play_file=path, record_file=house.folder / "subscriber-heard.wav", registrar=HOST, address=HOST)
     subscriber.start()
     subscriber.said = said
-    with Carrier(house.folder / "kamailio", "acc", "pw-1", (HOST, subscriber.sip_port)) as edge:
+    with Carrier(house.folder / "kamailio", "acc", "pw-1", (HOST, subscriber.sip_port), HOST) as edge:
         edge.subscriber = subscriber
         running = house.product.get("/configuration")
         config = running["configuration"]

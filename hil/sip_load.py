@@ -1,0 +1,184 @@
+"""Load on the SIP side of a whole house by sipp: 2,000 lines that register, calls a second through two trunks.
+
+    with SIPLoad(folder) as load:
+        load.register(2000, rate)       # {"registered", "seconds", "failed", "retransmissions", "cpu_s"}
+        load.calls(rate, seconds)       # {"rate", "offered", "good", "failed", "retransmissions", "cpu_s_per_1000", ...}
+
+A call: sipp calls over trunk "in" a number that goes out again over trunk "out" to another sipp, which answers at once and is
+hung up after HOLD_MS: two legs, routing, hunting, two RTP terminations and their bridge, journal and CDR.  No RTP is sent.
+Asterisk's figure for the same (SIP to SIP, answered, hung up; media through the box, CDR on): 150 a second clean, 3.1-4.1 CPU seconds
+per 1,000 calls (../shared/reference/peer-figures.md), measured on another machine.
+"""
+
+import csv
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+from hil.rig import Rig, die_with_us, free_port
+
+LINES, REGISTER_RATE = 2000, 60
+HOLD_MS = 1000
+TICKS = os.sysconf("SC_CLK_TCK")
+SDP = """v=0
+o=load 1 1 IN IP4 127.0.0.1
+s=-
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio 40000 RTP/AVP 8 101
+a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+"""
+FIELDS = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+From: <sip:%(user)s@[local_ip]>;tag=[pid]t[call_number]
+To: <sip:%(to)s@[remote_ip]>%(tag)s
+Call-ID: [call_id]
+CSeq: %(cseq)s
+Contact: <sip:%(user)s@[local_ip]:[local_port]>
+Max-Forwards: 70
+"""
+
+
+def _message(method, uri, cseq, user, to, extra="", body="", tag="", retrans=True):
+    head = FIELDS % {"user": user, "to": to, "tag": tag, "cseq": "%d %s" % (cseq, method)}
+    kind = "Content-Type: application/sdp\n" if body else ""
+    return '<send%s><![CDATA[\n\n%s %s SIP/2.0\n%s%s%sContent-Length: [len]\n\n%s\n]]></send>' % (
+        ' retrans="500"' if retrans else "", method, uri, head, extra, kind, body)
+
+
+REGISTER = ('<?xml version="1.0"?><scenario name="register">'
+            + _message("REGISTER", "sip:[remote_ip]", 1, "[field0]", "[field0]", "Expires: 3600\n")
+            + '<recv response="401" auth="true"></recv>'
+            + _message("REGISTER", "sip:[remote_ip]", 2, "[field0]", "[field0]", "Expires: 3600\n[field1]\n")
+            + '<recv response="200"></recv></scenario>')
+CALL = ('<?xml version="1.0"?><scenario name="call">'
+        + _message("INVITE", "sip:[service]@[remote_ip]:[remote_port]", 1, "13900000000", "[service]", body=SDP)
+        + '<recv response="100" optional="true"></recv><recv response="180" optional="true"></recv><recv response="183" optional="true"></recv>'
+          '<recv response="200" rrs="true" rtd="true"></recv>'
+        + _message("ACK", "[next_url]", 1, "13900000000", "[service]", tag="[peer_tag_param]", retrans=False)
+        + '<pause milliseconds="%d"/>' % HOLD_MS
+        + _message("BYE", "[next_url]", 2, "13900000000", "[service]", tag="[peer_tag_param]")
+        + '<recv response="200"></recv></scenario>')
+
+
+class SIPLoad:
+    """See the top."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.rig = Rig(self.folder / "house")
+        self.processes = []
+
+    @staticmethod
+    def is_there():
+        """Whether sipp is installed."""
+        return bool(shutil.which("sipp"))
+
+    def __enter__(self):
+        rig = self.rig.start(exchange=False)
+        self.ports = {"in": free_port(), "out": free_port()}
+        running = rig.product.get("/configuration")
+        config = running["configuration"]
+        config["sip"].update(source_rate=0, qualify_s=0)            # all of the load comes from one host
+        config["lines"] += [{"name": "%d" % (20000 + number), "password": "secret-%d" % number} for number in range(LINES - len(config["lines"]))]
+        config["trunk_groups"] += [{"name": "load-in", "classes": ["national"]}, {"name": "load-out", "caller_number": "02150809000"}]
+        config["sip_trunks"] = [{"name": name, "trunk_group": "load-" + name, "channels": 2000, "options_s": 0,
+                                 "addresses": [{"address": "127.0.0.1", "port": self.ports[name]}]} for name in ("in", "out")]
+        config["routes"].append({"number": "777.", "choices": [{"trunk_group": "load-out"}]})
+        config["recording"]["enabled"] = False
+        rig.product.post("/configuration/apply", running)
+        time.sleep(1)
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(10)
+        self.rig.stop()
+
+    def _sipp(self, name, *arguments):
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(["sipp", "127.0.0.1:%d" % self.rig.sip_port, "-i", "127.0.0.1", "-nostdin", "-trace_stat", "-stf", "stat.csv",
+                                    "-fd", "1", *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   preexec_fn=die_with_us)
+        self.processes.append(process)
+        return process, folder
+
+    def cpu_s(self):
+        """CPU seconds that control and media have used: (control, media)."""
+        pids = self.rig.pids()
+        used = []
+        for name in ("control", "media"):
+            fields = pathlib.Path("/proc/%d/stat" % pids[name]).read_text().rsplit(")", 1)[1].split()
+            used.append((int(fields[11]) + int(fields[12])) / TICKS)
+        return used
+
+    def register(self, rate=REGISTER_RATE):
+        """All lines register, each with its challenge."""
+        path = self.folder / "lines.csv"
+        path.write_text("SEQUENTIAL\n" + "".join("%d;[authentication username=%d password=secret-%d]\n" % (20000 + n, 20000 + n, n)
+                                                 for n in range(LINES - 4)))
+        (self.folder / "register.xml").write_text(REGISTER)
+        before, began = self.cpu_s(), time.monotonic()
+        process, folder = self._sipp("register", "-sf", str(self.folder / "register.xml"), "-inf", str(path), "-m", str(LINES - 4), "-r", str(rate))
+        process.wait(300)
+        took, after = time.monotonic() - began, self.cpu_s()
+        registered = sum(1 for line in self.rig.state()["lines"] if line["registered"])
+        row = last_row(folder / "stat.csv")
+        return {"registered": registered, "seconds": took, "failed": int(row["FailedCall(C)"]), "retransmissions": int(row["Retransmissions(C)"]),
+                "cpu_s": after[0] - before[0]}
+
+    def calls(self, rate, seconds):
+        """Calls at a rate."""
+        (self.folder / "call.xml").write_text(CALL)
+        uas, _ = self._sipp("uas", "-sn", "uas", "-p", str(self.ports["out"]))
+        time.sleep(0.5)
+        count, before, began = rate * seconds, self.cpu_s(), time.monotonic()
+        process, folder = self._sipp("uac-%d" % rate, "-sf", str(self.folder / "call.xml"), "-p", str(self.ports["in"]), "-s", "777%d" % rate,
+                                     "-m", str(count), "-r", str(rate), "-l", "4000", "-recv_timeout", "20000")
+        process.wait(seconds + 120)
+        took, after = time.monotonic() - began, self.cpu_s()
+        uas.terminate()
+        uas.wait(10)
+        row = last_row(folder / "stat.csv")
+        good, answered = int(row["SuccessfulCall(C)"]), re.sub(r"[^\d:.]", "", row.get("ResponseTime1(C)", "0"))
+        return {"rate": rate, "offered": count, "good": good, "failed": int(row["FailedCall(C)"]), "retransmissions": int(row["Retransmissions(C)"]),
+                "seconds": took, "set_up": answered, "control_cpu_s_per_1000": (after[0] - before[0]) / max(1, good) * 1000,
+                "media_cpu_s_per_1000": (after[1] - before[1]) / max(1, good) * 1000}
+
+
+def last_row(path):
+    """The last line of a statistics file of sipp."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    return rows[-1]
+
+
+def results():
+    """Rows for make bench: the highest rate of a ladder without a failure or retransmission."""
+    import tempfile
+    rows, best = [], None
+    with tempfile.TemporaryDirectory() as folder, SIPLoad(folder) as load:
+        registered = load.register()
+        for rate in (20, 40, 60, 80, 100):
+            got = load.calls(rate, 10)
+            if got["failed"] or got["retransmissions"]:
+                break
+            best = got
+    reference = "Asterisk 22.10, peer-figures.md, another machine"
+    rows.append({"name": "sip.register_2000_s", "value": registered["seconds"], "unit": "s", "reference": "aim of the issue", "reference_value": 60.0,
+                 "ratio": registered["seconds"] / 60})
+    rows.append({"name": "sip.register_2000_failed", "value": registered["failed"], "unit": "lines"})
+    rows.append({"name": "sip.register_2000_cpu", "value": registered["cpu_s"], "unit": "s"})
+    if best is not None:
+        rows.append({"name": "sip.calls_per_second", "value": best["rate"], "unit": "1/s", "reference": reference, "reference_value": 150.0,
+                     "ratio": best["rate"] / 150})
+        rows.append({"name": "sip.cpu_s_per_1000_calls", "value": best["control_cpu_s_per_1000"] + best["media_cpu_s_per_1000"], "unit": "s",
+                     "reference": reference, "reference_value": 3.6,
+                     "ratio": (best["control_cpu_s_per_1000"] + best["media_cpu_s_per_1000"]) / 3.6})
+    return rows
