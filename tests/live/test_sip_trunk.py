@@ -16,7 +16,7 @@ from tests.live import probe_moves
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not Carrier.is_there(), reason="kamailio is not installed (Debian: kamailio)")]
 NUMBER, OURS, HOST = "13912345678", "02150809000", "127.0.0.1"     # baresip sends RTP from there whatever it listens on
-SECONDS = 3
+SECONDS = 2.6
 
 
 def row(name, group, address, **more):

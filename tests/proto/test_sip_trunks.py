@@ -532,3 +532,18 @@ def test_who_may_not_refer():
     for bad in ((), (("Refer-To", "<sip:1@x>"), ("Refer-To", "<sip:2@x>")), (("Refer-To", "<sip:x"),), (("Refer-To", "<sip:strowger>"),)):
         events, output = phone.send(phone.in_dialog(answer, "REFER", list(bad)))
         assert not events and status(output[0]) == 400
+
+
+def test_a_registrar_that_comes_back_is_registered_at_at_once():
+    switch, _ = started(trunk(kind="register", user="acc", password="pw", options_s=5))
+    far = Far(switch)
+    for octets in far.taken():
+        far.reply(octets, 200)
+    assert switch.trunks["telco"].state == "up"
+    events, _ = far.pass_ms(20000)
+    assert kinds(events) == ["trunk_down"]
+    _, got = far.pass_ms(5000)
+    far.reply([octets for octets in got if method(octets) == "OPTIONS"][-1], 200)
+    _, got = far.pass_ms(1)
+    events, _ = far.reply([octets for octets in got if method(octets) == "REGISTER"][0], 200)
+    assert kinds(events) == ["trunk_up"]

@@ -21,7 +21,7 @@ from firmware.proto.sip.transport import transport_of
 from firmware.proto.sip.uri import bracketed_host, host_port, parse_uri, user_uri
 
 UP, DOWN = "up", "down"
-ANSWER_MS = 5000                 # ours: an OPTIONS without an answer for so long counts as unanswered (timer F: 32 s)
+ANSWER_MS = 3000                 # ours: an OPTIONS without an answer for so long counts as unanswered (timer F: 32 s)
 DEAD_AGAIN_MS = 5000             # ours: a dead address is asked this often
 MISSES = 2                       # ours: unanswered questions that make an address dead
 UNASKED_DEAD_MS = 30000          # ours
@@ -198,7 +198,7 @@ class Trunk:
             return
         if answer is not None and answer.status not in (408, 503):
             self.misses[index] = 0
-            self.heard(index)
+            self.heard(index, now_ms)
             return
         self.misses[index] += 1
         if answer is not None or self.misses[index] >= MISSES or self.alive[index] is None:
@@ -210,8 +210,11 @@ class Trunk:
         address = self.row["addresses"][index]
         return "%s:%d%s" % (bracketed_host(address[0]), address[1], " (%s)" % address[2] if len(address) > 2 else "")
 
-    def heard(self, index):
-        """An address is alive."""
+    def heard(self, index, now_ms):
+        """An address is alive.  A registrar that was away may have forgotten us."""
+        if self.row["kind"] == "register" and self.state == DOWN and self.alive[index] is False and self.registering is None:
+            self.at = index
+            self._at(now_ms, "register")
         if self.alive[index] is not True:
             self.alive[index] = True
             self._choose("%s answers" % self.spoken(index))
