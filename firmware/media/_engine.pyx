@@ -16,7 +16,7 @@ only frames() and put_frame().
 The files in native/ are parts of this module: types (structures), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
-signals), units (threads), tick,
+signals), hear (modem tones, answers), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -40,6 +40,7 @@ include "native/plan.pxi"
 include "native/record.pxi"
 include "native/command.pxi"
 include "native/circuit.pxi"
+include "native/hear.pxi"
 include "native/enhance.pxi"
 include "native/units.pxi"
 include "native/tick.pxi"
@@ -51,7 +52,7 @@ GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
-               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_CAS: "cas", EV_MF: "mf",
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_CAS: "cas", EV_MF: "mf",
                EV_AUDIO: "audio"}
 AUDIO_REASONS = ("nothing", "foreign", "type", "sent", "silent", "unheard", "refused")     # types.pxi AudioReason
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
@@ -89,10 +90,14 @@ SIGNATURES = (
     ("_noise", "reset", "void (void *, int32_t)"),
     ("_level", "control", "void (void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, const uint8_t *)"),
     ("_level", "configure", "void (void *, int32_t, float, float, float, float, float)"),
+    ("_modem", "detect", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)"),
+    ("_modem", "reset", "void (void *, int32_t)"),
+    ("_amd", "detect", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, const uint8_t *, void *, int64_t)"),
+    ("_amd", "start", "void (void *, int32_t, const int32_t *)"),
     ("_vad", "detect", "void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)"),
     ("_vad", "reset", "void (void *, int32_t)"),
 )
-STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("mf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
+STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
           ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
 EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
 
@@ -159,6 +164,12 @@ cdef class Engine:
         k.noise_reset = <ResetSlot>function(kernels, "_noise", "reset")
         k.level_control = <LevelControl>function(kernels, "_level", "control")
         k.level_configure = <LevelConfigure>function(kernels, "_level", "configure")
+        k.modem_detect = <DTMFDetect>function(kernels, "_modem", "detect")
+        k.modem_reset = <ResetSlot>function(kernels, "_modem", "reset")
+        k.amd_detect = <AMDDetect>function(kernels, "_amd", "detect")
+        k.amd_start = <AMDStart>function(kernels, "_amd", "start")
+        k.modem_state = self.address(kernels.states["modem"])
+        k.amd_state = self.address(kernels.states["amd"])
         k.vad_detect = <VADDetect>function(kernels, "_vad", "detect")
         k.vad_reset = <ResetSlot>function(kernels, "_vad", "reset")
         k.echo_state = self.address(kernels.states["echo"])
@@ -358,6 +369,14 @@ cdef class Engine:
     def mf_send(self, int slot, int tone):
         """A tone of kernels.register_table towards the far register, until another or (-1) none."""
         self.entry(OP_MF_SEND, slot).a = tone
+
+    def hear(self, int slot, int modem, int answer, blocks):
+        """Tones of modems on a termination's received audio, and who answers; blocks: dsp/amd.py's parameters."""
+        cdef Command *c = self.entry(OP_HEAR_TONES, slot)
+        c.a = modem
+        c.b = answer
+        for i, count in enumerate(blocks):
+            c.member[i] = count
 
     def enhance(self, int slot, int bits, int preset):
         """What works on a termination's received audio: bits of ENHANCEMENTS; level preset: place in

@@ -325,7 +325,7 @@ def state_octets():
     """DSP state of one channel with all functions, the engine's rows and far-end memory with it: (octets, note)."""
     from dsp import dtmf, plc, tone
     parts = {"echo 64 ms": echo.octets_per_channel(), "noise": noise.slot_octets(), "vad": vad.slot_octets(),
-             "level": level.SLOT_OCTETS, "dtmf": len(dtmf.new_state(64)) / 64, "plc": len(plc.new_state(64)) / 64,
+             "level": level.SLOT_OCTETS, "dtmf": len(dtmf.new_state(64)) / 64, "modem tones, answer": 192, "plc": len(plc.new_state(64)) / 64,
              "tones": 2 * len(tone.new_state(64)) / 64, "far-end samples": 2 * 160, "rows": 2 * 80 + 2 * 160}
     return sum(parts.values()), ", ".join(f"{name} {value:.0f}" for name, value in parts.items())
 

@@ -38,7 +38,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  signal{id, token, items, repeat (0 for ever), start_ms?} -> {duration_ms of one round}
  player{id, token, pause?:bool, volume_db?:-40..12, seek?:{id, ms}}     of what plays; a seek id is obeyed once
  stop{id, token?}                       what else plays under another token is left alone
- detect{id, dtmf}
+ detect{id, dtmf?:bool, modem?:bool, answer?:null|{greeting_ms?, ...}}    what is listened for; modem: events modem_tone; answer:
+        person or machine, from now on, parameters of dsp/amd.py: events answer
  enhance{id, echo?:bool, noise?:bool, level?:"off"|"agc"|"alc", vad?:bool}
         what works on the audio that comes from a leg, from the next tick on; add takes the same as enhance:{...}.
         All off (the start): octets are left as they are.  echo: 66 ms from the first instant at which an echo can be
@@ -54,6 +55,8 @@ Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, durati
  record_closed{id, path, octets, duration_ms}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
  rtp_timeout{id, silent_ms}, audio{id, direction:"in"|"out", missing:bool, reason}, leg_quality{id, call, quality: as
  in an audit, and codec}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
+ modem_tone{id, tone:"cng"|"calling"|"ans"|"ansam"|"reversal"|"flags", on:bool},
+ answer{id, who:"person"|"machine"|"silence"|"unsure"|"beep"|"beep_end", ms|hz, words},
  cas{span, timeslot, bits}, mf{id, plan, signal, place_ms}, media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
 """

@@ -1,8 +1,9 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
-from dsp import dtmf, echo, hdlc, isa, level, mf, noise, plc, tone, vad
+from dsp import amd, dtmf, echo, hdlc, isa, level, mf, modem, noise, plc, tone, vad
 from firmware.media import _engine
 
+MODEM_TONES, ANSWERS, ANSWER_PARAMETERS = modem.NAMES, amd.NAMES, amd.PARAMETERS
 LEVELS = ("off", "agc", "alc")      # what a leg's level control may be; the engine knows the place here
 
 
@@ -16,7 +17,7 @@ class Kernels:
 
     def __init__(self):
         makers = {"echo": echo.new_state, "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
-                  "dtmf": dtmf.new_state, "mf": mf.new_state, "tone": tone.new_state, "plc": plc.new_state,
+                  "dtmf": dtmf.new_state, "modem": modem.new_state, "amd": amd.new_state, "mf": mf.new_state, "tone": tone.new_state, "plc": plc.new_state,
                   "hdlc_rx": hdlc.new_rx_state, "hdlc_tx": hdlc.new_tx_state}
         self.states = {name: makers[name](slots) for name, slots in _engine.STATES}
         self.level_presets = [level.parameters(**level.PRESETS[name]) if name in level.PRESETS else (0.0,) * 5

@@ -5,7 +5,7 @@ import socket
 
 from firmware.media._engine import GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
 from firmware.media.checks import boolean, number, refuse
-from firmware.media.kernels import LEVELS
+from firmware.media.kernels import ANSWER_PARAMETERS, LEVELS
 
 RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
                 "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
@@ -69,6 +69,22 @@ def enhancement(base, given):
     if wanted["level"] not in LEVELS:
         refuse(f"enhance: level is {str(wanted['level'])[:40]!r}, not {', '.join(LEVELS)}")
     return wanted
+
+
+def answer_parameters(given):
+    """Parameters of answering machine detection (dsp/amd.py), those not given as there; None for null.  Raises LocalError."""
+    if given is None or given is False:
+        return None
+    if not isinstance(given, dict) or not set(given) <= set(ANSWER_PARAMETERS):
+        refuse(f"detect: answer is {str(given)[:60]!r}, not null or a map of {', '.join(ANSWER_PARAMETERS)}")
+    for name, value in given.items():
+        number(value, f"detect: answer {name}", 1, 60000)
+    return dict(ANSWER_PARAMETERS, **given)
+
+
+def answer_blocks(parameters):
+    """Them as the engine takes them."""
+    return [value if name == "words" else -(-value // 10) for name, value in parameters.items()]
 
 
 def conference(p):

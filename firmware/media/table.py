@@ -16,8 +16,8 @@ from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.bridges import Bridges
 from firmware.media.checks import boolean, check_id, number, refuse
-from firmware.media.kernels import LEVELS
-from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings
+from firmware.media.kernels import ANSWERS, LEVELS, MODEM_TONES
+from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, WATCH, answer_blocks, answer_parameters, enhancement, gain_of, ipv4, key_octets, settings
 
 log = logging.getLogger("firmware.media.table")
 
@@ -33,7 +33,8 @@ class Termination:
     def __init__(self, name, slot, serial, kind):
         self.id, self.slot, self.serial, self.kind = name, slot, serial, kind
         self.bridge = None
-        self.detect = False
+        self.detect = self.modem = False
+        self.answer = None          # parameters of the answer that is being waited for
         self.enhance = ENHANCE_OFF
         self.cost = 0               # ns a tick, reserved
         self.signal = None
@@ -323,13 +324,23 @@ class Table(Bridges):
         return {}
 
     def detect(self, p):
-        """DTMF detection on or off."""
+        """What is listened for in a leg's received audio; what is not named stays."""
         term = self.find(p.get("id"), "detect: id")
-        on = boolean(p.get("dtmf"), "detect: dtmf")
+        if not any(name in p for name in ("dtmf", "modem", "answer")):
+            refuse("detect: dtmf, modem or answer is missing; name what to listen for")
+        on = boolean(p.get("dtmf", term.detect), "detect: dtmf")
+        modem, answer = boolean(p.get("modem", term.modem), "detect: modem"), term.answer
+        if "answer" in p:
+            answer = answer_parameters(p["answer"])
         if on != term.detect:
             term.detect = on
             self._engine.detect(term.slot, on)
-            self._engine.commit()
+        if (modem, answer) != (term.modem, term.answer):
+            if term.answer is not None and answer is not None:
+                self._engine.hear(term.slot, modem, 0, ())      # other parameters: it begins anew
+            self._engine.hear(term.slot, modem, answer is not None, answer_blocks(answer) if answer is not None else ())
+            term.modem, term.answer = modem, answer
+        self._engine.commit()
         return {}
 
     def enhance(self, p):
@@ -393,6 +404,10 @@ class Table(Bridges):
             return {"id": term.id, "direction": "out" if a else "in", "missing": bool(value), "reason": _engine.AUDIO_REASONS[other]}
         if kind == "voice":
             return {"id": term.id, "speech": bool(a)}
+        if kind == "modem_tone":
+            return {"id": term.id, "tone": MODEM_TONES[a], "on": bool(value)}
+        if kind == "answer":
+            return {"id": term.id, "who": ANSWERS[a], **({"hz": value} if ANSWERS[a] == "beep" else {"ms": value}), "words": other}
         if kind == "tone_2100":
             return {"id": term.id, "tone": ("gone", "plain", "reversing")[a]}
         return None
@@ -413,6 +428,7 @@ class Table(Bridges):
         terms, signals = [], []
         for term in self.terminations.values():
             row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, "dtmf": term.detect,
+                   "modem": term.modem, "answer": term.answer,
                    "enhance": term.enhance}
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])

@@ -149,6 +149,8 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         if c.a and not t.detect:
             e.k.dtmf_reset(e.k.dtmf_state, c.slot)
         t.detect = c.a
+    elif c.op == OP_HEAR_TONES:
+        hear_switch(e, c.slot, c.a, c.b, c.member)
     elif c.op == OP_ENHANCE:
         enhance_switch(e, c.slot, c.a, c.b)
     elif c.op == OP_RECORD:

@@ -25,7 +25,7 @@ cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset) noexcept 
         e.hold[slot] = FLOOR_BLOCKS if wanted & ECHO else 0
     if new & NOISE:
         e.k.noise_reset(e.k.noise_state, slot)
-    if wanted & (LEVEL | VAD) and not t.enhance & (LEVEL | VAD):
+    if wanted & (LEVEL | VAD) and not (t.enhance & (LEVEL | VAD) or t.answer):
         e.k.vad_reset(e.k.vad_state, slot)
         e.speech[slot] = 0
     if new & VAD:
@@ -50,7 +50,7 @@ cdef void enhance_plan(Engine_ *e, int slot) noexcept nogil:
     if t.enhance & NOISE:
         p.noise[p.n_noise] = slot
         p.n_noise += 1
-    if t.enhance & (LEVEL | VAD):
+    if t.enhance & (LEVEL | VAD) or t.answer:
         p.vad[p.n_vad] = slot
         p.n_vad += 1
     if t.enhance & LEVEL:

@@ -86,6 +86,8 @@ cdef void plan_units(Plan *p) noexcept nogil:
     unit_starts(p.rtp, p.n_rtp, p.rtp_from)
     unit_starts(p.expand_slot, p.n_expand, p.expand_from)
     unit_starts(p.detect, p.n_detect, p.detect_from)
+    unit_starts(p.modem, p.n_modem, p.modem_from)
+    unit_starts(p.amd, p.n_amd, p.amd_from)
     unit_starts(p.echo, p.n_echo, p.echo_from)
     unit_starts(p.noise, p.n_noise, p.noise_from)
     unit_starts(p.level, p.n_level, p.level_from)
@@ -111,6 +113,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
     for i in range(MF_KINDS):
         p.n_mf[i] = 0
+    p.n_modem = p.n_amd = 0
     p.n_conferences = p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
     p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
     p.bridge_start[0] = 0
@@ -129,7 +132,14 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         else:
             p.rtp[p.n_rtp] = i
             p.n_rtp += 1
-        if t.enhance:
+        if t.modem:
+            p.modem[p.n_modem] = i
+            p.n_modem += 1
+            linear[i] = 1
+        if t.answer:
+            p.amd[p.n_amd] = i
+            p.n_amd += 1
+        if t.enhance or t.answer:
             enhance_plan(e, i)
             linear[i] = 1
         if t.detect:
@@ -180,7 +190,9 @@ cdef void voice_unit(Engine_ *e, int u) noexcept nogil:
     began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
     e.k.expand_rows(e.octets_in, BLOCK, p.expand_row + first, e.linear_in, BLOCK, p.expand_slot + first,
                     p.expand_law + first, n, BLOCK)
+    hear_modems(e, u)
     enhance_unit(e, u)
+    hear_answers(e, u)
     first = p.detect_from[u]
     n = p.detect_from[u + 1] - first
     if n:

@@ -153,6 +153,8 @@ cdef extern from *:
     ssize_t sendto "send_to"(int, const void *, size_t, int, const sockaddr *, unsigned int) noexcept nogil
 
 # Kernels of dsp/: the signatures are checked against the capsules' names.
+ctypedef int64_t (*AMDDetect)(void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, const uint8_t *, void *, int64_t) noexcept nogil
+ctypedef void (*AMDStart)(void *, int32_t, const int32_t *) noexcept nogil
 ctypedef void (*FramesToRows)(const uint8_t *, int64_t, uint8_t *, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*ExpandRows)(const uint8_t *, int64_t, const int32_t *, int16_t *, int64_t, const int32_t *, const uint8_t *, int64_t, int64_t) noexcept nogil
 ctypedef void (*CompressRows)(const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, const uint8_t *, int64_t, int64_t) noexcept nogil
@@ -190,6 +192,12 @@ cdef struct Kernels:
     MixBridges mix_bridges
     MixRoutes mix_routes
     DTMFDetect dtmf_detect
+    DTMFDetect modem_detect            # one shape
+    AMDDetect amd_detect
+    AMDStart amd_start
+    ResetSlot modem_reset
+    void *modem_state
+    void *amd_state
     ResetSlot dtmf_reset
     ToneStart tone_start
     ToneGenerate tone_generate
@@ -233,6 +241,18 @@ cdef struct MFEvent:                   # dsp/mf.py EVENT_DTYPE
     uint8_t signal
     uint8_t on
     int16_t at
+
+cdef struct ModemEvent:                # dsp/modem.py EVENT_DTYPE
+    int32_t slot
+    uint8_t tone
+    uint8_t on
+    int16_t zero
+
+cdef struct AMDEvent:                  # dsp/amd.py EVENT_DTYPE
+    int32_t slot
+    uint8_t kind
+    uint8_t words
+    uint16_t hz_or_ms
 
 cdef struct HDLCFrame:                 # dsp/hdlc.py FRAME_DTYPE
     int32_t slot
@@ -294,6 +314,8 @@ cdef enum EventKind:
     EV_BOARD = 6                       # a: 1 present 0 absent, number: generation
     EV_VOICE = 7                       # a: 1 speech begins 0 ends
     EV_TONE_2100 = 8                   # a: 0 gone 1 plain 2 with phase reversals
+    EV_MODEM = 22                      # a: tone of dsp/modem.py, number: 1 begins 0 ends
+    EV_ANSWER = 23                     # a: kind of dsp/amd.py, number: Hz or ms, other: words
     EV_AUDIO = 9                       # a: 0 from the far end 1 to it; number: 1 missing 0 back, other: AudioReason
     EV_CAS = 20                        # slot: row of the timeslot, a: ABCD
     EV_MF = 21                         # a: signal, 0 for its end, number: kind of receiver, other: place in samples (signed)
@@ -521,6 +543,8 @@ cdef struct Term:
     uint8_t kind
     uint8_t law
     uint8_t detect
+    uint8_t modem                      # tones of fax machines and modems are told
+    uint8_t answer                     # who answers is told
     uint8_t enhance                    # bits of Enhancement
     uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
     uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
@@ -588,6 +612,7 @@ cdef enum Op:
     OP_ENHANCE = 15
     OP_CONFERENCE = 16
     OP_PLAYER = 17
+    OP_HEAR_TONES = 23
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
     OP_CAS = 20
     OP_MF_LISTEN = 21
@@ -633,6 +658,9 @@ cdef struct Plan:
     int32_t expand_slot[TERMS]
     uint8_t expand_law[TERMS]
     int32_t detect[TERMS]
+    int32_t n_modem, n_amd
+    int32_t modem[TERMS]
+    int32_t amd[TERMS]
     int32_t copy_from[TERMS]
     int32_t copy_to[TERMS]
     int32_t convert_from[TERMS]
@@ -673,6 +701,8 @@ cdef struct Plan:
     int32_t rtp_from[UNITS + 1]
     int32_t expand_from[UNITS + 1]
     int32_t detect_from[UNITS + 1]
+    int32_t modem_from[UNITS + 1]
+    int32_t amd_from[UNITS + 1]
     int32_t echo_from[UNITS + 1]
     int32_t noise_from[UNITS + 1]
     int32_t level_from[UNITS + 1]
@@ -759,6 +789,8 @@ cdef struct Engine_:
     uint64_t voice_ns                  # processor time in voice_tick
     DTMFEvent dtmf[2 * TERMS]          # those of a unit from twice its first slot on
     MFEvent mf_event[2 * TERMS]
+    ModemEvent modem_event[4 * TERMS]
+    AMDEvent amd_event[2 * TERMS]
     uint8_t hdlc[LINKS * 1280]
     HDLCFrame hdlc_index[LINKS * 32]
     uint8_t receive[2048]
