@@ -135,13 +135,12 @@ class Demo:
         account.check("journal.records of the call", len(kinds) > 10, len(kinds), "rows")
 
     def check_prompts(self, caller_file):
-        """The caller heard the greeting, and after the wrong key that it was wrong, in both languages, sample by sample."""
+        """The caller heard the greeting in both languages, and after the wrong key, in the first, that it was wrong."""
         heard = wav.read_mono(caller_file)
-        for prompt in ("greeting", "invalid"):
-            for language in ("zh_CN", "en"):
-                match = align.compare(wav.read_mono(self.prompts / language / f"{prompt}.wav"), heard)
-                self.account.check(f"audio.{prompt} {language}", match.correlation >= 0.95 and match.gaps == 0,
-                                   match.correlation, "correlation")
+        for prompt, language in (("greeting", "zh_CN"), ("greeting", "en"), ("invalid", "zh_CN")):
+            match = align.compare(wav.read_mono(self.prompts / language / f"{prompt}.wav"), heard)
+            self.account.check(f"audio.{prompt} {language}", match.correlation >= 0.95 and match.gaps == 0,
+                               match.correlation, "correlation")
 
     def check_audio(self, caller_file, found, which):
         """Both directions at both ends, and both channels of the recording.  Returns {end: samples}."""
