@@ -182,6 +182,7 @@ class House:
         """The first turn: the switchboard and the adapters agree with media and each other."""
         known = self.media.known_boot_id
         lost = audit is None or (known is not None and known != self.media.boot_id)
+        self._begin_above(audit or {})
         for adapter in self.adapters:
             adapter.resume(now_ms)
         if lost:
@@ -194,6 +195,15 @@ class House:
         self.switchboard.resume(None if lost else audit, live, now_ms)
         self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, *(adapter.committed for adapter in self.adapters)]
         self.checkpoints.begin(now_ms)
+
+    def _begin_above(self, audit):
+        """No id that media holds comes again, whatever was not written."""
+        for part in ("terminations", "bridges", "recordings"):
+            for row in audit.get(part) or []:
+                ids = [row["id"], *os.path.basename(row.get("path") or "").partition(".")[0].split("-")] if isinstance(row, dict) else [row]
+                for found in ids:
+                    if found[:1] in ("c", "l", "b", "r") and found[1:].isdecimal() and len(found) < 17:
+                        self.stores.counters.reach(found[0], int(found[1:]))
 
     def _found(self, audit, now_ms):
         """Media is there: links are opened (harmless when they are), the switchboard may act.

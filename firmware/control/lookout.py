@@ -104,5 +104,8 @@ class Lookout:
 
     async def _repair(self, opened, *why):
         measured = await asyncio.to_thread(lambda: [(recording, *settle(path), *why) for recording, path in opened])
+        for recording, octets, *_ in measured:
+            if not octets:
+                log.error("recording %s is lost: its file holds nothing. Look at the data disk", recording)
         if measured:
             self.turns.run("repair of the recordings index", lambda now_ms: self.house.media.repair_index(measured))

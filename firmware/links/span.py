@@ -341,6 +341,10 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
     def media_found(self, audit, now_ms):
         """Open the links; rebuild what media does not have of ours."""
         there = {row["id"] for row in audit.get("terminations") or []}
+        for row in audit.get("terminations") or []:
+            if isinstance(row, dict) and row.get("span") in self.spans and row["id"] not in self.legs:
+                log.warning("span %s: media had timeslot %s for leg %s, which no call owns; it is taken down", row["span"],
+                            row.get("timeslot"), row["id"])
         for row in audit.get("links") or []:
             if row.get("kind", "lapd") == "lapd" and row["link"] not in self.spans:
                 self.media.command("link_close", link=row["link"])      # of a span that is gone

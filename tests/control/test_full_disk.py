@@ -141,6 +141,18 @@ def test_a_kill_on_a_full_disk_loses_no_call_and_no_number(site, disk):
     pri.run(scenario())
 
 
+def test_without_the_run_directory_no_id_that_media_holds_comes_again(site, disk):
+    async def scenario():
+        house, media, far, first, phone, invite = await talking(site)
+        media.standing["recordings"] = [{"id": "r77", "path": "/x/c55-r77.wav"}]
+        media.standing["bridges"].append("b9")
+        pri.kill(house)
+        house, media, _ = await standing(site, media)
+        assert [house.stores.counters.value(kind) for kind in "crb"] >= [55, 77, 9]
+        await house.stop()
+    pri.run(scenario())
+
+
 def test_what_waits_for_another_journal_is_left_alone(site, disk, tmp_path):
     path = tmp_path / "control.unwritten"
     path.write_text('{"serial": 1, "after": 7}\n{"records": [], "machines": {}, "counters": {"c": 9}, "inbox": [], '
