@@ -58,13 +58,17 @@ class Point:
                 if row["call"] is not None:
                     self.calls[row["call"][0]] = row["call"][1]
         self.places = {(circuit.span, circuit.timeslot): circuit for circuit in self.isup.all_circuits()}
-        self.circuit_spans = sorted({span for span, _ in self.places})
+        self._on_span, self._in_group = {}, {name: [] for name in self.isup.groups}
+        for place in sorted(self.places):
+            self._on_span.setdefault(place[0], []).append(self.places[place])
+            self._in_group[self.places[place].group["name"]].append(self.places[place])
+        self.circuit_spans = sorted(self._on_span)
 
     # -- what the adapter asks --
 
     def circuits_on(self, span):
         """Circuits of a span by timeslot."""
-        return [self.places[place] for place in sorted(self.places) if place[0] == span]
+        return self._on_span.get(span, [])
 
     def call_on(self, circuit):
         """[call, entry] of a circuit, or None."""
@@ -118,7 +122,7 @@ class Point:
 
     def describe_span(self, span, legs):
         """A span in GET /v1/state.  legs: {leg: call}."""
-        state, slots = self.span_state(span), []
+        state, slots, seen = self.span_state(span), [], self.mtp3.state()["links"]
         for circuit in self.circuits_on(span):
             entry = self.calls.get(circuit.call)
             slot = {"timeslot": circuit.timeslot, "cic": circuit.cic, "group": circuit.group["name"],
@@ -131,7 +135,7 @@ class Point:
                 slot["blocked_by"] = why
             slots.append(slot)
         links = [{"link": name, "timeslot": row["timeslot"], "slc": row["slc"], "linkset": row["linkset"],
-                  **self.mtp3.state()["links"][name]} for name, row in sorted(self.links.items()) if row["span"] == span]
+                  **seen[name]} for name, row in sorted(self.links.items()) if row["span"] == span]
         slots += [{"timeslot": link["timeslot"], "call": None, "state": "d"} for link in links]
         group = self.spans.get(span)
         return {"span": span, "type": self.types.get(span, "e1"), "state": state, "alarms": self.alarms.get(span) or [],
@@ -143,7 +147,7 @@ class Point:
         variant, seen = self.row["variant"], self.mtp3.state()
         groups = []
         for name in sorted(self.isup.groups):
-            circuits = self.isup.group_circuits(name)
+            circuits = self._in_group[name]
             groups.append({"name": name, "destination": code_text(self.isup.groups[name]["destination"], variant),
                            "circuits": len(circuits), "available": len([c for c in circuits if c.available()]),
                            "busy": len([c for c in circuits if c.state != codes.IDLE]),

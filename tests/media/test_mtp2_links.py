@@ -25,6 +25,7 @@ class Far:
         hdlc.set_mtp2(self.rx, self.tx, 0)
         hdlc.rx_view(self.rx)["tell"] = hdlc.TELL_ERRORS
         self.events, self.received, self.cut = [], 0, False
+        self.noise = numpy.random.default_rng(20261122)
         self.do("power_on")
         board.far_end[self.key] = self.block
 
@@ -47,7 +48,7 @@ class Far:
         for unit in self.machine.take_output(160):
             hdlc.put(self.tx, 0, unit)
         block = hdlc.transmit(self.tx, 80)[0]
-        return numpy.full(80, 0xD5, numpy.uint8) if self.cut else block
+        return self.noise.integers(0, 256, 80, numpy.uint8) if self.cut else block
 
     def wait(self, condition, seconds=5.0):
         end = time.monotonic() + seconds
@@ -138,7 +139,7 @@ def test_control_that_does_not_acknowledge_is_congestion(control, far, up):
     assert octets_of(up) == wanted and far.machine.in_service
 
 
-def test_a_cut_line_ends_the_link_and_gives_the_messages_back(control, far, up):
+def test_noise_ends_the_link_and_it_gives_the_messages_back(control, far, up):
     far.cut = True
     up.send(link="s41.7", kind="mtp2_message", octets=MESSAGE)
     far.wait(lambda: "mtp2_out_of_service" in up.kinds(), 1)
@@ -148,6 +149,12 @@ def test_a_cut_line_ends_the_link_and_gives_the_messages_back(control, far, up):
     far.wait(lambda: "mtp2_retrieval_complete" in up.kinds(), 1)
     assert octets_of(up, "mtp2_retrieved_message") == [MESSAGE]
     assert [m["number"] for m in up.messages if m["kind"] == "mtp2_bsnt"] == [127]
+    far.wait(lambda: not far.machine.in_service)
+    far.cut = False
+    for name in ("emergency", "start"):
+        far.do(name)
+        up.send(link="s41.7", kind="mtp2_" + name)
+    far.wait(lambda: far.machine.in_service and up.kinds().count("mtp2_in_service") == 2)
     up.send(link="s41.7", kind="mtp2_power_on")
     up.send(link="s41.7", kind="mtp2_message", octets=b"x")
     far.wait(lambda: up.kinds().count("error") == 2, 1)
