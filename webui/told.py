@@ -5,6 +5,7 @@ import zoneinfo
 
 MACHINE = {"actions", "guard_ms", "token", "key", "order", "as_of"}     # bookkeeping of the core
 LONG_AGO_MS = 10**11            # above it a number of milliseconds is a moment, below a duration
+LONGEST = 200                   # characters of a value; a whole flow can be one
 LATEST_MS = 253_402_300_799_000     # the end of the year 9999, the last that datetime knows
 
 
@@ -38,7 +39,14 @@ def words(name, value, zone):
             return f"{datetime.datetime.fromtimestamp(value / 1000, zoneinfo.ZoneInfo(zone)):%H:%M:%S}"
         return f"{value / 1000:g} s"
     if isinstance(value, dict):
-        return " ".join(str(each) for each in value.values() if not nothing(each))
+        plain = all(isinstance(each, str) for each in value.values())
+        return cut(" ".join(str(each) if plain else f"{inner} {words(inner, each, zone)}" for inner, each in value.items()
+                            if each is not False and not nothing(each)))
     if isinstance(value, (list, tuple)):
-        return ", ".join(words("", each, zone) for each in value)
-    return str(value)
+        return cut(", ".join(words("", each, zone) for each in value))
+    return cut(str(value))
+
+
+def cut(text):
+    """Text that fits into a line or two."""
+    return text if len(text) <= LONGEST else text[:LONGEST] + "\N{HORIZONTAL ELLIPSIS}"

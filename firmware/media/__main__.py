@@ -1,6 +1,6 @@
 """The media process: `python -m firmware.media`.
 
-Environment: $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
+Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
 (read into memory at start), $STROWGER_RTP_PORTS ("20000-29999").
 Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
 main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
@@ -51,12 +51,16 @@ def tick_thread(engine, stats, asked):
 
 
 def start_helpers(engine):
-    """The tick's helpers, one a processor beside the first, HELPERS_MOST at most; returns their threads."""
+    """The tick's helpers; returns their threads.
+
+    One a processor, but two processors are left to the tick itself and to all other processes: a
+    helper has the tick's priority, and control must get to run.  $STROWGER_TICK_HELPERS says otherwise."""
     def body():
         name_thread("tick-helper")
         ask_realtime()
         engine.help()
-    count = min(HELPERS_MOST, len(os.sched_getaffinity(0)) - 1)
+    wanted = os.environ.get("STROWGER_TICK_HELPERS", "")
+    count = int(wanted) if wanted in ("0", "1", "2", "3") else min(HELPERS_MOST, max(0, len(os.sched_getaffinity(0)) - 2))
     helpers = [threading.Thread(target=body, name="tick-helper", daemon=True) for _ in range(count)]
     for helper in helpers:
         helper.start()

@@ -26,7 +26,7 @@ from firmware.media.checks import refuse
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
 SHARE_WITHOUT_REALTIME = 0.4
-SHARED = 0.8                    # measured: what a second thread of the tick adds
+SHARED = 0.8                    # estimated, not measured: what a second thread of the tick adds
 PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
 CHANNELS, RUNS = 64, 12
 CAUSE = 47                      # Q.850: resource unavailable, unspecified

@@ -796,9 +796,8 @@ cdef struct Engine_:
     uint8_t receive[2048]
     # work shared by threads: native/units.pxi
     int32_t phase
-    uint32_t unit_next
+    uint64_t unit_state                # how many there are (upper half) and the next to take, in one word
     uint32_t unit_done
-    uint32_t unit_count
     uint32_t event_lock
     uint32_t helpers                   # threads in help()
     uint64_t helped                    # units that they have done

@@ -35,28 +35,28 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
 cdef int take_units(Engine_ *e) noexcept nogil:
     """Do units until none is left; returns how many."""
     cdef int done = 0
-    cdef uint32_t i
+    cdef uint64_t state
     while True:
-        i = add32(&e.unit_next, 1)
-        if i >= load32(&e.unit_count):
+        state = add64(&e.unit_state, 1)
+        if <uint32_t>state >= state >> 32:
             return done
-        do_unit(e, e.plan.unit[i])
+        do_unit(e, e.plan.unit[<uint32_t>state])
         add32(&e.unit_done, 1)
         done += 1
 
 
 cdef void all_units(Engine_ *e, int phase) noexcept nogil:
     """One phase of the tick, in the tick thread."""
-    cdef uint32_t i, n = e.plan.n_units
+    cdef uint32_t i
+    cdef uint64_t n = e.plan.n_units
     cdef int spins = 0
     if not n:
         return
-    # Nobody is in a unit now.  A helper that comes late sees the counter of the phase before, which has run
-    # out, until the last of these stores.
+    # Nobody is in a unit now.  A helper that comes late takes a number of the phase before, which has run out, or one
+    # of this phase: number and count are one word, so never the one of the old and the other of the new.
     e.phase = phase
     store32(&e.unit_done, 0)
-    store32(&e.unit_count, n)
-    store32(&e.unit_next, 0)
+    store64(&e.unit_state, n << 32)
     if n >= HELP_UNITS:
         for i in range(load32(&e.helpers)):
             sem_post(&e.work)
