@@ -1,6 +1,7 @@
-"""R2 calls through the whole house; the far end is libopenr2 (LGPL, a process of its own) with its own MF receivers.
+"""R2 and E&M calls through the whole house; R2's far end is libopenr2 (LGPL, a process of its own) with its own MF receivers.
 
-Span 5 is China No.1, span 6 the ITU's R2, as calling exchange; span 7 is China No.1 as called exchange."""
+Span 5 is China No.1, span 6 the ITU's R2, as calling exchange; span 7 is China No.1 as called exchange; span 8 a T1 with E&M wink
+start, whose far end is scripted (hil/em.py)."""
 
 import random
 import time
@@ -8,8 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from hil.phone.probe import ProbePhone
 from hil.board.clock import BoardClock
+from hil.em import EMTrunk, keys as em_keys
+from hil.phone.probe import ProbePhone
 from hil.probes import exact, wav
 from hil.r2.client import BINARY, R2Exchange
 from hil.rig import Rig
@@ -17,7 +19,7 @@ from tests.live import probe_moves
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
 LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
-SECONDS = 2
+SECONDS = 1.75
 
 
 def keys(digits):
@@ -41,11 +43,13 @@ class Trunks(Rig):
         config["spans"] = [
             {"span": 5, "signalling": "r2", "crc4": False, "trunk_group": "carrier", "r2": {"variant": "cn", "called_length": 4}},
             {"span": 6, "signalling": "r2", "crc4": False, "trunk_group": "second", "r2": {"variant": "itu", "timers": {"T_ALARM": 1000}}},
-            {"span": 7, "signalling": "r2", "crc4": False, "trunk_group": "third", "r2": {"variant": "cn", "circuits": "1-3"}}]
-        config["trunk_groups"] = [{"name": name, "caller_number": OURS} for name in ("carrier", "second", "third")]
+            {"span": 7, "signalling": "r2", "crc4": False, "trunk_group": "third", "r2": {"variant": "cn", "circuits": "1-3"}},
+            {"span": 8, "type": "t1", "signalling": "cas", "trunk_group": "fourth", "cas": {"protocol": "em_wink", "called_length": 4}}]
+        config["trunk_groups"] = [{"name": name, "caller_number": OURS} for name in ("carrier", "second", "third", "fourth")]
         # Of two lengths: on span 6 each digit is shown to the switchboard until it knows enough.
         config["numbers"] = [{"number": number, "application": "ivr", "target": "main"} for number in (LANDING, "20000")]
-        config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "third", "strip": 1}]}]
+        config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "third", "strip": 1}]},
+                            {"number": "8.", "choices": [{"trunk_group": "fourth", "strip": 1}]}]
         for agent in config["agents"]:
             agent["wrap_up_s"] = 1
         self.product.post("/configuration/apply", running)
@@ -53,11 +57,16 @@ class Trunks(Rig):
                    7: R2Exchange(self.run_dir, 7, "cn", calling=False, max_ani=len(OURS), max_dnis=len(DIALLED))}
         for exchange in self.r2.values():
             exchange.start()
-        self.wait(lambda s: [span["state"] for span in s["spans"]] == ["up"] * 3 and all(
-            slot["state"] in ("idle", "d") for span in s["spans"] for slot in span["timeslots"]), 20, "three R2 spans up and idle")
+        self.wait(lambda s: len(s["spans"]) == 4 and s["spans"][3]["alarms"] != ["configuration"], 10, "a T1")
+        time.sleep(0.5)                     # the framer is a T1's by then: blocks have its length
+        self.em = EMTrunk(self.run_dir, 8).__enter__()
+        self.wait(lambda s: [span["state"] for span in s["spans"]] == ["up"] * 4 and all(
+            slot["state"] in ("idle", "d") for span in s["spans"] for slot in span["timeslots"]), 20, "four CAS spans up and idle")
         return self
 
     def stop(self):
+        if getattr(self, "em", None) is not None:
+            self.em.__exit__()
         for exchange in getattr(self, "r2", {}).values():
             exchange.stop()
         super().stop()
@@ -165,9 +174,9 @@ def test_calls_go_out_and_end_both_ways(house, phone):
 
 
 def test_refusals_of_the_far_end_become_causes(house, phone):
-    """B-2 busy is 17, B-5 unallocated 1, B-4 congestion 42 (Q.850); the telephone hears what RFC 3398 makes of them."""
+    """B-2 busy is 17, B-5 unallocated 1 (Q.850); the telephone hears what RFC 3398 makes of them."""
     far = house.r2[7]
-    for offer, status in (("busy", 486), ("unallocated", 404), ("congestion", 503)):
+    for offer, status in (("busy", 486), ("unallocated", 404)):
         far.policy(offer=offer)
         rings = phone.mark()
         phone.dial("9" + DIALLED)
@@ -208,3 +217,41 @@ def test_a_line_in_alarm_clears_its_calls_and_comes_back(house, phone):
     house.r2[6].hangup(5)
     house.r2[6].wait_for("end", 10, mark, 5)
     house.wait(lambda s: next(span for span in s["spans"] if span["span"] == 6)["state"] == "up", 15, "span 6 up again")
+
+
+def test_robbed_bits_carry_calls_both_ways(house, phone):
+    """E&M wink start on a T1: in to the agent, out from the telephone; mu-law there, A-law here."""
+    far, rings = house.em, phone.mark()
+    wink_ms = far.call(3, LANDING)
+    assert 140 <= wink_ms <= 290, f"GR-506: our wink is {wink_ms} ms"
+    far.wait(lambda: far.off_hook(3), 10, "the answer")
+    far.pause(500)
+    far.say(3, em_keys("1"))
+    phone.wait_for("answered", 15, since=rings)
+    call = house.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 10, "talking")
+    assert (call["called"], call["span"], call["timeslot"]) == (LANDING, 8, 3)
+    far.hook(3, False)
+    far.wait(lambda: not far.off_hook(3), 5, "on-hook from us")
+    phone.wait_for("closed", 5, since=rings)
+    assert house.cdr(call["call"])["cdr"]["released_by"] == "caller"
+    house.wait_idle(10)
+    house.wait(lambda s: any(a["name"] == "1002" and a["state"] == "idle" for a in s["agents"]), 20, "the agent idle")
+    rings = phone.mark()
+    phone.dial("8" + DIALLED)
+    far.wait(lambda: far.checker.cas_bits.any(), 10, "a seizure")
+    timeslot = int(np.flatnonzero(far.checker.cas_bits)[0]) + 1
+    far.listen(timeslot)
+    far.pause(150)
+    far.hook(timeslot, True)
+    far.pause(200)
+    far.hook(timeslot, False)
+    far.wait(lambda: far.digits(timeslot) == DIALLED, 10, "the digits")
+    far.pause(300)
+    far.hook(timeslot, True)
+    phone.wait_for("answered", 5, since=rings)
+    call = house.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 10, "talking")["call"]
+    phone.hangup()
+    far.wait(lambda: not far.off_hook(timeslot), 5, "on-hook from us")
+    far.hook(timeslot, False)
+    cdr = house.cdr(call)["cdr"]
+    assert (cdr["out_span"], cdr["result"], cdr["released_by"]) == (8, "answered", "caller")

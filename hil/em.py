@@ -1,0 +1,122 @@
+"""A scripted far end of E&M circuits on an emulated T1 (ESF, robbed bits): wink start, DTMF digits.
+
+    with EMTrunk(run_dir, span=8) as far:
+        far.call(3, "1000")             # seize, wait for the wink, send digits
+        far.wait(lambda: far.off_hook(3), 10, "the answer")
+
+Made of hil/line_t1.py and the board's time only; it knows E&M from GR-506: on-hook 0000, off-hook 1111, a wink of 140 to 290 ms."""
+
+import threading
+import time
+
+import numpy
+
+from hil import line_t1
+from hil.line import LineClient
+from hil.probes import dtmf, wav
+
+ROWS_HZ, COLUMNS_HZ, KEYS = (697, 770, 852, 941), (1209, 1336, 1477, 1633), "123A456B789C*0#D"
+_LEVELS = wav.ulaw_expand(numpy.arange(256, dtype=numpy.uint8)).astype(int)
+
+
+def ulaw(samples):
+    """Mu-law octets: the nearest level."""
+    order = numpy.argsort(_LEVELS, kind="stable")
+    places = numpy.clip(numpy.searchsorted(_LEVELS[order], samples), 1, 255)
+    below, above = order[places - 1], order[places]
+    nearer = numpy.abs(_LEVELS[above] - samples) < numpy.abs(_LEVELS[below] - samples)
+    return numpy.where(nearer, above, below).astype(numpy.uint8)
+
+
+def keys(digits):
+    """80 ms on, 80 ms off each, -8 dBm0 each tone: mu-law octets."""
+    n, parts = numpy.arange(640), []
+    for digit in digits:
+        i = KEYS.index(digit)
+        parts += [3200 * (numpy.sin(2 * numpy.pi * ROWS_HZ[i // 4] / 8000 * n) + numpy.sin(2 * numpy.pi * COLUMNS_HZ[i % 4] / 8000 * n)),
+                  numpy.zeros(640)]
+    return ulaw(numpy.concatenate(parts))
+
+
+class EMTrunk:
+    """span: set to t1 by the product before this connects."""
+
+    def __init__(self, run_dir, span):
+        self.path = f"{run_dir}/lines/{span}.sock"
+        self.framer, self.checker = line_t1.T1Framer(), line_t1.T1Checker(cas=True)
+        self.framer.cas_bits = numpy.zeros(24, numpy.uint8)
+        self.blocks = 0                 # each 10 ms of the board's time
+        self.heard = {}                 # timeslot: list of blocks of octets, where listened
+        self._say = {}
+        self._end = threading.Event()
+
+    def __enter__(self):
+        self._line = LineClient(self.path)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join(2)
+        self._line.close()
+
+    def _run(self):
+        while not self._end.is_set():
+            block = self._line.receive()
+            if len(block) != line_t1.BLOCK_OCTETS:
+                continue                # still an E1
+            frames = self.checker.take(block)
+            for timeslot, blocks in self.heard.items():
+                if frames is not None:
+                    blocks.append(frames[:, timeslot - 1].copy())
+            payload = numpy.full((line_t1.FRAMES, line_t1.TIMESLOTS), 0xFF, numpy.uint8)
+            for timeslot, octets in list(self._say.items()):
+                payload[:len(octets[:80]), timeslot - 1] = octets[:80]
+                self._say[timeslot] = octets[80:]
+                if not len(self._say[timeslot]):
+                    del self._say[timeslot]
+            self._line.send(self.framer.block(payload))
+            self.blocks += 1
+
+    def hook(self, timeslot, off):
+        """What we send: off-hook or on-hook."""
+        self.framer.cas_bits[timeslot - 1] = 0b1111 if off else 0
+
+    def off_hook(self, timeslot):
+        """What we receive."""
+        return self.checker.cas_bits is not None and bool(self.checker.cas_bits[timeslot - 1] & 8)
+
+    def say(self, timeslot, octets):
+        self._say[timeslot] = octets
+
+    def listen(self, timeslot):
+        self.heard[timeslot] = []
+
+    def digits(self, timeslot):
+        """The keys that were heard since listen()."""
+        octets = numpy.concatenate(self.heard[timeslot]) if self.heard[timeslot] else numpy.zeros(0, numpy.uint8)
+        return dtmf.text(wav.ulaw_expand(octets))
+
+    def pause(self, ms):
+        """Let the board's time pass."""
+        until = self.blocks + ms // 10
+        self.wait(lambda: self.blocks >= until, ms / 1000 + 5, "the board's time to pass")
+
+    def wait(self, condition, timeout_s, what):
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Waited {timeout_s} s in vain for {what}.")
+            time.sleep(0.005)
+
+    def call(self, timeslot, digits):
+        """Seize, take the wink, send the digits.  Returns the length of the wink in ms."""
+        self.hook(timeslot, True)
+        self.wait(lambda: self.off_hook(timeslot), 5, "the wink")
+        begun = self.blocks
+        self.wait(lambda: not self.off_hook(timeslot), 5, "the end of the wink")
+        wink_ms = 10 * (self.blocks - begun)
+        self.pause(100)
+        self.say(timeslot, keys(digits))
+        return wink_ms
