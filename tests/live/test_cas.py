@@ -19,7 +19,7 @@ from tests.live import probe_moves
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
 LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
-SECONDS = 1.75
+SECONDS = 2
 
 
 def keys(digits):
