@@ -21,6 +21,7 @@ import time
 import numpy
 
 from dsp import dtmf, echo, level, noise, vad
+from firmware.media import _engine
 from firmware.media.checks import refuse
 
 TICK_NS = 10_000_000
@@ -29,6 +30,7 @@ SHARE_WITHOUT_REALTIME = 0.4
 SHARED = 0.8                    # estimated, not measured: what a second thread of the tick adds
 PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
 CHANNELS, RUNS = 64, 12
+TICKS_A_PACKET = 2
 CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
@@ -54,11 +56,20 @@ def measure():
     return least
 
 
-class Admission:
-    """costs: of measure(); busy_ns: function that tells what the tick takes now."""
+def measure_srtp():
+    """{suite: ns a tick of a leg, packets of 20 ms both ways}; takes some 10 ms."""
+    costs = {}
+    for suite, octets in _engine.SRTP_KEY_OCTETS.items():
+        pair = [_engine.SRTPSession(suite, bytes(octets), ssrc) for ssrc in (1, None)]
+        costs[suite] = pair[0].cost_ns(pair[1], 200) // TICKS_A_PACKET
+    return costs
 
-    def __init__(self, costs, busy_ns):
-        self.costs, self._busy_ns = dict(costs), busy_ns
+
+class Admission:
+    """costs: of measure(); busy_ns: function that tells what the tick takes now; srtp: of measure_srtp()."""
+
+    def __init__(self, costs, busy_ns, srtp=None):
+        self.costs, self._busy_ns, self.srtp = dict(costs), busy_ns, dict(srtp or {})
         self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
         self.realtime(True)
         self.reserved_ns = 0
@@ -72,9 +83,9 @@ class Admission:
         """What all threads of the tick do while one does 1."""
         return 1 + SHARED * (self.threads - 1)
 
-    def cost(self, kind, enhance):
-        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance: as in settings.py."""
-        ns = PLAIN_NS[kind] + self.costs["dtmf"]
+    def cost(self, kind, enhance, suite=None):
+        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance: as in settings.py; suite: of its SRTP."""
+        ns = PLAIN_NS[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0)
         for name in ("echo", "noise", "level"):
             if enhance[name] not in (False, "off"):
                 ns += self.costs[name]
@@ -100,4 +111,4 @@ class Admission:
     def figures(self):
         """For the stats command; times in us a tick."""
         return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._busy_ns() // 1000, "limit_us": round(self.limit_ns * self.gain()) // 1000,
-                "threads": self.threads, "refused": self.refused, "costs_ns": self.costs}
+                "threads": self.threads, "refused": self.refused, "costs_ns": self.costs, "srtp_ns": self.srtp}

@@ -25,7 +25,7 @@ import msgpack
 
 from firmware.errors import LocalError
 from firmware.media import _engine
-from firmware.media.admission import Admission, measure
+from firmware.media.admission import Admission, measure, measure_srtp
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.circuits import Circuits
 from firmware.media.link import Signalling, link_parameters, listen
@@ -68,7 +68,7 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(measure(), lambda: self.stats.busy_ns), self._quality)
+                           Admission(measure(), lambda: self.stats.busy_ns, measure_srtp()), self._quality)
         self.circuits = Circuits(engine, self.table)
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))

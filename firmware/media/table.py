@@ -105,7 +105,7 @@ class Table(Bridges):
         if held is not None:
             reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
         else:
-            cost = self.admission.cost(kind, wanted or ENHANCE_OFF)
+            cost = self.admission.cost(kind, wanted or ENHANCE_OFF, self._suite(settings(RTP_DEFAULTS, p)) if kind == "rtp" else None)
             self.admission.reserve(0, cost, f"add: no room for {name}")
             try:
                 reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
@@ -188,8 +188,15 @@ class Table(Bridges):
             refuse(f"modify: {term.id} is a timeslot; only rtp terminations have parameters")
         chosen = settings(term.settings, p)
         if chosen != term.settings:
+            cost = self.admission.cost(term.kind, term.enhance, self._suite(chosen))
+            self.admission.reserve(term.cost, cost, f"modify: no room for {term.id}")
+            term.cost = cost
             self._set_rtp(term, chosen)
         return {"address": term.address, "port": term.port}
+
+    @staticmethod
+    def _suite(chosen):
+        return chosen["srtp"]["suite"] if chosen is not None and chosen["srtp"] is not None else None
 
     def watch(self, p):
         """In which directions of an RTP termination sound is owed."""
@@ -352,7 +359,7 @@ class Table(Bridges):
     def _enhance(self, term, wanted):
         if wanted == term.enhance:
             return
-        cost = self.admission.cost(term.kind, wanted)
+        cost = self.admission.cost(term.kind, wanted, self._suite(term.settings))
         self.admission.reserve(term.cost, cost, f"enhance: no room for {term.id}")
         term.enhance, term.cost = wanted, cost
         bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))

@@ -54,6 +54,8 @@ def test_ffmpeg_and_we_understand_each_other(board, control, tmp_path):
     spy.settimeout(1)
     kept = [spy.recv(2048) for _ in range(50)]
     assert sender.wait(15) == 0, sender.stderr.read()
+    room = control.do("stats")["admission"]
+    assert set(room["srtp_ns"]) == set(_engine.SRTP_KEY_OCTETS) and min(room["srtp_ns"].values()) > 100, room
     stats = row(control)["stats"]
     assert stats["received"] >= 130 and stats["lost"] == 0 and stats["srtp_refused"] <= 1, stats
     said = board.said(9, 1)

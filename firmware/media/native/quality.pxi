@@ -140,6 +140,24 @@ cdef double mean_delay_ms(const Rtp *r) noexcept nogil:
     return r.quality.delay_sum / 8.0 / r.quality.delay_count if r.quality.delay_count else r.jitter_samples / 8.0
 
 
+cdef double one_way_ms(const Rtp *r) noexcept nogil:
+    """Half of the round trip: the median of the last five, so that one report that lay about somewhere does not count; 0 without."""
+    cdef uint32_t value[5]
+    cdef uint32_t held
+    cdef int n = 5 if r.rtcp.trips > 5 else <int>r.rtcp.trips
+    cdef int i, j
+    if n == 0:
+        return 0
+    for i in range(n):
+        held = r.rtcp.trip_last_us[i]
+        j = i
+        while j > 0 and value[j - 1] > held:
+            value[j] = value[j - 1]
+            j -= 1
+        value[j] = held
+    return value[(n - 1) // 2] / 2000.0
+
+
 cdef double heard_here(const Rtp *r, const Quality *q, int with_delay) noexcept nogil:
     """R of what this leg's far end says, as it is heard here; -1: too little came."""
     cdef double ie, bpl, ms = 0
@@ -147,8 +165,7 @@ cdef double heard_here(const Rtp *r, const Quality *q, int with_delay) noexcept 
         return -1
     codec_impairment(r.payload_type, &ie, &bpl)
     if with_delay:
-        ms = r.rtcp.trip_sum_us / 2000.0 / r.rtcp.trips if r.rtcp.trips else 0
-        ms += mean_delay_ms(r) + HOUSE_MS + q.packet_samples / 8.0
+        ms = one_way_ms(r) + mean_delay_ms(r) + HOUSE_MS + q.packet_samples / 8.0
     return rating(<double>(q.lost + q.discarded) / q.packets, burst_ratio(q), ms, ie, bpl)
 
 
@@ -166,5 +183,4 @@ cdef double heard_there(const Rtp *r) noexcept nogil:
     if share > 1:
         share = 1
     codec_impairment(r.payload_type, &ie, &bpl)
-    return rating(share, 1, (r.rtcp.trip_sum_us / 2000.0 / r.rtcp.trips if r.rtcp.trips else 0) + 40 + HOUSE_MS
-                  + r.ptime_ticks * 10, ie, bpl)
+    return rating(share, 1, one_way_ms(r) + 40 + HOUSE_MS + r.ptime_ticks * 10, ie, bpl)

@@ -274,6 +274,7 @@ cdef void rtcp_about_us(Engine_ *e, Rtp *r, const uint8_t *q, uint64_t came_ns) 
     if us > r.rtcp.trip_most_us:
         r.rtcp.trip_most_us = <uint32_t>us
     r.rtcp.trip_sum_us += us
+    r.rtcp.trip_last_us[r.rtcp.trips % 5] = <uint32_t>us
     r.rtcp.trips += 1
 
 

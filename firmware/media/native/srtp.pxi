@@ -86,6 +86,21 @@ cdef class SRTPSession:
         if self.session != NULL:
             srtp_dealloc(self.session)
 
+    def cost_ns(self, SRTPSession other, int count):
+        """Processor time of protecting a packet of 20 ms here and taking it at the other end, mean of count (below 1,000)."""
+        cdef uint8_t room[12 + 160 + SRTP_TRAILER]
+        cdef uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        cdef int i, n
+        for i in range(count):
+            memset(room, 0, sizeof(room))
+            room[0], room[1] = 0x80, 8
+            put16(room + 2, 1 + i)
+            put32(room + 8, 1)
+            n = 172
+            srtp_protect(self.session, room, &n)
+            srtp_unprotect(other.session, room, &n)
+        return (clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) // count
+
     def protect(self, bytes packet):
         """An RTP packet as it goes out: for tests and the bench."""
         cdef uint8_t room[2048]

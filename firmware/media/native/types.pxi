@@ -402,6 +402,7 @@ cdef struct Rtcp:                      # native/rtcp.pxi
     uint32_t trip_least_us
     uint32_t trip_most_us
     uint64_t trip_sum_us
+    uint32_t trip_last_us[5]           # the last five, newest at trips % 5
     uint8_t far_r                      # of an XR VoIP metrics block, 127: not said
     uint8_t far_mos_lq                 # times 10
     uint8_t far_mos_cq

@@ -1,0 +1,45 @@
+"""RTP by the packet: `results()` for `make bench`.
+
+1,000 streams both ways (500 relayed calls) through the real process, the load on the other processor (bench.py); the
+processor time of its tick, kernel and loopback included, by the packet that came or went.  SRTP: what libsrtp2 adds to one
+stream both ways, by suite, in processor time of the call alone.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+
+from firmware.media import _engine, admission, bench
+
+CALLS = 500
+PACKETS_A_CALL = 200            # a second: two legs, 50 in and 50 out each
+
+
+def results():
+    """Rows for build/bench.json."""
+    octets, source = bench.speech()
+    folder = tempfile.mkdtemp(prefix="strowger-bench-", dir=os.environ.get("TMPDIR"))
+    try:
+        (_, _, figures), = asyncio.run(bench.Bench(folder, octets).run([("relayed", CALLS, bench.relayed_calls)]))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    tick_s = figures["threads"].get("tick", 0) * figures["took_s"]
+    packets = figures["packets_in"] + figures["packets_out"]
+    theirs = PACKETS_A_CALL * bench.RTPENGINE_RELAYED
+    rate = packets / tick_s
+    rows = [{"name": "media.rtp_packets_per_core_second", "value": round(rate), "unit": "packets/s", "reference": "rtpengine 10.5 in user space, other machine",
+             "reference_value": theirs, "ratio": round(rate / theirs, 3),
+             "note": f"{source}; {packets / figures['took_s']:.0f} packets/s took {tick_s / figures['took_s']:.3f} of a core, {figures['lost']} lost, "
+                     f"{figures['concealed']} samples concealed; tick mean {figures['tick']['mean_ms']} ms, p99 {figures['tick']['p99_ms']} ms"}]
+    for suite, ns in admission.measure_srtp().items():
+        share = ns * 100 / 1e9
+        rows.append({"name": f"media.srtp_core_share_per_stream.{suite}", "value": round(share, 6), "unit": "cores", "reference": "the same stream in the clear",
+                     "reference_value": round(tick_s / figures["took_s"] / (2 * CALLS), 6), "ratio": None,
+                     "note": f"{ns * admission.TICKS_A_PACKET / 1000:.2f} us for a packet each way; keys {_engine.SRTP_KEY_OCTETS[suite]} octets"})
+    return rows
+
+
+if __name__ == "__main__":
+    print(json.dumps(results(), indent=1))
