@@ -14,6 +14,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
+from webui import lines
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
 
@@ -286,6 +287,14 @@ def build(house, users, sessions, data_dir, site_name):
         path = "/v1/ss7/" + "/".join(urllib.parse.quote(word, safe="") for word in (point, part, name))
         return relay("POST", path, json_body('{"do": "block", "cics": [1]}'))
 
+    @app.get("/api/v1/<what:re:lines|berts|lines/[0-9]{1,2}/turn_up>")
+    def api_lines(what):
+        return relay("GET", f"/v1/{what}")
+
+    @app.post("/api/v1/<what:re:lines/[0-9]{1,2}/(?:loop|code|force|turn_up)|berts|berts/[A-Za-z0-9_.-]{1,40}/(?:insert|stop)>")
+    def api_line_order(what):
+        return relay("POST", f"/v1/{what}", json_body('{"kind": "none"}') if request.content_length > 0 else {})
+
     @app.get("/api/v1/performance/<span:int>")
     def api_performance(span):
         query = request.query
@@ -359,6 +368,7 @@ def build(house, users, sessions, data_dir, site_name):
     def zone():
         return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
 
+    lines.add(app, show, ask, relay, refuse, zone, request, response)
     return app
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import gettext
+import json
 import pathlib
 import zoneinfo
 
@@ -83,9 +84,44 @@ def environment():
 ENVIRONMENT = environment()
 
 
+def where(members, translate=str):
+    """Sources in short: ["span 1", "span 2", "span 3"] -> "span 1-3"; translate: of their names."""
+    parts = []
+    for member in members:
+        name, _, number = member.rpartition(" ")
+        number = int(number) if name and number.isdigit() else None
+        if parts and number is not None and parts[-1][0] == name and number == parts[-1][2] + 1:
+            parts[-1][2] = number
+        else:
+            parts.append([name, number, number] if number is not None else [member, None, None])
+    return ", ".join(translate(name) if first is None else f"{translate(name)} {first}" if first == last
+                     else f"{translate(name)} {first}-{last}" for name, first, last in parts)
+
+
+def sayings(catalogue):
+    """What templates ask for sentences that control says in English and the catalogue may know by a name."""
+    def known(key, otherwise):
+        said = catalogue.gettext(key) if catalogue else key
+        return otherwise if said == key else said
+
+    def said(alarm, head, field):
+        return known(f"{head}.{alarm.get('kind')}", alarm.get(field) or "")
+
+    def sentence(finding):
+        return known(f"turn_up.{finding['key']}", finding["text"].replace("%", "%%")) % finding["arguments"] if finding["key"] else finding["text"]
+
+    def why_text(body):
+        try:
+            return json.loads(body)["detail"]
+        except (ValueError, KeyError, TypeError):
+            return body
+    return {"said": said, "sentence": sentence, "why_text": why_text,
+            "where": lambda members: where(members, lambda name: known("source." + name, name))}
+
+
 def render(template, language, **values):
     """A template as text in a language."""
     catalogue = CATALOGUES.get(language)
     return ENVIRONMENT.get_template(template).render(
-        _=catalogue.gettext if catalogue else (lambda message: message), language=language,
+        **sayings(catalogue), _=catalogue.gettext if catalogue else (lambda message: message), language=language,
         languages=LANGUAGES, **values)

@@ -36,6 +36,8 @@ ALARMS = (
      "ten seconds in a row were severely errored", "a bad pair or connector; look at the performance page, loop the span"),
     ("slips", "minor", "qualityOfService", "timingProblem", 0, 60_000,
      "the line's clock and ours drift apart", "one end must follow the other: look at the clock sources"),
+    ("looped", "warning", "communications", "communicationsSubsystemFailure", 0, 1000,
+     "the line is looped: no calls go over it", "the text says who ordered it; strowger loop SPAN none ends it"),
     ("flapping", "minor", "communications", "communicationsSubsystemFailure", 0, 60_000,
      "a fault comes and goes without lasting", "a loose contact; it is not told each time"),
     ("one_way_audio", "major", "qualityOfService", "performanceDegraded", 0, 0,

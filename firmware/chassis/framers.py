@@ -17,6 +17,7 @@ import threading
 from drivers.framer.base import counters_of_all, watch_all
 from drivers.framer.falc import FALC
 from drivers.tdm.ring import RequestRing, open_window
+from firmware.chassis.line_orders import LineOrders
 from firmware.errors import DriverError, StrowgerError
 from firmware.links.adapter import Adapter
 
@@ -27,7 +28,7 @@ SETTINGS = ("type", "crc4", "framing", "line_code", "build_out_db", "loop_codes"
 AWAY_S = 1.0            # between attempts to find a board that is not there
 
 
-class Framers(Adapter):
+class Framers(LineOrders, Adapter):
     """Adapter of the board's framers.
 
     tell(span, alarms, now_ms): the function of a turn (SpanLinks.alarms).  open_ring() -> ring.
@@ -40,6 +41,8 @@ class Framers(Adapter):
         self._open_ring = open_ring or self._map
         self._rows = self._wanted(house.config.running())
         self._changed = threading.Event()
+        self._anew = False          # the settings changed
+        self._begin_orders()
         self._ended = threading.Event()
         self._thread = None
         self._known = {}            # span -> alarms told
@@ -74,6 +77,7 @@ class Framers(Adapter):
     def configure(self, config, now_ms):
         """Spans changed."""
         self._rows = self._wanted(config)
+        self._anew = True
         self._changed.set()
 
     def describe(self, state, legs):
@@ -107,16 +111,21 @@ class Framers(Adapter):
             over = [span for span, (_, events) in polled.items() if events["second"]]
             counters = dict(zip(over, counters_of_all(ring, [framers[span] for span in over]))) if over else {}
             for span, (status, _) in polled.items():
+                self._obey(span, framers[span], status.get("code"))
                 alarms = status["alarms"]
                 if alarms == self._before.get(span) and alarms != self._known.get(span):
                     self._say(span, alarms)
                 self._before[span] = alarms
             self.fault = None
             self._told({"board": None, "spans": polled, "seconds": counters, "settings": self._rows,
+                        "loops": {span: dict(row) for span, row in list(self._loops.items())},
                         "heartbeat": self._window.get("tx_written") if self._window is not None else None})
             if self._changed.wait(POLL_S):
                 self._changed.clear()
-                framers = self._configure(ring)
+                if self._anew:
+                    self._anew = False
+                    framers = self._configure(ring)
+                self._carry_out(framers)
 
     def _configure(self, ring):
         """Framers of the spans wanted, each holding its settings."""
@@ -126,6 +135,7 @@ class Framers(Adapter):
             try:
                 if framer.configure(settings):
                     log.info("framers: span %d configured: %s", span, settings)
+                    self._forget_orders(span)
             except DriverError:
                 raise
             except StrowgerError as error:

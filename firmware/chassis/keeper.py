@@ -54,6 +54,7 @@ class Keeper(Adapter):
         self._spans = {}                  # span -> Performance
         self._seconds = {}                # span -> {"defects", "slips"} of the second that runs
         self._slips = {}                  # span -> [ms]
+        self._sums = {}                   # span -> counts since this process started
         starts = {length: now_ms // 1000 - now_ms // 1000 % seconds for length, seconds in LENGTH_S.items()}
         self._growing = self._stores.performance.growing(starts)
         self.inputs = {row["source"]: row["input"] for row in self._chassis.get("clock", {}).get("inputs", [])}
@@ -268,6 +269,9 @@ class Keeper(Adapter):
             row["defects"] |= kinds | events["defects"]
             row["slips"] += events["slips"]
             self.alarms.report("span %d" % span, kinds, LINE, now_ms)
+            loop = polled.get("loops", {}).get(span)
+            self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
+                               ("looped",), now_ms)
             if span in polled["seconds"]:
                 self._second(span, row, polled["seconds"][span], polled["settings"].get(span, {}), now_ms)
 
@@ -281,6 +285,11 @@ class Keeper(Adapter):
             performance.load(self._growing.pop(span, []))
         performance.framing = framing
         performance.second(now_ms // 1000, {**counters, "slips": row["slips"]}, row["defects"])
+        sums = self._sums.setdefault(span, dict.fromkeys(("seconds", "errors", "far_errors", "slips"), 0))
+        crc = framing in ("e1_crc4", "t1_esf")
+        for name, value in (("seconds", 1), ("errors", counters.get("crc_errors" if crc else "fas_errors", 0)),
+                            ("far_errors", counters.get("e_bits", 0) if framing == "e1_crc4" else 0), ("slips", row["slips"])):
+            sums[name] += value
         slips = self._slips[span] = [at for at in self._slips.get(span, ()) if at > now_ms - SLIPS_WINDOW_MS] + [now_ms] * row["slips"]
         quality = {}
         if not performance.available and not row["now"] & set(DEFECTS):
@@ -326,6 +335,14 @@ class Keeper(Adapter):
         del self._bins[:len(bins)]
 
     # -- what people see --
+
+    def sums(self, span):
+        """{"seconds", "errors" (blocks that came wrong), "far_errors" (that arrived wrong there), "slips"} since the start."""
+        return dict(self._sums.get(span) or dict.fromkeys(("seconds", "errors", "far_errors", "slips"), 0))
+
+    def defects(self, span):
+        """Kinds of what the framer sees on a span now, without any soak."""
+        return set(self._seconds.get(span, {}).get("now", ()))
 
     def list_alarms(self):
         """{"worst", "alarms": [...]} now."""

@@ -19,6 +19,12 @@
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
     python -m firmware.cli performance [SPAN] [--days]
     python -m firmware.cli chassis              temperatures, fans, supplies, clock
+    python -m firmware.cli lines                loops, loop codes, bit error tests
+    python -m firmware.cli loop SPAN none|local|remote|payload|timeslot [--timeslot N]
+    python -m firmware.cli code SPAN line_up|line_down|payload_up|payload_down|all_down|in_band_up|in_band_down|none
+    python -m firmware.cli force SPAN [--rai] [--ais]      send an alarm to the far end; neither: end it
+    python -m firmware.cli bert start SPAN [--timeslot N] [--pattern P] | stop ID | insert ID [--errors N] | show
+    python -m firmware.cli turn-up SPAN [--seconds N]      test a span, say in sentences what is wrong
     python -m firmware.cli config show | check FILE | apply FILE
 
 --json on any of them prints the API's own answer.  Exit codes: 0 done, 1 refused, 2 wrong usage,
@@ -32,7 +38,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, operations, reports, ss7
+from firmware.cli import box, lines, operations, reports, ss7
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -191,6 +197,7 @@ def parser():
     operations.add(verbs, common)
     ss7.add(verbs, common)
     reports.add(verbs, common)
+    lines.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
     route.add_argument("digits")
     who = route.add_mutually_exclusive_group(required=True)
@@ -238,6 +245,8 @@ def carry_out(client, options):
         return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
     if verb == "report":
         return reports.carry_out(client, options, table)
+    if verb in lines.VERBS:
+        return lines.carry_out(client, options, table)
     if verb in operations.VERBS:
         return operations.carry_out(client, options)
     if verb in ss7.VERBS:

@@ -17,7 +17,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/health
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
-    GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py
+    GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/lines, /v1/berts: see api_lines.py
 
 Errors are problem documents (RFC 9457).  Reads of the database run in one
 thread beside the control loop, so a page never delays a call.
@@ -35,7 +35,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_operations, api_reports, api_ss7, commands
+from firmware.control import api_chassis, api_lines, api_operations, api_reports, api_ss7, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -68,7 +68,8 @@ class API:
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
-            *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
+            *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":

@@ -4,9 +4,11 @@ import logging
 
 from boardconfig.r2_variants import load_r2
 from firmware import sockets
+from firmware.call.trunk_group import bearers
 from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
 from firmware.chassis.keeper import Keeper
+from firmware.chassis.turn_up import TurnUp
 from firmware.config import sip as sip_settings
 from firmware.control.cti import CTILink
 from firmware.control.house import inherited_or_own
@@ -49,5 +51,6 @@ def make_adapters(house):
     def alarms(span, alarms, now_ms):
         for adapter in trunks:
             adapter.alarms(span, alarms, now_ms)
-    return [*trunks, SIPLegs(house, sip, streams), Framers(house, alarms, watch=keeper.framers), keeper,
+    framers = Framers(house, alarms, watch=keeper.framers)
+    return [*trunks, SIPLegs(house, sip, streams), framers, keeper, TurnUp(house, framers, keeper, trunks[0], bearers),
             CraftLine(house, BoxActions(keeper)), CTILink(house, cti)]

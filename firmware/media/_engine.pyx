@@ -13,7 +13,7 @@ event_fd and frame_fd are eventfds that become readable then.
 The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
-The files in native/ are parts of this module: types (structures), playout
+The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
 signals), hear (modem tones, answers), units (threads), tick,
@@ -38,6 +38,7 @@ include "native/disabler.pxi"
 include "native/conference.pxi"
 include "native/plan.pxi"
 include "native/record.pxi"
+include "native/bert.pxi"
 include "native/command.pxi"
 include "native/circuit.pxi"
 include "native/hear.pxi"
@@ -46,7 +47,7 @@ include "native/units.pxi"
 include "native/tick.pxi"
 
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
-            "recordings": RECORDINGS, "links": LINKS}
+            "recordings": RECORDINGS, "links": LINKS, "berts": BERTS}
 TDM_ROW_COUNT = TDM_ROWS
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
@@ -404,6 +405,28 @@ cdef class Engine:
     def close_link(self, int index):
         """The timeslot goes idle."""
         self.entry(OP_LINK_CLOSE, index)
+
+    def bert(self, int index, serial, int span, uint32_t mask, int kind, int octet):
+        """Begin a bit error test of span index 0..63, timeslots by bits of mask; mask 0 ends it."""
+        cdef Command *c = self.entry(OP_BERT, index, serial)
+        c.number = mask
+        c.a = span
+        c.b = kind
+        c.c = octet
+
+    def bert_insert(self, int index, int errors):
+        """Send wrong bits in a test."""
+        self.entry(OP_BERT_INSERT, index).a = errors
+
+    def bert_figures(self, int index, serial):
+        """Counters of a test; zeros until the tick has begun it."""
+        cdef Bert *t = &self.e.bert[index]
+        if t.serial != serial:
+            return {"synced": False, "bits": 0, "errors": 0, "inserted": 0, "losses": 0, "seconds": 0, "es": 0, "ses": 0,
+                    "unsynced_seconds": 0, "elapsed_ms": 0}
+        return {"synced": bool(t.synced), "bits": t.bits, "errors": t.errors, "inserted": t.inserted, "losses": t.losses,
+                "seconds": t.seconds, "es": t.es, "ses": t.ses, "unsynced_seconds": t.unsynced_seconds,
+                "elapsed_ms": t.ticks * 10}
 
     def set_window(self, BoardWindow window):
         """Follow another board window, or none (None); the old one may be unmapped when done()."""

@@ -49,6 +49,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
  link_close{link}
  cas_open cas_send cas_close mf_listen mf_send     circuits with channel-associated signalling: circuits.py
+ bert_start bert_stop bert_insert berts     bit error tests: bert.py
  tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
  audit{} stats{} ack{upto}
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},

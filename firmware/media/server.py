@@ -26,6 +26,7 @@ import msgpack
 from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.admission import Admission, measure, measure_srtp
+from firmware.media.bert import Berts
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.circuits import Circuits
 from firmware.media.link import Signalling, link_parameters, listen
@@ -70,6 +71,7 @@ class Server:
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
                            Admission(measure(), lambda: self.stats.busy_ns, measure_srtp()), self._quality)
         self.circuits = Circuits(engine, self.table)
+        self.berts = Berts(engine, self.table, _engine.CAPACITY["berts"])
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
         self.selector = selectors.DefaultSelector()
@@ -382,8 +384,13 @@ def _circuits(name):
     return lambda server, connection, message: getattr(server.circuits, name)(message)
 
 
+def _berts(name):
+    return lambda server, connection, message: getattr(server.berts, name)(message)
+
+
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
             "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
+            **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
                                                "stop", "player", "detect", "watch", "enhance", "record", "record_stop")}}

@@ -1,5 +1,6 @@
 """Lines on a live house: a T1 span beside an E1 span, faults of the cable, error tests, turn-up."""
 
+import pathlib
 import time
 
 import numpy
@@ -9,6 +10,7 @@ from hil import line_t1
 from hil.line import LineClient
 
 pytestmark = pytest.mark.live
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 RIG = {"t1": (2,)}
 
 
@@ -49,3 +51,75 @@ def test_an_idle_t1_says_7f(house):
         assert (seen == 0x7F).all()
     finally:
         line.close()
+
+
+def run(house, *words):
+    """The command line, as a person types it; its output."""
+    import subprocess
+    import sys
+    return subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(house.run_dir), *words], capture_output=True, text=True,
+                          timeout=60, cwd=ROOT, check=True).stdout
+
+
+def inject(house, span, fault, **more):
+    from hil.board.bench import ask
+    answer = ask(str(house.run_dir), {"do": "inject", "span": span, "fault": fault, **more})
+    assert answer["ok"], answer
+    return answer["line"]
+
+
+def test_a_bit_error_test_through_a_loop_plug(house):
+    """The plug is recognised; errors of the line and errors put in are counted exactly; slips break the step."""
+    inject(house, 4, "plug")
+    running = house.product.get("/configuration")
+    running["configuration"]["spans"].append({**running["configuration"]["spans"][0], "span": 4, "signalling": "none"})
+    house.product.post("/configuration/apply", running)
+    time.sleep(1)
+    assert run(house, "bert", "start", "4", "--pattern", "qrss").strip() == "bert-4-all"
+
+    def figures():
+        return next(b for b in house.product.get("/berts")["berts"] if b["id"] == "bert-4-all")
+    deadline = time.monotonic() + 8
+    while figures()["seconds"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    before = figures()
+    assert before["synced"] and len(before["timeslots"]) == 31, before
+    house.product.post("/berts/bert-4-all/insert", {"errors": 9})
+    inject(house, 4, "rx_bits", count=13, timeslot=5)
+    time.sleep(1.5)
+    after = figures()
+    assert after["errors"] - before["errors"] == 22 and after["es"] > before["es"]
+    assert "bert-4-all" in run(house, "bert", "show")
+    report = run(house, "bert", "stop", "bert-4-all")
+    assert "qrss" in report
+
+
+def test_slips_are_counted_and_told_apart(house):
+    """A far end 2,000 ppm too fast: 16 slips a second, frames left out; the data link has its trouble, the frame stands."""
+    losses = house.far.status()["spans"][0]["alignment_losses"]
+    inject(house, 1, "ppm", ppm=2000)
+    time.sleep(3)
+    status = inject(house, 1, "ppm", on=False)
+    assert status["slips_left_out"] >= 20 and status["slips_repeated"] == 0 and not status["alarms"]
+    week = house.product.get("/performance")["spans"]["1"]["quarter"]
+    assert week["slips"] >= 10
+    assert house.far.status()["spans"][0]["alignment_losses"] == losses
+
+
+def test_turn_up_says_what_is_wrong(house):
+    """Each fault by its sentence, on the command line and by REST."""
+    assert "PASS" in run(house, "turn-up", "2", "--seconds", "5")
+    plug = run(house, "turn-up", "4", "--seconds", "5")
+    assert "FAIL" in plug and "comes back bit for bit" in plug
+    inject(house, 4, "plug", on=False)
+    assert "pairs are crossed" in run(house, "turn-up", "4", "--seconds", "5")
+    inject(house, 2, "rx_rai")
+    house.product.post("/lines/2/turn_up", {"seconds": 5})
+    with pytest.raises(Exception, match="is being tested"):
+        house.product.post("/lines/2/turn_up", {"seconds": 5})
+    deadline = time.monotonic() + 12
+    while house.product.get("/lines/2/turn_up")["running"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    inject(house, 2, "rx_rai", on=False)
+    keys = [f["key"] for f in house.product.get("/lines/2/turn_up")["findings"]]
+    assert "rai" in keys and "signal_ok" in keys

@@ -183,6 +183,10 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         t.mf = c.a
     elif c.op == OP_MF_SEND:
         mf_sound(e, c.slot, c.a)
+    elif c.op == OP_BERT:
+        bert_switch(e, c.slot, c.serial, <uint32_t>c.number, c.a, c.b, <uint8_t>c.c)
+    elif c.op == OP_BERT_INSERT:
+        e.bert[c.slot].insert += c.a
     elif c.op == OP_WINDOW:
         e.w = (<Window *>c.pointer)[0]
         e.attached = 0

@@ -165,6 +165,9 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
             p.link_slot[p.n_links] = i
             p.link_row[p.n_links] = e.link[i].row
             p.n_links += 1
+    for i in range(BERTS):
+        if e.bert[i].serial:
+            used[e.bert[i].span] = 1
     for i in range(64):
         if used[i]:
             p.span[p.n_spans] = i

@@ -144,6 +144,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     players_tick(e)
     mf_sound_tick(e)
     links_tick(e, received, send)
+    bert_tick(e, received, send)
     e.tx_lost = 0
     if send:
         board_out(e)

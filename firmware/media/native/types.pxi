@@ -6,6 +6,9 @@
 
 from libc.stdint cimport (int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uint16_t,
                           uint32_t, uint64_t, uintptr_t)
+cdef extern from *:
+    int popcount "__builtin_popcount"(unsigned int) nogil
+
 from libc.string cimport memcmp, memcpy, memset, memchr
 from libc.stdlib cimport calloc, free
 from libc.errno cimport errno
@@ -595,6 +598,30 @@ cdef struct CasCircuit:                # ABCD bits of a timeslot
     uint8_t run                        # how often again
     uint8_t hold                       # ... until it is told
 
+cdef enum:                             # native/bert.pxi
+    BERTS = 64
+    OCTETS_SURE = 8
+    FIXED = 5
+    QRSS = 4
+
+cdef struct Pattern:
+    int32_t a, b
+    uint8_t invert
+
+cdef struct Bert:
+    uint32_t serial                    # 0: free
+    int32_t span
+    uint32_t mask                      # bit n: timeslot n
+    int32_t kind                       # place in PATTERN, or FIXED
+    uint8_t octet                      # of FIXED
+    int32_t insert                     # errors still to be sent, one an octet
+    uint64_t tx, rx
+    int32_t synced, good, ever
+    uint64_t ticks, inserted, bits, errors, losses
+    uint64_t seconds, es, ses, unsynced_seconds
+    uint64_t second_bits, second_errors
+    int32_t second_lost
+
 cdef enum Op:
     OP_ADD = 1
     OP_SUBTRACT = 2
@@ -618,6 +645,8 @@ cdef enum Op:
     OP_CAS = 20
     OP_MF_LISTEN = 21
     OP_MF_SEND = 22
+    OP_BERT = 30
+    OP_BERT_INSERT = 31
 
 cdef struct Command:
     int32_t op
@@ -751,6 +780,8 @@ cdef struct Engine_:
     # time
     int32_t stop
     uint8_t idle                       # idle code of the board
+    int32_t n_berts                    # bit error tests: native/bert.pxi
+    Bert bert[BERTS]
     uint8_t span_idle[SPANS_MOST]      # of each span, where it tells; 0: idle
     int32_t attached                   # the heads of the board are being followed
     int32_t schedstat_fd

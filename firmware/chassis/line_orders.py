@@ -1,0 +1,112 @@
+"""What people (and far ends) order of a line: loops, loop codes, forced alarms.
+
+The half of Framers that acts.  Orders are carried out by the thread that owns the request ring; who ordered waits for it.
+A loop lasts until it is ended, the span's settings change, or the board starts anew.
+
+A far end of a T1 may order loops by codes (T1.403 9): one of the data link acts at once (the framer has seen it eight times),
+one in band after IN_BAND_S of it.  A loop that we ordered ourselves is not changed by a code."""
+
+import asyncio
+import collections
+import concurrent.futures
+import logging
+import time
+
+from drivers.framer.base import LOOP_CODES, check_loop
+from firmware.errors import LocalError, StrowgerError
+
+log = logging.getLogger(__name__)
+
+IN_BAND_S = 5.0         # T1.403 9.4.1
+ANSWER_S = 5.0          # ours: a thread that needs longer has lost its board
+
+
+class LineOrders:
+    """Mixed into Framers: uses _rows, _changed, _loop."""
+
+    def _begin_orders(self):
+        self._orders = collections.deque()
+        self._loops = {}            # span -> {"kind", "timeslot", "by": "us" or "far end", "since_ms"}
+        self._codes_sent = {}       # span -> code
+        self._codes = {}            # span -> (code that comes, since when)
+
+    def lines(self):
+        """{span: {"loop", "code_sent", "code_received"}} of the spans in service."""
+        return {span: {"loop": self._loops.get(span), "code_sent": self._codes_sent.get(span),
+                       "code_received": self._codes.get(span, (None,))[0]} for span in self._rows}
+
+    async def act(self, span, function):
+        """Run function(framer) where the ring is owned.  Raises what it raises, or LocalError after ANSWER_S."""
+        if span not in self._rows:
+            raise LocalError("span %d is not in service" % span)
+        future = concurrent.futures.Future()
+        self._orders.append((span, function, future))
+        self._changed.set()
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(future), ANSWER_S)
+        except asyncio.TimeoutError:
+            raise LocalError("span %d: the board did not take the order in %d s; %s" % (
+                span, ANSWER_S, self.fault or "look at the alarms")) from None
+        return self.lines()[span]
+
+    async def loop(self, span, kind, timeslot=None):
+        """Set or end a loop."""
+        check_loop(kind, timeslot, 31 if self._rows.get(span, {}).get("type", "e1") == "e1" else 24)
+
+        def order(framer):
+            framer.loop(kind, timeslot)
+            self._note_loop(span, kind, timeslot, "us")
+        return await self.act(span, order)
+
+    async def send_code(self, span, code):
+        """Send a loop code; None ends it."""
+        if code is not None and code not in LOOP_CODES:
+            raise LocalError("loop code %r: use one of %s" % (code, ", ".join(LOOP_CODES)))
+
+        def order(framer):
+            framer.send_code(code)
+            self._codes_sent.pop(span, None)
+            if code:
+                self._codes_sent[span] = code
+        return await self.act(span, order)
+
+    # -- in the thread --
+
+    def _note_loop(self, span, kind, timeslot, by):
+        self._loops.pop(span, None)
+        if kind != "none":
+            self._loops[span] = {"kind": kind, "timeslot": timeslot, "by": by, "since_ms": time.time_ns() // 1_000_000}
+        log.warning("span %d: loop %s, ordered by %s", span, kind, by)
+
+    def _carry_out(self, framers):
+        while self._orders:
+            span, function, future = self._orders.popleft()
+            try:
+                if span not in framers:
+                    raise LocalError("span %d has no framer" % span)
+                function(framers[span])
+                future.set_result(None)
+            except StrowgerError as error:
+                future.set_exception(error)
+
+    def _forget_orders(self, span):
+        """The framer was configured anew: it loops no more."""
+        self._loops.pop(span, None)
+        self._codes_sent.pop(span, None)
+
+    def _obey(self, span, framer, code):
+        """A loop code of the far end, or None."""
+        known, since = self._codes.get(span, (None, 0.0))
+        now = time.monotonic()
+        if code != known:
+            since = now
+            self._codes[span] = (code, now)
+        if code is None or not self._rows.get(span, {}).get("loop_codes", True):
+            return
+        if code.startswith("in_band") and now - since < IN_BAND_S:
+            return
+        wanted, standing = LOOP_CODES[code][1], self._loops.get(span)
+        if wanted == (standing or {}).get("kind", "none") or (standing and standing["by"] == "us"):
+            return
+        framer.loop(wanted)
+        self._note_loop(span, wanted, None, "far end")

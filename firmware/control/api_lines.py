@@ -1,0 +1,97 @@
+"""The part of the local API that works on lines: loops, loop codes, forced alarms, bit error tests, turn-up.
+
+    GET  /v1/lines                       {"lines": {span: {"loop", "code_sent", "code_received", "turn_up"}}}
+    POST /v1/lines/{span}/loop           {"kind": "none"|"local"|"remote"|"payload"|"timeslot", "timeslot"?}
+    POST /v1/lines/{span}/code           {"code": name or null}    T1: a loop code to the far end until null
+    POST /v1/lines/{span}/force          {"rai"?: bool, "ais"?: bool}
+    POST /v1/lines/{span}/turn_up        {"seconds"?: 5..3600}     begins; GET /v1/lines/{span}/turn_up is its report
+    GET  /v1/berts                       {"berts": [figures]}
+    POST /v1/berts                       {"span", "timeslots": [...] or "all", "pattern", "octet"?} -> {"id"}
+    POST /v1/berts/{id}/insert           {"errors"}
+    POST /v1/berts/{id}/stop             the last figures"""
+
+from firmware.call.trunk_group import bearers
+from firmware.control.commands import Problem
+from firmware.errors import LocalError
+
+
+class LinesAPI:
+    """api: the whole API (house)."""
+
+    def __init__(self, api):
+        self._api = api
+
+    def routes(self):
+        """[(method, pattern, handler)]."""
+        return [("GET", ("lines",), self.lines), ("POST", ("lines", None, "loop"), self.loop),
+                ("POST", ("lines", None, "code"), self.code), ("POST", ("lines", None, "force"), self.force),
+                ("POST", ("lines", None, "turn_up"), self.turn_up), ("GET", ("lines", None, "turn_up"), self.report),
+                ("GET", ("berts",), self.berts), ("POST", ("berts",), self.start), ("POST", ("berts", None, "insert"), self.insert),
+                ("POST", ("berts", None, "stop"), self.stop)]
+
+    def _adapter(self, name):
+        for adapter in self._api.house.adapters:
+            if adapter.name == name:
+                return adapter
+        raise Problem(404, "not found", "This control process has no %s." % name)
+
+    def _row(self, span):
+        for row in self._api.house.config.running()["spans"]:
+            if row["enabled"] and str(row["span"]) == span:
+                return row
+        raise Problem(404, "not found", "There is no span %s in service." % span[:20])
+
+    async def _media(self, do, **parameters):
+        reply = await self._api.house.media.client.call(do, **parameters)
+        return {name: value for name, value in reply.items() if name not in ("seq", "ok")}
+
+    async def lines(self, query, body):
+        tested = self._adapter("turn_up").tested()
+        return {"lines": {str(span): {**row, "turn_up": tested.get(span)} for span, row in sorted(self._adapter("framers").lines().items())}}
+
+    async def loop(self, span, query, body):
+        kind, timeslot = body.get("kind"), body.get("timeslot")
+        return await self._adapter("framers").loop(self._row(span)["span"], kind, timeslot)
+
+    async def code(self, span, query, body):
+        return await self._adapter("framers").send_code(self._row(span)["span"], body.get("code"))
+
+    async def force(self, span, query, body):
+        rai, ais = body.get("rai", False), body.get("ais", False)
+        if not isinstance(rai, bool) or not isinstance(ais, bool):
+            raise Problem(400, "bad parameter", "rai and ais are true or false.")
+        return await self._adapter("framers").act(self._row(span)["span"], lambda framer: framer.force(rai, ais))
+
+    async def turn_up(self, span, query, body):
+        seconds = body.get("seconds", 10)
+        if isinstance(seconds, bool) or not isinstance(seconds, int) or not 5 <= seconds <= 3600:
+            raise Problem(400, "bad parameter", "seconds is how long is looked and tested: 5 to 3600.")
+        return self._adapter("turn_up").begin(self._row(span), seconds)
+
+    async def report(self, span, query, body):
+        return self._adapter("turn_up").report(self._row(span)["span"])
+
+    async def berts(self, query, body):
+        return await self._media("berts")
+
+    async def start(self, query, body):
+        row = self._row(str(body.get("span")))
+        timeslots = body.get("timeslots", "all")
+        if timeslots == "all":
+            timeslots = [n for n in range(1, 32 if row["type"] == "e1" else 25)
+                         if n in bearers(row) or row["signalling"] == "none"]
+        if not isinstance(timeslots, list):
+            raise Problem(400, "bad parameter", 'timeslots is a list of numbers, or "all".')
+        name = "bert-%d-%s" % (row["span"], timeslots[0] if len(timeslots) == 1 else "all")
+        await self._media("bert_start", id=name, span=row["span"], timeslots=timeslots, pattern=body.get("pattern", "prbs15"),
+                          octet=body.get("octet", 0xFF))
+        return {"id": name}
+
+    async def insert(self, name, query, body):
+        return await self._media("bert_insert", id=name, errors=body.get("errors", 1))
+
+    async def stop(self, name, query, body):
+        told = await self._media("bert_stop", id=name)
+        if "bert" not in told:
+            raise LocalError("no test %s runs" % name[:40])
+        return told["bert"]

@@ -1,0 +1,93 @@
+"""Pages of the lines: alarms with a picture of the spans, performance, one line with its tests."""
+
+import time
+import urllib.parse
+
+SPANS, COLUMNS, WIDTH, HEIGHT = 64, 8, 52, 34
+RANK = ("critical", "major", "minor", "warning")
+MARKS = {"critical": "■", "major": "■", "minor": "▲", "warning": "▲", "up": "✓", "looped": "↺", "absent": ""}
+PATTERNS = ("prbs15", "prbs9", "prbs11", "prbs23", "qrss")
+LOOPS = ("none", "local", "remote", "payload")
+
+
+def picture(alarms, lines):
+    """Places of the spans in the picture: [{"span", "x", "y", "state", "mark", "what": alarm or None}].
+
+    alarms: that stand; lines: {span as text: {"loop", ...}} of the spans in service."""
+    worst = {}
+    for alarm in sorted((a for a in alarms if a["severity"] in RANK), key=lambda a: -RANK.index(a["severity"])):
+        for member in alarm["members"]:
+            worst[member] = alarm
+    ports = []
+    for n in range(SPANS):
+        line, alarm = lines.get(str(n + 1)), worst.get("span %d" % (n + 1))
+        state = "absent" if line is None else "looped" if line["loop"] else alarm["severity"] if alarm else "up"
+        ports.append({"span": n + 1, "x": n % COLUMNS * WIDTH, "y": n // COLUMNS * HEIGHT, "state": state, "mark": MARKS[state],
+                      "what": alarm if line is not None else None})
+    return ports
+
+
+def add(app, show, ask, relay, refuse, zone, request, response):
+    """Add the routes.  The functions are those of webui.pages."""
+
+    def now():
+        alarms, lines = ask("/v1/alarms"), ask("/v1/lines")["lines"]
+        return {"alarms": alarms["alarms"], "ports": picture(alarms["alarms"], lines), "width": COLUMNS * WIDTH,
+                "height": SPANS // COLUMNS * HEIGHT, "zone": zone()}
+
+    @app.get("/alarms")
+    def alarms():
+        return show("alarms.html", history=ask("/v1/alarms/history", limit=100)["alarms"], **now())
+
+    @app.get("/alarms/now")
+    def alarms_now():
+        return show("part_alarms_now.html", **now())
+
+    @app.get("/performance")
+    def performance():
+        return show("performance.html", spans=ask("/v1/performance")["spans"], zone=zone())
+
+    @app.get("/lines/<span:int>")
+    def line(span):
+        return one(span)
+
+    def one(span, status=200, why=None):
+        lines = ask("/v1/lines")["lines"]
+        if str(span) not in lines:
+            refuse(404, "not found", "There is no span %d in service." % span)
+        report = None
+        if lines[str(span)].get("turn_up"):
+            report = ask("/v1/lines/%d/turn_up" % span)
+        past = ask("/v1/performance/%d" % span, limit=24)
+        alarms = [a for a in ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
+        return show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=zone(), why=why,
+                    berts=[b for b in ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
+                    bins=past["bins"], now=(past["now"] or {}).get("quarter"))
+
+    @app.post("/lines/<span:int>")
+    def order(span):
+        """One order from the page's forms; what control refuses is shown above them."""
+        form = request.forms
+        do = form.get("do")
+        try:
+            if do == "turn_up":
+                seconds = form.get("seconds") or ""
+                relay("POST", "/v1/lines/%d/turn_up" % span, {"seconds": int(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0})
+            elif do == "loop":
+                relay("POST", "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")})
+            elif do == "bert":
+                slot = form.get("timeslot") or ""
+                relay("POST", "/v1/berts", {"span": span, "pattern": form.getunicode("pattern"),
+                                            "timeslots": [int(slot)] if slot.isdecimal() and len(slot) < 3 else "all"})
+            elif do in ("insert", "stop"):
+                relay("POST", "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do),
+                      {"errors": 1} if do == "insert" else {})
+            time.sleep(0.3)                # what was ordered shows when the page comes back
+        except Exception as error:
+            body = getattr(error, "body", None)
+            if not isinstance(body, str):
+                raise
+            return one(span, getattr(error, "status_code", 409), body)
+        response.status = 303
+        response.set_header("Location", "/lines/%d" % span)
+        return ""
