@@ -25,7 +25,7 @@ MONITOR = "monitor"  # a supervisor's telephone that listens
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax")
 
 
 class Leg:
@@ -47,6 +47,7 @@ class Leg:
         self.rtp_lost = False
         self.missing = []       # directions without sound: "in" (from the far side), "out" (to it)
         self.cause = None       # the cause that we release it with
+        self.fax = []           # tones of fax machines and modems that were heard, each once
         self.agent = None       # whose telephone it was when the leg began
 
     def dump(self):
@@ -54,6 +55,7 @@ class Leg:
         dumped = {}
         for name in FIELDS:
             dumped[name] = getattr(self, name)
+        dumped["fax"] = list(self.fax)
         return dumped
 
 
@@ -62,4 +64,5 @@ def load(dumped):
     leg = Leg(dumped["id"], dumped["call"], dumped["role"], dumped["tech"], dumped["state"])
     for name in FIELDS:
         setattr(leg, name, dumped.get(name))
+    leg.fax = list(leg.fax or ())       # a dump of before there was such a field
     return leg

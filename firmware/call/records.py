@@ -43,6 +43,8 @@ KINDS = {
     "leg.rtp_back": "",
     "leg.audio_missing": "direction(in: from the far side|out: to it) line reason(nothing|foreign|type|sent|silent|unheard|refused)",
     "leg.audio_back": "direction line",
+    "leg.fax_heard": "tone(cng: a calling fax machine|calling|ans|ansam: a modem, or a machine that answers|flags: T.30 signals) to(number of ours "
+                     "to which the call goes for it, or None)",
     "leg.quality": "quality{in out round_trip_ms rtcp codec} (after leg.released; the call may have ended)",
     "leg.releasing": "cause guard_ms",
     "leg.released": "cause by sip_status",
@@ -89,7 +91,7 @@ KINDS = {
     "queue.overflow_at": "at_ms(when to look again: no target took the caller)",
     "queue.announced": "position announce_at_ms",
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
-    "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms(in this queue) total_ms(over all queues) to{queue|flow: name}? when?",
+    "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms(in this queue) total_ms(over all queues) to{queue|flow|number: name}? when?",
     "queue.refused": "reason(closed|full|waiting|longest_wait|no_agents|loop) to{queue|flow: name}?",
     "agent.status": "status reason by(agent|supervisor|switch|configuration)",
     "agent.seated": "line(where the person has logged in)",

@@ -31,6 +31,9 @@ FEATURE_CODE = Section("what a phone of ours does by dialling", {
                    choices=FEATURES, required=True),
     "reason": Text("of a break", pattern="(%s)?" % NAME, hint="use a name of break_reasons", default="")})
 
+FAX_TO = Text("the number of ours to which callers go who turn out to be fax machines before anybody talks with them (the trunk group's "
+              "fax_detection must be on); empty: they stay", pattern=r"([0-9*#]{1,32})?", hint="give digits only", default="")
+
 PARTS = {
     "break_reasons": Rows("the reasons for a break that agents choose from; empty: any text", BREAK_REASON, key="name", most=100),
     "feature_codes": Rows("what phones of ours do by dialling", FEATURE_CODE, key="code", most=100),
@@ -54,4 +57,11 @@ def check(result):
             if other["number"].startswith(row["code"]):
                 errors.append(ConfigError(f"{here}.code", f"the number {other['number']} begins with it and could not be dialled from our phones; "
                                           "choose another code"))
+    ours = {row["number"]: row for row in result["numbers"]}
+    for index, row in enumerate(result["numbers"]):
+        here = f"numbers[{index}].fax_to"
+        if row["fax_to"] and row["fax_to"] not in ours:
+            errors.append(ConfigError(here, f"{row['fax_to']} is none of the numbers; add it or choose one of them"))
+        elif row["fax_to"] == row["number"]:
+            errors.append(ConfigError(here, "is the number itself; choose another one, or leave it empty"))
     return errors

@@ -83,6 +83,8 @@ TRUNK_GROUP = Section("interchangeable trunks", {
     "classes": Several("what callers that come in on this group may dial to the outside; empty: nothing",
                        CALLED_CLASSES, default=[]),
     "enhancement": Section("what is done to the sound that comes in; all off: bit exact", ENHANCEMENT),
+    "fax_detection": Switch("listen for fax machines and modems on calls that come in (CNG of ITU-T T.30, tones of V.25 and V.21)",
+                            default=False),
     "overlap_receiving": Switch("accept numbers digit by digit", default=True)})
 
 NUMBER = Section("a number that the carrier delivers to us", {
@@ -92,7 +94,8 @@ NUMBER = Section("a number that the carrier delivers to us", {
     "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "outside"), required=True),
     "target": Text("the flow, queue, agent or line that answers, or the number to dial to the outside",
                    pattern=r"[A-Za-z0-9_.*#+-]{1,32}", hint="use letters, digits, dot, dash and underline, at most 32",
-                   required=True)})
+                   required=True),
+    "fax_to": acd.FAX_TO})
 
 CHOICE = Section("a way to the outside", {
     "trunk_group": Text("the trunk group", pattern=NAME, required=True),

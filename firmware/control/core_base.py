@@ -113,6 +113,9 @@ class Core:
         for line in config.get("lines") or []:
             self.line_rows[line["name"]] = line
         self.line_names = [line["name"] for line in config.get("lines") or []]
+        self.number_rows = {}
+        for number in config.get("numbers") or []:
+            self.number_rows[number["number"]] = number
         self.group_rows = {}
         for group in config.get("trunk_groups") or []:
             self.group_rows[group["name"]] = group
@@ -242,6 +245,13 @@ class Core:
         if leg.state != "releasing":
             self.emit("leg.releasing", call=leg.call, leg=leg.id, cause=cause, guard_ms=self.now_ms + RELEASE_GUARD_MS)
             self.act("leg.release", leg=leg.id, cause=cause)
+
+    def listen(self, call):
+        """Have media listen to the caller: digits, and fax machines where the trunk group wants it."""
+        leg = self.state.legs.get(call.caller_leg)
+        group = self.group_rows.get(leg.trunk_group) if leg is not None and leg.line is None else None
+        more = {"modem": True} if group is not None and group.get("fax_detection") else {}
+        self.act("media.detect", leg=call.caller_leg, dtmf=True, **more)
 
     def play(self, call, purpose, items, repeat=1, guard_ms=PROMPT_GUARD_MS):
         """Let the caller hear items; replaces what plays.  repeat 0: for ever."""

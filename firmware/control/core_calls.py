@@ -85,9 +85,16 @@ def _route(core, call):
               languages=languages)
     core.emit("leg.proceeding", call=call.id, leg=call.caller_leg)
     core.act("leg.proceeding", leg=call.caller_leg)
+    follow(core, call, route)
+    return True
+
+
+def follow(core, call, route):
+    """The call goes where a route says.  route: of call/routing.py."""
+    application, target = route["application"], route["target"]
     if application == "ivr":
         answer(core, call)
-        core_ivr.enter_flow(core, call, target, flow)
+        core_ivr.enter_flow(core, call, target, core.flows[target])
     elif application == "queue":
         answer(core, call)
         core_queues.enter(core, call, target, None)
@@ -97,7 +104,6 @@ def _route(core, call):
         core.ways_on["feature"](core, call, route)
     else:
         ring(core, call, application, target, None)
-    return True
 
 
 def answer(core, call):
@@ -105,7 +111,7 @@ def answer(core, call):
     if core.state.legs[call.caller_leg].state in (legs.OFFERED, legs.PROCEEDING, legs.ALERTING):
         core.emit("leg.answered", call=call.id, leg=call.caller_leg, by="near", connects=False)
         core.act("leg.answer", leg=call.caller_leg)
-        core.act("media.detect", leg=call.caller_leg, dtmf=True)
+        core.listen(call)
 
 
 # What the caller hears has ended.

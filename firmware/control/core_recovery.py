@@ -123,7 +123,7 @@ def _call(core, call, audit, live):
     elif call.state == calls.TALKING:
         _talking(core, call, audit)
     else:
-        core.act("media.detect", leg=call.caller_leg, dtmf=True)
+        core.listen(call)
         if call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg):
             return
         if call.state == calls.PARKED:

@@ -98,6 +98,10 @@ class LegFolds:
         if leg is not None:
             leg.missing = [name for name in leg.missing or [] if name != data["direction"]]
 
+    def leg_fax_heard(self, record, data, call):
+        if record["leg"] in self.legs:
+            self.legs[record["leg"]].fax.append(data["tone"])
+
     def leg_quality(self, record, data, call):
         """For the CDR and the journal only."""
 

@@ -31,6 +31,7 @@ EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passe
     "rtp_timeout": ("media.rtp_timeout", "leg", ()),
     "rtp_started": ("media.rtp_started", "leg", ()),
     "audio": ("media.audio", "leg", ("direction", "missing", "reason")),
+    "modem_tone": ("media.modem_tone", "leg", ("tone", "on")),
     "leg_quality": ("media.leg_quality", "leg", ("call", "quality")),
 }
 
@@ -151,7 +152,8 @@ class MediaLink(Adapter):
         self.command("stop", id=action["leg"], **({"token": action["token"]} if action.get("token") else {}))
 
     def _do_detect(self, action, now_ms):
-        self.command("detect", id=action["leg"], dtmf=bool(action["dtmf"]))
+        more = {"modem": True} if action.get("modem") else {}
+        self.command("detect", id=action["leg"], dtmf=bool(action["dtmf"]), **more)
 
     def _do_bridge(self, action, now_ms):
         legs = list(action["legs"])

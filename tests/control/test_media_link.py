@@ -93,3 +93,26 @@ def test_strange_events_are_passed_over_and_acknowledged(site, caplog):
         assert media.acks[-1] == 5 and house.health()["media"]["connected"]
         await house.stop()
     pri.run(scenario())
+
+
+def test_a_fax_machine_is_listened_for_and_in_the_journal(site):
+    async def scenario():
+        house, media = site.whole()
+        await house.start()
+        for row in house.switchboard.core.group_rows.values():
+            row["fax_detection"] = True
+        far = pri.Far(media, house)
+        await pri.settle()
+        far.up()
+        far.exchange()
+        far.call()
+        for _ in range(5):
+            await pri.settle()
+            far.exchange()
+        wished = [parameters for do, parameters in media.commands if do == "detect"]
+        assert wished and wished[-1]["modem"] is True and wished[-1]["dtmf"] is True
+        media.event("modem_tone", wished[-1]["id"], tone="cng", on=True)
+        await pri.settle()
+        assert house.state()["calls"][0]["legs"][0]["fax"] == ["cng"]
+        await house.stop()
+    pri.run(scenario())
