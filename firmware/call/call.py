@@ -4,6 +4,7 @@ State, and who moves it on:
 
     collecting   digits are coming in (overlap), or the number is being looked up
     ivr          answered; the interpreter speaks and listens
+    announcing   answered; hears an announcement that is switched on, before it goes on
     queued       waiting in a queue; an agent may be offered meanwhile (offer)
     ringing      an agent, a line or the outside is called directly (target_leg)
     talking      bridged with the agent, the called line or the outside
@@ -20,6 +21,7 @@ Plain data: only the fold over records (firmware/control/core_state.py) changes 
 
 COLLECTING = "collecting"
 IVR = "ivr"
+ANNOUNCING = "announcing"
 QUEUED = "queued"
 RINGING = "ringing"
 TALKING = "talking"
@@ -36,6 +38,7 @@ CLEARING = "clearing"
 # held: the caller hears music while the agent's side keeps the call.  consult: {leg, bridge, state("ringing"|"talking"), agent, to, target, join}
 # of the party whom the agent asks meanwhile (join: comes into the conversation as soon as it answers).  members: further legs of a conference.
 # monitors: [[leg, mode, agent]] of supervisors who listen.  place: where it is parked.  recall: the agent who gets a call back that nobody took.
+# announcing: {name, then, to} of the announcement that the caller hears, or heard last; announced: names of all that were heard.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -43,7 +46,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
-          "held", "consult", "members", "monitors", "place", "recall", "secret")
+          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced")
 
 
 class Call:

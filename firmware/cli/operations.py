@@ -6,12 +6,13 @@
     park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
     monitor ID listen|whisper|barge|take_over|end --agent A | --line L
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
+    announcements;  announcement NAME on|off [--by WHO]
 """
 
 import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
-VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up")
+VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up", "announcements", "announcement")
 
 
 def add(verbs, common):
@@ -40,6 +41,11 @@ def add(verbs, common):
     log_in.add_argument("name")
     log_in.add_argument("line")
     log_in.add_argument("--pin")
+    verbs.add_parser("announcements", parents=[common])
+    announcement = verbs.add_parser("announcement", parents=[common])
+    announcement.add_argument("name")
+    announcement.add_argument("state", choices=("on", "off"))
+    announcement.add_argument("--by", help="who switches it")
     wrap_up = verbs.add_parser("wrap-up", parents=[common])
     wrap_up.add_argument("name")
     wrap_up.add_argument("--end", action="store_true", help="over now; else it lasts longer")
@@ -55,6 +61,12 @@ def carry_out(client, options):
     if verb == "fetch":
         given.pop("place")
         return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
+    if verb == "announcements":
+        return client.get("/v1/announcements"), lambda a: "\n".join(
+            "%-20s %-3s %s" % (row["name"], "on" if row["on"] else "off", row["label"]) for row in a["announcements"]) or "none"
+    if verb == "announcement":
+        return (client.post("/v1/announcements/%s" % urllib.parse.quote(options.name, safe=""), dict(given, on=options.state == "on")),
+                lambda a: options.state)
     if verb in ("log-in", "wrap-up"):
         path = "/v1/agents/%s/%s" % (urllib.parse.quote(options.name, safe=""), verb.replace("-", "_"))
         return client.post(path, given), lambda a: "done"

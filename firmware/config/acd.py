@@ -1,7 +1,7 @@
 """Settings of agents' work and of telephone operations: what schema.py takes into its sections."""
 
 from firmware.call.routing import FEATURES, WITH_ARGUMENT
-from firmware.config.field import Rows, Section, Switch, Text, Whole
+from firmware.config.field import Anything, Rows, Section, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
@@ -31,12 +31,23 @@ FEATURE_CODE = Section("what a phone of ours does by dialling", {
                    choices=FEATURES, required=True),
     "reason": Text("of a break", pattern="(%s)?" % NAME, hint="use a name of break_reasons", default="")})
 
+ANNOUNCEMENT = Section("what callers hear while it is switched on, for example in an emergency", {
+    "name": Text("the name of the switch", pattern=NAME, hint="use letters, digits, dot, dash and underline, at most 32", required=True),
+    "label": Text("what pages show", default=""),
+    "prompt": Text("what is said, in the languages of the call", pattern=NAME,
+                   hint="use letters, digits, dot, dash and underline, at most 32", required=True),
+    "then": Text("what becomes of the caller: go_on to where the call would have gone, or clear", choices=("go_on", "clear"),
+                 default="go_on"),
+    "numbers": Anything("a list of our numbers whose callers hear it; without numbers and queues: callers of all numbers", default=[]),
+    "queues": Anything("a list of queues whose callers hear it before they wait", default=[])})
+
 FAX_TO = Text("the number of ours to which callers go who turn out to be fax machines before anybody talks with them (the trunk group's "
               "fax_detection must be on); empty: they stay", pattern=r"([0-9*#]{1,32})?", hint="give digits only", default="")
 
 PARTS = {
     "break_reasons": Rows("the reasons for a break that agents choose from; empty: any text", BREAK_REASON, key="name", most=100),
     "feature_codes": Rows("what phones of ours do by dialling", FEATURE_CODE, key="code", most=100),
+    "announcements": Rows("announcements that are switched on and off while the switch runs", ANNOUNCEMENT, key="name", most=100),
     "park": Section("parked calls", {
         "first": Whole("the number of the first place", 0, 90000, default=701),
         "places": Whole("how many places there are", 1, 1000, default=20),
@@ -57,6 +68,15 @@ def check(result):
             if other["number"].startswith(row["code"]):
                 errors.append(ConfigError(f"{here}.code", f"the number {other['number']} begins with it and could not be dialled from our phones; "
                                           "choose another code"))
+    for index, row in enumerate(result["announcements"]):
+        for part, there in (("numbers", [other["number"] for other in result["numbers"]]), ("queues", [other["name"] for other in result["queues"]])):
+            here = f"announcements[{index}].{part}"
+            if not isinstance(row[part], list):
+                errors.append(ConfigError(here, f"give a list of {part} in square brackets"))
+                continue
+            for place, item in enumerate(row[part]):
+                if item not in there:
+                    errors.append(ConfigError(f"{here}[{place}]", f"{str(item)[:40]!r} is none of the {part}; add it or correct the name"))
     ours = {row["number"]: row for row in result["numbers"]}
     for index, row in enumerate(result["numbers"]):
         here = f"numbers[{index}].fax_to"

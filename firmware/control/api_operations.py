@@ -10,6 +10,8 @@
     POST /v1/parked/{place}/fetch                  {"agent"|"line"}
     POST /v1/agents/{name}/log_in                  {"line", "pin"?, "status"?}
     POST /v1/agents/{name}/wrap_up                 {"end"?}                      longer, or over now
+    GET  /v1/announcements                         [{"name", "on", "since_ms", "by", "prompt", "then", "numbers", "queues", "label"}]
+    POST /v1/announcements/{name}                  {"on", "by"?}
 
 "by" names who acts where it is not plain: an agent or a line.  409 and a sentence: not possible now."""
 
@@ -29,6 +31,7 @@ class OperationsAPI:
         """[(method, pattern, handler)]."""
         return [("POST", ("calls", None, name), self._of_call(name)) for name in OF_A_CALL] + [
             ("POST", ("pick_up",), self.pick_up), ("POST", ("parked", None, "fetch"), self.fetch),
+            ("GET", ("announcements",), self.announcements), ("POST", ("announcements", None), self.announcement),
             ("POST", ("agents", None, "log_in"), self.log_in), ("POST", ("agents", None, "wrap_up"), self.wrap_up)]
 
     async def _do(self, operation, body, **path):
@@ -52,6 +55,12 @@ class OperationsAPI:
 
     async def log_in(self, agent, query, body):
         return await self._do("agent_log_in", body, agent=agent)
+
+    async def announcements(self, query, body):
+        return {"announcements": self._api.house.state()["announcements"]}
+
+    async def announcement(self, name, query, body):
+        return await self._do("announcement", body, name=name)
 
     async def wrap_up(self, agent, query, body):
         return await self._do("wrap_up", body, agent=agent)

@@ -113,6 +113,9 @@ class Core:
         for line in config.get("lines") or []:
             self.line_rows[line["name"]] = line
         self.line_names = [line["name"] for line in config.get("lines") or []]
+        self.announcement_rows = {}
+        for row in config.get("announcements") or []:
+            self.announcement_rows[row["name"]] = row
         self.number_rows = {}
         for number in config.get("numbers") or []:
             self.number_rows[number["number"]] = number

@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -85,8 +85,28 @@ def _route(core, call):
               languages=languages)
     core.emit("leg.proceeding", call=call.id, leg=call.caller_leg)
     core.act("leg.proceeding", leg=call.caller_leg)
-    follow(core, call, route)
+    notice = core_announcements.due(core, call, number=route["number"]) if route["number"] in core.number_rows else None
+    if notice is not None:
+        answer(core, call)
+        core_announcements.begin(core, call, notice, {"number": call.called})
+    else:
+        follow(core, call, route)
     return True
+
+
+def announced(core, call):
+    """The announcement is over: the caller goes on, or has heard all there is."""
+    to = call.announcing["to"]
+    if call.announcing["then"] == "clear":
+        clear(core, call, NORMAL, SWITCH, "self_service", "announcement %s is on" % call.announcing["name"])
+    elif "queue" in to:
+        core_queues.enter(core, call, to["queue"], to["overflow"], to["given"])
+    else:
+        verdict, route = core.router.find(to["number"], True, core.state.legs[call.caller_leg].line is not None)
+        if verdict == MATCH:
+            follow(core, call, route)
+        else:
+            fail(core, call, CAUSES[verdict], "nothing answers the number %s any more" % to["number"])
 
 
 def follow(core, call, route):
@@ -132,6 +152,8 @@ def signal_ended(core, call, reason):
     if call.state == calls.CLOSING:
         if purpose == "goodbye":
             close_now(core, call)
+    elif call.state == calls.ANNOUNCING:
+        announced(core, call)
     elif call.state == calls.IVR:
         flow = core_ivr.flow_of(core, call)
         if flow is None:

@@ -20,7 +20,7 @@ from firmware.acd import skills
 from firmware.acd.strategy import MEASURED, Candidate, longest_idle, select
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_ivr, core_overflow
+from firmware.control import core_announcements, core_ivr, core_overflow
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, TEMPORARY_FAILURE
 from firmware.control.core_ending import close, fail, leave, withdraw
 
@@ -48,6 +48,10 @@ def enter(core, call, queue, overflow, given=None):
         fail(core, call, TEMPORARY_FAILURE, "there is no queue %s" % queue)
         return
     given = given or {}
+    notice = core_announcements.due(core, call, queue=queue)
+    if notice is not None:
+        core_announcements.begin(core, call, notice, {"queue": queue, "overflow": overflow, "given": given})
+        return
     why, rule = core_overflow.at_entry(core, queue)
     if why is None:
         _join(core, call, queue, overflow, given, core.now_ms, core.state.order + 1)

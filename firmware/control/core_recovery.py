@@ -21,7 +21,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_ending, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -44,6 +44,7 @@ def resume(core, audit, live_legs):
             _call(core, call, audit, live)
     if audit is not None:
         strays(core, audit)
+    core_announcements.forget(core)
     for queue in core.queue_names:
         core.touch(queue)
 
@@ -130,6 +131,11 @@ def _call(core, call, audit, live):
             core_parties.hold_music(core, call)
         elif call.state == calls.QUEUED:
             core_queues.music(core, call)
+        elif call.state == calls.ANNOUNCING:
+            if call.signal is None:
+                core_calls.announced(core, call)
+            else:
+                core.play(call, call.signal["purpose"], call.signal["items"], call.signal["repeat"])
         elif call.state == calls.CLOSING:
             signal = call.signal
             if signal is None:

@@ -1,7 +1,7 @@
 """The switchboard's view for the API: plain data, shapes in switchboard.py."""
 
 from firmware.call import call as calls
-from firmware.control import core_overflow
+from firmware.control import core_announcements, core_overflow
 
 
 def snapshot(core, now_ms):
@@ -18,6 +18,7 @@ def snapshot(core, now_ms):
             "agents": [_agent(core, name) for name in core.agent_names],
             "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name)}
                       for name in core.line_names],
+            "announcements": core_announcements.snapshot(core),
             "trunk_groups": [{"name": name, "label": state.groups[name].label, "trunks": len(state.groups[name].trunks),
                               "seized": state.groups[name].seized()} for name in sorted(state.groups)]}
 

@@ -43,6 +43,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         self.line_legs = {}     # line -> legs on it
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
         self.spans = {}         # span, or name of a SIP trunk -> {"state", "alarms"}
+        self.announcements = {}     # name of one that is on -> {"since_ms", "by"}
         self.flows = {}         # key -> flow definition that calls use
         self.groups = groups
         self.media_up = True
@@ -143,6 +144,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
                 "spans": [[name, self.spans[name]] for name in sorted(self.spans, key=_span_order)],
+                "announcements": [[name, dict(self.announcements[name])] for name in sorted(self.announcements)],
                 "flows": [[name, self.flows[name]] for name in sorted(self.flows)],
                 "groups": [[name, self.groups[name].last(), self.groups[name].idle()] for name in sorted(self.groups)],
                 "media_up": self.media_up, "order": self.order, "last_ts_ms": self.last_ts_ms, "timers": self.timers.dump()}
@@ -176,6 +178,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         for part, table in (("lines", self.lines), ("recordings", self.recordings), ("spans", self.spans), ("flows", self.flows)):
             for name, value in dumped[part]:
                 table[name] = dict(value) if isinstance(value, dict) else value
+        self.announcements = dict([(name, dict(value)) for name, value in dumped.get("announcements") or []])
         self.media_up = dumped["media_up"]
         self.order = dumped["order"]
         self.last_ts_ms = dumped["last_ts_ms"]

@@ -63,6 +63,12 @@ class AcdFolds:
         for kind in ("wait", "announce", "overflow", "relax"):
             self.timers.cancel(kind, record["call"])
 
+    def announcement_switched(self, record, data, call):
+        if data["on"]:
+            self.announcements[data["name"]] = {"since_ms": record["ts_ms"], "by": data["by"]}
+        else:
+            self.announcements.pop(data["name"], None)
+
     def agent_status(self, record, data, call):
         agent = self.agent(record["agent"])
         if data["status"] == agents.AVAILABLE and agent.status != agents.AVAILABLE:

@@ -73,6 +73,12 @@ class CallFolds:
             call.bridge = None
             call.held = None
 
+    def call_announcing(self, record, data, call):
+        if call is not None:
+            call.state = calls.ANNOUNCING
+            call.announcing = {"name": data["name"], "then": data["then"], "to": data["to"]}
+            call.announced = (call.announced or []) + [data["name"]]
+
     def call_closing(self, record, data, call):
         if call is not None:
             call.state = calls.CLOSING

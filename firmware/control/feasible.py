@@ -153,6 +153,8 @@ def _named(config):
             for key in PROMPT_KEYS:
                 for index, prompt in enumerate(node.get(key) or ()):
                     found.setdefault(("prompt", prompt), f"ivr.{name}.nodes.{node_name}.{key}[{index}]")
+    for index, row in enumerate(config.get("announcements") or ()):
+        found.setdefault(("prompt", row["prompt"]), f"announcements[{index}].prompt")
     for index, queue in enumerate(config["queues"]):
         found.setdefault(("music", queue["music"]), f"queues[{index}].music")
     return found

@@ -58,6 +58,7 @@ OPERATIONS = {
     "pick_up": ("command.pick_up", {}, {**PHONE, "call": _call, "target": _text}, ("agent", "line")),
     "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY}, ("agent", "line")),
     "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),
+    "announcement": ("command.announcement", {"name": _text, "on": _flag}, {"by": _text}, ()),
     "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag}, ()),
 }
 

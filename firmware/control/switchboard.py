@@ -78,8 +78,9 @@ resume(audit, live_legs, now_ms)
   live_legs  {leg: {"state": "setup"|"alerting"|"answered"|"releasing"}} of the restored adapters;
              a list or set of leg ids will do ("state" only lets a lost leg.answer be repeated)
 
-snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...]}
-  call   call state("collecting"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
+snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...],
+                     "announcements": [...]: core_announcements.snapshot}
+  call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now)
          held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
@@ -93,7 +94,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 """
 
 from firmware.call.records import make
-from firmware.control import (core_agents, core_calls, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_calls, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -197,6 +198,7 @@ class Switchboard:
             agent = self.core.state.agent(name)
             if not agent.status_known:
                 self.core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
+        core_announcements.forget(self.core)
         core_queues.leave_removed(self.core)
         core_queues.dispatch(self.core)
 

@@ -49,7 +49,8 @@ class Client:
     ("park c1 --place 701", "/v1/calls/c1/park", {"place": 701}), ("fetch 701 --agent 1001", "/v1/parked/701/fetch", {"agent": "1001"}),
     ("pick-up 1001 --line 2001", "/v1/pick_up", {"target": "1001", "line": "2001"}),
     ("monitor c1 whisper --agent 1004", "/v1/calls/c1/monitor", {"mode": "whisper", "agent": "1004"}),
-    ("log-in 1001 2001 --pin 12345", "/v1/agents/1001/log_in", {"line": "2001", "pin": "12345"}), ("wrap-up 1001 --end", "/v1/agents/1001/wrap_up", {"end": True})))
+    ("log-in 1001 2001 --pin 12345", "/v1/agents/1001/log_in", {"line": "2001", "pin": "12345"}), ("wrap-up 1001 --end", "/v1/agents/1001/wrap_up", {"end": True}),
+    ("announcement outage off --by chief", "/v1/announcements/outage", {"on": False, "by": "chief"})))
 def test_the_command_line(line, path, body):
     parser = argparse.ArgumentParser()
     cli.add(parser.add_subparsers(dest="verb"), argparse.ArgumentParser(add_help=False))
