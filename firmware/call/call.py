@@ -38,6 +38,7 @@ CLEARING = "clearing"
 # held: the caller hears music while the agent's side keeps the call.  consult: {leg, bridge, state("ringing"|"talking"), agent, to, target, join}
 # of the party whom the agent asks meanwhile (join: comes into the conversation as soon as it answers).  members: further legs of a conference.
 # monitors: [[leg, mode, agent]] of supervisors who listen.  place: where it is parked.  recall: the agent who gets a call back that nobody took.
+# comfort: messages still to come while it waits (acd/comfort.py).
 # announcing: {name, then, to} of the announcement that the caller hears, or heard last; announced: names of all that were heard.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
@@ -46,7 +47,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
-          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced")
+          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort")
 
 
 class Call:

@@ -6,7 +6,14 @@ from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 
+COMFORT = Section("a message for who waits", {
+    "prompt": Text("what is said, in the languages of the call", pattern=NAME,
+                   hint="use letters, digits, dot, dash and underline, at most 32", required=True),
+    "after_s": Whole("after this wait in the queue", 1, 3600, unit="s", required=True),
+    "every_s": Whole("then again and again after so long; 0: once", 0, 3600, unit="s", default=0)})
+
 QUEUE_FIELDS = {
+    "comfort": Rows("messages for who waits; one that falls into another announcement comes later", COMFORT, most=16),
     "wrap_up_s": Whole("after-call work after its calls; -1: as the agent's setting says", -1, 3600, unit="s", default=-1),
     "missed_offers": Whole("after how many offers in a row that an agent did not take the agent is set away; 0: never", 0, 20, default=1),
     "missed_pause_s": Whole("how long an agent is not asked after an offer that was not taken, where not set away", 0, 600, unit="s",
@@ -77,6 +84,10 @@ def check(result):
             for place, item in enumerate(row[part]):
                 if item not in there:
                     errors.append(ConfigError(f"{here}[{place}]", f"{str(item)[:40]!r} is none of the {part}; add it or correct the name"))
+    for index, row in enumerate(result["queues"]):
+        for place, message in enumerate(row["comfort"]):
+            if 0 < message["every_s"] < 5:
+                errors.append(ConfigError(f"queues[{index}].comfort[{place}].every_s", "is too short to be heard; give 0 (once) or 5 and more"))
     ours = {row["number"]: row for row in result["numbers"]}
     for index, row in enumerate(result["numbers"]):
         here = f"numbers[{index}].fax_to"

@@ -16,6 +16,7 @@ ready holds up nobody: the next one is looked at.
 """
 
 from firmware.acd import agent as agents
+from firmware.acd import comfort as comforts
 from firmware.acd import skills
 from firmware.acd.strategy import MEASURED, Candidate, longest_idle, select
 from firmware.call import call as calls
@@ -84,6 +85,7 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     needs.update(given.get("skills") or {})
     needs, relax_at = skills.step_on(needs, skills.schedule(config.get("relax") or [], since_ms), core.now_ms)
     priority = given.get("priority")
+    more = {"comfort": comforts.schedule(config["comfort"], core.now_ms)} if config.get("comfort") else {}
     core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
               priority=setting(core, queue, "priority") if priority is None else priority,
               max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
@@ -91,7 +93,7 @@ def _join(core, call, queue, overflow, given, since_ms, order):
               overflow_at_ms=core_overflow.first_look_ms(core, queue),
               service_level_ms=setting(core, queue, "service_level_s") * 1000,
               short_abandon_ms=setting(core, queue, "short_abandon_s") * 1000,
-              since_ms=since_ms, given=given, skills=needs, relax=relax_at)
+              since_ms=since_ms, given=given, skills=needs, relax=relax_at, **more)
 
 
 def relax(core, call):
@@ -174,6 +176,17 @@ def announce(core, call):
         items.append({"number": position, "language": language})
         items.append({"prompt": "position_after", "language": language})
     core.play(call, "announcement", items)
+    return True
+
+
+def comfort(core, call):
+    """Say the comfort message that is due; the music comes back when it is said."""
+    if call.state != calls.QUEUED or not call.comfort:
+        return False
+    prompt, plan = comforts.step(call.comfort, core.now_ms, call.signal is not None and call.signal["purpose"] == "announcement")
+    core.emit("queue.comforted", call=call.id, queue=call.queue, prompt=prompt, comfort=plan)
+    if prompt is not None:
+        core.play(call, "announcement", _say(call, [prompt]))
     return True
 
 

@@ -29,6 +29,15 @@ class AcdFolds:
             self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
             self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
             self.timers.set("announce", call.id, data["announce_at_ms"])
+            self._comfort(call, data.get("comfort") or [])
+
+    def _comfort(self, call, plan):
+        call.comfort = plan
+        self.timers.set("comfort", call.id, plan[0][0] if plan else None)
+
+    def queue_comforted(self, record, data, call):
+        if call is not None:
+            self._comfort(call, data["comfort"])
 
     def queue_relaxed(self, record, data, call):
         if call is not None:
@@ -60,7 +69,7 @@ class AcdFolds:
         if call is not None and data["reason"] == "overflow":
             call.result = "overflow"
             self._hop(call, record)
-        for kind in ("wait", "announce", "overflow", "relax"):
+        for kind in ("wait", "announce", "comfort", "overflow", "relax"):
             self.timers.cancel(kind, record["call"])
 
     def announcement_switched(self, record, data, call):

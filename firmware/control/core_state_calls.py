@@ -3,7 +3,7 @@ kind (core_state.py)."""
 
 from firmware.call import call as calls
 
-CALL_TIMERS = ("announce", "closing", "consult", "ivr", "offer", "overflow", "park", "relax", "ring", "secret", "signal", "wait")
+CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "offer", "overflow", "park", "relax", "ring", "secret", "signal", "wait")
 
 
 class CallFolds:

@@ -156,6 +156,8 @@ def _named(config):
     for index, row in enumerate(config.get("announcements") or ()):
         found.setdefault(("prompt", row["prompt"]), f"announcements[{index}].prompt")
     for index, queue in enumerate(config["queues"]):
+        for place, message in enumerate(queue.get("comfort") or ()):
+            found.setdefault(("prompt", message["prompt"]), f"queues[{index}].comfort[{place}].prompt")
         found.setdefault(("music", queue["music"]), f"queues[{index}].music")
     return found
 

@@ -252,7 +252,7 @@ def _signal_lost(core, call):
         core_calls.signal_ended(core, call, "lost")
 
 
-_CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "wait": core_queues.max_wait,
+_CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "comfort": core_queues.comfort, "wait": core_queues.max_wait,
                 "relax": core_queues.relax, "overflow": core_queues.overflow_due,
                 "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
                 "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout}

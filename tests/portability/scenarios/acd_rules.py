@@ -1,5 +1,6 @@
 """Scenarios of skills, overflow rules and the strategies; run under CPython and MicroPython."""
 
+from firmware.acd import comfort
 from firmware.acd import overflow, report, skills
 from firmware.acd.agent import AVAILABLE, Agent, load
 from firmware.acd.statistics import Statistics
@@ -93,5 +94,20 @@ def seats():
     return router.feature("*41001")[1]
 
 
+def comforted():
+    """Messages of who waits: in order, again, and later where something else is being said."""
+    plan = comfort.schedule([{"prompt": "web", "after_s": 30, "every_s": 60}, {"prompt": "sorry", "after_s": 10}], 1000)
+    assert plan == [[11000, "sorry", 0], [31000, "web", 60000]]
+    prompt, plan = comfort.step(plan, 11000, True)
+    assert prompt is None and plan == [[16000, "sorry", 0], [31000, "web", 60000]]
+    said = []
+    while plan and len(said) < 3:
+        now_ms = plan[0][0]
+        prompt, plan = comfort.step(plan, now_ms, False)
+        said.append([now_ms, prompt])
+    assert said == [[16000, "sorry"], [31000, "web"], [91000, "web"]]
+    return said
+
+
 def run():
-    return [needs(), rules(), choices(), loads(), sums(), seats()]
+    return [comforted(), needs(), rules(), choices(), loads(), sums(), seats()]
