@@ -22,7 +22,7 @@ def heard(core, event):
     tone = event["tone"]
     if call is None or not event["on"] or tone not in KINDS or tone in leg.fax or leg.state != legs.ANSWERED:
         return False
-    route = _route(core, call) if tone == "cng" and leg.id == call.caller_leg and call.state in (calls.IVR, calls.QUEUED) else None
+    route = _route(core, call) if tone == "cng" and leg.id == call.caller_leg and call.state in (calls.ANNOUNCING, calls.IVR, calls.QUEUED) else None
     core.emit("leg.fax_heard", call=call.id, leg=leg.id, tone=tone, to=route["number"] if route else None)
     if route is not None:
         _give(core, call, route)
@@ -42,7 +42,7 @@ def _give(core, call, route):
     if call.state == calls.QUEUED:
         withdraw(core, call, "withdrawn")
         leave(core, call, "overflow", to={"number": route["number"]}, when="fax")
-    else:
+    elif call.state == calls.IVR:
         core.emit("ivr.left", call=call.id, node=call.position["node"] if call.position else None, outcome="fax")
     core.silence(call)
     core.emit("call.routed", call=call.id, application=route["application"], target=route["target"], number=route["number"],

@@ -2,11 +2,13 @@
 
 The rig replays the whole journal after every step and compares, so each of these tests is one of replay too."""
 
+import asyncio
 import copy
 
 import pytest
 
 from firmware.config.schema import check
+from firmware.control.client import ControlClient, ControlError
 from tests.control.switchboard_rig import CONFIG, Rig
 
 SALES, BOSS = "02150801001", "02150801002"
@@ -113,3 +115,30 @@ def test_one_that_the_configuration_loses_is_off():
 def test_the_settings_are_checked(row, path, words):
     errors = check({"announcements": [dict({"name": "outage", "prompt": "p"}, **row)]})[1]
     assert [error.path for error in errors] == ["announcements[0]." + path] and words in errors[0].advice
+
+
+def test_over_the_api_and_a_restart(site):
+    def switch(house):
+        client = ControlClient(site.run)
+        running = client.get("/v1/configuration")
+        running["configuration"]["announcements"] = [{"name": "outage", "prompt": "goodbye"}]
+        client.post("/v1/configuration/apply", running)
+        assert client.post("/v1/announcements/outage", {"on": True, "by": "chief"}) == {"ok": True}
+        for name, body, status in (("fire", {"on": True}, 409), ("outage", {"on": "yes"}, 422), ("outage", {}, 422), ("outage", {"on": True, "name": "x"}, 422)):
+            with pytest.raises(ControlError) as caught:
+                client.post("/v1/announcements/" + name, body)
+            assert caught.value.status == status
+
+    def look(house):
+        row, = ControlClient(site.run).get("/v1/announcements")["announcements"]
+        assert row["on"] and row["by"] == "chief" and row["then"] == "go_on"
+
+    async def scenario():
+        for act in (switch, look):
+            house, media = site.whole()
+            await house.start()
+            try:
+                await asyncio.wait_for(asyncio.to_thread(act, house), 20)
+            finally:
+                await house.stop()
+    asyncio.run(scenario())

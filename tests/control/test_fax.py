@@ -75,6 +75,17 @@ def test_other_tones_and_numbers_without_a_target_are_recorded_alone(tone, fax_t
     assert hear(rig, tone) and heard(rig) == [("p1", tone, None)] and rig.call()["state"] == "ivr"
 
 
+def test_while_an_announcement_plays():
+    rig = world(application="queue", target="operator")
+    rig.config["announcements"] = [{"name": "outage", "prompt": "outage", "then": "clear"}]
+    rig.sb.configure(rig.config, rig.now)
+    rig.command("command.announcement", name="outage", on=True)
+    rig.offer()
+    assert rig.call()["state"] == "announcing" and hear(rig) and rig.call()["queue"] == "operator"
+    rig.hang_up()
+    rig.finished()
+
+
 def test_who_talks_already_stays_and_nonsense_is_passed_over():
     rig = world()
     rig.to_talk()
