@@ -1,9 +1,9 @@
 """Who may hold a connection, and for how long: nobody keeps the others out by doing nothing.
 
 A connection costs a descriptor from accept(2) on, before any handshake.  So the door counts them itself: each address may
-hold PER_ADDRESS, all together what the descriptors allow.  At a limit, the oldest connection on which no
-request has come yet makes room for the new one.  The TLS handshake and the head of each request have
-HEAD_S.  A browser opens connections ahead of need, keeps them silent, and opens others without a word when the server
+hold PER_ADDRESS, all together what descriptors and memory allow.  At a limit, the oldest connection that has no request
+at work makes room for the new one.  The TLS handshake and the head of each request have
+HEAD_S, the end of TLS CLOSE_S.  A browser opens connections ahead of need, keeps them silent, and opens others without a word when the server
 closes them.
 """
 
@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import resource
 import time
+from asyncio import sslproto
 
 import h11
 import uvicorn
@@ -21,8 +22,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 log = logging.getLogger(__name__)
 
 HEAD_S = 10                 # invented, as are all below
-PER_ADDRESS = 1024
-DESCRIPTORS = 16384         # wanted; the hard limit may be lower
+CLOSE_S = 3                 # for the client's close_notify; asyncio's default is 30 s
+PER_ADDRESS, TOTAL = 1024, 3072
+TLS_BUFFER = 32 << 10       # octets read at once of a connection: two TLS records; asyncio keeps 256 KiB for each
+DESCRIPTORS = 4096          # wanted; the hard limit may be lower
 OTHER_DESCRIPTORS = 256     # for files, control's socket, the interpreter
 SAY_S = 60                  # the door speaks at most this often
 ACCEPTS = 64                # connections taken in a row, then the others have their turn
@@ -35,7 +38,10 @@ def more_descriptors():
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return max(64, (DESCRIPTORS if soft == resource.RLIM_INFINITY else soft) - OTHER_DESCRIPTORS)
+    return max(64, min(TOTAL, (DESCRIPTORS if soft == resource.RLIM_INFINITY else soft) - OTHER_DESCRIPTORS))
+
+
+sslproto.SSLProtocol.max_size = TLS_BUFFER
 
 
 class Punctual(H11Protocol):
@@ -66,6 +72,12 @@ class Punctual(H11Protocol):
         self._forget()
         self.gone.set()
         super().connection_lost(exc)
+
+    @property
+    def working(self):
+        """Whether a whole request has come and its answer has not gone."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def _forget(self):
         if self._late is not None:
@@ -125,9 +137,11 @@ class Door:
             self._loop.add_reader(self.sock, self._accept)
 
     def _make_room(self, address):
-        """End the oldest connection (of the address; None: of anybody) on which no request has come; False: there is none."""
+        """End the oldest connection (of the address; None: of anybody) without a request at work; False: there is none.
+
+        A request is at work from the end of its body to the end of its answer: who sends no body does nothing either."""
         for task, (whose, protocol) in self.held.items():
-            if address in (None, whose) and protocol.cycle is None:
+            if address in (None, whose) and not protocol.working:
                 self._left(task)
                 task.cancel()
                 return True
@@ -143,7 +157,8 @@ class Door:
     async def _serve(self, connection, protocol):
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.context,
-                                                     ssl_handshake_timeout=HEAD_S if self.context else None)
+                                                     ssl_handshake_timeout=HEAD_S if self.context else None,
+                                                     ssl_shutdown_timeout=CLOSE_S if self.context else None)
             await protocol.gone.wait()
         except (OSError, TimeoutError):     # no handshake; ssl.SSLError is an OSError
             pass

@@ -86,20 +86,21 @@ class ConfigStore:
         revision: the one the editor began from.  Returns the new configuration.
         Raises ConfigError on a bad candidate, LocalError when somebody else
         changed the configuration meanwhile, OSError when the disk refuses; then the old one stays."""
-        self._check_revision(revision)
+        self.check_revision(revision)
         checked, errors = schema.check(candidate, self.check_flow)
         if errors:
             raise errors[0]
         return self.put(checked, revision)
 
-    def _check_revision(self, revision):
+    def check_revision(self, revision):
+        """Raises LocalError unless it is that of the configuration in force."""
         if revision != self._running["revision"]:
             raise LocalError(f"The configuration was changed meanwhile (revision {self._running['revision']}, "
                              f"yours began from {revision}). Load it again and repeat the change.")
 
     def put(self, checked, revision):
         """As apply(), with what propose() has found right."""
-        self._check_revision(revision)
+        self.check_revision(revision)
         checked = {**checked, "revision": revision + 1}
         self.history.mkdir(exist_ok=True)
         keep = self.history / f"{revision:08d}.json"

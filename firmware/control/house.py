@@ -82,7 +82,7 @@ class House:
         self._timer = None
         self._timer_at = None
         self._tasks = set()
-        self._checking = asyncio.Lock()
+        self._checking, self._applying = asyncio.Lock(), asyncio.Lock()
         self._server = None
 
     def _zone(self, config):
@@ -410,15 +410,17 @@ class House:
 
         Raises ConfigError where this machine cannot carry it out."""
         await self.resumed.wait()
-        report = await self.propose_configuration(candidate)
-        if not report["ok"] and revision == self.config.running()["revision"]:
-            raise ConfigError(report["errors"][0]["path"], report["errors"][0]["advice"])
-        try:
-            config = await asyncio.to_thread(self.config.put, report["configuration"], revision)
-        except OSError as error:
-            raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
-                                                   "Free space on the data disk." % error) from error
-        self.turns.run("configuration", self._configure, config)
+        async with self._applying:      # what is written is what is in force: nobody comes between the two
+            report = await self.propose_configuration(candidate)
+            self.config.check_revision(revision)
+            if not report["ok"]:
+                raise ConfigError(report["errors"][0]["path"], report["errors"][0]["advice"])
+            try:
+                config = await asyncio.to_thread(self.config.put, report["configuration"], revision)
+            except OSError as error:
+                raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
+                                                       "Free space on the data disk." % error) from error
+            self.turns.run("configuration", self._configure, config)
         return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
                 "notice": feasible.notice(report["restart"])}
 

@@ -1,8 +1,10 @@
 """The local API over its Unix socket, through the blocking client."""
 
 import asyncio
+import concurrent.futures
 import http.client
 import json
+import pathlib
 import socket
 
 import pytest
@@ -121,6 +123,28 @@ def test_configuration_is_proposed_and_applied(site):
         with pytest.raises(ControlError) as error:
             client.post("/v1/configuration/apply", {"revision": running["revision"], "configuration": candidate})
         assert error.value.status == 409
+    served(site, scenario)
+
+
+def test_of_applies_at_once_one_wins_and_what_is_in_force_is_on_the_disk(site):
+    def scenario(client, house, legs, call):
+        running = client.get("/v1/configuration")
+
+        def apply(name):
+            candidate = json.loads(json.dumps(running["configuration"]))
+            candidate["site"]["name"] = name
+            try:
+                client.post("/v1/configuration/apply", {"revision": running["revision"], "configuration": candidate})
+                return name
+            except ControlError as error:
+                return error.status
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(apply, [f"site {n}" for n in range(8)]))
+        won = [answer for answer in answers if answer != 409]
+        assert len(won) == 1, answers
+        assert client.get("/v1/configuration")["configuration"]["site"]["name"] == won[0]
+        on_disk = json.loads(pathlib.Path(house.data_dir, "configuration.json").read_text(encoding="utf-8"))
+        assert on_disk["site"]["name"] == won[0] and on_disk["revision"] == running["revision"] + 1
     served(site, scenario)
 
 

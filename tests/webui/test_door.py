@@ -69,6 +69,12 @@ def test_the_oldest_silent_connection_makes_room():
         assert ended[0] and not any(ended[1:])
 
 
+def test_a_finished_request_and_half_a_body_make_room_too():
+    for request in (REQUEST, b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345"):
+        answer, ended, of = asyncio.run(asyncio.wait_for(attack({"per_address": 8}, 8, request), 30))
+        assert answer.startswith(b"HTTP/1.1 200") and of == {"127.0.0.1": 8}
+
+
 def test_connections_in_use_stay():
     answer, ended, of = asyncio.run(asyncio.wait_for(attack({"per_address": 8}, 8, REQUEST.replace(b" / ", b" /slow ")), 30))
     assert answer == b"" and not any(ended) and of == {"127.0.0.1": 8}
