@@ -39,8 +39,8 @@ from firmware.errors import StrowgerError
 
 MAX_LINE_OCTETS = 16384          # ours; the longest request is under 300
 MAX_CONNECTIONS = 64             # logged in; ours: business applications, not agents
-MAX_WAITING = 64                 # not logged in, of all hosts; beyond it the oldest goes
-MAX_WAITING_OF_HOST = 8          # ... of one host, so that one that only connects keeps nobody else out; invented
+MAX_WAITING = 256                # not logged in, of all hosts; beyond it the oldest goes
+MAX_WAITING_OF_HOST = 64         # ... of one host, so that one that only connects keeps nobody else out; as many as may log in; invented
 FAILURES_FREE = 5                # wrong passwords of a name at a host before both must wait, as for the pages; invented
 FAILURES_OF_HOST = 50            # the same for all names together; invented
 FAILURE_WAIT_S = 30.0
@@ -90,10 +90,8 @@ class Failures:
             self._counts[who] = (min(count, free - 1) + 1 if now - last_s > FAILURE_WAIT_S else count + 1, now)
 
     def succeeded(self, host, name):
-        """The name is who it says: its failures are forgotten, and the one that was counted before the answer."""
+        """The name is who it says: its failures are forgotten, those of other names at its host are not."""
         self._counts.pop((host, name), None)
-        count, last_s = self._counts.get(host, (1, 0.0))
-        self._counts[host] = (count - 1, last_s)
 
 
 class CTIConnection:
@@ -200,17 +198,16 @@ class CTIConnection:
         if not isinstance(user, str) or not isinstance(password, str):
             raise _Refused("log_in needs \"user\" and \"password\" as texts.")
         failures, name = self.server.failures, user[:100]
-        wait_s = failures.wait_s(self.peer, name)
-        if wait_s > 0:
-            self.tries += 1
-            raise _Refused("Too many log-ins failed; wait %d seconds." % (wait_s + 1))
-        failures.failed(self.peer, name)    # before the answer is known: tries beside each other count too
+        self._refuse_who_must_wait(name)
         self.verifying = True
         try:
             found = await _value(self.server.authenticate(user, password))
         finally:
             self.verifying = False
+        # Of tries beside each other only as many are answered as of tries one after the other.
+        self._refuse_who_must_wait(name)
         if found is None:
+            failures.failed(self.peer, name)
             self.tries += 1
             log.warning("CTI log-in from %s failed.", self.peer)
             await asyncio.sleep(WRONG_PASSWORD_DELAY_S)
@@ -221,6 +218,12 @@ class CTIConnection:
         self.user = found
         self.tries = 0
         return {"seq": self.server.newest()}
+
+    def _refuse_who_must_wait(self, name):
+        wait_s = self.server.failures.wait_s(self.peer, name)
+        if wait_s > 0:
+            self.tries += 1
+            raise _Refused("Too many log-ins failed; wait %d seconds." % (wait_s + 1))
 
     def subscribe(self, request):
         after = request.get("after", None)

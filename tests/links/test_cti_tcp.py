@@ -211,6 +211,48 @@ def test_a_name_that_is_guessed_at_must_wait(monkeypatch):
     run(scenario)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_an_application_may_log_in_twelve_times_at_once(together):
+    async def scenario(address, server, journal, calls):
+        async def authenticate(user, password):
+            await asyncio.sleep(0.05)           # the real one takes tens of milliseconds
+            return user
+        server.authenticate = authenticate
+        clients = [Client(address) for _ in range(12)]
+
+        async def one(client):
+            await client.__aenter__()
+            return await client.log_in()
+        if together:
+            answers = await asyncio.gather(*map(one, clients))
+        else:
+            for client in clients:
+                await client.__aenter__()
+            answers = [await client.log_in() for client in clients]
+        assert answers == [{"id": 1, "ok": True, "seq": 0}] * 12
+        for client in clients:
+            client.writer.close()
+    run(scenario)
+
+
+def test_guesses_beside_each_other_get_no_more_answers_than_one_after_the_other(monkeypatch):
+    monkeypatch.setattr(cti_tcp, "WRONG_PASSWORD_DELAY_S", 0.0)
+
+    async def scenario(address, server, journal, calls):
+        async def authenticate(user, password):
+            await asyncio.sleep(0.05 if password == "no" else 0.2)
+            return user if password == "pw" else None
+        server.authenticate = authenticate
+
+        async def guess(password):
+            async with Client(address) as client:
+                return await client.ask(do="log_in", user="crm", password=password)
+        answers = await asyncio.gather(*[guess("no") for _ in range(20)], guess("pw"))
+        assert len([answer for answer in answers if "wrong" in answer["error"]]) == cti_tcp.FAILURES_FREE
+        assert "wait" in answers[-1]["error"]           # nor does it learn which of the others was right
+    run(scenario)
+
+
 @pytest.mark.parametrize("pieces", [[b'{"id": 1, "do": "lo', b'g_in", "user": "crm", "password": "pw"}\r\n']])
 def test_split_lines(pieces):
     async def scenario(address, server, journal, calls):
