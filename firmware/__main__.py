@@ -71,12 +71,14 @@ class Supervisor:
                 "web-https": ("tcp", config["web"])}
         opened = {name: sockets.open_listener(name, kind, part["address"], part["port"])
                   for name, (kind, part) in held.items()}
-        for transport, port in sip.stream_ports(config["sip"]).items():
+        for transport, port in sip.stream_ports(config).items():
             try:
                 name = sip.STREAMS[transport]
                 opened[name] = sockets.open_listener(name, "tcp", config["sip"]["address"], port)
             except StrowgerError as error:      # the others carry the calls
                 print(f"strowger: SIP goes on without {transport}: {error}", file=sys.stderr, flush=True)
+        for error in sip.clashes(config):
+            print(f"strowger: SIP goes on without TCP: {error}", file=sys.stderr, flush=True)
         self.environment, self.descriptors = sockets.park_for_children(opened)
         for name in PROCESSES:
             (self.run_dir / f"{name}.ready").unlink(missing_ok=True)

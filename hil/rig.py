@@ -104,7 +104,9 @@ class Rig:
         """ports: {"SIP": n, "WEB": n, "CTI": n} for the first configuration; default: free ones."""
         if not (self.data_dir / "configuration.json").exists():
             if ports is None:
-                ports = {"SIP": free_port(), "WEB": free_port(socket.SOCK_STREAM), "CTI": free_port(socket.SOCK_STREAM)}
+                ports = {}
+                while len(set(ports.values())) < 3:         # SIP listens on TCP too: none may be the same
+                    ports = {"SIP": free_port(), "WEB": free_port(socket.SOCK_STREAM), "CTI": free_port(socket.SOCK_STREAM)}
             for name, port in ports.items():
                 self.environment[f"STROWGER_{name}_PORT"] = str(port)
         environment = {**os.environ, **self.environment, "STROWGER_RUN": str(self.run_dir),

@@ -15,6 +15,7 @@ from firmware.errors import ConfigError
 IMPACT_NEW_CALLS = "new calls"
 IMPACT_SPAN = "the span restarts"
 IMPACT_RESTART = "the process restarts"
+ANY_ADDRESS = ("0.0.0.0", "::")             # all addresses of the machine
 
 
 class Field:

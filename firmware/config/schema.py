@@ -12,7 +12,7 @@ from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
 from firmware.config import acd, cas, sip, sip_trunk, ss7
-from firmware.config.field import (IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
+from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
 from firmware.jsontext import broken
@@ -20,7 +20,6 @@ from firmware.jsontext import broken
 NAME = r"[A-Za-z0-9_.-]{1,32}"
 DIGITS = r"[0-9*#]{1,32}"
 MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's name of it; empty: the default
-ANY_ADDRESS = ("0.0.0.0", "::")
 LANGUAGES = ("zh_CN", "en")                 # of the prompts
 LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
@@ -248,11 +247,12 @@ def restarting(changes):
     return found
 
 
-def check(configuration, check_flow=None):
+def check(configuration, check_flow=None, clashes=()):
     """Check a whole configuration.
 
     configuration: plain data.  check_flow: called with (flow, path, names of
-    the queues, of the agents, of the lines) and returns a list of ConfigError.  Returns (the configuration
+    the queues, of the agents, of the lines) and returns a list of ConfigError.  clashes: those of sip.clashes()
+    that stay allowed, None: all.  Returns (the configuration
     with every default filled in, list of ConfigError)."""
     errors = []
     wrong = broken(configuration)
@@ -270,7 +270,7 @@ def check(configuration, check_flow=None):
             errors.append(ConfigError(path, f"there is no {what} {value!r}; add it or choose one of {known[part]}"))
 
     errors.extend(_same_port(result))
-    errors.extend(sip.check(result))
+    errors.extend(sip.check(result, clashes))
     for i, row in enumerate(result["spans"]):
         refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] != 24:

@@ -1,6 +1,6 @@
 """The settings of the SIP side, telephones and transports."""
 
-from firmware.config.field import IMPACT_RESTART, Address, Section, Switch, Text, Whole
+from firmware.config.field import ANY_ADDRESS, IMPACT_RESTART, Address, Section, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 STREAMS = {"TCP": "sip-tcp", "TLS": "sip-tls", "WSS": "sip-wss"}      # transport -> name of its socket, as the supervisor hands it on
@@ -28,15 +28,31 @@ SIP = {
 SECTION = Section("phones", SIP)
 
 
-def stream_ports(sip):
-    """{transport: port} of the connections that a configuration wants."""
-    ports = {"TCP": sip["port"] if sip["tcp"] else 0, "TLS": sip["tls_port"], "WSS": sip["wss_port"]}
+def stream_ports(config):
+    """{transport: port} of the connections that a configuration wants, without TCP where its port is another part's."""
+    sip = config["sip"]
+    ports = {"TCP": sip["port"] if sip["tcp"] and not clashes(config) else 0, "TLS": sip["tls_port"], "WSS": sip["wss_port"]}
     return {transport: port for transport, port in ports.items() if port}
 
 
-def check(result):
-    """ConfigErrors of ports that another part uses, and of half a certificate."""
+def clashes(config):
+    """ConfigErrors of a port of TCP that another part uses.  Older versions took such a configuration and left TCP out."""
+    errors, sip = [], config["sip"]
+    for part in ("web", "cti") if sip["tcp"] else ():
+        other = config[part]
+        if other["port"] == sip["port"] and (other["address"] == sip["address"]
+                                             or other["address"] in ANY_ADDRESS or sip["address"] in ANY_ADDRESS):
+            errors.append(ConfigError("sip.port", f"TCP port {sip['port']} is already used by {part}.port on the same address; "
+                                      "give each its own, or switch sip.tcp off"))
+    return errors
+
+
+def check(result, allowed=()):
+    """ConfigErrors of ports that another part uses, and of half a certificate.  allowed: clashes() that are no error; None: all."""
     errors, sip = [], result["sip"]
+    if allowed is not None:
+        known = [str(error) for error in allowed]
+        errors += [error for error in clashes(result) if str(error) not in known]
     taken = {result[part]["port"]: f"{part}.port" for part in ("web", "cti")}
     for name, port in (("tls_port", sip["tls_port"]), ("wss_port", sip["wss_port"])):
         if not port:

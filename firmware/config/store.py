@@ -9,7 +9,7 @@ import json
 import os
 import pathlib
 
-from firmware.config import schema
+from firmware.config import schema, sip
 from firmware.errors import ConfigError, LocalError
 
 KEEP_REVISIONS = 200   # history files kept; invented
@@ -61,7 +61,7 @@ class ConfigStore:
             kept = sorted(self.history.glob("*.json"))
             raise ConfigError(str(self.path), f"cannot be read ({error}); " + (
                 f"copy {kept[-1]}, the revision before, over it" if kept else "restore it from a backup")) from error
-        checked, errors = schema.check(data, self.check_flow)
+        checked, errors = schema.check(data, self.check_flow, None)
         if errors:
             raise errors[0]
         return checked
@@ -73,7 +73,7 @@ class ConfigStore:
     def propose(self, candidate):
         """Check a candidate.  Returns {"ok", "errors": [{path, advice}], "changes", "configuration",
         "restart": paths of changes that wait for a restart}."""
-        checked, errors = schema.check(candidate, self.check_flow)
+        checked, errors = schema.check(candidate, self.check_flow, sip.clashes(self._running))
         changes = [] if errors else differences(self._running, checked)
         return {"ok": not errors,
                 "errors": [{"path": e.path, "advice": e.advice} for e in errors],
@@ -87,7 +87,7 @@ class ConfigStore:
         Raises ConfigError on a bad candidate, LocalError when somebody else
         changed the configuration meanwhile, OSError when the disk refuses; then the old one stays."""
         self.check_revision(revision)
-        checked, errors = schema.check(candidate, self.check_flow)
+        checked, errors = schema.check(candidate, self.check_flow, sip.clashes(self._running))
         if errors:
             raise errors[0]
         return self.put(checked, revision)

@@ -28,23 +28,26 @@ def make_core(config, ids):
     return Switchboard(config, ids, offset_of(config["site"]["timezone"]))
 
 
-def sip_listeners(wanted):
-    """{transport: listening socket} of SIP over connections; what cannot be opened is left out, with a sentence in the log."""
-    found = {}
-    for transport, port in sip_settings.stream_ports(wanted).items():
+def sip_listeners(config):
+    """({transport: listening socket} of SIP over connections, a sentence for each that is left out, because it cannot be opened)."""
+    found, faults = {}, [f"SIP goes on without TCP: {error}" for error in sip_settings.clashes(config)]
+    for transport, port in sip_settings.stream_ports(config).items():
         name = sip_settings.STREAMS[transport]
         try:
-            found[transport] = sockets.inherited(name) or sockets.open_listener(name, "tcp", wanted["address"], port)
+            found[transport] = sockets.inherited(name) or sockets.open_listener(name, "tcp", config["sip"]["address"], port)
         except LocalError as error:
-            log.error("SIP goes on without %s: %s", transport, error)
-    return found
+            faults.append(f"SIP goes on without {transport}: {error}")
+    for fault in faults:
+        log.error("%s", fault)
+    return found, faults
 
 
 def make_adapters(house):
     """[adapter] for House; opens the sockets that the supervisor has not handed on."""
     config = house.config.running()
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
-    streams = sip_listeners(config["sip"])
+    streams, faults = sip_listeners(config)
+    house.faults.extend(faults)
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house)
 

@@ -9,12 +9,14 @@ anew is looked at, so that a disk or network that is poorer today keeps nobody f
     prompts and music      the file must be there, and hold something
     languages of flows     those of the prompts
     emergency routes       whole numbers
+    files of SIP over TLS  certificate, key and authorities can be read
 """
 
 import errno
 import ipaddress
 import os
 import socket
+import stat
 import sys
 
 from firmware import sockets
@@ -43,7 +45,7 @@ def listening(config):
 def _listeners(config):
     """{name: (kind, path of the setting of the port, address, port)} of all that a configuration wants to listen on."""
     found = {part: (kind, f"{part}.port", config[part]["address"], config[part]["port"]) for part, kind in LISTENERS.items()}
-    for transport, port in sip.stream_ports(config["sip"]).items():
+    for transport, port in sip.stream_ports(config).items():
         name = {"TCP": "port", "TLS": "tls_port", "WSS": "wss_port"}[transport]
         found[sip.STREAMS[transport]] = ("tcp", f"sip.{name}", config["sip"]["address"], port)
     return found
@@ -53,7 +55,8 @@ def obstacles(running, wanted, held, prompts):
     """What hinders a checked configuration here: a list of ConfigError.  May wait for the disk.
 
     held: see listening().  prompts: links/prompts.Prompts."""
-    return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted)
+    return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted) + (
+        _files(running, wanted))
 
 
 def _sockets(running, wanted, held):
@@ -181,6 +184,24 @@ def _languages(running, wanted):
                 if language not in LANGUAGES:
                     errors.append(ConfigError(f"ivr.{name}.languages[{index}]", f"there are no prompts in {language!r}; choose "
                                               f"among {', '.join(LANGUAGES)}"))
+    return errors
+
+
+def _files(running, wanted):
+    """Files of SIP over TLS that are named and cannot be read."""
+    errors = []
+    for name in ("certificate", "key", "authorities"):
+        path = wanted["sip"][name]
+        if not path or path == running["sip"][name]:
+            continue
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):         # a pipe would hold us up
+                raise OSError(errno.EINVAL, "it is no file")
+            with open(path, "rb") as file:
+                file.read(1)
+        except OSError as error:
+            errors.append(ConfigError(f"sip.{name}", f"{path} cannot be read by the switch ({error.strerror}); put the file there, "
+                                      "give the right to read it, or name another one"))
     return errors
 
 

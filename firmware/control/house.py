@@ -73,6 +73,7 @@ class House:
                                Prompts(prompts_dir, config["site"]["languages"]), self.legs.get,
                                self._signalling, self._media_lost, self._board, media_client)
         self.listening = feasible.listening(config)
+        self.faults = []        # of the start: sentences of what was left out
         self.adapters = list(make_adapters(self)) if make_adapters else []
         self.turns.adapters = [self.media, *self.adapters]
         self.media_generation = None
@@ -348,7 +349,7 @@ class House:
 
     def health(self):
         """GET /v1/health: {"ok", ...}; "faults" has a sentence for each thing that is wrong."""
-        faults = [self.turns.fault] if self.turns.fault else []
+        faults = [*([self.turns.fault] if self.turns.fault else ()), *(fault.rstrip(".") for fault in self.faults)]
         for path in set_asides(self.database.path):
             faults.append("the database was damaged and lies in %s; a new one was begun. Take from it what you can, "
                           "then move it elsewhere" % path)

@@ -1,10 +1,12 @@
 """Settings of a configuration that stand in each other's way, and names that become names of files."""
 
 import copy
+import json
 
 import pytest
 
-from firmware.config import demo, schema
+from firmware.config import demo, schema, sip
+from firmware.config.store import ConfigStore
 from firmware.ivr import flow
 from firmware.links import prompts
 
@@ -18,12 +20,31 @@ DEMO = demo.configuration({name: "secret-" + name for name in demo.AGENTS})
     ({"cti": {"port": 9000, "address": "::ffff:127.0.0.1"}, "web": {"port": 9000}}, "cti.port"),
     ({"cti": {"port": 9000, "address": "::ffff:0.0.0.0"}, "web": {"port": 9000}}, "cti.port"),
     ({"cti": {"port": 9000, "address": "::1%1"}, "web": {"port": 9000, "address": "::1"}}, "cti.port"),
-    ({"sip": {"port": 8443}}, None),        # UDP beside TCP
+    ({"sip": {"port": 8443, "tcp": False}}, None),        # UDP beside TCP
+    ({"sip": {"port": 8443}}, "sip.port"),
+    ({"sip": {"port": 8443, "address": "127.0.0.2"}}, None),
+    ({"sip": {"port": 8443, "address": "0.0.0.0"}}, "sip.port"),
 ])
 def test_two_parts_never_listen_on_one_port(parts, path):
     _, errors = schema.check({**copy.deepcopy(DEMO), **parts})
     assert [error.path for error in errors] == ([path] if path else [])
     assert all("web.port" in error.advice for error in errors)
+
+
+def test_an_old_file_whose_sip_has_the_port_of_the_pages_still_loads(tmp_path):
+    path = tmp_path / "configuration.json"
+    store = ConfigStore(path, DEMO)
+    old = json.loads(path.read_text())
+    path.write_text(json.dumps({**old, "sip": {**old["sip"], "port": old["cti"]["port"]}}))
+    assert [error["path"] for error in store.propose(json.loads(path.read_text()))["errors"]] == ["sip.port"]
+    store = ConfigStore(path)
+    running = store.running()
+    assert "TCP" not in sip.stream_ports(running) and "cti.port" in str(sip.clashes(running)[0])
+    assert store.propose({**running, "site": {**running["site"], "name": "x"}})["ok"]         # it keeps nobody from other changes
+    worse = {**running, "sip": {**running["sip"], "port": running["web"]["port"]}}
+    assert [error["path"] for error in store.propose(worse)["errors"]] == ["sip.port"]
+    better = store.apply({**running, "cti": {**running["cti"], "port": 9001}}, 1)
+    assert sip.stream_ports(better)["TCP"] == better["sip"]["port"]
 
 
 def test_changes_that_wait_for_a_restart_are_told_from_the_others():

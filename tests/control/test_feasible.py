@@ -1,12 +1,14 @@
 """A configuration that this machine cannot carry out is refused before it can keep the switch from starting."""
 
 import copy
+import json
+import os
 import socket
 
 import pytest
 
 from firmware.config import demo, schema
-from firmware.control import feasible
+from firmware.control import compose, feasible
 from firmware.control.client import ControlError
 from firmware.media import ports
 from tests.control.test_api import served
@@ -98,6 +100,38 @@ def test_prompts_and_music_that_are_not_there_are_refused_where_they_are_new(sit
         applied(client, lambda c: c["queues"][0].update(music="jazz"))
         applied(client, lambda c: c["ivr"]["main"]["nodes"]["goodbye"].update(prompts=["menu"]))    # missing, and known before
     served(site, scenario)
+
+
+def test_files_of_sip_over_tls_that_cannot_be_read_are_refused_where_they_are_new(site, tmp_path):
+    def scenario(client, house, legs, call):
+        good, pipe = tmp_path / "good.pem", tmp_path / "pipe.pem"
+        good.write_text("x")
+        os.mkfifo(pipe)
+        for path, word in (("/nowhere/x.pem", "No such file"), (str(tmp_path), "no file"), (str(pipe), "no file")):
+            advice = refused(client, "sip.authorities", lambda c, path=path: c["sip"].update(authorities=path))
+            assert path in advice and word in advice
+        assert "cannot be read" in refused(client, "sip.key", lambda c: c["sip"].update(certificate=str(good), key="/nowhere/key.pem"))
+        applied(client, lambda c: c["sip"].update(authorities=str(good)))
+        good.unlink()
+        applied(client, lambda c: c["site"].update(name="y"))               # missing, and known before
+    served(site, scenario)
+
+
+def test_what_sip_was_left_out_of_is_said_in_the_health(site):
+    path = site.run.parent / "data" / "configuration.json"
+    old = json.loads(path.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        port = ours.getsockname()[1]
+        for part, word in (("sip", "already in use"), ("both", "web.port")):
+            old["sip"]["port"] = port
+            old["web"]["port"] = port if part == "both" else old["web"]["port"]
+            path.write_text(json.dumps(old))
+            house, _ = site.whole()
+            streams, faults = compose.sip_listeners(house.config.running())
+            house.faults.extend(faults)
+            said = house.health()["faults"]
+            assert streams == {} and any("SIP goes on without TCP" in fault and word in fault for fault in said), said
+            house.database.close()
 
 
 def test_the_range_of_rtp_ports_is_that_of_media(monkeypatch):
