@@ -199,12 +199,16 @@ class House:
 
     def _begin_above(self, audit):
         """No id that media holds comes again, whatever was not written."""
+        if self.stores.unwritten.gap:
+            self.lookout.forgotten = ["timeslot %s of span %s" % (row["timeslot"], row["span"])
+                                      for row in audit.get("terminations") or []
+                                      if isinstance(row, dict) and "timeslot" in row and row["id"] not in self.legs]
         for part in ("terminations", "bridges", "recordings"):
             for row in audit.get(part) or []:
                 ids = [row["id"], *os.path.basename(row.get("path") or "").partition(".")[0].split("-")] if isinstance(row, dict) else [row]
                 for found in ids:
                     if found[:1] in ("c", "l", "b", "r") and found[1:].isdecimal() and len(found) < 17:
-                        self.stores.counters.reach(found[0], int(found[1:]))
+                        self.stores.counters.reach(found[0], int(found[1:]) + self.stores.unwritten.gap)
 
     def _found(self, audit, now_ms):
         """Media is there: links are opened (harmless when they are), the switchboard may act.
@@ -355,12 +359,13 @@ class House:
                           "then move it elsewhere" % path)
         if self.turns.fault and self.stores.unwritten.failed:
             faults.append("%s: a restart of the control process would lose calls. Free space" % self.stores.unwritten.failed)
+        elif self.stores.unwritten.unreserved:
+            faults.append("%s: when the disk is full, a restart of the control process may lose calls. Free space"
+                          % self.stores.unwritten.unreserved)
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
-        if self.lookout.unrecorded:
-            faults.append("a recording failed; calls go on without, and are recorded again once the data disk takes data. "
-                          "Free space on it")
+        faults += self.lookout.faults()
         if not self.media.serving:
             faults.append("the media process is not there")
         for path in sorted((pathlib.Path(self.data_dir) / "tls").glob("*.unusable")):

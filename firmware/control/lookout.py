@@ -13,7 +13,7 @@ import sqlite3
 import time
 
 from firmware.storage.database import damage
-from firmware.storage.recordings import has_room, settle
+from firmware.storage.recordings import has_room, is_free, settle
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ DAMAGED_S = 600.0            # with a damaged file, while calls stand: a restart
 RECORD_AGAIN_LOOKS = 5       # between trials of a disk that refused a recording; invented
 ROOM_OCTETS = 16 << 20       # that must be free before recordings begin again, with a minute of every call; invented
 MINUTE_OCTETS = 60 * 16000   # of a stereo recording
+MOST_NAMED = 5               # recordings in a sentence; invented
 LEFT_OPEN_LOOKS = 90         # above the core's guard of 60 s for a recording's end; invented
 
 
@@ -33,8 +34,32 @@ class Lookout:
         self.house, self.turns, self.database = house, house.turns, house.database
         self.index = house.stores.recordings
         self.unrecorded = False
+        self.cramped = False            # at the last trial
+        self.forgotten = []             # "timeslot 5 of span 1": media had it for a call that nobody knows, since turns were lost
+        self.empty = []                 # recordings that ended without an octet in this process's life
         self._trial_due = True          # one at a start: the failure may be older than this process
+        self._failures = 0
         self._left_open = set()
+
+    def faults(self):
+        """Sentences for health."""
+        faults, least = [], self._wanted() >> 20
+        if self.unrecorded:
+            faults.append("a recording failed; calls go on without, and are recorded again once the data disk takes data and "
+                          "%d MiB are free on it. Free space on it" % least)
+        elif self.cramped:
+            faults.append("less than %d MiB are free on the data disk, or it takes no data: recordings may fail, and those "
+                          "that do are not begun again. Free space on it" % least)
+        if self.forgotten:
+            faults.append("turns were lost on a full disk, and with them the calls of %s: they were taken down here, on PRI also "
+                          "at the far end. Look whether the far end holds them otherwise" % ", ".join(self.forgotten))
+        if self.empty:
+            faults.append("recording %s holds nothing: its call was not recorded. Look at the data disk" %
+                          ", ".join(self.empty[-MOST_NAMED:]))
+        return faults
+
+    def _wanted(self):
+        return ROOM_OCTETS + MINUTE_OCTETS * len(self.house.calls)
 
     async def run(self):
         """Look for ever."""
@@ -43,7 +68,7 @@ class Lookout:
             await asyncio.sleep(LOOK_S)
             looks += 1
             self._disk()
-            if looks % RECORD_AGAIN_LOOKS == 0 and (self.unrecorded or self._trial_due):
+            if looks % RECORD_AGAIN_LOOKS == 0:
                 await self._try_recording()
             if looks % LEFT_OPEN_LOOKS == 0:
                 await self._close_left_open()
@@ -52,6 +77,7 @@ class Lookout:
         """Each record as it is made, before it is on the disk."""
         if record["kind"] == "recording.failed":
             self.unrecorded = True
+            self._failures += 1
 
     def committed(self, records):
         """After a commit: recordings that the switchboard gave up without a word of media."""
@@ -73,6 +99,8 @@ class Lookout:
     def _disk(self):
         if self.turns.fault:
             self.turns.try_again()
+        else:
+            self.house.stores.unwritten.look()
         if self.turns.hopeless:
             error, since = self.turns.hopeless
             patience_s = DAMAGED_S if damage(error) and self.house.calls else HOPELESS_S
@@ -85,8 +113,11 @@ class Lookout:
 
     async def _try_recording(self):
         """Recordings failed: begin new ones for who still talks, if the disk takes data now."""
-        wanted = ROOM_OCTETS + MINUTE_OCTETS * len(self.house.calls)
-        if await asyncio.to_thread(has_room, os.path.join(self.house.data_dir, "recordings"), wanted):
+        folder = os.path.join(self.house.data_dir, "recordings")
+        again, failures = self.unrecorded or self._trial_due, self._failures
+        self.cramped = not await asyncio.to_thread(has_room if again else is_free,
+                                                    folder if again else self.house.data_dir, self._wanted())
+        if again and not self.cramped and failures == self._failures:     # else one failed since the trial
             if self.unrecorded:
                 log.warning("control: the disk takes recordings again")
             self.unrecorded = self._trial_due = False
@@ -106,6 +137,7 @@ class Lookout:
         measured = await asyncio.to_thread(lambda: [(recording, *settle(path), *why) for recording, path in opened])
         for recording, octets, *_ in measured:
             if not octets:
+                self.empty.append(recording)
                 log.error("recording %s is lost: its file holds nothing. Look at the data disk", recording)
         if measured:
             self.turns.run("repair of the recordings index", lambda now_ms: self.house.media.repair_index(measured))

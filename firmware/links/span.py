@@ -359,7 +359,21 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                     self._terminate(span, call)
                     audit.setdefault("terminations", []).append({"id": entry["leg"]})
             renew(self.media, audit, {entry["leg"]: span.enhance for entry in span.calls.values()})
+            self._forgotten(span, audit, now_ms)
             self._tell(span)
+
+    def _forgotten(self, span, audit, now_ms):
+        """Calls of turns that no disk took: the far end may still hold them, a RESTART of their channels ends them (Q.931 5.5).
+
+        Only when turns are known to be lost: else the call was cleared, and the channel may have the next one."""
+        owned = {entry["timeslot"] for entry in span.calls.values()}
+        lost = sorted(row["timeslot"] for row in audit.get("terminations") or []
+                      if isinstance(row, dict) and row.get("span") == span.number and row["id"] not in self.legs and
+                      row.get("timeslot") not in owned)
+        if lost and self.media.stores.unwritten.gap:
+            log.error("span %d: calls on timeslots %s are unknown, because turns were lost on a full disk; the far end is asked "
+                      "to clear them (RESTART)", span.number, ", ".join(map(str, lost)))
+            self._take(span, span.machine.restart(now_ms, lost), now_ms)
 
     def media_lost(self, now_ms):
         """Layer 2 died with media: the links are down, what was not handed over is void."""

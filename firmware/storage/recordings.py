@@ -55,6 +55,15 @@ def settle(path):
     return measure(path)
 
 
+def is_free(folder, octets):
+    """Whether so much is free; True where that cannot be told."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return True
+    return disk.f_bavail * disk.f_frsize >= octets
+
+
 def has_room(folder, octets):
     """Whether the disk takes data: so much is free, and a trial file can be written, synced and removed."""
     trial = os.path.join(folder, ".trial")

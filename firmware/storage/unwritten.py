@@ -1,25 +1,31 @@
 """Turns that the data disk refuses, kept in the run directory: a kill of control loses none of them.
 
 While a disk is full calls go on, and each turn acts without being committed.  What its transaction would have held is
-appended here as one line of JSON before anything leaves the process: records, dumps, the outbox, numbers of sources
+appended here as one frame of JSON before anything leaves the process: records, dumps, the outbox, numbers of sources
 and ids.  The run directory lies in memory on the appliance, so this survives the process, not a power cut, which ends
-the calls as well.  The next process takes all of it as if it waited in its own memory: it is replayed after the
-journal, and committed with the first turn that the disk takes.  Then the file goes.
+the calls as well.  Where both directories lie on one file system, both are full at once: the file takes its room at
+the start and keeps it (storage/reserved_file.py).  The next process takes all of it as if it waited in its own
+memory: it is replayed after the journal, and committed with the first turn that the disk takes.  Then the file is
+cleared.
 
 A file counts only beside the journal that it continues: its head names that journal's last number, and a serial
-number that a commit of its contents writes down as done.
+number that a commit of its contents writes down as done.  Where the file is damaged, or says that not all could be
+written to it, turns are unknown that took ids: the next ids are above all known ones by GAP.
 """
 
 import json
 import logging
-import os
 import pathlib
+
+from firmware.storage.reserved_file import FIRST, ROOM_OCTETS, ReservedFile, Torn
 
 log = logging.getLogger(__name__)
 
 NAME = "control.unwritten"
 SERIAL = "unwritten"            # the counter that says which file is committed
 MOST_OCTETS = 256 << 20         # invented: the run directory is memory that others need too
+GAP = 1000                      # ids that unknown turns may have taken; invented
+IDS = "clbr"                    # calls, legs, bridges, recordings
 
 
 class Unwritten:
@@ -29,12 +35,14 @@ class Unwritten:
 
     def __init__(self, folder=None):
         self.path = None if folder is None else pathlib.Path(folder) / NAME
+        self.file = ReservedFile(self.path)
+        self.gap = 0                # ids are that far above every known one: turns of an earlier process are unknown
         self.records, self.taken, self.recordings = [], {}, []
+        self.unreserved = None      # why the file has no room of its own
         self.failed = None          # why a kill would lose something now
         self._serial = None         # of the file that stands
         self._kept = 0              # records of the turns' list that are in the file
         self._texts, self._outbox, self._last = {}, [], {}
-        self._octets = 0
 
     # -- a start --
 
@@ -42,17 +50,11 @@ class Unwritten:
         """Take over what an earlier process could not write."""
         if self.path is None:
             return
-        try:
-            lines = self.path.read_bytes().split(b"\n")[:-1]    # what has no end was not finished: nothing of it left the process
-            head = json.loads(lines[0])
-            if head["serial"] <= stores.counters.value(SERIAL) or head["after"] != stores.journal.last_seq():
-                raise ValueError("it belongs to another journal, or is committed")
-            rows = [json.loads(line) for line in lines[1:]]
-        except FileNotFoundError:
+        rows = self._rows(stores)
+        if not rows:
+            self._clear()
             return
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            log.warning("storage: %s is not used: %s", self.path, error)
-            return
+        head, *rows = rows
         machines, counters = {}, {}
         for row in rows:
             self.records += row["records"]
@@ -62,7 +64,7 @@ class Unwritten:
             self._outbox = row["outbox"]
             if row["recordings"] is not None:
                 self.recordings = [tuple(entry) for entry in row["recordings"]]
-        self._serial, self._kept, self._octets = head["serial"], len(self.records), sum(map(len, lines)) + len(lines)
+        self._serial, self._kept = head["serial"], len(self.records)
         self._texts = {name: json.dumps(state) for name, state in machines.items()}
         stores.machines.aside = machines
         stores.outbox.add([(link, kind, bytes.fromhex(octets)) for link, kind, octets in self._outbox])
@@ -70,11 +72,77 @@ class Unwritten:
             stores.counters.reach(name, value)
         for source in self.taken.values():
             stores.inbox.note(*source)
+        self._jump(stores)
         log.warning("storage: %d records that the disk refused are taken over from %s", len(self.records), self.path)
 
+    def _rows(self, stores):
+        """What the file holds, its head first; [] where nothing of it counts."""
+        why = None
+        try:
+            bodies, lossy = self.file.read()
+            rows = [json.loads(body) for body in bodies]
+            if lossy:
+                self.gap = GAP
+                log.error("storage: %s lacks the last turns of the earlier process, which found no room for them: calls of "
+                          "theirs are unknown. New ids are %d above the known ones", self.path, GAP)
+            if not rows or rows[0]["serial"] <= stores.counters.value(SERIAL):
+                rows = []                   # nothing was refused, or all is committed
+            elif rows[0]["after"] != stores.journal.last_seq():
+                why = "it continues another journal"
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            why = "it cannot be read (%s)" % (error.strerror or error)
+        except Torn as error:
+            why = str(error)
+        except (ValueError, LookupError, TypeError):
+            why = "its contents are not what control writes"
+        if why:
+            self.gap = GAP
+            log.error("storage: %s is not used, because %s: calls that began while the disk was full may be unknown. New ids "
+                      "are %d above the known ones", self.path, why, GAP)
+            rows = []
+        if not rows:
+            self._jump(stores)
+        return rows
+
+    def _jump(self, stores):
+        for kind in IDS if self.gap else "":
+            stores.counters.reach(kind, stores.counters.value(kind) + self.gap)
+
     def discard(self):
-        """It cannot be replayed: the next start goes without."""
-        os.replace(self.path, self.path.with_suffix(".broken"))
+        """It cannot be replayed: the next start goes without, and knows that."""
+        try:
+            self.path.with_suffix(".broken").write_bytes(self.path.read_bytes())
+        except OSError as error:
+            log.error("storage: no copy of %s could be made: %s", self.path, error.strerror)
+        self.file.clear()
+        self.file.lossy()
+
+    def _clear(self):
+        """Nothing waits; take the room for what may come."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                self.file.clear()
+        except OSError as error:        # it names itself as done
+            log.error("storage: %s cannot be cleared: %s", self.path, error.strerror)
+        self.file.end = FIRST
+        self._reserve()
+
+    def _reserve(self):
+        try:
+            self.file.reserve()
+            self.unreserved = None
+        except OSError as error:
+            before, self.unreserved = self.unreserved, "%s has no room of its own (%s)" % (self.path, error.strerror)
+            if before is None:
+                log.error("storage: %s: on a full disk a restart of control may lose calls. Free space", self.unreserved)
+
+    def look(self):
+        """Now and then: take room that there was none for."""
+        if self.path is not None and self._serial is None and self.file.room < ROOM_OCTETS:
+            self._reserve()
 
     # -- turns --
 
@@ -85,13 +153,10 @@ class Unwritten:
 
     def written(self):
         """That transaction is committed."""
-        if self._serial is not None:
-            try:
-                self.path.unlink(missing_ok=True)
-            except OSError as error:        # it names itself as done
-                log.error("storage: %s cannot be removed: %s", self.path, error.strerror)
+        if self._serial is not None or self.failed:
+            self._clear()
         self.records, self.recordings, self.failed = [], [], None
-        self._serial, self._kept, self._octets, self._texts, self._outbox, self._last = None, 0, 0, {}, [], {}
+        self._serial, self._kept, self._texts, self._outbox, self._last = None, 0, {}, [], {}
 
     def dropped(self, count):
         """The turns gave their oldest records up."""
@@ -113,36 +178,25 @@ class Unwritten:
         new = records[self._kept:]
         if not new and not changed and rest == self._last:
             return
-        line = json.dumps({"records": new, "machines": changed, **rest}).encode() + b"\n"
-        if self._serial is None:
-            serial = stores.counters.value(SERIAL) + 1
-            line = json.dumps({"serial": serial, "after": stores.journal.last_seq()}).encode() + b"\n" + line
-            self._octets = 0
-        else:
-            serial = self._serial
+        serial = self._serial or stores.counters.value(SERIAL) + 1
         try:
-            self._append(line)
+            if self._serial is None:
+                self._append({"serial": serial, "after": stores.journal.last_seq()})
+                self._serial = serial
+            self._append({"records": new, "machines": changed, **rest})
         except OSError as error:
             self.failed = "%s cannot be written: %s" % (self.path, error.strerror or error)
             log.critical("storage: %s; a restart of control would lose what happens from now on", self.failed)
+            try:
+                self.file.lossy()       # the next process shall know
+            except OSError as second:
+                log.error("storage: %s cannot be marked as incomplete: %s", self.path, second.strerror)
             return
-        self._serial, self._kept, self._outbox, self._last = serial, len(records), outbox, rest
+        self._kept, self._outbox, self._last = len(records), outbox, rest
         self._texts.update(texts)
 
-    def _append(self, line):
-        if self._octets + len(line) > MOST_OCTETS:
-            raise OSError(27, "it would be longer than %d octets" % MOST_OCTETS)
-        how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if self._serial is None else 0)
-        descriptor = os.open(self.path, how, 0o600)
-        try:
-            place = self._octets            # over the torn end that a killed process may have left
-            os.ftruncate(descriptor, place)
-            while line:
-                sent = os.pwrite(descriptor, line, place)
-                line, place = line[sent:], place + sent
-            self._octets = place
-        finally:
-            os.close(descriptor)
+    def _append(self, row):
+        self.file.append(json.dumps(row).encode(), MOST_OCTETS)
 
 
 class _Collector:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import subprocess
 
@@ -9,7 +10,9 @@ import pytest
 
 from firmware.control import lookout
 from firmware.storage.recordings import has_room
+from firmware.storage.reserved_file import FIRST, ReservedFile
 from firmware.storage.stores import Stores
+from firmware.storage.unwritten import GAP, NAME
 from tests.control import test_pri_call as pri
 from tests.control.test_sip_legs import standing, talking, until
 
@@ -129,7 +132,7 @@ def test_a_kill_on_a_full_disk_loses_no_call_and_no_number(site, disk):
             assert [(row["call"], row["legs"][0]["leg"]) for row in after] == [("c2", before["legs"][0]["leg"])], round
             assert bool(house.turns.fault) == (round == "on the full disk")
             assert [far.machine.call_state(call)["state"] for call in far.machine.calls()] == ["N10_ACTIVE"]
-        assert not house.stores.unwritten.path.exists()
+        assert house.stores.unwritten.file.read() == ([], False)
         assert house.stores.cdrs.page(5)[0]["call"] == "c1" and house.stores.cdrs.page(5)[0]["result"] == "answered"
         far.request("disconnect_request", far.machine.calls()[0], cause=16)
         await until(lambda: (far.exchange(), len(house.stores.cdrs.page(5)) == 2)[1])
@@ -153,15 +156,94 @@ def test_without_the_run_directory_no_id_that_media_holds_comes_again(site, disk
     pri.run(scenario())
 
 
-def test_what_waits_for_another_journal_is_left_alone(site, disk, tmp_path):
-    path = tmp_path / "control.unwritten"
-    path.write_text('{"serial": 1, "after": 7}\n{"records": [], "machines": {}, "counters": {"c": 9}, "inbox": [], '
-                    '"outbox": [], "recordings": null}\n')
-    for data, value in ((b"", 0), (path.read_bytes(), 0), (path.read_bytes().replace(b"7", b"0"), 9),
-                        (path.read_bytes().replace(b"7", b"0") + b'{"records": [', 9), (b"\xff{\n", 0)):
-        path.write_bytes(data)
-        folder = tmp_path / ("d%d" % len(data))
-        folder.mkdir(exist_ok=True)
-        stores = Stores(str(folder), tmp_path)
-        assert stores.counters.value("c") == value
+def test_one_disk_for_everything_takes_hundreds_of_turns_and_an_unknown_call_is_cleared(site, disk, monkeypatch):
+    """Run and data directory on one file system; then a kill, then one after turns that found no room."""
+    async def scenario():
+        inside = disk.folder / "run"
+        house, media, far, first, phone, invite = await talking(site)
+        waiting = house.stores.unwritten
+        waiting.path = waiting.file.path = inside / NAME
+        waiting._clear()
+        disk.fill()
+        for number in range(300):
+            house.turns.handle({"kind": "agent.pause", "agent": "1001", "on": bool(number % 2)})
+            house.stores.counters.next("r")
+            house.turns.try_again()
+        assert house.turns.fault and not waiting.failed and waiting.file.end > 300 * 20
+        far.request("disconnect_request", first, cause=16)
+        phone.answer(await phone.receive("BYE"), "200 OK", contact=False)
+        await until(lambda: not house.state()["calls"])
+        far.exchange()
+        monkeypatch.setattr(waiting.file, "append", lambda *row: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        far.call()
+        await pri.settle()
+        far.exchange()
+        number = house.stores.counters.value("c")
+        assert number == 2 and waiting.failed and any("restart of the control" in fault for fault in house.health()["faults"])
+        assert [far.machine.call_state(call)["state"] for call in far.machine.calls()] == ["N10_ACTIVE"]
+        pri.kill(house)
+        shutil.copy(inside / NAME, site.run / NAME)
+        disk.free()
+        house, media, _ = await standing(site, media)
+        far.house = house
+        assert any("timeslot 5 of span 1" in fault for fault in house.health()["faults"])
+        for _ in range(5):
+            far.exchange()
+            await pri.settle()
+        assert house.stores.counters.value("c") > GAP and house.stores.cdrs.page(5)[0]["call"] == "c1"
+        assert not media.standing["terminations"] and far.machine.calls() == []
+        far.call()
+        await pri.settle()
+        assert int(house.state()["calls"][0]["call"][1:]) > GAP and house.turns.exceptions == 0
+        await house.stop()
+    pri.run(scenario())
+
+
+def frames(folder, after, more=1):
+    """The file of an earlier process, as octets."""
+    file = ReservedFile(folder / NAME)
+    file.path.unlink(missing_ok=True)
+    file.reserve(1 << 20)
+    rows = [{"serial": 1, "after": after}] + [{"records": [], "machines": {}, "counters": {"c": 9 + number}, "inbox": [],
+                                               "outbox": [], "recordings": None} for number in range(more)]
+    for row in rows:
+        file.append(json.dumps(row).encode(), 1 << 20)
+    return file.path.read_bytes(), file.end
+
+
+def test_what_is_not_whole_is_said_and_no_id_comes_again(tmp_path, caplog):
+    other, _ = frames(tmp_path, 7)
+    whole, end = frames(tmp_path, 0, 2)
+    torn = whole[:end - 20] + bytes(len(whole) - end + 20)      # the last body is damaged
+    unfinished = frames(tmp_path, 0, 1)
+    unfinished = unfinished[0][:unfinished[1] + 12] + b"a body whose head was never written" + bytes(99)
+    cases = (("whole", whole, 10, None), ("unfinished", unfinished, 9, None), ("empty", b"", GAP, "it is empty"),
+             ("other", other, GAP, "another journal"), ("short", whole[:end + 3], GAP, "cut short"),
+             ("damaged", torn, GAP, "is damaged"), ("foreign", b"\xff{\n", GAP, "does not begin"),
+             ("lossy", whole[:FIRST - 1] + b"L" + whole[FIRST:], 10 + GAP, "found no room"))
+    for name, octets, value, sentence in cases:
+        (tmp_path / NAME).write_bytes(octets)
+        (tmp_path / name).mkdir()
+        caplog.clear()
+        stores = Stores(str(tmp_path / name), tmp_path)
+        assert stores.counters.value("c") == value, name
+        said = [row.getMessage() for row in caplog.records if row.levelname == "ERROR"]
+        assert (said == []) if sentence is None else (len(said) == 1 and sentence in said[0] and "New ids" in said[0]), (name, said)
         stores.database.close()
+    assert (tmp_path / NAME).stat().st_size >= 1 << 16
+
+
+def test_a_disk_with_little_room_and_a_recording_without_an_octet_are_faults(site, disk, monkeypatch):
+    async def scenario():
+        house, media, _ = await standing(site)
+        monkeypatch.setattr(lookout, "ROOM_OCTETS", 64 << 20)
+        await until(lambda: any("less than 64 MiB" in fault for fault in house.health()["faults"]))
+        monkeypatch.setattr(lookout, "ROOM_OCTETS", 1 << 20)
+        await until(lambda: house.health()["ok"])
+        with house.database.transaction():
+            house.stores.recordings.started("r5", "c5", "recordings/none.wav", 0)
+        monkeypatch.setattr(lookout, "LEFT_OPEN_LOOKS", 2)
+        await until(lambda: house.stores.recordings.get("r5")["state"] == "failed")
+        assert any("r5 holds nothing" in fault for fault in house.health()["faults"])
+        await house.stop()
+    pri.run(scenario())
