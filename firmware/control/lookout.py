@@ -36,7 +36,7 @@ class Lookout:
         self.unrecorded = False
         self.cramped = False            # at the last trial
         self.forgotten = []             # "timeslot 5 of span 1": media had it for a call that nobody knows, since turns were lost
-        self.empty = []                 # recordings that ended without an octet in this process's life
+        self.empty = []                 # recordings without an octet, whose end nobody told
         self._trial_due = True          # one at a start: the failure may be older than this process
         self._failures = 0
         self._left_open = set()
@@ -130,14 +130,16 @@ class Lookout:
         except sqlite3.Error as error:
             log.error("control: the recordings index cannot be read: %s", error)
             return
-        await self._repair([row for row in over if row[0] in self._left_open], "its end was never told")
+        for recording in await self._repair([row for row in over if row[0] in self._left_open], "its end was never told"):
+            if recording not in self.empty:
+                self.empty.append(recording)
         self._left_open = {row[0] for row in over}
 
     async def _repair(self, opened, *why):
         measured = await asyncio.to_thread(lambda: [(recording, *settle(path), *why) for recording, path in opened])
         for recording, octets, *_ in measured:
             if not octets:
-                self.empty.append(recording)
                 log.error("recording %s is lost: its file holds nothing. Look at the data disk", recording)
         if measured:
             self.turns.run("repair of the recordings index", lambda now_ms: self.house.media.repair_index(measured))
+        return [recording for recording, octets, *_ in measured if not octets]
