@@ -252,7 +252,7 @@ def check(configuration, check_flow=None, clashes=()):
 
     configuration: plain data.  check_flow: called with (flow, path, names of
     the queues, of the agents, of the lines) and returns a list of ConfigError.  clashes: those of sip.clashes()
-    that stay allowed, None: all.  Returns (the configuration
+    that stay allowed; None: all, and names that older versions took (a file that is loaded).  Returns (the configuration
     with every default filled in, list of ConfigError)."""
     errors = []
     wrong = broken(configuration)
@@ -271,6 +271,9 @@ def check(configuration, check_flow=None, clashes=()):
 
     errors.extend(_same_port(result))
     errors.extend(sip.check(result, clashes))
+    for part in ("lines", "agents", "queues", "trunk_groups") if clashes is not None else ():
+        errors.extend(ConfigError(f"{part}[{i}].name", f"{row['name']!r} means a folder in the addresses of the REST interface; "
+                                  "give a name with a letter or a digit") for i, row in enumerate(result[part]) if row["name"] in (".", ".."))
     for i, row in enumerate(result["spans"]):
         refer(f"spans[{i}].trunk_group", row["trunk_group"], "trunk_groups", "trunk group")
         if row["signalling"] == "pri" and row["type"] != "e1" and row["d_timeslot"] != 24:

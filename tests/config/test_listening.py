@@ -47,6 +47,20 @@ def test_an_old_file_whose_sip_has_the_port_of_the_pages_still_loads(tmp_path):
     assert sip.stream_ports(better)["TCP"] == better["sip"]["port"]
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_line_has_no_name_that_means_a_folder(tmp_path, name):
+    data = copy.deepcopy(DEMO)
+    data["lines"].append({"name": name, "password": "secret-x"})
+    where = "lines[%d].name" % (len(data["lines"]) - 1)
+    assert [error.path for error in schema.check(data)[1]] == [where]
+    store = ConfigStore(tmp_path / "configuration.json", DEMO)
+    store.path.write_text(json.dumps(data))
+    store = ConfigStore(store.path)                 # an old file is loaded, and mended with the next change
+    assert [error["path"] for error in store.propose(store.running())["errors"]] == [where]
+    data["lines"][-1]["name"] = name + "1"
+    assert schema.check(data)[1] == []
+
+
 def test_changes_that_wait_for_a_restart_are_told_from_the_others():
     paths = ["cti.port", "sip.address", "site.country", "site.name", "queues[0].name", "ivr.main.start", "sip.realm"]
     assert schema.restarting([{"path": path} for path in paths]) == ["cti.port", "sip.address", "site.country"]
