@@ -214,8 +214,8 @@ class Supervisor:
         web, sip, cti = config["web"], config["sip"], config["cti"]
         password = (f"admin, first-boot password {self.first_boot_password}" if self.first_boot_password
                     else "your own password")
-        return (f"Strowger is ready: web https://{web['address']}:{web['port']}/ ({password}) | "
-                f"SIP {sip['address']}:{sip['port']}/udp | CTI {cti['address']}:{cti['port']}/tcp")
+        return (f"Strowger is ready: web https://{sockets.place(web)}/ ({password}) | "
+                f"SIP {sockets.place(sip)}/udp | CTI {sockets.place(cti)}/tcp")
 
     def _why_not(self, waiting):
         name = max(waiting, key=lambda n: (self.children[n].returncode == EX_CONFIG, self.deaths[n]))

@@ -28,6 +28,12 @@ def check_folder(folder):
                          f"{most} are possible. Set $STROWGER_RUN to a shorter path.")
 
 
+def place(part):
+    """"address:port" of a part of the configuration; an IPv6 address stands in brackets (RFC 3986 3.2.2)."""
+    address = part["address"]
+    return f"[{address}]:{part['port']}" if ":" in address else f"{address}:{part['port']}"
+
+
 def open_listener(name, kind, address, port):
     """Open one socket.  kind: "udp" or "tcp".  Raises LocalError with what to do."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

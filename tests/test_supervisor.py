@@ -1,10 +1,15 @@
 """The supervisor's helpers: logs that are bounded, processes that stand still, the first password."""
 
 import os
+import urllib.parse
+
+import pytest
 
 from firmware import first_boot
+from firmware.__main__ import Supervisor
 from firmware.heartbeat import Heart, Watch
 from firmware.logfile import LARGEST, LogFile
+from hil.rig import READY
 
 
 def test_a_log_is_bounded_while_it_is_written(tmp_path):
@@ -53,6 +58,18 @@ def test_a_beat_touches_the_mark_and_survives_its_loss(tmp_path):
     mark.unlink()
     Heart(mark).beat()
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("address, shown", [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::]")])
+def test_the_ready_line_has_brackets_around_ipv6(tmp_path, address, shown):
+    supervisor = Supervisor(tmp_path, tmp_path)
+    supervisor.first_boot_password = "x1"
+    supervisor.configuration = {"web": {"address": address, "port": 8443}, "sip": {"address": "127.0.0.1", "port": 5060},
+                                "cti": {"address": address, "port": 5039}}
+    match = READY.search(supervisor.ready_line())
+    assert match.groups() == (f"https://{shown}:8443", "x1", "127.0.0.1", "5060", shown, "5039")
+    url = urllib.parse.urlsplit(match[1])
+    assert (url.hostname, url.port) == (address, 8443)
 
 
 def test_the_first_password(tmp_path):
