@@ -88,7 +88,7 @@ class Board:
                 elif self.emptied(key):
                     del self.send[key]
             taken = numpy.arange(tx_head, tx_head + BLOCK) % RING
-            for key, answer in self.far_end.items():
+            for key, answer in list(self.far_end.items()):     # a test adds some meanwhile
                 # What was taken at the last instant has been on the line since.
                 self.rx[at, key[0] - 1, key[1]] = answer(self._taken.get(key, numpy.full(BLOCK, 0xD5, numpy.uint8)))
                 self._taken[key] = (self.tx[taken, key[0] - 1, key[1]] if ours else numpy.full(BLOCK, 0xD5, numpy.uint8))
