@@ -76,9 +76,10 @@ def add(app, show, ask, relay, refuse, zone, request, response):
             elif do == "loop":
                 relay("POST", "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")})
             elif do == "bert":
-                slot = form.get("timeslot") or ""
+                slot = (form.getunicode("timeslot") or "").strip()[:20]
+                plain = slot.isascii() and slot.isdecimal() and len(slot) < 3
                 relay("POST", "/v1/berts", {"span": span, "pattern": form.getunicode("pattern"),
-                                            "timeslots": [int(slot)] if slot.isdecimal() and len(slot) < 3 else "all"})
+                                            "timeslots": ([int(slot)] if plain else [slot]) if slot else "all"})
             elif do in ("insert", "stop"):
                 relay("POST", "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do),
                       {"errors": 1} if do == "insert" else {})

@@ -80,8 +80,9 @@ class LinesAPI:
         if timeslots == "all":
             timeslots = [n for n in range(1, 32 if row["type"] == "e1" else 25)
                          if n in bearers(row) or row["signalling"] == "none"]
-        if not isinstance(timeslots, list):
-            raise Problem(400, "bad parameter", 'timeslots is a list of numbers, or "all".')
+        most = 31 if row["type"] == "e1" else 24
+        if not isinstance(timeslots, list) or not timeslots or any(type(n) is not int or not 1 <= n <= most for n in timeslots):
+            raise Problem(400, "bad parameter", "Give timeslots by numbers from 1 to %d, or all of them." % most)
         name = "bert-%d-%s" % (row["span"], timeslots[0] if len(timeslots) == 1 else "all")
         await self._media("bert_start", id=name, span=row["span"], timeslots=timeslots, pattern=body.get("pattern", "prbs15"),
                           octet=body.get("octet", 0xFF))
