@@ -16,6 +16,7 @@ import socket
 import subprocess
 import time
 
+from hil.ports import free_port
 from hil.rig import die_with_us
 
 CONFIG = """\
@@ -89,7 +90,7 @@ class Carrier:
 
     def start(self, port=None):
         """port: to come back at the same place."""
-        self.port = port or _free_port(self.address)
+        self.port = port or free_port(address=self.address)
         (self.folder / "kamailio.cfg").write_text(CONFIG.format(address=self.address, port=self.port, **self.fields))
         with open(self.folder / "kamailio.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -131,20 +132,3 @@ class Carrier:
 
     def __exit__(self, *_):
         self.stop()
-
-
-def _free_port(address):
-    for _ in range(100):
-        port = 30000 + int.from_bytes(os.urandom(2), "big") % 2700
-        held = []
-        try:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                held.append(socket.socket(socket.AF_INET, kind))
-                held[-1].bind((address, port))
-            return port
-        except OSError:
-            continue
-        finally:
-            for sock in held:
-                sock.close()
-    raise RuntimeError(f"No port is free on {address}.")

@@ -16,13 +16,13 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 from hil.far.client import FarExchange
+from hil.ports import free_port
 from hil.product import Product, ProductError
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[1]
@@ -41,19 +41,6 @@ def die_with_us():
 
 class RigError(Exception):
     """A part of the rig did not come up; the sentence says which and what it said."""
-
-
-def free_port(kind=socket.SOCK_DGRAM):
-    """A port that nobody has now, below the range that the kernel gives to clients and above that of RTP."""
-    for _ in range(200):
-        port = 30000 + int.from_bytes(os.urandom(2), "big") % 2700
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise RigError("No free port was found on 127.0.0.1.")
 
 
 class Rig:
@@ -105,8 +92,8 @@ class Rig:
         if not (self.data_dir / "configuration.json").exists():
             if ports is None:
                 ports = {}
-                while len(set(ports.values())) < 3:         # SIP listens on TCP too: none may be the same
-                    ports = {"SIP": free_port(), "WEB": free_port(socket.SOCK_STREAM), "CTI": free_port(socket.SOCK_STREAM)}
+                while len(set(ports.values())) < 3:         # none may be the same
+                    ports = {name: free_port() for name in ("SIP", "WEB", "CTI")}
             for name, port in ports.items():
                 self.environment[f"STROWGER_{name}_PORT"] = str(port)
         environment = {**os.environ, **self.environment, "STROWGER_RUN": str(self.run_dir),

@@ -18,7 +18,8 @@ import shutil
 import subprocess
 import time
 
-from hil.rig import Rig, die_with_us, free_port
+from hil.ports import free_port
+from hil.rig import Rig, die_with_us
 
 LINES, REGISTER_RATE = 2000, 60
 HOLD_MS = 1000

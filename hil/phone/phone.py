@@ -28,7 +28,6 @@ Each is a dict {"event", "n", "mono", "id", "peeruri", "param", ...}.
 import json
 import os
 import pathlib
-import random
 import shutil
 import socket
 import subprocess
@@ -38,6 +37,7 @@ import time
 
 import numpy as np
 
+from hil.ports import TCP, UDP, free_block
 from hil.probes import wav
 
 NAMES = {"REGISTER_OK": "registered", "REGISTER_FAIL": "register_failed", "CALL_INCOMING": "incoming",
@@ -320,7 +320,8 @@ class Phone:
     def _write_configuration(self):
         for name in ("dumps", "none"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
-        base = _free_ports(self.address)
+        # SIP at the base (TLS insists on the next), control at +4, RTP from +6 to +29.
+        base = free_block({TCP: (0, 1, 4), UDP: (0, *range(6, 30))}, self.address, step=32, lowest=20000)
         self.sip_port, self.control_port = base, base + 4
         config = CONFIG.format(address=self.address, sip=base, control=base + 4, rtp_low=base + 6, rtp_high=base + 29,
                                folder=self.directory, calls=self.calls, modules=_modules())
@@ -370,23 +371,3 @@ def _modules():
         if os.path.exists(f"{folder}/sndfile.so"):
             return folder
     raise RuntimeError("baresip's modules are not there; install the Debian package baresip-core.")
-
-
-def _free_ports(address):
-    """A base port: SIP there (TLS insists on the next), control at +4, RTP from +6 to +29, all free now."""
-    for _ in range(200):
-        base = random.randrange(20000, 32000, 32)   # below the range that the kernel hands out
-        held = []
-        try:
-            for kind, offsets in ((socket.SOCK_STREAM, (0, 1, 4)), (socket.SOCK_DGRAM, (0, *range(6, 30)))):
-                for offset in offsets:
-                    probe = socket.socket(socket.AF_INET, kind)
-                    held.append(probe)
-                    probe.bind((address, base + offset))
-            return base
-        except OSError:
-            continue
-        finally:
-            for probe in held:
-                probe.close()
-    raise RuntimeError(f"No block of 30 free ports was found on {address}.")

@@ -13,18 +13,9 @@ import time
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
+from hil.ports import free_port
 
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
-
-
-def free_port():
-    """A UDP port of the loopback that nobody has now: files of tests run beside one another."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-PORT = free_port()
 
 
 def now_ms():
@@ -40,15 +31,15 @@ def bound_socket(address, port):
 class Rig:
     """A switch that rings and answers every call, or does what a test's handler says."""
 
-    def __init__(self, sock=None, records=None, port=PORT, first_leg=0, **config):
-        self.port = port
+    def __init__(self, sock=None, records=None, port=None, first_leg=0, **config):
+        self.port = port or (sock.getsockname()[1] if sock else free_port())
         self.events = []
         self.arrived = asyncio.Event()
         self.handler = self.answer_all
         self.records = {} if records is None else records
         self.packets = []
         numbers = itertools.count(first_leg + 1)
-        settings = {"address": "127.0.0.1", "port": port, "realm": "strowger",
+        settings = {"address": "127.0.0.1", "port": self.port, "realm": "strowger",
                     "lines": {"1001": "secret-1", "1002": "secret-2"}}
         settings.update(config)
 
@@ -57,7 +48,7 @@ class Rig:
         restored = dict(self.records)
         self.endpoint = SIPEndpoint.restore(restored, settings, os.urandom, HASHES, new_leg, now_ms())
         self._tap()
-        self.link = SIPUDPLink(self.endpoint, sock or bound_socket("127.0.0.1", port), now_ms, self.on_events)
+        self.link = SIPUDPLink(self.endpoint, sock or bound_socket("127.0.0.1", self.port), now_ms, self.on_events)
 
     def _tap(self):
         receive, take_output = self.endpoint.receive, self.endpoint.take_output
@@ -136,12 +127,14 @@ class Rig:
 class LossyRelay:
     """Passes datagrams between a client and the switch and loses some, seeded."""
 
-    def __init__(self, port, loss, seed):
+    def __init__(self, switch_port, loss, seed):
         self.random = random.Random(seed)
         self.loss = loss
         self.client = None
         self.lost = 0
-        self.outer = bound_socket("127.0.0.1", port)
+        self.switch_port = switch_port
+        self.outer = bound_socket("127.0.0.1", 0)
+        self.port = self.outer.getsockname()[1]
         self.inner = bound_socket("127.0.0.1", 0)
         for sock in (self.outer, self.inner):
             sock.setblocking(False)
@@ -157,7 +150,7 @@ class LossyRelay:
 
     def _from_client(self):
         octets, self.client = self.outer.recvfrom(65536)
-        self._pass(self.inner, octets, ("127.0.0.1", PORT))
+        self._pass(self.inner, octets, ("127.0.0.1", self.switch_port))
 
     def _from_switch(self):
         octets, _ = self.inner.recvfrom(65536)

@@ -7,7 +7,6 @@ in the middle of a call (a new endpoint on the same socket), and the call goes o
 import asyncio
 import json
 import shutil
-import socket
 import struct
 import subprocess
 import wave
@@ -15,41 +14,36 @@ import wave
 import pytest
 
 from firmware.proto import sdp
-from tests.links import sip_rig
+from hil.ports import TCP, UDP, free_block
 from tests.links.sip_rig import Rig
 
 pytestmark = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
 MODULES = "/usr/lib/baresip/modules"
-SIP_PORT = sip_rig.free_port()
-
-
-def free_tcp_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Baresip:
     """One telephone."""
 
-    def __init__(self, folder, mode="auto", password="secret-1"):
+    def __init__(self, rig, folder, mode="auto", password="secret-1"):
         folder.mkdir()
         self.folder = folder
-        self.control_port = free_tcp_port()
+        # SIP at the base, its TLS at the next, control, then RTP.
+        base = free_block({TCP: (0, 1, 2), UDP: (0, *range(4, 16))}, step=16)
+        self.control_port = base + 2
         with wave.open(str(folder / "say.wav"), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(8000)
             file.writeframes(b"".join(struct.pack("<h", (i * 400) % 16000 - 8000) for i in range(80000)))
         (folder / "config").write_text("\n".join([
-            "poll_method epoll", "sip_listen 127.0.0.1:%d" % SIP_PORT, "audio_source aufile,%s" % (folder / "say.wav"),
+            "poll_method epoll", "sip_listen 127.0.0.1:%d" % base, "audio_source aufile,%s" % (folder / "say.wav"),
             "audio_player aufile,%s" % (folder / "heard.wav"), "audio_alert aufile,/dev/null", "ausrc_srate 8000",
-            "auplay_srate 8000", "rtp_ports 15400-15499", "module_path " + MODULES,
+            "auplay_srate 8000", "rtp_ports %d-%d" % (base + 4, base + 15), "module_path " + MODULES,
             "module g711.so", "module aufile.so", "module_tmp uuid.so", "module_tmp account.so", "module_app menu.so",
             "module_app ctrl_tcp.so", "ctrl_tcp_listen 127.0.0.1:%d" % self.control_port]) + "\n")
         (folder / "accounts").write_text(
             "<sip:1001@127.0.0.1:%d>;auth_user=1001;auth_pass=%s;answermode=%s;regint=60;"
-            "audio_codecs=PCMA/8000/1\n" % (sip_rig.PORT, password, mode))
+            "audio_codecs=PCMA/8000/1\n" % (rig.port, password, mode))
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(["baresip", "-f", str(folder)], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=subprocess.STDOUT)
@@ -92,7 +86,7 @@ def test_baresip_registers_takes_a_call_and_hangs_up(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        phone = Baresip(tmp_path / "phone")
+        phone = Baresip(rig, tmp_path / "phone")
         try:
             event = await rig.until_kind("line_registered")
             assert event["contacts"][0]["user_agent"].startswith("baresip")
@@ -122,7 +116,7 @@ def test_baresip_with_a_wrong_password(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        phone = Baresip(tmp_path / "phone", password="wrong")
+        phone = Baresip(rig, tmp_path / "phone", password="wrong")
         try:
             await rig.until(lambda: rig.endpoint.counters.get("authentication_failed"))
             assert rig.count("line_registered") == 0
@@ -136,7 +130,7 @@ def test_baresip_rings_and_is_cancelled_or_declines(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        phone = Baresip(tmp_path / "phone", mode="manual")
+        phone = Baresip(rig, tmp_path / "phone", mode="manual")
         try:
             await rig.until_kind("line_registered")
             call(rig)
@@ -160,10 +154,10 @@ def test_baresip_calls_and_holds(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        phone = Baresip(tmp_path / "phone")
+        phone = Baresip(rig, tmp_path / "phone")
         try:
             await rig.until_kind("line_registered")
-            await phone.command("dial", "sip:5001@127.0.0.1:%d" % sip_rig.PORT)
+            await phone.command("dial", "sip:5001@127.0.0.1:%d" % rig.port)
             event = await rig.until_kind("invite_indication")
             assert event["line"] == "1001" and event["called"] == "5001"
             await rig.until(lambda: [leg for leg in rig.endpoint.live_legs() if leg["state"] == "confirmed"])
@@ -189,7 +183,7 @@ def test_a_call_lives_through_a_restart_of_control(tmp_path, ender):
     async def main():
         rig = Rig()
         rig.start()
-        phone = Baresip(tmp_path / "phone")
+        phone = Baresip(rig, tmp_path / "phone")
         new = None
         try:
             await rig.until_kind("line_registered")

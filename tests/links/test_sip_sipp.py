@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from tests.links import sip_rig
+from hil.ports import free_port
 from tests.links.sip_rig import LossyRelay, Rig
 
 pytestmark = pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed (Debian: sip-tester)")
-SIPP_PORT = sip_rig.free_port()
 
 HEAD = """<?xml version="1.0" encoding="UTF-8" ?><scenario name="%s">"""
 COMMON = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]%(rport)s
@@ -90,7 +89,7 @@ UAS_BUSY = (HEAD % "busy" + '<recv request="INVITE"></recv>'
             + "Reason: Q.850;cause=17\nContent-Length: 0\n\n]]></send><recv request=\"ACK\"></recv></scenario>")
 
 
-def sipp(tmp_path, scenario, *arguments):
+def sipp(rig, tmp_path, scenario, *arguments):
     """Start sipp with a scenario (XML text, or the name of a built-in one)."""
     if scenario.startswith("<"):
         path = tmp_path / "scenario.xml"
@@ -98,7 +97,8 @@ def sipp(tmp_path, scenario, *arguments):
         chosen = ["-sf", str(path)]
     else:
         chosen = ["-sn", scenario]
-    command = ["sipp", "127.0.0.1:%d" % sip_rig.PORT, *chosen, "-i", "127.0.0.1", "-p", str(SIPP_PORT), "-nostdin", "-trace_err",
+    rig.sipp_port = free_port()
+    command = ["sipp", "127.0.0.1:%d" % rig.port, *chosen, "-i", "127.0.0.1", "-p", str(rig.sipp_port), "-nostdin", "-trace_err",
                "-error_file", str(tmp_path / "errors"), *arguments]
     return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -123,7 +123,7 @@ def test_sipp_registers_and_calls(tmp_path):
         rig = Rig()
         rig.start()
         try:
-            await ended(sipp(tmp_path, CALL, "-m", "20", "-r", "20"), tmp_path)
+            await ended(sipp(rig, tmp_path, CALL, "-m", "20", "-r", "20"), tmp_path)
             await rig.until_kind("released", 20)
             assert rig.count("invite_indication") == 20 and rig.count("line_registered") >= 1
             assert {event["cause"] for event in rig.events if event["kind"] == "released"} == {16}
@@ -139,7 +139,7 @@ def test_sipp_holds_and_we_hang_up(tmp_path):
         rig = Rig()
         rig.start()
         try:
-            process = sipp(tmp_path, HELD, "-m", "1")
+            process = sipp(rig, tmp_path, HELD, "-m", "1")
             event = await rig.until_kind("reinvite")
             assert b"sendonly" in event["sdp"]
             await asyncio.sleep(0.3)
@@ -158,7 +158,7 @@ def test_sipp_cancels(tmp_path):
                                      if event["kind"] == "invite_indication" else ())
         rig.start()
         try:
-            await ended(sipp(tmp_path, CANCELLED, "-m", "3"), tmp_path)
+            await ended(sipp(rig, tmp_path, CANCELLED, "-m", "3"), tmp_path)
             await rig.until_kind("released", 3)
             assert {event["sip_status"] for event in rig.events if event["kind"] == "released"} == {487}
             rig.check_capture(tmp_path / "cancel.pcap")
@@ -168,7 +168,7 @@ def test_sipp_cancels(tmp_path):
 
 
 def call_sipp(rig, number):
-    rig.link.request({"kind": "invite_request", "leg": "out%d" % number, "uri": "sip:%d@127.0.0.1:%d" % (number, SIPP_PORT),
+    rig.link.request({"kind": "invite_request", "leg": "out%d" % number, "uri": "sip:%d@127.0.0.1:%d" % (number, rig.sipp_port),
                       "sdp": rig.offer(), "caller": "13912345678", "caller_name": "Zh\u00e1ng"})
 
 
@@ -176,7 +176,7 @@ def test_we_call_sipp(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        process = sipp(tmp_path, "uas", "-m", "20")
+        process = sipp(rig, tmp_path, "uas", "-m", "20")
         try:
             await asyncio.sleep(0.5)
             for number in range(20):
@@ -197,7 +197,7 @@ def test_we_cancel_and_are_refused(tmp_path, scenario, end):
     async def main():
         rig = Rig()
         rig.start()
-        process = sipp(tmp_path, scenario, "-m", "1")
+        process = sipp(rig, tmp_path, scenario, "-m", "1")
         try:
             await asyncio.sleep(0.5)
             call_sipp(rig, 1)
@@ -220,9 +220,9 @@ def test_calls_of_sipp_over_a_lossy_path(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        relay = LossyRelay(15061, 0.1, 4)
+        relay = LossyRelay(rig.port, 0.1, 4)
         try:
-            await ended(sipp(tmp_path, CALL, "-m", "20", "-r", "10", "-rsa", "127.0.0.1:15061"), tmp_path)
+            await ended(sipp(rig, tmp_path, CALL, "-m", "20", "-r", "10", "-rsa", "127.0.0.1:%d" % relay.port), tmp_path)
             await rig.until_kind("released", 20, 35)
             assert rig.count("invite_indication") == 20 and relay.lost > 10
             assert rig.endpoint.counters["requests_again"] > 0

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from hil.rig import CHECKOUT, Rig, RigError, free_port
+from hil.ports import free_port
+from hil.rig import CHECKOUT, Rig, RigError
 
 pytestmark = pytest.mark.live
 
@@ -24,8 +25,8 @@ def test_an_occupied_port_is_one_sentence(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        done = start_alone(tmp_path, STROWGER_SIP_PORT=str(port), STROWGER_WEB_PORT=str(free_port(socket.SOCK_STREAM)),
-                           STROWGER_CTI_PORT=str(free_port(socket.SOCK_STREAM)))
+        done = start_alone(tmp_path, STROWGER_SIP_PORT=str(port), STROWGER_WEB_PORT=str(free_port()),
+                           STROWGER_CTI_PORT=str(free_port()))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and f"UDP port {port}" in done.stderr and "in use" in done.stderr
 

@@ -1,6 +1,8 @@
 """The SIP endpoint against a telephone by hand: registration, calls both ways, faults, restart."""
 
 import json
+import statistics
+import time
 
 import pytest
 
@@ -807,14 +809,19 @@ def test_records_of_another_version_cost_one_leg(switch, phone):
     "From: " + '"' * 30000, "Reason: " + "Q.850;cause=1," * 2000, "Subject: " + "\\" * 30000,
     "\r\n".join(["X: y"] * 5000), "\r\n".join([" y"] * 7000)])
 def test_no_message_takes_long(switch, phone, field):
-    """A message made to be slow costs no more than a few dozen honest ones."""
-    import time
+    """A message made to be slow costs no more than some dozens of honest ones of a tenth of its length."""
+    honest = []
+    for number in range(8):
+        octets = phone.request("REGISTER", "sip:strowger", [("X-First", "y" * 3000)], to="<sip:1001@strowger>")
+        began = time.process_time()
+        switch.receive(octets, phone.address, phone.now_ms)
+        honest.append(time.process_time() - began)
     octets = phone.request("REGISTER", "sip:strowger", [("X-First", "y")], to="<sip:1001@strowger>")
     octets = octets.replace(b"X-First: y", field.encode())
     assert len(octets) < 32768
     began = time.process_time()
     switch.receive(octets, phone.address, phone.now_ms)
-    assert time.process_time() - began < 0.1
+    assert time.process_time() - began < 200 * statistics.median(honest)
 
 
 @pytest.mark.parametrize("extra", [("Require", '"open'), ("Accept", '"open'), ("Authorization", 'Digest a="b')])

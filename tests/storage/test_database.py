@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -278,12 +279,12 @@ def test_kill_9_keeps_every_committed_record(tmp_path):
     db.close()
 
 
-def test_a_commit_is_fast(db):
+def test_a_commit_costs_the_same_however_much_is_written(db):
     machines, journal, spent = Machines(db.write), Journal(db.write), []
     for number in range(500):
-        started = time.perf_counter()
+        started = time.thread_time()
         with db.transaction():
             journal.append([record("leg.offered", call="c%d" % number, leg="l1", data={"a": "b" * 200})] * 3)
             machines.save("q931/1", {"n": number, "calls": [{"x": 1}] * 30})
-        spent.append(time.perf_counter() - started)
-    assert sorted(spent)[len(spent) // 2] < 0.002
+        spent.append(time.thread_time() - started)
+    assert statistics.median(spent[400:]) < 3 * statistics.median(spent[20:120])

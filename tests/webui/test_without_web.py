@@ -7,13 +7,14 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+
+from hil.ports import free_port
 
 ROOT = pathlib.Path(__file__).parents[2]
 STAND_IN = """
@@ -32,12 +33,6 @@ sys.exit(supervisor.main())
 """
 
 
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 class Supervisor:
     """The supervisor as a process; said: its lines so far."""
 
@@ -47,8 +42,8 @@ class Supervisor:
         self.process = subprocess.Popen(
             [sys.executable, "-c", SUPERVISOR], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}", "STROWGER_RUN": str(folder / "run"),
-                 "STROWGER_DATA": str(folder / "data"), "STROWGER_SIP_PORT": free_port(socket.SOCK_DGRAM),
-                 "STROWGER_WEB_PORT": free_port(socket.SOCK_STREAM), "STROWGER_CTI_PORT": free_port(socket.SOCK_STREAM),
+                 "STROWGER_DATA": str(folder / "data"), "STROWGER_SIP_PORT": str(free_port()),
+                 "STROWGER_WEB_PORT": str(free_port()), "STROWGER_CTI_PORT": str(free_port()),
                  **environment})
         self.said = []
         threading.Thread(target=lambda: self.said.extend(self.process.stdout), daemon=True).start()
