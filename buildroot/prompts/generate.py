@@ -17,7 +17,7 @@ import io
 
 import numpy as np
 
-from texts import TEXTS, VOICES
+from texts import OTHER_VOICES, TEXTS, VOICES
 
 RATE_HZ = 8000
 SPEECH_PEAK = 0.45    # of full scale: about -16 dBm0 mean speech level; ours
@@ -90,7 +90,7 @@ def main(folder):
     folder = pathlib.Path(folder)
     if not shutil.which("espeak-ng"):
         raise SystemExit("espeak-ng is not installed; run `make setup` first.")
-    wanted = [(folder / language / f"{name}.wav", text, VOICES[language])
+    wanted = [(folder / language / f"{name}.wav", text, OTHER_VOICES.get(language, {}).get(name, VOICES[language]))
               for language, texts in TEXTS.items() for name, text in texts.items()]
     made = 0
     program = pathlib.Path(__file__).read_bytes()

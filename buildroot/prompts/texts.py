@@ -4,11 +4,12 @@ The voices are espeak-ng's and are placeholders until a studio recording
 replaces them: a file of the same name in the data folder's prompts/ wins.
 """
 
-NUMBERS_ZH = ["零", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十"]
-NUMBERS_EN = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-              "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-TENS_EN = {20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty", 70: "seventy", 80: "eighty",
-           90: "ninety"}
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))       # run as a program, from anywhere
+
+from firmware.ivr.phrases import LETTERS, PHRASES  # noqa: E402
 
 TEXTS = {
     "zh_CN": {
@@ -25,8 +26,7 @@ TEXTS = {
         "done": "操作成功。",
         "not_possible": "操作未成功。",
         "enter_code": "请输入您的密码。",
-        "number_hundred": "百",
-        **{f"number_{i}": text for i, text in enumerate(NUMBERS_ZH)},
+        **PHRASES["zh_CN"],
     },
     "en": {
         "greeting": "Welcome to four hundred, eight hundred, one thousand. This call may be recorded.",
@@ -42,9 +42,9 @@ TEXTS = {
         "done": "Done.",
         "not_possible": "That is not possible now.",
         "enter_code": "Please enter your code.",
-        "number_hundred": "hundred",
-        **{f"number_{i}": text for i, text in enumerate(NUMBERS_EN)},
-        **{f"number_{value}": text for value, text in TENS_EN.items()},
+        **PHRASES["en"],
     },
 }
 VOICES = {"zh_CN": "cmn", "en": "en-gb"}
+# Letters are spelled with their English names everywhere.
+OTHER_VOICES = {"zh_CN": {"letter_" + letter: VOICES["en"] for letter in LETTERS}}

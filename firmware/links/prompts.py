@@ -1,45 +1,25 @@
 """From what the switchboard wants said to files that media can play.
 
     Prompts(folder).items([{"prompt": "greeting", "language": "zh_CN"}, {"number": 21, "language": "en"},
-                           {"music": "default"}, {"tone": "busy"}, {"silence_ms": 200}])
+                           {"money": "12.50", "language": "zh_CN"}, {"music": "default"}, {"tone": "busy"}, {"silence_ms": 200}])
     -> ([{"file": path}, ..., {"tone": "busy"}, {"silence_ms": 200}], [sentence for what is missing])
 
 Folder: <language>/<name>.wav and music.wav (music "default") or music/<name>.wav.
 A prompt that is missing in one language is taken from another; one that is missing
 altogether is left out and said, so that a caller never waits for silence without end.
 
-Numbers are put together from number_0..number_20, number_30..number_90 and
-number_hundred, up to 999; above that, digit by digit.  Chinese (Putonghua): 110 is
-"one hundred one ten", 105 "one hundred zero five"; English: "one hundred, ten".
+Numbers, money, dates and the other spoken values (ivr/spoken.py) are put together from fragments.
 """
 
 import pathlib
 import re
 
+from firmware.errors import LocalError
+from firmware.ivr import spoken
+
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
-LARGEST = 999
 WAV_HEADER_OCTETS = 44      # the shortest; a file that is no longer holds no sound
 NOTHING_MS = 100  # played when nothing is left, so that its end is still told
-
-
-def number_names(number, language):
-    """Prompt names that say a whole number, 0 or above."""
-    if number > LARGEST:
-        return ["number_" + digit for digit in str(number)]
-    hundreds, rest = divmod(number, 100)
-    names = ["number_%d" % hundreds, "number_hundred"] if hundreds else []
-    if hundreds and not rest:
-        return names
-    chinese = language.startswith("zh")
-    if hundreds and chinese and rest < 10:
-        names.append("number_0")
-    if hundreds and chinese and 10 <= rest < 20:
-        names += ["number_1", "number_10"]
-        rest -= 10
-        return names + (["number_%d" % rest] if rest else [])
-    if rest <= 20 or rest % 10 == 0:
-        return names + ["number_%d" % rest]
-    return names + ["number_%d" % (rest - rest % 10), "number_%d" % (rest % 10)]
 
 
 class Prompts:
@@ -57,7 +37,12 @@ class Prompts:
             if "tone" in item or "silence_ms" in item or "dtmf" in item:
                 items.append(dict(item))
                 continue
-            for names in self._choices(item):
+            try:
+                choices = self._choices(item)
+            except LocalError as error:
+                missing.append("%s; the caller does not hear it" % error)
+                continue
+            for names in choices:
                 path = self._file(names)
                 if path is None:
                     missing.append("prompt %s is in no language below %s; put it there"
@@ -80,12 +65,7 @@ class Prompts:
             return [["music/%s.wav" % name, "music.wav"]]
         language = item.get("language") or self.languages[0]
         order = [language] + [other for other in self.languages if other != language]
-        if "number" in item:
-            names = number_names(int(item["number"]), language)
-        elif "digits" in item:
-            names = ["number_" + digit for digit in str(item["digits"]) if digit.isdigit()]
-        else:
-            names = [str(item.get("prompt"))]
+        names = spoken.names(item, language) if spoken.kind_of(item) else [str(item.get("prompt"))]
         return [["%s/%s.wav" % (one, name) for one in order] for name in names]
 
     def _file(self, names):

@@ -2,20 +2,7 @@
 
 import pytest
 
-from firmware.links.prompts import Prompts, number_names
-
-
-def said(number, language):
-    return " ".join(name.removeprefix("number_") for name in number_names(number, language))
-
-
-@pytest.mark.parametrize("number, zh, en", [
-    (0, "0", "0"), (7, "7", "7"), (10, "10", "10"), (11, "11", "11"), (20, "20", "20"), (21, "20 1", "20 1"),
-    (99, "90 9", "90 9"), (100, "1 hundred", "1 hundred"), (105, "1 hundred 0 5", "1 hundred 5"),
-    (110, "1 hundred 1 10", "1 hundred 10"), (115, "1 hundred 1 10 5", "1 hundred 15"),
-    (120, "1 hundred 20", "1 hundred 20"), (999, "9 hundred 90 9", "9 hundred 90 9"), (2024, "2 0 2 4", "2 0 2 4")])
-def test_numbers(number, zh, en):
-    assert said(number, "zh_CN") == zh and said(number, "en") == en
+from firmware.links.prompts import Prompts
 
 
 @pytest.fixture
@@ -52,3 +39,11 @@ def test_a_prompt_that_comes_later_is_found(prompts):
     assert prompts.items([{"prompt": "late"}])[1]
     (prompts.folder / "zh_CN" / "late.wav").write_bytes(bytes(60))
     assert not prompts.items([{"prompt": "late"}])[1]
+
+
+def test_spoken_values_are_fragments_and_what_cannot_be_said_is_told(prompts):
+    for name in ("number_liang", "money_cny", "number_5", "jiao"):
+        (prompts.folder / "zh_CN" / (name + ".wav")).write_bytes(bytes(60))
+    items, missing = prompts.items([{"money": "2.50", "language": "zh_CN"}, {"date": "never", "language": "zh_CN"}])
+    assert [item["file"].rpartition("/")[2] for item in items] == ["number_liang.wav", "money_cny.wav", "number_5.wav", "jiao.wav"]
+    assert len(missing) == 1 and "never" in missing[0]
