@@ -26,6 +26,7 @@ whose sums are taken out (take) and stored (storage/figures.py).
 from firmware.acd.trunk_figures import TRUNK_COUNTS, TrunkFigures
 
 DAY_MS = 86400000
+FOREVER = 1 << 60
 IGNORE = "ignore"
 NEGATIVE = "negative"
 POSITIVE = "positive"
@@ -277,19 +278,24 @@ class Statistics:
         figures["average_handle_time_ms"] = average_handle_time_ms(figures["handle_ms"], figures["handled"])
         return figures
 
-    def agent_load(self, agent, now_ms):
-        """(calls of queues taken, parts in a million of handle / (handle + available)) in the interval of now_ms."""
+    def agent_times(self, agent, now_ms):
+        """What strategies compare, in the interval of now_ms: (calls of queues taken, handle_ms, available_ms, since when the agent is
+        available besides, FOREVER: is not)."""
         counts = self._agents.get(agent, {}).get(self.bucket(now_ms)) or {}
         handle_ms = counts.get("talking_ms", 0) + counts.get("holding_ms", 0) + counts.get("wrap_up_ms", 0)
-        available_ms = counts.get("available_ms", 0)
         mode = self._modes.get(agent)
+        start_ms = FOREVER
         if mode is not None and mode["mode"] == "available":
             start_ms = mode["since_ms"]
             while start_ms < now_ms and self.bucket(start_ms) != self.bucket(now_ms):
                 start_ms = self._bucket_end(start_ms)
-            available_ms += max(0, now_ms - start_ms)
-        whole_ms = handle_ms + available_ms
-        return counts.get("connected", 0), handle_ms * 1000000 // whole_ms if whole_ms else 0
+        return counts.get("connected", 0), handle_ms, counts.get("available_ms", 0), start_ms
+
+    def agent_load(self, agent, now_ms):
+        """(calls of queues taken, parts in a million of handle / (handle + available)) in the interval of now_ms."""
+        calls, handle_ms, available_ms, since_ms = self.agent_times(agent, now_ms)
+        whole_ms = handle_ms + available_ms + max(0, now_ms - since_ms)
+        return calls, handle_ms * 1000000 // whole_ms if whole_ms else 0
 
     def dump(self):
         """As plain data with string keys, for a checkpoint."""

@@ -30,7 +30,7 @@ CLOSING = "closing"
 CLEARING = "clearing"
 
 # What a call remembers.  signal: {token, purpose, items, repeat} that plays to the caller, or None.
-# offer: {agent, leg} while an agent of the queue is offered the call.  position: the IVR's, kept after it was left.
+# offers: [{agent, leg}] of the agents of the queue who are offered the call, the first offered first.  position: the IVR's, kept after it was left.
 # outside: {digits, ways, way, attempts, limit, tried, cause, ring_ms} of a call to the outside (control/core_outside.py).
 # since_ms: since when the caller waits, over all queues that gave the call on; queue_entered_ms: in this one.
 # given: {priority?, skills?} by the flow.  skills: {skill: level} needed now; relax: [[at_ms, less], ...] still to come; hops, hops_ms: overflows in one moment.
@@ -40,14 +40,16 @@ CLEARING = "clearing"
 # monitors: [[leg, mode, agent]] of supervisors who listen.  place: where it is parked.  recall: the agent who gets a call back that nobody took.
 # comfort: messages still to come while it waits (acd/comfort.py).
 # announcing: {name, then, to} of the announcement that the caller hears, or heard last; announced: names of all that were heard.
+# tiers: [[at_ms, level], ...] of the queue that are asked later.  reserved: [agent, until_ms]: until then this agent alone is asked.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
           "signal", "signals", "flow_key", "position",
-          "queue", "queue_entered_ms", "overflow", "overdue", "offer", "waited",
+          "queue", "queue_entered_ms", "overflow", "overdue", "offers", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
-          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort")
+          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
+          "tiers", "reserved")
 
 
 class Call:
@@ -62,6 +64,7 @@ class Call:
         self.order = order      # number in the order of arrival: sort keys end in it
         self.state = COLLECTING
         self.legs = []
+        self.offers = []
         self.called_complete = False
         self.languages = []
         self.signals = 0        # signals played so far: makes tokens
@@ -72,6 +75,25 @@ class Call:
     def language(self):
         """The language that the caller chose, or None."""
         return self.position["language"] if self.position else None
+
+    @property
+    def offer(self):
+        """The first of the offers, or None."""
+        return self.offers[0] if self.offers else None
+
+    def offer_at(self, leg):
+        """The offer whose telephone a leg is, or None."""
+        for offer in self.offers:
+            if offer["leg"] == leg:
+                return offer
+        return None
+
+    def offer_to(self, agent):
+        """The offer to an agent, or None."""
+        for offer in self.offers:
+            if offer["agent"] == agent:
+                return offer
+        return None
 
     @property
     def waits_since_ms(self):
@@ -92,6 +114,7 @@ class Call:
         for name in FIELDS:
             dumped[name] = getattr(self, name)
         dumped["legs"] = list(self.legs)
+        dumped["offers"] = list(self.offers)
         return dumped
 
 
@@ -101,4 +124,6 @@ def load(dumped):
     for name in FIELDS:
         value = dumped.get(name)        # None: a dump of before there was such a field
         setattr(call, name, list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value)
+    if call.offers is None:             # likewise: there was one offer at most
+        call.offers = [dict(dumped["offer"])] if dumped.get("offer") else []
     return call

@@ -77,6 +77,7 @@ KINDS = {
     "call.secret": "tries deadline_ms (digits are asked for that are written nowhere)",
     "call.feature": "code action argument done(true|false) why",
     "call.announcing": "name then(go_on|clear) to{number} or {queue overflow given}(where the call goes on)",
+    "call.announced": "name(heard while waiting)",
     "call.closing": "cause released_by result deadline_ms",
     "call.clearing": "cause released_by result reason",
     "call.ended": "",
@@ -88,8 +89,11 @@ KINDS = {
     # ACD
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "
-                     "comfort?[[at_ms, prompt, every_ms]]",
+                     "comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
+                     "reserved?[agent, until_ms](until then this agent alone is asked)",
     "queue.relaxed": "skills(needed from now on) relax(still to come)",
+    "queue.tiers": "tiers(still to come)",
+    "queue.unreserved": "(anybody may take the call)",
     "queue.overflow_at": "at_ms(when to look again: no target took the caller)",
     "queue.announced": "position announce_at_ms",
     "queue.comforted": "prompt(None: something else is being said) comfort(still to come)",
@@ -101,10 +105,10 @@ KINDS = {
     "agent.seated": "line(where the person has logged in)",
     "agent.unseated": "",
     "agent.offered": "deadline_ms",
-    "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted) cause missed?(in a row) rest_until_ms?",
+    "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted|elsewhere) cause missed?(in a row) rest_until_ms?",
     "agent.rested": "",
     "agent.busy": "state(offered|talking: with a call that is not from a queue)",
-    "agent.connected": "remember?(true: the caller shall come to this agent again)",
+    "agent.connected": "remember?(true: the caller shall come to this agent again) customer?[day, caller] share?[at, pass](acd/strategy.py)",
     "agent.wrap_up": "deadline_ms",
     "agent.wrap_up_extended": "deadline_ms",
     "agent.idle": "reset(true: counts as newly idle)",

@@ -12,7 +12,18 @@ COMFORT = Section("a message for who waits", {
     "after_s": Whole("after this wait in the queue", 1, 3600, unit="s", required=True),
     "every_s": Whole("then again and again after so long; 0: once", 0, 3600, unit="s", default=0)})
 
+TIER = Section("from when on a level of agents is asked", {
+    "level": Whole("the level; those above it come with it, where they have no row of their own", 2, 9, required=True),
+    "after_s": Whole("after this wait in the queue", 1, 86400, unit="s", required=True)})
+
 QUEUE_FIELDS = {
+    "ring_most": Whole("how many telephones ring at once for a caller, where the strategy is ring_all", 2, 100, default=20),
+    "tiers": Rows("levels of agents that are asked only after a wait; the others are asked as soon as nobody of a lower level is ready",
+                  TIER, key="level", most=8),
+    "last_agent_wait_s": Whole("how long a caller is kept for the agent of the last call, where that one is busy; needs last_agent_days",
+                               0, 600, unit="s", default=0),
+    "owner_wait_s": Whole("how long a caller is kept for the agent whom the flow or a lookup names, where that one is busy", 0, 600, unit="s",
+                          default=0),
     "comfort": Rows("messages for who waits; one that falls into another announcement comes later", COMFORT, most=16),
     "wrap_up_s": Whole("after-call work after its calls; -1: as the agent's setting says", -1, 3600, unit="s", default=-1),
     "missed_offers": Whole("after how many offers in a row that an agent did not take the agent is set away; 0: never", 0, 20, default=1),
@@ -85,6 +96,13 @@ def check(result):
                 if item not in there:
                     errors.append(ConfigError(f"{here}[{place}]", f"{str(item)[:40]!r} is none of the {part}; add it or correct the name"))
     for index, row in enumerate(result["queues"]):
+        tiers = sorted(row["tiers"], key=lambda tier: tier["level"])
+        for one, other in zip(tiers, tiers[1:]):
+            if other["after_s"] < one["after_s"]:
+                errors.append(ConfigError(f"queues[{index}].tiers", f"level {other['level']} would be asked before level {one['level']}; "
+                                          "give the higher level the longer wait"))
+        if row["last_agent_wait_s"] and not row["last_agent_days"]:
+            errors.append(ConfigError(f"queues[{index}].last_agent_wait_s", "needs last_agent_days; set it, or give 0"))
         for place, message in enumerate(row["comfort"]):
             if 0 < message["every_s"] < 5:
                 errors.append(ConfigError(f"queues[{index}].comfort[{place}].every_s", "is too short to be heard; give 0 (once) or 5 and more"))

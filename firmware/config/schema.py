@@ -141,7 +141,8 @@ QUEUE = Section("callers waiting", {
     "label": Text("what pages show", default=""),
     "strategy": Text("which of the ready agents of the best tier goes first: longest_idle; least_calls and least_occupied "
                      "(today); round_robin and linear in the order of the agents; most_skilled and least_skilled by "
-                     "what the caller needs", choices=tuple(sorted(STRATEGIES)), default="longest_idle"),
+                     "what the caller needs; fewest_customers (different callers today); weighted_share by the members' weight; "
+                     "ring_all: the telephones of all ring", choices=tuple(sorted(STRATEGIES)), default="longest_idle"),
     "last_agent_days": Whole("how long a caller is given to the agent of the last call, if ready; 0: not at all", 0, 366,
                              unit="days", default=0),
     "priority": Whole("of its callers; higher ones are served earlier by agents of several queues", 0, 9, default=0),
@@ -164,7 +165,8 @@ QUEUE = Section("callers waiting", {
 
 MEMBERSHIP = Section("an agent in a queue", {
     "queue": name("the queue"),
-    "level": Whole("the tier: 1 is asked first", 1, 9, default=1)})
+    "level": Whole("the tier: 1 is asked first", 1, 9, default=1),
+    "weight": Whole("the share of the calls, where the strategy is weighted_share", 1, 100, default=10)})
 
 AGENT = Section("a person who answers calls", {
     "name": name("the log-in name"),

@@ -6,7 +6,7 @@ line meanwhile.  Whoever logs out during a call finishes it first.
 """
 
 from firmware.acd import agent as agents
-from firmware.control.core_ending import idle, leave_seat, withdraw
+from firmware.control.core_ending import idle, leave_seat, withdraw_one
 from firmware.control.core_queues import deserted, still_waiting
 
 # Defaults of an agent's settings; the schema gives them too.
@@ -37,8 +37,8 @@ def _set(core, name, wanted, reason, by):
         wrap_up_over(core, name)        # ready again before the time is over
         rested(core, name)
     call = core.state.calls.get(agent.call)
-    if wanted != agents.AVAILABLE and call is not None and call.offer is not None and call.offer["agent"] == name:
-        withdraw(core, call, "withdrawn")
+    if wanted != agents.AVAILABLE and call is not None and call.offer_to(name) is not None:
+        withdraw_one(core, call, call.offer_to(name), "withdrawn")
         still_waiting(core, call)
     if wanted == agents.LOGGED_OUT:
         wrap_up_over(core, name)

@@ -3,8 +3,14 @@
     switched on   recorded in the journal; stays on over restarts until it is switched off or taken out of the configuration
     a caller      of such a number, or on the way into such a queue, is answered and hears it whole; then the call goes on
                   (core_calls.announced) or is cleared.  Nobody hears the same one twice in a call
-    who waits already when it is switched on, and who comes from another queue by overflow, does not hear it
+    who waits     already when it is switched on, or comes from another queue by overflow, hears it in place of the music and
+                  keeps the place; or is cleared with it
 """
+
+from firmware.call import call as calls
+from firmware.call.number_plan import MATCH
+from firmware.control.core_base import NORMAL
+from firmware.control.core_ending import close, leave, withdraw
 
 
 def switch(core, event):
@@ -15,6 +21,8 @@ def switch(core, event):
     on = bool(event["on"])
     if on != (name in core.state.announcements):
         core.emit("announcement.switched", name=name, on=on, by=event.get("by"))
+        for call in core.state.calls_in_order() if on else ():
+            tell_waiting(core, call)
     return True
 
 
@@ -34,6 +42,27 @@ def due(core, call, number=None, queue=None):
         if fits and name in core.state.announcements and name not in (call.announced or ()):
             return row
     return None
+
+
+def tell_waiting(core, call):
+    """Let a caller who waits in a queue hear what is on and was not heard yet."""
+    if call.state != calls.QUEUED:
+        return
+    row = due(core, call, queue=call.queue)
+    if row is None:
+        verdict, route = core.router.find(call.called or "", True)
+        number = route["number"] if verdict == MATCH else None
+        row = due(core, call, number=number) if number in core.number_rows else None
+    if row is None:
+        return
+    core.emit("call.announced", call=call.id, leg=call.caller_leg, queue=call.queue, name=row["name"])
+    items = [{"prompt": row["prompt"], "language": language} for language in call.spoken()]
+    if (row.get("then") or "go_on") == "clear":
+        withdraw(core, call, "withdrawn")
+        leave(core, call, "overflow")
+        close(core, call, NORMAL, items, "overflow", "announcement %s is on" % row["name"])
+    else:
+        core.play(call, "announcement", items)
 
 
 def begin(core, call, row, to):

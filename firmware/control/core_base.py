@@ -7,7 +7,7 @@ gets the Core, looks at core.state and core's configuration, and says what shall
     core.act("leg.answer", leg=leg)                                 goes out after the commit
 
 Nothing else may change core.state.  core.touch(queue) asks for a look at that
-queue's callers and agents at the end of the event (core_queues.dispatch).
+queue's callers and agents at the end of the event (core_dispatch.dispatch).
 """
 
 from firmware.acd.agent import LOGGED_OUT
@@ -16,6 +16,7 @@ from firmware.call import outside
 from firmware.call.records import make
 from firmware.call.routing import Router
 from firmware.call.trunk_group import groups_of
+from firmware.control.core_ready import Ready
 from firmware.control.core_state import CoreState
 
 # Who ended a call, as the CDR names them.
@@ -29,6 +30,7 @@ NORMAL = 16
 BUSY = 17
 NO_ANSWER = 19
 SUBSCRIBER_ABSENT = 20
+ELSEWHERE = 26             # non-selected user clearing: another telephone has answered
 TEMPORARY_FAILURE = 41
 
 # Invented: longest time for an adapter to end a leg. Above T305 + T308 twice (38 s) and SIP's 64 T1 (32 s).
@@ -75,6 +77,7 @@ class Core:
         self.secrets = {}               # call -> digits that are written nowhere, not even into the state
         self._given_offset = utc_offset_ms
         self.state = None
+        self.ready = Ready(self)
         self.configure(config)
         self.state = CoreState(groups_of(config), self.utc_offset_ms, self._initial)
 
@@ -87,11 +90,12 @@ class Core:
             strategies[queues[index]["name"]] = strategy_of(queues[index].get("strategy", "longest_idle"), "queues[%d].strategy" % index)
         groups = groups_of(config)
         self.router, self.strategies, self.config = router, strategies, config
+        self.strategy_names = dict([(queue["name"], queue.get("strategy", "longest_idle")) for queue in queues])
         self.site = config.get("site") or {}
         self.flows = config.get("ivr") or {}
         self.queue_names = [queue["name"] for queue in queues]
         self.queue_configs = {}
-        self.members = {}               # queue -> [(agent, level)] in configured order
+        self.members = {}               # queue -> [(agent, level, weight)] in configured order
         for queue in queues:
             self.queue_configs[queue["name"]] = queue
             self.members[queue["name"]] = []
@@ -108,7 +112,15 @@ class Core:
                 self.agent_of_line[agent["line"]] = name
             for member in agent.get("queues") or []:
                 if member["queue"] in self.members:
-                    self.members[member["queue"]].append((name, member.get("level", 1)))
+                    self.members[member["queue"]].append((name, member.get("level", 1), member.get("weight", 10)))
+        self.memberships = {}           # agent -> [(queue, level, place, weight)]
+        self.places = {}                # queue -> {agent: place}
+        for queue in self.members:
+            places = self.places[queue] = {}
+            for name, level, weight in self.members[queue]:
+                self.memberships.setdefault(name, []).append((queue, level, len(places), weight))
+                places[name] = len(places)
+        self.ready.mark_all()
         self.line_rows = {}
         for line in config.get("lines") or []:
             self.line_rows[line["name"]] = line
@@ -156,7 +168,12 @@ class Core:
         """Record a change and apply it."""
         record = make(kind, self.now_ms, call, leg, agent, queue, data)
         self.records.append(record)
+        known = self.state.legs.get(leg) if leg is not None else None
+        line = known.line if known is not None else None
+        if agent is not None and kind in ("agent.seated", "agent.unseated"):
+            line = self.state.agent(agent).seat         # its own agent may be ready from now on
         self.state.apply(record)
+        self.ready.mark(record, line)
         return record
 
     def act(self, do, **parameters):

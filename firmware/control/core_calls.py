@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_dispatch, core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -246,9 +246,9 @@ def answered(core, event):
         core.act("leg.release", leg=leg.id, cause=leg.cause)      # crossed with our CANCEL: end it now
         return True
     agent = core.agent_on(leg.line)
-    if call.offer is not None and call.offer["leg"] == leg.id:
+    if call.offer_at(leg.id) is not None:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
-        connect(core, call, leg.id, core_queues.connected(core, call))
+        connect(core, call, leg.id, core_dispatch.connected(core, call, leg.id))
     elif call.target_leg == leg.id:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
         core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
@@ -383,8 +383,8 @@ def released(core, event):
             clear(core, call, cause, CALLER if by == "far" else SWITCH, result_of(call, CALLER if by == "far" else SWITCH))
         elif call.state == calls.CLEARING:
             pass
-        elif call.offer is not None and call.offer["leg"] == leg.id:
-            core_queues.offer_failed(core, call, cause)
+        elif call.offer_at(leg.id) is not None:
+            core_dispatch.offer_failed(core, call, call.offer_at(leg.id), cause)
         elif call.target_leg == leg.id:
             if not core_outside.hunt_on(core, call, leg, cause, by):
                 ring_failed(core, call, cause)

@@ -132,13 +132,16 @@ def leave(core, call, reason, **more):
                       wait_ms=max(0, core.now_ms - call.queue_entered_ms), total_ms=max(0, core.now_ms - call.waits_since_ms), **more)
 
 
-def withdraw(core, call, outcome, cause=NORMAL, **more):
-    """Take the offer back, if there is one."""
-    if call.offer is None:
-        return
-    name, leg = call.offer["agent"], core.state.legs.get(call.offer["leg"])
-    core.emit("agent.offer_ended", call=call.id, leg=call.offer["leg"], agent=name, queue=call.queue, outcome=outcome, cause=cause,
-              **more)
+def withdraw(core, call, outcome, cause=NORMAL):
+    """Take the offers back, if there are any."""
+    for offer in list(call.offers):
+        withdraw_one(core, call, offer, outcome, cause)
+
+
+def withdraw_one(core, call, offer, outcome, cause=NORMAL, **more):
+    """Take one offer back.  more: what else the record says."""
+    name, leg = offer["agent"], core.state.legs.get(offer["leg"])
+    core.emit("agent.offer_ended", call=call.id, leg=offer["leg"], agent=name, queue=call.queue, outcome=outcome, cause=cause, **more)
     leave_seat(core, name)
     if leg is not None:
         core.release_leg(leg, cause)

@@ -19,7 +19,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import MATCH
-from firmware.control import core_calls, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_calls, core_dispatch, core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import NO_ANSWER, NORMAL, SWITCH
 from firmware.control.core_ending import clear, leave, stop_recording, withdraw
 from firmware.control.core_parties import acting, detach, hold as hold_call, unhold, wire
@@ -60,7 +60,7 @@ def telephone(core, found):
     """The line of an agent, line or queue that can ring now, or False (refused)."""
     kind, target = found["to"], found["target"]
     if kind == "queue":
-        target = core_queues.ready_agent(core, target)
+        target = core_dispatch.ready_agent(core, target)
         if target is None:
             return core.refuse("no agent of queue %s is ready" % found["target"])
         kind = "agent"
@@ -366,6 +366,13 @@ def pick_up(core, event):
     call = ringing[0]
     if call.target_leg is not None and core.state.legs[call.target_leg].line is None:
         return core.refuse("call %s rings outside" % call.id)
+    chosen = event.get("agent") or event.get("line")
+
+    def is_there(offer):
+        leg = core.state.legs.get(offer["leg"])
+        return offer["agent"] == chosen or leg is not None and leg.line == chosen
+    if chosen is not None and True in [is_there(offer) for offer in call.offers]:
+        return core.refuse("call %s rings there itself; lift the handset" % call.id)
 
     def let_go():
         if call.offer is not None:
@@ -379,8 +386,11 @@ def pick_up(core, event):
 
 
 def _rings(core, call, event):
-    leg = core.state.legs.get(call.offer["leg"] if call.offer is not None else call.target_leg)
-    if leg is None or call.state not in (calls.QUEUED, calls.RINGING):
+    ringing = [core.state.legs.get(leg) for leg in [offer["leg"] for offer in call.offers] or [call.target_leg]]
+    ringing = [leg for leg in ringing if leg is not None]
+    if not ringing or call.state not in (calls.QUEUED, calls.RINGING):
         return False
     wanted = event.get("target")
-    return call.id == event["call"] if event.get("call") is not None else wanted in (leg.line, leg.agent) and wanted is not None
+    if event.get("call") is not None:
+        return call.id == event["call"]
+    return wanted is not None and True in [wanted in (leg.line, leg.agent) for leg in ringing]

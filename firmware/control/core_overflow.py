@@ -37,7 +37,7 @@ def is_full(core, queue):
 
 def logged_in(core, queue):
     """How many agents of a queue are logged in, on a break or not."""
-    return len([name for name, level in core.members.get(queue) or [] if core.state.agent(name).status != agents.LOGGED_OUT])
+    return len([row for row in core.members.get(queue) or [] if core.state.agent(row[0]).status != agents.LOGGED_OUT])
 
 
 def in_circles(core, call):

@@ -1,36 +1,26 @@
-"""Decisions of the ACD: who waits, what the waiting hear, and which agent is offered which call.
+"""Decisions of the ACD: who waits, what the waiting hear; which agent is offered which call: core_dispatch.py.
 
     enter -> closed, full, nobody logged in, ...: core_overflow, the caller is given on
     enter -> please wait, music, position announcements
-        dispatch -> offer to a ready agent with the skills, by the queue's strategy -> connected
+        core_dispatch -> offer to a ready agent with the skills, by the queue's strategy -> connected
                         | no answer, refused, out of reach: the agent is set away, the caller keeps
                         |   the place and the next agent is offered the call
                         | the caller leaves: the offer is withdrawn, the agent stays ready
         needs relax as the queue says; a rule "wait" gives the caller on (core_overflow)
         longest wait -> overflow node of the flow, or goodbye
-
-dispatch() runs at the end of every event over the queues that the event touched.  It takes
-the caller who is first over all of them (priority, then waiting time), so an agent who
-serves several queues serves whoever waits longest.  A caller for whom nobody with the skills is
-ready holds up nobody: the next one is looked at.
 """
 
-from firmware.acd import agent as agents
 from firmware.acd import comfort as comforts
 from firmware.acd import skills
-from firmware.acd.strategy import MEASURED, Candidate, longest_idle, select
 from firmware.call import call as calls
-from firmware.call import leg as legs
 from firmware.control import core_announcements, core_ivr, core_overflow
-from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, TEMPORARY_FAILURE
+from firmware.control.core_base import NORMAL, TEMPORARY_FAILURE
 from firmware.control.core_ending import close, fail, leave, withdraw
 
 # Defaults of the queue's settings (seconds); the schema gives them too.
 DEFAULTS = {"announce_position_s": 20, "max_wait_s": 1800, "offer_timeout_s": 15, "service_level_s": 20, "short_abandon_s": 5,
-            "music": "default", "priority": 0, "last_agent_days": 0, "missed_offers": 1, "missed_pause_s": 5}
-
-# Why an agent was set away, by the outcome of the offer.
-AWAY = {"no_answer": "missed offer", "rejected": "offer refused", "failed": "line out of reach"}
+            "music": "default", "priority": 0, "last_agent_days": 0, "missed_offers": 1, "missed_pause_s": 5,
+            "ring_most": 20, "last_agent_wait_s": 0, "owner_wait_s": 0}
 
 
 def setting(core, queue, name):
@@ -86,6 +76,9 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     needs, relax_at = skills.step_on(needs, skills.schedule(config.get("relax") or [], since_ms), core.now_ms)
     priority = given.get("priority")
     more = {"comfort": comforts.schedule(config["comfort"], core.now_ms)} if config.get("comfort") else {}
+    if config.get("tiers"):
+        more["tiers"] = sorted([[core.now_ms + row["after_s"] * 1000, row["level"]] for row in config["tiers"]])
+    more.update(_reservation(core, call, queue, given))
     core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
               priority=setting(core, queue, "priority") if priority is None else priority,
               max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
@@ -94,6 +87,36 @@ def _join(core, call, queue, overflow, given, since_ms, order):
               service_level_ms=setting(core, queue, "service_level_s") * 1000,
               short_abandon_ms=setting(core, queue, "short_abandon_s") * 1000,
               since_ms=since_ms, given=given, skills=needs, relax=relax_at, **more)
+
+
+def _reservation(core, call, queue, given):
+    """For whom the caller is kept at first: {"reserved": [agent, until_ms]}, or {}."""
+    owner = given.get("agent")
+    if owner is not None and owner in core.places[queue]:
+        wait_s = setting(core, queue, "owner_wait_s")
+    else:
+        known = core.state.last_agents.get(call.caller)
+        fits = known is not None and is_known(call) and core.now_ms - known[1] <= setting(core, queue, "last_agent_days") * 86400000
+        owner, wait_s = (known[0], setting(core, queue, "last_agent_wait_s")) if fits else (None, 0)
+    return {"reserved": [owner, core.now_ms + wait_s * 1000]} if owner is not None and wait_s else {}
+
+
+def unreserve(core, call):
+    """The agent for whom the caller was kept has not become ready in time: anybody may take the call."""
+    if call.state != calls.QUEUED:
+        return False
+    core.emit("queue.unreserved", call=call.id, queue=call.queue)
+    core.touch(call.queue)
+    return True
+
+
+def open_tier(core, call):
+    """The caller has waited long enough for further levels of agents."""
+    if call.state != calls.QUEUED:
+        return False
+    core.emit("queue.tiers", call=call.id, queue=call.queue, tiers=[row for row in call.tiers or [] if row[0] > core.now_ms])
+    core.touch(call.queue)
+    return True
 
 
 def relax(core, call):
@@ -117,6 +140,7 @@ def give_on(core, call, rule):
     _join(core, call, rule["target"], call.overflow, call.given or {}, call.waits_since_ms, order)
     if call.signal is None or call.signal["purpose"] == "music" and setting(core, call.queue, "music") != before:
         music(core, call)
+    core_announcements.tell_waiting(core, call)
     core.touch(call.queue)
 
 
@@ -216,152 +240,15 @@ def leave_removed(core):
     deserted(core, core.queue_names)
 
 
-# Offering.
-
-def dispatch(core):
-    """Give waiting callers to ready agents, in the queues that this event has touched."""
-    ready, found = {}, {}               # what is known until the next offer: agent -> ready, queue -> first servable
-    while core.touched:
-        best = None
-        for queue in sorted(core.touched):
-            if queue not in found:
-                found[queue] = _first_servable(core, queue, ready)
-            if found[queue] is None:
-                del core.touched[queue]
-            elif best is None or found[queue][0].rank() < found[best][0].rank():
-                best = queue
-        if best is None:
-            return
-        entry, able = found[best]
-        call = core.state.calls[entry.call]
-        name = _choose(core, call, able, best)
-        _offer(core, call, name)
-        ready[name] = False
-        for queue in core.queues_of(name):
-            found.pop(queue, None)
-
-
-def _first_servable(core, queue, ready):
-    """The first caller for whom somebody is ready: (entry, [(agent, level, place among the members)]), or None.
-
-    ready: {agent: bool} as far as known; filled."""
-    if queue not in core.queue_configs or queue not in core.state.queues:
-        return None
-    there = None
-    hopeless = {}
-    for entry in core.state.queues[queue]:
-        call = core.state.calls[entry.call]
-        if call.offer is not None:
-            continue
-        if there is None:
-            there = _ready_members(core, queue, ready)
-            if not there:
-                return None
-        needs = call.skills or {}
-        key = skills.key(needs)
-        if key not in hopeless:
-            able = [member for member in there if skills.fits(core.agent_configs[member[0]].get("skills") or {}, needs)]
-            if able:
-                return entry, able
-            hopeless[key] = True        # callers with the same needs fare the same
-    return None
-
-
-def _ready_members(core, queue, ready):
-    members = core.members[queue]
-    there = []
-    for place in range(len(members)):
-        name = members[place][0]
-        if name not in ready:
-            ready[name] = core.is_ready(name)
-        if ready[name]:
-            there.append((name, members[place][1], place))
-    return there
-
-
-def _choose(core, call, able, queue):
-    """Name of the agent: the one whom the caller knows, else by the queue's strategy."""
-    known = core.state.last_agents.get(call.caller)
-    days = setting(core, queue, "last_agent_days")
-    if known is not None and core.now_ms - known[1] <= days * 86400000 and days and _is_known(call):
-        for name, level, place in able:
-            if name == known[0]:
-                return name
-    return _strategic(core, call.skills or {}, able, queue)
-
-
-def _strategic(core, needs, able, queue):
-    """By the queue's strategy."""
-    if core.strategies[queue] is longest_idle:      # of a thousand agents in half the time: the others look at more
-        best = best_key = None
-        for name, level, place in able:
-            agent = core.state.agents[name]
-            key = (level, agent.idle_since_ms, agent.idle_order, name)
-            if best is None or key < best_key:
-                best, best_key = name, key
-        return best
-    names = [name for name, level in core.members[queue]]
-    last = core.state.turns.get(queue)
-    turn = names.index(last) + 1 if last in names else 0
-    strategy = core.strategies[queue]
-    candidates = []
-    for name, level, place in able:
-        agent = core.state.agent(name)
-        has = core.agent_configs[name].get("skills") or {}
-        count, load = core.state.statistics.agent_load(name, core.now_ms) if strategy in MEASURED else (0, 0)
-        candidates.append(Candidate(name, level, agent.idle_since_ms, agent.idle_order, skills.proficiency(has, needs),
-                                    count, load, (place - turn) % len(names)))
-    return select(candidates, queue, strategy).name
-
-
-def ready_agent(core, queue):
-    """The agent whom a queue would ask now for a caller without needs, or None."""
-    able = _ready_members(core, queue, {})
-    return _strategic(core, {}, able, queue) if able else None
-
-
-def _is_known(call):
+def is_known(call):
     """Whether the caller's number says who it is."""
     return bool(call.caller) and call.caller_presentation == "allowed"
 
 
-def _offer(core, call, name):
-    line = core.line_of(name)
-    leg = core.ids.next("l")
-    caller = call.shown_caller()
-    caller_name = core.queue_configs[call.queue].get("label") or call.queue
-    core.emit("leg.created", call=call.id, leg=leg, agent=name, queue=call.queue, role=legs.AGENT, tech="sip", line=line, caller=caller,
-              caller_name=caller_name)
-    core.emit("agent.offered", call=call.id, leg=leg, agent=name, queue=call.queue,
-              deadline_ms=core.now_ms + setting(core, call.queue, "offer_timeout_s") * 1000)
-    more = {"auto_answer": True} if core.agent_configs[name].get("auto_answer") else {}
-    core.act("leg.create", leg=leg, tech="sip", line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
-
-
-def offer_timeout(core, call):
-    """The agent's telephone rang long enough, or never said that it rings: then it is out of reach."""
-    if call.offer is None:
-        return False
-    rang = core.state.legs[call.offer["leg"]].state != legs.CREATED
-    offer_failed(core, call, NO_ANSWER if rang else SUBSCRIBER_ABSENT)
-    return True
-
-
-def offer_failed(core, call, cause):
-    """The offered agent did not take the call: rests or is set away, as the queue says, and the next one is asked."""
-    name = call.offer["agent"]
-    outcome = "rejected" if cause in (BUSY, 21) else "no_answer" if cause in (18, NO_ANSWER) else "failed"
-    missed, most = core.state.agent(name).missed + 1, setting(core, call.queue, "missed_offers")
-    rests = most == 0 or missed < most
-    withdraw(core, call, outcome, cause, missed=missed,
-             rest_until_ms=core.now_ms + setting(core, call.queue, "missed_pause_s") * 1000 if rests else None)
-    if core.state.agent(name).status == agents.AVAILABLE and not rests:
-        core.emit("agent.status", call=call.id, agent=name, status=agents.ON_BREAK, reason=AWAY[outcome], by="switch")
-    still_waiting(core, call)
-
-
 def still_waiting(core, call):
-    """An offer is over: the caller waits on, unless the wait is too long by now."""
+    """An offer is over: the caller waits on, unless others ring still or the wait is too long by now."""
+    if call.offers:
+        return
     if call.overdue:
         _overflow(core, call)
         return
@@ -369,15 +256,6 @@ def still_waiting(core, call):
         _give_on_or_wait(core, call)
     if call.state == calls.QUEUED:
         core.touch(call.queue)
-
-
-def connected(core, call):
-    """The offered agent has answered: the caller has waited enough.  Returns the agent's name."""
-    name, leg = call.offer["agent"], call.offer["leg"]
-    leave(core, call, "answered")
-    more = {"remember": True} if setting(core, call.queue, "last_agent_days") and _is_known(call) else {}
-    core.emit("agent.connected", call=call.id, leg=leg, agent=name, queue=call.queue, **more)
-    return name
 
 
 # Agents.

@@ -40,7 +40,8 @@ def _call(state, call, positions):
             "position": positions.get(call.id),
             "waiting_since_ms": call.waits_since_ms if waits else None, "priority": call.priority if waits else None,
             "skills": (call.skills or {}) if waits else {},
-            "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None, "started_ms": call.started_ms,
+            "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None,
+            "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
             "held": bool(call.held), "place": call.place,
             "consult": dict([(key, call.consult[key]) for key in ("leg", "state", "to", "target", "agent", "join")]) if call.consult else None,
@@ -60,10 +61,9 @@ def _queue(core, name, now_ms):
     figures = state.statistics.queue_figures(name, now_ms)
     abandons = config.get("service_level_abandons") or "ignore"
     since_ms = queue.longest_since_ms() if queue is not None else None
-    ready = [agent for agent, level in core.members[name] if core.is_ready(agent)]
     return {"name": name, "label": config.get("label") or name, "waiting": len(queue) if queue is not None else 0,
             "longest_wait_ms": max(0, now_ms - since_ms) if since_ms is not None else 0, "longest_since_ms": since_ms,
-            "agents": len(core.members[name]), "agents_ready": len(ready), "agents_logged_in": core_overflow.logged_in(core, name), "strategy": config.get("strategy") or "longest_idle",
+            "agents": len(core.members[name]), "agents_ready": len(core.ready.of(name)), "agents_logged_in": core_overflow.logged_in(core, name), "strategy": config.get("strategy") or "longest_idle",
             "open": core_overflow.is_queue_open(core, name, now_ms), "service_level_abandons": abandons,
             "service_level": figures["service_level" if abandons == "ignore" else "service_level_" + abandons],
             "service_level_s": config.get("service_level_s") or 20, "offered": figures["queued"], "answered": figures["answered"],

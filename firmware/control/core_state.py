@@ -39,6 +39,10 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         self.seats = {}         # line -> the agent who has logged in there
         self.turns = {}         # queue -> the agent whom it asked last
         self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
+        self.customers = {}     # caller of customer_day -> the agent whose customer that is
+        self.customer_counts = {}       # agent -> how many
+        self.customer_day = None
+        self.shares = {}        # queue -> {"at", "passes": {agent: pass}} of acd/strategy.py
         self.lines = {}         # line -> registered
         self.line_legs = {}     # line -> legs on it
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
@@ -141,6 +145,9 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
                 "queues": [[name, self.queues[name].dump()] for name in sorted(self.queues)],
                 "turns": [[name, self.turns[name]] for name in sorted(self.turns)],
                 "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
+                "customers": [self.customer_day, [[customer, self.customers[customer]] for customer in self.customers],
+                              [[name, self.customer_counts[name]] for name in sorted(self.customer_counts)]],
+                "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
                 "spans": [[name, self.spans[name]] for name in sorted(self.spans, key=_span_order)],
@@ -174,6 +181,12 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
             self.queues[name] = queues.load(name, entries)
         self.turns = dict([(queue, agent) for queue, agent in dumped.get("turns") or []])
         self.last_agents = dict([(caller, [agent, ts_ms]) for caller, agent, ts_ms in dumped.get("last_agents") or []])
+        self.customer_day, customers, counts = dumped.get("customers") or [None, [], []]
+        self.customers = dict([(customer, agent) for customer, agent in customers])
+        self.customer_counts = dict([(name, count) for name, count in counts])
+        self.shares = {}
+        for queue, at, passes in dumped.get("shares") or []:
+            self.shares[queue] = {"at": at, "passes": dict([(name, value) for name, value in passes])}
         self.lines, self.recordings, self.spans, self.flows = {}, {}, {}, {}
         for part, table in (("lines", self.lines), ("recordings", self.recordings), ("spans", self.spans), ("flows", self.flows)):
             for name, value in dumped[part]:

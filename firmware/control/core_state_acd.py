@@ -5,6 +5,8 @@ from firmware.call import call as calls
 
 # Invented: how many callers' last agents are remembered.
 REMEMBERED = 5000
+# Invented: callers of the day whose agent is known, over the queues that share customers out evenly.
+CUSTOMERS = 20000
 
 
 class AcdFolds:
@@ -25,6 +27,10 @@ class AcdFolds:
             call.given = data.get("given")
             call.skills, call.relax = data.get("skills") or {}, data.get("relax") or []
             self.queue(call.queue).enter(call.id, data["priority"], call.since_ms, data["order"])
+            call.tiers = data.get("tiers")
+            self.timers.set("tier", call.id, call.tiers[0][0] if call.tiers else None)
+            call.reserved = data.get("reserved")
+            self.timers.set("reserve", call.id, call.reserved[1] if call.reserved else None)
             self.timers.set("wait", call.id, data["max_wait_until_ms"])
             self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
             self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
@@ -43,6 +49,16 @@ class AcdFolds:
         if call is not None:
             call.skills, call.relax = data["skills"], data["relax"]
             self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
+
+    def queue_tiers(self, record, data, call):
+        if call is not None:
+            call.tiers = data["tiers"]
+            self.timers.set("tier", call.id, call.tiers[0][0] if call.tiers else None)
+
+    def queue_unreserved(self, record, data, call):
+        self.timers.cancel("reserve", record["call"])
+        if call is not None:
+            call.reserved = None
 
     def queue_overflow_at(self, record, data, call):
         self.timers.set("overflow", record["call"], data["at_ms"])
@@ -69,7 +85,7 @@ class AcdFolds:
         if call is not None and data["reason"] == "overflow":
             call.result = "overflow"
             self._hop(call, record)
-        for kind in ("wait", "announce", "comfort", "overflow", "relax"):
+        for kind in ("wait", "announce", "comfort", "overflow", "relax", "tier", "reserve"):
             self.timers.cancel(kind, record["call"])
 
     def announcement_switched(self, record, data, call):
@@ -128,8 +144,8 @@ class AcdFolds:
         self._agent_state(record, agents.OFFERED)
         self.turns[record["queue"]] = record["agent"]
         if call is not None:
-            call.offer = {"agent": record["agent"], "leg": record["leg"]}
-            self.timers.set("offer", call.id, data["deadline_ms"])
+            call.offers = call.offers + [{"agent": record["agent"], "leg": record["leg"]}]
+        self.timers.set("offer", record["leg"], data["deadline_ms"])
 
     def agent_offer_ended(self, record, data, call):
         agent = self._agent_state(record, agents.IDLE)
@@ -140,22 +156,39 @@ class AcdFolds:
             self.timers.set("rest", agent.name, data["rest_until_ms"])
             self._newly_idle(agent, record)
         if call is not None:
-            call.offer = None
-            self.timers.cancel("offer", call.id)
+            call.offers = [offer for offer in call.offers if offer["agent"] != record["agent"]]
+        self.timers.cancel("offer", record["leg"])
 
     def agent_busy(self, record, data, call):
         self._agent_state(record, data["state"])
 
     def agent_connected(self, record, data, call):
         self._agent_state(record, agents.TALKING).missed = 0
+        self.timers.cancel("offer", record["leg"])
         if call is not None:
-            call.offer = None
-            self.timers.cancel("offer", call.id)
+            call.offers = []
+            if data.get("customer") is not None:
+                self._customer(record["agent"], *data["customer"])
+            if data.get("share") is not None:
+                share = self.shares.setdefault(record["queue"], {"at": 0, "passes": {}})
+                share["at"], share["passes"][record["agent"]] = data["share"]
             if data.get("remember"):
                 self.last_agents.pop(call.caller, None)
                 self.last_agents[call.caller] = [record["agent"], record["ts_ms"]]
                 if len(self.last_agents) > REMEMBERED:
                     del self.last_agents[next(iter(self.last_agents))]
+
+    def _customer(self, agent, day, customer):
+        """Whose customer a caller of the day is: the agent's who talked last with the caller."""
+        if day != self.customer_day:
+            self.customer_day, self.customers, self.customer_counts = day, {}, {}
+        before = self.customers.pop(customer, None)
+        if before is not None:
+            self.customer_counts[before] -= 1
+        self.customers[customer] = agent
+        self.customer_counts[agent] = self.customer_counts.get(agent, 0) + 1
+        if len(self.customers) > CUSTOMERS:
+            del self.customers[next(iter(self.customers))]      # still counted; would only be counted again
 
     def agent_wrap_up(self, record, data, call):
         agent = self._agent_state(record, agents.WRAP_UP)

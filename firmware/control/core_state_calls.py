@@ -3,7 +3,7 @@ kind (core_state.py)."""
 
 from firmware.call import call as calls
 
-CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "offer", "overflow", "park", "relax", "ring", "secret", "signal", "wait")
+CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "overflow", "park", "relax", "reserve", "ring", "secret", "signal", "tier", "wait")
 
 
 class CallFolds:
@@ -77,6 +77,10 @@ class CallFolds:
         if call is not None:
             call.state = calls.ANNOUNCING
             call.announcing = {"name": data["name"], "then": data["then"], "to": data["to"]}
+            call.announced = (call.announced or []) + [data["name"]]
+
+    def call_announced(self, record, data, call):
+        if call is not None:
             call.announced = (call.announced or []) + [data["name"]]
 
     def call_closing(self, record, data, call):

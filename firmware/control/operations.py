@@ -89,6 +89,8 @@ async def operate(house, operation, fields):
     event = event_of(operation, fields)
     if "agent" in event and not house.agent_exists(event["agent"]):
         raise not_found("agent", event["agent"][:32])
+    if operation == "announcement" and not any(row["name"] == event["name"] for row in house.config.running()["announcements"]):
+        raise not_found("announcement", event["name"][:32])
     if event.get("call") is not None and not house.call_is_open(event["call"]):
         raise not_found("open call", event["call"])
     return await house.command(event) or {}

@@ -94,7 +94,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 """
 
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_calls, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -148,7 +148,7 @@ class Switchboard:
         accepted = False
         if needs is not None and None not in [event.get(key) for key in needs]:
             accepted = bool(_HANDLERS[kind](core, event))
-            core_queues.dispatch(core)
+            core_dispatch.dispatch(core)
         if kind in COMMANDS:
             self.refusal, self.answer = None if accepted else core.refusal, core.answer
         if not accepted:
@@ -167,7 +167,7 @@ class Switchboard:
             _expired(core, kind, name)
             if core.state.timers.get(kind, name) == at_ms:
                 core.emit("core.timer_dropped", timer=kind, name=name)
-            core_queues.dispatch(core)
+            core_dispatch.dispatch(core)
 
     def deadline_ms(self):
         """When expire() is wanted next, or None."""
@@ -182,13 +182,14 @@ class Switchboard:
     def apply(self, record):
         """Take a record of the journal (replay)."""
         self.core.state.apply(record)
+        self.core.ready.mark_all()
 
     def resume(self, audit, live_legs, now_ms):
         """After the replay, at every start: heal what the restart has torn."""
         self.core.now_ms = now_ms
         core_recovery.resume(self.core, audit, live_legs)
         core_queues.leave_removed(self.core)
-        core_queues.dispatch(self.core)
+        core_dispatch.dispatch(self.core)
 
     def configure(self, config, now_ms):
         """Take a new configuration.  Raises ConfigError and keeps the old one if it cannot route."""
@@ -200,7 +201,7 @@ class Switchboard:
                 self.core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
         core_announcements.forget(self.core)
         core_queues.leave_removed(self.core)
-        core_queues.dispatch(self.core)
+        core_dispatch.dispatch(self.core)
 
     def checkpoint(self, now_ms):
         """Emit a record that holds the whole state: a replay may begin with it."""
@@ -235,6 +236,9 @@ def _expired(core, kind, name):
         leg = core.state.legs.get(name)
         if leg is not None:
             core_calls.released(core, {"leg": name, "cause": leg.cause, "by": "failure"})
+    elif kind == "offer":
+        if name in core.state.legs:
+            core_dispatch.offer_timeout(core, core.state.legs[name])
     elif kind == "wrap_up":
         core_agents.wrap_up_over(core, name)
     elif kind == "rest":
@@ -253,8 +257,8 @@ def _signal_lost(core, call):
 
 
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "comfort": core_queues.comfort, "wait": core_queues.max_wait,
-                "relax": core_queues.relax, "overflow": core_queues.overflow_due,
-                "offer": core_queues.offer_timeout, "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
+                "relax": core_queues.relax, "tier": core_queues.open_tier, "reserve": core_queues.unreserve, "overflow": core_queues.overflow_due,
+                "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
                 "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout}
 
 

@@ -10,6 +10,6 @@ def test_scenario(name):
     getattr(acd_core, name)()
 
 
-@pytest.mark.parametrize("name", ("needs", "rules", "choices", "loads"))
+@pytest.mark.parametrize("name", ("needs", "rules", "choices", "shares", "loads"))
 def test_rules(name):
     getattr(acd_rules, name)()

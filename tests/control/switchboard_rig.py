@@ -227,6 +227,12 @@ class Rig:
         other = self.replayed()
         assert other.dump() == self.sb.dump()
         assert other.snapshot(self.now) == self.sb.snapshot(self.now)
+        core = self.sb.core
+        for queue in core.queue_names:      # the index says what the state says
+            wanted = [name for name, *_ in core.members[queue] if core.is_ready(name)]
+            assert sorted(core.ready.of(queue)) == sorted(wanted), (queue, wanted)
+            for name, candidate in core.ready.of(queue).items():
+                assert candidate.idle_since_ms == state.agents[name].idle_since_ms and candidate.idle_order == state.agents[name].idle_order
         for name, agent in state.agents.items():
             on_line = state.line_legs.get(name, [])
             live = [leg for leg in on_line if state.legs[leg].state != "releasing" and state.legs[leg].role != "caller"]

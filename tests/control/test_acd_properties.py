@@ -7,6 +7,7 @@ import copy
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from firmware.acd.strategy import STRATEGIES
 from tests.control.switchboard_rig import CONFIG
 from tests.control.test_acd import BYE, OPERATOR, SALES, SERVICE, to
 from tests.control.test_switchboard_properties import INDEX, STEP, Player
@@ -73,6 +74,128 @@ ACD_STEP = st.one_of(
     st.tuples(st.just("status"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("available", "available", "logged_out"))),
     st.tuples(st.just("wait"), st.sampled_from((400, 5000, 15000, 40000))),
     st.tuples(st.just("kill"), st.booleans()))
+
+
+STRATEGY = st.sampled_from(("ring_all", "weighted_share", "fewest_customers", "longest_idle", "least_calls", "linear"))
+
+
+def who_is_ready(journal, end, lines=("1001", "1002", "1003")):
+    """Agents who may be offered a call before the record at `end`, from the raw records alone: available, idle, rested, no other leg."""
+    status, state, legs, rests, there = {}, {}, {}, set(), {}
+    for record in journal[:end]:
+        kind, agent, data = record["kind"], record["agent"], record["data"]
+        if kind == "agent.status":
+            status[agent] = data["status"]
+            if data["status"] == "available":
+                rests.discard(agent)
+        elif kind in ("agent.offered", "agent.busy", "agent.connected", "agent.wrap_up"):
+            state[agent] = kind
+        elif kind in ("agent.idle", "agent.offer_ended"):
+            state[agent] = None
+            if data.get("rest_until_ms"):
+                rests.add(agent)
+        elif kind == "agent.rested":
+            rests.discard(agent)
+        elif kind in ("line.registered", "line.unregistered"):
+            there[data["line"]] = kind == "line.registered"
+        if kind in ("leg.offered", "leg.created") and data.get("line"):
+            legs[record["leg"]] = data["line"]
+        elif kind == "leg.released":
+            legs.pop(record["leg"], None)
+    return {name for name in lines if status.get(name) == "available" and not state.get(name) and name not in rests and there.get(name)
+            and name not in legs.values()}
+
+
+def check_offers(journal, levels):
+    """Each offer: to an agent who was ready, one call an agent, in order among callers of a queue who need the same."""
+    offered, inside = {}, {}
+    for at, record in enumerate(journal):
+        kind, call, agent, data = record["kind"], record["call"], record["agent"], record["data"]
+        if kind == "queue.entered":
+            inside[call] = {"queue": record["queue"], "rank": (-data["priority"], data["since_ms"], data["order"]), "needs": data["skills"],
+                            "tiers": data.get("tiers", []), "reserved": data.get("reserved")}
+        elif kind == "queue.relaxed":
+            inside[call]["needs"] = data["skills"]
+        elif kind == "queue.tiers":
+            inside[call]["tiers"] = data["tiers"]
+        elif kind == "queue.unreserved":
+            inside[call]["reserved"] = None
+        elif kind == "queue.left":
+            del inside[call]
+            assert call not in offered.values() or data["reason"] == "answered" or journal[at + 1]["kind"] == "agent.offer_ended"
+        elif kind == "agent.offered":
+            assert agent not in offered, "two calls for one agent"
+            assert agent in who_is_ready(journal, at - 1), "not ready"         # its own leg.created stands between
+            mine = inside[call]
+            open_to = min([level for _, level in mine["tiers"]], default=99) - 1
+            assert levels[agent, record["queue"]] <= open_to
+            before = [other for name, other in inside.items() if other["queue"] == mine["queue"] and other["rank"] < mine["rank"]
+                      and name not in offered.values() and other["needs"] == mine["needs"] and other["tiers"] == mine["tiers"]
+                      and not other["reserved"]]
+            assert not before, "somebody before was passed over"
+            offered[agent] = call
+        elif kind in ("agent.offer_ended", "agent.connected"):
+            assert offered.pop(agent) == call
+    assert not offered
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(STRATEGY, st.integers(0, 2), st.booleans(), st.lists(ACD_STEP, min_size=5, max_size=30))
+def test_every_offer_is_in_order_and_to_somebody_ready(strategy, kept, lazy, steps):
+    made = config()
+    made["queues"][0].update(strategy=strategy, overflow=[], last_agent_wait_s=10 * kept)
+    made["queues"][0]["tiers"] = [{"level": 2, "after_s": 8}]
+    made["queues"][1].update(strategy=strategy, ring_most=2)
+    levels = {}
+    for place, agent in enumerate(made["agents"]):
+        agent["queues"] = [{"queue": "sales", "level": 1 + place % 2, "weight": 5 + place}, {"queue": "service", "level": 1}]
+        for member in agent["queues"]:
+            levels[agent["name"], member["queue"]] = member["level"]
+    player = Player(lazy, config=made)
+    for step in steps:
+        player.step(step)
+    player.end()
+    check_offers(player.rig.journal, levels)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(sorted(STRATEGIES)), st.lists(st.tuples(st.integers(0, 2), st.integers(1, 20000)), min_size=5, max_size=40))
+def test_nobody_starves_as_long_as_somebody_works(strategy, arrivals):
+    """Whoever waits is answered as soon as one agent is there for all: whatever came later, in the order of entry."""
+    made = config()
+    for queue in made["queues"]:
+        queue.update(strategy=strategy, overflow=[], hours=[], priority=0, skills={}, relax=[], max_waiting=0, max_wait_s=86400, last_agent_days=0)
+    for agent in made["agents"]:
+        agent["queues"] = [{"queue": queue["name"]} for queue in made["queues"]]
+        agent["wrap_up_s"] = 0
+    rig = Player(False, config=made).rig
+    rig.checks = False
+    for count, (queue, pause_ms) in enumerate(arrivals):
+        rig.offer("p%d" % (count + 1), called=(SALES, SERVICE, OPERATOR)[queue], timeslot=1 + count % 15)
+        for leg in [leg for leg, state in rig.adapter.items() if leg[0] == "l" and state == "setup"]:
+            if rig.adapter.get(leg) == "setup":
+                rig.do("leg.answered", leg=leg)
+        rig.wait(pause_ms)
+        if count % 2:
+            talking = [call["legs"][0]["leg"] for call in rig.sb.snapshot(rig.now)["calls"] if call["state"] == "talking"]
+            for leg in talking[:1]:
+                rig.hang_up(leg)
+                for other in [leg for leg, state in rig.adapter.items() if leg[0] == "l" and state == "setup"]:
+                    if rig.adapter.get(other) == "setup":
+                        rig.do("leg.answered", leg=other)
+    for _ in range(3 * len(arrivals)):
+        calls = rig.sb.snapshot(rig.now)["calls"]
+        for call in calls:
+            if call["state"] == "talking":
+                rig.hang_up(call["legs"][0]["leg"])
+        for leg in [leg for leg, state in rig.adapter.items() if leg[0] == "l" and state == "setup"]:
+            if rig.adapter.get(leg) == "setup":
+                rig.do("leg.answered", leg=leg)
+        if not rig.sb.core.state.calls:
+            break
+    entered = [record["call"] for record in rig.journal if record["kind"] == "queue.entered"]
+    answered = [record["call"] for record in rig.journal if record["kind"] == "queue.left"]
+    assert answered == entered and all(record["data"]["reason"] == "answered" for record in rig.journal if record["kind"] == "queue.left")
 
 
 @settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))

@@ -124,7 +124,7 @@ def test_over_the_api_and_a_restart(site):
         running["configuration"]["announcements"] = [{"name": "outage", "prompt": "goodbye"}]
         client.post("/v1/configuration/apply", running)
         assert client.post("/v1/announcements/outage", {"on": True, "by": "chief"}) == {"ok": True}
-        for name, body, status in (("fire", {"on": True}, 409), ("outage", {"on": "yes"}, 422), ("outage", {}, 422), ("outage", {"on": True, "name": "x"}, 422)):
+        for name, body, status in (("fire", {"on": True}, 404), ("outage", {"on": "yes"}, 422), ("outage", {}, 422), ("outage", {"on": True, "name": "x"}, 422)):
             with pytest.raises(ControlError) as caught:
                 client.post("/v1/announcements/" + name, body)
             assert caught.value.status == status
@@ -142,3 +142,50 @@ def test_over_the_api_and_a_restart(site):
             finally:
                 await house.stop()
     asyncio.run(scenario())
+
+
+def waiting(**row):
+    """Two callers wait in sales, the announcement is off."""
+    rig = world(**row)
+    rig.command("command.announcement", name="outage", on=False)
+    for agent in ("1001", "1002", "1003"):
+        rig.do("agent.status", agent=agent, status="on_break", reason="r")
+    for leg in ("p1", "p2"):
+        rig.offer(leg, called=SALES, timeslot=int(leg[1:]))
+        rig.played(leg)
+    return rig
+
+
+def test_who_waits_already_hears_it_and_keeps_the_place():
+    rig = waiting(queues=["sales"])
+    assert rig.heard("p1") == ["default"] == rig.heard("p2")
+    rig.command("command.announcement", name="outage", on=True)
+    assert rig.heard("p1") == NOTICE == rig.heard("p2") and rig.call(1)["position"] == 2
+    rig.kill()
+    rig.played("p1")
+    assert rig.heard("p1") == ["default"]
+    rig.command("command.announcement", name="outage", on=False)
+    rig.command("command.announcement", name="outage", on=True)
+    assert rig.heard("p1") == ["default"]                       # once in a call
+
+
+def test_who_waits_already_is_cleared_with_it():
+    rig = waiting(then="clear")
+    rig.command("command.announcement", name="outage", on=True)
+    assert rig.heard("p1") == NOTICE and rig.queue("sales")["waiting"] == 0
+    rig.played("p1")
+    rig.played("p2")
+    rig.finished()
+    assert [cdr["result"] for cdr in rig.cdrs] == ["overflow", "overflow"]
+
+
+def test_who_comes_by_overflow_hears_that_of_the_new_queue():
+    rig = waiting(queues=["service"])
+    rig.config["queues"][0]["overflow"] = [{"when": "wait", "limit": 30, "to": "queue", "target": "service"}]
+    rig.sb.configure(rig.config, rig.now)
+    rig.settle()
+    rig.command("command.announcement", name="outage", on=True)
+    rig.offer("p3", called=SALES, timeslot=3)
+    rig.played("p3")
+    rig.wait(31000)
+    assert rig.call(2)["queue"] == "service" and rig.heard("p3") == NOTICE

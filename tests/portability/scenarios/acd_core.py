@@ -6,7 +6,7 @@ from firmware.acd import agent as agents
 from firmware.acd import queue as queues
 from firmware.acd import statistics
 from firmware.acd.statistics import DAY_MS, IGNORE, NEGATIVE, POSITIVE, Statistics
-from firmware.acd.strategy import Candidate, linear, longest_idle, select, strategy_of
+from firmware.acd.strategy import Ask, Candidate, linear, longest_idle, select, strategy_of
 from firmware.call.records import make
 from firmware.errors import ConfigError
 
@@ -38,10 +38,12 @@ def readiness():
 
 
 def choice():
-    candidates = [Candidate("a", 2, 0, 1), Candidate("b", 1, 500, 2), Candidate("c", 1, 400, 9), Candidate("d", 1, 400, 3)]
-    assert select(candidates, "q", longest_idle).name == "d"
-    assert select(candidates, "q", linear).name == "b"
-    assert select(candidates[:1], "q", longest_idle).name == "a" and select([], "q", longest_idle) is None
+    candidates = [Candidate("a", 2, 0, 10, 0, 1), Candidate("b", 1, 1, 10, 500, 2), Candidate("c", 1, 2, 10, 400, 9),
+                  Candidate("d", 1, 3, 10, 400, 3)]
+    ask = Ask(1000, members=4)
+    assert select(candidates, longest_idle, ask).name == "d"
+    assert select(candidates, linear, ask).name == "b"
+    assert select(candidates[:1], longest_idle, ask).name == "a" and select([], longest_idle, ask) is None
     assert strategy_of("longest_idle", "x") is longest_idle
     try:
         strategy_of("dice", "queues[0].strategy")

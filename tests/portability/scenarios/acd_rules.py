@@ -4,7 +4,7 @@ from firmware.acd import comfort
 from firmware.acd import overflow, report, skills
 from firmware.acd.agent import AVAILABLE, Agent, load
 from firmware.acd.statistics import Statistics
-from firmware.acd.strategy import STRATEGIES, Candidate, select
+from firmware.acd.strategy import LAG, STRATEGIES, STRIDE, Ask, Candidate, effective_pass, open_level, select, several
 from firmware.call.records import make
 from firmware.call.routing import Router
 
@@ -39,12 +39,38 @@ def rules():
 
 
 def choices():
-    candidates = [Candidate("a", 1, 300, 1, 5, 4, 900000, 2), Candidate("b", 1, 200, 2, 9, 2, 500000, 0),
-                  Candidate("c", 1, 100, 3, 5, 2, 700000, 1), Candidate("d", 2, 0, 0, 10, 0, 0, 3)]
-    chosen = dict([(name, select(candidates, "q", STRATEGIES[name]).name) for name in sorted(STRATEGIES)])
+    candidates = [Candidate("a", 1, 0, 30, 300, 1, {"en": 5}, 4, 900, 100, 0), Candidate("b", 1, 1, 10, 200, 2, {"en": 9}, 2, 500, 500, 0),
+                  Candidate("c", 1, 2, 10, 100, 3, {"en": 5}, 2, 700, 300, 0), Candidate("d", 2, 3, 10, 0, 0, {"en": 10}, 0, 0, 1000, 0)]
+    ask = Ask(0, {"en": 2}, 0, 4, {"a": 1, "b": 3, "c": 2}, {"a": 4 * 84000, "b": 252000, "c": 504000}, 252000)
+    chosen = dict([(name, select(candidates, STRATEGIES[name], ask).name) for name in sorted(STRATEGIES)])
     assert chosen == {"longest_idle": "c", "least_calls": "c", "least_occupied": "b", "round_robin": "b", "linear": "a",
-                      "most_skilled": "b", "least_skilled": "c"}
+                      "most_skilled": "b", "least_skilled": "c", "fewest_customers": "a", "weighted_share": "b", "ring_all": "c"}
+    assert [one.name for one in several(candidates, 3)] == ["c", "b", "a"] and len(several(candidates, 9)) == 4
+    assert [open_level(rows) for rows in ([], [[1, 2], [5, 4]], [[5, 4]])] == [None, 1, 3]
     return [chosen[name] for name in sorted(chosen)]
+
+
+def shares():
+    """Weights 3 and 1, both ready always: 3 to 1; who was away does not get all that was missed."""
+    one, other = Candidate("a", 1, 0, 30, 0, 1), Candidate("b", 1, 1, 10, 0, 2)
+    ask = Ask(0, members=2)
+    taken = []
+
+    def take(candidates):
+        chosen = select(candidates, STRATEGIES["weighted_share"], ask)
+        ask.at = effective_pass(chosen.name, chosen.weight, ask)
+        ask.passes[chosen.name] = ask.at + STRIDE // chosen.weight
+        taken.append(chosen.name)
+    for count in range(40):
+        take([one, other])
+        assert abs(taken.count("a") - 3 * taken.count("b")) <= 3
+    for count in range(50):
+        take([one])
+    del taken[:]
+    for count in range(30):
+        take([one, other])
+    assert taken.count("b") <= 7 + LAG + 1
+    return taken.count("b")
 
 
 def loads():
@@ -110,4 +136,4 @@ def comforted():
 
 
 def run():
-    return [comforted(), needs(), rules(), choices(), loads(), sums(), seats()]
+    return [comforted(), needs(), rules(), choices(), shares(), loads(), sums(), seats()]
