@@ -18,12 +18,16 @@ cdef enum:
     MOST_TONES = 32
     MOST_STEPS = 16
     SETTLE = 3
+    SHORT_GAP = 6           # blocks between the segments of a sequence
 
 cdef struct tone_pattern:
     int32_t signal
     int32_t n_steps
     int32_t least[MOST_STEPS]
     int32_t most[MOST_STEPS]
+    int16_t step[MOST_STEPS]    # signal of each step, -1 for silence
+    int32_t once            # a sequence: told when its last step is over
+    int32_t not_used
 
 cdef struct progress_table:
     int32_t n_tones
@@ -88,15 +92,29 @@ cdef int32_t classify(const progress_table *table, progress_slot *s, const int16
     return best
 
 
+cdef bint follows(const tone_pattern *tone, const progress_slot *s) noexcept nogil:
+    """Do the last runs make up the sequence, short gaps left out?"""
+    cdef int32_t at = s.n_runs - 1, k
+    for k in range(tone.n_steps - 1, -1, -1):
+        if k < tone.n_steps - 1 and at >= 0 and s.run_signal[at] < 0 and s.run_blocks[at] <= SHORT_GAP:
+            at -= 1
+        if at < 0 or s.run_signal[at] != tone.step[k] or s.run_blocks[at] < tone.least[k] or s.run_blocks[at] > tone.most[k]:
+            return False
+        at -= 1
+    return True
+
+
 cdef bint fits(const tone_pattern *tone, const progress_slot *s) noexcept nogil:
     """Do the last runs make up a period, beginning at any step?"""
     cdef int32_t n = tone.n_steps, first, k, step, at
     if n == 0 or s.n_runs < n:
         return False
+    if tone.once:
+        return follows(tone, s)
     for first in range(n):
         for k in range(n):
             step, at = (first + k) % n, s.n_runs - n + k
-            if s.run_signal[at] != (-1 if step & 1 else tone.signal):
+            if s.run_signal[at] != tone.step[step]:
                 break
             if s.run_blocks[at] < tone.least[step] or s.run_blocks[at] > tone.most[step]:
                 break
@@ -151,7 +169,10 @@ cdef void feed(progress_table *table, progress_slot *s, int32_t slot, const int1
             change(s, slot, -1, out)
     elif s.tone >= 0:
         tone, most = &table.tones[s.tone], 0
-        if tone.n_steps:
+        if tone.once:
+            if s.run > 2 * tone.most[0]:
+                change(s, slot, -1, out)
+        elif tone.n_steps:
             k = 1 if s.signal < 0 else 0
             while k < tone.n_steps:
                 most = tone.most[k] if tone.most[k] > most else most
