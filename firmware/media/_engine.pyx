@@ -16,7 +16,7 @@ only frames() and put_frame().
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
-signals), hear (modem tones, answers), units (threads), tick,
+signals), hear (modem tones, progress, caller identification, answers), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -53,11 +53,12 @@ GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
-               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_CAS: "cas", EV_MF: "mf",
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_PROGRESS: "progress", EV_FSK: "caller_id", EV_CAS: "cas", EV_MF: "mf",
                EV_AUDIO: "audio"}
 AUDIO_REASONS = ("nothing", "foreign", "type", "sent", "silent", "unheard", "refused")     # types.pxi AudioReason
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
 MF_PLANS = ("r2_forward", "r2_backward", "r1")      # kinds of receivers of register signals, by their number
+FSK_PLANS = ("bell202", "v23")                      # of caller identification
 REASONS = ("done", "stopped", "replaced")
 
 # The functions that the engine calls: (kernel, function, signature).
@@ -75,6 +76,10 @@ SIGNATURES = (
     ("_dtmf", "reset", "void (void *, int32_t)"),
     ("_mf", "detect", "int64_t (const void *, void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, void *, int64_t)"),
     ("_mf", "reset", "void (void *, int32_t)"),
+    ("_progress", "detect", "int64_t (const void *, void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, void *, int64_t)"),
+    ("_progress", "reset", "void (void *, int32_t)"),
+    ("_fsk", "detect", "int64_t (const void *, void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, void *, int64_t)"),
+    ("_fsk", "rx_reset", "void (void *, int32_t)"),
     ("_tone", "start", "void (void *, int32_t, int32_t, int64_t)"),
     ("_tone", "generate", "void (const void *, void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, int64_t, int32_t *)"),
     ("_plc", "conceal", "void (void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t)"),
@@ -98,7 +103,7 @@ SIGNATURES = (
     ("_vad", "detect", "void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)"),
     ("_vad", "reset", "void (void *, int32_t)"),
 )
-STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
+STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("progress", TERMS), ("fsk", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
           ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
 EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
 
@@ -114,7 +119,7 @@ cdef class Engine:
     """See the module docstring.
 
     kernels: object with capsule(kernel, name), states ({"dtmf": uint8 array, ...}
-    of the sizes in STATES), mf_tables (by MF_PLANS) and register_table (tones), digit_table (uint8 array of tones), digit_tones
+    of the sizes in STATES), mf_tables (by MF_PLANS), fsk_tables (by FSK_PLANS) and register_table (tones), digit_table (uint8 array of tones), digit_tones
     ({"5": tone number}) and level_presets (up to 3 times 5 numbers of dsp/level.py).  It is kept alive with the engine."""
 
     cdef Engine_ *e
@@ -149,6 +154,12 @@ cdef class Engine:
         k.dtmf_reset = <ResetSlot>function(kernels, "_dtmf", "reset")
         k.mf_detect = <MFDetect>function(kernels, "_mf", "detect")
         k.mf_reset = <ResetSlot>function(kernels, "_mf", "reset")
+        k.progress_detect = <MFDetect>function(kernels, "_progress", "detect")
+        k.progress_reset = <ResetSlot>function(kernels, "_progress", "reset")
+        k.progress_state = self.address(kernels.states["progress"])
+        k.fsk_detect = <MFDetect>function(kernels, "_fsk", "detect")
+        k.fsk_reset = <ResetSlot>function(kernels, "_fsk", "rx_reset")
+        k.fsk_state = self.address(kernels.states["fsk"])
         k.tone_start = <ToneStart>function(kernels, "_tone", "start")
         k.tone_generate = <ToneGenerate>function(kernels, "_tone", "generate")
         k.plc_conceal = <PLCConceal>function(kernels, "_plc", "conceal")
@@ -184,6 +195,8 @@ cdef class Engine:
         k.mf_state = self.address(kernels.states["mf"])
         for kind, plan in enumerate(MF_PLANS):
             self.e.mf_table[kind] = self.address(kernels.mf_tables[plan])
+        for kind, plan in enumerate(FSK_PLANS):
+            self.e.fsk_table[kind] = self.address(kernels.fsk_tables[plan])
         self.e.mf_tones = <const uint8_t *>self.address(kernels.register_table)
         k.tone_state = self.address(kernels.states["tone"])
         k.plc_state = self.address(kernels.states["plc"])
@@ -378,6 +391,18 @@ cdef class Engine:
         c.b = answer
         for i, count in enumerate(blocks):
             c.member[i] = count
+
+    def progress(self, int slot, int on):
+        """Call progress tones on a termination's received audio."""
+        self.entry(OP_PROGRESS, slot).a = on
+
+    def set_progress(self, table, serial):
+        """The tones that are told: a table of dsp/progress.py, which must live until another is done()."""
+        self.entry(OP_PROGRESS_PLAN, 0, serial).pointer = self.address(table)
+
+    def fsk(self, int slot, int kind):
+        """Octets of caller identification on a termination's received audio: place in FSK_PLANS, -1 for none."""
+        self.entry(OP_FSK, slot).a = kind + 1
 
     def enhance(self, int slot, int bits, int preset):
         """What works on a termination's received audio: bits of ENHANCEMENTS; level preset: place in

@@ -20,9 +20,10 @@ import time
 
 import numpy
 
-from dsp import dtmf, echo, level, noise, vad
+from dsp import amd, dtmf, echo, fsk, level, modem, noise, progress, vad
 from firmware.media import _engine
 from firmware.media.checks import refuse
+from firmware.media.settings import HEARS_NOTHING
 
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
@@ -35,10 +36,15 @@ CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
 def measure():
-    """{"echo": ns a tick and channel, "noise", "level", "vad", "dtmf"}; takes some 20 ms."""
+    """{"echo": ns a tick and channel, "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 30 ms."""
     rng = numpy.random.default_rng(1)
     states = {"echo": echo.new_state(CHANNELS), "noise": noise.new_state(CHANNELS), "level": level.new_state(CHANNELS),
-              "vad": vad.new_state(CHANNELS), "dtmf": dtmf.new_state(CHANNELS)}
+              "vad": vad.new_state(CHANNELS), "dtmf": dtmf.new_state(CHANNELS), "modem": modem.new_state(CHANNELS), "amd": amd.new_state(CHANNELS),
+              "progress": progress.new_state(CHANNELS), "fsk": fsk.new_rx_state(CHANNELS)}
+    tones, _ = progress.compile_plan({"any": {"frequencies_hz": [450]}})
+    frequencies = fsk.table("v23")
+    for slot in range(CHANNELS):
+        amd.start(states["amd"], slot)
     speech = numpy.full(CHANNELS, vad.SPEECH, numpy.uint8)
     slots = numpy.arange(CHANNELS, dtype=numpy.int32)
     least = {name: TICK_NS for name in states}
@@ -49,6 +55,10 @@ def measure():
                            ("noise", lambda: noise.reduce(states["noise"], far, slots)),
                            ("vad", lambda: vad.detect(states["vad"], far, speech, slots)),
                            ("level", lambda: level.control(states["level"], far, speech, slots)),
+                           ("modem", lambda: modem.detect(states["modem"], far, slots)),
+                           ("amd", lambda: amd.detect(states["amd"], far, speech, slots)),
+                           ("progress", lambda: progress.detect(tones, states["progress"], far, slots)),
+                           ("fsk", lambda: fsk.detect(frequencies, states["fsk"], far, slots)),
                            ("dtmf", lambda: dtmf.detect(states["dtmf"], far, slots))):
             began = time.thread_time_ns()
             work()
@@ -83,14 +93,18 @@ class Admission:
         """What all threads of the tick do while one does 1."""
         return 1 + SHARED * (self.threads - 1)
 
-    def cost(self, kind, enhance, suite=None):
-        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance: as in settings.py; suite: of its SRTP."""
+    def cost(self, kind, enhance, suite=None, hears=None):
+        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance, hears: as in settings.py; suite: of its SRTP."""
+        hears = hears or HEARS_NOTHING
         ns = PLAIN_NS[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0)
         for name in ("echo", "noise", "level"):
             if enhance[name] not in (False, "off"):
                 ns += self.costs[name]
-        if enhance["vad"] or enhance["level"] != "off":
+        if enhance["vad"] or enhance["level"] != "off" or hears["answer"] is not None:
             ns += self.costs["vad"]
+        for name, cost in (("modem", "modem"), ("progress", "progress"), ("answer", "amd"), ("caller_id", "fsk")):
+            if hears[name] not in (False, None):
+                ns += self.costs[cost]
         return ns
 
     def reserve(self, old_ns, new_ns, what):

@@ -3,7 +3,7 @@
     cas_open{span, circuits: [[timeslot, ABCD], ...], hold?: 1|2}   send these bits, tell what comes
     cas_send{span, timeslot, bits}
     cas_close{span, timeslots: [...]}                               1101 (blocked) from now on, nothing is told
-    mf_listen{id, plan: "r2_forward"|"r2_backward"|"r1"|null}       receiver on a timeslot termination
+    mf_listen{id, plan: "r2_forward"|"r2_backward"|"r1"|null}       receiver on a termination
     mf_send{id, plan: "r2_forward"|"r2_backward"|"r1"|"dtmf", signal}    signal 1 to 15 (R2), text (R1, DTMF), null: silence
     events  cas{span, timeslot, bits}: a pattern that has stood (native/circuit.pxi), the first one too;
             mf{id, plan, signal, place_ms}: 1 to 15 begins or (0) ends, place_ms before tick_ms at the line
@@ -86,7 +86,7 @@ class Circuits:
 
     def mf_listen(self, p):
         """A receiver of register signals, or none."""
-        term, plan = self._timeslot(p, "mf_listen"), p.get("plan")
+        term, plan = self._table.find(p.get("id"), "mf_listen: id"), p.get("plan")
         if plan is not None and plan not in _engine.MF_PLANS:
             refuse(f"mf_listen: plan is {str(plan)[:40]!r}, not one of {', '.join(_engine.MF_PLANS)}")
         self._engine.mf_listen(term.slot, -1 if plan is None else _engine.MF_PLANS.index(plan))

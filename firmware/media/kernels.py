@@ -1,6 +1,6 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
-from dsp import amd, dtmf, echo, hdlc, isa, level, mf, modem, noise, plc, tone, vad
+from dsp import amd, dtmf, echo, fsk, hdlc, isa, level, mf, modem, noise, plc, progress, tone, vad
 from firmware.media import _engine
 
 MODEM_TONES, ANSWERS, ANSWER_PARAMETERS = modem.NAMES, amd.NAMES, amd.PARAMETERS
@@ -17,12 +17,14 @@ class Kernels:
 
     def __init__(self):
         makers = {"echo": echo.new_state, "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
-                  "dtmf": dtmf.new_state, "modem": modem.new_state, "amd": amd.new_state, "mf": mf.new_state, "tone": tone.new_state, "plc": plc.new_state,
+                  "dtmf": dtmf.new_state, "modem": modem.new_state, "amd": amd.new_state, "mf": mf.new_state,
+                  "progress": progress.new_state, "fsk": fsk.new_rx_state, "tone": tone.new_state, "plc": plc.new_state,
                   "hdlc_rx": hdlc.new_rx_state, "hdlc_tx": hdlc.new_tx_state}
         self.states = {name: makers[name](slots) for name, slots in _engine.STATES}
         self.level_presets = [level.parameters(**level.PRESETS[name]) if name in level.PRESETS else (0.0,) * 5
                               for name in LEVELS]
         self.mf_tables = {plan: mf.table(plan) for plan in _engine.MF_PLANS}
+        self.fsk_tables = {plan: fsk.table(plan) for plan in _engine.FSK_PLANS}
         self.register_table, self.register_tones = tone.compile_plan(mf.plan())
         self.digit_table, names = tone.compile_plan({})
         self.digit_tones = {name[5:]: number for name, number in names.items() if name.startswith("dtmf_")}

@@ -1,12 +1,21 @@
 """What players play: prompts in memory, tones of the country, playlists.
 
+Items of `signal`:
+    {"file": path}  {"silence_ms": n}  {"tone": name, duration_ms?}  {"dtmf": "12#"}
+    {"r1": "K5551234S"}        R1 signals, K is KP, S is ST (Q.320)
+    {"caller_id": {"standard": "v23"|"bell202", "format": "mdmf"|"sdmf", time?, number?, name?, number_absent?, name_absent?,
+                   on_hook? (default true: seizure and mark of 300 and 180 bits; else 80 of mark), alert? (2130 + 2750 Hz first)}}
+Tones are the country's, and those of fax machines and modems (dsp/modem.py): cng, ced, ans, ans_pr, ansam, ansam_pr, calling.
+
 Prompt files are WAV, see wav.py.  They are read once and kept as arrays; law octets
 stay law octets, so a prompt reaches a leg of its own law unchanged.
 """
 
 import os
 
-from dsp import tone
+import numpy
+
+from dsp import callerid, fsk, mf, modem, tone
 from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.wav import read_wav
@@ -14,6 +23,34 @@ from firmware.media.wav import read_wav
 CACHE_OCTETS = 256 << 20        # ours: more than an hour of prompts in A-law, eight times over
 ITEMS = 500                     # of one playlist
 SAMPLES_A_MS = 8
+R1_NAMES = {"K": "KP", "S": "ST"}
+FSK_SAMPLES = 30000             # of the longest message: 492 bits and 260 octets at 1200 bit/s
+ALERT = {"frequencies_hz": [2130, 2750], "level_dbm0": -18, "cadence_ms": [100, 60]}    # ETSI EN 300 659-1 6.1.1: DT-AS of 100 ms, data 45 ms later or more
+
+
+def caller_id_samples(given):
+    """int16 samples of a caller identification message.  given: as the item.  Raises LocalError."""
+    fields = {name: value for name, value in given.items() if name in callerid.PARAMETERS}
+    unknown = set(given) - set(callerid.PARAMETERS) - {"standard", "format", "on_hook", "alert"}
+    standard, form = given.get("standard", "v23"), given.get("format", "mdmf")
+    on_hook, alert = given.get("on_hook", True), given.get("alert", False)
+    if unknown or standard not in fsk.KINDS or form not in ("mdmf", "sdmf") or not isinstance(on_hook, bool) or not isinstance(alert, bool):
+        raise LocalError(f"signal: caller_id {str(given)[:80]!r}: give standard {' or '.join(fsk.KINDS)}, format mdmf or sdmf, on_hook, alert "
+                         f"(true, false) and {', '.join(callerid.PARAMETERS)}")
+    if not fields or not all(isinstance(value, str) for value in fields.values()):
+        raise LocalError("signal: caller_id has no text of " + ", ".join(callerid.PARAMETERS))
+    try:
+        octets = callerid.mdmf(fields) if form == "mdmf" else callerid.sdmf(fields.get("time", ""), fields.get("number") or fields.get("number_absent", ""))
+        state = fsk.new_tx_state(1)
+        fsk.put(state, 0, octets, *((300, 180) if on_hook else (0, 80)))
+    except ValueError as error:
+        raise LocalError(f"signal: {error}") from error
+    samples, produced = fsk.generate(fsk.table(standard), state, FSK_SAMPLES)
+    parts = [samples[0, :produced[0]]]
+    if alert:
+        table, names = tone.compile_plan({"alert": ALERT})
+        parts.insert(0, tone.reference(table, names["alert"], 0, (ALERT["cadence_ms"][0] + ALERT["cadence_ms"][1]) * SAMPLES_A_MS))
+    return numpy.ascontiguousarray(numpy.concatenate(parts), numpy.int16)
 
 
 class Prompts:
@@ -63,14 +100,15 @@ class Player:
     def __init__(self):
         self.prompts = Prompts()
         self.plan = {}
-        self._table, self._tones = tone.compile_plan({})
+        self._table, self._tones = tone.compile_plan(modem.plan())
+        self._registers, self._register_tones = tone.compile_plan(mf.plan())
 
     def set_plan(self, plan):
         """Tones of the country; tones that sound go on with the table they began with.  Raises LocalError."""
         if plan == self.plan:
             return
         try:
-            self._table, self._tones = tone.compile_plan(plan)
+            self._table, self._tones = tone.compile_plan({**modem.plan(), **plan})
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise LocalError(f"tones: the plan cannot be compiled ({error}); "
                              "correct the country's tone plan") from error
@@ -99,15 +137,26 @@ class Player:
                 return [("tone", 0, length, self._table, self._tone(item["tone"]))]
             if isinstance(item.get("dtmf"), str) and 0 < len(item["dtmf"]) <= 64:
                 return [("tone", 0, -1, self._table, self._tone("dtmf_" + digit)) for digit in item["dtmf"].upper()]
+            if isinstance(item.get("r1"), str) and 0 < len(item["r1"]) <= 64:
+                return [("tone", 0, -1, self._registers, self._register(signal)) for signal in item["r1"].upper()]
+            if isinstance(item.get("caller_id"), dict):
+                array = caller_id_samples(item["caller_id"])
+                return [("linear", 0, len(array), array, 0)]
             if "silence_ms" in item:
                 return [("silence", 0, self._length(item["silence_ms"], "silence_ms"), None, 0)]
-        raise LocalError(f"signal: {str(item)[:80]!r} is no item; use file, tone, dtmf or silence_ms")
+        raise LocalError(f"signal: {str(item)[:80]!r} is no item; use file, tone, dtmf, r1, caller_id or silence_ms")
 
     def _tone(self, name):
         if name not in self._tones:
             there = ", ".join(sorted(n for n in self._tones if not n.startswith("dtmf_")))
             raise LocalError(f"signal: the tone plan has no {name[:40]!r}; it has {there or 'no tones yet'}")
         return self._tones[name]
+
+    def _register(self, signal):
+        name = "r1_" + R1_NAMES.get(signal, signal)
+        if name not in self._register_tones:
+            raise LocalError(f"signal: R1 has no signal {signal!r}; it has 0 to 9, K (KP) and S (ST)")
+        return self._register_tones[name]
 
     @staticmethod
     def _length(value, name):

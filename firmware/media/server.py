@@ -307,7 +307,10 @@ class Server:
         plan = message.get("plan", {name: message[name] for name in message if name not in ("seq", "epoch", "do")})
         if not isinstance(plan, dict):
             refuse("tones: the plan is no map of tones")
-        self.player.set_plan(plan)
+        if plan != self.player.plan:
+            self.player.set_plan(plan)
+            self.table.set_progress(plan)
+            self.engine.commit()
         return {}
 
     def _link_open(self, connection, message):

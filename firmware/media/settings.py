@@ -11,6 +11,7 @@ RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "p
                 "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
+HEARS_NOTHING = {"dtmf": False, "modem": False, "progress": False, "answer": None, "caller_id": None}       # hearing.py
 
 
 def settings(base, p):

@@ -16,8 +16,9 @@ from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.bridges import Bridges
 from firmware.media.checks import boolean, check_id, number, refuse
-from firmware.media.kernels import ANSWERS, LEVELS, MODEM_TONES
-from firmware.media.settings import ENHANCE_OFF, RTP_DEFAULTS, WATCH, answer_blocks, answer_parameters, enhancement, gain_of, ipv4, key_octets, settings
+from firmware.media.hearing import Hearing
+from firmware.media.kernels import LEVELS
+from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings
 
 log = logging.getLogger("firmware.media.table")
 
@@ -33,8 +34,8 @@ class Termination:
     def __init__(self, name, slot, serial, kind):
         self.id, self.slot, self.serial, self.kind = name, slot, serial, kind
         self.bridge = None
-        self.detect = self.modem = False
-        self.answer = None          # parameters of the answer that is being waited for
+        self.hears = dict(HEARS_NOTHING)
+        self.octets = None          # fsk.Receiver of caller identification
         self.enhance = ENHANCE_OFF
         self.cost = 0               # ns a tick, reserved
         self.signal = None
@@ -45,7 +46,7 @@ class Termination:
         self.leg = self.sockets = self.settings = self.address = self.port = None
 
 
-class Table(Bridges):
+class Table(Bridges, Hearing):
     """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission.
     on_quality(id, call, figures): the last word on an RTP leg."""
 
@@ -188,11 +189,15 @@ class Table(Bridges):
             refuse(f"modify: {term.id} is a timeslot; only rtp terminations have parameters")
         chosen = settings(term.settings, p)
         if chosen != term.settings:
-            cost = self.admission.cost(term.kind, term.enhance, self._suite(chosen))
-            self.admission.reserve(term.cost, cost, f"modify: no room for {term.id}")
-            term.cost = cost
+            self.price(term, f"modify: no room for {term.id}", chosen=chosen)
             self._set_rtp(term, chosen)
         return {"address": term.address, "port": term.port}
+
+    def price(self, term, what, enhance=None, chosen=None, hears=None):
+        """Reserve what a leg would cost a tick with these; what is None stays.  Raises LocalError (cause 47)."""
+        cost = self.admission.cost(term.kind, enhance or term.enhance, self._suite(chosen or term.settings), hears or term.hears)
+        self.admission.reserve(term.cost, cost, what)
+        term.cost = cost
 
     @staticmethod
     def _suite(chosen):
@@ -330,26 +335,6 @@ class Table(Bridges):
             self._engine.commit()
         return {}
 
-    def detect(self, p):
-        """What is listened for in a leg's received audio; what is not named stays."""
-        term = self.find(p.get("id"), "detect: id")
-        if not any(name in p for name in ("dtmf", "modem", "answer")):
-            refuse("detect: dtmf, modem or answer is missing; name what to listen for")
-        on = boolean(p.get("dtmf", term.detect), "detect: dtmf")
-        modem, answer = boolean(p.get("modem", term.modem), "detect: modem"), term.answer
-        if "answer" in p:
-            answer = answer_parameters(p["answer"])
-        if on != term.detect:
-            term.detect = on
-            self._engine.detect(term.slot, on)
-        if (modem, answer) != (term.modem, term.answer):
-            if term.answer is not None and answer is not None:
-                self._engine.hear(term.slot, modem, 0, ())      # other parameters: it begins anew
-            self._engine.hear(term.slot, modem, answer is not None, answer_blocks(answer) if answer is not None else ())
-            term.modem, term.answer = modem, answer
-        self._engine.commit()
-        return {}
-
     def enhance(self, p):
         """What works on a leg's received audio; what is not named stays."""
         term = self.find(p.get("id"), "enhance: id")
@@ -359,9 +344,8 @@ class Table(Bridges):
     def _enhance(self, term, wanted):
         if wanted == term.enhance:
             return
-        cost = self.admission.cost(term.kind, wanted, self._suite(term.settings))
-        self.admission.reserve(term.cost, cost, f"enhance: no room for {term.id}")
-        term.enhance, term.cost = wanted, cost
+        self.price(term, f"enhance: no room for {term.id}", enhance=wanted)
+        term.enhance = wanted
         bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
         self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]))
         self._engine.commit()
@@ -401,23 +385,13 @@ class Table(Bridges):
         term = self._by_serial.get(serial)
         if term is None:
             return None
-        if kind == "digit":
-            return {"id": term.id, "digit": chr(a), "duration_ms": value, "source": "event" if other else "inband"}
         if kind == "rtp_started":
             return {"id": term.id, "from": [socket.inet_ntoa(a.to_bytes(4, "big")), other]}
         if kind == "rtp_timeout":
             return {"id": term.id, "silent_ms": value}
         if kind == "audio":
             return {"id": term.id, "direction": "out" if a else "in", "missing": bool(value), "reason": _engine.AUDIO_REASONS[other]}
-        if kind == "voice":
-            return {"id": term.id, "speech": bool(a)}
-        if kind == "modem_tone":
-            return {"id": term.id, "tone": MODEM_TONES[a], "on": bool(value)}
-        if kind == "answer":
-            return {"id": term.id, "who": ANSWERS[a], **({"hz": value} if ANSWERS[a] == "beep" else {"ms": value}), "words": other}
-        if kind == "tone_2100":
-            return {"id": term.id, "tone": ("gone", "plain", "reversing")[a]}
-        return None
+        return self.heard(kind, term, a, value, other)
 
     def _signal_complete(self, serial, reason, samples):
         """The tick has let go of the playlist: its memory may go too."""
@@ -434,8 +408,7 @@ class Table(Bridges):
         """{"terminations": [...], "bridges", "topologies", "signals"}"""
         terms, signals = [], []
         for term in self.terminations.values():
-            row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, "dtmf": term.detect,
-                   "modem": term.modem, "answer": term.answer,
+            row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, **term.hears,
                    "enhance": term.enhance}
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])

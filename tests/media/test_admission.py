@@ -6,10 +6,10 @@ import time
 import pytest
 
 from firmware.errors import LocalError
-from firmware.media import admission, stats
+from firmware.media import admission, settings, stats
 from firmware.media.settings import ENHANCE_OFF
 
-COSTS = {"echo": 2500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100}
+COSTS = {"echo": 2500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100, "modem": 150, "amd": 50, "progress": 120, "fsk": 800}
 ALL = {"echo": True, "noise": True, "level": "agc", "vad": True}
 
 
@@ -22,7 +22,11 @@ def test_the_kernels_cost_something_and_less_than_a_tick():
 def test_legs_are_reserved_released_and_refused():
     desk = admission.Admission(COSTS, lambda: 0)
     cost = desk.cost("timeslot", ALL)
-    assert cost == admission.PLAIN_NS["timeslot"] + sum(COSTS.values())
+    voice = sum(COSTS[name] for name in ("echo", "noise", "level", "vad", "dtmf"))
+    assert cost == admission.PLAIN_NS["timeslot"] + voice
+    heard = dict(settings.HEARS_NOTHING, modem=True, progress=True, answer={}, caller_id="v23")
+    assert desk.cost("timeslot", ALL, None, heard) == admission.PLAIN_NS["timeslot"] + sum(COSTS.values())     # speech detection once
+    assert desk.cost("timeslot", ENHANCE_OFF, None, heard) == admission.PLAIN_NS["timeslot"] + sum(COSTS[name] for name in ("dtmf", "vad", "modem", "amd", "progress", "fsk"))
     assert desk.cost("timeslot", dict(ENHANCE_OFF, vad=True)) - desk.cost("timeslot", ENHANCE_OFF) == COSTS["vad"]
     room = desk.limit_ns // cost
     for _ in range(room):

@@ -95,7 +95,7 @@ def test_bits_both_ways(board, control, tools):
     ("cas_close", dict(span=1, timeslots=None), "list"), ("mf_listen", dict(id="c8", plan="r3"), "plan"),
     ("mf_listen", dict(id="nobody", plan=None), "no termination"), ("mf_send", dict(id="c8", plan="r2_forward", signal=16), "signal"),
     ("mf_send", dict(id="c8", plan="r1", signal="X"), "signal"), ("mf_send", dict(id="c8", plan=None, signal=1), "plan"),
-    ("mf_send", dict(id="c8", plan="dtmf", signal=[1]), "plan"), ("mf_listen", dict(id="c9", plan=None), "timeslot")])
+    ("mf_send", dict(id="c8", plan="dtmf", signal=[1]), "plan"), ("mf_send", dict(id="c9", plan=None), "timeslot")])
 def test_bad_commands_are_told_in_a_sentence(control, do, parameters, word):
     control.do("add", id="c8", kind="timeslot", span=9, timeslot=8, law="A")
     control.do("add", id="c9", kind="rtp", address="127.0.0.1")

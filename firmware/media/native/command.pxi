@@ -151,6 +151,16 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         t.detect = c.a
     elif c.op == OP_HEAR_TONES:
         hear_switch(e, c.slot, c.a, c.b, c.member)
+    elif c.op == OP_PROGRESS:
+        if c.a and not t.progress:
+            e.k.progress_reset(e.k.progress_state, c.slot)
+        t.progress = c.a
+    elif c.op == OP_PROGRESS_PLAN:
+        progress_plan(e, c.pointer, c.serial)
+    elif c.op == OP_FSK:
+        if c.a and c.a != t.fsk:
+            e.k.fsk_reset(e.k.fsk_state, c.slot)
+        t.fsk = c.a
     elif c.op == OP_ENHANCE:
         enhance_switch(e, c.slot, c.a, c.b)
     elif c.op == OP_RECORD:

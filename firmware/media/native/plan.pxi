@@ -88,6 +88,9 @@ cdef void plan_units(Plan *p) noexcept nogil:
     unit_starts(p.detect, p.n_detect, p.detect_from)
     unit_starts(p.modem, p.n_modem, p.modem_from)
     unit_starts(p.amd, p.n_amd, p.amd_from)
+    unit_starts(p.progress, p.n_progress, p.progress_from)
+    for u in range(FSK_KINDS):
+        unit_starts(&p.fsk[u][0], p.n_fsk[u], &p.fsk_from[u][0])
     unit_starts(p.echo, p.n_echo, p.echo_from)
     unit_starts(p.noise, p.n_noise, p.noise_from)
     unit_starts(p.level, p.n_level, p.level_from)
@@ -113,7 +116,9 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
     for i in range(MF_KINDS):
         p.n_mf[i] = 0
-    p.n_modem = p.n_amd = 0
+    p.n_modem = p.n_amd = p.n_progress = 0
+    for i in range(FSK_KINDS):
+        p.n_fsk[i] = 0
     p.n_conferences = p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
     p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
     p.bridge_start[0] = 0
@@ -135,6 +140,14 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         if t.modem:
             p.modem[p.n_modem] = i
             p.n_modem += 1
+            linear[i] = 1
+        if t.progress:
+            p.progress[p.n_progress] = i
+            p.n_progress += 1
+            linear[i] = 1
+        if t.fsk:
+            p.fsk[t.fsk - 1][p.n_fsk[t.fsk - 1]] = i
+            p.n_fsk[t.fsk - 1] += 1
             linear[i] = 1
         if t.answer:
             p.amd[p.n_amd] = i
@@ -194,6 +207,8 @@ cdef void voice_unit(Engine_ *e, int u) noexcept nogil:
     e.k.expand_rows(e.octets_in, BLOCK, p.expand_row + first, e.linear_in, BLOCK, p.expand_slot + first,
                     p.expand_law + first, n, BLOCK)
     hear_modems(e, u)
+    hear_progress(e, u)
+    hear_octets(e, u)
     enhance_unit(e, u)
     hear_answers(e, u)
     first = p.detect_from[u]

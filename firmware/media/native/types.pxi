@@ -222,6 +222,12 @@ cdef struct Kernels:
     ResetSlot vad_reset
     MFDetect mf_detect
     ResetSlot mf_reset
+    MFDetect progress_detect           # one shape
+    ResetSlot progress_reset
+    void *progress_state
+    MFDetect fsk_detect
+    ResetSlot fsk_reset
+    void *fsk_state
     void *mf_state
     void *echo_state
     void *noise_state
@@ -256,6 +262,18 @@ cdef struct AMDEvent:                  # dsp/amd.py EVENT_DTYPE
     uint8_t kind
     uint8_t words
     uint16_t hz_or_ms
+
+cdef struct ProgressEvent:             # dsp/progress.py EVENT_DTYPE
+    int32_t slot
+    int16_t tone
+    uint8_t on
+    uint8_t zero
+
+cdef struct FSKEvent:                  # dsp/fsk.py EVENT_DTYPE
+    int32_t slot
+    uint8_t kind
+    uint8_t octet
+    uint16_t gap
 
 cdef struct HDLCFrame:                 # dsp/hdlc.py FRAME_DTYPE
     int32_t slot
@@ -293,6 +311,8 @@ cdef enum:
     SILENCE_A = 0xD5
     SILENCE_U = 0xFF
     MF_KINDS = 3                       # receivers of native/circuit.pxi: R2 forward, R2 backward, R1
+    FSK_KINDS = 2                      # receivers of native/hear.pxi: Bell 202, V.23
+    FSK_EVENTS = 10                    # of a block at most
     FADE = 16                          # samples: the end of a register's tone, 2 ms as its beginning
     SOUNDING = 1
     FADING = 2
@@ -320,6 +340,8 @@ cdef enum EventKind:
     EV_MODEM = 22                      # a: tone of dsp/modem.py, number: 1 begins 0 ends
     EV_ANSWER = 23                     # a: kind of dsp/amd.py, number: Hz or ms, other: words
     EV_AUDIO = 9                       # a: 0 from the far end 1 to it; number: 1 missing 0 back, other: AudioReason
+    EV_PROGRESS = 24                   # a: tone of the country's plan, number: 1 begins 0 ends, other: serial of the plan
+    EV_FSK = 25                        # a: kind of dsp/fsk.py, number: octet, other: gap before it
     EV_CAS = 20                        # slot: row of the timeslot, a: ABCD
     EV_MF = 21                         # a: signal, 0 for its end, number: kind of receiver, other: place in samples (signed)
 
@@ -549,6 +571,8 @@ cdef struct Term:
     uint8_t detect
     uint8_t modem                      # tones of fax machines and modems are told
     uint8_t answer                     # who answers is told
+    uint8_t progress                   # call progress tones are told
+    uint8_t fsk                        # caller identification: 1 + its kind, 0 none
     uint8_t enhance                    # bits of Enhancement
     uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
     uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
@@ -641,6 +665,9 @@ cdef enum Op:
     OP_CONFERENCE = 16
     OP_PLAYER = 17
     OP_HEAR_TONES = 23
+    OP_PROGRESS = 24                   # a: on
+    OP_PROGRESS_PLAN = 25              # pointer: table, serial: its number
+    OP_FSK = 26                        # a: 1 + kind, 0 none
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
     OP_CAS = 20
     OP_MF_LISTEN = 21
@@ -688,7 +715,10 @@ cdef struct Plan:
     int32_t expand_slot[TERMS]
     uint8_t expand_law[TERMS]
     int32_t detect[TERMS]
-    int32_t n_modem, n_amd
+    int32_t n_modem, n_amd, n_progress
+    int32_t progress[TERMS]
+    int32_t n_fsk[FSK_KINDS]
+    int32_t fsk[FSK_KINDS][TERMS]
     int32_t modem[TERMS]
     int32_t amd[TERMS]
     int32_t copy_from[TERMS]
@@ -733,6 +763,8 @@ cdef struct Plan:
     int32_t detect_from[UNITS + 1]
     int32_t modem_from[UNITS + 1]
     int32_t amd_from[UNITS + 1]
+    int32_t progress_from[UNITS + 1]
+    int32_t fsk_from[FSK_KINDS][UNITS + 1]
     int32_t echo_from[UNITS + 1]
     int32_t noise_from[UNITS + 1]
     int32_t level_from[UNITS + 1]
@@ -753,6 +785,9 @@ cdef struct Engine_:
     int32_t n_playing
     # circuits
     const void *mf_table[MF_KINDS]
+    const void *progress_table         # of the country's tones; NULL: none yet
+    uint32_t progress_plan             # its serial
+    const void *fsk_table[FSK_KINDS]
     const uint8_t *mf_tones            # of registers
     CasCircuit cas[TDM_ROWS]
     int32_t cas_row[TDM_ROWS]          # the ones that are followed
