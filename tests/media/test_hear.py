@@ -138,7 +138,7 @@ def test_a_callers_number_is_heard(board, control):
     for plan in ("v23", "bell202"):
         assert waited(control, "caller_id", plan)["fields"] == {"time": "09301122", "number": "13800138000"}
     broken = spandsp_sends(2, message)
-    say(board, 11, 11, quiet(0.3), broken[:4400], quiet(0.5))
+    say(board, 11, 11, quiet(0.3), broken[:numpy.flatnonzero(broken)[-1] - 600], quiet(0.5))      # the last octets are missing
     assert "checksum" in waited(control, "caller_id", "v23")["error"]
 
 
