@@ -7,6 +7,7 @@ carried out.  A rule is {"when", "limit", "to": "queue"|"flow", "target"}:
     full            at the entry: max_waiting callers are there already
     waiting         at the entry: limit callers or more wait
     longest_wait    at the entry: somebody waits for limit seconds or more
+    expected_wait   at the entry: the wait that is expected is limit seconds or longer (acd/expected.py)
     no_agents       at the entry, and when the last agent logs out: nobody is logged in
     wait            the caller has waited limit seconds in this queue
 
@@ -19,18 +20,20 @@ FULL = "full"
 WAITING = "waiting"
 LONGEST_WAIT = "longest_wait"
 NO_AGENTS = "no_agents"
+EXPECTED_WAIT = "expected_wait"
 WAIT = "wait"
-WHEN = (WAIT, WAITING, LONGEST_WAIT, NO_AGENTS, CLOSED, FULL)
-LIMITED = (WAIT, WAITING, LONGEST_WAIT)     # those that need a limit
+WHEN = (WAIT, WAITING, LONGEST_WAIT, EXPECTED_WAIT, NO_AGENTS, CLOSED, FULL)
+LIMITED = (WAIT, WAITING, LONGEST_WAIT, EXPECTED_WAIT)     # those that need a limit
 
 
-def reasons_at_entry(rules, waiting, longest_wait_ms, logged_in):
-    """The rules that fit a caller who comes to an open queue that is not full, in order."""
+def reasons_at_entry(rules, waiting, longest_wait_ms, logged_in, expected_ms=None):
+    """The rules that fit a caller who comes to an open queue that is not full, in order.  expected_ms: the wait, None: unknown."""
     found = []
     for rule in rules:
         when = rule["when"]
         if when == WAITING and waiting >= rule["limit"] or \
                 when == LONGEST_WAIT and waiting > 0 and longest_wait_ms >= rule["limit"] * 1000 or \
+                when == EXPECTED_WAIT and expected_ms is not None and expected_ms >= rule["limit"] * 1000 or \
                 when == NO_AGENTS and logged_in == 0:
             found.append(rule)
     return found

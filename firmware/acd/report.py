@@ -18,7 +18,9 @@ FORMULAS = {
                           "positive": "(answered + abandoned within T) / events"},
         "abandon_rate": "abandoned / queued; who leaves before the short threshold counts as short, not as abandoned",
         "average_speed_of_answer_ms": "sum of the wait of answered callers (queue and ring) / answered",
-        "average_handle_time_ms": "(talk + hold + after-call work) / handled, booked when after-call work ends"},
+        "average_handle_time_ms": "(talk + hold + after-call work) / handled, booked when after-call work ends",
+        "expected_wait_error_ms": "sum of |waited - expected at the entry| / answered callers who had to wait and for whom there was an estimate",
+        "expected_wait_bias_ms": "sum of (waited - expected at the entry) / the same callers; above 0: they were told too little"},
     "agents": {
         "occupancy": "(talk + hold + after-call work) / (that + available); ringing counts as available",
         "average_handle_time_ms": "(talk + hold + after-call work) / handled, booked when after-call work ends",
@@ -40,6 +42,8 @@ def figures(part, counts, abandons, length_s):
         made["abandon_rate"] = statistics.abandon_rate(made["abandoned"], made["queued"])
         made["average_speed_of_answer_ms"] = statistics.average_speed_of_answer_ms(made["answer_wait_ms"], made["answered"])
         made["average_handle_time_ms"] = statistics.average_handle_time_ms(made["handle_ms"], made["handled"])
+        made["expected_wait_error_ms"] = statistics.ratio(made["expected_error_ms"], made["expected"])
+        made["expected_wait_bias_ms"] = statistics.ratio(made["expected_bias_ms"], made["expected"])
     elif part == "agents":
         handle_ms = made["talking_ms"] + made["holding_ms"] + made["wrap_up_ms"]
         made["occupancy"] = statistics.occupancy(handle_ms, made["available_ms"])

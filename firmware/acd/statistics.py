@@ -32,7 +32,7 @@ NEGATIVE = "negative"
 POSITIVE = "positive"
 
 QUEUE_COUNTS = ("queued", "answered", "answer_wait_ms", "abandoned", "short_abandoned", "overflowed", "failed",
-                "events", "events_answered", "events_abandoned", "handled", "handle_ms")
+                "events", "events_answered", "events_abandoned", "handled", "handle_ms", "expected", "expected_error_ms", "expected_bias_ms")
 AGENT_COUNTS = ("offered", "missed", "connected", "handled", "handle_ms", "talking_ms", "holding_ms", "wrap_up_ms", "available_ms",
                 "on_break_ms", "busy_ms")
 
@@ -105,7 +105,7 @@ class Statistics:
             self.load(record["data"]["statistics"])
         elif kind == "queue.entered":
             data = record["data"]
-            self._wait(record["queue"], record["call"], [record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"]])
+            self._wait(record["queue"], record["call"], [record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"], data.get("expected_ms")])
             self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
         elif kind == "queue.left":
             self._leave(record)
@@ -128,7 +128,8 @@ class Statistics:
         waiting = self._waiting.get(queue, {}).pop(record["call"], None)
         if waiting is None:
             return
-        entered_ms, threshold_ms, short_ms = waiting
+        entered_ms, threshold_ms, short_ms = waiting[:3]
+        expected_ms = waiting[3] if len(waiting) > 3 else None      # a checkpoint of before has none
         ts_ms = record["ts_ms"]
         reason = record["data"]["reason"]
         wait_ms = record["data"]["wait_ms"]
@@ -137,6 +138,9 @@ class Statistics:
         if reason == "answered":
             counts["answered"] += 1
             counts["answer_wait_ms"] += wait_ms
+            if expected_ms is not None:
+                for name, amount in (("expected", 1), ("expected_error_ms", abs(wait_ms - expected_ms)), ("expected_bias_ms", wait_ms - expected_ms)):
+                    counts[name] = counts.get(name, 0) + amount
         elif short:
             counts["short_abandoned"] += 1
         elif reason == "abandoned":
@@ -240,7 +244,7 @@ class Statistics:
         apart = Statistics(self._offset, self._interval_ms, self._short_counts, None)
         for queue in sorted(self._waiting):
             for call in sorted(self._waiting[queue]):
-                entered_ms, threshold_ms, short_ms = self._waiting[queue][call]
+                entered_ms, threshold_ms, short_ms = self._waiting[queue][call][:3]
                 if entered_ms + threshold_ms < now_ms:
                     apart._count(apart._queues, QUEUE_COUNTS, queue, entered_ms + threshold_ms)["events"] += 1
         for name in sorted(self._modes):
@@ -252,7 +256,7 @@ class Statistics:
     def queue_figures(self, queue, now_ms):
         """Counts and ratios of a queue in the interval of now_ms, callers past T who still wait included."""
         figures = dict(self._queues.get(queue, {}).get(self.bucket(now_ms)) or [(name, 0) for name in QUEUE_COUNTS])
-        for entered_ms, threshold_ms, short_ms in self._waiting.get(queue, {}).values():
+        for entered_ms, threshold_ms, short_ms in [waiting[:3] for waiting in self._waiting.get(queue, {}).values()]:
             if entered_ms + threshold_ms < now_ms and self.bucket(entered_ms + threshold_ms) == self.bucket(now_ms):
                 figures["events"] += 1
         counted = figures["events_answered"], figures["events_abandoned"], figures["events"]
@@ -261,6 +265,7 @@ class Statistics:
         figures["service_level_positive"] = service_level(*counted, way=POSITIVE)
         figures["abandon_rate"] = abandon_rate(figures["abandoned"], figures["queued"])
         figures["average_speed_of_answer_ms"] = average_speed_of_answer_ms(figures["answer_wait_ms"], figures["answered"])
+        figures["expected_error_average_ms"] = ratio(figures.get("expected_error_ms", 0), figures.get("expected", 0))
         figures["average_handle_time_ms"] = average_handle_time_ms(figures["handle_ms"], figures["handled"])
         return figures
 

@@ -90,16 +90,16 @@ KINDS = {
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "
                      "comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
-                     "reserved?[agent, until_ms](until then this agent alone is asked)",
+                     "expected_ms?(the wait expected; only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked)",
     "queue.relaxed": "skills(needed from now on) relax(still to come)",
     "queue.tiers": "tiers(still to come)",
     "queue.unreserved": "(anybody may take the call)",
     "queue.overflow_at": "at_ms(when to look again: no target took the caller)",
-    "queue.announced": "position announce_at_ms",
+    "queue.announced": "position minutes(None: not told) announce_at_ms",
     "queue.comforted": "prompt(None: something else is being said) comfort(still to come)",
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
     "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms(in this queue) total_ms(over all queues) to{queue|flow|number: name}? when?",
-    "queue.refused": "reason(closed|full|waiting|longest_wait|no_agents|loop) to{queue|flow: name}?",
+    "queue.refused": "reason(closed|full|waiting|longest_wait|expected_wait|no_agents|loop) to{queue|flow: name}?",
     "announcement.switched": "name on by",
     "agent.status": "status reason by(agent|supervisor|switch|configuration)",
     "agent.seated": "line(where the person has logged in)",

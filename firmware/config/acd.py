@@ -17,6 +17,8 @@ TIER = Section("from when on a level of agents is asked", {
     "after_s": Whole("after this wait in the queue", 1, 86400, unit="s", required=True)})
 
 QUEUE_FIELDS = {
+    "announce": Text("what is told each announce_position_s: the position, the expected wait in minutes (as soon as it is known), or both",
+                     choices=("position", "wait", "both"), default="position"),
     "ring_most": Whole("how many telephones ring at once for a caller, where the strategy is ring_all", 2, 100, default=20),
     "tiers": Rows("levels of agents that are asked only after a wait; the others are asked as soon as nobody of a lower level is ready",
                   TIER, key="level", most=8),

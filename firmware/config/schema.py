@@ -130,9 +130,9 @@ RELAX = Section("a step by which callers come to need less", {
 
 OVERFLOW = Section("where callers go whom the queue cannot serve, or not soon enough", {
     "when": Text("wait: after `limit` seconds in the queue, and at the entry waiting: `limit` callers wait; longest_wait: "
-                 "somebody waits for `limit` seconds; no_agents: nobody is logged in (also later); closed: outside `hours`; "
+                 "somebody waits for `limit` seconds; expected_wait: the wait will be `limit` seconds; no_agents: nobody is logged in (also later); closed: outside `hours`; "
                  "full: `max_waiting` callers wait", choices=overflow.WHEN, required=True),
-    "limit": Whole("callers or seconds, for wait, waiting and longest_wait", 0, 86400, default=0),
+    "limit": Whole("callers or seconds, for wait, waiting, longest_wait and expected_wait", 0, 86400, default=0),
     "to": Text("the kind of target; another queue keeps the waiting time", choices=("queue", "flow"), default="queue"),
     "target": name("the queue or flow")})
 

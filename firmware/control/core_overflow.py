@@ -29,6 +29,17 @@ def is_queue_open(core, queue, now_ms=None):
     return not hours or True in [is_open(row, weekday, minutes % 1440) for row in hours]
 
 
+def expected_ms(core, queue, place=None):
+    """The wait that is expected at a place in a queue (None: of who comes now): 0 where somebody is ready for who comes, None: unknown."""
+    waiting = len(core.state.queues.get(queue) or ())
+    if place is None:
+        if not waiting and core.ready.of(queue):
+            return 0
+        place = waiting + 1
+    pace = core.state.paces.get(queue)
+    return pace.estimate_ms(place) if pace is not None else None
+
+
 def is_full(core, queue):
     """Whether as many wait as may."""
     limit = (core.queue_configs.get(queue) or {}).get("max_waiting") or 0
@@ -71,7 +82,7 @@ def at_entry(core, queue):
     waiting = core.state.queues.get(queue) or ()        # made by records only, not by looking
     since_ms = waiting.longest_since_ms() if waiting else None
     rule = _first(core, queue, overflow.reasons_at_entry(rules, len(waiting), 0 if since_ms is None else core.now_ms - since_ms,
-                                                         logged_in(core, queue)))
+                                                         logged_in(core, queue), expected_ms(core, queue)))
     return (None, None) if rule is None else (rule["when"], rule)
 
 

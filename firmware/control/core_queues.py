@@ -11,7 +11,7 @@
 """
 
 from firmware.acd import comfort as comforts
-from firmware.acd import skills
+from firmware.acd import expected, skills
 from firmware.call import call as calls
 from firmware.control import core_announcements, core_ivr, core_overflow
 from firmware.control.core_base import NORMAL, TEMPORARY_FAILURE
@@ -20,7 +20,7 @@ from firmware.control.core_ending import close, fail, leave, withdraw
 # Defaults of the queue's settings (seconds); the schema gives them too.
 DEFAULTS = {"announce_position_s": 20, "max_wait_s": 1800, "offer_timeout_s": 15, "service_level_s": 20, "short_abandon_s": 5,
             "music": "default", "priority": 0, "last_agent_days": 0, "missed_offers": 1, "missed_pause_s": 5,
-            "ring_most": 20, "last_agent_wait_s": 0, "owner_wait_s": 0}
+            "announce": "position", "ring_most": 20, "last_agent_wait_s": 0, "owner_wait_s": 0}
 
 
 def setting(core, queue, name):
@@ -79,6 +79,8 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     if config.get("tiers"):
         more["tiers"] = sorted([[core.now_ms + row["after_s"] * 1000, row["level"]] for row in config["tiers"]])
     more.update(_reservation(core, call, queue, given))
+    if not core.ready.of(queue) or core.state.queues.get(queue):
+        more["expected_ms"] = core_overflow.expected_ms(core, queue)
     core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
               priority=setting(core, queue, "priority") if priority is None else priority,
               max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
@@ -185,21 +187,30 @@ def music(core, call):
 
 
 def announce(core, call):
-    """Say the position; the music comes back when it is said."""
+    """Say the position, or the expected wait; the music comes back when it is said."""
     if call.state != calls.QUEUED:
         return False
     position = core.state.queue(call.queue).position(call.id)
     announce_s = setting(core, call.queue, "announce_position_s")
-    core.emit("queue.announced", call=call.id, queue=call.queue, position=position,
+    what = setting(core, call.queue, "announce")
+    wait_ms = core_overflow.expected_ms(core, call.queue, position) if what != "position" else None
+    told = expected.minutes(wait_ms) if wait_ms is not None else None
+    core.emit("queue.announced", call=call.id, queue=call.queue, position=position, minutes=told,
               announce_at_ms=core.now_ms + announce_s * 1000 if announce_s else None)
     if call.signal is not None and call.signal["purpose"] == "announcement":
         return True                     # still speaking: this one is left out
     items = []
     for language in call.spoken():
-        items.append({"prompt": "position_before", "language": language})
-        items.append({"number": position, "language": language})
-        items.append({"prompt": "position_after", "language": language})
-    core.play(call, "announcement", items)
+        if what != "wait":
+            items.append({"prompt": "position_before", "language": language})
+            items.append({"number": position, "language": language})
+            items.append({"prompt": "position_after", "language": language})
+        if told is not None:
+            items.append({"prompt": "wait_before", "language": language})
+            items.append({"number": told, "language": language})
+            items.append({"prompt": "wait_after_one" if told == 1 else "wait_after", "language": language})
+    if items:
+        core.play(call, "announcement", items)
     return True
 
 

@@ -39,7 +39,7 @@ def _call(state, call, positions):
             "language": call.language, "node": call.position["node"] if call.position else None, "queue": call.queue,
             "position": positions.get(call.id),
             "waiting_since_ms": call.waits_since_ms if waits else None, "priority": call.priority if waits else None,
-            "skills": (call.skills or {}) if waits else {},
+            "skills": (call.skills or {}) if waits else {}, "expected_wait_ms": _expected(state, call, positions) if waits else None,
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None,
             "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
@@ -52,6 +52,11 @@ def _call(state, call, positions):
                       "line": state.legs[name].line, "trunk_group": state.legs[name].trunk_group, "span": state.legs[name].span, "timeslot": state.legs[name].timeslot,
                       "audio_missing": list(state.legs[name].missing or []), "fax": list(state.legs[name].fax)}
                      for name in call.legs]}
+
+
+def _expected(state, call, positions):
+    pace, place = state.paces.get(call.queue), positions.get(call.id)
+    return pace.estimate_ms(place) if pace is not None and place is not None else None
 
 
 def _queue(core, name, now_ms):
@@ -68,7 +73,8 @@ def _queue(core, name, now_ms):
             "service_level": figures["service_level" if abandons == "ignore" else "service_level_" + abandons],
             "service_level_s": config.get("service_level_s") or 20, "offered": figures["queued"], "answered": figures["answered"],
             "abandoned": figures["abandoned"], "short_abandoned": figures["short_abandoned"],
-            "overflowed": figures["overflowed"]}
+            "overflowed": figures["overflowed"], "expected_wait_ms": core_overflow.expected_ms(core, name),
+            "expected_error_ms": figures["expected_error_average_ms"]}
 
 
 def _agent(core, name):

@@ -12,6 +12,7 @@ core_state_legs.py, _calls.py, _operations.py (hold, consult, conference, park, 
 
 from firmware.acd import agent as agents
 from firmware.acd import queue as queues
+from firmware.acd.expected import Expected
 from firmware.acd.statistics import Statistics
 from firmware.call import call as calls
 from firmware.call import leg as legs
@@ -39,6 +40,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         self.seats = {}         # line -> the agent who has logged in there
         self.turns = {}         # queue -> the agent whom it asked last
         self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
+        self.paces = {}         # queue -> Expected
         self.customers = {}     # caller of customer_day -> the agent whose customer that is
         self.customer_counts = {}       # agent -> how many
         self.customer_day = None
@@ -87,6 +89,12 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         if name not in self.queues:
             self.queues[name] = queues.Queue(name)
         return self.queues[name]
+
+    def pace(self, queue):
+        """How fast a queue moves."""
+        if queue not in self.paces:
+            self.paces[queue] = Expected()
+        return self.paces[queue]
 
     def group(self, name):
         """The trunk group of a name."""
@@ -147,6 +155,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
                 "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
                 "customers": [self.customer_day, [[customer, self.customers[customer]] for customer in self.customers],
                               [[name, self.customer_counts[name]] for name in sorted(self.customer_counts)]],
+                "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
@@ -184,6 +193,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         self.customer_day, customers, counts = dumped.get("customers") or [None, [], []]
         self.customers = dict([(customer, agent) for customer, agent in customers])
         self.customer_counts = dict([(name, count) for name, count in counts])
+        self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("paces") or []])
         self.shares = {}
         for queue, at, passes in dumped.get("shares") or []:
             self.shares[queue] = {"at": at, "passes": dict([(name, value) for name, value in passes])}

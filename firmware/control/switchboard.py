@@ -82,12 +82,12 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
                      "announcements": [...]: core_announcements.snapshot}
   call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
-         started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now)
+         started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
          held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
          legs([{leg role tech state line trunk_group span timeslot audio_missing fax([tones heard])}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open
-         agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
+         expected_wait_ms(of who comes now; None: unknown) expected_error_ms(mean, today) agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
   agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
          seat(the line at which the person has logged in, or None) missed(offers in a row) rests wrap_up_until_ms
   line   name registered agent call
