@@ -32,7 +32,8 @@ NEGATIVE = "negative"
 POSITIVE = "positive"
 
 QUEUE_COUNTS = ("queued", "answered", "answer_wait_ms", "abandoned", "short_abandoned", "overflowed", "failed",
-                "events", "events_answered", "events_abandoned", "handled", "handle_ms", "expected", "expected_error_ms", "expected_bias_ms")
+                "events", "events_answered", "events_abandoned", "handled", "handle_ms", "expected", "expected_error_ms", "expected_bias_ms",
+                "callbacks", "callbacks_reached")
 AGENT_COUNTS = ("offered", "missed", "connected", "handled", "handle_ms", "talking_ms", "holding_ms", "wrap_up_ms", "available_ms",
                 "on_break_ms", "busy_ms")
 
@@ -103,12 +104,15 @@ class Statistics:
         kind = record["kind"]
         if kind == "core.checkpoint":
             self.load(record["data"]["statistics"])
-        elif kind == "queue.entered":
+        elif kind == "queue.entered" and record["data"].get("callback") is None:
             data = record["data"]
             self._wait(record["queue"], record["call"], [record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"], data.get("expected_ms")])
             self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
         elif kind == "queue.left":
             self._leave(record)
+        elif kind == "callback.ended" and record["data"]["outcome"] == "reached":
+            counts = self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])
+            counts["callbacks_reached"] = counts.get("callbacks_reached", 0) + 1
         elif kind in _LEG_MOVES:
             self.trunks.apply(record, kind)
         elif kind in _AGENT_MOVES and record["agent"] is not None:
@@ -147,6 +151,8 @@ class Statistics:
             counts["abandoned"] += 1
         elif reason == "overflow":
             counts["overflowed"] += 1
+        elif reason == "callback":
+            counts["callbacks"] = counts.get("callbacks", 0) + 1
         else:
             counts["failed"] += 1
         if wait_ms > threshold_ms:

@@ -20,7 +20,7 @@ agent: the last one; agents: all who talked with the caller, in order; transfers
 talk_ms: the sum of all its conversations.  ended_ms of a caller who left a conference that went on: that moment.
 result: answered (an agent or line spoke with the caller), abandoned (the caller
 left while waiting or ringing), overflow (longest wait passed), self_service (ended
-inside the IVR), busy, no_answer, rejected (number unknown or incomplete), failed.
+inside the IVR), callback (left for one, or the waiting place of one that was given up), busy, no_answer, rejected (number unknown or incomplete), failed.
 The quality of a leg is told after its end, so often after the call's: a finished CDR is then
 amended, by late_quality().  The CDR is what GET /v1/calls gives.
 """
@@ -89,7 +89,7 @@ KINDS = {
     # ACD
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "
-                     "comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
+                     "callback?(id: no further caller) comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
                      "expected_ms?(the wait expected; only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked)",
     "queue.relaxed": "skills(needed from now on) relax(still to come)",
     "queue.tiers": "tiers(still to come)",
@@ -98,8 +98,18 @@ KINDS = {
     "queue.announced": "position minutes(None: not told) announce_at_ms",
     "queue.comforted": "prompt(None: something else is being said) comfort(still to come)",
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
-    "queue.left": "reason(answered|abandoned|overflow|failed) wait_ms(in this queue) total_ms(over all queues) to{queue|flow|number: name}? when?",
+    "queue.left": "reason(answered|abandoned|overflow|failed|callback) wait_ms(in this queue) total_ms(over all queues) to{queue|flow|number: name}? when?",
     "queue.refused": "reason(closed|full|waiting|longest_wait|expected_wait|no_agents|loop) to{queue|flow: name}?",
+    # callbacks (control/core_callbacks.py)
+    "callback.asked": "callback number by(key|entered|api) priority since_ms order skills given called language languages due_ms(None: now) note "
+                      "expires_ms",
+    "callback.refused": "why",
+    "callback.waits": "callback order caller caller_presentation called languages look_at_ms (call: begins; leg: of nobody)",
+    "callback.looked": "callback look_at_ms",
+    "callback.dialled": "callback first(agent: leg is the agent's, who hears it ring|caller)",
+    "callback.joined": "callback (leg: the caller's, who is there)",
+    "callback.failed": "callback attempts cause due_ms",
+    "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden)",
     "announcement.switched": "name on by",
     "agent.status": "status reason by(agent|supervisor|switch|configuration)",
     "agent.seated": "line(where the person has logged in)",
@@ -164,7 +174,7 @@ class CDRProjection:
         call = record["call"]
         if call is None:
             return None
-        if kind == "leg.offered":
+        if kind in ("leg.offered", "callback.waits"):
             self._open[call] = self._begin(record)
             return None
         cdr = self._open.get(call)
@@ -212,6 +222,8 @@ class CDRProjection:
         for name in CDR_FIELDS:
             cdr[name] = data.get(name) if name in _OFFERED else None
         cdr["call"] = record["call"]
+        if record["kind"] == "callback.waits":
+            cdr["application"] = "callback"
         cdr["started_ms"] = record["ts_ms"]
         cdr["recording"], cdr["agents"] = [], []
         cdr["transfers"] = 0

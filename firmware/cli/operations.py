@@ -7,12 +7,14 @@
     monitor ID listen|whisper|barge|take_over|end --agent A | --line L
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
     announcements;  announcement NAME on|off [--by WHO]
+    callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
 """
 
 import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
-VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up", "announcements", "announcement")
+VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up", "announcements", "announcement",
+         "callbacks", "callback", "callback-cancel")
 
 
 def add(verbs, common):
@@ -42,6 +44,14 @@ def add(verbs, common):
     log_in.add_argument("line")
     log_in.add_argument("--pin")
     verbs.add_parser("announcements", parents=[common])
+    verbs.add_parser("callbacks", parents=[common])
+    callback = verbs.add_parser("callback", parents=[common])
+    callback.add_argument("queue")
+    callback.add_argument("number")
+    callback.add_argument("--agent", help="who shall make it")
+    callback.add_argument("--at-ms", type=int, dest="at_ms", help="not before: ms since 1970, UTC")
+    callback.add_argument("--note")
+    verbs.add_parser("callback-cancel", parents=[common]).add_argument("id")
     announcement = verbs.add_parser("announcement", parents=[common])
     announcement.add_argument("name")
     announcement.add_argument("state", choices=("on", "off"))
@@ -61,6 +71,15 @@ def carry_out(client, options):
     if verb == "fetch":
         given.pop("place")
         return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
+    if verb == "callbacks":
+        return client.get("/v1/callbacks"), lambda a: "\n".join(
+            "%-8s %-12s %-16s %-8s place %-4s attempts %d" % (row["callback"], row["queue"], row["number"], row["state"], row["position"] or "-",
+                                                             row["attempts"]) for row in a["callbacks"]) or "none"
+    if verb == "callback":
+        more = {name: getattr(options, name) for name in ("queue", "number", "at_ms", "note") if getattr(options, name) is not None}
+        return client.post("/v1/callbacks", {**given, **more}), lambda a: a["callback"]
+    if verb == "callback-cancel":
+        return client.post("/v1/callbacks/%s/cancel" % urllib.parse.quote(options.id, safe=""), given), lambda a: "cancelled"
     if verb == "announcements":
         return client.get("/v1/announcements"), lambda a: "\n".join(
             "%-20s %-3s %s" % (row["name"], "on" if row["on"] else "off", row["label"]) for row in a["announcements"]) or "none"

@@ -1,10 +1,12 @@
 """Settings of agents' work and of telephone operations: what schema.py takes into its sections."""
 
+from firmware.call import outside
 from firmware.call.routing import FEATURES, WITH_ARGUMENT
-from firmware.config.field import Anything, Rows, Section, Switch, Text, Whole
+from firmware.config.field import Anything, Rows, Section, Several, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 
 COMFORT = Section("a message for who waits", {
     "prompt": Text("what is said, in the languages of the call", pattern=NAME,
@@ -16,7 +18,30 @@ TIER = Section("from when on a level of agents is asked", {
     "level": Whole("the level; those above it come with it, where they have no row of their own", 2, 9, required=True),
     "after_s": Whole("after this wait in the queue", 1, 86400, unit="s", required=True)})
 
+CALLBACK_HOURS = Section("hours on some days of the week", {
+    "days": Text("the days, 1 Monday to 7 Sunday", pattern=r"[1-7]{1,7}", hint="give digits from 1 to 7, for example 12345",
+                 default=outside.ALL_DAYS),
+    "from": Text("from when on", pattern=CLOCK, hint="give hours and minutes, for example 08:30", default="00:00"),
+    "to": Text("until when; before `from`: over midnight", pattern=CLOCK, hint="give hours and minutes, for example 18:00",
+               default="24:00")})
+
+CALLBACK = Section("calling back who does not want to wait, at the place that was kept", {
+    "enabled": Switch("callbacks can be asked for", default=False),
+    "key": Text("the key by which a waiting caller asks for it, best told by a comfort message; empty: none", pattern=r"[0-9*#]?",
+                hint="give one key of the telephone", default=""),
+    "first": Text("who is called first when the place is reached: agent (hears it ring) or caller (waits for the agent)",
+                  choices=("agent", "caller"), default="agent"),
+    "attempts": Whole("how often a caller is called who is busy or does not answer", 1, 20, default=3),
+    "retry_s": Whole("after which it is tried again", 10, 86400, unit="s", default=900),
+    "ring_s": Whole("how long the caller's telephone rings", 5, 120, unit="s", default=45),
+    "expires_s": Whole("after which it is given up", 60, 1209600, unit="s", default=86400),
+    "prefix": Text("digits put before the caller's number, so that a route takes it", pattern=r"\+?[0-9*#]{0,20}", hint="give digits only",
+                   default=""),
+    "classes": Several("the kinds of numbers that may be called back", outside.CLASSES[1:], default=["local", "national"]),
+    "hours": Rows("when callers are called back; empty: always", CALLBACK_HOURS, most=32)})
+
 QUEUE_FIELDS = {
+    "callback": CALLBACK,
     "announce": Text("what is told each announce_position_s: the position, the expected wait in minutes (as soon as it is known), or both",
                      choices=("position", "wait", "both"), default="position"),
     "ring_most": Whole("how many telephones ring at once for a caller, where the strategy is ring_all", 2, 100, default=20),

@@ -12,10 +12,13 @@
     POST /v1/agents/{name}/wrap_up                 {"end"?}                      longer, or over now
     GET  /v1/announcements                         [{"name", "on", "since_ms", "by", "prompt", "then", "numbers", "queues", "label"}]
     POST /v1/announcements/{name}                  {"on", "by"?}
+    GET  /v1/callbacks                             shape: core_callbacks.snapshot
+    POST /v1/callbacks                             {"queue", "number", "agent"?, "at_ms"?, "note"?} -> {"callback"}
+    POST /v1/callbacks/{id}/cancel                 {"by"?}
 
 "by" names who acts where it is not plain: an agent or a line.  409 and a sentence: not possible now."""
 
-from firmware.control.commands import Problem
+from firmware.control.commands import Problem, not_found
 from firmware.control.operations import operate
 
 OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor")
@@ -32,6 +35,8 @@ class OperationsAPI:
         return [("POST", ("calls", None, name), self._of_call(name)) for name in OF_A_CALL] + [
             ("POST", ("pick_up",), self.pick_up), ("POST", ("parked", None, "fetch"), self.fetch),
             ("GET", ("announcements",), self.announcements), ("POST", ("announcements", None), self.announcement),
+            ("GET", ("callbacks",), self.callbacks), ("POST", ("callbacks",), self.callback),
+            ("POST", ("callbacks", None, "cancel"), self.callback_cancel),
             ("POST", ("agents", None, "log_in"), self.log_in), ("POST", ("agents", None, "wrap_up"), self.wrap_up)]
 
     async def _do(self, operation, body, **path):
@@ -61,6 +66,17 @@ class OperationsAPI:
 
     async def announcement(self, name, query, body):
         return await self._do("announcement", body, name=name)
+
+    async def callbacks(self, query, body):
+        return {"callbacks": self._api.house.state()["callbacks"]}
+
+    async def callback(self, query, body):
+        return await self._do("callback", body)
+
+    async def callback_cancel(self, name, query, body):
+        if not any(row["callback"] == name for row in self._api.house.state()["callbacks"]):
+            raise not_found("callback", name[:32])
+        return await self._do("callback_cancel", body, callback=name)
 
     async def wrap_up(self, agent, query, body):
         return await self._do("wrap_up", body, agent=agent)

@@ -46,7 +46,7 @@ def due(core, call, number=None, queue=None):
 
 def tell_waiting(core, call):
     """Let a caller who waits in a queue hear what is on and was not heard yet."""
-    if call.state != calls.QUEUED:
+    if call.state != calls.QUEUED or core.is_absent(call):
         return
     row = due(core, call, queue=call.queue)
     if row is None:

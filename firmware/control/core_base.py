@@ -178,8 +178,10 @@ class Core:
 
     def act(self, do, **parameters):
         """Ask for an action; media actions only while media is there."""
-        if do[:6] == "media." and not self.state.media_up:
-            return
+        if do[:6] == "media.":
+            leg = self.state.legs.get(parameters.get("leg"))
+            if not self.state.media_up or leg is not None and leg.tech == "none":
+                return
         action = {"do": do}
         action.update(parameters)
         self.actions.append(action)
@@ -240,6 +242,16 @@ class Core:
         """How calls on a span are signalled: one of leg.TRUNK_TECHS; on a SIP trunk, which has a name: "sip"."""
         return "sip" if isinstance(span, str) else self.span_techs.get(span, "pri")
 
+    def is_absent(self, call):
+        """Whether nobody is on a call's caller's side: a callback that waits, or whose caller is being dialled."""
+        leg = self.state.legs.get(call.caller_leg)
+        return leg is not None and leg.tech == "none"
+
+    def local_time(self):
+        """(weekday 1-7, minute of the day) of the site."""
+        local_ms = self.now_ms + self.utc_offset_ms(self.now_ms)
+        return (local_ms // 86400000 + 3) % 7 + 1, local_ms // 60000 % 1440     # 1970-01-01 was a Thursday
+
     def is_registered(self, line):
         """Whether a line is there."""
         return bool(self.state.lines.get(line))
@@ -262,7 +274,9 @@ class Core:
 
     def release_leg(self, leg, cause):
         """Have a leg ended; once."""
-        if leg.state != "releasing":
+        if leg.tech == "none":
+            self.emit("leg.released", call=leg.call, leg=leg.id, cause=cause, by="near", sip_status=None)
+        elif leg.state != "releasing":
             self.emit("leg.releasing", call=leg.call, leg=leg.id, cause=cause, guard_ms=self.now_ms + RELEASE_GUARD_MS)
             self.act("leg.release", leg=leg.id, cause=cause)
 
@@ -275,6 +289,8 @@ class Core:
 
     def play(self, call, purpose, items, repeat=1, guard_ms=PROMPT_GUARD_MS):
         """Let the caller hear items; replaces what plays.  repeat 0: for ever."""
+        if self.is_absent(call):
+            return
         token = "%s-%d" % (call.id, call.signals + 1)
         self.emit("call.signal", call=call.id, leg=call.caller_leg, token=token, purpose=purpose, items=items, repeat=repeat,
                   deadline_ms=None if repeat == 0 else self.now_ms + guard_ms)

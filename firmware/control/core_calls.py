@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_dispatch, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_outside, core_parties, core_queues
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -246,7 +246,12 @@ def answered(core, event):
         core.act("leg.release", leg=leg.id, cause=leg.cause)      # crossed with our CANCEL: end it now
         return True
     agent = core.agent_on(leg.line)
-    if call.offer_at(leg.id) is not None:
+    if core.is_absent(call) and leg.id == call.target_leg:
+        core_callbacks.caller_answered(core, call, leg)
+    elif core.is_absent(call) and call.offer_at(leg.id) is not None:
+        core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=False)
+        core_callbacks.agent_answered(core, call, leg)
+    elif call.offer_at(leg.id) is not None:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
         connect(core, call, leg.id, core_dispatch.connected(core, call, leg.id))
     elif call.target_leg == leg.id:
@@ -271,6 +276,8 @@ def connect(core, call, leg, agent):
     bridge = call.bridge or core.ids.next("b")      # they hear each other already where the path was cut through
     core.emit("call.bridged", call=call.id, leg=leg, agent=agent, queue=call.queue, bridge=bridge, legs=[call.caller_leg, leg])
     core_parties.wire(core, call)
+    if call.callback is not None:
+        core_callbacks.reached(core, call)
     record(core, call)
 
 

@@ -5,6 +5,8 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.log_in         agent line status? pin? by?      sits down at a line
   command.wrap_up        agent end?(true: over now, else longer)
   command.announcement   name on by?                     switches an announcement on or off
+  command.callback       queue number agent? at_ms? note?  Switchboard.answer: {"callback"}
+  command.callback_cancel    callback by?
   command.hangup         call
   command.hold           call by?                         by: agent, line or leg that acts, where the call has two of ours
   command.retrieve       call by?                         a consultation ends too
@@ -18,7 +20,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_monitor, core_operations
+from firmware.control import core_agents, core_announcements, core_callbacks, core_monitor, core_operations
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -38,6 +40,8 @@ COMMANDS = {
     "command.log_in": (("agent", "line"), core_agents.log_in),
     "command.wrap_up": (("agent",), core_agents.wrap_up),
     "command.announcement": (("name", "on"), core_announcements.switch),
+    "command.callback": (("queue", "number"), core_callbacks.command),
+    "command.callback_cancel": (("callback",), core_callbacks.cancel),
     "command.hangup": (("call",), hangup),
     "command.hold": (("call",), core_operations.hold),
     "command.retrieve": (("call",), core_operations.retrieve),

@@ -18,6 +18,7 @@ from firmware.acd import agent as agents
 from firmware.acd import skills
 from firmware.acd.strategy import MEASURED, RING_ALL, STRIDE, Ask, effective_pass, open_level, select, several
 from firmware.call import leg as legs
+from firmware.control import core_callback_rules as callbacks
 from firmware.control.core_base import BUSY, ELSEWHERE, NO_ANSWER, SUBSCRIBER_ABSENT
 from firmware.control.core_ending import leave, withdraw_one
 from firmware.control.core_queues import is_known, setting, still_waiting
@@ -42,6 +43,10 @@ def dispatch(core):
             return
         entry, able = found[best]
         call = core.state.calls[entry.call]
+        if core.is_absent(call) and callbacks.setting(core, best, "first") == "caller":
+            core.ways_on["callback_dial"](core, call)
+            found.pop(best)
+            continue
         for name in _choose(core, call, able, best):
             _offer(core, call, name)
             for queue in core.queues_of(name):
@@ -62,11 +67,13 @@ def _first_servable(core, queue):
         return None
     if core.strategy_names[queue] in MEASURED:
         there = core.ready.with_figures(queue)
-    most = _most(core, queue)
+    most, claimed = _most(core, queue), callbacks.outstanding(core, queue)
     hopeless = {}
     for entry in core.state.queues[queue]:
         call = core.state.calls[entry.call]
         if call.offers and (len(call.offers) >= most or call.overdue):
+            continue
+        if core.is_absent(call) and not (core.state.media_up and callbacks.is_time(core, queue)):
             continue
         if call.reserved is not None and _is_kept(core, call, queue):
             known = there.get(call.reserved[0])
@@ -77,7 +84,7 @@ def _first_servable(core, queue):
         key = (skills.key(needs), level)
         if key not in hopeless:
             able = [one for one in there.values() if (level is None or one.level <= level) and (not needs or skills.fits(one.has, needs))]
-            if able:
+            if len(able) > claimed:     # the others are for who is being called back
                 return entry, able
             hopeless[key] = True        # callers with the same needs fare the same
     return None

@@ -50,7 +50,7 @@ def fail(core, call, cause, reason, result=None):
 def close(core, call, cause, items, result, reason=None):
     """Say items to the caller, then release.  A tone is heard for BUSY_TONE_MS."""
     caller = core.state.legs.get(call.caller_leg)
-    if not items or not core.state.media_up or caller is None or caller.state != legs.ANSWERED:
+    if not items or not core.state.media_up or caller is None or caller.state != legs.ANSWERED or caller.tech == "none":
         clear(core, call, cause, SWITCH, result, reason)
         return
     take_apart(core, call, "failed")
@@ -90,6 +90,8 @@ def end_if_done(core, call):
     """call.ended, once every leg of a cleared call is gone."""
     if call.state == calls.CLEARING and not call.legs and call.id in core.state.calls:
         core.emit("call.ended", call=call.id, agent=call.agent, queue=call.queue)
+        if call.callback is not None:
+            core.ways_on["callback_ended"](core, call)
 
 
 def take_apart(core, call, left):

@@ -33,8 +33,7 @@ SET_UP_GUARD_MS = 260000
 
 def local_time(core):
     """(weekday 1-7, minute of the day) of the site."""
-    local_ms = core.now_ms + core.utc_offset_ms(core.now_ms)
-    return (local_ms // 86400000 + 3) % 7 + 1, local_ms // 60000 % 1440     # 1970-01-01 was a Thursday
+    return core.local_time()
 
 
 def forbidden(core, call, route):
@@ -95,10 +94,12 @@ def _seize(core, call, way, trunk):
 def create_leg(core, call, way, trunk, line):
     """A leg to the outside on a trunk [span, timeslot].  line: of our telephone that calls, or None.  Returns its id."""
     row = core.group_rows.get(way["trunk_group"]) or {}
-    caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None,
-                                  {"number": call.caller, "type": call.caller_type, "presentation": call.caller_presentation})
+    known = {"number": call.caller, "type": call.caller_type, "presentation": call.caller_presentation}
+    if call.callback is not None:       # we call: with the number of ours that was dialled, where there was one
+        known, line = {"number": call.called, "type": None, "presentation": "allowed"}, None
+    caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None, known)
     redirecting = None
-    if line is None and row.get("redirecting", True) and call.called:
+    if line is None and call.callback is None and row.get("redirecting", True) and call.called:
         redirecting = {"number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"}
     called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
     leg, tech = core.ids.next("l"), core.tech_of_span(trunk[0])

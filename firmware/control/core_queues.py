@@ -46,15 +46,15 @@ def enter(core, call, queue, overflow, given=None):
     why, rule = core_overflow.at_entry(core, queue)
     if why is None:
         _join(core, call, queue, overflow, given, core.now_ms, core.state.order + 1)
-        core.play(call, "announcement", _say(call, ["please_wait"]))
+        core.play(call, "announcement", say(call, ["please_wait"]))
         core.touch(queue)
     elif core_overflow.in_circles(core, call):
         core.emit("queue.refused", call=call.id, queue=queue, reason="loop")
-        close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", "the rules of the queues lead back to each other")
+        close(core, call, NORMAL, say(call, ["goodbye"]), "overflow", "the rules of the queues lead back to each other")
     elif rule is None:
         core.emit("queue.refused", call=call.id, queue=queue, reason=why)
         if not core_ivr.jump(core, call, overflow, "overflow"):
-            close(core, call, NORMAL, _say(call, ["queue_full", "goodbye"] if why == "full" else ["goodbye"]), "overflow",
+            close(core, call, NORMAL, say(call, ["queue_full", "goodbye"] if why == "full" else ["goodbye"]), "overflow",
                   "the queue is %s" % why)
     else:
         core.emit("queue.refused", call=call.id, queue=queue, reason=why, to={rule["to"]: rule["target"]})
@@ -62,7 +62,7 @@ def enter(core, call, queue, overflow, given=None):
             core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
         else:
             _join(core, call, rule["target"], overflow, given, core.now_ms, core.state.order + 1)
-            core.play(call, "announcement", _say(call, ["please_wait"]))
+            core.play(call, "announcement", say(call, ["please_wait"]))
             core.touch(rule["target"])
 
 
@@ -169,11 +169,12 @@ def deserted(core, queues):
         for entry in list(core.state.queues.get(queue) or ()) if core_overflow.asks_for_agents(core, queue) else []:
             call = core.state.calls[entry.call]
             rule = core_overflow.without_agents(core, queue)
-            if rule is not None and call.offer is None:
+            if rule is not None and call.offer is None and call.callback is None:
                 give_on(core, call, rule)
 
 
-def _say(call, prompts):
+def say(call, prompts):
+    """Items that say prompts in the languages of a call."""
     items = []
     for language in call.spoken():
         for prompt in prompts:
@@ -221,7 +222,7 @@ def comfort(core, call):
     prompt, plan = comforts.step(call.comfort, core.now_ms, call.signal is not None and call.signal["purpose"] == "announcement")
     core.emit("queue.comforted", call=call.id, queue=call.queue, prompt=prompt, comfort=plan)
     if prompt is not None:
-        core.play(call, "announcement", _say(call, [prompt]))
+        core.play(call, "announcement", say(call, [prompt]))
     return True
 
 
@@ -239,7 +240,7 @@ def max_wait(core, call):
 def _overflow(core, call, why="the longest wait has passed"):
     leave(core, call, "overflow")
     if not core_ivr.jump(core, call, call.overflow, "overflow"):
-        close(core, call, NORMAL, _say(call, ["goodbye"]), "overflow", why)
+        close(core, call, NORMAL, say(call, ["goodbye"]), "overflow", why)
 
 
 def leave_removed(core):

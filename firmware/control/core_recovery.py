@@ -60,7 +60,7 @@ def _legs(core, live):
         _interrupt_ringing(core, call, live)
         for name in before:
             leg = state.legs.get(name)
-            if leg is None:
+            if leg is None or leg.tech == "none":
                 continue
             if name not in live:
                 core_calls.released(core, {"leg": name, "cause": leg.cause or TEMPORARY_FAILURE, "by": "near" if leg.cause else "failure"})
@@ -104,9 +104,14 @@ def _terminations(core, audit):
             continue
         parties = [call.caller_leg] + ([call.agent_leg] if call.state == calls.TALKING else [])
         for leg in parties:
-            if leg not in there:
+            if leg not in there and state_leg_is_real(core, leg):
                 core_ending.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_ending.result_of(call, SWITCH), "media has lost the call")
                 break
+
+
+def state_leg_is_real(core, leg):
+    """Whether a leg is one that adapters and media know; that of a callback's absent caller is not."""
+    return leg not in core.state.legs or core.state.legs[leg].tech != "none"
 
 
 def _call(core, call, audit, live):
@@ -204,7 +209,7 @@ def media_lost(core):
         return False
     core.emit("media.lost")
     for call in state.calls_in_order():
-        if call.id in state.calls:
+        if call.id in state.calls and not (core.is_absent(call) and call.state == calls.QUEUED):
             core_ending.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_ending.result_of(call, SWITCH), "media has died")
     for recording in sorted(state.recordings):
         core.emit("recording.closed", call=state.recordings[recording]["call"], recording=recording, octets=None, duration_ms=None,
@@ -217,6 +222,8 @@ def media_back(core, event):
     if core.state.media_up:
         return False
     core.emit("media.back")
+    for queue in core.queue_names:      # of callbacks that wait
+        core.touch(queue)
     if event.get("audit") is not None:
         strays(core, event["audit"])
     return True

@@ -19,13 +19,14 @@ from firmware.call import leg as legs
 from firmware.call.records import CDRProjection, KINDS
 from firmware.call.trunk_group import TrunkGroup
 from firmware.control.core_state_acd import AcdFolds
+from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
 from firmware.control.core_state_legs import LegFolds
 from firmware.control.core_state_operations import OperationFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -40,6 +41,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         self.seats = {}         # line -> the agent who has logged in there
         self.turns = {}         # queue -> the agent whom it asked last
         self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
+        self.callbacks = {}     # id -> what core_state_callbacks.py makes of the records
         self.paces = {}         # queue -> Expected
         self.customers = {}     # caller of customer_day -> the agent whose customer that is
         self.customer_counts = {}       # agent -> how many
@@ -155,6 +157,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
                 "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
                 "customers": [self.customer_day, [[customer, self.customers[customer]] for customer in self.customers],
                               [[name, self.customer_counts[name]] for name in sorted(self.customer_counts)]],
+                "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
                 "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
@@ -193,6 +196,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds):
         self.customer_day, customers, counts = dumped.get("customers") or [None, [], []]
         self.customers = dict([(customer, agent) for customer, agent in customers])
         self.customer_counts = dict([(name, count) for name, count in counts])
+        self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
         self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("paces") or []])
         self.shares = {}
         for queue, at, passes in dumped.get("shares") or []:

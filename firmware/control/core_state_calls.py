@@ -58,6 +58,7 @@ class CallFolds:
     def call_ringing_ended(self, record, data, call):
         if call is not None:
             call.target_leg = None
+            call.failed_cause = data["cause"]
             self.timers.cancel("ring", call.id)
 
     def call_bridged(self, record, data, call):

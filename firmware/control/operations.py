@@ -43,6 +43,18 @@ def _whole(value, name):
     return value
 
 
+def _number(value, name):
+    if not isinstance(value, str) or not 0 < len(value) <= 32 or any(digit not in "0123456789*#" for digit in value[1:]) or value[0] not in "+0123456789*#":
+        raise Problem(422, "bad " + name, "%s must be the digits of a telephone number, at most 32." % name)
+    return value
+
+
+def _moment(value, name):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1 << 48:
+        raise Problem(422, "bad " + name, "%s must be a moment in ms since 1970, UTC." % name)
+    return value
+
+
 PARTY = {"by": _text}
 TARGET = {"to": _one_of(TARGETS), "target": _text}
 PHONE = {"agent": _text, "line": _text}
@@ -59,6 +71,8 @@ OPERATIONS = {
     "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY}, ("agent", "line")),
     "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),
     "announcement": ("command.announcement", {"name": _text, "on": _flag}, {"by": _text}, ()),
+    "callback": ("command.callback", {"queue": _text, "number": _number}, {"agent": _text, "at_ms": _moment, "note": _text}, ()),
+    "callback_cancel": ("command.callback_cancel", {"callback": _text}, PARTY, ()),
     "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag}, ()),
 }
 
@@ -91,6 +105,8 @@ async def operate(house, operation, fields):
         raise not_found("agent", event["agent"][:32])
     if operation == "announcement" and not any(row["name"] == event["name"] for row in house.config.running()["announcements"]):
         raise not_found("announcement", event["name"][:32])
+    if "queue" in event and not any(row["name"] == event["queue"] for row in house.config.running()["queues"]):
+        raise not_found("queue", event["queue"][:32])
     if event.get("call") is not None and not house.call_is_open(event["call"]):
         raise not_found("open call", event["call"])
     return await house.command(event) or {}

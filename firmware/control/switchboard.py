@@ -79,7 +79,7 @@ resume(audit, live_legs, now_ms)
              a list or set of leg ids will do ("state" only lets a lost leg.answer be repeated)
 
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...],
-                     "announcements": [...]: core_announcements.snapshot}
+                     "announcements": [...]: core_announcements.snapshot, "callbacks": [...]: core_callbacks.snapshot}
   call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
@@ -93,8 +93,9 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
   line   name registered agent call
 """
 
+from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -118,7 +119,8 @@ for _kind in COMMANDS:
 WAYS_ON = {
     "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
     "monitored": core_monitor.answered,
-    "outside": core_outside.from_flow,
+    "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
+    "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
@@ -239,6 +241,10 @@ def _expired(core, kind, name):
     elif kind == "offer":
         if name in core.state.legs:
             core_dispatch.offer_timeout(core, core.state.legs[name])
+    elif kind == "callback":
+        core_callbacks.timer(core, name)
+    elif kind == "callback_end":
+        core_callbacks.expired(core, name)
     elif kind == "wrap_up":
         core_agents.wrap_up_over(core, name)
     elif kind == "rest":
@@ -292,6 +298,8 @@ def _digit(core, event):
     call = core.call_of(event["leg"])
     if call is not None and call.secret is not None and event["leg"] == call.caller_leg:
         return core_features.digit(core, call, event["digit"])
+    if call is not None and call.state == calls.QUEUED and event["leg"] == call.caller_leg:
+        return core_callbacks.key(core, call, event["digit"])
     return core_ivr.digit(core, event)
 
 

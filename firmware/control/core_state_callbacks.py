@@ -1,0 +1,62 @@
+"""The part of the switchboard's state that follows callbacks (core_callbacks.py): one method for each record kind."""
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+
+ASKED = ("queue", "number", "priority", "since_ms", "order", "skills", "given", "called", "language", "languages", "by", "due_ms", "note", "expires_ms")
+
+
+class CallbackFolds:
+    """Methods of CoreState: records of callbacks."""
+
+    def _callback(self, name, **changes):
+        if name in self.callbacks:
+            self.callbacks[name] = dict(self.callbacks[name], **changes)
+
+    def callback_asked(self, record, data, call):
+        row = {"id": data["callback"], "attempts": 0, "call": None, "joined": False}
+        for name in ASKED:
+            row[name] = record["queue"] if name == "queue" else data[name]
+        self.callbacks[row["id"]] = row
+        self.order = max(self.order, data["order"])
+        self.timers.set("callback", row["id"], data["due_ms"])
+        self.timers.set("callback_end", row["id"], data["expires_ms"])
+
+    def callback_waits(self, record, data, call):
+        call = calls.Call(record["call"], data["order"])
+        for name in ("caller", "caller_presentation", "called"):
+            setattr(call, name, data[name])
+        call.called_complete = True
+        call.application, call.callback = "callback", data["callback"]
+        call.languages = list(data["languages"])
+        call.started_ms = call.answered_ms = record["ts_ms"]
+        call.caller_leg = record["leg"]
+        self.calls[call.id] = call
+        self._add_leg(call, legs.Leg(record["leg"], call.id, legs.CALLER, "none", legs.ANSWERED), None)
+        self._callback(data["callback"], call=call.id, due_ms=None, joined=False)
+        self.timers.set("callback", data["callback"], data["look_at_ms"])
+
+    def callback_looked(self, record, data, call):
+        self.timers.set("callback", data["callback"], data["look_at_ms"])
+
+    def _caller_is(self, call, leg):
+        if call is not None and leg in self.legs:
+            call.caller_leg = leg
+            self.legs[leg].role = legs.CALLER
+
+    def callback_dialled(self, record, data, call):
+        self._caller_is(call, record["leg"])
+        self.timers.cancel("callback", data["callback"])
+
+    def callback_joined(self, record, data, call):
+        self._caller_is(call, record["leg"])
+        self._callback(data["callback"], joined=True)
+
+    def callback_failed(self, record, data, call):
+        self._callback(data["callback"], call=None, attempts=data["attempts"], due_ms=data["due_ms"], joined=False)
+        self.timers.set("callback", data["callback"], data["due_ms"])
+
+    def callback_ended(self, record, data, call):
+        self.callbacks.pop(data["callback"], None)
+        for kind in ("callback", "callback_end"):
+            self.timers.cancel(kind, data["callback"])
