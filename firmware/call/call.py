@@ -39,6 +39,7 @@ CLEARING = "clearing"
 # of the party whom the agent asks meanwhile (join: comes into the conversation as soon as it answers).  members: further legs of a conference.
 # monitors: [[leg, mode, agent]] of supervisors who listen.  place: where it is parked.  recall: the agent who gets a call back that nobody took.
 # comfort: messages still to come while it waits (acd/comfort.py).
+# screening: the called leg that was answered, as long as it is not known by whom.
 # announcing: {name, then, to} of the announcement that the caller hears, or heard last; announced: names of all that were heard.
 # tiers: [[at_ms, level], ...] of the queue that are asked later.  reserved: [agent, until_ms]: until then this agent alone is asked.
 # expected_ms: the wait that was expected when it entered the queue, None: unknown, False: somebody was ready.
@@ -51,7 +52,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
-          "tiers", "reserved", "expected_ms", "callback", "failed_cause")
+          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening")
 
 
 class Call:

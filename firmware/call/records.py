@@ -45,6 +45,10 @@ KINDS = {
     "leg.audio_back": "direction line",
     "leg.fax_heard": "tone(cng: a calling fax machine|calling|ans|ansam: a modem, or a machine that answers|flags: T.30 signals) to(number of ours "
                      "to which the call goes for it, or None)",
+    "leg.listening": "wishes{modem progress answer caller_id r1}(what is listened for, beside digits, from now on)",
+    "leg.enhanced": "effects{echo noise level vad}(what works on its sound by command, from now on)",
+    "leg.sent": "item(what was played to it by command)",
+    "leg.heard": "what(progress|answer|caller_id|r1|refused) value{tone on}|{who ms hz words}|{fields}|{error}|{signal}",
     "leg.quality": "quality{in out round_trip_ms rtcp codec} (after leg.released; the call may have ended)",
     "leg.releasing": "cause guard_ms",
     "leg.released": "cause by sip_status",
@@ -57,6 +61,8 @@ KINDS = {
     "call.cut_through": "bridge legs(the caller hears the called side before the answer)",
     "call.ringing": "leg deadline_ms failed(node or None)",
     "call.ringing_ended": "outcome cause",
+    "call.screening": "deadline_ms(the called leg was answered; by whom is not known yet)",
+    "call.screened": "who(person|machine|silence|unsure) connects",
     "call.bridged": "bridge legs",
     "call.unbridged": "bridge",
     # what is done with calls that are up
@@ -252,6 +258,10 @@ class CDRProjection:
         if data["by"] == "near":
             cdr["answered_ms"] = record["ts_ms"]
         elif cdr["agent_answered_ms"] is None and data.get("connects"):
+            cdr["agent_answered_ms"] = record["ts_ms"]
+
+    def _call_screened(self, cdr, record, data):
+        if data["connects"] and cdr["agent_answered_ms"] is None:
             cdr["agent_answered_ms"] = record["ts_ms"]
 
     def _ivr_moved(self, cdr, record, data):

@@ -6,7 +6,7 @@
     python -m firmware.cli hangup ID
     python -m firmware.cli agents
     python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
-    python -m firmware.cli hold | retrieve | consult | transfer | conference | park | fetch | pick-up | monitor | log-in | wrap-up ...
+    python -m firmware.cli hold | retrieve | consult | transfer | conference | park | fetch | pick-up | monitor | log-in | wrap-up | listen | enhance | send ...
                                                 acts on calls that are up and on agents: cli/operations.py
     python -m firmware.cli spans
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls

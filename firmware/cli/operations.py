@@ -5,6 +5,9 @@
     transfer ID [agent|line|queue|number|flow TARGET] [--by WHO]      without target: to the consulted party
     park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
     monitor ID listen|whisper|barge|take_over|end --agent A | --line L
+    listen ID [--leg LEG] NAME=on|off|PLAN ...      modem, progress, answer, r1; caller_id=v23|bell202|off
+    enhance ID [--leg LEG] NAME=on|off|agc|alc ...  echo, noise, vad; level=off|agc|alc
+    send ID [--leg LEG] tone NAME --ms N | dtmf DIGITS | r1 SIGNALS | caller_id NUMBER [--name NAME] [--standard S]
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
     announcements;  announcement NAME on|off [--by WHO]
     callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
@@ -14,7 +17,7 @@ import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send")
 
 
 def add(verbs, common):
@@ -39,6 +42,18 @@ def add(verbs, common):
         phone = one.add_mutually_exclusive_group(required=True)
         phone.add_argument("--agent")
         phone.add_argument("--line")
+    for name in ("listen", "enhance", "send"):
+        one = verbs.add_parser(name, parents=[common])
+        one.add_argument("id")
+        if name == "send":
+            one.add_argument("what", choices=("tone", "dtmf", "r1", "caller_id"))
+            one.add_argument("value")
+            one.add_argument("--ms", type=int, default=1000)
+            one.add_argument("--name")
+            one.add_argument("--standard", choices=("v23", "bell202"), default="v23")
+        else:
+            one.add_argument("switch", nargs="+", help="NAME=on, off or another value")
+        one.add_argument("--leg", help="a leg's id, caller or agent")
     log_in = verbs.add_parser("log-in", parents=[common])
     log_in.add_argument("name")
     log_in.add_argument("line")
@@ -59,6 +74,23 @@ def add(verbs, common):
     wrap_up = verbs.add_parser("wrap-up", parents=[common])
     wrap_up.add_argument("name")
     wrap_up.add_argument("--end", action="store_true", help="over now; else it lasts longer")
+
+
+def _switches(words):
+    """{"echo": True, "level": "agc"} of ["echo=on", "level=agc"]."""
+    found = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        found[name] = value if name in ("caller_id", "level") else {"on": True, "off": False}.get(value, value)
+    return found
+
+
+def _sent(options):
+    if options.what == "tone":
+        return {"tone": options.value, "duration_ms": options.ms}
+    if options.what == "caller_id":
+        return {"caller_id": {"number": options.value, "standard": options.standard, **({"name": options.name} if options.name else {})}}
+    return {options.what: options.value}
 
 
 def carry_out(client, options):
@@ -89,5 +121,7 @@ def carry_out(client, options):
     if verb in ("log-in", "wrap-up"):
         path = "/v1/agents/%s/%s" % (urllib.parse.quote(options.name, safe=""), verb.replace("-", "_"))
         return client.post(path, given), lambda a: "done"
+    if verb in ("listen", "enhance", "send"):
+        given = dict({"leg": options.leg} if options.leg else {}, **(_sent(options) if verb == "send" else _switches(options.switch)))
     answer = client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), verb), given)
     return answer, lambda a: "parked at place %d" % a["place"] if "place" in a else "done"

@@ -84,6 +84,10 @@ TRUNK_GROUP = Section("interchangeable trunks", {
     "enhancement": Section("what is done to the sound that comes in; all off: bit exact", ENHANCEMENT),
     "fax_detection": Switch("listen for fax machines and modems on calls that come in (CNG of ITU-T T.30, tones of V.25 and V.21)",
                             default=False),
+    "progress_detection": Switch("calls out: busy, congestion and vacant tone end the attempt, ringing tone counts as ringing; for trunks that do "
+                                 "not signal it", default=False),
+    "answer_detection": Text("calls out: who answers, a person or a machine; note: recorded, people: machines are hung up on before "
+                             "the caller is through, which takes one to six seconds", choices=("off", "note", "people"), default="off"),
     "overlap_receiving": Switch("accept numbers digit by digit", default=True)})
 
 NUMBER = Section("a number that the carrier delivers to us", {

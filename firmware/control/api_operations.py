@@ -6,6 +6,9 @@
     POST /v1/calls/{id}/park                       {"place"?, "by"?} -> {"place"}
     POST /v1/calls/{id}/pick_up                    {"agent"|"line"}              which telephone takes it
     POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "by"?}
+    POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?}
+    POST /v1/calls/{id}/enhance                    {"leg"?, "echo"?, "noise"?, "level"?: "off"|"agc"|"alc", "vad"?}
+    POST /v1/calls/{id}/send                       {"leg"?, "tone" and "duration_ms" | "dtmf" | "r1" | "caller_id": {"number", "name"?, ...}}
     POST /v1/pick_up                               {"target": agent or line where it rings, "agent"|"line"}
     POST /v1/parked/{place}/fetch                  {"agent"|"line"}
     POST /v1/agents/{name}/log_in                  {"line", "pin"?, "status"?}
@@ -16,12 +19,13 @@
     POST /v1/callbacks                             {"queue", "number", "agent"?, "at_ms"?, "note"?} -> {"callback"}
     POST /v1/callbacks/{id}/cancel                 {"by"?}
 
+"leg" is the leg's id, "caller" or "agent" (the other side); what was heard is a record leg.heard, and in the state's legs.
 "by" names who acts where it is not plain: an agent or a line.  409 and a sentence: not possible now."""
 
 from firmware.control.commands import Problem, not_found
 from firmware.control.operations import operate
 
-OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor")
+OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "listen", "enhance", "send")
 
 
 class OperationsAPI:

@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_outside, core_parties, core_queues
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -195,7 +195,10 @@ def ring_timeout(core, call):
     """The called telephone rang long enough."""
     if call.target_leg is None:
         return False
-    ring_failed(core, call, NO_ANSWER)
+    if call.screening is not None:
+        core_listening.screened(core, call, "unsure")
+    else:
+        ring_failed(core, call, NO_ANSWER)
     return True
 
 
@@ -220,6 +223,7 @@ def alerting(core, event):
     if call is None or leg.role == legs.CALLER or leg.state != legs.CREATED:
         return False
     core.emit("leg.alerting", call=call.id, leg=leg.id, agent=core.agent_on(leg.line))
+    core_listening.before_answer(core, call, leg)
     core_outside.alert_caller(core, call, leg, bool(event.get("inband")))
     return True
 
@@ -233,6 +237,7 @@ def progress(core, event):
     core.emit("leg.progress", call=call.id, leg=leg.id, inband=bool(event.get("inband")))
     if event.get("inband") and leg.span is not None:
         core_outside.progress(core, call, leg)
+        core_listening.before_answer(core, call, leg)
     return True
 
 
@@ -255,12 +260,10 @@ def answered(core, event):
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
         connect(core, call, leg.id, core_dispatch.connected(core, call, leg.id))
     elif call.target_leg == leg.id:
-        core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
-        core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
-        answer(core, call)
-        if agent is not None:
-            core.emit("agent.busy", call=call.id, leg=leg.id, agent=agent, state="talking")
-        connect(core, call, leg.id, agent if leg.line is not None else core.agent_on(core.state.legs[call.caller_leg].line))
+        screens = core_listening.group_screens(core, leg)
+        core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=not screens)
+        if not core_listening.screens(core, call, leg):
+            taken(core, call, leg)
     elif call.consult is not None and call.consult["leg"] == leg.id:
         core_parties.consulted(core, call, leg)
     elif leg.role == legs.MONITOR:
@@ -268,6 +271,16 @@ def answered(core, event):
     else:
         return False
     return True
+
+
+def taken(core, call, leg):
+    """The called party has the call: they talk."""
+    agent = core.agent_on(leg.line)
+    core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
+    answer(core, call)
+    if agent is not None:
+        core.emit("agent.busy", call=call.id, leg=leg.id, agent=agent, state="talking")
+    connect(core, call, leg.id, agent if leg.line is not None else core.agent_on(core.state.legs[call.caller_leg].line))
 
 
 def connect(core, call, leg, agent):

@@ -7,6 +7,9 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.announcement   name on by?                     switches an announcement on or off
   command.callback       queue number agent? at_ms? note?  Switchboard.answer: {"callback"}
   command.callback_cancel    callback by?
+  command.listen         call leg? modem? progress? answer? caller_id? r1?      what is listened for on a leg
+  command.enhance        call leg? echo? noise? level? vad?                     what works on a leg's sound
+  command.send           call leg? tone|dtmf|r1|caller_id duration_ms?          played to a leg
   command.hangup         call
   command.hold           call by?                         by: agent, line or leg that acts, where the call has two of ours
   command.retrieve       call by?                         a consultation ends too
@@ -20,7 +23,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_monitor, core_operations
+from firmware.control import core_agents, core_announcements, core_callbacks, core_listening, core_monitor, core_operations
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -43,6 +46,9 @@ COMMANDS = {
     "command.callback": (("queue", "number"), core_callbacks.command),
     "command.callback_cancel": (("callback",), core_callbacks.cancel),
     "command.hangup": (("call",), hangup),
+    "command.listen": (("call",), core_listening.listen),
+    "command.enhance": (("call",), core_listening.enhance),
+    "command.send": (("call",), core_listening.send),
     "command.hold": (("call",), core_operations.hold),
     "command.retrieve": (("call",), core_operations.retrieve),
     "command.consult": (("call", "to", "target"), core_operations.consult),

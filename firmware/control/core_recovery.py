@@ -21,7 +21,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_listening, core_outside, core_parties, core_queues
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -45,6 +45,8 @@ def resume(core, audit, live_legs):
     if audit is not None:
         strays(core, audit)
     core_announcements.forget(core)
+    if audit is not None:
+        core_listening.again(core)
     for queue in core.queue_names:
         core.touch(queue)
 

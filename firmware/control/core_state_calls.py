@@ -55,9 +55,18 @@ class CallFolds:
             call.waited = True
             self.timers.set("ring", call.id, data["deadline_ms"])
 
+    def call_screening(self, record, data, call):
+        if call is not None:
+            call.screening = record["leg"]
+            self.timers.set("ring", call.id, data["deadline_ms"])
+
+    def call_screened(self, record, data, call):
+        if call is not None:
+            call.screening = None
+
     def call_ringing_ended(self, record, data, call):
         if call is not None:
-            call.target_leg = None
+            call.target_leg = call.screening = None
             call.failed_cause = data["cause"]
             self.timers.cancel("ring", call.id)
 

@@ -102,6 +102,21 @@ class LegFolds:
         if record["leg"] in self.legs:
             self.legs[record["leg"]].fax.append(data["tone"])
 
+    def leg_listening(self, record, data, call):
+        self._flag(record, "hears", dict(data["wishes"]))
+
+    def leg_enhanced(self, record, data, call):
+        self._flag(record, "enhance", dict(data["effects"]))
+
+    def leg_sent(self, record, data, call):
+        """For the journal only."""
+
+    def leg_heard(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.heard = dict(leg.heard)
+            leg.heard[data["what"]] = data["value"]
+
     def leg_quality(self, record, data, call):
         """For the CDR and the journal only."""
 

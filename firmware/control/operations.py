@@ -55,7 +55,31 @@ def _moment(value, name):
     return value
 
 
+def _symbols(allowed):
+    def check(value, name):
+        if not set(_text(value, name)) <= set(allowed):
+            raise Problem(422, "bad " + name, "%s must be made of %s." % (name, allowed))
+        return value
+    return check
+
+
+def _number_shown(value, name):
+    """A caller's number to be sent: the parts of media's item (player.py)."""
+    parts = {"number": _symbols("0123456789*#"), "name": _text, "time": _symbols("0123456789"), "standard": _one_of(("v23", "bell202")),
+             "format": _one_of(("mdmf", "sdmf")), "number_absent": _one_of(("P", "O")), "name_absent": _one_of(("P", "O")), "on_hook": _flag, "alert": _flag}
+    if not isinstance(value, dict) or not set(value) <= set(parts) or not {"number", "name", "number_absent"} & set(value):
+        raise Problem(422, "bad " + name, "%s must be a map of number, name or number_absent and, where wanted, %s." % (name, ", ".join(parts)))
+    for part in value:
+        parts[part](value[part], "%s: %s" % (name, part))
+    if len(value.get("time", "00000000")) != 8 or ("time" not in value and value.get("format") == "sdmf"):
+        raise Problem(422, "bad " + name, "%s: time must be month, day, hour and minute, 8 digits; sdmf needs it." % name)
+    return value
+
+
 PARTY = {"by": _text}
+LISTEN = {"modem": _flag, "progress": _flag, "answer": _flag, "caller_id": _one_of(("off", "v23", "bell202")), "r1": _flag}
+ENHANCE = {"echo": _flag, "noise": _flag, "level": _one_of(("off", "agc", "alc")), "vad": _flag}
+SEND = {"tone": _text, "dtmf": _symbols("0123456789*#ABCD"), "r1": _symbols("0123456789KS"), "caller_id": _number_shown}
 TARGET = {"to": _one_of(TARGETS), "target": _text}
 PHONE = {"agent": _text, "line": _text}
 # name: (kind of the event, {field that must be there: check}, {field that may be: check}, fields of which one must be there)
@@ -70,6 +94,9 @@ OPERATIONS = {
     "pick_up": ("command.pick_up", {}, {**PHONE, "call": _call, "target": _text}, ("agent", "line")),
     "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY}, ("agent", "line")),
     "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),
+    "listen": ("command.listen", {"call": _call}, {"leg": _text, **LISTEN}, ()),
+    "enhance": ("command.enhance", {"call": _call}, {"leg": _text, **ENHANCE}, ()),
+    "send": ("command.send", {"call": _call}, {"leg": _text, **SEND, "duration_ms": _whole}, ()),
     "announcement": ("command.announcement", {"name": _text, "on": _flag}, {"by": _text}, ()),
     "callback": ("command.callback", {"queue": _text, "number": _number}, {"agent": _text, "at_ms": _moment, "note": _text}, ()),
     "callback_cancel": ("command.callback_cancel", {"callback": _text}, PARTY, ()),
@@ -93,6 +120,10 @@ def event_of(operation, fields):
             event[name] = check(fields[name], name)
     if one and len([name for name in one if name in event]) != 1:
         raise Problem(422, "incomplete", "%s needs %s: the telephone that is to ring." % (operation, " or ".join(one)))
+    if operation == "send" and len([name for name in SEND if name in event]) != 1:
+        raise Problem(422, "incomplete", "send needs one of %s." % ", ".join(SEND))
+    if "tone" in event and not event.get("duration_ms"):
+        raise Problem(422, "incomplete", "a tone needs duration_ms, 1 to 99999.")
     if ("to" in event) != ("target" in event) and "target" in may and "to" in may:
         raise Problem(422, "incomplete", "give both, to (%s) and target." % ", ".join(TARGETS))
     return event

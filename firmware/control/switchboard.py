@@ -42,6 +42,7 @@ Events (dict with "kind"; other keys are ignored)
   media.record_closed recording octets duration_ms | media.record_failed recording error
   media.audio leg direction("in": from the far end|"out": to it) missing reason | media.leg_quality leg call quality
   media.modem_tone leg tone on         tone as in media's event
+  media.heard leg what("progress"|"answer"|"caller_id"|"r1": value as media's event; "refused": value{error})
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
@@ -59,6 +60,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
                                        {"music": name} {"tone": name} {"silence_ms": n}; repeat 0: for ever
   media.stop leg                       whatever plays towards that leg
   media.detect leg dtmf modem?(tones of fax machines too)
+  media.listen leg wishes | media.enhance leg effects       the whole of both: core_listening.py
   media.bridge bridge legs             legs []: remove the bridge
   media.topology bridge from to way | media.conference bridge loudest      as media's commands
   media.record recording path left right call     path relative: recordings/2025/07/31/c17-r3.wav (site's day)
@@ -84,7 +86,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
          held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
-         legs([{leg role tech state line trunk_group span timeslot audio_missing fax([tones heard])}])
+         legs([{leg role tech state line trunk_group span timeslot audio_missing fax([tones heard]) listens enhance heard{what: value}}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open
          expected_wait_ms(of who comes now; None: unknown) expected_error_ms(mean, today) agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
@@ -95,7 +97,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_listening, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -108,7 +110,7 @@ NEEDS = {
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
-    "media.modem_tone": ("leg", "tone", "on"),
+    "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"),
 }
@@ -121,6 +123,7 @@ WAYS_ON = {
     "monitored": core_monitor.answered,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
+    "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
@@ -309,7 +312,7 @@ _HANDLERS = {
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
-    "media.modem_tone": core_fax.heard,
+    "media.modem_tone": core_fax.heard, "media.heard": core_listening.heard,
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,

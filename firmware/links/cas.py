@@ -52,11 +52,14 @@ class CASLinks(CircuitCalls, Adapter):
         return True
 
     def _mf(self, event, now_ms):
+        """A signal is the circuit's while its registers speak, else of a leg that a command listens to."""
         place = self.legs.get(event["id"])
         if place is None:
-            return True
+            return False
         span, timeslot = self.spans[place[0]], place[1]
         plan, signal = span.machine.circuits[timeslot].listening, event["signal"] or None
+        if plan is None:
+            return False
         if plan == "mf" and event["plan"] == "r1":
             signal = signal and R1_SYMBOLS.get(signal, "?")
         elif plan != event["plan"]:

@@ -16,5 +16,6 @@ def renew(media, audit, wanted):
     for row in audit.get("terminations") or []:
         if row["id"] in wanted and "enhance" in row:
             target = dict(OFF, **wanted[row["id"]].get("enhance", {}))
+            target.update(media.enhanced.get(row["id"], {}))        # a command goes before the configuration
             if target != dict(OFF, **row["enhance"]):
                 media.command("enhance", id=row["id"], **target)

@@ -35,6 +35,9 @@ EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passe
     "leg_quality": ("media.leg_quality", "leg", ("call", "quality")),
 }
 
+HEARD = {"progress": "progress", "answer": "answer", "caller_id": "caller_id", "mf": "r1"}      # media's kind: what the core calls it
+HEARD_FIELDS = ("tone", "on", "who", "ms", "hz", "words", "fields", "error", "plan", "signal")
+
 
 class MediaLink(Adapter):
     """The adapter of the media process.
@@ -57,6 +60,7 @@ class MediaLink(Adapter):
         self.boot_id = None
         self.known_boot_id = (stores.machines.load("media") or {}).get("boot_id")
         self.serving = False
+        self.enhanced = {}          # leg: what a command wants done to its sound, before the configuration
         self.listeners = {}         # media's kind: function(event, now_ms) of an adapter; True: that was all
         self.refused = 0
         self._waiting = {}          # leg that cannot hear yet: the signal it shall hear then, or None
@@ -102,6 +106,7 @@ class MediaLink(Adapter):
     def _lost(self, reason):
         self.serving = False
         self._commands, self._last_commands, self._held, self._waiting = [], [], None, {}
+        self.enhanced = {}
         self._ack = self._ack_signalling = 0
         self.on_lost(reason)
 
@@ -124,6 +129,7 @@ class MediaLink(Adapter):
     def subtract(self, leg):
         """Queue the removal of a leg's termination, behind all other commands of this turn."""
         self._waiting.pop(leg, None)
+        self.enhanced.pop(leg, None)
         self._last_commands.append(("subtract", {"id": leg, "call": self.call_of(leg)}, None, None))
 
     def carry_out(self, action, now_ms):
@@ -154,6 +160,29 @@ class MediaLink(Adapter):
     def _do_detect(self, action, now_ms):
         more = {"modem": True} if action.get("modem") else {}
         self.command("detect", id=action["leg"], dtmf=bool(action["dtmf"]), **more)
+
+    def _do_listen(self, action, now_ms):
+        leg, wishes = action["leg"], action["wishes"]
+
+        def refused(error, now_ms):
+            self.turns.post({"kind": "media.heard", "leg": leg, "what": "refused", "value": {"error": str(error)}})
+        given = dict([(name, wishes[name]) for name in ("modem", "progress") if name in wishes])
+        if "answer" in wishes:
+            given["answer"] = {} if wishes["answer"] else None
+        if "caller_id" in wishes:
+            given["caller_id"] = None if wishes["caller_id"] == "off" else wishes["caller_id"]
+        if given:
+            self.command("detect", None, refused, id=leg, **given)
+        if "r1" in wishes:
+            self.command("mf_listen", None, refused, id=leg, plan="r1" if wishes["r1"] else None)
+
+    def _do_enhance(self, action, now_ms):
+        leg = action["leg"]
+        self.enhanced[leg] = dict(action["effects"])
+
+        def refused(error, now_ms):
+            self.turns.post({"kind": "media.heard", "leg": leg, "what": "refused", "value": {"error": str(error)}})
+        self.command("enhance", None, refused, id=leg, **action["effects"])
 
     def _do_bridge(self, action, now_ms):
         legs = list(action["legs"])
@@ -269,6 +298,10 @@ class MediaLink(Adapter):
         if kind == "board" and self.on_board is not None:
             self.on_board(event, now_ms)
         if kind in self.listeners and self.listeners[kind](event, now_ms):
+            return
+        if kind in HEARD:
+            self.turns.post({"kind": "media.heard", "leg": event["id"], "what": HEARD[kind],
+                             "value": dict([(name, event[name]) for name in event if name in HEARD_FIELDS])})
             return
         known = EVENTS.get(kind)
         if known is None:

@@ -21,6 +21,8 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 WAV_HEADER_OCTETS = 44      # the shortest; a file that is no longer holds no sound
 NOTHING_MS = 100  # played when nothing is left, so that its end is still told
 
+MEDIA_ITEMS = ("tone", "silence_ms", "dtmf", "r1", "caller_id")     # media takes these as they are
+
 
 class Prompts:
     """The prompt files below a folder.  languages: in the order in which one stands in for another."""
@@ -34,7 +36,7 @@ class Prompts:
         """Media items of a list of symbolic ones, and what is missing (sentences)."""
         items, missing = [], []
         for item in wanted:
-            if "tone" in item or "silence_ms" in item or "dtmf" in item:
+            if any(name in item for name in MEDIA_ITEMS):
                 items.append(dict(item))
                 continue
             try:

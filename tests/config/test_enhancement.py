@@ -45,12 +45,13 @@ def test_a_line_gives_its_legs_what_media_takes():
 
 def test_what_media_has_not_got_is_said_again_after_a_restart():
     class Media(list):
+        enhanced = {"l4": {"echo": True}, "l6": {"noise": True}}      # asked for by command: before the configuration
         def command(self, do, **parameters):
             self.append((do, parameters))
 
     media, row = Media(), lambda leg, **on: {"id": leg, "enhance": dict(settings.ENHANCE_OFF, **on)}
     audit = {"terminations": [row("l1"), row("l2", echo=True), row("l3", noise=True), row("l4", echo=True), {"id": "l5"}]}
-    renew(media, audit, {leg: {"enhance": {"echo": True}} for leg in ("l1", "l2", "l5", "l6")} | {"l3": {}})
+    renew(media, audit, {leg: {"enhance": {"echo": True}} for leg in ("l1", "l2", "l5", "l6")} | {"l3": {}, "l4": {}})
     assert media == [("enhance", {"id": "l1", "echo": True, "noise": False, "level": "off", "vad": False}),
                      ("enhance", {"id": "l3", "echo": False, "noise": False, "level": "off", "vad": False})]
     for _, parameters in media:

@@ -24,6 +24,11 @@ def test_every_operation_is_a_command_of_the_core():
     ("park", {"call": "c1", "place": True}, "whole number"), ("unpark", {"place": 701}, "agent or line"),
     ("monitor", {"call": "c1", "mode": "spy", "agent": "1"}, "whisper"), ("monitor", {"call": "c1", "mode": "listen"}, "telephone"),
     ("monitor", {"call": "c1", "mode": "listen", "agent": "1", "line": "2"}, "agent or line"),
+    ("listen", {"call": "c1", "progress": "yes"}, "true or false"), ("listen", {"call": "c1", "caller_id": "v22"}, "v23"), ("listen", {"call": "c1", "noise": True}, "no field noise"),
+    ("enhance", {"call": "c1", "level": "loud"}, "agc"), ("send", {"call": "c1"}, "one of tone"), ("send", {"call": "c1", "dtmf": "1", "r1": "1"}, "one of tone"),
+    ("send", {"call": "c1", "dtmf": "X"}, "made of"), ("send", {"call": "c1", "tone": "busy"}, "duration_ms"), ("send", {"call": "c1", "caller_id": {}}, "number"),
+    ("send", {"call": "c1", "caller_id": {"number": "12a"}}, "made of"), ("send", {"call": "c1", "caller_id": {"number": "1", "format": "sdmf"}}, "time"),
+    ("send", {"call": "c1", "caller_id": {"number": "1", "speed": 3}}, "map of"), ("send", {"call": "c1", "caller_id": 5}, "map of"),
     ("agent_log_in", {"agent": "1", "line": "2", "status": "logged_out"}, "available, on_break"), ("wrap_up", {"agent": ""}, "1 to 64")))
 def test_bad_fields(operation, fields, words):
     with pytest.raises(Problem) as caught:
@@ -50,6 +55,9 @@ class Client:
     ("pick-up 1001 --line 2001", "/v1/pick_up", {"target": "1001", "line": "2001"}),
     ("monitor c1 whisper --agent 1004", "/v1/calls/c1/monitor", {"mode": "whisper", "agent": "1004"}),
     ("log-in 1001 2001 --pin 12345", "/v1/agents/1001/log_in", {"line": "2001", "pin": "12345"}), ("wrap-up 1001 --end", "/v1/agents/1001/wrap_up", {"end": True}),
+    ("listen c1 progress=on answer=off caller_id=v23 --leg agent", "/v1/calls/c1/listen", {"leg": "agent", "progress": True, "answer": False, "caller_id": "v23"}),
+    ("enhance c1 echo=on level=agc", "/v1/calls/c1/enhance", {"echo": True, "level": "agc"}), ("send c1 tone busy --ms 500", "/v1/calls/c1/send", {"tone": "busy", "duration_ms": 500}),
+    ("send c1 caller_id 138 --name LI --leg caller", "/v1/calls/c1/send", {"leg": "caller", "caller_id": {"number": "138", "standard": "v23", "name": "LI"}}),
     ("announcement outage off --by chief", "/v1/announcements/outage", {"on": False, "by": "chief"})))
 def test_the_command_line(line, path, body):
     parser = argparse.ArgumentParser()

@@ -3,6 +3,8 @@
 Everybody says a tone of his own: who hears whom is read from the spectrum of what arrives at each telephone (probe phones)
 and at the far exchange (its recording), with a kill -9 of control in the middle."""
 
+import ctypes
+import ctypes.util
 import time
 
 import numpy as np
@@ -188,3 +190,50 @@ def test_codes_dialled_at_the_telephone(house, phones):
     house.far.hangup(caller)
     house.wait_idle()
     house.available("1002", "logged_out")
+
+def callers_number(number):
+    """What spandsp's sender makes of a Bellcore message by V.23, as samples."""
+    library = ctypes.CDLL(ctypes.util.find_library("spandsp"))
+    library.adsi_tx_init.restype = ctypes.c_void_p
+    body = b"\x80" + bytes([len(number) + 2]) + b"\x02" + bytes([len(number)]) + number
+    sender, out, made = ctypes.c_void_p(library.adsi_tx_init(None, 2)), np.zeros(24000, np.int16), 0
+    library.adsi_tx_put_message(sender, (ctypes.c_uint8 * 100)(*body), len(body))
+    while made < len(out):
+        n = library.adsi_tx(sender, out[made:].ctypes.data_as(ctypes.c_void_p), min(800, len(out) - made))
+        made += n
+        if n < 800:
+            break
+    library.adsi_tx_free(sender)
+    return out
+
+
+def test_listening_and_sending_by_command_on_a_live_call(house, phones):
+    """Busy tone and a caller's number from the far exchange become records; noise reduction is switched on and off and survives a
+    kill of control; a tone of the country sent to the agent's telephone is heard there."""
+    file = house.folder / "busy.wav"
+    busy = np.tile(np.concatenate([5000 * np.sin(2 * np.pi * 450 * np.arange(2800) / 8000), np.zeros(2800)]), 6)
+    wav.write_alaw(file, np.concatenate([np.zeros(4000), callers_number(b"13800138000"), np.zeros(2000), busy]).astype(np.int16))
+    mark = phones["1002"].mark()
+    house.available("1002")
+    house.wait_agent_idle("1002")
+    caller = house.place_and_choose("1", record=False)
+    phones["1002"].wait_for("answered", 15, since=mark)
+    call = house.wait_call("talking")["call"]
+    ask = lambda operation, **body: house.product.post(f"/calls/{call}/{operation}", body)
+    ask("listen", progress=True, caller_id="v23", answer=True)
+    ask("enhance", noise=True, level="agc")
+    house.far.play(caller, file)
+    leg = lambda state: next(row for row in state["calls"][0]["legs"] if row["role"] == "caller")
+    house.wait(lambda s: leg(s)["heard"].get("caller_id", {}).get("fields") == {"number": "13800138000"}, 15, "the caller's number")
+    house.kill("control")
+    house.wait(lambda s: s["calls"] and leg(s)["heard"].get("progress") == {"tone": "busy", "on": True}, 15, "busy tone")
+    assert leg(house.state())["enhance"] == {"noise": True, "level": "agc"} and leg(house.state())["listens"]["progress"]
+    ask("enhance", noise=False, level="off")
+    ask("send", leg="agent", tone="busy", duration_ms=3000)
+    time.sleep(1.5)
+    received = wav.alaw_expand(np.frombuffer(phones["1002"].received_octets()[-8000:], np.uint8)).astype(float)
+    assert 4 * abs(np.sum(received * np.hanning(8000) * np.exp(-2j * np.pi * 450 * np.arange(8000) / 8000))) / 8000 > 500
+    kinds = [record["kind"] for record in house.product.get(f"/calls/{call}")["records"]]
+    assert {"leg.listening", "leg.enhanced", "leg.heard", "leg.sent"} <= set(kinds)
+    house.far.hangup(caller)
+    house.wait_idle()
