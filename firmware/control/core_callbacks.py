@@ -16,6 +16,7 @@ is made again.  Reports: the caller who leaves counts as "callbacks", the callba
 """
 
 from firmware.call import call as calls
+from firmware.call import leg as legs
 from firmware.control import core_dispatch, core_ivr, core_outside, core_queues
 from firmware.control.core_callback_rules import next_opening_ms, permitted, setting, waiting_for
 from firmware.control.core_base import NORMAL, SWITCH
@@ -218,7 +219,8 @@ def _drop_absent(core, call):
 def caller_answered(core, call, leg):
     """The dialled caller is there: at the old place in the queue, in front of everybody who came later."""
     row = core.state.callbacks[call.callback]
-    core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)
+    if leg.state != legs.ANSWERED:          # else it was not known yet who answered
+        core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)
     core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
     core.emit("callback.joined", call=call.id, leg=leg.id, queue=row["queue"], callback=row["id"])
     _drop_absent(core, call)

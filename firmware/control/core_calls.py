@@ -252,7 +252,10 @@ def answered(core, event):
         return True
     agent = core.agent_on(leg.line)
     if core.is_absent(call) and leg.id == call.target_leg:
-        core_callbacks.caller_answered(core, call, leg)
+        if core_listening.group_screens(core, leg):
+            core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)
+        if not core_listening.screens(core, call, leg):
+            core_callbacks.caller_answered(core, call, leg)
     elif core.is_absent(call) and call.offer_at(leg.id) is not None:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=False)
         core_callbacks.agent_answered(core, call, leg)

@@ -154,7 +154,8 @@ def screens(core, call, leg):
         return False
     core.ways_on["undo_cut_through"](core, call)
     core.emit("call.screening", call=call.id, leg=leg.id, deadline_ms=core.now_ms + SCREENING_MS)
-    core.play(call, "ringback", [{"tone": "ringback"}], 0)
+    if not core.is_absent(call):
+        core.play(call, "ringback", [{"tone": "ringback"}], 0)
     return True
 
 
@@ -164,6 +165,6 @@ def screened(core, call, who):
     people = who != "machine"
     core.emit("call.screened", call=call.id, leg=leg.id, who=who, connects=people)
     if people:
-        core.ways_on["taken"](core, call, leg)
+        core.ways_on["caller_answered" if core.is_absent(call) else "taken"](core, call, leg)
     else:
         core.ways_on["ring_failed"](core, call, NO_ANSWER)

@@ -294,3 +294,31 @@ def test_whatever_comes_each_callback_ends_once_and_no_more_are_dialled_than_age
     assert sorted(begun) == sorted(record["data"]["callback"] for record in rig.journal if record["kind"] == "callback.ended")
     waits = [record["call"] for record in rig.journal if record["kind"] in ("callback.waits", "leg.offered")]
     assert sorted(waits) == sorted(cdr["call"] for cdr in rig.cdrs)
+
+
+@pytest.mark.parametrize("who", ("person", "machine"))
+def test_a_machine_that_answers_is_no_caller_where_people_are_wanted(who):
+    """Caller first: answering machine detection before anybody is given the call; over a kill."""
+    made = config(first="caller")
+    for row in made["trunk_groups"]:
+        row["answer_detection"] = "people"
+    rig = Rig(made)
+    for span in (1, 2, 3):
+        rig.do("span.state", span=span, state="up", alarms=[])
+    for name in ("1001", "1002", "1003"):
+        away(rig, name)
+    wait_in_line(rig, "131")
+    asked(rig, "p1")
+    here(rig, "1001")
+    number, leg = created(rig)
+    assert number.endswith("131")
+    rig.do("leg.answered", leg=leg)
+    rig.kill()
+    assert rig.last("media.listen") == {"do": "media.listen", "leg": leg, "wishes": {"answer": True}}
+    rig.do("media.heard", leg=leg, what="answer", value={"who": who, "ms": 1200, "words": 1})
+    row = rig.sb.snapshot(rig.now)["callbacks"][0]
+    if who == "machine":
+        assert leg not in rig.adapter and row["attempts"] == 1 and row["state"] == "later"
+    else:
+        assert created(rig)[0] == "1001" and row["state"] == "calling"
+    rig.do("media.lost")
