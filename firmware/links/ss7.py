@@ -5,7 +5,7 @@ process: after a restart the machines are rebuilt from their dumps and told whic
 that is up is reset.  GRS goes out once, when a new point first reaches the other exchange.
 
 What the machines send goes through the outbox, as with PRI: committed with the event that caused it, then handed to
-media.  Calls: ss7_calls.py; changes of the configuration: ss7_change.py; management: ss7_manage.py.
+media.  Calls: ss7_calls.py; continuity: ss7_continuity.py; changes of the configuration: ss7_change.py; management: ss7_manage.py.
 
 A span in alarm costs its signalling links at once (MTP2 hears only errors) and, after HARDWARE_MS, its circuits:
 they are blocked for hardware failure, which ends their calls at both ends, until the alarm is over."""
@@ -18,6 +18,7 @@ from firmware.links.adapter import Adapter
 from firmware.links.enhancement import renew
 from firmware.links.ss7_calls import Calls
 from firmware.links.ss7_change import PointChanges
+from firmware.links.ss7_continuity import Continuity
 from firmware.links.ss7_manage import Management
 from firmware.proto.isup import codes
 from firmware.proto.mtp3.table import ALIGNING, INACTIVE
@@ -30,7 +31,7 @@ PREFIX = "mtp2_"
 FIELDS = {"out_of_service": "reason", "message": "octets", "retrieved_message": "octets", "congestion": "on", "bsnt": "number"}
 
 
-class SS7Points(Calls, PointChanges, Management, Adapter):
+class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
     """The adapter of all signalling points."""
 
     name = "ss7"
@@ -45,6 +46,7 @@ class SS7Points(Calls, PointChanges, Management, Adapter):
         self._touched = {}          # point's name -> circuits whose dump is to be written
         self._removed = []
         self._deadlines = {}
+        self.media.listeners.update(check=self._check_heard)
         self._load_points(house.stores.machines, house.config.running())
 
     def _touch(self, point):
@@ -295,6 +297,9 @@ class SS7Points(Calls, PointChanges, Management, Adapter):
                 if entry["leg"] is not None and entry["leg"] not in there:
                     self._terminate(point, call)
                     audit.setdefault("terminations", []).append({"id": entry["leg"]})
+            self._found_checks(point, there)
+            own = set(point.checks.values())         # terminations that the switchboard does not know
+            audit["terminations"] = [row for row in audit.get("terminations") or [] if row["id"] not in own]
             renew(self.media, audit, {entry["leg"]: self._enhance(point, entry["span"]) for entry in point.calls.values()})
             self._tell(point, again=True)
 

@@ -190,10 +190,10 @@ class Calls:
         self._terminate(point, call)
         redirecting = action["redirecting"]
         try:
-            events = point.isup.request(
-                "setup_request", call, now_ms, called=action["called"], caller=action["caller"], redirecting=redirecting,
-                original_called=None if redirecting is None else {key: redirecting[key] for key in redirecting if key != "reason"},
-                bearer=action["bearer"])
+            events = self._dial(point, call, circuit, action["called"], {
+                "caller": action["caller"], "redirecting": redirecting, "bearer": action["bearer"],
+                "original_called": None if redirecting is None else {key: redirecting[key] for key in redirecting if key != "reason"},
+                "continuity": self._continuity(point, circuit)}, now_ms)
         except LocalError as error:
             log.warning("ss7 %s: a call to %s cannot be sent: %s", point.name, action["called"]["number"], error)
             del point.calls[call], self.legs[leg]

@@ -1,13 +1,14 @@
-"""Management of SS7 by people: links activated, deactivated, inhibited; circuits blocked, unblocked, reset."""
+"""Management of SS7 by people: links activated, deactivated, inhibited; circuits blocked, unblocked, reset, checked."""
 
 import logging
 
 from firmware.errors import LocalError
+from firmware.links.ss7_continuity import check_request
 
 log = logging.getLogger(__name__)
 
 LINK_VERBS = ("activate", "deactivate", "inhibit", "uninhibit")
-CIRCUIT_VERBS = ("block", "unblock", "reset")
+CIRCUIT_VERBS = ("block", "unblock", "reset", "check")
 
 
 class Management:
@@ -46,7 +47,9 @@ class Management:
             if cic not in mine:
                 raise LocalError("circuit group %s has no CIC %r" % (group, cic))
         log.warning("ss7 %s: %s circuits %s of %s, by hand", point.name, verb, "all" if cics is None else cics, group)
-        if cics is not None and len(cics) == 1:
+        if verb == "check":
+            events = check_request(point, group, cics, now_ms)
+        elif cics is not None and len(cics) == 1:
             events = point.isup.circuit_request(verb, "%s.%d" % (group, cics[0]), now_ms)
         else:
             events = point.isup.group_request(verb, group, now_ms, cics)

@@ -38,6 +38,9 @@ class Point:
         self.calls = {}             # call -> {"leg", "digits", "span", "timeslot"}
         self.alarms, self.alarm_since = {}, {}
         self.opened, self.retry_ms = set(), None
+        self.checks = {}            # circuit -> termination of a continuity check: ss7_continuity.py
+        self.checked = {}           # circuit -> how its last check by hand ended
+        self.unchecked = 0          # per cent of a call that is due to be checked
         self.told = {}              # span -> state that the switchboard knows
         self.closing_ms = self.closed_ms = None
         self.condemned = self.kept = False      # kept: made_of is in the database
@@ -57,6 +60,7 @@ class Point:
             for row in circuits.values():
                 if row["call"] is not None:
                     self.calls[row["call"][0]] = row["call"][1]
+            self.checks = {name: row["check"] for name, row in circuits.items() if row.get("check") is not None}
         self.places = {(circuit.span, circuit.timeslot): circuit for circuit in self.isup.all_circuits()}
         self._on_span, self._in_group = {}, {name: [] for name in self.isup.groups}
         for place in sorted(self.places):
@@ -116,7 +120,7 @@ class Point:
 
     def dump_circuit(self, name):
         """One circuit and its leg."""
-        return {"circuit": self.isup.dump_circuit(name), "call": self.call_on(self.isup.circuit(name))}
+        return {"circuit": self.isup.dump_circuit(name), "call": self.call_on(self.isup.circuit(name)), "check": self.checks.get(name)}
 
     # -- display --
 
@@ -133,6 +137,8 @@ class Point:
                                          ("unequipped", circuit.unequipped)) if on]
             if why:
                 slot["blocked_by"] = why
+            if circuit.name in self.checked:
+                slot["continuity"] = "passed" if self.checked[circuit.name] else "failed"
             slots.append(slot)
         links = [{"link": name, "timeslot": row["timeslot"], "slc": row["slc"], "linkset": row["linkset"],
                   **seen[name]} for name, row in sorted(self.links.items()) if row["span"] == span]

@@ -16,11 +16,12 @@ only frames() and put_frame().
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
-signals), hear (modem tones, progress, caller identification, answers), units (threads), tick,
+signals), continuity (check of circuits), hear (modem tones, progress, caller identification, answers), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
 import os
+from math import pi
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
@@ -41,6 +42,7 @@ include "native/record.pxi"
 include "native/bert.pxi"
 include "native/command.pxi"
 include "native/circuit.pxi"
+include "native/continuity.pxi"
 include "native/hear.pxi"
 include "native/enhance.pxi"
 include "native/units.pxi"
@@ -53,7 +55,7 @@ GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 RECORD_HEADER_OCTETS = WAV_HEADER
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
-               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_PROGRESS: "progress", EV_FSK: "caller_id", EV_CAS: "cas", EV_MF: "mf",
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_PROGRESS: "progress", EV_FSK: "caller_id", EV_CAS: "cas", EV_MF: "mf", EV_CHECK: "check",
                EV_AUDIO: "audio"}
 AUDIO_REASONS = ("nothing", "foreign", "type", "sent", "silent", "unheard", "refused")     # types.pxi AudioReason
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
@@ -383,6 +385,14 @@ cdef class Engine:
     def mf_send(self, int slot, int tone):
         """A tone of kernels.register_table towards the far register, until another or (-1) none."""
         self.entry(OP_MF_SEND, slot).a = tone
+
+    def check(self, int slot, int kind):
+        """Listen for the tone of a continuity check: 1 2000 Hz, 2 2010 Hz, 0 no more."""
+        self.entry(OP_CHECK, slot).a = kind
+
+    def loop(self, int slot, int on):
+        """Send what is heard."""
+        self.entry(OP_LOOP, slot).a = on
 
     def hear(self, int slot, int modem, int answer, blocks):
         """Tones of modems on a termination's received audio, and who answers; blocks: dsp/amd.py's parameters."""

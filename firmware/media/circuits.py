@@ -1,12 +1,15 @@
-"""Channel-associated signalling: the CAS bits of timeslots, and the signals between registers.
+"""Channel-associated signalling: the CAS bits of timeslots, and the signals between registers; the continuity check of circuits.
 
     cas_open{span, circuits: [[timeslot, ABCD], ...], hold?: 1|2}   send these bits, tell what comes
     cas_send{span, timeslot, bits}
     cas_close{span, timeslots: [...]}                               1101 (blocked) from now on, nothing is told
     mf_listen{id, plan: "r2_forward"|"r2_backward"|"r1"|null}       receiver on a termination
     mf_send{id, plan: "r2_forward"|"r2_backward"|"r1"|"dtmf", signal}    signal 1 to 15 (R2), text (R1, DTMF), null: silence
+    check{id, tone_hz: 2000|2010|null}                              send the tone of a continuity check and listen for it; null: neither
+    loop{id, on}                                                    send what is heard, octet by octet (where no bridge says otherwise)
     events  cas{span, timeslot, bits}: a pattern that has stood (native/circuit.pxi), the first one too;
-            mf{id, plan, signal, place_ms}: 1 to 15 begins or (0) ends, place_ms before tick_ms at the line
+            mf{id, plan, signal, place_ms}: 1 to 15 begins or (0) ends, place_ms before tick_ms at the line;
+            check{id, on}: the check tone is heard, is gone (native/continuity.pxi)
 
 All take effect at the next tick.  R2 signals sound until the next mf_send; R1 and DTMF symbols end by themselves
 (68 or 100, 70 ms).  Bits stay as they are when control dies; when media dies the board sends 1101, and the next
@@ -22,6 +25,7 @@ HOLD = 2                        # 20 to 30 ms
 R1_NAMES = {"K": "KP", "S": "ST"}
 TONES = {"r2_forward": "r2f_%s", "r2_backward": "r2b_%s", "r1": "r1_%s", "dtmf": "dtmf_%s"}
 CIRCUITS_MOST = 31
+CHECK_HZ = (2000, 2010)         # Q.724 7; T1.113.4
 
 
 class Circuits:
@@ -81,7 +85,7 @@ class Circuits:
     def _timeslot(self, p, what):
         term = self._table.find(p.get("id"), what + ": id")
         if term.kind != "timeslot":
-            refuse(f"{what}: {term.id} is no timeslot; registers signal on timeslots")
+            refuse(f"{what}: {term.id} is no timeslot; circuits are timeslots")
         return term
 
     def mf_listen(self, p):
@@ -108,6 +112,25 @@ class Circuits:
         self._engine.commit()
         return {}
 
+    def check(self, p):
+        """Our half of a continuity check: tone and receiver."""
+        term, hz = self._timeslot(p, "check"), p.get("tone_hz")
+        if hz not in (None, *CHECK_HZ):
+            refuse(f"check: tone_hz is {str(hz)[:20]!r}; use 2000, 2010 (ANSI) or null")
+        self._engine.mf_send(term.slot, -1 if hz is None else self._engine.kernels.register_tones[f"check_{hz}"])
+        self._engine.check(term.slot, 0 if hz is None else 1 + CHECK_HZ.index(hz))
+        self._engine.commit()
+        return {}
+
+    def loop(self, p):
+        """The other half: a loop."""
+        term, on = self._timeslot(p, "loop"), p.get("on")
+        if not isinstance(on, bool):
+            refuse("loop: on is true or false")
+        self._engine.loop(term.slot, on)
+        self._engine.commit()
+        return {}
+
     # what the tick says
 
     def event(self, kind, slot, serial, a, value, other):
@@ -118,6 +141,8 @@ class Circuits:
             self.rows[slot][1] = a
             return {"span": slot // TIMESLOTS + 1, "timeslot": slot % TIMESLOTS, "bits": a}
         name = self._table.named(serial)
+        if kind == "check":
+            return name and {"id": name, "on": bool(a)}
         return name and {"id": name, "plan": _engine.MF_PLANS[value], "signal": a,
                          "place_ms": -(other - (1 << 64) if other >> 63 else other) // 8}
 

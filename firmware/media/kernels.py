@@ -6,6 +6,8 @@ from firmware.media import _engine
 MODEM_TONES, ANSWERS, ANSWER_PARAMETERS = modem.NAMES, amd.NAMES, amd.PARAMETERS
 LEVELS = ("off", "agc", "alc")      # what a leg's level control may be; the engine knows the place here
 
+CHECK_TONES = {f"check_{hz}": {"frequencies_hz": [hz], "level_dbm0": -12} for hz in (2000, 2010)}       # Q.724 7.1; T1.113.4
+
 
 class Kernels:
     """Built once a process; the engine keeps it alive.
@@ -25,7 +27,7 @@ class Kernels:
                               for name in LEVELS]
         self.mf_tables = {plan: mf.table(plan) for plan in _engine.MF_PLANS}
         self.fsk_tables = {plan: fsk.table(plan) for plan in _engine.FSK_PLANS}
-        self.register_table, self.register_tones = tone.compile_plan(mf.plan())
+        self.register_table, self.register_tones = tone.compile_plan({**mf.plan(), **CHECK_TONES})
         self.digit_table, names = tone.compile_plan({})
         self.digit_tones = {name[5:]: number for name, number in names.items() if name.startswith("dtmf_")}
 

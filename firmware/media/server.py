@@ -146,7 +146,7 @@ class Server:
                              "there" if a else "gone: running on the system's clock", value)
                     self._event("board", {"state": "present" if a else "absent", "generation": value}, tick_ms)
                 else:
-                    part = self.circuits if kind in ("cas", "mf") else self.table
+                    part = self.circuits if kind in ("cas", "mf", "check") else self.table
                     fields = part.event(kind, slot, serial, a, value, other)
                     if fields is not None:
                         self._event(kind, fields, tick_ms)
@@ -394,6 +394,6 @@ def _berts(name):
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
             "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
             **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
-            **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send")},
+            **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
                                                "stop", "player", "detect", "watch", "enhance", "record", "record_stop")}}

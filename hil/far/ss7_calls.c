@@ -26,15 +26,19 @@ struct call {
     char record_at_answer[512];
     dtmf_tx_state_t *dtmf;
     bool dtmf_on;
+    bool wants_cot, wants_digits;       /* before it is taken */
 };
 
 static struct call calls[CICS];
+static bool loops[CICS];                /* continuity: what comes goes back */
 static int again[CICS], again_count;
 static unsigned numbered;
 static struct {
     enum { ANSWER, ALERT, MANUAL, REFUSE } incoming;
     double alerting_s, answer_s;
     int cause;
+    int deaf;                           /* a circuit without a loop for continuity */
+    bool overlap;                       /* the number comes in pieces, its end is ST */
     struct sound *play;
     char record_dir[400];
 } policy = {.cause = 17};
@@ -69,6 +73,7 @@ static void forget(struct call *c, int cause)
     if (c->recorder) recorder_close(c->recorder);
     if (c->dtmf) dtmf_tx_free(c->dtmf);
     tell(c, "released", "\"cause\":%d", cause);
+    loops[c->cic] = false;
     memset(c, 0, sizeof *c);
 }
 
@@ -125,6 +130,8 @@ void calls_block(struct span *s, const uint8_t *rx, uint8_t *tx)
     while (k < span_count && spans[k] != s) k++;
     for (int t = 1; t < TIMESLOTS; t++) {
         struct call *c = &calls[32 * k + t];
+        if (loops[32 * k + t])
+            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = rx[f * TIMESLOTS + t];
         if (!c->used) continue;
         if (c->recorder) {
             for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
@@ -171,14 +178,28 @@ static void do_release(struct call *c, int cause)
     isup_rel(point, c->isup, cause);
 }
 
+static void taken(struct call *c);
+
 static void incoming(ss7_event_iam *iam)
 {
     char id[64];
     snprintf(id, sizeof id, "in-%d-%u", iam->cic, ++numbered);
     struct call *c = begin(iam->cic, iam->call, id, true);
     if (!c) { isup_rel(point, iam->call, 44); return; }
+    if (iam->cot_check_required && policy.deaf != iam->cic) loops[iam->cic] = true;
+    if (iam->cot_check_required) tell(c, "continuity", "\"loop\":%s", policy.deaf == iam->cic ? "false" : "true");
     tell(c, "incoming", "\"caller\":%s,\"called\":%s,\"redirecting\":%s,\"nai\":%d", json_quote(iam->calling_party_num),
          json_quote(iam->called_party_num), json_quote(iam->redirecting_num), iam->called_nai);
+    c->wants_cot = iam->cot_check_required;
+    c->wants_digits = policy.overlap && !strpbrk(iam->called_party_num, "#F");
+    taken(c);
+}
+
+/* The number is whole and the circuit has been checked. */
+static void taken(struct call *c)
+{
+    char *id = c->id;
+    if (c->wants_cot || c->wants_digits || strcmp(c->state, "setup")) return;
     if (policy.incoming == REFUSE) { do_release(c, policy.cause); return; }
     isup_acm(point, c->isup);
     c->state = "proceeding";
@@ -231,13 +252,32 @@ void ss7_take(ss7_event *e)
     static unsigned char none[255], states[255];
     switch (e->e) {
     case ISUP_EVENT_IAM: incoming(&e->iam); break;
-    case ISUP_EVENT_SAM: event(NULL, "digits", "\"cic\":%d,\"digits\":%s", e->sam.cic, json_quote(e->sam.called_party_num)); break;
+    case ISUP_EVENT_SAM:
+        event(NULL, "digits", "\"cic\":%d,\"digits\":%s", e->sam.cic, json_quote(e->sam.called_party_num));
+        if (at(e->sam.cic) && at(e->sam.cic)->used && strpbrk(e->sam.called_party_num, "#F")) {
+            at(e->sam.cic)->wants_digits = false;
+            taken(at(e->sam.cic));
+        }
+        break;
+    case ISUP_EVENT_COT:
+        loops[e->cot.cic] = false;
+        event(NULL, "cot", "\"cic\":%d,\"passed\":%s", e->cot.cic, e->cot.passed ? "true" : "false");
+        if (e->cot.passed && at(e->cot.cic) && at(e->cot.cic)->used) {
+            at(e->cot.cic)->wants_cot = false;
+            taken(at(e->cot.cic));
+        }
+        break;
+    case ISUP_EVENT_CCR:
+        if (policy.deaf != e->ccr.cic) loops[e->ccr.cic] = true;
+        event(NULL, "ccr", "\"cic\":%d", e->ccr.cic);
+        break;
     case ISUP_EVENT_ACM: told(e->acm.cic, e->acm.called_party_status_ind == 1 ? "alerting" : "proceeding"); break;
     case ISUP_EVENT_CPG: told(e->cpg.cic, e->cpg.event == CPG_EVENT_ALERTING ? "alerting" : "progress"); break;
     case ISUP_EVENT_CON: connected(e->con.cic); break;
     case ISUP_EVENT_ANM: connected(e->anm.cic); break;
     case ISUP_EVENT_REL:
         isup_rlc(point, e->rel.call);
+        loops[e->rel.cic] = false;
         over(e->rel.cic, e->rel.call, e->rel.cause, "box");
         break;
     case ISUP_EVENT_RLC: over(e->rlc.cic, e->rlc.call, 16, "exchange"); break;
@@ -354,6 +394,7 @@ static const char *place(const struct json *in, char *reply, size_t room)
         isup_set_redirection_info(isup, 3, 0, 1, 3);
         isup_set_orig_called_num(isup, redirecting, SS7_NAI_NATIONAL, 0, 3);
     }
+    script_iam(c->cic, json_true(in, "continuity"), json_true(in, "open"));
     isup_iam(point, isup);
     tell(c, "setup", NULL);
     snprintf(reply, room, "\"timeslot\":%d,\"sample\":%llu", timeslot, (unsigned long long)span_sample(s));
@@ -376,6 +417,8 @@ static const char *set_policy(const struct json *in)
     policy.answer_s = json_number(in, "answer_ms", 0) / 1000;
     policy.cause = json_number(in, "cause", 17);
     policy.play = sound;
+    policy.deaf = json_number(in, "deaf", 0);
+    policy.overlap = json_true(in, "overlap");
     snprintf(policy.record_dir, sizeof policy.record_dir, "%s", json_text(in, "record_dir", ""));
     return NULL;
 }
@@ -393,6 +436,20 @@ static const char *supervise(const char *what, const struct json *in)
     else if (!strcmp(what, "grs")) isup_grs(point, isup, last);
     else if (!strcmp(what, "cgb")) isup_cgb(point, isup, last, status, json_number(in, "type", 0));
     else isup_cgu(point, isup, last, status, json_number(in, "type", 0));
+    ss7_settle();
+    return NULL;
+}
+
+/* A message from its type on, as hex, for a circuit; script_raw() in ss7.h. */
+static const char *raw(const struct json *in)
+{
+    uint8_t octets[250];
+    int n = 0, cic = json_number(in, "cic", 0);
+    unsigned value;
+    for (const char *hex = json_text(in, "octets", ""); sscanf(hex, "%2x", &value) == 1 && n < (int)sizeof octets; hex += 2) octets[n++] = value;
+    if (!n || !at(cic)) return "`cic` and `octets` (hex, from the message type on) are wanted.";
+    script_raw(cic, octets, n);
+    isup_lpa(point, cic, adjacent);
     ss7_settle();
     return NULL;
 }
@@ -436,6 +493,8 @@ const char *calls_command(const char *what, const struct json *in, char *reply, 
     if (!strcmp(what, "policy")) return set_policy(in);
     if (!strcmp(what, "blo") || !strcmp(what, "ubl") || !strcmp(what, "rsc") || !strcmp(what, "grs") || !strcmp(what, "cgb")
         || !strcmp(what, "cgu")) return supervise(what, in);
+    if (!strcmp(what, "raw")) return raw(in);
+    if (!strcmp(what, "watch")) { watch = json_true(in, "on"); return NULL; }
     const char *network = ss7_network_command(what, in);
     if (network) return *network ? network : NULL;
     const char *id = json_text(in, "id", "");

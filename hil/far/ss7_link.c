@@ -103,6 +103,79 @@ static int relabel(const uint8_t *in, int octets, uint8_t *out, bool widen)
     return n;
 }
 
+/* ---- messages that libss7 cannot make or read ---- */
+
+enum { CICS = 32 * SPANS_MAX, LPA = 0x24, IAM = 0x01, NATIONAL = 0xF8 };
+
+bool watch;
+static bool ansi;
+static struct { int octets; uint8_t data[260]; bool continuity, open; } script[CICS];
+
+void script_raw(int cic, const uint8_t *octets, int n)
+{
+    script[cic].octets = n;
+    memcpy(script[cic].data, octets, n);
+}
+
+void script_iam(int cic, bool continuity, bool open) { script[cic].continuity = continuity; script[cic].open = open; }
+
+/* Place of the CIC in a unit with a label of libss7's, or 0 where it is no message of ISUP. */
+static int isup_at(const uint8_t *unit, int octets)
+{
+    int at = ansi ? 11 : 8;
+    return octets > at + 2 && (unit[3] & 15) == 5 ? at : 0;
+}
+
+/* Called party number without its last digit, ST: it begins behind the fixed part, from which the first pointer leads to it. */
+static int without_st(uint8_t *c, int left)
+{
+    uint8_t *pointer = c + 3 + 5, *number = pointer + *pointer, *last = number + *number;
+    if (number[1] & 0x80) {             /* odd: the last octet holds ST alone */
+        memmove(last, last + 1, c + left - last - 1);
+        (*number)--;
+        if (pointer[1]) pointer[1]--;
+        left--;
+        number[1] &= 0x7F;
+    } else {
+        *last &= 15;
+        number[1] |= 0x80;
+    }
+    return left;
+}
+
+/* On its way out.  Returns its length. */
+static int rewritten(uint8_t *unit, int octets)
+{
+    int at = isup_at(unit, octets), cic, left = octets - at;
+    if (!at) return octets;
+    uint8_t *c = unit + at;
+    cic = c[0] | c[1] << 8;
+    if (cic >= CICS) return octets;
+    if (c[2] == LPA && script[cic].octets) {
+        memcpy(c + 2, script[cic].data, script[cic].octets);
+        left = 2 + script[cic].octets;
+        script[cic].octets = 0;
+    } else if (c[2] == IAM) {
+        if (script[cic].continuity) c[3] = (c[3] & ~0x0C) | 0x04;
+        if (script[cic].open) left = without_st(c, left);
+        script[cic].continuity = script[cic].open = false;
+    }
+    octets = at + left;
+    unit[2] = octets - 3 < 63 ? octets - 3 : 63;
+    return octets;
+}
+
+/* Tells a message.  Whether libss7 may have it. */
+static bool heard(const uint8_t *unit, int octets)
+{
+    int at = isup_at(unit, octets);
+    if (!at || (!watch && unit[at + 2] < NATIONAL)) return true;
+    char hex[600];
+    for (int i = at + 2; i < octets; i++) sprintf(hex + 2 * (i - at - 2), "%02x", unit[i]);
+    event(NULL, "message", "\"cic\":%d,\"octets\":\"%s\"", unit[at] | unit[at + 1] << 8, hex);
+    return unit[at + 2] < NATIONAL;
+}
+
 /* ---- from the line ---- */
 
 static void received(void *user, const uint8_t *frame, int octets, int ok)
@@ -119,6 +192,9 @@ static void received(void *user, const uint8_t *frame, int octets, int ok)
     uint8_t unit[UNIT_MAX + 8];
     if (china) octets = relabel(frame, octets, unit, false);
     else memcpy(unit, frame, octets);
+    if (!heard(unit, octets)) {         /* level 2 must have it all the same: as the fill-in unit with its numbers it is acknowledged */
+        if (ansi) unit[3] = 0x8F; else unit[3] |= 0x0F;
+    }
     unit[octets] = unit[octets + 1] = 0;                /* libss7 wants room for an FCS that it does not look at */
     if (send(l->outer, unit, octets + 2, MSG_DONTWAIT) < 0) l->errors++;
 }
@@ -142,7 +218,7 @@ static void collect(struct link *l)
     struct unit u;
     uint8_t unit[1100];
     for (int n; (n = recv(l->outer, unit, sizeof unit, MSG_DONTWAIT)) > 2;) {
-        u.octets = n - 2;
+        u.octets = rewritten(unit, n - 2);
         if (u.octets > UNIT_MAX - 4 || l->length == UNITS) continue;
         if (china) u.octets = relabel(unit, u.octets, u.data, true);
         else memcpy(u.data, unit, u.octets);
@@ -276,6 +352,7 @@ void dchannel_init(struct span *s)
     own = at ? strsep(&at, ",") : "";
     far = at ? strsep(&at, ",") : "";
     china = !strcmp(variant, "china");
+    ansi = !strcmp(variant, "ansi");
     if (!at || (strcmp(variant, "itu") && strcmp(variant, "ansi") && !china)) {
         fprintf(stderr, "--ss7 is wanted: itu, ansi or china, our point code, the other's, then links as SPAN:TIMESLOT:SLC.\n");
         exit(2);

@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import time
 
+import numpy as np
 import pytest
 
 from hil.board import bench
-from hil.probes import exact
+from hil.probes import exact, wav
 from tests.live import probe_moves
 from tests.live.conftest import CALLER, LANDING, REDIRECTING, House
 
@@ -39,10 +40,16 @@ class SS7House(House):
         for span in config["spans"]:
             span["signalling"] = "ss7"
         config["trunk_groups"][0]["selection"] = "ascending"
-        config["ss7"] = [{"name": "carrier", "variant": VARIANT, "point_code": OURS, "linksets": [
+        # Span 2 is a group of its own, reached by 8: its calls are checked for continuity, its numbers go out in pieces.
+        config["trunk_groups"].append(dict(config["trunk_groups"][0], name="second", label="Second"))
+        config["spans"][1]["trunk_group"] = "second"
+        config["routes"].insert(0, {"number": "8.", "label": "Second", "class": "local", "choices": [{"trunk_group": "second", "strip": 1}]})
+        config["ss7"] = [{"name": "carrier", "variant": VARIANT, "point_code": OURS,
+                           "isup_timers": {"T25": 1000, "T26": 3000}, "linksets": [
             {"name": "a", "adjacent": THEIRS, "links": [{"span": 1, "timeslot": 16, "slc": 0}, {"span": 2, "timeslot": 7, "slc": 1}]}],
-            "circuit_groups": [{"name": "g", "destination": THEIRS, "circuits": [{"cic": 1, "span": 1, "timeslot": 1},
-                                                                                 {"cic": 33, "span": 2, "timeslot": 1}]}]}]
+            "circuit_groups": [{"name": "g", "destination": THEIRS, "circuits": [{"cic": 1, "span": 1, "timeslot": 1}]},
+                               {"name": "h", "destination": THEIRS, "circuits": [{"cic": 33, "span": 2, "timeslot": 1}], "continuity": 100,
+                                "overlap_digits": 5}]}]
         self.product.post("/configuration/apply", running)
         from hil.far.ss7 import FarSS7
         self.far = FarSS7(self.run_dir, [1, 2], [(1, 16, 0), (2, 7, 1)], own=200, other=100, variant=VARIANT, crc4=[1],
@@ -54,7 +61,7 @@ class SS7House(House):
     def up(self, timeout_s=15):
         """Wait until every circuit and both links are in service."""
         self.wait(lambda s: len(s["spans"]) == 2 and all(span["state"] == "up" for span in s["spans"])
-                  and all(link["usable"] for link in s["ss7"][0]["links"]) and s["ss7"][0]["circuit_groups"][0]["available"] == 60,
+                  and all(link["usable"] for link in s["ss7"][0]["links"]) and sum(row["available"] for row in s["ss7"][0]["circuit_groups"]) == 60,
                   timeout_s, "both links and all circuits")
 
     def place(self, span=1, overlap=None, record=True, **options):
@@ -157,6 +164,103 @@ def test_a_telephone_calls_out(house, phone):
         "answered", "callee", 16, NUMBER, 1, 1)
 
 
+def check_tone(path):
+    """A file of 2000 Hz at -12 dBm0, 1 s."""
+    samples = np.rint(32768 * 10 ** ((-12 - 3.14) / 20) * np.sin(2 * np.pi * 2000 / 8000 * np.arange(8000)))
+    wav.write_alaw(path, samples.astype(np.int16))
+    return octets_of(path)
+
+
+@pytest.mark.conformance("Q.784.1", "6.1.1", "Continuity check required")
+def test_a_call_out_is_checked_and_its_number_goes_in_pieces(house, phone):
+    path, far_says, near_says = files(house, "checked", 99)
+
+    def measure():
+        house.far.command("policy", incoming="answer", alerting_ms=50, answer_ms=150, record_dir=str(house.folder), overlap=True)
+        house.wait_agent_idle(phone.user, 20)
+        mark, far_mark = phone.mark(), house.far.mark()
+        phone.dial("8" + NUMBER)
+        incoming = house.far.wait_for("incoming", 10, since=far_mark)
+        assert (incoming["called"], incoming["cic"]) == (NUMBER[:5], 33)
+        assert house.far.wait_for("continuity", 5, since=far_mark)["loop"]
+        assert house.far.wait_for("digits", 5, since=far_mark)["digits"].rstrip("#F").endswith(NUMBER[5:])
+        assert house.far.wait_for("cot", 10, since=far_mark)["passed"]
+        phone.wait_for("answered", 10, since=mark)
+        house.wait_call("talking")
+        house.far.play(incoming["id"], path)
+        phone.play(near_says).wait(SECONDS + 5)
+        house.far.wait_for("play_done", SECONDS + 5, id=incoming["id"])
+        time.sleep(0.2)
+        house.far.hangup(incoming["id"])
+        phone.wait_for("closed", 5, since=mark)
+        house.far.wait_for("record_closed", 5, id=incoming["id"])
+        there = octets_of(house.folder / f"{incoming['id']}.wav")
+        assert exact.match(far_says, phone.received_octets()).exact, str(exact.match(far_says, phone.received_octets()))
+        assert exact.match(near_says, there).exact, str(exact.match(near_says, there))
+    probe_moves.undisturbed(measure, house, phone)
+    assert house.state()["ss7"][0]["counters"]["isup"]["continuity_checks_passed"] >= 1
+
+
+@pytest.mark.conformance("Q.784.1", "6.2.4", "Continuity check failure")
+def test_a_circuit_without_continuity_is_passed_over(house, phone):
+    house.far.command("policy", incoming="answer", answer_ms=100, deaf=33, overlap=True)
+    mark, far_mark = phone.mark(), house.far.mark()
+    phone.dial("8" + NUMBER)
+    assert not house.far.wait_for("cot", 10, since=far_mark)["passed"]
+    house.far.wait_for("cot", 10, since=far_mark, passed=True)
+    house.far.command("policy", incoming="answer", answer_ms=100, overlap=True)
+    phone.wait_for("answered", 15, since=mark)
+    assert [e["cic"] for e in house.far_events("incoming", since=far_mark)] == [33, 34]
+    phone.hangup()
+    assert house.far.wait_for("ccr", 15, since=far_mark)["cic"] == 33       # T25
+    house.wait(lambda s: s["ss7"][0]["circuit_groups"][1]["available"] == 30, 15, "CIC 33 is good again")
+    house.far.policy()
+
+
+def test_a_call_in_is_checked_and_its_number_comes_in_pieces(house, phone):
+    tone = check_tone(house.folder / "tone.wav")
+    path, far_says, near_says = files(house, "overlap", 103)
+
+    def measure():
+        house.wait_agent_idle(phone.user, 30)
+        mark = phone.mark()
+        name = house.place(span=2, timeslot=20, called=LANDING[:6], continuity=True, open=True)
+        house.far.play(name, house.folder / "tone.wav")
+        house.far.wait_for("play_done", 10, id=name)
+        assert not house.state()["calls"], "the call is presented when its circuit has been checked"
+        digits = LANDING[6:] + "F"                    # SAM: one number, low nibble first
+        digits += "0" * (len(digits) % 2)
+        body = bytes(int(digits[i + 1] + digits[i], 16) for i in range(0, len(digits), 2))
+        house.far.raw(52, bytes([2, 2, 0, 1 + len(body), 0x80 * (len(LANDING[6:] + "F") % 2)]) + body)
+        house.far.raw(52, b"\x05\x01")                # COT, successful
+        house.far.wait_for("connect", 10, id=name)
+        house.far.dtmf(name, "1")
+        phone.wait_for("answered", 15, since=mark)
+        house.wait_call("talking")
+        far_mark = house.far.mark()
+        house.far.play(name, path)
+        phone.play(near_says).wait(SECONDS + 5)
+        house.far.wait_for("play_done", SECONDS + 5, id=name, since=far_mark)
+        time.sleep(0.2)
+        heard, _ = probe_moves.end(house, name)
+        assert exact.match(tone[2000:7000], heard).at is not None, "the loop"
+        assert exact.match(far_says, phone.received_octets()).exact, str(exact.match(far_says, phone.received_octets()))
+        assert exact.match(near_says, heard).exact, str(exact.match(near_says, heard))
+    probe_moves.undisturbed(measure, house, phone)
+
+
+def test_a_circuit_is_checked_by_hand(house):
+    """CCR on an idle circuit, by the API; the far exchange's loop, then its deafness."""
+    for deaf, word in ((0, "passed"), (63, "failed")):
+        house.far.command("policy", incoming="answer", deaf=deaf)
+        mark = house.far.mark()
+        house.product.post("/ss7/carrier/circuits/h", {"do": "check", "cics": [63]})
+        house.far.wait_for("ccr", 10, since=mark)
+        house.wait(lambda s: [slot.get("continuity") for slot in s["spans"][1]["timeslots"] if slot["timeslot"] == 31] == [word], 20, "the result")
+    house.far.policy()
+    house.wait(lambda s: s["ss7"][0]["circuit_groups"][1]["available"] == 30, 90, "the circuit is good again after T26")
+
+
 def test_refusals_both_ways(house, phone):
     mark = house.far.mark()
     house.place(span=1, called="999", record=False)
@@ -167,7 +271,7 @@ def test_refusals_both_ways(house, phone):
     assert phone.wait_for("refused", 5, since=mark)["status"] == 486
     # A circuit that the far exchange blocks is passed over; one that it refuses with 44 costs another attempt.
     house.far.command("blo", first=1)
-    house.wait(lambda s: s["ss7"][0]["circuit_groups"][0]["available"] == 59, 5, "CIC 1 blocked")
+    house.wait(lambda s: s["ss7"][0]["circuit_groups"][0]["available"] == 29, 5, "CIC 1 blocked")
     house.far.policy(incoming="refuse", cause=44)
     mark, far_mark = phone.mark(), house.far.mark()
     phone.dial("9" + NUMBER)

@@ -161,3 +161,38 @@ def test_media_dies_and_circuits_are_blocked(board, media, control, tools):
     control.sock.close()
     control.sock = again.sock
     control.do("hello")
+
+
+def test_continuity_check_and_its_loop(board, control):
+    """Q.724 7: 2000 Hz at -12 dBm0; heard at 2000 +/- 30 Hz and -18 dBm0, not at +/- 200 Hz, not at -22 dBm0, not in less than 30 ms."""
+    control.do("add", id="c3", kind="timeslot", span=9, timeslot=3, law="A")
+    board.listen(9, 3)
+    control.do("check", id="c3", tone_hz=2000)
+    wait_blocks(board, 12)
+    for hz, level, samples, heard in ((2000, -22, 1600, False), (2200, -12, 1600, False), (1800, -12, 1600, False), (2000, -12, 200, False), (2030, -18, 1600, True),
+                                      (1970, -6, 1600, True)):
+        board.say(9, 3, tones([hz], level, samples) + b"\xD5" * 800)
+        if heard:
+            assert [control.event("check", id="c3")["on"] for _ in range(2)] == [True, False], hz
+        else:
+            wait_blocks(board, samples // 80 + 14)
+            assert not [event for event in control.events if event["kind"] == "check"], (hz, level)
+    control.do("check", id="c3", tone_hz=None)
+    wait_blocks(board, 4)
+    x = linear(board.said(9, 3))
+    loud = numpy.flatnonzero(numpy.abs(x) > 100)
+    assert abs(level_dbm0(x[loud[0] + 40:loud[-1] - 40], 2000) + 12) < 0.5 and numpy.abs(x[-80:]).max() < 10
+    control.do("loop", id="c3", on=True)
+    wait_blocks(board, 3)
+    board.listen(9, 3)
+    line = bytes(range(256)) * 10
+    board.say(9, 3, line)
+    wait_blocks(board, 40)
+    assert line in board.said(9, 3), "bit exact"
+    control.do("loop", id="c3", on=False)
+    wait_blocks(board, 3)
+    board.listen(9, 3)
+    board.say(9, 3, line)
+    wait_blocks(board, 40)
+    assert set(board.said(9, 3)) == {0xD5}
+    assert not control.raw("check", id="c3", tone_hz=1800)["ok"] and not control.raw("loop", id="c3", on=1)["ok"]

@@ -191,6 +191,11 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         if c.a and c.a != t.mf:
             e.k.mf_reset(e.k.mf_state, c.slot)
         t.mf = c.a
+    elif c.op == OP_CHECK:
+        t.check = c.a
+        t.check_heard = t.check_run = 0
+    elif c.op == OP_LOOP:
+        t.loop = c.a
     elif c.op == OP_MF_SEND:
         mf_sound(e, c.slot, c.a)
     elif c.op == OP_BERT:

@@ -116,7 +116,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
     for i in range(MF_KINDS):
         p.n_mf[i] = 0
-    p.n_modem = p.n_amd = p.n_progress = 0
+    p.n_modem = p.n_amd = p.n_progress = p.n_check = 0
     for i in range(FSK_KINDS):
         p.n_fsk[i] = 0
     p.n_conferences = p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
@@ -158,6 +158,12 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         if t.detect:
             p.detect[p.n_detect] = i
             p.n_detect += 1
+            linear[i] = 1
+        if t.loop and not p.heard[i]:
+            plan_single(e, i, i)
+        if t.check:
+            p.check[p.n_check] = i
+            p.n_check += 1
             linear[i] = 1
         if t.mf:
             p.mf[t.mf - 1][p.n_mf[t.mf - 1]] = i

@@ -140,6 +140,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
         read_sockets(e)
     all_units(e, PHASE_IN)
     mf_detect_tick(e)
+    check_tick(e)
     mix_tick(e)
     players_tick(e)
     mf_sound_tick(e)

@@ -11,6 +11,7 @@ cdef extern from *:
 
 from libc.string cimport memcmp, memcpy, memset, memchr
 from libc.stdlib cimport calloc, free
+from libc.math cimport cos, sin
 from libc.errno cimport errno
 from posix.types cimport off_t
 from posix.unistd cimport read, write, close, pwrite, pread
@@ -344,6 +345,7 @@ cdef enum EventKind:
     EV_FSK = 25                        # a: kind of dsp/fsk.py, number: octet, other: gap before it
     EV_CAS = 20                        # slot: row of the timeslot, a: ABCD
     EV_MF = 21                         # a: signal, 0 for its end, number: kind of receiver, other: place in samples (signed)
+    EV_CHECK = 40                      # a: 1 the tone of a continuity check is heard, 0 it is gone
 
 cdef enum Enhancement:                 # bits of Term.enhance
     ECHO = 1
@@ -577,6 +579,10 @@ cdef struct Term:
     uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
     uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
     uint8_t sounding                   # a tone to the far register: SOUNDING, FADING
+    uint8_t loop                       # hears itself: continuity.pxi
+    uint8_t check                      # receiver of the check tone: 1 2000 Hz, 2 2010 Hz, 0 none
+    uint8_t check_heard
+    uint8_t check_run                  # blocks in a row that say otherwise
     uint32_t serial
     int32_t in_row
     int32_t out_row
@@ -672,6 +678,8 @@ cdef enum Op:
     OP_CAS = 20
     OP_MF_LISTEN = 21
     OP_MF_SEND = 22
+    OP_CHECK = 40                      # a: receiver of the check tone: 1 2000 Hz, 2 2010 Hz, 0 none
+    OP_LOOP = 41                       # a: what is heard goes back
     OP_BERT = 30
     OP_BERT_INSERT = 31
 
@@ -731,6 +739,8 @@ cdef struct Plan:
     int32_t compress_slot[TERMS]
     int32_t compress_row[TERMS]
     uint8_t compress_law[TERMS]
+    int32_t n_check
+    int32_t check[TERMS]
     int32_t n_mf[MF_KINDS]
     int32_t mf[MF_KINDS][TERMS]
     int32_t n_echo, n_noise, n_level, n_vad, n_back

@@ -28,7 +28,7 @@ _ALL = _CALLS + CHECKING + CLEARING + (IDLE, RESETTING)
 ROWS = (
     # We originate
     (IDLE, "setup_request", "send_iam", None, "2.1.1.1, 2.1.2.1, 2.1.8"),
-    (OUT_WAIT_ACM, "information_request", "send_sam", None, "2.1.2.1"),
+    ((OUT_WAIT_COT, OUT_WAIT_ACM), "information_request", "send_sam", None, "2.1.2.1"),
     (OUT_WAIT_ACM, "ACM", "address_complete", OUT_WAIT_ANM, "2.1.4.1"),
     (OUT_WAIT_ACM, "CON", "connected", OUT_ANSWERED, "2.1.4.2"),
     (OUT_WAIT_ANM, "ACM", "address_complete", None, "ours: a second ACM, taken as progress"),
