@@ -31,16 +31,19 @@ each block of 80 errors is one linear problem, nearly exactly solved:
     near floor (minimum of the last 1 to 2 s).  In the first 1.5 s of far speech a
     young channel also loses what is below far - 6 dB: no echo ever leaves.
 
- 8. Rest.  Nearly all of the cost is learning (the background estimate, steps 4 and 5
+ 8. Rest.  Nearly all of the cost is learning (the background estimate, step 5
     and two transforms a partition), so a lane looks at its background only when it
-    is *due*.  One that has settled (p 30 dB below its taps, error near the noise, or
-    near speech that a rescue was just tried on in vain) is due in each 4th
-    block, any other in each 2nd, in its first 10 s of far speech (FRESH) in each.  The blocks are
+    is *due*: in each block while it is young, is being rescued, or in its first 10 s of far speech
+    (FRESH) as long as it has not settled; then in each 4th block.  One that has settled (p 30 dB below its
+    taps, error near the noise, or near speech that a rescue was just tried on in vain) is due in each 4th
+    block of its first 10 s and in each 8th after that.  The blocks are
     the same for all lanes of a group, which saves only where none is due.  A rescue
     spends one of three tries (one grows back in 10 s of far speech); without any it
     begins in a window of 160 ms each 5 s.  Nobody stays young for more than 4 s of far
     speech; who has never seen a quarter of an error explained has no echo (*foreign*),
     learns nothing from the near party's speech, and is tried in those windows.
+    Who is short of time asks for less by SPARE times 1, 2 or 3: then learning blocks are rarer (SCHEDULE in
+    native/echo.h), convergence is slower in the same measure, and the figures of G.168 are no longer promised.
 
 Tones (G.168 test 6) make R singular; R + 1e-4 r(0) I is solved, so g stays bounded.
 They still spoil what the other frequencies had learnt (from 36 dB to some 12 dB).
@@ -54,7 +57,8 @@ Sources: ITU-T G.168 (04/2015); the two-path model after Ochiai, Araseki and
 Ogihara 1977; Levinson 1947.  All constants are measured compromises, see
 tests/dsp/test_echo.py.  In a list of slots they stand in ascending order, each once;
 a slot of a group that is not named hears silence and is closed for that block.
-Samples are int16, left aligned as dsp/g711.py has them; no delay is added.
+Samples are int16, left aligned as dsp/g711.py has them; no delay is added.  Taps are kept in half precision
+where the processor has it (all but x86-64-v2): memory is what a full board's cancellers cost most.
 """
 
 import numpy as np
@@ -64,6 +68,7 @@ from dsp import isa
 BLOCK, TAPS, ORDER = 80, 176, 48
 TAIL_64_MS, TAIL_128_MS = 3, 6          # partitions of 22 ms: 66 ms and 132 ms
 CLOSED, NLP_OFF, FREEZE, NOISE_OFF = 1, 2, 4, 8
+SPARE = 16                              # times 0 to 3, alike in all slots of a call
 
 # The control fields of a slot, in the order of the kernel's record.
 CONTROL = ("p fore_power back_power apart_power expected_power fore_slow back_slow near_slow far_power "

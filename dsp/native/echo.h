@@ -1,14 +1,18 @@
 /* Line echo canceller on lanes; the method is told in dsp/echo.py, which names the same steps.
 
    All arrays of a tick are on the stack; the state of a group is three runs of memory
-   (far samples, two sets of taps) and a record of control values. */
+   (a ring of far samples, two sets of taps) and a record of control values.  Memory is the
+   bound at full density, so the taps are kept in half precision where a processor widens
+   them as it loads (F16C); what that rounds away lies 70 dB below a bin, and 30 dB below
+   what A-law leaves of an echo.  Sums are always single precision.  For the same reason
+   walks through a spectrum are fused: each array is gone through as seldom as can be. */
 #ifndef STROWGER_ECHO_H
 #define STROWGER_ECHO_H
 #include <stddef.h>
 #include "fft128.h"
 
 enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, MOST_PARTITIONS = 6,
-       CLOSED = 1, NLP_OFF = 2, FREEZE = 4, NOISE_OFF = 8 };
+       CLOSED = 1, NLP_OFF = 2, FREEZE = 4, NOISE_OFF = 8, SPARE = 16 /* times 0 to 3 */ };
 
 /* One lane a channel; echo.CONTROL names them in this order. */
 typedef struct {
@@ -18,21 +22,47 @@ typedef struct {
     lanes_int seed;
 } control;
 
+#if defined(__F16C__)
+typedef int16_t half __attribute__((vector_size(2 * LANES)));
+#if LANES == 16
+static inline lanes widened(half a) { return (lanes)_mm512_cvtph_ps((__m256i)a); }
+static inline half narrowed(lanes a) { return (half)_mm512_cvtps_ph((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+#else
+static inline lanes widened(half a) { return (lanes)_mm256_cvtph_ps((__m128i)a); }
+static inline half narrowed(lanes a) { return (half)_mm256_cvtps_ph((__m256)a, _MM_FROUND_TO_NEAREST_INT); }
+#endif
+static inline half chosen_half(lanes_int mask, half a, half b)
+{
+    half m = __builtin_convertvector(mask, half);
+    return (a & m) | (b & ~m);
+}
+#else
+typedef lanes half;
+static inline lanes widened(half a) { return a; }
+static inline half narrowed(lanes a) { return a; }
+static inline half chosen_half(lanes_int mask, half a, half b) { return choose(mask, a, b); }
+#endif
+typedef struct { half re, im; } tap;
+static inline point wide(tap a) { return (point){widened(a.re), widened(a.im)}; }
+/* An infinite tap would stay so: half precision ends at 65504. */
+static inline tap narrow(point a) { return (tap){narrowed(clamp(a.re, -6e4f, 6e4f)), narrowed(clamp(a.im, -6e4f, 6e4f))}; }
+
 typedef struct {
     control c;
     lanes correlation[ORDER + 1];
-    lanes_int turn;     /* blocks so far, the same in all lanes: which of them rested lanes learn in */
-    /* lanes_int far[history_pairs], point fore[128 a partition], point back[128 a partition] follow */
+    lanes_int turn;     /* blocks so far, the same in all lanes: place in the ring, and which of them rested lanes learn in */
+    /* lanes_int far[ring_pairs], tap fore[128 a partition], tap back[128 a partition] follow */
     lanes rest[];
 } echo_group;
 
-static inline int64_t history_pairs(int64_t partitions) { return TAP_PAIRS * (partitions - 1) + FRAME_PAIRS; }
+/* 88 pairs a partition and 128 are looked at; whole blocks, a power of two of them. */
+static inline int64_t ring_pairs(int64_t partitions) { return partitions <= 3 ? 8 * PAIRS : 16 * PAIRS; }
 static inline lanes_int *far_of(echo_group *g) { return (lanes_int *)g->rest; }
-static inline point *fore_of(echo_group *g, int64_t partitions) { return (point *)(g->rest + history_pairs(partitions)); }
-static inline point *back_of(echo_group *g, int64_t partitions) { return fore_of(g, partitions) + FRAME_PAIRS * partitions; }
+static inline tap *fore_of(echo_group *g, int64_t partitions) { return (tap *)(g->rest + ring_pairs(partitions)); }
+static inline tap *back_of(echo_group *g, int64_t partitions) { return fore_of(g, partitions) + FRAME_PAIRS * partitions; }
 static int64_t echo_group_octets(int64_t partitions)
 {
-    return sizeof(echo_group) + sizeof(lanes) * (history_pairs(partitions) + 4 * FRAME_PAIRS * partitions);
+    return sizeof(echo_group) + sizeof(lanes) * ring_pairs(partitions) + 2 * sizeof(tap) * FRAME_PAIRS * partitions;
 }
 static inline echo_group *group_at(void *state, int64_t group, int64_t partitions)
 {
@@ -50,99 +80,179 @@ static void echo_prepare(void)
     }
 }
 
-/* Spectrum of 256 real values, twice too large, from pairs z: bin k at its place, bins 0
-   and 128, which are real, together at the first; the upper of a pair of bins conjugated. */
-static inline __attribute__((always_inline)) void spectrum(point *z, int from, int to)
+/* Spectra.  256 real values are 128 pairs; their spectrum is made twice too large: bin k at its
+   place, bins 0 and 128, which are real, together at the first; the upper of a pair of bins
+   conjugated.  Bin 64 is its own partner: `high` and `low` are one place there, and hold it
+   conjugated or not alike in all spectra, so products stay consistent.  The functions below
+   differ in what they do with the values while these are at hand. */
+
+/* The two bins k and 128 - k from their places of the complex transform. */
+#define SEPARATE(z, k)                                                                             \
+    point *low = (z) + fft_place[k], *high = (z) + fft_place[128 - (k)];                           \
+    point a = *low, b = *high;                                                                     \
+    lanes even_re = a.re + b.re, even_im = a.im - b.im, odd_re = a.im + b.im, odd_im = b.re - a.re; \
+    float c = turn256[k][0], s = turn256[k][1];                                                    \
+    lanes re = odd_re * c - odd_im * s, im = odd_re * s + odd_im * c;                              \
+    point at_high = {even_re - re, even_im - im}, at_low = {even_re + re, even_im + im}
+
+/* Two bins back to their places of the complex transform. */
+static inline __attribute__((always_inline)) void join(point *z, int k, point x, point y)
 {
-    /* pairs outside from .. to are zero and not read */
-    const point none = {{0}, {0}};
+    if (k == 64)
+        y = (point){x.re, -x.im};
+    lanes even_re = x.re + y.re, even_im = x.im + y.im, re = x.re - y.re, im = x.im - y.im;
+    float c = turn256[k][0], s = turn256[k][1];
+    lanes odd_re = re * c + im * s, odd_im = im * c - re * s;
+    z[fft_place[128 - k]] = (point){even_re + odd_im, odd_re - even_im};
+    z[fft_place[k]] = (point){even_re - odd_im, even_im + odd_re};
+}
+
+static inline void fetch(const void *at)
+{
+    for (unsigned i = 0; i < sizeof(tap); i += 64) __builtin_prefetch((const char *)at + i, 1, 2);
+}
+static inline point product(point a, point b) { return (point){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+static inline point one_by_one(point a, point b) { return (point){a.re * b.re, a.im * b.im}; }
+static inline __attribute__((always_inline)) void accumulate(point *sum_of, point a, int first)
+{
+    *sum_of = first ? a : sum(*sum_of, a);
+}
+
+/* Steps 2 and 3, one partition: the spectrum of 128 pairs of the ring from `start` on goes to x, times the
+   taps to the sums; back NULL: fore only, and x is scratch.  ahead: octets to the same place of the next
+   group, which is fetched meanwhile, little by little: the state of 4,096 channels is far larger than any cache.
+   record: what else of it is fetched, control values and ring in three parts. */
+enum { FETCHED = 5 * 4 * LANES };      /* octets for each of 32 butterflies: 480 lanes, 406 are needed */
+static inline __attribute__((always_inline)) void filter(point *x, const lanes_int *far, int start, int ring, const tap *fore, point *fore_sum,
+                                                         const tap *back, point *back_sum, int first, int64_t ahead, const char *record)
+{
     for (int j = 0; j < 32; j++) {
         point in[4];
-        for (int i = 0; i < 4; i++)
-            in[i] = j + 32 * i >= from && j + 32 * i < to ? z[j + 32 * i] : none;
-        butterfly(z + j, 32, j, in[0], in[1], in[2], in[3]);
+        for (int i = 0; i < FETCHED; i += 64)
+            __builtin_prefetch(record + FETCHED * j + i, 1, 2);
+        for (int i = 0; i < 4; i++) {
+            int at = start + j + 32 * i;
+            lanes_int pair = far[at < ring ? at : at - ring];
+            in[i] = (point){even_samples(pair), odd_samples(pair)};
+        }
+        butterfly(x + j, 32, j, in[0], in[1], in[2], in[3]);
     }
-    fft_rest(z);
-    point first = z[0];
-    z[0].re = (first.re + first.im) * 2;
-    z[0].im = (first.re - first.im) * 2;
+    fft_rest(x);
+    point zero = x[0];
+    zero = (point){(zero.re + zero.im) * 2, (zero.re - zero.im) * 2};
+    x[0] = zero;
+    fetch((const char *)fore + ahead);
+    accumulate(fore_sum, one_by_one(zero, wide(fore[0])), first);
+    if (back)
+        accumulate(back_sum, one_by_one(zero, wide(back[0])), first);
     for (int k = 1; k <= 64; k++) {
-        point *low = z + fft_place[k], *high = z + fft_place[128 - k];
-        point a = *low, b = *high;
-        lanes even_re = a.re + b.re, even_im = a.im - b.im, odd_re = a.im + b.im, odd_im = b.re - a.re;
-        float c = turn256[k][0], s = turn256[k][1];
-        lanes re = odd_re * c - odd_im * s, im = odd_re * s + odd_im * c;
-        *high = (point){even_re - re, even_im - im};
-        *low = (point){even_re + re, even_im + im};
+        SEPARATE(x, k);
+        int64_t l = low - x, h = high - x;
+        if (back) {
+            *high = at_high;
+            *low = at_low;
+        }
+        fetch((const char *)&fore[l] + ahead);
+        accumulate(fore_sum + l, product(at_low, wide(fore[l])), first);
+        if (back) {
+            fetch((const char *)&back[l] + ahead);
+            accumulate(back_sum + l, product(at_low, wide(back[l])), first);
+        }
+        if (k == 64)
+            break;
+        fetch((const char *)&fore[h] + ahead);
+        accumulate(fore_sum + h, product(at_high, wide(fore[h])), first);
+        if (back) {
+            fetch((const char *)&back[h] + ahead);
+            accumulate(back_sum + h, product(at_high, wide(back[h])), first);
+        }
     }
 }
 
 /* One copy of each in the code, because together they would not fit the instruction cache. */
-static __attribute__((noinline)) void spectrum_of_all(point *z) { spectrum(z, 0, FRAME_PAIRS); }
-static __attribute__((noinline)) void spectrum_of_taps(point *z) { spectrum(z, 0, TAP_PAIRS); }
-static __attribute__((noinline)) void spectrum_of_block(point *z) { spectrum(z, TAP_PAIRS, FRAME_PAIRS); }
+static __attribute__((noinline)) void filter_once(point *x, const lanes_int *far, int start, int ring, const tap *fore, point *fore_sum, int first, int64_t ahead, const char *record)
+{
+    filter(x, far, start, ring, fore, fore_sum, NULL, NULL, first, ahead, record);
+}
+static __attribute__((noinline)) void filter_twice(point *x, const lanes_int *far, int start, int ring, const tap *fore, point *fore_sum,
+                                                   const tap *back, point *back_sum, int first, int64_t ahead, const char *record)
+{
+    filter(x, far, start, ring, fore, fore_sum, back, back_sum, first, ahead, record);
+}
 
-/* Back: 256 times the values, as pairs. */
-static __attribute__((noinline)) void values(point *z)
+/* Back: 256 times the values, as pairs, of which the last 40 are made. */
+static __attribute__((noinline)) void values_of_block(point *z)
 {
     point first = z[0];
     z[0] = (point){first.re + first.im, first.re - first.im};
-    for (int k = 1; k <= 64; k++) {
-        point *low = z + fft_place[k], *high = z + fft_place[128 - k];
-        point x = *low, y = *high;
-        if (k == 64)
-            y = (point){x.re, -x.im};
-        lanes even_re = x.re + y.re, even_im = x.im + y.im, re = x.re - y.re, im = x.im - y.im;
-        float c = turn256[k][0], s = turn256[k][1];
-        lanes odd_re = re * c + im * s, odd_im = im * c - re * s;
-        *high = (point){even_re + odd_im, odd_re - even_im};
-        *low = (point){even_re - odd_im, even_im + odd_re};
-    }
+    for (int k = 1; k <= 64; k++)
+        join(z, k, z[fft_place[k]], z[fft_place[128 - k]]);
     fft_rest_back(z);
     for (int j = 0; j < 32; j++) {
         point out[4];
         butterfly_back(z + j, 32, j, out);
-        for (int i = 0; i < 4; i++)
-            z[j + 32 * i] = out[i];
+        if (j >= TAP_PAIRS - 64)
+            z[j + 64] = out[2];
+        z[j + 96] = out[3];
     }
 }
 
-/* Bin 64 is its own partner: `high` and `low` are one place there, and hold it conjugated
-   or not alike in all spectra, so products stay consistent. */
-static inline void fetch(const char *at)
+/* The spectrum of the last 40 pairs, all else being zero. */
+static __attribute__((noinline)) void spectrum_of_block(point *z)
 {
-    for (unsigned i = 0; i < sizeof(point); i += 64) __builtin_prefetch(at + i, 1, 2);
-}
-
-/* ahead: octets to the same place of the next group, which is fetched meanwhile: the state of
-   4,096 channels is far larger than any cache (measured: a third of the time). */
-static __attribute__((noinline)) void multiply_add(point *sum_of, const point *a, const point *b, int first, int64_t ahead)
-{
-    lanes re = a[0].re * b[0].re, im = a[0].im * b[0].im;
-    sum_of[0] = first ? (point){re, im} : (point){sum_of[0].re + re, sum_of[0].im + im};
-    for (int k = 1; k < 128; k++) {
-        fetch((const char *)&b[k] + ahead);
-        lanes r = a[k].re * b[k].re - a[k].im * b[k].im, i = a[k].re * b[k].im + a[k].im * b[k].re;
-        sum_of[k] = first ? (point){r, i} : (point){sum_of[k].re + r, sum_of[k].im + i};
+    const point none = {{0}, {0}};
+    for (int j = 0; j < 32; j++)
+        butterfly(z + j, 32, j, none, none, j >= TAP_PAIRS - 64 ? z[j + 64] : none, z[j + 96]);
+    fft_rest(z);
+    point first = z[0];
+    z[0] = (point){(first.re + first.im) * 2, (first.re - first.im) * 2};
+    for (int k = 1; k <= 64; k++) {
+        SEPARATE(z, k);
+        *high = at_high;
+        *low = at_low;
     }
 }
 
-static inline void multiply_conjugate(point *out, const point *a, const point *b)
+/* Step 5, one partition: taps += x z*, constrained to the 176 taps of 256 that the canceller may use.  The sum is
+   constrained, not what is added to it, so that what rounding leaves outside does not gather.  Adds their size. */
+static __attribute__((noinline)) void learn(tap *taps, const point *x, const point *z, lanes *size_of)
 {
-    out[0] = (point){a[0].re * b[0].re, a[0].im * b[0].im};
-    for (int k = 1; k < 128; k++)
-        out[k] = (point){a[k].re * b[k].re + a[k].im * b[k].im, a[k].re * b[k].im - a[k].im * b[k].re};
-}
-
-/* The taps of a spectrum that the canceller may use: the first 176 of 256. */
-static inline void constrain(point *z)
-{
-    values(z);
-    for (int i = 0; i < TAP_PAIRS; i++) {
-        z[i].re *= 1.0f / 512;
-        z[i].im *= 1.0f / 512;
+    point w[FRAME_PAIRS];
+    const point none = {{0}, {0}};
+    point zero = sum(wide(taps[0]), one_by_one(x[0], z[0]));
+    w[0] = (point){zero.re + zero.im, zero.re - zero.im};
+    for (int k = 1; k <= 64; k++) {
+        int l = fft_place[k], h = fft_place[128 - k];
+        point p = wide(taps[l]), q = wide(taps[h]), xl = x[l], xh = x[h], zl = z[l], zh = z[h];
+        p.re += xl.re * zl.re + xl.im * zl.im;
+        p.im += xl.re * zl.im - xl.im * zl.re;
+        q.re += xh.re * zh.re + xh.im * zh.im;
+        q.im += xh.re * zh.im - xh.im * zh.re;
+        join(w, k, p, q);
     }
-    spectrum_of_taps(z);
+    fft_rest_back(w);
+    for (int j = 0; j < 32; j++) {
+        point out[4];
+        butterfly_back(w + j, 32, j, out);
+        for (int i = 0; i < 3; i++)
+            out[i] = (point){out[i].re * (1.0f / 512), out[i].im * (1.0f / 512)};
+        butterfly(w + j, 32, j, out[0], out[1], j < TAP_PAIRS - 64 ? out[2] : none, none);
+    }
+    fft_rest(w);
+    zero = w[0];
+    zero = (point){(zero.re + zero.im) * 2, (zero.re - zero.im) * 2};
+    taps[0] = narrow(zero);
+    lanes size = zero.re * zero.re + zero.im * zero.im;
+    for (int k = 1; k <= 64; k++) {
+        SEPARATE(w, k);
+        if (k < 64) {
+            taps[high - w] = narrow(at_high);
+            size += at_high.re * at_high.re + at_high.im * at_high.im;
+        }
+        taps[low - w] = narrow(at_low);
+        size += at_low.re * at_low.re + at_low.im * at_low.im;
+    }
+    *size_of += size;
 }
 
 /* Step 4: what the last 80 samples add to the correlation; x: 128 samples, the last of them
@@ -244,11 +354,11 @@ static inline lanes energy(const lanes *x)
     return (s0 + s1) * (1.0f / BLOCK);
 }
 
-static inline void copy_chosen(point *to, const point *from, int64_t n, lanes_int mask)
+static inline void copy_chosen(tap *to, const tap *from, int64_t n, lanes_int mask)
 {
     for (int64_t i = 0; i < n; i++) {
-        to[i].re = choose(mask, from[i].re, to[i].re);
-        to[i].im = choose(mask, from[i].im, to[i].im);
+        to[i].re = chosen_half(mask, from[i].re, to[i].re);
+        to[i].im = chosen_half(mask, from[i].im, to[i].im);
     }
 }
 
@@ -260,29 +370,30 @@ static inline int none_of(lanes_int mask)
     return !found;
 }
 
-/* Step 8: blocks between two looks of a lane that rests; blocks of far speech in which a lane may learn in each. */
-enum { REST = 4, FRESH = 1000 };
+/* Step 8.  A lane is fresh in its first so many blocks of far speech; the kinds of lanes that are due, each in one
+   of so many blocks, by what the flags ask to be spared. */
+enum { FRESH = 1000 };
+typedef struct { int young, rescued, fresh, unsettled, settled_fresh, settled; } schedule;
+static const schedule SCHEDULE[4] = {{1, 1, 1, 4, 4, 8}, {1, 1, 2, 4, 8, 8}, {2, 2, 4, 4, 8, 8}, {4, 4, 4, 4, 8, 8}};
 
 /* Steps 1 to 6 for one group: far and near are pairs of this tick; near is replaced. */
 static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const lanes_int *new_far, lanes_int *near,
-                         lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet)
+                         lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet, int spare)
 {
     /* Some points of room after each, so that they do not fall on the same places of the first-level cache. */
     point x[MOST_PARTITIONS][FRAME_PAIRS + 6], z[FRAME_PAIRS + 6], fore_sum[FRAME_PAIRS + 6], back_sum[FRAME_PAIRS + 6];
     lanes d[BLOCK], fore[BLOCK], back[BLOCK], recent[128], step[BLOCK];
     lanes_int *far = far_of(g);
-    point *fore_taps = fore_of(g, partitions), *back_taps = back_of(g, partitions);
+    tap *fore_taps = fore_of(g, partitions), *back_taps = back_of(g, partitions);
     control *c = &g->c;
-    int64_t pairs = history_pairs(partitions);
+    const int ring = (int)ring_pairs(partitions);
     const float scale = 1.0f / 1024;
 
     /* 1: the far samples, and the near ones without their mean */
     const int64_t ahead = echo_group_octets(partitions);
-    for (int64_t i = 0; i < pairs - PAIRS; i++) {
-        __builtin_prefetch((const char *)&far[i] + ahead, 1, 2);
-        far[i] = far[i + PAIRS];
-    }
-    for (int i = 0; i < PAIRS; i++) far[pairs - PAIRS + i] = new_far[i];
+    g->turn += 1;
+    const int newest = (int)((uint32_t)g->turn[0] % (uint32_t)(ring / PAIRS)) * PAIRS, past = newest + PAIRS;
+    for (int i = 0; i < PAIRS; i++) far[newest + i] = new_far[i];
     for (int i = 0; i < PAIRS; i++) {
         d[2 * i] = even_samples(near[i]) - c->offset;
         d[2 * i + 1] = odd_samples(near[i]) - c->offset;
@@ -290,10 +401,11 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
 
     /* 4 */
     const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
-    const lanes_int *newest = far + (pairs - 64);
     for (int i = 0; i < 64; i++) {
-        recent[2 * i] = even_samples(newest[i]);
-        recent[2 * i + 1] = odd_samples(newest[i]);
+        int at = past - 64 + i;
+        lanes_int pair = far[at < 0 ? at + ring : at];
+        recent[2 * i] = even_samples(pair);
+        recent[2 * i + 1] = odd_samples(pair);
     }
     for (int i = 0; i < 48; i++) recent[i] *= root_fading;
     correlate_block(recent, g->correlation, fading);
@@ -303,46 +415,57 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     lanes_int active = (far_sum > 400.0f * 800) & ~frozen & ~closed;
 
     /* 8: who learns in this block */
-    g->turn += 1;
     const int32_t block = g->turn[0] + (int32_t)group;
     const lanes_int window = (lanes_int){0} - (((block + 36 * (int32_t)group) & 511) < 16);
-    lanes_int foreign = c->foreign != 0, due = (c->settled == 0) & ((c->age < FRESH) | ((c->rescue != 0) & (c->tries > 1.99f)));
-    if (block % 2 == 0)
-        due |= c->settled == 0;
-    if (block % REST == 0)
-        due |= ~foreign | window;
+    lanes_int foreign = c->foreign != 0, unsettled = c->settled == 0, due = {0};
+    const schedule *often = &SCHEDULE[spare];
+    if (block % often->young == 0)
+        due |= unsettled & (c->young != 0);
+    if (block % often->fresh == 0)
+        due |= unsettled & (c->age < FRESH);
+    if (block % often->rescued == 0)
+        due |= unsettled & (c->rescue != 0) & (c->tries > 1.99f);
+    if (block % often->unsettled == 0)
+        due |= unsettled;
+    if (block % often->settled_fresh == 0)
+        due |= (~foreign & (c->age < FRESH)) | window;
+    if (block % often->settled == 0)
+        due |= ~foreign;
     due &= active;
     const int learning = !none_of(due);
 
-    /* 2, 3: both echo estimates */
-    for (int64_t q = 0; q < partitions; q++) {
-        const lanes_int *frame = far + (pairs - FRAME_PAIRS) - TAP_PAIRS * q;
-        for (int i = 0; i < FRAME_PAIRS; i++) x[q][i] = (point){even_samples(frame[i]), odd_samples(frame[i])};
-        spectrum_of_all(x[q]);
-        multiply_add(fore_sum, x[q], fore_taps + FRAME_PAIRS * q, q == 0, ahead);
+    /* 2, 3: both echo estimates; a group that does not learn needs the spectra no longer */
+    for (int q = 0; q < partitions; q++) {
+        int start = past - FRAME_PAIRS - TAP_PAIRS * q;
+        start = start < 0 ? start + ring : start;
+        const char *record = (const char *)g + ahead + 32 * FETCHED * q;
         if (learning)
-            multiply_add(back_sum, x[q], back_taps + FRAME_PAIRS * q, q == 0, ahead);
+            filter_twice(x[q], far, start, ring, fore_taps + FRAME_PAIRS * q, fore_sum, back_taps + FRAME_PAIRS * q, back_sum, q == 0, ahead, record);
+        else
+            filter_once(x[0], far, start, ring, fore_taps + FRAME_PAIRS * q, fore_sum, q == 0, ahead, record);
     }
-    values(fore_sum);
-    if (learning)
-        values(back_sum);
-    else
-        memcpy(back_sum + TAP_PAIRS, fore_sum + TAP_PAIRS, sizeof(point) * PAIRS);
+    values_of_block(fore_sum);
     lanes apart = {0}, mean = {0};
     for (int i = 0; i < PAIRS; i++) {
-        point f = fore_sum[TAP_PAIRS + i], b = back_sum[TAP_PAIRS + i];
-        lanes fe = f.re * scale, fo = f.im * scale, be = b.re * scale, bo = b.im * scale;
-        fore[2 * i] = d[2 * i] - fe;
-        fore[2 * i + 1] = d[2 * i + 1] - fo;
-        back[2 * i] = d[2 * i] - be;
-        back[2 * i + 1] = d[2 * i + 1] - bo;
-        apart += (fe - be) * (fe - be) + (fo - bo) * (fo - bo);
+        point f = fore_sum[TAP_PAIRS + i];
+        fore[2 * i] = d[2 * i] - f.re * scale;
+        fore[2 * i + 1] = d[2 * i + 1] - f.im * scale;
         mean += fore[2 * i] + fore[2 * i + 1];
     }
-    apart *= 1.0f / BLOCK;
+    if (learning) {
+        values_of_block(back_sum);
+        for (int i = 0; i < PAIRS; i++) {
+            point b = back_sum[TAP_PAIRS + i];
+            back[2 * i] = d[2 * i] - b.re * scale;
+            back[2 * i + 1] = d[2 * i + 1] - b.im * scale;
+            lanes even = fore[2 * i] - back[2 * i], odd = fore[2 * i + 1] - back[2 * i + 1];
+            apart += even * even + odd * odd;
+        }
+        apart *= 1.0f / BLOCK;
+    }
     /* Of the error, since the echo has low frequencies of its own; in small steps, since near speech has, too. */
     c->offset += clamp(mean * (0.01f / BLOCK), -0.1f, 0.1f);
-    lanes fore_now = energy(fore), back_now = energy(back), near_now = energy(d);
+    lanes fore_now = energy(fore), back_now = learning ? energy(back) : fore_now, near_now = energy(d);
 
     /* Control, step 6 */
     lanes now = lower(choose(due, lower(fore_now, back_now), fore_now), near_now);
@@ -399,10 +522,11 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
         copy_chosen(fore_taps, back_taps, FRAME_PAIRS * partitions, better);
     if (!none_of(again))
         copy_chosen(back_taps, fore_taps, FRAME_PAIRS * partitions, again);
-    for (int i = 0; i < BLOCK; i++) {
-        back[i] = choose(again, fore[i], back[i]);
-        fore[i] = choose(better, back[i], fore[i]);
-    }
+    if (!none_of(better | again))
+        for (int i = 0; i < BLOCK; i++) {
+            back[i] = choose(again, fore[i], back[i]);
+            fore[i] = choose(better, back[i], fore[i]);
+        }
     back_now = choose(again, fore_now, back_now);
     fore_now = choose(better, back_now, fore_now);
     young = c->young != 0;
@@ -429,16 +553,8 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
         lanes go = any(due) * 0.5f, size = {0};
         for (int i = 0; i < PAIRS; i++) z[TAP_PAIRS + i] = (point){step[2 * i] * go, step[2 * i + 1] * go};
         spectrum_of_block(z);
-        for (int64_t q = 0; q < partitions; q++) {
-            point *to = back_taps + FRAME_PAIRS * q;
-            multiply_conjugate(back_sum, x[q], z);
-            constrain(back_sum);
-            for (int i = 0; i < FRAME_PAIRS; i++) {
-                to[i].re += back_sum[i].re;
-                to[i].im += back_sum[i].im;
-                size += to[i].re * to[i].re + to[i].im * to[i].im;
-            }
-        }
+        for (int64_t q = 0; q < partitions; q++)
+            learn(back_taps + FRAME_PAIRS * q, x[q], z, &size);
         size *= 1.0f / (512 * 512);
         c->size = choose(due, size, c->size);
         c->p = choose(due, clamp(c->p + 1e-5f * higher(size, all_lanes(1e-6f)), 1e-12f, 2e-4f), c->p);
@@ -501,7 +617,7 @@ static void echo_cancel(void *state, const int32_t *slot, const int32_t *far_row
         rows_to_lanes(far_rows, far_pairs);
         rows_to_lanes(near_rows, near_pairs);
         echo_group *g = group_at(state, group, partitions);
-        cancel_group(g, group, partitions, far_pairs, near_pairs, closed, linear, frozen, quiet);
+        cancel_group(g, group, partitions, far_pairs, near_pairs, closed, linear, frozen, quiet, flags[i] / SPARE & 3);
         lanes_to_rows(near_pairs, near_rows);
         i += taken;
     }
@@ -512,9 +628,12 @@ static void echo_reset(void *state, int32_t slot, int64_t partitions)
 {
     echo_group *g = group_at(state, slot / LANES, partitions);
     float *lane = (float *)g + slot % LANES;
-    for (int64_t i = 0; i < echo_group_octets(partitions) / (int64_t)sizeof(lanes); i++)
+    half *taps = (half *)fore_of(g, partitions);
+    for (int64_t i = 0; i < (int64_t)((char *)taps - (char *)g) / (int64_t)sizeof(lanes); i++)
         if (i != (int64_t)(offsetof(echo_group, turn) / sizeof(lanes)))
             lane[i * LANES] = 0;
+    for (int64_t i = 0; i < 4 * FRAME_PAIRS * partitions; i++)
+        taps[i][slot % LANES] = 0;
     int k = slot % LANES;
     g->c.p[k] = 2e-4f;
     g->c.young[k] = 1;
@@ -536,11 +655,18 @@ static void echo_response(const void *state, int32_t slot, int64_t partitions, f
 {
     point z[FRAME_PAIRS];
     for (int64_t q = 0; q < partitions; q++) {
-        memcpy(z, fore_of(group_at((void *)state, slot / LANES, partitions), partitions) + FRAME_PAIRS * q, sizeof z);
-        values(z);
-        for (int i = 0; i < TAP_PAIRS; i++) {
-            out[TAPS * q + 2 * i] = z[i].re[slot % LANES] / 512;
-            out[TAPS * q + 2 * i + 1] = z[i].im[slot % LANES] / 512;
+        const tap *taps = fore_of(group_at((void *)state, slot / LANES, partitions), partitions) + FRAME_PAIRS * q;
+        point zero = wide(taps[0]), values[4];
+        z[0] = (point){zero.re + zero.im, zero.re - zero.im};
+        for (int k = 1; k <= 64; k++)
+            join(z, k, wide(taps[fft_place[k]]), wide(taps[fft_place[128 - k]]));
+        fft_rest_back(z);
+        for (int j = 0; j < 32; j++) {
+            butterfly_back(z + j, 32, j, values);
+            for (int i = 0; i < 4 && j + 32 * i < TAP_PAIRS; i++) {
+                out[TAPS * q + 2 * (j + 32 * i)] = values[i].re[slot % LANES] / 512;
+                out[TAPS * q + 2 * (j + 32 * i) + 1] = values[i].im[slot % LANES] / 512;
+            }
         }
     }
 }
