@@ -78,7 +78,7 @@ def simulate(folder, seed=1, scale=1.0, count=12, hours=range(24), progress=True
     made = {"seed": seed, "scale": scale, "agents": len(plan.agents), "calls": len(truth["calls"]), "blocked": truth["blocked"],
             "deaths": truth["deaths"], "records": recount.records, "events": truth["events"], "switch_cpu_s": round(spent.ru_utime + spent.ru_stime, 1),
             "ended": {how: sum(call.how == how for call in truth["calls"]) for how in ("talked", "abandoned", "cleared")},
-            "totals": {part: recount.total(part) for part in recount.sums}, "differences": differences,
+            "foretold": recount.foretelling(), "totals": {part: recount.total(part) for part in recount.sums}, "differences": differences,
             "whole": whole, "quarters": report}
     (folder / "report.json").write_text(json.dumps(made, indent=1))
     (folder / "day.svg").write_text(picture.draw(report, plan))
@@ -102,6 +102,8 @@ def main():
     print("queued %d, answered %d, abandoned %d and %d short, overflowed %d; mean wait of who was answered %.1f s" % (
         queues["queued"], queues["answered"], queues["abandoned"], queues["short_abandoned"], queues["overflowed"],
         queues["answer_wait_ms"] / max(1, queues["answered"]) / 1000))
+    print("expected wait: mean error %.1f s for %d callers; the mean of the last ten answered would have been wrong by %.1f s" % (
+        made["foretold"]["switch"] / 1000, made["foretold"]["callers"], made["foretold"]["naive"] / 1000))
     print("the switch's processor time: %.0f s, %.2f ms a call; %s, journal.sqlite, day.svg" % (
         made["switch_cpu_s"], 1000 * made["switch_cpu_s"] / max(1, made["calls"]), options.out / "report.json"))
     for sentence in differences[:SHOWN]:

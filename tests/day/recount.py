@@ -7,6 +7,7 @@ Definitions (statistics of call centres as the reports print them; times in ms, 
   queued, answered, abandoned, short_abandoned, overflowed, failed     one for each visit to a queue, at its entry or its end
   events                     visits whose first of answer, abandon (not short) and threshold T came, booked there
   events_answered/abandoned  those where answer/abandon was the first
+  expected, expected_error/bias_ms     answered visits for which a wait was foretold at the entry; |waited - foretold|, waited - foretold
   handled, handle_ms         talk, hold and after-call work of a queue's call, booked when the after-call work ends
   talking, holding, wrap_up, available, on_break, busy     what an agent did, split where a quarter ends; ringing is available
   in_calls, in_answered, seized_ms     of a trunk group; held time split where a quarter ends
@@ -29,6 +30,8 @@ class Recount:
     def __init__(self, path):
         self.sums = {part: collections.defaultdict(collections.Counter) for part in ("queues", "agents", "trunk_groups")}
         self.broken = []
+        self.foretold = []          # [(error of the switch's estimate, of the naive one)] in ms
+        self.last_waits = collections.defaultdict(lambda: collections.deque(maxlen=10))     # the naive anchor: mean of the last ten answered
         self._database = sqlite3.connect("file:%s?mode=ro" % path, uri=True)
         self.records, self.last_ms = self._database.execute("SELECT count(*), coalesce(max(ts_ms), 0) FROM journal").fetchone()
         self._queues(self._read("queue", "agent"))
@@ -62,7 +65,8 @@ class Recount:
         waiting = collections.defaultdict(dict)             # queue: {call: (-priority, order)} not yet offered anybody
         for ts_ms, kind, call, _, _, queue, data in rows:
             if kind == "queue.entered":
-                inside[queue, call] = (ts_ms, data)
+                last = self.last_waits[queue]
+                inside[queue, call] = (ts_ms, {**data, "naive_ms": sum(last) / len(last) if last else None})
                 waiting[queue][call] = (-data["priority"], data["order"], bool(data["skills"]))
             elif kind == "queue.left":
                 begun = inside.pop((queue, call), None)
@@ -92,6 +96,11 @@ class Recount:
         self._book("queues", queue, left, **{field: 1})
         if reason == "answered":
             self._book("queues", queue, left, answer_wait_ms=wait)
+            if data.get("expected_ms") is not None:
+                error = wait - data["expected_ms"]
+                self._book("queues", queue, left, expected=1, expected_error_ms=abs(error), expected_bias_ms=error)
+                self.foretold.append((abs(error), abs(wait - data["naive_ms"]) if data["naive_ms"] is not None else None))
+            self.last_waits[queue].append(wait)
         threshold = data["service_level_ms"]
         if wait > threshold:
             self._book("queues", queue, entered + threshold, events=1)
@@ -168,6 +177,12 @@ class Recount:
         for group, since, _ in held.values():
             self._spread("trunk_groups", group, "seized_ms", since, self.last_ms)
 
+    def foretelling(self):
+        """Mean errors in ms of the wait that was foretold: {"callers", "switch", "naive"} over those for whom both could say something."""
+        both = [pair for pair in self.foretold if pair[1] is not None]
+        return {"callers": len(both), "switch": sum(ours for ours, _ in both) / max(1, len(both)),
+                "naive": sum(naive for _, naive in both) / max(1, len(both))}
+
     def total(self, part):
         """Sums of all names and the whole time."""
         total = collections.Counter()
@@ -186,7 +201,9 @@ def derived(part, counts, way, length_ms):
         level = {"ignore": (within, all_events - left), "negative": (within, all_events), "positive": (within + left, all_events)}[way]
         return {"service_level": over(*level), "abandon_rate": over(n["abandoned"], n["queued"]),
                 "average_speed_of_answer_ms": over(n["answer_wait_ms"], n["answered"]),
-                "average_handle_time_ms": over(n["handle_ms"], n["handled"])}
+                "average_handle_time_ms": over(n["handle_ms"], n["handled"]),
+                "expected_wait_error_ms": over(n["expected_error_ms"], n["expected"]),
+                "expected_wait_bias_ms": over(n["expected_bias_ms"], n["expected"])}
     if part == "agents":
         handle = n["talking_ms"] + n["holding_ms"] + n["wrap_up_ms"]
         return {"occupancy": over(handle, handle + n["available_ms"]), "average_handle_time_ms": over(n["handle_ms"], n["handled"]),
