@@ -12,8 +12,8 @@ matters (synchronous coding adjustment, clause 4.2.8): `decode_law` gives G.711
 octets of law A or MU, `decode` linear samples (Annex A).
 packing of codes in octets; the samples of a call are a multiple of 8 (of 1 for APART):
     APART        one code an octet, in its low bits
-    LOW_FIRST    the first code in the lowest bits (RTP "G726-xx", WAV format 0x45)
-    HIGH_FIRST   the first code in the highest bits (AAL2, RTP "AAL2-G726-xx")
+    LOW_FIRST    the first code in the lowest bits (RTP "G726-xx")
+    HIGH_FIRST   the first code in the highest bits (AAL2, RTP "AAL2-G726-xx", WAV format 0x45 of FFmpeg)
 
 C functions of `_g726` (index arrays x_row, octets_row, codes_row: NULL is 0, 1, 2, ...;
 slots of one call are all different)

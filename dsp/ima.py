@@ -110,6 +110,38 @@ def decode_wav(data, block_octets, at=None):
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
+def decode_blocks(data, block_octets, channels, at=None):
+    """Data chunk of a WAV of format 0x11, all blocks side by side: int16 (n, channels); a cut last block gives its whole groups.
+
+    A block begins with 4 octets a channel (first sample, step number, 0); then come 4 octets of each channel in turn.
+    Raises ValueError where block_octets cannot be."""
+    head = 4 * channels
+    if block_octets <= head or (block_octets - head) % head and channels > 1:
+        raise ValueError(f"ima.decode_blocks: a block of {block_octets} octets does not fit {channels} channels; read the fmt chunk again")
+    whole = len(data) // block_octets
+    rest = data[whole * block_octets:]
+    rest = rest[:head + (len(rest) - head) // head * head] if channels > 1 else rest
+    parts = [_blocks(np.frombuffer(part, np.uint8).reshape(count, -1), channels, at)
+             for part, count in ((data[:whole * block_octets], whole), (rest, 1)) if count and len(part) >= head]
+    return np.concatenate(parts) if parts else np.zeros((0, channels), np.int16)
+
+
+def _blocks(blocks, channels, at):
+    """blocks: uint8 (n, octets).  int16 (samples, channels): each block of each channel is a row of the kernel."""
+    n = len(blocks)
+    heads = np.ascontiguousarray(blocks[:, :4 * channels]).reshape(n * channels, 4)
+    codes = blocks[:, 4 * channels:]
+    if channels > 1:
+        codes = codes.reshape(n, -1, channels, 4).transpose(0, 2, 1, 3)
+    codes = np.ascontiguousarray(codes).reshape(n * channels, -1)
+    state = new_state(n * channels)
+    view = state[:STATE_OCTETS * n * channels].view(STATE_DTYPE)
+    first = np.ascontiguousarray(heads[:, :2]).view("<i2")
+    view["predicted"], view["index"] = first[:, 0], np.minimum(heads[:, 2], len(STEPS) - 1)
+    x = np.concatenate([first, decode(codes, LOW_FIRST, state, at)], axis=1)
+    return x.reshape(n, channels, -1).transpose(0, 2, 1).reshape(-1, channels)
+
+
 def limits(kind):
     """(lowest, highest predicted value, table of steps) of a kind."""
     return (-2048, 2047, STEPS[8:57]) if kind == VOX else (-32768, 32767, STEPS)

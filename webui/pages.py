@@ -15,6 +15,7 @@ import bottle
 
 from firmware.control.client import ControlError
 from webui import lines
+from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
 
@@ -34,6 +35,7 @@ def build(house, users, sessions, data_dir, site_name):
     app = bottle.Bottle()
     request, response = bottle.request, bottle.response
     basic_verified = {}
+    playable = Playable(pathlib.Path(data_dir) / "converted")
 
     def show(template, status=200, **values):
         response.status = status
@@ -323,7 +325,7 @@ def build(house, users, sessions, data_dir, site_name):
 
     @app.get("/api/v1/calls/<call>/recordings/<recording>")
     def api_recording(call, recording):
-        """The recording as WAV, with byte ranges, so that a browser can seek."""
+        """The recording as a WAV that a browser plays, with byte ranges, so that it can seek; ?original=1: the file as it is stored."""
         found = [r for r in relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}")["recordings"]
                  if r["id"] == recording]
         if not found:
@@ -334,7 +336,13 @@ def build(house, users, sessions, data_dir, site_name):
             raise problem(410, "the file is gone", f"The file of recording {recording} is not on the disk any more.")
         if not path.stat().st_size:
             raise problem(410, "nothing was recorded", f"The file of recording {recording} is empty: the disk took nothing of it.")
-        return bottle.static_file(str(path.relative_to(root)), root=str(root), mimetype="audio/wav")
+        original = request.query.get("original") == "1"
+        try:
+            sent = path if original else playable.path(path, found[0].get("format", "alaw"))
+        except OSError as error:
+            raise problem(500, "it cannot be converted", f"Recording {recording} cannot be converted: {error}; download the original.") from error
+        return bottle.static_file(sent.name, root=str(sent.parent), download=path.name if original else False,
+                                  mimetype="application/octet-stream" if path.suffix == ".vox" and original else "audio/wav")
 
     @app.get("/health")
     def health():

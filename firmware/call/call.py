@@ -44,6 +44,7 @@ CLEARING = "clearing"
 # tiers: [[at_ms, level], ...] of the queue that are asked later.  reserved: [agent, until_ms]: until then this agent alone is asked.
 # expected_ms: the wait that was expected when it entered the queue, None: unknown, False: somebody was ready.
 # callback: id of the callback that this call is.  failed_cause: why the telephone that was called last did not answer.
+# recorded_as: what a person asked for, None, "off" or {format, channels}.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -52,7 +53,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
-          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening")
+          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as")
 
 
 class Call:

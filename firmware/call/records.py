@@ -131,7 +131,10 @@ KINDS = {
     "line.registered": "line",
     "line.unregistered": "line",
     # recordings
-    "recording.started": "recording path left right",
+    "recording.started": "recording path left right format? channels?(where they are not alaw and stereo)",
+    "recording.wished": "as(off|{format channels}: what a person asked for, for the rest of the call) by",
+    "recording.paused": "recording by", "recording.resumed": "recording by",
+    "recording.segment": "recording left right(other legs in the same file from now on; None: nobody for the time being)",
     "recording.stopping": "recording guard_ms",
     "recording.closed": "recording octets duration_ms reason(closed|media_lost|unconfirmed|not_found)",
     "recording.failed": "recording error",

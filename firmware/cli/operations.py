@@ -8,6 +8,7 @@
     listen ID [--leg LEG] NAME=on|off|PLAN ...      modem, progress, answer, r1; caller_id=v23|bell202|off
     enhance ID [--leg LEG] NAME=on|off|agc|alc ...  echo, noise, vad; level=off|agc|alc
     send ID [--leg LEG] tone NAME --ms N | dtmf DIGITS | r1 SIGNALS | caller_id NUMBER [--name NAME] [--standard S]
+    record ID start|stop|pause|resume [--format F] [--channels stereo|mono] [--text T] [--by WHO]
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
     announcements;  announcement NAME on|off [--by WHO]
     callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
@@ -16,7 +17,7 @@
 import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
-VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "log-in", "wrap-up", "announcements", "announcement",
+VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
          "callbacks", "callback", "callback-cancel", "listen", "enhance", "send")
 
 
@@ -54,6 +55,13 @@ def add(verbs, common):
         else:
             one.add_argument("switch", nargs="+", help="NAME=on, off or another value")
         one.add_argument("--leg", help="a leg's id, caller or agent")
+    record = verbs.add_parser("record", parents=[common])
+    record.add_argument("id")
+    record.add_argument("action", choices=("start", "stop", "pause", "resume"))
+    record.add_argument("--format")
+    record.add_argument("--channels", choices=("stereo", "mono"))
+    record.add_argument("--text", help="stands with the mark")
+    record.add_argument("--by", help="agent or line that acts")
     log_in = verbs.add_parser("log-in", parents=[common])
     log_in.add_argument("name")
     log_in.add_argument("line")
@@ -97,7 +105,7 @@ def carry_out(client, options):
     """One of VERBS.  Returns (the API's answer, function that shows it)."""
     verb = options.verb
     given = {name: value for name, value in vars(options).items()
-             if name in ("to", "target", "join", "place", "by", "agent", "line", "mode", "pin", "end") and value not in (None, False)}
+             if name in ("to", "target", "join", "place", "by", "agent", "line", "mode", "pin", "end", "action", "format", "channels", "text") and value not in (None, False)}
     if verb == "pick-up":
         return client.post("/v1/pick_up", given), lambda a: "picked up"
     if verb == "fetch":

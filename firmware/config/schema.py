@@ -25,6 +25,7 @@ LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
 SIGNALLING = ("pri", "ss7", "r2", "cas", "none")
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
+RECORDING_FORMATS = ("alaw", "ulaw", "pcm16", "ima", "g726_16", "g726_24", "g726_32", "g726_40", "vox")   # media/formats.py; a test compares
 SHOWN = 40                                  # names in a sentence; invented
 CALLED_CLASSES = outside.CLASSES[1:]        # "internal" is no class of outside calls
 
@@ -219,7 +220,12 @@ SCHEMA = Section("the configuration", {
     "lines": Rows("the SIP lines", LINE, key="name", most=2000),
     **acd.PARTS,
     "recording": Section("recording of calls", {
-        "enabled": Switch("record every answered call", default=True)})})
+        "enabled": Switch("record every answered call", default=True),
+        "format": Text("the form of the files: WAV in A-law, mu-law, 16-bit PCM, IMA ADPCM or G.726 of 16 to 40 kbit/s, or Dialogic VOX; "
+                       "pages play each of them", choices=RECORDING_FORMATS, default="alaw"),
+        "channels": Text("both sides apart in one file, or together; G.726 and VOX have one channel", choices=("stereo", "mono"), default="stereo"),
+        "on_transfer": Text("when the call goes to somebody else: a new file, or a mark in the same one",
+                            choices=("new_file", "mark"), default="new_file")})})
 
 
 def _same_port(result):
@@ -328,6 +334,9 @@ def check(configuration, check_flow=None, clashes=()):
                                       f"{used[row['line']]!r}; a phone has one agent"))
         used[row["line"]] = row["name"]
     errors.extend(acd.check(result))
+    recording = result["recording"]
+    if recording["channels"] == "stereo" and recording["format"].startswith(("g726", "vox")):
+        errors.append(ConfigError("recording.channels", f"files in {recording['format']} have one channel; use mono, or another format"))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))

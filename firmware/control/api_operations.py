@@ -5,6 +5,7 @@
     POST /v1/calls/{id}/transfer                   {"to"?, "target"?, "by"?}     without target: to the consulted party
     POST /v1/calls/{id}/park                       {"place"?, "by"?} -> {"place"}
     POST /v1/calls/{id}/pick_up                    {"agent"|"line"}              which telephone takes it
+    POST /v1/calls/{id}/record                     {"action": "start"|"stop"|"pause"|"resume", "format"?, "channels"?, "text"?, "by"?}
     POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "by"?}
     POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?}
     POST /v1/calls/{id}/enhance                    {"leg"?, "echo"?, "noise"?, "level"?: "off"|"agc"|"alc", "vad"?}
@@ -25,7 +26,7 @@
 from firmware.control.commands import Problem, not_found
 from firmware.control.operations import operate
 
-OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "listen", "enhance", "send")
+OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "listen", "enhance", "send")
 
 
 class OperationsAPI:

@@ -267,10 +267,10 @@ class Core:
         line = self.line_of(name)
         return line is not None and self.is_registered(line) and line not in self.state.line_legs
 
-    def recording_path(self, call, recording):
+    def recording_path(self, call, recording, suffix=".wav"):
         """Relative path of a recording: by the site's day."""
         year, month, day = civil_date((self.now_ms + self.utc_offset_ms(self.now_ms)) // 86400000)
-        return "recordings/%04d/%02d/%02d/%s-%s.wav" % (year, month, day, call, recording)
+        return "recordings/%04d/%02d/%02d/%s-%s%s" % (year, month, day, call, recording, suffix)
 
     def release_leg(self, leg, cause):
         """Have a leg ended; once."""

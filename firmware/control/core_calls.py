@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -298,14 +298,20 @@ def connect(core, call, leg, agent):
 
 
 def record(core, call):
-    """Begin a recording of the two who talk, if the configuration wants it."""
-    if not (core.config.get("recording") or {}).get("enabled", True):
+    """Record the two who talk, if the configuration or a person wants it: in a new file, or on in the one that stands."""
+    setting, wished = core.config.get("recording") or {}, call.recorded_as
+    if wished == "off" or wished is None and not setting.get("enabled", True):
+        return
+    left, right = call.caller_leg, call.agent_leg
+    if call.recording is not None and core.state.recordings[call.recording]["state"] == "open":
+        core_recordings.segment(core, call, left, right)
         return
     recording = core.ids.next("r")
-    path = core.recording_path(call.id, recording)
-    core.emit("recording.started", call=call.id, agent=call.agent, recording=recording, path=path, left=call.caller_leg,
-              right=call.agent_leg)
-    core.act("media.record", recording=recording, path=path, left=call.caller_leg, right=call.agent_leg, call=call.id)
+    form = {name: value for name, value in (wished or {"format": setting.get("format", "alaw"), "channels": setting.get("channels", "stereo")}).items()
+            if value != core_recordings.USUAL[name]}
+    path = core.recording_path(call.id, recording, ".vox" if form.get("format") == "vox" else ".wav")
+    core.emit("recording.started", call=call.id, agent=call.agent, recording=recording, path=path, left=left, right=right, **form)
+    core.act("media.record", recording=recording, path=path, left=left, right=right, call=call.id, **form)
 
 
 def held(core, event):

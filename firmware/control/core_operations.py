@@ -19,7 +19,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import MATCH
-from firmware.control import core_calls, core_dispatch, core_ivr, core_outside, core_parties, core_queues
+from firmware.control import core_calls, core_dispatch, core_ivr, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import NO_ANSWER, NORMAL, SWITCH
 from firmware.control.core_ending import clear, leave, stop_recording, withdraw
 from firmware.control.core_parties import acting, detach, hold as hold_call, unhold, wire
@@ -274,7 +274,9 @@ def _merge(core, call, second):
               target=second.id)
     for each in (call, second):
         core.silence(each)
-        if each.recording is not None and core.state.recordings[each.recording]["state"] == "open":
+        if each is call:
+            core_recordings.part(core, call)
+        elif core_recordings.is_open(core, each):
             stop_recording(core, each.recording)
     bridge = second.bridge
     core.emit("call.unbridged", call=second.id, agent=second.agent, bridge=bridge)

@@ -17,8 +17,9 @@ that place: so every operation is written once, for the agent's side.
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
+from firmware.control import core_recordings
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH
-from firmware.control.core_ending import clear, free_agent, leave_seat, stop_recording
+from firmware.control.core_ending import clear, free_agent, leave_seat
 
 LISTEN, WHISPER, BARGE = "listen", "whisper", "barge"
 MODES = (LISTEN, WHISPER, BARGE)
@@ -118,8 +119,7 @@ def detach(core, call, why, recall=None, apart=True):
     """The agent's side leaves a call that goes on.  apart: the conversation ends, else another takes the place at once."""
     leg, name = core.state.legs.get(call.agent_leg), call.agent
     core.silence(call)
-    if call.recording is not None and core.state.recordings[call.recording]["state"] == "open":
-        stop_recording(core, call.recording)
+    core_recordings.part(core, call)
     if apart and call.bridge is not None:
         bridge = call.bridge
         core.emit("call.unbridged", call=call.id, agent=name, bridge=bridge)
@@ -227,12 +227,12 @@ def left(core, call, leg, cause, by):
         return False
     if call.consult is not None:
         consult_over(core, call, "dropped")
-    if call.recording is not None and state.recordings[call.recording]["state"] == "open":
-        stop_recording(core, call.recording)
+    core_recordings.part(core, call)
     if leg.id == call.caller_leg:
         turn(core, call, rest[0], call.agent_leg, "left", gone=True)
     else:
         turn(core, call, call.caller_leg, rest[0], "left")
+    core.ways_on["record"](core, call)
     free_party(core, call, leg)
     if call.held:
         core.emit("call.retrieved", call=call.id, leg=call.caller_leg, agent=call.agent)

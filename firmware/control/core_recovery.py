@@ -21,7 +21,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_listening, core_outside, core_parties, core_queues
+from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_listening, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -158,7 +158,12 @@ def _talking(core, call, audit):
     if call.signal is not None and call.signal["token"] not in _tokens(audit, call.caller_leg):
         core_parties.hold_music(core, call)
     recording = call.recording
-    if recording is None or core.state.recordings[recording]["state"] != "open" or recording in _ids(audit, "recordings"):
+    if recording is None or core.state.recordings[recording]["state"] != "open":
+        return
+    if recording in _ids(audit, "recordings"):
+        row = next(entry for entry in audit["recordings"] if entry == recording or isinstance(entry, dict) and entry["id"] == recording)
+        if isinstance(row, dict) and "paused" in row:
+            core_recordings.repeat(core, call, row)
         return
     # Never the same file again: it may hold what was said before.
     core.emit("recording.closed", call=call.id, recording=recording, octets=None, duration_ms=None, reason="not_found")

@@ -116,6 +116,22 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds):
         if call is not None:
             call.recording = data["recording"]
 
+    def recording_wished(self, record, data, call):
+        if call is not None:
+            call.recorded_as = data["as"]
+
+    def recording_paused(self, record, data, call):
+        if data["recording"] in self.recordings:
+            self.recordings[data["recording"]]["paused"] = True
+
+    def recording_resumed(self, record, data, call):
+        if data["recording"] in self.recordings:
+            self.recordings[data["recording"]]["paused"] = False
+
+    def recording_segment(self, record, data, call):
+        if data["recording"] in self.recordings:
+            self.recordings[data["recording"]].update(left=data["left"], right=data["right"])
+
     def recording_stopping(self, record, data, call):
         if data["recording"] in self.recordings:
             self.recordings[data["recording"]]["state"] = "stopping"

@@ -9,6 +9,7 @@ from firmware.jsontext import writable
 
 TEXT_MAX = 64
 TARGETS = ("agent", "line", "queue", "number", "flow")
+FORMATS = ("alaw", "ulaw", "pcm16", "ima", "g726_16", "g726_24", "g726_32", "g726_40", "vox")      # media/formats.py; a test compares
 MODES = ("listen", "whisper", "barge", "take_over", "end")
 
 
@@ -93,6 +94,8 @@ OPERATIONS = {
     "unpark": ("command.unpark", {"place": _whole}, PHONE, ("agent", "line")),
     "pick_up": ("command.pick_up", {}, {**PHONE, "call": _call, "target": _text}, ("agent", "line")),
     "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY}, ("agent", "line")),
+    "record": ("command.record", {"call": _call, "action": _one_of(("start", "stop", "pause", "resume"))},
+               {**PARTY, "format": _one_of(FORMATS), "channels": _one_of(("stereo", "mono")), "text": _text}, ()),
     "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),
     "listen": ("command.listen", {"call": _call}, {"leg": _text, **LISTEN}, ()),
     "enhance": ("command.enhance", {"call": _call}, {"leg": _text, **ENHANCE}, ()),

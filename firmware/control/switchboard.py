@@ -63,8 +63,8 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.listen leg wishes | media.enhance leg effects       the whole of both: core_listening.py
   media.bridge bridge legs             legs []: remove the bridge
   media.topology bridge from to way | media.conference bridge loudest      as media's commands
-  media.record recording path left right call     path relative: recordings/2025/07/31/c17-r3.wav (site's day)
-  media.record_stop recording
+  media.record recording path left right call format? channels?    path relative: recordings/2025/07/31/c17-r3.wav (site's day)
+  media.record_stop recording | media.record_pause recording pause text | media.record_legs recording left right text
   media.subtract leg                   the leg is over; also for strays that an audit showed
 Control adds the termination of a leg by itself: a trunk's at leg.offered, a SIP
 leg's when it makes or gets the offer; it does so before it passes leg.offered on.
@@ -120,7 +120,7 @@ for _kind in COMMANDS:
 # Where a flow may send a call, by the interpreter's command; and what decides above the modules that call it.
 WAYS_ON = {
     "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
-    "monitored": core_monitor.answered,
+    "monitored": core_monitor.answered, "record": core_calls.record,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
@@ -317,7 +317,7 @@ _HANDLERS = {
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,
-    "span.state": _span_state, "recording.room": core_recordings.room,
+    "span.state": _span_state, "recording.room": lambda core, event: core_recordings.room(core, core_calls.record),
 }
 for _kind in COMMANDS:
     _HANDLERS[_kind] = COMMANDS[_kind][1]

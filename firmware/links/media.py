@@ -28,6 +28,7 @@ EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passe
     "digit": ("media.digit", "leg", ("digit", "duration_ms")),
     "record_closed": ("media.record_closed", "recording", ("octets", "duration_ms")),
     "record_failed": ("media.record_failed", "recording", ("error",)),
+    "record_mark": (None, "recording", ()),         # for the index alone
     "rtp_timeout": ("media.rtp_timeout", "leg", ()),
     "rtp_started": ("media.rtp_started", "leg", ()),
     "audio": ("media.audio", "leg", ("direction", "missing", "reason")),
@@ -202,7 +203,9 @@ class MediaLink(Adapter):
         recording = action["recording"]
         path = os.path.join(self.data_dir, action["path"])
         call = action.get("call") or self.call_of(action.get("left")) or self.call_of(action.get("right"))
-        self._index.append(("started", recording, call, path, now_ms))
+        more = {name: action[name] for name in ("format", "channels") if name in action}
+        self._index.append(("started", recording, call, path, now_ms,
+                            "%s %s" % (more.get("format", "alaw"), more.get("channels", "stereo"))))
 
         def refused(error, now_ms):
             self._index.append(("failed", recording, str(error)))
@@ -215,10 +218,16 @@ class MediaLink(Adapter):
             refused(error, now_ms)
             return
         self.command("record", None, refused, id=recording, path=path, left=action.get("left"),
-                     right=action.get("right"))
+                     right=action.get("right"), **more)
 
     def _do_record_stop(self, action, now_ms):
         self.command("record_stop", id=action["recording"])
+
+    def _do_record_pause(self, action, now_ms):
+        self.command("record_pause", id=action["recording"], pause=action["pause"], text=action["text"])
+
+    def _do_record_legs(self, action, now_ms):
+        self.command("record_legs", id=action["recording"], left=action["left"], right=action["right"], text=action["text"])
 
     def _do_subtract(self, action, now_ms):
         self.subtract(action["leg"])
@@ -311,6 +320,9 @@ class MediaLink(Adapter):
                 log.error("media: %s failed: %s", event.get("id"), event.get("error"))
             return
         name, subject, fields = known
+        if kind == "record_mark":
+            self._index.append(("marked", event["id"], event["ms"], event["mark"], event["text"]))
+            return
         posted = {"kind": name, subject: event["id"]}
         for field in fields:
             posted[field] = event.get(field)

@@ -39,6 +39,7 @@ include "native/disabler.pxi"
 include "native/conference.pxi"
 include "native/plan.pxi"
 include "native/record.pxi"
+include "native/files.pxi"
 include "native/bert.pxi"
 include "native/command.pxi"
 include "native/circuit.pxi"
@@ -52,11 +53,13 @@ CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBER
             "recordings": RECORDINGS, "links": LINKS, "berts": BERTS}
 TDM_ROW_COUNT = TDM_ROWS
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
-RECORD_HEADER_OCTETS = WAV_HEADER
+RECORD_CHUNK_FRAMES = CHUNK
+RECORD_FORMS = {"alaw": FORM_A, "ulaw": FORM_U, "pcm16": FORM_PCM, "ima": FORM_IMA, "g726": FORM_G726, "vox": FORM_VOX}
+RECORD_MARKS = {MARK_PAUSED: "paused", MARK_RESUMED: "resumed", MARK_LEGS: "segment"}
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
                EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_PROGRESS: "progress", EV_FSK: "caller_id", EV_CAS: "cas", EV_MF: "mf", EV_CHECK: "check",
-               EV_AUDIO: "audio"}
+               EV_AUDIO: "audio", EV_RECORD_MARK: "record_mark"}
 AUDIO_REASONS = ("nothing", "foreign", "type", "sent", "silent", "unheard", "refused")     # types.pxi AudioReason
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
 MF_PLANS = ("r2_forward", "r2_backward", "r1")      # kinds of receivers of register signals, by their number
@@ -72,6 +75,9 @@ SIGNATURES = (
     ("_g711", "expand", "void (int64_t, const uint8_t *, int16_t *, int64_t)"),
     ("_g711", "compress", "void (int64_t, const int16_t *, uint8_t *, int64_t)"),
     ("_g711", "convert", "void (int64_t, const uint8_t *, uint8_t *, int64_t)"),
+    ("_ima", "encode", "void (int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
+    ("_g726", "encode", "void (int32_t, int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
+    ("_g726", "reset", "void (void *, int32_t)"),
     ("_mix", "bridges", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, int64_t, int64_t)"),
     ("_mix", "routes", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t)"),
     ("_dtmf", "detect", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)"),
@@ -150,6 +156,9 @@ cdef class Engine:
         k.expand = <Expand>function(kernels, "_g711", "expand")
         k.compress = <Compress>function(kernels, "_g711", "compress")
         k.convert = <Convert>function(kernels, "_g711", "convert")
+        k.ima_encode = <IMAEncode>function(kernels, "_ima", "encode")
+        k.g726_encode = <G726Encode>function(kernels, "_g726", "encode")
+        k.g726_reset = <ResetSlot>function(kernels, "_g726", "reset")
         k.mix_bridges = <MixBridges>function(kernels, "_mix", "bridges")
         k.mix_routes = <MixRoutes>function(kernels, "_mix", "routes")
         k.dtmf_detect = <DTMFDetect>function(kernels, "_dtmf", "detect")
@@ -431,6 +440,16 @@ cdef class Engine:
         """The last block is written before the event record_stopped."""
         self.entry(OP_RECORD_STOP, index, serial)
 
+    def record_legs(self, int index, serial, int left, int right):
+        """Other legs from the next tick on, with a mark."""
+        cdef Command *c = self.entry(OP_RECORD_LEG, index, serial)
+        c.a = left
+        c.b = right
+
+    def record_pause(self, int index, serial, int paused):
+        """Silence in place of both legs, with a mark where it begins and ends."""
+        self.entry(OP_RECORD_PAUSE, index, serial).a = paused
+
     def open_link(self, int index, serial, int row, int mtp2=0):
         """HDLC on a timeslot; the kernel's slot has been set to frames or signal units (Kernels.set_mtp2)."""
         cdef Command *c = self.entry(OP_LINK, index, serial)
@@ -506,13 +525,25 @@ cdef class Engine:
 
     # The disk thread
 
-    def record_open(self, int index, int fd):
-        """Command thread: prepare a free recording before record(); fd -1: the file comes later."""
+    def record_open(self, int index, int fd, int form=FORM_A, int channels=2, int bits=0, bytes header=b"", int fact_at=0):
+        """Command thread: prepare a free recording before record(); fd -1: the file comes later.
+        form, bits, header, fact_at: formats.Form."""
         cdef Recording *r = &self.e.recording[index]
         if r.ring == NULL:
-            r.ring = <uint8_t *>calloc(1, RECORD_RING)
+            r.ring = <uint8_t *>aligned_alloc(64, RECORD_RING + CODER)
             if r.ring == NULL:
                 raise MemoryError("media: no memory for one more recording")
+        r.coder = r.ring + RECORD_RING
+        memset(r.coder, 0, CODER)
+        if form == FORM_G726:
+            self.e.k.g726_reset(r.coder, 0)
+        r.form = form
+        r.channels = channels
+        r.bits = bits
+        r.header_size = <int>min(len(header), sizeof(r.header))
+        r.fact_at = fact_at
+        memcpy(r.header, <const char *>header, r.header_size)
+        r.frames = r.octets = 0
         r.fd = fd
         r.error = 0
         r.overrun = 0
@@ -522,11 +553,9 @@ cdef class Engine:
     def record_header(self, int index):
         """Write the header of an empty recording; raises OSError."""
         cdef Recording *r = &self.e.recording[index]
-        cdef uint8_t header[WAV_HEADER]
         cdef int error
-        wav_header(header, 0)
         with nogil:
-            error = write_all(r.fd, header, WAV_HEADER, 0)
+            error = write_header(r)
         if error:
             raise OSError(error, os.strerror(error))
 
@@ -534,8 +563,8 @@ cdef class Engine:
         """The file of a recording whose ring is being filled already; -1: none yet."""
         self.e.recording[index].fd = fd
 
-    def record_drain(self, indexes):
-        """Bring rings to files; returns [(index, errno)] of those that have failed now.  No GIL during the writing."""
+    def record_drain(self, indexes, int last=0):
+        """Bring rings to files; last: they end, what does not fill a block too.  Returns [(index, errno)] of those that have failed now.  No GIL during the writing."""
         cdef int index, before, error
         cdef list failed = []
         for index in indexes:
@@ -543,7 +572,7 @@ cdef class Engine:
                 continue
             before = self.e.recording[index].error
             with nogil:
-                error = record_drain(&self.e.recording[index])
+                error = record_drain(self.e, &self.e.recording[index], last)
             if error and not before:
                 failed.append((index, error))
         return failed
@@ -554,9 +583,9 @@ cdef class Engine:
         self.e.recording[index].fd = -2
 
     def record_state(self, int index):
-        """(octets written by the tick, octets on disk, octets lost to a full ring)."""
+        """(octets of the ring: written by the tick, brought to disk, lost to a full ring; of the file: octets of audio, frames)."""
         cdef Recording *r = &self.e.recording[index]
-        return load64(&r.head), load64(&r.tail), r.overrun
+        return load64(&r.head), load64(&r.tail), r.overrun, r.octets, r.frames
 
     def record_free(self, int index):
         """After its file is closed: the index may be used again."""

@@ -32,3 +32,12 @@ def boolean(value, what):
     if not isinstance(value, bool):
         refuse(f"{what} is {str(value)[:40]!r}, not true or false")
     return value
+
+
+def text_of(value, what):
+    """A text of at most 64 printable characters; "" for None."""
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > 64 or not value.isprintable():
+        refuse(f"{what} is {str(value)[:40]!r}, not a text of at most 64 printable characters")
+    return value

@@ -44,8 +44,11 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
         what works on the audio that comes from a leg, from the next tick on; add takes the same as enhance:{...}.
         All off (the start): octets are left as they are.  echo: 66 ms from the first instant at which an echo can be
         back from the board, for an RTP peer from 20 ms after sending.  vad: events voice.  2100 Hz acts by itself
- record{id, path, left, right}          left, right: leg ids; either may be null (silence)
+ record{id, path, left, right, format?, channels?:"stereo"|"mono"}      left, right: leg ids; either may be null (silence);
+        formats: formats.py (default "alaw"); channels: stereo where the format has it
  record_stop{id}
+ record_pause{id, pause:bool, text?}    silence of its true length in place of both legs; a mark where it begins and ends
+ record_legs{id, left, right, text?}    goes on with other legs, with a mark
  link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
  link_close{link}
  cas_open cas_send cas_close mf_listen mf_send check loop     circuits with channel-associated signalling, continuity: circuits.py
@@ -53,7 +56,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
  audit{} stats{} ack{upto}
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
- record_closed{id, path, octets, duration_ms}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
+ record_closed{id, path, octets, duration_ms}, record_mark{id, mark:"paused"|"resumed"|"segment", ms, text}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
  rtp_timeout{id, silent_ms}, audio{id, direction:"in"|"out", missing:bool, reason}, leg_quality{id, call, quality: as
  in an audit, and codec}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
  modem_tone{id, tone:"cng"|"calling"|"ans"|"ansam"|"reversal"|"flags", on:bool},

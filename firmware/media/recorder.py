@@ -1,8 +1,8 @@
 """Recordings: files are touched by one disk thread, never by the tick.
 
 The command thread calls start() and stop(); the tick fills a ring of 4 s in
-memory; each ROUND_MS the disk thread brings what is there to the file and then
-rewrites the header, so that the file is a true WAV file at any moment.  Opening,
+memory; each ROUND_MS the disk thread codes what is there in the file's form (formats.py), brings
+it to the file and then rewrites the header, so that the file is a true one at any moment.  Opening,
 closing and every error happen in the disk thread: results() tells them.  disksync.py
 brings all to the medium about once a second.
 """
@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 
 from firmware.errors import LocalError
-from firmware.media import _engine
+from firmware.media import _engine, formats
 from firmware.media.disksync import DiskSync
 from firmware.media.threads import name_thread
 
@@ -24,16 +24,21 @@ log = logging.getLogger("firmware.media.recorder")
 
 ROUND_MS = 250                  # each recording is brought to disk this often
 PHASES = 5                      # a fifth of them at a time
-OCTETS_A_MS = 16                # stereo
+OCTETS_A_MS = 16                # of the ring in memory
+FRAMES_A_MS = 8
 REMEMBERED = 4096               # ids of closed recordings, so that a repeated command does no harm
 
 
 class Recording:
     """One recording.  state: "opening", "running", "stopping", "closed"."""
 
-    def __init__(self, name, index, serial, path, left, right):
+    def __init__(self, name, index, serial, path, left, right, form):
         self.id, self.index, self.serial = name, index, serial
-        self.path, self.left, self.right = path, left, right
+        self.path, self.left, self.right, self.form = path, left, right, form
+        self.legs = (left, right)       # those of now
+        self.paused = False
+        self.marks = []                 # [(frame, "paused"|"resumed"|"segment", text)]
+        self.told = []                  # texts of marks that the tick has yet to set
         self.fd = -1
         self.failed = None
 
@@ -56,11 +61,12 @@ class Recorder(threading.Thread):
 
     # Command thread
 
-    def record(self, name, path, left, right, left_slot, right_slot):
-        """Start a recording; writing begins with the next tick, the file follows."""
+    def record(self, name, path, left, right, left_slot, right_slot, form=None):
+        """Start a recording; writing begins with the next tick, the file follows.  form: formats.Form."""
+        form = form or formats.form("alaw", "stereo")
         if name in self.running:
             held = self.running[name]
-            if (held.path, held.left, held.right) != (path, left, right):
+            if (held.path, held.left, held.right, held.form.name, held.form.channels) != (path, left, right, form.name, form.channels):
                 raise LocalError(f"record: {name} runs with other parameters; stop it first")
             return
         if self.closed.get(name) == path:
@@ -70,11 +76,43 @@ class Recorder(threading.Thread):
             error.cause = 47
             raise error
         self._serial += 1
-        recording = Recording(name, self._free.pop(), self._serial, path, left, right)
-        self._engine.record_open(recording.index, -1)
+        recording = Recording(name, self._free.pop(), self._serial, path, left, right, form)
+        self._engine.record_open(recording.index, -1, _engine.RECORD_FORMS[form.kind], form.channels, form.bits, form.header, form.fact_at)
         self._engine.record(recording.index, recording.serial, left_slot, right_slot)
         self.running[name] = recording
         self._jobs.put(("open", recording))
+
+    def find(self, name, what):
+        """A recording that runs.  Raises LocalError."""
+        recording = self.running.get(name)
+        if recording is None:
+            raise LocalError(f"{what}: no recording {name} runs")
+        return recording
+
+    def pause(self, name, paused, text):
+        """Silence from now on, or sound again; the mark follows as record_mark."""
+        recording = self.find(name, "record_pause")
+        if recording.paused != paused:
+            recording.paused = paused
+            recording.told.append(text)
+            self._engine.record_pause(recording.index, recording.serial, paused)
+
+    def legs(self, name, left, right, left_slot, right_slot, text):
+        """Other legs are recorded from now on; the mark follows as record_mark."""
+        recording = self.find(name, "record_legs")
+        if recording.legs != (left, right):
+            recording.legs = (left, right)
+            recording.told.append(text)
+            self._engine.record_legs(recording.index, recording.serial, left_slot, right_slot)
+
+    def marked(self, index, serial, kind, frame):
+        """The tick has set a mark.  Returns the event's fields, None when the recording is gone."""
+        for recording in self.running.values():
+            if recording.index == index and recording.serial == serial:
+                text = recording.told.pop(0) if recording.told else ""
+                recording.marks.append((frame, kind, text))
+                return {"id": recording.id, "mark": kind, "ms": frame // FRAMES_A_MS, "text": text}
+        return None
 
     def record_stop(self, name):
         """Stop a recording; unknown or stopped ones are left alone."""
@@ -108,12 +146,14 @@ class Recorder(threading.Thread):
         return events
 
     def audit(self):
-        """[{id, path, left, right, octets, written, lost_octets}]"""
+        """[{id, path, left, right: of now, format, channels, paused, octets, written, lost_octets: of the memory, ms}]"""
         rows = []
         for recording in self.running.values():
-            octets, written, lost = self._engine.record_state(recording.index)
-            rows.append({"id": recording.id, "path": recording.path, "left": recording.left, "right": recording.right,
-                         "octets": octets, "written": written, "lost_octets": lost})
+            octets, written, lost, _, frames = self._engine.record_state(recording.index)
+            rows.append({"id": recording.id, "path": recording.path, "left": recording.legs[0], "right": recording.legs[1],
+                         "format": recording.form.name, "channels": ("mono", "stereo")[recording.form.channels - 1],
+                         "paused": recording.paused,
+                         "octets": octets, "written": written, "lost_octets": lost, "ms": frames // FRAMES_A_MS})
         return rows
 
     def finish(self, timeout_s=3.0):
@@ -182,11 +222,14 @@ class Recorder(threading.Thread):
         self._tell("record_failed", recording, {"error": sentence})
 
     def _close(self, recording):
-        failed = self._engine.record_drain([recording.index])
+        failed = self._engine.record_drain([recording.index], 1)
         if failed and not recording.failed:
             self._fail(recording, os.strerror(failed[0][1]))
-        octets = self._engine.record_state(recording.index)[1] if not recording.failed else 0
-        lost = self._engine.record_state(recording.index)[2]
+        _, _, lost, octets, frames = self._engine.record_state(recording.index)
+        if recording.failed:
+            octets = frames = 0
+        elif recording.marks and recording.form.header:
+            self._write_marks(recording, octets)
         if lost:
             log.error("recording %s lacks %d ms: the disk stood still for longer than its memory reaches",
                       recording.id, lost // OCTETS_A_MS)
@@ -197,7 +240,18 @@ class Recorder(threading.Thread):
                 self._remove_empty(recording)
             os.close(recording.fd)
             self._sync.wrote()
-        self._tell("record_closed", recording, {"octets": octets, "duration_ms": octets // OCTETS_A_MS})
+        self._tell("record_closed", recording, {"octets": octets, "duration_ms": frames // FRAMES_A_MS})
+
+    @staticmethod
+    def _write_marks(recording, octets):
+        """Marks behind the audio, then the length that counts them; a disk that refuses costs the marks only."""
+        at = len(recording.form.header) + octets
+        chunk = b"\0" * (at & 1) + formats.marks_chunk([(frame, " ".join(filter(None, (kind, text)))) for frame, kind, text in recording.marks])
+        try:
+            if os.pwrite(recording.fd, chunk, at) == len(chunk):
+                os.pwrite(recording.fd, (at + len(chunk) - 8).to_bytes(4, "little"), 4)
+        except OSError as error:
+            log.error("recording %s has no marks in its file: %s", recording.id, error.strerror)
 
     @staticmethod
     def _remove_empty(recording):

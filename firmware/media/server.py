@@ -141,6 +141,10 @@ class Server:
             for kind, slot, serial, a, value, other, tick_ms in events:
                 if kind == "record_stopped":
                     self.recorder.stopped(slot, serial)
+                elif kind == "record_mark":
+                    fields = self.recorder.marked(slot, serial, _engine.RECORD_MARKS[a], value)
+                    if fields is not None:
+                        self._event(kind, fields, tick_ms)
                 elif kind == "board":
                     log.info("the board is %s (generation %d)",
                              "there" if a else "gone: running on the system's clock", value)
@@ -396,4 +400,5 @@ COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, 
             **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
-                                               "stop", "player", "detect", "watch", "enhance", "record", "record_stop")}}
+                                               "stop", "player", "detect", "watch", "enhance", "record", "record_stop",
+                                               "record_pause", "record_legs")}}

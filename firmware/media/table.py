@@ -13,9 +13,9 @@ import secrets
 import socket
 
 from firmware.errors import LocalError
-from firmware.media import _engine
+from firmware.media import _engine, formats
 from firmware.media.bridges import Bridges
-from firmware.media.checks import boolean, check_id, number, refuse
+from firmware.media.checks import boolean, check_id, number, refuse, text_of
 from firmware.media.hearing import Hearing
 from firmware.media.kernels import LEVELS
 from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings
@@ -357,11 +357,27 @@ class Table(Bridges, Hearing):
         if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
             refuse(f"record: path is {str(path)[:80]!r}, not an absolute path")
         left, right = p.get("left"), p.get("right")
-        if name in self._recorder.running or name in self._recorder.closed:
-            self._recorder.record(name, path, left, right, -1, -1)      # repeated: harmless or refused
+        form = formats.form(p.get("format", "alaw"), p.get("channels"))
+        if name in self._recorder.running or self._recorder.closed.get(name) == path:
+            self._recorder.record(name, path, left, right, -1, -1, form)    # repeated: harmless or refused
             return {}
         self._recorder.record(name, path, left, right, self.slot_of(left, "record: left"),
-                              self.slot_of(right, "record: right"))
+                              self.slot_of(right, "record: right"), form)
+        self._engine.commit()
+        return {}
+
+    def record_pause(self, p):
+        """A recording is silent from now on, or no longer."""
+        self._recorder.pause(check_id(p.get("id"), "record_pause: id"), boolean(p.get("pause"), "record_pause: pause"),
+                             text_of(p.get("text"), "record_pause: text"))
+        self._engine.commit()
+        return {}
+
+    def record_legs(self, p):
+        """A recording goes on with other legs."""
+        left, right = p.get("left"), p.get("right")
+        self._recorder.legs(check_id(p.get("id"), "record_legs: id"), left, right, self.slot_of(left, "record_legs: left"),
+                            self.slot_of(right, "record_legs: right"), text_of(p.get("text"), "record_legs: text"))
         self._engine.commit()
         return {}
 

@@ -7,31 +7,41 @@ Paths are stored relative to the data directory, so that a backup can be
 restored elsewhere.
 """
 
+import json
 import os
 import stat
 import struct
 
 
-def wav_length(path):
-    """Length of an A-law WAV file: (data octets, duration_ms).
+ADPCM = (0x11, 0x45)        # codings whose blocks are no frames
 
-    The header counts; where it claims more than the file holds, the file counts.
+
+def wav_length(path):
+    """Length of a recording: (data octets, duration_ms).
+
+    A file named .vox has no header and half an octet a sample.  Else the header counts, of ADPCM its number of samples; where it claims more than the file holds, the file counts.
     Raises ValueError with a sentence when it is no WAV file, OSError when it cannot be read."""
+    path = str(path)
     with open(path, "rb") as file:
         head = file.read(4096)
         size = os.fstat(file.fileno()).st_size
+    if path.endswith(".vox"):
+        return size, size // 4
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         raise ValueError("%s: not a WAV file" % path)
-    place, rate, block = 12, 8000, 2
+    place, rate, block, coding, samples = 12, 8000, 2, 6, None
     while place + 8 <= len(head):
         name, octets = head[place:place + 4], struct.unpack_from("<I", head, place + 4)[0]
         if name == b"fmt " and place + 22 <= len(head):
             rate, block = struct.unpack_from("<I", head, place + 12)[0], struct.unpack_from("<H", head, place + 20)[0]
+            coding = struct.unpack_from("<H", head, place + 8)[0]
+        if name == b"fact" and place + 12 <= len(head):
+            samples = struct.unpack_from("<I", head, place + 8)[0]
         if name == b"data":
             octets = min(octets, size - place - 8)
             if not rate or not block:
                 raise ValueError("%s: the format chunk has no rate" % path)
-            return octets, octets // block * 1000 // rate
+            return octets, (samples if coding in ADPCM and samples is not None else octets // block) * 1000 // rate
         place += 8 + octets + (octets & 1)
     raise ValueError("%s: no data chunk in the first 4 KiB" % path)
 
@@ -84,6 +94,9 @@ def has_room(folder, octets):
     return True
 
 
+COLUMNS = "id, path, duration_ms, octets, state, form, marks"
+
+
 class Recordings:
     """The recordings index.  connection: the writing one, or a reader's; root: data directory."""
 
@@ -91,10 +104,17 @@ class Recordings:
         self._db = connection
         self.root = str(root)
 
-    def started(self, recording, call, path, now_ms):
-        """A recording begins; the same id again changes nothing."""
-        self._db.execute("INSERT OR IGNORE INTO recording (id, call, path, state, started_ms) "
-                         "VALUES (?, ?, ?, 'recording', ?)", (recording, call, self.relative(path), now_ms))
+    def started(self, recording, call, path, now_ms, form="alaw stereo"):
+        """A recording begins; the same id again changes nothing.  form: format and channels."""
+        self._db.execute("INSERT OR IGNORE INTO recording (id, call, path, state, started_ms, form) "
+                         "VALUES (?, ?, ?, 'recording', ?, ?)", (recording, call, self.relative(path), now_ms, form))
+
+    def marked(self, recording, ms, mark, text):
+        """A place in a recording: a pause, its end, other legs from there on.  The same again changes nothing."""
+        row = self._db.execute("SELECT marks FROM recording WHERE id = ?", (recording,)).fetchone()
+        marks = json.loads(row[0]) if row else []
+        if row and [ms, mark, text] not in marks:
+            self._db.execute("UPDATE recording SET marks = ? WHERE id = ?", (json.dumps(marks + [[ms, mark, text]]), recording))
 
     def closed(self, recording, octets, duration_ms):
         """Media has closed the file."""
@@ -125,18 +145,21 @@ class Recordings:
              why, recording))
 
     def of_call(self, call):
-        """Recordings of a call: [{"id", "path", "duration_ms", "octets", "state"}], path absolute."""
-        rows = self._db.execute("SELECT id, path, duration_ms, octets, state FROM recording "
-                                "WHERE call = ? ORDER BY started_ms, id", (call,))
-        return [{"id": row[0], "path": self.absolute(row[1]), "duration_ms": row[2], "octets": row[3],
-                 "state": row[4]} for row in rows]
+        """Recordings of a call: [{"id", "path", "duration_ms", "octets", "state", "format", "channels", "marks":
+        [{"ms", "mark", "text"}]}], path absolute."""
+        return [self._view(row) for row in self._db.execute(
+            f"SELECT {COLUMNS} FROM recording WHERE call = ? ORDER BY started_ms, id", (call,))]
 
     def get(self, recording):
         """One recording as of_call() gives it, or None."""
-        row = self._db.execute("SELECT id, path, duration_ms, octets, state FROM recording WHERE id = ?",
-                               (recording,)).fetchone()
-        return row and {"id": row[0], "path": self.absolute(row[1]), "duration_ms": row[2],
-                        "octets": row[3], "state": row[4]}
+        row = self._db.execute(f"SELECT {COLUMNS} FROM recording WHERE id = ?", (recording,)).fetchone()
+        return row and self._view(row)
+
+    def _view(self, row):
+        form, _, channels = row[5].partition(" ")
+        return {"id": row[0], "path": self.absolute(row[1]), "duration_ms": row[2], "octets": row[3], "state": row[4],
+                "format": form, "channels": channels,
+                "marks": [{"ms": ms, "mark": mark, "text": text} for ms, mark, text in json.loads(row[6])]}
 
     def relative(self, path):
         """A path as stored."""

@@ -185,6 +185,13 @@ class Rig:
             assert action["bridge"] in media["bridges"], action
         elif do == "media.record":
             media["recordings"][action["recording"]] = action
+        elif do == "media.record_legs":
+            held = media["recordings"][action["recording"]]
+            media["recordings"][action["recording"]] = dict(held, left=action["left"], right=action["right"])
+        elif do == "media.record_pause":
+            held = media["recordings"][action["recording"]]
+            assert bool(held.get("paused")) != action["pause"]
+            media["recordings"][action["recording"]] = dict(held, paused=action["pause"])
         elif do == "media.record_stop":
             if media["recordings"].pop(action["recording"], None):
                 self.closed = action["recording"]
@@ -196,7 +203,8 @@ class Rig:
         return {"terminations": [{"id": leg} for leg in self.media["terminations"]],
                 "bridges": [{"id": bridge, "legs": legs} for bridge, legs in self.media["bridges"].items()],
                 "signals": [{"id": leg, "token": signal["token"], "position_ms": 0} for leg, signal in self.media["signals"].items()],
-                "recordings": [{"id": recording} for recording in self.media["recordings"]], "links": []}
+                "recordings": [{"id": name, "left": row.get("left"), "right": row.get("right"), "paused": row.get("paused", False)}
+                               for name, row in self.media["recordings"].items()], "links": []}
 
     def live_legs(self):
         return dict((leg, {"state": state}) for leg, state in self.adapter.items())

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from firmware.media import _engine
+from firmware.media import _engine, formats
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
 
@@ -47,32 +47,44 @@ def attach(engine, board):
     return follower
 
 
+FORMS = [formats.form(name, channels) for name in formats.NAMES for channels in ("stereo", "mono")
+         if channels == "mono" or name in ("alaw", "ulaw", "pcm16", "ima")]
+
+
 def test_a_disk_that_stands_still_for_two_seconds_loses_nothing(running, tools, tmp_path):
+    """In each form of file."""
     board = tools.Board(tmp_path).start()
     attach(running, board)
     running.add_timeslot(0, 1, 5, 0)
-    running.record_open(3, -1)
-    running.record(3, 77, 0, -1)
+    for index, form in enumerate(FORMS):
+        running.record_open(index, -1, _engine.RECORD_FORMS[form.kind], form.channels, form.bits, form.header, form.fact_at)
+        running.record(index, 77 + index, 0, -1)
     running.commit()
     octets = bytes(range(1, 201)) * 90
     board.say(1, 5, octets)
     time.sleep(2.4)
-    fd = os.open(tmp_path / "slow.wav", os.O_RDWR | os.O_CREAT)
-    running.record_file(3, fd)
-    running.record_header(3)
-    assert running.record_drain([3]) == []
-    running.record_stop(3, 77)
+    files = [os.open(tmp_path / f"slow{index}", os.O_RDWR | os.O_CREAT) for index in range(len(FORMS))]
+    for index, fd in enumerate(files):
+        running.record_file(index, fd)
+        running.record_header(index)
+    assert running.record_drain(list(range(len(FORMS)))) == []
+    for index in range(len(FORMS)):
+        running.record_stop(index, 77 + index)
     running.commit()
-    until(lambda: [e for e in running.events() if e[0] == "record_stopped"])
-    assert running.record_drain([3]) == []
-    head, tail, lost = running.record_state(3)
-    assert head == tail and lost == 0
-    audio = (tmp_path / "slow.wav").read_bytes()[58:]
-    assert len(audio) == tail
+    stopped = []
+    until(lambda: stopped.extend(e for e in running.events() if e[0] == "record_stopped") or len(stopped) == len(FORMS))
+    assert running.record_drain(list(range(len(FORMS))), 1) == []
+    for index, form in enumerate(FORMS):
+        head, tail, lost, size, frames = running.record_state(index)
+        assert head == tail and lost == 0 and frames == head // 2 and frames > 8000 * 2
+        assert os.fstat(files[index]).st_size == len(form.header) + size
+        assert abs(size / form.octets(1) - frames / 8000) < 0.1, form.name
+    audio = (tmp_path / "slow0").read_bytes()[58:]
     if not board.missed:
         assert octets in audio[0::2]
     assert set(audio[1::2]) == {0xD5}
-    os.close(fd)
+    for fd in files:
+        os.close(fd)
     board.close()
 
 
@@ -86,7 +98,7 @@ def test_a_full_disk_is_told_once_and_the_tick_goes_on(running):
     assert index == 1 and os.strerror(error).startswith("No space")
     time.sleep(0.05)
     assert running.record_drain([1]) == []
-    head, tail, lost = running.record_state(1)
+    head, tail, lost, *_ = running.record_state(1)
     assert lost == 0 and head - tail < 3200
     os.close(fd)
 

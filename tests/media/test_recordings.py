@@ -148,14 +148,14 @@ def test_a_disk_that_takes_not_even_the_header_leaves_no_empty_file(tmp_path):
     told = []
 
     class Engine:
-        def record_open(self, index, fd): pass
+        def record_open(self, index, fd, *form): pass
         def record(self, *args): pass
         def record_stop(self, *args): pass
         def record_file(self, *args): pass
         def record_fail(self, *args): pass
         def record_free(self, index): pass
-        def record_drain(self, indexes): return []
-        def record_state(self, index): return 0, 0, 0
+        def record_drain(self, indexes, last=0): return []
+        def record_state(self, index): return 0, 0, 0, 0, 0
 
         def record_header(self, index):
             raise OSError(28, "No space left on device")

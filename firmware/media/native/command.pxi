@@ -167,11 +167,18 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         rec = &e.recording[c.slot]
         rec.left = c.a
         rec.right = c.b
-        rec.stopped = 0
+        rec.stopped = rec.paused = 0
         rec.serial = c.serial
-    elif c.op == OP_RECORD_LEG:
-        e.recording[c.slot].left = c.a
-        e.recording[c.slot].right = c.b
+    elif c.op == OP_RECORD_LEG or c.op == OP_RECORD_PAUSE:
+        rec = &e.recording[c.slot]
+        if rec.serial == c.serial and not rec.stopped:
+            if c.op == OP_RECORD_LEG:
+                rec.left = c.a
+                rec.right = c.b
+            else:
+                rec.paused = c.a
+            add_event(e, EV_RECORD_MARK, c.slot, c.serial, MARK_LEGS if c.op == OP_RECORD_LEG else MARK_PAUSED if c.a else MARK_RESUMED,
+                      rec.head // 2, 0)
     elif c.op == OP_RECORD_STOP:
         if e.recording[c.slot].serial == c.serial and not e.recording[c.slot].stopped:
             e.recording[c.slot].stopped = 1

@@ -169,6 +169,10 @@ ctypedef void (*MixBridges)(const int16_t *, int64_t, int16_t *, int64_t, const 
 ctypedef void (*MixRoutes)(const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t) noexcept nogil
 ctypedef int64_t (*DTMFDetect)(void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t) noexcept nogil
 ctypedef void (*ResetSlot)(void *, int32_t) noexcept nogil
+ctypedef void (*IMAEncode)(int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t,
+                           const int32_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*G726Encode)(int32_t, int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t,
+                            const int32_t *, int64_t, int64_t) noexcept nogil
 ctypedef void (*ToneStart)(void *, int32_t, int32_t, int64_t) noexcept nogil
 ctypedef void (*ToneGenerate)(const void *, void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, int64_t, int32_t *) noexcept nogil
 ctypedef void (*PLCConceal)(void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t) noexcept nogil
@@ -193,6 +197,9 @@ cdef struct Kernels:
     Expand expand
     Compress compress
     Convert convert
+    IMAEncode ima_encode
+    G726Encode g726_encode
+    ResetSlot g726_reset
     MixBridges mix_bridges
     MixRoutes mix_routes
     DTMFDetect dtmf_detect
@@ -340,6 +347,8 @@ cdef enum EventKind:
     EV_TONE_2100 = 8                   # a: 0 gone 1 plain 2 with phase reversals
     EV_MODEM = 22                      # a: tone of dsp/modem.py, number: 1 begins 0 ends
     EV_ANSWER = 23                     # a: kind of dsp/amd.py, number: Hz or ms, other: words
+    EV_RECORD_MARK = 10                # slot: recording, a: RecordMark, number: frames written before
+    EV_STREAM = 11                     # slot: stream, a: 1 what was to be said has been said
     EV_AUDIO = 9                       # a: 0 from the far end 1 to it; number: 1 missing 0 back, other: AudioReason
     EV_PROGRESS = 24                   # a: tone of the country's plan, number: 1 begins 0 ends, other: serial of the plan
     EV_FSK = 25                        # a: kind of dsp/fsk.py, number: octet, other: gap before it
@@ -603,6 +612,19 @@ cdef struct Bridge:
     uint8_t stays[MEMBERS]             # ticks that he stays in it at least
     float power[MEMBERS]
 
+cdef enum FileForm:                    # of recordings; firmware/media/formats.py
+    FORM_A = 0
+    FORM_U = 1
+    FORM_PCM = 2
+    FORM_IMA = 3
+    FORM_G726 = 4
+    FORM_VOX = 5
+
+cdef enum RecordMark:
+    MARK_PAUSED = 1
+    MARK_RESUMED = 2
+    MARK_LEGS = 3
+
 cdef struct Recording:
     uint32_t serial                    # 0: free
     int32_t left                       # slot, -1: silence
@@ -610,10 +632,21 @@ cdef struct Recording:
     int32_t fd                         # owned by the disk thread
     int32_t error                      # errno of the disk thread
     int32_t stopped                    # set by the tick: head moves no more
-    uint64_t head                      # octets written by the tick
-    uint64_t tail                      # octets on disk
+    int32_t paused                     # silence is written
+    uint64_t head                      # octets of the ring written by the tick: 2 a frame, both legs in A-law
+    uint64_t tail                      # octets of the ring that are coded and on disk
     uint64_t overrun                   # octets dropped since the ring was full
     uint8_t *ring
+    # the file: native/files.pxi, disk thread
+    int32_t form
+    int32_t channels
+    int32_t bits                       # of a G.726 code
+    int32_t header_size                # 0: no header
+    int32_t fact_at                    # place of the number of frames in the header
+    uint64_t frames                    # in the file
+    uint64_t octets                    # of audio in the file
+    uint8_t header[64]
+    uint8_t *coder                     # states of the ADPCM coders
 
 cdef struct Link:
     uint32_t serial                    # 0: closed
@@ -664,6 +697,7 @@ cdef enum Op:
     OP_RECORD = 9
     OP_RECORD_STOP = 10
     OP_RECORD_LEG = 11
+    OP_RECORD_PAUSE = 19               # a: 1 silence from now on, 0 sound
     OP_LINK = 12
     OP_LINK_CLOSE = 13
     OP_WINDOW = 14
