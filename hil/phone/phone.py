@@ -90,19 +90,19 @@ class Phone:
     call's heard audio goes (16-bit PCM WAV); later calls get "-2", "-3"
     before the suffix; None keeps them in the phone's own directory.
     play_seconds: least length of what it plays, silence added; repeat: fill with the file again instead.
-    transport: "udp", "tcp" or "tls", of its registration.
+    transport: "udp", "tcp" or "tls", of its registration.  outbound: RFC 5626, it opens a connection anew that is gone.
     encryption: baresip's mediaenc ("srtp": keys offered in a plain block, "srtp-mand": RTP/SAVP only).
     password None does not register; wait_registered False lets start() return before it has.
     """
 
     def __init__(self, user, password, registrar_port, play_file=None, record_file=None, answer="auto", *,
                  registrar="127.0.0.1", address="127.0.0.1", play_seconds=600, repeat=False, expires_s=600,
-                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None):
+                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False):
         self.user, self.password, self.answer_mode = user, password, answer
         self.registrar = f"{registrar}:{registrar_port}"
         self.address, self.expires_s, self.calls = address, expires_s, calls
         self.play_file, self.record_file = play_file, record_file
-        self.transport = transport
+        self.transport, self.outbound = transport, outbound
         self.play_seconds, self.repeat = play_seconds, repeat
         self.encryption = encryption
         self._own = directory is None
@@ -327,13 +327,15 @@ class Phone:
                                folder=self.directory, calls=self.calls, modules=_modules())
         if self.encryption:
             config += "module srtp.so\n"
+        if self.outbound:
+            config = config.replace("module_tmp account.so", "module_tmp uuid.so\nmodule_tmp account.so")
         (self.directory / "config").write_text(config)
         (self.directory / "contacts").write_text("")
         register = f"auth_pass={self.password};regint={self.expires_s}" if self.password is not None else "regint=0"
         (self.directory / "accounts").write_text(
             f"<sip:{self.user}@{self.registrar};transport={self.transport}>;auth_user={self.user};{register};"
             f"answermode={self.answer_mode};audio_codecs=pcma;ptime=20"
-            + (f";mediaenc={self.encryption}" if self.encryption else "") + "\n")
+            + (f";mediaenc={self.encryption}" if self.encryption else "") + (f';sipnat=outbound;outbound="sip:{self.registrar};transport={self.transport}"' if self.outbound else "") + "\n")
         least = int(self.play_seconds * 8000)
         samples = wav.read_mono(self.play_file) if self.play_file else np.zeros(0, np.int16)
         if self.repeat and len(samples):

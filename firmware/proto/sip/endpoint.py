@@ -153,6 +153,7 @@ class SIPEndpoint(Requests, TrunkTable):
         self._lines = {}
         self._secrets = {}
         self._line_timers = {}
+        self._without_flow = {}          # legs of telephones whose connection is gone
         self._changed = {}
         self.subscriptions = Subscriptions(self)
         self.trunks = {}
@@ -208,20 +209,39 @@ class SIPEndpoint(Requests, TrunkTable):
         try:
             self.transactions.unreachable(address, now_ms)
             if opened:
-                self._flow_closed(address)
+                self._flow_closed(address, now_ms)
         except Exception as error:
             self.fault("internal_error", "connection lost: %s: %s" % (type(error).__name__, error), address)
         return self._take_events()
 
-    def _flow_closed(self, address):
+    def _flow_closed(self, address, now_ms):
         for line in self.registered_lines():
             for binding in self.registrar.bindings[line]:
                 if tuple(binding["source"]) == address and self.registrar.mark(line, binding["uri"], True, None):
                     self.contact_changed(line)
+                    if self.registrar.targets(line, True):
+                        self.qualifier.soon(line, now_ms)
         for session in self.sessions.values():
             dialog = session.dialog
             if dialog is not None and dialog.peer == address and session.state != ENDED:
-                dialog.peer = None       # its Contact or Route may be connected to; else the next request fails
+                self._flow_lost(session)
+                self.touch(session)
+
+    def _flow_lost(self, session):
+        """The connection of a call is gone: its Contact or Route may be connected to, or the far end opens another one."""
+        session.dialog.peer = None
+        if session.line is not None:
+            self._without_flow[session.leg] = True
+
+    def flow_opened(self, line, uris, source):
+        """A telephone has registered over a connection: what is said in its calls goes there.  uris: its Contacts."""
+        for leg in sorted(self._without_flow):
+            session = self.sessions.get(leg)
+            if session is None or session.dialog is None or session.dialog.peer is not None:
+                del self._without_flow[leg]
+            elif session.line == line and (session.dialog.target in uris or len(self.registrar.bindings.get(line, ())) == 1):
+                del self._without_flow[leg]
+                session.dialog.peer = source
                 self.touch(session)
 
     def expire(self, now_ms):
@@ -297,7 +317,10 @@ class SIPEndpoint(Requests, TrunkTable):
                         binding["silent"] = True     # its connection died with the process before
                 self.registrar.restore_line(name, record, now_ms)
                 self._watch_line(name)
-                self.qualifier.watch(name, now_ms)
+                if self.registrar.is_silent(name) and self.registrar.targets(name, True):
+                    self.qualifier.soon(name, now_ms)
+                else:
+                    self.qualifier.watch(name, now_ms)
             if name not in self.registrar.bindings:
                 self._changed[key] = True
         elif kind == "subscription":
@@ -319,7 +342,7 @@ class SIPEndpoint(Requests, TrunkTable):
             self.sessions[name] = session
             if session.dialog is not None:
                 if session.dialog.peer is not None and len(session.dialog.peer) > 2:
-                    session.dialog.peer = None
+                    self._flow_lost(session)
                 self.learn(session.dialog, session)
             self._restored.append((session, record))
 

@@ -2,7 +2,7 @@
 
 A registration outlives its telephone by up to an hour.  A contact is silent, and no contact to call any
 more, once a request of ours ran out without a single response: an INVITE (RFC 3261 17.1.1.2, timer B) or one
-of these OPTIONS (11, 17.1.2.2, timer F).  Any response but 408 is a sign of life, a refusal too, and so is a
+of these OPTIONS (11, 17.1.2.2, timer F), or when its connection is gone.  Any response but 408 is a sign of life, a refusal too, and so is a
 new REGISTER: the contact is called again.  Its binding stays; it expires in its own time.
 
 The questions go to each contact every interval; the first comes after half to a whole of it, spread over the
@@ -13,14 +13,18 @@ from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.session import SDP
 
 
+RECONNECT_MS = 2000          # ours: shorter than the patience of a caller
+
+
 class Ping:
     """Owner of one OPTIONS: tells the qualifier how it ended."""
-    __slots__ = ("qualifier", "line", "uri", "began_ms")
+    __slots__ = ("qualifier", "line", "uri", "destination", "began_ms")
 
-    def __init__(self, qualifier, line, uri, began_ms):
+    def __init__(self, qualifier, line, uri, destination, began_ms):
         self.qualifier = qualifier
         self.line = line
         self.uri = uri
+        self.destination = destination
         self.began_ms = began_ms
 
     def response(self, transaction, message, now_ms):
@@ -28,7 +32,7 @@ class Ping:
         if message.status == 408:
             self.qualifier.silent(self.line, self.uri, self.began_ms)
         else:
-            self.qualifier.heard(self.line, self.uri)
+            self.qualifier.heard(self.line, self.uri, self.destination)
 
     def failed(self, transaction, status, now_ms):
         """Timer F: nothing came."""
@@ -68,6 +72,11 @@ class Qualifier:
             spread = 500 + number * 389 % 500            # thousandths; 389 and 500 have no common factor
             self._start(line, now_ms + self.interval_ms * spread // 1000)
 
+    def soon(self, line, now_ms):
+        """The connection of a contact is gone: ask, after the time in which a telephone that notices has opened another one."""
+        self.endpoint.timers.cancel(self._timers.pop(line, None))
+        self._start(line, now_ms + RECONNECT_MS)
+
     def _start(self, line, deadline_ms):
         self._timers[line] = self.endpoint.timers.start(deadline_ms, self, line)
 
@@ -75,7 +84,7 @@ class Qualifier:
         """Ask the contacts of a line."""
         self._timers.pop(name, None)
         targets = self.endpoint.registrar.targets(name, True)
-        if targets:
+        if targets and self.interval_ms:
             self._start(name, now_ms + self.interval_ms)
         for uri, destination, nat in targets:
             if (name, uri) not in self.asked:
@@ -91,7 +100,7 @@ class Qualifier:
             dialog.peer = destination
         message = dialog.request("OPTIONS", identity)
         message.add("Accept", SDP)
-        self.endpoint.transactions.request(message, destination, Ping(self, line, uri, now_ms), now_ms)
+        self.endpoint.transactions.request(message, destination, Ping(self, line, uri, destination, now_ms), now_ms)
 
     def silent(self, line, uri, began_ms):
         """A request that went out at began_ms had no response.  A contact registered since then is another matter."""
@@ -99,7 +108,7 @@ class Qualifier:
             self.endpoint.count("silent_contacts")
             self.endpoint.contact_changed(line)
 
-    def heard(self, line, uri):
-        """A contact is there."""
-        if self.endpoint.registrar.mark(line, uri, False, None):
+    def heard(self, line, uri, destination=None):
+        """A contact is there, and answered over the connection to destination."""
+        if self.endpoint.registrar.mark(line, uri, False, None, destination):
             self.endpoint.contact_changed(line)

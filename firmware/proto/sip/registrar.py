@@ -50,14 +50,17 @@ class Registrar:
         bindings = self.bindings.get(line)
         return max([binding["number"] for binding in bindings]) if bindings else None
 
-    def mark(self, line, uri, silent, before_ms):
+    def mark(self, line, uri, silent, before_ms, source=None):
         """Note that a contact gives no answer, or does again.  before_ms: not one that registered later, or None.
+        source: the connection over which it did, or None.
 
         Returns True where that changes whether it can be called."""
         for binding in self.bindings.get(line, ()):
             if (binding["uri"] == uri and bool(binding.get("silent")) != silent
                     and (before_ms is None or binding.get("since_ms", 0) <= before_ms)):
                 binding["silent"] = silent
+                if source is not None and len(source) > 2:
+                    binding["source"] = list(source)
                 return True
         return False
 
@@ -68,9 +71,13 @@ class Registrar:
         """[(contact URI, (host, port), behind NAT)] to call a line."""
         out = []
         for binding in self._ordered(line):
-            if binding.get("silent") and not silent_too:
-                continue
             uri = binding["uri"]
+            if binding.get("silent"):
+                door = _door(binding) if silent_too else None
+                if door is not None:
+                    out.append((uri, door, True))
+                if not silent_too or len(binding["source"]) > 2:
+                    continue
             if binding["nat"]:
                 out.append((uri, tuple(binding["source"]), True))
             else:
@@ -181,6 +188,21 @@ class Registrar:
                 parameters.append(("+sip.instance", binding["instance"]))
             out.append(str(Address(binding["uri"], "", parameters)))
         return out
+
+
+def _door(binding):
+    """Where a telephone whose connection is gone may be connected to: its Contact, where that is TCP at the host it came from.
+
+    Over TLS and WebSocket only the telephone opens connections: few have a certificate (RFC 5626 1)."""
+    source = binding["source"]
+    if len(source) > 2:
+        try:
+            address = destination_of(parse_uri(binding["uri"]))
+        except RemoteError:
+            return None
+        if len(address) > 2 and address[0] == source[0] and address[2] == source[2] == "TCP":
+            return address
+    return None
 
 
 def _callable(bindings):

@@ -19,6 +19,8 @@ SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDA
 EXTENSIONS = ("100rel", "timer")       # option tags that a Require may name
 KNOWN = SERVED + ("NOTIFY", "PUBLISH", "MESSAGE")
 
+FLOW_TIMER_S = "120"                   # RFC 5626 4.4.1: our connections stand longer; a dead one is noticed in this time
+
 NO_CIRCUIT, SWITCH_CONGESTION = 34, 42      # Q.850
 
 
@@ -179,8 +181,13 @@ class Requests(Answering):
         response = self.response(message, 200, self._plain_tag(message), source)
         for value in self.registrar.response_contacts(line, now_ms):
             response.add("Contact", value)
+        if len(source) > 2 and _keeps_flow(message):
+            response.add("Require", "outbound")
+            response.add("Flow-Timer", FLOW_TIMER_S)
         transaction.reply(response, now_ms)
         if message.get("Contact") is not None:
+            if self._without_flow and len(source) > 2:
+                self.flow_opened(line, [address.uri for address in message.contacts()], source)
             self._changed["line/" + line] = True
             self._watch_line(line)
             self.qualifier.watch(line, now_ms)
@@ -248,6 +255,13 @@ class Requests(Answering):
             self.reply(message, source, error.status if error.status != 416 else 400, now_ms)
             return
         self.touch(session)
+
+
+def _keeps_flow(message):
+    """Whether a REGISTER promises to open its connection anew (RFC 5626 6), straight from the telephone."""
+    return ("outbound" in [token.lower() for token in message.tokens("Supported")] and len(message.all("Via")) == 1
+            and any([address.parameter("reg-id") is not None and address.parameter("+sip.instance") is not None
+                     for address in message.contacts()]))
 
 
 def _unfit_invite(message):

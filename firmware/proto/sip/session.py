@@ -262,8 +262,8 @@ class Session(SessionTimer, Referring, DigitsByINFO):
             self.agent.reply(message, source, 500, now_ms, tag=dialog.local_tag)
             return
         dialog.remote_cseq = message.cseq[0]
-        if dialog.peer is not None:
-            dialog.peer = source          # the NAT may have bound the telephone anew
+        if dialog.peer is not None or (len(source) > 2 and self.trunk is None):
+            dialog.peer = source          # the NAT may have bound the telephone anew, or it has opened another connection
         transaction = self.agent.serve(message, source, self)
         method = message.method
         if self.state == ENDED and method != "BYE":
