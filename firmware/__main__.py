@@ -97,11 +97,11 @@ class Supervisor:
 
     def _first_configuration(self):
         data = demo.configuration({name: secrets.token_urlsafe(9) for name in demo.AGENTS})
-        for part, variable in (("sip", "SIP"), ("web", "WEB"), ("cti", "CTI")):
+        for part, field, variable in (("sip", "port", "SIP"), ("sip", "tls_port", "SIP_TLS"), ("web", "port", "WEB"), ("cti", "port", "CTI")):
             port = os.environ.get(f"STROWGER_{variable}_PORT")
             if port:                # what is no number of a port is refused with all else that is not usable
                 plain = port.isascii() and port.isdecimal() and len(port) < 6
-                data.setdefault(part, {})["port"] = int(port) if plain else port[:20]
+                data.setdefault(part, {})[field] = int(port) if plain else port[:20]
         return data
 
     def start(self, name):

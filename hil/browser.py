@@ -19,14 +19,14 @@ SWITCHES = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
 
 
 class Person:
-    """One signed-in browser window."""
+    """One signed-in browser window.  switches: more of Chromium's."""
 
-    def __init__(self, url):
+    def __init__(self, url, switches=()):
         self.url = url
         self._profile = tempfile.TemporaryDirectory(prefix="chromium-")
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
-        for switch in (*SWITCHES, f"--user-data-dir={self._profile.name}"):
+        for switch in (*SWITCHES, *switches, f"--user-data-dir={self._profile.name}"):
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = webdriver.ChromeService(executable_path=DRIVER, popen_kw={"preexec_fn": die_with_us})

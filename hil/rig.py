@@ -46,13 +46,15 @@ class RigError(Exception):
 class Rig:
     """folder: everything lies below it.  echo: print what the product says on its console.
 
-    environment: further variables of the product.  t1: those of the spans that are T1 with NI2."""
+    environment: further variables of the product.  t1: those of the spans that are T1 with NI2.
+    tls: SIP is served over TLS too, at tls_port."""
 
-    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=()):
+    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=(), tls=False):
         self.folder = pathlib.Path(folder).resolve()
         self.run_dir, self.data_dir = self.folder / "run", self.folder / "data"
         self.echo, self.spans, self.crc4, self.t1 = echo, spans, crc4, t1
         self.environment = environment or {}
+        self.tls, self.tls_port = tls, None
         self.board = self.supervisor = self.far = self.product = None
         self.console, self.phones = [], []
         self.web_url = self.sip_port = self.cti_port = None
@@ -92,8 +94,10 @@ class Rig:
         if not (self.data_dir / "configuration.json").exists():
             if ports is None:
                 ports = {}
-                while len(set(ports.values())) < 3:         # none may be the same
-                    ports = {name: free_port() for name in ("SIP", "WEB", "CTI")}
+                names = ("SIP", "WEB", "CTI") + (("SIP_TLS",) if self.tls else ())
+                while len(set(ports.values())) < len(names):        # none may be the same
+                    ports = {name: free_port() for name in names}
+            self.tls_port = ports.get("SIP_TLS")
             for name, port in ports.items():
                 self.environment[f"STROWGER_{name}_PORT"] = str(port)
         environment = {**os.environ, **self.environment, "STROWGER_RUN": str(self.run_dir),

@@ -21,7 +21,7 @@ _APPLICATIONS = ("firmware.fax", "firmware.recording", "firmware.outbound", "fir
 ROOMS = {
     # The errors are no room's: every raiser of DriverError and ConfigError has them.
     "boardconfig": ("firmware.errors",), "drivers": ("firmware.errors",), "dsp": (), "hil": (),
-    "firmware.errors": (), "firmware.exits": (), "firmware.jsontext": (), "firmware.sockets": ("firmware.errors",),
+    "firmware.errors": (), "firmware.exits": (), "firmware.jsontext": (), "firmware.sockets": ("firmware.errors",), "firmware.sip_web": ("firmware.errors",),
     "firmware.heartbeat": (), "firmware.logfile": (), "firmware.first_boot": (),
     "firmware.proto": _CORE,
     "firmware.call": _CORE + ("firmware.proto",),
@@ -40,17 +40,17 @@ ROOMS = {
     "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.exits", "firmware.heartbeat", "firmware.sockets",
                                "firmware.media.client") + tuple(
         ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "mtp2_table", "rtp", "rtcp", "stun")]),
-    "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets"),
+    "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets", "firmware.sip_web"),
     "firmware.control.client": _CORE,
     "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",
-        "firmware.control.client", "firmware.exits", "firmware.heartbeat", "firmware.sockets", "boardconfig"),
+        "firmware.control.client", "firmware.exits", "firmware.heartbeat", "firmware.sockets", "firmware.sip_web", "boardconfig"),
     "firmware.cli": _CORE + ("firmware.exits", "firmware.config.schema", "firmware.control.client"),
     # The supervisor refuses a configuration before it starts anybody.
     "firmware.__main__": _CORE + ("firmware.exits", "firmware.sockets", "firmware.config", "firmware.ivr.flow", "firmware.heartbeat",
                                   "firmware.logfile", "firmware.first_boot"),
     "webui": ("firmware.config.schema", "firmware.control.client", "firmware.errors", "firmware.exits", "firmware.sockets",
-              "firmware.heartbeat", "firmware.first_boot"),
+              "firmware.heartbeat", "firmware.first_boot", "firmware.sip_web"),
 }
 # What the portable packages may take from the standard library (MicroPython has these).
 STANDARD = {"json", "struct", "re", "math", "binascii"}

@@ -29,6 +29,7 @@ from webui.live import Live
 from webui.quiet import Quiet
 from webui.render import choose_language
 from webui.sessions import COOKIE, Sessions
+from webui.telephones import Telephones
 from webui.users import Users
 
 SECURITY = [
@@ -41,9 +42,10 @@ PAGE_THREADS = 16
 
 
 class Application:
-    """ASGI: /live streams; all else goes to the pages in a pool of threads."""
+    """ASGI: /live streams, /sip is a WebSocket (telephones.py); all else goes to the pages in a pool of threads."""
 
-    def __init__(self, house, users, sessions, data_dir, site_name):
+    def __init__(self, house, users, sessions, data_dir, site_name, run_dir):
+        self.telephones = Telephones(run_dir)
         self.sessions, self.users = sessions, users
         self.live = Live(house)
         in_threads = WSGIMiddleware(pages.build(house, users, sessions, data_dir, site_name), workers=PAGE_THREADS)
@@ -59,6 +61,8 @@ class Application:
         return "claimed" if basic else "none"
 
     async def __call__(self, scope, receive, send):
+        if scope["type"] == "websocket":
+            await self.telephones.serve(scope, receive, send)
         if scope["type"] != "http":
             return
 
@@ -127,8 +131,8 @@ def main():
         state = house.state()[1] or {}
         return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
 
-    application = Application(house, users, Sessions(data_dir), data_dir, site_name)
-    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="none", access_log=False,
+    application = Application(house, users, Sessions(data_dir), data_dir, site_name, run_dir)
+    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="wsproto", ws_max_size=65536, access_log=False,
                             ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
     server = Server(config, more_descriptors())

@@ -51,6 +51,7 @@ class Punctual(H11Protocol):
 
     head_s = HEAD_S
     _late = None
+    upgraded = False            # a WebSocket: what it does with its time is the application's matter
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -73,11 +74,23 @@ class Punctual(H11Protocol):
         self.gone.set()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event):
+        self._forget()
+        self.upgraded = True
+        super().handle_websocket_upgrade(event)
+        successor = self.transport.get_protocol()
+        ended = successor.connection_lost
+
+        def connection_lost(exc):
+            self.gone.set()
+            ended(exc)
+        successor.connection_lost = connection_lost
+
     @property
     def working(self):
         """Whether a whole request has come and its answer has not gone."""
         cycle = self.cycle
-        return cycle is not None and not cycle.more_body and not cycle.response_complete
+        return self.upgraded or cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def _forget(self):
         if self._late is not None:

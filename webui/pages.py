@@ -21,7 +21,8 @@ from webui.sessions import COOKIE, LIFE_S
 
 HERE = pathlib.Path(__file__).parent
 CALLS_A_PAGE = 50
-PUBLIC = ("/login", "/static/", "/language", "/health")
+PUBLIC = ("/login", "/static/", "/language", "/health", "/phone")
+BUNDLE = HERE.parent / "build/webui"      # what set-up made of the packages in webui/phone
 bottle.BaseRequest.MEMFILE_MAX = 4 << 20   # a configuration of 2,000 lines is some hundred kilobytes
 
 
@@ -347,6 +348,18 @@ def build(house, users, sessions, data_dir, site_name):
     @app.get("/health")
     def health():
         return {"ok": True, "control": not house.away}
+
+    @app.get("/phone")
+    def telephone():
+        """A telephone in the page, for who knows a line's password; the codes are what any telephone may dial."""
+        rows = ask("/v1/configuration")["configuration"]["feature_codes"]
+        return show("phone.html", codes={row["action"]: row["code"] for row in reversed(rows)})
+
+    @app.get("/static/vendor/jssip.js")
+    def jssip():
+        answer = bottle.static_file("jssip.js", root=str(BUNDLE), mimetype="text/javascript")
+        answer.set_header("Cache-Control", "max-age=3600")
+        return answer
 
     @app.get("/static/<path:path>")
     def static(path):

@@ -47,7 +47,7 @@ names() { sed -e 's/#.*//' "$@" | tr -s ' \n' '\n' | sed '/^$/d'; }
 lists=buildroot/host/packages.txt
 [ "$purpose" = test ] && lists="$lists buildroot/host/packages-test.txt"
 # Where there is a Node.js already (npm's own or Debian's), keep it.
-node=""; [ "$purpose" = test ] && ! command -v npm >/dev/null 2>&1 && node="nodejs npm"
+node=""; command -v npm >/dev/null 2>&1 || node="nodejs npm"
 missing=""
 for package in $(names $lists) $node; do
     dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing="$missing $package"
@@ -81,6 +81,14 @@ if [ ! -e build/stamps/native ] || [ -n "$newest" ]; then
     whole $venv/bin/python setup.py -q build_ext --inplace --parallel "$(nproc)" >build/native.log 2>&1 \
         || { grep -E 'error|Error' build/native.log | head -n 5 >&2; fail "a native module did not compile; the output is in build/native.log."; }
     touch build/stamps/native
+fi
+# The browser phone's library: locked, with hashes, bundled into one file that the pages serve.
+if ! cat webui/phone/package-lock.json webui/phone/jssip-entry.js | cmp -s - build/stamps/jssip; then
+    echo "setup: bundling the library of the browser phone"
+    (cd webui/phone && whole npm ci --no-audit --no-fund --ignore-scripts) >build/npm.log 2>&1 \
+        && whole webui/phone/node_modules/.bin/esbuild webui/phone/jssip-entry.js --bundle --format=esm --minify --legal-comments=inline --outfile=build/webui/jssip.js >>build/npm.log 2>&1 \
+        || { tail -n 5 build/npm.log >&2; fail "the browser phone could not be bundled; the output is in build/npm.log."; }
+    cat webui/phone/package-lock.json webui/phone/jssip-entry.js >build/stamps/jssip
 fi
 whole make -s -C hil >build/hil.log 2>&1 || { tail -n 5 build/hil.log >&2; fail "the far ends in hil/ did not compile; the output is in build/hil.log."; }
 whole $venv/bin/python buildroot/prompts/generate.py build/prompts

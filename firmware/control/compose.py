@@ -3,7 +3,7 @@
 import logging
 
 from boardconfig.r2_variants import load_r2
-from firmware import sockets
+from firmware import sip_web, sockets
 from firmware.call.trunk_group import bearers
 from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
@@ -48,6 +48,7 @@ def make_adapters(house):
     sip = inherited_or_own("sip-udp", "udp", config["sip"]["address"], config["sip"]["port"])
     streams, faults = sip_listeners(config)
     house.faults.extend(faults)
+    streams["web"] = sip_web.listen(house.run_dir)
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house)
 

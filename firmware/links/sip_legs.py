@@ -27,7 +27,7 @@ from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
 from firmware.links.sip_certificates import Certificates
-from firmware.links.sip_media import SIPMedia, carried
+from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
 from firmware.links.sip_probe import SilentPhones
 from firmware.links.sip_streams import SIPStreams
 from firmware.links.sip_trunks import SIPTrunks, trunk_rows
@@ -80,7 +80,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self.turns, self.media, self.ids = house.turns, house.media, house.stores.counters
         self.config = endpoint_config(house.config.running())
         streams = streams or {}
-        self.config["ports"] = {transport: listener.getsockname()[1] for transport, listener in streams.items()}
+        self.config["ports"] = {transport: listener.getsockname()[1] for transport, listener in streams.items() if transport != "web"}
         machines = house.stores.machines
         dump = {name[4:]: machines.load(name) for name in machines.names("sip/")}
         arguments = (self.config, os.urandom, HASHES, self._new_leg)
@@ -95,10 +95,11 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self._refused = {}          # line or trunk -> (calls refused since it was said, when)
         self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
+        self.media.listeners["dtls_failed"] = self._dtls_failed
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
         sip = house.config.running()["sip"]
         pair = (sip["certificate"], sip["key"]) if sip["key"] else (os.path.join(house.data_dir, "tls", name + ".pem") for name in ("certificate", "key"))
-        self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost)
+        self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost, self.link.back)
 
     def _new_leg(self):
         return self.ids.next("l")
@@ -139,8 +140,10 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
                 self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 34}, now_ms), now_ms)
                 return
         if offer is not None:
+            if is_browser(offer):
+                state["web"] = new_credentials()
             try:
-                state["far"] = carried(sdp.answer(offer, self._local(state))[1])
+                state["far"] = carried(sdp.answer(offer, self._local(state, web=True))[1])
             except RemoteError as error:
                 self._say_refused(event["line"] or "trunk %s" % event.get("trunk"), error, now_ms)
                 self._forget(leg)
@@ -197,7 +200,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             if offer is None:
                 response["sdp"] = sdp.offer(self._local(state))
             else:
-                body, far = sdp.answer(offer, self._local(state))
+                body, far = self._answer_offer(leg, offer)
                 self._join(leg, carried(far))
                 response["sdp"] = body
         except RemoteError as error:

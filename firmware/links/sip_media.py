@@ -3,6 +3,9 @@
 A leg has its termination before its INVITE goes out or is offered to the switchboard, and media has taken the far
 address before the switchboard hears of it, so that no call is without sound.
 
+A browser: ICE-lite and DTLS-SRTP (media/browsers.py); "web" in a leg is our half of it.  A line that has browsers and other
+telephones offers each kind what it can do; the one that answers decides.
+
 Hold: a far end that stops listening (sendonly, inactive, address 0.0.0.0) is held; media sends it nothing.
 """
 
@@ -11,7 +14,7 @@ import os
 
 from firmware.errors import LocalError, RemoteError
 from firmware.links.sip_probe import RTP_TIMEOUT_MS
-from firmware.proto import sdes, sdp
+from firmware.proto import sdes, sdp, sdp_web
 from firmware.sockets import is_broadcast
 
 log = logging.getLogger(__name__)
@@ -36,15 +39,30 @@ def _host(text):
     return text if text and text.count(".") == 3 and ":" not in text else None
 
 
+def new_credentials():
+    """Our half of ICE (RFC 8445 5.3: 24 and 128 bits of chance at least)."""
+    return {"ufrag": os.urandom(4).hex(), "password": os.urandom(16).hex()}
+
+
+def is_browser(offer):
+    """Whether an offer, as octets, wants DTLS."""
+    return any(protocol.encode() in offer for protocol in sdp_web.PROTOCOLS)
+
+
 class SIPMedia:
     """The half of SIPLegs that deals with media."""
 
     def _allocate(self, leg):
+        state = self.legs[leg]
+        if state["line"] is not None and state["direction"] == "out" and any(
+                contact["source"][2:] in (["WS"], ["WSS"]) for contact in self.endpoint.contacts(state["line"])):
+            state["web"] = new_credentials()
+        web = {"browser": {part: state["web"][part] for part in ("ufrag", "password")}} if state.get("web") else {}
         self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
                            lambda error, now_ms: self._no_termination(leg, error, now_ms),
                            id=leg, kind="rtp", address=self.config["address"],
-                           srtp_only=self.config["encryption"].get(self.legs[leg]["line"]) == "required",
-                           **self._enhancement_of(self.legs[leg]))
+                           srtp_only=bool(web) or self.config["encryption"].get(state["line"]) == "required",
+                           **web, **self._enhancement_of(state))
 
     def _allocated(self, leg, reply, now_ms):
         state = self.legs.get(leg)
@@ -54,6 +72,8 @@ class SIPMedia:
         if state["state"] != "allocating":
             return
         self._set(leg, port=reply["port"])
+        if state.get("web"):
+            self._set(leg, web=dict(state["web"], fingerprint=reply["fingerprint"]))
         if state["direction"] == "in":
             if state["far"] is not None:
                 self._join(leg, state["far"], lambda reply, now_ms: self._offer(leg))
@@ -68,7 +88,8 @@ class SIPMedia:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
                                             "auto_answer": state.get("auto_answer", False),
-                                            "sdp": sdp.offer(self._local(state))}, now_ms)
+                                            "sdp": sdp.offer(self._local(state)),
+                                            "sdp_web": sdp.offer(self._local(state, web=True)) if state.get("web") else None}, now_ms)
         except LocalError as error:
             log.info("sip: line %s cannot be called: %s", state["line"], error)
             self._ended(leg, 20, "failure", 480)    # Q.850: subscriber absent
@@ -99,13 +120,18 @@ class SIPMedia:
         else:
             self._ended(leg, NO_TERMINATION_CAUSE, "failure")
 
-    def _local(self, state):
-        """Our half of a session, as firmware/proto/sdp.py wants it.  The keys of a leg are made once and kept with it."""
+    def _local(self, state, web=None):
+        """Our half of a session, as firmware/proto/sdp.py wants it.  The keys of a leg are made once and kept with it.
+
+        web: whether ICE and DTLS are in it; None: where the far end is a browser."""
+        if web is None:
+            web = bool(state["far"] and state["far"].get("browser"))
         policy = self.config["encryption"].get(state["line"], "off")
         if policy != "off" and not state.get("keys"):
             state["keys"] = sdes.new_keys(os.urandom)
         return {"address": state["host"], "port": state["port"] or 9, "session": state["session"],
-                "version": state["version"], "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None}
+                "version": state["version"], "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None,
+                "browser": state.get("web") if web else None}
 
     def _far(self, leg, body):
         """Take the far end's answer.  False when it is unusable."""
@@ -114,7 +140,7 @@ class SIPMedia:
         try:
             if body is None:
                 raise RemoteError("no SDP came with the answer", status=488)
-            self._join(leg, carried(sdp.read(body, self._local(self.legs[leg]))))
+            self._join(leg, carried(sdp.read(body, self._local(self.legs[leg], web=True))))
         except RemoteError as error:
             log.warning("sip: %s: %s", leg, error)
             return False
@@ -123,12 +149,18 @@ class SIPMedia:
     def _join(self, leg, far, done=None):
         """Tell media where the far end listens; tell the switchboard about hold.  done(reply, now_ms): media has taken it."""
         state = self.legs[leg]
-        listens = far["remote"] is not None and far["direction"] in ("sendrecv", "sendonly")
+        browser = far.get("browser")
+        listens = (far["remote"] is not None or browser is not None) and far["direction"] in ("sendrecv", "sendonly")
+        web = {}
+        if state.get("web"):
+            ours = {part: state["web"][part] for part in ("ufrag", "password")}
+            web = {"browser": dict(ours, **browser) if browser is not None else None,
+                   "srtp_only": browser is not None or self.config["encryption"].get(state["line"]) == "required"}
         held = not listens
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
                            remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
                            timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
-                           source_host=_host(state.get("sip_host")), srtp=far.get("srtp"))
+                           source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **web)
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         self._set(leg, far=far, held=held)
@@ -140,6 +172,24 @@ class SIPMedia:
         if state is not None and state["state"] == "answered" and state["far"] is not None:
             both = state["far"]["direction"] == "sendrecv" and not state["held"]
             self.media.command("watch", id=leg, sound="both" if both else "none")
+
+    def _answer_offer(self, leg, offer):
+        """(answer, what was chosen) to an offer within a call; an ICE restart (RFC 8839 4.4.3) gets new credentials.  Raises RemoteError."""
+        state = self.legs[leg]
+        body, far = sdp.answer(offer, self._local(state, web=True))
+        old, new = (state["far"] or {}).get("browser"), far.get("browser")
+        if old and new and old["far_ufrag"] != new["far_ufrag"]:
+            self._set(leg, web=dict(state["web"], **new_credentials()))
+            body, far = sdp.answer(offer, self._local(state, web=True))
+        return body, far
+
+    def _dtls_failed(self, event, now_ms):
+        """Media says why a browser's call has no sound: it ends."""
+        leg = event["id"]
+        if leg in self.legs:
+            log.warning("sip: %s of %s ends without sound: %s", leg, self.legs[leg]["line"] or "a trunk", event["error"])
+            self._release(leg, NOT_CARRIED_CAUSE, now_ms)
+        return True
 
     def _not_carried(self, leg, error, now_ms):
         """Media will not have the far end's address or codec: no call without sound."""

@@ -3,7 +3,7 @@
     streams = SIPStreams(listeners, certificates, peer_of, hear, lost)
     streams.start(); streams.send(octets, (host, port, "TCP")); streams.close()
 
-listeners: {"TCP"|"TLS"|"WSS": socket}.  hear(messages, source): whole messages of one connection.  lost(address, opened):
+listeners: {"TCP"|"TLS"|"WSS": socket, "web": the Unix socket of sip_web.py}.  back(address): such a connection goes on.  hear(messages, source): whole messages of one connection.  lost(address, opened):
 a connection is gone, or could not be opened ("opened": it had been; then nothing of it can be sent any more).
 peer_of(address): {"name": server name, "verify": bool} of a TLS far end that we connect to.
 
@@ -21,6 +21,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Message, Ping, RejectConnection, Request, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from firmware import sip_web
 from firmware.errors import RemoteError
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.stream import PONG, StreamFramer
@@ -158,10 +159,49 @@ class WebSocketConnection(Connection):
             pass                    # it is closing; connection_lost follows
 
 
+class WebConnection(Connection):
+    """A browser's that the web process holds: frames of sip_web.py, the first of which says who it is."""
+
+    def __init__(self, streams):
+        super().__init__(streams, "WSS")
+        self.data = b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.refused = True             # until it has said its name
+        self.opened_at = self.heard_at = self.streams.loop.time()
+
+    def messages(self, octets):
+        self.data += octets
+        frames, self.data = sip_web.frames(self.data)
+        if self.address is None and frames:
+            host, port, again = sip_web.name(frames.pop(0))
+            self.address = (host, port, "WSS")
+            former = self.streams.connections.get(self.address)
+            if former is not None and former.transport is not None:
+                former.transport.abort()
+                self.streams.gone(former)
+            if not self.streams.admit(self):
+                self.transport.abort()
+                return []
+            self.refused = False
+            if again and self.streams.back is not None:
+                self.spoke = True
+                self.streams.back(self.address)
+        return [frame.lstrip(b"\r\n") for frame in frames]
+
+    def pong(self):
+        self.send(PONG)
+
+    def send(self, octets):
+        self.write(sip_web.frame(octets))
+
+
 class SIPStreams:
     """See the top."""
 
-    def __init__(self, listeners, certificates, peer_of, hear, lost):
+    def __init__(self, listeners, certificates, peer_of, hear, lost, back=None):
+        self.back = back
         self.listeners, self.certificates, self.peer_of = listeners, certificates, peer_of
         self.hear, self.lost = hear, lost
         self.connections = {}        # address -> Connection
@@ -183,6 +223,9 @@ class SIPStreams:
 
     async def _serve(self, transport, sock):
         sock.setblocking(False)
+        if transport == "web":
+            self._servers.append(await self.loop.create_unix_server(lambda: WebConnection(self), sock=sock))
+            return
         context = self.certificates.server_context() if transport != "TCP" else None
         if transport != "TCP" and context is None:
             log.error("SIP over %s is not served: %s", transport, self.certificates.fault)
@@ -234,6 +277,9 @@ class SIPStreams:
 
     def complain(self, connection, what):
         """Say it, once of each host and reason."""
+        if connection.address is None:
+            log.warning("SIP: the web process %s.", what)
+            return
         mark = (connection.address[0], what[:30])
         if mark not in self._complained and len(self._complained) < 1000:
             self._complained.add(mark)

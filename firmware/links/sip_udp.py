@@ -92,6 +92,10 @@ class SIPUDPLink:
         """A connection ended, or could not be opened."""
         self._settle(self.endpoint.connection_lost(address, opened, self.now_ms()))
 
+    def back(self, address):
+        """A connection of the process before goes on: a browser's, which the web process held."""
+        self._settle(self.endpoint.connection_back(address, self.now_ms()))
+
     def request(self, primitive):
         """Give a primitive to the endpoint.  Raises LocalError."""
         self._settle(self.endpoint.request(primitive, self.now_ms()))

@@ -307,13 +307,14 @@ cdef class Engine:
 
     def set_rtp(self, int slot, remote, int payload_type, int dtmf_payload_type, int ptime_ms, int jitter_ms,
                 int latch, int send, int timeout_ms, int rtcp_mux=0, int rtcp_port=0, int watch=0, int jitter_most_ms=200,
-                source_host=0):
+                source_host=0, int browser=0):
         """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none; rtcp_port 0: the one above
-        RTP's; watch: 1 sound must come, 2 must arrive there; source_host: the only host besides the remote one that may be latched, 0: any."""
+        RTP's; watch: 1 sound must come, 2 must arrive there; source_host: the only host besides the remote one that may be latched, 0: any;
+        browser: STUN and DTLS that come on the port go to others()."""
         cdef Command *c = self.entry(OP_RTP, slot)
         c.a = payload_type
         c.b = dtmf_payload_type
-        c.c = ptime_ms // 10 | latch << 4 | send << 5 | rtcp_mux << 6 | watch << 7 | rtcp_port << 16
+        c.c = ptime_ms // 10 | latch << 4 | send << 5 | rtcp_mux << 6 | watch << 7 | browser << 9 | rtcp_port << 16
         c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16 | <int64_t>(jitter_most_ms * 8) << 40
         c.mask[1] = htonl(source_host)
         if remote is not None:
@@ -321,6 +322,12 @@ cdef class Engine:
             c.address.sin_family = AF_INET
             c.address.sin_addr.s_addr = htonl(remote[0])
             c.address.sin_port = htons(remote[1])
+
+    def set_remote(self, int slot, host, int port):
+        """Where RTP and RTCP go from now on.  host: IPv4 address as int."""
+        cdef Command *c = self.entry(OP_REMOTE, slot)
+        c.mask[0] = host
+        c.a = port
 
     def set_srtp(self, int slot, int inbound, SRTPSession session):
         """One direction; None: in the clear.  The session must live until it is replaced or subtracted, and that is done()."""
@@ -501,6 +508,19 @@ cdef class Engine:
             result.append((EVENT_NAMES[v.kind], v.slot, v.serial, v.a, v.number, v.other, v.tick_ms))
             tail += 1
         store64(&self.e.event_tail, tail)
+        return result
+
+    def others(self):
+        """Take what came on ports of browsers and is no RTP: [(serial, (IPv4 address as int, port), octets), ...]."""
+        cdef list result = []
+        cdef uint64_t tail = self.e.other_tail
+        cdef uint64_t head = load64(&self.e.other_head)
+        cdef Other *o
+        while tail != head:
+            o = &self.e.other[tail & (OTHERS - 1)]
+            result.append((o.serial, (o.host, o.port), (<char *>o.data)[:o.n]))
+            tail += 1
+        store64(&self.e.other_tail, tail)
         return result
 
     def position(self, int slot):

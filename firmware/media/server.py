@@ -69,7 +69,8 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(measure(), lambda: self.stats.busy_ns, measure_srtp()), self._quality)
+                           Admission(measure(), lambda: self.stats.busy_ns, measure_srtp()), self._quality,
+                           self._dtls_failed)
         self.circuits = Circuits(engine, self.table)
         self.berts = Berts(engine, self.table, _engine.CAPACITY["berts"])
         self.links = {}                 # id: (index, serial, row, parameters)
@@ -103,6 +104,7 @@ class Server:
         while not self.stopping:
             try:
                 waiting = self.table.reap()
+                self.table.browsers.look()
                 self.board.follow(self.table)
                 self.stats.sample()
                 if heart is not None:
@@ -137,6 +139,7 @@ class Server:
 
     def _drain(self):
         os.eventfd_read(self.engine.event_fd)
+        self.table.browsers.take()
         while events := self.engine.events():
             for kind, slot, serial, a, value, other, tick_ms in events:
                 if kind == "record_stopped":
@@ -158,6 +161,10 @@ class Server:
 
     def _quality(self, name, call, figures):
         self._event("leg_quality", {"id": name, "call": call, "quality": figures}, time.time_ns() // 1000000)
+        self._send_events()
+
+    def _dtls_failed(self, name, sentence):
+        self._event("dtls_failed", {"id": name, "error": sentence}, time.time_ns() // 1000000)
         self._send_events()
 
     def _event(self, kind, fields, tick_ms):

@@ -4,11 +4,12 @@ import binascii
 import socket
 
 from firmware.media._engine import GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
+from firmware.media.browsers import setting as browser_setting
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import ANSWER_PARAMETERS, LEVELS
 
 RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
-                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "browser": None, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
 HEARS_NOTHING = {"dtmf": False, "modem": False, "progress": False, "answer": None, "caller_id": None}       # hearing.py
@@ -37,6 +38,9 @@ def settings(base, p):
     boolean(new["send"], "modify: send")
     boolean(new["rtcp_mux"], "modify: rtcp_mux")
     boolean(new["srtp_only"], "modify: srtp_only")
+    new["browser"] = browser_setting(new["browser"])
+    if new["browser"] is not None and not new["srtp_only"]:
+        refuse("modify: a browser's leg is srtp_only")
     srtp = new["srtp"]
     if srtp is not None:
         if not isinstance(srtp, dict) or set(srtp) != {"suite", "send", "receive"} or not isinstance(srtp["suite"], str):

@@ -15,6 +15,7 @@ import socket
 from firmware.errors import LocalError
 from firmware.media import _engine, formats
 from firmware.media.bridges import Bridges
+from firmware.media.browsers import Browsers
 from firmware.media.checks import boolean, check_id, number, refuse, text_of
 from firmware.media.hearing import Hearing
 from firmware.media.kernels import LEVELS
@@ -43,6 +44,7 @@ class Termination:
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
         self.row = self.law = None
         self.srtp = {False: None, True: None}       # sessions, by whether they are inbound
+        self.former = []            # sessions before them that the tick may still be in
         self.leg = self.sockets = self.settings = self.address = self.port = None
 
 
@@ -50,8 +52,10 @@ class Table(Bridges, Hearing):
     """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission.
     on_quality(id, call, figures): the last word on an RTP leg."""
 
-    def __init__(self, engine, ports, player, recorder, admission, on_quality=lambda name, call, figures: None):
+    def __init__(self, engine, ports, player, recorder, admission, on_quality=lambda name, call, figures: None,
+                 on_dtls_failed=lambda name, sentence: None):
         self._on_quality = on_quality
+        self.browsers = Browsers(engine, on_dtls_failed)
         self.admission = admission
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
         self.terminations = {}
@@ -165,7 +169,7 @@ class Table(Bridges, Hearing):
         if held is not None:
             if held.kind != "rtp" or held.address != p.get("address"):
                 refuse(f"add: {name} exists with other parameters; subtract it first")
-            return {"address": held.address, "port": held.port}
+            return self._rtp_reply(held)
         address = ipv4(p.get("address"), "add: address")
         chosen = settings(RTP_DEFAULTS, p)
         term = Termination(name, self._slot("rtp"), self._next_serial(), "rtp")
@@ -180,7 +184,13 @@ class Table(Bridges, Hearing):
         self._engine.add_rtp(term.slot, term.serial, term.leg)
         self._set_rtp(term, chosen)
         self._keep(term)
-        return {"address": address, "port": term.port}
+        return self._rtp_reply(term)
+
+    def _rtp_reply(self, term):
+        reply = {"address": term.address, "port": term.port}
+        if term.settings["browser"] is not None:
+            reply["fingerprint"] = self.browsers.fingerprint
+        return reply
 
     def modify(self, p):
         """Change parameters of an RTP termination; what is not named stays."""
@@ -191,7 +201,7 @@ class Table(Bridges, Hearing):
         if chosen != term.settings:
             self.price(term, f"modify: no room for {term.id}", chosen=chosen)
             self._set_rtp(term, chosen)
-        return {"address": term.address, "port": term.port}
+        return self._rtp_reply(term)
 
     def price(self, term, what, enhance=None, chosen=None, hears=None):
         """Reserve what a leg would cost a tick with these; what is None stays.  Raises LocalError (cause 47)."""
@@ -201,7 +211,10 @@ class Table(Bridges, Hearing):
 
     @staticmethod
     def _suite(chosen):
-        return chosen["srtp"]["suite"] if chosen is not None and chosen["srtp"] is not None else None
+        """The suite that a leg has, or (a browser's) will have."""
+        if chosen is None or (chosen["srtp"] is None and chosen["browser"] is None):
+            return None
+        return chosen["srtp"]["suite"] if chosen["srtp"] is not None else "AEAD_AES_128_GCM"
 
     def watch(self, p):
         """In which directions of an RTP termination sound is owed."""
@@ -229,10 +242,11 @@ class Table(Bridges, Hearing):
             remote = (int.from_bytes(socket.inet_aton(remote[0]), "big"), remote[1])
         dtmf = chosen["dtmf_payload_type"]
         self._engine.set_rtp(term.slot, remote, chosen["payload_type"], NO_EVENTS if dtmf is None else dtmf,
-                             chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"], chosen["send"],
+                             chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"] and chosen["browser"] is None, chosen["send"],
                              chosen["timeout_ms"], chosen["rtcp_mux"], chosen["rtcp_port"] or 0, WATCH[chosen["watch"]], chosen["jitter_most_ms"],
-                             int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"))
+                             int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"), chosen["browser"] is not None)
         term.settings = chosen
+        self.browsers.configure(term, chosen["browser"])
         self._engine.commit()
 
     def subtract(self, p):
@@ -249,12 +263,15 @@ class Table(Bridges, Hearing):
         if call is not None:
             check_id(call, "subtract: call")
 
+        suite = self.browsers.suite(term) or (term.settings and term.settings["srtp"] and term.settings["srtp"]["suite"])
+        self.browsers.forget(term)
+
         def free():
             term.srtp.clear()
+            term.former.clear()
             if term.leg is not None:
                 self._tell_of(term)
-                self._on_quality(term.id, call, dict(term.leg.quality(), codec=CODECS[term.settings["payload_type"]],
-                                                             srtp=term.settings["srtp"] and term.settings["srtp"]["suite"]))
+                self._on_quality(term.id, call, dict(term.leg.quality(), codec=CODECS[term.settings["payload_type"]], srtp=suite))
             for sock in term.sockets or ():
                 sock.close()
             bisect.insort(self._free, term.slot)
@@ -430,7 +447,8 @@ class Table(Bridges, Hearing):
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])
             else:
                 row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(),
-                           **dict(term.settings, srtp=term.settings["srtp"] and term.settings["srtp"]["suite"]))
+                           **dict(term.settings, browser=term.settings["browser"] is not None, srtp=self.browsers.suite(term) or (
+                               term.settings["srtp"] and term.settings["srtp"]["suite"])))
             terms.append(row)
             serial, samples = self._engine.position(term.slot)
             if term.signal is not None:         # another serial: the tick has yet to begin it

@@ -9,13 +9,14 @@ RFC 8866 (4566), RFC 3264, RFC 4733.  Octets in, octets out; portable.
 chosen: {"remote": [host, port] or None, "payload_type": 0 | 8, "codec": "PCMU" | "PCMA",
 "dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
 "inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None,
-"srtp": None or {"suite", "send": our key, "receive": theirs}}.  remote None: the far end holds the old way (0.0.0.0) or gives
+"srtp": None or {"suite", "send": our key, "receive": theirs},
+"browser": of browsers only: what sdp_web.py found of ICE and DTLS; remote is None then}.  remote None: the far end holds the old way (0.0.0.0) or gives
 port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits or the address is
 one that nothing can be sent to (999.1.1.1, a group of multicast, a name).
 """
 
 from firmware.errors import RemoteError
-from firmware.proto import sdes
+from firmware.proto import sdes, sdp_web
 
 CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order: A-law needs no transcoding here
 EVENT = "telephone-event"
@@ -221,8 +222,10 @@ def _choose(media):
 PLAIN, SECURE = ("RTP/AVP", "RTP/AVPF"), ("RTP/SAVP", "RTP/SAVPF")
 
 
-def _usable(media, local=None):
+def _usable(session, media, local=None):
     """An audio block that we can take: a codec that we have, and encryption as our policy wants it."""
+    if media.kind == "audio" and media.protocol in sdp_web.PROTOCOLS and (local or {}).get("browser"):
+        return _choose(media) is not None and sdp_web.read(session, media) is not None
     if media.kind != "audio" or media.protocol not in PLAIN + SECURE or _choose(media) is None:
         return False
     policy = ((local or {}).get("srtp") or {}).get("policy", "off")
@@ -273,18 +276,23 @@ def _rtcp_port(media):
 
 def _describe(session, media, local=None):
     payload, codec, event = _choose(media)
-    remote = None
-    if media.port and media.host not in ("0.0.0.0", "::"):
+    remote, browser = None, None
+    if media.protocol in sdp_web.PROTOCOLS:
+        browser = sdp_web.read(session, media)      # its address is what its connectivity checks come from
+    elif media.port and media.host not in ("0.0.0.0", "::"):
         remote = [media.host, media.port]
         if not (_is_ipv6(media.host) if ":" in media.host else _is_ipv4(media.host)):
             raise RemoteError("SDP: nothing can be sent to %r; the address of one host is needed" % media.host[:60], status=488)
     direction = _MIRROR[_direction(session, media)]
-    if remote is None and media.port:
+    if remote is None and media.port and browser is None:
         # the hold of RFC 2543: nothing can be sent to it
         direction = "recvonly" if direction == "sendrecv" else "inactive" if direction == "sendonly" else direction
-    return {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
+    chosen = {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
             "ptime_ms": _ptime_ms(media), "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
-            "rtcp_port": _rtcp_port(media), "srtp": _keys(media, local)}
+            "rtcp_port": _rtcp_port(media), "srtp": _keys(media, local) if browser is None else None}
+    if browser is not None:
+        chosen["browser"] = browser
+    return chosen
 
 
 def read(octets, local=None):
@@ -293,7 +301,7 @@ def read(octets, local=None):
     Raises RemoteError(400, 488)."""
     session = parse(octets)
     for media in session.media:
-        if media.port and _usable(media, local):
+        if media.port and _usable(session, media, local):
             return _describe(session, media, local)
     raise RemoteError("SDP: " + _nothing(session, "no G.711 audio in it"), status=488)
 
@@ -340,11 +348,16 @@ def offer(local):
 
     local: {"address", "port", "session": number that stays, "version": one more at each change,
     optional "direction", "codecs": [names in order], "srtp": {"policy": "off" | "optional" | "required",
-    "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP."""
+    "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP.
+    "browser": {"ufrag", "password", "fingerprint"}, all ours: an offer of ICE and DTLS (sdp_web.py), else none of it."""
     names = local.get("codecs") or [name for name, _ in CODECS]
     static = dict(CODECS)
     payloads = [(static[name], name) for name in names]
     srtp = local.get("srtp") or {"policy": "off"}
+    if local.get("browser"):
+        return _octets(_head(local) + sdp_web.session_lines("0") + _audio(
+            local["port"], sdp_web.PROTOCOLS[0], payloads, EVENT_TYPE, PTIME_MS, local.get("direction", "sendrecv"))
+            + ["a=rtcp-mux"] + sdp_web.media_lines(local, "actpass", "0"))
     return _octets(_head(local) + _audio(local["port"], "RTP/SAVP" if srtp["policy"] == "required" else "RTP/AVP", payloads, EVENT_TYPE,
                                          PTIME_MS, local.get("direction", "sendrecv"))
                    + (sdes.lines(srtp["keys"]) if srtp["policy"] != "off" else []))
@@ -361,7 +374,7 @@ def answer(their_offer, local):
         lines[4] = "t=" + session.timing      # RFC 3264 6: the answer's t= equals the offer's
     chosen = None
     for media in session.media:
-        if chosen is None and media.port and _usable(media, local):
+        if chosen is None and media.port and _usable(session, media, local):
             chosen = _describe(session, media, local)
             direction = _both(_MIRROR[_direction(session, media)], local.get("direction", "sendrecv"))
             chosen["direction"] = _both(chosen["direction"], direction)
@@ -369,6 +382,10 @@ def answer(their_offer, local):
                                 chosen["dtmf_payload_type"], chosen["ptime_ms"], direction))
             if chosen["rtcp_mux"]:
                 lines.append("a=rtcp-mux")
+            if chosen.get("browser"):
+                mid = media.attribute("mid")
+                lines[5:5] = sdp_web.session_lines(mid if sdp_web.is_bundled(session, mid) else None)
+                lines.extend(sdp_web.media_lines(local, "active" if chosen["browser"]["role"] == "client" else "passive", mid))
             if chosen["srtp"] is not None:
                 lines.append(sdes.line(_crypto(media, local)[0], chosen["srtp"]["suite"], chosen["srtp"]["send"]))
         else:

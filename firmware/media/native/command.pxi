@@ -79,6 +79,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.latch = (c.c >> 4) & 1
         r.sending = (c.c >> 5) & 1
         r.rtcp.mux = (c.c >> 6) & 1
+        r.browser = (c.c >> 9) & 1
         r.rtcp.port = <uint16_t>(c.c >> 16)
         r.trusted = <uint32_t>c.mask[1]
         audio_set(e, r, (c.c >> 7) & 3)
@@ -95,6 +96,13 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             r.tx_marker = 1
         r.timed_out = 0
         r.last_tick = e.tick
+    elif c.op == OP_REMOTE:
+        r = t.rtp
+        r.remote.sin_family = AF_INET
+        r.remote.sin_addr.s_addr = htonl(<uint32_t>c.mask[0])
+        r.remote.sin_port = htons(<uint16_t>c.a)
+        r.signalled = r.remote
+        r.tx_marker = 1
     elif c.op == OP_SRTP:
         if c.a == 0:
             t.rtp.srtp_out = c.pointer

@@ -164,6 +164,27 @@ cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
         add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, r.event_duration >> 3, 1)
 
 
+cdef void other_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source) noexcept nogil:
+    """STUN or DTLS of a browser: to the command thread, as far as there is room; both are repeated by who sent them."""
+    cdef Other *o
+    if r.others_tick != e.tick:
+        r.others_tick = e.tick
+        r.others = 0
+    if n > OTHER_OCTETS or r.others >= OTHERS_OF_LEG or e.other_head - load64(&e.other_tail) >= OTHERS:
+        e.others_lost += 1
+        return
+    r.others += 1
+    o = &e.other[e.other_head & (OTHERS - 1)]
+    o.slot = slot
+    o.serial = e.term[slot].serial
+    o.host = ntohl(source.sin_addr.s_addr)
+    o.port = ntohs(source.sin_port)
+    o.n = <uint16_t>n
+    memcpy(o.data, p, n)
+    store64(&e.other_head, e.other_head + 1)
+    e.wake_events = 1
+
+
 cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_in *source,
                      uint64_t came_ns) noexcept nogil:
     """One datagram.  came_ns: CLOCK_REALTIME of its arrival, 0: not known."""
@@ -171,6 +192,9 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     cdef uint32_t ts, transit
     cdef int32_t d
     cdef uint16_t seq
+    if r.browser and n > 0 and p[0] < 64 and (p[0] < 4 or p[0] >= 20):     # RFC 7983 7
+        other_packet(e, slot, r, p, n, source)
+        return
     if n < 12 or p[0] >> 6 != 2:
         r.garbage += 1
         return

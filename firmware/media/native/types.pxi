@@ -501,6 +501,9 @@ cdef struct Rtp:
     void *srtp_out                     # native/srtp.pxi; NULL: in the clear
     void *srtp_in
     uint8_t srtp_only                  # nothing goes or comes in the clear
+    uint8_t browser                    # STUN and DTLS come on this port too: they go to the command thread
+    uint8_t others                     # of them taken in this tick
+    uint64_t others_tick
     uint64_t srtp_refused              # not authentic, repeated, or in the clear
     uint64_t tx_packets
     uint64_t tx_octets
@@ -653,6 +656,19 @@ cdef struct Link:
     int32_t row
     int32_t mtp2                       # signal units: a unit that is lost on its way up is not repeated by itself
 
+cdef enum:
+    OTHERS = 128                       # packets that wait for the command thread
+    OTHER_OCTETS = 1500
+    OTHERS_OF_LEG = 4                  # taken from one leg in one tick
+
+cdef struct Other:                     # what came on a port of RTP and is neither RTP nor RTCP (RFC 7983)
+    int32_t slot
+    uint32_t serial
+    uint32_t host                      # host order
+    uint16_t port
+    uint16_t n
+    uint8_t data[OTHER_OCTETS]
+
 cdef struct CasCircuit:                # ABCD bits of a timeslot
     uint8_t on
     uint8_t sent
@@ -709,6 +725,7 @@ cdef enum Op:
     OP_PROGRESS_PLAN = 25              # pointer: table, serial: its number
     OP_FSK = 26                        # a: 1 + kind, 0 none
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
+    OP_REMOTE = 19                     # mask[0]: IPv4 address, a: port that is sent to from now on
     OP_CAS = 20
     OP_MF_LISTEN = 21
     OP_MF_SEND = 22
@@ -844,6 +861,10 @@ cdef struct Engine_:
     uint64_t command_head              # next to write (command thread)
     uint64_t command_tail              # applied (tick)
     Event event[EVENTS]
+    uint64_t other_head                # tick
+    uint64_t other_tail                # command thread
+    uint64_t others_lost
+    Other other[OTHERS]
     uint64_t event_head                # tick
     uint64_t event_tail                # command thread
     uint64_t events_lost

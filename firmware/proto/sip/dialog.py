@@ -30,8 +30,8 @@ class Identity:
         return host_port(bracketed_host(self.address), self.ports.get(transport, self.port))
 
     def contact_of(self, transport, user="strowger"):
-        """Our Contact for a transport."""
-        return "<sip:%s@%s%s>" % (user, self.host_of(transport), "" if transport == "UDP" else ";transport=%s" % transport.lower())
+        """Our Contact for a transport; RFC 7118 5.2 has one word for both kinds of WebSocket."""
+        return "<sip:%s@%s%s>" % (user, self.host_of(transport), "" if transport == "UDP" else ";transport=%s" % ("ws" if transport == "WSS" else transport.lower()))
 
     def branch(self):
         """A new branch; random, so that none repeats after a restart."""

@@ -25,8 +25,8 @@ digest octets.  new_leg(): a leg id for an incoming INVITE (ids.next("l")); neve
 now_ms: one clock for everything, UTC milliseconds, so that restored bindings expire rightly.
 
 Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
-  invite_request   {leg, line | uri, sdp, caller, caller_name?, destination?, auto_answer?}  calls every contact of a
-                   line at once (first answer wins), or one uri; the host of uri must be an IP
+  invite_request   {leg, line | uri, sdp, sdp_web?, caller, caller_name?, destination?, auto_answer?}  calls every contact of a
+                   line at once (first answer wins; sdp_web: the offer to those on WebSockets), or one uri; the host of uri must be an IP
                    address unless destination [host, port] is given.  Over a trunk instead:
                    {leg, trunk, called: party, sdp, caller: party | None, caller_name?, redirecting: party | None}
   alerting_request {leg, sdp?}        180 to an incoming INVITE (183 with status: 183)
@@ -153,7 +153,7 @@ class SIPEndpoint(Requests, TrunkTable):
         self._lines = {}
         self._secrets = {}
         self._line_timers = {}
-        self._without_flow = {}          # legs of telephones whose connection is gone
+        self._without_flow = {}          # leg of a telephone whose connection is gone: that connection
         self._changed = {}
         self.subscriptions = Subscriptions(self)
         self.trunks = {}
@@ -229,9 +229,23 @@ class SIPEndpoint(Requests, TrunkTable):
 
     def _flow_lost(self, session):
         """The connection of a call is gone: its Contact or Route may be connected to, or the far end opens another one."""
-        session.dialog.peer = None
         if session.line is not None:
-            self._without_flow[session.leg] = True
+            self._without_flow[session.leg] = session.dialog.peer
+        session.dialog.peer = None
+
+    def connection_back(self, address, now_ms):
+        """A connection that counted as gone stands after all.  Returns events."""
+        for line in self.registered_lines():
+            for binding in self.registrar.bindings[line]:
+                if tuple(binding["source"]) == address:
+                    self.qualifier.heard(line, binding["uri"])
+        for leg in [leg for leg in sorted(self._without_flow) if self._without_flow[leg] == address]:
+            del self._without_flow[leg]
+            session = self.sessions.get(leg)
+            if session is not None and session.dialog is not None and session.dialog.peer is None:
+                session.dialog.peer = address
+                self.touch(session)
+        return self._take_events()
 
     def flow_opened(self, line, uris, source):
         """A telephone has registered over a connection: what is said in its calls goes there.  uris: its Contacts."""

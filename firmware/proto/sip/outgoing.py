@@ -13,6 +13,7 @@ from firmware.proto.sip.session import ALERTING, CALLING, CONFIRMED, ENDED, Sess
 from firmware.proto.sip.session_timer import LONGEST_S, min_se
 from firmware.proto.sip.text import display, octet_text
 from firmware.proto.sip.transaction import NOBODY, PROCEEDING
+from firmware.proto.sip.transport import transport_of
 from firmware.proto.sip.uri import user_uri
 
 ANSWERED_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'     # RFC 3326 2: no missed call is shown
@@ -86,7 +87,7 @@ class OutgoingSession(ReliableReceiver, Session):
             if nat:
                 dialog.peer = destination
             message = dialog.request("INVITE", identity)
-            self.fill(message, request["sdp"])
+            self.fill(message, request["sdp_web"] if request.get("sdp_web") and transport_of(destination) in ("WS", "WSS") else request["sdp"])
             if request.get("auto_answer"):
                 # No RFC has it: what telephones of several makers take; answer-after is of the Call-Info of RFC 3261 20.9.
                 message.add("Call-Info", "<sip:%s>;answer-after=0" % identity.address)

@@ -1,0 +1,179 @@
+"""Telephones over TCP, TLS and secure WebSocket in the whole house: baresip, and the page's own telephone in Chromium.
+
+The browser's microphone is a file with a tone; what the trunk hears is looked for in its recording, what the trunk says in
+the page by a WebAudio analyser.  control is killed in the middle of the calls."""
+
+import contextlib
+import shutil
+import socket
+import time
+
+import numpy as np
+import pytest
+
+from hil.browser_phone import BrowserPhone
+from hil.phone.phone import Phone
+from hil.probes import dtmf, wav
+
+pytestmark = pytest.mark.live
+RIG = {"tls": True}
+MICROPHONE_HZ, TRUNK_HZ = 1004, 440
+CLEAR_DB = 20           # a tone above everything else that is heard
+BROWSER = "1002"
+
+
+def tone(path, hz, seconds, write=wav.write_pcm):
+    write(path, (np.sin(2 * np.pi * hz * np.arange(int(seconds * 8000)) / 8000) * 8000).astype(np.int16))
+    return path
+
+
+def loudest_hz(samples):
+    """(frequency of the highest line of a spectrum, how far it is above all that is 60 Hz and more away in dB)."""
+    x = np.asarray(samples, float)
+    spectrum = np.abs(np.fft.rfft(x * np.hanning(len(x)))) + 1e-9
+    hz = np.arange(len(spectrum)) * 8000 / len(x)
+    best = hz[spectrum.argmax()]
+    rest = spectrum[np.abs(hz - best) > 60].max()
+    return best, 20 * np.log10(spectrum.max() / rest)
+
+
+def password(house, line):
+    return next(row["password"] for row in house.product.get("/configuration")["configuration"]["lines"] if row["name"] == line)
+
+
+@pytest.fixture(scope="module")
+def browser(house):
+    for agent in ("1001", "1003"):
+        house.available(agent, "logged_out")
+    with BrowserPhone(house.web_url, BROWSER, password(house, BROWSER), tone(house.folder / "microphone.wav", MICROPHONE_HZ, 20)) as phone:
+        phone.wait_state("ready")
+        house.available(BROWSER)
+        house.wait_agent_idle(BROWSER, 30)
+        yield phone
+    house.available(BROWSER, "logged_out")
+
+
+@pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="chromium is not installed (Debian: chromium, chromium-driver)")
+def test_an_agent_works_with_only_a_browser(house, browser):
+    """E1 caller, IVR, queue, browser; hold; control killed; keys by RFC 4733 and INFO; both directions measured."""
+    name = house.place_and_choose("1")
+    browser.wait_state("ringing")
+    browser.click("answer")
+    browser.wait_state("talking")
+    house.far.wait_for("dtmf_done", 30, id=name)
+    call = house.wait_call("talking", 30)
+    house.far.play(name, tone(house.folder / "trunk.wav", TRUNK_HZ, 40))
+    heard_well(browser)
+    browser.click("hold")
+    browser.wait_state("held")
+    house.wait(lambda s: any(leg.get("held") or c["state"] == "held" for c in s["calls"] for leg in c["legs"]) or s["calls"], 30, "the held call")
+    browser.click("hold")
+    browser.wait_state("talking")
+    heard_well(browser)
+    transport = [row for row in browser.stats() if row["type"] == "transport"][0]
+    assert transport["dtlsState"] == "connected" and transport["srtpCipher"], transport
+
+    house.kill("control")
+    house.wait(lambda s: any(c["call"] == call["call"] and c["state"] == "talking" for c in s["calls"])
+               and any(line["name"] == BROWSER and line["contacts"] for line in s["lines"]), 30, "call and telephone after the kill")
+    assert browser.state == "talking"
+    heard_well(browser)
+    browser.key("5")                                # RFC 4733 towards us, a tone towards the trunk
+    time.sleep(0.5)
+    browser.info_key("7")
+    time.sleep(0.3)
+    browser.click("hold")                           # re-INVITE to a control process that has never seen the browser
+    browser.wait_state("held")
+    browser.click("hold")
+    browser.wait_state("talking")
+    time.sleep(1.2)
+    browser.click("hang-up")
+    browser.wait_state("ready")
+    house.far.wait_for("released", 30, id=name)
+    house.far.wait_for("record_closed", 30, id=name)
+    samples = wav.read_mono(house.folder / f"{name}.wav")
+    best, above = loudest_hz(samples[-8000:])
+    assert abs(best - MICROPHONE_HZ) < 4 and above > CLEAR_DB, (best, above)
+    assert "5" in dtmf.text(samples), dtmf.text(samples)
+    found = house.cdr(call["call"], 30)
+    assert (found["cdr"]["result"], found["cdr"]["agent"]) == ("answered", BROWSER)
+    kinds = [record["kind"] for record in found["records"]]
+    assert kinds.count("leg.held") >= 1 and kinds.count("leg.retrieved") >= 1, kinds
+    quality = [record["data"]["quality"] for record in found["records"] if record["kind"] == "leg.quality" and record["data"]["quality"]["srtp"]]
+    assert quality and quality[0]["in"]["srtp_refused"] == 0, quality
+    house.wait_idle(30)
+
+
+def heard_well(browser):
+    """The trunk's tone in the page, again only where the host kept the page from its sound."""
+    for attempt in range(3):
+        near, rest = browser.tone_db(TRUNK_HZ)
+        if near > -60 and near - rest > CLEAR_DB:
+            return
+    raise AssertionError(f"the page hears {TRUNK_HZ} Hz with {near:.1f} dB, all else with {rest:.1f} dB")
+
+
+@pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
+def test_calls_over_tcp_and_tls(house):
+    """A telephone over TCP calls one over TLS, control is killed, both stay: hold, hang-up, and a call after it."""
+    for agent in ("1003", "1004"):
+        house.available(agent, "logged_out")
+    with contextlib.ExitStack() as stack:
+        tcp = stack.enter_context(Phone("1003", password(house, "1003"), house.sip_port, transport="tcp",
+                                        play_file=tone(house.folder / "tcp.wav", 600, 5), repeat=True, record_file=house.folder / "tcp-heard.wav"))
+        tls = stack.enter_context(Phone("1004", password(house, "1004"), house.tls_port, transport="tls", outbound=True,
+                                        play_file=tone(house.folder / "tls.wav", 900, 5), repeat=True, record_file=house.folder / "tls-heard.wav"))
+        mark = tls.mark()
+        tcp.dial("1004")
+        tls.wait_for("answered", 30, since=mark)
+        tcp.wait_for("answered", 30)
+        shown = house.state()["system"]["sip"]["streams"]["connections"]
+        assert shown["TCP"] == 1 and shown["TLS"] == 1, shown
+        call = house.wait_call("talking", 30)["call"]
+        house.kill("control")
+        house.wait(lambda s: any(c["call"] == call and c["state"] == "talking" for c in s["calls"]), 30, "the call after the kill")
+        tls.command("hold")             # over a connection of its own making
+        house.wait(lambda s: s["system"]["sip"]["streams"]["connections"].get("TLS"), 30, "the new connection")
+        tls.command("resume")
+        time.sleep(1)
+        mark = tcp.mark()
+        tls.hangup()
+        tcp.wait_for("closed", 30, since=mark)
+        house.wait_idle(30)
+        for phone, hz in ((tcp, 900), (tls, 600)):
+            samples = wav.read_mono(phone.recordings[0][0])
+            best, above = loudest_hz(samples[-8000:])
+            assert abs(best - hz) < 4 and above > CLEAR_DB, (hz, best, above)
+        # The one over TCP listens where its Contact says: it is found there without its registering anew.
+        house.wait(lambda s: any(line["name"] == "1003" and line["contacts"] for line in s["lines"]), 30, "the telephone over TCP")
+        mark = tcp.mark()
+        tls.dial("1003")
+        tcp.wait_for("answered", 30, since=mark)
+        tls.hangup()
+        house.wait_idle(30)
+
+
+def test_a_large_message_over_tcp(house):
+    """An INVITE of 15,000 octets in three pieces gets its challenge; one that ends nowhere ends the connection."""
+    head = ("INVITE sip:1004@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKlarge\r\nFrom: <sip:1003@127.0.0.1>;tag=1\r\n"
+            "To: <sip:1004@127.0.0.1>\r\nCall-ID: large\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContact: <sip:1003@127.0.0.1:9;transport=tcp>\r\n"
+            "Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n")
+    body = "v=0\r\n" + "a=x:%s\r\n" % ("y" * 14000)
+    octets = (head % len(body) + body).encode()
+    with socket.create_connection(("127.0.0.1", house.sip_port), 30) as sock:
+        sock.settimeout(30)
+        for piece in (octets[:300], octets[300:12000], octets[12000:]):
+            sock.sendall(piece)
+            time.sleep(0.05)
+        got = b""
+        while b"WWW-Authenticate" not in got:
+            got += sock.recv(65536)
+        assert got.startswith(b"SIP/2.0 401"), got
+    with socket.create_connection(("127.0.0.1", house.sip_port), 30) as sock:
+        sock.settimeout(30)
+        sock.sendall(b"INVITE sip:x SIP/2.0\r\nX: " + b"y" * 70000)
+        try:
+            while sock.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
