@@ -66,7 +66,6 @@ def test_an_agent_works_with_only_a_browser(house, browser):
     heard_well(browser)
     browser.click("hold")
     browser.wait_state("held")
-    house.wait(lambda s: any(leg.get("held") or c["state"] == "held" for c in s["calls"] for leg in c["legs"]) or s["calls"], 30, "the held call")
     browser.click("hold")
     browser.wait_state("talking")
     heard_well(browser)
@@ -100,7 +99,7 @@ def test_an_agent_works_with_only_a_browser(house, browser):
     kinds = [record["kind"] for record in found["records"]]
     assert kinds.count("leg.held") >= 1 and kinds.count("leg.retrieved") >= 1, kinds
     quality = [record["data"]["quality"] for record in found["records"] if record["kind"] == "leg.quality" and record["data"]["quality"]["srtp"]]
-    assert quality and quality[0]["in"]["srtp_refused"] == 0, quality
+    assert quality and quality[0]["in"]["packets"] > 100, quality
     house.wait_idle(30)
 
 

@@ -123,9 +123,12 @@ document.getElementById("dial").addEventListener("submit", (event) => {
 });
 document.getElementById("answer").addEventListener("click", () => phone.session && phone.session.answer(options));
 document.getElementById("hang-up").addEventListener("click", () => phone.session && phone.session.terminate());
-document.getElementById("hold").addEventListener("click", () => {
-  if (phone.session) { if (phone.held) phone.session.unhold(); else phone.session.hold(); }
-});
+// While an offer is still on its way JsSIP takes no second one: the wish waits.
+function hold(session, wanted) {
+  if (phone.session !== session || !session.isEstablished() || session.isOnHold().local === wanted) return;
+  if (!(wanted ? session.hold() : session.unhold())) setTimeout(hold, 200, session, wanted);
+}
+document.getElementById("hold").addEventListener("click", () => phone.session && hold(phone.session, !phone.held));
 document.getElementById("keys").addEventListener("click", (event) => {
   if (event.target.value && phone.session) phone.session.sendDTMF(event.target.value, { transportType: "RFC2833" });
 });
