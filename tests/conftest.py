@@ -9,11 +9,14 @@ failure without a stall counts at once, and so does the last attempt's.
 import os
 import time
 
+import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
 from hil.probes.host import HostWatch
 
+hypothesis.settings.register_profile("shared", deadline=None)       # how long an example takes says nothing on a shared machine
+hypothesis.settings.load_profile("shared")
 REAL_TIME = ("tests/live/", "tests/hil/", "tests/media/")
 LONGEST = ("tests/live/test_kill.py", "tests/live/test_demo.py")     # begun first, so that no worker is left with them alone
 ATTEMPTS = 4

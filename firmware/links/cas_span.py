@@ -29,7 +29,7 @@ def circuit_config(row, group, numbers):
     config.update(address=settings["address"], caller=settings["caller"], caller_after=after,
                   caller_length=settings["caller_length"] or None, pulse_caller=settings["pulse_caller"],
                   immediate=settings["immediate"], double_answer=settings["double_answer"],
-                  hold_clear_back_ms=1000 * settings["hold_clear_back_s"])
+                  hold_clear_back_ms=1000 * settings["hold_clear_back_s"], charge=settings["charge"])
     return config
 
 

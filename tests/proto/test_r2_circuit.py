@@ -50,6 +50,37 @@ def test_call(immediate):
     assert far.last("disconnect_indication")["by"] == "far" and near.last("released")["by"] == "near"
 
 
+@r2("Q.464 undecided", "a slow way further on: after T_DECIDE the far register hears that the line is free, and is answered late (ours)")
+@pytest.mark.parametrize("charge", (True, False))
+def test_slow_tandem(charge):
+    """10 s pass before anybody knows; the sender's T1 (15 s) never falls due, the answer comes after 40 s."""
+    circuit, near, far = pair(charge=charge, offer="wait")
+    near.place(circuit.now_ms, "1205")
+    circuit.run(9000)
+    assert near.names() == [] and far.names()[-1] in ("setup_indication", "information_indication")
+    circuit.run(6000)
+    assert near.names() == ["alerting_indication"] and near.last("alerting_indication")["charge"] == charge
+    assert far.circuit.counters["accepted_undecided"] == 1 and far.circuit.state == "ALERTING"
+    circuit.run(25000)
+    far.ask("alerting_request", circuit.now_ms)
+    far.ask("setup_response", circuit.now_ms)
+    circuit.run(2000)
+    assert near.names() == ["alerting_indication", "setup_confirm"]
+    near.ask("release_request", circuit.now_ms, cause=16)
+    released(circuit, near, far)
+
+
+def test_slow_tandem_that_fails():
+    """The way further on is busy after 20 s.  ITU's line has no signal for that before an answer: the caller hears it and clears."""
+    circuit, near, far = pair(offer="wait")
+    near.place(circuit.now_ms, "1205")
+    circuit.run(20000)
+    far.ask("release_request", circuit.now_ms, cause=17)
+    circuit.run(1000)
+    near.ask("release_request", circuit.now_ms, cause=16)
+    released(circuit, near, far)
+
+
 def test_trace():
     """An incoming call as text: what an installer reads."""
     circuit = R2Circuit(ITU, {"timeslot": 1, "called_length": 2})

@@ -358,13 +358,13 @@ def test_released():
     assert o.register.sending is None and o.register.deadline_ms() is None
 
 
-@r2("Q.464 undecided", "the layer above that does not decide costs the call, not the circuit (ours)")
 def test_undecided():
+    """Nobody has said whether the line is free: that is told, the far register's signal still waits (test_r2_circuit.py)."""
     i = Incoming(called_length=1, caller="none")
     i.plays(1)
     i.hear(1)
     i.run(TIMES["T_DECIDE"])
-    assert i.register.sending == 4
+    assert i.register.sending is None and i.register.state == "DECIDING"
 
 
 @r2("China No.1 KA, A-6", "A-6 brings KA, A-1 the caller's digits to 15, then the called number goes on; A-2 begins anew")

@@ -237,6 +237,15 @@ class R2Circuit(Circuit):
         else:
             self._indicate(self.register.called, True)
 
+    def _register_overdue(self, now_ms):
+        """A way further on is slow (a tandem call): the far register would give up (T1) before it knows.  So it hears that the
+        line is free, and the caller what the way says: ringing tone, or why not, before the line is cleared."""
+        self.count("accepted_undecided")
+        if self.state == OFFERED:
+            self._alerting_request(now_ms, {"charge": self.config.get("charge", True)})
+        elif self.register.state == table.DECIDING:
+            self.register.refuse(41, now_ms)
+
     def _party(self):
         register = self.register
         restricted = register.caller_state == "restricted"

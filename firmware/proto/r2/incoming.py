@@ -304,7 +304,8 @@ class IncomingRegister(Machine):
     def _undecided(self, now_ms):
         if self.stage == "digits":
             return self._say(now_ms, self.variant.signal("A", "next_digit"), "digit", None)
-        return self._say(now_ms, self._refusal(41), None, False)
+        self.emit("overdue")
+        return None
 
     def _end_signal(self, now_ms):
         self.timers.stop("T3")

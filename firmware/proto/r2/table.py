@@ -15,7 +15,7 @@ TIMERS = {
     "T2": (24000, "Q.476: at least 24 s", "outgoing: no forward signal is sent, or a backward one does not end"),
     "T3": (15000, "Q.476: 8 to 24 s", "incoming: no forward signal comes, or one does not end"),
     "T_DIGIT": (5000, "Q.471, Q.464: 4 to 6 s as recalled; ours", "incoming: no more digits, the number is complete"),
-    "T_DECIDE": (10000, "ours, below T1 of the far end", "incoming: the layer above has not decided"),
+    "T_DECIDE": (10000, "ours, below T1 of the far end", "incoming: nobody knows yet whether the called line is free; it is called free"),
     "T_PULSE_DELAY": (100, "Q.442: at least 100 ms after the end of the last signal", "before a pulsed signal"),
     "T_PULSE": (150, "Q.442: 150 +/- 50 ms", "a pulsed backward signal"),
     "T_DEAF": (300, "Q.442: 300 +/- 100 ms from the start of the pulse", "incoming: forward signals are not recognised"),
@@ -66,7 +66,7 @@ INCOMING = transitions((
     # Q.440: it should stay until it is answered; who stops early hears a pulsed answer
     (DECIDING, "off", "_lost_forward", None, "Q.440, Q.442"),
     (DECIDING, "on", "_broken", FAILED, "Q.458: another signal without a gap"),
-    (DECIDING, "T_DECIDE", "_undecided", ANSWERING, "ours"),
+    (DECIDING, "T_DECIDE", "_undecided", None, "ours"),
     (DECIDING, "pulse", "_answer", ANSWERING, "Q.440: no pulse is needed"),
     (ANSWERING, "off", "_end_signal", None, "Q.440 compelled"),
     (ANSWERING, "on", "_broken", FAILED, "Q.458: another signal without a gap"),
