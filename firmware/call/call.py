@@ -45,6 +45,7 @@ CLEARING = "clearing"
 # expected_ms: the wait that was expected when it entered the queue, None: unknown, False: somebody was ready.
 # callback: id of the callback that this call is.  failed_cause: why the telephone that was called last did not answer.
 # recorded_as: what a person asked for, None, "off" or {format, channels}.
+# carried: what it brought besides numbers (carriage.py), or None.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -53,7 +54,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
-          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as")
+          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as", "carried")
 
 
 class Call:
@@ -111,6 +112,10 @@ class Call:
     def shown_caller(self):
         """The number that a telephone may show."""
         return self.caller if self.caller_presentation == "allowed" and self.caller else "anonymous"
+
+    def shown_name(self):
+        """The name that came with the call and may be shown, or ""."""
+        return (self.carried or {}).get("caller_name", "") if self.caller_presentation == "allowed" else ""
 
     def dump(self):
         """As a plain dict.  Of the nested values only the legs are copied: records replace the others, never change them."""

@@ -28,7 +28,7 @@ amended, by late_quality().  The CDR is what GET /v1/calls gives.
 KINDS = {
     # legs
     "leg.offered": "tech trunk_group span timeslot caller caller_presentation caller_type called called_complete redirecting bearer line "
-                   "agent? order",
+                   "agent? order carried?(carriage.py)",
     "leg.digits": "called called_complete",
     "leg.created": "role(agent|callee) tech line caller caller_name; to the outside: trunk_group span timeslot called{number type plan}",
     "leg.seized": "span timeslot(another channel than was asked for)",

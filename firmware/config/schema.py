@@ -82,6 +82,8 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                           default=True),
     "classes": Several("what callers that come in on this group may dial to the outside; empty: nothing",
                        CALLED_CLASSES, default=[]),
+    "reserved": Whole("how many free trunks are kept for emergency calls: no other call goes out when there are no more than these", 0, 64,
+                      default=0),
     "enhancement": Section("what is done to the sound that comes in; all off: bit exact", ENHANCEMENT),
     "fax_detection": Switch("listen for fax machines and modems on calls that come in (CNG of ITU-T T.30, tones of V.25 and V.21)",
                             default=False),

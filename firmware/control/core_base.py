@@ -231,8 +231,9 @@ class Core:
         return outside.LINE_CLASSES if classes is None else classes
 
     def classes_of_group(self, group):
-        """What callers of a trunk group may call outside."""
-        return tuple((self.group_rows.get(group) or {}).get("classes") or ())
+        """What callers of a trunk group may call outside; one that lets them dial through lets them call for help."""
+        classes = tuple((self.group_rows.get(group) or {}).get("classes") or ())
+        return classes + (outside.EMERGENCY,) if classes and outside.EMERGENCY not in classes else classes
 
     def span_is_up(self, span):
         """Whether outgoing calls may be tried on a span or SIP trunk."""

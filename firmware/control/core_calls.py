@@ -34,7 +34,7 @@ def offered(core, event):
               span=event.get("span"), timeslot=event.get("timeslot"), caller=event.get("caller") or "",
               caller_presentation=event.get("caller_presentation") or "allowed", called=event.get("called") or "",
               called_complete=bool(event.get("called_complete")) or event["tech"] == "sip", redirecting=event.get("redirecting"),
-              caller_type=event.get("caller_type"), bearer=event.get("bearer"), line=line, order=state.order + 1)
+              caller_type=event.get("caller_type"), bearer=event.get("bearer"), line=line, order=state.order + 1, carried=event.get("carried"))
     call = state.calls[call_id]
     if not state.media_up:
         clear(core, call, TEMPORARY_FAILURE, SWITCH, "failed", "media is not there")
@@ -180,7 +180,9 @@ def ring(core, call, kind, target, failed):
         return
     agent = core.agent_on(line)
     leg = core.ids.next("l")
-    caller_name = call.label if call.label is not None and core.state.legs[call.caller_leg].line is None else ""
+    caller_name = call.shown_name()
+    if not caller_name and call.label is not None and core.state.legs[call.caller_leg].line is None:
+        caller_name = call.label
     core.emit("leg.created", call=call.id, leg=leg, agent=agent, role=legs.CALLEE, tech="sip", line=line,
               caller=call.shown_caller(), caller_name=caller_name)
     if agent is not None:

@@ -16,6 +16,7 @@ is nearer to the caller gives ringing tone: a telephone its own (180), a carrier
 """
 
 from firmware.call import call as calls
+from firmware.call import carriage
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import INCOMPLETE
@@ -54,11 +55,24 @@ def forbidden_to(core, line, route):
 
 def dial(core, call, route, failed, ring_ms=None):
     """Begin a call to the outside.  route: from the router; failed: node of the flow if nobody is reached."""
+    why = carriage.refusal(call.carried, call.called != route["target"], _alike(core, call, route["target"]))
+    if why is not None and route["class"] != outside.EMERGENCY:
+        not_reached(core, call, failed, carriage.ROUTING_ERROR, "failed", why)
+        return
     weekday, minute = local_time(core)
     core.emit("call.dialling", call=call.id, leg=call.caller_leg, digits=route["target"], route=route["number"], cls=route["class"],
               ways=outside.ways(route["row"], route["target"], weekday, minute),
               limit=route["row"].get("hunt_limit") or outside.HUNT_LIMIT, failed=failed, ring_ms=ring_ms or SET_UP_GUARD_MS)
     hunt(core, call)
+
+
+def _alike(core, call, digits):
+    """How many other calls from trunks are being set up from the same caller to the same number."""
+    caller = core.state.legs.get(call.caller_leg)
+    if not call.caller or caller is None or caller.line is not None:
+        return 0
+    return len([other for other in core.state.calls.values() if other is not call and other.state == calls.RINGING and other.outside is not None
+                and other.outside["digits"] == digits and other.caller == call.caller])
 
 
 def hunt(core, call):
@@ -73,13 +87,23 @@ def hunt(core, call):
             return
         way = out["ways"][out["way"]]
         group = state.groups.get(way["trunk_group"])
-        trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot)) if group else None
+        trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot)) if group and not _kept(core, call, way) else None
         if trunk is not None:
             break
         up = [span for span, timeslot in group.trunks if core.span_is_up(span)] if group else []
         core.emit("call.hunted", call=call.id, way=out["way"] + 1, trunk=None,
                   cause=out["cause"] or (NO_CIRCUIT if up else NETWORK_OUT_OF_ORDER))
     _seize(core, call, way, trunk)
+
+
+def _kept(core, call, way):
+    """Whether what is free of a trunk group is kept for emergency calls."""
+    kept = (core.group_rows.get(way["trunk_group"]) or {}).get("reserved", 0)
+    if not kept or call.outside.get("cls") == outside.EMERGENCY:
+        return False
+    group = core.state.groups[way["trunk_group"]]
+    free = [trunk for trunk in group.trunks if group.holder(*trunk) is None and core.span_is_up(trunk[0])]
+    return len(free) <= kept
 
 
 def _is_worth_a_try(core, out, span, timeslot):
@@ -98,16 +122,21 @@ def create_leg(core, call, way, trunk, line):
     if call.callback is not None:       # we call: with the number of ours that was dialled, where there was one
         known, line = {"number": call.called, "type": None, "presentation": "allowed"}, None
     caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None, known)
-    redirecting = None
-    if line is None and call.callback is None and row.get("redirecting", True) and call.called:
-        redirecting = {"number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"}
+    # A number of ours diverts the call where it is not the one that was dialled; what is only passed on keeps what it brought.
+    redirecting, more = None, {}
+    if line is None and call.callback is None:
+        diverted = call.called and (call.outside is None or call.outside["digits"] != call.called)
+        redirecting, more = carriage.onward(call.carried, {
+            "number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"} if diverted else None)
+        if not row.get("redirecting", True):
+            redirecting = None
     called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
     leg, tech = core.ids.next("l"), core.tech_of_span(trunk[0])
     core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=tech, line=None, caller=caller["number"] if caller else "",
-              caller_name="", trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
+              caller_name=call.shown_name(), trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
     core.act("leg.create", leg=leg, tech=tech, line=None, trunk_group=way["trunk_group"], call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
-             bearer=call.bearer or "speech")
+             bearer=call.bearer or "speech", carried=more)
     return leg
 
 

@@ -32,7 +32,7 @@ def _line_call(state, name):
 def _call(state, call, positions):
     waits = call.state == calls.QUEUED
     caller = state.legs.get(call.caller_leg)
-    return {"call": call.id, "state": call.state, "caller": call.caller,
+    return {"call": call.id, "state": call.state, "caller": call.caller, "caller_name": call.shown_name() or None,
             "caller_presentation": call.caller_presentation, "called": call.called, "redirecting": call.redirecting,
             "trunk_group": caller.trunk_group if caller else None, "span": caller.span if caller else None,
             "timeslot": caller.timeslot if caller else None, "application": call.application, "target": call.target,

@@ -32,7 +32,7 @@ class CallFolds:
             call.state = calls.RINGING
             call.failed = data["failed"]
             call.outside = {"digits": data["digits"], "ways": data["ways"], "way": 0, "attempts": 0, "limit": data["limit"],
-                            "tried": [], "cause": None, "ring_ms": data["ring_ms"]}
+                            "tried": [], "cause": None, "ring_ms": data["ring_ms"], "cls": data["cls"]}
 
     def call_hunted(self, record, data, call):
         if call is not None and call.outside is not None:

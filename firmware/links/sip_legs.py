@@ -23,6 +23,7 @@ import os
 import socket
 
 from firmware.call.outside import EMERGENCY
+from firmware.call import carriage
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
@@ -131,7 +132,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         state = self._begin(leg, "in", event["line"], now_ms)
         state.update(sip_host=event.get("host"), called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
                      trunk=event.get("trunk"), channel=None, caller_type=event.get("caller_type"),
-                     caller_presentation=event.get("caller_presentation"), redirecting=event.get("redirecting"),
+                     caller_presentation=event.get("caller_presentation"), redirecting=event.get("redirecting"), carried=carriage.of_sip(event.get("carried")),
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
         if state["trunk"] is not None:
             state["channel"] = self._free_channel(state["trunk"])

@@ -10,6 +10,7 @@ What the caller hears before the answer: a provisional response with a session d
 import ipaddress
 import logging
 
+from firmware.call import carriage
 from firmware.errors import LocalError
 from firmware.links.pri_span import enhancement
 from firmware.proto import sdp
@@ -99,7 +100,8 @@ class SIPTrunks:
         """leg.create over a trunk: a termination first, then the INVITE."""
         state = self._begin(action["leg"], "out", None, now_ms)
         state.update(trunk=action["span"], channel=action["timeslot"], called=action["called"], caller=action["caller"],
-                     caller_name=action.get("caller_name") or "", redirecting=action.get("redirecting"))
+                     caller_name=(action.get("carried") or {}).get("caller_name") or action.get("caller_name") or "",
+                     redirecting=action.get("redirecting"), carried=action.get("carried"))
         trunk = self.endpoint.trunks.get(action["span"])
         if trunk is None or trunk.state != "up":
             self._ended(action["leg"], NETWORK_OUT_OF_ORDER, "failure")
@@ -110,7 +112,8 @@ class SIPTrunks:
         try:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "trunk": state["trunk"], "called": state["called"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
-                                            "redirecting": state["redirecting"], "sdp": sdp.offer(self._local(state))}, now_ms)
+                                            "redirecting": state["redirecting"], "carried": carriage.to_sip(state.get("carried")),
+                                            "sdp": sdp.offer(self._local(state))}, now_ms)
         except LocalError as error:
             log.warning("sip: trunk %s cannot be called: %s", state["trunk"], error)
             self._ended(leg, NETWORK_OUT_OF_ORDER, "failure")
@@ -122,7 +125,7 @@ class SIPTrunks:
         self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": self._group_of(state["trunk"]),
                          "span": state["trunk"], "timeslot": state["channel"], "caller": state["caller"],
                          "caller_presentation": state["caller_presentation"], "caller_type": state["caller_type"],
-                         "called": state["called"], "called_complete": True, "redirecting": state["redirecting"],
+                         "called": state["called"], "called_complete": True, "redirecting": state["redirecting"], "carried": state.get("carried"),
                          "bearer": "speech", "line": None})
 
     def _trunk_rings(self, event, now_ms):

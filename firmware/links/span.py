@@ -13,6 +13,7 @@ Outgoing calls: span_outgoing.py.  Changes of the configuration: span_change.py.
 
 import logging
 
+from firmware.call import carriage
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import renew
@@ -141,7 +142,10 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                                                     "unavailable"),
             "caller_type": caller.get("type") if caller.get("type") in TYPES else None, "bearer": event["bearer"],
             "called": event["called_digits"], "called_complete": event["called_complete"],
-            "redirecting": redirecting.get("number") or None})
+            "redirecting": redirecting.get("number") or None, "carried": carriage.known({
+                "caller_name": event["caller_name"], "redirecting": event["redirecting"], "redirections": 1 if redirecting else None,
+                "subaddresses": {key: value for key, value in event["subaddresses"].items() if key in ("called", "calling")},
+                "user_user": event["user_user"]})})
 
     def _terminate(self, span, call):
         """Give a call its timeslot termination."""

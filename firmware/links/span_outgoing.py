@@ -55,7 +55,7 @@ class OutgoingCalls:
             self._seized(span, leg, timeslot)
         try:
             self._request(span, "setup_request", call, now_ms, called=action["called"], caller=action["caller"],
-                          redirecting=action["redirecting"], bearer=action["bearer"], law=span.calls[call]["law"],
+                          redirecting=action["redirecting"], bearer=action["bearer"], law=span.calls[call]["law"], **_carried(action),
                           timeslot=timeslot, exclusive=action["exclusive"])
         except LocalError as error:
             log.warning("span %d: a call to %s cannot be sent: %s", span.number, action["called"]["number"], error)
@@ -110,3 +110,14 @@ class OutgoingCalls:
         span.calls[event["call"]]["listens"] = False
         if leg is not None:
             self.turns.post({"kind": "leg.answered", "leg": leg})
+
+
+def _carried(action):
+    """What a call brings besides numbers, as setup_request takes it."""
+    carried, elements = action.get("carried") or {}, {}
+    for key, octets in sorted((carried.get("subaddresses") or {}).items()):
+        elements[key + "_party_subaddress"] = {"octets": octets}
+    if carried.get("user_user"):
+        elements["user_user"] = {"octets": carried["user_user"]}
+    shown = action["caller"] is not None and action["caller"].get("presentation") != "restricted"
+    return {"caller_name": carried.get("caller_name") if shown else None, "elements": elements}

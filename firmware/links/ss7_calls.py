@@ -13,6 +13,7 @@ the circuit stays busy until REL has been answered."""
 
 import logging
 
+from firmware.call import carriage
 from firmware.errors import LocalError
 from firmware.links.enhancement import enhancement
 from firmware.proto.isup import codes
@@ -37,6 +38,38 @@ def number_or_none(number):
     return (number or {}).get("number") or None
 
 
+SUBADDRESSES = {0x71: "called", 0x6D: "calling"}        # Q.931 4.5.8, as they stand in Access transport (Q.763 3.3)
+
+
+def carried_of(event):
+    """What the IAM of a setup_indication brings besides numbers (call/carriage.py), or None."""
+    elements, redirecting, subaddresses = event["elements"], event["redirecting"], {}
+    octets = bytes.fromhex((elements.get("access_transport") or {}).get("octets", ""))
+    while len(octets) > 1 and len(octets) >= 2 + octets[1]:
+        if octets[0] in SUBADDRESSES:
+            subaddresses[SUBADDRESSES[octets[0]]] = octets[2:2 + octets[1]].hex()
+        octets = octets[2 + octets[1]:]
+    user_user = elements.get("user_to_user_information")
+    return carriage.known({
+        "hops": event["hop_counter"], "redirections": (redirecting or {}).get("counter") or (1 if redirecting else None), "subaddresses": subaddresses,
+        "redirecting": None if redirecting is None else {key: redirecting[key] for key in redirecting if key not in ("counter", "complete", "screening")},
+        "user_user": user_user and user_user["octets"]})
+
+
+def carry(carried):
+    """The same for setup_request: Q.699 for PRI to ISUP."""
+    elements, access = {}, ""
+    for identifier, party in sorted(SUBADDRESSES.items()):
+        octets = (carried.get("subaddresses") or {}).get(party)
+        if octets:
+            access += "%02x%02x%s" % (identifier, len(octets) // 2, octets)
+    if access:
+        elements["access_transport"] = {"octets": access}
+    if carried.get("user_user"):
+        elements["user_to_user_information"] = {"octets": carried["user_user"]}
+    return {"elements": elements, "hop_counter": carried.get("hops"), "redirections": carried.get("redirections")}
+
+
 class Calls:
     """The half of SS7Points that has to do with calls."""
 
@@ -56,7 +89,7 @@ class Calls:
             "caller_type": caller.get("type") if caller.get("type") in TYPES else None,
             "bearer": event["bearer"] if event["bearer"] in ("speech", "3.1khz_audio", "unrestricted_digital") else None,
             "called": event["called_digits"], "called_complete": event["called_complete"],
-            "redirecting": number_or_none(redirecting)})
+            "redirecting": number_or_none(redirecting), "carried": carried_of(event)})
 
     def _enhance(self, point, span):
         row = point.spans.get(span)
@@ -193,7 +226,7 @@ class Calls:
             events = self._dial(point, call, circuit, action["called"], {
                 "caller": action["caller"], "redirecting": redirecting, "bearer": action["bearer"],
                 "original_called": None if redirecting is None else {key: redirecting[key] for key in redirecting if key != "reason"},
-                "continuity": self._continuity(point, circuit)}, now_ms)
+                "continuity": self._continuity(point, circuit), **carry(action.get("carried") or {})}, now_ms)
         except LocalError as error:
             log.warning("ss7 %s: a call to %s cannot be sent: %s", point.name, action["called"]["number"], error)
             del point.calls[call], self.legs[leg]

@@ -78,7 +78,7 @@ def _add_numbers(content, given):
             redirecting.pop(name, None)
         content["redirecting_number"] = redirecting
         content["redirection_information"] = {
-            "indicator": 3, "counter": 1, "reason": REASON_WORDS.get(reason, reason), "original_reason": "unknown"}
+            "indicator": 3, "counter": min(7, given.get("redirections") or 1), "reason": REASON_WORDS.get(reason, reason), "original_reason": "unknown"}
 
 
 def bearer_of(message):

@@ -140,7 +140,7 @@ def sender_of(caller, name, row, domain):
     return str(Address(user_uri(octet_text(written(caller, row)), domain), octet_text(name or "")))
 
 
-def identify(message, caller, name, redirecting, called, row, domain):
+def identify(message, caller, name, redirecting, called, row, domain, redirections=1):
     """Put identity, privacy and diversion into an INVITE."""
     way = row.get("identity", "asserted")
     withheld = caller is not None and caller["presentation"] != "allowed"
@@ -159,8 +159,46 @@ def identify(message, caller, name, redirecting, called, row, domain):
         uri = user_uri(octet_text(written(redirecting, row)), domain)
         hidden = redirecting.get("presentation", "allowed") != "allowed"
         if how in ("diversion", "both"):
-            message.add("Diversion", str(Address(uri, "", [("reason", word), ("privacy", "full" if hidden else "off"), ("counter", "1")])))
+            message.add("Diversion", str(Address(uri, "", [("reason", word), ("privacy", "full" if hidden else "off"), ("counter", str(redirections))])))
         if how in ("history", "both"):
             privacy = "&Privacy=history" if hidden else ""
             message.add("History-Info", "<%s?Reason=SIP%%3Bcause%%3D%d%s>;index=1" % (uri, status, privacy))
             message.add("History-Info", "<%s>;index=1.1;mp=1" % request_uri(called, row, domain))
+
+
+# What goes through the switch besides numbers: call/carriage.py
+
+WORDS = dict([(REASONS[reason][0], reason) for reason in sorted(REASONS)])
+UUI_MOST = 256              # hex digits: 128 octets, Q.763 3.61
+
+
+def user_user_of(message):
+    """User-to-User (RFC 7433) as hex, or None: only its hex form is ours."""
+    pieces = [piece.strip() for piece in (message.get("User-to-User") or "").split(";")]
+    value = pieces[0].lower()
+    if "encoding=hex" not in pieces[1:] or not value or len(value) > UUI_MOST or len(value) % 2 or any([c not in "0123456789abcdef" for c in value]):
+        return None
+    return value
+
+
+def carried_of(message, row, name):
+    """What an INVITE brings besides numbers: a dict of call/carriage.py, with "forwards" (Max-Forwards) for its hops."""
+    diverted, count = None, None
+    found = _addresses(message, "Diversion")
+    number = redirecting_of(message, row)
+    if number:
+        word = (found[0].parameter("reason") or "unknown").strip('"').lower() if found else "unknown"
+        diverted = {"number": number, "type": "unknown", "presentation": "restricted" if found and found[0].parameter("privacy") not in (None, "off") else "allowed",
+                    "reason": WORDS.get(word, "unknown")}
+        count = sum([int(text) if text.isdigit() and len(text) < 4 else 1 for text in [address.parameter("counter") or "1" for address in found]]) or 1
+    forwards = message.get("Max-Forwards")
+    return {"caller_name": name, "forwards": int(forwards) if forwards else None, "redirecting": diverted, "redirections": count,
+            "user_user": user_user_of(message)}
+
+
+def carry(message, carried):
+    """Put what a call brings into an INVITE."""
+    if carried.get("forwards") is not None:
+        message.replace("Max-Forwards", str(carried["forwards"]))
+    if carried.get("user_user"):
+        message.add("User-to-User", carried["user_user"] + ";encoding=hex")

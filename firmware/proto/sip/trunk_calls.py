@@ -35,7 +35,7 @@ class TrunkSession(OutgoingSession):
     def start(self, request, trunk, now_ms):
         """Send the INVITE to the first address."""
         self.order = {"called": request["called"], "caller": request.get("caller"), "caller_name": request.get("caller_name") or "",
-                      "redirecting": request.get("redirecting"), "sdp": to_text(request["sdp"])}
+                      "redirecting": request.get("redirecting"), "carried": request.get("carried"), "sdp": to_text(request["sdp"])}
         self.left = [list(address) for address in trunk.destinations()]
         self._next(now_ms)
 
@@ -76,7 +76,9 @@ class TrunkSession(OutgoingSession):
         order = self.order
         for route in self.service_route:
             message.add("Route", route)
-        parties.identify(message, order["caller"], order["caller_name"], order["redirecting"], order["called"], self.row, self.domain)
+        parties.identify(message, order["caller"], order["caller_name"], order["redirecting"], order["called"], self.row, self.domain,
+                         (order.get("carried") or {}).get("redirections") or 1)
+        parties.carry(message, order.get("carried") or {})
         policy = self.row.get("reliable", "off")
         supported = (["100rel"] if policy != "off" else []) + (["timer"] if self.wanted_s else [])
         if supported:

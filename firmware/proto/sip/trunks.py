@@ -366,7 +366,7 @@ class Trunk:
         caller, name = parties.caller_of(message, self.row)
         return {"trunk": self.name, "called": parties.called_of(message, self.row), "caller": caller["number"] or None,
                 "caller_type": caller["type"], "caller_presentation": caller["presentation"], "caller_name": name,
-                "redirecting": parties.redirecting_of(message, self.row)}
+                "redirecting": parties.redirecting_of(message, self.row), "carried": parties.carried_of(message, self.row, name)}
 
     def dump(self):
         """JSON-able record."""

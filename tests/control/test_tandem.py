@@ -1,0 +1,67 @@
+"""Calls from trunk to trunk: what is passed on, what is a diversion, what goes round in circles.  On the small world of switchboard_rig.py."""
+
+import pytest
+
+from tests.control.test_outside import world
+
+THROUGH = {"carrier": {"classes": ["national"]}}
+BROUGHT = {"caller_name": "Wang", "hops": 9, "redirecting": {"number": "4008001000", "type": "national", "presentation": "allowed", "reason": "busy"},
+           "redirections": 2, "user_user": "0448"}
+
+
+def test_a_call_passed_through_keeps_what_it_brought():
+    rig = world(**THROUGH)
+    rig.offer(called="913912345678", carried=BROUGHT)
+    create = rig.last("leg.create")
+    assert create["redirecting"] == BROUGHT["redirecting"]
+    assert create["carried"] == {"caller_name": "Wang", "hops": 8, "redirections": 2, "user_user": "0448"}
+    assert rig.call()["caller_name"] == "Wang"
+
+
+def test_a_number_of_ours_diverts_and_is_counted():
+    rig = world(**THROUGH)
+    rig.offer(called="02150801009", carried=BROUGHT)
+    create = rig.last("leg.create")
+    assert create["redirecting"]["number"] == "02150801009" and create["redirecting"]["reason"] == "unconditional"
+    assert create["carried"]["redirections"] == 3 and create["carried"]["hops"] == 8
+
+
+def test_a_call_without_anything():
+    rig = world(**THROUGH)
+    rig.offer(called="913912345678")
+    create = rig.last("leg.create")
+    assert (create["redirecting"], create["carried"]) == (None, {})
+
+
+@pytest.mark.parametrize("called, carried", [("913912345678", {"hops": 1}), ("02150801009", {"redirections": 5, "redirecting": BROUGHT["redirecting"]})])
+def test_a_counter_that_is_used_up_ends_the_call(called, carried):
+    rig = world(**THROUGH)
+    rig.offer(called=called, carried=carried)
+    assert rig.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": 25} and not [a for a in rig.actions if a["do"] == "leg.create"]
+
+
+def test_the_same_call_that_comes_back_is_ended_at_the_fourth_time():
+    rig = world(**THROUGH)
+    for number in range(1, 5):
+        rig.offer(leg="p%d" % number, called="913912345678", timeslot=number)
+    assert len([a for a in rig.actions if a["do"] == "leg.create"]) == 3
+    assert rig.last("leg.release") == {"do": "leg.release", "leg": "p4", "cause": 25}
+    rig.offer(leg="p5", called="913912345678", timeslot=5, caller="13700002222")       # another caller is no loop
+    assert len([a for a in rig.actions if a["do"] == "leg.create"]) == 4
+
+
+def test_an_emergency_call_is_never_taken_for_a_loop():
+    rig = world(**THROUGH)
+    rig.offer(called="110", carried={"hops": 0})
+    assert rig.last("leg.create")["called"]["number"] == "110"
+
+
+def test_the_last_trunks_are_kept_for_emergency_calls():
+    """A group of 60 trunks keeps 59: one call goes out, the next takes the second way, an emergency call the first."""
+    rig = world(carrier={"reserved": 59})
+    rig.dial("1001", "913912345678", "s1")
+    assert rig.last("leg.create")["trunk_group"] == "carrier"
+    rig.dial("1002", "913912345678", "s2")
+    assert rig.last("leg.create")["trunk_group"] == "second"
+    rig.dial("1003", "110", "s3")
+    assert (rig.last("leg.create")["trunk_group"], rig.last("leg.create")["called"]["number"]) == ("carrier", "110")
