@@ -8,6 +8,7 @@ State, and who moves it on:
     queued       waiting in a queue; an agent may be offered meanwhile (offer)
     ringing      an agent, a line or the outside is called directly (target_leg)
     talking      bridged with the agent, the called line or the outside
+    mailbox      leaves a message, or hears those of a mailbox
     parked       waits in a numbered place for whoever fetches it
     closing      the end is decided; the caller hears the goodbye or the busy tone
     clearing     every leg is released or being released; ends with the last one
@@ -26,6 +27,7 @@ QUEUED = "queued"
 RINGING = "ringing"
 TALKING = "talking"
 PARKED = "parked"
+MAILBOX = "mailbox"
 CLOSING = "closing"
 CLEARING = "clearing"
 
@@ -46,6 +48,7 @@ CLEARING = "clearing"
 # callback: id of the callback that this call is.  failed_cause: why the telephone that was called last did not answer.
 # recorded_as: what a person asked for, None, "off" or {format, channels}.
 # carried: what it brought besides numbers (carriage.py), or None.
+# mailbox: {name, mode(leave|listen), step, tries, index, list?, recording?, own_path?} of voicemail.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -54,7 +57,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
-          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as", "carried")
+          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox")
 
 
 class Call:

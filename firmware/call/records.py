@@ -20,7 +20,7 @@ agent: the last one; agents: all who talked with the caller, in order; transfers
 talk_ms: the sum of all its conversations.  ended_ms of a caller who left a conference that went on: that moment.
 result: answered (an agent or line spoke with the caller), abandoned (the caller
 left while waiting or ringing), overflow (longest wait passed), self_service (ended
-inside the IVR), callback (left for one, or the waiting place of one that was given up), busy, no_answer, rejected (number unknown or incomplete), failed.
+inside the IVR), voicemail, callback (left for one, or the waiting place of one that was given up), busy, no_answer, rejected (number unknown or incomplete), failed.
 The quality of a leg is told after its end, so often after the call's: a finished CDR is then
 amended, by late_quality().  The CDR is what GET /v1/calls gives.
 """
@@ -106,6 +106,16 @@ KINDS = {
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
     "queue.left": "reason(answered|abandoned|overflow|failed|callback) wait_ms(in this queue) total_ms(over all queues) to{queue|flow|number: name}? when?",
     "queue.refused": "reason(closed|full|waiting|longest_wait|expected_wait|no_agents|loop) to{queue|flow: name}?",
+    # voicemail (control/core_mailboxes.py)
+    "mailbox.entered": "mailbox mode(leave|listen)",
+    "mailbox.moved": "step deadline_ms recording? path? tries? index? list?",
+    "mailbox.greeting": "mailbox path(that the owner recorded)",
+    "message.begun": "message mailbox recording path caller called",
+    "message.dropped": "mailbox recording(the caller begins anew)",
+    "message.left": "message mailbox duration_ms(None: unknown) mail(is to be sent) delete_at_ms",
+    "message.state": "message mailbox state(new|read) by",
+    "message.deleted": "message mailbox recording path reason by",
+    "message.mailed": "message mailbox ok error again_ms(None: not again)",
     # callbacks (control/core_callbacks.py)
     "callback.asked": "callback number by(key|entered|api) priority since_ms order skills given called language languages due_ms(None: now) note "
                       "expires_ms",

@@ -11,6 +11,7 @@
     record ID start|stop|pause|resume [--format F] [--channels stereo|mono] [--text T] [--by WHO]
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
     announcements;  announcement NAME on|off [--by WHO]
+    mailboxes;  mailbox NAME;  message ID new|read|delete [--by WHO];  message-audio ID FILE
     callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
 """
 
@@ -18,7 +19,7 @@ import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "mailboxes", "mailbox", "message", "message-audio")
 
 
 def add(verbs, common):
@@ -68,6 +69,15 @@ def add(verbs, common):
     log_in.add_argument("--pin")
     verbs.add_parser("announcements", parents=[common])
     verbs.add_parser("callbacks", parents=[common])
+    verbs.add_parser("mailboxes", parents=[common])
+    verbs.add_parser("mailbox", parents=[common]).add_argument("name")
+    message = verbs.add_parser("message", parents=[common])
+    message.add_argument("id")
+    message.add_argument("state", choices=("new", "read", "delete"))
+    message.add_argument("--by", help="who does it")
+    audio = verbs.add_parser("message-audio", parents=[common])
+    audio.add_argument("id")
+    audio.add_argument("file", help="where the WAV file is written")
     callback = verbs.add_parser("callback", parents=[common])
     callback.add_argument("queue")
     callback.add_argument("number")
@@ -111,6 +121,23 @@ def carry_out(client, options):
     if verb == "fetch":
         given.pop("place")
         return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
+    if verb == "mailboxes":
+        return client.get("/v1/mailboxes"), lambda a: "\n".join(
+            "%-20s new %-4d heard %-4d %s" % (row["mailbox"], row["new"], row["read"], row["label"]) for row in a["mailboxes"]) or "none"
+    if verb == "mailbox":
+        return client.get("/v1/mailboxes/%s" % urllib.parse.quote(options.name, safe="")), lambda a: "\n".join(
+            "%-8s %-4s %-16s %6s ms  mail %s" % (row["message"], row["state"], row["caller"] or "unknown", row["duration_ms"], row["mail"] or "-")
+            for row in a["messages"]) or "none"
+    if verb in ("message", "message-audio"):
+        path = "/v1/messages/%s" % urllib.parse.quote(options.id, safe="")
+        if verb == "message-audio":
+            octets = client.get(path + "/audio")
+            with open(options.file, "wb") as file:
+                file.write(octets)
+            return {"file": options.file, "octets": len(octets)}, lambda a: "%(octets)d octets in %(file)s" % a
+        if options.state == "delete":
+            return client.post(path + "/delete", given), lambda a: "deleted"
+        return client.post(path, dict(given, state=options.state)), lambda a: "done"
     if verb == "callbacks":
         return client.get("/v1/callbacks"), lambda a: "\n".join(
             "%-8s %-12s %-16s %-8s place %-4s attempts %d" % (row["callback"], row["queue"], row["number"], row["state"], row["position"] or "-",

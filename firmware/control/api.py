@@ -84,6 +84,8 @@ class API:
             status, kind, answer = 200, b"application/json", await handler(*names, query=query, body=body)
             if isinstance(answer, bytes) and answer[:3] == b"\xef\xbb\xbf":
                 kind = b"text/csv; charset=utf-8"
+            elif isinstance(answer, bytes) and answer[:4] == b"RIFF":
+                kind = b"audio/wav"
         except Problem as problem:
             status, kind, answer = problem.status, b"application/problem+json", problem.document
         except ConfigError as error:

@@ -19,11 +19,19 @@
     GET  /v1/callbacks                             shape: core_callbacks.snapshot
     POST /v1/callbacks                             {"queue", "number", "agent"?, "at_ms"?, "note"?} -> {"callback"}
     POST /v1/callbacks/{id}/cancel                 {"by"?}
+    GET  /v1/mailboxes, /v1/mailboxes/{name}       counts; the messages of one (core_mailboxes.told)
+    GET  /v1/messages/{id}/audio                   the sound, a WAV file
+    POST /v1/messages/{id}                         {"state": "new"|"read", "by"?}
+    POST /v1/messages/{id}/delete                  {"by"?}
 
 "leg" is the leg's id, "caller" or "agent" (the other side); what was heard is a record leg.heard, and in the state's legs.
 "by" names who acts where it is not plain: an agent or a line.  409 and a sentence: not possible now."""
 
+import os
+
+from firmware.control import core_mailboxes
 from firmware.control.commands import Problem, not_found
+from firmware.control.mailer import mono
 from firmware.control.operations import operate
 
 OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "listen", "enhance", "send")
@@ -40,6 +48,9 @@ class OperationsAPI:
         return [("POST", ("calls", None, name), self._of_call(name)) for name in OF_A_CALL] + [
             ("POST", ("pick_up",), self.pick_up), ("POST", ("parked", None, "fetch"), self.fetch),
             ("GET", ("announcements",), self.announcements), ("POST", ("announcements", None), self.announcement),
+            ("GET", ("mailboxes",), self.mailboxes), ("GET", ("mailboxes", None), self.mailbox),
+            ("GET", ("messages", None, "audio"), self.message_audio), ("POST", ("messages", None), self.message),
+            ("POST", ("messages", None, "delete"), self.message_delete),
             ("GET", ("callbacks",), self.callbacks), ("POST", ("callbacks",), self.callback),
             ("POST", ("callbacks", None, "cancel"), self.callback_cancel),
             ("POST", ("agents", None, "log_in"), self.log_in), ("POST", ("agents", None, "wrap_up"), self.wrap_up)]
@@ -71,6 +82,36 @@ class OperationsAPI:
 
     async def announcement(self, name, query, body):
         return await self._do("announcement", body, name=name)
+
+    async def mailboxes(self, query, body):
+        return {"mailboxes": self._api.house.state()["mailboxes"]}
+
+    async def mailbox(self, name, query, body):
+        core = self._api.house.switchboard.core
+        if name not in core.mailbox_rows:
+            raise not_found("mailbox", name[:32])
+        return {"messages": core_mailboxes.told(core, name)}
+
+    def _message(self, name):
+        row = self._api.house.switchboard.core.state.messages.get(name)
+        if row is None or row["state"] == "recording":
+            raise not_found("message", name[:32])
+        return row
+
+    async def message_audio(self, name, query, body):
+        path = os.path.join(self._api.house.data_dir, self._message(name)["path"])
+        try:
+            return await self._api.in_reader(lambda: mono(path))
+        except OSError as error:
+            raise Problem(404, "not found", "The sound of message %s cannot be read: %s." % (name[:32], error.strerror)) from error
+
+    async def message(self, name, query, body):
+        self._message(name)
+        return await self._do("message_state", body, message=name)
+
+    async def message_delete(self, name, query, body):
+        self._message(name)
+        return await self._do("message_delete", body, message=name)
 
     async def callbacks(self, query, body):
         return {"callbacks": self._api.house.state()["callbacks"]}

@@ -118,6 +118,8 @@ class ControlClient:
     def _decode(status, octets):
         if octets[:3] == b"\xef\xbb\xbf":
             return octets                   # CSV
+        if octets[:4] == b"RIFF":
+            return octets                   # a message's sound
         try:
             body = json.loads(octets) if octets else {}
         except ValueError:

@@ -128,6 +128,7 @@ class Core:
         self.announcement_rows = {}
         for row in config.get("announcements") or []:
             self.announcement_rows[row["name"]] = row
+        self.mailbox_rows = dict([(row["name"], row) for row in config.get("mailboxes") or []])
         self.number_rows = {}
         for number in config.get("numbers") or []:
             self.number_rows[number["number"]] = number

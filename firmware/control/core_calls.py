@@ -9,7 +9,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 from firmware.ivr import interpreter
@@ -120,6 +120,9 @@ def follow(core, call, route):
         core_queues.enter(core, call, target, None)
     elif application == "outside":
         core_outside.dial(core, call, route, None)
+    elif application == "mailbox":
+        answer(core, call)
+        core_mailboxes.enter(core, call, target)
     elif application == "feature":
         core.ways_on["feature"](core, call, route)
     else:
@@ -154,6 +157,8 @@ def signal_ended(core, call, reason):
             close_now(core, call)
     elif call.state == calls.ANNOUNCING:
         announced(core, call)
+    elif call.state == calls.MAILBOX:
+        core_mailboxes.signal_ended(core, call)
     elif call.state == calls.IVR:
         flow = core_ivr.flow_of(core, call)
         if flow is None:
@@ -173,10 +178,10 @@ def ring(core, call, kind, target, failed):
     """Call a telephone.  failed: node of the flow to go to if it does not answer."""
     line = target if kind == "line" else core.line_of(target)
     if line is None or not core.is_registered(line):
-        core_ivr.not_reached(core, call, failed, SUBSCRIBER_ABSENT, "no_answer", "line %s is not registered" % line)
+        not_taken(core, call, line, failed, SUBSCRIBER_ABSENT, "no_answer", "line %s is not registered" % line)
         return
     if line in core.state.line_legs:
-        core_ivr.not_reached(core, call, failed, BUSY, "busy", "line %s is busy" % line)
+        not_taken(core, call, line, failed, BUSY, "busy", "line %s is busy" % line)
         return
     agent = core.agent_on(line)
     leg = core.ids.next("l")
@@ -193,6 +198,17 @@ def ring(core, call, kind, target, failed):
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
 
 
+def not_taken(core, call, line, failed, cause, outcome, why):
+    """A telephone of ours was not reached: where neither the flow nor who gave the call away says more, its mailbox takes the call."""
+    mailbox = core_mailboxes.of_line(core, line) if failed is None and call.recall is None else None
+    if mailbox is None or core.state.legs[call.caller_leg].state == legs.RELEASING:
+        core_ivr.not_reached(core, call, failed, cause, outcome, why)
+    else:
+        core.silence(call)
+        answer(core, call)
+        core_mailboxes.enter(core, call, mailbox)
+
+
 def ring_timeout(core, call):
     """The called telephone rang long enough."""
     if call.target_leg is None:
@@ -204,16 +220,17 @@ def ring_timeout(core, call):
     return True
 
 
-def ring_failed(core, call, cause):
-    """The called telephone did not answer, refused, or is out of reach."""
+def ring_failed(core, call, cause, line=None):
+    """The called telephone did not answer, refused, or is out of reach.  line: of a leg that is gone already."""
     leg = core.state.legs.get(call.target_leg)
     outcome = "busy" if cause in (BUSY, 21) else "no_answer" if cause in (18, NO_ANSWER, SUBSCRIBER_ABSENT) else "failed"
+    line = leg.line if leg is not None else line
     core.emit("call.ringing_ended", call=call.id, leg=call.target_leg, outcome=outcome, cause=cause)
     if leg is not None:
         core.release_leg(leg, NO_ANSWER)
     free_agents(core, call, but=core.state.legs[call.caller_leg].line)
     core_outside.undo_cut_through(core, call)
-    core_ivr.not_reached(core, call, call.failed, cause, outcome, "not answered")
+    not_taken(core, call, line, call.failed, cause, outcome, "not answered")
 
 
 # Conversation.
@@ -418,7 +435,7 @@ def released(core, event):
             core_dispatch.offer_failed(core, call, call.offer_at(leg.id), cause)
         elif call.target_leg == leg.id:
             if not core_outside.hunt_on(core, call, leg, cause, by):
-                ring_failed(core, call, cause)
+                ring_failed(core, call, cause, leg.line)
         elif call.agent_leg == leg.id and call.state == calls.TALKING:
             if by != "failure" and core_parties.end_of_talk(core, call, cause):
                 pass

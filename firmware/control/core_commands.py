@@ -10,6 +10,8 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.listen         call leg? modem? progress? answer? caller_id? r1?      what is listened for on a leg
   command.enhance        call leg? echo? noise? level? vad?                     what works on a leg's sound
   command.send           call leg? tone|dtmf|r1|caller_id duration_ms?          played to a leg
+  command.message_state  message state("new"|"read") by?
+  command.message_delete message by?
   command.hangup         call
   command.hold           call by?                         by: agent, line or leg that acts, where the call has two of ours
   command.retrieve       call by?                         a consultation ends too
@@ -24,7 +26,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_listening, core_monitor, core_operations, core_recordings
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -46,6 +48,8 @@ COMMANDS = {
     "command.announcement": (("name", "on"), core_announcements.switch),
     "command.callback": (("queue", "number"), core_callbacks.command),
     "command.callback_cancel": (("callback",), core_callbacks.cancel),
+    "command.message_state": (("message", "state"), core_mailboxes.set_state),
+    "command.message_delete": (("message",), core_mailboxes.remove),
     "command.hangup": (("call",), hangup),
     "command.listen": (("call",), core_listening.listen),
     "command.enhance": (("call",), core_listening.enhance),

@@ -33,6 +33,8 @@ def result_of(call, by):
         return call.closing["result"]
     if call.agent_answered_ms is not None:
         return "answered"
+    if call.mailbox is not None and call.mailbox["mode"] == "leave":
+        return "voicemail"
     if call.result is not None:
         return call.result
     if call.state in (calls.QUEUED, calls.RINGING, calls.COLLECTING):

@@ -4,13 +4,14 @@
     log_in + agent          sits down at this telephone; an agent with a code is asked for it by keys
     break_reason + number   a break with the reason of that place in the configured list (1 is the first)
     pick_up + agent or line, or nothing rings there: refused
+    messages                hears the mailbox of this line
     unpark + place          fetch a parked call
 
 The keys of a log-in code are kept out of state, journal and log: a restart of control in the middle ends the call.
 """
 
 from firmware.acd import agent as agents
-from firmware.control import core_agents, core_calls, core_operations
+from firmware.control import core_agents, core_calls, core_mailboxes, core_operations
 from firmware.control.core_base import NORMAL
 from firmware.control.core_ending import close
 
@@ -30,6 +31,11 @@ def dialled(core, call, route):
         if not (core_operations.pick_up if action == "pick_up" else core_operations.unpark)(core, event):
             _say(core, call, row, argument, name, False)
         return
+    if action == "messages" and core_mailboxes.own(core, line) is not None:
+        core_calls.answer(core, call)
+        core.emit("call.feature", call=call.id, leg=call.caller_leg, agent=name, code=row["code"], action=action, argument=argument, done=True, why=None)
+        core_mailboxes.listen(core, call, core_mailboxes.own(core, line))
+        return
     if action == "log_in" and (core.agent_configs.get(argument) or {}).get("pin"):
         core_calls.answer(core, call)
         _ask(core, call, argument, 0)
@@ -40,6 +46,8 @@ def dialled(core, call, route):
 def _act(core, call, action, argument, row, name, line):
     if action == "log_in":
         return core_agents.log_in(core, {"agent": argument, "line": line, "own_leg": call.caller_leg})
+    if action == "messages":
+        return core.refuse("line %s has no mailbox" % line)
     if name is None:
         return core.refuse("line %s has no agent" % line)
     if action == "available":

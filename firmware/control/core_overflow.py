@@ -60,6 +60,8 @@ def _takes(core, queue, rule):
     target = rule["target"]
     if rule["to"] == "flow":
         return target in core.flows
+    if rule["to"] == "mailbox":
+        return target in core.mailbox_rows
     return (target != queue and target in core.queue_configs and is_queue_open(core, target) and not is_full(core, target)
             and (rule["when"] != overflow.NO_AGENTS or logged_in(core, target) > 0))
 

@@ -60,6 +60,8 @@ def enter(core, call, queue, overflow, given=None):
         core.emit("queue.refused", call=call.id, queue=queue, reason=why, to={rule["to"]: rule["target"]})
         if rule["to"] == "flow":
             core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
+        elif rule["to"] == "mailbox":
+            core.ways_on["voicemail"](core, call, {"mailbox": rule["target"]})
         else:
             _join(core, call, rule["target"], overflow, given, core.now_ms, core.state.order + 1)
             core.play(call, "announcement", say(call, ["please_wait"]))
@@ -138,6 +140,9 @@ def give_on(core, call, rule):
     leave(core, call, "overflow", to={rule["to"]: rule["target"]}, when=rule["when"])
     if rule["to"] == "flow":
         core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
+        return
+    if rule["to"] == "mailbox":
+        core.ways_on["voicemail"](core, call, {"mailbox": rule["target"]})
         return
     _join(core, call, rule["target"], call.overflow, call.given or {}, call.waits_since_ms, order)
     if call.signal is None or call.signal["purpose"] == "music" and setting(core, call.queue, "music") != before:

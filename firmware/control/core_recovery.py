@@ -21,7 +21,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_listening, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -138,6 +138,8 @@ def _call(core, call, audit, live):
             core_parties.hold_music(core, call)
         elif call.state == calls.QUEUED:
             core_queues.music(core, call)
+        elif call.state == calls.MAILBOX:
+            core_mailboxes.resume(core, call, _ids(audit, "recordings"))
         elif call.state == calls.ANNOUNCING:
             if call.signal is None:
                 core_calls.announced(core, call)
@@ -221,6 +223,7 @@ def media_lost(core):
     for recording in sorted(state.recordings):
         core.emit("recording.closed", call=state.recordings[recording]["call"], recording=recording, octets=None, duration_ms=None,
                   reason="media_lost")
+        core_mailboxes.recording_closed(core, recording, None)
     return True
 
 

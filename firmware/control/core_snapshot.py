@@ -1,7 +1,7 @@
 """The switchboard's view for the API: plain data, shapes in switchboard.py."""
 
 from firmware.call import call as calls
-from firmware.control import core_announcements, core_callbacks, core_overflow
+from firmware.control import core_announcements, core_callbacks, core_mailboxes, core_overflow
 
 
 def snapshot(core, now_ms):
@@ -18,7 +18,7 @@ def snapshot(core, now_ms):
             "agents": [_agent(core, name) for name in core.agent_names],
             "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name)}
                       for name in core.line_names],
-            "callbacks": core_callbacks.snapshot(core),
+            "mailboxes": core_mailboxes.snapshot(core), "callbacks": core_callbacks.snapshot(core),
             "announcements": core_announcements.snapshot(core),
             "trunk_groups": [{"name": name, "label": state.groups[name].label, "trunks": len(state.groups[name].trunks),
                               "seized": state.groups[name].seized()} for name in sorted(state.groups)]}
@@ -44,7 +44,7 @@ def _call(state, call, positions):
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None,
             "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
-            "callback": call.callback, "held": bool(call.held), "place": call.place,
+            "callback": call.callback, "mailbox": dict(call.mailbox, list=None) if call.mailbox else None, "held": bool(call.held), "place": call.place,
             "consult": dict([(key, call.consult[key]) for key in ("leg", "state", "to", "target", "agent", "join")]) if call.consult else None,
             "members": list(call.members or []),
             "monitors": [{"leg": row[0], "mode": row[1], "agent": row[2], "line": state.legs[row[0]].line} for row in call.monitors or []

@@ -22,11 +22,12 @@ from firmware.control.core_state_acd import AcdFolds
 from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
 from firmware.control.core_state_legs import LegFolds
+from firmware.control.core_state_mailboxes import MailboxFolds
 from firmware.control.core_state_operations import OperationFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -41,6 +42,8 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds):
         self.seats = {}         # line -> the agent who has logged in there
         self.turns = {}         # queue -> the agent whom it asked last
         self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
+        self.messages = {}      # id -> message of a mailbox: what core_state_mailboxes.py makes of the records
+        self.greetings = {}     # mailbox -> path of the greeting that its owner recorded
         self.callbacks = {}     # id -> what core_state_callbacks.py makes of the records
         self.paces = {}         # queue -> Expected
         self.customers = {}     # caller of customer_day -> the agent whose customer that is
@@ -173,6 +176,8 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds):
                 "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
                 "customers": [self.customer_day, [[customer, self.customers[customer]] for customer in self.customers],
                               [[name, self.customer_counts[name]] for name in sorted(self.customer_counts)]],
+                "messages": [dict(self.messages[name]) for name in sorted(self.messages)],
+                "greetings": [[name, self.greetings[name]] for name in sorted(self.greetings)],
                 "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
                 "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
@@ -212,6 +217,8 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds):
         self.customer_day, customers, counts = dumped.get("customers") or [None, [], []]
         self.customers = dict([(customer, agent) for customer, agent in customers])
         self.customer_counts = dict([(name, count) for name, count in counts])
+        self.messages = dict([(row["id"], dict(row)) for row in dumped.get("messages") or []])
+        self.greetings = dict([(name, path) for name, path in dumped.get("greetings") or []])
         self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
         self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("paces") or []])
         self.shares = {}

@@ -3,7 +3,7 @@ kind (core_state.py)."""
 
 from firmware.call import call as calls
 
-CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "overflow", "park", "relax", "reserve", "ring", "secret", "signal", "tier", "wait")
+CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "mailbox", "overflow", "park", "relax", "reserve", "ring", "secret", "signal", "tier", "wait")
 
 
 class CallFolds:

@@ -156,6 +156,8 @@ def _named(config):
             for key in PROMPT_KEYS:
                 for index, prompt in enumerate(node.get(key) or ()):
                     found.setdefault(("prompt", prompt), f"ivr.{name}.nodes.{node_name}.{key}[{index}]")
+    for index, row in enumerate(config.get("mailboxes") or ()):
+        found.setdefault(("prompt", row["greeting"]), f"mailboxes[{index}].greeting")
     for index, row in enumerate(config.get("announcements") or ()):
         found.setdefault(("prompt", row["prompt"]), f"announcements[{index}].prompt")
     for index, queue in enumerate(config["queues"]):

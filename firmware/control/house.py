@@ -27,6 +27,7 @@ from firmware.control.clock import Clock
 from firmware.control.commands import Problem
 from firmware.control.feed import Feed
 from firmware.control.lookout import Lookout
+from firmware.control.mailer import Mailer
 from firmware.control.turns import Turns
 from firmware.control.zone import offset_of
 from firmware.errors import ConfigError, LocalError
@@ -80,6 +81,8 @@ class House:
         self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
         self.again = asyncio.Event()            # this process should be started anew
         self.lookout, self.checkpoints = Lookout(self), Checkpoints(self)
+        self.mailer = Mailer(self)
+        self.media.prompts.data_dir = self.data_dir
         self._timer = None
         self._timer_at = None
         self._tasks = set()
@@ -173,6 +176,7 @@ class House:
         else:
             self.media.serve()
         self.spawn(self.lookout.run())
+        self.spawn(self.mailer.run())
         try:
             (self.run_dir / "control.ready").touch()
             print("control ready", flush=True)
@@ -194,7 +198,7 @@ class House:
         for adapter in self.adapters:
             live.update(adapter.live_legs())
         self.switchboard.resume(None if lost else audit, live, now_ms)
-        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, *(adapter.committed for adapter in self.adapters)]
+        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, self.mailer.committed, *(adapter.committed for adapter in self.adapters)]
         self.checkpoints.begin(now_ms)
 
     def _begin_above(self, audit):
@@ -287,6 +291,10 @@ class House:
         if do.startswith("media."):
             return self.media
         for adapter in self.adapters:
+            if do == "line.messages":
+                if adapter.name == "sip":
+                    return adapter
+                continue
             if (do == "leg.create" and adapter.creates(action)) or adapter.owns(action["leg"]):
                 return adapter
         return self.nobody
@@ -365,7 +373,7 @@ class House:
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
-        faults += self.lookout.faults()
+        faults += self.lookout.faults() + self.mailer.faults()
         if not self.media.serving:
             faults.append("the media process is not there")
         for path in sorted((pathlib.Path(self.data_dir) / "tls").glob("*.unusable")):

@@ -103,6 +103,8 @@ OPERATIONS = {
     "announcement": ("command.announcement", {"name": _text, "on": _flag}, {"by": _text}, ()),
     "callback": ("command.callback", {"queue": _text, "number": _number}, {"agent": _text, "at_ms": _moment, "note": _text}, ()),
     "callback_cancel": ("command.callback_cancel", {"callback": _text}, PARTY, ()),
+    "message_state": ("command.message_state", {"message": _text, "state": _one_of(("new", "read"))}, PARTY, ()),
+    "message_delete": ("command.message_delete", {"message": _text}, PARTY, ()),
     "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag}, ()),
 }
 

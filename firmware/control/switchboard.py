@@ -65,6 +65,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.topology bridge from to way | media.conference bridge loudest      as media's commands
   media.record recording path left right call format? channels?    path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording | media.record_pause recording pause text | media.record_legs recording left right text
+  line.messages line new old           messages that wait for a line: its lamp
   media.subtract leg                   the leg is over; also for strays that an audit showed
 Control adds the termination of a leg by itself: a trunk's at leg.offered, a SIP
 leg's when it makes or gets the offer; it does so before it passes leg.offered on.
@@ -81,7 +82,8 @@ resume(audit, live_legs, now_ms)
              a list or set of leg ids will do ("state" only lets a lost leg.answer be repeated)
 
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...],
-                     "announcements": [...]: core_announcements.snapshot, "callbacks": [...]: core_callbacks.snapshot}
+                     "announcements": [...]: core_announcements.snapshot, "callbacks": [...]: core_callbacks.snapshot,
+                     "mailboxes": [...]: core_mailboxes.snapshot}
   call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
@@ -97,7 +99,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_listening, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -111,6 +113,7 @@ NEEDS = {
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
+    "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"),
     "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"),
 }
@@ -121,6 +124,7 @@ for _kind in COMMANDS:
 WAYS_ON = {
     "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
     "monitored": core_monitor.answered, "record": core_calls.record,
+    "voicemail": lambda core, call, command: (core_calls.answer(core, call), core_mailboxes.enter(core, call, command["mailbox"])),
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
@@ -195,6 +199,7 @@ class Switchboard:
         self.core.now_ms = now_ms
         core_recovery.resume(self.core, audit, live_legs)
         core_queues.leave_removed(self.core)
+        core_mailboxes.show_all(self.core)
         core_dispatch.dispatch(self.core)
 
     def configure(self, config, now_ms):
@@ -206,6 +211,7 @@ class Switchboard:
             if not agent.status_known:
                 self.core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
         core_announcements.forget(self.core)
+        core_mailboxes.show_all(self.core)
         core_queues.leave_removed(self.core)
         core_dispatch.dispatch(self.core)
 
@@ -245,6 +251,8 @@ def _expired(core, kind, name):
     elif kind == "offer":
         if name in core.state.legs:
             core_dispatch.offer_timeout(core, core.state.legs[name])
+    elif kind == "message":
+        core_mailboxes.expired(core, name)
     elif kind == "callback":
         core_callbacks.timer(core, name)
     elif kind == "callback_end":
@@ -267,7 +275,7 @@ def _signal_lost(core, call):
 
 
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "comfort": core_queues.comfort, "wait": core_queues.max_wait,
-                "relax": core_queues.relax, "tier": core_queues.open_tier, "reserve": core_queues.unreserve, "overflow": core_queues.overflow_due,
+                "relax": core_queues.relax, "tier": core_queues.open_tier, "mailbox": core_mailboxes.timeout, "reserve": core_queues.unreserve, "overflow": core_queues.overflow_due,
                 "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
                 "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout}
 
@@ -277,6 +285,7 @@ def _close_recording(core, recording, kind, data):
     if known is None:
         return False
     core.emit(kind, call=known["call"], recording=recording, **data)
+    core_mailboxes.recording_closed(core, recording, data.get("duration_ms"))
     return True
 
 
@@ -302,6 +311,8 @@ def _digit(core, event):
     call = core.call_of(event["leg"])
     if call is not None and call.secret is not None and event["leg"] == call.caller_leg:
         return core_features.digit(core, call, event["digit"])
+    if call is not None and call.state == calls.MAILBOX and event["leg"] == call.caller_leg:
+        return core_mailboxes.digit(core, call, event["digit"])
     if call is not None and call.state == calls.QUEUED and event["leg"] == call.caller_leg:
         return core_callbacks.key(core, call, event["digit"])
     return core_ivr.digit(core, event)
@@ -314,6 +325,7 @@ _HANDLERS = {
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.modem_tone": core_fax.heard, "media.heard": core_listening.heard,
+    "media.modem_tone": core_fax.heard, "message.mailed": core_mailboxes.mailed,
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,

@@ -104,6 +104,10 @@ class MediaLink(Adapter):
         """Recordings that nobody closes any more: measured = [(recording, octets, duration_ms, why)]; a turn's function."""
         self._index += [("interrupted", *row) for row in measured]
 
+    def forget_recordings(self, recordings):
+        """Their files are gone; a turn's function."""
+        self._index += [("removed", recording) for recording in recordings]
+
     def _lost(self, reason):
         self.serving = False
         self._commands, self._last_commands, self._held, self._waiting = [], [], None, {}

@@ -30,6 +30,7 @@ class Prompts:
     def __init__(self, folder, languages=("zh_CN", "en")):
         self.folder = pathlib.Path(folder).absolute()
         self.languages = list(languages)
+        self.data_dir = None        # where messages of mailboxes lie
         self._found = {}
 
     def items(self, wanted):
@@ -38,6 +39,11 @@ class Prompts:
         for item in wanted:
             if any(name in item for name in MEDIA_ITEMS):
                 items.append(dict(item))
+                continue
+            if "message" in item:
+                path = self._message(item["message"])
+                items += [{"file": path}] if path else []
+                missing += [] if path else ["message %s is not there" % item["message"]]
                 continue
             try:
                 choices = self._choices(item)
@@ -52,6 +58,11 @@ class Prompts:
                 else:
                     items.append({"file": path})
         return items or [{"silence_ms": NOTHING_MS}], missing
+
+    def _message(self, relative):
+        """The file of a message below the data directory, None: gone or holds no sound."""
+        path = (pathlib.Path(self.data_dir or "/nonexistent") / relative).absolute()
+        return str(path) if path.is_file() and path.stat().st_size > WAV_HEADER_OCTETS else None
 
     def has(self, item):
         """Whether a symbolic item can be played now: in some language, or as music of its own name."""

@@ -259,6 +259,10 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             state["auto_answer"] = True
         self._allocate(leg)
 
+    def _do_messages(self, action, now_ms):
+        """A line's lamp for messages (RFC 3842)."""
+        self.endpoint.subscriptions.show_messages(action["line"], action["new"], action["old"], now_ms)
+
     def _do_proceeding(self, action, now_ms):
         """The 100 is out already."""
 

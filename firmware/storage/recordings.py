@@ -128,6 +128,10 @@ class Recordings:
         self._db.execute("UPDATE recording SET state = 'failed', error = ?, octets = ?, duration_ms = ? "
                          "WHERE id = ?", (str(error), octets, duration_ms, recording))
 
+    def removed(self, recording):
+        """Its file was deleted."""
+        self._db.execute("DELETE FROM recording WHERE id = ?", (recording,))
+
     def opened(self):
         """Recordings that media has not closed: [(id, absolute path)]."""
         return [(row[0], self.absolute(row[1])) for row in self._db.execute(
