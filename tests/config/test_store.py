@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from firmware.config import demo, schema
 from firmware.ivr import flow
@@ -103,11 +103,13 @@ json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats
                            max_leaves=20)
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_no_data_raises(value):
     schema.check(value)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["spans", "queues", "agents", "numbers", "lines", "site", "ivr"]), json_values)
 def test_no_data_in_a_valid_file_raises(part, value):
     _, errors = schema.check({**DEMO, part: value})
