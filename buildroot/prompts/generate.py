@@ -86,6 +86,12 @@ def music():
     return total * (MUSIC_PEAK / np.max(np.abs(total)))
 
 
+def beep():
+    """A short tone before a message is recorded."""
+    time = np.arange(int(RATE_HZ * 0.35)) / RATE_HZ
+    return 0.25 * np.sin(2 * np.pi * 950 * time) * np.minimum(1, np.minimum(time, time[::-1]) / 0.01)
+
+
 def main(folder):
     folder = pathlib.Path(folder)
     if not shutil.which("espeak-ng"):
@@ -103,6 +109,8 @@ def main(folder):
         path.write_bytes(wav(alaw(speak(text, voice))))
         mark.write_text(key)
         made += 1
+    for language in TEXTS:
+        (folder / language / "beep.wav").write_bytes(wav(alaw(beep())))
     tune = folder / "music.wav"
     if made or not tune.exists():
         tune.write_bytes(wav(alaw(music())))

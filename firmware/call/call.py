@@ -49,6 +49,9 @@ CLEARING = "clearing"
 # recorded_as: what a person asked for, None, "off" or {format, channels}.
 # carried: what it brought besides numbers (carriage.py), or None.
 # mailbox: {name, mode(leave|listen), step, tries, index, list?, recording?, own_path?} of voicemail.
+# flow_keys: {flow: key of the version that this call has}.  variables: of its flows.  request: {token, ask} of a service or program that has the call;
+# requests: how many there were.  message: recording of the caller's words that runs.  after: node at which the caller goes on when the agent has
+# hung up.  last_agent: who talked last.
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -57,7 +60,8 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
-          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox")
+          "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
+          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent")
 
 
 class Call:
@@ -138,4 +142,6 @@ def load(dumped):
         setattr(call, name, list(value) if isinstance(value, list) else dict(value) if isinstance(value, dict) else value)
     if call.offers is None:             # likewise: there was one offer at most
         call.offers = [dict(dumped["offer"])] if dumped.get("offer") else []
+    if call.flow_key is not None and call.flow_keys is None:
+        call.flow_keys = {call.flow_key.split("@")[0]: call.flow_key}
     return call

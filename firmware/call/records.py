@@ -88,10 +88,14 @@ KINDS = {
     "call.clearing": "cause released_by result reason",
     "call.ended": "",
     # IVR
-    "flow.loaded": "flow key definition (once for each version that a call uses)",
-    "ivr.entered": "flow key",
-    "ivr.moved": "position input deadline_ms(None: waits for the prompt)",
-    "ivr.left": "node outcome",
+    "flow.loaded": "flow key definition (once for each version that a call uses) used(keys that are wanted though no call has them yet)",
+    "ivr.entered": "flow key keys{flow: key}(all that it leads into)",
+    "ivr.moved": "position(what differs from a bare one) input deadline_ms(None: waits for the prompt) set?{variable: value} unset?[variables]",
+    "ivr.left": "node outcome after?(node at which the caller goes on when the agent has hung up)",
+    "ivr.asked": "token ask(http|sql|speech|say|agi|cti) service data?(for a program on the CTI link)",
+    "ivr.told": "token result(of what a program on the CTI link wanted)",
+    "ivr.survey": "survey question answer",
+    "ivr.recording": "recording(the caller's words)",
     # ACD
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, cas, mailboxes, sip, sip_trunk, ss7
+from firmware.config import acd, cas, mailboxes, services, sip, sip_trunk, ss7
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -216,6 +216,7 @@ SCHEMA = Section("the configuration", {
     "sip_trunks": Rows("the trunks over IP", sip_trunk.SIP_TRUNK, key="name", most=256),
     "numbers": Rows("the numbers we answer", NUMBER, key="number"),
     "routes": Rows("the numbers that can be called outside", ROUTE, key="number"),
+    "services": services.SERVICES,
     "ivr": Table("the flows", Anything("a flow, checked by firmware/ivr/flow.py")),
     "queues": Rows("the queues", QUEUE, key="name"),
     "agents": Rows("the agents", AGENT, key="name"),
@@ -265,8 +266,8 @@ def restarting(changes):
 def check(configuration, check_flow=None, clashes=()):
     """Check a whole configuration.
 
-    configuration: plain data.  check_flow: called with (flow, path, names of
-    the queues, of the agents, of the lines) and returns a list of ConfigError.  clashes: those of sip.clashes()
+    configuration: plain data.  check_flow: called with (flow, path, names of the queues, of the
+    agents, of the lines, of the flows, {service: kind}, whether what older versions took is refused) and returns a list of ConfigError.  clashes: those of sip.clashes()
     that stay allowed; None: all, and names that older versions took (a file that is loaded).  Returns (the configuration
     with every default filled in, list of ConfigError)."""
     errors = []
@@ -337,6 +338,7 @@ def check(configuration, check_flow=None, clashes=()):
                                       f"{used[row['line']]!r}; a phone has one agent"))
         used[row["line"]] = row["name"]
     errors.extend(acd.check(result))
+    errors.extend(services.check(result))
     recording = result["recording"]
     if recording["channels"] == "stereo" and recording["format"].startswith(("g726", "vox")):
         errors.append(ConfigError("recording.channels", f"files in {recording['format']} have one channel; use mono, or another format"))
@@ -346,5 +348,6 @@ def check(configuration, check_flow=None, clashes=()):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))
     if check_flow:
         for flow_name, flow in result["ivr"].items():
-            errors.extend(check_flow(flow, f"ivr.{flow_name}", names["queues"], names["agents"], names["lines"]))
+            errors.extend(check_flow(flow, f"ivr.{flow_name}", names["queues"], names["agents"], names["lines"], names["ivr"], services.kinds(result),
+                                     clashes is not None))
     return result, errors

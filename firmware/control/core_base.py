@@ -75,6 +75,7 @@ class Core:
         self.answer = None              # what the present command found out
         self.refusal = None             # why the present command was not carried out
         self.secrets = {}               # call -> digits that are written nowhere, not even into the state
+        self.private = {}               # call -> secret entries of its flow; written nowhere either
         self._given_offset = utc_offset_ms
         self.state = None
         self.ready = Ready(self)

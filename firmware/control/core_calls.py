@@ -12,7 +12,6 @@ from firmware.call.outside import CLASSES
 from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
-from firmware.ivr import interpreter
 
 # Invented: how long a directly called telephone rings.
 RING_MS = 60000
@@ -160,11 +159,7 @@ def signal_ended(core, call, reason):
     elif call.state == calls.MAILBOX:
         core_mailboxes.signal_ended(core, call)
     elif call.state == calls.IVR:
-        flow = core_ivr.flow_of(core, call)
-        if flow is None:
-            fail(core, call, TEMPORARY_FAILURE, "the flow of the call is gone")
-        else:
-            core_ivr.step(core, call, interpreter.done(flow, call.position, reason == "error"), {"prompt": reason})
+        core_ivr.prompted(core, call, reason)
     elif call.state == calls.QUEUED:
         if purpose == "announcement":
             core_queues.music(core, call)
@@ -439,6 +434,8 @@ def released(core, event):
         elif call.agent_leg == leg.id and call.state == calls.TALKING:
             if by != "failure" and core_parties.end_of_talk(core, call, cause):
                 pass
+            elif by == "far" and call.after is not None:
+                core_ivr.after_talk(core, call, leg)
             elif by == "far" and leg.span is not None:
                 clear(core, call, cause, CALLEE, "answered")
             elif by == "far":

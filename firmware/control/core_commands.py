@@ -23,10 +23,11 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.pick_up        call|target, agent|line          target: the agent or line where it rings
   command.record         call action("start"|"stop"|"pause"|"resume") format? channels? text? by?    answer: {"recording"} of start
   command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
+  command.ivr            call operation                  a program on the CTI link that has the call: ivr/program.py
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -64,5 +65,6 @@ COMMANDS = {
     "command.pick_up": ((), core_operations.pick_up),
     "command.monitor": (("call", "mode"), core_monitor.monitor),
     "command.record": (("call", "action"), lambda core, event: core_recordings.command(core, event, core_calls.record)),
+    "command.ivr": (("call", "operation"), core_ivr.operated),
     "leg.transfer": (("leg",), core_operations.refer),
 }

@@ -79,6 +79,7 @@ def clear(core, call, cause, by, result, reason=None):
     if call.state == calls.CLEARING:
         end_if_done(core, call)
         return
+    core.private.pop(call.id, None)
     take_apart(core, call, "abandoned" if by == CALLER else "failed")
     if call.signal is not None:
         core.act("media.stop", leg=call.caller_leg)

@@ -132,6 +132,9 @@ def _call(core, call, audit, live):
         _talking(core, call, audit)
     else:
         core.listen(call)
+        if call.state == calls.IVR:
+            core_ivr.recover(core, call, call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg))
+            return
         if call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg):
             return
         if call.state == calls.PARKED:
@@ -151,8 +154,6 @@ def _call(core, call, audit, live):
                 core_ending.close_now(core, call)
             else:
                 core.play(call, signal["purpose"], signal["items"], signal["repeat"])
-        elif call.signal is not None:
-            core_ivr.repeat_prompt(core, call)
 
 
 def _talking(core, call, audit):

@@ -45,6 +45,7 @@ def _call(state, call, positions):
             "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
             "callback": call.callback, "mailbox": dict(call.mailbox, list=None) if call.mailbox else None, "held": bool(call.held), "place": call.place,
+            "data": dict(call.variables or {}), "program": dict(call.request) if call.request and call.request["ask"] in ("agi", "cti") else None,
             "consult": dict([(key, call.consult[key]) for key in ("leg", "state", "to", "target", "agent", "join")]) if call.consult else None,
             "members": list(call.members or []),
             "monitors": [{"leg": row[0], "mode": row[1], "agent": row[2], "line": state.legs[row[0]].line} for row in call.monitors or []

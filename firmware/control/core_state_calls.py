@@ -76,6 +76,7 @@ class CallFolds:
             call.bridge = data["bridge"]
             call.agent_leg = data["legs"][1]
             call.agent = record["agent"]
+            call.last_agent = record["agent"] or call.last_agent
             call.agent_answered_ms = record["ts_ms"]
 
     def call_unbridged(self, record, data, call):
@@ -113,9 +114,11 @@ class CallFolds:
     # IVR.
 
     def flow_loaded(self, record, data, call):
-        used = {}
+        used = dict([(key, True) for key in data.get("used") or []])
         for other in self.calls.values():
             used[other.flow_key] = True
+            for key in (other.flow_keys or {}).values():
+                used[key] = True
         for key in sorted(self.flows):
             if key not in used:
                 del self.flows[key]
@@ -125,12 +128,35 @@ class CallFolds:
         if call is not None:
             call.state = calls.IVR
             call.flow_key = data["key"]
+            call.flow_keys = dict(data.get("keys") or {data["flow"]: data["key"]})
+            call.variables = call.after = call.request = None
 
     def ivr_moved(self, record, data, call):
         if call is not None:
             call.state = calls.IVR
-            call.position = dict(data["position"])
+            before, call.position = call.position or {}, dict(data["position"])
+            same = (before.get("flow"), before.get("node")) == (call.position.get("flow"), call.position.get("node"))
+            if call.request is not None and not (same and (call.position["waiting"] == "answer" or call.request["ask"] in ("agi", "cti"))):
+                call.request = None
+            if data.get("set") or data.get("unset"):
+                variables = dict(call.variables or {})
+                variables.update(data.get("set") or {})
+                for name in data.get("unset") or []:
+                    variables.pop(name, None)
+                call.variables = variables
             self.timers.set("ivr", call.id, data["deadline_ms"])
 
     def ivr_left(self, record, data, call):
         self.timers.cancel("ivr", record["call"])
+        if call is not None:
+            call.after = data.get("after")
+            call.request = call.message = None
+
+    def ivr_asked(self, record, data, call):
+        if call is not None:
+            call.requests = (call.requests or 0) + 1
+            call.request = {"token": data["token"], "ask": data["ask"]}
+
+    def ivr_recording(self, record, data, call):
+        if call is not None:
+            call.message = data["recording"]

@@ -290,6 +290,8 @@ class House:
         do = action["do"]
         if do.startswith("media."):
             return self.media
+        if do.startswith("ivr."):
+            return next((adapter for adapter in self.adapters if adapter.name == "services"), self.nobody)
         for adapter in self.adapters:
             if do == "line.messages":
                 if adapter.name == "sip":

@@ -46,6 +46,8 @@ Events (dict with "kind"; other keys are ignored)
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
+  ivr.answer call token ok result      of an ivr.ask; ok false: result is a sentence
+  ivr.operate call token operation     what an AGI program wants (ivr/program.py)
   span.state span state alarms         span: number, or name of a SIP trunk
   agent.status, command.*, leg.transfer     what users and telephones ask for: core_commands.py
 
@@ -66,6 +68,8 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.record recording path left right call format? channels?    path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording | media.record_pause recording pause text | media.record_legs recording left right text
   line.messages line new old           messages that wait for a line: its lamp
+  ivr.ask leg call token ask request caller    a service is asked, or a program gets the call (ivr/requests.py); ivr.answer is due
+  ivr.tell leg call token result       to the AGI program: what became of its operation
   media.subtract leg                   the leg is over; also for strays that an audit showed
 Control adds the termination of a leg by itself: a trunk's at leg.offered, a SIP
 leg's when it makes or gets the offer; it does so before it passes leg.offered on.
@@ -115,7 +119,7 @@ NEEDS = {
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"),
     "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
-    "span.state": ("span", "state"),
+    "span.state": ("span", "state"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
 }
 for _kind in COMMANDS:
     NEEDS[_kind] = COMMANDS[_kind][0]
@@ -286,6 +290,9 @@ def _close_recording(core, recording, kind, data):
         return False
     core.emit(kind, call=known["call"], recording=recording, **data)
     core_mailboxes.recording_closed(core, recording, data.get("duration_ms"))
+    call = core.state.calls.get(known["call"])
+    if call is not None and call.message == recording:
+        core_ivr.recorded(core, call, recording, known["path"], data.get("duration_ms"), data.get("error"))
     return True
 
 
@@ -329,6 +336,7 @@ _HANDLERS = {
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,
+    "ivr.answer": core_ivr.answered, "ivr.operate": core_ivr.operated,
     "span.state": _span_state, "recording.room": lambda core, event: core_recordings.room(core, core_calls.record),
 }
 for _kind in COMMANDS:

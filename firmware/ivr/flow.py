@@ -4,22 +4,8 @@ A flow is data, versioned, one JSON object:
 
     {"version": 1, "languages": ["zh_CN", "en"], "start": "greeting", "nodes": {name: node, ...}}
 
-Until a "language" node has chosen one, every prompt is spoken in all languages
-of the flow, one after the other.  Nodes, by "type" (keys marked ? may be left out):
-
-    play      prompts, barge_in? (true), next          a digit ends it and is kept for the next menu
-    menu      prompts, choices {digit: node}, timeout_s? (5), attempts? (3: so many rounds without a
-              digit), wrong_attempts? (5), invalid? (["invalid"]), no_input? (["no_input"]),
-              exhausted node, barge_in? (true)
-    language  language, next                           from here on only this language
-    queue     queue, overflow? node (else "goodbye" is said and the call released), priority? (the queue's),
-              skills? {skill: level} that the caller needs besides the queue's
-    agent     agent, failed? node                      rings this agent;  no answer or busy: failed
-    line      line, failed? node                       the same with a line
-    outside   number, failed? node, ring_s? (60)       dials this number by the configuration's routes
-    hangup    prompts?, cause? (16)
-
-The demo flow of the first call:
+Until a "language" node has chosen one, every prompt is spoken in all languages of the flow, one after the other.  The
+kinds of nodes are in ivr/nodes.py.  The demo flow of the first call:
 
     {"version": 1, "languages": ["zh_CN", "en"], "start": "greeting", "nodes": {
       "greeting": {"type": "play", "prompts": ["greeting"], "next": "menu"},
@@ -30,143 +16,383 @@ The demo flow of the first call:
       "operator": {"type": "queue", "queue": "operator", "overflow": "goodbye"},
       "goodbye": {"type": "hangup", "prompts": ["goodbye"]}}}
 
-check(flow, path, queues, agents, lines) -> list of ConfigError, empty if all is well.
+check(flow, path, queues, agents, lines, flows, services, strict) -> list of ConfigError, empty if all is well: each names node
+and field.  What it finds beside wrong values: nodes that no path leads to, edges that are missing, rings that a caller would
+go round in without doing anything, secrets where they would be written down.
 """
 
 import re
 
-from firmware.errors import ConfigError
+from firmware.errors import ConfigError, LocalError
+from firmware.ivr import expression, spoken
+from firmware.ivr.nodes import KINDS, OPEN_TO_SECRETS, SILENT, TYPES, WAITING, edges, kind_of, option
 
-# What each type must have, may have (with default), and which keys name a next node.
-TYPES = {
-    "play": {"must": ("prompts", "next"), "may": {"barge_in": True}, "next": ("next",)},
-    "menu": {"must": ("prompts", "choices", "exhausted"),
-             "may": {"timeout_s": 5, "attempts": 3, "wrong_attempts": 5, "invalid": ["invalid"], "no_input": ["no_input"],
-                     "barge_in": True},
-             "next": ("exhausted",)},
-    "language": {"must": ("language", "next"), "may": {}, "next": ("next",)},
-    "queue": {"must": ("queue",), "may": {"overflow": None, "priority": None, "skills": None}, "next": ("overflow",)},
-    "agent": {"must": ("agent",), "may": {"failed": None}, "next": ("failed",)},
-    "line": {"must": ("line",), "may": {"failed": None}, "next": ("failed",)},
-    "outside": {"must": ("number",), "may": {"failed": None, "ring_s": 60}, "next": ("failed",)},
-    "hangup": {"must": (), "may": {"prompts": [], "cause": 16}, "next": ()},
-}
-# Types that may go on at once, and by which key; a ring of them would never let the caller hear anything.
-SILENT = {"language": "next", "agent": "failed", "line": "failed", "outside": "failed"}
 DIGITS = "0123456789*#"
 NUMBER = re.compile("[+]?[0-9*#]+$")
 PROMPT = re.compile("[A-Za-z0-9_.-]+$")     # links/prompts.py makes the file's name of it; a test compares
+VARIABLE = re.compile("[a-z][a-z0-9_]*$")
 PROMPT_OCTETS = 60
 PROMPTS = 100           # in one list; invented
 SHOWN = 12              # nodes of a long ring in a sentence
+NODES = 2000            # of one flow; invented
+STATEMENT = 4000        # characters of an SQL statement; invented
+# Names that a flow reads but does not set (ivr/interpreter.py, Visit.look).
+GIVEN = ("caller", "called", "redirecting", "language", "call", "time", "node", "flow", "queue", "agent", "error", "answer")
+SERVICES = {"http": ("http",), "sql": ("sqlite", "postgresql", "mysql"), "agi": ("agi",), "speech": ("speech",), "say": ("speech",)}
+
+__all__ = ("check", "option", "edges", "successors", "TYPES")
 
 
-def option(node, name):
-    """Value of a key of a node, its default if it is left out."""
-    if name in node:
-        return node[name]
-    return TYPES[node["type"]]["may"][name]
+class _Check:
+    """What one check knows and has found."""
+
+    def __init__(self, flow, path, known, services):
+        self.flow, self.path, self.known, self.services = flow, path, known, services
+        self.nodes = flow.get("nodes")
+        self.languages = []
+        self.errors = []
+        self.secrets = {}
+
+    def error(self, where, advice):
+        self.errors.append(ConfigError(where, advice))
 
 
-def check(flow, path, queues=None, agents=None, lines=None):
+def check(flow, path, queues=None, agents=None, lines=None, flows=None, services=None, strict=True):
     """Check a flow.
 
-    path: where it stands ("ivr.main"); queues, agents, lines: names that exist, None: do not check.
+    path: where it stands ("ivr.main"); queues, agents, lines, flows: names that exist, services: {name: kind}; None: do not check.
+    strict: False lets flows of older versions pass that had rings (a file that is loaded).
     Returns a list of ConfigError, empty if the flow may go live; never raises."""
     if not isinstance(flow, dict):
         return [ConfigError(path, "a flow is an object with version, languages, start and nodes")]
-    errors = []
+    work = _Check(flow, path, {"queue": queues, "agent": agents, "line": lines, "flow": flows}, services)
+    for key in sorted([str(key) for key in flow]):
+        if strict and key not in ("version", "languages", "start", "nodes", "note"):
+            work.error("%s.%s" % (path, key), "a flow has no such part; it has version, languages, start, nodes and note")
     if not isinstance(flow.get("version"), int) or flow.get("version") is True:
-        errors.append(ConfigError(path + ".version", "give the version as a whole number; raise it at each change"))
-    languages = flow.get("languages")
-    if not _is_strings(languages) or not languages:
-        errors.append(ConfigError(path + ".languages", "list at least one language, for example [\"zh_CN\", \"en\"]"))
-        languages = []
-    nodes = flow.get("nodes")
-    if not isinstance(nodes, dict) or not nodes:
-        errors.append(ConfigError(path + ".nodes", "a flow needs at least one node"))
-        return errors
-    _check_next(errors, nodes, flow.get("start"), path + ".start")
-    known = {"queue": queues, "agent": agents, "line": lines}
+        work.error(path + ".version", "give the version as a whole number; raise it at each change")
+    if not _is_strings(flow.get("languages")) or not flow["languages"]:
+        work.error(path + ".languages", "list at least one language, for example [\"zh_CN\", \"en\"]")
+    else:
+        work.languages = flow["languages"]
+    nodes = work.nodes
+    if not isinstance(nodes, dict) or not nodes or len(nodes) > NODES:
+        work.error(path + ".nodes", "a flow needs at least one node, and has at most %d" % NODES)
+        return work.errors
+    for name in nodes:
+        node = nodes[name]
+        if isinstance(node, dict) and node.get("type") == "collect" and node.get("secret") is True and isinstance(node.get("into"), str):
+            work.secrets[node["into"]] = True
+    _check_next(work, flow.get("start"), path + ".start")
     for name in sorted(nodes):
-        _check_node(errors, nodes, nodes[name], "%s.nodes.%s" % (path, name), languages, known)
-    if not errors:
-        _check_silent_rings(errors, nodes, path)
-        _check_reach(errors, nodes, flow["start"], path)
-    return errors
+        _check_node(work, nodes[name], "%s.nodes.%s" % (path, name))
+    if not work.errors:
+        _check_rings(work, strict)
+        _check_reach(work)
+    return work.errors
 
 
-def _check_node(errors, nodes, node, path, languages, known):
+def _check_node(work, node, path):
     if not isinstance(node, dict) or not isinstance(node.get("type"), str) or node["type"] not in TYPES:
-        errors.append(ConfigError(path + ".type", "choose one of " + ", ".join(sorted(TYPES))))
+        work.error(path + ".type", "choose one of " + ", ".join(sorted(TYPES)))
         return
-    kind = node["type"]
-    rule = TYPES[kind]
+    kind, rule = node["type"], TYPES[node["type"]]
     for key in rule["must"]:
         if key not in node:
-            errors.append(ConfigError("%s.%s" % (path, key), "a %s node needs it" % kind))
-    for key in sorted(node):
-        if key not in rule["must"] and key not in rule["may"] and key not in ("type", "note"):
-            errors.append(ConfigError("%s.%s" % (path, key), "a %s node has no such key; remove it or correct the spelling" % kind))
-        else:
-            _check_value(errors, node, key, path, languages, known)
+            work.error("%s.%s" % (path, key), "a %s node needs it" % kind)
+    for key in sorted([str(key) for key in node]):
+        if key in ("type", "note"):
+            continue
+        if key not in rule["must"] and key not in rule["may"]:
+            work.error("%s.%s" % (path, key), "a %s node has no such key; remove it or correct the spelling" % kind)
+        elif kind_of(kind, key) is not None and not (node[key] is None and key in rule["may"] and rule["may"][key] is None):
+            what = kind_of(kind, key)
+            _VALUES[what[0]](work, node[key], "%s.%s" % (path, key), what, node)
+            if (kind, key) not in OPEN_TO_SECRETS:
+                _check_open(work, node[key], "%s.%s" % (path, key), what[0])
     for key in rule["next"]:
         if node.get(key) is not None:
-            _check_next(errors, nodes, node[key], "%s.%s" % (path, key))
-    choices = node.get("choices")
-    if kind == "menu" and isinstance(choices, dict):
-        for digit in sorted(choices):
-            if len(digit) != 1 or digit not in DIGITS:
-                errors.append(ConfigError("%s.choices.%s" % (path, digit), "a choice is one key of the telephone: 0-9, * or #"))
-            _check_next(errors, nodes, choices[digit], "%s.choices.%s" % (path, digit))
+            _check_next(work, node[key], "%s.%s" % (path, key))
+    if kind == "branch" and not node.get("cases") and not (node.get("choices") and node.get("value")):
+        work.error(path + ".cases", "give cases, each with if and next, or value and choices")
+    if kind == "collect" and _is_whole(option(node, "length"), 1, 32) and _is_whole(option(node, "min_length"), 1, 32):
+        if option(node, "min_length") > option(node, "length"):
+            work.error(path + ".min_length", "is more than length, so nothing would be right")
+        if option(node, "terminator") and option(node, "terminator") == option(node, "erase"):
+            work.error(path + ".erase", "is the key that ends the entry; choose another one, or \"\"")
 
 
-def _check_value(errors, node, key, path, languages, known):
-    value = node[key]
-    where = "%s.%s" % (path, key)
-    if key in ("prompts", "invalid", "no_input"):
-        if not _is_strings(value) or len(value) > PROMPTS:
-            errors.append(ConfigError(where, "list the names of prompts, at most %d, for example [\"menu\"]" % PROMPTS))
+def _check_next(work, name, path):
+    if not isinstance(name, str) or name not in work.nodes:
+        work.error(path, "there is no node named %r in this flow" % (name,))
+
+
+# Values, by what KINDS says of a key: function(work, value, where, what, node).
+
+def _prompts(work, value, where, what, node):
+    if not isinstance(value, list) or len(value) > PROMPTS:
+        work.error(where, "list the names of prompts and spoken values, at most %d, for example [\"menu\"]" % PROMPTS)
+        return
+    if node["type"] == "play" and not value:
+        work.error(where, "name at least one prompt to play")
+    for index in range(len(value)):
+        here, prompt = "%s[%d]" % (where, index), value[index]
+        if isinstance(prompt, dict):
+            _spoken(work, prompt, here)
+        elif not isinstance(prompt, str) or len(prompt) > PROMPT_OCTETS or not PROMPT.match(prompt) or prompt.endswith("\n") or not prompt.strip("."):
+            work.error(here, "%r is no name of a prompt; use letters, digits, dot, dash and underline, at most %d"
+                       % (prompt if len(str(prompt)) < 80 else "...", PROMPT_OCTETS))
+
+
+# What beside its value a spoken item may have.
+_MORE = {"money": ("currency",), "count": ("unit",), "date": ("weekday", "year"), "time": ("clock",)}
+
+
+def _spoken(work, item, where):
+    if "silence_ms" in item and len(item) == 1:
+        if not _is_whole(item["silence_ms"], 10, 10000):
+            work.error(where, "give milliseconds from 10 to 10000")
+        return
+    if "recording" in item and len(item) == 1:
+        if not isinstance(item["recording"], str) or not VARIABLE.match(item["recording"]):
+            work.error(where, "name the variable into which a record node put it")
+        return
+    kind = spoken.kind_of(item)
+    if kind is None:
+        work.error(where, "a spoken value has one of " + ", ".join(spoken.KINDS) + ", silence_ms, recording")
+        return
+    for key in sorted([str(key) for key in item]):
+        if key != kind and key not in _MORE.get(kind, ()):
+            work.error("%s.%s" % (where, key), "%s has no such option%s" % (kind, "; it has " + ", ".join(_MORE[kind]) if kind in _MORE else ""))
+    value = item[kind]
+    try:
+        if isinstance(value, str) and "{" in value:
+            expression.pieces(value)
+            sample = {"date": "2026-01-05", "time": "14:05"}.get(kind, "1")
+        else:
+            sample = value
+        probe = dict(item)
+        probe[kind] = sample
+        spoken.names(probe, "zh_CN")
+    except LocalError as error:
+        work.error(where, str(error))
+
+
+def _switch(work, value, where, what, node):
+    if not isinstance(value, bool):
+        work.error(where, "give true or false")
+
+
+def _whole(work, value, where, what, node):
+    if not _is_whole(value, what[1], what[2]):
+        work.error(where, "give a whole number from %d to %d" % (what[1], what[2]))
+
+
+def _seconds(work, value, where, what, node):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= what[1]:
+        work.error(where, "give seconds above 0, at most %d" % what[1])
+
+
+def _key(work, value, where, what, node):
+    if not isinstance(value, str) or (value and (len(value) != 1 or value not in DIGITS)):
+        work.error(where, "give one key of the telephone (0-9, * or #), or \"\" for none")
+
+
+def _keys(work, value, where, what, node):
+    if not isinstance(value, str) or not value or False in [key in DIGITS for key in value]:
+        work.error(where, "give the keys of the telephone that count, for example \"12345\"")
+
+
+def _name(work, value, where, what, node):
+    if not isinstance(value, str) or len(value) > 32 or not VARIABLE.match(value) or value in GIVEN:
+        work.error(where, "give a name of small letters, digits and underline, at most 32, that is none of " + ", ".join(GIVEN))
+
+
+def _word(work, value, where, what, node):
+    if not isinstance(value, str) or len(value) > 64 or not PROMPT.match(value or " "):
+        work.error(where, "use letters, digits, dot, dash and underline, at most 64")
+
+
+def _word_or_none(work, value, where, what, node):
+    if value != "":
+        _word(work, value, where, what, node)
+
+
+def _language(work, value, where, what, node):
+    if value not in work.languages:
+        work.error(where, "%r is not among the languages of the flow" % (value,))
+
+
+def _expression(work, value, where, what, node):
+    try:
+        expression.parse(value)
+    except LocalError as error:
+        work.error(where, str(error))
+
+
+def _expressions(work, value, where, what, node):
+    if not isinstance(value, dict) or len(value) > 50:
+        work.error(where, "give names with expressions, at most 50, for example {\"balance\": \"body.balance\"}")
+        return
+    for name in sorted([str(name) for name in value]):
+        _name(work, name, "%s.%s" % (where, name), what, node)
+        _expression(work, value.get(name), "%s.%s" % (where, name), what, node)
+
+
+def _cases(work, value, where, what, node):
+    if not isinstance(value, list) or len(value) > 100:
+        work.error(where, "list cases, at most 100, each {\"if\": expression, \"next\": node}")
+        return
+    for index in range(len(value)):
+        case, here = value[index], "%s[%d]" % (where, index)
+        if not isinstance(case, dict) or sorted(case) != ["if", "next"]:
+            work.error(here, "a case is {\"if\": expression, \"next\": node}")
+            continue
+        _expression(work, case["if"], here + ".if", what, node)
+        _check_next(work, case["next"], here + ".next")
+
+
+def _choices(work, value, where, what, node):
+    if not isinstance(value, dict) or (not value and node["type"] == "menu"):
+        work.error(where, "a menu needs at least one choice, for example {\"1\": \"sales\"}")
+        return
+    for choice in sorted([str(choice) for choice in value]):
+        here = "%s.%s" % (where, choice)
+        if node["type"] == "menu" and (len(choice) != 1 or choice not in DIGITS):
+            work.error(here, "a choice is one key of the telephone: 0-9, * or #")
+        _check_next(work, value.get(choice), here)
+
+
+def _text(work, value, where, what, node):
+    try:
+        expression.pieces(value)
+    except LocalError as error:
+        work.error(where, str(error))
+
+
+def _texts(work, value, where, what, node):
+    if not isinstance(value, list) or len(value) > 50:
+        work.error(where, "list texts, at most 50")
+        return
+    for index in range(len(value)):
+        _text(work, value[index], "%s[%d]" % (where, index), what, node)
+
+
+def _value(work, value, where, what, node, deep=0):
+    if deep > 10:
+        work.error(where, "is nested more than 10 deep")
+    elif isinstance(value, str):
+        _text(work, value, where, what, node)
+    elif isinstance(value, list):
+        for index in range(len(value)):
+            _value(work, value[index], "%s[%d]" % (where, index), what, node, deep + 1)
+    elif isinstance(value, dict):
+        for name in sorted([str(name) for name in value]):
+            _value(work, value.get(name), "%s.%s" % (where, name), what, node, deep + 1)
+
+
+def _values(work, value, where, what, node):
+    if not isinstance(value, dict) or len(value) > 50:
+        work.error(where, "give names with values, at most 50, for example {\"name\": \"{caller}\"}")
+        return
+    for name in sorted([str(name) for name in value]):
+        if node["type"] in ("set", "sql", "cti"):
+            _name(work, name, "%s.%s" % (where, name), what, node)
+        elif not name or len(name) > 64 or False in [33 <= ord(character) < 127 and character != ":" for character in name]:
+            work.error("%s.%s" % (where, name[:64]), "is no name; use letters, digits and dashes")
+        _value(work, value.get(name), "%s.%s" % (where, name), what, node)
+
+
+def _number(work, value, where, what, node):
+    if isinstance(value, str) and "{" in value:
+        _text(work, value, where, what, node)
+    elif not isinstance(value, str) or not value or not NUMBER.match(value):
+        work.error(where, "give the digits to dial, for example \"9013912345678\"")
+
+
+def _priority(work, value, where, what, node):
+    if not _is_whole(value, 0, 9):
+        work.error(where, "give a whole number from 0 to 9; a higher one is served earlier")
+
+
+def _skills(work, value, where, what, node):
+    if not _is_skills(value):
+        work.error(where, "give skills with the level needed, 1 to 10, for example {\"english\": 3}")
+
+
+def _one_of(work, value, where, what, node):
+    if value not in what[1:]:
+        work.error(where, "choose one of " + ", ".join(what[1:]))
+
+
+def _statuses(work, value, where, what, node):
+    if not isinstance(value, list) or not value or False in [_is_whole(status, 100, 599) for status in value]:
+        work.error(where, "list the numbers of answers that are good, for example [200]")
+
+
+def _path(work, value, where, what, node):
+    if not isinstance(value, str) or not value.startswith("/") or value.startswith("//") or "\n" in value or " " in value.split("{")[0]:
+        work.error(where, "give a path below the service's address that begins with /, for example \"/accounts/{account}\"")
+    else:
+        _text(work, value, where, what, node)
+
+
+def _statement(work, value, where, what, node):
+    if not isinstance(value, str) or not value.strip() or len(value) > STATEMENT:
+        work.error(where, "give one SQL statement, at most %d characters, with :name for each of parameters" % STATEMENT)
+    elif "{" in value:
+        work.error(where, "values do not belong into the statement, where they could change its meaning; write :name and give it in parameters")
+
+
+def _service(work, value, where, what, node):
+    kinds = SERVICES[node["type"]]
+    if not isinstance(value, str) or (work.services is not None and work.services.get(value) not in kinds):
+        work.error(where, "there is no service %r of kind %s; add it to services or choose another" % (value, " or ".join(kinds)))
+
+
+def _known(work, value, where, what, node):
+    names = work.known[what[0]]
+    if isinstance(value, str) and "{" in value and what[0] in ("agent", "line", "queue"):
+        _text(work, value, where, what, node)
+    elif not isinstance(value, str) or (names is not None and value not in names):
+        work.error(where, "there is no %s named %r; create it first or choose another" % (what[0], value))
+
+
+_VALUES = {
+    "prompts": _prompts, "switch": _switch, "switch or none": _switch, "whole": _whole, "seconds": _seconds, "key": _key, "keys": _keys, "name": _name,
+    "word": _word, "word or none": _word_or_none, "language": _language, "expression": _expression, "expressions": _expressions, "cases": _cases,
+    "choices": _choices, "text": _text, "texts": _texts, "value": _value, "values": _values, "number": _number, "priority": _priority,
+    "skills": _skills, "one of": _one_of, "statuses": _statuses, "path": _path, "statement": _statement, "service": _service,
+    "queue": _known, "agent": _known, "line": _known, "flow": _known, "node": lambda work, value, where, what, node: None,
+}
+
+
+def _check_open(work, value, where, kind):
+    """A secret entry would be spoken, dialled or written down here."""
+    if not work.secrets or kind in ("name", "word", "service", "node", "choices"):
+        return
+    for name in _names(value, kind):
+        if name in work.secrets:
+            work.error(where, "%s is a secret entry; it may only go into the body of http, the parameters of sql, and tests" % name)
             return
-        elif node["type"] == "play" and not value:
-            errors.append(ConfigError(where, "name at least one prompt to play"))
-        for index, prompt in enumerate(value):
-            if len(prompt) > PROMPT_OCTETS or not PROMPT.match(prompt) or prompt.endswith("\n") or not prompt.strip("."):
-                errors.append(ConfigError("%s[%d]" % (where, index), "%r is no name of a prompt; use letters, digits, dot, dash "
-                                          "and underline, at most %d" % (prompt, PROMPT_OCTETS)))
-    elif key == "choices":
-        if not isinstance(value, dict) or not value:
-            errors.append(ConfigError(where, "a menu needs at least one choice, for example {\"1\": \"sales\"}"))
-    elif key in ("attempts", "wrong_attempts"):
-        if not _is_whole(value, 1, 100):
-            errors.append(ConfigError(where, "give a whole number from 1 to 100"))
-    elif key == "timeout_s":
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 120:
-            errors.append(ConfigError(where, "give seconds above 0, at most 120"))
-    elif key == "number":
-        if not isinstance(value, str) or not value or not NUMBER.match(value):
-            errors.append(ConfigError(where, "give the digits to dial, for example \"9013912345678\""))
-    elif key == "ring_s":
-        if not _is_whole(value, 5, 260):
-            errors.append(ConfigError(where, "give whole seconds from 5 to 260"))
-    elif key == "priority":
-        if value is not None and not _is_whole(value, 0, 9):
-            errors.append(ConfigError(where, "give a whole number from 0 to 9; a higher one is served earlier"))
-    elif key == "skills":
-        if value is not None and not _is_skills(value):
-            errors.append(ConfigError(where, "give skills with the level needed, 1 to 10, for example {\"english\": 3}"))
-    elif key == "cause":
-        if not _is_whole(value, 1, 127):
-            errors.append(ConfigError(where, "give a Q.850 cause from 1 to 127; 16 is normal clearing"))
-    elif key == "barge_in":
-        if not isinstance(value, bool):
-            errors.append(ConfigError(where, "give true or false"))
-    elif key == "language":
-        if value not in languages:
-            errors.append(ConfigError(where, "%r is not among the languages of the flow" % (value,)))
-    elif key in known:
-        if not isinstance(value, str) or (known[key] is not None and value not in known[key]):
-            errors.append(ConfigError(where, "there is no %s named %r; create it first or choose another" % (key, value)))
+
+
+def _names(value, kind):
+    found = []
+    try:
+        if kind in ("expression", "expressions"):
+            for source in value.values() if isinstance(value, dict) else [value]:
+                found += expression.names(source)
+        elif isinstance(value, str):
+            for piece in expression.pieces(value):
+                if isinstance(piece, tuple):
+                    found += expression.names(piece[0])
+        elif isinstance(value, (list, dict)):
+            for each in value.values() if isinstance(value, dict) else value:
+                found += _names(each, kind)
+    except LocalError:
+        pass                            # told already
+    return found
 
 
 def _is_skills(value):
@@ -178,39 +404,52 @@ def _is_skills(value):
     return True
 
 
-def _check_next(errors, nodes, name, path):
-    if not isinstance(name, str) or name not in nodes:
-        errors.append(ConfigError(path, "there is no node named %r in this flow" % (name,)))
-
+# The shape of the whole.
 
 def successors(node):
     """Names of the nodes that may follow a node, in a fixed order."""
-    names = []
-    for key in TYPES[node["type"]]["next"]:
-        if node.get(key) is not None:
-            names.append(node[key])
-    choices = node.get("choices") or {}
-    for digit in sorted(choices):
-        names.append(choices[digit])
-    return names
+    return [name for key, name, act in edges(node)]
 
 
-def _check_silent_rings(errors, nodes, path):
-    met = {}                        # node -> the node from which it was first met
-    for name in sorted(nodes):
-        at, seen = name, []
-        while at is not None and at not in met and nodes[at]["type"] in SILENT:
-            met[at] = name
-            seen.append(at)
-            at = nodes[at].get(SILENT[nodes[at]["type"]])
-        if at is not None and met.get(at) == name:
-            ring = seen[seen.index(at):]
-            errors.append(ConfigError("%s.nodes.%s" % (path, name), "these nodes only lead back to each other: %s%s"
-                                      % (" -> ".join(ring[:SHOWN]), " -> ..." if len(ring) > SHOWN else " -> " + at)))
-            return
+def _check_rings(work, strict):
+    """Rings that go round without an act of a person; such as older versions took only where nothing is heard in them."""
+    nodes = work.nodes
+    after = {}
+    for name in nodes:
+        node = nodes[name]
+        if node["type"] in WAITING:
+            after[name] = []
+        elif strict:
+            after[name] = [to for key, to, act in edges(node) if not act]
+        else:
+            keys = SILENT.get(node["type"], ())
+            after[name] = [to for key, to, act in edges(node) if key in keys]
+    done = {}
+    for start in sorted(nodes):
+        if start in done:
+            continue
+        path, place, left = [start], {start: 0}, [list(after[start])]
+        while path:
+            if not left[-1]:
+                done[path[-1]] = True
+                del place[path[-1]]
+                path.pop()
+                left.pop()
+                continue
+            at = left[-1].pop(0)
+            if at in place:
+                ring = path[place[at]:]
+                work.error("%s.nodes.%s" % (work.path, ring[0]), "these nodes only lead back to each other, without an act of the caller: %s%s"
+                           % (" -> ".join(ring[:SHOWN]), " -> ..." if len(ring) > SHOWN else " -> " + at))
+                return
+            if at not in done:
+                place[at] = len(path)
+                path.append(at)
+                left.append(list(after[at]))
 
 
-def _check_reach(errors, nodes, start, path):
+def _check_reach(work):
+    nodes, start = work.nodes, work.flow["start"]
     reached = {start: True}
     left = [start]
     while left:
@@ -220,7 +459,7 @@ def _check_reach(errors, nodes, start, path):
                 left.append(name)
     for name in sorted(nodes):
         if name not in reached:
-            errors.append(ConfigError("%s.nodes.%s" % (path, name), "no path leads to this node; connect it or remove it"))
+            work.error("%s.nodes.%s" % (work.path, name), "no path leads to this node; connect it or remove it")
 
 
 def _is_strings(value):

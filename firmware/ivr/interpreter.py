@@ -1,174 +1,609 @@
 """The IVR interpreter: where a caller stands in a flow, and what comes next.
 
-Pure: it gets the flow, a position and an input, and returns the new position and one
-command.  The position is a small dict that is journaled at each step, so a caller
-stays where he is when the control process dies:
+Pure: a Visit is given the flows, what is known of the call and a position; each input gives the new position and one
+command.  The position is a small dict that is journaled at each step, so a caller stays where he is when the
+control process dies:
 
-    {"node", "waiting": "prompt"|"digit"|"other", "language": or None, "missed": rounds without a digit,
-     "wrong": wrong digits, "ahead": digits typed ahead, "errors": prompts and transfers that failed in a row}
+    {"flow", "node", "waiting": "prompt"|"digit"|"answer"|"recording"|"program"|"other", "language": or None, "missed": rounds
+     without a digit, "wrong": wrong entries, "ahead": digits typed ahead, "entry": digits so far, "errors": prompts and transfers that
+     failed in a row, "idle": nodes passed since the caller did something, "stack": [[flow, node] to return to], "variables": {},
+     "asked": {secret variable: node that asks for it}, "operation": what a program outside wants done, "error": {node, text} or None,
+     "answer": of the last survey question}
 
-Inputs, and what they do at the node:
-
-    start(flow)                 enter the flow
-    digit(flow, position, "1")  barge in, choose, or be told that the digit is wrong
-    done(flow, position, error) the prompt has ended (error: it could not be played)
-    timeout(flow, position)     no digit came in time
-    jump(flow, position, node, failed)  continue at a node: overflow of a queue, failed transfer
+    visit = Visit(flows, facts, private)    flows: {name: definition}; facts: {caller, called, call, time, ...} for expressions;
+                                            private: {} that the caller of this module keeps in memory only: secret entries
+    visit.start(name, language)             enter a flow
+    visit.digit(position, "1")              barge in, choose, enter, or be told that it is wrong
+    visit.done(position, error)             the prompt has ended (error: it could not be played)
+    visit.timeout(position)                 no digit came in time
+    visit.answer(position, ok, result)      what was asked of a service; a sentence where ok is false
+    visit.recorded(position, ok, result)    the recording is closed: {recording, duration_ms, path}
+    visit.operate(position, operation)      a program outside (agi, cti) wants something done: ivr/program.py
+    visit.jump(position, node, failed)      continue at a node: overflow of a queue, failed transfer, after a conversation
+    visit.repeat(position)                  after a restart: say or ask again what was under way
 
 Commands (dict with "do"):
-    {"do": "play", "items": [...]}          then done() is due
-    {"do": "listen", "timeout_s": 5}        the prompt is over; timeout() is due after so long
-    {"do": "queue", "queue", "overflow", "given"? {"priority"?, "skills"?}}    leaves the interpreter, jump() may come back
-    {"do": "agent"|"line", "target", "failed"}
-    {"do": "outside", "number", "failed", "ring_s"}
+    {"do": "play", "items"}                 then done() is due
+    {"do": "listen", "timeout_s"}           the prompt is over; timeout() is due after so long
+    {"do": "ask", "kind", "request", "timeout_s", "items"}      answer() is due; items are heard meanwhile
+    {"do": "record", "most_s", "beep"} {"do": "record_stop"}    recorded() is due
+    {"do": "program", "kind", "request", "timeout_s"}           a program gets the call; operate() or answer() is due
+    {"do": "told", "result"}                what became of an operation, for the program (at_once: another one still runs)
+    {"do": "keep"}                          a digit was typed ahead; what runs goes on
+    {"do": "queue", "queue", "overflow", "given"? {"priority"?, "skills"?}, "after"}     leaves the interpreter, jump() may come back
+    {"do": "agent"|"line", "target", "failed", "after"}
+    {"do": "outside", "number", "failed", "ring_s", "after"}
+    {"do": "conference", "room", "most", "failed", "after"}
     {"do": "hangup", "cause", "items"}      items may be empty
     {"do": "none"}                          nothing changes (a digit that barge-in does not allow)
+Any may carry "survey": {survey, question, answer}, an answer to be recorded, and "private": true: the input that led to it is secret.
 
-A digit pressed during a "play" node is kept and chooses in the next menu: who knows the menu
-need not wait for it.  It is used up by the first menu.
+Digits typed ahead are kept for the next node that wants some: who knows the flow need not wait for it.  Where the next one that
+could take them is a secret entry they are kept with the secrets.
 """
 
-from firmware.ivr.flow import option
+from firmware.errors import LocalError
+from firmware.ivr import expression, requests, spoken
+from firmware.ivr.nodes import KEYED, option
+from firmware.ivr.passing import PASS, is_private, size
 
-PROMPT = "prompt"
-DIGIT = "digit"
-OTHER = "other"
+PROMPT, DIGIT, ANSWER, RECORDING, PROGRAM, OTHER = "prompt", "digit", "answer", "recording", "program", "other"
+NONE = {"do": "none"}
+FIELDS = {"flow": None, "node": None, "waiting": OTHER, "language": None, "missed": 0, "wrong": 0, "ahead": "", "entry": "", "errors": 0, "idle": 0,
+          "stack": [], "variables": {}, "asked": {}, "operation": None, "error": None, "answer": None}
 
 # A flow that the check let through can still loop over prompts whose files are missing, or a flow that no check has
-# seen over transfers that fail at once; invented bound.
+# seen over transfers that fail at once; invented bounds.
 MAX_ERRORS = 8
-# Nodes passed without anything to hear; check() forbids rings, so this is only a last line. Invented.
-MAX_SILENT = 100
+MAX_SILENT = 100        # nodes passed without anything to hear
+MAX_IDLE = 400          # nodes passed without an act of the caller
+AHEAD = 40              # digits kept
 FAILURE_CAUSE = 41      # Q.850: temporary failure
+VARIABLES = 16000       # characters of all variables of a call
 
 
-def start(flow, language=None):
-    """Enter a flow; a language chosen before stays if the flow speaks it.  Returns (position, command)."""
-    position = {"node": None, "waiting": OTHER, "language": language if language in flow["languages"] else None, "missed": 0, "wrong": 0, "ahead": "", "errors": 0}
-    return _enter(flow, position, flow["start"])
+class Visit:
+    """See the module's docstring.  Knows nothing that is not given."""
 
+    def __init__(self, flows, facts=None, private=None):
+        self.flows, self.facts = flows, facts or {}
+        self.private = private if private is not None else {}
+        self.survey = None
+        self.at = None                  # the position that is being worked on
 
-def digit(flow, position, key):
-    """The caller pressed a key.  Returns (position, command)."""
-    node = flow["nodes"].get(position["node"])
-    if node is None or position["waiting"] == OTHER:
-        return position, {"do": "none"}
-    position = dict(position)
-    if position["waiting"] == PROMPT and not option(node, "barge_in"):
-        return position, {"do": "none"}
-    if node["type"] == "play":
-        position["ahead"] = key
-        return _enter(flow, position, node["next"])
-    return _choose(flow, position, node, key)
+    # Inputs.
 
+    def start(self, name, language=None):
+        """Enter a flow; a language chosen before stays if the flow speaks it.  Returns (position, command)."""
+        position = dict(FIELDS)
+        position["flow"] = name
+        position["stack"], position["variables"], position["asked"] = [], {}, {}
+        if language in self.flows[name]["languages"]:
+            position["language"] = language
+        return self._answer(position, lambda: self.enter(self.flows[name]["start"]))
 
-def done(flow, position, error=False):
-    """The prompt of this position has ended.  Returns (position, command)."""
-    node = flow["nodes"].get(position["node"])
-    if node is None or position["waiting"] != PROMPT:
-        return position, {"do": "none"}
-    position = dict(position)
-    position["errors"] = position["errors"] + 1 if error else 0
-    if position["errors"] >= MAX_ERRORS:
-        return _failed(position)
-    if node["type"] == "play":
-        return _enter(flow, position, node["next"])
-    position["waiting"] = DIGIT
-    return position, {"do": "listen", "timeout_s": option(node, "timeout_s")}
+    def digit(self, position, key):
+        """The caller pressed a key.  Returns (position, command)."""
+        return self._answer(position, lambda: self._digit(key), private=True)
 
+    def done(self, position, error=False):
+        """The prompt of this position has ended.  Returns (position, command)."""
+        return self._answer(position, lambda: self._done(error))
 
-def timeout(flow, position):
-    """No digit came in time.  Returns (position, command)."""
-    node = flow["nodes"].get(position["node"])
-    if node is None or position["waiting"] != DIGIT:
-        return position, {"do": "none"}
-    position = dict(position)
-    position["missed"] += 1
-    if position["missed"] >= option(node, "attempts"):
-        return _enter(flow, position, node["exhausted"])
-    return _play(flow, position, option(node, "no_input") + node["prompts"])
+    def timeout(self, position):
+        """No digit, answer or program came in time.  Returns (position, command)."""
+        return self._answer(position, self._timeout)
 
+    def answer(self, position, ok, result):
+        """A service has answered, or (ok false) a sentence says why not.  Returns (position, command)."""
+        return self._answer(position, lambda: self._answered(ok, result))
 
-def jump(flow, position, name, failed=False):
-    """Continue at a node.  failed: a transfer did not reach anybody.  Returns (position, command)."""
-    position = dict(position)
-    if failed:
-        position["errors"] += 1         # transfers that lead to each other would never end
-        if position["errors"] >= MAX_ERRORS:
-            return _failed(position)
-    return _enter(flow, position, name)
+    def recorded(self, position, ok, result):
+        """The recording of this position is closed.  Returns (position, command)."""
+        return self._answer(position, lambda: self._recorded(ok, result))
 
+    def operate(self, position, operation):
+        """A program outside wants something done.  Returns (position, command).  Raises LocalError on what it cannot have."""
+        from firmware.ivr import program
+        return self._answer(position, lambda: program.operate(self, operation))
 
-def repeat(flow, position):
-    """Say this position's prompt again (media has forgotten it).  Returns (position, command)."""
-    node = flow["nodes"].get(position["node"])
-    if node is None or "prompts" not in node or node["type"] == "hangup":
-        return position, {"do": "none"}
-    return _play(flow, dict(position), node["prompts"])
+    def jump(self, position, name, failed=False):
+        """Continue at a node.  failed: a transfer did not reach anybody.  Returns (position, command)."""
+        def go():
+            if failed:
+                self.at["errors"] += 1      # transfers that lead to each other would never end
+                if self.at["errors"] >= MAX_ERRORS:
+                    return self.failed("transfers failed %d times in a row" % MAX_ERRORS)
+            else:
+                self.at["errors"] = self.at["idle"] = 0
+            return self.enter(name)
+        return self._answer(position, go)
 
+    def repeat(self, position):
+        """Media or a dead process has forgotten what was under way: begin this node again.  Returns (position, command)."""
+        return self._answer(position, self._repeat)
 
-def spoken(flow, position, prompts):
-    """Items that say prompts in the chosen language, or in all languages one after the other."""
-    languages = [position["language"]] if position["language"] else flow["languages"]
-    items = []
-    for language in languages:
-        for prompt in prompts:
-            items.append({"prompt": prompt, "language": language})
-    return items
+    def _answer(self, position, work, private=False):
+        """Run one input on a copy of the position."""
+        self.survey = None
+        self.at = dict(FIELDS)
+        self.at.update(position)
+        secret = private and self.expects_secret(position)
+        command = work()
+        if command is NONE:
+            return position, command
+        if self.survey is not None:
+            command["survey"] = self.survey
+        if secret:
+            command["private"] = True
+        return self.at, command
 
+    # What is known.
 
-def _choose(flow, position, node, key):
-    if key in node["choices"]:
-        return _enter(flow, position, node["choices"][key])
-    position["wrong"] += 1
-    if position["wrong"] >= option(node, "wrong_attempts"):
-        return _enter(flow, position, node["exhausted"])
-    return _play(flow, position, option(node, "invalid") + node["prompts"])
+    def flow(self):
+        """The flow of the position, or None."""
+        return self.flows.get(self.at["flow"]) if self.at["flow"] is not None else None
 
+    def node(self):
+        """The node of the position, or what a program wants in its place; None where there is none."""
+        if self.at["operation"] is not None:
+            return self.at["operation"]
+        flow = self.flow()
+        return flow["nodes"].get(self.at["node"]) if flow is not None else None
 
-def _play(flow, position, prompts):
-    position["waiting"] = PROMPT
-    return position, {"do": "play", "items": spoken(flow, position, prompts)}
+    def look(self, name, secrets=False):
+        """The value of a name in an expression."""
+        position = self.at
+        if secrets and name in position["asked"]:
+            return (self.private.get("values") or {}).get(name)
+        if name in position["variables"]:
+            return position["variables"][name]
+        if name in ("language", "node", "flow", "error", "answer"):
+            return position[name]
+        return self.facts.get(name)
 
+    def look_secret(self, name):
+        """The same, secret entries too."""
+        return self.look(name, True)
 
-def _failed(position):
-    position["waiting"] = OTHER
-    return position, {"do": "hangup", "cause": FAILURE_CAUSE, "items": []}
+    def expects_secret(self, position):
+        """Whether the keys that a caller presses now may belong to a secret entry."""
+        if position.get("operation"):
+            return bool(position["operation"].get("secret"))
+        if position.get("waiting") == OTHER:
+            return False
+        return is_private(self.flows, dict(FIELDS, **position))
 
+    # Keys.
 
-def _enter(flow, position, name):
-    """Go to a node and on through all that need no waiting."""
-    for _ in range(MAX_SILENT):
-        node = flow["nodes"].get(name)
-        if node is None:
-            return _failed(position)
+    def _digit(self, key):
+        position, node = self.at, self.node()
+        if node is None or position["waiting"] in (OTHER, PROGRAM) and position["operation"] is None:
+            return NONE
+        position["idle"] = 0
         kind = node["type"]
-        if name != position["node"]:
-            position["missed"] = position["wrong"] = 0
-        position["node"] = name
-        if kind == "language":
-            position["language"] = node["language"]
-            name = node["next"]
-            continue
+        if position["waiting"] == ANSWER:
+            if kind == "speech":
+                return self._heard(True, {"text": key, "confidence": 1, "key": True})
+            return self._keep(key)
+        if position["waiting"] == RECORDING:
+            return {"do": "record_stop"} if key in option(node, "keys") else NONE
+        if position["waiting"] == PROMPT and kind != "record" and not option(node, "barge_in"):
+            return NONE
         if kind == "play":
-            return _play(flow, position, node["prompts"])
+            if position["operation"] is not None:
+                return self._told({"key": key}) if key in (node.get("keys") or "") else NONE
+            self._keep(key)
+            return self.enter(node["next"])
         if kind == "menu":
-            key = position["ahead"]
-            position["ahead"] = ""
-            if key:
-                return _choose(flow, position, node, key)
-            return _play(flow, position, node["prompts"])
-        position["waiting"] = OTHER
+            return self._choose(node, key)
+        if kind in ("collect", "survey"):
+            return self._key(node, key)
+        if kind == "record":
+            return self._begin_recording(node)
+        if kind == "say":
+            self._keep(key)
+            return self.enter(node["next"])
+        return NONE if kind != "speech" else self._heard(True, {"text": key, "confidence": 1, "key": True})
+
+    def _keep(self, key):
+        """Type ahead; with the secrets where the next node that takes keys asks for one."""
+        position = self.at
+        if position["operation"] is None and is_private(self.flows, position):
+            ahead = self.private.get("ahead") or ""
+            self.private["ahead"] = ahead + key if len(ahead) < AHEAD else ahead
+        elif len(position["ahead"]) < AHEAD:
+            position["ahead"] += key
+        return {"do": "keep"}
+
+    def _typed(self):
+        """Keys typed ahead; they are used up."""
+        position = self.at
+        ahead = position["ahead"] + (self.private.pop("ahead", None) or "")
         position["ahead"] = ""
+        return ahead
+
+    def _choose(self, node, key):
+        if key in node["choices"]:
+            return self.enter(node["choices"][key])
+        self.at["wrong"] += 1
+        if self.at["wrong"] >= option(node, "wrong_attempts"):
+            return self.enter(node["exhausted"])
+        return self.play(option(node, "invalid") + node["prompts"])
+
+    def _key(self, node, key):
+        """A key of an entry, or of a survey."""
+        if node["type"] == "survey":
+            if key in node["choices"]:
+                self.at["answer"] = key
+                self.survey = {"survey": node["survey"], "question": node["question"], "answer": key}
+                return self.enter(node["next"])
+            return self._again(node, "wrong", option(node, "invalid"))
+        entry = self._entry()
+        if key == option(node, "terminator") and key:
+            return self._entered(node, entry, True)
+        if key == option(node, "erase") and key:
+            self.set_entry("")
+            return self._listen(option(node, "first_timeout_s"))
+        self.set_entry(entry + key)
+        if len(entry) + 1 >= option(node, "length"):
+            return self._entered(node, entry + key, True)
+        return self._listen(option(node, "digit_timeout_s"))
+
+    def _is_secret(self):
+        node = self.node()
+        return node is not None and node["type"] == "collect" and bool(option(node, "secret"))
+
+    def _entry(self):
+        return (self.private.get("entry") or "") if self._is_secret() else self.at["entry"]
+
+    def set_entry(self, entry):
+        if self._is_secret():
+            self.private["entry"] = entry
+        else:
+            self.at["entry"] = entry
+
+    def _entered(self, node, entry, ended):
+        """The entry is complete: take it, or have it again."""
+        self.set_entry("")
+        if self.at["operation"] is not None:
+            return self._told({"digits": entry, "timeout": not ended})
+        good = len(entry) >= option(node, "min_length")
+        if good and option(node, "check"):
+            try:
+                good = expression.truth(expression.evaluate(option(node, "check"), lambda name: entry if name == "value" else self.look(name, True)))
+            except LocalError as error:
+                good = False
+                if not self._is_secret():
+                    self.note(error)
+        if not good:
+            return self._again(node, "wrong", option(node, "invalid"))
+        if option(node, "secret"):
+            values = self.private.get("values")
+            if values is None:
+                values = self.private["values"] = {}
+            values[node["into"]] = entry
+            self.at["asked"] = dict(self.at["asked"])
+            self.at["asked"][node["into"]] = self.at["node"]
+            self._forget(node["into"])
+        else:
+            self.keep_variables({node["into"]: entry})
+        return self.enter(node["next"])
+
+    def _again(self, node, what, first):
+        """Another round of an entry or a survey, or its end."""
+        self.at[what] += 1
+        if self.at["missed"] + self.at["wrong"] >= option(node, "attempts"):
+            failed = option(node, "failed")
+            return self.enter(failed if failed is not None else node["next"])
+        return self.play(first + node["prompts"])
+
+    # Prompts and time.
+
+    def _done(self, error):
+        position, node = self.at, self.node()
+        if node is None or position["waiting"] != PROMPT:
+            return NONE
+        position["errors"] = position["errors"] + 1 if error else 0
+        if position["errors"] >= MAX_ERRORS:
+            return self.failed("prompts failed %d times in a row" % MAX_ERRORS)
+        return self._prompted(node)
+
+    def _prompted(self, node):
+        """What follows the prompts of a node."""
+        kind = node["type"]
+        if self.at["operation"] is not None and kind == "play":
+            return self._told({"key": ""})
+        if kind == "play" or kind == "say":
+            return self.enter(node["next"])
+        if kind == "record":
+            return self._begin_recording(node)
+        if kind == "speech":
+            return self._ask(node, [])
+        return self._listen(option(node, "first_timeout_s" if kind == "collect" else "timeout_s"))
+
+    def _listen(self, timeout_s):
+        self.at["waiting"] = DIGIT
+        return {"do": "listen", "timeout_s": timeout_s}
+
+    def _timeout(self):
+        position, node = self.at, self.node()
+        if node is None or position["waiting"] not in (DIGIT, ANSWER, PROGRAM):
+            return NONE
+        kind = node["type"]
+        if position["waiting"] == PROGRAM or position["waiting"] == ANSWER:
+            return self.unanswered("nothing came in %s s" % expression.text(option(node, "timeout_s")))
+        if kind == "menu":
+            position["missed"] += 1
+            if position["missed"] >= option(node, "attempts"):
+                return self.enter(node["exhausted"])
+            return self.play(option(node, "no_input") + node["prompts"])
+        if kind == "collect" and (self._entry() or position["operation"] is not None):
+            return self._entered(node, self._entry(), False)
+        return self._again(node, "missed", option(node, "no_input"))
+
+    def play(self, prompts):
+        items, node = self.spoken(prompts), self.node()
+        if node["type"] == "record" and option(node, "beep"):
+            items.append({"prompt": "beep", "language": self.at["language"] or self.flow()["languages"][0]})
+        self.at["waiting"] = PROMPT
+        if not items:
+            return self._prompted(node)
+        return {"do": "play", "items": items}
+
+    def spoken(self, prompts):
+        """Items that say prompts in the chosen language, or in all languages one after the other."""
+        languages = [self.at["language"]] if self.at["language"] else self.flow()["languages"]
+        items = []
+        for language in languages:
+            for prompt in prompts:
+                item = self._item(prompt, language)
+                if item is not None:
+                    items.append(item)
+        return items
+
+    def _item(self, prompt, language):
+        if not isinstance(prompt, dict):
+            return {"prompt": prompt, "language": language}
+        if "silence_ms" in prompt or "tone" in prompt or "file" in prompt:
+            return dict(prompt)
+        if "recording" in prompt:
+            value = self.look(prompt["recording"])
+            return {"recorded": value["path"]} if isinstance(value, dict) and value.get("path") else None
+        kind = spoken.kind_of(prompt)
+        item = dict(prompt)
+        try:
+            item[kind] = expression.worked_out(prompt[kind], self.look)
+            spoken.names(item, language)
+        except LocalError as error:
+            self.note(error)           # what cannot be said is left out; a silent switch would be worse
+            return None
+        item["language"] = language
+        return item
+
+    # Recordings, services, programs.
+
+    def _begin_recording(self, node):
+        self.at["waiting"] = RECORDING
+        return {"do": "record", "most_s": option(node, "most_s"), "beep": option(node, "beep")}
+
+    def _recorded(self, ok, result):
+        node = self.node()
+        if node is None or self.at["waiting"] != RECORDING:
+            return NONE
+        if self.at["operation"] is not None:
+            return self._told({"recorded": result if ok else None})
+        if not ok or result["duration_ms"] < 1000 * option(node, "least_s"):
+            self.note(result if not ok else "the recording is only %d ms long" % result["duration_ms"])
+            return self.enter(node["failed"])
+        self.keep_variables({node["into"]: result})
+        return self.enter(node["next"])
+
+    def _ask(self, node, prompts):
+        """Ask a service; what cannot even be asked fails."""
+        lost = self.lost_secret(node)
+        if lost is not None:
+            return self.enter(lost)
+        try:
+            request = requests.of(node, self)
+        except LocalError as error:
+            return self.unanswered(str(error))
+        program = node["type"] in ("agi", "cti")
+        self.at["waiting"] = PROGRAM if program else ANSWER
+        return {"do": "program" if program else "ask", "kind": node["type"], "request": request, "timeout_s": option(node, "timeout_s"),
+                "items": [] if program else self.spoken(prompts)}
+
+    def lost_secret(self, node):
+        """The node that asks for a secret which a restart has lost, or None."""
+        if not self.at["asked"]:
+            return None
+        values = self.private.get("values") or {}
+        for name in requests.names(node):
+            if name in self.at["asked"] and name not in values:
+                return self.at["asked"][name]
+        return None
+
+    def _answered(self, ok, result):
+        node = self.node()
+        if node is None or self.at["waiting"] not in (ANSWER, PROGRAM):
+            return NONE
+        if self.at["waiting"] == PROGRAM:
+            self.at["operation"] = None
+            node = self.node()
+            if not ok:
+                return self.unanswered(result)
+            return self.enter(node["next"])
+        kind = node["type"]
+        if kind == "speech":
+            return self._heard(ok, result)
+        if not ok:
+            return self.unanswered(result)
+        if kind == "say":
+            self.at["waiting"] = PROMPT
+            return {"do": "play", "items": [{"recorded": result["path"]}]}
+        try:
+            where, taken = requests.taken(node, self, result)
+            self.keep_variables(taken)
+        except LocalError as error:
+            return self.unanswered(str(error))
+        return self.enter(where)
+
+    def _heard(self, ok, result):
+        node = self.node()
+        if not ok:
+            return self.unanswered(result)
+        if not result.get("text"):
+            where = option(node, "no_input")
+            return self.enter(where) if where is not None else self.unanswered("nothing was said")
+        try:
+            self.keep_variables({node["into"]: result})
+        except LocalError as error:
+            return self.unanswered(str(error))
+        return self.enter(node["next"])
+
+    def unanswered(self, why):
+        self.at["operation"] = None
+        self.note(why)
+        return self.enter(self.node()["failed"])
+
+    def _told(self, result):
+        """A program's operation is done."""
+        self.at["operation"] = None
+        self.at["entry"] = ""
+        self.at["waiting"] = PROGRAM
+        return {"do": "told", "result": result}
+
+    def _repeat(self):
+        position, node = self.at, self.node()
+        if node is None:
+            return NONE
+        kind = node["type"]
+        if kind in ("agi", "cti") or position["operation"] is not None:
+            if position["operation"] is None and kind == "cti":
+                return {"do": "program", "kind": "cti", "request": requests.of(node, self), "timeout_s": option(node, "timeout_s"), "items": []}
+            position["operation"] = None
+            node = self.node()
+            if node["type"] == "cti":
+                return self._told({"interrupted": True})
+            return self.unanswered("the connection was lost in a restart")
+        if position["waiting"] == ANSWER and kind != "speech" and not requests.may_repeat(node):
+            return self.unanswered("a restart came between question and answer; the question is not repeated")
+        if kind in ("queue", "agent", "line", "outside", "conference", "hangup"):
+            return NONE
+        return self.enter(position["node"])
+
+    # From node to node.
+
+    def note(self, error):
+        self.at["error"] = {"node": self.at["node"], "text": str(error)[:300]}
+
+    def keep_variables(self, more):
+        """Set variables.  Raises LocalError where they grow too large."""
+        variables = dict(self.at["variables"])
+        variables.update(more)
+        if size(variables) > VARIABLES:
+            raise LocalError("the variables of the call grow beyond %d characters; take less of the answer" % VARIABLES)
+        self.at["variables"] = variables
+
+    def _forget(self, name):
+        if name in self.at["variables"]:
+            variables = dict(self.at["variables"])
+            del variables[name]
+            self.at["variables"] = variables
+
+    def failed(self, why):
+        self.note(why)
+        self.at["waiting"] = OTHER
+        return {"do": "hangup", "cause": FAILURE_CAUSE, "items": []}
+
+    def enter(self, name):
+        """Go to a node and on through all that need no waiting."""
+        position = self.at
+        position["operation"] = None
+        for _ in range(MAX_SILENT):
+            flow = self.flow()
+            node = flow["nodes"].get(name) if flow is not None else None
+            if node is None:
+                return self.failed("there is no node %r in flow %s" % (name, position["flow"]))
+            kind = node["type"]
+            position["idle"] += 1
+            if position["idle"] > MAX_IDLE:
+                return self.failed("%d nodes were passed without an act of the caller" % MAX_IDLE)
+            if name != position["node"]:
+                position["missed"] = position["wrong"] = 0
+            position["node"] = name
+            self.set_entry("")
+            if kind in PASS:
+                name = PASS[kind](self, node)
+                if isinstance(name, dict):
+                    return name
+                continue
+            return self._arrive(node, kind)
+        return self.failed("%d nodes were passed without a word" % MAX_SILENT)
+
+    def _arrive(self, node, kind):
+        """A node at which something happens."""
+        position = self.at
+        if kind in KEYED:
+            ahead = self._typed()
+            if ahead:
+                return self._spend(node, ahead)
+            return self.play(node["prompts"])
+        if kind in ("play", "speech"):
+            return self.play(option(node, "prompts"))
+        if kind == "record":
+            return self.play(option(node, "prompts"))
+        if kind in ("http", "sql", "say", "agi", "cti"):
+            return self._ask(node, option(node, "prompts") or [])
+        position["waiting"] = OTHER
+        self._typed()
+        try:
+            return self._leave(node, kind)
+        except LocalError as error:
+            self.note(error)
+            failed = option(node, "failed" if kind != "queue" else "overflow")
+            return self.enter(failed) if isinstance(failed, str) else self.failed(str(error))
+
+    def _spend(self, node, ahead):
+        """Keys typed ahead reach a node that takes keys; what it leaves over stays for the next."""
+        key, rest = ahead[0], ahead[1:]
+        if rest:
+            if is_private(self.flows, self.at):
+                self.private["ahead"] = rest
+            else:
+                self.at["ahead"] = rest
+        here = self.at["node"]
+        command = self._choose(node, key) if node["type"] == "menu" else self._key(node, key)
+        while command.get("do") == "listen" and self.at["node"] == here and self.at["waiting"] == DIGIT:
+            ahead = self._typed()
+            if not ahead:
+                break
+            if len(ahead) > 1:
+                if is_private(self.flows, self.at):
+                    self.private["ahead"] = ahead[1:]
+                else:
+                    self.at["ahead"] = ahead[1:]
+            command = self._key(self.node(), ahead[0])
+        if command.get("do") == "play" and self.at["node"] == here:
+            self._typed()               # they led to a wrong entry
+        return command
+
+    def _leave(self, node, kind):
+        """Commands that lead out of the interpreter."""
         if kind == "queue":
-            command = {"do": "queue", "queue": node["queue"], "overflow": option(node, "overflow")}
+            command = {"do": "queue", "queue": expression.fill(node["queue"], self.look), "overflow": option(node, "overflow"), "after": option(node, "after")}
             given = dict([(key, node[key]) for key in ("priority", "skills") if node.get(key) is not None])
             if given:
                 command["given"] = given
-            return position, command
+            return command
         if kind == "agent" or kind == "line":
-            return position, {"do": kind, "target": node[kind], "failed": option(node, "failed")}
+            return {"do": kind, "target": expression.fill(node[kind], self.look), "failed": option(node, "failed"), "after": option(node, "after")}
         if kind == "outside":
-            return position, {"do": kind, "number": node["number"], "failed": option(node, "failed"), "ring_s": option(node, "ring_s")}
-        return position, {"do": "hangup", "cause": option(node, "cause"), "items": spoken(flow, position, option(node, "prompts"))}
-    return _failed(position)
+            number = expression.fill(node["number"], self.look)
+            return {"do": kind, "number": number, "failed": option(node, "failed"), "ring_s": option(node, "ring_s"), "after": option(node, "after")}
+        if kind == "conference":
+            room = expression.fill(node["room"], self.look)
+            if not room or len(room) > 64:
+                raise LocalError("a room has a name of 1 to 64 characters")
+            return {"do": kind, "room": room, "most": option(node, "most"), "failed": option(node, "failed"), "after": option(node, "after")}
+        return {"do": "hangup", "cause": option(node, "cause"), "items": self.spoken(option(node, "prompts"))}

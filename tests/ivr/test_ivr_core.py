@@ -10,7 +10,7 @@ from firmware.ivr import flow
 from tests.portability.scenarios import ivr_core
 
 
-@pytest.mark.parametrize("name", ("checks", "walk", "wrong_and_missing", "ahead", "no_prompts"))
+@pytest.mark.parametrize("name", ("checks", "walk", "wrong_and_missing", "ahead", "no_prompts", "entries", "too_large", "programs", "expressions", "rings"))
 def test_scenario(name):
     getattr(ivr_core, name)()
 

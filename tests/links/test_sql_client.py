@@ -1,0 +1,217 @@
+"""SQL questions of flows: SQLite here, real PostgreSQL and MariaDB servers, servers that hang, talk rubbish or never end."""
+
+import asyncio
+import glob
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from firmware.errors import LocalError
+from firmware.ivr.requests import Hidden
+from firmware.ivr.statement import names, parts
+from firmware.links.sql_client import SQLClient
+
+
+def service(kind, address, **more):
+    return {"name": "db", "kind": kind, "address": address, "database": "", "user": "", "password": "", "connections": 2, "timeout_s": 20,
+            "max_octets": 20000, "write": False, "verify": True, **more}
+
+
+def ask(row, folder, statement, parameters=None, most_rows=10, timeout_s=20, client=None):
+    async def work():
+        nonlocal client
+        client = SQLClient(row, str(folder))
+        try:
+            return await client.ask({"service": "db", "statement": statement, "parameters": parameters or {}, "most_rows": most_rows, "timeout_s": timeout_s})
+        except LocalError as error:
+            return str(error)
+        finally:
+            client.close()
+    return asyncio.run(work())
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("databases")
+    with sqlite3.connect(folder / "c.db") as db:
+        db.execute("create table account (number text, balance decimal, level text, photo blob)")
+        db.executemany("insert into account values (?, ?, ?, ?)", [("%04d" % n, n / 2, "gold" if n % 2 else None, b"\xff\x00") for n in range(50)])
+    db.close()
+    return folder
+
+
+def test_placeholders():
+    assert names("select a::text, ':x', \":y\" from t -- :z\n where b = :b and c = :c /* :d */ or d = :b") == ["b", "c"]
+    assert "".join(text if kind == "text" else "?" for kind, text in parts("a = :a and b = ':b'")) == "a = ? and b = ':b'"
+
+
+def test_sqlite(file):
+    row = service("sqlite", "c.db")
+    found = ask(row, file, "select number, balance, level, photo from account where number = :n", {"n": "0003"})
+    assert found == {"rows": [{"number": "0003", "balance": 1.5, "level": "gold", "photo": "ff00"}], "count": 1}
+    assert ask(row, file, "select number from account order by number", most_rows=2) == {"rows": [{"number": "0000"}, {"number": "0001"}], "count": 2}
+    assert ask(row, file, "select 1 where :a = '1 or 1=1'", {"a": "1"}) == {"rows": [], "count": 0}
+    assert "readonly" in ask(row, file, "delete from account") and "no such table" in ask(row, file, "select * from nowhere")
+    assert ask(dict(row, write=True), file, "update account set level = 'vip' where number = :n", {"n": "0001"}) == {"rows": [], "count": 1}
+    assert "attached" in ask(row, file, "attach 'x.db' as x") and "there is no file" in ask(service("sqlite", "none.db"), file, "select 1")
+    assert "did not answer in time" in ask(row, file, "with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r", timeout_s=0.2)
+    assert "too big" in ask(row, file, "select zeroblob(100000)")
+    said = ask(row, file, "select abs('x', :pin)", {"pin": Hidden("0909")})
+    assert "refuses" in said and "0909" not in said and "hidden" not in said
+
+
+class Fake(threading.Thread):
+    """A server that does one thing to each that comes."""
+
+    def __init__(self, do):
+        super().__init__(daemon=True)
+        self.do, self.listener = do, socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.one, args=(sock,), daemon=True).start()
+
+    def one(self, sock):
+        try:
+            self.do(sock)
+        except OSError:
+            pass
+        sock.close()
+
+
+def hang(sock):
+    sock.recv(100000)
+    sock.recv(100000)
+
+
+def rubbish(sock):
+    sock.sendall(os.urandom(64) + b"\n" * 64)
+    sock.recv(1000)
+
+
+def flood(sock):
+    # PostgreSQL: an error message of 1 GB; MySQL: packets of 16 MB
+    while True:
+        sock.sendall((b"E\x40\x00\x00\x00" + b"x" * 60000))
+
+
+@pytest.mark.parametrize("kind", ("postgresql", "mysql"))
+@pytest.mark.parametrize("do", (hang, rubbish, flood), ids=lambda f: f.__name__)
+def test_servers_that_are_none(kind, do):
+    pytest.importorskip("pg8000")
+    pytest.importorskip("pymysql")
+    fake = Fake(do)
+    found = ask(service(kind, "127.0.0.1:%d" % fake.port, user="u", timeout_s=1 if do is hang else 10), "", "select 1", timeout_s=0.5 if do is hang else 10)
+    fake.listener.shutdown(socket.SHUT_RDWR)
+    fake.listener.close()
+    assert isinstance(found, str) and found.startswith("db "), found
+    gone = ask(service(kind, "127.0.0.1:%d" % fake.port, user="u"), "", "select 1")
+    assert "cannot be reached" in gone or "refuses" in gone, gone
+
+
+def drop(name):
+    """For subprocess: as another user, since the servers refuse root."""
+    return {"user": name, "group": pwd.getpwnam(name).pw_gid} if os.getuid() == 0 else {}
+
+
+def wait_for(socket_path, process):
+    for _ in range(600):
+        if pathlib.Path(socket_path).exists():
+            return
+        assert process.poll() is None, process.stdout.read() if process.stdout else "it ended"
+        time.sleep(0.05)
+    pytest.fail("the server did not come up")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+COMMON = [
+    ("insert into account values (:n, :b, :d)", {"n": "00'42", "b": "12.50", "d": "2026-01-05"}, {"rows": [], "count": 1}),
+    ("select number, balance, since from account where number = :n", {"n": "00'42"}, {"rows": [{"number": "00'42", "balance": "12.50", "since": "2026-01-05"}], "count": 1}),
+    ("select number from account where balance > :b and number like '%4%'", {"b": 12}, {"rows": [{"number": "00'42"}], "count": 1}),
+    ("select number from account where number = :n", {"n": "x' or '1'='1"}, {"rows": [], "count": 0}),
+    ("update account set balance = balance - :b where number = :n", {"b": "2.25", "n": "00'42"}, {"rows": [], "count": 1}),
+    ("select balance from account", {}, {"rows": [{"balance": "10.25"}], "count": 1})]
+
+
+def common(row):
+    assert ask(row, "", "create table account (number varchar(20), balance decimal(10,2), since date)")["rows"] == []
+    for statement, parameters, answer in COMMON:
+        assert ask(row, "", statement, parameters) == answer, statement
+    said = ask(row, "", "select * from nowhere where a = :pin", {"pin": Hidden("0909")})
+    assert "refuses" in said and "0909" not in said
+    assert "nowhere" in ask(row, "", "select * from nowhere")
+
+
+def test_postgresql(tmp_path):
+    pytest.importorskip("pg8000")
+    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    if not programs:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    program = pathlib.Path(programs[-1]).parent
+    data, port = tmp_path / "pg", free_port()
+    data.mkdir()
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    shutil.chown(data, "nobody")
+    subprocess.run([program / "initdb", "-D", data, "-U", "crm", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"], check=True, capture_output=True, **drop("nobody"))
+    process = subprocess.Popen([program / "postgres", "-D", data, "-p", str(port), "-k", data, "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=data, **drop("nobody"))
+    try:
+        wait_for(data / (".s.PGSQL.%d" % port), process)
+        row = service("postgresql", "127.0.0.1:%d" % port, user="crm", database="postgres")
+        for _ in range(100):
+            found = ask(row, "", "select 1 as one")
+            if found == {"rows": [{"one": 1}], "count": 1}:
+                break
+            time.sleep(0.1)
+        common(row)
+        assert "did not answer in time" in ask(row, "", "select pg_sleep(30)", timeout_s=0.3)
+        assert "longer than 20000" in ask(row, "", "select repeat('x', 200000000)")
+        assert ask(row, "", "select n from generate_series(1, 100) n", most_rows=3)["rows"] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    finally:
+        process.send_signal(signal.SIGINT)      # at once, whoever is connected
+        process.wait(30)
+
+
+def test_mariadb(tmp_path):
+    pytest.importorskip("pymysql")
+    server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
+    if not os.path.exists(server):
+        pytest.skip("MariaDB is not installed (Debian: mariadb-server-core)")
+    data, port = tmp_path / "my", free_port()
+    (data / "test").mkdir(parents=True)
+    shutil.chown(data / "test", "nobody")
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        folder.chmod(0o755)
+    shutil.chown(data, "nobody")
+    process = subprocess.Popen([server, "--no-defaults", "--datadir=%s" % data, "--port=%d" % port, "--bind-address=127.0.0.1", "--socket=%s/s" % data,
+                                "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-grant-tables", "--skip-networking=0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **drop("nobody"))
+    try:
+        wait_for(data / "s", process)
+        row = service("mysql", "127.0.0.1:%d" % port, user="crm", database="test")
+        common(row)
+        assert "did not answer in time" in ask(row, "", "select sleep(30)", timeout_s=0.3)
+        assert "longer than 20000" in ask(row, "", "select repeat('x', 2000000)")
+        assert ask(row, "", "select seq as n from seq_1_to_100 where seq % 2 = 0", most_rows=2)["rows"] == [{"n": 2}, {"n": 4}]
+    finally:
+        process.terminate()
+        process.wait(30)
