@@ -220,7 +220,7 @@ class House:
         Adapters make good what a kill kept from media, and add it to the audit."""
         standing = {row["id"] if isinstance(row, dict) else row for row in audit.get("recordings") or []}
         self.lookout.repair(self.lookout.over(standing), "control was away when it ended")
-        self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms)
+        self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms, audit.get("terminations") or ())
         for adapter in self.adapters:
             adapter.media_found(audit, now_ms)
         self.turns.post({"kind": "media.back", "audit": audit})
@@ -388,7 +388,7 @@ class House:
                 "epoch": self.epoch, "revision": self.config.running()["revision"],
                 "media": {"connected": self.media.serving, "boot_id": self.media.boot_id,
                           "refused": self.media.refused},
-                "turns": {"count": self.turns.turns, "longest_ms": round(self.turns.longest_ms, 2),
+                "turns": {"count": self.turns.turns, "commits": self.turns.commits, "longest_ms": round(self.turns.longest_ms, 2),
                           "exceptions": self.turns.exceptions, "lost_records": self.turns.lost_records}}
 
     def call_is_open(self, call):

@@ -8,7 +8,8 @@
     4 the adapters let their output out (media commands, layer 3 messages, SIP datagrams)
     5 the source is acknowledged, the live feed told
 
-So a kill -9 before 3 means that the event has not happened (its source repeats
+Events that have come together (one reading of media's socket) are carried to their ends one after the other
+and share steps 3 to 5 (`together`): under load a commit serves many.  So a kill -9 before 3 means that the event has not happened (its source repeats
 it), and after 3 that it has: layer 3 messages wait in the outbox,
 SIP repeats by its own timers, media commands are found missing by the audit.
 
@@ -23,6 +24,7 @@ What an adapter is: links/adapter.py.
 """
 
 import collections
+import contextlib
 import logging
 import time
 
@@ -55,7 +57,10 @@ class Turns:
         self.lost_records = 0       # given up because too many waited for the disk
         self.exceptions = 0
         self.longest_ms = 0.0
-        self.turns = 0
+        self.turns = self.commits = 0
+        self._together = 0
+        self._open = None           # when the turns that are not committed yet began
+        self._done = []             # (what, done) of them
         self._waiting = collections.deque()
         self._running = False
         self._events = collections.deque()
@@ -79,9 +84,31 @@ class Turns:
         try:
             while self._waiting:
                 self._one(*self._waiting.popleft())
+                if not self._together:
+                    self._close()
         finally:
             self._running = False
-        self.after_turn()
+        if not self._together:
+            self.after_turn()
+
+    @contextlib.contextmanager
+    def together(self):
+        """Turns inside are one commit; nothing of them leaves before its end."""
+        self._together += 1
+        try:
+            yield
+        finally:
+            self._together -= 1
+            if not self._together and self._open is not None:
+                self._running = True
+                try:
+                    self._close()
+                    while self._waiting:
+                        self._one(*self._waiting.popleft())
+                        self._close()
+                finally:
+                    self._running = False
+                self.after_turn()
 
     def handle(self, event):
         """A turn that is one switchboard event."""
@@ -91,25 +118,37 @@ class Turns:
         self.post(event)
 
     def _one(self, what, function, args, source, done):
-        started = time.perf_counter()
+        if self._open is None:
+            self._open = time.perf_counter()
         now_ms = self.clock.now_ms()
         self._dropped.clear()
         if source is not None:
             if not self.stores.inbox.is_new(*source):
                 if done is not None:
-                    self.guard(what, None, done)
+                    self._done.append((what, done))
                 return
             self._taken[source[0]] = source
         self.guard(what, None, function, *args, now_ms)
         self._settle(now_ms)
-        self._commit(now_ms)
+        for adapter in self.adapters:
+            self.guard("end of a turn", None, adapter.turned)
+        if done is not None:
+            self._done.append((what, done))
+        self.turns += 1
+
+    def _close(self):
+        """Commit what the turns since the last commit made, let it out, acknowledge."""
+        self._commit(self.clock.now_ms())
         for adapter in self.adapters:
             self.guard("flush", None, adapter.flush)
         self._sent()
-        if done is not None:
+        finished, self._done = self._done, []
+        for what, done in finished:
             self.guard(what, None, done)
-        self.turns += 1
-        self.longest_ms = max(self.longest_ms, (time.perf_counter() - started) * 1000)
+        self.commits += 1
+        began, self._open = self._open, None
+        if began is not None:
+            self.longest_ms = max(self.longest_ms, (time.perf_counter() - began) * 1000)
 
     def _settle(self, now_ms):
         """Switchboard and adapters answer each other until nothing is left."""

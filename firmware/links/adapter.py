@@ -33,6 +33,9 @@ class Adapter:
         """Handling of this leg failed: let go of it; the turn tells the switchboard."""
 
     # the turn
+    def turned(self):
+        """A turn is over; others may follow before the commit."""
+
     def dirty(self):
         """Whether save() has something to write."""
         return False

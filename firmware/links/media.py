@@ -40,6 +40,10 @@ HEARD = {"progress": "progress", "answer": "answer", "caller_id": "caller_id", "
 HEARD_FIELDS = ("tone", "on", "who", "ms", "hz", "words", "fields", "error", "plan", "signal")
 
 
+def _place(parameters):
+    return parameters.get("span"), parameters.get("timeslot")
+
+
 class MediaLink(Adapter):
     """The adapter of the media process.
 
@@ -57,7 +61,7 @@ class MediaLink(Adapter):
         self.on_board = on_board
         self.on_lost = on_lost
         self.on_signalling = on_signalling
-        self.client = client or MediaClient(str(run_dir), epoch, self._event, self._signalling, self._lost)
+        self.client = client or MediaClient(str(run_dir), epoch, self._event, self._signalling, self._lost, turns.together)
         self.boot_id = None
         self.known_boot_id = (stores.machines.load("media") or {}).get("boot_id")
         self.serving = False
@@ -67,7 +71,8 @@ class MediaLink(Adapter):
         self._waiting = {}          # leg that cannot hear yet: the signal it shall hear then, or None
         self._commands = []
         self._last_commands = []
-        self._tasks = set()
+        self._turn_from = 0         # the first of _commands of the present turn
+        self._places = {}           # leg: (span, timeslot) of its termination
         self._index = list(stores.unwritten.recordings)
         self._ack = self._ack_signalling = 0
         self._held = None
@@ -87,8 +92,9 @@ class MediaLink(Adapter):
         """Everything that stands in media."""
         return await self.client.audit()
 
-    def found(self, tones, now_ms):
+    def found(self, tones, now_ms, terminations=()):
         """In the turn that joins this life of media: remember it, give it the country's tones."""
+        self._places = {row["id"]: _place(row) for row in terminations if isinstance(row, dict) and "timeslot" in row}
         self.command("tones", **tones)
         self.known_boot_id = self.boot_id
         self._boot_noted = False
@@ -110,7 +116,7 @@ class MediaLink(Adapter):
 
     def _lost(self, reason):
         self.serving = False
-        self._commands, self._last_commands, self._held, self._waiting = [], [], None, {}
+        self._commands, self._last_commands, self._held, self._waiting, self._turn_from, self._places = [], [], None, {}, 0, {}
         self.enhanced = {}
         self._ack = self._ack_signalling = 0
         self.on_lost(reason)
@@ -120,6 +126,8 @@ class MediaLink(Adapter):
     def command(self, do, on_reply=None, on_error=None, **parameters):
         """Queue a command for after the commit; the callbacks run as turns of their own: f(reply, now_ms)."""
         self._commands.append((do, parameters, on_reply, on_error))
+        if do == "add" and "timeslot" in parameters:
+            self._places[parameters["id"]] = _place(parameters)
 
     def hold(self, leg):
         """The leg is being answered and cannot hear yet (register signals): what is to be played to it waits for ready()."""
@@ -238,6 +246,18 @@ class MediaLink(Adapter):
 
     # -- the turn --
 
+    def turned(self):
+        """Removals go behind all else of their turn and before what the next turn wants; but a timeslot is given back before
+        another leg of the turn takes it (both ends seized it, and the far end's call won)."""
+        for command in self._last_commands:
+            leg = command[1]["id"]
+            place = self._places.pop(leg, None)
+            at = next((n for n in range(self._turn_from, len(self._commands)) if place is not None and self._commands[n][0] == "add"
+                       and _place(self._commands[n][1]) == place and self._commands[n][1]["id"] != leg), len(self._commands))
+            self._commands.insert(at, command)
+        self._last_commands = []
+        self._turn_from = len(self._commands)
+
     def dirty(self):
         """The recordings index has something to write."""
         return bool(self._index) or not self._boot_noted
@@ -255,25 +275,25 @@ class MediaLink(Adapter):
 
     def flush(self):
         """Send the commands of this turn."""
-        if not (self._commands or self._last_commands):
+        self.turned()
+        if not self._commands:
             return
-        commands = self._commands + self._last_commands
-        self._commands, self._last_commands = [], []
+        commands, self._commands, self._turn_from = self._commands, [], 0
         for command in commands:
-            task = asyncio.ensure_future(self._send(*command))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._send(*command)
 
-    async def _send(self, do, parameters, on_reply, on_error):
+    def _send(self, do, parameters, on_reply, on_error):
+        def answered(reply, error):
+            if error is not None:
+                self._refused(do, parameters, on_error, error)
+            elif on_reply is not None:
+                self.turns.run({"media": do, **parameters}, on_reply, reply)
         try:
             if not self.client.connected:
                 raise LocalError("media is not there")
-            reply = await self.client.call(do, **parameters)
+            self.client.post(do, parameters, answered)
         except LocalError as error:
             self._refused(do, parameters, on_error, error)
-            return
-        if on_reply is not None:
-            self.turns.run({"media": do, **parameters}, on_reply, reply)
 
     def _refused(self, do, parameters, on_error, error):
         error.cause = getattr(error, "cause", None) or 41

@@ -123,7 +123,8 @@ class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
             if kind in ("pause", "resume"):
                 log.warning("ss7 %s: %s can%s be reached", point.name, code_text(event["destination"], point.row["variant"]),
                             "" if kind == "resume" else "not")
-        self._tell(point)
+        if point.reach_changed() or any(event["event"] != "transfer_indication" for event in events):
+            self._tell(point)
         self._touch(point)
 
     def _isup(self, point, events, now_ms):

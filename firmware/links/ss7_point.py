@@ -41,6 +41,7 @@ class Point:
         self.checks = {}            # circuit -> termination of a continuity check: ss7_continuity.py
         self.checked = {}           # circuit -> how its last check by hand ended
         self.unchecked = 0          # per cent of a call that is due to be checked
+        self._reach = None
         self.told = {}              # span -> state that the switchboard knows
         self.closing_ms = self.closed_ms = None
         self.condemned = self.kept = False      # kept: made_of is in the database
@@ -82,6 +83,14 @@ class Point:
         """Whether the far exchange and its ISUP can be spoken to."""
         destination = self.isup.destinations[code]
         return destination.available and destination.user_available
+
+    def reach_changed(self):
+        """Whether a far exchange can be spoken to, and could not when this was asked last, or the reverse."""
+        reach = [(destination.available, destination.user_available) for destination in self.isup.destinations.values()]
+        if reach == self._reach:
+            return False
+        self._reach = reach
+        return True
 
     def in_alarm(self, span):
         """Whether the bearers of a span are of no use."""

@@ -66,6 +66,7 @@ Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, durati
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -94,8 +95,8 @@ def signalling_socket_path(run_dir):
 class _Pipe:
     """One SEQPACKET connection: whole msgpack maps in and out, never blocking."""
 
-    def __init__(self, path, on_message, on_end):
-        self._on_message, self._on_end = on_message, on_end
+    def __init__(self, path, on_message, on_end, around):
+        self._on_message, self._on_end, self._around = on_message, on_end, around
         self._queue = []
         self._loop = asyncio.get_running_loop()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -129,6 +130,10 @@ class _Pipe:
         self._loop.remove_writer(self._sock)
 
     def _readable(self):
+        with self._around():
+            self._burst()
+
+    def _burst(self):
         for _ in range(64):               # let other tasks run between bursts
             if self._sock is None:
                 return
@@ -157,14 +162,16 @@ class _Pipe:
 
 
 class MediaClient:
-    """See the module docstring.  epoch: a higher one fences out all lower ones."""
+    """See the module docstring.  epoch: a higher one fences out all lower ones.  around(): context of each reading of a socket."""
 
-    def __init__(self, run_dir, epoch, on_event, on_signalling, on_lost):
+    def __init__(self, run_dir, epoch, on_event, on_signalling, on_lost, around=contextlib.nullcontext):
+        self._around = around
         self._run_dir, self._epoch = run_dir, epoch
         self._on_event, self._on_signalling, self._on_lost = on_event, on_signalling, on_lost
         self._commands = self._signalling = None
         self._seq = 0
-        self._waiting = {}
+        self._waiting = {}          # seq: (answered, command, when it is overdue)
+        self._watch = None
         self._boot_id = None
         self._last_event = self._last_up = 0
         self._early = None
@@ -194,8 +201,8 @@ class MediaClient:
 
     async def _connect_once(self):
         self._early = []                  # what arrives before hello is judged
-        self._commands = _Pipe(media_socket_path(self._run_dir), self._on_command_message, self._ended)
-        self._signalling = _Pipe(signalling_socket_path(self._run_dir), self._on_up_message, self._ended)
+        self._commands = _Pipe(media_socket_path(self._run_dir), self._on_command_message, self._ended, self._around)
+        self._signalling = _Pipe(signalling_socket_path(self._run_dir), self._on_up_message, self._ended, self._around)
         try:
             hello = await self.call("hello")
             self._signalling.send({"do": "hello", "epoch": self._epoch})
@@ -218,24 +225,44 @@ class MediaClient:
         Raises LocalError with media's sentence (attribute cause: Q.850 value)
         when it is refused, or when the connection ends before the answer.
         """
+        answer = asyncio.get_running_loop().create_future()
+
+        def answered(reply, error):
+            if answer.done():
+                return
+            if error is None:
+                answer.set_result(reply)
+            else:
+                answer.set_exception(error)
+        self.post(do, parameters, answered)
+        return await answer
+
+    def post(self, do, parameters, answered):
+        """Send one command; answered(reply, error) is called once, one of them is None.
+
+        error: LocalError, with attribute cause where media refused.  Raises LocalError when it cannot be sent."""
         if self._commands is None:
             raise LocalError("media: not connected; the command '%s' was not sent" % do)
         self._seq += 1
-        seq = self._seq
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting[seq] = answer
-        try:
-            self._commands.send(dict(parameters, seq=seq, epoch=self._epoch, do=do))
-            reply = await asyncio.wait_for(answer, CALL_TIMEOUT_S)
-        except asyncio.TimeoutError:
-            raise LocalError("media: no answer to '%s' within %g s" % (do, CALL_TIMEOUT_S)) from None
-        finally:
-            self._waiting.pop(seq, None)
-        if not reply.get("ok"):
-            error = LocalError(reply.get("error", "media: refused '%s' without a reason" % do))
-            error.cause = reply.get("cause", 41)
-            raise error
-        return reply
+        loop = asyncio.get_running_loop()
+        self._waiting[self._seq] = (answered, do, loop.time() + CALL_TIMEOUT_S)
+        self._commands.send(dict(parameters, seq=self._seq, epoch=self._epoch, do=do))      # a pipe that ends answers for all
+        if self._watch is None:
+            self._watch = loop.call_later(CALL_TIMEOUT_S, self._overdue)
+
+    def _overdue(self):
+        """One timer for all commands: those are in order."""
+        self._watch = None
+        loop = asyncio.get_running_loop()
+        late = []
+        for seq, (answered, do, limit) in self._waiting.items():
+            if limit > loop.time():
+                self._watch = loop.call_at(limit, self._overdue)
+                break
+            late.append(seq)
+        for seq in late:
+            answered, do, _ = self._waiting.pop(seq)
+            answered(None, LocalError("media: no answer to '%s' within %g s" % (do, CALL_TIMEOUT_S)))
 
     async def audit(self):
         """All pages of audit as one dict of lists."""
@@ -286,17 +313,22 @@ class MediaClient:
 
     def _fail_waiting(self, sentence):
         waiting, self._waiting = self._waiting, {}
-        for answer in waiting.values():
-            if not answer.done():
-                answer.set_exception(LocalError(sentence))
+        for answered, _, _ in waiting.values():
+            answered(None, LocalError(sentence))
 
     def _on_command_message(self, message):
         if "event" in message:
             self._deliver(message)
             return
-        answer = self._waiting.get(message.get("seq"))
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+        answered, do, _ = self._waiting.pop(message.get("seq"), (None, None, None))
+        if answered is None:
+            return
+        if message.get("ok"):
+            answered(message, None)
+            return
+        error = LocalError(message.get("error", "media: refused '%s' without a reason" % do))
+        error.cause = message.get("cause", 41)
+        answered(None, error)
 
     def _on_up_message(self, message):
         if "error" in message:

@@ -24,6 +24,8 @@ struct call {
     bool repeat_at_connect, repeat;
     int64_t play_from;              /* tx sample of the file's first sample */
     struct recorder *recorder;
+    int code;                       /* of the tone that proves the call's way; -1: none */
+    struct proof *proof;
     char record_at_answer[512];
     dtmf_tx_state_t *dtmf;
     bool dtmf_on;
@@ -35,7 +37,7 @@ static struct {
     double alerting_s, answer_s;
     int cause, digits;
     struct sound *play;
-    bool repeat, inband;
+    bool repeat, inband, proof;
     char record_dir[400];
 } policy = {.cause = PRI_CAUSE_USER_BUSY};
 
@@ -71,6 +73,7 @@ static struct call *add(struct span *s, q931_call *reference, const char *id, in
     snprintf(c->id, sizeof c->id, "%s", id);
     c->timeslot = timeslot;
     c->play_from = -1;
+    c->code = -1;
     c->next = s->calls;
     s->calls = c;
     if (timeslot) s->by_timeslot[timeslot] = c;
@@ -93,13 +96,23 @@ static void tell(struct call *c, const char *name, const char *format, ...)
 static void forget(struct call *c, int cause)
 {
     struct span *s = c->span;
-    tell(c, "released", "\"cause\":%d", cause);
+    struct proof *p = c->proof;
+    if (p) tell(c, "released", "\"cause\":%d,\"heard\":%u,\"silent\":%u,\"other\":%u,\"breaks\":%u,\"first\":%d", cause, p->heard,
+                p->silent, p->other, p->breaks, p->first);
+    else tell(c, "released", "\"cause\":%d", cause);
+    free(p);
     if (c->recorder) recorder_close(c->recorder);
     if (c->dtmf) dtmf_tx_free(c->dtmf);
     if (c->timeslot && s->by_timeslot[c->timeslot] == c) s->by_timeslot[c->timeslot] = NULL;
     for (struct call **p = &s->calls; *p; p = &(*p)->next)
         if (*p == c) { *p = c->next; break; }
     free(c);
+}
+
+/* From the answer until the first word of clearing. */
+static void prove(struct call *c)
+{
+    if (c->code >= 0 && !c->proof) c->proof = proof_new(c->code, !c->incoming);
 }
 
 static void ended(struct call *c, int cause, const char *by)
@@ -172,7 +185,12 @@ void calls_block(struct span *s, const uint8_t *rx, uint8_t *tx)
             for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
             recorder_write(c->recorder, samples, FRAMES);
         }
-        if (c->play || c->dtmf_on) {
+        if (c->proof && c->state == ACTIVE) {
+            for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
+            proof_check(c->proof, samples);
+            proof_send(c->proof, samples);
+            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
+        } else if (c->play || c->dtmf_on) {
             fill(c, span_sample(s), samples);
             for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
         }
@@ -205,6 +223,7 @@ static const char *do_answer(struct call *c)
         wrong = error;
     pri_answer(c->span->pri, c->reference, c->timeslot, 0);
     set_state(c, ACTIVE, "connect");
+    prove(c);
     if (c->play_at_connect && !c->play) start_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
     return wrong;
 }
@@ -242,6 +261,7 @@ static void incoming(struct span *s, pri_event_ring *r)
     snprintf(c->called, sizeof c->called, "%.60s", r->callednum);
     c->play_at_connect = policy.play;
     c->repeat_at_connect = policy.repeat;
+    if (policy.proof) c->code = proof_code(c->called);
     if (*policy.record_dir) snprintf(c->record_at_answer, sizeof c->record_at_answer, "%s/%s.wav", policy.record_dir, id);
     bool enough = r->complete || (int)strlen(c->called) >= policy.digits;
     tell(c, "incoming", "\"caller\":%s,\"called\":%s,\"redirecting\":%s,\"complete\":%s,\"capability\":%d,\"layer1\":%d",
@@ -325,6 +345,7 @@ void calls_event(struct span *s, pri_event *e)
         adopt_timeslot(c, e->answer.channel);
         c->next_digit = NULL;
         set_state(c, ACTIVE, "connect");
+        prove(c);
         if (c->play_at_connect) start_play(c, c->play_at_connect, span_sample(s), c->repeat_at_connect);
         break;
     case PRI_EVENT_HANGUP:
@@ -401,6 +422,7 @@ static const char *place(const struct json *in, char *reply, size_t room)
     }
     c->play_at_connect = sound;
     c->repeat_at_connect = json_true(in, "repeat");
+    c->code = json_true(in, "proof") ? proof_code(called) : -1;
     if (record && !(c->recorder = recorder_open(s, id, record, error, sizeof error))) {
         pri_destroycall(s->pri, c->reference);
         forget(c, 0);
@@ -470,6 +492,7 @@ static const char *set_policy(const struct json *in)
     policy.play = sound;
     policy.repeat = json_true(in, "repeat");
     policy.inband = json_true(in, "inband");
+    policy.proof = json_true(in, "proof");
     snprintf(policy.record_dir, sizeof policy.record_dir, "%s", json_text(in, "record_dir", ""));
     return NULL;
 }

@@ -12,7 +12,7 @@
 
 enum { CLIENTS = 16, KEPT = 1 << 15, IN_MAX = 1 << 16, OUT_MAX = 1 << 25 };
 
-struct client { int fd; bool subscribed; char *in, *out; size_t in_used, out_used, out_room; };
+struct client { int fd; bool subscribed; char only[200], *in, *out; size_t in_used, out_used, out_room; };
 
 static struct client clients[CLIENTS];
 static int listener = -1;
@@ -65,6 +65,14 @@ static void put(struct client *c, const char *text, size_t n)
     if (idle) flush_out(c);
 }
 
+/* `only`: names with a comma before and behind each; empty: all events. */
+static bool wants(const struct client *c, const char *name)
+{
+    char word[64];
+    snprintf(word, sizeof word, ",%s,", name);
+    return !*c->only || strstr(c->only, word);
+}
+
 void event(const struct span *s, const char *name, const char *format, ...)
 {
     char line[3000];
@@ -92,7 +100,7 @@ void event(const struct span *s, const char *name, const char *format, ...)
     free(*slot);
     *slot = strndup(line, n);
     for (int i = 0; i < CLIENTS; i++)
-        if (clients[i].fd >= 0 && clients[i].subscribed) put(&clients[i], line, n);
+        if (clients[i].fd >= 0 && clients[i].subscribed && wants(&clients[i], name)) put(&clients[i], line, n);
 }
 
 static void subscribe(struct client *c, unsigned long long after)
@@ -160,7 +168,11 @@ static void command(struct client *c, char *line)
     reply[0] = 0;
     if (!wrong) {
         if (!strcmp(what, "status")) status(reply, sizeof reply);
-        else if (!strcmp(what, "subscribe")) subscribe(c, json_number(&in, "after", event_count));
+        else if (!strcmp(what, "subscribe")) {
+            const char *only = json_text(&in, "only", "");
+            snprintf(c->only, sizeof c->only, *only ? ",%s," : "%s", only);
+            subscribe(c, json_number(&in, "after", event_count));
+        }
         else if (!strcmp(what, "line") || !strcmp(what, "frame") || !strcmp(what, "restart") || !strcmp(what, "replace_next"))
             wrong = span_command(what, &in);
         else wrong = calls_command(what, &in, reply, sizeof reply);

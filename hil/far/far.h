@@ -10,6 +10,7 @@
  *   audio.c       files played, recordings, digits
  *   control.c     control socket: commands in, events out
  *   json.c        flat JSON objects
+ *   proof.c       tones that prove the way of a call
  *
  * One thread serves sockets and timers; a second writes recordings and traces,
  * so that no block ever waits for a disk.
@@ -25,6 +26,8 @@
 #include <sys/types.h>
 
 #include <spandsp.h>
+
+#include "proof.h"
 
 enum { FRAMES = 80, TIMESLOTS = 32, BLOCK = FRAMES * TIMESLOTS, T1_TIMESLOTS = 24, T1_D_TIMESLOT = 24, T1_BLOCK = FRAMES * T1_TIMESLOTS + FRAMES / 8,
        SPANS_MAX = 64, IDLE = 0xD5, FRAME_MAX = 300, TX_QUEUE = 64 };

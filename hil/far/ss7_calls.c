@@ -23,6 +23,8 @@ struct call {
     bool repeat;
     int64_t play_from;
     struct recorder *recorder;
+    int code;                           /* of the tone that proves the call's way; -1: none */
+    struct proof *proof;
     char record_at_answer[512];
     dtmf_tx_state_t *dtmf;
     bool dtmf_on;
@@ -40,6 +42,7 @@ static struct {
     int deaf;                           /* a circuit without a loop for continuity */
     bool overlap;                       /* the number comes in pieces, its end is ST */
     struct sound *play;
+    bool proof;
     char record_dir[400];
 } policy = {.cause = 17};
 
@@ -72,8 +75,12 @@ static void forget(struct call *c, int cause)
     ended(c, cause, "failure");
     if (c->recorder) recorder_close(c->recorder);
     if (c->dtmf) dtmf_tx_free(c->dtmf);
-    tell(c, "released", "\"cause\":%d", cause);
     loops[c->cic] = false;
+    struct proof *p = c->proof;
+    if (p) tell(c, "released", "\"cause\":%d,\"heard\":%u,\"silent\":%u,\"other\":%u,\"breaks\":%u,\"first\":%d", cause, p->heard,
+                p->silent, p->other, p->breaks, p->first);
+    else tell(c, "released", "\"cause\":%d", cause);
+    free(p);
     memset(c, 0, sizeof *c);
 }
 
@@ -81,9 +88,12 @@ static struct call *begin(int cic, struct isup_call *isup, const char *id, bool 
 {
     struct call *c = at(cic);
     if (!c) return NULL;
-    if (c->used) forget(c, 41);
+    if (c->used) {
+        if (!c->incoming && !c->told_end) ended(c, 44, incoming ? "glare" : "failure");      /* dual seizure that the other side wins */
+        forget(c, 44);
+    }
     *c = (struct call){.used = true, .incoming = incoming, .cic = cic, .isup = isup, .direction = incoming ? 0x04 : 0x08,
-                       .state = "setup", .play_from = -1};
+                       .state = "setup", .play_from = -1, .code = -1};
     snprintf(c->id, sizeof c->id, "%s", id);
     return c;
 }
@@ -137,7 +147,12 @@ void calls_block(struct span *s, const uint8_t *rx, uint8_t *tx)
             for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
             recorder_write(c->recorder, samples, FRAMES);
         }
-        if (c->play || c->dtmf_on) {
+        if (c->proof && !c->clearing) {
+            for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
+            proof_check(c->proof, samples);
+            proof_send(c->proof, samples);
+            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
+        } else if (c->play || c->dtmf_on) {
             fill(c, span_sample(s), samples);
             for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
         }
@@ -165,6 +180,7 @@ static const char *do_answer(struct call *c)
     isup_anm(point, c->isup);
     c->state = "active";
     tell(c, "connect", NULL);
+    if (c->code >= 0 && !c->proof) c->proof = proof_new(c->code, false);
     if (c->play_at_connect) start_play(c, c->play_at_connect, span_sample(span_of(c->cic)), false);
     return wrong;
 }
@@ -206,6 +222,7 @@ static void taken(struct call *c)
     tell(c, "proceeding", NULL);
     if (*policy.record_dir) snprintf(c->record_at_answer, sizeof c->record_at_answer, "%s/%s.wav", policy.record_dir, id);
     c->play_at_connect = policy.play;
+    if (policy.proof) c->code = proof_code(iam->called_party_num);
     if (policy.incoming == MANUAL) return;
     c->alert_due = mono_now() + policy.alerting_s;
     if (policy.incoming == ANSWER) c->answer_due = c->alert_due + policy.answer_s;
@@ -229,6 +246,7 @@ static void connected(int cic)
     if (!c || !c->used) return;
     c->state = "active";
     tell(c, "connect", NULL);
+    if (c->code >= 0 && !c->proof) c->proof = proof_new(c->code, true);
     if (c->play_at_connect) start_play(c, c->play_at_connect, span_sample(span_of(cic)), c->repeat);
 }
 
@@ -385,6 +403,7 @@ static const char *place(const struct json *in, char *reply, size_t room)
     c = begin(32 * k + timeslot, isup, id, false);
     c->play_at_connect = sound;
     c->repeat = json_true(in, "repeat");
+    c->code = json_true(in, "proof") ? proof_code(called) : -1;
     if (record && !(c->recorder = recorder_open(s, id, record, error, sizeof error))) { forget(c, 41); return error; }
     isup_set_called(isup, called, SS7_NAI_NATIONAL, point);
     if (*caller) isup_set_calling(isup, caller, SS7_NAI_NATIONAL, SS7_PRESENTATION_ALLOWED, SS7_SCREENING_NETWORK_PROVIDED);
@@ -419,6 +438,7 @@ static const char *set_policy(const struct json *in)
     policy.play = sound;
     policy.deaf = json_number(in, "deaf", 0);
     policy.overlap = json_true(in, "overlap");
+    policy.proof = json_true(in, "proof");
     snprintf(policy.record_dir, sizeof policy.record_dir, "%s", json_text(in, "record_dir", ""));
     return NULL;
 }

@@ -43,7 +43,7 @@ class R2Exchange:
             self._advanced.flush()
         self._words = [str(self.path), variant.upper(), str(max_ani), str(max_dnis), str(int(not last)),
                        self._advanced.name if self._advanced else "-", address]
-        self._events = []
+        self._events, self.listener = [], None      # listener: a function that gets each event; then none is kept
         self._changed = threading.Condition()
         self.process = None
 
@@ -78,6 +78,9 @@ class R2Exchange:
                 continue                # libopenr2's log
             event = ({"event": "ready", "ms": 0, "timeslot": 0, "words": []} if words[0] == "ready" else
                      {"event": words[3], "ms": int(words[1]), "timeslot": int(words[2]), "words": words[4:]})
+            if self.listener is not None and event["event"] != "ready":
+                self.listener(event)
+                continue
             with self._changed:
                 event["n"] = len(self._events) + 1
                 self._events.append(event)

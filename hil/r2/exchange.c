@@ -7,7 +7,8 @@
  * receiver and generator are at work.  Framing without CRC-4; CAS multiframe in timeslot 16 (G.704 5.1).
  *
  * Lines in:  call TS ANI|- DNIS CATEGORY | offer accept|nocharge|busy|congestion|unallocated|order | answer MS|never
- *            hangup TS [forced] | block TS | idle TS | play TS FILE (A-law octets) | record TS FILE | close TS
+ *            call TS ANI DNIS CATEGORY proof | proof: a tone of its own for each call (far/proof.h), by what the called number ends with
+ *            status | hangup TS [forced] | block TS | idle TS | play TS FILE (A-law octets) | record TS FILE | close TS
  *            line normal|ais|cas_lost | quit
  * Lines out: "event MS TS name words..."; first "ready".  MS: of board time.
  * libopenr2 is LGPL and dynamically linked.
@@ -28,6 +29,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "../far/proof.h"
 #include <openr2.h>             /* last: it does not include what it needs */
 
 enum { FRAMES = 80, SLOTS = 32, OCTETS = FRAMES * SLOTS, CHUNK = 160, FD = 1000, IDLE = 0xD5, BLOCKED = 0xD };
@@ -40,17 +42,20 @@ enum { EVENT_ALARM = 4, EVENT_NOALARM = 5, EVENT_BITS = 13, IOMUX_READ = 1, IOMU
 
 struct channel {
     openr2_chan_t *r2;
-    int timeslot, rx_bits, tx_bits, event, readable, credit, written, answered;
+    int timeslot, rx_bits, tx_bits, event, readable, credit, written, answered, sounding;
     long long answer_at;
     uint8_t in[CHUNK], out[CHUNK];
     uint8_t *play;
     long played, play_octets;
     FILE *record;
+    int code, busy;             /* code of the tone that proves the call's way, -1: none; busy: registers may be at work */
+    struct proof *proof;
+    double tone_began;          /* our last register signal */
 };
 
 static struct channel channels[SLOTS];
 static long long now_ms;
-static int offer, answer_after = 100, disturbance;
+static int offer, answer_after = 100, disturbance, proving;
 static int odd;                /* the next block completes a chunk */
 enum { NORMAL, AIS, CAS_LOST };
 
@@ -62,6 +67,13 @@ static void say(struct channel *c, const char *format, ...)
     vprintf(format, list);
     va_end(list);
     printf("\n");
+}
+
+static double mono(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
 static struct channel *of(openr2_chan_t *r2) { return openr2_chan_get_client_data(r2); }
@@ -128,6 +140,8 @@ ssize_t write(int fd, const void *from, size_t n)
     struct channel *c = behind(fd);
     if (!c) return syscall(SYS_write, fd, from, n);
     c->credit = 0;
+    if (!c->sounding) c->tone_began = mono();
+    c->sounding = 2;
     c->written = n < CHUNK ? n : CHUNK;
     memset(c->out, IDLE, CHUNK);
     memcpy(c->out, from, c->written);
@@ -136,8 +150,18 @@ ssize_t write(int fd, const void *from, size_t n)
 
 /* ---- calls ---- */
 
+static void end_proof(struct channel *c)
+{
+    struct proof *p = c->proof;
+    c->proof = NULL;
+    c->code = -1;
+    if (p) say(c, "proof %u %u %u %u %d", p->heard, p->silent, p->other, p->breaks, p->first);
+    free(p);
+}
+
 static void end_audio(struct channel *c)
 {
+    end_proof(c);
     if (c->record) fclose(c->record);
     free(c->play);
     c->record = NULL;
@@ -146,11 +170,19 @@ static void end_audio(struct channel *c)
     c->answer_at = 0;
 }
 
-static void on_init(openr2_chan_t *r) { say(of(r), "init"); }
+static void answered(struct channel *c, int by_us)
+{
+    c->answered = 1;
+    c->busy = 0;
+    if (c->code >= 0 && !c->proof) c->proof = proof_new(c->code, !by_us);
+}
+
+static void on_init(openr2_chan_t *r) { of(r)->busy = 1; say(of(r), "init %.6f", mono()); }
 static void on_offered(openr2_chan_t *r, const char *ani, const char *dnis, openr2_calling_party_category_t category)
 {
     static const openr2_call_disconnect_cause_t causes[] = {OR2_CAUSE_BUSY_NUMBER, OR2_CAUSE_NETWORK_CONGESTION,
         OR2_CAUSE_UNALLOCATED_NUMBER, OR2_CAUSE_OUT_OF_ORDER};
+    if (proving) of(r)->code = proof_code(dnis);
     say(of(r), "offered %s %s %d", ani ? (*ani ? ani : "none") : "restricted", dnis, category);
     if (offer < 2) openr2_chan_accept_call(r, offer ? OR2_CALL_NO_CHARGE : OR2_CALL_WITH_CHARGE);
     else openr2_chan_disconnect_call(r, causes[offer - 2]);
@@ -158,17 +190,17 @@ static void on_offered(openr2_chan_t *r, const char *ani, const char *dnis, open
 static void on_accepted(openr2_chan_t *r, openr2_call_mode_t mode)
 {
     struct channel *c = of(r);
-    say(c, "accepted %d", mode);
+    say(c, "accepted %d %.6f", mode, c->tone_began);
     if (answer_after >= 0 && openr2_chan_get_direction(r) == OR2_DIR_BACKWARD) c->answer_at = now_ms + answer_after + 1;
 }
-static void on_answered(openr2_chan_t *r) { of(r)->answered = 1; say(of(r), "answered"); }
+static void on_answered(openr2_chan_t *r) { answered(of(r), 0); say(of(r), "answered"); }
 static void on_disconnect(openr2_chan_t *r, openr2_call_disconnect_cause_t cause)
 {
     say(of(r), "disconnect %d", cause);
     end_audio(of(r));
     openr2_chan_disconnect_call(r, OR2_CAUSE_NORMAL_CLEARING);
 }
-static void on_end(openr2_chan_t *r) { end_audio(of(r)); say(of(r), "end"); }
+static void on_end(openr2_chan_t *r) { end_audio(of(r)); of(r)->busy = 0; say(of(r), "end"); }
 static void on_read(openr2_chan_t *r, const unsigned char *b, int n) { (void)r; (void)b; (void)n; }
 static void on_os_error(openr2_chan_t *r, int e) { say(of(r), "os_error %d", e); }
 static void on_alarm(openr2_chan_t *r, int a) { say(of(r), "alarm %d", a); }
@@ -208,6 +240,12 @@ static void command(char *line)
     char *word = strtok(line, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n"), *d = strtok(NULL, " \n"), *e = strtok(NULL, " \n");
     if (!word) return;
     if (!strcmp(word, "quit")) exit(0);
+    if (!strcmp(word, "proof")) { proving = 1; return; }
+    if (!strcmp(word, "status")) {
+        for (int t = 1; t < SLOTS; t++)
+            if (t != 16) say(&channels[t], "state %d %d %d", channels[t].tx_bits, channels[t].rx_bits, channels[t].busy || channels[t].answered);
+        return;
+    }
     if (!a) return;
     if (!strcmp(word, "offer")) {
         static const char *names[] = {"accept", "nocharge", "busy", "congestion", "unallocated", "order"};
@@ -221,11 +259,15 @@ static void command(char *line)
     if (timeslot < 1 || timeslot >= SLOTS || timeslot == 16) return;
     struct channel *c = &channels[timeslot];
     if (!strcmp(word, "call") && d && e) {
+        char *proof = strtok(NULL, " \n");
+        c->code = proof ? proof_code(d) : -1;
+        c->busy = 1;
         say(c, "call");             /* what it returns says nothing: calls that go out well return -1 as well */
         openr2_chan_make_call(c->r2, *b == '-' ? NULL : b, d, atoi(e));
-    } else if (!strcmp(word, "hangup"))
+    } else if (!strcmp(word, "hangup")) {
+        end_proof(c);
         openr2_chan_disconnect_call(c->r2, b ? OR2_CAUSE_FORCED_RELEASE : OR2_CAUSE_NORMAL_CLEARING);
-    else if (!strcmp(word, "block")) openr2_chan_set_blocked(c->r2);
+    } else if (!strcmp(word, "block")) openr2_chan_set_blocked(c->r2);
     else if (!strcmp(word, "idle")) openr2_chan_set_idle(c->r2);
     else if (!strcmp(word, "play") && b) load(c, b);
     else if (!strcmp(word, "record") && b) { if (c->record) fclose(c->record); c->record = fopen(b, "wb"); }
@@ -255,9 +297,11 @@ static void take(const uint8_t *block)
             c->rx_bits = bits[t];
             c->event = EVENT_BITS;
         }
-        if (odd) { c->readable = c->credit = 1; c->written = 0; }
-        if (c->answer_at && now_ms >= c->answer_at) { c->answer_at = 0; c->answered = 1; openr2_chan_answer_call(c->r2); say(c, "answered_by_us"); }
-        for (int k = 0; k < 3; k++) openr2_chan_process_event(c->r2);
+        if (odd) { c->readable = c->credit = 1; c->written = 0; c->sounding -= c->sounding > 0; }
+        if (c->proof && c->answered) proof_check(c->proof, c->in + odd * FRAMES);
+        if (c->answer_at && now_ms >= c->answer_at) { c->answer_at = 0; openr2_chan_answer_call(c->r2); answered(c, 1); say(c, "answered_by_us"); }
+        /* Without registers there are bits and timers only. */
+        for (int k = c->busy || c->event ? 3 : odd; k > 0; k--) openr2_chan_process_event(c->r2);
     }
     odd ^= 1;
 }
@@ -269,7 +313,11 @@ static void give(uint8_t *block)
     for (int t = 1; t < SLOTS; t++) {
         struct channel *c = &channels[t];
         if (t == 16) continue;
-        if (c->play && c->answered) {
+        if (c->proof && c->answered) {
+            uint8_t samples[FRAMES];
+            proof_send(c->proof, samples);
+            for (int f = 0; f < FRAMES; f++) block[f * SLOTS + t] = samples[f];
+        } else if (c->play && c->answered) {
             for (int f = 0; f < FRAMES && c->played < c->play_octets; f++) block[f * SLOTS + t] = c->play[c->played++];
             if (c->played == c->play_octets) { free(c->play); c->play = NULL; say(c, "play_done"); }
         } else if (c->written) {
@@ -306,6 +354,7 @@ int main(int argc, char **argv)
     for (int t = 1; t < SLOTS; t++) {
         struct channel *c = &channels[t];
         c->timeslot = t;
+        c->code = -1;
         c->rx_bits = c->tx_bits = BLOCKED;
         if (t == 16) continue;
         c->r2 = openr2_chan_new_from_fd(context, FD + t, NULL, NULL);

@@ -96,6 +96,7 @@ class FakeMedia:
 
     def __init__(self):
         self.boot_id, self.commands, self.acks, self.signalling_acks, self.sent = "boot1", [], [], [], []
+        self.tasks = set()
         self.connected, self.absent, self.link, self.number, self.up_number = False, False, None, 0, 0
         self.unacknowledged = {}
         self.standing = {"terminations": [], "bridges": [], "signals": [], "recordings": [], "links": []}
@@ -108,6 +109,16 @@ class FakeMedia:
         for receive, message in list(self.unacknowledged.values()):
             getattr(self.link, receive)(message)
         return {"ok": True, "boot_id": self.boot_id, "generation": 1, "capacity": 100}
+
+    def post(self, do, parameters, answered):
+        async def act():
+            try:
+                answered(await self.call(do, **parameters), None)
+            except LocalError as error:
+                answered(None, error)
+        task = asyncio.ensure_future(act())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def call(self, do, **parameters):
         await asyncio.sleep(0)

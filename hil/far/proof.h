@@ -1,0 +1,28 @@
+/* A tone of its own for each call and direction, by which a far exchange proves that a call's sound comes from where its signalling says.
+ *
+ * Two frequencies that are multiples of 10 Hz, so a tone repeats each 800 samples and is known octet by octet; 10,000 calls times two
+ * directions have 20,000 different pairs.  Both ends know the code from the called number's last four digits, whoever they are: no
+ * word passes between the far ends.  A switch that copies octets must give back exactly those, wherever in the tone they begin.
+ */
+#ifndef STROWGER_PROOF_H
+#define STROWGER_PROOF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PROOF_PERIOD = 800, PROOF_BLOCK = 80, PROOF_CODES = 10000 };
+
+struct proof {
+    uint8_t send[PROOF_PERIOD + PROOF_BLOCK], expect[PROOF_PERIOD + PROOF_BLOCK];
+    int sent, place;                    /* place: of the next block in `expect`; -1: not found yet */
+    unsigned heard, silent, other, breaks;      /* blocks, silent and other since the tone was heard first; breaks: it went on at another place, or stopped */
+    int before, first;                  /* blocks before that (ringing tone, silence); first: as many, -1 if it was never heard */
+};
+
+/* The last four digits of a number; -1 if it has fewer. */
+int proof_code(const char *called);
+struct proof *proof_new(int code, bool caller);         /* free() ends it */
+void proof_send(struct proof *p, uint8_t *block);
+void proof_check(struct proof *p, const uint8_t *block);
+
+#endif
