@@ -171,6 +171,7 @@ class House:
         self.resumed.set()
         for adapter in self.adapters:
             adapter.start()
+        self.turns.later = asyncio.get_running_loop().call_later
         if audit is None:
             self.spawn(self._reconnect())
         else:
@@ -255,6 +256,8 @@ class House:
 
     async def stop(self):
         """Let go of everything; calls stay as they are."""
+        self.turns.later = None
+        self.turns.finish()
         self.feed.close()
         for adapter in self.adapters:
             adapter.stop()

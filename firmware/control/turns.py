@@ -9,7 +9,7 @@
     5 the source is acknowledged, the live feed told
 
 Events that have come together (one reading of media's socket) are carried to their ends one after the other
-and share steps 3 to 5 (`together`): under load a commit serves many.  So a kill -9 before 3 means that the event has not happened (its source repeats
+and share steps 3 to 5 (`together`), and a commit waits until WINDOW_S after the one before: under load one serves many.  So a kill -9 before 3 means that the event has not happened (its source repeats
 it), and after 3 that it has: layer 3 messages wait in the outbox,
 SIP repeats by its own timers, media commands are found missing by the audit.
 
@@ -35,6 +35,7 @@ from firmware.storage.database import refused
 log = logging.getLogger(__name__)
 
 FAILURE_CAUSE = 41          # Q.850: temporary failure
+WINDOW_S = 0.005            # half a tick of media; invented
 WAITING_RECORDS = 200_000   # kept in memory while the disk refuses; invented: some hours
 EVENTS_IN_A_TURN = 10_000   # more means that two machines answer each other for ever; invented
 
@@ -58,7 +59,8 @@ class Turns:
         self.exceptions = 0
         self.longest_ms = 0.0
         self.turns = self.commits = 0
-        self._together = 0
+        self.later = None           # (seconds, function) of the loop; None: commits do not wait for more
+        self._together, self._lingers, self._closed = 0, False, 0.0
         self._open = None           # when the turns that are not committed yet began
         self._done = []             # (what, done) of them
         self._waiting = collections.deque()
@@ -100,15 +102,30 @@ class Turns:
         finally:
             self._together -= 1
             if not self._together and self._open is not None:
-                self._running = True
-                try:
-                    self._close()
-                    while self._waiting:
-                        self._one(*self._waiting.popleft())
-                        self._close()
-                finally:
-                    self._running = False
-                self.after_turn()
+                left_s = self._closed + WINDOW_S - time.perf_counter()
+                if self.later is None or left_s <= 0:
+                    self.finish()
+                elif not self._lingers:
+                    self._lingers = True
+                    self.later(left_s, self._lingered)
+
+    def _lingered(self):
+        self._lingers = False
+        self.finish()
+
+    def finish(self):
+        """Commit what is open."""
+        if self._open is None or self._running:
+            return
+        self._running = True
+        try:
+            self._close()
+            while self._waiting:
+                self._one(*self._waiting.popleft())
+                self._close()
+        finally:
+            self._running = False
+        self.after_turn()
 
     def handle(self, event):
         """A turn that is one switchboard event."""
@@ -148,7 +165,8 @@ class Turns:
         self.commits += 1
         began, self._open = self._open, None
         if began is not None:
-            self.longest_ms = max(self.longest_ms, (time.perf_counter() - began) * 1000)
+            self._closed = time.perf_counter()
+            self.longest_ms = max(self.longest_ms, (self._closed - began) * 1000)
 
     def _settle(self, now_ms):
         """Switchboard and adapters answer each other until nothing is left."""
