@@ -208,6 +208,7 @@ static void incoming(ss7_event_iam *iam)
          json_quote(iam->called_party_num), json_quote(iam->redirecting_num), iam->called_nai);
     c->wants_cot = iam->cot_check_required;
     c->wants_digits = policy.overlap && !strpbrk(iam->called_party_num, "#F");
+    if (policy.proof) c->code = proof_code(iam->called_party_num);
     taken(c);
 }
 
@@ -222,7 +223,6 @@ static void taken(struct call *c)
     tell(c, "proceeding", NULL);
     if (*policy.record_dir) snprintf(c->record_at_answer, sizeof c->record_at_answer, "%s/%s.wav", policy.record_dir, id);
     c->play_at_connect = policy.play;
-    if (policy.proof) c->code = proof_code(iam->called_party_num);
     if (policy.incoming == MANUAL) return;
     c->alert_due = mono_now() + policy.alerting_s;
     if (policy.incoming == ANSWER) c->answer_due = c->alert_due + policy.answer_s;
