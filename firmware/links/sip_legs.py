@@ -88,6 +88,10 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self.endpoint = (SIPEndpoint.restore(dump, *arguments, house.clock.now_ms()) if dump
                          else SIPEndpoint(*arguments))
         self.legs = {name[8:]: machines.load(name) for name in machines.names("sip-leg/")}
+        self._trunk_legs = {}       # trunk -> {its legs: True}
+        for leg, state in self.legs.items():
+            if state.get("trunk") is not None:
+                self._trunk_legs.setdefault(state["trunk"], {})[leg] = True
         self._changed = set()
         self._changes = {}
         self._lamps = set()         # lines whose calls changed in this turn
@@ -136,6 +140,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
         if state["trunk"] is not None:
             state["channel"] = self._free_channel(state["trunk"])
+            self._trunk_legs.setdefault(state["trunk"], {})[leg] = True
             if state["channel"] is None:
                 self._forget(leg)
                 self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 34}, now_ms), now_ms)
@@ -339,6 +344,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
 
     def _forget(self, leg):
         state = self.legs.pop(leg, None)
+        if state is not None and state.get("trunk") is not None:
+            self._trunk_legs.get(state["trunk"], {}).pop(leg, None)
         if state is not None and state["line"] is not None:
             self._lamps.add(state["line"])
         self._probe_at.pop(leg, None)

@@ -61,7 +61,7 @@ class SIPTrunks:
 
     def _free_channel(self, trunk):
         """The highest channel that no leg has, or None."""
-        taken = {state["channel"] for state in self.legs.values() if state.get("trunk") == trunk}
+        taken = {self.legs[leg]["channel"] for leg in self._trunk_legs.get(trunk, ())}
         for channel in range(self.endpoint.trunks[trunk].row["channels"], 0, -1):
             if channel not in taken:
                 return channel
@@ -99,6 +99,7 @@ class SIPTrunks:
     def _create_trunk_leg(self, action, now_ms):
         """leg.create over a trunk: a termination first, then the INVITE."""
         state = self._begin(action["leg"], "out", None, now_ms)
+        self._trunk_legs.setdefault(action["span"], {})[action["leg"]] = True
         state.update(trunk=action["span"], channel=action["timeslot"], called=action["called"], caller=action["caller"],
                      caller_name=(action.get("carried") or {}).get("caller_name") or action.get("caller_name") or "",
                      redirecting=action.get("redirecting"), carried=action.get("carried"))

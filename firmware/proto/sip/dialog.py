@@ -5,7 +5,7 @@ from firmware.proto.sip.message import SIPMessage
 from firmware.proto.sip.text import hexadecimal
 from firmware.proto.sip.transaction import COOKIE
 from firmware.proto.sip.transport import destination_of, transport_of
-from firmware.proto.sip.uri import bare_host, bracketed_host, host_port, is_address, parse_uri
+from firmware.proto.sip.uri import SIPURI, bare_host, bracketed_host, host_port, is_address, parse_uri
 from firmware.errors import RemoteError
 
 _FIELDS = ("call_id", "local_tag", "remote_tag", "local", "remote", "target", "routes", "local_cseq",
@@ -152,7 +152,7 @@ class Dialog:
         if routes:
             first = parse_uri(parse_address(routes[0], "Route").uri)
             if first.parameter("lr") is None:
-                first.headers = []
+                first = SIPURI(first.scheme, first.user, first.host, first.port, first.parameters, (), first.password)
                 # a strict router of RFC 2543: it stands in the Request-URI, the target comes last
                 routes = routes[1:] + ["<%s>" % uri]
                 uri = str(first)

@@ -157,6 +157,7 @@ class SIPEndpoint(Requests, TrunkTable):
         self._changed = {}
         self.subscriptions = Subscriptions(self)
         self.trunks = {}
+        self.trunk_legs = {}             # trunk -> {its legs that have not ended: True}
         for row in config["trunks"]:
             self.trunks[row["name"]] = Trunk(self, row)
         self._take_lines(config.get("lines") or {})
@@ -354,6 +355,8 @@ class SIPEndpoint(Requests, TrunkTable):
                 session = make(self, name, record["line"])
             session.load(record, now_ms)
             self.sessions[name] = session
+            if session.trunk is not None and session.state != ENDED:
+                self.trunk_legs.setdefault(session.trunk, {})[name] = True
             if session.dialog is not None:
                 if session.dialog.peer is not None and len(session.dialog.peer) > 2:
                     self._flow_lost(session)
@@ -457,6 +460,11 @@ class SIPEndpoint(Requests, TrunkTable):
 
     def touch(self, session):
         """A session changed: its record is to be stored; a finished one goes."""
+        if session.trunk is not None:
+            if session.state == ENDED or self.sessions.get(session.leg) is not session:
+                self.trunk_legs.get(session.trunk, {}).pop(session.leg, None)
+            else:
+                self.trunk_legs.setdefault(session.trunk, {})[session.leg] = True
         if self.sessions.get(session.leg) is not session:
             return
         self._changed["leg/" + session.leg] = True

@@ -27,6 +27,8 @@ HEADERS = (
 )
 MAX_PARAMETERS = 64              # of one value; ours: finding duplicates among more would cost an attacker nothing, us much
 MAX_VALUES = 256                 # of one list header; ours
+KNOWN_MOST, KNOWN_OCTETS = 2048, 250     # addresses remembered: From and To stand in each message of a call; ours
+_known = {}
 
 CANONICAL = {}
 SINGLE = set()
@@ -145,7 +147,18 @@ def _parameter_value(value):
 
 def parse_address(string, what):
     """A From, To, Contact or Route value to Address.  Raises RemoteError(400)."""
-    string = string.strip()
+    found = _known.get(string)
+    if found is None:
+        found = _parse_address(string.strip(), what)
+        if len(string) <= KNOWN_OCTETS:
+            if len(_known) >= KNOWN_MOST:
+                _known.clear()
+            _known[string] = found
+    return Address(found[0], found[1], found[2])
+
+
+def _parse_address(string, what):
+    """(URI, display, parameters)."""
     bracket = -1
     quoted = escaped = False
     for index, character in enumerate(string):
@@ -181,7 +194,7 @@ def parse_address(string, what):
             raise RemoteError("%s: a URI with ? or , needs angle brackets" % what, status=400)
     if scheme_of(uri) is None or " " in uri or "\t" in uri or "<" in uri or '"' in uri:
         raise RemoteError("%s: bad URI" % what, status=400)
-    return Address(uri, name, parameters)
+    return uri, name, parameters
 
 
 def parse_parameters_tolerant(string, what):

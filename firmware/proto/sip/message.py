@@ -6,7 +6,7 @@ neither request nor response makes both method and status None.
 """
 
 from firmware.errors import RemoteError
-from firmware.proto.sip.headers import (SINGLE, canonical, parse_address, parse_addresses, parse_cseq, parse_list,
+from firmware.proto.sip.headers import (CANONICAL, SINGLE, canonical, parse_address, parse_addresses, parse_cseq, parse_list,
                                         parse_via)
 from firmware.proto.sip.text import is_token, is_word, number, octets, split_outside, text
 from firmware.proto.sip.uri import parse_uri
@@ -202,7 +202,8 @@ def _header_lines(message, lines):
             continue
         colon = line.find(":")
         name = line[:colon].rstrip(" \t") if colon > 0 else ""
-        if not is_token(name):
+        known = CANONICAL.get(name)
+        if known is None and not is_token(name):
             if line:
                 _fault(message, "bad header line")
             continue
@@ -213,7 +214,7 @@ def _header_lines(message, lines):
         if "\r" in value or "\n" in value:
             _fault(message, "a bare CR or LF in a header")
             value = value.replace("\r", " ").replace("\n", " ")
-        headers.append((canonical(name), value))
+        headers.append((known or canonical(name), value))
 
 
 def _check(message):

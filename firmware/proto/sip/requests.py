@@ -252,6 +252,7 @@ class Requests(Answering):
                           "off" if trunk is None else trunk.row.get("reliable", "off"))
         except RemoteError as error:
             del self.sessions[leg]
+            self.touch(session)
             self.reply(message, source, error.status if error.status != 416 else 400, now_ms)
             return
         self.touch(session)

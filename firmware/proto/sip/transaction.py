@@ -107,7 +107,7 @@ NOBODY = Nobody()
 class Transaction:
     """One transaction.  octets: what "send" sends, the request or the last reply."""
     __slots__ = ("layer", "table", "key", "method", "state", "request", "octets", "destination", "source",
-                 "reliable", "owner", "timers", "interval_ms", "merge_key")
+                 "reliable", "owner", "timers", "interval_ms", "merge_key", "text")
 
     def __init__(self, layer, table, state, key, request, destination, owner):
         self.layer = layer
@@ -116,7 +116,7 @@ class Transaction:
         self.key = key
         self.method = request.method
         self.request = request
-        self.octets = None
+        self.octets = self.text = None
         self.destination = destination
         self.source = None
         self.owner = owner
@@ -215,7 +215,9 @@ class Transaction:
     def dump(self):
         """JSON-able copy, for the leg's record.  What a client sends is its request, so it stands once."""
         client = self.table in (CLIENT, INVITE_CLIENT)
-        return {"request": to_text(self.request.serialise()), "destination": list(self.destination),
+        if self.text is None:           # a request does not change any more
+            self.text = to_text(self.request.serialise())
+        return {"request": self.text, "destination": list(self.destination),
                 "state": self.state, "octets": None if client or self.octets is None else to_text(self.octets),
                 "source": None if self.source is None else list(self.source)}
 

@@ -1,7 +1,6 @@
 """Which trunk: the trunks of an endpoint as its requests and sessions see them.  The trunks themselves: trunks.py."""
 
 from firmware.proto.sip.parties import user_of
-from firmware.proto.sip.session import ENDED
 from firmware.proto.sip.trunks import Trunk
 
 
@@ -64,7 +63,7 @@ class TrunkTable:
 
     def trunk_load(self, name):
         """How many calls a trunk carries."""
-        return len([session for session in self.sessions.values() if session.trunk == name and session.state != ENDED])
+        return len(self.trunk_legs.get(name) or ())
 
     def trunk_unanswered(self, name, address, now_ms):
         """An INVITE to an address of a trunk had no answer at all."""

@@ -9,6 +9,8 @@ _PARAMETER = frozenset(ALPHANUMERIC + "-_.!~*'()[]/:&+$%")
 _HOST = frozenset(ALPHANUMERIC + "-._")                            # '_' stands in real host names
 MAX_PARAMETERS = 64                                                # ours
 _IPV6 = frozenset("0123456789abcdefABCDEF:.")
+KNOWN_MOST, KNOWN_OCTETS = 2048, 200    # URIs remembered: one call names the same few in each of its messages; ours
+_known = {}
 
 
 class SIPURI:
@@ -139,9 +141,20 @@ def _escapes_valid(string):
 
 
 def parse_uri(string):
-    """Parse a sip or sips URI.
+    """Parse a sip or sips URI.  What comes back is shared with others who parse the same: it is not to be changed.
 
     Raises RemoteError: status 416 for another scheme, 400 for a malformed one."""
+    found = _known.get(string)
+    if found is None:
+        found = _parse(string)
+        if len(string) <= KNOWN_OCTETS:
+            if len(_known) >= KNOWN_MOST:
+                _known.clear()
+            _known[string] = found
+    return found
+
+
+def _parse(string):
     scheme = scheme_of(string)
     if scheme is None:
         raise RemoteError("not a URI: %r" % string[:60], status=400)
