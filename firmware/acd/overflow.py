@@ -1,7 +1,7 @@
 """Overflow: where a caller goes whom a queue cannot serve, or not soon enough.
 
 A queue has rules, in order; the first that fits and whose target takes the caller is
-carried out.  A rule is {"when", "limit", "to": "queue"|"flow"|"mailbox", "target"}:
+carried out.  A rule is {"when", "limit", "to": "queue"|"flow"|"mailbox"|"duty", "target"}:
 
     closed          at the entry: outside the queue's hours
     full            at the entry: max_waiting callers are there already

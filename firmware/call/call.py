@@ -48,6 +48,7 @@ CLEARING = "clearing"
 # callback: id of the callback that this call is.  failed_cause: why the telephone that was called last did not answer.
 # recorded_as: what a person asked for, None, "off" or {format, channels}.
 # carried: what it brought besides numbers (carriage.py), or None.
+# duty: {name, tried, asked(leg of who shall press the key)} while a chain of persons on duty has the call.
 # mailbox: {name, mode(leave|listen), step, tries, index, list?, recording?, own_path?} of voicemail.
 # flow_keys: {flow: key of the version that this call has}.  variables: of its flows.  request: {token, ask} of a service or program that has the call;
 # requests: how many there were.  message: recording of the caller's words that runs.  after: node at which the caller goes on when the agent has
@@ -59,7 +60,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "queue", "queue_entered_ms", "overflow", "overdue", "offers", "waited",
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
-          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort",
+          "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort", "duty",
           "tiers", "reserved", "expected_ms", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
           "flow_keys", "variables", "request", "requests", "message", "after", "last_agent")
 

@@ -100,9 +100,10 @@ KINDS = {
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "
                      "callback?(id: no further caller) comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
-                     "expected_ms?(the wait expected; only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked)",
+                     "expected_ms?(the wait expected; only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked; "": nobody, while looks_up? is asked)",
     "queue.relaxed": "skills(needed from now on) relax(still to come)",
     "queue.tiers": "tiers(still to come)",
+    "queue.owner": "owner(None: nobody known) lookup error unknown(a name that is no agent of the queue) reserved",
     "queue.unreserved": "(anybody may take the call)",
     "queue.overflow_at": "at_ms(when to look again: no target took the caller)",
     "queue.announced": "position minutes(None: not told) announce_at_ms",
@@ -110,6 +111,12 @@ KINDS = {
     "queue.overdue": "(the longest wait passed while an agent's phone rang; that phone rings on)",
     "queue.left": "reason(answered|abandoned|overflow|failed|callback) wait_ms(in this queue) total_ms(over all queues) to{queue|flow|number: name}? when?",
     "queue.refused": "reason(closed|full|waiting|longest_wait|expected_wait|no_agents|loop) to{queue|flow: name}?",
+    "call.blocked": "list(of callers)",
+    # persons on duty (control/core_duty.py)
+    "duty.begun": "duty",
+    "duty.step": "duty tried(how many) to target",
+    "duty.asked": "duty deadline_ms (leg: of who shall press the key)",
+    "duty.ended": "duty outcome(taken|nobody)",
     # voicemail (control/core_mailboxes.py)
     "mailbox.entered": "mailbox mode(leave|listen)",
     "mailbox.moved": "step deadline_ms recording? path? tries? index? list?",
@@ -279,6 +286,10 @@ class CDRProjection:
 
     def _call_screened(self, cdr, record, data):
         if data["connects"] and cdr["agent_answered_ms"] is None:
+            cdr["agent_answered_ms"] = record["ts_ms"]
+
+    def _duty_ended(self, cdr, record, data):
+        if data["outcome"] == "taken" and cdr["agent_answered_ms"] is None:
             cdr["agent_answered_ms"] = record["ts_ms"]
 
     def _ivr_moved(self, cdr, record, data):

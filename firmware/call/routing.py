@@ -8,7 +8,7 @@ numbers, which a trunk cannot reach unless a number says so.
     router.find(digits, complete, internal=False, classes=()) -> (verdict, route)
 
 verdict: number_plan.MATCH, MORE, INCOMPLETE or UNKNOWN; route with MATCH only:
-{"application": "ivr"|"queue"|"agent"|"line"|"mailbox"|"outside"|"feature", "target", "number", "label"}; a feature code, which only our
+{"application": "ivr"|"queue"|"agent"|"line"|"mailbox"|"duty"|"outside"|"feature", "target", "number", "label"}; a feature code, which only our
 own lines may dial, has its "row" and the "argument" dialled behind it; with "outside" also
 "class" (the one that tells most of "classes", all that the caller needs) and "row" (of the configuration's "routes"); target is then what is dialled.
 classes: of the routes to the outside that the caller can see (outside.py); what is ours comes first,
@@ -22,7 +22,7 @@ from firmware.errors import ConfigError
 # What a feature code does; those that are followed by an agent, a line or a place.
 WITH_ARGUMENT = ("log_in", "pick_up", "unpark", "break_reason")
 FEATURES = ("messages", "available", "break", "log_out", "wrap_up_end", "wrap_up_extend") + WITH_ARGUMENT
-APPLICATIONS = ("ivr", "queue", "agent", "line", "mailbox", "outside")
+APPLICATIONS = ("ivr", "queue", "agent", "line", "mailbox", "duty", "outside")
 
 # Q.850: 1 unallocated number, 28 invalid number format (address incomplete).
 CAUSES = {UNKNOWN: 1, INCOMPLETE: 28}
@@ -42,7 +42,7 @@ class Router:
         numbers = config.get("numbers") or []
         targets = {"ivr": config.get("ivr") or {}, "queue": _named(config.get("queues") or []),
                    "agent": _named(config.get("agents") or []), "line": _named(config.get("lines") or []),
-                   "mailbox": _named(config.get("mailboxes") or [])}
+                   "mailbox": _named(config.get("mailboxes") or []), "duty": _named(config.get("duty") or [])}
         self._outside = OutsidePlan(config)
         self._features = config.get("feature_codes") or []
         for index in range(len(numbers)):

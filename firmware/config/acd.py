@@ -31,6 +31,8 @@ CALLBACK = Section("calling back who does not want to wait, at the place that wa
                 hint="give one key of the telephone", default=""),
     "first": Text("who is called first when the place is reached: agent (hears it ring) or caller (waits for the agent)",
                   choices=("agent", "caller"), default="agent"),
+    "blend": Text("how callbacks stand to callers who wait: equal (by priority and waiting time), inbound_first (only when nobody waits who "
+                  "can be served) or outbound_first", choices=("equal", "inbound_first", "outbound_first"), default="equal"),
     "attempts": Whole("how often a caller is called who is busy or does not answer", 1, 20, default=3),
     "retry_s": Whole("after which it is tried again", 10, 86400, unit="s", default=900),
     "ring_s": Whole("how long the caller's telephone rings", 5, 120, unit="s", default=45),

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, cas, mailboxes, services, sip, sip_trunk, ss7
+from firmware.config import acd, callers, cas, mailboxes, services, sip, sip_trunk, ss7
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -97,8 +97,8 @@ NUMBER = Section("a number that the carrier delivers to us", {
     "number": Text("the digits as they arrive in the called number", pattern=DIGITS,
                    hint="give digits only", required=True),
     "label": Text("the number that people dial", default=""),
-    "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "mailbox", "outside"), required=True),
-    "target": Text("the flow, queue, agent, line or mailbox that answers, or the number to dial to the outside",
+    "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "mailbox", "duty", "outside"), required=True),
+    "target": Text("the flow, queue, agent, line, mailbox or chain of persons on duty that answers, or the number to dial to the outside",
                    pattern=r"[A-Za-z0-9_.*#+-]{1,32}", hint="use letters, digits, dot, dash and underline, at most 32",
                    required=True),
     "fax_to": acd.FAX_TO})
@@ -140,8 +140,8 @@ OVERFLOW = Section("where callers go whom the queue cannot serve, or not soon en
                  "somebody waits for `limit` seconds; expected_wait: the wait will be `limit` seconds; no_agents: nobody is logged in (also later); closed: outside `hours`; "
                  "full: `max_waiting` callers wait", choices=overflow.WHEN, required=True),
     "limit": Whole("callers or seconds, for wait, waiting, longest_wait and expected_wait", 0, 86400, default=0),
-    "to": Text("the kind of target; another queue keeps the waiting time", choices=("queue", "flow", "mailbox"), default="queue"),
-    "target": name("the queue, flow or mailbox")})
+    "to": Text("the kind of target; another queue keeps the waiting time", choices=("queue", "flow", "mailbox", "duty"), default="queue"),
+    "target": name("the queue, flow, mailbox or chain of persons on duty")})
 
 QUEUE = Section("callers waiting", {
     "name": name("the name used in flows"),
@@ -165,6 +165,7 @@ QUEUE = Section("callers waiting", {
     "max_wait_s": Whole("after which a caller leaves the queue", 5, 86400, unit="s", default=1800),
     "offer_timeout_s": Whole("how long an agent's phone rings", 3, 120, unit="s", default=15),
     **acd.QUEUE_FIELDS,
+    **callers.QUEUE_FIELDS,
     "short_abandon_s": Whole("who leaves sooner counts as short, not as abandoned", 0, 60, unit="s", default=5),
     "service_level_abandons": Text("how the service level counts those who left within T: ignore N/(O-A), negative N/O, "
                                    "positive (N+A)/O", choices=("ignore", "negative", "positive"), default="ignore"),
@@ -223,6 +224,7 @@ SCHEMA = Section("the configuration", {
     "lines": Rows("the SIP lines", LINE, key="name", most=2000),
     **acd.PARTS,
     **mailboxes.PARTS,
+    **callers.PARTS,
     "recording": Section("recording of calls", {
         "enabled": Switch("record every answered call", default=True),
         "format": Text("the form of the files: WAV in A-law, mu-law, 16-bit PCM, IMA ADPCM or G.726 of 16 to 40 kbit/s, or Dialogic VOX; "
@@ -277,7 +279,7 @@ def check(configuration, check_flow=None, clashes=()):
     result = SCHEMA.check(configuration, "", errors)
     if errors:
         return result, errors
-    names = {part: {row["name"] for row in result[part]} for part in ("trunk_groups", "queues", "agents", "lines", "mailboxes")}
+    names = {part: {row["name"] for row in result[part]} for part in ("trunk_groups", "queues", "agents", "lines", "mailboxes", "duty")}
     names["ivr"] = set(result["ivr"])
     known = {part: _few(sorted(found)) for part, found in names.items()}
 
@@ -301,7 +303,7 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(ss7.check(result))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
-                      "agent": ("agents", "agent"), "mailbox": ("mailboxes", "mailbox"), "outside": (None, None)}[row["application"]]
+                      "agent": ("agents", "agent"), "mailbox": ("mailboxes", "mailbox"), "duty": ("duty", "chain of persons on duty"), "outside": (None, None)}[row["application"]]
         if part is not None:
             refer(f"numbers[{i}].target", row["target"], part, what)
     for i, row in enumerate(result["routes"]):
@@ -315,7 +317,7 @@ def check(configuration, check_flow=None, clashes=()):
     for i, row in enumerate(result["queues"]):
         for j, rule in enumerate(row["overflow"]):
             here = f"queues[{i}].overflow[{j}]"
-            refer(f"{here}.target", rule["target"], {"flow": "ivr", "mailbox": "mailboxes"}.get(rule["to"], "queues"), rule["to"])
+            refer(f"{here}.target", rule["target"], {"flow": "ivr", "mailbox": "mailboxes", "duty": "duty"}.get(rule["to"], "queues"), rule["to"])
             if rule["to"] == "queue" and rule["target"] == row["name"]:
                 errors.append(ConfigError(f"{here}.target", "is the queue itself; choose another one"))
             if rule["when"] in overflow.LIMITED and rule["limit"] == 0:
@@ -343,6 +345,7 @@ def check(configuration, check_flow=None, clashes=()):
     if recording["channels"] == "stereo" and recording["format"].startswith(("g726", "vox")):
         errors.append(ConfigError("recording.channels", f"files in {recording['format']} have one channel; use mono, or another format"))
     errors.extend(mailboxes.check(result))
+    errors.extend(callers.check(result))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))

@@ -16,6 +16,7 @@ from firmware.control.switchboard import Switchboard
 from firmware.control.zone import offset_of
 from firmware.errors import LocalError
 from firmware.links.cas import CASLinks
+from firmware.links.lookups import Lookups
 from firmware.links.ivr_services import IVRServices
 from firmware.links.sip_legs import SIPLegs
 from firmware.links.span import SpanLinks
@@ -58,4 +59,4 @@ def make_adapters(house):
             adapter.alarms(span, alarms, now_ms)
     framers = Framers(house, alarms, watch=keeper.framers)
     return [*trunks, SIPLegs(house, sip, streams), framers, keeper, TurnUp(house, framers, keeper, trunks[0], bearers),
-            CraftLine(house, BoxActions(keeper)), IVRServices(house), CTILink(house, cti)]
+            CraftLine(house, BoxActions(keeper)), IVRServices(house), CTILink(house, cti), Lookups(house)]

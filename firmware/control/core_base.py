@@ -130,6 +130,11 @@ class Core:
         for row in config.get("announcements") or []:
             self.announcement_rows[row["name"]] = row
         self.mailbox_rows = dict([(row["name"], row) for row in config.get("mailboxes") or []])
+        self.vips = [row for row in config.get("caller_lists") or [] if row["treatment"] == "vip"]
+        self.blocked = [row for row in config.get("caller_lists") or [] if row["treatment"] == "blocked"]
+        self.duty_rows = dict([(row["name"], row) for row in config.get("duty") or []])
+        self.calendars = dict([(row["name"], row["days"]) for row in config.get("calendars") or []])
+        self.lookup_rows = dict([(row["name"], row) for row in config.get("lookups") or []])
         self.number_rows = {}
         for number in config.get("numbers") or []:
             self.number_rows[number["number"]] = number

@@ -4,7 +4,7 @@ from firmware.call import call as calls
 from firmware.call.outside import EMERGENCY, is_open
 
 # Defaults of the queue's setting "callback"; the schema gives them too.
-DEFAULTS = {"enabled": False, "key": "", "first": "agent", "attempts": 3, "retry_s": 900, "expires_s": 86400, "prefix": "", "ring_s": 45,
+DEFAULTS = {"enabled": False, "key": "", "first": "agent", "attempts": 3, "retry_s": 900, "expires_s": 86400, "prefix": "", "ring_s": 45, "blend": "equal",
             "classes": ["local", "national"], "hours": []}
 
 

@@ -25,6 +25,7 @@ from firmware.control.core_queues import say
 
 # Invented: after an attempt that failed at our side.
 SOON_MS = 30000
+BLENDS = {"equal": 0, "inbound_first": -10, "outbound_first": 10}      # to the priority, which is 0 to 9
 MOST = 2000             # that wait at once; invented
 UNTRIED = (34, 38, 41, 42, 44, 47)      # Q.850: the number was not reached for want of a way
 
@@ -143,7 +144,7 @@ def _queue(core, call, row):
     wait_s = core_queues.setting(core, queue, "owner_wait_s")
     if owner is not None and wait_s:
         more["reserved"] = [owner, core.now_ms + wait_s * 1000]
-    core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=row["order"], overflow=None, priority=row["priority"],
+    core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=row["order"], overflow=None, priority=row["priority"] + BLENDS[setting(core, queue, "blend")],
               max_wait_until_ms=None, announce_at_ms=None, overflow_at_ms=None, service_level_ms=core_queues.setting(core, queue, "service_level_s") * 1000,
               short_abandon_ms=0, since_ms=row["since_ms"], given=row["given"], skills=row["skills"], relax=[], callback=row["id"], **more)
     core.touch(queue)

@@ -4,6 +4,7 @@ Functions take the Core (core_base.py) and return True when the event meant some
 Where the call goes from here: core_ivr.py, core_queues.py; how it ends: core_ending.py.
 """
 
+from firmware.call import calendar
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
@@ -11,6 +12,7 @@ from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
 from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
+from firmware.control import core_ending
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
 
 # Invented: how long a directly called telephone rings.
@@ -40,11 +42,29 @@ def offered(core, event):
     elif not line_was_free:
         clear(core, call, BUSY, SWITCH, "busy", "the calling line is in another call")
     else:
+        blocked = calendar.treatment(core.blocked, call.caller) if line is None and call.caller_presentation == "allowed" else None
+        if blocked is not None:
+            _refuse_blocked(core, call, blocked)
+            return True
         if agent is not None and state.agent(agent).call is None and core.router.feature(call.called, line is not None) is None:
             core_queues.take_line(core, agent, call, "talking")
         if not _route(core, call):
             core.act("leg.need_more_digits", leg=call.caller_leg)
     return True
+
+
+def _refuse_blocked(core, call, row):
+    """A caller of a list of blocked ones: refused, or told and cleared."""
+    core.emit("call.blocked", call=call.id, leg=call.caller_leg, list=row["name"])
+    if not row.get("prompt"):
+        clear(core, call, 21, SWITCH, "rejected", "the caller is on the list %s" % row["name"])
+        return
+    core.emit("leg.proceeding", call=call.id, leg=call.caller_leg)
+    core.act("leg.proceeding", leg=call.caller_leg)
+    answer(core, call)
+    languages = core.site.get("languages") or ["en"]
+    core_ending.close(core, call, NORMAL, [{"prompt": row["prompt"], "language": language} for language in languages], "rejected",
+                      "the caller is on the list %s" % row["name"])
 
 
 def digits(core, event):
@@ -119,6 +139,9 @@ def follow(core, call, route):
         core_queues.enter(core, call, target, None)
     elif application == "outside":
         core_outside.dial(core, call, route, None)
+    elif application == "duty":
+        answer(core, call)
+        core.ways_on["duty"](core, call, {"duty": target})
     elif application == "mailbox":
         answer(core, call)
         core_mailboxes.enter(core, call, target)
@@ -169,7 +192,7 @@ def signal_ended(core, call, reason):
 
 # Direct ringing of an agent or a line.
 
-def ring(core, call, kind, target, failed):
+def ring(core, call, kind, target, failed, ring_ms=RING_MS):
     """Call a telephone.  failed: node of the flow to go to if it does not answer."""
     line = target if kind == "line" else core.line_of(target)
     if line is None or not core.is_registered(line):
@@ -187,7 +210,7 @@ def ring(core, call, kind, target, failed):
               caller=call.shown_caller(), caller_name=caller_name)
     if agent is not None:
         core_queues.take_line(core, agent, call, "offered")
-    core.emit("call.ringing", call=call.id, leg=leg, agent=agent, deadline_ms=core.now_ms + RING_MS, failed=failed)
+    core.emit("call.ringing", call=call.id, leg=leg, agent=agent, deadline_ms=core.now_ms + ring_ms, failed=failed)
     core.act("leg.create", leg=leg, tech="sip", line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id)
     if call.answered_ms is not None:
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
@@ -195,7 +218,7 @@ def ring(core, call, kind, target, failed):
 
 def not_taken(core, call, line, failed, cause, outcome, why):
     """A telephone of ours was not reached: where neither the flow nor who gave the call away says more, its mailbox takes the call."""
-    mailbox = core_mailboxes.of_line(core, line) if failed is None and call.recall is None else None
+    mailbox = core_mailboxes.of_line(core, line) if failed is None and call.recall is None and call.duty is None else None
     if mailbox is None or core.state.legs[call.caller_leg].state == legs.RELEASING:
         core_ivr.not_reached(core, call, failed, cause, outcome, why)
     else:
@@ -276,6 +299,10 @@ def answered(core, event):
     elif call.offer_at(leg.id) is not None:
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=True)
         connect(core, call, leg.id, core_dispatch.connected(core, call, leg.id))
+    elif call.target_leg == leg.id and call.duty is not None:
+        core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=False)
+        if not core.ways_on["duty_asks"](core, call, leg):
+            taken(core, call, leg)
     elif call.target_leg == leg.id:
         screens = core_listening.group_screens(core, leg)
         core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=not screens)

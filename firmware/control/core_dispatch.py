@@ -93,6 +93,8 @@ def _first_servable(core, queue):
 def _is_kept(core, call, queue):
     """Whether the agent for whom a caller is kept is there, busy or not."""
     name, until_ms = call.reserved
+    if name == "":                      # a lookup is asked
+        return core.now_ms < until_ms
     return core.now_ms < until_ms and core.state.agent(name).status == agents.AVAILABLE and name in core.places[queue]
 
 

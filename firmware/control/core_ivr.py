@@ -266,6 +266,8 @@ def jump(core, call, node, why):
 
 def not_reached(core, call, failed, cause, result, why):
     """Nobody was reached: back to who gave the call away, on at the node `failed` of the flow, or the end."""
+    if call.duty is not None and core.ways_on["duty_next"](core, call):
+        return
     if not core.ways_on["recall"](core, call) and not jump(core, call, failed, result):
         fail(core, call, cause, why, result)
 

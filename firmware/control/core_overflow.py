@@ -7,7 +7,9 @@ core_queues carries the rule out.
 
 from firmware.acd import agent as agents
 from firmware.acd import overflow
+from firmware.call import calendar
 from firmware.call.outside import is_open
+from firmware.control.core_base import civil_date
 
 # Invented: how often a target that did not take a waiting caller is asked again.
 AGAIN_MS = 10000
@@ -23,8 +25,13 @@ def rules_of(core, queue):
 def is_queue_open(core, queue, now_ms=None):
     """Whether a queue takes callers at this hour of the site; without hours always.  now_ms: else the event's."""
     now_ms = core.now_ms if now_ms is None else now_ms
-    hours = (core.queue_configs.get(queue) or {}).get("hours") or []
+    config = core.queue_configs.get(queue) or {}
+    hours = config.get("hours") or []
     minutes = (now_ms + core.utc_offset_ms(now_ms)) // 60000
+    days = core.calendars.get(config.get("calendar"))
+    day = calendar.day_of(days, civil_date(minutes // 1440)) if days else None
+    if day is not None:
+        return calendar.is_open(day, minutes % 1440)
     weekday = (minutes // 1440 + 3) % 7 + 1             # 1970-01-01 was a Thursday
     return not hours or True in [is_open(row, weekday, minutes % 1440) for row in hours]
 
@@ -60,8 +67,8 @@ def _takes(core, queue, rule):
     target = rule["target"]
     if rule["to"] == "flow":
         return target in core.flows
-    if rule["to"] == "mailbox":
-        return target in core.mailbox_rows
+    if rule["to"] in ("mailbox", "duty"):
+        return target in (core.mailbox_rows if rule["to"] == "mailbox" else core.duty_rows)
     return (target != queue and target in core.queue_configs and is_queue_open(core, target) and not is_full(core, target)
             and (rule["when"] != overflow.NO_AGENTS or logged_in(core, target) > 0))
 

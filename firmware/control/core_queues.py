@@ -12,6 +12,7 @@
 
 from firmware.acd import comfort as comforts
 from firmware.acd import expected, skills
+from firmware.call import calendar
 from firmware.call import call as calls
 from firmware.control import core_announcements, core_ivr, core_overflow
 from firmware.control.core_base import NORMAL, TEMPORARY_FAILURE
@@ -21,6 +22,10 @@ from firmware.control.core_ending import close, fail, leave, withdraw
 DEFAULTS = {"announce_position_s": 20, "max_wait_s": 1800, "offer_timeout_s": 15, "service_level_s": 20, "short_abandon_s": 5,
             "music": "default", "priority": 0, "last_agent_days": 0, "missed_offers": 1, "missed_pause_s": 5,
             "announce": "position", "ring_most": 20, "last_agent_wait_s": 0, "owner_wait_s": 0}
+
+
+# Targets of rules that are neither queue nor flow, and the way there.
+AWAY_TO = {"mailbox": "voicemail", "duty": "duty"}
 
 
 def setting(core, queue, name):
@@ -60,8 +65,8 @@ def enter(core, call, queue, overflow, given=None):
         core.emit("queue.refused", call=call.id, queue=queue, reason=why, to={rule["to"]: rule["target"]})
         if rule["to"] == "flow":
             core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
-        elif rule["to"] == "mailbox":
-            core.ways_on["voicemail"](core, call, {"mailbox": rule["target"]})
+        elif rule["to"] in AWAY_TO:
+            core.ways_on[AWAY_TO[rule["to"]]](core, call, {rule["to"]: rule["target"]})
         else:
             _join(core, call, rule["target"], overflow, given, core.now_ms, core.state.order + 1)
             core.play(call, "announcement", say(call, ["please_wait"]))
@@ -75,8 +80,14 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     config = core.queue_configs[queue]
     needs = dict(config.get("skills") or {})
     needs.update(given.get("skills") or {})
+    vip = calendar.treatment(core.vips, call.caller) if is_known(call) else None
+    if vip is not None:
+        needs.update(vip["skills"])
     needs, relax_at = skills.step_on(needs, skills.schedule(config.get("relax") or [], since_ms), core.now_ms)
     priority = given.get("priority")
+    priority = setting(core, queue, "priority") if priority is None else priority
+    if vip is not None:
+        priority = max(priority, vip["priority"])
     more = {"comfort": comforts.schedule(config["comfort"], core.now_ms)} if config.get("comfort") else {}
     if config.get("tiers"):
         more["tiers"] = sorted([[core.now_ms + row["after_s"] * 1000, row["level"]] for row in config["tiers"]])
@@ -84,17 +95,21 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     if not core.ready.of(queue) or core.state.queues.get(queue):
         more["expected_ms"] = core_overflow.expected_ms(core, queue)
     core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
-              priority=setting(core, queue, "priority") if priority is None else priority,
-              max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
+              priority=priority, max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
               announce_at_ms=core.now_ms + announce_s * 1000 if announce_s else None,
               overflow_at_ms=core_overflow.first_look_ms(core, queue),
               service_level_ms=setting(core, queue, "service_level_s") * 1000,
               short_abandon_ms=setting(core, queue, "short_abandon_s") * 1000,
               since_ms=since_ms, given=given, skills=needs, relax=relax_at, **more)
+    if "looks_up" in more:
+        core.act("lookup.ask", call=call.id, lookup=more["looks_up"], caller=call.caller, called=call.called)
 
 
 def _reservation(core, call, queue, given):
-    """For whom the caller is kept at first: {"reserved": [agent, until_ms]}, or {}."""
+    """For whom the caller is kept at first: {"reserved": [agent, until_ms]}, or {}; while a lookup is asked, for nobody ("")."""
+    lookup = core.lookup_rows.get((core.queue_configs[queue].get("owner_lookup")) or "")
+    if lookup is not None and given.get("agent") is None and is_known(call):
+        return {"reserved": ["", core.now_ms + lookup["timeout_ms"]], "looks_up": lookup["name"]}
     owner = given.get("agent")
     if owner is not None and owner in core.places[queue]:
         wait_s = setting(core, queue, "owner_wait_s")
@@ -103,6 +118,21 @@ def _reservation(core, call, queue, given):
         fits = known is not None and is_known(call) and core.now_ms - known[1] <= setting(core, queue, "last_agent_days") * 86400000
         owner, wait_s = (known[0], setting(core, queue, "last_agent_wait_s")) if fits else (None, 0)
     return {"reserved": [owner, core.now_ms + wait_s * 1000]} if owner is not None and wait_s else {}
+
+
+def looked_up(core, event):
+    """A lookup has told the account's owner, or nothing.  event: call lookup agent error"""
+    call = core.state.calls.get(event["call"])
+    if call is None or call.state != calls.QUEUED or call.reserved is None or call.reserved[0] != "":
+        return False
+    owner = event.get("agent")
+    known = owner in core.places[call.queue] if call.queue in core.places else False
+    wait_s = setting(core, call.queue, "owner_wait_s")
+    core.emit("queue.owner", call=call.id, queue=call.queue, owner=owner if known else None, lookup=event["lookup"], error=event.get("error"),
+              unknown=owner if owner and not known else None,
+              reserved=[owner, core.now_ms + wait_s * 1000] if known and wait_s else None)
+    core.touch(call.queue)
+    return True
 
 
 def unreserve(core, call):
@@ -141,8 +171,8 @@ def give_on(core, call, rule):
     if rule["to"] == "flow":
         core_ivr.enter_flow(core, call, rule["target"], core.flows[rule["target"]])
         return
-    if rule["to"] == "mailbox":
-        core.ways_on["voicemail"](core, call, {"mailbox": rule["target"]})
+    if rule["to"] in AWAY_TO:
+        core.ways_on[AWAY_TO[rule["to"]]](core, call, {rule["to"]: rule["target"]})
         return
     _join(core, call, rule["target"], call.overflow, call.given or {}, call.waits_since_ms, order)
     if call.signal is None or call.signal["purpose"] == "music" and setting(core, call.queue, "music") != before:

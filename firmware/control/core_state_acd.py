@@ -58,6 +58,12 @@ class AcdFolds:
             call.tiers = data["tiers"]
             self.timers.set("tier", call.id, call.tiers[0][0] if call.tiers else None)
 
+    def queue_owner(self, record, data, call):
+        if call is not None:
+            call.given = dict(call.given or {}, agent=data["owner"]) if data["owner"] else call.given
+            call.reserved = data["reserved"]
+            self.timers.set("reserve", call.id, call.reserved[1] if call.reserved else None)
+
     def queue_unreserved(self, record, data, call):
         self.timers.cancel("reserve", record["call"])
         if call is not None:

@@ -94,6 +94,23 @@ class CallFolds:
         if call is not None:
             call.announced = (call.announced or []) + [data["name"]]
 
+    def duty_begun(self, record, data, call):
+        if call is not None:
+            call.duty = {"name": data["duty"], "tried": 0, "asked": None}
+
+    def duty_step(self, record, data, call):
+        if call is not None:
+            call.duty = {"name": data["duty"], "tried": data["tried"], "asked": None}
+
+    def duty_asked(self, record, data, call):
+        if call is not None and call.duty is not None:
+            call.duty = dict(call.duty, asked=record["leg"])
+            self.timers.set("ring", call.id, data["deadline_ms"])
+
+    def duty_ended(self, record, data, call):
+        if call is not None:
+            call.duty = None
+
     def call_closing(self, record, data, call):
         if call is not None:
             call.state = calls.CLOSING

@@ -158,6 +158,9 @@ def _named(config):
                     found.setdefault(("prompt", prompt), f"ivr.{name}.nodes.{node_name}.{key}[{index}]")
     for index, row in enumerate(config.get("mailboxes") or ()):
         found.setdefault(("prompt", row["greeting"]), f"mailboxes[{index}].greeting")
+    for index, row in enumerate(config.get("caller_lists") or ()):
+        if row["prompt"]:
+            found.setdefault(("prompt", row["prompt"]), f"caller_lists[{index}].prompt")
     for index, row in enumerate(config.get("announcements") or ()):
         found.setdefault(("prompt", row["prompt"]), f"announcements[{index}].prompt")
     for index, queue in enumerate(config["queues"]):

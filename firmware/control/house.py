@@ -39,6 +39,7 @@ from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
+OWNERS = {"line.messages": "sip", "lookup.ask": "lookups"}      # actions without a leg: the adapter's name
 MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
 RETRY_S = 0.1
 
@@ -296,8 +297,8 @@ class House:
         if do.startswith("ivr."):
             return next((adapter for adapter in self.adapters if adapter.name == "services"), self.nobody)
         for adapter in self.adapters:
-            if do == "line.messages":
-                if adapter.name == "sip":
+            if do in OWNERS:
+                if adapter.name == OWNERS[do]:
                     return adapter
                 continue
             if (do == "leg.create" and adapter.creates(action)) or adapter.owns(action["leg"]):

@@ -67,6 +67,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.topology bridge from to way | media.conference bridge loudest      as media's commands
   media.record recording path left right call format? channels?    path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording | media.record_pause recording pause text | media.record_legs recording left right text
+  lookup.ask call lookup caller called a question to a system of the house; the answer is lookup.answered call lookup agent error
   line.messages line new old           messages that wait for a line: its lamp
   ivr.ask leg call token ask request caller    a service is asked, or a program gets the call (ivr/requests.py); ivr.answer is due
   ivr.tell leg call token result       to the AGI program: what became of its operation
@@ -103,7 +104,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_ending, core_fax, core_features, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_duty, core_ending, core_fax, core_features, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -117,7 +118,7 @@ NEEDS = {
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
-    "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"),
+    "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"), "lookup.answered": ("call", "lookup"),
     "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
 }
@@ -129,6 +130,8 @@ WAYS_ON = {
     "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
     "monitored": core_monitor.answered, "record": core_calls.record,
     "voicemail": lambda core, call, command: (core_calls.answer(core, call), core_mailboxes.enter(core, call, command["mailbox"])),
+    "duty": lambda core, call, command: (core_calls.answer(core, call), core_duty.begin(core, call, command["duty"])),
+    "duty_next": core_duty.step_on, "duty_asks": core_duty.asks,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
@@ -318,6 +321,8 @@ def _digit(core, event):
     call = core.call_of(event["leg"])
     if call is not None and call.secret is not None and event["leg"] == call.caller_leg:
         return core_features.digit(core, call, event["digit"])
+    if call is not None and core_duty.is_asked(core, call, event["leg"]):
+        return core_duty.digit(core, call, core.state.legs[event["leg"]], event["digit"])
     if call is not None and call.state == calls.MAILBOX and event["leg"] == call.caller_leg:
         return core_mailboxes.digit(core, call, event["digit"])
     if call is not None and call.state == calls.QUEUED and event["leg"] == call.caller_leg:
@@ -332,7 +337,7 @@ _HANDLERS = {
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.modem_tone": core_fax.heard, "media.heard": core_listening.heard,
-    "media.modem_tone": core_fax.heard, "message.mailed": core_mailboxes.mailed,
+    "media.modem_tone": core_fax.heard, "message.mailed": core_mailboxes.mailed, "lookup.answered": core_queues.looked_up,
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,

@@ -1,0 +1,102 @@
+"""Questions to systems of the house (HTTP, SQLite): asked in threads, so that a slow answer delays nobody.
+
+    switchboard: {"do": "lookup.ask", "call", "lookup", "caller", "called"} -> event lookup.answered call lookup agent|None error|None
+
+Each has its time limit; the switchboard goes on without an answer when it is over, whatever the thread does.  No more
+than THREADS questions are on their way; what waits longer than its limit is not asked any more.
+"""
+
+import asyncio
+import concurrent.futures
+import json
+import logging
+import sqlite3
+import time
+import urllib.parse
+import urllib.request
+
+from firmware.links.adapter import Adapter
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+ANSWER_OCTETS = 1 << 16
+PROGRESS_STEPS = 10_000         # of SQLite between two looks at the clock
+
+
+def ask(row, caller, called, deadline):
+    """The name that a question gives, or None.  deadline: monotonic seconds.  Raises OSError, ValueError, sqlite3.Error."""
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("it was not asked in time")
+    if row["kind"] == "sqlite":
+        return _sqlite(row, caller, called, deadline)
+    url = row["url"].replace("{caller}", urllib.parse.quote(caller, safe="")).replace("{called}", urllib.parse.quote(called, safe=""))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, headers={"accept": "application/json"}), timeout=left_s) as answer:
+        octets = answer.read(ANSWER_OCTETS + 1)
+    if len(octets) > ANSWER_OCTETS:
+        raise ValueError("the answer is longer than %d octets" % ANSWER_OCTETS)
+    found = json.loads(octets)
+    if not isinstance(found, dict):
+        raise ValueError("the answer is no JSON object")
+    return found.get(row["field"])
+
+
+def _sqlite(row, caller, called, deadline):
+    db = sqlite3.connect("file:%s?mode=ro" % urllib.parse.quote(row["file"]), uri=True, timeout=max(0.01, deadline - time.monotonic()))
+    try:
+        db.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
+        found = db.execute(row["query"], {"caller": caller, "called": called}).fetchone()
+    finally:
+        db.close()
+    return found[0] if found else None
+
+
+class Lookups(Adapter):
+    """house: the House."""
+
+    name = "lookups"
+
+    def __init__(self, house):
+        self.house, self.turns = house, house.turns
+        self._pool = concurrent.futures.ThreadPoolExecutor(THREADS, "lookup")
+        self._asked = []
+        self.asked = self.failed = 0
+
+    def carry_out(self, action, now_ms):
+        """lookup.ask; it leaves after the commit."""
+        self._asked.append(action)
+
+    def flush(self):
+        """Ask."""
+        asked, self._asked = self._asked, []
+        for action in asked:
+            self.house.spawn(self._ask(action))
+
+    async def _ask(self, action):
+        row = next((one for one in self.house.config.running()["lookups"] if one["name"] == action["lookup"]), None)
+        agent, error = None, "the lookup is gone"
+        self.asked += 1
+        if row is not None:
+            limit_s = row["timeout_ms"] / 1000
+            deadline = time.monotonic() + limit_s
+            try:
+                future = self._pool.submit(ask, row, action["caller"], action["called"], deadline)
+                agent = await asyncio.wait_for(asyncio.wrap_future(future), limit_s)
+                error = None
+            except (OSError, ValueError, sqlite3.Error, asyncio.TimeoutError) as failure:
+                error = ("%s: %s" % (type(failure).__name__, failure))[:200]
+        if error is not None:
+            self.failed += 1
+            log.warning("lookup %s of call %s: %s; the caller goes to anybody", action["lookup"], action["call"], error)
+        self.turns.handle({"kind": "lookup.answered", "call": action["call"], "lookup": action["lookup"],
+                           "agent": agent if isinstance(agent, str) else None, "error": error})
+
+    def stop(self):
+        """Whoever is still asked answers to nobody."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def describe(self, state, legs):
+        """How many were asked."""
+        state["system"]["lookups"] = {"asked": self.asked, "failed": self.failed}
