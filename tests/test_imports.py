@@ -45,7 +45,8 @@ ROOMS = {
     "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",
         "firmware.control.client", "firmware.exits", "firmware.heartbeat", "firmware.sockets", "firmware.sip_web", "boardconfig"),
-    "firmware.cli": _CORE + ("firmware.exits", "firmware.config.schema", "firmware.control.client"),
+    # Flows are simulated without a switch.
+    "firmware.cli": _CORE + ("firmware.ivr", "firmware.exits", "firmware.config.schema", "firmware.control.client"),
     # The supervisor refuses a configuration before it starts anybody.
     "firmware.__main__": _CORE + ("firmware.exits", "firmware.sockets", "firmware.config", "firmware.ivr.flow", "firmware.heartbeat",
                                   "firmware.logfile", "firmware.first_boot"),

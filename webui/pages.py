@@ -243,7 +243,7 @@ def build(house, users, sessions, data_dir, site_name):
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
 
-    @app.post("/api/v1/calls/<call>/<operation:re:hold|retrieve|consult|conference|transfer|park|pick_up|monitor|listen|enhance|send>")
+    @app.post("/api/v1/calls/<call>/<operation:re:hold|retrieve|consult|conference|transfer|park|pick_up|monitor|ivr|listen|enhance|send>")
     def api_operation(call, operation):
         body = json_body('{}') if request.content_length > 0 else {}
         if operation == "monitor":
@@ -253,6 +253,28 @@ def build(house, users, sessions, data_dir, site_name):
     @app.post("/api/v1/agents/<agent>/<operation:re:log_in|wrap_up>")
     def api_agent_operation(agent, operation):
         return relay("POST", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/{operation}", json_body('{"line": "1001"}'))
+
+    @app.get("/api/v1/flows")
+    def api_flows():
+        return relay("GET", "/v1/flows")
+
+    @app.get("/api/v1/surveys")
+    def api_surveys():
+        return relay("GET", "/v1/surveys", **{name: request.query.getunicode(name) for name in ("from", "to", "survey", "by")})
+
+    @app.route("/api/v1/flows/<name>", method=["GET", "PUT"])
+    def api_flow(name):
+        path = f"/v1/flows/{urllib.parse.quote(name, safe='')}"
+        if request.method == "PUT":
+            return relay("PUT", path, json_body('{"text": "flow version 1 ..."}'))
+        return relay("GET", path, version=request.query.getunicode("version"))
+
+    @app.route("/api/v1/flows/<name>/<what:re:versions|diff|check|rollback>", method=["GET", "POST"])
+    def api_flow_part(name, what):
+        path = f"/v1/flows/{urllib.parse.quote(name, safe='')}/{what}"
+        if what in ("versions", "diff"):
+            return relay("GET", path, **{key: request.query.getunicode(key) for key in ("from", "to")})
+        return relay("POST", path, json_body('{"version": 1}'))
 
     @app.get("/api/v1/reports/<part>")
     def api_report(part):

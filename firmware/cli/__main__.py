@@ -8,6 +8,8 @@
     python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
     python -m firmware.cli hold | retrieve | consult | transfer | conference | park | fetch | pick-up | monitor | log-in | wrap-up | listen | enhance | send ...
                                                 acts on calls that are up and on agents: cli/operations.py
+    python -m firmware.cli flows | flow ... | ivr CALL OPERATION | surveys      flows and their versions: cli/flows.py
+    python -m firmware.cli simulate FILE [SCRIPT...]     runs a flow in text, without a switch
     python -m firmware.cli spans
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
@@ -38,7 +40,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, lines, operations, reports, ss7
+from firmware.cli import box, flows, lines, operations, reports, ss7
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -195,6 +197,7 @@ def parser():
     agent.add_argument("--reason")
     agent.add_argument("--supervisor", action="store_true", help="the status is set for the agent")
     operations.add(verbs, common)
+    flows.add(verbs, common)
     ss7.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
@@ -247,6 +250,8 @@ def carry_out(client, options):
         return reports.carry_out(client, options, table)
     if verb in lines.VERBS:
         return lines.carry_out(client, options, table)
+    if verb in flows.VERBS:
+        return flows.carry_out(client, options, table)
     if verb in operations.VERBS:
         return operations.carry_out(client, options)
     if verb in ss7.VERBS:
@@ -262,6 +267,10 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     client = ControlClient(options.run)
     try:
+        if options.verb == "simulate":
+            answer, shown, code = flows.simulate(options)
+            print(json.dumps(answer, ensure_ascii=False, indent=1) if options.json else shown)
+            return code
         if options.verb == "events":
             for record in client.stream_events(options.after):
                 if record is not None:

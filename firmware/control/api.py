@@ -15,6 +15,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
+    GET  /v1/flows, /v1/surveys ...    flows, their versions, their checks: api_flows.py
     GET  /v1/health
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/lines, /v1/berts: see api_lines.py
@@ -35,7 +36,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_lines, api_operations, api_reports, api_ss7, commands
+from firmware.control import api_chassis, api_flows, api_lines, api_operations, api_reports, api_ss7, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -69,7 +70,7 @@ class API:
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
-            *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -156,6 +157,12 @@ class API:
                 self._connection = self.house.database.reader()
             return function(self._connection)
         return await asyncio.get_running_loop().run_in_executor(self._reader, work)
+
+    read = _read        # for the other parts
+
+    def whole(self, query, name, default, least, most):
+        """A whole number of a query."""
+        return self._whole(query, name, default, least, most)
 
     # -- what is there --
 

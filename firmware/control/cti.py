@@ -16,7 +16,7 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from firmware.control import commands
+from firmware.control import api_flows, commands
 from firmware.control.operations import OPERATIONS, operate
 from firmware.links.adapter import Adapter
 from firmware.links.cti_tcp import FIELDS, CTIServer
@@ -58,7 +58,7 @@ class CTILink(Adapter):
         self._connection = None
         self.server = CTIServer(self._authenticate, self._read, lambda: house.feed.last_seq, {
             "agent_status": (FIELDS["agent_status"], self._agent_status),
-            "hangup": (FIELDS["hangup"], self._hangup),
+            "hangup": (FIELDS["hangup"], self._hangup), "ivr": (("call",), self._ivr),
             **{name: (tuple(OPERATIONS[name][1]), self._operation(name)) for name in OPERATIONS}})
 
     def start(self):
@@ -95,6 +95,9 @@ class CTILink(Adapter):
             log.info("cti: %s: %s %s", user, name, request.get("call") or request.get("agent") or "")
             return await operate(self.house, name, {key: value for key, value in request.items() if key not in ("id", "do")})
         return carry_out
+
+    async def _ivr(self, user, request):
+        return await api_flows.operate(self.house, request["call"], request.get("operation"))
 
     async def _hangup(self, user, request):
         log.info("cti: %s hangs up call %s", user, request["call"])

@@ -35,6 +35,7 @@ from firmware.links.adapter import Nobody
 from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
 from firmware.storage.database import Damaged, refused, set_asides
+from firmware.storage.flow_versions import FlowVersions
 from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class House:
                                Prompts(prompts_dir, config["site"]["languages"]), self.legs.get,
                                self._signalling, self._media_lost, self._board, media_client)
         self.listening = feasible.listening(config)
+        self.flow_versions = FlowVersions(os.path.join(self.data_dir, "flows"))
         self.faults = []        # of the start: sentences of what was left out
         self.adapters = list(make_adapters(self)) if make_adapters else []
         self.turns.adapters = [self.media, *self.adapters]
@@ -178,6 +180,7 @@ class House:
         else:
             self.media.serve()
         self.spawn(self.lookout.run())
+        self.spawn(self.keep_flows(self.config.running()))
         self.spawn(self.mailer.run())
         try:
             (self.run_dir / "control.ready").touch()
@@ -441,8 +444,16 @@ class House:
                 raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
                                                        "Free space on the data disk." % error) from error
             self.turns.run("configuration", self._configure, config)
+            await self.keep_flows(config)
         return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
                 "notice": feasible.notice(report["restart"])}
+
+    async def keep_flows(self, config):
+        """Write the versions of flows down that are new."""
+        try:
+            await asyncio.to_thread(self.flow_versions.keep, config["ivr"], self.clock.now_ms())
+        except (OSError, LocalError) as error:
+            log.error("control: a version of a flow cannot be kept (%s); it is in force, but no rollback will find it", error)
 
     async def propose_configuration(self, candidate):
         """Check a candidate, also against this machine.  Returns what ConfigStore.propose() does."""

@@ -24,7 +24,7 @@ go round in without doing anything, secrets where they would be written down.
 import re
 
 from firmware.errors import ConfigError, LocalError
-from firmware.ivr import expression, spoken
+from firmware.ivr import expression, spoken, statement
 from firmware.ivr.nodes import KINDS, OPEN_TO_SECRETS, SILENT, TYPES, WAITING, edges, kind_of, option
 
 DIGITS = "0123456789*#"
@@ -296,8 +296,11 @@ def _values(work, value, where, what, node):
         work.error(where, "give names with values, at most 50, for example {\"name\": \"{caller}\"}")
         return
     for name in sorted([str(name) for name in value]):
-        if node["type"] in ("set", "sql", "cti"):
+        if node["type"] == "set":
             _name(work, name, "%s.%s" % (where, name), what, node)
+        elif node["type"] in ("sql", "cti"):
+            if len(name) > 32 or not VARIABLE.match(name):
+                work.error("%s.%s" % (where, name[:64]), "give a name of small letters, digits and underline, at most 32")
         elif not name or len(name) > 64 or False in [33 <= ord(character) < 127 and character != ":" for character in name]:
             work.error("%s.%s" % (where, name[:64]), "is no name; use letters, digits and dashes")
         _value(work, value.get(name), "%s.%s" % (where, name), what, node)
@@ -342,6 +345,11 @@ def _statement(work, value, where, what, node):
         work.error(where, "give one SQL statement, at most %d characters, with :name for each of parameters" % STATEMENT)
     elif "{" in value:
         work.error(where, "values do not belong into the statement, where they could change its meaning; write :name and give it in parameters")
+    else:
+        given = node.get("parameters") if isinstance(node.get("parameters"), dict) else {}
+        missing = [name for name in statement.names(value) if name not in given]
+        if missing:
+            work.error(where, ":%s has no value; give it in parameters" % missing[0])
 
 
 def _service(work, value, where, what, node):

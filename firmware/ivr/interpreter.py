@@ -69,6 +69,7 @@ class Visit:
         self.flows, self.facts = flows, facts or {}
         self.private = private if private is not None else {}
         self.survey = None
+        self.trace = None               # the simulator has each node noted here: [(flow, node)]
         self.at = None                  # the position that is being worked on
 
     # Inputs.
@@ -532,6 +533,8 @@ class Visit:
             if name != position["node"]:
                 position["missed"] = position["wrong"] = 0
             position["node"] = name
+            if self.trace is not None:
+                self.trace.append((position["flow"], name))
             self.set_entry("")
             if kind in PASS:
                 name = PASS[kind](self, node)

@@ -11,6 +11,8 @@ repeats; a reply is {"id", "ok": true, ...} or {"id", "ok": false, "error": sent
     {"id": 5, "do": "agent_status", "agent": "1001", "status": "on_break", "reason": "lunch"}
     {"id": 6, "do": "hangup", "call": "c17"}
     {"id": 8, "do": "transfer", "call": "c17", "to": "queue", "target": "sales"}   and the other operations of control/operations.py
+    {"id": 9, "do": "ivr", "call": "c17", "operation": {"do": "collect", "items": ["enter"], "length": 4}}      for a call that a flow has given
+        to a program (node cti: record ivr.asked): what came of it is the record ivr.told
     {"id": 7, "do": "answer", "leg": "l17"}          where control offers it
 An idle subscription gets {"alive": newest number} every ALIVE_S.  A client that reconnects subscribes
 after the last number it has dealt with, so nothing is missed and nothing comes twice.
