@@ -92,7 +92,7 @@ KINDS = {
     "ivr.entered": "flow key keys{flow: key}(all that it leads into)",
     "ivr.moved": "position(what differs from a bare one) input deadline_ms(None: waits for the prompt) set?{variable: value} unset?[variables]",
     "ivr.left": "node outcome after?(node at which the caller goes on when the agent has hung up)",
-    "ivr.asked": "token ask(http|sql|speech|say|agi|cti) service data?(for a program on the CTI link)",
+    "ivr.asked": "token ask(http|sql|agi|cti) service data?(for a program on the CTI link)",
     "ivr.told": "token result(of what a program on the CTI link wanted)",
     "ivr.survey": "survey question answer",
     "ivr.recording": "recording(the caller's words)",

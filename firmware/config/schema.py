@@ -269,7 +269,7 @@ def check(configuration, check_flow=None, clashes=()):
     """Check a whole configuration.
 
     configuration: plain data.  check_flow: called with (flow, path, names of the queues, of the
-    agents, of the lines, of the flows, {service: kind}, whether what older versions took is refused) and returns a list of ConfigError.  clashes: those of sip.clashes()
+    agents, of the lines, of the flows, {service: kind}, whether what older versions took is refused, names of the mailboxes) and returns a list of ConfigError.  clashes: those of sip.clashes()
     that stay allowed; None: all, and names that older versions took (a file that is loaded).  Returns (the configuration
     with every default filled in, list of ConfigError)."""
     errors = []
@@ -352,5 +352,5 @@ def check(configuration, check_flow=None, clashes=()):
     if check_flow:
         for flow_name, flow in result["ivr"].items():
             errors.extend(check_flow(flow, f"ivr.{flow_name}", names["queues"], names["agents"], names["lines"], names["ivr"], services.kinds(result),
-                                     clashes is not None))
+                                     clashes is not None, {row["name"] for row in result["mailboxes"]}))
     return result, errors

@@ -16,7 +16,7 @@ kinds of nodes are in ivr/nodes.py.  The demo flow of the first call:
       "operator": {"type": "queue", "queue": "operator", "overflow": "goodbye"},
       "goodbye": {"type": "hangup", "prompts": ["goodbye"]}}}
 
-check(flow, path, queues, agents, lines, flows, services, strict) -> list of ConfigError, empty if all is well: each names node
+check(flow, path, queues, agents, lines, flows, services, strict, mailboxes) -> list of ConfigError, empty if all is well: each names node
 and field.  What it finds beside wrong values: nodes that no path leads to, edges that are missing, rings that a caller would
 go round in without doing anything, secrets where they would be written down.
 """
@@ -38,7 +38,7 @@ NODES = 2000            # of one flow; invented
 STATEMENT = 4000        # characters of an SQL statement; invented
 # Names that a flow reads but does not set (ivr/interpreter.py, Visit.look).
 GIVEN = ("caller", "called", "redirecting", "language", "call", "time", "node", "flow", "queue", "agent", "error", "answer")
-SERVICES = {"http": ("http",), "sql": ("sqlite", "postgresql", "mysql"), "agi": ("agi",), "speech": ("speech",), "say": ("speech",)}
+SERVICES = {"http": ("http",), "sql": ("sqlite", "postgresql", "mysql"), "agi": ("agi",)}
 
 __all__ = ("check", "option", "edges", "successors", "TYPES")
 
@@ -57,15 +57,15 @@ class _Check:
         self.errors.append(ConfigError(where, advice))
 
 
-def check(flow, path, queues=None, agents=None, lines=None, flows=None, services=None, strict=True):
+def check(flow, path, queues=None, agents=None, lines=None, flows=None, services=None, strict=True, mailboxes=None):
     """Check a flow.
 
-    path: where it stands ("ivr.main"); queues, agents, lines, flows: names that exist, services: {name: kind}; None: do not check.
+    path: where it stands ("ivr.main"); queues, agents, lines, flows, mailboxes: names that exist, services: {name: kind}; None: do not check.
     strict: False lets flows of older versions pass that had rings (a file that is loaded).
     Returns a list of ConfigError, empty if the flow may go live; never raises."""
     if not isinstance(flow, dict):
         return [ConfigError(path, "a flow is an object with version, languages, start and nodes")]
-    work = _Check(flow, path, {"queue": queues, "agent": agents, "line": lines, "flow": flows}, services)
+    work = _Check(flow, path, {"queue": queues, "agent": agents, "line": lines, "flow": flows, "mailbox": mailboxes}, services)
     for key in sorted([str(key) for key in flow]):
         if strict and key not in ("version", "languages", "start", "nodes", "note"):
             work.error("%s.%s" % (path, key), "a flow has no such part; it has version, languages, start, nodes and note")
@@ -211,11 +211,6 @@ def _name(work, value, where, what, node):
 def _word(work, value, where, what, node):
     if not isinstance(value, str) or len(value) > 64 or not PROMPT.match(value or " "):
         work.error(where, "use letters, digits, dot, dash and underline, at most 64")
-
-
-def _word_or_none(work, value, where, what, node):
-    if value != "":
-        _word(work, value, where, what, node)
 
 
 def _language(work, value, where, what, node):
@@ -368,10 +363,10 @@ def _known(work, value, where, what, node):
 
 _VALUES = {
     "prompts": _prompts, "switch": _switch, "switch or none": _switch, "whole": _whole, "seconds": _seconds, "key": _key, "keys": _keys, "name": _name,
-    "word": _word, "word or none": _word_or_none, "language": _language, "expression": _expression, "expressions": _expressions, "cases": _cases,
+    "word": _word, "language": _language, "expression": _expression, "expressions": _expressions, "cases": _cases,
     "choices": _choices, "text": _text, "texts": _texts, "value": _value, "values": _values, "number": _number, "priority": _priority,
     "skills": _skills, "one of": _one_of, "statuses": _statuses, "path": _path, "statement": _statement, "service": _service,
-    "queue": _known, "agent": _known, "line": _known, "flow": _known, "node": lambda work, value, where, what, node: None,
+    "queue": _known, "agent": _known, "line": _known, "flow": _known, "mailbox": _known,
 }
 
 

@@ -33,7 +33,7 @@ Commands (dict with "do"):
     {"do": "queue", "queue", "overflow", "given"? {"priority"?, "skills"?}, "after"}     leaves the interpreter, jump() may come back
     {"do": "agent"|"line", "target", "failed", "after"}
     {"do": "outside", "number", "failed", "ring_s", "after"}
-    {"do": "conference", "room", "most", "failed", "after"}
+    {"do": "voicemail", "mailbox"} {"do": "callback", "queue", "number", "failed"}
     {"do": "hangup", "cause", "items"}      items may be empty
     {"do": "none"}                          nothing changes (a digit that barge-in does not allow)
 Any may carry "survey": {survey, question, answer}, an answer to be recorded, and "private": true: the input that led to it is secret.
@@ -184,8 +184,6 @@ class Visit:
         position["idle"] = 0
         kind = node["type"]
         if position["waiting"] == ANSWER:
-            if kind == "speech":
-                return self._heard(True, {"text": key, "confidence": 1, "key": True})
             return self._keep(key)
         if position["waiting"] == RECORDING:
             return {"do": "record_stop"} if key in option(node, "keys") else NONE
@@ -200,12 +198,7 @@ class Visit:
             return self._choose(node, key)
         if kind in ("collect", "survey"):
             return self._key(node, key)
-        if kind == "record":
-            return self._begin_recording(node)
-        if kind == "say":
-            self._keep(key)
-            return self.enter(node["next"])
-        return NONE if kind != "speech" else self._heard(True, {"text": key, "confidence": 1, "key": True})
+        return self._begin_recording(node) if kind == "record" else NONE
 
     def _keep(self, key):
         """Type ahead; with the secrets where the next node that takes keys asks for one."""
@@ -315,12 +308,10 @@ class Visit:
         kind = node["type"]
         if self.at["operation"] is not None and kind == "play":
             return self._told({"key": ""})
-        if kind == "play" or kind == "say":
+        if kind == "play":
             return self.enter(node["next"])
         if kind == "record":
             return self._begin_recording(node)
-        if kind == "speech":
-            return self._ask(node, [])
         return self._listen(option(node, "first_timeout_s" if kind == "collect" else "timeout_s"))
 
     def _listen(self, timeout_s):
@@ -434,33 +425,14 @@ class Visit:
             if not ok:
                 return self.unanswered(result)
             return self.enter(node["next"])
-        kind = node["type"]
-        if kind == "speech":
-            return self._heard(ok, result)
         if not ok:
             return self.unanswered(result)
-        if kind == "say":
-            self.at["waiting"] = PROMPT
-            return {"do": "play", "items": [{"recorded": result["path"]}]}
         try:
             where, taken = requests.taken(node, self, result)
             self.keep_variables(taken)
         except LocalError as error:
             return self.unanswered(str(error))
         return self.enter(where)
-
-    def _heard(self, ok, result):
-        node = self.node()
-        if not ok:
-            return self.unanswered(result)
-        if not result.get("text"):
-            where = option(node, "no_input")
-            return self.enter(where) if where is not None else self.unanswered("nothing was said")
-        try:
-            self.keep_variables({node["into"]: result})
-        except LocalError as error:
-            return self.unanswered(str(error))
-        return self.enter(node["next"])
 
     def unanswered(self, why):
         self.at["operation"] = None
@@ -487,9 +459,9 @@ class Visit:
             if node["type"] == "cti":
                 return self._told({"interrupted": True})
             return self.unanswered("the connection was lost in a restart")
-        if position["waiting"] == ANSWER and kind != "speech" and not requests.may_repeat(node):
+        if position["waiting"] == ANSWER and not requests.may_repeat(node):
             return self.unanswered("a restart came between question and answer; the question is not repeated")
-        if kind in ("queue", "agent", "line", "outside", "conference", "hangup"):
+        if kind in ("queue", "agent", "line", "outside", "voicemail", "callback", "hangup"):
             return NONE
         return self.enter(position["node"])
 
@@ -552,11 +524,9 @@ class Visit:
             if ahead:
                 return self._spend(node, ahead)
             return self.play(node["prompts"])
-        if kind in ("play", "speech"):
+        if kind == "play" or kind == "record":
             return self.play(option(node, "prompts"))
-        if kind == "record":
-            return self.play(option(node, "prompts"))
-        if kind in ("http", "sql", "say", "agi", "cti"):
+        if kind in ("http", "sql", "agi", "cti"):
             return self._ask(node, option(node, "prompts") or [])
         position["waiting"] = OTHER
         self._typed()
@@ -564,7 +534,7 @@ class Visit:
             return self._leave(node, kind)
         except LocalError as error:
             self.note(error)
-            failed = option(node, "failed" if kind != "queue" else "overflow")
+            failed = node.get("failed" if kind != "queue" else "overflow")
             return self.enter(failed) if isinstance(failed, str) else self.failed(str(error))
 
     def _spend(self, node, ahead):
@@ -604,9 +574,9 @@ class Visit:
         if kind == "outside":
             number = expression.fill(node["number"], self.look)
             return {"do": kind, "number": number, "failed": option(node, "failed"), "ring_s": option(node, "ring_s"), "after": option(node, "after")}
-        if kind == "conference":
-            room = expression.fill(node["room"], self.look)
-            if not room or len(room) > 64:
-                raise LocalError("a room has a name of 1 to 64 characters")
-            return {"do": kind, "room": room, "most": option(node, "most"), "failed": option(node, "failed"), "after": option(node, "after")}
+        if kind == "voicemail":
+            return {"do": kind, "mailbox": node["mailbox"]}
+        if kind == "callback":
+            number = expression.fill(node["number"], self.look) if option(node, "number") else None
+            return {"do": kind, "queue": expression.fill(node["queue"], self.look), "number": number, "failed": option(node, "failed")}
         return {"do": "hangup", "cause": option(node, "cause"), "items": self.spoken(option(node, "prompts"))}

@@ -19,17 +19,16 @@ are only taken after an act of the caller or of somebody who talks with the call
     agent, line agent | line, failed, after
     outside     number, failed, ring_s, after
     record      into, prompts, most_s, keys (that end it), beep, least_s, next, failed
-    conference  room, most, failed, after
+    voicemail   mailbox                                          the caller leaves a message there; the call ends
+    callback    queue, number (else the caller's), failed        the queue calls back in the caller's place; the call ends
     flow        flow, next                                       another flow, until its return or its end
     return
     agi         service, script, arguments [], prompts, timeout_s, next, failed, hangup      FastAGI
     cti         application, data {}, timeout_s, next, failed    a program on the CTI link or REST has the call
-    speech      service, prompts, into, hints, timeout_s, next, failed, no_input
-    say         service, text, voice, barge_in, next, failed     speech by a synthesis service
     hangup      prompts, cause
 
-A list of prompts has names of prompts and spoken values ({"money": "{balance}"}, ivr/spoken.py), {"silence_ms": n} and {"say": recorded
-name in a variable}.  Texts may have {expressions} in them (ivr/expression.py) where KINDS says text, value or number.
+A list of prompts has names of prompts and spoken values ({"money": "{balance}"}, ivr/spoken.py), {"silence_ms": n} and {"recording":
+variable of a record node}.  Texts may have {expressions} in them (ivr/expression.py) where KINDS says text, value or number.
 """
 
 _ROUNDS = {"attempts": 3, "invalid": ["invalid"], "no_input": ["no_input"], "barge_in": True}
@@ -58,28 +57,26 @@ TYPES = {
     "outside": {"must": ("number",), "may": {"failed": None, "ring_s": 60, "after": None}, "next": ("failed", "after"), "act": ("after",)},
     "record": {"must": ("into", "next", "failed"), "may": {"prompts": [], "most_s": 120, "least_s": 1, "keys": "#", "beep": True},
                "next": ("next", "failed"), "act": ()},
-    "conference": {"must": ("room",), "may": {"most": 8, "failed": None, "after": None}, "next": ("failed", "after"), "act": ("after",)},
+    "voicemail": {"must": ("mailbox",), "may": {}, "next": (), "act": ()},
+    "callback": {"must": ("queue",), "may": {"number": None, "failed": None}, "next": ("failed",), "act": ()},
     "flow": {"must": ("flow", "next"), "may": {}, "next": ("next",), "act": ()},
     "return": {"must": (), "may": {}, "next": (), "act": ()},
     "agi": {"must": ("service", "next", "failed"), "may": {"script": "", "arguments": [], "timeout_s": 60}, "next": ("next", "failed"), "act": ("next",)},
     "cti": {"must": ("application", "next", "failed"), "may": {"data": None, "timeout_s": 60}, "next": ("next", "failed"), "act": ("next",)},
-    "speech": {"must": ("service", "into", "next", "failed"), "may": {"prompts": [], "hints": [], "timeout_s": 10, "no_input": None, "barge_in": True},
-               "next": ("next", "failed", "no_input"), "act": ("next",)},
-    "say": {"must": ("service", "text", "next", "failed"), "may": {"voice": "", "barge_in": True, "timeout_s": 10}, "next": ("next", "failed"), "act": ()},
     "hangup": {"must": (), "may": {"prompts": [], "cause": 16}, "next": (), "act": ()},
 }
 # Nodes at which the caller waits for something else than the flow: a ring of edges through them is none.
-WAITING = ("queue", "conference")
+WAITING = ("queue",)
 # Nodes that pass at once, or fail at once, and by which keys.
-SILENT = {"language": ("next",), "agent": ("failed",), "line": ("failed",), "outside": ("failed",), "branch": ("otherwise",), "set": ("next", "failed"), "flow": ("next",)}
+SILENT = {"language": ("next",), "agent": ("failed",), "line": ("failed",), "outside": ("failed",), "callback": ("failed",), "branch": ("otherwise",), "set": ("next", "failed"), "flow": ("next",)}
 # Nodes that wait for keys; what is typed ahead of them is kept.
 KEYED = ("menu", "collect", "survey")
 # What is typed while these are passed comes to the node that follows.
-PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "say", "record")
+PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "record")
 
 # key: (what its value is, ...); a pair (node, key) overrides.
 KINDS = {
-    "prompts": ("prompts",), "invalid": ("prompts",), "no_input": ("prompts",), ("speech", "no_input"): ("node",),
+    "prompts": ("prompts",), "invalid": ("prompts",), "no_input": ("prompts",),
     "barge_in": ("switch",), "beep": ("switch",), "secret": ("switch",), "repeat": ("switch or none",),
     "attempts": ("whole", 1, 100), "wrong_attempts": ("whole", 1, 100), "timeout_s": ("seconds", 120), "first_timeout_s": ("seconds", 120),
     "digit_timeout_s": ("seconds", 60), ("agi", "timeout_s"): ("seconds", 3600), ("cti", "timeout_s"): ("seconds", 3600),
@@ -89,9 +86,9 @@ KINDS = {
     "service": ("service",), "path": ("path",), "method": ("one of", "GET", "POST", "PUT", "PATCH", "DELETE"), "query": ("values",), "headers": ("values",),
     "body": ("value",), "statuses": ("statuses",), "take": ("expressions",), "statement": ("statement",), "parameters": ("values",),
     "most_rows": ("whole", 1, 100), "queue": ("queue",), "priority": ("priority",), "skills": ("skills",), "agent": ("agent",), "line": ("line",),
-    "number": ("number",), "ring_s": ("whole", 5, 260), "most_s": ("whole", 1, 3600), "least_s": ("whole", 0, 60), "room": ("text",),
-    "most": ("whole", 2, 32), "flow": ("flow",), "script": ("text",), "arguments": ("texts",), "application": ("word",), "data": ("values",),
-    "hints": ("texts",), "text": ("text",), "voice": ("word or none",), "cause": ("whole", 1, 127),
+    "number": ("number",), "ring_s": ("whole", 5, 260), "most_s": ("whole", 1, 3600), "least_s": ("whole", 0, 60), "mailbox": ("mailbox",),
+    "flow": ("flow",), "script": ("text",), "arguments": ("texts",), "application": ("word",), "data": ("values",),
+    "cause": ("whole", 1, 127),
 }
 # Where a secret entry may go; everywhere else it is as if it had never been entered.
 OPEN_TO_SECRETS = (("http", "body"), ("sql", "parameters"), ("branch", "cases"), ("branch", "value"), ("collect", "check"))

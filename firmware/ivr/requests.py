@@ -3,7 +3,6 @@
     of(node, visit)             the request, plain data but for Hidden parts
         http    {service, method, path, query [[name, text]], headers [[name, text]], body (JSON value, Hidden or None), timeout_s}
         sql     {service, statement, parameters {name: value or Hidden}, most_rows, timeout_s}
-        speech  {service, language, hints [text], timeout_s}      say {service, language, text, voice, timeout_s}
         agi     {service, script, arguments [text], timeout_s, variables {}}     cti {application, data {}, timeout_s}
     taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}
 
@@ -53,12 +52,6 @@ def of(node, visit):
         parameters = option(node, "parameters") or {}
         limit.update(statement=node["statement"], most_rows=option(node, "most_rows"),
                      parameters=dict([(name, _plain(_secretly(parameters[name], visit))) for name in sorted(parameters)]))
-    elif kind == "speech":
-        limit.update(language=_language(visit), hints=[expression.fill(hint, look) for hint in option(node, "hints")])
-    elif kind == "say":
-        limit.update(language=_language(visit), text=expression.fill(node["text"], look), voice=option(node, "voice"))
-        if not limit["text"].strip():
-            raise LocalError("there is nothing to say")
     elif kind == "agi":
         limit.update(script=expression.fill(option(node, "script"), look, quoted), language=_language(visit),
                      arguments=[expression.fill(each, look) for each in option(node, "arguments")])

@@ -4,14 +4,14 @@
     press 1234#                 keys, one after the other
     wait                        the prompt ends and nothing is pressed until the time is over
     hear                        the prompt ends
-    http 200 {"balance": 5}     the answer that is waited for;   sql [{"name": "Li"}];   speech "one";   say
+    http 200 {"balance": 5}     the answer that is waited for;   sql [{"name": "Li"}];
     fails no connection         ... or why there is none
     record 5                    so many seconds of a message
     agent answers | busy | no_answer | hangs_up         the telephone, the outside or the queue's agent; hangs_up: the flow goes on at after
     queue overflow
     program go | go NODE | fail | {"do": "play", ...}   what a program outside does
     expect hear NAME...         these prompts or spoken texts were heard since the last step, in this order
-    expect node NAME | queue NAME | agent NAME | line NAME | outside NUMBER | conference NAME | ask KIND | hangup | set NAME VALUE
+    expect node NAME | queue NAME | agent NAME | line NAME | outside NUMBER | voicemail MAILBOX | callback QUEUE | ask KIND | hangup | set NAME VALUE
 
     run(flows, name, script) -> Result: transcript [line], failures [sentence], taken {(flow, node, edge)}
     coverage(flows, [Result]) -> (taken, all, [edges that nobody took])
@@ -26,7 +26,7 @@ from firmware.ivr import phrases, spoken
 from firmware.ivr.interpreter import Visit
 from firmware.ivr.nodes import edges, option
 
-OUT = ("queue", "agent", "line", "outside", "conference", "hangup")
+OUT = ("queue", "agent", "line", "outside", "voicemail", "callback", "hangup")
 STEPS = 2000
 
 
@@ -72,7 +72,7 @@ class _Run:
             self.say("switch", said)
         if do in OUT:
             self.after, self.failed = self.command.get("after"), self.command.get("failed", self.command.get("overflow"))
-            self.say("flow", "%s %s" % (do, self.command.get("queue") or self.command.get("target") or self.command.get("number") or self.command.get("room")
+            self.say("flow", "%s %s" % (do, self.command.get("queue") or self.command.get("target") or self.command.get("number") or self.command.get("mailbox")
                                         or self.command.get("cause")))
         elif do in ("ask", "program"):
             self.say("flow", "asks %s" % (self.command["request"].get("service") or self.command["request"].get("application")))
@@ -137,13 +137,6 @@ class _Run:
     def sql(self, rest):
         rows = json.loads(rest or "[]")
         self.answer({"rows": rows, "count": len(rows)})
-
-    def speech(self, rest):
-        self.settle()
-        self.answer({"text": json.loads(rest) if rest[:1] == "\"" else rest, "confidence": 1})
-
-    def say_done(self, rest):
-        self.answer({"path": "said"})
 
     def fails(self, rest):
         self.settle_ask()
@@ -229,14 +222,14 @@ class _Run:
                 self.settle()
             if self.command["do"] != what:
                 raise LocalError("the flow is at %s, which is no %s" % (self.position["node"], what))
-            found = str(self.command.get({"queue": "queue", "outside": "number", "conference": "room"}.get(what, "target"), "")) if value else value
+            found = str(self.command.get({"queue": "queue", "callback": "queue", "outside": "number", "voicemail": "mailbox"}.get(what, "target"), "")) if value else value
         else:
             raise LocalError("nobody knows what %r would be" % what)
         if found != value:
             raise LocalError("%s is %s, not %s" % (what, found, value))
 
 
-_STEPS = {"press": _Run.press, "wait": _Run.wait, "hear": _Run.hear, "http": _Run.http, "sql": _Run.sql, "speech": _Run.speech, "say": _Run.say_done,
+_STEPS = {"press": _Run.press, "wait": _Run.wait, "hear": _Run.hear, "http": _Run.http, "sql": _Run.sql,
           "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
 
 

@@ -192,7 +192,7 @@ class AGISession:
         return "1 (%s)" % (value if isinstance(value, str) else str(value)).replace("\n", " ")
 
     async def stream(self, words, name):
-        key = await self._play([_prompt(words[0])], words[1])
+        key = await self._play([_prompt(words[0])], words[1] if len(words) > 1 else "")
         return "%s endpos=0" % key
 
     async def option(self, words, name):
@@ -270,12 +270,12 @@ COMMANDS = {
     "VERBOSE": ("verbose", 1, "message [level]"), "SET CONTEXT": ("zero", 1, "context"), "SET EXTENSION": ("extension", 1, "node"),
     "SET PRIORITY": ("zero", 1, "priority"), "SET AUTOHANGUP": ("zero", 1, "seconds"), "SET MUSIC": ("zero", 1, "on|off [class]"),
     "SET CALLERID": ("one", 1, "number"), "SET VARIABLE": ("set_variable", 2, "name value"), "GET VARIABLE": ("get_variable", 1, "name"),
-    "GET FULL VARIABLE": ("get_variable", 1, "expression [channel]"), "STREAM FILE": ("stream", 2, "file escape-digits [offset]"),
-    "CONTROL STREAM FILE": ("stream", 2, "file escape-digits [skip] [forward] [rewind] [pause]"), "GET OPTION": ("option", 2, "file escape-digits [timeout]"),
+    "GET FULL VARIABLE": ("get_variable", 1, "expression [channel]"), "STREAM FILE": ("stream", 1, "file escape-digits [offset]"),
+    "CONTROL STREAM FILE": ("stream", 1, "file escape-digits [skip] [forward] [rewind] [pause]"), "GET OPTION": ("option", 2, "file escape-digits [timeout]"),
     "GET DATA": ("data", 1, "file [timeout] [max digits]"), "WAIT FOR DIGIT": ("digit", 1, "timeout"), "RECEIVE CHAR": ("zero", 1, "timeout"),
-    "RECORD FILE": ("record", 4, "file format escape-digits timeout [offset] [BEEP] [s=silence]"), "SAY DIGITS": ("say", 2, "digits escape-digits"),
-    "SAY NUMBER": ("say", 2, "number escape-digits [gender]"), "SAY ALPHA": ("say", 2, "text escape-digits"), "SAY PHONETIC": ("say", 2, "text escape-digits"),
-    "SAY DATE": ("say", 2, "seconds escape-digits"), "SAY TIME": ("say", 2, "seconds escape-digits"), "SAY DATETIME": ("say", 2, "seconds escape-digits [format] [zone]"),
+    "RECORD FILE": ("record", 4, "file format escape-digits timeout [offset] [BEEP] [s=silence]"), "SAY DIGITS": ("say", 1, "digits escape-digits"),
+    "SAY NUMBER": ("say", 1, "number escape-digits [gender]"), "SAY ALPHA": ("say", 1, "text escape-digits"), "SAY PHONETIC": ("say", 1, "text escape-digits"),
+    "SAY DATE": ("say", 1, "seconds escape-digits"), "SAY TIME": ("say", 1, "seconds escape-digits"), "SAY DATETIME": ("say", 1, "seconds escape-digits [format] [zone]"),
     "EXEC": ("no_application", 1, "application options"), "DATABASE GET": ("zero", 2, "family key"), "DATABASE PUT": ("zero", 3, "family key value"),
     "DATABASE DEL": ("zero", 2, "family key"), "DATABASE DELTREE": ("zero", 1, "family [key tree]"), "SEND TEXT": ("zero", 1, "text"),
     "SEND IMAGE": ("zero", 1, "image"), "TDD MODE": ("zero", 1, "on|off"),

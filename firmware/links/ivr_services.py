@@ -1,4 +1,4 @@
-"""Joins the flows to what they ask of the outside: web services, databases, FastAGI programs, speech.
+"""Joins the flows to what they ask of the outside: web services, databases, FastAGI programs.
 
 The switchboard's actions ivr.ask and ivr.tell come here; nothing leaves before the turn that decided it is committed (flush).
 Each question runs as a task beside the loop's turns, with limits of its own; the answer comes back as a switchboard event,
