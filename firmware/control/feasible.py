@@ -155,7 +155,8 @@ def _named(config):
         for node_name, node in flow["nodes"].items():
             for key in PROMPT_KEYS:
                 for index, prompt in enumerate(node.get(key) or ()):
-                    found.setdefault(("prompt", prompt), f"ivr.{name}.nodes.{node_name}.{key}[{index}]")
+                    if isinstance(prompt, str):         # spoken values are fragments, which came with the box
+                        found.setdefault(("prompt", prompt), f"ivr.{name}.nodes.{node_name}.{key}[{index}]")
     for index, row in enumerate(config.get("mailboxes") or ()):
         found.setdefault(("prompt", row["greeting"]), f"mailboxes[{index}].greeting")
     for index, row in enumerate(config.get("caller_lists") or ()):

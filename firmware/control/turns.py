@@ -40,6 +40,13 @@ WAITING_RECORDS = 200_000   # kept in memory while the disk refuses; invented: s
 EVENTS_IN_A_TURN = 10_000   # more means that two machines answer each other for ever; invented
 
 
+def without_digits(what):
+    """An event for the log: keys that a caller pressed may be a code."""
+    if not isinstance(what, dict):
+        return what
+    return {name: "?" if name in ("digit", "digits", "result", "operation") else without_digits(value) for name, value in what.items()}
+
+
 class Turns:
     """Runs turns, one at a time.
 
@@ -205,7 +212,7 @@ class Turns:
         except Exception:
             self.exceptions += 1
             log.exception("control: handling failed; the call it belongs to is cleared with cause %d. Event: %r",
-                          FAILURE_CAUSE, what)
+                          FAILURE_CAUSE, without_digits(what))
         if leg is None and isinstance(what, dict):
             leg = what.get("leg")
         if leg is not None and leg not in self._dropped:

@@ -1,0 +1,240 @@
+"""One call through the whole house and every kind of node: digits by the far exchange, the sound that comes back, services of others.
+
+The web service is Python's, the database SQLite's, the program a FastAGI one of its own; control is killed in the middle.  A
+PIN that is keyed is looked for in everything that the house writes."""
+
+import http.server
+import json
+import pathlib
+import socket
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from hil.probes import align, wav
+from hil.rig import CHECKOUT
+
+pytestmark = pytest.mark.live
+
+PROMPTS = CHECKOUT / "build" / "prompts"
+NUMBER = "02150801077"
+PIN = "739517"
+FLOW = """flow version 1
+languages zh_CN
+start account
+
+account: collect
+  prompts
+    - enter_code
+  into account
+  length 4
+  check "between(value, 1000, 9999)"
+  first_timeout_s 20
+  next pin
+  failed bye
+
+pin: collect
+  prompts
+    - enter_code
+  into pin
+  length 6
+  secret true
+  first_timeout_s 20
+  next ask
+  failed bye
+
+ask: http
+  service crm
+  path "/accounts/{account}"
+  method POST
+  body
+    pin "{pin}"
+  take
+    balance body.balance
+  timeout_s 20
+  next look
+  failed bye
+
+look: sql
+  service customers
+  statement "select name, level from customer where account = :account"
+  parameters
+    account "{account}"
+  take
+    level row.level
+  timeout_s 20
+  next gold
+  failed bye
+
+gold: branch
+  cases
+    - {"if": "level == \\"gold\\" and balance > 100", "next": "tell"}
+  otherwise bye
+
+tell: play
+  prompts
+    - {"money": "{balance}"}
+  barge_in false
+  next sub
+
+sub: flow
+  flow inner
+  next message
+
+message: record
+  into words
+  most_s 30
+  next program
+  failed bye
+
+program: agi
+  service agent_script
+  timeout_s 30
+  next queue
+  failed bye
+
+queue: queue
+  queue sales
+  after rate
+
+rate: survey
+  prompts
+    - please_wait
+  survey csat
+  question q1
+  choices "12345"
+  timeout_s 20
+  next bye
+
+bye: hangup
+  prompts
+    - goodbye
+"""
+INNER = "flow version 1\nlanguages zh_CN\nstart a\n\na: set\n  variables\n    passed yes\n  next b\n\nb: return\n"
+
+
+class CRM(http.server.BaseHTTPRequestHandler):
+    asked = []
+
+    def do_POST(self):
+        self.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        body = b'{"balance": "2105.20"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def script(listener, heard):
+    """A FastAGI program: asks for two digits, says them, sets a variable."""
+    sock, _ = listener.accept()
+    with sock, sock.makefile("rw", encoding="utf-8", newline="\n") as wire:
+        while wire.readline().strip():
+            pass
+        for command in ('GET DATA please_wait 20000 2', 'SAY NUMBER 12 ""', 'SET VARIABLE ticket T-9', "GET VARIABLE account"):
+            wire.write(command + "\n")
+            wire.flush()
+            heard.append(wire.readline().strip())
+
+
+@pytest.fixture(scope="module")
+def services(house):
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), CRM)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    listener, heard = socket.create_server(("127.0.0.1", 0)), []
+    threading.Thread(target=script, args=(listener, heard), daemon=True).start()
+    folder = house.data_dir / "databases"
+    folder.mkdir()
+    with sqlite3.connect(folder / "customers.db") as db:
+        db.execute("create table customer (account text, name text, level text)")
+        db.execute("insert into customer values ('4711', '李', 'gold')")
+    db.close()
+    running = house.product.get("/configuration")
+    running["configuration"]["services"] = [
+        {"name": "crm", "kind": "http", "address": "http://127.0.0.1:%d" % web.server_port, "timeout_s": 30},
+        {"name": "customers", "kind": "sqlite", "address": "customers.db", "timeout_s": 30},
+        {"name": "agent_script", "kind": "agi", "address": "agi://127.0.0.1:%d" % listener.getsockname()[1]}]
+    house.product.post("/configuration/apply", running)
+    assert house.product.put("/flows/inner", {"text": INNER})["version"] == 1
+    assert house.product.put("/flows/proof", {"text": FLOW})["version"] == 1
+    running = house.product.get("/configuration")
+    running["configuration"]["numbers"].append({"number": NUMBER, "application": "ivr", "target": "proof"})
+    house.product.post("/configuration/apply", running)
+    yield heard
+    web.shutdown()
+    listener.close()
+
+
+def at(house, node):
+    return house.wait(lambda s: next((c for c in s["calls"] if c["node"] == node and c["called"] == NUMBER), None), 30, "a caller at node %s" % node)
+
+
+def key(house, name, digits):
+    house.far.dtmf(name, digits)
+    house.far.wait_for("dtmf_done", 30, id=name, digits=digits)
+
+
+def test_one_call_through_every_kind_of_node(house, services):
+    house.available("1001")
+    house.wait_agent_idle("1001", 30)
+    name = house.place(called=NUMBER)
+    house.far.wait_for("connect", 30, id=name)
+    call = at(house, "account")["call"]
+    key(house, name, "4711")
+    at(house, "pin")
+    key(house, name, PIN)
+    at(house, "message")
+    assert CRM.asked == [("/accounts/4711", {"pin": PIN})]
+    text = house.product.get("/flows/proof")["text"]
+    done = house.product.put("/flows/proof", {"text": text.replace("choices \"12345\"", "choices \"1\"")})
+    assert done["version"] == 2 and "-  choices \"12345\"" in house.product.get("/flows/proof/diff")["diff"]
+    house.wait(lambda s: any(c["recording"] for c in s["calls"] if c["call"] == call), 30, "the message's recording")
+    time.sleep(1.5)
+    house.kill("control")
+    house.wait(lambda s: any(c["call"] == call for c in s["calls"]), 30, "the call after the kill")
+    key(house, name, "#")
+    at(house, "program")
+    house.wait(lambda s: any(c["call"] == call and c["program"] for c in s["calls"]), 30, "the program")
+    key(house, name, "85")
+    house.wait(lambda s: any(c["call"] == call and c["state"] == "talking" for c in s["calls"]), 30, "the agent")
+    assert services == ["200 result=85", "200 result=0", "200 result=1", "200 result=1 (4711)"]
+    state = next(c for c in house.state()["calls"] if c["call"] == call)
+    assert state["data"]["ticket"] == "T-9" and state["data"]["passed"] == "yes" and "pin" not in state["data"]
+    house.agent_phone.hangup()
+    at(house, "rate")
+    key(house, name, "4")               # version 1, which this caller has, takes it
+    house.far.wait_for("released", 30, id=name)
+    house.far.wait_for("record_closed", 30, id=name)
+    heard = wav.read_mono(house.folder / f"{name}.wav")
+    for prompt in ("enter_code", "number_liang", "number_thousand", "number_hundred", "money_cny", "jiao", "beep", "please_wait", "goodbye"):
+        found = align.compare(wav.read_mono(PROMPTS / "zh_CN" / f"{prompt}.wav"), heard)
+        assert found.correlation >= 0.95, f"{prompt}: {found}"
+    rows = house.product.get("/surveys")["rows"]
+    assert rows == [{"survey": "csat", "question": "q1", "answers": {"4": 1}, "count": 1, "mean": 4.0}]
+    told = house.product.get(f"/calls/{call}")
+    assert len(told["recordings"]) == 2 and min(row["duration_ms"] for row in told["recordings"]) > 1000
+    assert {record["data"]["key"] for record in told["records"] if record["kind"] == "flow.loaded"} == {"proof@1", "inner@1"}
+    assert house.product.post("/flows/proof/rollback", {"version": "1"})["version"] == 3
+
+
+def test_the_pin_is_nowhere(house, services):
+    """Every file of the house: logs, journal, configuration, recordings."""
+    time.sleep(1)
+    found = []
+    for path in house.folder.rglob("*"):
+        if path.is_file() and path.suffix != ".wav" and "lines" not in path.parts and path.name != "window":
+            if PIN.encode() in path.read_bytes():
+                found.append(str(path.relative_to(house.folder)))
+    with sqlite3.connect("file:%s?mode=ro" % (house.data_dir / "strowger.db"), uri=True) as db:
+        moved = [json.loads(row[0]) for row in db.execute("select data from journal where kind = 'ivr.moved' order by seq")]
+    at_pin = [data for data in moved if data["position"]["node"] == "pin" and data["input"] != {"digit": "1"}]
+    assert len([data for data in at_pin if data["input"] == {"key": "hidden"}]) >= 5
+    assert not [data for data in at_pin if data["position"].get("entry") or data["position"].get("ahead")]
+    assert [path for path in found if "far" not in path and "trace" not in path] == []
+    assert pathlib.Path(house.data_dir / "strowger.db").exists()
