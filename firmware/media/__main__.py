@@ -50,20 +50,32 @@ def tick_thread(engine, stats, asked):
     engine.run()
 
 
-def start_helpers(engine):
-    """The tick's helpers; returns their threads.
+def helpers_wanted(processors, wanted):
+    """How many helpers of the tick.  wanted: $STROWGER_TICK_HELPERS.
 
-    One a processor, but two processors are left to the tick itself and to all other processes: a
-    helper has the tick's priority, and control must get to run.  $STROWGER_TICK_HELPERS says otherwise."""
-    def body():
+    One a processor beside the tick's own, of which one is left to all other processes from three on.  On two the
+    helper shares the second with them: it works only in the first 6 ms of a tick that needs it (native/units.pxi)."""
+    if wanted in ("0", "1", "2", "3"):
+        return int(wanted)
+    return min(HELPERS_MOST, max(processors - 2, processors > 1))
+
+
+def start_helpers(engine, wanted):
+    """Start so many; returns their threads.  Without the tick's priority there are none: one that has
+    to wait for a processor in the middle of its work would make the tick wait."""
+    def body(granted):
         name_thread("tick-helper")
-        ask_realtime()
-        engine.help()
-    wanted = os.environ.get("STROWGER_TICK_HELPERS", "")
-    count = int(wanted) if wanted in ("0", "1", "2", "3") else min(HELPERS_MOST, max(0, len(os.sched_getaffinity(0)) - 2))
-    helpers = [threading.Thread(target=body, name="tick-helper", daemon=True) for _ in range(count)]
-    for helper in helpers:
+        granted.append(ask_realtime())
+        asked.release()
+        if granted[0]:
+            engine.help()
+    asked, helpers = threading.Semaphore(0), []
+    for _ in range(wanted):
+        granted = []
+        helper = threading.Thread(target=body, args=(granted,), name="tick-helper", daemon=True)
         helper.start()
+        asked.acquire()
+        helpers += [helper] * granted[0]
     return helpers
 
 
@@ -92,7 +104,7 @@ def main():
     tick = threading.Thread(target=tick_thread, args=(engine, server.stats, asked), name="tick", daemon=True)
     tick.start()
     asked.wait()
-    helpers = start_helpers(engine)
+    helpers = start_helpers(engine, helpers_wanted(len(os.sched_getaffinity(0)), os.environ.get("STROWGER_TICK_HELPERS", "")))
     server.table.admission.threads = 1 + len(helpers)
     if not (server.stats.realtime and server.stats.locked):
         server.table.limit = REDUCED

@@ -533,7 +533,7 @@ cdef class Engine:
         return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
                 "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
                 "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
-                "voice_ns": e.voice_ns, "helped_units": e.helped,
+                "voice_ns": e.voice_ns, "helped_units": e.helped, "helped_ns": e.helped_ns, "sparing_ticks": e.spared,
                 "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)]}
 
     def clear_figures(self):

@@ -4,18 +4,25 @@ A tick that takes longer than 10 ms harms everybody who talks, and since its thr
 goes before all others it would keep the commands from coming through, too.  So each
 leg reserves the time that it will cost a tick, and the sum stays below SHARE of it.
 
-    costs   ns a tick and channel of each function, the least of several runs of the
-            kernels on loud noise (the canceller learning, which is the dear case) at
-            start; what a timeslot and an RTP stream cost without any is measured by
+    costs   ns a tick and channel of each function, at start: the median of some runs of the kernels on
+            loud noise, unit by unit as the tick does it, over so many channels that no cache holds
+            them.  Of the canceller: what it costs at rest, and LEARNING of what learning adds;
+            more than that is learnt only while there is time for it (native/enhance.pxi,
+            follow_pressure).  What a timeslot and an RTP stream cost without any is measured by
             `make bench` (PLAIN_NS), not here
-    busy    what the tick has really taken in the last five seconds (the median of their
-            means, so no second that the host spoilt refuses anybody); it counts where
-            it is more than what is reserved
+    load    what the tick really works, measured all the time: the means of the last seconds, of which
+            the median counts, so that no second that the host spoilt refuses anybody.  Where it is
+            more than what is reserved it counts instead, with what has been reserved since; and a
+            new leg is taken to be dearer in the same measure
+    longest one tick in a hundred takes longer, of each second, the median again: beyond HIGH of
+            a tick nobody is admitted to a tick that has a load, whatever the sums say
 
 A canceller, noise reduction and speech detection work on groups of neighbouring slots;
 the slots of a leg are chosen so that groups fill up, and a part of one is not reserved.
 """
 
+import collections
+import statistics
 import time
 
 import numpy
@@ -24,19 +31,24 @@ from dsp import amd, dtmf, echo, fsk, level, modem, noise, progress, vad
 from firmware.media import _engine
 from firmware.media.checks import refuse
 from firmware.media.settings import HEARS_NOTHING
+from firmware.media.stats import SECONDS
 
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
 SHARE_WITHOUT_REALTIME = 0.4
-SHARED = 0.8                    # estimated, not measured: what a second thread of the tick adds
+SHARED = 0.7                    # measured with 2,048 channels: what a second thread of the tick adds, which helps in its first 6 ms
+HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are the host's
+LEARNING = 0.25                 # one block in four: dsp/echo.py, Rest
 PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
-CHANNELS, RUNS = 64, 12
+CHANNELS, RUNS, UNIT = 1024, 5, 64
 TICKS_A_PACKET = 2
+DEARER_MOST, DEARER_FROM = 3.0, 0.1             # ours: a ratio of less than a tenth of the limit says nothing
+LATELY_S = SECONDS / 2 + 0.5      # the median of so many seconds shows what was there before that
 CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
 def measure():
-    """{"echo": ns a tick and channel, "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 30 ms."""
+    """{"echo": ns a tick and channel, "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.1 s."""
     rng = numpy.random.default_rng(1)
     states = {"echo": echo.new_state(CHANNELS), "noise": noise.new_state(CHANNELS), "level": level.new_state(CHANNELS),
               "vad": vad.new_state(CHANNELS), "dtmf": dtmf.new_state(CHANNELS), "modem": modem.new_state(CHANNELS), "amd": amd.new_state(CHANNELS),
@@ -46,24 +58,37 @@ def measure():
     for slot in range(CHANNELS):
         amd.start(states["amd"], slot)
     speech = numpy.full(CHANNELS, vad.SPEECH, numpy.uint8)
-    slots = numpy.arange(CHANNELS, dtype=numpy.int32)
-    least = {name: TICK_NS for name in states}
-    for _ in range(RUNS):
-        far = rng.integers(-4000, 4000, (CHANNELS, 80)).astype(numpy.int16)
+    far = rng.integers(-4000, 4000, (CHANNELS, 80)).astype(numpy.int16)
+    frozen = numpy.full(UNIT, echo.FREEZE, numpy.uint8)
+    runs = {name: [] for name in ("rest", *states)}
+    for run in range(RUNS):
         near = (far // 4 + rng.integers(-100, 100, far.shape)).astype(numpy.int16)
-        for name, work in (("echo", lambda: echo.cancel(states["echo"], slots, far, near)),
-                           ("noise", lambda: noise.reduce(states["noise"], far, slots)),
-                           ("vad", lambda: vad.detect(states["vad"], far, speech, slots)),
-                           ("level", lambda: level.control(states["level"], far, speech, slots)),
-                           ("modem", lambda: modem.detect(states["modem"], far, slots)),
-                           ("amd", lambda: amd.detect(states["amd"], far, speech, slots)),
-                           ("progress", lambda: progress.detect(tones, states["progress"], far, slots)),
-                           ("fsk", lambda: fsk.detect(frequencies, states["fsk"], far, slots)),
-                           ("dtmf", lambda: dtmf.detect(states["dtmf"], far, slots))):
+        spent = dict.fromkeys(runs, 0)
+        for first in range(0, CHANNELS, UNIT):
+            slots, part = numpy.arange(first, first + UNIT, dtype=numpy.int32), slice(first, first + UNIT)
+            for name, work in (("echo", lambda: echo.cancel(states["echo"], slots, far, near, None, slots, slots)),
+                               ("noise", lambda: noise.reduce(states["noise"], far[part], slots)),
+                               ("vad", lambda: vad.detect(states["vad"], far[part], speech, slots)),
+                               ("level", lambda: level.control(states["level"], far[part], speech, slots)),
+                               ("modem", lambda: modem.detect(states["modem"], far[part], slots)),
+                               ("amd", lambda: amd.detect(states["amd"], far[part], speech, slots)),
+                               ("progress", lambda: progress.detect(tones, states["progress"], far[part], slots)),
+                               ("fsk", lambda: fsk.detect(frequencies, states["fsk"], far[part], slots)),
+                               ("dtmf", lambda: dtmf.detect(states["dtmf"], far[part], slots))):
+                began = time.thread_time_ns()
+                work()
+                spent[name] += time.thread_time_ns() - began
+        for first in range(0, CHANNELS, UNIT):
+            slots = numpy.arange(first, first + UNIT, dtype=numpy.int32)
             began = time.thread_time_ns()
-            work()
-            least[name] = min(least[name], (time.thread_time_ns() - began) // CHANNELS)
-    return least
+            echo.cancel(states["echo"], slots, far, near, frozen, slots, slots)
+            spent["rest"] += time.thread_time_ns() - began
+        for name, ns in spent.items():
+            runs[name].append(ns // CHANNELS)
+    costs = {name: int(statistics.median(values)) for name, values in runs.items()}
+    rest = costs.pop("rest")
+    costs["echo"] = rest + round(LEARNING * max(0, costs["echo"] - rest))
+    return costs
 
 
 def measure_srtp():
@@ -76,14 +101,17 @@ def measure_srtp():
 
 
 class Admission:
-    """costs: of measure(); busy_ns: function that tells what the tick takes now; srtp: of measure_srtp()."""
+    """costs: of measure(); load: function that tells (work of all threads, longest) in ns a tick, see stats.py;
+    srtp: of measure_srtp(); clock: seconds."""
 
-    def __init__(self, costs, busy_ns, srtp=None):
-        self.costs, self._busy_ns, self.srtp = dict(costs), busy_ns, dict(srtp or {})
+    def __init__(self, costs, load, srtp=None, clock=time.monotonic):
+        self.costs, self._load, self.srtp, self._clock = dict(costs), load, dict(srtp or {}), clock
         self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
         self.realtime(True)
         self.reserved_ns = 0
         self.refused = 0
+        self._lately = collections.deque()      # (when, ns) of what the measured load does not show yet
+        self._lately_ns = 0
 
     def realtime(self, granted):
         """Whether the tick has its priority and its memory is locked: without, less is admitted."""
@@ -110,19 +138,49 @@ class Admission:
     def reserve(self, old_ns, new_ns, what):
         """Exchange what a leg costs.  Raises LocalError with a reason where there is no room for more."""
         more = new_ns - old_ns
-        limit = round(self.limit_ns * self.gain())
-        taken = max(self.reserved_ns, round(self._busy_ns() * self.gain()))
-        if more > 0 and taken + more > limit:
-            self.refused += 1
-            refuse(f"{what}: {taken // 1000} of {limit // 1000} us of a tick are in use and this needs {more // 1000} "
-                   "more; the machine would become late for the calls that are up", CAUSE)
+        if more > 0:
+            self._room_for(more, what)
         self.reserved_ns += more
+        self._remember(more)
+
+    def _room_for(self, more, what):
+        limit, taken, dearer, longest = self._state()
+        needs = round(more * dearer)
+        if taken + needs > limit:
+            self._refuse(f"{what}: {taken // 1000} of {limit // 1000} us of a tick are in use and this needs {needs // 1000} more")
+        if longest > HIGH * TICK_NS and taken > HIGH_FROM * limit:
+            self._refuse(f"{what}: one tick in a hundred takes {longest / 1e6:.1f} of its {TICK_NS // 1_000_000} ms")
+
+    def _refuse(self, reason):
+        self.refused += 1
+        refuse(f"{reason}; the machine would become late for the calls that are up", CAUSE)
+
+    def _state(self):
+        """(limit, what is taken of it, how much dearer legs are than their price, longest), ns a tick."""
+        self._forget()
+        work, longest = self._load()
+        limit = round(self.limit_ns * self.gain())
+        shown = self.reserved_ns - self._lately_ns
+        dearer = min(DEARER_MOST, max(1.0, work / shown)) if shown > DEARER_FROM * limit else 1.0
+        return limit, max(self.reserved_ns, work + max(0, round(self._lately_ns * dearer))), dearer, longest
+
+    def _remember(self, ns):
+        self._lately.append((self._clock() + LATELY_S, ns))
+        self._lately_ns += ns
+        self._forget()
+
+    def _forget(self):
+        while self._lately and self._lately[0][0] <= self._clock():
+            self._lately_ns -= self._lately.popleft()[1]
 
     def release(self, ns):
         """A leg is gone."""
         self.reserved_ns -= ns
+        self._remember(-ns)
 
     def figures(self):
         """For the stats command; times in us a tick."""
-        return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._busy_ns() // 1000, "limit_us": round(self.limit_ns * self.gain()) // 1000,
+        limit, taken, dearer, longest = self._state()
+        return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._load()[0] // 1000, "taken_us": taken // 1000,
+                "longest_us": longest // 1000, "dearer": round(dearer, 3), "limit_us": limit // 1000,
                 "threads": self.threads, "refused": self.refused, "costs_ns": self.costs, "srtp_ns": self.srtp}

@@ -3,16 +3,18 @@
     results(short=False) -> rows as in bench.py; writes build/bench-density.svg
     python -m firmware.media.bench_density [--short]
 
-Where the engine's admission leaves no room for 4,096 the run is made with as many as it
-takes; then one more is refused, and what 4,096 would need is told by proportion.
+Channels are added until there are 4,096 or the engine's admission refuses one; the run is made with as many as it
+took, and what 4,096 would need is told by proportion.
 
 Channels are 1,984 timeslots (all of 64 spans) and 2,112 RTP streams, bridged in
 pairs, each with echo canceller (64 ms), noise reduction, AGC, speech detection
 with events and DTMF detection on; up to 1,000 of the calls are recorded.  They are
-added in five steps, each of which is measured, in one process on one processor; a
+added in steps, each of which is measured, in one process; a
 board with 1,984 subscribers, who speak in turns of 2 s and return an echo
-(10.4 dB down, by three paths), and the RTP peers run on the other one
-(_load.pyx).  What the functions do is proved in the run, from the recordings and events:
+(10.4 dB down, by three paths), and the RTP peers run beside it
+(_load.pyx), a second thread with less priority than the tick.  All cancellers of a step are new and learn.  Beside, a
+command is given five times a second, and its answer is waited for: whether everybody else gets a processor.
+What the functions do is proved in the run, from the recordings and events:
 
     echo    every 16th subscriber is silent: what is recorded of him, beside his echo (without level control)
     level   every 16th speaks 14 dB more quietly than the others
@@ -39,12 +41,13 @@ import numpy
 from dsp import echo, g711, level, noise, vad
 from firmware.errors import LocalError
 from firmware.media import _load, bench
-from firmware.media.admission import PLAIN_NS
 from firmware.media.client import MediaClient
+from firmware.media.stats import SECONDS
 
 STEPS = (256, 512, 1024, 2048, 4096)
 TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
-SETTLE_S, STEP_S, FULL_S = 1.5, 3.0, 20.0
+SETTLE_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 4.0, 60.0, 5.0
+AT_ONCE = 128                   # channels added between two looks at whether there is room
 TAPS = ((44, 0.25), (51, -0.15), (66, 0.08))
 NOISE_DBM0, QUIET_DB = -45.0, -14.0
 TURN_S = 2                      # subscribers speak and listen in turns; RTP peers always speak
@@ -114,6 +117,7 @@ class Density:
         self.digits, self.voices, self.count_digits = {}, 0, False
         self.sockets, self.points, self.recorded = [], [], []
         self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
+        self.refusal = None
 
     def event(self, event):
         if event["kind"] == "digit" and self.count_digits:
@@ -173,9 +177,13 @@ class Density:
         self.count_digits = self.last_step
         first = (await self.client.call("stats", clear=True))["tick"]
         before, began, load = bench.processor_ns(self.process.pid), time.monotonic(), self.load_figures()
+        answers = []
         while time.monotonic() < began + seconds:
             await asyncio.sleep(0.2)
             self.client.ack(self.last)
+            asked = time.monotonic()
+            await self.client.call("stats")
+            answers.append(time.monotonic() - asked)
         stats = (await self.client.call("stats"))
         tick, after, took = stats["tick"], bench.processor_ns(self.process.pid), time.monotonic() - began
         self.count_digits = False
@@ -184,17 +192,24 @@ class Density:
             threads[key[1]] = threads.get(key[1], 0) + (value - before.get(key, 0)) / took / 1e9
         self.points.append({
             "channels": channels, "took_s": took, "cores": sum(threads.values()), "threads": threads, "tick": tick,
-            "voice_cores": tick["voice_ms"] / 1000 / took, "late": tick["late_ticks"] - first["late_ticks"],
+            "voice_cores": tick["voice_ms"] / 1000 / took, "answers_ms": sorted(1000 * s for s in answers), "late": tick["late_ticks"] - first["late_ticks"],
             "late_by_host": tick["late_ticks_by_host"] - first["late_ticks_by_host"], "recordings": stats["recordings"],
             "load": {name: value - load[name] for name, value in self.load_figures().items()}})
 
-    async def one_more(self):
-        """What is said to legs beyond the capacity: the sentence, or None where 64 more were taken."""
-        for n in range(64):
+    async def grow_to(self, channels):
+        """As many as admission takes, at most this many; where it refuses, self.refusal says how."""
+        again = True
+        while (now := sum(self.made[:2])) < channels:
+            wanted = min(channels, now + AT_ONCE)
             try:
-                await self.client.call("add", id=f"x{n}", kind="rtp", address="127.0.0.1", enhance=EVERYTHING)
+                await self.grow(wanted)
             except LocalError as error:
-                return str(error)
+                await self.shrink(wanted)
+                if not again:
+                    self.refusal = str(error)
+                    return
+                again = False           # what was added in the last seconds counts by its price until it is measured
+                await asyncio.sleep(SETTLE_S + SECONDS)
 
     def load_figures(self):
         return {"sent": self.load.sent, "received": self.load.received, "missed": self.load.missed, "late": self.load.late}
@@ -222,25 +237,15 @@ class Density:
                 os.sched_setscheduler(thread.native_id, os.SCHED_FIFO, os.sched_param(40))
             except OSError:
                 pass                    # the load may come late then: load late tells
-            admission = (await self.client.call("stats"))["admission"]
-            self.costs = admission["costs_ns"]
-            each = sum(self.costs.values()) + sum(PLAIN_NS.values()) / 2
-            most = min(STEPS[-1], int(0.96 * admission["limit_us"] * 1000 / each) // 32 * 32)
-            steps = [channels for channels in STEPS if channels < 0.8 * most] + [most]
-            for channels in steps:
-                try:
-                    await self.grow(channels)
-                except LocalError:      # others load the machine: the tick takes longer than was measured at the start
-                    await self.shrink(channels)
-                    if not sum(self.made):
-                        raise
-                    channels = most = sum(self.made[:2])
-                self.last_step = channels == most
-                if not self.short or self.last_step:
-                    await self.measure(channels, FULL_S if self.last_step and not self.short else STEP_S)
+            for channels in STEPS:
+                await self.grow_to(channels)
+                self.last_step = bool(self.refusal) or channels == STEPS[-1]
                 if self.last_step:
+                    await self.measure(sum(self.made[:2]), FULL_SHORT_S if self.short else FULL_S)
                     break
-            self.refusal = await self.one_more()
+                if not self.short:
+                    await self.measure(channels, STEP_S)
+            self.admission = (await self.client.call("stats"))["admission"]
             self.load.stop()
             thread.join()
             self.client.close()
@@ -352,16 +357,21 @@ def results(short=False):
             f"{full['took_s']:.0f} s; threads " + ", ".join(f"{name} {share:.3f}" for name, share in full["threads"].items() if share > 0.005)
             + f"; packets {full['load']['sent']} in {full['load']['received']} out; the load came late {full['load']['late']} times")
     octets, parts = state_octets()
-    rows = [("channels", full["channels"], "channels", "aim", 4096, run.refusal or "64 more were admitted"),
+    answers = full["answers_ms"]
+    sharing = f"helpers had {tick['helped_ms'] / 1000 / full['took_s']:.3f} cores of it; cancellers asked to spare in {tick['sparing_ticks']} ticks since the start"
+    rows = [("channels", full["channels"], "channels", "aim", 4096, run.refusal or "nobody was refused"),
             ("cores_for_4096", full["cores"] * 4096 / full["channels"], "cores", "aim", 1.2, "by proportion"),
             ("late_ticks", full["late"], "ticks", "aim", 0, f"{full['late_by_host']} of them while the host kept the thread waiting"),
             ("cores", full["cores"], "cores", "aim", 1.2, note),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
-            ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}")]
+            ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; {sharing}"),
+            ("command_p99_ms", answers[int(len(answers) * 0.99)], "ms", None, None, f"of {len(answers)} commands, there and back; longest {answers[-1]:.1f}"),
+            ("legs_dearer_than_priced", run.admission["dearer"], "times", None, None, f"reserved {run.admission['reserved_us']} us a tick, worked {run.admission['busy_us']}, limit {run.admission['limit_us']}"),
+            ("recordings", len(run.recorded), "recordings", "aim", 1000, f"{proof['recorded_octets'][0]} octets; timeslots {run.made[0]}, RTP streams {run.made[1]}")]
     rows += [(f"{name}", *values[:2], None, None, values[2]) for name, values in proof.items()]
-    for p in points:
+    for p in {p["channels"]: p for p in points}.values():
         rows.append((f"at_{p['channels']}.us_per_channel", p["cores"] * 1e6 / p["channels"], "us/s", "voice functions alone",
-                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}"))
+                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}, p99.9 {p['tick']['p999_ms']} ms"))
     rows = [("dsp.full_density." + name, *rest) for name, *rest in rows]
     rows.append(("dsp.state_bytes_per_channel", octets, "octets", "aim", 12288, parts))
     return [{"name": name, "value": round(float(value), 3), "unit": unit, "reference": reference,

@@ -69,7 +69,7 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(measure(), lambda: self.stats.busy_ns, measure_srtp()), self._quality,
+                           Admission(measure(), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp()), self._quality,
                            self._dtls_failed)
         self.circuits = Circuits(engine, self.table)
         self.berts = Berts(engine, self.table, _engine.CAPACITY["berts"])

@@ -41,9 +41,11 @@ class TickStats:
         self.worst_wait_ms = 0.0        # run-queue wait within one second
         self.wait_ms = 0.0
         self._stolen = stolen_ticks()
-        self._busy = (0, 0)
-        self._seconds = collections.deque([0] * SECONDS, SECONDS)      # ns a tick, mean of each
-        self.busy_ns = 0                # a tick takes: the median of the last seconds' means
+        self._before = None             # figures at the last look
+        self._work = collections.deque([0] * SECONDS, SECONDS)         # ns a tick, of each second
+        self._longest = collections.deque([0] * SECONDS, SECONDS)
+        self.work_ns = 0                # of a tick, all its threads: the median of the last seconds' means
+        self.longest_ns = 0             # one tick in a hundred takes longer: the median of the last seconds
 
     def sample(self):
         """Once a second: how long did the tick thread wait for a processor?"""
@@ -51,12 +53,7 @@ class TickStats:
         if self.tid is None or now - self._last < 1:
             return
         self._last = now
-        figures = self._engine.figures()
-        ticks, busy = figures["ticks"] - self._busy[0], figures["busy_ns"] - self._busy[1]
-        if ticks > 0 and busy >= 0:     # the figures may have been cleared
-            self._seconds.append(busy // ticks)
-            self.busy_ns = statistics.median_low(self._seconds)
-        self._busy = (figures["ticks"], figures["busy_ns"])
+        self._look(self._engine.figures())
         try:
             with open(f"/proc/self/task/{self.tid}/schedstat", encoding="ascii") as file:
                 wait_ns = int(file.read().split()[1])
@@ -68,6 +65,19 @@ class TickStats:
             self.worst_wait_ms = max(self.worst_wait_ms, step)
         self._wait_ns = wait_ns
 
+    def _look(self, figures):
+        before, self._before = self._before, figures
+        if before is None or figures["busy_ns"] < before["busy_ns"]:
+            return                      # the first look, or the figures have been cleared
+        counts = [a - b for a, b in zip(figures["histogram"], before["histogram"])]
+        ticks = sum(counts)
+        if ticks > 0 and min(counts) >= 0:
+            work = figures["busy_ns"] - before["busy_ns"] + figures["helped_ns"] - before["helped_ns"]
+            self._work.append(work // ticks)
+            self.work_ns = statistics.median_low(self._work)
+            self._longest.append(round(percentile(counts, 0.99) * 1e6))
+            self.longest_ns = statistics.median_low(self._longest)
+
     def figures(self):
         """Plain dict for the stats command; times in ms."""
         figures = self._engine.figures()
@@ -76,7 +86,8 @@ class TickStats:
         return {"ticks": figures["ticks"], "ticks_with_board": figures["ticks_with_board"],
                 "ticks_without_board": figures["ticks_without_board"], "late_ticks": figures["late_ticks"],
                 "late_ticks_by_host": figures["late_ticks_by_host"], "blocks_lost": figures["blocks_lost"],
-                "helped_units": figures["helped_units"], "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
+                "helped_units": figures["helped_units"], "helped_ms": round(figures["helped_ns"] / 1e6, 3), "sparing_ticks": figures["sparing_ticks"],
+                "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
                 "voice_ms": round(figures["voice_ns"] / 1e6, 3),    # processor time, since the last clear
                 "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4),
                 "longest_ms": round(figures["longest_ns"] / 1e6, 3),

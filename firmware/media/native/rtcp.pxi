@@ -294,15 +294,16 @@ cdef void rtcp_extended(Rtp *r, const uint8_t *p, int length) noexcept nogil:
 
 
 cdef void rtcp_read(Engine_ *e, int slot, Rtp *r) noexcept nogil:
+    cdef uint8_t octets[RECEIVE_MOST]
     cdef sockaddr_in source
     cdef uint64_t came_ns
     cdef long n
     cdef int i
     for i in range(RTCP_MOST):
-        n = receive_stamped(r.rtcp_fd, e.receive, sizeof(e.receive), &source, &came_ns)
+        n = receive_stamped(r.rtcp_fd, octets, RECEIVE_MOST, &source, &came_ns)
         if n < 0:
             return
-        if n > <long>sizeof(e.receive) or not source.sin_port:
+        if n > RECEIVE_MOST or not source.sin_port:
             r.rtcp.bad += 1
         else:
-            rtcp_packet(e, slot, r, e.receive, <int>n, &source, came_ns)
+            rtcp_packet(e, slot, r, octets, <int>n, &source, came_ns)

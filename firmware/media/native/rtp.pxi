@@ -259,18 +259,19 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
 cdef void rtp_read(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     """Read what has arrived.  One read a tick follows a steady stream of 20 ms
     packets; a leg that had something in the last tick too is emptied."""
+    cdef uint8_t octets[RECEIVE_MOST]
     cdef sockaddr_in source
     cdef uint64_t came_ns
     cdef long n
     cdef int i
     for i in range(SWEEP_MOST):
-        n = receive_stamped(r.fd, e.receive, sizeof(e.receive), &source, &came_ns)
+        n = receive_stamped(r.fd, octets, RECEIVE_MOST, &source, &came_ns)
         if n < 0:
             break
-        if n > <long>sizeof(e.receive) or not source.sin_port:
+        if n > RECEIVE_MOST or not source.sin_port:
             r.garbage += 1
         else:
-            rtp_packet(e, slot, r, e.receive, <int>n, &source, came_ns)
+            rtp_packet(e, slot, r, octets, <int>n, &source, came_ns)
         if e.tick - r.hit_tick > 1:
             break
     r.hit_tick = e.tick
@@ -285,23 +286,38 @@ cdef void refused(Engine_ *e, Rtp *r) noexcept nogil:
         r.audio.refused_tick = e.tick
 
 
-cdef void read_sockets(Engine_ *e) noexcept nogil:
-    """One question to the kernel, then only the sockets that have something."""
+cdef void find_sockets(Engine_ *e) noexcept nogil:
+    """One question to the kernel: which sockets have something.  They are listed by unit, to be read there."""
     cdef long n = poll_sockets_now(e.epoll_fd, e.ready, SOCKETS)
     cdef long i
-    cdef int slot
+    cdef int u
+    memset(e.ready_from, 0, sizeof(e.ready_from))
     for i in range(n):
-        slot = <int><uint32_t>e.ready[i].data.u64
-        if e.term[slot].kind != RTP:
-            continue
-        if e.ready[i].events & EPOLLERR:
-            refused(e, e.term[slot].rtp)
-        if not e.ready[i].events & EPOLLIN:
-            continue
-        if e.ready[i].data.u64 >> 32:
-            rtcp_read(e, slot, e.term[slot].rtp)
-        else:
-            rtp_read(e, slot, e.term[slot].rtp)
+        e.ready_from[<uint32_t>e.ready[i].data.u64 // UNIT + 1] += 1
+    for u in range(UNITS):
+        e.ready_from[u + 1] += e.ready_from[u]
+    for i in range(n - 1, -1, -1):
+        # The end of each unit's part moves down to its beginning.
+        u = <int>(<uint32_t>e.ready[i].data.u64 // UNIT)
+        e.ready_from[u + 1] -= 1
+        e.ready_at[e.ready_from[u + 1]] = <int32_t>i
+    for u in range(UNITS):
+        e.ready_from[u] = e.ready_from[u + 1]
+    e.ready_from[UNITS] = <int32_t>n if n > 0 else 0
+
+
+cdef void read_socket(Engine_ *e, epoll_event *v) noexcept nogil:
+    cdef int slot = <int><uint32_t>v.data.u64
+    if e.term[slot].kind != RTP:
+        return
+    if v.events & EPOLLERR:
+        refused(e, e.term[slot].rtp)
+    if not v.events & EPOLLIN:
+        return
+    if v.data.u64 >> 32:
+        rtcp_read(e, slot, e.term[slot].rtp)
+    else:
+        rtp_read(e, slot, e.term[slot].rtp)
 
 
 cdef void rtp_times(Engine_ *e, int slot, Rtp *r) noexcept nogil:

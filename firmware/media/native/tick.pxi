@@ -137,7 +137,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     """One block.  received: octets_in holds new timeslots; send: the board takes our output."""
     e.tick += 1
     if e.plan.n_rtp:
-        read_sockets(e)
+        find_sockets(e)
     all_units(e, PHASE_IN)
     mf_detect_tick(e)
     check_tick(e)
@@ -192,14 +192,22 @@ cdef void silence_timeslots(Engine_ *e) noexcept nogil:
 
 
 cdef void start_tick(Engine_ *e) noexcept nogil:
-    e.now_ns = clock_ns(CLOCK_MONOTONIC)
+    store64(&e.now_ns, clock_ns(CLOCK_MONOTONIC))
     e.now_ms = clock_ns(CLOCK_REALTIME) // 1000000
+    e.spent_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
     apply_commands(e)
 
 
 cdef void end_tick(Engine_ *e) noexcept nogil:
     cdef uint64_t took = clock_ns(CLOCK_MONOTONIC) - e.now_ns
     cdef uint64_t step = took // 10000
+    cdef uint64_t helped = load64(&e.helped_ns)
+    if took + helped - e.helped_before > HELP_FROM_NS:
+        e.help_ticks = HELP_TICKS
+    elif e.help_ticks:
+        e.help_ticks -= 1
+    e.helped_before = helped
+    follow_pressure(e, clock_ns(CLOCK_THREAD_CPUTIME_ID) - e.spent_ns)
     e.histogram[step if step < HISTOGRAM else HISTOGRAM - 1] += 1
     e.busy_ns += took
     if took > e.longest_ns:

@@ -312,6 +312,7 @@ cdef enum:
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
     SOCKETS = 8192                     # RTP and RTCP of all terminations
+    RECEIVE_MOST = 2048                # octets of a datagram
     PARTITIONS = 3                     # of the echo canceller: 66 ms (dsp/echo.py TAIL_64_MS)
     LOOP_BLOCKS = 2                    # what is written in a tick can be heard back two ticks later, no sooner
     FLOOR_BLOCKS = 210                 # after its start a canceller does not know the near noise
@@ -925,7 +926,6 @@ cdef struct Engine_:
     AMDEvent amd_event[2 * TERMS]
     uint8_t hdlc[LINKS * 1280]
     HDLCFrame hdlc_index[LINKS * 32]
-    uint8_t receive[2048]
     # work shared by threads: native/units.pxi
     int32_t phase
     uint64_t unit_state                # how many there are (upper half) and the next to take, in one word
@@ -933,6 +933,15 @@ cdef struct Engine_:
     uint32_t event_lock
     uint32_t helpers                   # threads in help()
     uint64_t helped                    # units that they have done
+    uint64_t helped_ns                 # and the time in them
+    uint64_t helped_before             # at the end of the tick before
+    uint32_t help_ticks                # they are woken in so many ticks still
+    int32_t ready_from[UNITS + 1]      # sockets that have something, by unit: places in ready_at, which are places in ready
+    int32_t ready_at[SOCKETS]
+    uint64_t spent_ns                  # processor time of the tick thread at the beginning of the tick
+    int32_t spare                      # what the cancellers are asked to spare: native/enhance.pxi
+    int32_t spare_ticks
+    uint64_t spared                    # ticks with any of it
     sem_t work
 
 

@@ -9,10 +9,19 @@
 # does: rows, states and scratch are by slot, events have a lock.  Bridges, players,
 # links, the board and recordings stay with the tick thread, between the two phases.
 # A helper that wakes late finds nothing left, or takes part in the next phase.
+#
+# Helpers go before all other processes as the tick does, and on two processors that
+# would leave none to control and SIP while the tick is at work.  So they help only where a tick
+# has needed more than HELP_FROM_NS lately, and take no unit later than HELP_UNTIL_NS after the
+# tick's beginning: what is left then the tick thread does alone.  Of the second processor
+# everybody else has 40 % at least, and never waits longer than those 6 ms and a unit for it.
 
 cdef enum:
     HELP_UNITS = 4                     # fewer are done sooner than a helper is awake
-    PHASE_IN = 0                       # playout of the packets that have been read, voice functions
+    HELP_FROM_NS = 2500000             # work of a tick, all threads together
+    HELP_UNTIL_NS = 6000000
+    HELP_TICKS = 100                   # how long a tick that needed help is remembered
+    PHASE_IN = 0                       # packets in, their playout, voice functions
     PHASE_OUT = 1                      # what was sent is kept for the cancellers, packets out
 
 
@@ -20,6 +29,8 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
     cdef Plan *p = &e.plan
     cdef int i, slot
     if e.phase == PHASE_IN:
+        for i in range(e.ready_from[u], e.ready_from[u + 1]):
+            read_socket(e, &e.ready[e.ready_at[i]])
         for i in range(p.rtp_from[u], p.rtp_from[u + 1]):
             slot = p.rtp[i]
             rtp_times(e, slot, e.term[slot].rtp)
@@ -32,11 +43,13 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
             rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK)
 
 
-cdef int take_units(Engine_ *e) noexcept nogil:
-    """Do units until none is left; returns how many."""
+cdef int take_units(Engine_ *e, int helper) noexcept nogil:
+    """Do units until none is left, or a helper's time is over; returns how many."""
     cdef int done = 0
     cdef uint64_t state
     while True:
+        if helper and clock_ns(CLOCK_MONOTONIC) - load64(&e.now_ns) > HELP_UNTIL_NS:
+            return done
         state = add64(&e.unit_state, 1)
         if <uint32_t>state >= state >> 32:
             return done
@@ -57,10 +70,10 @@ cdef void all_units(Engine_ *e, int phase) noexcept nogil:
     e.phase = phase
     store32(&e.unit_done, 0)
     store64(&e.unit_state, n << 32)
-    if n >= HELP_UNITS:
+    if n >= HELP_UNITS and e.help_ticks:
         for i in range(load32(&e.helpers)):
             sem_post(&e.work)
-    take_units(e)
+    take_units(e, 0)
     while load32(&e.unit_done) != n:
         spins += 1
         if spins < 20000:
@@ -71,10 +84,16 @@ cdef void all_units(Engine_ *e, int phase) noexcept nogil:
 
 cdef void help(Engine_ *e) noexcept nogil:
     """The loop of a helper until e.stop."""
+    cdef uint64_t began
+    cdef int done
     flush_denormals()
     add32(&e.helpers, 1)
     while not load32(<uint32_t *>&e.stop):
         sem_wait(&e.work)
         while sem_trywait(&e.work) == 0:
             pass                       # woken for phases that are over
-        add64(&e.helped, take_units(e))
+        began = clock_ns(CLOCK_MONOTONIC)
+        done = take_units(e, 1)
+        if done:
+            add64(&e.helped, done)
+            add64(&e.helped_ns, clock_ns(CLOCK_MONOTONIC) - began)
