@@ -138,7 +138,7 @@ cdef class Engine:
     cdef readonly int frame_fd
 
     def __cinit__(self, kernels):
-        self.e = <Engine_ *>calloc(1, sizeof(Engine_))
+        self.e = <Engine_ *>large_calloc(sizeof(Engine_))
         if self.e == NULL:
             raise MemoryError("media: no memory for the engine's tables")
         self.event_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

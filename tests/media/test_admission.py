@@ -144,24 +144,37 @@ def test_helpers_of_the_tick(processors, wanted, helpers):
     assert helpers_wanted(processors, wanted) == helpers
 
 
+def leg(n):
+    """The nth leg with everything on: all timeslots of a full board, then RTP streams."""
+    if n < 1984:
+        return dict(id=f"t{n}", kind="timeslot", span=n // 31 + 1, timeslot=n % 31 + 1, law="A", enhance=ALL)
+    return dict(id=f"t{n}", kind="rtp", address="127.0.0.1", enhance=ALL)
+
+
 def test_media_refuses_what_it_cannot_serve_and_goes_on(control):
     """Real process: legs with everything on until it says no; then one that goes makes room for another."""
     figures = control.do("stats")["admission"]
     assert figures["reserved_us"] == 0 and figures["limit_us"] >= 4000
     n = 0
-    while (reply := control.raw("add", id=f"t{n}", kind="timeslot", span=n // 31 + 1, timeslot=n % 31 + 1, law="A",
-                                enhance=ALL))["ok"]:
+    while (reply := control.raw("add", **leg(n)))["ok"]:
         n += 1
-        assert n < 1984 or pytest.skip("this machine serves a full board")
-    assert reply["cause"] == 47 and "us of a tick" in reply["error"] and n > 100
+        assert n < 4096 or pytest.skip("this machine serves a full box")
+    if "rtp: " in reply["error"]:               # no more ports: then each hears all that there is to be heard
+        for k in range(n):
+            if not (reply := control.raw("detect", id=f"t{k}", dtmf=True, modem=True, answer={}, caller_id="v23"))["ok"]:
+                break
+        else:
+            pytest.skip("this machine serves more than the test has ports for")
+    assert reply["cause"] == 47 and ("us of a tick" in reply["error"] or "one tick in a hundred" in reply["error"]) and n > 100
     assert control.do("stats")["admission"]["refused"] == 1
-    assert f"t{n}" not in [row["id"] for row in control.audit()["terminations"]]
+    assert len(control.audit()["terminations"]) == n
     control.do("enhance", id="t0", noise=False, level="off", echo=False, vad=False)
-    if control.do("stats")["admission"]["threads"] > 1 and n > 400:
-        assert control.do("stats")["tick"]["helped_units"] > 0       # the tick's second thread takes its part
+    figures = control.do("stats")
+    if figures["admission"]["threads"] > 1 and figures["admission"]["busy_us"] > 4000:
+        assert figures["tick"]["helped_units"] > 0      # the tick's second thread takes its part
     for k in range(0, n, 2):
         control.do("subtract", id=f"t{k}")
-    deadline = time.monotonic() + 8             # the median of five seconds counts, too
-    while not control.raw("add", id="again", kind="timeslot", span=64, timeslot=31, law="A", enhance=ALL)["ok"]:
+    deadline = time.monotonic() + 30            # the median of five seconds counts, too
+    while not control.raw("add", **dict(leg(0), id="again"))["ok"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)

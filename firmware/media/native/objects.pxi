@@ -8,7 +8,7 @@ cdef class RtpLeg:
 
     def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc):
         """sequence, timestamp, ssrc: random start values (RFC 3550 5.1)."""
-        self.r = <Rtp *>calloc(1, sizeof(Rtp))
+        self.r = <Rtp *>take_piece(sizeof(Rtp))
         if self.r == NULL:
             raise MemoryError("media: no memory for one more RTP leg")
         self.r.fd = fd
@@ -28,7 +28,7 @@ cdef class RtpLeg:
         self.r.tx_ssrc = ssrc
 
     def __dealloc__(self):
-        free(self.r)
+        give_piece(self.r)
 
     def stats(self):
         """Counters for the audit."""

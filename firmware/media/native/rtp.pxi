@@ -170,8 +170,10 @@ cdef void other_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, so
     if r.others_tick != e.tick:
         r.others_tick = e.tick
         r.others = 0
+    lock(&e.event_lock)                # legs are read by all threads of the tick
     if n > OTHER_OCTETS or r.others >= OTHERS_OF_LEG or e.other_head - load64(&e.other_tail) >= OTHERS:
         e.others_lost += 1
+        unlock(&e.event_lock)
         return
     r.others += 1
     o = &e.other[e.other_head & (OTHERS - 1)]
@@ -183,6 +185,7 @@ cdef void other_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, so
     memcpy(o.data, p, n)
     store64(&e.other_head, e.other_head + 1)
     e.wake_events = 1
+    unlock(&e.event_lock)
 
 
 cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_in *source,

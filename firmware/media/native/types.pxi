@@ -53,6 +53,44 @@ cdef extern from *:
     static void flush_denormals(void) { _mm_setcsr(_mm_getcsr() | 0x8040); }
     static void interleave(uint8_t *restrict to, const uint8_t *restrict left, const uint8_t *restrict right, int n)
     { for (int i = 0; i < n; i++) { to[2 * i] = left[i]; to[2 * i + 1] = right[i]; } }
+    /* Zeroed memory in pages of 2 MB where the kernel has them: a tick walks through all of it, and on pages of 4 KB
+       most of its walk would miss the processor's table of pages as well as its caches. */
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/mman.h>
+    enum { LARGE_PAGE = 2 << 20 };
+    static void *large_calloc(size_t n)
+    {
+        size_t whole = (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+        void *p = aligned_alloc(LARGE_PAGE, whole);
+        if (!p)
+            return NULL;
+        madvise(p, whole, MADV_HUGEPAGE);
+        return memset(p, 0, whole);
+    }
+    /* Pieces of one size, many to a page; kept for ever, used again.  Command thread only. */
+    static struct piece { struct piece *next; } *pieces;
+    static void *take_piece(size_t n)
+    {
+        n = (n + 63) / 64 * 64;
+        if (!pieces) {
+            char *page = large_calloc(LARGE_PAGE);
+            if (!page)
+                return NULL;
+            for (size_t at = LARGE_PAGE / n * n; at; at -= n) {
+                struct piece *p = (struct piece *)(page + at - n);
+                p->next = pieces;
+                pieces = p;
+            }
+        }
+        struct piece *p = pieces;
+        pieces = p->next;
+        return memset(p, 0, n);
+    }
+    static void give_piece(void *p)
+    { if (p) { ((struct piece *)p)->next = pieces; pieces = p; } }
+    static inline void prefetch(const void *p, int lines)
+    { for (int i = 0; i < lines; i++) __builtin_prefetch((const char *)p + 64 * i, 1, 3); }
     static int64_t dot(const int16_t *a, const int16_t *b, int n)
     { int64_t s = 0; for (int i = 0; i < n; i++) s += (int32_t)a[i] * b[i]; return s; }
     /* The C library's own calls are cancellation points, which costs a tenth of the tick. */
@@ -121,6 +159,10 @@ cdef extern from *:
     void store64 "STORE"(uint64_t *, uint64_t) noexcept nogil
     void store32 "STORE"(uint32_t *, uint32_t) noexcept nogil
     void flush_denormals() noexcept nogil
+    void prefetch(const void *, int) noexcept nogil
+    void *large_calloc(size_t)
+    void *take_piece(size_t)
+    void give_piece(void *)
     void interleave(uint8_t *, const uint8_t *, const uint8_t *, int) noexcept nogil
     int64_t dot(const int16_t *, const int16_t *, int) noexcept nogil
 
@@ -498,7 +540,6 @@ cdef struct Rtp:
     int32_t tx_fill
     uint32_t tx_timestamp
     uint32_t tx_ssrc
-    uint8_t packet[12 + 480 + 144]     # and what SRTP adds
     void *srtp_out                     # native/srtp.pxi; NULL: in the clear
     void *srtp_in
     uint8_t srtp_only                  # nothing goes or comes in the clear
@@ -568,6 +609,7 @@ cdef struct Rtp:
     uint32_t event_ts
     uint64_t event_tick
     uint64_t mute_until
+    uint8_t packet[12 + 480 + 144]     # being filled, and what SRTP adds; the large ones last: what is looked at in each tick is together
     uint8_t data[JITTER_RING]
     uint8_t valid[JITTER_RING]
 
