@@ -63,15 +63,23 @@ class Telephones:
                 return
 
     async def _carry(self, client, waiting, send):
-        """To control and back, over one connection after the other."""
-        again = False
+        """To control and back, over one connection after the other.
+
+        A connection that the same control process ended was ended on purpose (it says nothing, or too much): so is the WebSocket."""
+        former = held = None
         while True:
             try:
-                reader, writer = await self._connect()
+                reader, writer, process = await self._connect()
             except TimeoutError:
                 return
-            writer.write(sip_web.first(client[0], client[1], again))
-            again = True
+            if process == former:
+                writer.close()
+                return
+            writer.write(sip_web.first(client[0], client[1], former is not None))
+            former = process
+            if held is not None:
+                writer.write(sip_web.frame(held))
+                held = None
             back = asyncio.ensure_future(self._back(reader, send))
             try:
                 while not back.done():
@@ -79,6 +87,9 @@ class Telephones:
                     await asyncio.wait((said, back), return_when=asyncio.FIRST_COMPLETED)
                     if not said.done():
                         said.cancel()
+                        break
+                    if back.done():
+                        held = said.result()
                         break
                     writer.write(sip_web.frame(said.result()))
                     await writer.drain()
@@ -93,7 +104,8 @@ class Telephones:
         end = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             try:
-                return await asyncio.open_unix_connection(self.path)
+                mark = os.stat(self.path)       # each control process makes its socket anew
+                return *await asyncio.open_unix_connection(self.path), (mark.st_ino, mark.st_ctime_ns)
             except OSError:
                 if asyncio.get_running_loop().time() > end:
                     raise TimeoutError from None
