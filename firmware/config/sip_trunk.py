@@ -46,6 +46,8 @@ SIP_TRUNK = Section("a trunk over IP", {
     "trusted": Switch("believe the identities it sends, and tell it numbers that are withheld (RFC 3325)", default=True),
     "verify": Switch("demand with tls a certificate that is valid and bears its domain or address", default=True),
     "plus": Switch("write international numbers with a +", default=True),
+    "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES), which should go over tls then: off, optional (where the far "
+                       "end offers it), or required (no call without)", choices=("off", "optional", "required"), default="off"),
     "called_in": Text("where the number that was called stands in its calls", choices=("request", "to"), default="request"),
     "called_rules": Rows("how called numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),
     "caller_rules": Rows("how callers' numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),

@@ -55,6 +55,7 @@ def endpoint_config(config):
             "trunks": trunk_rows(config),
             "group_enhance": {row["name"]: enhancement(row) for row in config["trunk_groups"]},
             "encryption": {line["name"]: line.get("encryption", "off") for line in config["lines"]},
+            "calls_most": {line["name"]: line.get("calls_most", 0) for line in config["lines"]},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
 
@@ -133,6 +134,11 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
 
     def _on_invite_indication(self, event, now_ms):
         leg, offer = event["leg"], event["sdp"]
+        most = self.config["calls_most"].get(event["line"], 0)
+        if most and sum(1 for state in self.legs.values() if state["line"] == event["line"]) >= most:
+            self._say_refused(event["line"], "it has %d calls already (lines[].calls_most)" % most, now_ms)
+            self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 17}, now_ms), now_ms)
+            return
         state = self._begin(leg, "in", event["line"], now_ms)
         state.update(sip_host=event.get("host"), called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
                      trunk=event.get("trunk"), channel=None, caller_type=event.get("caller_type"),
@@ -443,7 +449,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption")})
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "calls_most")})
         self.endpoint.set_realm(config["sip"]["realm"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         fresh = endpoint_config(config)

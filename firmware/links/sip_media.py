@@ -61,7 +61,7 @@ class SIPMedia:
         self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
                            lambda error, now_ms: self._no_termination(leg, error, now_ms),
                            id=leg, kind="rtp", address=self.config["address"],
-                           srtp_only=bool(web) or self.config["encryption"].get(state["line"]) == "required",
+                           srtp_only=bool(web) or self._encryption_of(state) == "required",
                            **web, **self._enhancement_of(state))
 
     def _allocated(self, leg, reply, now_ms):
@@ -120,13 +120,20 @@ class SIPMedia:
         else:
             self._ended(leg, NO_TERMINATION_CAUSE, "failure")
 
+    def _encryption_of(self, state):
+        """The policy of a leg's line or trunk; a trunk that the configuration does not have any more: what the call began with."""
+        if state.get("trunk") is None:
+            return self.config["encryption"].get(state["line"], "off")
+        trunk = self.endpoint.trunks.get(state["trunk"])
+        return trunk.row.get("encryption", "off") if trunk is not None else "optional" if state.get("keys") else "off"
+
     def _local(self, state, web=None):
         """Our half of a session, as firmware/proto/sdp.py wants it.  The keys of a leg are made once and kept with it.
 
         web: whether ICE and DTLS are in it; None: where the far end is a browser."""
         if web is None:
             web = bool(state["far"] and state["far"].get("browser"))
-        policy = self.config["encryption"].get(state["line"], "off")
+        policy = self._encryption_of(state)
         if policy != "off" and not state.get("keys"):
             state["keys"] = sdes.new_keys(os.urandom)
         return {"address": state["host"], "port": state["port"] or 9, "session": state["session"],
@@ -155,7 +162,7 @@ class SIPMedia:
         if state.get("web"):
             ours = {part: state["web"][part] for part in ("ufrag", "password")}
             web = {"browser": dict(ours, **browser) if browser is not None else None,
-                   "srtp_only": browser is not None or self.config["encryption"].get(state["line"]) == "required"}
+                   "srtp_only": browser is not None or self._encryption_of(state) == "required"}
         held = not listens
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
                            remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,

@@ -27,7 +27,7 @@ def row(name, group, address, **more):
 def carrier(house):
     path = house.folder / "subscriber.wav"
     said = probe_moves.material(77, SECONDS, path)
-    subscriber = Phone(NUMBER, None, 9, play_file=path, record_file=house.folder / "subscriber-heard.wav", registrar=HOST, address=HOST)
+    subscriber = Phone(NUMBER, None, 9, encryption="srtp", play_file=path, record_file=house.folder / "subscriber-heard.wav", registrar=HOST, address=HOST)
     subscriber.start()
     subscriber.said = said
     with Carrier(house.folder / "kamailio", "acc", "pw-1", (HOST, subscriber.sip_port), HOST) as edge:
@@ -36,7 +36,7 @@ def carrier(house):
         config = running["configuration"]
         config["trunk_groups"] += [{"name": "ip", "caller_number": OURS, "classes": []}, {"name": "gateway", "caller_number": OURS}]
         config["sip_trunks"] = [row("telco", "ip", edge.port, kind="register", user="acc", password="pw-1", register_s=60),
-                                row("direct", "gateway", subscriber.sip_port, kind="peer", diversion="both")]
+                                row("direct", "gateway", subscriber.sip_port, kind="peer", diversion="both", encryption="required")]
         config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "ip", "strip": 1}, {"trunk_group": "gateway", "strip": 1}]},
                             {"number": "8.", "choices": [{"trunk_group": "gateway", "strip": 1}]}]
         config["numbers"].append({"number": OURS, "application": "queue", "target": "sales"})
@@ -99,9 +99,28 @@ def test_telephone_calls_out(house, carrier, phone, prefix, trunk):
         subscriber.wait_for("closed", 5, since=subscriber.mark() - 1)
         house.wait_idle()
         assert_heard(house, phone, subscriber, said, subscriber.recordings[count][0])
-        cdr = house.cdr(call["call"])["cdr"]
+        found = house.cdr(call["call"])
+        cdr = found["cdr"]
         assert (cdr["out_span"], cdr["dialled"], cdr["result"], cdr["out_attempts"]) == (trunk, NUMBER, "answered", 1)
+        suites = {record["leg"]: record["data"]["quality"]["srtp"] for record in found["records"] if record["kind"] == "leg.quality"}
+        assert bool(suites[leg["leg"]]) == (trunk == "direct"), suites
     probe_moves.undisturbed(once, house, phone)
+
+
+def test_a_line_has_its_limit_of_calls(house, carrier, phone):
+    running = house.product.get("/configuration")
+    line = next(row for row in running["configuration"]["lines"] if row["name"] == "1003")
+    line["calls_most"] = 1
+    house.product.post("/configuration/apply", running)
+    with Phone("1003", line["password"], house.sip_port) as other:
+        other.dial("8" + NUMBER)
+        other.wait_for("answered", 30)
+        mark = other.mark()
+        other.dial("8" + NUMBER)
+        other.wait_for("closed", 30, since=mark)
+        assert "486" in other.events("closed", mark)[0]["param"], other.events("closed", mark)
+        assert len(house.state()["calls"]) == 1
+        other.command("hangupall")
 
 
 def test_call_from_the_carrier_reaches_the_queue(house, carrier, phone):
