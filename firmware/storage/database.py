@@ -11,7 +11,10 @@ writes) asks for a sync with `sync()`: a keeper thread calls fdatasync on the WA
 which is what synchronous=FULL does at a commit, but one sync serves
 all that wait and the control loop is not held by the disk.  The caller
 acknowledges only when the future is done.  The keeper also runs the
-checkpoints, for the same reason.
+checkpoints, for the same reason.  A passive checkpoint leaves the WAL to be begun anew only where nothing was committed
+meanwhile, which at a busy hour is never: it would grow by gigabytes, and a start reads all of it.  So beyond WAL_FRAMES the
+keeper asks for the writer's lock too (RESTART); the control loop then waits for the few frames that are left, and for readers
+of an old view RESTART_WAIT_MS at most.
 
 A disk that is full at the opening: SQLite cannot even make its -shm file then.  The file is opened with that
 index in memory (locking_mode EXCLUSIVE): everything can be read, writing is tried and refused as on any full disk,
@@ -34,6 +37,8 @@ from firmware.errors import LocalError
 
 MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 CHECKPOINT_COMMITS = 1000  # invented: about 4 MB of WAL at 3 to 5 pages a commit
+WAL_FRAMES = 16_384        # 64 MB: a start reads that in a fraction of a second; invented
+RESTART_WAIT_MS = 50       # the control loop stands for no longer; invented
 READ_WAIT_S = 5.0
 
 
@@ -260,9 +265,18 @@ class Database:
                     future.set_exception(failed) if failed else future.set_result(None)
                 if "checkpoint" in asked and own is not None:
                     with contextlib.suppress(sqlite3.Error):    # if not, the WAL grows until the next one
-                        own.execute("PRAGMA synchronous=NORMAL")
-                        own.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                        self._checkpoint(own)
         finally:
             if own is not None:
                 own.close()
             os.close(wal)
+
+    @staticmethod
+    def _checkpoint(own):
+        """Move what is committed into the file, beside the writer; a WAL that has grown large is begun anew."""
+        own.execute("PRAGMA synchronous=NORMAL")
+        _, frames, _ = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if frames > WAL_FRAMES:
+            own.execute("PRAGMA wal_checkpoint(PASSIVE)")       # what came meanwhile, so that the writer waits for little
+            own.execute("PRAGMA busy_timeout=%d" % RESTART_WAIT_MS)
+            own.execute("PRAGMA wal_checkpoint(RESTART)")

@@ -279,6 +279,27 @@ def test_kill_9_keeps_every_committed_record(tmp_path):
     db.close()
 
 
+def test_the_wal_stays_small_where_commits_never_cease(db, monkeypatch):
+    """A passive checkpoint alone never comes to an end with a writer that does not pause; a reader of an old view holds nobody up."""
+    monkeypatch.setattr(database, "CHECKPOINT_COMMITS", 50)
+    monkeypatch.setattr(database, "WAL_FRAMES", 400)
+    journal, wal, sizes = Journal(db.write), pathlib.Path(db.path + "-wal"), []
+    for number in range(6000):
+        with db.transaction():
+            journal.append([record("leg.offered", call="c%d" % number, leg="l1", data={"a": "b" * 500})] * 3)
+        if number == 3000:
+            reader = db.reader()
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM journal").fetchone()
+        elif number == 3500:
+            reader.close()
+        if number % 100 == 0:
+            sizes.append(wal.stat().st_size)
+    frames = 6000 * 4       # at least, all in all
+    assert max(sizes) < frames * 4096 / 4, (max(sizes), sizes[-1])
+    assert journal.last_seq() == 18000
+
+
 def test_a_commit_costs_the_same_however_much_is_written(db):
     machines, journal, spent = Machines(db.write), Journal(db.write), []
     for number in range(500):
