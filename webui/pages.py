@@ -290,6 +290,26 @@ def build(house, users, sessions, data_dir, site_name):
     def api_report_check():
         return relay("POST", "/v1/reports/check", {})
 
+    @app.get("/api/v1/<what:re:announcements|callbacks|mailboxes|mailboxes/[A-Za-z0-9_-]{1,32}|staffing>")
+    def api_queue_functions(what):
+        query = request.query
+        return relay("GET", f"/v1/{what}", **{name: query.getunicode(name) for name in query} if what == "staffing" else {})
+
+    @app.get("/api/v1/messages/<message:re:m[0-9]{1,16}>/audio")
+    def api_message_audio(message):
+        """The sound of a message in a mailbox, a WAV file."""
+        answer = relay("GET", f"/v1/messages/{message}/audio")
+        response.content_type = "audio/wav"
+        return answer
+
+    @app.post("/api/v1/<what:re:callbacks|callbacks/k[0-9]{1,16}/cancel|messages/m[0-9]{1,16}|messages/m[0-9]{1,16}/delete>")
+    def api_queue_function(what):
+        return relay("POST", f"/v1/{what}", json_body('{"queue": "sales", "number": "13912345678"}') if request.content_length > 0 else {})
+
+    @app.post("/api/v1/announcements/<name:re:[A-Za-z0-9_.-]{1,32}>")
+    def api_announcement(name):
+        return relay("POST", f"/v1/announcements/{name}", json_body('{"on": true}'))
+
     @app.post("/api/v1/pick_up")
     def api_pick_up():
         return relay("POST", "/v1/pick_up", json_body('{"target": "1001", "agent": "1002"}'))

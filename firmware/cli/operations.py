@@ -12,14 +12,30 @@
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
     announcements;  announcement NAME on|off [--by WHO]
     mailboxes;  mailbox NAME;  message ID new|read|delete [--by WHO];  message-audio ID FILE
+    staffing --calls N --handle-s S [--interval-s I] | --queue Q --day YYYY-MM-DD [--weeks N]; [--target T --within-s S --patience-s P --shrinkage F]
     callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
 """
 
+import datetime
 import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "mailboxes", "mailbox", "message", "message-audio")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "mailboxes", "mailbox", "message", "message-audio", "staffing")
+
+
+STAFFING = ("calls", "handle_s", "interval_s", "queue", "day", "weeks", "target", "within_s", "patience_s", "shrinkage")
+
+
+def _show_staffing(answer):
+    """One line, or one for each quarter of an hour that needs somebody."""
+    if "intervals" not in answer:
+        return "%d agents (plan %d): %.1f %% in time, %s s to the answer, occupancy %.0f %%, %.1f %% give up" % (
+            answer["agents"], answer["planned"], 100 * answer["service_level"], "%.1f" % (answer["speed_of_answer_s"] or 0),
+            100 * answer["occupancy"], 100 * answer["abandons"])
+    return "\n".join("%s  %7.1f calls  %6.0f s  %4d agents  plan %4d" % (
+        datetime.datetime.fromtimestamp(row["start_ms"] / 1000).astimezone().strftime("%Y-%m-%d %H:%M"), row["calls"], row["handle_s"] or 0,
+        row["agents"], row["planned"]) for row in answer["intervals"] if row["calls"]) or "no calls in the weeks before"
 
 
 def add(verbs, common):
@@ -70,6 +86,9 @@ def add(verbs, common):
     verbs.add_parser("announcements", parents=[common])
     verbs.add_parser("callbacks", parents=[common])
     verbs.add_parser("mailboxes", parents=[common])
+    staffing = verbs.add_parser("staffing", parents=[common])
+    for name in STAFFING:
+        staffing.add_argument("--" + name.replace("_", "-"), dest=name)
     verbs.add_parser("mailbox", parents=[common]).add_argument("name")
     message = verbs.add_parser("message", parents=[common])
     message.add_argument("id")
@@ -121,6 +140,8 @@ def carry_out(client, options):
     if verb == "fetch":
         given.pop("place")
         return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
+    if verb == "staffing":
+        return client.get("/v1/staffing", **{name: getattr(options, name) for name in STAFFING}), _show_staffing
     if verb == "mailboxes":
         return client.get("/v1/mailboxes"), lambda a: "\n".join(
             "%-20s new %-4d heard %-4d %s" % (row["mailbox"], row["new"], row["read"], row["label"]) for row in a["mailboxes"]) or "none"
@@ -128,7 +149,7 @@ def carry_out(client, options):
         return client.get("/v1/mailboxes/%s" % urllib.parse.quote(options.name, safe="")), lambda a: "\n".join(
             "%-8s %-4s %-16s %6s ms  mail %s" % (row["message"], row["state"], row["caller"] or "unknown", row["duration_ms"], row["mail"] or "-")
             for row in a["messages"]) or "none"
-    if verb in ("message", "message-audio"):
+    if verb in ("message", "message-audio", "staffing"):
         path = "/v1/messages/%s" % urllib.parse.quote(options.id, safe="")
         if verb == "message-audio":
             octets = client.get(path + "/audio")

@@ -11,6 +11,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     PUT  /v1/agents/{name}/status      {"status", "reason"?, "by"?: "agent"|"supervisor"}
     POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
+    GET  /v1/staffing                  how many agents calls need: see api_staffing.py
     GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there)
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
@@ -36,7 +37,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_flows, api_lines, api_operations, api_reports, api_ss7, commands
+from firmware.control import api_chassis, api_flows, api_lines, api_operations, api_reports, api_ss7, api_staffing, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -71,6 +72,8 @@ class API:
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_staffing.StaffingAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
+            *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":

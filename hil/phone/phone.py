@@ -91,18 +91,20 @@ class Phone:
     before the suffix; None keeps them in the phone's own directory.
     play_seconds: least length of what it plays, silence added; repeat: fill with the file again instead.
     transport: "udp", "tcp" or "tls", of its registration.  outbound: RFC 5626, it opens a connection anew that is gone.
+    waiting: subscribes to its message waiting lamp (RFC 3842); its log has each NOTIFY.
     encryption: baresip's mediaenc ("srtp": keys offered in a plain block, "srtp-mand": RTP/SAVP only).
     password None does not register; wait_registered False lets start() return before it has.
     """
 
     def __init__(self, user, password, registrar_port, play_file=None, record_file=None, answer="auto", *,
                  registrar="127.0.0.1", address="127.0.0.1", play_seconds=600, repeat=False, expires_s=600,
-                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False):
+                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False, waiting=False):
         self.user, self.password, self.answer_mode = user, password, answer
         self.registrar = f"{registrar}:{registrar_port}"
         self.address, self.expires_s, self.calls = address, expires_s, calls
         self.play_file, self.record_file = play_file, record_file
         self.transport, self.outbound = transport, outbound
+        self.waiting = waiting
         self.play_seconds, self.repeat = play_seconds, repeat
         self.encryption = encryption
         self._own = directory is None
@@ -327,6 +329,8 @@ class Phone:
                                folder=self.directory, calls=self.calls, modules=_modules())
         if self.encryption:
             config += "module srtp.so\n"
+        if self.waiting:
+            config += "module_app mwi.so\n"
         if self.outbound:
             config = config.replace("module_tmp account.so", "module_tmp uuid.so\nmodule_tmp account.so")
         (self.directory / "config").write_text(config)

@@ -1,0 +1,50 @@
+"""How many agents are needed: over the API, from figures and from the weeks before."""
+
+import asyncio
+
+import pytest
+
+from firmware.cli.operations import _show_staffing
+from firmware.control.client import ControlClient, ControlError
+
+DAY_S = 86400
+
+
+def test_from_figures_and_from_history(site):
+    def look(house):
+        client = ControlClient(site.run)
+        found = client.get("/v1/staffing", calls=100, interval_s=1800, handle_s=180)
+        assert (found["model"], found["agents"], found["planned"]) == ("erlang_c", 14, 14) and round(found["service_level"], 3) == 0.888
+        found = client.get("/v1/staffing", calls=100, interval_s=1800, handle_s=180, patience_s=120, shrinkage=0.3)
+        assert found["model"] == "erlang_a" and found["agents"] < 14 and found["planned"] > found["agents"]
+        assert "agents (plan" in _show_staffing(found)
+        for query, status in (({}, 422), ({"calls": "x", "handle_s": 1}, 400), ({"queue": "nobody", "day": "2025-11-24"}, 404),
+                              ({"queue": "sales", "day": "soon"}, 422), ({"call": 1}, 400), ({"calls": 1e6, "interval_s": 60, "handle_s": 86400}, 409)):
+            with pytest.raises(ControlError) as caught:
+                client.get("/v1/staffing", **query)
+            assert caught.value.status == status, query
+        found = client.get("/v1/staffing", queue="sales", day="2025-11-24", weeks=3)
+        nine = [row for row in found["intervals"] if row["calls"]]
+        assert found["weeks"] == 2 and len(nine) == 1 and len(found["intervals"]) == 96
+        # One week before 60 calls, two weeks before 30: (60 + 30 / 2) / (1 + 1 / 2) = 50 calls; each took 120 s.
+        assert (nine[0]["calls"], nine[0]["handle_s"]) == (50.0, 120.0) and nine[0]["agents"] >= 8
+        assert nine[0]["start_ms"] == house_midnight + 9 * 3600000
+        assert "50.0 calls" in _show_staffing(found)
+
+    async def scenario():
+        nonlocal house_midnight
+        house, media = site.whole()
+        monday = 1763942400                                   # 2025-11-24, midnight UTC
+        offset_s = house.utc_offset_ms(monday * 1000) // 1000
+        house_midnight = (monday - offset_s) * 1000
+        with house.database.transaction() as write:
+            for week, calls in ((1, 60), (2, 30)):
+                write.execute("INSERT INTO figures_queues (length, name, start_s, queued, handled, handle_ms) VALUES (900, 'sales', ?, ?, ?, ?)",
+                              (monday - offset_s - week * 7 * DAY_S + 9 * 3600, calls, calls, calls * 120000))
+        await house.start()
+        try:
+            await asyncio.wait_for(asyncio.to_thread(look, house), 60)
+        finally:
+            await house.stop()
+    house_midnight = None
+    asyncio.run(scenario())
