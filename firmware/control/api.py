@@ -71,9 +71,8 @@ class API:
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
-            *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
-            *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_staffing.StaffingAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
-            *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes()]
+            *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(),
+            *api_staffing.StaffingAPI(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
