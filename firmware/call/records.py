@@ -77,6 +77,7 @@ KINDS = {
     "call.detached": "by recall(agent who gets the call back, or None) why(transfer|park|take_over)",
     "call.transferred": "by to(agent|line|queue|flow|outside|call) target",
     "call.parked": "place deadline_ms",
+    "call.room": "room (of a flow; waits there for others)",
     "call.unparked": "outcome(fetched|recalled|ended)",
     "call.monitoring": "mode(listen|whisper|barge) by",
     "call.monitor_ended": "",

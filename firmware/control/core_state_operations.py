@@ -67,6 +67,11 @@ class OperationFolds:
             call.place = data["place"]
             self.timers.set("park", call.id, data["deadline_ms"])
 
+    def call_room(self, record, data, call):
+        if call is not None:
+            call.state = calls.PARKED
+            call.room = data["room"]
+
     def call_unparked(self, record, data, call):
         if call is not None:
             call.place = None

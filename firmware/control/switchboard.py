@@ -104,7 +104,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_dispatch, core_duty, core_ending, core_fax, core_features, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_dispatch, core_duty, core_ending, core_fax, core_features, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -132,6 +132,7 @@ WAYS_ON = {
     "voicemail": lambda core, call, command: (core_calls.answer(core, call), core_mailboxes.enter(core, call, command["mailbox"])),
     "duty": lambda core, call, command: (core_calls.answer(core, call), core_duty.begin(core, call, command["duty"])),
     "duty_next": core_duty.step_on, "duty_asks": core_duty.asks,
+    "conference": core_conference.from_flow,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,

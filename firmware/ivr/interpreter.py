@@ -33,6 +33,7 @@ Commands (dict with "do"):
     {"do": "queue", "queue", "overflow", "given"? {"priority"?, "skills"?}, "after"}     leaves the interpreter, jump() may come back
     {"do": "agent"|"line", "target", "failed", "after"}
     {"do": "outside", "number", "failed", "ring_s", "after"}
+    {"do": "conference", "room", "most", "failed"}
     {"do": "voicemail", "mailbox"} {"do": "callback", "queue", "number", "failed"}
     {"do": "hangup", "cause", "items"}      items may be empty
     {"do": "none"}                          nothing changes (a digit that barge-in does not allow)
@@ -461,7 +462,7 @@ class Visit:
             return self.unanswered("the connection was lost in a restart")
         if position["waiting"] == ANSWER and not requests.may_repeat(node):
             return self.unanswered("a restart came between question and answer; the question is not repeated")
-        if kind in ("queue", "agent", "line", "outside", "voicemail", "callback", "hangup"):
+        if kind in ("queue", "agent", "line", "outside", "conference", "voicemail", "callback", "hangup"):
             return NONE
         return self.enter(position["node"])
 
@@ -574,6 +575,11 @@ class Visit:
         if kind == "outside":
             number = expression.fill(node["number"], self.look)
             return {"do": kind, "number": number, "failed": option(node, "failed"), "ring_s": option(node, "ring_s"), "after": option(node, "after")}
+        if kind == "conference":
+            room = expression.fill(node["room"], self.look)
+            if not room or len(room) > 64:
+                raise LocalError("a room has a name of 1 to 64 characters")
+            return {"do": kind, "room": room, "most": option(node, "most"), "failed": option(node, "failed")}
         if kind == "voicemail":
             return {"do": kind, "mailbox": node["mailbox"]}
         if kind == "callback":

@@ -19,6 +19,7 @@ are only taken after an act of the caller or of somebody who talks with the call
     agent, line agent | line, failed, after
     outside     number, failed, ring_s, after
     record      into, prompts, most_s, keys (that end it), beep, least_s, next, failed
+    conference  room, most, failed                               callers of the same room talk together
     voicemail   mailbox                                          the caller leaves a message there; the call ends
     callback    queue, number (else the caller's), failed        the queue calls back in the caller's place; the call ends
     flow        flow, next                                       another flow, until its return or its end
@@ -57,6 +58,7 @@ TYPES = {
     "outside": {"must": ("number",), "may": {"failed": None, "ring_s": 60, "after": None}, "next": ("failed", "after"), "act": ("after",)},
     "record": {"must": ("into", "next", "failed"), "may": {"prompts": [], "most_s": 120, "least_s": 1, "keys": "#", "beep": True},
                "next": ("next", "failed"), "act": ()},
+    "conference": {"must": ("room",), "may": {"most": 8, "failed": None}, "next": ("failed",), "act": ()},
     "voicemail": {"must": ("mailbox",), "may": {}, "next": (), "act": ()},
     "callback": {"must": ("queue",), "may": {"number": None, "failed": None}, "next": ("failed",), "act": ()},
     "flow": {"must": ("flow", "next"), "may": {}, "next": ("next",), "act": ()},
@@ -86,7 +88,7 @@ KINDS = {
     "service": ("service",), "path": ("path",), "method": ("one of", "GET", "POST", "PUT", "PATCH", "DELETE"), "query": ("values",), "headers": ("values",),
     "body": ("value",), "statuses": ("statuses",), "take": ("expressions",), "statement": ("statement",), "parameters": ("values",),
     "most_rows": ("whole", 1, 100), "queue": ("queue",), "priority": ("priority",), "skills": ("skills",), "agent": ("agent",), "line": ("line",),
-    "number": ("number",), "ring_s": ("whole", 5, 260), "most_s": ("whole", 1, 3600), "least_s": ("whole", 0, 60), "mailbox": ("mailbox",),
+    "number": ("number",), "ring_s": ("whole", 5, 260), "most_s": ("whole", 1, 3600), "least_s": ("whole", 0, 60), "mailbox": ("mailbox",), "room": ("text",), "most": ("whole", 2, 32),
     "flow": ("flow",), "script": ("text",), "arguments": ("texts",), "application": ("word",), "data": ("values",),
     "cause": ("whole", 1, 127),
 }

@@ -11,7 +11,7 @@
     queue overflow
     program go | go NODE | fail | {"do": "play", ...}   what a program outside does
     expect hear NAME...         these prompts or spoken texts were heard since the last step, in this order
-    expect node NAME | queue NAME | agent NAME | line NAME | outside NUMBER | voicemail MAILBOX | callback QUEUE | ask KIND | hangup | set NAME VALUE
+    expect node NAME | queue NAME | agent NAME | line NAME | outside NUMBER | conference ROOM | voicemail MAILBOX | callback QUEUE | ask KIND | hangup | set NAME VALUE
 
     run(flows, name, script) -> Result: transcript [line], failures [sentence], taken {(flow, node, edge)}
     coverage(flows, [Result]) -> (taken, all, [edges that nobody took])
@@ -26,7 +26,7 @@ from firmware.ivr import phrases, spoken
 from firmware.ivr.interpreter import Visit
 from firmware.ivr.nodes import edges, option
 
-OUT = ("queue", "agent", "line", "outside", "voicemail", "callback", "hangup")
+OUT = ("queue", "agent", "line", "outside", "conference", "voicemail", "callback", "hangup")
 STEPS = 2000
 
 
@@ -222,7 +222,7 @@ class _Run:
                 self.settle()
             if self.command["do"] != what:
                 raise LocalError("the flow is at %s, which is no %s" % (self.position["node"], what))
-            found = str(self.command.get({"queue": "queue", "callback": "queue", "outside": "number", "voicemail": "mailbox"}.get(what, "target"), "")) if value else value
+            found = str(self.command.get({"queue": "queue", "callback": "queue", "outside": "number", "voicemail": "mailbox", "conference": "room"}.get(what, "target"), "")) if value else value
         else:
             raise LocalError("nobody knows what %r would be" % what)
         if found != value:

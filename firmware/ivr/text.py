@@ -70,7 +70,7 @@ def _word(text):
 
 
 def _is_word(text):
-    if not text:
+    if not text or text == "-":
         return False
     for character in text:
         if character not in WORD:

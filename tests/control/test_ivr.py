@@ -9,7 +9,7 @@ from tests.control.switchboard_rig import CONFIG, Rig
 
 NODES = {
     "hello": {"type": "menu", "prompts": ["menu"], "exhausted": "bye", "choices": {
-        "1": "account", "2": "look", "3": "message", "4": "sales", "5": "crm", "6": "sub", "7": "write"}},
+        "1": "account", "2": "look", "3": "message", "4": "sales", "5": "crm", "6": "sub", "7": "write", "8": "room"}},
     "account": {"type": "collect", "prompts": ["account"], "into": "account", "length": 4, "next": "pin", "failed": "bye"},
     "pin": {"type": "collect", "prompts": ["pin"], "into": "pin", "length": 6, "min_length": 4, "secret": True, "next": "ask", "failed": "bye"},
     "ask": {"type": "http", "service": "bank", "path": "/a/{account}", "method": "POST", "body": {"pin": "{pin}"}, "take": {"balance": "body.balance"},
@@ -24,6 +24,7 @@ NODES = {
     "rate": {"type": "survey", "survey": "csat", "question": "q1", "prompts": ["rate"], "choices": "12345", "next": "bye"},
     "crm": {"type": "cti", "application": "crm", "data": {"who": "{caller}"}, "next": "bye", "failed": "sorry"},
     "sub": {"type": "flow", "flow": "sub", "next": "bye"},
+    "room": {"type": "conference", "room": "team{called}", "most": 3, "failed": "sorry"},
     "bye": {"type": "hangup", "prompts": ["goodbye"]}}
 SUB = {"version": 1, "languages": ["en"], "start": "a", "nodes": {"a": {"type": "play", "prompts": ["sub"], "next": "b"}, "b": {"type": "return"}}}
 
@@ -276,3 +277,27 @@ def test_configurations_of_older_versions_go_on():
     world.kill()
     press(world, "3")
     assert world.heard() == ["speak en", "beep en"]
+
+
+def test_callers_of_one_room_talk_together():
+    world = rig()
+    for number in (1, 2, 3, 4):
+        world.offer("p%d" % number, timeslot=number)
+        world.press("8", "p%d" % number)
+        if number == 1:
+            assert world.heard("p1") == ["default"] and world.call()["state"] == "parked"
+            world.kill()
+            assert world.heard("p1") == ["default"]
+        if number == 3:
+            world.kill()
+    assert world.hears("p1") == ["p2", "p3"] and world.hears("p3") == ["p1", "p2"]
+    assert world.heard("p4") == ["sorry en"]                # the room is full
+    world.hang_up("p4")
+    world.hang_up("p1")                                     # who began it may leave
+    assert world.hears("p2") == ["p3"]
+    world.hang_up("p3")
+    world.wait(60000)
+    world.media["recordings"].clear()
+    for leg in list(world.adapter):
+        world.hang_up(leg)
+    world.finished()

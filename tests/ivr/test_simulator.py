@@ -10,7 +10,7 @@ from tests.control.test_ivr import NODES, SUB
 from tests.portability.scenarios import ivr_core
 
 FLOWS = {"main": {"version": 1, "languages": ["en"], "start": "hello", "nodes": NODES}, "sub": SUB}
-SCRIPTS = ("press 1\nexpect hear account\npress 1234\nexpect node pin\npress 0909#\nexpect ask http\nhttp 200 {\"balance\": \"12.50\"}\n"
+SCRIPTS = ("press 8\nexpect conference team", "press 1\nexpect hear account\npress 1234\nexpect node pin\npress 0909#\nexpect ask http\nhttp 200 {\"balance\": \"12.50\"}\n"
            "expect hear \"twelve yuan and fifty fen\"\nexpect set balance 12.50\nexpect hangup",
            "press 2\nhttp 500\nexpect hear sorry\nexpect hangup", "press 3\nrecord 5\nexpect hear thanks\nexpect hangup", "press 3\nrecord 0.2\nexpect hear sorry",
            "press 4\nexpect queue sales\nagent answers\nagent hangs_up\nexpect hear rate\npress 5\nexpect hangup",
@@ -33,7 +33,7 @@ def test_coverage_and_secrets():
     results = [run(script) for script in SCRIPTS]
     taken, every, missing = simulator.coverage(FLOWS, results)
     assert taken == every - len(missing) and ("main", "account", "failed") in missing and ("main", "sub", "next") not in missing
-    assert {node for flow, node, edge in missing} <= {"account", "pin", "ask", "look", "crm", "write", "message", "rate"}, missing
+    assert {node for flow, node, edge in missing} <= {"account", "pin", "ask", "look", "crm", "write", "message", "rate", "room"}, missing
     assert "0909" not in "".join("".join(result.transcript) for result in results)
 
 
