@@ -301,3 +301,11 @@ def test_callers_of_one_room_talk_together():
     for leg in list(world.adapter):
         world.hang_up(leg)
     world.finished()
+
+
+def test_no_digit_stands_in_the_log_of_a_fault():
+    """RFC 4733 and INFO alike reach the switchboard as this event; a fault in its handling logs it."""
+    from firmware.control.turns import without_digits
+    event = {"media event": {"event": 7, "kind": "digit", "id": "l1", "digit": "9", "duration_ms": 90}}
+    assert "9" not in repr(without_digits(event)).replace("90", "") and without_digits("timers") == "timers"
+    assert "1234" not in repr(without_digits({"kind": "ivr.answer", "call": "c1", "result": {"body": "1234"}}))

@@ -8,6 +8,8 @@ import json
 import pathlib
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
@@ -226,6 +228,10 @@ def test_one_call_through_every_kind_of_node(house, services):
     told = house.product.get(f"/calls/{call}")
     assert len(told["recordings"]) == 2 and max(row["duration_ms"] for row in told["recordings"]) > 1000
     assert [record["data"]["keys"] for record in told["records"] if record["kind"] == "ivr.entered"] == [{"proof": "proof@%d" % version, "inner": "inner@1"}]
+    shown = subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(house.run_dir), "flow", "diff", "proof"], cwd=CHECKOUT, capture_output=True, text=True)
+    assert shown.returncode == 0 and "+  choices \"1\"" in shown.stdout, shown
+    shown = subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(house.run_dir), "surveys"], cwd=CHECKOUT, capture_output=True, text=True)
+    assert "csat" in shown.stdout, shown
     assert house.product.post("/flows/proof/rollback", {"version": str(version)})["version"] == version + 2
 
 
