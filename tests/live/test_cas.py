@@ -3,6 +3,7 @@
 Span 5 is China No.1, span 6 the ITU's R2, as calling exchange; span 7 is China No.1 as called exchange; span 8 a T1 with E&M wink
 start, whose far end is scripted (hil/em.py)."""
 
+import os
 import random
 import time
 
@@ -20,6 +21,9 @@ from tests.live import probe_moves
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
 LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
 SECONDS = 2
+# Further countries, from span 9 on, each both ways.  `make conformance` takes them all.
+WHOLE = bool(os.environ.get("STROWGER_WHOLE"))
+COUNTRIES = ("mx", "br", "ar", "ve", "co") if WHOLE else ("mx",)
 
 
 def keys(digits):
@@ -50,17 +54,24 @@ class Trunks(Rig):
         config["numbers"] = [{"number": number, "application": "ivr", "target": "main"} for number in (LANDING, "20000")]
         config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "third", "strip": 1}]},
                             {"number": "8.", "choices": [{"trunk_group": "fourth", "strip": 1}]}]
+        for at, country in enumerate(COUNTRIES):
+            config["spans"].append({"span": 9 + at, "signalling": "r2", "crc4": False, "trunk_group": country,
+                                    "r2": {"variant": country, "circuits": "1-3", "called_length": 4}})
+            config["trunk_groups"].append({"name": country, "caller_number": OURS})
+            config["routes"].append({"number": "7%d." % at, "choices": [{"trunk_group": country, "strip": 2}]})
         for agent in config["agents"]:
             agent["wrap_up_s"] = 1
         self.product.post("/configuration/apply", running)
         self.r2 = {5: R2Exchange(self.run_dir, 5, "cn"), 6: R2Exchange(self.run_dir, 6, "itu"),
                    7: R2Exchange(self.run_dir, 7, "cn", calling=False, max_ani=len(OURS), max_dnis=len(DIALLED))}
+        for at, country in enumerate(COUNTRIES):
+            self.r2[9 + at] = R2Exchange(self.run_dir, 9 + at, country, max_ani=len(OURS), max_dnis=4)
         for exchange in self.r2.values():
             exchange.start()
-        self.wait(lambda s: len(s["spans"]) == 4 and s["spans"][3]["alarms"] != ["configuration"], 10, "a T1")
+        self.wait(lambda s: len(s["spans"]) == 4 + len(COUNTRIES) and s["spans"][3]["alarms"] != ["configuration"], 10, "a T1")
         time.sleep(0.5)                     # the framer is a T1's by then: blocks have its length
         self.em = EMTrunk(self.run_dir, 8).__enter__()
-        self.wait(lambda s: [span["state"] for span in s["spans"]] == ["up"] * 4 and all(
+        self.wait(lambda s: [span["state"] for span in s["spans"]] == ["up"] * (4 + len(COUNTRIES)) and all(
             slot["state"] in ("idle", "d") for span in s["spans"] for slot in span["timeslots"]), 20, "four CAS spans up and idle")
         return self
 
@@ -171,6 +182,49 @@ def test_calls_go_out_and_end_both_ways(house, phone):
         cdr = house.cdr(call)["cdr"]
         assert (cdr["released_by"], cdr["out_span"], cdr["cause"]) == ("callee" if by == "far" else "caller", 7, 16)
         house.wait(lambda s: any(a["name"] == "1002" and a["state"] == "idle" for a in s["agents"]), 20, "the agent idle")
+
+
+@pytest.mark.parametrize("country", [pytest.param(country, marks=pytest.mark.conformance("R2", "%s (live)" % country.upper(),
+                                     "calls in and out through the whole house with libopenr2, sound both ways")) for country in COUNTRIES])
+def test_other_countries_both_ways(house, phone, country):
+    """Signals and line bits of each country as data; in with sound both ways, and out (with sound too where all are run)."""
+    span = 9 + COUNTRIES.index(country)
+    far, path = house.r2[span], house.folder / f"{country}.al"
+    far_says, near_says = (probe_moves.material(seed, SECONDS) for seed in (span + 100, span + 150))
+
+    def converse(timeslot):
+        mark = far.mark()
+        far.record(timeslot, path)
+        far.play(timeslot, far_says)
+        phone.play(near_says).wait(SECONDS + 5)
+        far.wait_for("play_done", 10, mark, timeslot)
+        time.sleep(0.3)
+        far.hangup(timeslot)
+        far.wait_for("end", 5, mark, timeslot)
+        heard, there = exact.match(far_says, phone.received_octets()), exact.match(near_says, path.read_bytes())
+        assert heard.exact and there.exact, f"{country}: trunk to phone: {heard}; phone to trunk: {there}"
+
+    def comes():
+        call, _ = come_in(house, phone, span, 2, "5551")
+        assert (call["called"], call["caller"], call["span"], call["timeslot"]) == (LANDING, "5551", span, 2)
+        converse(2)
+
+    def goes():
+        house.wait(lambda s: any(a["name"] == "1002" and a["state"] == "idle" for a in s["agents"]), 20, "the agent idle")
+        mark, rings = far.mark(), phone.mark()
+        phone.dial("7%d" % COUNTRIES.index(country) + DIALLED)
+        offered = far.wait_for("offered", 20, mark)
+        assert offered["words"][:2] == [OURS, DIALLED]
+        phone.wait_for("answered", 10, since=rings)
+        house.wait(lambda s: any(c["state"] == "talking" for c in s["calls"]), 10, "talking")
+        if WHOLE:
+            converse(offered["timeslot"])
+        else:
+            far.hangup(offered["timeslot"])
+        phone.wait_for("closed", 5, since=rings)
+    probe_moves.undisturbed(comes, house, phone)
+    house.wait_idle(20)
+    probe_moves.undisturbed(goes, house, phone)
 
 
 def test_refusals_of_the_far_end_become_causes(house, phone):
