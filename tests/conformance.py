@@ -78,6 +78,7 @@ def told(rows):
 
 def main():
     os.environ["STROWGER_WHOLE"] = "1"      # what tests run as a sample is run whole
+    os.environ.setdefault("STROWGER_MUTATIONS", "100000")
     verdicts = Verdicts()
     pytest.main(["-q", str(ROOT / "tests"), *sys.argv[1:]], plugins=[verdicts])
     rows = dict(verdicts.rows)

@@ -122,7 +122,8 @@ def isup_config(point, places, laws):
                 pieces.append([cic, span, timeslot, 1])
         groups.append({"name": group["name"], "destination": point_code(group["destination"], variant), "circuits": pieces,
                        "law": laws.get(pieces[0][1], "A") if pieces else "A", "overlap": group["overlap"],
-                       "send_st": group["send_st"], "control": None if group["control"] == "point_code" else group["control"],
+                       "send_st": group["send_st"] and variant != "ansi",         # T1.113 ends no number with ST
+                       "control": None if group["control"] == "point_code" else group["control"],
                        "charge": group["charge"], "query": group["query"]})
     return {"variant": variant, "point_code": point_code(point["point_code"], variant), "location": point["location"],
             "timers": point["isup_timers"], "groups": groups}

@@ -155,6 +155,9 @@ def _codes(point, here, errors):
     for j, row in enumerate(point["circuit_groups"]):
         path = "%s.circuit_groups[%d].destination" % (here, j)
         value = code(row["destination"], path)
+        if variant == "ansi" and row["overlap_digits"]:
+            errors.append(ConfigError("%s.circuit_groups[%d].overlap_digits" % (here, j), "is %d, but ANSI (T1.113) sends numbers whole; give 0"
+                                      % row["overlap_digits"]))
         if value is not None and value not in reached:
             errors.append(ConfigError(path, "no linkset leads to %s; give its neighbour's code, or add a route" % row["destination"]))
     return None if len(errors) > before else reached

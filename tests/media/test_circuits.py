@@ -177,11 +177,14 @@ def test_continuity_check_and_its_loop(board, control):
         else:
             wait_blocks(board, samples // 80 + 14)
             assert not [event for event in control.events if event["kind"] == "check"], (hz, level)
+    control.do("check", id="c3", tone_hz=2010)             # T1.113.4
+    board.say(9, 3, tones([2010], -12, 1600) + b"\xD5" * 800)
+    assert [control.event("check", id="c3")["on"] for _ in range(2)] == [True, False]
     control.do("check", id="c3", tone_hz=None)
     wait_blocks(board, 4)
     x = linear(board.said(9, 3))
     loud = numpy.flatnonzero(numpy.abs(x) > 100)
-    assert abs(level_dbm0(x[loud[0] + 40:loud[-1] - 40], 2000) + 12) < 0.5 and numpy.abs(x[-80:]).max() < 10
+    assert abs(level_dbm0(x[loud[0] + 40:loud[0] + 4000], 2000) + 12) < 0.5 and numpy.abs(x[-80:]).max() < 10
     control.do("loop", id="c3", on=True)
     wait_blocks(board, 3)
     board.listen(9, 3)
