@@ -2,7 +2,7 @@
 PYTHON := build/venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo test bench conformance soak simulate-day lock clean
+.PHONY: help setup setup-test run demo test bench conformance soak load simulate-day lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,6 +30,9 @@ soak: setup-test ## half an hour of calls, processes killed meanwhile; build/soa
 
 simulate-day: setup-test ## a day of 1,000 agents and 110,000 calls in simulated time, recounted; build/day/ (DAY="--scale 0.1")
 	@exec $(PYTHON) -m tests.day $(DAY)
+
+load: setup-test ## full trunk load for ten minutes, faults in its middle; build/load/ (LOAD="--seconds 60 --faults none")
+	@exec $(PYTHON) -m hil.load $(LOAD)
 
 conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance

@@ -36,9 +36,10 @@ ROOMS = {
     "firmware.storage": _CORE + ("firmware.config", "firmware.call.records", "firmware.acd.statistics", "firmware.acd.report"),
     # The framers are one more adapter of the control process, in the shape of those of links.
     "firmware.chassis": _CORE + ("firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
+    "firmware.trace": (),
     "firmware.media.client": _CORE,
     "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.exits", "firmware.heartbeat", "firmware.sockets",
-                               "firmware.media.client") + tuple(
+                               "firmware.media.client", "firmware.trace") + tuple(
         ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "mtp2_table", "rtp", "rtcp", "stun")]),
     "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets", "firmware.sip_web"),
     "firmware.control.client": _CORE,

@@ -239,6 +239,20 @@ def build(house, users, sessions, data_dir, site_name):
     def api_call(call):
         return relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}")
 
+    def pcapng(name, answer):
+        response.content_type = "application/x-pcapng"
+        response.set_header("Content-Disposition", 'attachment; filename="%s.pcapng"' % name)
+        return answer
+
+    @app.get("/api/v1/calls/<call:re:c[0-9]+>/trace")
+    def api_call_trace(call):
+        return pcapng(call, relay("GET", f"/v1/calls/{call}/trace"))
+
+    @app.get("/api/v1/trace")
+    def api_trace():
+        query = {name: request.query.get(name) for name in ("span", "from", "to")}
+        return pcapng("trace", relay("GET", "/v1/trace", **query))
+
     @app.post("/api/v1/calls/<call>/hangup")
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})

@@ -13,6 +13,7 @@
     python -m firmware.cli spans
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
+    python -m firmware.cli trace --span N | --call ID FILE       signalling as pcapng: cli/trace.py
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli report queues|agents|trunk_groups [--from M] [--to M] [--interval I] [--name N] [--csv] | report check
@@ -40,7 +41,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, flows, lines, operations, reports, ss7
+from firmware.cli import box, flows, lines, operations, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -199,6 +200,7 @@ def parser():
     operations.add(verbs, common)
     flows.add(verbs, common)
     ss7.add(verbs, common)
+    trace.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
@@ -256,6 +258,8 @@ def carry_out(client, options):
         return operations.carry_out(client, options)
     if verb in ss7.VERBS:
         return ss7.carry_out(client, options, table)
+    if verb in trace.VERBS:
+        return trace.carry_out(client, options)
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
         return client.get(path, line=options.line, trunk_group=options.trunk_group), show_route

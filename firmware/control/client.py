@@ -118,8 +118,8 @@ class ControlClient:
     def _decode(status, octets):
         if octets[:3] == b"\xef\xbb\xbf":
             return octets                   # CSV
-        if octets[:4] == b"RIFF":
-            return octets                   # a message's sound
+        if octets[:4] in (b"RIFF", b"\x0a\x0d\x0d\x0a"):     # sound, pcapng
+            return octets
         try:
             body = json.loads(octets) if octets else {}
         except ValueError:

@@ -1,7 +1,7 @@
 """The media process: `python -m firmware.media`.
 
 Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
-(read into memory at start), $STROWGER_RTP_PORTS ("20000-29999").
+(read into memory at start), $STROWGER_RTP_PORTS ("20000-29999"), $STROWGER_DATA (trace/ is the ring of all signalling), $STROWGER_TRACE_MB.
 Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
 main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
 ends it with all recordings closed.  Exit codes: firmware/exits.py.
@@ -24,6 +24,7 @@ from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
 from firmware.media.server import Server
 from firmware.media.threads import ask_realtime, lock_memory, name_thread
+from firmware.trace import ring
 
 log = logging.getLogger("firmware.media")
 
@@ -39,6 +40,14 @@ def raise_file_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     if wanted < 10000:
         log.warning("only %d files may be open: about %d RTP legs; raise the limit of open files", wanted, wanted // 3)
+
+
+def trace_ring():
+    """The ring of all signalling below $STROWGER_DATA, of $STROWGER_TRACE_MB (512); without a data folder none."""
+    folder, megabytes = os.environ.get("STROWGER_DATA"), os.environ.get("STROWGER_TRACE_MB", "512")
+    if not folder or not megabytes.isdecimal() or not int(megabytes):
+        return ring.Nothing()
+    return ring.Writer(os.path.join(folder, "trace"), "media", int(megabytes) * (1 << 20) // ring.SEGMENT_OCTETS)
 
 
 def tick_thread(engine, stats, asked):
@@ -91,7 +100,7 @@ def main():
         raise_file_limit()
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
         engine = _engine.Engine(Kernels())
-        server = Server(run_dir, engine, BoardFollower(engine))
+        server = Server(run_dir, engine, BoardFollower(engine), trace=trace_ring())
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))
     except (StrowgerError, OSError, ImportError) as error:

@@ -18,6 +18,7 @@ media sends that on every circuit until control has opened it again.
 
 from firmware.media import _engine
 from firmware.media.checks import number, refuse
+from firmware.trace.ring import CAS, REGISTER, Nothing
 
 SPANS, TIMESLOTS = 64, 32
 BLOCKED = 0b1101                # Q.421: the circuit is blocked; also what the board sends without media
@@ -31,8 +32,8 @@ CHECK_HZ = (2000, 2010)         # Q.724 7; T1.113.4
 class Circuits:
     """engine: Engine.  table: Table, for terminations."""
 
-    def __init__(self, engine, table):
-        self._engine, self._table = engine, table
+    def __init__(self, engine, table, trace=None):
+        self._engine, self._table, self._trace = engine, table, trace or Nothing()
         self.rows = {}          # row: [bits sent, bits received or None, hold]
 
     def cas_open(self, p):
@@ -50,6 +51,8 @@ class Circuits:
         received = []
         for row, bits in pairs:
             held = self.rows.get(row)
+            if held is None or held[0] != bits:
+                self._keep(CAS, row, 1, bytes([bits]))
             self.rows[row] = [bits, held and held[1], hold]
             self._engine.circuit(row, 1, bits, hold)
             received.append([row % TIMESLOTS, self.rows[row][1]])
@@ -62,6 +65,8 @@ class Circuits:
         bits = number(p.get("bits"), "cas_send: bits", 0, 15)
         if row not in self.rows:
             refuse(f"cas_send: timeslot {row % TIMESLOTS} of span {row // TIMESLOTS + 1} is not open; open it first", 98)
+        if self.rows[row][0] != bits:
+            self._keep(CAS, row, 1, bytes([bits]))
         self.rows[row][0] = bits
         self._engine.circuit(row, 1, bits, self.rows[row][2])
         self._engine.commit()
@@ -77,6 +82,9 @@ class Circuits:
                 self._engine.circuit(row, 0, BLOCKED, HOLD)
         self._engine.commit()
         return {}
+
+    def _keep(self, kind, row, sent, payload):
+        self._trace.put(kind, row // TIMESLOTS + 1, row % TIMESLOTS, sent, payload)
 
     @staticmethod
     def _row(span, timeslot):
@@ -109,6 +117,7 @@ class Circuits:
             if tone is None:
                 refuse(f"mf_send: {plan} has no signal {str(signal)[:20]!r}")
         self._engine.mf_send(term.slot, tone)
+        self._keep(REGISTER, term.row, 1, ("%s signal %s" % (plan, signal) if signal is not None else "silence").encode())
         self._engine.commit()
         return {}
 
@@ -139,10 +148,14 @@ class Circuits:
             if slot not in self.rows:
                 return None
             self.rows[slot][1] = a
+            self._keep(CAS, slot, 0, bytes([a]))
             return {"span": slot // TIMESLOTS + 1, "timeslot": slot % TIMESLOTS, "bits": a}
         name = self._table.named(serial)
         if kind == "check":
             return name and {"id": name, "on": bool(a)}
+        if name:
+            self._keep(REGISTER, self._table.find(name, "mf").row, 0,
+                       ("%s signal %s" % (_engine.MF_PLANS[value], a) if a else _engine.MF_PLANS[value] + " silence").encode())
         return name and {"id": name, "plan": _engine.MF_PLANS[value], "signal": a,
                          "place_ms": -(other - (1 << 64) if other >> 63 else other) // 8}
 

@@ -31,6 +31,7 @@ from firmware.media.checks import number, refuse
 from firmware.media.mtp2_link import MTP2Layer, mtp2_parameters
 from firmware.media.threads import name_thread
 from firmware.proto.q921 import Q921Link
+from firmware.trace.ring import LAPD, Nothing
 
 log = logging.getLogger("firmware.media.link")
 
@@ -61,9 +62,10 @@ class Link:
     data_kinds = ("dl_data_indication",)
     down_kinds = ("dl_establish_request", "dl_release_request", "dl_data_request")
 
-    def __init__(self, name, index, serial, parameters, engine):
+    def __init__(self, name, index, serial, parameters, engine, trace=None):
         self.id, self.index, self.serial, self.parameters = name, index, serial, parameters
         self._engine = engine
+        self._trace, self._side = trace or Nothing(), bytes([parameters["side"] == "network"])
         timers = {key: parameters[field] for key, field in
                   (("T200", "t200_ms"), ("T203", "t203_ms"), ("N200", "n200"), ("K", "window"))
                   if parameters.get(field) is not None}
@@ -88,7 +90,15 @@ class Link:
 
     def take(self, octets, repeats, errors, now_ms):
         """One frame.  Returns events."""
+        self._keep(octets, 0)
         return self.machine.receive(octets, now_ms)
+
+    def _keep(self, octets, sent):
+        """Into the trace; not what only acknowledges (RR without P/F)."""
+        if len(octets) > 3 and octets[2] == 0x01 and not octets[3] & 1:
+            return
+        place = self.parameters
+        self._trace.put(LAPD, place["span"] or 0, place["timeslot"] or 0, sent, self._side + octets)
 
     def deadline_ms(self):
         """When expire() is wanted, or None."""
@@ -126,6 +136,7 @@ class Link:
         data = len([kind for kind, _ in told if kind in self.data_kinds])
         self.machine.set_busy(self.unacknowledged + data >= (UP_RESUME if self.machine.busy_wanted else UP_MOST))
         for octets in self.machine.take_output():
+            self._keep(octets, 1)
             if not self.ready:
                 self.early.append(octets)
             elif not self._engine.put_frame(self.index, octets):
@@ -170,9 +181,10 @@ def link_parameters(p):
 class Signalling(threading.Thread):
     """engine: Engine.  path: of the socket.  epoch(): the highest epoch seen on any socket, epoch(n) raises it."""
 
-    def __init__(self, engine, path, boot_id, epoch):
+    def __init__(self, engine, path, boot_id, epoch, trace=None):
         super().__init__(name="layer2", daemon=True)
         self._engine, self._epoch, self._boot_id = engine, epoch, boot_id
+        self._trace = trace or Nothing()
         self._links = {}                # id: Link (this thread; others read it under the lock)
         self._by_index = {}
         self._jobs = collections.deque()
@@ -248,9 +260,9 @@ class Signalling(threading.Thread):
     def _open(self, name, index, serial, parameters):
         with self._lock:
             if parameters.get("kind") == "mtp2":
-                link = MTP2Layer(name, index, serial, parameters, self._engine, monotonic_ms())
+                link = MTP2Layer(name, index, serial, parameters, self._engine, monotonic_ms(), self._trace)
             else:
-                link = Link(name, index, serial, parameters, self._engine)
+                link = Link(name, index, serial, parameters, self._engine, self._trace)
             self._links[name] = self._by_index[index] = link
         self._after(link, link.control(self._control is not None, monotonic_ms()))
         self._up(link, "link_state", {"state": "down"})

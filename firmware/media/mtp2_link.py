@@ -18,6 +18,7 @@ link that idles costs this thread nothing.
 from firmware.media.checks import number, refuse
 from firmware.proto.mtp2 import MTP2Link
 from firmware.proto.mtp2_table import IN_SERVICE, PARAMETERS, PROCESSOR_OUTAGE
+from firmware.trace.ring import MTP2, Nothing
 
 UP_MOST, UP_RESUME = 64, 32     # ours: messages that control has not acknowledged, as for a D channel
 AWAY_MS = 4000                  # ours: a restart of control takes about one second
@@ -58,12 +59,13 @@ class MTP2Layer:
     data_kinds = DATA
     down_kinds = DOWN
 
-    def __init__(self, name, index, serial, parameters, engine, now_ms):
+    def __init__(self, name, index, serial, parameters, engine, now_ms, trace=None):
         self.id, self.index, self.serial, self.parameters = name, index, serial, parameters
         self.machine = MTP2Link(parameters["parameters"], parameters["variant"], parameters["correction"], parameters["monitor"])
         self.unacknowledged = self.others = self.dropped_frames = 0
         self.overflowed = self.ready = self.up = False
-        self._engine = engine
+        self._engine, self._trace = engine, trace or Nothing()
+        self._status = [None, None]     # LSSU kept last, received and sent
         self._told = None
         self._away_ms = None            # control is away since
         self._topped_ms = now_ms        # HDLC was given units last
@@ -104,8 +106,17 @@ class MTP2Layer:
             for _ in range(min(errors, ERRORS_MOST)):
                 events += self.machine.receive_error(now_ms)
         if octets:
+            self._keep(octets, 0)
             events += self.machine.receive(octets, now_ms)
         return events
+
+    def _keep(self, unit, sent):
+        """Into the trace: messages, and LSSU that differ from the one before; FISU only acknowledge."""
+        length = unit[2] & 63 if len(unit) > 2 else 0
+        if length == 0 or (length < 3 and unit[3:] == self._status[sent]):
+            return
+        self._status[sent] = bytes(unit[3:]) if length < 3 else None
+        self._trace.put(MTP2, self.parameters["span"] or 0, self.parameters["timeslot"] or 0, sent, bytes(unit))
 
     def deadline_ms(self):
         """When expire() is wanted, or None."""
@@ -134,6 +145,7 @@ class MTP2Layer:
             self._topped_ms = now_ms
             waiting = QUEUE_OCTETS - self._engine.link_room(self.index)
             for octets in self.machine.take_output(max(0, ROOM_OCTETS - waiting)):
+                self._keep(octets, 1)
                 if not self._engine.put_frame(self.index, octets):
                     self.dropped_frames += 1
             told = (self.machine.monitors_errors, self.machine.attentive)

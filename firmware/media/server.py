@@ -35,6 +35,7 @@ from firmware.media.ports import Ports
 from firmware.media.recorder import Recorder
 from firmware.media.stats import TickStats
 from firmware.media.table import Table
+from firmware.trace.ring import Nothing
 
 log = logging.getLogger("firmware.media.server")
 
@@ -60,7 +61,7 @@ class Connection:
 class Server:
     """engine: Engine whose tick thread is started by the caller.  board: BoardFollower."""
 
-    def __init__(self, run_dir, engine, board, ports=None):
+    def __init__(self, run_dir, engine, board, ports=None, trace=None):
         self.engine, self.board = engine, board
         self.boot_id = secrets.token_hex(8)
         self.epoch = 0
@@ -71,14 +72,15 @@ class Server:
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
                            Admission(measure(), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp()), self._quality,
                            self._dtls_failed)
-        self.circuits = Circuits(engine, self.table)
+        self.trace = trace or Nothing()
+        self.circuits = Circuits(engine, self.table, self.trace)
         self.berts = Berts(engine, self.table, _engine.CAPACITY["berts"])
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
         self.selector = selectors.DefaultSelector()
         self.listener = listen(os.path.join(run_dir, "media.sock"))
         self.signalling = Signalling(engine, os.path.join(run_dir, "media-signalling.sock"), self.boot_id,
-                                     self._shared_epoch)
+                                     self._shared_epoch, self.trace)
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         self.selector.register(engine.event_fd, selectors.EVENT_READ, self._drain)
         self.selector.register(self._wake_fd, selectors.EVENT_READ, self._woken)
@@ -385,7 +387,7 @@ class Server:
         return {"tick": self.stats.figures(), "terminations": len(self.table.terminations),
                 "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "links": len(self.links),
                 "events_waiting": len(self.events), "events_dropped": self.events_dropped,
-                "bad_messages": self.bad_messages, "signalling": dict(self.signalling.counters),
+                "bad_messages": self.bad_messages, "trace_dropped": self.trace.dropped, "signalling": dict(self.signalling.counters),
                 "terminations_most": self.table.limit, "board": self.board.figures(),
                 "admission": self.table.admission.figures()}
 

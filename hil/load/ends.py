@@ -117,6 +117,16 @@ class R2:
     def stop(self):
         self.far.stop()
 
+    def begin_anew(self):
+        """Another process after stop(): it knows nothing of the calls before."""
+        names, self._names, self._init, self._over, self._seized = self._names, {}, {}, set(), set()
+        self.far = R2Exchange(self.far.path.parents[1], self.span, self.variant, calling=self.calls, max_ani=11, max_dnis=7)
+        for timeslot in TIMESLOTS:
+            name = names.get(timeslot) or "r2-%d-%d" % (self.span, timeslot)
+            self.put(("over", self, name, 0, "failure"))
+            self.put(("free", self, name, None))
+        self.start()
+
     def _name(self, timeslot):
         return self._names.get(timeslot) or "r2-%d-%d" % (self.span, timeslot)
 

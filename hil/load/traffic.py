@@ -68,7 +68,7 @@ class Traffic:
                        for kind, some in ends.items() if some}
         self._held = {end: set() for end in ends.get("r2", ())}     # R2: timeslots in use by our calls out
         self._turn = 0
-        self._ending = threading.Event()
+        self._ending, self._holding = threading.Event(), threading.Event()
         self._excuse = None
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.behind_s = 0.0
@@ -90,6 +90,10 @@ class Traffic:
         self._ending.set()
         self.events.put(None)
         self._thread.join(10)
+
+    def hold(self, on):
+        """Nothing is placed and cleared meanwhile."""
+        self._holding.set() if on else self._holding.clear()
 
     def excuse(self, judge):
         """judge(call): whether a failure of that call is what the fault of this moment must cost; None: nothing is excused."""
@@ -120,6 +124,8 @@ class Traffic:
             if now >= self._next and not continue_ or now >= self._next + 0.05:
                 self._next += 1 / self.rate
                 self.behind_s = max(self.behind_s, now - self._next)
+                if self._holding.is_set():
+                    continue
                 if self._ending.is_set():
                     if self._answered:
                         self._clear(next(iter(self._answered.values())))

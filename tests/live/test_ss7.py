@@ -336,6 +336,22 @@ def test_one_of_two_links_is_lost_with_its_span(house, phone):
     assert (house.cdr(call)["cdr"]["released_by"], house.cdr(call)["cdr"]["cause"]) == ("caller", 16)
 
 
+def test_the_trace_of_a_call_has_its_frames_only(house, phone):
+    """From the ring on the disk, by the record of the call; both IAM and REL, no message of another circuit."""
+    name, call = probe_moves.talk(house, phone, span=2, timeslot=30)
+    probe_moves.end(house, name)
+    house.cdr(call)
+    if not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    path = house.folder / "call.pcapng"
+    path.write_bytes(house.product.octets(f"/api/v1/calls/{call}/trace"))
+    out = subprocess.run(["tshark", "-n", "-r", str(path), "-o", "mtp3.standard:" + STANDARD, "-T", "fields", "-e", "_ws.col.Info",
+                          "-e", "_ws.malformed", "-e", "isup.cic"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert {row[2] for row in rows} == {"62"} and not any(row[1] for row in rows), rows
+    assert [row[0].split()[0] for row in rows][:1] == ["IAM"] and {"ACM", "ANM", "REL", "RLC"} <= {row[0].split()[0] for row in rows}
+
+
 def test_every_unit_of_ours_is_read_by_tshark_without_complaint(house):
     """Last of the module: the far exchange's trace of all that was said above."""
     if not shutil.which("tshark"):

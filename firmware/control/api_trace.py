@@ -1,0 +1,102 @@
+"""The part of the local API that cuts pieces out of the ring of all signalling (firmware/trace), as pcapng.
+
+    GET /v1/trace?span=N&from=MS&to=MS     a span's signalling (without span: all) between two moments, UTC ms; the last ten minutes
+    GET /v1/calls/{id}/trace               the frames of one call's trunk legs
+
+A process of its own at the lowest priority reads the disk; one at a time."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+
+from firmware.call.signalling_points import circuits_of, link_places, point_code
+from firmware.control.commands import Problem
+from firmware.errors import LocalError
+from firmware.storage.journal import Journal
+
+MINUTES_10_MS, WAIT_S = 600_000, 120.0
+FIELDS = ("tech", "span", "timeslot")
+
+
+class TraceAPI:
+    """api: the whole API (house)."""
+
+    def __init__(self, api):
+        self._api, self._one = api, asyncio.Lock()
+
+    def routes(self):
+        """[(method, pattern, handler)]."""
+        return [("GET", ("trace",), self.spans), ("GET", ("calls", None, "trace"), self.call)]
+
+    async def spans(self, query, body):
+        now = time.time_ns() // 1_000_000
+        until = self._number(query, "to", now, 0, 1 << 50)
+        since = self._number(query, "from", until - MINUTES_10_MS, 0, 1 << 50)
+        span = self._number(query, "span", 0, 1, 64) if query.get("span") else None
+        return await self._cut({"since_us": since * 1000, "until_us": until * 1000 + 999, "spans": [span] if span else None,
+                                "comment": "all spans" if span is None else "span %d" % span})
+
+    @staticmethod
+    def _number(query, name, default, least, most):
+        text = query.get(name)
+        if not text:
+            return default
+        if not (text.isascii() and text.isdecimal() and len(text) < 17 and least <= int(text) <= most):
+            raise Problem(400, "bad parameter", "%s is a number from %d to %d; from and to are milliseconds since 1970 (UTC)." % (name, least, most))
+        return int(text)
+
+    async def call(self, call, query, body):
+        records = await self._api._read(lambda connection: Journal(connection).of_call(call))
+        if not records:
+            raise Problem(404, "not found", "There is no call %s." % call[:40])
+        legs, wide = self._legs(records)
+        if not legs:
+            raise LocalError("call %s has no leg on a span; legs over IP are not in this trace" % call[:40])
+        return await self._cut({"since_us": min(leg["from_us"] for leg in legs) - 5_000_000, "until_us": max(leg["until_us"] for leg in legs) + 15_000_000,
+                                "legs": legs, "wide": wide, "comment": "call %s" % call})
+
+    def _legs(self, records):
+        """([leg of firmware/trace/calls.py], whether point codes have 24 bits) of a call's records."""
+        legs, wide, circuits = {}, False, self._circuits()
+        for record in records:
+            leg, data, when = record["leg"], record.get("data") or {}, record["ts_ms"] * 1000
+            if record["kind"] in ("leg.offered", "leg.created") and isinstance(data.get("span"), int):
+                legs[leg] = {**{name: data[name] for name in FIELDS}, "from_us": when, "until_us": time.time_ns() // 1000}
+            elif record["kind"] == "leg.seized" and leg in legs and isinstance(data.get("span"), int):
+                legs[leg].update(span=data["span"], timeslot=data["timeslot"])
+            elif record["kind"] == "leg.released" and leg in legs:
+                legs[leg]["until_us"] = when
+        for leg in list(legs.values()):
+            if leg["tech"] == "ss7":
+                leg["cic"], leg["codes"], wide = circuits.get((leg["span"], leg["timeslot"]), (None, None, wide))
+        return [leg for leg in legs.values() if leg["tech"] != "sip"], wide
+
+    def _circuits(self):
+        """{(span, timeslot): (CIC, [our point code, theirs], 24 bits)} of the running configuration."""
+        config, found = self._api.house.config.running(), {}
+        places = link_places(config)
+        for point in config["ss7"]:
+            own = point_code(point["point_code"], point["variant"], "")
+            for group in point["circuit_groups"]:
+                codes = [own, point_code(group["destination"], point["variant"], "")]
+                for cic, span, timeslot in circuits_of(group, places):
+                    found[(span, timeslot)] = (cic, codes, point["variant"] != "itu")
+        return found
+
+    async def _cut(self, question):
+        async with self._one:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "firmware.trace", os.path.join(self._api.house.data_dir, "trace"),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+            try:
+                out, errors = await asyncio.wait_for(process.communicate(json.dumps(question).encode()), WAIT_S)
+            except asyncio.TimeoutError:
+                raise LocalError("the trace was not read within %d s; ask for a shorter time" % WAIT_S) from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+        if process.returncode:
+            raise LocalError("the trace cannot be read: %s" % (errors.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1][:300])
+        return out
