@@ -36,7 +36,7 @@ cdef struct dtmf_slot:
     int32_t hits            # in a row
     float power_sum         # over their blocks
     float energy_sum
-    int32_t not_used
+    float floor             # least energy of late, rising: what the digit came out of
 
 cdef struct dtmf_event:
     int32_t slot
@@ -48,14 +48,14 @@ cdef float leakage[8][8][2]
 cdef float turn[8][2]
 cdef float limit[8]
 cdef uint8_t digits[16]
-cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share
-cdef int32_t long_hits = _constants.LONG_HITS, end_misses = _constants.END_MISSES
-cdef float third = 1 / 3.0, twelfth = 1 / 12.0
+cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below
+cdef int32_t long_hits = _constants.LONG_HITS, late_hits = _constants.LATE_HITS, end_misses = _constants.END_MISSES
+cdef float third = 1 / 3.0, twelfth = 1 / 12.0, least_floor = 1 / 64.0
 
 
 def take_constants():
     """Copy the tables of dsp/dtmf.py, so that kernel and reference have one source."""
-    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share
+    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below
     for i in range(80):
         for k in range(16):
             pair_table[32 * (i // 2) + 2 * k + i % 2] = _constants.COEFFICIENTS[i, k]
@@ -66,7 +66,7 @@ def take_constants():
             leakage[i][k][0], leakage[i][k][1] = _constants.LEAKAGE[i, k]
     for i in range(16):
         digits[i] = ord(_constants.DIGITS[i])
-    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share = map(float, _constants.CONSTANTS)
+    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below = map(float, _constants.CONSTANTS)
 
 
 take_constants()
@@ -122,7 +122,9 @@ cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
 
 cdef bint matches(dtmf_slot *s, dtmf_slot *before, float *powers) noexcept nogil:
     """Do two neighbouring blocks with the same candidate hold the same two tones?"""
-    cdef float now = 0, then = 0, p, q, cosine, y, gain, re, im
+    cdef float now = 0, then = 0, p, q, cosine, y, gain, size
+    cdef float re[2]
+    cdef float im[2]
     cdef float *a
     cdef float *b
     cdef int i, k
@@ -132,9 +134,10 @@ cdef bint matches(dtmf_slot *s, dtmf_slot *before, float *powers) noexcept nogil
         if p > q * steady or q > p * steady:
             return False
         a, b = s.tone[i], before.tone[i]
-        re = a[0] * b[0] + a[1] * b[1]
-        im = a[1] * b[0] - a[0] * b[1]
-        cosine = (re * turn[k][0] - im * turn[k][1]) / sqrtf((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
+        size = sqrtf((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
+        re[i] = (a[0] * b[0] + a[1] * b[1]) / size
+        im[i] = (a[1] * b[0] - a[0] * b[1]) / size
+        cosine = re[i] * turn[k][0] - im[i] * turn[k][1]
         if cosine < limit[k]:
             return False
         # A deviation of phi a block costs 1 - phi^2 / 12 of the power; phi^2 from its cosine.
@@ -142,6 +145,10 @@ cdef bint matches(dtmf_slot *s, dtmf_slot *before, float *powers) noexcept nogil
         gain = 1 + (y + y + y * y * third) * twelfth
         now = now + p * gain
         then = then + q * gain
+    # A voice's second harmonic is exactly twice its tone, a digit's column never.
+    k = s.candidate >> 2
+    if s.candidate % 5 == 1 and re[0] * turn[k][1] + im[0] * turn[k][0] < below and (re[0] * re[0] - im[0] * im[0]) * re[1] + (re[0] * im[0] + re[0] * im[0]) * im[1] > octave:
+        return False
     powers[0], powers[1] = now, then
     return now >= fraction * s.energy and then >= fraction * before.energy
 
@@ -184,13 +191,21 @@ cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_
                 find(s, sums, energy)
         same = hit >= 0 and hit == s.hit
         s.hit = hit
+        if hit < 0:
+            s.floor = s.floor * rise + lowest_power * least_floor
+            s.floor = s.floor if s.floor < energy else energy
         if same:
             s.hits += 1
             s.power_sum = s.power_sum + powers[0]
             s.energy_sum = s.energy_sum + energy
         elif hit >= 0:
             s.hits, s.power_sum, s.energy_sum = 1, powers[0] + powers[1], energy + before.energy
-        sure = same and s.power_sum >= (long_share if s.hits >= long_hits else sure_share) * s.energy_sum
+        sure = False
+        if same:
+            if s.floor * (s.hits + 1) <= onset * s.energy_sum:
+                sure = s.power_sum >= (long_share if s.hits >= long_hits else sure_share) * s.energy_sum
+            else:
+                sure = s.hits >= late_hits and s.power_sum >= late_share * s.energy_sum
         if s.digit >= 0:
             s.blocks += 1
             s.misses = 0 if hit == s.digit else s.misses + 1

@@ -13,7 +13,11 @@ blocks with
   - steady levels, and a twist between -10 dB and +6 dB (high against low).
 Two hits in a row begin a digit (a tone of 36 ms always does, one of 25 ms never
 does) when the tones hold SURE of their energy altogether, which a clean digit does and
-chance in speech and music seldom; LONG_HITS in a row begin it with LONG; four blocks
+chance in speech and music seldom; LONG_HITS in a row begin it with LONG.  What tells the rest
+of speech and music: a key press begins, so the energy just before (its least of late, which may
+rise by RISE a block) is below ONSET of the digit's; pairs that come out of a sound as loud must
+last LATE_HITS and hold LATE.  And a tone with its second harmonic passes for 2, 6 or C where both deviate: in these
+twice the row's advance equals the column's, in no digit.  Four blocks
 without its hit end it, so a gap of 10 ms is bridged and a pause of 30 ms is seen.  Source: ITU-T Q.23, Q.24 annex A (the strictest of the
 administrations there, except non-operation level: tones below -36 dBm0 are
 not digits).  FRACTION and the rates of change are measured compromises: see
@@ -42,9 +46,12 @@ LOWEST_DBM0 = -36           # of each tone (invented within Q.24: operation to -
 HIGH_ABOVE_LOW = 4.0        # 6 dB as power; Q.24 asks 4 dB
 LOW_ABOVE_HIGH = 10.0       # 10 dB as power; Q.24 asks 8 dB, Australia 10 dB
 CANDIDATE = 0.55            # energy in the two tones before the frequency is known
-FRACTION, SURE, LONG = 0.75, 0.87, 0.8      # after the loss by a frequency deviation is made good: of a block, of all blocks so far, of LONG_HITS or more
+FRACTION, SURE, LONG, LATE = 0.75, 0.87, 0.8, 0.95      # after the loss by a frequency deviation is made good: of a block, of all blocks so far, of LONG_HITS or more
 STEADY = 2.5                # power ratio of neighbouring blocks, 4 dB
-BEGIN_HITS, LONG_HITS, END_MISSES = 2, 4, 4
+BEGIN_HITS, LONG_HITS, LATE_HITS, END_MISSES = 2, 4, 10, 4
+ONSET, RISE = 0.5, 1.5
+OCTAVE = np.cos(np.radians(20))             # by which twice the row's advance in a block must differ from the column's: 5.6 Hz
+BELOW = -0.4                                # sine of the row's deviation in a block: then it is 6.5 Hz too low
 
 
 def _tables():
@@ -71,7 +78,7 @@ COEFFICIENTS, LEAKAGE, TURN, LIMIT = _tables()
 # |sum|^2 times this is the energy of the tone in units of the energy sum, (x >> 3)^2.
 POWER_SCALE = np.float32(1 / (1024.0 ** 2 * (BLOCK / 2) * 64))
 LOWEST_POWER = np.float32(BLOCK / 2 * (ZERO_DBM0_PEAK * 10 ** (LOWEST_DBM0 / 20)) ** 2 / 64)
-CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY, SURE, LONG], np.float32)
+CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY, SURE, LONG, ONSET, RISE, LATE, OCTAVE, BELOW], np.float32)
 
 
 def new_state(n_slots, at=None):
@@ -115,7 +122,7 @@ class Reference:
     def __init__(self):
         self.candidate = self.hit = self.digit = -1
         self.misses = self.blocks = self.hits = 0
-        self.power_sum = self.energy_sum = np.float32(0)
+        self.power_sum = self.energy_sum = self.floor = np.float32(0)
 
     def feed(self, x):
         before = (self.candidate, getattr(self, "tones", None), getattr(self, "powers", None), getattr(self, "energy", None))
@@ -148,30 +155,40 @@ class Reference:
 
     def _matches(self, tones, powers, energy):
         one, third, twelfth = np.float32(1), np.float32(1 / 3), np.float32(1 / 12)
-        now, then = np.float32(0), np.float32(0)
+        now, then, advances = np.float32(0), np.float32(0), []
         for i, k in enumerate((self.candidate >> 2, 4 + (self.candidate & 3))):
             p, q = self.powers[i], powers[i]
             if p > q * np.float32(STEADY) or q > p * np.float32(STEADY):
                 return None
             a, b = self.tones[i], tones[i]
-            advance = (a[0] * b[0] + a[1] * b[1], a[1] * b[0] - a[0] * b[1])
-            cosine = _multiply(advance, TURN[k])[0] / np.sqrt((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
+            size = np.sqrt((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1]))
+            advances.append(((a[0] * b[0] + a[1] * b[1]) / size, (a[1] * b[0] - a[0] * b[1]) / size))
+            cosine = _multiply(advances[i], TURN[k])[0]
             if cosine < LIMIT[k]:
                 return None
             y = one - cosine
             gain = one + (y + y + y * y * third) * twelfth
             now, then = now + p * gain, then + q * gain
+        (x, y), (u, v) = advances
+        deviation = x * TURN[self.candidate >> 2][1] + y * TURN[self.candidate >> 2][0]
+        if self.candidate % 5 == 1 and deviation < np.float32(BELOW) and (x * x - y * y) * u + (x * y + x * y) * v > np.float32(OCTAVE):
+            return None
         return (now, then) if now >= np.float32(FRACTION) * self.energy and then >= np.float32(FRACTION) * energy else None
 
     def _advance(self, hit, found, energy_before):
         events = []
         same = hit >= 0 and hit == self.hit
         self.hit = hit
+        if hit < 0:
+            self.floor = min(self.floor * np.float32(RISE) + LOWEST_POWER * np.float32(1 / 64), self.energy)
         if same:
             self.hits, self.power_sum, self.energy_sum = self.hits + 1, self.power_sum + found[0], self.energy_sum + self.energy
         elif hit >= 0:
             self.hits, self.power_sum, self.energy_sum = 1, found[0] + found[1], self.energy + energy_before
-        sure = same and self.power_sum >= np.float32(LONG if self.hits >= LONG_HITS else SURE) * self.energy_sum
+        if self.floor * np.float32(self.hits + 1) <= np.float32(ONSET) * self.energy_sum:
+            sure = same and self.power_sum >= np.float32(LONG if self.hits >= LONG_HITS else SURE) * self.energy_sum
+        else:
+            sure = same and self.hits >= LATE_HITS and self.power_sum >= np.float32(LATE) * self.energy_sum
         if self.digit >= 0:
             self.blocks += 1
             self.misses = 0 if hit == self.digit else self.misses + 1

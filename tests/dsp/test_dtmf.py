@@ -184,6 +184,22 @@ def test_talk_off_on_corpus_speech(speech):
     assert digits == []
 
 
+def test_a_voice_with_its_second_harmonic_is_no_digit():
+    """Tones that rise from silence, with the octave at -7 dB, from 660 to 870 Hz: within the tolerances of 2, 6 and C, and none of them."""
+    t = np.arange(4000)
+    for hz in range(660, 870, 3):
+        turn = np.cumsum(2 * np.pi * hz * (1 + 0.004 * np.sin(2 * np.pi * 5 * t / 8000)) / 8000)
+        assert ours(np.concatenate([np.zeros(400), np.minimum(t / 200, 1) * (8000 * np.sin(turn) + 3600 * np.sin(2 * turn + 0.7)), np.zeros(400)])) == "", hz
+
+
+def test_a_pair_out_of_a_sound_as_loud_must_last():
+    """A chord whose third note stops leaves a digit's pair: 80 ms of it are music, 150 ms a key."""
+    for ms, heard in ((80, ""), (150, "5")):
+        x = key("5", on_ms=ms)[160:-560]
+        before = 9000 * np.sin(2 * np.pi * 500 * np.arange(2400) / 8000)
+        assert ours(np.concatenate([before, x, np.zeros(800)])) == heard
+
+
 def test_talk_off_on_noise_and_glides():
     rng = np.random.default_rng(4)
     assert ours(rng.normal(size=800000) * 4000) == ""

@@ -13,6 +13,12 @@ def test_a_sample_of_the_long_run(corpus):
     assert counts == dict.fromkeys(counts, 0)
 
 
+def test_a_sample_of_the_music():
+    """20 s of synthetic music in all variants, 19 minutes: no digit (spandsp hears some in the hours of `make bench`)."""
+    counts, hours = bench_talkoff.count(list(bench_talkoff.variants(bench_talkoff.music(1 / 3))))
+    assert hours > 0.3 and counts["dtmf"] == 0
+
+
 def test_digits_are_counted_where_there_are_some():
     x = np.concatenate([tone.digit_samples(d) for d in "1590#"] + [np.zeros(800)]).astype(np.int16)
     assert bench_talkoff.count([x, x])[0]["dtmf"] == 5 * 2 * len(bench_talkoff.OFFSETS)
