@@ -57,7 +57,7 @@ cdef struct amd_slot:
     uint8_t deciding
     uint8_t beep
     uint8_t misses
-    uint8_t spare
+    uint8_t loud            # the sound that goes on has been as loud as speech
     double hz
     int32_t not_used[6]
 
@@ -72,8 +72,8 @@ cdef struct sink:
     int64_t max_events
     int64_t count
 
-cdef double pure, lowest, most_cosine, least_cosine, to_hz, drift
-pure, lowest, most_cosine, least_cosine, to_hz, drift = map(float, _constants.CONSTANTS)
+cdef double pure, lowest, most_cosine, least_cosine, to_hz, drift, faint
+pure, lowest, most_cosine, least_cosine, to_hz, drift, faint = map(float, _constants.CONSTANTS)
 cdef int32_t beep_blocks = _constants.BEEP_BLOCKS, beep_misses = _constants.BEEP_MISSES
 
 
@@ -116,10 +116,8 @@ cdef int32_t decide(amd_slot *s, bint on) noexcept nogil:
     return UNSURE if s.blocks >= s.total else 0
 
 
-cdef double tone_of(const int16_t *x) noexcept nogil:
-    cdef int64_t middle = 0, cross = 0, outer = 0
+cdef double tone_of(int64_t middle, int64_t cross, int64_t outer) noexcept nogil:
     cdef double c
-    predict_sums(x, &middle, &cross, &outer)
     if <double>middle < lowest:
         return 0
     c = <double>cross / (2 * <double>middle)
@@ -146,19 +144,23 @@ cdef void listen(amd_slot *s, int32_t slot, double hz, sink *out) noexcept nogil
 
 cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_t n, const int16_t *x, int64_t x_stride,
                     const uint8_t *speech, void *events, int64_t max_events) noexcept nogil:
-    cdef int64_t i
+    cdef int64_t i, middle, cross, outer
     cdef int32_t kind
+    cdef bint on
     cdef amd_slot *s
     cdef sink out
     out.events, out.max_events, out.count = <amd_event *>events, max_events, 0
     for i in range(n):
         s = &(<amd_slot *>state)[slot[i]]
+        predict_sums(x + x_stride * row[i], &middle, &cross, &outer)
         if s.deciding:
-            kind = decide(s, speech[slot[i]] != 0)
+            on = speech[slot[i]] != 0
+            s.loud = on and (s.loud or <double>middle >= faint)
+            kind = decide(s, s.loud)
             if kind:
                 s.deciding = 0
                 put(slot[i], kind, s.words, 10 * s.blocks, &out)
-        listen(s, slot[i], tone_of(x + x_stride * row[i]), &out)
+        listen(s, slot[i], tone_of(middle, cross, outer), &out)
     return out.count
 
 

@@ -7,7 +7,8 @@ each 10 ms with the decision of dsp/vad.py, a slot decides once:
     WORDS words: MACHINE
   - a pause of AFTER_SILENCE after a short greeting: PERSON
   - nothing of it within TOTAL: UNSURE
-The times are parameters by slot (`PARAMETERS`, ms).  A beep is told at any time, also
+A sound that is never louder than FAINT_DBM0 is no speech: a line that was silent and begins to
+hiss is taken for speech by the detector for a while.  The times are parameters by slot (`PARAMETERS`, ms).  A beep is told at any time, also
 after the decision, since a message is left after it: a single tone of 350 to 2,200 Hz that
 keeps its frequency within 15 Hz for BEEP_BLOCKS.  How a pure tone is known without
 knowing its frequency: x[n] + x[n-2] = 2 cos(w) x[n-1] holds exactly for it; the error of the
@@ -30,13 +31,13 @@ NAMES = {UNSURE: "unsure", PERSON: "person", MACHINE: "machine", SILENCE: "silen
 PARAMETERS = {"initial_silence_ms": 2500, "greeting_ms": 1700, "after_silence_ms": 900, "word_pause_ms": 150, "least_word_ms": 90, "words": 5, "total_ms": 6000}
 BEEP_HZ, BEEP_BLOCKS, BEEP_MISSES, DRIFT_HZ = (350, 2200), 14, 3, 15
 PURE = 0.03
-LOWEST_DBM0 = -38
+LOWEST_DBM0, FAINT_DBM0 = -38, -44
 
 EVENT_DTYPE = np.dtype([("slot", "<i4"), ("kind", "u1"), ("words", "u1"), ("hz_or_ms", "<u2")])
 SLOT_OCTETS = 64
 # In integers of (x >> 3); the cosines grow as the frequency falls.
 LOWEST = BLOCK / 2 * (ZERO_DBM0_PEAK * 10 ** (LOWEST_DBM0 / 20)) ** 2 / 64
-CONSTANTS = np.array([PURE, LOWEST, np.cos(2 * np.pi * BEEP_HZ[0] / RATE_HZ), np.cos(2 * np.pi * BEEP_HZ[1] / RATE_HZ), RATE_HZ / (2 * np.pi), DRIFT_HZ])
+CONSTANTS = np.array([PURE, LOWEST, np.cos(2 * np.pi * BEEP_HZ[0] / RATE_HZ), np.cos(2 * np.pi * BEEP_HZ[1] / RATE_HZ), RATE_HZ / (2 * np.pi), DRIFT_HZ, LOWEST * 10 ** ((FAINT_DBM0 - LOWEST_DBM0) / 10)])
 
 
 def new_state(n_slots, at=None):
@@ -71,12 +72,13 @@ class Reference:
         values = {**PARAMETERS, **parameters}
         self.p = {name: value if name == "words" else -(-value // 10) for name, value in values.items()}
         self.decided, self.blocks, self.speech, self.word, self.pause, self.words = False, 0, 0, 0, 0, 0
-        self.beep, self.hz, self.run, self.misses = False, 0.0, 0, 0
+        self.beep, self.hz, self.run, self.misses, self.loud = False, 0.0, 0, 0, False
 
     def feed(self, x, speech):
         events = []
         if not self.decided:
-            self._decide(bool(speech), events)
+            self.loud = bool(speech) and (self.loud or float(((x[1:-1].astype(np.int64) >> 3) ** 2).sum()) >= CONSTANTS[6])
+            self._decide(self.loud, events)
         self._beep(self._tone(x), events)
         return events
 
@@ -119,7 +121,7 @@ class Reference:
         y = (x.astype(np.int64) >> 3)
         a, b = y[2:] + y[:-2], y[1:-1]
         cross, middle, outer = float((a * b).sum()), float((b * b).sum()), float((a * a).sum())
-        pure, lowest, most, least, to_hz, _ = CONSTANTS
+        pure, lowest, most, least, to_hz = CONSTANTS[:5]
         if middle < lowest:
             return 0.0
         c = cross / (2 * middle)

@@ -59,6 +59,15 @@ def test_silence_and_noise_and_parameters(level):
         amd.start(amd.new_state(1), 0, total_ms=0)
 
 
+@pytest.mark.parametrize("dbm0", (-70, -60, -50))
+def test_a_silent_line_that_begins_to_hiss_is_nobody(level, dbm0):
+    """Digital silence, then noise: the speech detector hears a step, but nobody has answered."""
+    noise = np.random.default_rng(2).normal(size=32000) * 16140 * 10 ** (dbm0 / 20)
+    for silent in (0, 800, 4000, 12000):
+        x = np.concatenate([np.zeros(silent), noise])[:32000]
+        assert [kind for kind, _, _ in outcome(np.rint(x).astype(np.int16), level)] == [amd.SILENCE]
+
+
 @pytest.mark.parametrize("hz", (350, 440, 1000, 1400, 2000))
 def test_beeps_by_level_noise_and_length(level, hz):
     t = np.arange(8000) / 8000
