@@ -264,7 +264,7 @@ def build(house, users, sessions, data_dir, site_name):
             body.setdefault("by", request.environ["strowger.user"])
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/{operation}", body)
 
-    @app.post("/api/v1/agents/<agent>/<operation:re:log_in|wrap_up>")
+    @app.post("/api/v1/agents/<agent>/<operation:re:log_in|wrap_up|queues>")
     def api_agent_operation(agent, operation):
         return relay("POST", f"/v1/agents/{urllib.parse.quote(agent, safe='')}/{operation}", json_body('{"line": "1001"}'))
 

@@ -140,6 +140,7 @@ KINDS = {
     "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden)",
     "announcement.switched": "name on by",
     "agent.status": "status reason by(agent|supervisor|switch|configuration)",
+    "agent.assigned": "queues[{queue level weight}](None: the configured ones) by",
     "agent.seated": "line(where the person has logged in)",
     "agent.unseated": "",
     "agent.offered": "deadline_ms",

@@ -10,6 +10,7 @@
     send ID [--leg LEG] tone NAME --ms N | dtmf DIGITS | r1 SIGNALS | caller_id NUMBER [--name NAME] [--standard S]
     record ID start|stop|pause|resume [--format F] [--channels stereo|mono] [--text T] [--by WHO]
     log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
+    assign AGENT QUEUE[:LEVEL] ... | assign AGENT     which queues the agent serves; without: the configured ones again
     announcements;  announcement NAME on|off [--by WHO]
     mailboxes;  mailbox NAME;  message ID new|read|delete [--by WHO];  message-audio ID FILE
     staffing --calls N --handle-s S [--interval-s I] | --queue Q --day YYYY-MM-DD [--weeks N]; [--target T --within-s S --patience-s P --shrinkage F]
@@ -21,7 +22,7 @@ import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "mailboxes", "mailbox", "message", "message-audio", "staffing")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "mailboxes", "mailbox", "message", "message-audio", "staffing", "assign")
 
 
 STAFFING = ("calls", "handle_s", "interval_s", "queue", "day", "weeks", "target", "within_s", "patience_s", "shrinkage")
@@ -86,6 +87,10 @@ def add(verbs, common):
     verbs.add_parser("announcements", parents=[common])
     verbs.add_parser("callbacks", parents=[common])
     verbs.add_parser("mailboxes", parents=[common])
+    assign = verbs.add_parser("assign", parents=[common])
+    assign.add_argument("name")
+    assign.add_argument("queues", nargs="*", metavar="QUEUE[:LEVEL]")
+    assign.add_argument("--by", help="who orders it")
     staffing = verbs.add_parser("staffing", parents=[common])
     for name in STAFFING:
         staffing.add_argument("--" + name.replace("_", "-"), dest=name)
@@ -140,6 +145,11 @@ def carry_out(client, options):
     if verb == "fetch":
         given.pop("place")
         return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
+    if verb == "assign":
+        if options.queues:
+            given["queues"] = [{"queue": word.partition(":")[0], **({"level": int(word.partition(":")[2])} if word.partition(":")[2].isdigit() else {})}
+                               for word in options.queues]
+        return client.post("/v1/agents/%s/queues" % urllib.parse.quote(options.name, safe=""), given), lambda a: "done"
     if verb == "staffing":
         return client.get("/v1/staffing", **{name: getattr(options, name) for name in STAFFING}), _show_staffing
     if verb == "mailboxes":
@@ -149,7 +159,7 @@ def carry_out(client, options):
         return client.get("/v1/mailboxes/%s" % urllib.parse.quote(options.name, safe="")), lambda a: "\n".join(
             "%-8s %-4s %-16s %6s ms  mail %s" % (row["message"], row["state"], row["caller"] or "unknown", row["duration_ms"], row["mail"] or "-")
             for row in a["messages"]) or "none"
-    if verb in ("message", "message-audio", "staffing"):
+    if verb in ("message", "message-audio", "staffing", "assign"):
         path = "/v1/messages/%s" % urllib.parse.quote(options.id, safe="")
         if verb == "message-audio":
             octets = client.get(path + "/audio")

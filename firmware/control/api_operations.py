@@ -14,6 +14,7 @@
     POST /v1/parked/{place}/fetch                  {"agent"|"line"}
     POST /v1/agents/{name}/log_in                  {"line", "pin"?, "status"?}
     POST /v1/agents/{name}/wrap_up                 {"end"?}                      longer, or over now
+    POST /v1/agents/{name}/queues                  {"queues": [{"queue", "level"?, "weight"?}], "by"?}; without queues: the configured ones again
     GET  /v1/announcements                         [{"name", "on", "since_ms", "by", "prompt", "then", "numbers", "queues", "label"}]
     POST /v1/announcements/{name}                  {"on", "by"?}
     GET  /v1/callbacks                             shape: core_callbacks.snapshot
@@ -53,6 +54,7 @@ class OperationsAPI:
             ("POST", ("messages", None, "delete"), self.message_delete),
             ("GET", ("callbacks",), self.callbacks), ("POST", ("callbacks",), self.callback),
             ("POST", ("callbacks", None, "cancel"), self.callback_cancel),
+            ("POST", ("agents", None, "queues"), self.assign),
             ("POST", ("agents", None, "log_in"), self.log_in), ("POST", ("agents", None, "wrap_up"), self.wrap_up)]
 
     async def _do(self, operation, body, **path):
@@ -123,6 +125,9 @@ class OperationsAPI:
         if not any(row["callback"] == name for row in self._api.house.state()["callbacks"]):
             raise not_found("callback", name[:32])
         return await self._do("callback_cancel", body, callback=name)
+
+    async def assign(self, agent, query, body):
+        return await self._do("assign", body, agent=agent)
 
     async def wrap_up(self, agent, query, body):
         return await self._do("wrap_up", body, agent=agent)

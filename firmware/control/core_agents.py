@@ -47,6 +47,29 @@ def _set(core, name, wanted, reason, by):
     core.touch_agent(name)
 
 
+def assign(core, event):
+    """A supervisor orders which queues an agent serves, until it is taken back.  event: agent queues([{queue level? weight?}], None: the
+    configured ones) by?
+
+    A telephone that rings for a queue that is left rings on."""
+    name, rows = event["agent"], event.get("queues")
+    if name not in core.agent_configs:
+        return core.refuse("there is no agent %s" % name)
+    unknown = [row["queue"] for row in rows or () if row["queue"] not in core.queue_configs]
+    if unknown:
+        return core.refuse("there is no queue %s" % unknown[0])
+    if rows is not None:
+        rows = [{"queue": row["queue"], "level": row.get("level", 1), "weight": row.get("weight", 10)} for row in rows]
+    if rows == core.state.assigned.get(name):
+        return True
+    before = core.queues_of(name)
+    core.emit("agent.assigned", agent=name, queues=rows, by=event.get("by"))
+    core.make_members()
+    core.touch_agent(name)
+    deserted(core, sorted(before))
+    return True
+
+
 def log_in(core, event):
     """A person sits down at a line.  event: agent line status? pin? own_leg?(the leg on which it was dialled)"""
     name, line = event["agent"], event["line"]

@@ -111,17 +111,7 @@ class Core:
             self._initial[name] = agent.get("initial_status", LOGGED_OUT)
             if agent.get("line"):
                 self.agent_of_line[agent["line"]] = name
-            for member in agent.get("queues") or []:
-                if member["queue"] in self.members:
-                    self.members[member["queue"]].append((name, member.get("level", 1), member.get("weight", 10)))
-        self.memberships = {}           # agent -> [(queue, level, place, weight)]
-        self.places = {}                # queue -> {agent: place}
-        for queue in self.members:
-            places = self.places[queue] = {}
-            for name, level, weight in self.members[queue]:
-                self.memberships.setdefault(name, []).append((queue, level, len(places), weight))
-                places[name] = len(places)
-        self.ready.mark_all()
+        self.make_members()
         self.line_rows = {}
         for line in config.get("lines") or []:
             self.line_rows[line["name"]] = line
@@ -149,6 +139,25 @@ class Core:
             self.span_techs[span["span"]] = span.get("signalling", "pri")
         if self.state is not None:
             self._take_over(groups)
+
+    def make_members(self):
+        """Who serves which queue: the configuration, or what a supervisor has ordered since."""
+        for queue in self.members:
+            self.members[queue] = []
+        for name in self.agent_names:
+            ordered = self.state.assigned.get(name) if self.state is not None else None
+            rows = (self.agent_configs[name].get("queues") or []) if ordered is None else ordered
+            for member in rows:
+                if member["queue"] in self.members:
+                    self.members[member["queue"]].append((name, member.get("level", 1), member.get("weight", 10)))
+        self.memberships = {}           # agent -> [(queue, level, place, weight)]
+        self.places = {}                # queue -> {agent: place}
+        for queue in self.members:
+            places = self.places[queue] = {}
+            for name, level, weight in self.members[queue]:
+                self.memberships.setdefault(name, []).append((queue, level, len(places), weight))
+                places[name] = len(places)
+        self.ready.mark_all()
 
     def _take_over(self, groups):
         """The configuration changes under a living state: trunks that are held stay held."""
@@ -199,7 +208,7 @@ class Core:
 
     def queues_of(self, name):
         """Names of the queues that an agent serves."""
-        return [member["queue"] for member in (self.agent_configs.get(name) or {}).get("queues") or []]
+        return [row[0] for row in self.memberships.get(name) or ()]
 
     def touch_agent(self, name):
         """This agent may be ready now."""

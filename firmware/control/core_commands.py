@@ -3,6 +3,7 @@
 Events (dict with "kind"; a command that is refused changes nothing, and Switchboard.refusal says why)
   agent.status           agent status reason? by?("agent"|"supervisor")
   command.log_in         agent line status? pin? by?      sits down at a line
+  command.assign         agent queues([{queue level? weight?}]; None: the configured ones) by?
   command.wrap_up        agent end?(true: over now, else longer)
   command.announcement   name on by?                     switches an announcement on or off
   command.callback       queue number agent? at_ms? note?  Switchboard.answer: {"callback"}
@@ -44,6 +45,7 @@ def hangup(core, event):
 # kind: (what must be there, function(core, event) -> whether it was carried out)
 COMMANDS = {
     "agent.status": (("agent", "status"), core_agents.status),
+    "command.assign": (("agent",), core_agents.assign),
     "command.log_in": (("agent", "line"), core_agents.log_in),
     "command.wrap_up": (("agent",), core_agents.wrap_up),
     "command.announcement": (("name", "on"), core_announcements.switch),

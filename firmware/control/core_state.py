@@ -40,6 +40,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.agents = {}
         self.queues = {}
         self.seats = {}         # line -> the agent who has logged in there
+        self.assigned = {}      # agent -> [{queue level weight}] that a supervisor has ordered, instead of the configured queues
         self.turns = {}         # queue -> the agent whom it asked last
         self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
         self.messages = {}      # id -> message of a mailbox: what core_state_mailboxes.py makes of the records
@@ -172,6 +173,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "legs": [leg.dump() for leg in self.legs.values()],      # in order of arrival: so they hold lines and trunks
                 "agents": [self.agents[name].dump() for name in sorted(self.agents)],
                 "queues": [[name, self.queues[name].dump()] for name in sorted(self.queues)],
+                "assigned": [[name, [dict(row) for row in self.assigned[name]]] for name in sorted(self.assigned)],
                 "turns": [[name, self.turns[name]] for name in sorted(self.turns)],
                 "last_agents": [[caller] + self.last_agents[caller] for caller in self.last_agents],
                 "customers": [self.customer_day, [[customer, self.customers[customer]] for customer in self.customers],
@@ -212,6 +214,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self._make_agents()
         for name, entries in dumped["queues"]:
             self.queues[name] = queues.load(name, entries)
+        self.assigned = dict([(name, [dict(row) for row in rows]) for name, rows in dumped.get("assigned") or []])
         self.turns = dict([(queue, agent) for queue, agent in dumped.get("turns") or []])
         self.last_agents = dict([(caller, [agent, ts_ms]) for caller, agent, ts_ms in dumped.get("last_agents") or []])
         self.customer_day, customers, counts = dumped.get("customers") or [None, [], []]

@@ -129,6 +129,12 @@ class AcdFolds:
     def agent_rested(self, record, data, call):
         self._rested(self.agent(record["agent"]))
 
+    def agent_assigned(self, record, data, call):
+        if data["queues"] is None:
+            self.assigned.pop(record["agent"], None)
+        else:
+            self.assigned[record["agent"]] = [dict(row) for row in data["queues"]]
+
     def agent_seated(self, record, data, call):
         agent = self.agent(record["agent"])
         self.agent_unseated(record, data, call)

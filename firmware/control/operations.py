@@ -77,6 +77,20 @@ def _number_shown(value, name):
     return value
 
 
+def _queues(value, name):
+    if not isinstance(value, list) or len(value) > 200:
+        raise Problem(422, "bad " + name, "queues must be a list of {\"queue\", \"level\"?, \"weight\"?}, at most 200.")
+    for row in value:
+        if not isinstance(row, dict) or set(row) - {"queue", "level", "weight"} or not isinstance(row.get("queue"), str):
+            raise Problem(422, "bad " + name, "Each of queues is {\"queue\", \"level\"?, \"weight\"?}.")
+        for part, most in (("level", 9), ("weight", 100)):
+            if part in row and (isinstance(row[part], bool) or not isinstance(row[part], int) or not 1 <= row[part] <= most):
+                raise Problem(422, "bad " + name, "%s must be a whole number from 1 to %d." % (part, most))
+    if len({row["queue"] for row in value}) < len(value):
+        raise Problem(422, "bad " + name, "A queue stands twice in queues; leave one out.")
+    return value
+
+
 PARTY = {"by": _text}
 LISTEN = {"modem": _flag, "progress": _flag, "answer": _flag, "caller_id": _one_of(("off", "v23", "bell202")), "r1": _flag}
 ENHANCE = {"echo": _flag, "noise": _flag, "level": _one_of(("off", "agc", "alc")), "vad": _flag}
@@ -105,6 +119,7 @@ OPERATIONS = {
     "callback_cancel": ("command.callback_cancel", {"callback": _text}, PARTY, ()),
     "message_state": ("command.message_state", {"message": _text, "state": _one_of(("new", "read"))}, PARTY, ()),
     "message_delete": ("command.message_delete", {"message": _text}, PARTY, ()),
+    "assign": ("command.assign", {"agent": _text}, {**PARTY, "queues": _queues}, ()),
     "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag}, ()),
 }
 

@@ -200,6 +200,8 @@ class Switchboard:
     def apply(self, record):
         """Take a record of the journal (replay)."""
         self.core.state.apply(record)
+        if record["kind"] in ("agent.assigned", "core.checkpoint"):
+            self.core.make_members()
         self.core.ready.mark_all()
 
     def resume(self, audit, live_legs, now_ms):

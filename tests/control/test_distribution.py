@@ -219,3 +219,27 @@ def test_an_old_checkpoint_with_one_offer_is_taken():
     rig.checks = False
     rig.kill()
     assert rings(rig) == ["1001"] and CONFIG["queues"][0]["name"] == "sales"
+
+
+# A supervisor moves agents between queues.
+
+def test_an_agent_is_moved_to_another_queue_and_back_over_kill_checkpoint_and_configuration():
+    rig = only("longest_idle")
+    for name in ("1001", "1002"):
+        assert rig.command("command.assign", agent=name, queues=[{"queue": "service", "level": 2}], by="chief") is None
+    assert rig.agent("1001")["queues"] == ["service"] and rig.agent("1001")["assigned"] and rig.queue("sales")["agents"] == 1
+    assert ring(rig, "p1") == "1003" and ring(rig, "p2") is None
+    assert ring(rig, "p3", called="02150801003") == "1001"
+    rig.kill()
+    rig.sb.checkpoint(rig.now)
+    rig.settle()
+    rig.sb = rig.replayed(rig.journal[-1:])
+    assert rig.queue("sales")["agents"] == 1 and rig.agent("1002")["queues"] == ["service"]
+    rig.sb.configure(copy.deepcopy(rig.config), rig.now)
+    rig.settle()
+    assert rig.agent("1002")["queues"] == ["service"]
+    assert "no queue" in rig.command("command.assign", agent="1002", queues=[{"queue": "nowhere"}])
+    assert rig.command("command.assign", agent="1002") is None                  # back: takes who waits
+    assert "1002" in rings(rig) and not rig.agent("1002")["assigned"]
+    assert rig.command("command.assign", agent="1003", queues=[]) is None
+    assert rig.agent("1003")["queues"] == []
