@@ -59,7 +59,6 @@ class Client:
     ("enhance c1 echo=on level=agc", "/v1/calls/c1/enhance", {"echo": True, "level": "agc"}), ("send c1 tone busy --ms 500", "/v1/calls/c1/send", {"tone": "busy", "duration_ms": 500}),
     ("send c1 caller_id 138 --name LI --leg caller", "/v1/calls/c1/send", {"leg": "caller", "caller_id": {"number": "138", "standard": "v23", "name": "LI"}}),
     ("assign 1001 sales service:2 --by chief", "/v1/agents/1001/queues", {"queues": [{"queue": "sales"}, {"queue": "service", "level": 2}], "by": "chief"}),
-    ("callback sales 139 --at-ms 5 --note x", "/v1/callbacks", {"queue": "sales", "number": "139", "at_ms": 5, "note": "x"}),
     ("message m1 read --by boss", "/v1/messages/m1", {"state": "read", "by": "boss"}),
     ("announcement outage off --by chief", "/v1/announcements/outage", {"on": False, "by": "chief"})))
 def test_the_command_line(line, path, body):
