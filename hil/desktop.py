@@ -22,7 +22,6 @@ import threading
 import time
 
 from hil import speech
-from hil.chassis.server import BoxServer
 from hil.rig import CHECKOUT, Rig, RigError
 
 CALLER = "13912345678"
@@ -36,21 +35,9 @@ class Desktop(Rig):
     """A rig whose folders are those of the user."""
 
     def __init__(self):
-        super().__init__(CHECKOUT / "var", echo=True)
+        super().__init__(CHECKOUT / "var", echo=True, box=True)
         self.run_dir = pathlib.Path(os.environ.get("STROWGER_RUN", self.run_dir)).resolve()
         self.data_dir = pathlib.Path(os.environ.get("STROWGER_DATA", self.data_dir)).resolve()
-        self.box = None
-
-    def start_board(self):
-        """The board, and the box around it: sensors, fans, supplies."""
-        super().start_board()
-        self.box = BoxServer(str(self.run_dir)).start()
-
-    def stop(self):
-        """Everything, the box last."""
-        super().stop()
-        if self.box is not None:
-            self.box.stop()
 
 
 def place_calls(rig, every_s, ended, files):

@@ -21,6 +21,8 @@ import sys
 import threading
 import time
 
+from hil.chassis.clock_join import ClockJoin
+from hil.chassis.server import BoxServer
 from hil.far.client import FarExchange
 from hil.ports import free_port
 from hil.product import Product, ProductError
@@ -47,14 +49,15 @@ class Rig:
     """folder: everything lies below it.  echo: print what the product says on its console.
 
     environment: further variables of the product.  t1: those of the spans that are T1 with NI2.
-    tls: SIP is served over TLS too, at tls_port."""
+    tls: SIP is served over TLS too, at tls_port.  box: with the emulated box (sensors, fans, supplies, clock)."""
 
-    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=(), tls=False):
+    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=(), tls=False, box=False):
         self.folder = pathlib.Path(folder).resolve()
         self.run_dir, self.data_dir = self.folder / "run", self.folder / "data"
         self.echo, self.spans, self.crc4, self.t1 = echo, spans, crc4, t1
         self.environment = environment or {}
         self.tls, self.tls_port = tls, None
+        self.with_box, self.box = box, None
         self.board = self.supervisor = self.far = self.product = None
         self.console, self.phones = [], []
         self.web_url = self.sip_port = self.cti_port = None
@@ -88,6 +91,8 @@ class Rig:
                                           start_new_session=True, preexec_fn=die_with_us)
         self._until(lambda: (self.run_dir / "board" / "window").exists(), 10, self.board,
                     "The board emulator", self.folder / "board.log")
+        if self.with_box:
+            self.box = BoxServer(str(self.run_dir), join=ClockJoin(str(self.run_dir))).start()
 
     def start_product(self, password=PASSWORD, ports=None):
         """ports: {"SIP": n, "WEB": n, "CTI": n} for the first configuration; default: free ones."""
@@ -198,6 +203,9 @@ class Rig:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+        if self.box is not None:
+            self.box.stop()
+            self.box = None
 
     def _read_console(self, process):
         for line in process.stdout:

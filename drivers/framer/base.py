@@ -68,7 +68,7 @@ class Framer:
 
     def decode_events(self, values):
         """What happened since EVENTS were read before: {"second": a second is over and the counters hold it,
-        "slips": 0 to 2, "defects": {kinds of ALARMS that began}}."""
+        "slips": 0 to 2, "slips_left_out": those of a far end that is faster, "defects": {kinds of ALARMS that began}}."""
         raise NotImplementedError
 
     def status(self):

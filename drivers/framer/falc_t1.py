@@ -78,7 +78,7 @@ class FALCT1(Framer):
 
     def decode_events(self, values):
         line, other = r.ISR2.decode(values[0]), r.ISR3.decode(values[1])
-        return {"second": bool(other["SEC"]), "slips": other["RSN"] + other["RSP"],
+        return {"second": bool(other["SEC"]), "slips": other["RSN"] + other["RSP"], "slips_left_out": other["RSN"],
                 "defects": {kind for name, kind in (("LOS", "los"), ("LFA", "lfa"), ("AIS", "ais"), ("RA", "rai")) if line[name]}}
 
     def loop(self, kind, timeslot=None):

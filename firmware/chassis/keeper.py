@@ -21,6 +21,7 @@ from drivers.watchdog import Watchdog
 from firmware.chassis import clock_selection, liveness, thermal
 from firmware.chassis.alarms import Alarms
 from firmware.chassis.audio_alarms import AudioAlarms
+from firmware.chassis.clock_doctor import ClockDoctor
 from firmware.chassis.clock_selection import ClockSelection
 from firmware.chassis.devices import Devices, open_bus
 from firmware.chassis.performance import DEFECTS, KEEP_S, LENGTH_S, Performance
@@ -52,14 +53,14 @@ class Keeper(Adapter):
         now_ms = self._clock.now_ms()
         self._audio = AudioAlarms(self.alarms, house.legs_that_stand(), now_ms)
         self._spans = {}                  # span -> Performance
-        self._seconds = {}                # span -> {"defects", "slips"} of the second that runs
+        self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
         self._slips = {}                  # span -> [ms]
         self._sums = {}                   # span -> counts since this process started
         starts = {length: now_ms // 1000 - now_ms // 1000 % seconds for length, seconds in LENGTH_S.items()}
         self._growing = self._stores.performance.growing(starts)
         self.inputs = {row["source"]: row["input"] for row in self._chassis.get("clock", {}).get("inputs", [])}
         self._sources = {row["source"]: row for row in self._chassis.get("clock", {}).get("inputs", [])}
-        self.clock_selection = ClockSelection([], now_ms)
+        self.clock_selection, self.doctor = ClockSelection([], now_ms), ClockDoctor()
         self._clock_known, self._settled_ms = (), now_ms + SETTLE_MS
         self.box = None                   # last poll of the devices
         self.absent = "nothing has been polled yet"
@@ -248,6 +249,10 @@ class Keeper(Adapter):
             reason = ", ".join(bad) or ("no signal at the DPLL" if not row["signal"] else "" if row["in_frequency"] else "out of frequency")
             self.clock_selection.report(source, not reason, now_ms, reason)
         mode = self.clock_selection.mode(dpll)
+        if dpll and not dpll["locked"]:
+            self.doctor.reference(None, mode, now_ms)
+        else:
+            self.doctor.reference(self.clock_selection.selected, mode, now_ms)
         self.alarms.report("clock", self.clock_selection.alarms(mode).get("clock", {}) if dpll else {}, clock_selection.ALARMS, now_ms)
         return mode
 
@@ -264,10 +269,11 @@ class Keeper(Adapter):
         self._beats.beat("media", polled.get("heartbeat"), now_ms)
         for span, (status, events) in polled["spans"].items():
             kinds = set(status["alarms"])
-            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "now": kinds})
+            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "now": kinds})
             row["now"] = kinds
             row["defects"] |= kinds | events["defects"]
             row["slips"] += events["slips"]
+            row["left_out"] += events.get("slips_left_out", 0)
             self.alarms.report("span %d" % span, kinds, LINE, now_ms)
             loop = polled.get("loops", {}).get(span)
             self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
@@ -291,13 +297,19 @@ class Keeper(Adapter):
                             ("far_errors", counters.get("e_bits", 0) if framing == "e1_crc4" else 0), ("slips", row["slips"])):
             sums[name] += value
         slips = self._slips[span] = [at for at in self._slips.get(span, ()) if at > now_ms - SLIPS_WINDOW_MS] + [now_ms] * row["slips"]
+        if row["now"] & set(DEFECTS) or row["defects"] & set(DEFECTS):
+            self.doctor.gone(span)
+        else:
+            self.doctor.second(span, now_ms, row["left_out"], row["slips"] - row["left_out"],
+                               counters.get("crc_errors" if crc else "fas_errors", 0) or counters.get("code_violations", 0))
         quality = {}
         if not performance.available and not row["now"] & set(DEFECTS):
             quality["excessive_errors"] = None
         if len(slips) >= SLIPS_LEAST:
-            quality["slips"] = "%d in %d minutes" % (len(slips), SLIPS_WINDOW_MS // 60_000)
+            found = [row["text"] for row in self.doctor.examine(now_ms)["findings"] if span in row["spans"] and row["finding"] != "one_clock"]
+            quality["slips"] = " ".join(["%d in %d minutes." % (len(slips), SLIPS_WINDOW_MS // 60_000), *found])
         self.alarms.report("span %d" % span, quality, QUALITY, now_ms)
-        row.update(defects=set(row["now"]), slips=0)
+        row.update(defects=set(row["now"]), slips=0, left_out=0)
 
     def _power_off(self):
         self._powered_off = True
@@ -356,6 +368,10 @@ class Keeper(Adapter):
             answer[str(span)] = {"available": performance.available, "framing": performance.framing, **{
                 length: {"start_s": start_s, **counts} for length, (start_s, counts) in performance.current().items()}}
         return answer
+
+    def examine_clocks(self):
+        """What the clock doctor finds: chassis/clock_doctor.py."""
+        return self.doctor.examine(self._clock.now_ms())
 
     def list_box(self):
         """The box: temperatures, fans, supplies, clock, identity."""

@@ -22,6 +22,7 @@
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
     python -m firmware.cli performance [SPAN] [--days]
     python -m firmware.cli chassis              temperatures, fans, supplies, clock
+    python -m firmware.cli clock                the clock doctor: whose clock is wrong, by how much, what to do
     python -m firmware.cli lines                loops, loop codes, bit error tests
     python -m firmware.cli loop SPAN none|local|remote|payload|timeslot [--timeslot N]
     python -m firmware.cli code SPAN line_up|line_down|payload_up|payload_down|all_down|in_band_up|in_band_down|none
@@ -181,7 +182,7 @@ def parser():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the API's answer")
     verbs = top.add_subparsers(dest="verb", required=True)
-    for name in ("state", "agents", "spans", "trunks", "health", "media", "chassis"):
+    for name in ("state", "agents", "spans", "trunks", "health", "media", "chassis", "clock"):
         verbs.add_parser(name, parents=[common])
     verbs.add_parser("alarms", parents=[common]).add_argument("--history", action="store_true")
     performance = verbs.add_parser("performance", parents=[common])
@@ -232,6 +233,8 @@ def carry_out(client, options):
         return client.get("/v1/media"), show_media
     if verb == "chassis":
         return client.get("/v1/chassis"), lambda a: box.show_chassis(a, table)
+    if verb == "clock":
+        return client.get("/v1/clock"), lambda a: box.show_clock(a, table)
     if verb == "alarms":
         return client.get("/v1/alarms/history" if options.history else "/v1/alarms"), lambda a: box.show_alarms(a, table)
     if verb == "performance":

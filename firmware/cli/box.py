@@ -55,6 +55,15 @@ def show_span(answer, table):
     return table(["BEGINS", *HEADS], rows)
 
 
+def show_clock(answer, table):
+    """What the clock doctor found, then each span."""
+    lines = ["the box %s%s" % ({"locked": "follows ", "holdover": "keeps its last frequency (holdover)", "freerun": "runs on its own oscillator"}[answer["mode"]],
+                               answer["reference"] or "" if answer["mode"] == "locked" else "")]
+    lines += ["%s\n    do: %s" % (row["text"], row["advice"]) for row in answer["findings"]] or ["nothing has been watched long enough yet"]
+    rows = [[span, "%+.2f" % row["ppm"], row["within_ppm"], row["slips"], row["errored"], row["seconds"]] for span, row in answer["spans"].items()]
+    return "\n".join([*lines, table(["SPAN", "PPM", "+-", "SLIPS", "ERRORED S", "WATCHED S"], rows)] if rows else lines)
+
+
 def show_chassis(answer, table):
     """The box on a screen."""
     clocks = answer["clock"]

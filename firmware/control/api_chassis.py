@@ -4,7 +4,8 @@
     GET /v1/alarms/history?limit=50&before=ID
     GET /v1/performance                     bins that grow now, of every span, and the sums of 7 days
     GET /v1/performance/{span}?length=quarter|day&limit=96     newest first
-    GET /v1/chassis                         temperatures, fans, supplies, clock, identity"""
+    GET /v1/chassis                         temperatures, fans, supplies, clock, identity
+    GET /v1/clock                           the clock doctor: offset of each span, what is wrong with whose clock, what to do"""
 
 from firmware.chassis.performance import KEEP_S, LENGTH_S
 from firmware.control.commands import Problem
@@ -21,7 +22,7 @@ class ChassisAPI:
         """[(method, pattern, handler)]."""
         return [("GET", ("alarms",), self.alarms), ("GET", ("alarms", "history"), self.history),
                 ("GET", ("performance",), self.performance), ("GET", ("performance", None), self.of_span),
-                ("GET", ("chassis",), self.chassis)]
+                ("GET", ("chassis",), self.chassis), ("GET", ("clock",), self.clock)]
 
     def _keeper(self):
         for adapter in self._api.house.adapters:
@@ -55,3 +56,6 @@ class ChassisAPI:
 
     async def chassis(self, query, body):
         return self._keeper().list_box()
+
+    async def clock(self, query, body):
+        return self._keeper().examine_clocks()

@@ -16,6 +16,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 
 from hil.chassis import chips
 from hil.chassis.box import ADDRESSES, Box
@@ -26,10 +27,12 @@ STEP_S = 1.0
 
 
 class BoxServer:
-    """An emulated box below run_dir.  Runs in a thread of its own from start() to stop()."""
+    """An emulated box below run_dir.  Runs in a thread of its own from start() to stop().
 
-    def __init__(self, run_dir, box=None):
-        self.box = box or Box()
+    join: clock_join.ClockJoin where the board beside it is to follow the box's DPLL."""
+
+    def __init__(self, run_dir, box=None, join=None):
+        self.box, self.join = box or Box(), join
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = socket.socketpair()
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
@@ -63,16 +66,19 @@ class BoxServer:
 
     def run(self):
         """Serve until stop()."""
+        due = time.monotonic() + STEP_S
         try:
             while True:
-                ready = self._selector.select(STEP_S)
-                if not ready:
-                    self.box.step(STEP_S)
-                for key, _ in ready:
+                for key, _ in self._selector.select(max(0.0, due - time.monotonic())):
                     if key.data is None:
                         return
                     callback, argument = key.data
                     callback(key.fileobj, argument)
+                if time.monotonic() >= due:
+                    due = max(due + STEP_S, time.monotonic())       # what the host slept through is not made up for
+                    self.box.step(STEP_S)
+                    if self.join is not None:
+                        self.join.step(self.box.chips["dpll"])
         finally:
             for key in list(self._selector.get_map().values()):
                 key.fileobj.close()

@@ -11,7 +11,7 @@ from hil.line import LineClient
 
 pytestmark = pytest.mark.live
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RIG = {"t1": (2,)}
+RIG = {"t1": (2,), "box": True}
 
 
 def bare_span(house, span, like=0):
@@ -130,3 +130,37 @@ def test_turn_up_says_what_is_wrong(house):
     inject(house, 2, "rx_rai", on=False)
     keys = [f["key"] for f in house.product.get("/lines/2/turn_up")["findings"]]
     assert "rai" in keys and "signal_ok" in keys
+
+
+def wait_for(condition, timeout_s=30):
+    """What condition() returns, as soon as it is true."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def test_the_box_follows_a_span_and_the_clock_doctor_names_who_does_not(house):
+    """The board's clock goes with span 1 (so that one does not slip), span 2 is 300 ppm away; then span 1 is lost."""
+    from hil.board.bench import ask
+
+    def clock():
+        return house.product.get("/chassis")["clock"]
+    wait_for(lambda: clock()["selected"] == "span 1" and clock()["mode"] == "locked")
+    inject(house, 1, "ppm", ppm=60)
+    inject(house, 2, "ppm", ppm=360)
+    board = wait_for(lambda: (status := ask(str(house.run_dir), {"do": "status", "span": 1})["board"])["ppm"] == 60.0 and status)
+    assert board["reference"] == 1
+    found = wait_for(lambda: [row for row in house.product.get("/clock")["findings"] if row["finding"] == "own_clock"])
+    assert [row["spans"] for row in found] == [[2]] and 200 < found[0]["ppm"] < 400
+    examined = house.product.get("/clock")
+    assert (examined["reference"], examined["spans"]["1"]["slips"]) == ("span 1", 0)
+    said = run(house, "clock")
+    assert "the box follows span 1" in said and "Span 2 is" in said and "faster than span 1" in said
+    inject(house, 1, "unplug")
+    wait_for(lambda: clock()["mode"] == "holdover")
+    assert ask(str(house.run_dir), {"do": "status", "span": 1})["board"]["ppm"] == 60.0
+    for fault in ("unplug", "ppm"):
+        inject(house, 1, fault, on=False)
+    inject(house, 2, "ppm", on=False)
