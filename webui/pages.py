@@ -332,7 +332,7 @@ def build(house, users, sessions, data_dir, site_name):
     def api_fetch(place):
         return relay("POST", f"/v1/parked/{place}/fetch", json_body('{"agent": "1001"}'))
 
-    @app.get("/api/v1/<what:re:alarms|alarms/history|performance|chassis>")
+    @app.get("/api/v1/<what:re:alarms|alarms/history|performance|chassis|clock>")
     def api_box(what):
         query = request.query
         return relay("GET", f"/v1/{what}", limit=query.getunicode("limit"), before=query.getunicode("before"))
