@@ -31,7 +31,7 @@ TALKING = "talking"
 WRAP_UP = "wrap_up"
 
 FIELDS = ("name", "status", "reason", "status_known", "state", "since_ms", "idle_since_ms", "idle_order", "leg", "call", "queue",
-          "wrapped", "seat", "missed", "rests", "extended")
+          "wrapped", "seat", "missed", "rests", "extended", "locked")
 
 
 class Agent:
@@ -55,6 +55,7 @@ class Agent:
         self.seat = None
         self.missed = 0
         self.rests = False
+        self.locked = False         # a supervisor has set the status: the person may not change it
         self.extended = 0           # how often the present wrap-up was made longer
 
     def is_ready(self, registered):

@@ -139,7 +139,7 @@ KINDS = {
     "callback.failed": "callback attempts cause due_ms",
     "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden)",
     "announcement.switched": "name on by",
-    "agent.status": "status reason by(agent|supervisor|switch|configuration)",
+    "agent.status": "status reason by(agent|supervisor|switch|configuration) locked?(only a supervisor may change it)",
     "agent.assigned": "queues[{queue level weight}](None: the configured ones) by",
     "agent.seated": "line(where the person has logged in)",
     "agent.unseated": "",

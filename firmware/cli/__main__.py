@@ -198,6 +198,7 @@ def parser():
     agent.add_argument("status", choices=("available", "on_break", "logged_out"))
     agent.add_argument("--reason")
     agent.add_argument("--supervisor", action="store_true", help="the status is set for the agent")
+    agent.add_argument("--lock", action="store_true", help="with --supervisor: only a supervisor may change it")
     operations.add(verbs, common)
     flows.add(verbs, common)
     ss7.add(verbs, common)
@@ -250,6 +251,8 @@ def carry_out(client, options):
         return client.post("/v1/calls/%s/hangup" % options.id), lambda a: "released"
     if verb == "agent":
         body = {"status": options.status, "reason": options.reason, "by": "supervisor" if options.supervisor else "agent"}
+        if options.lock:
+            body["locked"] = True
         return client.put("/v1/agents/%s/status" % options.name, body), lambda a: options.status
     if verb == "report":
         return reports.carry_out(client, options, table)

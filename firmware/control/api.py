@@ -8,7 +8,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/calls?limit=50&before=ID  CDRs, newest first
     GET  /v1/calls/{id}                one call: CDR, records, recordings
     POST /v1/calls/{id}/hangup
-    PUT  /v1/agents/{name}/status      {"status", "reason"?, "by"?: "agent"|"supervisor"}
+    PUT  /v1/agents/{name}/status      {"status", "reason"?, "by"?: "agent"|"supervisor", "locked"?: only a supervisor may change it}
     POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
     GET  /v1/staffing                  how many agents calls need: see api_staffing.py
@@ -208,7 +208,7 @@ class API:
         return {"ok": True}
 
     async def agent_status(self, agent, query, body):
-        await commands.set_agent_status(self.house, agent, body.get("status"), body.get("reason"), body.get("by"))
+        await commands.set_agent_status(self.house, agent, body.get("status"), body.get("reason"), body.get("by"), body.get("locked"))
         return {"ok": True}
 
     async def route(self, digits, query, body):

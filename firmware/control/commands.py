@@ -57,7 +57,7 @@ def explain_route(house, digits, line=None, trunk_group=None):
     return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms())
 
 
-async def set_agent_status(house, agent, status, reason=None, by=None):
+async def set_agent_status(house, agent, status, reason=None, by=None, locked=None):
     """What an agent chose, or a supervisor for him: available, on a break (with a reason), logged out."""
     if status not in STATUSES:
         raise Problem(422, "unknown status", "status must be one of %s." % ", ".join(STATUSES))
@@ -67,7 +67,11 @@ async def set_agent_status(house, agent, status, reason=None, by=None):
         raise not_found("agent", agent[:32])
     if by not in (None, "agent", "supervisor"):
         raise Problem(422, "who?", "by must be agent or supervisor.")
+    if locked not in (None, False, True) or locked and by != "supervisor":
+        raise Problem(422, "who?", "locked is true or false, and only a supervisor may lock a status.")
     event = {"kind": "agent.status", "agent": agent, "status": status, "by": by or "agent"}
+    if locked:
+        event["locked"] = True
     if reason is not None:
         event["reason"] = reason
     await house.command(event)

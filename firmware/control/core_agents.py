@@ -25,14 +25,17 @@ def status(core, event):
         return core.refuse("a break needs one of the reasons %s" % ", ".join(known))
     if wanted != agents.LOGGED_OUT and core.line_of(name) is None:
         return core.refuse("agent %s is at no line; log in at one" % name)
-    _set(core, name, wanted, reason, event.get("by") or "agent")
+    by = event.get("by") or "agent"
+    if core.state.agent(name).locked and by != "supervisor":
+        return core.refuse("a supervisor has set the status of agent %s; only a supervisor may change it" % name)
+    _set(core, name, wanted, reason, by, by == "supervisor" and bool(event.get("locked")))
     return True
 
 
-def _set(core, name, wanted, reason, by):
+def _set(core, name, wanted, reason, by, locked=False):
     agent = core.state.agent(name)
-    if wanted != agent.status or reason != agent.reason or not agent.status_known:
-        core.emit("agent.status", agent=name, status=wanted, reason=reason, by=by)
+    if wanted != agent.status or reason != agent.reason or not agent.status_known or locked != agent.locked:
+        core.emit("agent.status", agent=name, status=wanted, reason=reason, by=by, **({"locked": True} if locked else {}))
     elif wanted == agents.AVAILABLE:
         wrap_up_over(core, name)        # ready again before the time is over
         rested(core, name)
@@ -81,6 +84,8 @@ def log_in(core, event):
     if config.get("pin") and event.get("pin") != config["pin"]:
         return core.refuse("the code of agent %s is another one" % name)
     agent = core.state.agent(name)
+    if agent.locked and event.get("by") != "supervisor":
+        return core.refuse("a supervisor has set the status of agent %s; only a supervisor may change it" % name)
     if agent.leg is not None or agent.state in (agents.OFFERED, agents.TALKING):
         return core.refuse("agent %s is in a call; end it first" % name)
     others = [leg for leg in core.state.line_legs.get(line) or [] if leg != event.get("own_leg")]

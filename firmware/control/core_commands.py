@@ -1,7 +1,7 @@
 """What users ask of the switchboard: the table of commands, with what each must carry.
 
 Events (dict with "kind"; a command that is refused changes nothing, and Switchboard.refusal says why)
-  agent.status           agent status reason? by?("agent"|"supervisor")
+  agent.status           agent status reason? by?("agent"|"supervisor") locked?(by a supervisor: the agent may not change it)
   command.log_in         agent line status? pin? by?      sits down at a line
   command.assign         agent queues([{queue level? weight?}]; None: the configured ones) by?
   command.wrap_up        agent end?(true: over now, else longer)

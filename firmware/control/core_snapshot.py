@@ -86,5 +86,5 @@ def _agent(core, name):
     line = core.line_of(name)
     return {"name": name, "label": config.get("label") or name, "line": line, "registered": core.is_registered(line),
             "status": agent.status, "reason": agent.reason, "state": agent.state, "since_ms": agent.since_ms, "call": agent.call,
-            "seat": agent.seat, "missed": agent.missed, "rests": agent.rests, "wrap_up_until_ms": core.state.timers.get("wrap_up", name),
+            "seat": agent.seat, "locked": agent.locked, "missed": agent.missed, "rests": agent.rests, "wrap_up_until_ms": core.state.timers.get("wrap_up", name),
             "queues": core.queues_of(name), "assigned": name in core.state.assigned}

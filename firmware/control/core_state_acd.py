@@ -118,6 +118,7 @@ class AcdFolds:
             self._rested(agent)
         agent.status = data["status"]
         agent.reason = data["reason"]
+        agent.locked = bool(data.get("locked"))
         agent.status_known = True
         if agent.state == agents.IDLE:
             agent.since_ms = record["ts_ms"]

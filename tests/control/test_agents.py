@@ -2,6 +2,7 @@
 
 The rig replays the whole journal after every step and compares, so each of these tests is one of replay too."""
 
+from tests.control.switchboard_rig import Rig
 from tests.control.test_acd import answer, ring, world
 
 CODES = [{"code": "*41", "action": "log_in"}, {"code": "*40", "action": "log_out"}, {"code": "*42", "action": "available"},
@@ -195,3 +196,19 @@ def test_auto_answer_is_asked_for():
     assert rig.last("leg.create")["auto_answer"] is True
     ring(rig, "p2")
     assert "auto_answer" not in rig.last("leg.create")
+
+
+def test_a_status_that_a_supervisor_has_locked_is_a_supervisors_to_change():
+    rig = Rig()
+    assert rig.command("agent.status", agent="1001", status="on_break", reason="coaching", by="supervisor", locked=True) is None
+    assert rig.agent("1001")["locked"]
+    for status in ("available", "logged_out"):
+        assert "only a supervisor" in rig.command("agent.status", agent="1001", status=status)
+    assert "only a supervisor" in rig.command("command.log_in", agent="1001", line="2001")
+    rig.kill()
+    rig.sb.checkpoint(rig.now)
+    rig.settle()
+    rig.sb = rig.replayed(rig.journal[-1:])
+    assert rig.agent("1001")["locked"] and "only a supervisor" in rig.command("agent.status", agent="1001", status="available")
+    assert rig.command("agent.status", agent="1001", status="available", by="supervisor") is None
+    assert not rig.agent("1001")["locked"] and rig.command("agent.status", agent="1001", status="logged_out") is None
