@@ -15,6 +15,7 @@ cdef enum:
     SPARE_STEP_NS = 700000             # ours: above 5.6, 6.3 and 7.0 ms of the tick thread's time
     SPARE_FROM = 7
     SPARE_TICKS = 100
+    SPARE_AFTER = 4
 
 
 cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset) noexcept nogil:
@@ -73,13 +74,15 @@ cdef void follow_pressure(Engine_ *e, uint64_t spent_ns) noexcept nogil:
     """A tick that comes near its end lets the cancellers learn more rarely: some calls' echo is learnt more slowly, none is late.
 
     Learning is two thirds of a canceller, and channels that have all begun together all learn at once.  It is asked
-    for at once and given back step by step.  The processor time counts: what the host takes away is no work of ours."""
+    for when SPARE_AFTER ticks in a row were long, so that no stall of the host does it, and given back step by step."""
     cdef int wanted = <int>(spent_ns // SPARE_STEP_NS) - SPARE_FROM
     if wanted > 3:
         wanted = 3
-    if wanted > e.spare:
+    e.pressed = e.pressed + 1 if wanted > e.spare else 0
+    if e.pressed >= SPARE_AFTER:
         e.spare = wanted
         e.spare_ticks = SPARE_TICKS
+        e.pressed = 0
     elif e.spare:
         e.spare_ticks -= 1
         if not e.spare_ticks:
