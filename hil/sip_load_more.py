@@ -29,6 +29,7 @@ from hil.sip_load import SDP, TICKS, SIPLoad, _message, last_row
 AGENTS, FIRST = 240, 20000
 QUEUE_NUMBER = "8880"
 HOLD_MS = 1500
+ASKED_RATE = 60         # calls a second at which the issue asks for the 99th percentile
 STAMP = re.compile(r"(\d{10}\.\d+) (\d+)")
 PICTURE = "build/sip_overload.svg"
 LOG = '<nop><action><log message="[timestamp] %s"/></action></nop>'
@@ -256,7 +257,7 @@ def row(name, value, unit, reference=None, reference_value=None):
 def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), seconds=8):
     """Rows for make bench."""
     import tempfile
-    rows, best, capacity = [], None, None
+    rows, best, asked, capacity = [], None, None, None
     with tempfile.TemporaryDirectory() as folder:
         kamailio = kamailio_cpu_s_per_1000(pathlib.Path(folder) / "kamailio")
         with QueueLoad(folder) as load:
@@ -269,6 +270,8 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
                 if got["failed"] or got["retransmissions"]:
                     break
                 best = got
+                if rate <= ASKED_RATE or asked is None:
+                    asked = got
             for rate in ladder:
                 got = load.calls(rate, seconds)
                 if got["failed"] or got["retransmissions"]:
@@ -284,7 +287,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
     if best is not None:
         rows.append(row("sip.queue_calls_per_second", best["rate"], "1/s", "Asterisk 22.10 (prompt, queue, recording), another machine", 60.0))
         rows.append(row("sip.queue_cpu_s_per_1000_calls", best["cpu_s_per_1000"], "s"))
-        rows.append(row("sip.invite_to_agent_p99_ms", best["p99_ms"], "ms", "aim of the issue at 60 a second; here at %d" % best["rate"], 50.0))
+        rows.append(row("sip.invite_to_agent_p99_ms", asked["p99_ms"], "ms", "aim of the issue at %d a second; here at %d" % (ASKED_RATE, asked["rate"]), 50.0))
     if capacity is not None:
         rows.append(row("sip.failures", capacity["failed"], "calls", "at %d calls a second" % capacity["rate"]))
         draw(worse, capacity["rate"], PICTURE)
