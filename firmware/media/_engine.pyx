@@ -53,6 +53,7 @@ CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBER
             "recordings": RECORDINGS, "links": LINKS, "berts": BERTS}
 TDM_ROW_COUNT = TDM_ROWS
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
+STRETCH_OCTETS = STRETCH
 RECORD_CHUNK_FRAMES = CHUNK
 RECORD_FORMS = {"alaw": FORM_A, "ulaw": FORM_U, "pcm16": FORM_PCM, "ima": FORM_IMA, "g726": FORM_G726, "vox": FORM_VOX}
 RECORD_MARKS = {MARK_PAUSED: "paused", MARK_RESUMED: "resumed", MARK_LEGS: "segment"}
@@ -75,6 +76,9 @@ SIGNATURES = (
     ("_g711", "expand", "void (int64_t, const uint8_t *, int16_t *, int64_t)"),
     ("_g711", "compress", "void (int64_t, const int16_t *, uint8_t *, int64_t)"),
     ("_g711", "convert", "void (int64_t, const uint8_t *, uint8_t *, int64_t)"),
+    ("_wsola", "block", "int32_t (void *, int32_t, int16_t *)"),
+    ("_wsola", "put", "void (void *, const int16_t *, int32_t)"),
+    ("_wsola", "ahead", "int32_t (const void *)"),
     ("_ima", "encode", "void (int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
     ("_g726", "encode", "void (int32_t, int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
     ("_g726", "reset", "void (void *, int32_t)"),
@@ -156,6 +160,9 @@ cdef class Engine:
         k.expand = <Expand>function(kernels, "_g711", "expand")
         k.compress = <Compress>function(kernels, "_g711", "compress")
         k.convert = <Convert>function(kernels, "_g711", "convert")
+        k.wsola_block = <WSOLABlock>function(kernels, "_wsola", "block")
+        k.wsola_put = <WSOLAPut>function(kernels, "_wsola", "put")
+        k.wsola_ahead = <WSOLAAhead>function(kernels, "_wsola", "ahead")
         k.ima_encode = <IMAEncode>function(kernels, "_ima", "encode")
         k.g726_encode = <G726Encode>function(kernels, "_g726", "encode")
         k.g726_reset = <ResetSlot>function(kernels, "_g726", "reset")
@@ -371,9 +378,13 @@ cdef class Engine:
         c.b = repeat
         c.number = start_samples
 
-    def set_player(self, int slot, serial, int paused, int gain, seek_samples):
-        """What plays under this serial: stand still, GAIN_UNITY for 0 dB, go to a place (-1: go on)."""
+    def set_player(self, int slot, serial, int paused, int gain, seek_samples, int speed=1024, Playlist playlist=None):
+        """What plays under this serial: stand still, GAIN_UNITY for 0 dB, go to a place (-1: go on), speed in 1 / 1024;
+        playlist: its own, once the speed was ever another one."""
+        cdef void *stretch = NULL if playlist is None else playlist.stretched()
         cdef Command *c = self.entry(OP_PLAYER, slot, serial)
+        c.c = speed
+        c.pointer = stretch
         c.a = paused
         c.b = gain
         c.number = seek_samples
@@ -525,7 +536,7 @@ cdef class Engine:
 
     def position(self, int slot):
         """(serial of what plays on a slot or 0, samples played)."""
-        return self.e.term[slot].player.serial, self.e.term[slot].player.played
+        return self.e.term[slot].player.serial, self.e.term[slot].player.played - self.e.term[slot].player.ahead
 
     def figures(self):
         """Counters of the tick since the start; histogram: counts in steps of 10 us."""

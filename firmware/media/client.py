@@ -35,8 +35,9 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  topology{bridge, from, to, way}        "both": both hear each other, "one": only `to` hears `from`, "none": neither
  conference{bridge, loudest:0..16|null, gain_db?:{leg:-40..12}, muted?:[legs]}     the whole state of a bridge as a
         conference of up to 128: how many are heard at once (0 all), gains, who only listens; null: a plain bridge
- signal{id, token, items, repeat (0 for ever), start_ms?} -> {duration_ms of one round}
- player{id, token, pause?:bool, volume_db?:-40..12, seek?:{id, ms}}     of what plays; a seek id is obeyed once
+ signal{id, token, items, repeat (0 for ever), start_ms?, volume_db?, speed?} -> {duration_ms of one round}
+ player{id, token, pause?:bool, volume_db?:-40..12, speed?:0.5..2, seek?:{id, ms}}     of what plays; a seek id is obeyed once; speed:
+        pitch stays (dsp/wsola.py)
  stop{id, token?}                       what else plays under another token is left alone
  detect{id, dtmf?:bool, modem?:bool, answer?:null|{greeting_ms?, ...}}    what is listened for; modem: events modem_tone; answer:
         person or machine, from now on, parameters of dsp/amd.py: events answer

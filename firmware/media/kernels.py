@@ -1,12 +1,14 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
-from dsp import amd, dtmf, echo, fsk, hdlc, isa, level, mf, modem, noise, plc, progress, tone, vad
+from dsp import amd, dtmf, echo, fsk, hdlc, isa, level, mf, modem, noise, plc, progress, tone, vad, wsola
 from firmware.media import _engine
 
 MODEM_TONES, ANSWERS, ANSWER_PARAMETERS = modem.NAMES, amd.NAMES, amd.PARAMETERS
 LEVELS = ("off", "agc", "alc")      # what a leg's level control may be; the engine knows the place here
 
 CHECK_TONES = {f"check_{hz}": {"frequencies_hz": [hz], "level_dbm0": -12} for hz in (2000, 2010)}       # Q.724 7.1; T1.113.4
+
+assert wsola.STATE_OCTETS == _engine.STRETCH_OCTETS
 
 
 class Kernels:

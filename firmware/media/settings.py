@@ -112,6 +112,13 @@ def gain_of(decibels):
     return max(1, round(GAIN_UNITY * 10 ** (decibels / 20)))
 
 
+def speed_of(value, what):
+    """A speed of playing, 0.5 to 2, in the engine's steps of 1 / 1024.  Raises LocalError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.5 <= value <= 2:
+        refuse(f"{what} is {str(value)[:40]!r}, not a number from 0.5 to 2")
+    return round(value * 1024)
+
+
 def ipv4(value, what):
     """An IPv4 address in its usual form.  Raises LocalError."""
     try:

@@ -19,12 +19,13 @@ from firmware.media.browsers import Browsers
 from firmware.media.checks import boolean, check_id, number, refuse, text_of
 from firmware.media.hearing import Hearing
 from firmware.media.kernels import LEVELS
-from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings
+from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings, speed_of
 
 log = logging.getLogger("firmware.media.table")
 
 LAWS = {"A": 0, "U": 1}
 SPANS, TIMESLOTS = 64, 32
+STRETCHED = 512                 # ours: about 3 us a tick each
 NO_EVENTS = 255                 # no payload type for telephone-event
 CODECS = {0: "PCMU", 8: "PCMA"}
 
@@ -66,6 +67,7 @@ class Table(Bridges, Hearing):
         self._free = list(range(self.limit))    # ascending: timeslots from below, so that they share lanes
         self._free_bridges = list(range(_engine.CAPACITY["bridges"] - 1, -1, -1))
         self._serial = 0
+        self._stretched = {}        # id: serial of what plays at another speed than recorded
         self._playing = {}          # serial of what plays: (Termination, token, Playlist)
         self._waiting = collections.deque()     # (command number, function): when the tick has applied it
 
@@ -300,6 +302,9 @@ class Table(Bridges, Hearing):
         token = check_id(p.get("token"), "signal: token")
         repeat = number(p.get("repeat", 1), "signal: repeat", 0, 1000000)
         start = number(p.get("start_ms", 0) or 0, "signal: start_ms", 0, 1 << 40)
+        if p.get("speed") is not None:
+            speed_of(p["speed"], "signal: speed")
+        number(p.get("volume_db", 0), "signal: volume_db", -40, 12)
         request = (p.get("items"), repeat)
         if term.last_signal is not None and term.last_signal[:2] == (token, request):
             return {"duration_ms": term.last_signal[2]}
@@ -309,7 +314,9 @@ class Table(Bridges, Hearing):
         self._engine.commit()
         self._playing[serial] = (term, token, playlist)
         term.signal = (token, serial)
-        term.player = (False, 0, None)
+        term.player = (False, 0, None, 1024)
+        if "volume_db" in p or "speed" in p:
+            self.player({name: p[name] for name in ("id", "token", "volume_db", "speed") if name in p})
         term.last_signal = (token, request, duration_ms)
         return {"duration_ms": duration_ms}
 
@@ -323,9 +330,10 @@ class Table(Bridges, Hearing):
         """Pause, volume and place of what plays; what is not named stays, another token is left alone."""
         term = self.find(p.get("id"), "player: id")
         token = check_id(p.get("token"), "player: token")
-        paused, volume, sought = term.player or (False, 0, None)
+        paused, volume, sought, speed = term.player or (False, 0, None, 1024)
         paused = boolean(p.get("pause", paused), "player: pause")
         volume = number(p.get("volume_db", volume), "player: volume_db", -40, 12)
+        speed = speed_of(p["speed"], "player: speed") if p.get("speed") is not None else speed
         seek = p.get("seek")
         place = -1
         if seek is not None:
@@ -336,9 +344,15 @@ class Table(Bridges, Hearing):
             place, sought = (-1, sought) if name == sought else (place, name)
         if term.signal is None or term.signal[0] != token:
             refuse(f"player: {token} does not play on {term.id}", 98)
-        if place >= 0 or (paused, volume, sought) != term.player:
-            term.player = (paused, volume, sought)
-            self._engine.set_player(term.slot, term.signal[1], paused, gain_of(volume), place)
+        if place >= 0 or (paused, volume, sought, speed) != term.player:
+            stretched = speed != 1024 or term.player[3] != 1024
+            if stretched and term.id not in self._stretched:
+                if len(self._stretched) >= STRETCHED:
+                    refuse(f"player: {STRETCHED} prompts play at another speed already", 47)
+                self._stretched[term.id] = term.signal[1]
+            term.player = (paused, volume, sought, speed)
+            self._engine.set_player(term.slot, term.signal[1], paused, gain_of(volume), place, speed,
+                                    self._playing[term.signal[1]][2] if term.id in self._stretched else None)
             self._engine.commit()
         return {}
 
@@ -431,6 +445,8 @@ class Table(Bridges, Hearing):
         term, token, _ = self._playing.pop(serial, (None, None, None))
         if term is None:
             return None
+        if self._stretched.get(term.id) == serial:
+            del self._stretched[term.id]
         if term.signal == (token, serial):
             term.signal = None
         if term.serial not in self._by_serial:
@@ -454,7 +470,7 @@ class Table(Bridges, Hearing):
             if term.signal is not None:         # another serial: the tick has yet to begin it
                 signals.append({"id": term.id, "token": term.signal[0],
                                 "position_ms": samples // 8 if serial == term.signal[1] else 0,
-                                "paused": term.player[0], "volume_db": term.player[1]})
+                                "paused": term.player[0], "volume_db": term.player[1], "speed": term.player[3] / 1024})
         bridges = [{"id": bridge.id, "legs": bridge.legs, "conference": bridge.conference and {
                         "loudest": bridge.conference[0], "gain_db": bridge.conference[1],
                         "muted": sorted(bridge.conference[2])}} for bridge in self.bridges.values()]

@@ -52,3 +52,49 @@ def test_pause_seek_and_volume(board, control, media, tools):
     reply = control.raw("player", id="l", token="t", pause=True)
     assert not reply["ok"] and "does not play" in reply["error"]
     assert "12" in control.raw("player", id="l", token="t", volume_db=13)["error"]
+
+
+def test_speed_keeps_the_pitch_and_a_stopped_prompt_goes_on_where_it_was(board, control, media, tools):
+    t = numpy.arange(8000) / 8000
+    x = numpy.concatenate([6000 * numpy.sin(2 * numpy.pi * hz * t) for hz in (300, 500, 800, 1300)])
+    (media.folder / "speed.wav").write_bytes(tools.wav(g711.compress(x.astype(numpy.int16), 0).tobytes()))
+    control.do("add", id="l", kind="timeslot", span=20, timeslot=1, law="A")
+
+    def play(token, **more):
+        board.listen(20, 1)
+        control.do("signal", id="l", token=token, items=[{"file": str(media.folder / "speed.wav")}], **more)
+
+    def said():
+        """[(Hz, seconds)] of the tones heard, one after the other."""
+        y = g711.expand(numpy.frombuffer(board.said(20, 1), numpy.uint8), 0).astype(float)
+        blocks = y[:len(y) // 400 * 400].reshape(-1, 400)
+        found = []
+        for block in blocks:
+            hz = int(round(numpy.abs(numpy.fft.rfft(block * numpy.hanning(400))).argmax() * 20, -2)) if block.std() > 1000 else 0
+            if found and found[-1][0] == hz:
+                found[-1][1] += 0.05
+            else:
+                found.append([hz, 0.05])
+        return [(hz, seconds) for hz, seconds in found if hz and seconds > 0.1]
+
+    play("fast", speed=2)
+    assert control.audit()["signals"][0]["speed"] == 2
+    event = control.event("signal_complete", 30, token="fast")
+    assert event["reason"] == "done" and abs(event["position_ms"] - 4000) < 20
+    heard = said()
+    assert [hz for hz, _ in heard] == [300, 500, 800, 1300] and all(abs(seconds - 0.5) < 0.16 for _, seconds in heard), heard
+    play("slow", speed=0.5, start_ms=2000, volume_db=-6)
+    wait_blocks(board, 150)
+    control.do("player", id="l", token="slow", speed=1.5)
+    wait_blocks(board, 20)
+    row = control.audit()["signals"][0]
+    assert row["volume_db"] == -6 and row["speed"] == 1.5
+    control.do("stop", id="l", token="slow")
+    event = control.event("signal_complete", 30, token="slow")
+    assert event["reason"] == "stopped" and 2500 < event["position_ms"] < 3900
+    assert {hz for hz, _ in said()} <= {800, 1300}
+    play("again", start_ms=event["position_ms"])
+    assert control.event("signal_complete", 30, token="again")["position_ms"] == 4000
+    assert [hz for hz, _ in said()] == [1300] or event["position_ms"] < 3000
+    for speed in (0.49, 2.01, True, "fast"):
+        assert "0.5 to 2" in control.raw("signal", id="l", token="bad", items=[{"silence_ms": 1000}], speed=speed)["error"]

@@ -146,7 +146,13 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         if p.serial == c.serial:
             p.paused = c.a
             p.gain = c.b
+            if c.pointer != NULL:
+                p.stretch = c.pointer
+            p.speed = c.c
             if c.number >= 0:
+                if p.stretch != NULL:
+                    memset(p.stretch, 0, STRETCH)
+                p.padded = p.ahead = 0
                 p.round = p.current = p.started = 0
                 p.at = 0
                 player_seek(p, c.number)

@@ -127,6 +127,7 @@ cdef class Playlist:
     cdef Item *items
     cdef int n
     cdef object keep
+    cdef void *stretch                  # state of dsp/wsola.py, once another speed was wanted
 
     def __cinit__(self, items):
         cdef int i
@@ -144,8 +145,16 @@ cdef class Playlist:
             if array is not None:
                 self.items[i].data = <const uint8_t *><uintptr_t>array.ctypes.data
 
+    cdef void *stretched(self) except NULL:
+        if self.stretch == NULL:
+            self.stretch = calloc(1, STRETCH)
+            if self.stretch == NULL:
+                raise MemoryError("media: no memory for another speed")
+        return self.stretch
+
     def __dealloc__(self):
         free(self.items)
+        free(self.stretch)
 
 
 cdef class BoardWindow:

@@ -57,6 +57,27 @@ cdef int player_fill(Engine_ *e, int slot, Player *p, int law, uint8_t *out) noe
     return done
 
 
+cdef int player_block(Engine_ *e, int slot, Player *p, int law, uint8_t *out) noexcept nogil:
+    """As player_fill, at the player's speed."""
+    cdef int n
+    cdef int16_t x[BLOCK]
+    cdef uint8_t octets[BLOCK]
+    if p.stretch == NULL:
+        return player_fill(e, slot, p, law, out)
+    while not e.k.wsola_block(p.stretch, p.speed, x):
+        n = player_fill(e, slot, p, law, octets) if p.n_items else 0
+        if n == 0:
+            memset(octets, silence(law), BLOCK)
+        p.padded += BLOCK - n
+        e.k.expand(law, octets, x, BLOCK)
+        e.k.wsola_put(p.stretch, x, BLOCK)
+    e.k.compress(law, x, out, BLOCK)
+    p.ahead = e.k.wsola_ahead(p.stretch) - p.padded
+    if p.ahead < 0:
+        p.ahead = 0
+    return BLOCK if p.ahead or p.n_items else 0
+
+
 cdef void player_seek(Player *p, int64_t start) noexcept nogil:
     """Go to start samples behind the beginning; whole rounds are left out."""
     cdef int i
@@ -86,7 +107,7 @@ cdef void player_end(Engine_ *e, int slot, int reason) noexcept nogil:
     """Report the end of what plays on a termination, if anything does."""
     cdef Player *p = &e.term[slot].player
     if p.serial:
-        add_event(e, EV_SIGNAL, slot, e.term[slot].serial, reason, p.played, p.serial)
+        add_event(e, EV_SIGNAL, slot, e.term[slot].serial, reason, p.played - p.ahead, p.serial)
         p.serial = 0
         p.n_items = 0
 
@@ -112,7 +133,7 @@ cdef void players_tick(Engine_ *e) noexcept nogil:
             continue
         out = e.octets_out + t.out_row * BLOCK
         if e.plan.heard[slot] or t.player.gain != UNITY:
-            n = player_fill(e, slot, &t.player, t.law, octets)
+            n = player_block(e, slot, &t.player, t.law, octets)
             e.k.expand(t.law, octets, a, BLOCK)
             for j in range(BLOCK):
                 a[j] = clip(<int32_t>a[j] * t.player.gain >> 10)
@@ -121,7 +142,7 @@ cdef void players_tick(Engine_ *e) noexcept nogil:
                 a[j] = clip(<int32_t>a[j] + b[j])
             e.k.compress(t.law, a, out, BLOCK)
         else:
-            n = player_fill(e, slot, &t.player, t.law, out)
-        if n < BLOCK or t.player.n_items == 0:
+            n = player_block(e, slot, &t.player, t.law, out)
+        if n < BLOCK or t.player.n_items == 0 and t.player.stretch == NULL:
             player_end(e, slot, DONE)
         i += 1

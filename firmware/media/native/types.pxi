@@ -211,6 +211,9 @@ ctypedef void (*MixBridges)(const int16_t *, int64_t, int16_t *, int64_t, const 
 ctypedef void (*MixRoutes)(const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t) noexcept nogil
 ctypedef int64_t (*DTMFDetect)(void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t) noexcept nogil
 ctypedef void (*ResetSlot)(void *, int32_t) noexcept nogil
+ctypedef int32_t (*WSOLABlock)(void *, int32_t, int16_t *) noexcept nogil
+ctypedef void (*WSOLAPut)(void *, const int16_t *, int32_t) noexcept nogil
+ctypedef int32_t (*WSOLAAhead)(const void *) noexcept nogil
 ctypedef void (*IMAEncode)(int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t,
                            const int32_t *, int64_t, int64_t) noexcept nogil
 ctypedef void (*G726Encode)(int32_t, int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t,
@@ -239,6 +242,9 @@ cdef struct Kernels:
     Expand expand
     Compress compress
     Convert convert
+    WSOLABlock wsola_block
+    WSOLAPut wsola_put
+    WSOLAAhead wsola_ahead
     IMAEncode ima_encode
     G726Encode g726_encode
     ResetSlot g726_reset
@@ -350,6 +356,7 @@ cdef enum:
     COMMANDS = 8192                    # entries of the command ring, a power of two
     EVENTS = 8192                      # entries of the event ring, a power of two
     FRAME_RING = 262144                # octets of the ring of received HDLC frames
+    STRETCH = 2392                     # octets of a state of dsp/wsola.py (kernels.py compares)
     RECORD_RING = 65536                # octets of one recording: 4.096 s, stereo
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
@@ -447,6 +454,10 @@ cdef struct Player:
     int64_t played                     # samples since the start of the playlist
     int32_t paused
     int32_t gain                       # in 1 / UNITY
+    int32_t speed                      # of stretch, in 1 / 1024
+    int32_t ahead                      # samples of `played` that are in stretch only
+    int32_t padded                     # samples of silence put into it after the end
+    void *stretch                      # NULL: as it is
     Item *items
 
 cdef struct Rtcp:                      # native/rtcp.pxi
