@@ -79,7 +79,7 @@ KINDS = {
     "call.parked": "place deadline_ms",
     "call.room": "room (of a flow; waits there for others)",
     "call.unparked": "outcome(fetched|recalled|ended)",
-    "call.monitoring": "mode(listen|whisper|barge) by",
+    "call.monitoring": "mode(listen|whisper|barge) by level_db?(of the supervisor's voice)",
     "call.monitor_ended": "",
     "call.secret": "tries deadline_ms (digits are asked for that are written nowhere)",
     "call.feature": "code action argument done(true|false) why",
@@ -161,6 +161,11 @@ KINDS = {
     "recording.stopping": "recording guard_ms",
     "recording.closed": "recording octets duration_ms reason(closed|media_lost|unconfirmed|not_found)",
     "recording.failed": "recording error",
+    # what people play into calls, conferences
+    "play.started": "token what items repeat start_ms volume_db speed by",
+    "play.changed": "token paused volume_db speed seek_ms by",
+    "play.ended": "token reason(done|stopped|replaced|error|lost) position_ms error",
+    "conference.set": "loudest gain_db{leg: dB} muted[legs] by",
     # the house
     "span.state": "span state alarms",
     "media.lost": "",

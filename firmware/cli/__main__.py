@@ -7,7 +7,7 @@
     python -m firmware.cli agents
     python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
     python -m firmware.cli hold | retrieve | consult | transfer | conference | park | fetch | pick-up | monitor | log-in | wrap-up | listen | enhance | send ...
-                                                acts on calls that are up and on agents: cli/operations.py
+                                                acts on calls that are up and on agents: cli/operations.py, cli/floor.py
     python -m firmware.cli flows | flow ... | ivr CALL OPERATION | surveys      flows and their versions: cli/flows.py
     python -m firmware.cli simulate FILE [SCRIPT...]     runs a flow in text, without a switch
     python -m firmware.cli spans
@@ -42,7 +42,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, flows, lines, operations, reports, ss7, trace
+from firmware.cli import box, floor, flows, lines, operations, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -201,6 +201,7 @@ def parser():
     agent.add_argument("--lock", action="store_true", help="with --supervisor: only a supervisor may change it")
     operations.add(verbs, common)
     flows.add(verbs, common)
+    floor.add(verbs, common)
     ss7.add(verbs, common)
     trace.add(verbs, common)
     reports.add(verbs, common)
@@ -258,6 +259,8 @@ def carry_out(client, options):
         return reports.carry_out(client, options, table)
     if verb in lines.VERBS:
         return lines.carry_out(client, options, table)
+    if verb in floor.VERBS:
+        return floor.carry_out(client, options)
     if verb in flows.VERBS:
         return flows.carry_out(client, options, table)
     if verb in operations.VERBS:

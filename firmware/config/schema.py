@@ -226,6 +226,11 @@ SCHEMA = Section("the configuration", {
     **acd.PARTS,
     **mailboxes.PARTS,
     **callers.PARTS,
+    "conference": Section("conversations of more than two", {
+        "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
+        "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
+        "tones": Switch("a tone when somebody comes or goes", default=True),
+        "announce": Text("what is heard besides the tone: nothing more, or the number of the line", choices=("tone", "line"), default="tone")}),
     "recording": Section("recording of calls", {
         "enabled": Switch("record every answered call", default=True),
         "format": Text("the form of the files: WAV in A-law, mu-law, 16-bit PCM, IMA ADPCM or G.726 of 16 to 40 kbit/s, or Dialogic VOX; "

@@ -6,7 +6,12 @@
     POST /v1/calls/{id}/park                       {"place"?, "by"?} -> {"place"}
     POST /v1/calls/{id}/pick_up                    {"agent"|"line"}              which telephone takes it
     POST /v1/calls/{id}/record                     {"action": "start"|"stop"|"pause"|"resume", "format"?, "channels"?, "text"?, "by"?}
-    POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "by"?}
+    POST /v1/calls/{id}/play                       {"leg"?, "prompt"|"number"|"digits"|"music"|"tone", "language"?, "repeat"?, "start_ms"?, "resume"?,
+                                                    "volume_db"?, "speed"?: 0.5 to 2, "by"?} -> {"start_ms"}
+    POST /v1/calls/{id}/player                     {"leg"?, "pause"?, "seek_ms"?, "volume_db"?, "speed"?, "stop"?, "by"?}
+    POST /v1/calls/{id}/party                      {"leg", "mute"?, "gain_db"?, "by"?}      one party of the conversation
+    POST /v1/calls/{id}/room                       {"loudest": 0 to 16, "by"?}              how many are heard at once; 0: all
+    POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "level_db"?, "by"?}
     POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?}
     POST /v1/calls/{id}/enhance                    {"leg"?, "echo"?, "noise"?, "level"?: "off"|"agc"|"alc", "vad"?}
     POST /v1/calls/{id}/send                       {"leg"?, "tone" and "duration_ms" | "dtmf" | "r1" | "caller_id": {"number", "name"?, ...}}
@@ -35,7 +40,7 @@ from firmware.control.commands import Problem, not_found
 from firmware.control.mailer import mono
 from firmware.control.operations import operate
 
-OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "listen", "enhance", "send")
+OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send")
 
 
 class OperationsAPI:

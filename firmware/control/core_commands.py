@@ -23,12 +23,16 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.unpark         call|place, agent|line
   command.pick_up        call|target, agent|line          target: the agent or line where it rings
   command.record         call action("start"|"stop"|"pause"|"resume") format? channels? text? by?    answer: {"recording"} of start
+  command.play           call leg? prompt|number|digits|music|tone language? repeat? start_ms? resume? volume_db? speed? by?    answer: {"start_ms"}
+  command.player         call leg? pause? seek_ms? volume_db? speed? stop? by?
+  command.party          call leg mute? gain_db? by?           one party of a conference
+  command.room           call loudest by?                      how many are heard at once; 0: all
   command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
   command.ivr            call operation                  a program on the CTI link that has the call: ivr/program.py
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -56,6 +60,8 @@ COMMANDS = {
     "command.hangup": (("call",), hangup),
     "command.listen": (("call",), core_listening.listen),
     "command.enhance": (("call",), core_listening.enhance),
+    "command.play": (("call",), core_floor.play), "command.player": (("call",), core_floor.player),
+    "command.party": (("call", "leg"), core_floor.party), "command.room": (("call", "loudest"), core_floor.room),
     "command.send": (("call",), core_listening.send),
     "command.hold": (("call",), core_operations.hold),
     "command.retrieve": (("call",), core_operations.retrieve),

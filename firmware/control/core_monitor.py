@@ -40,7 +40,8 @@ def monitor(core, event):
         if call.state != calls.TALKING:
             return core.refuse("call %s is not in conversation, it is %s" % (call.id, call.state))
         leg = core_operations.create(core, call, line, legs.MONITOR, auto_answer=True, caller_name="%s %s" % (mode, call.agent or ""))
-    core.emit("call.monitoring", call=call.id, leg=leg, agent=core.agent_on(line), mode=mode, by=event.get("by"))
+    core.emit("call.monitoring", call=call.id, leg=leg, agent=core.agent_on(line), mode=mode, by=event.get("by"),
+              **({"level_db": event["level_db"]} if event.get("level_db") is not None else {}))
     core_parties.wire(core, call)
     return True
 

@@ -19,7 +19,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import MATCH
-from firmware.control import core_calls, core_dispatch, core_ivr, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_calls, core_dispatch, core_floor, core_ivr, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import NO_ANSWER, NORMAL, SWITCH
 from firmware.control.core_ending import clear, leave, stop_recording, withdraw
 from firmware.control.core_parties import acting, detach, hold as hold_call, unhold, wire
@@ -129,6 +129,8 @@ def consult(core, event):
         return False
     if call.consult is not None:
         return core.refuse("call %s is in consultation already; end it first" % call.id)
+    if call.members is not None and core_floor.is_full(core, call):
+        return core.refuse("the conference of call %s is full" % call.id)
     found = resolve(core, core.state.legs[call.agent_leg].line, event["to"], event["target"])
     if not found:
         return False

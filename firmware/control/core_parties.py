@@ -17,7 +17,7 @@ that place: so every operation is written once, for the agent's side.
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_recordings
+from firmware.control import core_floor, core_recordings
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH
 from firmware.control.core_ending import clear, free_agent, leave_seat
 
@@ -54,8 +54,9 @@ def wire(core, call):
         if not members:
             continue
         core.act("media.bridge", bridge=bridge, legs=members + [leg for leg, mode in heard])
-        if call.members is not None:
-            core.act("media.conference", bridge=bridge, loudest=0 if len(members) > 2 else None)
+        conference = core_floor.settings(core, call, members, heard)
+        if call.members is not None or conference["loudest"] is not None or call.monitors is not None:
+            core.act("media.conference", bridge=bridge, **conference)
         for leg, mode in heard:
             for other in members:
                 both = mode == BARGE or mode == WHISPER and other == call.agent_leg
@@ -166,6 +167,7 @@ def join(core, call):
     core.emit("call.consult_ended", call=call.id, leg=leg, agent=call.consult["agent"], outcome="joined", cause=None)
     core.emit("call.joined", call=call.id, leg=leg, agent=core.state.legs[leg].agent)
     unhold(core, call)
+    core_floor.told(core, call, core.state.legs[leg], "conference_in")
 
 
 def drop_bridge(core, call):
@@ -207,6 +209,7 @@ def left(core, call, leg, cause, by):
         core.emit("call.parted", call=call.id, leg=leg.id, agent=leg.agent)
         free_party(core, call, leg)
         wire(core, call)
+        core_floor.told(core, call, leg, "conference_out")
         return True
     if consult is not None and leg.id == consult["leg"]:
         if by == "failure" or consult["state"] == "ringing":

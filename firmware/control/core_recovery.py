@@ -21,7 +21,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_announcements, core_calls, core_ending, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_calls, core_ending, core_floor, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -47,6 +47,7 @@ def resume(core, audit, live_legs):
     core_announcements.forget(core)
     if audit is not None:
         core_listening.again(core)
+        core_floor.again(core, audit)
     for queue in core.queue_names:
         core.touch(queue)
 
@@ -192,7 +193,7 @@ def strays(core, audit):
     for signal in audit.get("signals") or []:
         leg = state.legs.get(signal.get("id"))
         call = state.calls.get(leg.call) if leg is not None else None
-        if call is not None and leg.id == call.caller_leg and call.signal is None:
+        if call is not None and leg.id == call.caller_leg and call.signal is None and not core_floor.plays(core, leg.id, signal.get("token")):
             core.act("media.stop", leg=leg.id)
     for leg in sorted(_ids(audit, "terminations")):
         if leg not in state.legs:

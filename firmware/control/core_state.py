@@ -21,13 +21,14 @@ from firmware.call.trunk_group import TrunkGroup
 from firmware.control.core_state_acd import AcdFolds
 from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
+from firmware.control.core_state_floor import FloorFolds
 from firmware.control.core_state_legs import LegFolds
 from firmware.control.core_state_mailboxes import MailboxFolds
 from firmware.control.core_state_operations import OperationFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -53,6 +54,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.shares = {}        # queue -> {"at", "passes": {agent: pass}} of acd/strategy.py
         self.lines = {}         # line -> registered
         self.line_legs = {}     # line -> legs on it
+        self.floors = {}        # call -> what people play there, how its conference is set: core_state_floor.py
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
         self.spans = {}         # span, or name of a SIP trunk -> {"state", "alarms"}
         self.announcements = {}     # name of one that is on -> {"since_ms", "by"}
@@ -185,6 +187,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
+                "floors": [[name, dict(self.floors[name])] for name in sorted(self.floors)],
                 "spans": [[name, self.spans[name]] for name in sorted(self.spans, key=_span_order)],
                 "announcements": [[name, dict(self.announcements[name])] for name in sorted(self.announcements)],
                 "flows": [[name, self.flows[name]] for name in sorted(self.flows)],
@@ -232,6 +235,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
             for name, value in dumped[part]:
                 table[name] = dict(value) if isinstance(value, dict) else value
         self.announcements = dict([(name, dict(value)) for name, value in dumped.get("announcements") or []])
+        self.floors = dict([(name, dict(value)) for name, value in dumped.get("floors") or []])
         self.media_up = dumped["media_up"]
         self.order = dumped["order"]
         self.last_ts_ms = dumped["last_ts_ms"]

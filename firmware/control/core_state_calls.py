@@ -127,6 +127,7 @@ class CallFolds:
 
     def call_ended(self, record, data, call):
         self.calls.pop(record["call"], None)
+        self.floors.pop(record["call"], None)
 
     # IVR.
 

@@ -133,6 +133,9 @@ class LegFolds:
             return
         if call is not None and leg.id in call.legs:
             call.legs.remove(leg.id)
+        plays = self._plays(record)
+        if plays.pop(leg.id, None) is not None:
+            self._floor(record, "plays", plays)
         if leg.line is not None:
             self.line_legs[leg.line].remove(leg.id)
             if not self.line_legs[leg.line]:

@@ -80,7 +80,7 @@ class OperationFolds:
     def call_monitoring(self, record, data, call):
         if call is not None:
             rows = [row for row in call.monitors or [] if row[0] != record["leg"]]
-            call.monitors = rows + [[record["leg"], data["mode"], record["agent"]]]
+            call.monitors = rows + [[record["leg"], data["mode"], record["agent"]] + ([data["level_db"]] if data.get("level_db") else [])]
 
     def call_monitor_ended(self, record, data, call):
         if call is not None:

@@ -96,7 +96,18 @@ LISTEN = {"modem": _flag, "progress": _flag, "answer": _flag, "caller_id": _one_
 ENHANCE = {"echo": _flag, "noise": _flag, "level": _one_of(("off", "agc", "alc")), "vad": _flag}
 SEND = {"tone": _text, "dtmf": _symbols("0123456789*#ABCD"), "r1": _symbols("0123456789KS"), "caller_id": _number_shown}
 TARGET = {"to": _one_of(TARGETS), "target": _text}
+def _within(least, most, whole=True):
+    def check(value, name):
+        kinds = int if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+            raise Problem(422, "bad " + name, "%s must be a %snumber from %s to %s." % (name, "whole " if whole else "", least, most))
+        return value
+    return check
+
+
 PHONE = {"agent": _text, "line": _text}
+HOW = {"volume_db": _within(-40, 12), "speed": _within(0.5, 2, False)}
+PLACE = _within(0, 86400000)
 # name: (kind of the event, {field that must be there: check}, {field that may be: check}, fields of which one must be there)
 OPERATIONS = {
     "hold": ("command.hold", {"call": _call}, PARTY, ()),
@@ -107,7 +118,12 @@ OPERATIONS = {
     "park": ("command.park", {"call": _call}, {**PARTY, "place": _whole}, ()),
     "unpark": ("command.unpark", {"place": _whole}, PHONE, ("agent", "line")),
     "pick_up": ("command.pick_up", {}, {**PHONE, "call": _call, "target": _text}, ("agent", "line")),
-    "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY}, ("agent", "line")),
+    "monitor": ("command.monitor", {"call": _call, "mode": _one_of(MODES)}, {**PHONE, **PARTY, "level_db": _within(-40, 12)}, ("agent", "line")),
+    "play": ("command.play", {"call": _call}, {**PARTY, **HOW, "leg": _text, "prompt": _text, "number": _whole, "digits": _text, "music": _text,
+                                               "tone": _text, "language": _text, "repeat": _within(0, 1000000), "start_ms": PLACE, "resume": _flag}, ()),
+    "player": ("command.player", {"call": _call}, {**PARTY, **HOW, "leg": _text, "pause": _flag, "seek_ms": PLACE, "stop": _flag}, ()),
+    "party": ("command.party", {"call": _call, "leg": _text}, {**PARTY, "mute": _flag, "gain_db": _within(-40, 12)}, ()),
+    "room": ("command.room", {"call": _call, "loudest": _within(0, 16)}, PARTY, ()),
     "record": ("command.record", {"call": _call, "action": _one_of(("start", "stop", "pause", "resume"))},
                {**PARTY, "format": _one_of(FORMATS), "channels": _one_of(("stereo", "mono")), "text": _text}, ()),
     "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),
@@ -142,7 +158,7 @@ def event_of(operation, fields):
         raise Problem(422, "incomplete", "%s needs %s: the telephone that is to ring." % (operation, " or ".join(one)))
     if operation == "send" and len([name for name in SEND if name in event]) != 1:
         raise Problem(422, "incomplete", "send needs one of %s." % ", ".join(SEND))
-    if "tone" in event and not event.get("duration_ms"):
+    if operation == "send" and "tone" in event and not event.get("duration_ms"):
         raise Problem(422, "incomplete", "a tone needs duration_ms, 1 to 99999.")
     if ("to" in event) != ("target" in event) and "target" in may and "to" in may:
         raise Problem(422, "incomplete", "give both, to (%s) and target." % ", ".join(TARGETS))

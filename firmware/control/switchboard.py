@@ -64,7 +64,8 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.detect leg dtmf modem?(tones of fax machines too)
   media.listen leg wishes | media.enhance leg effects       the whole of both: core_listening.py
   media.bridge bridge legs             legs []: remove the bridge
-  media.topology bridge from to way | media.conference bridge loudest      as media's commands
+  media.topology bridge from to way | media.conference bridge loudest gain_db? muted?     as media's commands
+  media.player leg token pause volume_db speed seek?{id ms}      of what plays; media.signal has start_ms volume_db speed too
   media.record recording path left right call format? channels?    path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording | media.record_pause recording pause text | media.record_legs recording left right text
   lookup.ask call lookup caller called a question to a system of the house; the answer is lookup.answered call lookup agent error
@@ -104,7 +105,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_dispatch, core_duty, core_ending, core_fax, core_features, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_parties,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -128,7 +129,7 @@ for _kind in COMMANDS:
 # Where a flow may send a call, by the interpreter's command; and what decides above the modules that call it.
 WAYS_ON = {
     "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
-    "monitored": core_monitor.answered, "record": core_calls.record,
+    "monitored": core_monitor.answered, "record": core_calls.record, "wire": core_parties.wire,
     "voicemail": lambda core, call, command: (core_calls.answer(core, call), core_mailboxes.enter(core, call, command["mailbox"])),
     "duty": lambda core, call, command: (core_calls.answer(core, call), core_duty.begin(core, call, command["duty"])),
     "duty_next": core_duty.step_on, "duty_asks": core_duty.asks,
@@ -336,7 +337,7 @@ def _digit(core, event):
 _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
     "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
-    "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": core_calls.signal_complete,
+    "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
     "media.modem_tone": core_fax.heard, "media.heard": core_listening.heard,

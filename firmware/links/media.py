@@ -24,7 +24,7 @@ from firmware.media.client import MediaClient
 log = logging.getLogger(__name__)
 
 EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passed on)
-    "signal_complete": ("media.signal_complete", "leg", ("token", "reason")),
+    "signal_complete": ("media.signal_complete", "leg", ("token", "reason", "position_ms")),
     "digit": ("media.digit", "leg", ("digit", "duration_ms")),
     "record_closed": ("media.record_closed", "recording", ("octets", "duration_ms")),
     "record_failed": ("media.record_failed", "recording", ("error",)),
@@ -161,8 +161,13 @@ class MediaLink(Adapter):
                 log.error("media: %s", sentence)
 
         def refused(error, now_ms):
-            self.turns.post({"kind": "media.signal_complete", "leg": leg, "token": token, "reason": "error"})
-        self.command("signal", None, refused, id=leg, token=token, items=items, repeat=action.get("repeat", 1))
+            self.turns.post({"kind": "media.signal_complete", "leg": leg, "token": token, "reason": "error", "error": str(error)})
+        more = {name: action[name] for name, usual in (("start_ms", 0), ("volume_db", 0), ("speed", 1)) if action.get(name, usual) != usual}
+        self.command("signal", None, refused, id=leg, token=token, items=items, repeat=action.get("repeat", 1), **more)
+
+    def _do_player(self, action, now_ms):
+        more = {name: action[name] for name in ("pause", "volume_db", "speed", "seek") if name in action}
+        self.command("player", id=action["leg"], token=action["token"], **more)
 
     def _do_stop(self, action, now_ms):
         if self._waiting.get(action["leg"]) is not None:
@@ -209,7 +214,8 @@ class MediaLink(Adapter):
         self.command("topology", bridge=action["bridge"], way=action["way"], **{"from": action["from"], "to": action["to"]})
 
     def _do_conference(self, action, now_ms):
-        self.command("conference", bridge=action["bridge"], loudest=action["loudest"])
+        self.command("conference", bridge=action["bridge"], loudest=action["loudest"],
+                     **{name: action[name] for name in ("gain_db", "muted") if name in action})
 
     def _do_record(self, action, now_ms):
         recording = action["recording"]

