@@ -1,6 +1,8 @@
 """The engine without its process: disk trouble, the window's comings and goings."""
 
 import os
+import pathlib
+import re
 import threading
 import time
 
@@ -178,3 +180,11 @@ def test_figures_tell_late_ticks(running, tools, tmp_path):
     until(lambda: running.figures()["blocks_lost"] >= 490)
     assert sum(figures["histogram"]) > 0
     board.close()
+
+
+def test_commands_and_events_have_numbers_of_their_own():
+    """Two rooms took one number once, and a pause of a recording ended the process."""
+    text = (pathlib.Path(_engine.__file__).parent / "native/types.pxi").read_text()
+    for prefix in ("OP", "EV"):
+        numbers = re.findall(rf"^    {prefix}_\w+ = (\d+)", text, re.M)
+        assert len(numbers) > 10 and len(set(numbers)) == len(numbers), sorted(n for n in numbers if numbers.count(n) > 1)

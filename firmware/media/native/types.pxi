@@ -398,7 +398,6 @@ cdef enum EventKind:
     EV_MODEM = 22                      # a: tone of dsp/modem.py, number: 1 begins 0 ends
     EV_ANSWER = 23                     # a: kind of dsp/amd.py, number: Hz or ms, other: words
     EV_RECORD_MARK = 10                # slot: recording, a: RecordMark, number: frames written before
-    EV_STREAM = 11                     # slot: stream, a: 1 what was to be said has been said
     EV_AUDIO = 9                       # a: 0 from the far end 1 to it; number: 1 missing 0 back, other: AudioReason
     EV_PROGRESS = 24                   # a: tone of the country's plan, number: 1 begins 0 ends, other: serial of the plan
     EV_FSK = 25                        # a: kind of dsp/fsk.py, number: octet, other: gap before it
@@ -767,7 +766,7 @@ cdef enum Op:
     OP_RECORD = 9
     OP_RECORD_STOP = 10
     OP_RECORD_LEG = 11
-    OP_RECORD_PAUSE = 19               # a: 1 silence from now on, 0 sound
+    OP_RECORD_PAUSE = 60               # a: 1 silence from now on, 0 sound
     OP_LINK = 12
     OP_LINK_CLOSE = 13
     OP_WINDOW = 14
