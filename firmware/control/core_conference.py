@@ -7,7 +7,7 @@ conference (core_parties.left).  A room is there as long as somebody is in it.
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_ivr, core_operations, core_parties
+from firmware.control import core_floor, core_ivr, core_operations, core_parties
 from firmware.control.core_base import BUSY, NORMAL, SWITCH
 from firmware.control.core_ending import clear
 
@@ -37,4 +37,5 @@ def _join(core, host, call):
     core.emit("leg.moved", call=host.id, leg=leg.id, agent=leg.agent, role=legs.CALLEE, **{"from": call.id})
     core.emit("call.joined", call=host.id, leg=leg.id, agent=leg.agent)
     core_parties.wire(core, host)
+    core_floor.told(core, host, leg, "conference_in")
     clear(core, call, NORMAL, SWITCH, "self_service", "went into call %s" % host.id)
