@@ -14,7 +14,8 @@ from firmware.storage.checkpoint import pack
 log = logging.getLogger(__name__)
 
 RECORDS = 10_000    # between two: bounds a replay to about a fifth of a second; invented
-SHARE = 0.005       # of the time, at most: with 1,800 calls the copy takes 35 ms of the loop, the rest 0.15 s of a thread
+SHARE = 0.02        # of the time, at most: with 1,800 calls the copy takes 35 ms of the loop, the rest 0.15 s of a thread; at 40 calls a
+                    # second 0.005 let 76,000 records pass, and a kill was out of service for 4 s of replay
 WHOLE_WORK = 5      # the copy's time, times this, is all the work; measured
 
 
