@@ -153,6 +153,12 @@ class Calls:
             self.legs.pop(leg, None)
             self.turns.post({"kind": "leg.released", "leg": leg, "cause": cause, "by": by})
 
+    def _on_calling_clear_indication(self, point, event, now_ms):
+        """CCL (YDN 038): the caller has hung up where we, the called side, control the release.  Nobody of ours holds a caller who left."""
+        point.isup.count("calling_party_clears")
+        self._gone(point, event, codes.NORMAL, "far")
+        self._isup(point, point.isup.request("release_request", event["call"], now_ms, cause=codes.NORMAL), now_ms)
+
     def _on_call_lost(self, point, event, now_ms):
         log.warning("ss7 %s: CIC %d: the far exchange says that there is no call (circuit query)", point.name, event["cic"])
 

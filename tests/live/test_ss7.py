@@ -272,6 +272,17 @@ def test_a_circuit_is_checked_by_hand(house):
     house.wait(lambda s: s["ss7"][0]["circuit_groups"][1]["available"] == 30, 90, "the circuit is good again after T26")
 
 
+def test_the_caller_leaves_a_call_whose_release_we_control(house, phone):
+    """China: CCL, scripted, over libss7's MTP; the call is the caller's no more, and the circuit is released by us."""
+    if house.variant != "china":
+        pytest.skip("CCL is China's (YDN 038)")
+    name, call = probe_moves.talk(house, phone, span=1, timeslot=20)
+    house.far.raw(20, b"\xfc\x00")
+    assert house.far.wait_for("hangup", 10, id=name)["by"] == "box"
+    cdr = house.cdr(call)["cdr"]
+    assert (cdr["released_by"], cdr["cause"], cdr["result"]) == ("caller", 16, "answered")
+
+
 def test_refusals_both_ways(house, phone):
     mark = house.far.mark()
     house.place(span=1, called="999", record=False)
