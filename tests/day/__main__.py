@@ -72,6 +72,8 @@ def simulate(folder, seed=1, scale=1.0, count=12, hours=range(24), progress=True
     differences += [sentence for wrong, sentence in (
         (world.exceptions, "%d turns of the switch raised an exception" % world.exceptions),
         (not state["replays"], "a replay of the journal does not give the state that the switch has"),
+        (world.terminations or world.bridges or world.recordings, "media still holds %d terminations, %d bridges, %d recordings" % (
+            len(world.terminations), len(world.bridges), len(world.recordings))),
         (state["calls"], "%d calls stand at the end of the day" % state["calls"]),
         (len(world.truth["deaths"]) < count, "only %d of %d deaths came about" % (len(world.truth["deaths"]), count))) if wrong]
     truth = world.truth

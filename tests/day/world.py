@@ -64,6 +64,7 @@ class World:
         self.heap, self.count, self.number = [], 0, 0
         self.batch, self.deadline = [], None
         self.callers, self.phones = {}, {}
+        self.terminations = set()       # of media: they stand until the switch takes them away, whoever has hung up
         self.signals, self.bridges, self.recordings = {}, {}, {}
         self.free = collections.deque((span + 1, slot) for span in range(plan.spans) for slot in range(1, 32) if slot != 16)
         self.truth = {"blocked": 0, "calls": [], "offers": 0, "deaths": [], "events": 0}
@@ -180,7 +181,7 @@ class World:
         self._send({"now": self.now, "resume": self._audit()})
 
     def _audit(self):
-        return {"terminations": [{"id": leg} for leg in (*self.callers, *self.phones)],
+        return {"terminations": [{"id": leg} for leg in sorted(self.terminations)],
                 "bridges": [{"id": bridge, "legs": list(legs)} for bridge, legs in self.bridges.items()],
                 "signals": [{"id": leg, "token": token} for leg, (token, _) in self.signals.items()],
                 "recordings": [{"id": recording} for recording in self.recordings]}
@@ -212,6 +213,7 @@ class World:
             return
         slot = self.free.popleft()
         leg = "t%d" % (self.number + 1)
+        self.terminations.add(leg)
         self.callers[leg] = Call(caller, number, choice, slot, self.now)
         self._say({"kind": "leg.offered", "leg": leg, "tech": "pri", "trunk_group": "carrier", "span": slot[0], "timeslot": slot[1],
                    "caller": caller, "caller_presentation": "allowed", "caller_type": "national", "called": self.plan.numbers[number],
@@ -310,6 +312,7 @@ class World:
 
     def _rings(self, action):
         leg, agent = action["leg"], action["line"]
+        self.terminations.add(leg)
         self.phones[leg] = Phone(agent, action["call"])
         self.truth["offers"] += 1
         kind = self.rng.random()
@@ -371,6 +374,8 @@ class World:
             token, _ = self.signals.pop(leg, (None, None))
             if token is not None:
                 self._say({"kind": "media.signal_complete", "leg": leg, "token": token, "reason": "stopped"})
+        elif do == "media.subtract":
+            self.terminations.discard(leg)
         elif do == "media.bridge":
             self._bridge(action["bridge"], list(action["legs"]))
         elif do == "media.record":
