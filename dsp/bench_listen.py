@@ -1,0 +1,180 @@
+"""Something to look at and to listen to: a WAV and a spectrogram for each function, and how the echo canceller settles.
+
+    results() -> rows as dsp/bench.py has them (how much was written, and what the pictures show as numbers)
+    python -m dsp.bench_listen
+
+Written to build/bench/: index.html, listen/<function>.wav (left what went in, right what came out, where there is both),
+listen/<function>.png (spectrograms, 0 to 4 kHz upwards, time to the right, 70 dB from black to white), echo.svg.
+Material: the corpus' speech; white noise and one of a car (noise falling 12 dB an octave above 100 Hz), both synthetic.
+"""
+
+import html
+import json
+import pathlib
+import struct
+import wave
+import zlib
+
+import numpy as np
+
+from dsp import bench, callerid, dtmf, echo, fsk, g726, ima, level, mf, modem, noise, plc, tone, vad
+
+CHECKOUT = pathlib.Path(__file__).parents[1]
+FOLDER = CHECKOUT / "build/bench"
+SECONDS = 8
+RATE = 8000
+STEP, WINDOW = 40, 256                     # of a spectrogram, samples
+
+
+def blocks(x):
+    """(row of one channel as int16 (1, 80)) of samples, one after another."""
+    x = np.clip(np.rint(x), -32768, 32767).astype(np.int16)
+    return [np.ascontiguousarray(x[None, i:i + 80]) for i in range(0, len(x) - 79, 80)]
+
+
+def through(x, work):
+    """What work leaves of each block, which it changes in place."""
+    parts = blocks(x)
+    for part in parts:
+        work(part)
+    return np.concatenate([part[0] for part in parts])
+
+
+def spectrum(x):
+    """dB (heights, widths), 4 kHz at the top."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.asarray(x, float), WINDOW)[::STEP] * np.hanning(WINDOW)
+    return 20 * np.log10(np.abs(np.fft.rfft(frames)).T[::-1] + 1e-9)
+
+
+def png(path, pixels):
+    """Write grey pixels, uint8 (heights, widths)."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 0))
+                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def write(name, *channels):
+    """listen/<name>.wav and .png of one channel, or of what went in and what came out."""
+    n = min(map(len, channels))
+    both = np.stack([np.clip(np.rint(one[:n]), -32768, 32767).astype("<i2") for one in channels], 1)
+    with wave.open(str(FOLDER / f"listen/{name}.wav"), "wb") as file:
+        file.setnchannels(len(channels))
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(both.tobytes())
+    parts = [spectrum(one[:n]) for one in channels]
+    top = parts[0].max()                    # one scale for both
+    pictures = [np.clip((part - top + 70) / 70 * 255, 0, 255).astype(np.uint8) for part in parts]
+    png(FOLDER / f"listen/{name}.png", np.concatenate([part for p in pictures for part in (p, np.full((4, p.shape[1]), 255, np.uint8))][:-1]))
+
+
+def sounded(plan, names, ms=700):
+    table, numbers = tone.compile_plan(plan)
+    return np.concatenate([np.concatenate([tone.reference(table, numbers[name], 0, ms * 8), np.zeros(800)]) for name in names])
+
+
+def tones():
+    """{name: (what it is, channels)} of what is generated."""
+    country = json.loads((CHECKOUT / "boardconfig/countries/cn.json").read_text())["tones"]
+    registers = mf.plan()
+    octets = callerid.mdmf({"time": "12312359", "number": "13800138000", "name": "LI LEI"})
+    return {"tones_cn": ("the country's tones: " + ", ".join(country), [sounded(country, country, 3000)]),
+            "dtmf": ("digits 0 to D", [np.concatenate([tone.digit_samples(digit) for digit in dtmf.DIGITS])]),
+            "r2_forward": ("R2 forward signals 1 to 15", [sounded(registers, [f"r2f_{n}" for n in range(1, 16)], 150)]),
+            "r1": ("R1: KP 5551234 ST", [np.concatenate([sounded(registers, ["r1_" + name], 170)[:1360] for name in ("KP", *"5551234", "ST")])]),
+            "fax_tones": ("CNG, CED, ANSam with reversals", [sounded(modem.plan(), ("cng", "ced", "ansam_pr"), 3000)]),
+            "caller_id": ("a caller's number by Bell 202 and V.23", [np.concatenate([fsk.reference(kind, octets) for kind in fsk.KINDS])])}
+
+
+def voices(speech, rng):
+    """The same of what works on speech."""
+    n = len(speech)
+    white = rng.normal(size=n)
+    hz = np.fft.rfftfreq(n, 1 / RATE)
+    car = np.fft.irfft(np.fft.rfft(rng.normal(size=n)) / np.maximum(hz / 100, 1) ** 2, n)
+    made = {}
+    for name, disturbance in (("white", white), ("car", car)):
+        noisy = speech + disturbance * speech.std() / disturbance.std() * 10 ** (-10 / 20)
+        state = noise.new_state(1)
+        made[f"noise_{name}"] = (f"noise reduction, {name} noise at 10 dB", [noisy, through(noisy, lambda x, state=state: noise.reduce(state, x))])
+    steps = speech * np.repeat(10 ** (np.array([0, -20, 10, -10]) / 20), n // 4 + 1)[:n] * 0.3
+    state, listener, decision = level.new_state(1), vad.new_state(1), np.zeros(1, np.uint8)
+    decisions = []
+
+    def controlled(x):
+        vad.detect(listener, x, decision)
+        decisions.append(int(decision[0] != 0))
+        level.control(state, x, decision)
+    made["agc"] = ("level control: 0, -20, +10, -10 dB", [steps, through(steps, controlled)])
+    made["vad"] = ("speech detection: right a hum where speech was heard", [steps, np.repeat(decisions, 80) * 6000 * np.sin(2 * np.pi * 300 * np.arange(80 * len(decisions)) / RATE)])
+    state, lost = plc.new_state(1), rng.random(n // 80 + 1) < 0.1
+    parts, out = blocks(speech), []
+    for part, gone in zip(parts, lost):
+        x = np.zeros_like(part) if gone else part.copy()
+        plc.conceal(state, x, np.array([gone], np.uint8))
+        out.append(x[0])
+    holes = np.concatenate([np.zeros(80) if gone else part[0] for part, gone in zip(parts, lost)])
+    made["concealment"] = ("10 % of the blocks lost, without and with G.711 appendix I", [holes, np.concatenate(out)])
+    whole = np.clip(speech, -32768, 32767).astype(np.int16)[None, :n // 80 * 80]
+    made["ima"] = ("IMA ADPCM, there and back", [whole[0], ima.decode(ima.encode(whole))[0]])
+    for bits in (2, 3, 4, 5):
+        made[f"g726_{8 * bits}"] = (f"G.726 at {8 * bits} kbit/s, there and back", [whole[0], g726.decode(g726.encode(whole, bits), bits)[0]])
+    return made
+
+
+def cancelling(speech, rng):
+    """(far, near, out, echo return loss enhancement in dB each 100 ms) of a canceller on real speech, path 10 dB down, and noise at -60 dBm0."""
+    path = np.zeros(300)
+    path[60:] = rng.normal(size=240) * np.exp(-np.arange(240) / 40)
+    path *= 10 ** (-10 / 20) / np.sqrt((path**2).sum())
+    far = np.clip(np.rint(speech), -32768, 32767)
+    echoed = np.convolve(far, path)[:len(far)] + rng.normal(size=len(far)) * 16
+    state, slots, out = echo.new_state(1), np.zeros(1, np.int32), []
+    for x, y in zip(blocks(far), blocks(echoed)):
+        near = y.copy()
+        echo.cancel(state, slots, x, near, np.array([2], np.uint8))         # NLP_OFF
+        out.append(near[0])
+    out = np.concatenate(out)
+    power = lambda z: (z[:len(out) // 800 * 800].reshape(-1, 800).astype(float) ** 2).mean(1) + 1
+    enhancement = 10 * np.log10(power(echoed) / power(out))
+    enhancement[power(far) < 1e5] = np.nan                                  # nothing to cancel
+    return far, echoed, out, enhancement
+
+
+def plot(path, values):
+    """Echo return loss enhancement over time."""
+    points = [(60 + 8 * i, 260 - 5 * v) for i, v in enumerate(values) if v == v]
+    width = 80 + 8 * len(values)
+    lines = "".join(f'<path d="M60 {260 - 5 * db}H{width - 20}" stroke="#ccc"/><text x="20" y="{264 - 5 * db}">{db} dB</text>' for db in range(0, 51, 10))
+    lines += "".join(f'<text x="{60 + 80 * s}" y="285">{s} s</text>' for s in range(len(values) // 10 + 1))
+    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="300" font-family="sans-serif" font-size="12">'
+                    f'<rect width="100%" height="100%" fill="white"/>{lines}'
+                    + "".join(f'<circle cx="{x}" cy="{y:.1f}" r="3" fill="#06c"/>' for x, y in points) + "</svg>\n")
+
+
+def results(seconds=SECONDS):
+    """Write everything; rows say what was written."""
+    (FOLDER / "listen").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    speech = bench.speech()[:seconds * RATE].astype(float)
+    made = {**tones(), **voices(speech, rng)}
+    far, echoed, out, enhancement = cancelling(speech, rng)
+    made["echo"] = ("echo canceller, non-linear processor off: with echo, without", [echoed, out])
+    for name, (_, channels) in made.items():
+        write(name, *channels)
+    plot(FOLDER / "echo.svg", enhancement)
+    items = "".join(f'<h2>{name}</h2><p>{html.escape(what)}</p><audio controls src="listen/{name}.wav"></audio><br><img src="listen/{name}.png" alt="spectrogram">'
+                    for name, (what, _) in made.items())
+    (FOLDER / "index.html").write_text('<!doctype html><meta charset="utf-8"><title>Strowger: what the functions do</title>'
+                                       "<p>Two pictures: above what went in (left), below what came out (right).</p>"
+                                       f'<h2>echo convergence</h2><p>Echo return loss enhancement on speech, each 100 ms with far-end speech.</p><img src="echo.svg" alt="ERLE over time">{items}\n')
+    late = enhancement[5 * RATE // 800:]
+    blank = {"reference": None, "reference_value": None, "ratio": None}
+    return [{"name": "dsp.listen.files", "value": len(made), "unit": "files", "note": "build/bench/index.html", **blank},
+            {"name": "dsp.listen.erle_after_5s_db", "value": float(np.nanmedian(late)) if np.isfinite(late).any() else None, "unit": "dB", "note": "median of build/bench/echo.svg", **blank}]
+
+
+if __name__ == "__main__":
+    print(json.dumps(results(), indent=1))
