@@ -237,3 +237,46 @@ def test_listening_and_sending_by_command_on_a_live_call(house, phones):
     assert {"leg.listening", "leg.enhanced", "leg.heard", "leg.sent"} <= set(kinds)
     house.far.hangup(caller)
     house.wait_idle()
+
+
+def test_play_record_and_conference_by_command(house, phones):
+    """Over REST, on one live call: the form of the file, a pause in it, a prompt at another speed, mute; the page's download is PCM."""
+    floor, phone, file = Floor(house, phones), phones["1002"], house.folder / "tone-again.wav"
+    wav.write_alaw(file, wav.alaw_expand(np.frombuffer(tone(TONES["caller"], 60), np.uint8)))
+    running = house.product.get("/configuration")
+    running["configuration"]["recording"] = {"format": "ima", "channels": "stereo"}
+    house.product.post("/configuration/apply", running)
+    house.available("1002")
+    house.wait_agent_idle("1002")
+    mark = phone.mark()
+    caller = house.place_and_choose("1")
+    phone.wait_for("answered", 15, since=mark)
+    floor.call = house.wait_call("talking")["call"]
+    house.far.play(caller, file)
+    floor.hear("talking", caller=[], _1002=["caller"])
+    floor.ask("record", action="pause", text="card")
+    assert floor.ask("play", leg="agent", music="default", speed=1.5, repeat=0)["start_ms"] == 0
+    time.sleep(STEP_S)
+    floor.ask("player", leg="agent", pause=True)
+    floor.ask("party", leg="caller", mute=True)
+    floor.hear("the caller only listens", caller=[], _1002=[])
+    floor.ask("party", leg="caller", mute=False)
+    floor.ask("record", action="resume")
+    floor.hear("heard again", caller=[], _1002=["caller"])
+    floor.ask("player", leg="agent", stop=True)
+    house.far.hangup(caller)
+    house.wait_idle()
+    found = house.cdr(floor.call)
+    (row,) = found["recordings"]
+    assert (row["format"], row["channels"]) == ("ima", "stereo")
+    marks = row["marks"]
+    assert [(m["mark"], m["text"]) for m in marks] == [("paused", "card"), ("resumed", "")] and marks[1]["ms"] - marks[0]["ms"] > 1500
+    octets = house.product.recording(floor.call, row["id"])
+    assert octets[20:24] == b"\x01\x00\x02\x00", "16-bit PCM in two channels, which every browser plays"
+    samples = np.frombuffer(octets[44:], "<i2").reshape(-1, 2)[:, 0]
+    before, within = samples[:marks[0]["ms"] * 8], samples[marks[0]["ms"] * 8 + 800:marks[1]["ms"] * 8 - 800]
+    assert heard(before) == ["caller"] and np.abs(within).max() < 100, "not a word of the pause is in the file"
+    (ended,) = [r["data"] for r in found["records"] if r["kind"] == "play.ended"]
+    assert ended["reason"] == "stopped" and ended["position_ms"] > 1000
+    original = house.product.octets(f"/api/v1/calls/{floor.call}/recordings/{row['id']}?original=1")
+    assert original[20:22] == b"\x11\x00" and b"paused card" in original
