@@ -31,9 +31,7 @@ class AcdFolds:
             self.timers.set("tier", call.id, call.tiers[0][0] if call.tiers else None)
             call.reserved = data.get("reserved")
             self.timers.set("reserve", call.id, call.reserved[1] if call.reserved else None)
-            call.expected_ms = data.get("expected_ms", False)
-            if "expected_ms" in data:
-                self.pace(call.queue).entered(record["ts_ms"])
+            call.entry_place = self.queue(call.queue).position(call.id) if "expected_ms" in data else None
             self.timers.set("wait", call.id, data["max_wait_until_ms"])
             self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
             self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
@@ -92,11 +90,8 @@ class AcdFolds:
     def queue_left(self, record, data, call):
         queue = self.queue(record["queue"])
         queue.leave(record["call"])
-        if record["queue"] in self.paces:
-            if data["reason"] == "answered":
-                self.paces[record["queue"]].answered(record["ts_ms"], len(queue), data["wait_ms"], call.expected_ms if call is not None else False)
-            else:
-                self.paces[record["queue"]].left(len(queue))
+        if call is not None and call.entry_place is not None and data["reason"] == "answered":
+            self.pace(record["queue"]).answered(call.entry_place, data["wait_ms"])
         if call is not None and data["reason"] == "overflow":
             call.result = "overflow"
             self._hop(call, record)

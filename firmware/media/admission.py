@@ -36,7 +36,7 @@ from firmware.media.stats import SECONDS
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
 SHARE_WITHOUT_REALTIME = 0.4
-SHARED = 0.7                    # measured with 2,048 channels: what a second thread of the tick adds, which helps in its first 6 ms
+SHARED = 0.7                    # an estimate from runs with 2,048 channels beside others: what a second thread of the tick adds, which helps in its first 6 ms
 HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are the host's
 LEARNING = 0.25                 # one block in four: dsp/echo.py, Rest
 PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded

@@ -31,8 +31,8 @@ def test_the_estimate_is_shown_recorded_and_outlives_kill_and_checkpoint():
     answer(rig)
     assert ring(rig, "p7") is None and ring(rig, "p8") is None
     waits = [call["expected_wait_ms"] for call in rig.sb.snapshot(rig.now)["calls"][1:]]
-    assert waits[1] == 2 * waits[0] and 30000 <= waits[0] <= 90000, waits
-    assert rig.queue("sales")["expected_wait_ms"] == pytest.approx(3 * waits[0], abs=3)
+    assert 1.4 * waits[0] <= waits[1] <= 2.5 * waits[0] and 30000 <= waits[0] <= 90000, waits
+    assert rig.queue("sales")["expected_wait_ms"] == pytest.approx(2 * waits[1] - waits[0], abs=3)      # a line
     rig.sb.checkpoint(rig.now)
     rig.settle()
     rig.sb = rig.replayed(rig.journal[-1:])
@@ -62,7 +62,7 @@ def test_it_is_announced_in_minutes_and_only_when_known():
 
 
 def test_a_rule_gives_on_who_would_wait_too_long():
-    rig = busy({"overflow": [to("expected_wait", "service", 150)]})
+    rig = busy({"overflow": [to("expected_wait", "service", 130)]})
     ring(rig, "p6")
     answer(rig)
     for leg in ("p7", "p8", "p9"):
@@ -82,21 +82,20 @@ def test_how_wrong_it_is_with_many_agents_and_callers_who_give_up():
         now = min(events)
         if waiting and min(row[2] for row in waiting) <= now:
             waiting = [row for row in waiting if row[2] > now]
-            pace.left(len(waiting))
         elif busy_until and busy_until[0] <= now:
             busy_until.pop(0)
             free += 1
         else:
             arrival = now + max(1, int(draw.expovariate(1.05 * 8 / 120000)))
-            said = pace.estimate_ms(len(waiting) + 1) if not free else None
-            if not free:
-                pace.entered(now)
-            waiting.append((now, said, now + (240000 if draw.random() < 0.25 else 10 ** 9)))
+            place = len(waiting) + 1 if not free else None
+            said = pace.estimate_ms(place) if place else None
+            waiting.append((now, said, now + (240000 if draw.random() < 0.25 else 10 ** 9), place))
         while free and waiting:
-            entered, said, _ = waiting.pop(0)
+            entered, said, _, place = waiting.pop(0)
             free -= 1
             busy_until = sorted(busy_until + [now + max(1, int(draw.expovariate(1 / 120000)))])
-            pace.answered(now, len(waiting), now - entered, said)
+            if place is not None:
+                pace.answered(place, now - entered)
             if said is not None:
                 errors.append(now - entered - said)
                 waits.append(now - entered)

@@ -82,13 +82,13 @@ def test_a_wrong_command_is_refused_with_a_sentence(control, do, parameters, wor
 
 def test_wrong_items_are_refused_and_what_plays_goes_on(control, media, tools):
     (media.folder / "bad.wav").write_bytes(b"RIFF....WAVEfmt ")
-    (media.folder / "stereo.wav").write_bytes(tools.wav(bytes(800), channels=2))
+    (media.folder / "seven.wav").write_bytes(tools.wav(bytes(700), channels=7))
     good = media.folder / "s2.wav"
     good.write_bytes(tools.wav(b"\x12" * 8000))
     control.do("add", id="l1", kind="timeslot", span=30, timeslot=3, law="A")
     control.do("signal", id="l1", token="good", items=[{"file": str(good)}], repeat=0)
     for items in ([{"file": "/nowhere.wav"}], [{"file": str(media.folder / "bad.wav")}], [{"file": "a\0b"}],
-                  [{"file": str(media.folder / "stereo.wav")}], [{"tone": "unheard"}], [{"dtmf": "12x"}],
+                  [{"file": str(media.folder / "seven.wav")}], [{"tone": "unheard"}], [{"dtmf": "12x"}],
                   [{"silence_ms": -1}], [{"silence_ms": True}], [7], {}, None, [], [{"file": 7}]):
         reply = control.raw("signal", id="l1", token="bad", items=items)
         assert not reply["ok"] and reply["error"], items
