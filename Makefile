@@ -28,6 +28,9 @@ bench: setup-test ## measure; table and build/bench.json
 soak: setup-test ## half an hour of calls, processes killed meanwhile; build/soak/ (SOAK_S=seconds)
 	@exec $(PYTHON) -m hil.soak
 
+storm: setup-test ## 64 spans flap at 1 Hz, then slip 10/s, ten minutes each; build/storm/ (STORM_S=seconds)
+	@exec $(PYTHON) -m hil.storm
+
 simulate-day: setup-test ## a day of 1,000 agents and 110,000 calls in simulated time, recounted; build/day/ (DAY="--scale 0.1")
 	@exec $(PYTHON) -m tests.day $(DAY)
 

@@ -1,0 +1,158 @@
+"""`make storm`: 64 spans flap together once a second, then all of them slip ten times a second; what that costs and leaves behind.
+
+    python -m hil.storm [--seconds 600] [--out build/storm]
+
+The lines are sent straight back by a process of its own, so that each is in frame with itself.  Checked: processor time of
+control and media, ticks, how many alarms were raised and told, that the pages answer meanwhile, and that all spans are back
+afterwards.  Writes storm.json.  Exit code 0 only if every check held.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from hil.board.bench import ask, echo
+from hil.line import LineClient
+from hil.rig import CHECKOUT, Rig, die_with_us
+from hil.soak import process_row
+
+SPANS = 64
+SLIPS_PPM = 1250                # ten slips a second
+FLAP_S = 1.0
+QUIET_S = 30                    # alarms clear after 10 s, flapping after 60 s at the latest: alarm_table.py
+CORES_MOST = 0.5                # of control, while 64 spans flap: invented
+ALARMS_MOST = 40                # raised in a storm of any length: an alarm of 64 members and its end, flapping, slips; not 64 a second
+ANSWER_S = 5.0
+
+
+def echo_lines(run_dir):
+    """The process that sends all lines back, until it is ended."""
+    lines = [LineClient(os.path.join(run_dir, "lines", "%d.sock" % span)) for span in range(1, SPANS + 1)]
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(42))
+    except OSError:
+        pass
+    print("ready", flush=True)
+    echo([line.socket for line in lines], float("inf"))
+
+
+class Storm:
+    """rig: a started Rig."""
+
+    def __init__(self, rig, seconds):
+        self.rig, self.seconds, self.checks, self.phases = rig, seconds, [], {}
+
+    def configure(self):
+        """64 spans without signalling."""
+        running = self.rig.product.get("/configuration")
+        data = running["configuration"]
+        template = data["spans"][0]
+        data["spans"] = [{**template, "span": span, "signalling": "none", "crc4": False} for span in range(1, SPANS + 1)]
+        self.rig.product.post("/configuration/apply", running)
+
+    def inject(self, fault, **more):
+        """The same on all lines."""
+        for span in range(1, SPANS + 1):
+            answer = ask(str(self.rig.run_dir), {"do": "inject", "span": span, "fault": fault, **more})
+            assert answer["ok"], answer
+
+    def up(self):
+        """How many spans are in service."""
+        return sum(span["state"] == "up" for span in self.rig.state()["spans"])
+
+    def figures(self):
+        pids = self.rig.pids()
+        tick = self.rig.product.get("/media")["tick"]
+        return {"cpu_s": {name: process_row(pids[name])["cpu_s"] for name in ("control", "media", "web")}, "at": time.monotonic(),
+                "late": tick["late_ticks"] - tick["late_ticks_by_host"],
+                "newest": max([alarm["id"] for alarm in self.rig.product.get("/alarms/history?limit=1")["alarms"]], default=0)}
+
+    def phase(self, name, begin, each, end):
+        """One storm: begin(), each() once a second, end(); then what it took."""
+        before, slowest = self.figures(), 0.0
+        begin()
+        until = time.monotonic() + self.seconds
+        told = 0
+        while time.monotonic() < until:
+            each()
+            asked = time.monotonic()
+            self.rig.product.get("/health")
+            slowest = max(slowest, time.monotonic() - asked)
+            if time.monotonic() - told > 30:
+                told = time.monotonic()
+                print("  %s: %.0f s to go, %d of %d spans up" % (name, until - told, self.up(), SPANS), file=sys.stderr, flush=True)
+        end()
+        after = self.figures()
+        took = after["at"] - before["at"]
+        cores = {process: (after["cpu_s"][process] - before["cpu_s"][process]) / took for process in after["cpu_s"]}
+        deadline = time.monotonic() + QUIET_S
+        while self.up() < SPANS and time.monotonic() < deadline:
+            time.sleep(0.5)
+        time.sleep(QUIET_S)
+        alarms = [alarm for alarm in self.rig.product.get("/alarms/history?limit=500")["alarms"] if alarm["id"] > before["newest"]]
+        self.phases[name] = {"seconds": took, "cores": cores, "slowest_answer_s": slowest, "late_ticks": after["late"] - before["late"],
+                             "alarms": [{"kind": alarm["kind"], "members": len(alarm["members"])} for alarm in alarms]}
+        self.check("%s: control, cores" % name, cores["control"] <= CORES_MOST, round(cores["control"], 3))
+        self.check("%s: media, cores" % name, True, round(cores["media"], 3))
+        self.check("%s: late ticks that the host did not cause" % name, after["late"] == before["late"], after["late"] - before["late"])
+        self.check("%s: alarms raised" % name, 0 < len(alarms) <= ALARMS_MOST, len(alarms))
+        self.check("%s: members of the largest" % name, max((len(alarm["members"]) for alarm in alarms), default=0) == SPANS,
+                   max((len(alarm["members"]) for alarm in alarms), default=0))
+        self.check("%s: slowest answer of the pages, s" % name, slowest <= ANSWER_S, round(slowest, 2))
+        self.check("%s: spans back" % name, self.up() == SPANS, self.up())
+
+    def check(self, name, ok, value):
+        self.checks.append({"name": name, "ok": bool(ok), "value": value})
+
+    def flap(self):
+        """Half a second without a signal."""
+        began = time.monotonic()
+        self.inject("rx_los")
+        time.sleep(max(0.0, began + FLAP_S / 2 - time.monotonic()))
+        self.inject("rx_los", on=False)
+        time.sleep(max(0.0, began + FLAP_S - time.monotonic()))
+
+    def run(self):
+        """Both storms.  Returns the checks."""
+        self.configure()
+        self.rig.wait(lambda state: len(state["spans"]) == SPANS and all(span["state"] == "up" for span in state["spans"]), 60, "64 spans that are up")
+        self.phase("flap", lambda: None, self.flap, lambda: None)
+        self.phase("slips", lambda: self.inject("ppm", ppm=SLIPS_PPM), lambda: time.sleep(1), lambda: self.inject("ppm", on=False))
+        return self.checks
+
+
+def main(given=None):
+    """The command."""
+    parser = argparse.ArgumentParser(prog="make storm", description="64 spans flap and slip together.")
+    parser.add_argument("--seconds", type=float, default=float(os.environ.get("STORM_S", "600")), help="of each storm")
+    parser.add_argument("--out", type=pathlib.Path, default=CHECKOUT / "build" / "storm")
+    parser.add_argument("--echo", help=argparse.SUPPRESS)
+    options = parser.parse_args(given)
+    if options.echo:
+        return echo_lines(options.echo)
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="strowger-storm-") as folder, Rig(folder) as rig:
+        rig.start(exchange=False)
+        lines = subprocess.Popen([sys.executable, "-m", "hil.storm", "--echo", str(rig.run_dir)], cwd=CHECKOUT, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, preexec_fn=die_with_us)
+        try:
+            lines.stdout.readline()
+            storm = Storm(rig, options.seconds)
+            checks = storm.run()
+        finally:
+            lines.terminate()
+            lines.wait()
+    ok = all(check["ok"] for check in checks)
+    (options.out / "storm.json").write_text(json.dumps({"ok": ok, "checks": checks, "phases": storm.phases}, indent=1))
+    for check in checks:
+        print("  %s  %s: %s" % ("ok  " if check["ok"] else "FAIL", check["name"], check["value"]))
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
