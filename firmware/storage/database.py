@@ -13,8 +13,8 @@ all that wait and the control loop is not held by the disk.  The caller
 acknowledges only when the future is done.  The keeper also runs the
 checkpoints, for the same reason.  A passive checkpoint leaves the WAL to be begun anew only where nothing was committed
 meanwhile, which at a busy hour is never: it would grow by gigabytes, and a start reads all of it.  So beyond WAL_FRAMES the
-keeper asks for the writer's lock too (RESTART); the control loop then waits for the few frames that are left, and for readers
-of an old view RESTART_WAIT_MS at most.
+writer itself moves the few frames that a passive one has just left (RESTART), after a commit; it waits for readers of an
+old view RESTART_WAIT_MS at most, and else tries again after the next passive one.
 
 A disk that is full at the opening: SQLite cannot even make its -shm file then.  The file is opened with that
 index in memory (locking_mode EXCLUSIVE): everything can be read, writing is tried and refused as on any full disk,
@@ -37,7 +37,7 @@ from firmware.errors import LocalError
 
 MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 CHECKPOINT_COMMITS = 1000  # invented: about 4 MB of WAL at 3 to 5 pages a commit
-WAL_FRAMES = 16_384        # 64 MB: a start reads that in a fraction of a second; invented
+WAL_FRAMES = 32_768        # 128 MB: a start reads that in a fraction of a second, and at 40 calls a second it takes some 20 s; invented
 RESTART_WAIT_MS = 50       # the control loop stands for no longer; invented
 READ_WAIT_S = 5.0
 
@@ -140,7 +140,7 @@ class Database:
         self.path = str(path)
         self.narrow = False
         self.new = not os.path.exists(self.path)
-        self._commits = 0
+        self._commits, self._large = 0, False
         self._asked = queue.SimpleQueue()
         if not self.new and not os.path.getsize(self.path) and not os.path.exists(self.path + "-wal"):
             raise Damaged("the database %s is empty" % self.path)
@@ -206,6 +206,15 @@ class Database:
             self._roll_back()
             raise
         self._count()
+        if self._large:
+            self._begin_wal_anew()
+
+    def _begin_wal_anew(self):
+        self._large = False
+        with contextlib.suppress(sqlite3.Error):
+            self.write.execute("PRAGMA busy_timeout=%d" % RESTART_WAIT_MS)
+            self.write.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        self.write.execute("PRAGMA busy_timeout=%d" % (READ_WAIT_S * 1000))
 
     def _roll_back(self):
         """SQLite has done so by itself after some errors (a full disk); the first error is the one to be told."""
@@ -265,18 +274,10 @@ class Database:
                     future.set_exception(failed) if failed else future.set_result(None)
                 if "checkpoint" in asked and own is not None:
                     with contextlib.suppress(sqlite3.Error):    # if not, the WAL grows until the next one
-                        self._checkpoint(own)
+                        own.execute("PRAGMA synchronous=NORMAL")
+                        _, frames, _ = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                        self._large = frames > WAL_FRAMES
         finally:
             if own is not None:
                 own.close()
             os.close(wal)
-
-    @staticmethod
-    def _checkpoint(own):
-        """Move what is committed into the file, beside the writer; a WAL that has grown large is begun anew."""
-        own.execute("PRAGMA synchronous=NORMAL")
-        _, frames, _ = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if frames > WAL_FRAMES:
-            own.execute("PRAGMA wal_checkpoint(PASSIVE)")       # what came meanwhile, so that the writer waits for little
-            own.execute("PRAGMA busy_timeout=%d" % RESTART_WAIT_MS)
-            own.execute("PRAGMA wal_checkpoint(RESTART)")

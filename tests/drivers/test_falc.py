@@ -126,12 +126,12 @@ def test_watch_reads_alarms_and_what_happened_since(bus):
     exchange(bus, sender, checker, 20)
     base.watch_all(bus, [driver])
     (status, events), = base.watch_all(bus, [driver])
-    assert status["alarms"] == [] and events == {"second": False, "slips": 0, "defects": set()}
+    assert status["alarms"] == [] and events == {"second": False, "slips": 0, "slips_left_out": 0, "defects": set()}
     bus.chip.second()
     for _ in range(3):
         bus.chip.receive(b"\x00" * 2560)                  # LOS that is over before the next poll
     exchange(bus, sender, checker, 20)
     (status, events), = base.watch_all(bus, [driver])
     assert status["alarms"] == [] and events["second"] and "los" in events["defects"]
-    assert base.watch_all(bus, [driver])[0][1] == {"second": False, "slips": 0, "defects": set()}     # clear on read
-    assert driver.decode_events([0, 0x43]) == {"second": True, "slips": 2, "defects": set()}
+    assert base.watch_all(bus, [driver])[0][1] == {"second": False, "slips": 0, "slips_left_out": 0, "defects": set()}     # clear on read
+    assert driver.decode_events([0, 0x43]) == {"second": True, "slips": 2, "slips_left_out": 1, "defects": set()}

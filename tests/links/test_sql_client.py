@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -19,6 +20,7 @@ from firmware.errors import LocalError
 from firmware.ivr.requests import Hidden
 from firmware.ivr.statement import names, parts
 from firmware.links.sql_client import SQLClient
+from hil.ports import free_port
 
 
 def service(kind, address, **more):
@@ -138,9 +140,13 @@ def wait_for(socket_path, process):
     pytest.fail("the server did not come up")
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+@pytest.fixture
+def open_folder():
+    """A folder that another user may use: pytest's own are its user's alone."""
+    with tempfile.TemporaryDirectory(prefix="strowger-sql-") as folder:
+        path = pathlib.Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 COMMON = [
@@ -161,16 +167,14 @@ def common(row):
     assert "nowhere" in ask(row, "", "select * from nowhere")
 
 
-def test_postgresql(tmp_path):
+def test_postgresql(open_folder):
     pytest.importorskip("pg8000")
     programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
     if not programs:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     program = pathlib.Path(programs[-1]).parent
-    data, port = tmp_path / "pg", free_port()
+    data, port = open_folder / "pg", free_port()
     data.mkdir()
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
     shutil.chown(data, "nobody")
     subprocess.run([program / "initdb", "-D", data, "-U", "crm", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"], check=True, capture_output=True, **drop("nobody"))
     process = subprocess.Popen([program / "postgres", "-D", data, "-p", str(port), "-k", data, "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"],
@@ -192,16 +196,14 @@ def test_postgresql(tmp_path):
         process.wait(30)
 
 
-def test_mariadb(tmp_path):
+def test_mariadb(open_folder):
     pytest.importorskip("pymysql")
     server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
     if not os.path.exists(server):
         pytest.skip("MariaDB is not installed (Debian: mariadb-server-core)")
-    data, port = tmp_path / "my", free_port()
+    data, port = open_folder / "my", free_port()
     (data / "test").mkdir(parents=True)
     shutil.chown(data / "test", "nobody")
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
     shutil.chown(data, "nobody")
     process = subprocess.Popen([server, "--no-defaults", "--datadir=%s" % data, "--port=%d" % port, "--bind-address=127.0.0.1", "--socket=%s/s" % data,
                                 "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-grant-tables", "--skip-networking=0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **drop("nobody"))
