@@ -69,7 +69,8 @@ class ClockDoctor:
         ppm = net * SLIP_PPM / seconds
         if abs(net) == len(seen.slips) >= LEAST_SLIPS and seen.slips[-1][0] > seen.slips[0][0]:
             between = (seen.slips[-1][0] - seen.slips[0][0]) / 1000     # from slip to slip: nothing is cut off
-            ppm, within = SLIP_PPM * (net - (1 if net > 0 else -1)) / between, SLIP_PPM / between
+            ppm = SLIP_PPM * (net - (1 if net > 0 else -1)) / between
+            within = (SLIP_PPM + abs(ppm)) / between                   # a slip is known to the second
         return {"ppm": round(ppm, 2), "within_ppm": round(within, 2), "slips": len(seen.slips), "seconds": seen.seconds,
                 "errored": seen.errored}
 
