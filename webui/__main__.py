@@ -133,7 +133,7 @@ def main():
 
     application = Application(house, users, Sessions(data_dir), data_dir, site_name, run_dir)
     config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="wsproto", ws_max_size=65536, access_log=False,
-                            ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None,
+                            ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None, proxy_headers=False,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
     server = Server(config, more_descriptors())
 

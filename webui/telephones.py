@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 30             # for a control process that is away; then the browser connects anew by itself
 AGAIN_S = 0.1
 WAITING = 50                # messages of one phone that wait for control
+LAST_S = 1.0                # for what a phone said before it went, a BYE most of all
 GOING_AWAY, UNACCEPTABLE, TOO_MANY = 1001, 1003, 1013       # RFC 6455 7.4.1, and the registry's
 MOST = 2048                 # telephones; a house has 2,000 lines
 
@@ -43,6 +44,10 @@ class Telephones:
             await asyncio.wait((ears, mouth), return_when=asyncio.FIRST_COMPLETED)
             if not ears.done():
                 await send({"type": "websocket.close", "code": GOING_AWAY})
+            elif not mouth.done():
+                if not waiting.full():
+                    waiting.put_nowait(None)
+                await asyncio.wait((mouth,), timeout=LAST_S)
         finally:
             self.count -= 1
             for task in (ears, mouth):
@@ -63,7 +68,7 @@ class Telephones:
                 return
 
     async def _carry(self, client, waiting, send):
-        """To control and back, over one connection after the other.
+        """To control and back, over one connection after the other, until None waits.
 
         A connection that the same control process ended was ended on purpose (it says nothing, or too much): so is the WebSocket."""
         former = held = None
@@ -88,11 +93,14 @@ class Telephones:
                     if not said.done():
                         said.cancel()
                         break
+                    held = said.result()
+                    if held is None:
+                        return
                     if back.done():
-                        held = said.result()
                         break
-                    writer.write(sip_web.frame(said.result()))
+                    writer.write(sip_web.frame(held))
                     await writer.drain()
+                    held = None
             except OSError:
                 pass
             finally:

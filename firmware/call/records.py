@@ -122,6 +122,7 @@ KINDS = {
     "mailbox.entered": "mailbox mode(leave|listen)",
     "mailbox.moved": "step deadline_ms recording? path? tries? index? list?",
     "mailbox.greeting": "mailbox path(that the owner recorded)",
+    "mailbox.code": "mailbox right(the code that a caller gave)",
     "message.begun": "message mailbox recording path caller called",
     "message.dropped": "mailbox recording(the caller begins anew)",
     "message.left": "message mailbox duration_ms(None: unknown) mail(is to be sent) delete_at_ms",

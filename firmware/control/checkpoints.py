@@ -54,6 +54,8 @@ class Checkpoints:
     async def _store(self, now_ms, data):
         try:
             octets = await asyncio.to_thread(pack, data)
+            if self.turns.fault:        # it would stand before the turns that wait for the disk (storage/unwritten.py)
+                return
             with self.house.database.transaction():
                 self.journal.checkpoint(now_ms, octets)
         except sqlite3.Error as error:

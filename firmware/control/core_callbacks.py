@@ -242,6 +242,8 @@ def ended(core, call):
     row = core.state.callbacks.get(call.callback)
     if row is None or row["call"] != call.id:
         return
+    if row["queue"] in core.queue_configs:
+        core.touch(row["queue"])            # the agent who was kept for it is free for others
     cause = (call.outside or {}).get("cause") if call.failed_cause is None else call.failed_cause
     tried = call.outside is not None and cause is not None and cause not in UNTRIED or row["joined"]
     attempts = row["attempts"] + (1 if tried else 0)

@@ -77,7 +77,7 @@ def _first_servable(core, queue):
             continue
         if call.reserved is not None and _is_kept(core, call, queue):
             known = there.get(call.reserved[0])
-            if known is not None and skills.fits(known.has, call.skills or {}):
+            if known is not None and skills.fits(known.has, call.skills or {}) and (len(there) > claimed or not core.is_absent(call)):
                 return entry, [known]
             continue
         needs, level = call.skills or {}, open_level(call.tiers or ())

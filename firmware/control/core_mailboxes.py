@@ -24,6 +24,7 @@ DEFAULTS = {"greeting": "voicemail_greeting", "pin": "", "lines": [], "takes_cal
 TONE = {"tone": "ringback", "duration_ms": 300}     # the record tone: the beginning of a ringing tone, which every country has
 KEYS_MS = 10000         # for a key after a message, and of a code; invented
 TRIES = 3               # codes, and menus without a key
+WRONG_MOST, GUESSED_MS = 10, 900_000     # wrong codes of all callers in a row, after which nobody from outside is asked for so long; invented
 RECORD, GREETING, PIN, PLAY, MENU, OWN = "record", "greeting", "pin", "play", "menu", "own_greeting"
 
 
@@ -200,7 +201,8 @@ def _heard(core, call):
 def digit(core, call, key):
     """A key in a mailbox.  Whether it meant something."""
     step = call.mailbox["step"]
-    if step == GREETING and key == "*" and call.mailbox["mode"] == "leave" and setting(core, call.mailbox["name"], "pin"):
+    if step == GREETING and key == "*" and call.mailbox["mode"] == "leave" and setting(core, call.mailbox["name"], "pin") \
+            and not _is_guessed(core, call.mailbox["name"]):
         core.emit("mailbox.entered", call=call.id, leg=call.caller_leg, mailbox=call.mailbox["name"], mode="listen")
         _ask(core, call, 0)
     elif step == RECORD and key == "#":
@@ -220,6 +222,12 @@ def digit(core, call, key):
     return True
 
 
+def _is_guessed(core, mailbox):
+    """Whether so many wrong codes were given lately that nobody from outside is asked for one."""
+    count, last_ms = core.state.wrong_codes.get(mailbox) or (0, 0)
+    return count >= WRONG_MOST and core.now_ms < last_ms + GUESSED_MS
+
+
 def _pin(core, call, key):
     core.silence(call)
     pin = setting(core, call.mailbox["name"], "pin")
@@ -230,8 +238,12 @@ def _pin(core, call, key):
         return True
     core.secrets.pop(call.id, None)
     if given == pin:
+        if call.mailbox["name"] in core.state.wrong_codes:
+            core.emit("mailbox.code", call=call.id, mailbox=call.mailbox["name"], right=True)
         _list(core, call, 0, True)
-    elif call.mailbox["tries"] + 1 < TRIES:
+        return True
+    core.emit("mailbox.code", call=call.id, mailbox=call.mailbox["name"], right=False)
+    if call.mailbox["tries"] + 1 < TRIES:
         _ask(core, call, call.mailbox["tries"] + 1)
     else:
         _goodbye(core, call, "the code was wrong %d times" % TRIES)
@@ -274,9 +286,10 @@ def _finish(core, call):
 
 
 def _own_done(core, call):
-    """The owner's greeting is spoken; hung up before, the old one stays."""
-    core.emit("mailbox.greeting", call=call.id, mailbox=call.mailbox["name"], path=call.mailbox["own_path"])
-    _stop(core, call)
+    """The owner's greeting is spoken; hung up before, or ended before the tone, the old one stays."""
+    if call.mailbox["own_path"] is not None:
+        core.emit("mailbox.greeting", call=call.id, mailbox=call.mailbox["name"], path=call.mailbox["own_path"])
+        _stop(core, call)
     _list(core, call, call.mailbox["index"])
 
 

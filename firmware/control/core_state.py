@@ -46,6 +46,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.last_agents = {}   # caller's number -> [agent, ts_ms], oldest first
         self.messages = {}      # id -> message of a mailbox: what core_state_mailboxes.py makes of the records
         self.greetings = {}     # mailbox -> path of the greeting that its owner recorded
+        self.wrong_codes = {}   # mailbox -> (wrong codes in a row, the last one's ms)
         self.callbacks = {}     # id -> what core_state_callbacks.py makes of the records
         self.paces = {}         # queue -> Expected
         self.customers = {}     # caller of customer_day -> the agent whose customer that is
@@ -182,6 +183,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                               [[name, self.customer_counts[name]] for name in sorted(self.customer_counts)]],
                 "messages": [dict(self.messages[name]) for name in sorted(self.messages)],
                 "greetings": [[name, self.greetings[name]] for name in sorted(self.greetings)],
+                "wrong_codes": [[name] + list(self.wrong_codes[name]) for name in sorted(self.wrong_codes)],
                 "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
                 "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
@@ -225,6 +227,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.customer_counts = dict([(name, count) for name, count in counts])
         self.messages = dict([(row["id"], dict(row)) for row in dumped.get("messages") or []])
         self.greetings = dict([(name, path) for name, path in dumped.get("greetings") or []])
+        self.wrong_codes = dict([(row[0], (row[1], row[2])) for row in dumped.get("wrong_codes") or []])
         self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
         self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("paces") or []])
         self.shares = {}

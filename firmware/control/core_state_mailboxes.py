@@ -29,6 +29,13 @@ class MailboxFolds:
     def mailbox_greeting(self, record, data, call):
         self.greetings[data["mailbox"]] = data["path"]
 
+    def mailbox_code(self, record, data, call):
+        if data["right"]:
+            self.wrong_codes.pop(data["mailbox"], None)
+        else:
+            count, last_ms = self.wrong_codes.get(data["mailbox"]) or (0, 0)
+            self.wrong_codes[data["mailbox"]] = (count + 1 if record["ts_ms"] < last_ms + 86_400_000 else 1, record["ts_ms"])
+
     def message_begun(self, record, data, call):
         self.messages[data["message"]] = {"id": data["message"], "mailbox": data["mailbox"], "recording": data["recording"], "path": data["path"],
                                           "caller": data["caller"], "called": data["called"], "call": record["call"], "left_ms": record["ts_ms"],

@@ -57,7 +57,7 @@ FIELDS = {"flow": None, "node": None, "waiting": OTHER, "language": None, "misse
 # seen over transfers that fail at once; invented bounds.
 MAX_ERRORS = 8
 MAX_SILENT = 100        # nodes passed without anything to hear
-MAX_IDLE = 400          # nodes passed without an act of the caller
+MAX_IDLE = 150          # nodes passed without an act of the caller; some take four frames of Python's stack each
 AHEAD = 40              # digits kept
 FAILURE_CAUSE = 41      # Q.850: temporary failure
 VARIABLES = 16000       # characters of all variables of a call

@@ -169,6 +169,19 @@ class MySQLHeld(Held):
 KINDS = {"sqlite": SQLiteHeld, "postgresql": PostgreSQLHeld, "mysql": MySQLHeld}
 
 
+LOST = (2006, 2013)         # of MySQL's clients: the server has gone away, the connection was lost
+
+
+def _closed(error):
+    """Whether an exception says that the connection is gone: both drivers have words of their own for it."""
+    return isinstance(error, (OSError, EOFError)) or type(error).__name__ == "InterfaceError" or bool(error.args) and error.args[0] in LOST
+
+
+def reads(statement):
+    """Whether a statement only reads, so that it may be asked twice."""
+    return statement.lstrip().lower().startswith("select")
+
+
 class SQLClient:
     """Questions to one database."""
 
@@ -216,8 +229,8 @@ class SQLClient:
             except Exception as error:
                 if held is not None:
                     held.close()
-                if not fresh and held is not None and isinstance(error, (OSError, EOFError)) and time.monotonic() < until_s - 0.1:
-                    continue            # a kept connection had died; what was sent cannot have been carried out whole
+                if not fresh and held is not None and _closed(error) and reads(request["statement"]) and time.monotonic() < until_s - 0.1:
+                    continue            # a kept connection had died; what writes might have been carried out, and only its answer be lost
                 raise LocalError(self._complaint(error, secret, until_s)) from None
         held.since_s = time.monotonic()
         if held.spent:
@@ -240,6 +253,8 @@ class SQLClient:
             return "%s did not answer in time" % name
         if isinstance(error, (OSError, ssl.SSLError)):
             return "%s cannot be reached: %s" % (name, error)
+        if _closed(error):
+            return "%s closed the connection" % name
         if secret:
             return "%s refuses the statement (%s; its words are left out, since they may hold the secret)" % (name, type(error).__name__)
         said = error.args[0] if error.args else error

@@ -38,6 +38,7 @@ from firmware.errors import LocalError
 MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 CHECKPOINT_COMMITS = 1000  # invented: about 4 MB of WAL at 3 to 5 pages a commit
 WAL_FRAMES = 32_768        # 128 MB: a start reads that in a fraction of a second, and at 40 calls a second it takes some 20 s; invented
+FEW_FRAMES = 2000          # 8 MB at most are moved in the control loop; invented
 RESTART_WAIT_MS = 50       # the control loop stands for no longer; invented
 READ_WAIT_S = 5.0
 
@@ -275,8 +276,8 @@ class Database:
                 if "checkpoint" in asked and own is not None:
                     with contextlib.suppress(sqlite3.Error):    # if not, the WAL grows until the next one
                         own.execute("PRAGMA synchronous=NORMAL")
-                        _, frames, _ = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                        self._large = frames > WAL_FRAMES
+                        _, frames, moved = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                        self._large = frames > WAL_FRAMES and frames - moved < FEW_FRAMES    # else a reader holds it: not in the loop
         finally:
             if own is not None:
                 own.close()

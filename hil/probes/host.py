@@ -54,7 +54,8 @@ class HostWatch:
 
     def stalls(self, since=0.0):
         """Stalls that ended after time.monotonic() `since`."""
-        rows = (line.split() for line in self._path.read_text().splitlines())
+        whole = self._path.read_text().rpartition("\n")[0]         # the last line may be half written
+        rows = (row for row in (line.split() for line in whole.splitlines()) if len(row) == 2)
         return [(float(at), float(late)) for at, late in rows if float(at) + float(late) / 1000 >= since]
 
     def stop(self):
