@@ -20,6 +20,7 @@ WINDOW_MS = 900_000
 LEAST_SLIPS = 3             # fewer may be one transient of the network: invented
 ONE_WAY = 0.8               # share of the slips in one direction that makes a drift; invented
 ERRORED = 0.1               # share of errored seconds from which on the line is to be looked at first; invented
+GAP, SECONDS_MS = 4, 2000   # times the mean between slips, and what whole seconds hide: a longer gap is a change; invented
 ALIKE = 0.15                # offsets that differ by less than this part (or their resolution) are one clock; invented
 
 
@@ -67,10 +68,11 @@ class ClockDoctor:
         net = sum(sign for _, sign in seen.slips)
         within = SLIP_PPM / seconds
         ppm = net * SLIP_PPM / seconds
-        if abs(net) == len(seen.slips) >= LEAST_SLIPS and seen.slips[-1][0] > seen.slips[0][0]:
-            between = (seen.slips[-1][0] - seen.slips[0][0]) / 1000     # from slip to slip: nothing is cut off
-            ppm = SLIP_PPM * (net - (1 if net > 0 else -1)) / between
-            within = (SLIP_PPM + abs(ppm)) / between                   # a slip is known to the second
+        recent = _recent(seen.slips)
+        between = (seen.slips[-1][0] - recent[0][0]) / 1000 if recent else 0
+        if abs(sum(sign for _, sign in recent)) == len(recent) >= LEAST_SLIPS and between:
+            ppm = SLIP_PPM * recent[0][1] * (len(recent) - 1) / between         # from slip to slip: nothing is cut off
+            within = (SLIP_PPM + abs(ppm)) / between                           # a slip is known to the second
         return {"ppm": round(ppm, 2), "within_ppm": round(within, 2), "slips": len(seen.slips), "seconds": seen.seconds,
                 "errored": seen.errored}
 
@@ -139,6 +141,18 @@ class ClockDoctor:
         text = "All %d spans follow one clock" % len(spans) if len(spans) > 1 else "Span %s and the box have one clock" % next(iter(spans))
         return [_finding("one_clock", list(spans), None, "%s: %s, so they agree to %.3g ppm or better." % (
             text, "%d slips" % slips if slips else "no slips", within), "nothing")]
+
+
+def _recent(slips):
+    """The slips since the pace last changed much: back to a gap of GAP of those after it."""
+    recent = []
+    for slip in reversed(slips):
+        if len(recent) >= LEAST_SLIPS:
+            mean_ms = (recent[-1][0] - recent[0][0]) / -(len(recent) - 1)
+            if recent[-1][0] - slip[0] > GAP * mean_ms + SECONDS_MS:
+                break
+        recent.append(slip)
+    return recent[::-1]
 
 
 def _finding(name, spans, ppm, text, advice):

@@ -66,6 +66,14 @@ def test_a_new_clock_of_the_box_begins_anew():
     assert found(doctor.examine(100_000)) == [("one_clock", [2])]
 
 
+def test_an_offset_that_changed_is_the_new_one():
+    doctor = ClockDoctor()
+    doctor.reference("span 1", "locked", 0)
+    for second in range(120):
+        doctor.second(2, second * 1000, 16 if second < 5 else 2 if second > 60 else 0, 0, False)
+    assert 200 < doctor.examine(120_000)["spans"]["2"]["ppm"] < 300
+
+
 def test_a_span_that_was_out_of_frame_is_judged_anew():
     doctor = ClockDoctor()
     for second in range(20):
