@@ -3,7 +3,7 @@
 Of each caller who had to wait and was answered, the place at the entry and the wait are kept as weighted sums, in which what
 is older counts less with each answer (FORGETS); the least-squares line of wait over place, its slope held back where all
 came at one place (STIFF), is the estimate.  It knows nothing of agents, shifts or callers who give up, and needs not: all of that
-is in what was waited.  On a simulated day (make simulate-day) its mean error is 12.1 s, that of the mean of the last ten
+is in what was waited.  Replayed over the journal of a simulated day (make simulate-day) its mean error is 12.1 s, that of the mean of the last ten
 answered, the usual estimate, 12.9 s; a pace of the queue times the place errs by 16.3 s, since agents serve several queues.
 
     fold = Expected()

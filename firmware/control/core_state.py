@@ -100,7 +100,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         return self.queues[name]
 
     def pace(self, queue):
-        """How fast a queue moves."""
+        """What callers of a queue have waited lately."""
         if queue not in self.paces:
             self.paces[queue] = Expected()
         return self.paces[queue]
