@@ -25,6 +25,7 @@ What the functions do is proved in the run, from the recordings and events:
 
 import asyncio
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -317,22 +318,23 @@ def plot(points):
     """Cost per channel over the number of channels, as SVG text."""
     series = [("all of media", "#1f6f8b", [p["cores"] * 1e6 / p["channels"] for p in points]),
               ("voice functions", "#c2571a", [p["voice_cores"] * 1e6 / p["channels"] for p in points])]
-    top = max(max(values) for _, _, values in series) * 1.15
-    x = lambda i: 80 + i * 520 / max(1, len(points) - 1)
-    y = lambda v: 300 - 260 * v / top
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="660" height="360" font-family="sans-serif" font-size="12">',
-           '<rect width="660" height="360" fill="white"/>',
+    step = next(step for step in (50, 100, 200, 500, 1000, 2000, 5000) if step * 5 >= max(max(values) for _, _, values in series))
+    octaves = math.log2(points[-1]["channels"] / points[0]["channels"]) or 1
+    x = lambda i: 80 + 520 * math.log2(points[i]["channels"] / points[0]["channels"]) / octaves
+    y = lambda v: 300 - 260 * v / (5 * step)
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="660" height="370" font-family="sans-serif" font-size="12">',
+           '<rect width="660" height="370" fill="white"/>',
            '<text x="80" y="20">Processor time per channel, microseconds a second (channels do everything)</text>',
            '<path d="M80 40V300H620" fill="none" stroke="#444"/>']
     for i, p in enumerate(points):
-        out.append(f'<text x="{x(i):.0f}" y="318" text-anchor="middle">{p["channels"]}</text>')
-    for k in range(5):
-        v = top * k / 4
-        out.append(f'<text x="72" y="{y(v) + 4:.0f}" text-anchor="end">{v:.0f}</text>')
+        near = i and x(i) - x(i - 1) < 40
+        out.append(f'<text x="{x(i):.0f}" y="{332 if near else 318}" text-anchor="middle">{p["channels"]}</text>')
+    for v in range(0, 6 * step, step):
+        out.append(f'<path d="M80 {y(v):.0f}H620" stroke="#ddd"/><text x="72" y="{y(v) + 4:.0f}" text-anchor="end">{v}</text>')
     for place, (name, colour, values) in enumerate(series):
         line = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values))
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        out.append(f'<text x="{90 + place * 160}" y="345" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
+        out.append(f'<text x="{80 + place * 220}" y="355" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
     return "\n".join(out + ["</svg>", ""])
 
 
