@@ -49,14 +49,18 @@ class Rig:
     """folder: everything lies below it.  echo: print what the product says on its console.
 
     environment: further variables of the product.  t1: those of the spans that are T1 with NI2.
-    tls: SIP is served over TLS too, at tls_port.  box: with the emulated box (sensors, fans, supplies, clock)."""
+    tls: SIP is served over TLS too, at tls_port.  box: with the emulated box (sensors, fans, supplies, clock).
+    far: further options of the far exchange's command; linked: spans whose data link is waited for (default: all);
+    configure: function(configuration) that changes it before the far exchange comes."""
 
-    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=(), tls=False, box=False):
+    def __init__(self, folder, echo=False, environment=None, spans=SPANS, crc4=CRC4_SPANS, t1=(), tls=False, box=False,
+                 far=(), linked=None, configure=None):
         self.folder = pathlib.Path(folder).resolve()
         self.run_dir, self.data_dir = self.folder / "run", self.folder / "data"
         self.echo, self.spans, self.crc4, self.t1 = echo, spans, crc4, t1
         self.environment = environment or {}
         self.tls, self.tls_port = tls, None
+        self.far_options, self.linked, self.configure = far, spans if linked is None else linked, configure
         self.with_box, self.box = box, None
         self.board = self.supervisor = self.far = self.product = None
         self.console, self.phones = [], []
@@ -72,12 +76,12 @@ class Rig:
         """Start all parts; returns self.  password: the administrator's, set at first boot; None: leave it."""
         self.start_board()
         self.start_product(password)
-        if self.t1:
+        if self.t1 or self.configure:
             self.set_t1()
         if exchange:
             self.start_exchange()
-            for span in self.spans:
-                self.far.wait_for("link_up", 20, span=span)
+            for span in self.linked:
+                self.far.wait_for("link_up", 30, span=span)
         return self
 
     # -- the parts --
@@ -122,13 +126,15 @@ class Rig:
 
     def start_exchange(self):
         self.far = FarExchange(self.run_dir, self.spans, crc4=list(self.crc4), t1=self.t1,
-                               trace_dir=self.folder / "trace").start()
+                               trace_dir=self.folder / "trace", options=self.far_options).start()
 
     def set_t1(self):
         """Make the spans of `t1` T1 spans in the configuration."""
         running = self.product.get("/configuration")
+        if self.configure:
+            self.configure(running["configuration"])
         for row in running["configuration"]["spans"]:
-            if row["span"] in self.t1:
+            if row["span"] in self.t1 and row["span"] in SPANS:
                 row.update(type="t1", variant="ni2", d_timeslot=24)
         self.product.post("/configuration/apply", running)
 

@@ -20,6 +20,8 @@ State, and who moves it on:
 Plain data: only the fold over records (firmware/control/core_state.py) changes it.
 """
 
+UNRESTRICTED = "unrestricted_digital"       # bearer of a call that is data (Q.931 4.5.5), not sound
+
 COLLECTING = "collecting"
 IVR = "ivr"
 ANNOUNCING = "announcing"
@@ -83,6 +85,11 @@ class Call:
         self.signals = 0        # signals played so far: makes tokens
         self.overdue = False    # the longest wait passed while an agent's phone rang
         self.waited = False     # has been in a queue or has rung somebody
+
+    @property
+    def is_data(self):
+        """Whether its octets are data: they go through as they are, and nothing is played, heard or recorded."""
+        return self.bearer == UNRESTRICTED
 
     @property
     def language(self):

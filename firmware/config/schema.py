@@ -82,6 +82,7 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                           default=True),
     "classes": Several("what callers that come in on this group may dial to the outside; empty: nothing",
                        CALLED_CLASSES, default=[]),
+    "data_calls": Switch("carry data calls (64 kbit/s unrestricted, Q.931 4.5.5) from trunk to trunk, bit exact; only PRI and SS7 can", default=False),
     "reserved": Whole("how many free trunks are kept for emergency calls: no other call goes out when there are no more than these", 0, 64,
                       default=0),
     "enhancement": Section("what is done to the sound that comes in; all off: bit exact", ENHANCEMENT),

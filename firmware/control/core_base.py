@@ -299,6 +299,8 @@ class Core:
 
     def listen(self, call):
         """Have media listen to the caller: digits, and fax machines where the trunk group wants it."""
+        if call.is_data:
+            return
         leg = self.state.legs.get(call.caller_leg)
         group = self.group_rows.get(leg.trunk_group) if leg is not None and leg.line is None else None
         more = {"modem": True} if group is not None and group.get("fax_detection") else {}
@@ -306,7 +308,7 @@ class Core:
 
     def play(self, call, purpose, items, repeat=1, guard_ms=PROMPT_GUARD_MS):
         """Let the caller hear items; replaces what plays.  repeat 0: for ever."""
-        if self.is_absent(call):
+        if self.is_absent(call) or call.is_data:
             return
         token = "%s-%d" % (call.id, call.signals + 1)
         self.emit("call.signal", call=call.id, leg=call.caller_leg, token=token, purpose=purpose, items=items, repeat=repeat,

@@ -98,6 +98,9 @@ def _route(core, call):
         core_outside.refuse(core, call, why_not)
         return True
     application, target = route["application"], route["target"]
+    if call.is_data and (application != "outside" or not core_outside.carries_data(core, leg.trunk_group)):
+        clear(core, call, core_outside.refused_bearer(core, leg), SWITCH, "rejected", "a data call came for %s" % application)
+        return True
     flow = core.flows.get(target) if application == "ivr" else None
     languages = flow["languages"] if flow else core.site.get("languages") or ["en"]
     core.emit("call.routed", call=call.id, application=application, target=target, number=route["number"], label=route["label"],
@@ -341,7 +344,7 @@ def connect(core, call, leg, agent):
 def record(core, call):
     """Record the two who talk, if the configuration or a person wants it: in a new file, or on in the one that stands."""
     setting, wished = core.config.get("recording") or {}, call.recorded_as
-    if wished == "off" or wished is None and not setting.get("enabled", True):
+    if call.is_data or wished == "off" or wished is None and not setting.get("enabled", True):
         return
     left, right = call.caller_leg, call.agent_leg
     if call.recording is not None and core.state.recordings[call.recording]["state"] == "open":

@@ -52,7 +52,7 @@ def fail(core, call, cause, reason, result=None):
 def close(core, call, cause, items, result, reason=None):
     """Say items to the caller, then release.  A tone is heard for BUSY_TONE_MS."""
     caller = core.state.legs.get(call.caller_leg)
-    if not items or not core.state.media_up or caller is None or caller.state != legs.ANSWERED or caller.tech == "none":
+    if not items or not core.state.media_up or caller is None or caller.state != legs.ANSWERED or caller.tech == "none" or call.is_data:
         clear(core, call, cause, SWITCH, result, reason)
         return
     take_apart(core, call, "failed")

@@ -39,6 +39,9 @@ def leg_of(core, event):
     if leg is None or leg.call != call.id or leg.state == legs.RELEASING:
         core.refuse("call %s has no leg %s now" % (call.id, event.get("leg") or "caller"))
         return None, None
+    if call.is_data:
+        core.refuse("call %s carries data; nothing can be listened for, changed or played there" % call.id)
+        return None, None
     return call, leg
 
 
@@ -123,6 +126,9 @@ def heard(core, event):
 # Calls out.
 
 def _group(core, leg):
+    call = core.state.calls.get(leg.call)
+    if call is not None and call.is_data:
+        return {}
     return (core.group_rows.get(leg.trunk_group) or {}) if leg.trunk_group is not None and leg.line is None else {}
 
 

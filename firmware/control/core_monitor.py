@@ -16,6 +16,8 @@ def monitor(core, event):
     call = core.state.calls.get(event["call"])
     if call is None or call.state in (calls.CLOSING, calls.CLEARING):
         return core.refuse("there is no open call %s" % event["call"])
+    if call.is_data:
+        return core.refuse(core_parties.CARRIES_DATA % call.id)
     name, mode = event.get("agent"), event["mode"]
     line = core.line_of(name) if name is not None else event.get("line")
     if line is None or line not in core.line_rows:

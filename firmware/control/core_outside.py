@@ -28,6 +28,9 @@ from firmware.control.core_ivr import not_reached
 NO_CIRCUIT = 34             # Q.850
 NETWORK_OUT_OF_ORDER = 38
 REJECTED = 21
+BEARER_NOT_IMPLEMENTED = 65
+INCOMPATIBLE_DESTINATION = 88
+DIGITAL = ("pri", "ss7")    # techs whose circuits carry 64 kbit/s unrestricted
 # A guard above T303 twice, T310 and T301 of Q.931 9.2 (8 + 60 + 180 s), which end a set-up by themselves.
 SET_UP_GUARD_MS = 260000
 
@@ -87,12 +90,16 @@ def hunt(core, call):
             return
         way = out["ways"][out["way"]]
         group = state.groups.get(way["trunk_group"])
-        trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot)) if group and not _kept(core, call, way) else None
+        carries = _carries(core, call, way)
+        trunk = None
+        if group and carries and not _kept(core, call, way):
+            trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot) and (
+                not call.is_data or core.tech_of_span(span) in DIGITAL))
         if trunk is not None:
             break
         up = [span for span, timeslot in group.trunks if core.span_is_up(span)] if group else []
         core.emit("call.hunted", call=call.id, way=out["way"] + 1, trunk=None,
-                  cause=out["cause"] or (NO_CIRCUIT if up else NETWORK_OUT_OF_ORDER))
+                  cause=out["cause"] or (NETWORK_OUT_OF_ORDER if not up else NO_CIRCUIT if carries else BEARER_NOT_IMPLEMENTED))
     _seize(core, call, way, trunk)
 
 
@@ -108,6 +115,21 @@ def _kept(core, call, way):
 
 def _is_worth_a_try(core, out, span, timeslot):
     return core.span_is_up(span) and [span, timeslot] not in out["tried"] and [span, None] not in out["tried"]
+
+
+def refused_bearer(core, leg):
+    """The cause for a data call that cannot be carried: the network's answer or the user's (Q.931 5.1.5.2, 5.2.2)."""
+    return BEARER_NOT_IMPLEMENTED if leg.span in core.network_spans else INCOMPATIBLE_DESTINATION
+
+
+def _carries(core, call, way):
+    """Whether a way takes calls of this bearer: data wants a trunk group that is meant for it, of digital trunks."""
+    return not call.is_data or carries_data(core, way["trunk_group"])
+
+
+def carries_data(core, group):
+    """Whether a trunk group is meant for data calls."""
+    return bool((core.group_rows.get(group) or {}).get("data_calls"))
 
 
 def _seize(core, call, way, trunk):
@@ -205,7 +227,7 @@ def alert_caller(core, call, leg, inband):
         return
     if inband and leg.span is not None:
         cut_through(core, call, leg)
-    ours = call.bridge is None and (caller.state == legs.ANSWERED or caller.span in core.network_spans)
+    ours = call.bridge is None and not call.is_data and (caller.state == legs.ANSWERED or caller.span in core.network_spans)
     if caller.state == legs.PROCEEDING:
         core.emit("leg.alerting", call=call.id, leg=caller.id, inband=call.bridge is not None or ours)
         core.act("leg.alerting", leg=caller.id, inband=call.bridge is not None or ours)

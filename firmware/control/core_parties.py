@@ -23,6 +23,7 @@ from firmware.control.core_ending import clear, free_agent, leave_seat
 
 LISTEN, WHISPER, BARGE = "listen", "whisper", "barge"
 MODES = (LISTEN, WHISPER, BARGE)
+CARRIES_DATA = "call %s carries data; nothing can be heard, played or recorded there, and it cannot be held"
 
 
 def rooms(core, call):
@@ -100,6 +101,8 @@ def acting(core, call, by):
     """Make the side that acts the agent's side.  by: agent, line or leg, None: whoever is ours.  False: refused."""
     if call.state != calls.TALKING:
         return core.refuse("call %s is not in conversation, it is %s" % (call.id, call.state))
+    if call.is_data:
+        return core.refuse(CARRIES_DATA % call.id)
     agent_leg, caller_leg = core.state.legs[call.agent_leg], core.state.legs[call.caller_leg]
 
     def is_by(leg):

@@ -24,7 +24,7 @@ def is_open(core, call):
 
 def room(core, record):
     """The disk takes recordings again: who talks and is not recorded, is from now on.  record: core_calls.record"""
-    without = [call for call in core.state.calls_in_order() if call.state == calls.TALKING and call.recording is None]
+    without = [call for call in core.state.calls_in_order() if call.state == calls.TALKING and call.recording is None and not call.is_data]
     for call in without:
         record(core, call)
     return any(call.recording is not None for call in without)
@@ -35,6 +35,8 @@ def command(core, event, record):
     call = core.state.calls.get(event["call"])
     if call is None or call.state != calls.TALKING:
         return core.refuse("call %s is not in conversation" % event["call"])
+    if call.is_data:
+        return core.refuse("call %s carries data, which is not recorded" % call.id)
     action, by = event["action"], event.get("by")
     if action == "start":
         if is_open(core, call):

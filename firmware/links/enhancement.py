@@ -1,5 +1,6 @@
 """What the configuration wants done to the sound that comes from a leg, as media's commands `add` and `enhance` take it."""
 
+CLEAR = "clear"             # "law" of a leg whose octets are data: media passes them through as they are
 OFF = {"echo": False, "noise": False, "level": "off", "vad": False}     # media's start; also what an audit shows then
 
 

@@ -1,6 +1,8 @@
 """One PRI span: its configuration, its Q.931 machine, the legs of its calls, its timeslots."""
 
-from firmware.links.enhancement import enhancement
+from firmware.call.call import UNRESTRICTED
+from firmware.links.enhancement import CLEAR, enhancement
+from firmware.proto.q931 import codes
 from firmware.proto.q931.link import Q931Link
 
 HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai"}     # alarms that leave the B channels usable
@@ -10,6 +12,22 @@ def timeslots_of(row):
     """B channels of a span's configuration."""
     last = 31 if row["type"] == "e1" else 24
     return [timeslot for timeslot in range(1, last + 1) if timeslot != row["d_timeslot"]]
+
+
+def machine_config(row, group):
+    """Settings of a span's Q.931 machine that follow the configuration.
+
+    A data call that cannot be carried: "bearer capability not implemented" is the network's answer, "incompatible
+    destination" the user's (Q.931 5.1.5.2, 5.2.2)."""
+    data = bool(group and group.get("data_calls"))
+    return {"timeslots": timeslots_of(row), "overlap_receiving": bool(group and group["overlap_receiving"]),
+            "bearers": ["speech", "3.1khz_audio"] + ([UNRESTRICTED] if data else []),
+            "bearer_cause": codes.BEARER_NOT_IMPLEMENTED if row["side"] == "network" else codes.INCOMPATIBLE_DESTINATION}
+
+
+def law_of(row, bearer):
+    """The law of media's `add` for an outgoing call."""
+    return CLEAR if bearer == UNRESTRICTED else "A" if row["type"] == "e1" else "U"
 
 
 def link_is_up(audit, link):
@@ -29,7 +47,7 @@ class Span:
         saved, calls: what dump_link() and dump_call() gave, after a restart."""
         self.row, self.number = row, row["span"]
         self.enhance = enhancement(group)
-        config = {"timeslots": timeslots_of(row), "overlap_receiving": bool(group and group["overlap_receiving"])}
+        config = machine_config(row, group)
         if saved is None:
             self.machine = Q931Link(row["side"], row["variant"], config)
         else:
@@ -48,7 +66,11 @@ class Span:
         """Take what needs no restart of the span."""
         self.row = row
         self.enhance = enhancement(group)
-        self.machine.config["overlap_receiving"] = group["overlap_receiving"]
+        self.machine.config.update(machine_config(row, group))
+
+    def sound(self, entry):
+        """What is done to the sound of a call (parameters of media's `add`): nothing where it is data."""
+        return {} if entry["law"] == CLEAR else self.enhance
 
     @property
     def state(self):

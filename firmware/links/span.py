@@ -14,9 +14,10 @@ Outgoing calls: span_outgoing.py.  Changes of the configuration: span_change.py.
 import logging
 
 from firmware.call import carriage
+from firmware.call.call import UNRESTRICTED
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
-from firmware.links.enhancement import renew
+from firmware.links.enhancement import CLEAR, renew
 from firmware.links.pri_span import link_is_up
 from firmware.links.span_change import SpanChanges
 from firmware.links.span_outgoing import OutgoingCalls
@@ -131,7 +132,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
     def _on_setup_indication(self, span, event, now_ms):
         leg = self.ids.next("l")
         caller, redirecting = event["caller"] or {}, event["redirecting"] or {}
-        span.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "law": event["law"],
+        law = CLEAR if event["bearer"] == UNRESTRICTED else event["law"]
+        span.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "law": law,
                                      "timeslot": event["timeslot"], "orphan": None}
         self.legs[leg] = (span.number, event["call"])
         self._terminate(span, event["call"])
@@ -154,7 +156,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
         def refused(error, now_ms):
             self._release(entry["leg"], error.cause, now_ms)
         self.media.command("add", None, refused, id=entry["leg"], kind="timeslot", span=span.number,
-                           timeslot=entry["timeslot"], law=entry["law"], **span.enhance)
+                           timeslot=entry["timeslot"], law=entry["law"], **span.sound(entry))
 
     def _on_information_indication(self, span, event, now_ms):
         entry = span.calls[event["call"]]
@@ -362,7 +364,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                 if entry["leg"] is not None and entry["timeslot"] is not None and entry["leg"] not in there:
                     self._terminate(span, call)
                     audit.setdefault("terminations", []).append({"id": entry["leg"]})
-            renew(self.media, audit, {entry["leg"]: span.enhance for entry in span.calls.values()})
+            renew(self.media, audit, {entry["leg"]: span.enhance for entry in span.calls.values() if entry["law"] != CLEAR})
             self._forgotten(span, audit, now_ms)
             self._tell(span)
 

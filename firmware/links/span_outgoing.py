@@ -19,6 +19,7 @@ import logging
 
 from firmware.call.outside import ANOTHER_TRUNK, ANOTHER_WAY
 from firmware.errors import LocalError
+from firmware.links.pri_span import law_of
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class OutgoingCalls:
             self._refuse(leg, NO_CIRCUIT)
             return
         call = machine.new_call()
-        span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": "A" if span.row["type"] == "e1" else "U",
+        span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": law_of(span.row, action["bearer"]),
                             "timeslot": None, "orphan": None, "listens": True}
         self.legs[leg] = (span.number, call)
         if timeslot != action["timeslot"]:

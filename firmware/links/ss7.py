@@ -301,7 +301,8 @@ class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
             self._found_checks(point, there)
             own = set(point.checks.values())         # terminations that the switchboard does not know
             audit["terminations"] = [row for row in audit.get("terminations") or [] if row["id"] not in own]
-            renew(self.media, audit, {entry["leg"]: self._enhance(point, entry["span"]) for entry in point.calls.values()})
+            renew(self.media, audit, {entry["leg"]: self._enhance(point, entry["span"]) for entry in point.calls.values()
+                                     if not entry.get("data")})
             self._tell(point, again=True)
 
     def media_lost(self, now_ms):

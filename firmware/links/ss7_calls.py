@@ -14,8 +14,9 @@ the circuit stays busy until REL has been answered."""
 import logging
 
 from firmware.call import carriage
+from firmware.call.call import UNRESTRICTED
 from firmware.errors import LocalError
-from firmware.links.enhancement import enhancement
+from firmware.links.enhancement import CLEAR, enhancement
 from firmware.proto.isup import codes
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ class Calls:
     def _on_setup_indication(self, point, event, now_ms):
         leg = self.ids.next("l")
         caller, redirecting, span = event["caller"] or {}, event["redirecting"] or event["original_called"], event["span"]
-        point.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "span": span, "timeslot": event["timeslot"]}
+        point.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "span": span, "timeslot": event["timeslot"],
+                                      "data": event["bearer"] == UNRESTRICTED}
         self.legs[leg] = (point.name, event["call"])
         self._terminate(point, event["call"])
         row = point.spans.get(span)
@@ -103,7 +105,8 @@ class Calls:
         def refused(error, now_ms):
             self._release(leg, error.cause, now_ms)
         self.media.command("add", None, refused, id=leg, kind="timeslot", span=entry["span"], timeslot=entry["timeslot"],
-                           law="A" if point.types[entry["span"]] == "e1" else "U", **self._enhance(point, entry["span"]))
+                           **({"law": CLEAR} if entry.get("data") else dict(self._enhance(point, entry["span"]),
+                                                                            law="A" if point.types[entry["span"]] == "e1" else "U")))
 
     def _on_information_indication(self, point, event, now_ms):
         entry = point.calls[event["call"]]
@@ -222,7 +225,8 @@ class Calls:
             return
         circuit = (wanted or free)[0]
         call = point.isup.new_call(circuit.group["name"], circuit.cic)
-        point.calls[call] = {"leg": leg, "digits": action["called"]["number"], "span": span, "timeslot": circuit.timeslot}
+        point.calls[call] = {"leg": leg, "digits": action["called"]["number"], "span": span, "timeslot": circuit.timeslot,
+                             "data": action["bearer"] == UNRESTRICTED}
         self.legs[leg] = (point.name, call)
         if not wanted:
             self.turns.post({"kind": "leg.seized", "leg": leg, "span": span, "timeslot": circuit.timeslot})

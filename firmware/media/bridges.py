@@ -28,6 +28,9 @@ class Bridges:
         if len(wanted) > most:
             refuse(f"bridge: {len(wanted)} legs; one bridge holds {most}", 47)
         terms = [self.find(leg, "bridge: leg") for leg in wanted]
+        clear = sum(term.clear for term in terms)
+        if clear and (clear < len(terms) or clear > 2):
+            refuse(f"bridge: {name} would join data with sound, or more than two legs with data; data goes from one leg to one other", 88)
         bridge = self.bridges.get(name)
         if bridge is None:
             if not terms:
@@ -100,6 +103,8 @@ class Bridges:
         if bridge is None:
             refuse(f"conference: there is no bridge {p['bridge']}; set its membership first", 98)
         wanted = conference(p)
+        if wanted is not None and any(self.terminations[leg].clear for leg in bridge.legs):
+            refuse(f"conference: {bridge.id} carries data, which is not mixed", 88)
         for leg in () if wanted is None else (*wanted[1], *wanted[2]):
             self.find(leg, "conference: leg")       # he may be about to join
         if wanted != bridge.conference:

@@ -58,6 +58,8 @@ class Hearing:
         wanted["caller_id"] = p.get("caller_id", wanted["caller_id"])
         if wanted["caller_id"] is not None and wanted["caller_id"] not in _engine.FSK_PLANS:
             refuse(f"detect: caller_id is {str(wanted['caller_id'])[:40]!r}, not null, {' or '.join(_engine.FSK_PLANS)}")
+        if term.clear and wanted != term.hears:
+            refuse(f"detect: {term.id} carries data (64 kbit/s unrestricted); there is nothing to hear", 88)
         if wanted["progress"] and self.progress_fault:
             refuse(f"detect: {self.progress_fault}; correct the country's tone plan")
         if wanted != term.hears:

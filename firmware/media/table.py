@@ -23,11 +23,19 @@ from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WA
 
 log = logging.getLogger("firmware.media.table")
 
-LAWS = {"A": 0, "U": 1}
+# "clear": a timeslot whose octets are data (64 kbit/s unrestricted).  It is in a bridge with one other of its kind and nobody else, octets
+# are copied, and no kernel sees them; the engine's mu-law has the idle code that data lines have, all ones.
+CLEAR = "clear"
+LAWS = {"A": 0, "U": 1, CLEAR: 1}
 SPANS, TIMESLOTS = 64, 32
 STRETCHED = 512                 # ours: about 3 us a tick each
 NO_EVENTS = 255                 # no payload type for telephone-event
 CODECS = {0: "PCMU", 8: "PCMA"}
+
+
+def refuse_clear(name, done):
+    """Nothing is done to data but to pass it on."""
+    refuse(f"{name} carries data (64 kbit/s unrestricted), which is not {done}; it goes to one other such leg as it is", 88)
 
 
 class Termination:
@@ -44,6 +52,7 @@ class Termination:
         self.player = None          # (paused, volume in dB, id of the last seek) of what plays
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
         self.row = self.law = None
+        self.clear = False
         self.srtp = {False: None, True: None}       # sessions, by whether they are inbound
         self.former = []            # sessions before them that the tick may still be in
         self.leg = self.sockets = self.settings = self.address = self.port = None
@@ -93,9 +102,16 @@ class Table(Bridges, Hearing):
             refuse(f"{what} {name} is no termination; add it first", 98)
         return term
 
+    def sounding(self, name, what, done):
+        """A termination that carries sound, by id.  done: what is wanted of it.  Raises LocalError."""
+        term = self.find(name, what)
+        if term.clear:
+            refuse_clear(name, done)
+        return term
+
     def slot_of(self, name, what):
-        """Slot of a leg, -1 for None."""
-        return -1 if name is None else self.find(name, what).slot
+        """Slot of a leg that is recorded, -1 for None."""
+        return -1 if name is None else self.sounding(name, what, "recorded").slot
 
     # add, modify, subtract
 
@@ -139,11 +155,13 @@ class Table(Bridges, Hearing):
 
     def _add_timeslot(self, name, p):
         if p.get("law") not in LAWS:
-            refuse(f"add: law is {str(p.get('law'))[:40]!r}, not A or U")
-        law = LAWS[p["law"]]
+            refuse(f"add: law is {str(p.get('law'))[:40]!r}, not A, U or {CLEAR}")
+        law, clear = LAWS[p["law"]], p["law"] == CLEAR
+        if clear and p.get("enhance") is not None and enhancement(ENHANCE_OFF, p["enhance"]) != ENHANCE_OFF:
+            refuse_clear(name, "enhanced")
         held = self.terminations.get(name)
         if held is not None:
-            if held.kind == "timeslot" and held.law == law and self._row_matches(held.row, p):
+            if held.kind == "timeslot" and (held.law, held.clear) == (law, clear) and self._row_matches(held.row, p):
                 return {}
             refuse(f"add: {name} exists with other parameters; subtract it first")
         row = self.take_row(p.get("span"), p.get("timeslot"), name)
@@ -152,7 +170,7 @@ class Table(Bridges, Hearing):
         except LocalError:
             del self.rows[row]
             raise
-        term.row, term.law = row, law
+        term.row, term.law, term.clear = row, law, clear
         self._engine.add_timeslot(term.slot, term.serial, row, law)
         self._keep(term)
         return {}
@@ -298,7 +316,7 @@ class Table(Bridges, Hearing):
 
     def signal(self, p):
         """Play a playlist towards a termination."""
-        term = self.find(p.get("id"), "signal: id")
+        term = self.sounding(p.get("id"), "signal: id", "played to")
         token = check_id(p.get("token"), "signal: token")
         repeat = number(p.get("repeat", 1), "signal: repeat", 0, 1000000)
         start = number(p.get("start_ms", 0) or 0, "signal: start_ms", 0, 1 << 40)
@@ -375,6 +393,8 @@ class Table(Bridges, Hearing):
     def _enhance(self, term, wanted):
         if wanted == term.enhance:
             return
+        if term.clear:
+            refuse_clear(term.id, "enhanced")
         self.price(term, f"enhance: no room for {term.id}", enhance=wanted)
         term.enhance = wanted
         bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
@@ -460,7 +480,7 @@ class Table(Bridges, Hearing):
             row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, **term.hears,
                    "enhance": term.enhance}
             if term.kind == "timeslot":
-                row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law="AU"[term.law])
+                row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law=CLEAR if term.clear else "AU"[term.law])
             else:
                 row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(),
                            **dict(term.settings, browser=term.settings["browser"] is not None, srtp=self.browsers.suite(term) or (

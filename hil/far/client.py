@@ -172,8 +172,9 @@ class FarExchange:
     # -- commands ------------------------------------------------------------
 
     def call(self, id, span, called, caller="", *, timeslot=None, redirecting=None,
-             overlap=None, initial_digits=0, play=None, record=None, repeat=False):
-        """Place a call: SETUP leaves at once.  Returns {"timeslot": n}.
+             overlap=None, initial_digits=0, play=None, record=None, repeat=False, **more):
+        """Place a call: SETUP leaves at once.  Returns {"timeslot": n}.  more: capability ("speech", "3.1khz", "data"), preferred, name,
+        subaddress, user_user and others of the README's table.
 
         timeslot None takes the lowest idle one.  overlap: None or False sends
         all digits in SETUP with Sending complete; a number of milliseconds
@@ -183,7 +184,7 @@ class FarExchange:
         return self.command("call", id=id, span=span, called=called, caller=caller,
                             timeslot=timeslot, redirecting=redirecting, overlap=overlap or False,
                             initial_digits=initial_digits, play=_path(play),
-                            record=_path(record), repeat=repeat)
+                            record=_path(record), repeat=repeat, **more)
 
     def dtmf(self, id, digits, on_ms=80, off_ms=80, level_dbm0=-8, twist_db=0):
         """Send digits; they replace what plays meanwhile. level: of each tone. Returns {"tx_sample"}."""
@@ -213,7 +214,7 @@ class FarExchange:
         return self.command("answer", id=id, play=_path(play), record=_path(record), repeat=repeat)
 
     def policy(self, *, incoming="answer", alerting_ms=0, answer_ms=0, cause=17,
-               digits=0, play=None, record_dir=None, repeat=False, inband=False):
+               digits=0, play=None, record_dir=None, repeat=False, inband=False, **more):
         """What to do with calls from the box.
 
         incoming: "answer" (ALERTING after alerting_ms, CONNECT answer_ms
@@ -225,7 +226,15 @@ class FarExchange:
         """
         return self.command("policy", incoming=incoming, alerting_ms=alerting_ms,
                             answer_ms=answer_ms, cause=cause, digits=digits, play=_path(play),
-                            record_dir=_path(record_dir), repeat=repeat, inband=inband)
+                            record_dir=_path(record_dir), repeat=repeat, inband=inband, **more)
+
+    def bert(self, id):
+        """Begin a bit error test on an answered call: 2^11-1 of O.152, both directions (spandsp)."""
+        return self.command("bert", id=id)
+
+    def bert_figures(self, id):
+        """{"bits", "bad_bits", "resyncs"} that a bit error test has received."""
+        return self.command("bert_figures", id=id)
 
     def restart(self, span, timeslot):
         """Send RESTART for one timeslot."""

@@ -143,8 +143,13 @@ static const char *span_command(const char *what, const struct json *in)
     struct span *s = span_find(json_number(in, "span", 0));
     if (!s) return "There is no such span here; name one of --spans.";
     if (!strcmp(what, "line")) return line_disturb(s, json_text(in, "state", ""));
-    if (!strcmp(what, "restart")) {
-        pri_reset(s->pri, (int)json_number(in, "timeslot", 1));
+    if (!strcmp(what, "deaf")) { s->deaf_to_restart = json_true(in, "on"); return NULL; }
+    if (!strcmp(what, "restart") || !strcmp(what, "service")) {
+        if (!s->pri) return "There is no libpri on this span.";
+        int channel = (int)json_number(in, "timeslot", 1);
+        if (s->interface) channel |= s->interface << 8 | 1 << 16;
+        if (*what == 'r') pri_reset(s->pri, channel);
+        else pri_maintenance_service(s->pri, s->interface, channel, (int)json_number(in, "status", 0));
         return NULL;
     }
     uint8_t octets[FRAME_MAX];
@@ -173,7 +178,8 @@ static void command(struct client *c, char *line)
             snprintf(c->only, sizeof c->only, *only ? ",%s," : "%s", only);
             subscribe(c, json_number(&in, "after", event_count));
         }
-        else if (!strcmp(what, "line") || !strcmp(what, "frame") || !strcmp(what, "restart") || !strcmp(what, "replace_next"))
+        else if (!strcmp(what, "line") || !strcmp(what, "frame") || !strcmp(what, "restart") || !strcmp(what, "replace_next")
+                 || !strcmp(what, "service") || !strcmp(what, "deaf"))
             wrong = span_command(what, &in);
         else wrong = calls_command(what, &in, reply, sizeof reply);
     } else {

@@ -19,7 +19,7 @@ static void trace(struct span *s, const uint8_t *frame, int octets, bool sent)
     struct { uint32_t seconds, micros, kept, length; uint8_t pseudo[16], frame[FRAME_MAX]; } packet = {
         t.tv_sec, t.tv_nsec / 1000, octets + 16, octets + 16};
     /* LINKTYPE_LINUX_LAPD: packet type (4 outgoing), ARPHRD_LAPD, address length, address (1: we are the network), ETH_P_LAPD. */
-    uint8_t pseudo[16] = {0, sent ? 4 : 0, 0x20, 0xFD, 0, 1, settings.side == PRI_NETWORK, 0, 0, 0, 0, 0, 0, 0, 0, 0x30};
+    uint8_t pseudo[16] = {0, sent ? 4 : 0, 0x20, 0xFD, 0, 1, s->side == PRI_NETWORK, 0, 0, 0, 0, 0, 0, 0, 0, 0x30};
     memcpy(packet.pseudo, pseudo, 16);
     memcpy(packet.frame, frame, octets);
     writer_append(s->trace_fd, &packet, 32 + octets);
@@ -165,6 +165,7 @@ static void handle(struct span *s, pri_event *e)
 
 void dchannel_timers(struct span *s)
 {
+    if (s->raw) return;
     struct timeval now, *next = pri_schedule_next(s->pri);
     if (!next) return;
     gettimeofday(&now, NULL);
@@ -174,6 +175,13 @@ void dchannel_timers(struct span *s)
 }
 
 /* ---- receive ---- */
+
+static void tell_frame(struct span *s, const uint8_t *frame, int octets)
+{
+    char hex[2 * FRAME_MAX + 1];
+    for (int i = 0; i < octets; i++) sprintf(hex + 2 * i, "%02x", frame[i]);
+    event(s, "raw_frame", "\"octets\":\"%s\"", hex);
+}
 
 static void received(void *user, const uint8_t *frame, int octets, int ok)
 {
@@ -187,6 +195,9 @@ static void received(void *user, const uint8_t *frame, int octets, int ok)
     s->rx_frames++;
     trace(s, frame, octets, false);
     memcpy(s->rx_frame, frame, octets);
+    if (s->raw) { tell_frame(s, frame, octets); return; }
+    /* Under another protocol discriminator libpri passes a RESTART over, and layer 2 goes on. */
+    if (s->deaf_to_restart && octets > 8 && !(frame[2] & 1) && frame[4] == 8 && !frame[6] && !frame[7] && frame[8] == 0x46) s->rx_frame[4] = 0x4F;
     memset(s->rx_frame + octets, 0, 2);     /* libpri wants room for an FCS that it does not look at */
     s->rx_octets = octets + 2;
     look(s, frame, octets, false);
@@ -205,6 +216,7 @@ void dchannel_receive(struct span *s, const uint8_t *octets, int n)
 
 void dchannel_restart(struct span *s)
 {
+    if (!s->hdlc_rx) return;        /* no D channel here */
     hdlc_rx_restart(s->hdlc_rx);
     hdlc_rx_set_max_frame_len(s->hdlc_rx, FRAME_MAX - 2);
 }
@@ -217,9 +229,15 @@ void dchannel_init(struct span *s)
     s->hdlc_tx = hdlc_tx_init(NULL, false, 1, false, underflow, s);
     trace_open(s);
     dchannel_restart(s);
-    s->pri = pri_new_cb(-1, settings.side, s->is_t1 ? PRI_SWITCH_NI2 : settings.switch_type, pri_reads, pri_writes, s);
+    if (s->raw) return;
+    s->pri = pri_new_cb(-1, s->side, s->switch_type, pri_reads, pri_writes, s);
     if (settings.debug) pri_set_debug(s->pri, PRI_DEBUG_ALL & ~PRI_DEBUG_Q921_RAW);
     pri_set_overlapdial(s->pri, 1);
     pri_hangup_fix_enable(s->pri, 1);       /* clear as Q.931 5.3.2 says */
+    /* libpri counts a second HANGUP_REQ where a held call could be transferred by clearing: not asked for. */
+    pri_hold_enable(s->pri, 1);
+    pri_transfer_enable(s->pri, 1);
+    pri_mcid_enable(s->pri, 1);
+    pri_set_service_message_support(s->pri, 1);
     if (settings.facility) pri_facility_enable(s->pri);
 }

@@ -77,12 +77,38 @@ static void take_span(int n)
 
 static void take_crc4(int n) { settings.crc4[n] = true; }
 static void take_t1(int n) { settings.t1[n] = true; }
+static void take_other_side(int n) { settings.other_side[n] = true; }
+static void take_raw(int n) { settings.raw[n] = true; }
+
+static int switch_named(const char *name, size_t length)
+{
+    static const struct { const char *name; int type; } KNOWN[] = {
+        {"euroisdn", PRI_SWITCH_EUROISDN_E1}, {"qsig", PRI_SWITCH_QSIG}, {"ni2", PRI_SWITCH_NI2}, {"5ess", PRI_SWITCH_LUCENT5E},
+        {"dms100", PRI_SWITCH_DMS100}};
+    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
+        if (strlen(KNOWN[i].name) == length && !strncmp(KNOWN[i].name, name, length)) return KNOWN[i].type;
+    return -1;
+}
+
+static int chosen;
+static void take_switch(int n) { settings.switches[n] = chosen; }
+static void take_member(int n) { if (!chosen) chosen = n; settings.nfas[n] = chosen; }
+
+/* "ni2:3-4": the switch type of some spans */
+static void switches(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    chosen = colon ? switch_named(text, colon - text) : -1;
+    if (chosen < 0) fail("--variant is a switch type and its spans, such as ni2:3-4, not %s", text);
+    numbers(colon + 1, take_switch);
+}
 
 static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
         {"run", 1, 0, 'r'}, {"control", 1, 0, 'c'}, {"spans", 1, 0, 's'}, {"crc4", 1, 0, '4'}, {"t1", 1, 0, '1'}, {"side", 1, 0, 'S'},
         {"switch", 1, 0, 'w'}, {"trace", 1, 0, 't'}, {"exit-on-stdin-eof", 0, 0, 'e'}, {"debug", 0, 0, 'd'}, {"facility", 0, 0, 'f'}, {"ss7", 1, 0, '7'},
+        {"other-side", 1, 0, 'o'}, {"variant", 1, 0, 'v'}, {"raw", 1, 0, 'R'}, {"nfas", 1, 0, 'n'},
         {"help", 0, 0, 'h'}, {0}};
     settings.run = getenv("STROWGER_RUN");
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -98,10 +124,13 @@ static void read_options(int argc, char **argv)
             else fail("--side is network or cpe, not %s", optarg);
             break;
         case 'w':
-            if (!strcmp(optarg, "euroisdn")) settings.switch_type = PRI_SWITCH_EUROISDN_E1;
-            else if (!strcmp(optarg, "qsig")) settings.switch_type = PRI_SWITCH_QSIG;
-            else fail("--switch is euroisdn or qsig, not %s", optarg);
+            if ((settings.switch_type = switch_named(optarg, strlen(optarg))) < 0)
+                fail("--switch is euroisdn, qsig, ni2, 5ess or dms100, not %s", optarg);
             break;
+        case 'o': numbers(optarg, take_other_side); break;
+        case 'v': switches(optarg); break;
+        case 'R': numbers(optarg, take_raw); break;
+        case 'n': chosen = 0; numbers(optarg, take_member); break;
         case 't': settings.trace = optarg; break;
         case 'e': settings.stdin_ends = true; break;
         case 'd': settings.debug = true; break;
@@ -110,7 +139,8 @@ static void read_options(int argc, char **argv)
         default:
             fprintf(o == 'h' ? stdout : stderr,
                     "far-exchange --run DIR --control SOCKET --spans LIST [--crc4 LIST] [--t1 LIST]\n"
-                    "             [--side network|cpe] [--switch euroisdn|qsig] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n"
+                    "             [--side network|cpe] [--switch euroisdn|qsig|ni2|5ess|dms100] [--trace DIR] [--exit-on-stdin-eof] [--facility] [--debug]\n"
+                    "             [--other-side LIST] [--variant SWITCH:LIST]... [--nfas LIST]... [--raw LIST]\n"
                     "             [--ss7 itu|ansi|china,OWN,OTHER,SPAN:TIMESLOT:SLC,...]     (far-ss7 only)\n");
             exit(o == 'h' ? 0 : 2);
         }
@@ -158,7 +188,7 @@ static void serve(int signals)
         double now = mono_now();
         if (now >= next_timers) {
             next_timers = now + 0.004;
-            for (int k = 0; k < span_count; k++) dchannel_timers(spans[k]);
+            for (int k = 0; k < span_count; k++) if (spans[k]->leader == spans[k]) dchannel_timers(spans[k]);
             calls_timers(now);
         }
         if (now >= next_try) {
@@ -166,6 +196,28 @@ static void serve(int signals)
             for (int k = 0; k < span_count; k++) line_open(spans[k]);
         }
     }
+}
+
+/* Whose D channel it is, and of which kind; leaders stand before their members in --spans. */
+static void attach(struct span *s)
+{
+    int n = s->number;
+    s->side = settings.other_side[n] ? PRI_NETWORK + PRI_CPE - settings.side : settings.side;
+    s->switch_type = settings.switches[n] ? settings.switches[n] : s->is_t1 ? PRI_SWITCH_NI2 : settings.switch_type;
+    s->raw = settings.raw[n];
+    s->leader = s;
+    if (settings.nfas[n] && settings.nfas[n] != n) {
+        s->leader = span_find(settings.nfas[n]);
+        if (!s->leader) fail("%s: a span of --nfas is missing in --spans.", "--nfas");
+        for (int i = 0; i < span_count && spans[i] != s; i++)
+            if (settings.nfas[spans[i]->number] == settings.nfas[n]) s->interface++;
+        s->d_timeslot = 0;
+        s->pri = s->leader->pri;
+        s->trace_fd = -1;
+        return;
+    }
+    s->clear[s->d_timeslot] = true;
+    dchannel_init(s);
 }
 
 int main(int argc, char **argv)
@@ -180,7 +232,7 @@ int main(int argc, char **argv)
         spans[i]->timeslots = spans[i]->is_t1 ? T1_TIMESLOTS : TIMESLOTS - 1;
         spans[i]->d_timeslot = spans[i]->is_t1 ? T1_D_TIMESLOT : 16;
         spans[i]->tx.crc4 = spans[i]->rx.crc4 = settings.crc4[spans[i]->number];
-        dchannel_init(spans[i]);
+        attach(spans[i]);
     }
     struct sched_param p = {.sched_priority = PRIORITY};
     settings.realtime = sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p) == 0;

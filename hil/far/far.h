@@ -63,8 +63,9 @@ struct t1_rx {
     uint8_t crc, crc_before, crc_told;
     uint64_t losses, f_errors, crc_errors;
 };
-void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line);
-void t1_check_block(struct t1_rx *r, const uint8_t *line, uint8_t *block);
+/* clear: timeslots whose octets are no A-law and stay as they are: the D channel, data. */
+void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line, const bool *clear);
+void t1_check_block(struct t1_rx *r, const uint8_t *line, uint8_t *block, const bool *clear);
 
 /* ---- span ---- */
 enum disturbance { NORMAL, AIS, SCRAMBLED, CUT };
@@ -79,7 +80,13 @@ struct span {
     double last_block;          /* monotonic time of the last one */
     bool in_block;              /* that one is being answered */
     bool is_t1;                 /* then `rx` mirrors what t1_rx found */
-    int d_timeslot, timeslots;  /* the highest timeslot */
+    int d_timeslot, timeslots;  /* 0: no D channel here (NFAS); the highest timeslot */
+    bool clear[TIMESLOTS];      /* see t1_frame_block() */
+    int side, switch_type;
+    bool raw;                   /* no libpri: frames come and go by the control socket */
+    bool deaf_to_restart;       /* RESTART of the box is not obeyed, nor answered */
+    struct span *leader;        /* the span whose D channel serves this one: NFAS; else itself */
+    int interface;              /* the interface identifier of NFAS */
     struct e1_tx tx;
     struct e1_rx rx;
     struct t1_tx t1_tx;
@@ -101,7 +108,7 @@ struct span {
     int rx_expected, tx_expected;   /* N(S) of the next new I frame: later ones are repetitions */
     int trace_fd;
 
-    struct call *calls;         /* all with a libpri reference */
+    struct call *calls;         /* all with a libpri reference, and channels of raw spans */
     struct call *by_timeslot[TIMESLOTS];
     unsigned incoming;
 };
@@ -110,7 +117,8 @@ struct settings {
     const char *run, *control, *trace, *ss7;
     int side, switch_type;
     bool realtime, stdin_ends, debug, facility;
-    bool crc4[SPANS_MAX + 1], t1[SPANS_MAX + 1];
+    bool crc4[SPANS_MAX + 1], t1[SPANS_MAX + 1], other_side[SPANS_MAX + 1], raw[SPANS_MAX + 1];
+    int switches[SPANS_MAX + 1], nfas[SPANS_MAX + 1];      /* nfas: the leader's number */
 };
 extern struct settings settings;
 extern struct span *spans[SPANS_MAX];

@@ -50,7 +50,7 @@ static void look(struct span *s, const uint8_t **rx, int octets)
     static uint8_t block[BLOCK];
     if (!s->is_t1) { e1_check_block(&s->rx, &s->tx, *rx); return; }
     if (octets == T1_BLOCK) {
-        t1_check_block(&s->t1_rx, *rx, block);
+        t1_check_block(&s->t1_rx, *rx, block, s->clear);
         *rx = block;
     } else {
         s->t1_rx.aligned = false;       /* the board has not been told yet that this is a T1 */
@@ -78,14 +78,14 @@ static void answer(struct span *s, const uint8_t *rx, int octets)
     report_changes(s, aligned, rai, ais);
 
     for (int f = 0; f < FRAMES; f++) column[f] = rx[f * TIMESLOTS + d];
-    dchannel_receive(s, column, FRAMES);
+    if (d) dchannel_receive(s, column, FRAMES);
 
     memset(tx, IDLE, sizeof tx);
     calls_block(s, rx, tx);
-    dchannel_transmit(s, column, FRAMES);
-    for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + d] = column[f];
+    if (d) dchannel_transmit(s, column, FRAMES);
+    for (int f = 0; d && f < FRAMES; f++) tx[f * TIMESLOTS + d] = column[f];
     s->tx.rai = s->t1_tx.rai = s->forced_rai || !s->rx.aligned;
-    if (s->is_t1) { t1_frame_block(&s->t1_tx, tx, line); out = line; }
+    if (s->is_t1) { t1_frame_block(&s->t1_tx, tx, line, s->clear); out = line; }
     else e1_frame_block(&s->tx, tx);
     if (s->disturbance == AIS) memset((uint8_t *)out, 0xFF, length);
     if (s->disturbance == SCRAMBLED && s->is_t1) memset(line + FRAMES * T1_TIMESLOTS, 0x55, FRAMES / 8);

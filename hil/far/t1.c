@@ -33,7 +33,7 @@ static void build_tables(void)
 }
 
 /* block: 80x32, timeslots ready; line: T1_BLOCK octets. */
-void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line)
+void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line, const bool *clear)
 {
     if (!crc_table[1][1]) build_tables();
     uint8_t *f_bits = line + FRAMES * T1_TIMESLOTS;
@@ -51,7 +51,7 @@ void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line)
         if (bit) f_bits[f / 8] |= 0x80 >> f % 8;
         t->crc = shift(t->crc, 1);                        /* the F bit counts as one */
         for (int i = 1; i <= T1_TIMESLOTS; i++) {
-            uint8_t octet = i == T1_D_TIMESLOT ? block[i] : to_ulaw[block[i]];
+            uint8_t octet = clear[i] ? block[i] : to_ulaw[block[i]];
             line[i - 1] = octet;
             t->crc = crc_table[t->crc][octet];
         }
@@ -61,14 +61,14 @@ void t1_frame_block(struct t1_tx *t, const uint8_t *block, uint8_t *line)
 }
 
 /* Look at a received line block; block gets its timeslots.  Frames begin with the block; any frame may be the first. */
-void t1_check_block(struct t1_rx *r, const uint8_t *line, uint8_t *block)
+void t1_check_block(struct t1_rx *r, const uint8_t *line, uint8_t *block, const bool *clear)
 {
     if (!crc_table[1][1]) build_tables();
     const uint8_t *f_bits = line + FRAMES * T1_TIMESLOTS;
     memset(block, IDLE, BLOCK);
     for (int f = 0; f < FRAMES; f++, block += TIMESLOTS, line += T1_TIMESLOTS) {
         int bit = f_bits[f / 8] >> (7 - f % 8) & 1;
-        for (int i = 1; i <= T1_TIMESLOTS; i++) block[i] = i == T1_D_TIMESLOT ? line[i - 1] : to_alaw[line[i - 1]];
+        for (int i = 1; i <= T1_TIMESLOTS; i++) block[i] = clear[i] ? line[i - 1] : to_alaw[line[i - 1]];
         for (int k = 95; k > 0; k--) r->seen[k] = r->seen[k - 1];
         r->seen[0] = bit;
         r->count++;

@@ -65,3 +65,28 @@ def test_the_last_trunks_are_kept_for_emergency_calls():
     assert rig.last("leg.create")["trunk_group"] == "second"
     rig.dial("1003", "110", "s3")
     assert (rig.last("leg.create")["trunk_group"], rig.last("leg.create")["called"]["number"]) == ("carrier", "110")
+
+
+DATA = {"carrier": {"classes": ["national"], "data_calls": True}, "second": {"data_calls": True}}
+
+
+def test_data_goes_from_trunk_to_trunk_and_nobody_listens():
+    """64 kbit/s unrestricted: the bearer goes on, nothing is detected, played or recorded, and it can be neither held nor listened to."""
+    rig = world(**DATA)
+    rig.offer(called="913912345678", bearer="unrestricted_digital")
+    create = rig.last("leg.create")
+    assert create["bearer"] == "unrestricted_digital"
+    rig.do("leg.alerting", leg=create["leg"])
+    rig.do("leg.answered", leg=create["leg"])
+    assert rig.call()["state"] == "talking"
+    assert {a["do"] for a in rig.actions if a["do"].startswith("media.")} == {"media.bridge"}
+    for command, more in (("command.hold", {}), ("command.play", {"tone": "busy"}), ("command.record", {"action": "start"}), ("command.listen", {"modem": True}),
+                          ("command.monitor", {"mode": "listen", "line": "1001"})):
+        assert not rig.sb.handle(dict({"kind": command, "call": rig.call()["call"]}, **more), rig.now) and "data" in rig.sb.refusal, command
+
+
+@pytest.mark.parametrize("called, groups, cause", [("02150801000", DATA, 88), ("913912345678", {"carrier": {"classes": ["national"]}}, 88)])
+def test_data_for_who_speaks_is_refused(called, groups, cause):
+    rig = world(**groups)
+    rig.offer(called=called, bearer="unrestricted_digital")
+    assert rig.last("leg.release")["cause"] == cause and not [a for a in rig.actions if a["do"] in ("leg.create", "leg.answer")]

@@ -9,13 +9,15 @@ import time
 import pytest
 
 from hil.probes import exact
-from tests.live import probe_moves
+from tests.live import pri_cases, probe_moves
+from tests.live.pri_cases import *      # noqa: F403  its tests share this house
 from tests.live.test_kill import assert_layer_2_stayed_up
 
 pytestmark = pytest.mark.live
 SEED = 20261122
 NUMBER, TANDEM = "13912345678", "02150801009"
 SECONDS = 3
+RIG = pri_cases.RIG
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def phone(house):
     config = running["configuration"]
     config["trunk_groups"].append({"name": "second", "label": "Second", "caller_number": "02150802000"})
     config["spans"][1]["trunk_group"] = "second"
-    config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "second", "strip": 1}, {"trunk_group": "carrier", "strip": 1}]}]
+    config["routes"] = [route for route in config["routes"] if route["number"][0] == "8"] + [{"number": "9.", "choices": [{"trunk_group": "second", "strip": 1}, {"trunk_group": "carrier", "strip": 1}]}]
     config["numbers"].append({"number": TANDEM, "application": "outside", "target": "9" + NUMBER})
     house.product.post("/configuration/apply", running)
     with probe_moves.probe_agent(house) as phone:

@@ -218,3 +218,20 @@ def test_a_freed_timeslot_is_idle_and_may_be_used_at_once(board, control, media,
     board.listen(9, 5)
     wait_blocks(board, 3)
     assert set(board.said(9, 5)) == {0xD5}
+
+
+def test_data_passes_as_it_is_and_nothing_else_is_done_to_it(board, control):
+    """Legs of 64 kbit/s unrestricted: octets copied, idle all ones; what wants sound is refused with cause 88."""
+    for name, timeslot in (("d1", 9), ("d2", 10), ("d3", 11)):
+        add(control, name, 4, timeslot, "clear")
+    add(control, "s1", 4, 12)
+    control.do("bridge", id="bd", legs=["d1", "d2"])
+    refused = [("detect", {"id": "d1", "dtmf": True}), ("enhance", {"id": "d1", "noise": True}), ("bridge", {"id": "bd", "legs": ["d1", "d2", "d3"]}),
+               ("bridge", {"id": "be", "legs": ["d3", "s1"]}), ("signal", {"id": "d3", "token": "t", "items": [{"silence_ms": 100}]}),
+               ("record", {"id": "r9", "path": "/nowhere/x.wav", "left": "d1", "right": "d2"}),
+               ("conference", {"bridge": "bd", "loudest": 1})]
+    for do, given in refused:
+        reply = control.raw(do, **given)
+        assert not reply["ok"] and reply["cause"] == 88 and "data" in reply["error"], (do, reply)
+    rows = {row["id"]: row for row in control.audit()["terminations"]}
+    assert rows["d1"]["law"] == "clear" and rows["d1"]["bridge"] == "bd" and rows["s1"]["law"] == "A"
