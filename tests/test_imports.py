@@ -33,7 +33,7 @@ ROOMS = {
     "firmware.config": _CORE + _TEXT + ("firmware.call", "firmware.acd"),
     # The CDR is a projection of journal records, written in their transaction.
     # The sums of reports are one, too: the fold of the live figures.
-    "firmware.storage": _CORE + ("firmware.config", "firmware.call.records", "firmware.acd.statistics", "firmware.acd.report"),
+    "firmware.storage": _CORE + _TEXT + ("firmware.config", "firmware.call.records", "firmware.acd.statistics", "firmware.acd.report"),
     # The framers are one more adapter of the control process, in the shape of those of links.
     "firmware.chassis": _CORE + ("firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
     "firmware.trace": (),

@@ -1,6 +1,5 @@
 """Pages of the lines: alarms with a picture of the spans, performance, one line with its tests."""
 
-import time
 import urllib.parse
 
 SPANS, COLUMNS, WIDTH, HEIGHT = 64, 8, 52, 34
@@ -66,7 +65,9 @@ def add(app, show, ask, relay, refuse, zone, request, response):
 
     @app.post("/lines/<span:int>")
     def order(span):
-        """One order from the page's forms; what control refuses is shown above them."""
+        """One order from the page's forms; what control refuses is shown above them.
+
+        Control answers when it is carried out, so what was ordered shows when the page comes back."""
         form = request.forms
         do = form.get("do")
         try:
@@ -83,7 +84,6 @@ def add(app, show, ask, relay, refuse, zone, request, response):
             elif do in ("insert", "stop"):
                 relay("POST", "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do),
                       {"errors": 1} if do == "insert" else {})
-            time.sleep(0.3)                # what was ordered shows when the page comes back
         except Exception as error:
             body = getattr(error, "body", None)
             if not isinstance(body, str):

@@ -14,7 +14,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
-from webui import lines
+from webui import journal, lines
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
@@ -445,6 +445,7 @@ def build(house, users, sessions, data_dir, site_name):
     def zone():
         return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
 
+    journal.add(app, relay)
     lines.add(app, show, ask, relay, refuse, zone, request, response)
     return app
 

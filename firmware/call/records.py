@@ -128,7 +128,7 @@ KINDS = {
     "message.left": "message mailbox duration_ms(None: unknown) mail(is to be sent) delete_at_ms",
     "message.state": "message mailbox state(new|read) by",
     "message.deleted": "message mailbox recording path reason by",
-    "message.mailed": "message mailbox ok error again_ms(None: not again)",
+    "message.mailed": "message mailbox ok error again_ms(None: not again) to?(recipients whom the server took)",
     # callbacks (control/core_callbacks.py)
     "callback.asked": "callback number by(key|entered|api) priority since_ms order skills given called language languages due_ms(None: now) note "
                       "expires_ms",

@@ -42,7 +42,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, floor, flows, lines, operations, reports, ss7, trace
+from firmware.cli import box, floor, flows, journal, lines, operations, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -204,6 +204,7 @@ def parser():
     floor.add(verbs, common)
     ss7.add(verbs, common)
     trace.add(verbs, common)
+    journal.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
@@ -269,6 +270,8 @@ def carry_out(client, options):
         return ss7.carry_out(client, options, table)
     if verb in trace.VERBS:
         return trace.carry_out(client, options)
+    if verb in journal.VERBS:
+        return journal.carry_out(client, options)
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
         return client.get(path, line=options.line, trunk_group=options.trunk_group), show_route

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 RECORDS = 10_000    # between two: bounds a replay to about a fifth of a second; invented
 SHARE = 0.02        # of the time, at most: with 1,800 calls the copy takes 35 ms of the loop, the rest 0.15 s of a thread; at 40 calls a
                     # second 0.005 let 76,000 records pass, and a kill was out of service for 4 s of replay
+AGAIN_S = 10        # after one that could not be made; invented
 WHOLE_WORK = 5      # the copy's time, times this, is all the work; measured
 
 
@@ -42,14 +43,19 @@ class Checkpoints:
 
     def _copy(self, now_ms):
         """A turn's function."""
-        if self.turns.fault:        # what is not in the journal has no number
-            self.busy = False
-            return
-        self._since = 0
-        began = time.perf_counter()
-        data = {"as_of": self.journal.last_seq(), **self.house.switchboard.whole(now_ms)}
-        self._next = time.monotonic() + WHOLE_WORK * (time.perf_counter() - began) / SHARE
-        self.house.spawn(self._store(now_ms, data))
+        stored = None
+        try:
+            if self.turns.fault:    # what is not in the journal has no number
+                return
+            self._since, self._next = 0, time.monotonic() + AGAIN_S
+            began = time.perf_counter()
+            data = {"as_of": self.journal.last_seq(), **self.house.switchboard.whole(now_ms)}
+            self._next = time.monotonic() + WHOLE_WORK * (time.perf_counter() - began) / SHARE
+            stored = self._store(now_ms, data)
+            self.house.spawn(stored)
+        finally:
+            if stored is None:      # or what it raised is the turn's matter; a later one may succeed
+                self.busy = False
 
     async def _store(self, now_ms, data):
         try:
@@ -60,5 +66,7 @@ class Checkpoints:
                 self.journal.checkpoint(now_ms, octets)
         except sqlite3.Error as error:
             log.error("control: a checkpoint cannot be written (%s); the next start replays more records", error)
+        except Exception:
+            log.exception("control: a checkpoint cannot be made; the next start replays more records")
         finally:
             self.busy = False

@@ -1,5 +1,7 @@
 """What the settings of a queue say about callbacks: which numbers, when, how many at a time (core_callbacks.py)."""
 
+from firmware.acd import claims as acd_claims
+from firmware.acd import skills
 from firmware.call import call as calls
 from firmware.call.outside import EMERGENCY, is_open
 
@@ -59,11 +61,31 @@ def is_time(core, queue):
     return not hours or True in [is_open(row, weekday, minute) for row in hours]
 
 
-def outstanding(core, queue):
-    """How many callers are being dialled who shall come to the ready agents of a queue."""
-    count = 0
-    for row in core.state.callbacks.values():
+def claims(core):
+    """Of each caller who is being dialled and shall come to a ready agent: the ready agents who would do, [{agent: Candidate}]."""
+    found = []
+    for name in sorted(core.state.callbacks):
+        row = core.state.callbacks[name]
         call = core.state.calls.get(row["call"])
-        if row["queue"] == queue and call is not None and call.state == calls.RINGING and core.is_absent(call):
-            count += 1
-    return count
+        if call is not None and call.state == calls.RINGING and core.is_absent(call):
+            there, needs = core.ready.of(row["queue"]), row["skills"] or {}
+            found.append(dict([(agent, there[agent]) for agent in there if skills.fits(there[agent].has, needs)]))
+    return found
+
+
+def spare(core):
+    """{agent: True} of the ready agents whom no caller who is being dialled needs, over all queues; None: nobody is dialled."""
+    found = claims(core)
+    if not found:
+        return None
+    ready = {}
+    for queue in core.queue_names:
+        ready.update(core.ready.of(queue))
+    return acd_claims.spare(found, sorted(ready))
+
+
+def look_again(core):
+    """Agents who were kept for a dialled caller may be free for callers of any queue."""
+    for queue in core.queue_names:
+        if core.state.queues.get(queue):
+            core.touch(queue)

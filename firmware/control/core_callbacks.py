@@ -6,7 +6,8 @@
     served    like any caller, when an agent is ready:
                 first "agent"   the agent's telephone rings; answered, the box dials the number, the agent hears it ring
                 first "caller"  the box dials; who answers hears "callback_hello" and is at the old place in the queue.
-                                Never more are dialled than agents of the queue are ready, and these are left to them
+                                Never more are dialled than agents are ready who can take them, over all queues that share agents, and these
+                are left to them (acd/claims.py)
     fails     busy, no answer: again after retry_s, `attempts` times; no trunk free, the agent hung up: again, not counted
     ends      reached | exhausted | expired | cancelled | removed | forbidden (the number may not be called any more)
 
@@ -18,7 +19,7 @@ is made again.  Reports: the caller who leaves counts as "callbacks", the callba
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.control import core_dispatch, core_ivr, core_outside, core_queues
-from firmware.control.core_callback_rules import next_opening_ms, permitted, setting, waiting_for
+from firmware.control.core_callback_rules import look_again, next_opening_ms, permitted, setting, waiting_for
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, close, leave
 from firmware.control.core_queues import say
@@ -226,6 +227,7 @@ def caller_answered(core, call, leg):
     core.emit("callback.joined", call=call.id, leg=leg.id, queue=row["queue"], callback=row["id"])
     _drop_absent(core, call)
     _queue(core, call, row)
+    look_again(core)
     core.listen(call)
     core.play(call, "announcement", say(call, ["callback_hello"]))
 
@@ -242,8 +244,9 @@ def ended(core, call):
     row = core.state.callbacks.get(call.callback)
     if row is None or row["call"] != call.id:
         return
+    look_again(core)                        # the agent who was kept for it is free for others
     if row["queue"] in core.queue_configs:
-        core.touch(row["queue"])            # the agent who was kept for it is free for others
+        core.touch(row["queue"])
     cause = (call.outside or {}).get("cause") if call.failed_cause is None else call.failed_cause
     tried = call.outside is not None and cause is not None and cause not in UNTRIED or row["joined"]
     attempts = row["attempts"] + (1 if tried else 0)

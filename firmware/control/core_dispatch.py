@@ -29,12 +29,17 @@ AWAY = {"no_answer": "missed offer", "rejected": "offer refused", "failed": "lin
 
 def dispatch(core):
     """Give waiting callers to ready agents, in the queues that this event has touched."""
+    if not core.touched:
+        return
     found = {}                          # what is known until the next offer: queue -> first servable
+    free = callbacks.spare(core)        # whom callers who are being called back do not need; None: all
+    if free is not None:
+        callbacks.look_again(core)      # an agent more in one queue may free another in another
     while core.touched:
         best = None
         for queue in sorted(core.touched):
             if queue not in found:
-                found[queue] = _first_servable(core, queue)
+                found[queue] = _first_servable(core, queue, free)
             if found[queue] is None:
                 del core.touched[queue]
             elif best is None or found[queue][0].rank() < found[best][0].rank():
@@ -45,10 +50,14 @@ def dispatch(core):
         call = core.state.calls[entry.call]
         if core.is_absent(call) and callbacks.setting(core, best, "first") == "caller":
             core.ways_on["callback_dial"](core, call)
-            found.pop(best)
+            found, free = {}, callbacks.spare(core)
             continue
         for name in _choose(core, call, able, best):
+            if free is not None and name not in free:
+                continue                # ring all: one of those before was the last that could be spared
             _offer(core, call, name)
+            if free is not None:
+                found, free = {}, callbacks.spare(core)
             for queue in core.queues_of(name):
                 found.pop(queue, None)
 
@@ -58,8 +67,8 @@ def _most(core, queue):
     return setting(core, queue, "ring_most") if core.strategy_names[queue] == RING_ALL else 1
 
 
-def _first_servable(core, queue):
-    """The first caller for whom somebody is ready: (entry, [Candidate]), or None."""
+def _first_servable(core, queue, free):
+    """The first caller for whom somebody is ready: (entry, [Candidate]), or None.  free: who may be taken, None: all."""
     if queue not in core.queue_configs or not core.state.queues.get(queue):
         return None
     there = core.ready.of(queue)
@@ -67,7 +76,9 @@ def _first_servable(core, queue):
         return None
     if core.strategy_names[queue] in MEASURED:
         there = core.ready.with_figures(queue)
-    most, claimed = _most(core, queue), callbacks.outstanding(core, queue)
+    if free is not None:                # the others are for who is being called back
+        there = dict([(name, there[name]) for name in there if name in free])
+    most = _most(core, queue)
     hopeless = {}
     for entry in core.state.queues[queue]:
         call = core.state.calls[entry.call]
@@ -77,14 +88,14 @@ def _first_servable(core, queue):
             continue
         if call.reserved is not None and _is_kept(core, call, queue):
             known = there.get(call.reserved[0])
-            if known is not None and skills.fits(known.has, call.skills or {}) and (len(there) > claimed or not core.is_absent(call)):
+            if known is not None and skills.fits(known.has, call.skills or {}):
                 return entry, [known]
             continue
         needs, level = call.skills or {}, open_level(call.tiers or ())
         key = (skills.key(needs), level)
         if key not in hopeless:
             able = [one for one in there.values() if (level is None or one.level <= level) and (not needs or skills.fits(one.has, needs))]
-            if len(able) > claimed:     # the others are for who is being called back
+            if able:
                 return entry, able
             hopeless[key] = True        # callers with the same needs fare the same
     return None

@@ -364,12 +364,13 @@ def remove(core, event):
 
 
 def mailed(core, event):
-    """The mail server has taken a message, or not.  event: message ok error again_ms(None: given up)"""
+    """The mail server has taken a message, or not.  event: message ok error again_ms(None: given up) to(recipients who have it now)"""
     row = core.state.messages.get(event["message"])
     if row is None or not row["mail"]:
         return False
+    more = {"to": list(event["to"])} if event.get("to") else {}
     core.emit("message.mailed", call=row["call"], message=row["id"], mailbox=row["mailbox"], ok=bool(event["ok"]), error=event.get("error"),
-              again_ms=event.get("again_ms"))
+              again_ms=event.get("again_ms"), **more)
     return True
 
 

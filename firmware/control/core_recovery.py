@@ -25,8 +25,16 @@ from firmware.control import core_announcements, core_calls, core_ending, core_f
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
-def resume(core, audit, live_legs):
-    """Heal after a replay.  audit: media's, or None; live_legs: {leg: {"state"}} or a collection of leg ids."""
+def unguarded(what, leg, function, *args):
+    """Calls; what it raises is the caller's."""
+    return function(*args)
+
+
+def resume(core, audit, live_legs, guard=unguarded):
+    """Heal after a replay.  audit: media's, or None; live_legs: {leg: {"state"}} or a collection of leg ids.
+
+    guard(what, leg, function, *args): calls, and sees to what is raised (control/turns.py): then that call is cleared with
+    cause 41, and the healing of all others goes on."""
     state = core.state
     live = live_legs if isinstance(live_legs, dict) else dict([(leg, {}) for leg in live_legs])
     core.emit("core.resumed", calls=len(state.calls))
@@ -36,42 +44,47 @@ def resume(core, audit, live_legs):
             core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
     if audit is not None and not state.media_up:
         core.emit("media.back")
-    _legs(core, live)
+    for name in sorted(live):
+        if name not in state.legs:
+            core.act("leg.release", leg=name, cause=TEMPORARY_FAILURE)
+    _each(core, guard, "legs", _legs, live)
     if audit is not None:
-        _terminations(core, audit)
-    for call in state.calls_in_order():
-        if call.id in state.calls:
-            _call(core, call, audit, live)
+        there = _ids(audit, "terminations")
+        _each(core, guard, "terminations", _terminations, there)
+    _each(core, guard, "state", _call, audit, live)
     if audit is not None:
-        strays(core, audit)
-    core_announcements.forget(core)
+        guard("healing: strays", None, strays, core, audit)
+    guard("healing: announcements", None, core_announcements.forget, core)
     if audit is not None:
-        core_listening.again(core)
-        core_floor.again(core, audit)
+        guard("healing: listening", None, core_listening.again, core)
+        guard("healing: what people play", None, core_floor.again, core, audit)
     for queue in core.queue_names:
         core.touch(queue)
 
 
-def _legs(core, live):
+def _each(core, guard, what, function, *args):
+    """function(core, call, *args) for each call that still stands."""
+    for call in core.state.calls_in_order():
+        if call.id in core.state.calls:
+            guard("healing of call %s: %s" % (call.id, what), call.caller_leg, function, core, call, *args)
+
+
+def _legs(core, call, live):
     state = core.state
-    for name in sorted(live):
-        if name not in state.legs:
-            core.act("leg.release", leg=name, cause=TEMPORARY_FAILURE)
-    for call in state.calls_in_order():
-        before = list(call.legs)
-        _interrupt_offer(core, call)
-        _interrupt_ringing(core, call, live)
-        for name in before:
-            leg = state.legs.get(name)
-            if leg is None or leg.tech == "none":
-                continue
-            if name not in live:
-                core_calls.released(core, {"leg": name, "cause": leg.cause or TEMPORARY_FAILURE, "by": "near" if leg.cause else "failure"})
-            elif leg.state == legs.RELEASING:
-                core.act("leg.release", leg=name, cause=leg.cause)
-            elif name == call.caller_leg and leg.state == legs.ANSWERED and \
-                    _view(live, name).get("state", "answered") not in ("answered", "releasing"):
-                core.act("leg.answer", leg=name)
+    before = list(call.legs)
+    _interrupt_offer(core, call)
+    _interrupt_ringing(core, call, live)
+    for name in before:
+        leg = state.legs.get(name)
+        if leg is None or leg.tech == "none":
+            continue
+        if name not in live:
+            core_calls.released(core, {"leg": name, "cause": leg.cause or TEMPORARY_FAILURE, "by": "near" if leg.cause else "failure"})
+        elif leg.state == legs.RELEASING:
+            core.act("leg.release", leg=name, cause=leg.cause)
+        elif name == call.caller_leg and leg.state == legs.ANSWERED and \
+                _view(live, name).get("state", "answered") not in ("answered", "releasing"):
+            core.act("leg.answer", leg=name)
 
 
 def _view(live, name):
@@ -99,17 +112,15 @@ def _interrupt_ringing(core, call, live):
     core_calls.ring(core, call, "line", leg.line, call.failed)
 
 
-def _terminations(core, audit):
-    """Answered calls that media does not know: media was started anew while control was away."""
-    there = _ids(audit, "terminations")
-    for call in core.state.calls_in_order():
-        if call.answered_ms is None or call.state == calls.CLEARING:
-            continue
-        parties = [call.caller_leg] + ([call.agent_leg] if call.state == calls.TALKING else [])
-        for leg in parties:
-            if leg not in there and state_leg_is_real(core, leg):
-                core_ending.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_ending.result_of(call, SWITCH), "media has lost the call")
-                break
+def _terminations(core, call, there):
+    """An answered call that media does not know: media was started anew while control was away."""
+    if call.answered_ms is None or call.state == calls.CLEARING:
+        return
+    parties = [call.caller_leg] + ([call.agent_leg] if call.state == calls.TALKING else [])
+    for leg in parties:
+        if leg not in there and state_leg_is_real(core, leg):
+            core_ending.clear(core, call, TEMPORARY_FAILURE, SWITCH, core_ending.result_of(call, SWITCH), "media has lost the call")
+            break
 
 
 def state_leg_is_real(core, leg):

@@ -61,5 +61,6 @@ class MailboxFolds:
     def message_mailed(self, record, data, call):
         row = self.messages.get(data["message"])
         if row is not None:
-            self._message(row["id"], mail=not data["ok"] and data["again_ms"] is not None, again_ms=data["again_ms"], mail_tries=row["mail_tries"] + 1,
+            more = {"mailed_to": (row.get("mailed_to") or []) + data["to"]} if data.get("to") else {}
+            self._message(row["id"], mail=not data["ok"] and data["again_ms"] is not None, again_ms=data["again_ms"], mail_tries=row["mail_tries"] + 1, **more,
                           mailed="sent" if data["ok"] else "wanted" if data["again_ms"] is not None else "failed")

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 OWNERS = {"line.messages": "sip", "lookup.ask": "lookups"}      # actions without a leg: the adapter's name
 MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
 RETRY_S = 0.1
+AGAIN_S = 5                  # before a task that failed begins anew; invented
 
 
 class House:
@@ -179,9 +180,9 @@ class House:
             self.spawn(self._reconnect())
         else:
             self.media.serve()
-        self.spawn(self.lookout.run())
+        self.spawn(self._always(self.lookout.run))
         self.spawn(self.keep_flows(self.config.running()))
-        self.spawn(self.mailer.run())
+        self.spawn(self._always(self.mailer.run))
         try:
             (self.run_dir / "control.ready").touch()
             print("control ready", flush=True)
@@ -190,21 +191,21 @@ class House:
 
     def _resume(self, audit, now_ms):
         """The first turn: the switchboard and the adapters agree with media and each other."""
-        known = self.media.known_boot_id
+        known, guard = self.media.known_boot_id, self.turns.guard      # one adapter or call that cannot be healed costs no other
+        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, self.mailer.committed, *(adapter.committed for adapter in self.adapters)]
         lost = audit is None or (known is not None and known != self.media.boot_id)
-        self._begin_above(audit or {})
+        guard("ids of media", None, self._begin_above, audit or {})
         for adapter in self.adapters:
-            adapter.resume(now_ms)
+            guard("resume of %s" % adapter.name, None, adapter.resume, now_ms)
         if lost:
             self._lose(now_ms)
         if audit is not None:
             self._found(audit, now_ms)
         live = {}
         for adapter in self.adapters:
-            live.update(adapter.live_legs())
-        self.switchboard.resume(None if lost else audit, live, now_ms)
-        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, self.mailer.committed, *(adapter.committed for adapter in self.adapters)]
-        self.checkpoints.begin(now_ms)
+            live.update(guard("legs of %s" % adapter.name, None, adapter.live_legs) or {})
+        self.switchboard.resume(None if lost else audit, live, now_ms, guard=guard)
+        guard("first checkpoint", None, self.checkpoints.begin, now_ms)
 
     def _begin_above(self, audit):
         """No id that media holds comes again, whatever was not written."""
@@ -224,17 +225,19 @@ class House:
 
         Adapters make good what a kill kept from media, and add it to the audit."""
         standing = {row["id"] if isinstance(row, dict) else row for row in audit.get("recordings") or []}
-        self.lookout.repair(self.lookout.over(standing), "control was away when it ended")
-        self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms, audit.get("terminations") or ())
+        guard = self.turns.guard
+        guard("recordings that are over", None, lambda: self.lookout.repair(self.lookout.over(standing), "control was away when it ended"))
+        guard("tones of the country", None, lambda: self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms,
+                                                                     audit.get("terminations") or ()))
         for adapter in self.adapters:
-            adapter.media_found(audit, now_ms)
+            guard("media's return at %s" % adapter.name, None, adapter.media_found, audit, now_ms)
         self.turns.post({"kind": "media.back", "audit": audit})
 
     def _lose(self, now_ms):
         for adapter in self.adapters:
-            adapter.media_lost(now_ms)
-        self.switchboard.handle({"kind": "media.lost"}, now_ms)
-        self.lookout.repair(self.stores.recordings.opened())
+            self.turns.guard("media's loss at %s" % adapter.name, None, adapter.media_lost, now_ms)
+        self.turns.guard("media's loss", None, self.switchboard.handle, {"kind": "media.lost"}, now_ms)
+        self.turns.guard("recordings of the lost media", None, lambda: self.lookout.repair(self.stores.recordings.opened()))
 
     def _media_lost(self, reason):
         log.error("control: media is lost: %s", reason)
@@ -289,7 +292,26 @@ class House:
         """A task that stop() ends."""
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    async def _always(self, run):
+        """run() for ever: begun anew after an exception, which is logged and set aside."""
+        while True:
+            try:
+                await run()
+                return
+            except Exception as error:
+                log.exception("control: %s failed; it begins anew in %d s", run.__qualname__, AGAIN_S)
+                self.stores.set_aside.put("event", "task %s" % run.__qualname__, error)
+            await asyncio.sleep(AGAIN_S)
+
+    def _ended(self, task):
+        """A task that died of an exception is no secret."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            error, name = task.exception(), getattr(task.get_coro(), "__qualname__", "a task")
+            log.error("control: %s ended with an exception", name, exc_info=error)
+            self.stores.set_aside.put("event", "task %s" % name, error)
 
     # -- what the turn asks --
 
@@ -382,7 +404,7 @@ class House:
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
-        faults += self.lookout.faults() + self.mailer.faults()
+        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults()
         if not self.media.serving:
             faults.append("the media process is not there")
         for path in sorted((pathlib.Path(self.data_dir) / "tls").glob("*.unusable")):

@@ -101,6 +101,7 @@ class Lookout:
             self.turns.try_again()
         else:
             self.house.stores.unwritten.look()
+        self.house.stores.set_aside.write()
         if self.turns.hopeless:
             error, since = self.turns.hopeless
             patience_s = DAMAGED_S if damage(error) and self.house.calls else HOPELESS_S

@@ -1,11 +1,16 @@
 """Mail about voicemail messages, and the files of deleted ones: what may wait, beside the control loop.
 
-Which messages are to be mailed is in the switchboard's state, so a kill -9 loses none: it is tried again at the next start
-(a mail that the server had taken without our hearing of it is sent twice; its Message-ID is the same).  One mail at a time, in a
+Which messages are to be mailed is in the switchboard's state, so a kill -9 loses none: it is tried again at the next start.
+What holds: **at least once** for each recipient whom the server ever takes.  Once the server has said 250 to the mail it is not sent
+again, whatever becomes of the connection afterwards; recipients whom it took in one try are not in the next, which is for
+those alone whom it refused.  What cannot be excluded is a server that took the mail and whose 250 never came (or a kill before
+that was written down): then it comes twice, octet for octet with the same Message-ID, Date and MIME boundary, by which mail
+readers and servers know it (RFC 5322 3.6.4).  One mail at a time, in a
 thread, each with a time limit; a server that refuses or is away is tried again after AGAIN_S, in growing steps.
 """
 
 import asyncio
+import contextlib
 import email.message
 import email.utils
 import logging
@@ -56,30 +61,38 @@ def compose(row, box, mail, site, when, sound):
     message["To"] = ", ".join(box["email"])
     message["Date"] = email.utils.formatdate(row["left_ms"] / 1000)
     message["Message-ID"] = "<%s.%d@%s>" % (row["id"], row["left_ms"], mail["from"].partition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"        # RFC 3834: nobody's holiday notice answers
     seconds = "" if row["duration_ms"] is None else "\nLength: %d s" % ((row["duration_ms"] + 500) // 1000)
     link = "\n%s%s/audio" % (mail["link"], row["id"]) if mail["link"] else ""
     message.set_content("%s\nMailbox: %s\nFrom: %s\nDialled: %s\nAt: %s%s%s\n" % (site, label, row["caller"] or "unknown", row["called"] or "-", when,
                                                                                  seconds, link))
     if sound is not None:
         message.add_attachment(sound, maintype="audio", subtype="wav", filename="%s.wav" % row["id"])
+        message.set_boundary("strowger-%s-%d" % (row["id"], row["left_ms"]))
     return message
 
 
-def send(message, mail, timeout_s=TIMEOUT_S):
-    """Give a mail to the server; raises OSError or smtplib.SMTPException.  Runs in a thread."""
+def send(message, mail, recipients=None, timeout_s=TIMEOUT_S):
+    """Give a mail to the server.  recipients: default those in To.  Runs in a thread.
+
+    Returns {recipient: (code, octets)} of those whom the server refused; raises OSError or smtplib.SMTPException where it took
+    the mail for nobody."""
     context = ssl.create_default_context() if mail["security"] != "none" else None
     if mail["security"] == "tls":
         server = smtplib.SMTP_SSL(mail["host"], mail["port"], timeout=timeout_s, context=context)
     else:
         server = smtplib.SMTP(mail["host"], mail["port"], timeout=timeout_s)
-    with server:
+    try:
         if mail["security"] == "starttls":
             server.starttls(context=context)
         if mail["user"]:
             server.login(mail["user"], mail["password"])
-        refused = server.send_message(message)
-    if refused:
-        raise smtplib.SMTPRecipientsRefused(refused)
+        refused = server.send_message(message, to_addrs=recipients)
+        with contextlib.suppress(OSError, smtplib.SMTPException):     # it has the mail: how it says goodbye is no matter
+            server.docmd("QUIT")
+        return refused
+    finally:
+        server.close()
 
 
 class Mailer:
@@ -121,15 +134,25 @@ class Mailer:
     async def _mail(self, row):
         config = self.house.config.running()
         box = next((one for one in config["mailboxes"] if one["name"] == row["mailbox"]), None)
-        error = None
+        error, refused, had = None, {}, set(row.get("mailed_to") or ())
         if box is None or not box["email"] or not config["mail"]["host"]:
             self.house.turns.handle({"kind": "message.mailed", "message": row["id"], "ok": False, "error": "no mail is wanted any more", "again_ms": None})
             return
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime((row["left_ms"] + self.house.utc_offset_ms(row["left_ms"])) / 1000))
+        wanted = [address for address in box["email"] if address not in had]
         try:
-            await asyncio.to_thread(self._send, row, box, config, when)
-        except (OSError, smtplib.SMTPException, LocalError, ValueError) as failure:
+            if wanted:
+                refused = await asyncio.to_thread(self._send, row, box, config, when, wanted)
+        except smtplib.SMTPRecipientsRefused as failure:
+            refused = failure.recipients
+        except Exception as failure:    # of the network, the server, the file; or a fault of ours: it is said, and the next mail goes
             error = ("%s: %s" % (type(failure).__name__, failure))[:300]
+            if not isinstance(failure, (OSError, smtplib.SMTPException, LocalError, ValueError)):
+                log.exception("mail: message %s", row["id"])
+        took = [] if error is not None else [address for address in wanted if address not in refused]
+        if refused:
+            error = ("the server refuses %s" % ", ".join("%s (%s %s)" % (address, answer[0], answer[1].decode("utf-8", "replace"))
+                                                         for address, answer in sorted(refused.items())))[:300]
         again_ms = None
         if error is None:
             self.sent, self.why = self.sent + 1, None
@@ -138,12 +161,13 @@ class Mailer:
             log.warning("mail: message %s: %s", row["id"], error)
             if row["mail_tries"] < len(AGAIN_S):
                 again_ms = self.house.clock.now_ms() + AGAIN_S[row["mail_tries"]] * 1000
-        self.house.turns.handle({"kind": "message.mailed", "message": row["id"], "ok": error is None, "error": error, "again_ms": again_ms})
+        self.house.turns.handle({"kind": "message.mailed", "message": row["id"], "ok": error is None, "error": error, "again_ms": again_ms,
+                                 "to": took})
 
-    def _send(self, row, box, config, when):
+    def _send(self, row, box, config, when, wanted):
         path = os.path.join(self.house.data_dir, row["path"])
         sound = mono(path) if box["attach"] else None
-        send(compose(row, box, config["mail"], config["site"]["name"], when, sound), config["mail"])
+        return send(compose(row, box, config["mail"], config["site"]["name"], when, sound), config["mail"], wanted)
 
     # -- files --
 

@@ -205,13 +205,13 @@ class Switchboard:
             self.core.make_members()
         self.core.ready.mark_all()
 
-    def resume(self, audit, live_legs, now_ms):
-        """After the replay, at every start: heal what the restart has torn."""
+    def resume(self, audit, live_legs, now_ms, guard=core_recovery.unguarded):
+        """After the replay, at every start: heal what the restart has torn.  guard: core_recovery.resume."""
         self.core.now_ms = now_ms
-        core_recovery.resume(self.core, audit, live_legs)
-        core_queues.leave_removed(self.core)
-        core_mailboxes.show_all(self.core)
-        core_dispatch.dispatch(self.core)
+        core_recovery.resume(self.core, audit, live_legs, guard)
+        for what, function in (("queues that are gone", core_queues.leave_removed), ("lamps", core_mailboxes.show_all),
+                               ("waiting callers", core_dispatch.dispatch)):
+            guard("healing: %s" % what, None, function, self.core)
 
     def configure(self, config, now_ms):
         """Take a new configuration.  Raises ConfigError and keeps the old one if it cannot route."""

@@ -14,11 +14,12 @@ it), and after 3 that it has: layer 3 messages wait in the outbox,
 SIP repeats by its own timers, media commands are found missing by the audit.
 
 An exception in handling one event is logged with the event and costs that call
-(cause 41, temporary failure), never the process.  A disk that refuses the commit does not
+(cause 41, temporary failure), never the process; it is acknowledged, since it would raise for ever, and lies
+named in storage/set_aside.py.  A disk that refuses the commit does not
 stop calls: records wait in memory and in the run directory (storage/unwritten.py), the alarm is in `fault`, and each turn tries again.  A record that
-cannot be written for what it holds is written as far as it can be, or dropped loudly (control/commit.py).
-Commits that fail for any other reason are no matter of the disk: `hopeless` is set, and the house ends the
-process, so that a restart heals.
+cannot be written for what it holds is written as far as it can be, or set aside (control/commit.py).
+Commits that fail for any other reason are no matter of the disk: the turn is kept as one that the disk refused, `hopeless` is set,
+and the house ends the process, so that a restart heals.  So an event is acknowledged only when what came of it is committed, kept, or set aside.
 
 What an adapter is: links/adapter.py.
 """
@@ -153,7 +154,7 @@ class Turns:
                 return
             self._taken[source[0]] = source
         self.guard(what, None, function, *args, now_ms)
-        self._settle(now_ms)
+        self.guard("the end of a turn's events", None, self._settle, now_ms)
         for adapter in self.adapters:
             self.guard("end of a turn", None, adapter.turned)
         if done is not None:
@@ -183,7 +184,9 @@ class Turns:
                 count += 1
                 event = clean(self._events.popleft())   # text of the far end must not poison state or journal
                 if count > EVENTS_IN_A_TURN:
-                    log.critical("turn: more than %d events, the rest is dropped; first: %r", EVENTS_IN_A_TURN, event)
+                    log.critical("turn: more than %d events, the rest is dropped; first: %r", EVENTS_IN_A_TURN, without_digits(event))
+                    self.stores.set_aside.put("event", without_digits(event), "more than %d events in one turn; %d are dropped" % (
+                        EVENTS_IN_A_TURN, 1 + len(self._events)))
                     self._events.clear()
                     break
                 self.guard(event, event.get("leg"), self.switchboard.handle, event, now_ms)
@@ -197,7 +200,7 @@ class Turns:
         for record in records:
             self.guard(record, None, self.stores.cdrs.fold, record)
             self.guard(record, None, self.stores.figures.fold, record)
-            self.on_record(record)
+            self.guard("a record's note", None, self.on_record, record)
         for action in actions:
             self.guard(action, action.get("leg"), self._carry_out, action, now_ms)
         return bool(records or actions)
@@ -209,10 +212,11 @@ class Turns:
         """Call; an exception is logged and costs the leg, once."""
         try:
             return function(*args)
-        except Exception:
+        except Exception as error:
             self.exceptions += 1
             log.exception("control: handling failed; the call it belongs to is cleared with cause %d. Event: %r",
                           FAILURE_CAUSE, without_digits(what))
+            self.stores.set_aside.put("event", without_digits(what), error)
         if leg is None and isinstance(what, dict):
             leg = what.get("leg")
         if leg is not None and leg not in self._dropped:
@@ -244,10 +248,9 @@ class Turns:
                     records = commit.salvage(stores, records, dirty, self._taken.values())
             except Exception as second:
                 self._failed(second)
-                if refused(second):
-                    held = any(adapter.holds_output() for adapter in self.adapters)
-                    self.guard("keeping of a refused turn", None, stores.unwritten.keep, stores, self._records, dirty,
-                               self._taken.values(), held)
+                held = any(adapter.holds_output() for adapter in self.adapters)
+                self.guard("keeping of a refused turn", None, stores.unwritten.keep, stores, self._records, dirty,
+                           self._taken.values(), held)
                 return
         if self.fault is not None:
             log.warning("journal: the disk takes records again")

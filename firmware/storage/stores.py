@@ -10,6 +10,7 @@ from firmware.storage.journal import Journal
 from firmware.storage.machines import Counters, Inbox, Machines, Outbox
 from firmware.storage.performance import AlarmHistory, PerformanceBins
 from firmware.storage.recordings import Recordings
+from firmware.storage.set_aside import SetAside
 from firmware.storage.unwritten import Unwritten
 
 
@@ -31,6 +32,7 @@ class Stores:
         self.inbox, self.outbox = Inbox(write), Outbox(write)
         self.recordings = Recordings(write, data_dir)
         self.performance, self.alarms = PerformanceBins(write), AlarmHistory(write)
+        self.set_aside = SetAside(data_dir)
         self.unwritten = Unwritten(run_dir)
         self.unwritten.load(self)
 

@@ -17,6 +17,7 @@ import json
 import logging
 import pathlib
 
+from firmware.jsontext import clean
 from firmware.storage.reserved_file import FIRST, ROOM_OCTETS, ReservedFile, Torn
 
 log = logging.getLogger(__name__)
@@ -169,13 +170,16 @@ class Unwritten:
             return
         found = _Collector(stores)
         for adapter in dirty:
-            adapter.save(found)
-        texts = {name: json.dumps(state) for name, state in found.dumps.items()}
-        changed = {name: found.dumps[name] for name, text in texts.items() if self._texts.get(name) != text}
+            try:
+                adapter.save(found)
+            except Exception as error:      # a fault of ours must not keep the rest of the turn from here
+                stores.set_aside.put("state", adapter.name, error)
+        texts = {name: text for name, state in found.dumps.items() if (text := _text(stores, "state", state)) is not None}
+        changed = {name: json.loads(text) for name, text in texts.items() if self._texts.get(name) != text}
         outbox = (self._outbox if held else []) + [[link, kind, bytes(octets).hex()] for link, kind, octets in found.messages]
         rest = {"counters": {name: value for name, value in stores.counters.values().items() if name != SERIAL},
                 "inbox": [list(source) for source in taken], "recordings": found.index, "outbox": outbox}
-        new = records[self._kept:]
+        new = [json.loads(text) for record in records[self._kept:] if (text := _text(stores, "record", record)) is not None]
         if not new and not changed and rest == self._last:
             return
         serial = self._serial or stores.counters.value(SERIAL) + 1
@@ -196,7 +200,23 @@ class Unwritten:
         self._texts.update(texts)
 
     def _append(self, row):
-        self.file.append(json.dumps(row).encode(), MOST_OCTETS)
+        try:
+            octets = json.dumps(row).encode()
+        except (TypeError, ValueError, RecursionError):
+            octets = json.dumps(clean(row)).encode()
+        self.file.append(octets, MOST_OCTETS)
+
+
+def _text(stores, matter, value):
+    """JSON of plain data; of what is none, as far as it can be written, else None, and it is set aside."""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        try:
+            return json.dumps(clean(value))
+        except (TypeError, ValueError, RecursionError):
+            stores.set_aside.put(matter, value, error)
+            return None
 
 
 class _Collector:

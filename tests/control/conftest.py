@@ -67,7 +67,7 @@ class FakeCore:
         out, self.out = self.out, ([], [])
         return out
 
-    def resume(self, audit, live_legs, now_ms):
+    def resume(self, audit, live_legs, now_ms, guard=None):
         self.resumed = (audit, live_legs)
         self.emit(record("core.resumed", now_ms))
 

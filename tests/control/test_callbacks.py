@@ -121,6 +121,44 @@ def test_caller_first_at_the_old_place_and_never_more_than_agents_ready():
     assert created(rig)[0] == "133"                                         # 1001 is free again, for the third
 
 
+def shared(skills=False):
+    """Two queues with callbacks that share agent 1001; 1002 serves sales alone, 1003 service alone."""
+    made = config(first="caller")
+    made["queues"][1].update(announce_position_s=0, max_wait_s=1800, callback=dict(made["queues"][0]["callback"]))
+    for agent, queues in zip(made["agents"], (("sales", "service"), ("sales",), ("service",))):
+        agent["queues"] = [{"queue": queue} for queue in queues]
+    rig = Rig(made)
+    for span in (1, 2, 3):
+        rig.do("span.state", span=span, state="up", alarms=[])
+    for name in ("1001", "1002", "1003"):
+        away(rig, name)
+    return rig
+
+
+def test_agents_of_several_queues_are_promised_once():
+    rig = shared()
+    for queue, number in (("sales", "131"), ("service", "132"), ("service", "133"), ("sales", "134")):
+        assert rig.command("command.callback", queue=queue, number=number) is None
+    here(rig, "1001")
+    number, leg = created(rig)
+    assert number == "131" and len(rig.actions_of("leg.create")) == 1       # 1001 would do for 132 as well, but is one agent
+    here(rig, "1003")
+    assert created(rig)[0] == "132" and len(rig.actions_of("leg.create")) == 2
+    here(rig, "1002")                               # now 131 may rest on 1002, and 1001 is free for either
+    assert created(rig)[0] == "133" and len(rig.actions_of("leg.create")) == 3
+    away(rig, "1002")
+    rig.do("leg.released", leg=created(rig)[1], cause=19, by="far")
+    assert len(rig.actions_of("leg.create")) == 3                           # 131 and 132 take both who are left
+    rig.offer("p9", called=SALES, timeslot=9, caller="139")
+    rig.played("p9")
+    assert len(rig.actions_of("leg.create")) == 3                           # nobody else gets them either
+    rig.do("leg.released", leg=leg, cause=19, by="far")
+    assert created(rig)[0] == "1001" or created(rig)[0] == "134"
+    offered = [row["data"] for row in rig.journal if row["kind"] == "agent.offered"]
+    ringing = [row for row in rig.sb.snapshot(rig.now)["callbacks"] if row["state"] == "calling"]
+    assert len(ringing) + len(offered) <= 2
+
+
 def test_busy_no_answer_and_hours():
     rig = world(first="caller", hours=[{"days": "1234567", "from": "08:00", "to": "08:10"}])
     wait_in_line(rig, "131")

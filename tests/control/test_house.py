@@ -10,10 +10,11 @@ import time
 import pytest
 
 from firmware import __main__ as supervisor, sockets
-from firmware.control import __main__ as control, checkpoints, turns
+from firmware.control import __main__ as control, checkpoints, core_recovery, turns
 from firmware.errors import LocalError
 from firmware.storage import checkpoint
 from firmware.storage.recordings import settle
+from firmware.storage.set_aside import MOST, SetAside
 
 
 def run(scenario):
@@ -158,6 +159,134 @@ def test_an_exception_costs_the_call_and_nothing_else(site, caplog):
         assert "'digit': '?'" in caplog.text and legs.dropped == ["l1"]
         assert house.stores.cdrs.get("c1")["cause"] == 41
         assert house.switchboard.calls == {"c2": "l2"} and house.turns.exceptions == 1
+        fault, = house.health()["faults"]
+        assert "set_aside.jsonl" in fault and "media.digit" in fault and "a fault in the core" in fault
+        await house.stop()
+        house, _, legs = site.house(media)          # a restart forgets nothing of it; the event does not come again
+        await house.start()
+        row, = house.stores.set_aside.rows()
+        assert row["what"]["digit"] == "?" and row["where"][-1].startswith("conftest.py") and house.health()["faults"] == [fault]
+        house.stores.set_aside.clear()
+        assert house.health()["ok"] and (site.data / "set_aside.jsonl.seen").exists()
+        await house.stop()
+    run(scenario())
+
+
+def test_a_flood_of_faults_is_counted_and_the_first_are_kept(tmp_path):
+    kept = SetAside(str(tmp_path))
+    for number in range(MOST + 50):
+        kept.put("event", {"kind": "x", "deep": number, "odd": {(1, 2): b"\xff"}}, "why \ud800" * 9000)
+    assert kept.count == MOST + 50 and "%d things" % (MOST + 50) in kept.faults()[0] and len(kept.faults()[0]) < 1000
+    again = SetAside(str(tmp_path))
+    assert again.count <= MOST and again.rows()[0]["what"]
+    (tmp_path / "set_aside.jsonl").write_bytes(b"no json\n[1]\n\xff\n")
+    assert SetAside(str(tmp_path)).count == 0
+    blocked = SetAside(str(tmp_path / "nowhere"))
+    blocked.put("event", "x", ValueError("y"))
+    assert "ValueError: y" in blocked.faults()[0] and len(blocked.rows()) == 1
+
+
+def test_one_call_or_adapter_that_cannot_be_healed_costs_no_other(site, monkeypatch):
+    async def scenario():
+        house, media = site.whole()
+        await house.start()
+        for number in range(3):
+            house.turns.handle({"kind": "leg.offered", "leg": "p%d" % number, "tech": "pri", "trunk_group": "carrier", "span": 1, "timeslot": 1 + number,
+                                "caller": "139", "called": "02150801000", "called_complete": True})
+        await until(lambda: len(house.state()["calls"]) == 3)
+        for task in house._tasks:
+            task.cancel()
+        abandon(house)
+        house.database.close()
+        media.standing["terminations"] = [{"id": "p%d" % number} for number in range(3)]
+        heal, healed = core_recovery._call, []
+
+        def broken(core, call, audit, live):
+            if call.caller_leg == "p1":
+                raise KeyError("a fault in healing")
+            healed.append(call.caller_leg)
+            return heal(core, call, audit, live)
+        monkeypatch.setattr(core_recovery, "_call", broken)
+        house, media = site.whole(media)
+        house.adapters[0].live_legs = lambda: {"p%d" % number: {"state": "answered"} for number in range(3)}
+        house.adapters[-1].resume = lambda now_ms: 1 / 0
+        await house.start()
+        assert healed == ["p0", "p2"] and [call["legs"][0]["leg"] for call in house.state()["calls"] if call["state"] != "clearing"] == ["p0", "p2"]
+        assert len(house.turns.after_commit) >= 3 and "2 things" in house.health()["faults"][0]
+        house.turns.handle({"kind": "agent.status", "agent": "1001", "status": "on_break"})
+        await house.stop()
+    run(scenario())
+
+
+def test_a_turn_that_cannot_be_written_for_another_reason_is_kept_for_the_next_process(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+
+        def refuse():
+            raise sqlite3.ProgrammingError("a fault of ours")
+        house.database.transaction = refuse
+        legs.offer("l1", caller="139", called="021")
+        house.switchboard.out[0].append({"kind": "x", "ts_ms": 1, "call": None, "leg": None, "agent": None, "queue": None, "data": {(1, 2): 3}})
+        house.media._event({"event": 7, "kind": "digit", "id": "l1", "digit": "1", "tick_ms": 1})
+        assert house.turns.hopeless and legs.did and not house.health()["ok"]
+        abandon(house)
+        house.database.close()
+        house, _, legs = site.house(media, alive={"l1": {"state": "answered"}})
+        assert house.switchboard.calls == {"c1": "l1"}
+        assert not house.stores.inbox.is_new("media", media.boot_id, 7)     # it was acknowledged, and what came of it is here
+        assert "x" in house.stores.set_aside.faults()[0]                    # what no file takes is named
+        await house.start()
+        assert [r["leg"] for r in house.stores.journal.everything() if r["kind"] == "leg.offered"] == ["l1"]
+        await house.stop()
+    run(scenario())
+
+
+def test_a_checkpoint_that_fails_does_not_keep_the_next_from_being_made(site, monkeypatch):
+    monkeypatch.setattr(checkpoints, "RECORDS", 5)
+    monkeypatch.setattr(checkpoints, "AGAIN_S", 0)
+
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        whole = house.switchboard.whole
+        house.switchboard.whole = lambda now_ms: 1 / 0
+        for number in range(6):
+            legs.offer("l%d" % number)
+        assert house.turns.exceptions and not house.checkpoints.busy
+        house.switchboard.whole = whole
+        before = house.stores.journal.last_seq()
+        for number in range(6, 12):
+            legs.offer("l%d" % number)
+        await until(lambda: not house.checkpoints.busy and len(list(house.stores.journal.replay())) < 12 + before)
+        assert next(iter(house.stores.journal.replay()))["seq"] > before
+        await house.stop()
+    run(scenario())
+
+
+def test_a_task_that_dies_is_said_and_one_for_ever_begins_anew(site, monkeypatch):
+    from firmware.control import house as module
+    monkeypatch.setattr(module, "AGAIN_S", 0)
+
+    async def scenario():
+        house, media, legs = site.house()
+        look, calls = house.lookout._disk, []
+
+        def disk():
+            calls.append(1)
+            if len(calls) == 1:
+                raise KeyError("a fault of the lookout")
+            return look()
+        house.lookout._disk = disk
+        from firmware.control import lookout
+        monkeypatch.setattr(lookout, "LOOK_S", 0.01)
+        await house.start()
+
+        async def dies():
+            raise ValueError("unheard")
+        house.spawn(dies())
+        await until(lambda: len(calls) > 1)
+        assert {row["error"] for row in house.stores.set_aside.rows()} == {"KeyError: 'a fault of the lookout'", "ValueError: unheard"}
         await house.stop()
     run(scenario())
 
@@ -277,7 +406,9 @@ def test_what_cannot_be_written_costs_one_record_and_nothing_else(site, caplog):
         assert [r for r in written if r["kind"] == "x"][0]["agent"] == "?"
         assert written[-1]["kind"] == "leg.offered" and written[-1]["leg"] == "l2"
         assert "is LOST" in caplog.text and "state of fake cannot be written" in caplog.text.replace(legs.name, "fake")
-        assert house.health()["ok"] and house.feed.last_seq == written[-1]["seq"]
+        rows = house.stores.set_aside.rows()
+        assert [row["matter"] for row in rows] == ["record"] * 3 + ["state"] and [fault for fault in house.health()["faults"] if "4 things" in fault]
+        assert house.feed.last_seq == written[-1]["seq"]
         await house.command({"kind": "command.hangup", "call": "c1"})
         assert house.stores.cdrs.get("c1")["caller"] == "13?9"
         await house.stop()

@@ -21,8 +21,9 @@ class Server(socketserver.ThreadingTCPServer):
 
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, refuse=0):
+    def __init__(self, refuse=0, refuse_to=(), goodbye="221 bye"):
         self.mails, self.refuse, self.came = [], refuse, threading.Event()
+        self.refuse_to, self.goodbye = list(refuse_to), goodbye
         super().__init__(("127.0.0.1", 0), Session)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -38,8 +39,12 @@ class Session(socketserver.StreamRequestHandler):
             line = self.rfile.readline().decode().strip()
             verb = line[:4].upper()
             if verb in ("", "QUIT"):
-                self.say("221 bye")
+                self.say(self.server.goodbye)
                 return
+            if verb == "RCPT" and line[9:-1] in self.server.refuse_to:
+                self.server.refuse_to.remove(line[9:-1])
+                self.say("450 busy")
+                continue
             if verb == "RCPT":
                 to.append(line[8:])
             if verb != "DATA":
@@ -153,6 +158,33 @@ def test_a_message_is_mailed_played_and_deleted(site, monkeypatch, attach):
     parts = list(mail.iter_attachments())
     assert [part.get_content_type() for part in parts] == (["audio/wav"] if attach else [])
     assert not attach or parts[0].get_content().endswith(left)
+
+
+def test_nobody_gets_it_twice_whom_the_server_took(site, monkeypatch):
+    """One recipient refused, and a server that does not say goodbye: the other has the mail once, the first later, the same mail."""
+    monkeypatch.setattr(mailer, "AGAIN_S", (0, 0, 0))
+    monkeypatch.setattr(mailer, "LOOK_S", 0.02)
+    server = Server(refuse_to=["boss@example.org"], goodbye="421 too busy for manners")
+
+    async def scenario():
+        house, media = site.whole()
+        await house.start()
+        client = ControlClient(site.run)
+        try:
+            await asyncio.to_thread(configure, client, server.server_address[1])
+            await leave(house, media, bytes(8000))
+            await until(lambda: house.mailer.sent == 1)
+            row, = house.switchboard.core.state.messages.values()
+            assert sorted(row["mailed_to"]) == ["boss@example.org", "team@example.org"] and row["mailed"] == "sent" and house.mailer.failed == 1
+            await asyncio.sleep(0.2)
+        finally:
+            await house.stop()
+    asyncio.run(scenario())
+    server.shutdown()
+    server.server_close()
+    assert [to for to, _ in server.mails] == [["<team@example.org>"], ["<boss@example.org>"]]
+    first, second = (mail for _, mail in server.mails)
+    assert first["Message-ID"] == second["Message-ID"] and first.as_bytes() == second.as_bytes() and first["Auto-Submitted"] == "auto-generated"
 
 
 def test_a_server_that_is_away_is_said_and_holds_up_nothing(site, monkeypatch):
