@@ -18,6 +18,7 @@
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli report queues|agents|trunk_groups [--from M] [--to M] [--interval I] [--name N] [--csv] | report check
     python -m firmware.cli health
+    python -m firmware.cli set-aside [--clear]  what could not be carried out or written for a fault of the firmware
     python -m firmware.cli media                the tick: its times, late ticks, what it carries
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
     python -m firmware.cli performance [SPAN] [--days]
