@@ -107,6 +107,26 @@ class NumberPlan:
         return (INCOMPLETE if longer else UNKNOWN), None
 
 
+    def settled(self, digits):
+        """The open entry that digits belong to whatever follows them, or None: no other pattern can still win."""
+        nodes, best = [self._root], None
+        for index in range(len(digits)):
+            digit, further = digits[index], []
+            for node in nodes:
+                if node.open is not None and digits[index:].isdigit():
+                    best = _better(best, node.open)
+                if digit in node.next and digit != "x":
+                    further.append(node.next[digit])
+                if "x" in node.next and digit in "0123456789":
+                    further.append(node.next["x"])
+            nodes = further
+        for node in nodes:
+            best = _better(best, node.open)
+            if len(node.next) > 0 or node.whole is not None:
+                return None
+        return None if best is None else best[1]
+
+
 def _better(one, other):
     """Of two (rank, entry), None for none, the one whose rank is lower."""
     if one is None or (other is not None and other[0] < one[0]):

@@ -31,6 +31,7 @@ LINE_CLASSES = (INTERNAL, LOCAL, NATIONAL)          # of a line whose configurat
 TYPES = ("unknown", "international", "national", "network", "subscriber")   # Q.931 4.5.8, type of number
 PLANS = ("unknown", "isdn", "national", "private")
 CALLERS = ("line", "group", "none")
+OVERLAPS = ("off", "trunks", "telephones")
 HUNT_LIMIT = 6
 ALL_DAYS = "1234567"
 SHORTEST_ABROAD = 8         # digits with the international prefix, behind a prefix of ours; invented
@@ -100,6 +101,18 @@ class OutsidePlan:
         if verdict == MATCH and not [choice for choice in row["choices"] if _leaves_digits(row, choice, digits)]:
             return (INCOMPLETE if complete else MORE), None
         return verdict, row
+
+    def begun(self, digits, classes):
+        """The row that digits will be routed by whatever follows them, or None: not certain yet, or not for these classes.
+
+        For overlap sending: who gives digits one by one is judged anew with each of them."""
+        row = self._plan.settled(digits) if len(digits) <= LONGEST_NUMBER else None
+        if row is None:
+            return None
+        for kind in self.classes_of(row, digits):
+            if kind not in classes:
+                return None
+        return row
 
     def classes_of(self, row, digits):
         """Every class that a caller needs for dialled digits, the one that tells most last.
@@ -195,11 +208,13 @@ def rewritten(choice, digits):
     return {"number": number, "type": kind, "plan": choice.get("plan") or "isdn"}
 
 
-def ways(row, digits, weekday, minute):
-    """The choices of a route that are open, in order: [{"trunk_group", "number", "type", "plan"}]."""
+def ways(row, digits, weekday, minute, begun=False):
+    """The choices of a route that are open, in order: [{"trunk_group", "number", "type", "plan"}].
+
+    begun: digits follow, so that none need be there yet."""
     found = []
     for choice in row["choices"]:
-        if is_open(choice, weekday, minute) and _leaves_digits(row, choice, digits):
+        if is_open(choice, weekday, minute) and (begun or _leaves_digits(row, choice, digits)):
             way = rewritten(choice, digits)
             way["trunk_group"] = choice["trunk_group"]
             found.append(way)

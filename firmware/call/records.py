@@ -56,7 +56,9 @@ KINDS = {
     "call.routed": "application target number label languages",
     "call.signal": "token purpose items repeat deadline_ms(None: plays for ever)",
     "call.signal_ended": "token reason",
-    "call.dialling": "digits route cls ways[{trunk_group number type plan}] limit failed ring_ms",
+    "call.dialling": "digits route cls ways[{trunk_group number type plan}] limit failed ring_ms overlap?(true: digits follow)",
+    "call.more_digits": "digits(all that were dialled) suffix(the new ones, sent on) complete(no more will come)",
+    "call.dialled": "(the far end has all the digits that it wants)",
     "call.hunted": "way(index of the next) cause trunk([span, timeslot] that failed, timeslot None: the whole span; None: none was free)",
     "call.cut_through": "bridge legs(the caller hears the called side before the answer)",
     "call.ringing": "leg deadline_ms failed(node or None)",
@@ -278,6 +280,10 @@ class CDRProjection:
             cdr["out_trunk_group"] = data["trunk_group"]
             cdr["out_attempts"] = (cdr.get("out_attempts") or 0) + 1
             self._leg_seized(cdr, record, data)
+
+    def _call_more_digits(self, cdr, record, data):
+        if cdr["dialled"] is not None:
+            cdr["dialled"] += data["suffix"]
 
     def _leg_seized(self, cdr, record, data):
         cdr["out_span"] = data["span"]

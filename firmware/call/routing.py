@@ -120,6 +120,16 @@ class Router:
                 verdict = second
         return verdict, None
 
+    def begun(self, digits, internal=False, classes=()):
+        """The route to the outside of a number of which more digits will come, once they cannot change it; else None."""
+        verdict, _ = self._numbers.find(digits, False)
+        if verdict != UNKNOWN or self.feature(digits, internal) is not None:
+            return None
+        if internal and self._internal.find(digits, False)[0] != UNKNOWN:
+            return None
+        row = self._outside.begun(digits, classes)
+        return None if row is None else self._outside_route(digits, row)
+
     def _outside_route(self, digits, row):
         classes = self._outside.classes_of(row, digits)
         return {"application": "outside", "target": digits, "number": row["number"], "label": row.get("label") or row["number"],

@@ -23,6 +23,7 @@ MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's
 LANGUAGES = ("zh_CN", "en")                 # of the prompts
 LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
 VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
+OVERLAP_VARIANTS = ("etsi", "qsig")
 SIGNALLING = ("pri", "ss7", "r2", "cas", "none")
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 RECORDING_FORMATS = ("alaw", "ulaw", "pcm16", "ima", "g726_16", "g726_24", "g726_32", "g726_40", "vox")   # media/formats.py; a test compares
@@ -92,7 +93,10 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                                  "not signal it", default=False),
     "answer_detection": Text("calls out: who answers, a person or a machine; note: recorded, people: machines are hung up on before "
                              "the caller is through, which takes one to six seconds", choices=("off", "note", "people"), default="off"),
-    "overlap_receiving": Switch("accept numbers digit by digit", default=True)})
+    "overlap_receiving": Switch("accept numbers digit by digit", default=True),
+    "overlap_sending": Text("pass numbers on digit by digit (Q.931 5.1.3, PRI of etsi and qsig): off, numbers go out whole; trunks, for callers of trunks "
+                            "who dial so; telephones, for ours too, whose keys are digits until the far end has enough", choices=outside.OVERLAPS,
+                            default="off")})
 
 NUMBER = Section("a number that the carrier delivers to us", {
     "number": Text("the digits as they arrive in the called number", pattern=DIGITS,
@@ -306,6 +310,12 @@ def check(configuration, check_flow=None, clashes=()):
         if row["type"] != "e1" and row["line_code"] == "ami" and row["signalling"] == "pri":
             errors.append(ConfigError(f"spans[{i}].line_code", "a PRI needs clear channels, which ami does not give; use standard"))
         errors.extend(cas.check_span(row, f"spans[{i}]"))
+    for i, row in enumerate(result["trunk_groups"]):
+        whole = [span["span"] for span in result["spans"] if span["trunk_group"] == row["name"] and span["signalling"] == "pri"
+                 and span["variant"] not in OVERLAP_VARIANTS]
+        if row["overlap_sending"] != "off" and whole:
+            errors.append(ConfigError(f"trunk_groups[{i}].overlap_sending", f"span {whole[0]} is of a variant that sends numbers whole; "
+                                      "use off, or give etsi and qsig spans a group of their own"))
     errors.extend(sip_trunk.check(result, names["trunk_groups"]))
     errors.extend(ss7.check(result))
     for i, row in enumerate(result["numbers"]):

@@ -10,7 +10,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control import core_ending
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
@@ -70,12 +70,15 @@ def _refuse_blocked(core, call, row):
 def digits(core, event):
     """More digits of the called number have come, or the inter-digit timer has run out."""
     call = core.call_of(event["leg"])
-    if call is None or call.state != calls.COLLECTING or event["leg"] != call.caller_leg:
+    collecting = call is not None and call.state == calls.COLLECTING
+    if call is None or not (collecting or core_overlap.is_open(call)) or event["leg"] != call.caller_leg:
         return False
     called = event.get("called") or ""
     complete = bool(event.get("called_complete"))
     if called == call.called and complete == call.called_complete:
         return False
+    if not collecting:
+        return core_overlap.more(core, call, called, complete)
     core.emit("leg.digits", call=call.id, leg=call.caller_leg, called=called, called_complete=complete)
     if not _route(core, call) and core.state.legs[call.caller_leg].tech == "r2":
         core.act("leg.need_more_digits", leg=call.caller_leg)       # a compelled register asks for each digit (Q.440)
@@ -86,6 +89,8 @@ def _route(core, call):
     """Find the application.  False: more digits are needed."""
     leg = core.state.legs[call.caller_leg]
     internal = leg.line is not None
+    if core_overlap.begin(core, call, core_outside.dial, core_outside.forbidden):
+        return True
     verdict, route = core.router.find(call.called, call.called_complete, internal,
                                       CLASSES if internal else core.classes_of_group(leg.trunk_group))
     if verdict == MORE:
@@ -291,6 +296,7 @@ def answered(core, event):
         core.act("leg.release", leg=leg.id, cause=leg.cause)      # crossed with our CANCEL: end it now
         return True
     agent = core.agent_on(leg.line)
+    core_overlap.over(core, call, leg)
     if core.is_absent(call) and leg.id == call.target_leg:
         if core_listening.group_screens(core, leg):
             core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)

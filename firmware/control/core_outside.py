@@ -21,6 +21,7 @@ from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import INCOMPLETE
 from firmware.call.routing import CAUSES
+from firmware.control import core_overlap
 from firmware.control.core_base import SWITCH
 from firmware.control.core_ending import clear
 from firmware.control.core_ivr import not_reached
@@ -56,16 +57,19 @@ def forbidden_to(core, line, route):
     return None
 
 
-def dial(core, call, route, failed, ring_ms=None):
-    """Begin a call to the outside.  route: from the router; failed: node of the flow if nobody is reached."""
+def dial(core, call, route, failed, ring_ms=None, overlap=False):
+    """Begin a call to the outside.  route: from the router; failed: node of the flow if nobody is reached; overlap: digits follow."""
     why = carriage.refusal(call.carried, call.called != route["target"], _alike(core, call, route["target"]))
     if why is not None and route["class"] != outside.EMERGENCY:
         not_reached(core, call, failed, carriage.ROUTING_ERROR, "failed", why)
         return
     weekday, minute = local_time(core)
-    core.emit("call.dialling", call=call.id, leg=call.caller_leg, digits=route["target"], route=route["number"], cls=route["class"],
-              ways=outside.ways(route["row"], route["target"], weekday, minute),
-              limit=route["row"].get("hunt_limit") or outside.HUNT_LIMIT, failed=failed, ring_ms=ring_ms or SET_UP_GUARD_MS)
+    ways = outside.ways(route["row"], route["target"], weekday, minute, overlap)
+    if overlap:
+        ways = [way for way in ways if core_overlap.sends(core, call, way)]
+    core.emit("call.dialling", call=call.id, leg=call.caller_leg, digits=route["target"], route=route["number"], cls=route["class"], ways=ways,
+              limit=route["row"].get("hunt_limit") or outside.HUNT_LIMIT, failed=failed, ring_ms=ring_ms or SET_UP_GUARD_MS,
+              **({"overlap": True} if overlap else {}))
     hunt(core, call)
 
 
@@ -94,7 +98,7 @@ def hunt(core, call):
         trunk = None
         if group and carries and not _kept(core, call, way):
             trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot) and (
-                not call.is_data or core.tech_of_span(span) in DIGITAL))
+                not call.is_data or core.tech_of_span(span) in DIGITAL) and (not out.get("overlap") or core.tech_of_span(span) == "pri"))
         if trunk is not None:
             break
         up = [span for span, timeslot in group.trunks if core.span_is_up(span)] if group else []
@@ -158,7 +162,8 @@ def create_leg(core, call, way, trunk, line):
               caller_name=call.shown_name(), trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
     core.act("leg.create", leg=leg, tech=tech, line=None, trunk_group=way["trunk_group"], call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
-             bearer=call.bearer or "speech", carried=more)
+             bearer=call.bearer or "speech", carried=more,
+             **({"complete": False} if call.outside is not None and call.outside.get("overlap") and not call.called_complete else {}))
     return leg
 
 
@@ -222,6 +227,7 @@ def progress(core, call, leg):
 
 def alert_caller(core, call, leg, inband):
     """The called party rings."""
+    core_overlap.over(core, call, leg)
     caller = core.state.legs.get(call.caller_leg)
     if leg.id != call.target_leg or caller is None:
         return

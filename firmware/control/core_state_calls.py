@@ -32,7 +32,17 @@ class CallFolds:
             call.state = calls.RINGING
             call.failed = data["failed"]
             call.outside = {"digits": data["digits"], "ways": data["ways"], "way": 0, "attempts": 0, "limit": data["limit"],
-                            "tried": [], "cause": None, "ring_ms": data["ring_ms"], "cls": data["cls"]}
+                            "tried": [], "cause": None, "ring_ms": data["ring_ms"], "cls": data["cls"],
+                            "overlap": bool(data.get("overlap"))}
+
+    def call_more_digits(self, record, data, call):
+        if call is not None and call.outside is not None:
+            ways = [dict(way, number=way["number"] + data["suffix"]) for way in call.outside["ways"]]
+            call.outside = dict(call.outside, digits=data["digits"], ways=ways)
+
+    def call_dialled(self, record, data, call):
+        if call is not None and call.outside is not None:
+            call.outside = dict(call.outside, overlap=False)
 
     def call_hunted(self, record, data, call):
         if call is not None and call.outside is not None:

@@ -34,6 +34,7 @@ Events (dict with "kind"; other keys are ignored)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
                inband: something is to be heard from that side (progress description 1 or 8)
+  leg.wants_digits leg inband? | leg.accepted leg      the far end of a call out asks for more digits; it has enough
   leg.seized   leg span timeslot       an outgoing trunk leg has another channel than leg.create said
   leg.answered leg                     an outbound leg was answered (for inbound legs it is ignored)
   leg.released leg cause by("far"|"near"|"failure") sip_status?    the leg is gone; ALSO the answer to every
@@ -54,6 +55,7 @@ Events (dict with "kind"; other keys are ignored)
 Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg inband | leg.progress leg inband | leg.answer leg
                inband: the caller is to listen: the path is through, or we play ringing tone
+  leg.digits leg digits complete       further digits of a call that was created with complete false (core_overlap.py)
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
   leg.create leg tech("sip") line caller caller_name call auto_answer?(the telephone may answer by itself)
   leg.create leg tech("pri"|"ss7"|"r2"|"cas"|"sip": span is the name of a SIP trunk) line(None) trunk_group call span timeslot exclusive called{number type plan} caller{number type presentation}|None
@@ -105,7 +107,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -113,7 +115,7 @@ from firmware.control.core_snapshot import snapshot
 
 # What an event must carry to be looked at.
 NEEDS = {
-    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",),
+    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",), "leg.wants_digits": ("leg",), "leg.accepted": ("leg",),
     "leg.seized": ("leg", "span", "timeslot"), "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
@@ -137,7 +139,7 @@ WAYS_ON = {
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
-    "caller_answered": core_callbacks.caller_answered,
+    "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
@@ -323,6 +325,8 @@ def _span_state(core, event):
 
 def _digit(core, event):
     call = core.call_of(event["leg"])
+    if call is not None and core_overlap.key(core, call, event["leg"], event["digit"]):
+        return True
     if call is not None and call.secret is not None and event["leg"] == call.caller_leg:
         return core_features.digit(core, call, event["digit"])
     if call is not None and core_duty.is_asked(core, call, event["leg"]):
@@ -336,6 +340,7 @@ def _digit(core, event):
 
 _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
+    "leg.wants_digits": core_overlap.wanted, "leg.accepted": core_overlap.accepted,
     "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,

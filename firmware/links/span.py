@@ -235,6 +235,9 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
         if do == "leg.release":
             self._release(leg, action["cause"], now_ms)
             return
+        if do == "leg.digits":
+            self._dial_on(leg, action["digits"], action["complete"], now_ms)
+            return
         number, call = self.legs[leg]
         span = self.spans[number]
         primitive, states = ACTIONS[do]

@@ -8,7 +8,8 @@ So the termination in media is made with that first answer, and the switchboard 
 leg.seized.  A refused channel comes back as released with cause 6, 44 or 82, and the switchboard hunts on.
 
 Numbers are sent whole with Sending complete; a far end that asks for more digits all the same
-(SETUP ACKNOWLEDGE) is told again that these are all.
+(SETUP ACKNOWLEDGE) is told again that these are all.  In overlap sending (leg.create with complete false) digits go out in
+INFORMATION messages once the far end has acknowledged the SETUP; what waits for that is in the call's dump.
 
 DISCONNECT with in-band information before the answer (5.3.4.1: an announcement, a tone) is not answered at once: the
 caller listens until the network releases (its T306), the caller hangs up, or the switchboard has waited enough.
@@ -20,9 +21,11 @@ import logging
 from firmware.call.outside import ANOTHER_TRUNK, ANOTHER_WAY
 from firmware.errors import LocalError
 from firmware.links.pri_span import law_of
+from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
 
+OVERLAP_SENDING = (2, 25)       # states of a call of ours: user side, network side (Q.931 2.1)
 NETWORK_OUT_OF_ORDER, NO_CIRCUIT, INVALID_NUMBER = 38, 34, 28       # Q.850
 
 
@@ -51,11 +54,15 @@ class OutgoingCalls:
         call = machine.new_call()
         span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": law_of(span.row, action["bearer"]),
                             "timeslot": None, "orphan": None, "listens": True}
+        complete = action.get("complete", True) or not machine.rules["overlap"]
+        if not complete:
+            span.calls[call]["overlap"] = {"digits": "", "complete": False}
         self.legs[leg] = (span.number, call)
         if timeslot != action["timeslot"]:
             self._seized(span, leg, timeslot)
         try:
-            self._request(span, "setup_request", call, now_ms, called=action["called"], caller=action["caller"],
+            called = action["called"] if complete or action["called"]["number"] else None
+            self._request(span, "setup_request", call, now_ms, called=called, complete=complete, caller=action["caller"],
                           redirecting=action["redirecting"], bearer=action["bearer"], law=span.calls[call]["law"], **_carried(action),
                           timeslot=timeslot, exclusive=action["exclusive"])
         except LocalError as error:
@@ -78,10 +85,41 @@ class OutgoingCalls:
         return entry["leg"]
 
     def _on_setup_ack_indication(self, span, event, now_ms):
-        self._first_answer(span, event)
-        self._request(span, "information_request", event["call"], now_ms, digits="", complete=True)
+        leg = self._first_answer(span, event)
+        waiting = span.calls[event["call"]].get("overlap")
+        if waiting is None:
+            self._request(span, "information_request", event["call"], now_ms, digits="", complete=True)
+            return
+        self._send_digits(span, event["call"], now_ms)
+        if leg is not None:
+            self.turns.post({"kind": "leg.wants_digits", "leg": leg, "inband": event["inband"]})
+
+    def _dial_on(self, leg, digits, complete, now_ms):
+        """leg.digits: sent as soon as the far end has asked for them; none once it has enough."""
+        number, call = self.legs[leg]
+        span = self.spans[number]
+        waiting = span.calls[call].get("overlap")
+        if waiting is None:
+            return
+        span.calls[call]["overlap"] = {"digits": waiting["digits"] + digits, "complete": waiting["complete"] or complete}
+        self._touch(span, call)
+        if codes.state_number(span.machine.call_state(call)["state"]) in OVERLAP_SENDING:
+            self._send_digits(span, call, now_ms)
+
+    def _send_digits(self, span, call, now_ms):
+        """What waits, in one INFORMATION."""
+        waiting = span.calls[call]["overlap"]
+        if waiting["digits"] or waiting["complete"]:
+            span.calls[call]["overlap"] = {"digits": "", "complete": False}
+            self._request(span, "information_request", call, now_ms, digits=waiting["digits"], complete=waiting["complete"])
+
+    def _enough_digits(self, span, call):
+        entry = span.calls[call]
+        if entry.pop("overlap", None) is not None and entry["leg"] is not None:
+            self.turns.post({"kind": "leg.accepted", "leg": entry["leg"]})
 
     def _on_proceeding_indication(self, span, event, now_ms):
+        self._enough_digits(span, event["call"])
         self._progress(span, event)
 
     def _on_progress_indication(self, span, event, now_ms):
@@ -93,6 +131,7 @@ class OutgoingCalls:
             self.turns.post({"kind": "leg.progress", "leg": leg, "inband": True})
 
     def _on_alerting_indication(self, span, event, now_ms):
+        self._enough_digits(span, event["call"])
         leg = self._first_answer(span, event)
         if leg is not None:
             self.turns.post({"kind": "leg.alerting", "leg": leg, "inband": event["inband"]})
@@ -107,6 +146,7 @@ class OutgoingCalls:
         return True
 
     def _on_setup_confirm(self, span, event, now_ms):
+        self._enough_digits(span, event["call"])
         leg = self._first_answer(span, event)
         span.calls[event["call"]]["listens"] = False
         if leg is not None:

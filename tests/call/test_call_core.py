@@ -95,3 +95,11 @@ def test_a_number_plan_of_any_patterns(numbers, dialled, complete):
     plan = NumberPlan(entries)
     for digits in dialled:
         assert plan.find(digits, complete) == looked_up(entries, digits, complete), digits
+
+
+def test_digits_settle_on_an_open_pattern_once_nothing_else_can_win():
+    plan = NumberPlan([{"number": n} for n in ("9.", "900.", "95511", "0x1.", "+86.", "110")])
+    settled = lambda digits: (plan.settled(digits) or {}).get("number")
+    assert [settled(d) for d in ("", "9", "90", "91", "900", "9001", "95", "9551", "95511", "955119", "96", "0", "021", "0215", "03", "11", "110")] == [
+        None, None, None, "9.", "900.", "900.", None, None, None, "9.", "9.", None, "0x1.", "0x1.", None, None, None]
+    assert settled("9*") is None and settled("91*") is None and settled("+861") == "+86."

@@ -402,3 +402,117 @@ def test_a_route_is_told_over_the_api_and_at_the_command_line(site, capsys):
         await asyncio.to_thread(ask)
         await world.house.stop()
     scenario(site, play)
+
+
+def overlapping(site, function, side="network", ours="user", **group):
+    """A world whose way out takes digits one by one; the caller of span 1 dials so, behind the prefix 9."""
+    async def play():
+        configure(site, ours, overlap_sending="trunks", **group)
+        store = ConfigStore(site.data / "configuration.json")
+        config = dict(store.running())
+        config["trunk_groups"] = [dict(row, classes=["national"]) if row["name"] == "carrier" else row for row in config["trunk_groups"]]
+        config["routes"] += [{"number": "8.", "class": "premium", "choices": [{"trunk_group": "out", "strip": 1}]}]
+        store.apply(config, config["revision"])
+        world = await World(site).start(side)
+        world.out.machine.config["overlap_receiving"] = True
+        await function(world)
+    run(play())
+
+
+def heard_digits(world):
+    first = world.out.setups()[-1]["called_digits"] or ""
+    return first + "".join(e["digits"] for e in world.out.events if e["event"] == "information_indication")
+
+
+async def dial_on(world, call, digits, **more):
+    for digit in digits:
+        world.far.request("information_request", call, digits=digit)
+        await world.quiet()
+    if more:
+        world.far.request("information_request", call, digits="", **more)
+        await world.quiet()
+
+
+@pytest.mark.conformance("Q.931", "5.1.3/on", "overlap sending from trunk to trunk, user side: SETUP with what there is, each further digit an INFORMATION")
+@pytest.mark.conformance("Q.931", "5.2.4/on", "... and network side")
+@pytest.mark.parametrize("side, ours", (("network", "user"), ("user", "network")))
+def test_digits_go_out_one_by_one(site, side, ours):
+    async def play(world):
+        call = world.far.call(called="91", complete=False)
+        await world.quiet()
+        setup = world.out.setups()[0]
+        assert (setup["called_digits"], setup["called_complete"]) == ("1", False)
+        assert "setup_ack_indication" in world.far.names() and "proceeding_indication" not in world.far.names()
+        await dial_on(world, call, "38")                    # the far end has not asked for more yet: they wait
+        assert heard_digits(world) == "1"
+        await world.says("setup_ack_request")
+        assert heard_digits(world) == "138"
+        await dial_on(world, call, "0000")
+        assert heard_digits(world) == "1380000"
+        assert len([e for e in world.out.events if e["event"] == "information_indication"]) == 5, "one for those that waited, then one each"
+        await world.says("proceeding_request")
+        assert "proceeding_indication" in world.far.names()
+        await world.says("alerting_request")
+        await world.says("setup_response")
+        assert "setup_confirm" in world.far.names()
+        world.far.request("disconnect_request", call, cause=16)
+        cdr = await world.over()
+        assert (cdr["dialled"], cdr["called"], cdr["result"]) == ("1380000", "91380000", "answered")
+    overlapping(site, play, side, ours)
+
+
+def test_the_caller_says_that_these_were_all_digits(site):
+    async def play(world):
+        call = world.far.call(called="9", complete=False)
+        await world.quiet()
+        assert world.out.setups()[0]["called_digits"] == "", "the way is known, no digit yet: SETUP without a number"
+        await world.says("setup_ack_request")
+        await dial_on(world, call, "13", complete=True)
+        assert heard_digits(world) == "13" and world.out.events[-1]["complete"]
+        await world.says("alerting_request")                # without CALL PROCEEDING
+        assert world.far.names()[-2:] == ["proceeding_indication", "alerting_indication"]
+        world.far.request("disconnect_request", call, cause=16)
+        await world.over()
+    overlapping(site, play)
+
+
+def test_digits_that_lead_where_the_caller_may_not_call(site):
+    """National allowed, international not: the digit that makes it international never leaves."""
+    async def play(world):
+        call = world.far.call(called="9", complete=False)
+        await world.quiet()
+        await world.says("setup_ack_request")
+        await dial_on(world, call, "00")
+        assert heard_digits(world) == "0"
+        assert [e["cause"] for e in world.far.events if e["event"] == "disconnect_indication"] == [21]
+        other = world.far.call(called="81", complete=False, timeslot=7)     # a forbidden class: no trunk is seized
+        await world.quiet()
+        assert len(world.out.setups()) == 1
+        world.far.request("disconnect_request", other, cause=16)
+        await world.over()
+    overlapping(site, play)
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_kill_in_the_middle_of_the_digits_loses_none(site, steps):
+    async def play(world):
+        call = world.far.call(called="91", complete=False)
+        await world.quiet()
+        if steps > 0:
+            await dial_on(world, call, "3")
+        if steps > 1:
+            await world.says("setup_ack_request")
+        if steps > 2:
+            await dial_on(world, call, "8")
+        await world.killed()
+        await dial_on(world, call, "77")
+        if steps < 2:
+            await world.says("setup_ack_request")
+        await dial_on(world, call, "9")
+        assert heard_digits(world) == ("1", "13", "13", "138")[steps] + "779"
+        await world.says("alerting_request")
+        await world.says("setup_response")
+        assert "setup_confirm" in world.far.names()
+        world.far.request("disconnect_request", call, cause=16)
+        assert (await world.over())["result"] == "answered"
+    overlapping(site, play)

@@ -1,19 +1,21 @@
 """Live calls of PRI beyond the plain one; collected in test_outgoing.py, whose house they share.
 
-Spans: 1, 2 ETSI user side; 3 ETSI network side; 4, 5 National ISDN; 6, 7 QSIG; 8, 9 5ESS; 10, 11 DMS-100 (even: we are the user).
-The far end is libpri on each."""
+Spans: 1, 2 ETSI user side; 3 ETSI network side; 4, 5 National ISDN; 6, 7 QSIG; 8, 9 5ESS; 10, 11 DMS-100 (even: we are the user);
+12 ETSI user side.  The far end is libpri on each."""
 
 import time
 
+import numpy as np
 import pytest
 
-from hil.probes import exact
+from hil.probes import wav
 from tests.live import probe_moves
 
 VARIANTS = {4: "ni2", 5: "ni2", 6: "qsig", 7: "qsig", 8: "5ess", 9: "5ess", 10: "dms100", 11: "dms100"}
 NETWORK = (3, 5, 7, 9, 11)              # spans on which we are the network
 T1 = (4, 5, 8, 9, 10, 11)
-SPANS = tuple(range(1, 12))
+SPANS = tuple(range(1, 13))
+OVERLAP = (3, 6, 12)                    # spans to which digits go one by one
 DATA_IN, DATA_TO_A_TELEPHONE = "02150801064", "02150801000"
 
 
@@ -24,9 +26,10 @@ def configure(configuration):
             "span": number, "type": "t1" if number in T1 else "e1", "crc4": False, "trunk_group": f"span{number}",
             "d_timeslot": 24 if number in T1 else 16, "variant": VARIANTS.get(number, "etsi"),
             "side": "network" if number in NETWORK else "user"})
-        configuration["trunk_groups"].append({"name": f"span{number}", "caller_number": "02150803000", "data_calls": number in (3, 4)})
+        configuration["trunk_groups"].append({"name": f"span{number}", "caller_number": "02150803000", "data_calls": number in (3, 4),
+                                               "overlap_sending": "telephones" if number in OVERLAP else "off"})
         configuration["routes"].append({"number": f"8{number:02d}.", "choices": [{"trunk_group": f"span{number}", "strip": 3}]})
-    configuration["trunk_groups"][0]["data_calls"] = True
+    configuration["trunk_groups"][0].update(data_calls=True, classes=["national"])
     for number in SPANS[2:]:
         configuration["numbers"].append({"number": f"0215080{1900 + number}", "application": "outside", "target": f"8{number:02d}13912345678"})
 
@@ -92,3 +95,58 @@ def test_data_for_a_telephone_is_refused(house, phone):
     assert house.far.wait_for("hangup", 30, id=name)["cause"] == 65
     assert not house.far.events("incoming", mark, span=7)
     house.wait_idle(30)
+
+
+@pytest.mark.conformance("Q.931", "5.1.3/libpri", "overlap sending on live calls, user side and network side, ETSI and QSIG: libpri acknowledges the SETUP and gets each digit")
+@pytest.mark.parametrize("span", OVERLAP)
+def test_digits_go_out_one_by_one(house, phone, span):
+    house.far.policy(digits=11)
+    mark = house.far.mark()
+    name = house.place(span=1, called=f"8{span:02d}13912345678", overlap=40, initial_digits=5, record=False)
+    out = house.far.wait_for("incoming", 30, since=mark, span=span)
+    assert not out["complete"] and "13912345678".startswith(out["called"])
+    house.far.wait_for("connect", 30, id=name)
+    digits = [e["digits"] for e in house.far.events("digits", mark, id=out["id"])]
+    assert out["called"] + "".join(digits) == "13912345678" and len(digits) > 4, (out["called"], digits)
+    assert [e["event"] for e in house.far.events(since=mark, id=name) if e["event"] in ("setup_ack", "proceeding", "alerting", "connect")] == [
+        "setup_ack", "proceeding", "alerting", "connect"]
+    call = house.wait_call("talking")["call"]
+    hang_up(house, name, out["id"])
+    cdr = house.cdr(call)["cdr"]
+    assert (cdr["dialled"], cdr["out_span"], cdr["result"]) == ("13912345678", span, "answered")
+    house.far.policy()
+
+
+def keys(digits):
+    """A-law octets of keys pressed at a telephone: 90 ms each, 90 ms apart, -9 dBm0 a tone."""
+    t = np.arange(720) / 8000
+    rows, columns = (697, 770, 852, 941), (1209, 1336, 1477)
+    sound = [np.zeros(720)]
+    for digit in digits:
+        place = "123456789*0#".index(digit)
+        sound += [8000 * (np.sin(2 * np.pi * rows[place // 3] * t) + np.sin(2 * np.pi * columns[place % 3] * t)) / 2, np.zeros(720)]
+    return wav.alaw_compress(np.concatenate(sound).astype(np.int16)).tobytes()
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_an_agent_dials_on_with_keys(house, phone, kill):
+    """The telephone sends some digits, hears the far end's dial tone, and its keys are the others; control may die meanwhile."""
+    house.far.policy(digits=7, inband=True, play=house.files["caller"])
+    house.wait_agent_idle(phone.user, 30)
+    mark, far_mark = phone.mark(), house.far.mark()
+    phone.dial("81213")
+    out = house.far.wait_for("incoming", 30, since=far_mark, span=12)
+    assert (out["called"], out["complete"]) == ("13", False)
+    phone.wait_for("early", 30, since=mark)
+    if kill:
+        house.kill("control")
+        house.wait(lambda s: s["calls"], 30, "the call after the kill")
+    phone.play(keys("91234")).wait(30)
+    house.far.wait_for("connect", 30, id=out["id"])
+    assert out["called"] + "".join(e["digits"] for e in house.far.events("digits", far_mark, id=out["id"])) == "1391234"
+    phone.wait_for("answered", 30, since=mark)
+    call = house.wait_call("talking")["call"]
+    phone.hangup()
+    house.far.wait_for("released", 30, id=out["id"])
+    assert house.cdr(call)["cdr"]["dialled"] == "1391234"
+    house.far.policy()
