@@ -31,7 +31,7 @@ TALKING = "talking"
 WRAP_UP = "wrap_up"
 
 FIELDS = ("name", "status", "reason", "status_known", "state", "since_ms", "idle_since_ms", "idle_order", "leg", "call", "queue",
-          "wrapped", "seat", "missed", "rests", "extended", "locked")
+          "wrapped", "seat", "missed", "rests", "extended", "locked", "disposed", "undone")
 
 
 class Agent:
@@ -56,6 +56,8 @@ class Agent:
         self.missed = 0
         self.rests = False
         self.locked = False         # a supervisor has set the status: the person may not change it
+        self.disposed = None        # the call that the person gave a disposition of last
+        self.undone = False         # the wrap-up's time is over, a disposition is missing
         self.extended = 0           # how often the present wrap-up was made longer
 
     def is_ready(self, registered):

@@ -169,6 +169,18 @@ KINDS = {
     "play.changed": "token paused volume_db speed seek_ms by",
     "play.ended": "token reason(done|stopped|replaced|error|lost) position_ms error",
     "conference.set": "loudest gain_db{leg: dB} muted[legs] by",
+    # the desk (control/core_desk.py): persons by keys only, texts in storage/desk.py
+    "call.customer_asked": "lookup(None: our own list only)",
+    "call.customer": "customer(key, None: nobody known) others(how many more have the number) source(own|lookup|none) key?(of the text that the lookup "
+                     "gave) error?",
+    "agent.popped": "customer source key? (the agent's telephone rings or has the call, and it is known who calls)",
+    "call.noted": "key by",
+    "call.disposed": "code by key?",
+    "call.undisposed": "by(who ended after-call work without the code that the queue wants)",
+    "agent.wrap_up_waits": "(its time is over; the queue wants a disposition first)",
+    "ticket.opened": "ticket template state owner customer priority due_ms key by",
+    "ticket.changed": "ticket revision changes{state owner queue customer priority due_ms key} comment?(key) by",
+    "desk.changed": "what(customer|customers|article|shifts) id revision by change(written|erased|removed|imported) count?",
     # the house
     "span.state": "span state alarms",
     "media.lost": "",

@@ -17,6 +17,7 @@
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli report queues|agents|trunk_groups [--from M] [--to M] [--interval I] [--name N] [--csv] | report check
+    python -m firmware.cli customers|tickets|articles|pop|note|dispose ...     the desk: cli/desk.py
     python -m firmware.cli health
     python -m firmware.cli set-aside [--clear]  what could not be carried out or written for a fault of the firmware
     python -m firmware.cli media                the tick: its times, late ticks, what it carries
@@ -43,7 +44,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, floor, flows, journal, lines, operations, reports, ss7, trace
+from firmware.cli import box, desk, floor, flows, journal, lines, operations, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -201,6 +202,7 @@ def parser():
     agent.add_argument("--supervisor", action="store_true", help="the status is set for the agent")
     agent.add_argument("--lock", action="store_true", help="with --supervisor: only a supervisor may change it")
     operations.add(verbs, common)
+    desk.add(verbs, common)
     flows.add(verbs, common)
     floor.add(verbs, common)
     ss7.add(verbs, common)
@@ -267,6 +269,8 @@ def carry_out(client, options):
         return flows.carry_out(client, options, table)
     if verb in operations.VERBS:
         return operations.carry_out(client, options)
+    if verb in desk.VERBS:
+        return desk.carry_out(client, options)
     if verb in ss7.VERBS:
         return ss7.carry_out(client, options, table)
     if verb in trace.VERBS:

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, callers, cas, mailboxes, services, sip, sip_trunk, ss7
+from firmware.config import acd, callers, cas, desk, mailboxes, services, sip, sip_trunk, ss7
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -171,6 +171,7 @@ QUEUE = Section("callers waiting", {
     "offer_timeout_s": Whole("how long an agent's phone rings", 3, 120, unit="s", default=15),
     **acd.QUEUE_FIELDS,
     **callers.QUEUE_FIELDS,
+    **desk.QUEUE_FIELDS,
     "short_abandon_s": Whole("who leaves sooner counts as short, not as abandoned", 0, 60, unit="s", default=5),
     "service_level_abandons": Text("how the service level counts those who left within T: ignore N/(O-A), negative N/O, "
                                    "positive (N+A)/O", choices=("ignore", "negative", "positive"), default="ignore"),
@@ -231,6 +232,7 @@ SCHEMA = Section("the configuration", {
     **acd.PARTS,
     **mailboxes.PARTS,
     **callers.PARTS,
+    **desk.PARTS,
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -363,6 +365,7 @@ def check(configuration, check_flow=None, clashes=()):
         errors.append(ConfigError("recording.channels", f"files in {recording['format']} have one channel; use mono, or another format"))
     errors.extend(mailboxes.check(result))
     errors.extend(callers.check(result))
+    errors.extend(desk.check(result))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))

@@ -4,7 +4,7 @@ Who uses it: the web process, the command `strowger`, tests.  Who may: file perm
 of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
 
     GET  /v1/state                     the switch now, with the journal number it is true for
-    GET  /v1/events?after=N            journal records as lines, history first, then live, never ends
+    GET  /v1/events?after=N[&pops=1]   journal records as lines, history first, then live, never ends
     GET  /v1/calls?limit=50&before=ID  CDRs, newest first
     GET  /v1/calls/{id}                one call: CDR, records, recordings
     POST /v1/calls/{id}/hangup
@@ -17,6 +17,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/flows, /v1/surveys ...    flows, their versions, their checks: api_flows.py
+    GET  /v1/customers, /v1/tickets, /v1/articles, /v1/calls/{id}/pop ...: api_desk.py
     GET  /v1/health
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/lines, /v1/berts: see api_lines.py
@@ -38,7 +39,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_flows, api_journal, api_lines, api_operations, api_reports, api_ss7, api_staffing, api_trace, commands
+from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_reports, api_ss7, api_staffing, api_trace, commands
 from firmware.control.commands import Problem
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
@@ -71,7 +72,7 @@ class API:
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
-            *api_operations.OperationsAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
+            *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(),
             *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_trace.TraceAPI(self).routes()]
 
@@ -148,6 +149,11 @@ class API:
         if not isinstance(body, dict):
             raise Problem(400, "no JSON object", "The body must be a JSON object.")
         return body
+
+    async def ask(self, method, parts, query, body):
+        """One request from inside the process.  parts: of the path below /v1/.  Raises Problem."""
+        handler, names = self._find(method, "/v1/" + "/".join(urllib.parse.quote(part, safe="") for part in parts))
+        return await handler(*names, query=query, body=body)
 
     async def in_reader(self, function):
         """Run function() in the reader thread."""
@@ -234,6 +240,7 @@ class API:
         seq = self._whole(query, "after", 0, 0, 1 << 53)
         await send({"type": "http.response.start", "status": 200, "headers": [
             (b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]})
+        desk = next((adapter for adapter in self.house.adapters if adapter.name == "desk"), None) if query.get("pops") == "1" else None
         gone = asyncio.ensure_future(self._disconnect(receive))
         try:
             while not gone.done() and not self.house.feed.closed:
@@ -246,6 +253,7 @@ class API:
                         continue
                 if records:
                     seq = records[-1]["seq"]
+                    records = await desk.with_pops(records) if desk is not None else records
                     octets = b"".join(encode(record) + b"\n" for record in records)
                 else:
                     news = asyncio.ensure_future(self.house.feed.wait(seq, KEEPALIVE_S))

@@ -51,14 +51,16 @@ class _UnixConnection(http.client.HTTPConnection):
 class ControlClient:
     """The local API of the control process whose run directory is given.
 
-    run_dir: default $STROWGER_RUN.  timeout_s: of one request."""
+    run_dir: default $STROWGER_RUN.  timeout_s: of one request.  user: for whom it asks, whose role decides (control/roles.py);
+    None: for who may open the socket."""
 
-    def __init__(self, run_dir=None, timeout_s=10.0):
+    def __init__(self, run_dir=None, timeout_s=10.0, user=None):
         run_dir = run_dir or os.environ.get("STROWGER_RUN")
         if not run_dir:
             raise LocalError("no run directory: set STROWGER_RUN or pass run_dir")
         self.path = os.path.join(str(run_dir), "control.sock")
         self.timeout_s = timeout_s
+        self.user = user
 
     def get(self, path, **query):
         """GET; query parameters that are None are left out.  Returns the decoded JSON."""
@@ -72,11 +74,11 @@ class ControlClient:
         """POST a JSON body."""
         return self.request("POST", path, body=body)
 
-    def request(self, method, path, body=None, query=None):
-        """One request; returns the decoded JSON or raises ControlError."""
+    def request(self, method, path, body=None, query=None, user=None):
+        """One request; returns the decoded JSON or raises ControlError.  user: for whom, else the client's."""
         connection = _UnixConnection(self.path, self.timeout_s)
         try:
-            response = self._send(connection, method, path, body, query)
+            response = self._send(connection, method, path, body, query, user)
             octets = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise self._absent(error) from error
@@ -84,14 +86,14 @@ class ControlClient:
             connection.close()
         return self._decode(response.status, octets)
 
-    def stream_events(self, after=0, keepalive_s=30.0):
+    def stream_events(self, after=0, keepalive_s=30.0, pops=None):
         """Iterate over journal records above number `after`, then over new ones as they are committed.
 
         Yields dicts; None for a keep-alive.  Ends by raising ControlError when the control process
         goes away (ask again with the last "seq" seen)."""
         connection = _UnixConnection(self.path, keepalive_s)
         try:
-            response = self._send(connection, "GET", "/v1/events", None, {"after": after})
+            response = self._send(connection, "GET", "/v1/events", None, {"after": after, "pops": pops})
             if response.status != 200:
                 self._decode(response.status, response.read())
             while True:
@@ -105,13 +107,14 @@ class ControlClient:
         finally:
             connection.close()
 
-    @staticmethod
-    def _send(connection, method, path, body, query):
+    def _send(self, connection, method, path, body, query, user=None):
         query = {key: value for key, value in (query or {}).items() if value is not None}
         if query:
             path += "?" + urllib.parse.urlencode(query)
         octets = None if body is None else json.dumps(body).encode()
-        connection.request(method, path, octets, {"content-type": "application/json"} if octets else {})
+        user = user or self.user
+        connection.request(method, path, octets, {**({"content-type": "application/json"} if octets else {}),
+                                                  **({"x-strowger-user": urllib.parse.quote(user)} if user else {})})
         return connection.getresponse()
 
     @staticmethod

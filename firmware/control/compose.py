@@ -11,6 +11,7 @@ from firmware.chassis.keeper import Keeper
 from firmware.chassis.turn_up import TurnUp
 from firmware.config import sip as sip_settings
 from firmware.control.cti import CTILink
+from firmware.control.desk import Desk
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
 from firmware.control.zone import offset_of
@@ -59,4 +60,4 @@ def make_adapters(house):
             adapter.alarms(span, alarms, now_ms)
     framers = Framers(house, alarms, watch=keeper.framers)
     return [*trunks, SIPLegs(house, sip, streams), framers, keeper, TurnUp(house, framers, keeper, trunks[0], bearers),
-            CraftLine(house, BoxActions(keeper)), IVRServices(house), CTILink(house, cti), Lookups(house)]
+            CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), CTILink(house, cti), Lookups(house)]

@@ -28,8 +28,17 @@ def status(core, event):
     by = event.get("by") or "agent"
     if core.state.agent(name).locked and by != "supervisor":
         return core.refuse("a supervisor has set the status of agent %s; only a supervisor may change it" % name)
+    before = core.state.agent(name)
+    if (before.state == agents.WRAP_UP and by != "supervisor" and core.owes(name, before.wrapped)
+            and (wanted == agents.LOGGED_OUT or wanted == agents.AVAILABLE and before.status == agents.AVAILABLE)):
+        return _owed(core, before)
     _set(core, name, wanted, reason, by, by == "supervisor" and bool(event.get("locked")))
     return True
+
+
+def _owed(core, agent):
+    codes = [row["code"] for row in core.queue_configs[agent.queue]["dispositions"]]
+    return core.refuse("queue %s wants a disposition of call %s before after-call work ends; give one of %s" % (agent.queue, agent.wrapped, ", ".join(codes)))
 
 
 def _set(core, name, wanted, reason, by, locked=False):
@@ -37,14 +46,14 @@ def _set(core, name, wanted, reason, by, locked=False):
     if wanted != agent.status or reason != agent.reason or not agent.status_known or locked != agent.locked:
         core.emit("agent.status", agent=name, status=wanted, reason=reason, by=by, **({"locked": True} if locked else {}))
     elif wanted == agents.AVAILABLE:
-        wrap_up_over(core, name)        # ready again before the time is over
+        wrap_up_over(core, name, by)    # ready again before the time is over
         rested(core, name)
     call = core.state.calls.get(agent.call)
     if wanted != agents.AVAILABLE and call is not None and call.offer_to(name) is not None:
         withdraw_one(core, call, call.offer_to(name), "withdrawn")
         still_waiting(core, call)
     if wanted == agents.LOGGED_OUT:
-        wrap_up_over(core, name)
+        wrap_up_over(core, name, by)
         leave_seat(core, name)
         deserted(core, sorted(core.queues_of(name)))
     core.touch_agent(name)
@@ -103,13 +112,26 @@ def log_in(core, event):
     return True
 
 
-def wrap_up_over(core, name):
-    """After-call work has ended."""
+def wrap_up_over(core, name, by=None):
+    """After-call work has ended: by its time (by None), or somebody ends it; who owes a disposition goes on."""
     agent = core.state.agent(name)
     if agent.state != agents.WRAP_UP:
         return False
+    if core.owes(name, agent.wrapped):
+        if by is None:
+            core.emit("agent.wrap_up_waits", call=agent.wrapped, agent=name, queue=agent.queue)
+            return True
+        core.emit("call.undisposed", call=agent.wrapped, agent=name, queue=agent.queue, by=by)
     idle(core, name, agent.queue, True)
     return True
+
+
+def release_undone(core):
+    """The configuration has changed: who waits for a disposition that nobody wants any more is free."""
+    for name in sorted(core.state.agents):
+        agent = core.state.agents[name]
+        if agent.undone and not core.owes(name, agent.wrapped):
+            wrap_up_over(core, name)
 
 
 def wrap_up(core, event):
@@ -120,7 +142,11 @@ def wrap_up(core, event):
     if agent is None or agent.state != agents.WRAP_UP:
         return core.refuse("agent %s does no after-call work" % name)
     if event.get("end"):
-        return wrap_up_over(core, name)
+        if event.get("by") != "supervisor" and core.owes(name, agent.wrapped):
+            return _owed(core, agent)
+        return wrap_up_over(core, name, event.get("by") or "agent")
+    if agent.undone:
+        return core.refuse("the time of after-call work is over; give the disposition of call %s" % agent.wrapped)
     most = config.get("wrap_up_extensions", EXTENSIONS)
     if agent.extended >= most:
         return core.refuse("the after-call work was made longer %d times already, which is the most" % agent.extended

@@ -273,6 +273,12 @@ class Core:
         """Whether a line is there."""
         return bool(self.state.lines.get(line))
 
+    def owes(self, name, call):
+        """Whether an agent has still to say what a call was about before after-call work may end.  call: id."""
+        agent = self.state.agent(name)
+        config = self.queue_configs.get(agent.queue) or {}
+        return bool(config.get("disposition_required") and config.get("dispositions")) and agent.disposed != call
+
     def is_ready(self, name):
         """Whether a queue may offer this agent a call."""
         config = self.agent_configs.get(name)

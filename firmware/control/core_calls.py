@@ -10,7 +10,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_callbacks, core_desk, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control import core_ending
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
@@ -220,6 +220,7 @@ def ring(core, call, kind, target, failed, ring_ms=RING_MS):
         core_queues.take_line(core, agent, call, "offered")
     core.emit("call.ringing", call=call.id, leg=leg, agent=agent, deadline_ms=core.now_ms + ring_ms, failed=failed)
     core.act("leg.create", leg=leg, tech="sip", line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id)
+    core_desk.pop(core, call, agent, leg)
     if call.answered_ms is not None:
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
 

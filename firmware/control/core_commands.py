@@ -28,11 +28,13 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.party          call leg mute? gain_db? by?           one party of a conference
   command.room           call loudest by?                      how many are heard at once; 0: all
   command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
+  command.dispose        call code agent? queue? key? by?      what a call was about
+  command.desk           record data call? agent? queue?       something for the journal: core_desk.RECORDED
   command.ivr            call operation                  a program on the CTI link that has the call: ivr/program.py
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -73,6 +75,8 @@ COMMANDS = {
     "command.pick_up": ((), core_operations.pick_up),
     "command.monitor": (("call", "mode"), core_monitor.monitor),
     "command.record": (("call", "action"), lambda core, event: core_recordings.command(core, event, core_calls.record)),
+    "command.dispose": (("call", "code"), core_desk.dispose),
+    "command.desk": (("record", "data"), core_desk.record),
     "command.ivr": (("call", "operation"), core_ivr.operated),
     "leg.transfer": (("leg",), core_operations.refer),
 }

@@ -19,6 +19,7 @@ from firmware.acd import skills
 from firmware.acd.strategy import MEASURED, RING_ALL, STRIDE, Ask, effective_pass, open_level, select, several
 from firmware.call import leg as legs
 from firmware.control import core_callback_rules as callbacks
+from firmware.control import core_desk
 from firmware.control.core_base import BUSY, ELSEWHERE, NO_ANSWER, SUBSCRIBER_ABSENT
 from firmware.control.core_ending import leave, withdraw_one
 from firmware.control.core_queues import is_known, setting, still_waiting
@@ -159,6 +160,7 @@ def _offer(core, call, name):
               deadline_ms=core.now_ms + setting(core, call.queue, "offer_timeout_s") * 1000)
     more = {"auto_answer": True} if core.agent_configs[name].get("auto_answer") else {}
     core.act("leg.create", leg=leg, tech="sip", line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
+    core_desk.pop(core, call, name, leg)
 
 
 def offer_timeout(core, leg):

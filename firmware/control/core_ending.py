@@ -174,8 +174,9 @@ def free_agent(core, call, name):
     """One agent has done with a call."""
     agent = core.state.agents[name]
     seconds = wrap_up_s(core, name, agent.queue)
-    if agent.queue is not None and seconds > 0:
-        core.emit("agent.wrap_up", call=call.id, agent=name, queue=agent.queue, deadline_ms=core.now_ms + seconds * 1000)
+    owes = agent.queue is not None and agent.state == agents.TALKING and core.owes(name, call.id)
+    if agent.queue is not None and (seconds > 0 or owes):
+        core.emit("agent.wrap_up", call=call.id, agent=name, queue=agent.queue, deadline_ms=core.now_ms + seconds * 1000 if seconds > 0 else None)
     else:
         idle(core, name, agent.queue, agent.state == agents.TALKING)
 

@@ -19,7 +19,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import MATCH
-from firmware.control import core_calls, core_dispatch, core_floor, core_ivr, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_calls, core_desk, core_dispatch, core_floor, core_ivr, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import NO_ANSWER, NORMAL, SWITCH
 from firmware.control.core_ending import clear, leave, stop_recording, withdraw
 from firmware.control.core_parties import acting, detach, hold as hold_call, unhold, wire
@@ -146,6 +146,7 @@ def consult(core, event):
     whole = bool(event.get("join"))
     core.emit("call.consulting", call=call.id, leg=leg, agent=core.state.legs[leg].agent, to=found["to"], target=found["target"],
               bridge=core.ids.next("b"), join=whole, deadline_ms=core.now_ms + CONSULT_MS)
+    core_desk.pop(core, call, core.state.legs[leg].agent, leg)
     if not whole:
         if not call.held and not call.members:
             hold_call(core, call, call.agent or "")

@@ -14,7 +14,7 @@ from firmware.acd import comfort as comforts
 from firmware.acd import expected, skills
 from firmware.call import calendar
 from firmware.call import call as calls
-from firmware.control import core_announcements, core_ivr, core_overflow
+from firmware.control import core_announcements, core_desk, core_ivr, core_overflow
 from firmware.control.core_base import NORMAL, TEMPORARY_FAILURE
 from firmware.control.core_ending import close, fail, leave, withdraw
 
@@ -101,6 +101,7 @@ def _join(core, call, queue, overflow, given, since_ms, order):
               service_level_ms=setting(core, queue, "service_level_s") * 1000,
               short_abandon_ms=setting(core, queue, "short_abandon_s") * 1000,
               since_ms=since_ms, given=given, skills=needs, relax=relax_at, **more)
+    core_desk.ask(core, call)
     if "looks_up" in more:
         core.act("lookup.ask", call=call.id, lookup=more["looks_up"], caller=call.caller, called=call.called)
 

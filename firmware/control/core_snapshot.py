@@ -44,7 +44,7 @@ def _call(state, call, positions):
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None,
             "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
-            "callback": call.callback, "mailbox": dict(call.mailbox, list=None) if call.mailbox else None, "held": bool(call.held), "place": call.place,
+            "customer": (call.customer or {}).get("customer"), "callback": call.callback, "mailbox": dict(call.mailbox, list=None) if call.mailbox else None, "held": bool(call.held), "place": call.place,
             "data": dict(call.variables or {}), "program": dict(call.request) if call.request and call.request["ask"] in ("agi", "cti") else None,
             "consult": dict([(key, call.consult[key]) for key in ("leg", "state", "to", "target", "agent", "join")]) if call.consult else None,
             "members": list(call.members or []),
@@ -87,4 +87,4 @@ def _agent(core, name):
     return {"name": name, "label": config.get("label") or name, "line": line, "registered": core.is_registered(line),
             "status": agent.status, "reason": agent.reason, "state": agent.state, "since_ms": agent.since_ms, "call": agent.call,
             "seat": agent.seat, "locked": agent.locked, "missed": agent.missed, "rests": agent.rests, "wrap_up_until_ms": core.state.timers.get("wrap_up", name),
-            "queues": core.queues_of(name), "assigned": name in core.state.assigned}
+            "wrapped": agent.wrapped, "undone": agent.undone, "queues": core.queues_of(name), "assigned": name in core.state.assigned}

@@ -21,6 +21,7 @@ from firmware.call.trunk_group import TrunkGroup
 from firmware.control.core_state_acd import AcdFolds
 from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
+from firmware.control.core_state_desk import DeskFolds
 from firmware.control.core_state_floor import FloorFolds
 from firmware.control.core_state_legs import LegFolds
 from firmware.control.core_state_mailboxes import MailboxFolds
@@ -28,7 +29,7 @@ from firmware.control.core_state_operations import OperationFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;

@@ -211,6 +211,7 @@ class AcdFolds:
         agent = self._agent_state(record, agents.WRAP_UP)
         agent.wrapped = record["call"]
         agent.extended = 0
+        agent.undone = data["deadline_ms"] is None
         agent.call = None
         self.timers.set("wrap_up", agent.name, data["deadline_ms"])
 
@@ -222,6 +223,7 @@ class AcdFolds:
     def agent_idle(self, record, data, call):
         agent = self._agent_state(record, agents.IDLE)
         agent.call = agent.queue = agent.wrapped = None
+        agent.undone = False
         if data["reset"]:
             self._newly_idle(agent, record)
 

@@ -16,13 +16,21 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from firmware.control import api_flows, commands
+from firmware.control import api, api_flows, commands
 from firmware.control.operations import OPERATIONS, operate
 from firmware.links.adapter import Adapter
 from firmware.links.cti_tcp import FIELDS, CTIServer
 from firmware.storage.journal import Journal
 
 log = logging.getLogger(__name__)
+
+# Requests of the desk: name -> (fields that must be texts, method and path of the local API, where a field's name stands for its value).
+DESK = {"pop": (("call",), "GET", ("calls", "call", "pop")), "call_desk": (("call",), "GET", ("calls", "call", "desk")),
+        "note": (("call", "text"), "POST", ("calls", "call", "notes")), "disposition": (("call", "code"), "POST", ("calls", "call", "disposition")),
+        "customer_find": (("number",), "GET", ("customers",)), "customer": (("customer",), "GET", ("customers", "customer")),
+        "tickets": ((), "GET", ("tickets",)), "ticket": (("ticket",), "GET", ("tickets", "ticket")),
+        "ticket_open": (("template", "title"), "POST", ("tickets",)), "ticket_change": (("ticket",), "POST", ("tickets", "ticket")),
+        "articles": ((), "GET", ("articles",))}
 
 HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
@@ -59,7 +67,9 @@ class CTILink(Adapter):
         self.server = CTIServer(self._authenticate, self._read, lambda: house.feed.last_seq, {
             "agent_status": (FIELDS["agent_status"], self._agent_status),
             "hangup": (FIELDS["hangup"], self._hangup), "ivr": (("call",), self._ivr),
-            **{name: (tuple(OPERATIONS[name][1]), self._operation(name)) for name in OPERATIONS}})
+            **{name: (tuple(OPERATIONS[name][1]), self._operation(name)) for name in OPERATIONS},
+            **{name: (fields, self._desk(name)) for name, (fields, _, _) in DESK.items()}})
+        self._api = None
 
     def start(self):
         """Listen."""
@@ -78,13 +88,16 @@ class CTILink(Adapter):
         path = os.path.join(self.house.data_dir, "users.json")
         return await asyncio.get_running_loop().run_in_executor(self._gate, verify, path, user, password)
 
-    def _read(self, after, limit):
+    async def _read(self, after, limit):
         records = self.house.feed.since(after)
         if records is not None:
-            return records[:limit]
-        if self._connection is None:
-            self._connection = self.house.database.reader()
-        return Journal(self._connection).after(after, limit)
+            records = records[:limit]
+        else:
+            if self._connection is None:
+                self._connection = self.house.database.reader()
+            records = Journal(self._connection).after(after, limit)
+        desk = next((adapter for adapter in self.house.adapters if adapter.name == "desk"), None)
+        return await desk.with_pops(records) if desk is not None else records
 
     async def _agent_status(self, user, request):
         log.info("cti: %s sets agent %s to %s", user, request["agent"], request["status"])
@@ -94,6 +107,20 @@ class CTILink(Adapter):
         async def carry_out(user, request):
             log.info("cti: %s: %s %s", user, name, request.get("call") or request.get("agent") or "")
             return await operate(self.house, name, {key: value for key, value in request.items() if key not in ("id", "do")})
+        return carry_out
+
+    def _desk(self, name):
+        fields, method, path = DESK[name]
+
+        async def carry_out(user, request):
+            log.info("cti: %s: %s %s", user, name, request.get("call") or request.get("ticket") or "")
+            if self._api is None:
+                self._api = api.API(self.house)
+            parts = [request[field] if field in fields else field for field in path]
+            query = {key: value for key, value in request.items() if key not in ("id", "do", *path) and isinstance(value, str)}
+            body = {key: value for key, value in request.items() if key not in ("id", "do", *path)}
+            answer = await self._api.ask(method, parts, query if method == "GET" else {}, None if method == "GET" else {"by": user, **body})
+            return {key: value for key, value in answer.items() if key not in ("id", "ok")}
         return carry_out
 
     async def _ivr(self, user, request):

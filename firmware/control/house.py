@@ -40,7 +40,7 @@ from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-OWNERS = {"line.messages": "sip", "lookup.ask": "lookups"}      # actions without a leg: the adapter's name
+OWNERS = {"line.messages": "sip", "lookup.ask": "lookups", "customer.ask": "desk"}      # actions without a leg: the adapter's name
 MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
 RETRY_S = 0.1
 AGAIN_S = 5                  # before a task that failed begins anew; invented
@@ -404,7 +404,8 @@ class House:
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
-        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults()
+        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults() + [
+            adapter.fault for adapter in self.adapters if adapter.name == "desk" and adapter.fault]
         if not self.media.serving:
             faults.append("the media process is not there")
         for path in sorted((pathlib.Path(self.data_dir) / "tls").glob("*.unusable")):

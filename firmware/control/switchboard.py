@@ -50,6 +50,7 @@ Events (dict with "kind"; other keys are ignored)
   ivr.answer call token ok result      of an ivr.ask; ok false: result is a sentence
   ivr.operate call token operation     what an AGI program wants (ivr/program.py)
   span.state span state alarms         span: number, or name of a SIP trunk
+  customer.found call customer source("own"|"lookup"|"none") others? key? error?     the answer of customer.ask
   agent.status, command.*, leg.transfer     what users and telephones ask for: core_commands.py
 
 Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
@@ -71,6 +72,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   media.record recording path left right call format? channels?    path relative: recordings/2025/07/31/c17-r3.wav (site's day)
   media.record_stop recording | media.record_pause recording pause text | media.record_legs recording left right text
   lookup.ask call lookup caller called a question to a system of the house; the answer is lookup.answered call lookup agent error
+  customer.ask call lookup caller called     who is it: our own list, and the question `lookup`; customer.found is due
   line.messages line new old           messages that wait for a line: its lamp
   ivr.ask leg call token ask request caller    a service is asked, or a program gets the call (ivr/requests.py); ivr.answer is due
   ivr.tell leg call token result       to the AGI program: what became of its operation
@@ -107,7 +109,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
@@ -122,7 +124,7 @@ NEEDS = {
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"), "lookup.answered": ("call", "lookup"),
-    "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
+    "customer.found": ("call", "source"), "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
 }
 for _kind in COMMANDS:
@@ -211,7 +213,7 @@ class Switchboard:
         """After the replay, at every start: heal what the restart has torn.  guard: core_recovery.resume."""
         self.core.now_ms = now_ms
         core_recovery.resume(self.core, audit, live_legs, guard)
-        for what, function in (("queues that are gone", core_queues.leave_removed), ("lamps", core_mailboxes.show_all),
+        for what, function in (("queues that are gone", core_queues.leave_removed), ("lamps", core_mailboxes.show_all), ("who calls", core_desk.ask_again),
                                ("waiting callers", core_dispatch.dispatch)):
             guard("healing: %s" % what, None, function, self.core)
 
@@ -224,6 +226,7 @@ class Switchboard:
             if not agent.status_known:
                 self.core.emit("agent.status", agent=name, status=agent.status, reason=None, by="configuration")
         core_announcements.forget(self.core)
+        core_agents.release_undone(self.core)
         core_mailboxes.show_all(self.core)
         core_queues.leave_removed(self.core)
         core_dispatch.dispatch(self.core)
@@ -350,7 +353,7 @@ _HANDLERS = {
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,
-    "ivr.answer": core_ivr.answered, "ivr.operate": core_ivr.operated,
+    "customer.found": core_desk.found, "ivr.answer": core_ivr.answered, "ivr.operate": core_ivr.operated,
     "span.state": _span_state, "recording.room": lambda core, event: core_recordings.room(core, core_calls.record),
 }
 for _kind in COMMANDS:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 THREADS = 8
 ANSWER_OCTETS = 1 << 16
 PROGRESS_STEPS = 10_000         # of SQLite between two looks at the clock
+MOST_MEMBERS, MOST_CHARACTERS = 60, 1000        # of an answer that is shown; invented
 
 
 def ask(row, caller, called, deadline):
@@ -30,7 +31,23 @@ def ask(row, caller, called, deadline):
     if left_s <= 0:
         raise TimeoutError("it was not asked in time")
     if row["kind"] == "sqlite":
-        return _sqlite(row, caller, called, deadline)
+        found = _sqlite(row, caller, called, deadline)
+        return found[0][1] if found else None
+    return _http(row, caller, called, left_s).get(row["field"])
+
+
+def ask_all(row, caller, called, deadline):
+    """The whole answer as [(name, value)] of texts and numbers, the columns of the first row or the members of the object; [] where
+    nobody is known.  Arguments and errors as ask()."""
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("it was not asked in time")
+    found = _sqlite(row, caller, called, deadline) if row["kind"] == "sqlite" else list(_http(row, caller, called, left_s).items())
+    plain = [(str(name)[:64], value) for name, value in found if isinstance(value, (str, int, float)) and value != ""]
+    return [(name, value[:MOST_CHARACTERS] if isinstance(value, str) else value) for name, value in plain][:MOST_MEMBERS]
+
+
+def _http(row, caller, called, left_s):
     url = row["url"].replace("{caller}", urllib.parse.quote(caller, safe="")).replace("{called}", urllib.parse.quote(called, safe=""))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(url, headers={"accept": "application/json"}), timeout=left_s) as answer:
@@ -40,17 +57,18 @@ def ask(row, caller, called, deadline):
     found = json.loads(octets)
     if not isinstance(found, dict):
         raise ValueError("the answer is no JSON object")
-    return found.get(row["field"])
+    return found
 
 
 def _sqlite(row, caller, called, deadline):
     db = sqlite3.connect("file:%s?mode=ro" % urllib.parse.quote(row["file"]), uri=True, timeout=max(0.01, deadline - time.monotonic()))
     try:
         db.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_STEPS)
-        found = db.execute(row["query"], {"caller": caller, "called": called}).fetchone()
+        rows = db.execute(row["query"], {"caller": caller, "called": called})
+        found = rows.fetchone()
     finally:
         db.close()
-    return found[0] if found else None
+    return [(head[0], cell) for head, cell in zip(rows.description, found)] if found else []
 
 
 class Lookups(Adapter):

@@ -25,7 +25,7 @@ class Stores:
     def __init__(self, data_dir, run_dir=None):
         self.database = Database(path_of(data_dir))
         write = self.database.write
-        if self.database.new and os.path.isdir(os.path.join(data_dir, "recordings")):
+        if self.database.new and (os.path.isdir(os.path.join(data_dir, "recordings")) or os.path.exists(os.path.join(data_dir, "desk.db"))):
             self._begin_above(int(time.time()))
         self.journal, self.cdrs, self.figures = Journal(write), CDRs(write), Figures(write)
         self.machines, self.counters = Machines(write), Counters(write)
@@ -41,5 +41,5 @@ class Stores:
 
         number: above whatever a switch has counted; seconds since 1970 are, below one call a second."""
         with self.database.transaction() as write:
-            write.executemany("INSERT INTO counter VALUES (?, ?)", [(kind, number) for kind in "clbrkm"])
+            write.executemany("INSERT INTO counter VALUES (?, ?)", [(kind, number) for kind in "clbrkmt"])
             write.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('journal', ?)", (number,))

@@ -1,0 +1,162 @@
+"""Verbs of the command `strowger` of the desk: customers, tickets, notes, dispositions, articles.
+
+    customers [TEXT];  customer ID;  customer-find NUMBER;  customer-put [--id ID] NAME=VALUE ... (numbers=a;b);  customer-erase ID
+    customer-import FILE;  customer-export FILE
+    pop CALL;  note CALL TEXT [--agent A];  dispose CALL CODE [--agent A] [--text T];  dispositions
+    tickets [--state S] [--owner A] [--queue Q] [--customer C] [--call C];  ticket ID
+    ticket-open TEMPLATE TITLE [NAME=VALUE ...] [--call C] [--customer C] [--owner A] [--queue Q] [--text T]
+    ticket-change ID [NAME=VALUE ...] [--state S] [--owner A] [--comment T] [--call C]
+    articles [TEXT];  article ID;  article-put [--id ID] TITLE FILE [--tags a,b] [--language L];  article-remove ID
+"""
+
+import json
+import urllib.parse
+
+from firmware.errors import LocalError
+
+VERBS = ("customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
+         "dispositions", "tickets", "ticket", "ticket-open", "ticket-change", "articles", "article", "article-put", "article-remove")
+
+
+def add(verbs, common):
+    """Add the verbs.  verbs: argparse's sub-parsers; common: the parent with --json."""
+    def verb(name, *words, **options):
+        one = verbs.add_parser(name, parents=[common])
+        for word in words:
+            one.add_argument(word[:-1] if word[-1] in "?*" else word, nargs=word[-1] if word[-1] in "?*" else None)
+        for option in options:
+            one.add_argument("--" + option)
+        return one
+    verb("customers", "text?")
+    verb("customer", "id")
+    verb("customer-find", "number")
+    verb("customer-put", "fields*", id=1)
+    verb("customer-erase", "id")
+    verb("customer-import", "file")
+    verb("customer-export", "file")
+    verb("pop", "call")
+    verb("note", "call", "text", agent=1)
+    verb("dispose", "call", "code", agent=1, text=1)
+    verb("dispositions")
+    verb("tickets", state=1, owner=1, queue=1, template=1, customer=1, call=1)
+    verb("ticket", "id")
+    verb("ticket-open", "template", "title", "fields*", call=1, customer=1, owner=1, queue=1, text=1)
+    verb("ticket-change", "id", "fields*", state=1, owner=1, comment=1, call=1, queue=1)
+    verb("articles", "text?")
+    verb("article", "id")
+    verb("article-put", "title", "file", id=1, tags=1, language=1)
+    verb("article-remove", "id")
+
+
+def _quoted(text):
+    return urllib.parse.quote(text, safe="")
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except OSError as error:
+        raise LocalError("%s cannot be read: %s" % (path, error.strerror)) from error
+    except UnicodeDecodeError as error:
+        with open(path, "rb") as file:
+            line = file.read(error.start).count(b"\n") + 1
+        raise LocalError("line %d of %s is no UTF-8; save the file as UTF-8" % (line, path)) from error
+
+
+def _fields(words):
+    """{"a": "1", "b": True} of ["a=1", "b=true"]; whole numbers and true or false as such."""
+    found = {}
+    for word in words:
+        name, mark, value = word.partition("=")
+        if not mark:
+            raise LocalError("%s is no NAME=VALUE" % word)
+        found[name] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() and len(value) < 6 else value)
+    return found
+
+
+def _given(options, *names):
+    return {name: getattr(options, name) for name in names if getattr(options, name, None) is not None}
+
+
+def _customer_line(row):
+    return "%-14s %-24s %-24s %s" % (row["customer"], row.get("name", ""), row.get("company", ""), " ".join(row["numbers"]))
+
+
+def _ticket_line(row):
+    return "%-8s %-8s %-12s %-12s %s" % (row["ticket"], row["state"], row["template"], row["owner"] or "-", row["title"] or "(erased)" if row["erased"] else row["title"])
+
+
+def _plain(answer):
+    return json.dumps(answer, ensure_ascii=False, indent=1)
+
+
+def carry_out(client, options):
+    """One of VERBS.  Returns (the API's answer, function that shows it)."""
+    verb = options.verb
+    if verb.startswith("customer"):
+        return _customers(client, options)
+    if verb.startswith("ticket"):
+        return _tickets(client, options)
+    if verb.startswith("article"):
+        return _articles(client, options)
+    if verb == "pop":
+        return client.get("/v1/calls/%s/pop" % _quoted(options.call)), _plain
+    if verb == "note":
+        return client.post("/v1/calls/%s/notes" % _quoted(options.call), _given(options, "text", "agent")), lambda a: "noted"
+    if verb == "dispose":
+        return client.post("/v1/calls/%s/disposition" % _quoted(options.call), _given(options, "code", "agent", "text")), lambda a: "done"
+    return client.get("/v1/dispositions"), lambda a: "\n".join("%-16s %-16s %-12s %6d" % (
+        row["queue"] or "-", row["code"] or "(none)", row["agent"] or "-", row["count"]) for row in a["dispositions"]) or "none"
+
+
+def _customers(client, options):
+    verb = options.verb
+    if verb == "customers":
+        return client.get("/v1/customers", text=options.text, limit=200), lambda a: "\n".join(map(_customer_line, a["customers"])) or "none"
+    if verb == "customer-find":
+        return client.get("/v1/customers", number=options.number), lambda a: "\n".join(map(_customer_line, a["customers"])) or "none"
+    if verb == "customer":
+        return client.get("/v1/customers/%s" % _quoted(options.id)), _plain
+    if verb == "customer-put":
+        fields = {name: str(value) for name, value in _fields(options.fields).items()}
+        if "numbers" in fields:
+            fields["numbers"] = [number for number in fields["numbers"].split(";") if number]
+        return (client.post("/v1/customers/%s" % _quoted(options.id) if options.id else "/v1/customers", fields), lambda a: "%(customer)s revision %(revision)d" % a)
+    if verb == "customer-erase":
+        return client.post("/v1/customers/%s/erase" % _quoted(options.id), {}), lambda a: "erased, and %(texts)d texts" % a
+    if verb == "customer-import":
+        return client.post("/v1/customers/import", {"csv": _read(options.file)}), lambda a: "%(added)d added, %(changed)d changed" % a
+    octets = client.get("/v1/customers", format="csv")
+    with open(options.file, "wb") as file:
+        file.write(octets)
+    return {"file": options.file, "octets": len(octets)}, lambda a: "%(octets)d octets in %(file)s" % a
+
+
+def _tickets(client, options):
+    verb = options.verb
+    if verb == "tickets":
+        wanted = _given(options, "state", "owner", "queue", "template", "customer", "call")
+        return client.get("/v1/tickets", limit=200, **wanted), lambda a: "\n".join(map(_ticket_line, a["tickets"])) or "none"
+    if verb == "ticket":
+        return client.get("/v1/tickets/%s" % _quoted(options.id)), _plain
+    if verb == "ticket-open":
+        body = _given(options, "template", "title", "call", "customer", "owner", "queue", "text")
+        return client.post("/v1/tickets", {**body, "fields": _fields(options.fields)}), lambda a: a["ticket"]
+    path = "/v1/tickets/%s" % _quoted(options.id)
+    body = _given(options, "state", "owner", "comment", "call", "queue")
+    return (client.post(path, {**body, "revision": client.get(path)["revision"], "fields": _fields(options.fields)}), lambda a: "revision %(revision)d" % a)
+
+
+def _articles(client, options):
+    verb = options.verb
+    if verb == "articles":
+        return client.get("/v1/articles", text=options.text, limit=50), lambda a: "\n".join("%-6d %s" % (row["article"], row["title"]) for row in a["articles"]) or "none"
+    if verb == "article":
+        return client.get("/v1/articles/%s" % _quoted(options.id)), lambda a: "%(title)s\n\n%(body)s" % a
+    if verb == "article-remove":
+        return client.post("/v1/articles/%s/remove" % _quoted(options.id), {}), lambda a: "removed"
+    body = {"title": options.title, "body": _read(options.file), **_given(options, "language")}
+    if options.tags is not None:
+        body["tags"] = [tag for tag in options.tags.split(",") if tag]
+    return (client.post("/v1/articles/%s" % _quoted(options.id) if options.id else "/v1/articles", body), lambda a: "article %(article)d revision %(revision)d" % a)

@@ -1,0 +1,191 @@
+"""The desk over the local API, on calls through the real core: screen pop, notes, dispositions, tickets, over a kill too."""
+
+import asyncio
+import http.server
+import json
+import threading
+
+from firmware.cli.__main__ import main as cli
+from firmware.storage import desk as files
+from firmware.storage.journal import Journal
+from tests.control.desk_rig import DeskHouse, prepared, run
+
+CSV = "external,name,numbers,contract\nK1,王小明,+86 139 1234 5678,gold\n"
+
+
+def test_import_ring_pop_note_disposition_ticket_and_a_kill(site):
+    async def scenario():
+        async with DeskHouse(site, prepared) as desk:
+            error = await desk.refused("POST", "/v1/customers/import", {"csv": "name,numbers\nA,139\nB,12x\n"})
+            assert error.status == 422 and error.problem["errors"][0]["line"] == 3 and error.problem["errors"][0]["field"] == "numbers"
+            assert (await desk.ask("GET", "/v1/customers"))["customers"] == []
+            assert (await desk.ask("POST", "/v1/customers/import", {"csv": CSV}))["added"] == 1
+            customer, = (await desk.ask("GET", "/v1/customers", number="013912345678"))["customers"]
+            assert customer["contract"] == "gold"
+            first = desk.call("p1")["call"]
+            await desk.until(lambda: desk.records("agent.popped"))
+            record, = desk.records("agent.popped")
+            assert (record["agent"], record["call"], record["data"]["customer"]) == ("1001", first, customer["customer"])
+            desk.answer()
+            assert "13912345678" not in json.dumps([r for r in desk.records("agent.popped") + desk.records("call.customer")])
+            await desk.ask("POST", "/v1/calls/%s/notes" % first, {"text": "要求回电", "agent": "1001", "by": "anna"})
+            assert (await desk.refused("POST", "/v1/calls/%s/disposition" % first, {"code": "none", "agent": "1001"})).status == 409
+            await desk.ask("POST", "/v1/calls/%s/disposition" % first, {"code": "later", "text": "next week"})
+            body = {"template": "repair", "title": "Modem dead", "fields": {"device": "tv"}, "call": first, "customer": customer["customer"]}
+            error = await desk.refused("POST", "/v1/tickets", body)
+            assert error.problem["errors"] == [{"field": "device", "advice": "must be one of modem, phone"}]
+            body["fields"] = {"device": "modem"}
+            ticket = (await desk.ask("POST", "/v1/tickets", {**body, "text": "since yesterday", "owner": "1002", "by": "anna"}))["ticket"]
+            desk.hang_up("p1")
+            second = desk.call("p2")["call"]
+            await desk.until(lambda: len(desk.records("agent.popped")) == 2)
+            pop = await desk.ask("GET", "/v1/calls/%s/pop" % second)
+            assert pop["customer"]["name"] == "王小明" and [row["call"] for row in pop["calls"]] == [first]
+            assert pop["calls"][0]["notes"][0]["text"] == "要求回电" and pop["calls"][0]["dispositions"][0]["code"] == "later"
+            assert [row["ticket"] for row in pop["tickets"]] == [ticket] and pop["tickets"][0]["title"] == "Modem dead"
+            def popped():
+                for record in desk.client.stream_events(0, pops=1):
+                    if record and record["kind"] == "agent.popped" and record["call"] == second:
+                        return record
+            record = await asyncio.to_thread(popped)
+            assert record["pop"]["customer"]["name"] == "王小明"
+            history = await desk.ask("GET", "/v1/customers/%s/history" % customer["customer"])
+            assert [row["call"] for row in history["calls"]] == [first]
+        # The process is gone; the projections are thrown away as if the kill had come between journal and desk.
+        connection, _ = files.open_file(str(site.data / "desk.db"))
+        before = files.dump(connection)
+        with files.transaction(connection):
+            for table in files.TABLES:
+                connection.execute("DELETE FROM " + table)
+            connection.execute("UPDATE applied SET seq = 0")
+        connection.close()
+        async with DeskHouse(site) as desk:
+            row = await desk.ask("GET", "/v1/tickets/" + ticket)
+            assert (row["state"], row["owner"], row["calls"], row["history"][0]["by"]) == ("new", "1002", [first], "anna")
+            connection, _ = files.open_file(str(site.data / "desk.db"))
+            assert files.dump(connection) == before
+            connection.close()
+            assert (await desk.refused("POST", "/v1/tickets/" + ticket, {"state": "closed"})).status == 422
+            assert (await desk.refused("POST", "/v1/tickets/" + ticket, {"revision": 7, "state": "closed"})).status == 409
+            error = await desk.refused("POST", "/v1/tickets/" + ticket, {"revision": 1, "state": "closed"})
+            assert "cause" in str(error)
+            await desk.ask("POST", "/v1/tickets/" + ticket, {"revision": 1, "state": "solved", "fields": {"cause": "cable"}, "comment": "换线", "by": "bob"})
+            row = await desk.ask("GET", "/v1/tickets/" + ticket)
+            assert row["fields"] == {"device": "modem", "cause": "cable"} and row["history"][-1]["comment"] == "换线" and row["due_ms"]
+            assert (await desk.refused("POST", "/v1/tickets/" + ticket, {"revision": 2, "state": "waiting"})).status == 422
+            assert (await desk.ask("GET", "/v1/tickets", state="unfinished"))["tickets"] == []
+            counts = (await desk.ask("GET", "/v1/dispositions"))["dispositions"]
+            assert counts == [{"queue": "sales", "code": "later", "agent": "1001", "count": 1}]
+            # Erased, nothing personal is left of what was written down; the journal still says what was done.
+            assert (await desk.ask("POST", "/v1/customers/%s/erase" % customer["customer"], {"by": "boss"}))["texts"] >= 2
+            assert (await desk.ask("GET", "/v1/tickets/" + ticket))["erased"]
+            reader = desk.house.database.reader()
+            told = json.dumps(list(Journal(reader).everything()), ensure_ascii=False)
+            reader.close()
+            assert not any(word in told for word in ("王小明", "Modem dead", "要求回电", "next week", "换线")) and "desk.changed" in told
+            assert (await desk.ask("POST", "/v1/reports/check", {})) == {"differed": []}
+    run(scenario())
+
+
+class Crm(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        octets = json.dumps({"id": "C-9", "name": "Anna", "debt": 12.5, "nested": {"x": 1}} if "139" in self.path else []).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(octets)))
+        self.end_headers()
+        self.wfile.write(octets)
+
+
+def test_a_lookup_of_the_house_says_who_calls_and_a_wrong_one_costs_nothing(site):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Crm)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def configure(config):
+        prepared(config)
+        config["lookups"] = [{"name": "crm", "kind": "http", "url": "http://127.0.0.1:%d/who?n={caller}" % server.server_address[1], "timeout_ms": 5000}]
+        config["desk"]["customer_lookup"] = "crm"
+
+    async def scenario():
+        async with DeskHouse(site, configure) as desk:
+            call = desk.call("p1")["call"]
+            await desk.until(lambda: desk.records("agent.popped"))
+            assert desk.records("call.customer")[0]["data"]["source"] == "lookup"
+            pop = await desk.ask("GET", "/v1/calls/%s/pop" % call)
+            assert pop["external"] == {"id": "C-9", "name": "Anna", "debt": 12.5} and pop["customer"] is None
+            desk.hang_up("p1")
+            desk.call("p2", caller="02112345678")
+            await desk.until(lambda: len(desk.records("agent.popped")) == 2)
+            data = desk.records("call.customer")[1]["data"]
+            assert data["source"] == "none" and "JSON object" in data["error"]
+    try:
+        run(scenario())
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_command_line_does_all_of_it(site, tmp_path, capsys):
+    for name, text in (("c.csv", CSV), ("bad.csv", "name,numbers\nA,12x\n"), ("a.txt", "三个工作日内退款。")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "gbk.csv").write_bytes("name\n王\n".encode("gb18030"))
+
+    async def scenario():
+        async with DeskHouse(site, prepared) as desk:
+            call = desk.call("p1")["call"]
+
+            async def do(*words, code=0):
+                found = await asyncio.to_thread(cli, ["--run", str(site.run), *words])
+                out = capsys.readouterr()
+                assert found == code, (words, out)
+                return out.out + out.err
+            assert "1 added" in await do("customer-import", str(tmp_path / "c.csv"))
+            assert "ine 2, numbers" in await do("customer-import", str(tmp_path / "bad.csv"), code=78)
+            assert "line 2" in await do("customer-import", str(tmp_path / "gbk.csv"), code=1)
+            assert "王小明" in await do("customer-find", "13912345678")
+            key = (await do("customers", "王小")).split()[0]
+            assert "revision 2" in await do("customer-put", "--id", key, "company=Acme")
+            assert "Acme" in await do("customer", key)
+            assert "octets" in await do("customer-export", str(tmp_path / "out.csv"))
+            await do("note", call, "hello", "--agent", "1001")
+            await do("dispose", call, "sold", "--agent", "1001")
+            assert "sold" in await do("dispositions") and "hello" in await do("pop", call)
+            ticket = (await do("ticket-open", "repair", "Broken", "device=modem", "--call", call)).strip()
+            assert "revision 2" in await do("ticket-change", ticket, "--state", "open", "--owner", "1002")
+            assert ticket in await do("tickets", "--state", "open") and "Broken" in await do("ticket", ticket)
+            assert "article 1" in await do("article-put", "退款", str(tmp_path / "a.txt"), "--tags", "a,b")
+            assert "退款" in await do("articles", "工作日") and "三个" in await do("article", "1")
+            await do("article-remove", "1")
+            assert "erased" in await do("customer-erase", key) and "none" in await do("customers")
+    run(scenario())
+
+
+def test_bad_input_is_refused_in_sentences(site):
+    async def scenario():
+        async with DeskHouse(site, prepared) as desk:
+            call = desk.call("p1")["call"]
+            for method, path, body, status, word in (
+                    ("POST", "/v1/customers", {}, 422, "name"), ("POST", "/v1/customers", {"name": "A", "colour": 1}, 422, "colour"),
+                    ("POST", "/v1/customers", {"numbers": "139"}, 422, "numbers"), ("POST", "/v1/customers/p0", {"name": "A"}, 404, "p0"),
+                    ("POST", "/v1/customers/import", {}, 422, "csv"), ("GET", "/v1/customers?limit=0", None, 400, "limit"),
+                    ("POST", "/v1/calls/c99/notes", {"text": "x"}, 404, "c99"), ("POST", "/v1/calls/%s/notes" % call, {"text": "  "}, 422, "text"),
+                    ("POST", "/v1/calls/%s/notes" % call, {"text": "x" * 5000}, 422, "text"), ("POST", "/v1/calls/%s/disposition" % call, {}, 422, "code"),
+                    ("POST", "/v1/calls/%s/notes" % call, {"text": "x", "agent": "9"}, 404, "9"),
+                    ("POST", "/v1/tickets", {"template": "x", "title": "A"}, 422, "repair"), ("POST", "/v1/tickets", {"template": "repair"}, 422, "title"),
+                    ("POST", "/v1/tickets", {"template": "repair", "title": "A", "fields": [1]}, 422, "fields"),
+                    ("POST", "/v1/tickets", {"template": "repair", "title": "A", "fields": {"device": "phone"}, "owner": "9"}, 422, "agent 9"),
+                    ("POST", "/v1/tickets", {"template": "repair", "title": "A", "fields": {"device": "phone"}, "customer": "p1"}, 422, "p1"),
+                    ("POST", "/v1/tickets", {"template": "repair", "title": "A", "fields": {"device": "phone"}, "call": "c9"}, 404, "c9"),
+                    ("GET", "/v1/tickets/t9", None, 404, "t9"), ("GET", "/v1/tickets?state=x", None, 400, "state"), ("GET", "/v1/tickets?before=x", None, 400, "before"),
+                    ("POST", "/v1/articles", {"title": "A"}, 422, "body"), ("POST", "/v1/articles", {"title": "A", "body": "B", "tags": "x"}, 422, "tags"),
+                    ("POST", "/v1/articles/7", {"title": "A"}, 404, "7"), ("GET", "/v1/articles/x", None, 404, "x")):
+                error = await desk.refused(method, path, body)
+                assert error.status == status and word in str(error), (path, body, error.problem)
+            made = await desk.ask("POST", "/v1/articles", {"title": "退款", "body": "三天内。", "tags": ["售后"], "by": "boss"})
+            assert (await desk.ask("GET", "/v1/articles", text="退款"))["articles"][0]["article"] == made["article"]
+            await desk.ask("POST", "/v1/articles/%d" % made["article"], {"revision": 1, "body": "七天内。"})
+            assert (await desk.refused("POST", "/v1/articles/%d" % made["article"], {"revision": 1, "body": "x"})).status == 409
+            assert (await desk.ask("GET", "/v1/health"))["turns"]["exceptions"] == 0
+    run(scenario())
