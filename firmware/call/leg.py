@@ -25,7 +25,7 @@ MONITOR = "monitor"  # a supervisor's telephone that listens
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams")
 
 
 class Leg:
@@ -50,6 +50,7 @@ class Leg:
         self.fax = []           # tones of fax machines and modems that were heard, each once
         self.hears = {}         # what is listened for by command
         self.enhance = {}       # what works on its sound by command, before the configuration
+        self.streams = {}       # by command: {stream: {service, other}}
         self.heard = {}         # kind -> the last that was heard of it
         self.agent = None       # whose telephone it was when the leg began
 
@@ -59,7 +60,7 @@ class Leg:
         for name in FIELDS:
             dumped[name] = getattr(self, name)
         dumped["fax"] = list(self.fax)
-        for name in ("hears", "enhance", "heard"):
+        for name in ("hears", "enhance", "heard", "streams"):
             dumped[name] = dict(dumped[name])
         return dumped
 
@@ -71,4 +72,5 @@ def load(dumped):
         setattr(leg, name, dumped.get(name))
     leg.fax = list(leg.fax or ())       # a dump of before there was such a field
     leg.hears, leg.enhance, leg.heard = dict(leg.hears or {}), dict(leg.enhance or {}), dict(leg.heard or {})
+    leg.streams = dict(leg.streams or {})
     return leg

@@ -22,7 +22,7 @@ import urllib.parse
 
 SIMPLE = ("hold", "retrieve", "conference")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "mailboxes", "mailbox", "message", "message-audio", "staffing", "assign")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "assign")
 
 
 STAFFING = ("calls", "handle_s", "interval_s", "queue", "day", "weeks", "target", "within_s", "patience_s", "shrinkage")
@@ -73,6 +73,13 @@ def add(verbs, common):
         else:
             one.add_argument("switch", nargs="+", help="NAME=on, off or another value")
         one.add_argument("--leg", help="a leg's id, caller or agent")
+    stream = verbs.add_parser("stream", parents=[common])
+    stream.add_argument("id")
+    stream.add_argument("action", choices=("start", "stop"))
+    stream.add_argument("service", nargs="?", help="name of a service of kind speech")
+    stream.add_argument("--leg", help="a leg's id, caller or agent")
+    stream.add_argument("--both", action="store_true", help="the other side too, as a second channel")
+    stream.add_argument("--stream", help="stop this one alone")
     record = verbs.add_parser("record", parents=[common])
     record.add_argument("id")
     record.add_argument("action", choices=("start", "stop", "pause", "resume"))
@@ -189,5 +196,7 @@ def carry_out(client, options):
         return client.post(path, given), lambda a: "done"
     if verb in ("listen", "enhance", "send"):
         given = dict({"leg": options.leg} if options.leg else {}, **(_sent(options) if verb == "send" else _switches(options.switch)))
+    if verb == "stream":
+        given.update({name: getattr(options, name) for name in ("service", "leg", "both", "stream") if getattr(options, name)})
     answer = client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), verb), given)
-    return answer, lambda a: "parked at place %d" % a["place"] if "place" in a else "done"
+    return answer, lambda a: "parked at place %d" % a["place"] if "place" in a else a.get("stream", "done")

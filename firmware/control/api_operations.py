@@ -15,6 +15,7 @@
     POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?}
     POST /v1/calls/{id}/enhance                    {"leg"?, "echo"?, "noise"?, "level"?: "off"|"agc"|"alc", "vad"?}
     POST /v1/calls/{id}/send                       {"leg"?, "tone" and "duration_ms" | "dtmf" | "r1" | "caller_id": {"number", "name"?, ...}}
+    POST /v1/calls/{id}/stream                     {"action": "start"|"stop", "leg"?, "service"?, "both"?, "stream"?} -> {"stream"}   a leg's audio to a speech service
     POST /v1/pick_up                               {"target": agent or line where it rings, "agent"|"line"}
     POST /v1/parked/{place}/fetch                  {"agent"|"line"}
     POST /v1/agents/{name}/log_in                  {"line", "pin"?, "status"?}
@@ -40,7 +41,7 @@ from firmware.control.commands import Problem, not_found
 from firmware.control.mailer import mono
 from firmware.control.operations import operate
 
-OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send")
+OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send", "stream")
 
 
 class OperationsAPI:

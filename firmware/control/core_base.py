@@ -119,6 +119,7 @@ class Core:
         self.announcement_rows = {}
         for row in config.get("announcements") or []:
             self.announcement_rows[row["name"]] = row
+        self.services = dict([(row["name"], row["kind"]) for row in config.get("services") or []])
         self.mailbox_rows = dict([(row["name"], row) for row in config.get("mailboxes") or []])
         self.vips = [row for row in config.get("caller_lists") or [] if row["treatment"] == "vip"]
         self.blocked = [row for row in config.get("caller_lists") or [] if row["treatment"] == "blocked"]

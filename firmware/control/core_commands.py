@@ -11,6 +11,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.listen         call leg? modem? progress? answer? caller_id? r1?      what is listened for on a leg
   command.enhance        call leg? echo? noise? level? vad?                     what works on a leg's sound
   command.send           call leg? tone|dtmf|r1|caller_id duration_ms?          played to a leg
+  command.stream         call action("start"|"stop") leg? service? both? stream?      a leg's audio to a speech service; answer: {"stream"}
   command.message_state  message state("new"|"read") by?
   command.message_delete message by?
   command.hangup         call
@@ -34,7 +35,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings, core_streams
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -65,6 +66,7 @@ COMMANDS = {
     "command.play": (("call",), core_floor.play), "command.player": (("call",), core_floor.player),
     "command.party": (("call", "leg"), core_floor.party), "command.room": (("call", "loudest"), core_floor.room),
     "command.send": (("call",), core_listening.send),
+    "command.stream": (("call", "action"), core_streams.command),
     "command.hold": (("call",), core_operations.hold),
     "command.retrieve": (("call",), core_operations.retrieve),
     "command.consult": (("call", "to", "target"), core_operations.consult),

@@ -119,7 +119,7 @@ def step(core, call, taken, given):
         waits_ms = now_ms + int(command["timeout_s"] * 1000)
     elif do == "record":
         waits_ms = now_ms + command["most_s"] * 1000
-    elif do in ("ask", "program"):
+    elif do in ("ask", "program", "wait"):
         waits_ms = now_ms + int(command["timeout_s"] * 1000) + GRACE_MS
     elif do == "told":
         waits_ms = now_ms + int(_patience_s(core, call, position) * 1000) + GRACE_MS
@@ -127,8 +127,10 @@ def step(core, call, taken, given):
     _guard_recording(core, call, position)
     if do == "play":
         core.play(call, "prompt", command["items"])
-    elif do == "listen":
+    elif do == "listen" or do == "wait" and command.get("quiet"):
         core.silence(call)
+    elif do == "wait":
+        pass
     elif do == "record":
         core.silence(call)
         _record(core, call)
@@ -158,16 +160,19 @@ def _leave(core, call, position, command):
 
 def _ask(core, call, command):
     """Have the adapter ask; media may play meanwhile."""
-    if command["items"]:
+    token = "%s-q%d" % (call.id, (call.requests or 0) + 1)
+    speaks = command["kind"] == "speak"
+    if command["items"] and not speaks:
         core.play(call, "prompt", command["items"])
     else:
         core.silence(call)
-    token = "%s-q%d" % (call.id, (call.requests or 0) + 1)
     core.emit("ivr.asked", call=call.id, token=token, ask=command["kind"],
               service=command["request"].get("service") or command["request"].get("application"),
               data=command["request"]["data"] if command["kind"] == "cti" else None)
     caller = {"caller": call.shown_caller(), "called": call.called, "language": call.language or (call.languages or ["en"])[0]}
     core.act("ivr.ask", leg=call.caller_leg, call=call.id, token=token, ask=command["kind"], request=command["request"], caller=caller)
+    if speaks:                          # the stream is there before it is played
+        core.play(call, "prompt", [{"stream": token}])
 
 
 def answered(core, event):
@@ -182,6 +187,14 @@ def answered(core, event):
     if not ok:
         given["why"] = event["result"]
     return step(core, call, visit(core, call).answer(where(call), ok, event["result"]), given)
+
+
+def spoken_to(core, event):
+    """The caller begins to speak to a recognize node: call token."""
+    call = core.state.calls.get(event["call"])
+    if call is None or call.state != calls.IVR or call.request is None or call.request["token"] != event["token"]:
+        return False
+    return step(core, call, visit(core, call).speech(where(call)), {"speech": True})
 
 
 def operated(core, event):
@@ -299,14 +312,16 @@ def prompted(core, call, reason):
         step(core, call, visit(core, call).done(where(call), reason == "error"), {"prompt": reason})
 
 
-def recover(core, call, playing):
-    """After a restart.  playing: whether media still plays what it should."""
+def recover(core, call, playing, streams=()):
+    """After a restart.  playing: whether media still plays what it should; streams: that media has."""
     if flow_of(core, call) is None:
         fail(core, call, TEMPORARY_FAILURE, "the flow cannot go on after the restart")
         return
     waiting = call.position.get("waiting")
     if waiting == "recording" and call.message in core.state.recordings:
         return                          # media records on, or will say that it does not
+    if waiting == "answer" and call.request is not None and call.request["token"] in streams:
+        return                          # the service still hears the caller, or speaks; what it said meanwhile comes again
     if waiting in ("answer", "program", "recording") or call.position.get("operation"):
         step(core, call, visit(core, call).repeat(where(call)), {"repeat": True})
     elif call.signal is not None and not playing:

@@ -145,7 +145,7 @@ def _call(core, call, audit, live):
     else:
         core.listen(call)
         if call.state == calls.IVR:
-            core_ivr.recover(core, call, call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg))
+            core_ivr.recover(core, call, call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg), _ids(audit, "streams"))
             return
         if call.signal is not None and call.signal["token"] in _tokens(audit, call.caller_leg):
             return
@@ -204,7 +204,7 @@ def strays(core, audit):
     for signal in audit.get("signals") or []:
         leg = state.legs.get(signal.get("id"))
         call = state.calls.get(leg.call) if leg is not None else None
-        if call is not None and leg.id == call.caller_leg and call.signal is None and not core_floor.plays(core, leg.id, signal.get("token")):
+        if call is not None and leg.id == call.caller_leg and call.signal is None and signal.get("token") not in leg.streams and not core_floor.plays(core, leg.id, signal.get("token")):
             core.act("media.stop", leg=leg.id)
     for leg in sorted(_ids(audit, "terminations")):
         if leg not in state.legs:

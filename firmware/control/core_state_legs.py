@@ -108,6 +108,17 @@ class LegFolds:
     def leg_enhanced(self, record, data, call):
         self._flag(record, "enhance", dict(data["effects"]))
 
+    def leg_streaming(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.streams = dict(leg.streams)
+            leg.streams.pop(data["stream"], None)
+            if data["on"]:
+                leg.streams[data["stream"]] = {"service": data["service"], "other": data["other"]}
+
+    def leg_streamed(self, record, data, call):
+        """For the journal only."""
+
     def leg_sent(self, record, data, call):
         """For the journal only."""
 

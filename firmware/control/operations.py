@@ -130,6 +130,7 @@ OPERATIONS = {
     "listen": ("command.listen", {"call": _call}, {"leg": _text, **LISTEN}, ()),
     "enhance": ("command.enhance", {"call": _call}, {"leg": _text, **ENHANCE}, ()),
     "send": ("command.send", {"call": _call}, {"leg": _text, **SEND, "duration_ms": _whole}, ()),
+    "stream": ("command.stream", {"call": _call, "action": _one_of(("start", "stop"))}, {"leg": _text, "service": _text, "both": _flag, "stream": _text}, ()),
     "announcement": ("command.announcement", {"name": _text, "on": _flag}, {"by": _text}, ()),
     "callback": ("command.callback", {"queue": _text, "number": _number}, {"agent": _text, "at_ms": _moment, "note": _text}, ()),
     "callback_cancel": ("command.callback_cancel", {"callback": _text}, PARTY, ()),

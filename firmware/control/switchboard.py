@@ -48,6 +48,8 @@ Events (dict with "kind"; other keys are ignored)
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
   ivr.answer call token ok result      of an ivr.ask; ok false: result is a sentence
+  ivr.speech call token                the caller begins to speak to a service
+  stream.told stream what ...          of a stream by command (core_streams.py)
   ivr.operate call token operation     what an AGI program wants (ivr/program.py)
   span.state span state alarms         span: number, or name of a SIP trunk
   customer.found call customer source("own"|"lookup"|"none") others? key? error?     the answer of customer.ask
@@ -75,6 +77,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   customer.ask call lookup caller called     who is it: our own list, and the question `lookup`; customer.found is due
   line.messages line new old           messages that wait for a line: its lamp
   ivr.ask leg call token ask request caller    a service is asked, or a program gets the call (ivr/requests.py); ivr.answer is due
+  ivr.stream leg call stream on service right      a leg's audio to a service by command
   ivr.tell leg call token result       to the AGI program: what became of its operation
   media.subtract leg                   the leg is over; also for strays that an audit showed
 Control adds the termination of a leg by itself: a trunk's at leg.offered, a SIP
@@ -110,7 +113,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 from firmware.call import call as calls
 from firmware.call.records import make
 from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
-                              core_queues, core_recordings, core_recovery)
+                              core_queues, core_recordings, core_recovery, core_streams)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
 from firmware.control.core_snapshot import snapshot
@@ -125,7 +128,7 @@ NEEDS = {
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"), "lookup.answered": ("call", "lookup"),
     "customer.found": ("call", "source"), "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
-    "span.state": ("span", "state"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
+    "span.state": ("span", "state"), "ivr.speech": ("call", "token"), "stream.told": ("stream", "leg", "what", "value"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
 }
 for _kind in COMMANDS:
     NEEDS[_kind] = COMMANDS[_kind][0]
@@ -354,6 +357,7 @@ _HANDLERS = {
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,
     "customer.found": core_desk.found, "ivr.answer": core_ivr.answered, "ivr.operate": core_ivr.operated,
+    "ivr.speech": core_ivr.spoken_to, "stream.told": core_streams.told,
     "span.state": _span_state, "recording.room": lambda core, event: core_recordings.room(core, core_calls.record),
 }
 for _kind in COMMANDS:

@@ -38,7 +38,7 @@ NODES = 2000            # of one flow; invented
 STATEMENT = 4000        # characters of an SQL statement; invented
 # Names that a flow reads but does not set (ivr/interpreter.py, Visit.look).
 GIVEN = ("caller", "called", "redirecting", "language", "call", "time", "node", "flow", "queue", "agent", "error", "answer")
-SERVICES = {"http": ("http",), "sql": ("sqlite", "postgresql", "mysql"), "agi": ("agi",)}
+SERVICES = {"recognize": ("speech",), "speak": ("speech",), "http": ("http",), "sql": ("sqlite", "postgresql", "mysql"), "agi": ("agi",)}
 
 __all__ = ("check", "option", "edges", "successors", "TYPES")
 
@@ -81,7 +81,7 @@ def check(flow, path, queues=None, agents=None, lines=None, flows=None, services
         return work.errors
     for name in nodes:
         node = nodes[name]
-        if isinstance(node, dict) and node.get("type") == "collect" and node.get("secret") is True and isinstance(node.get("into"), str):
+        if isinstance(node, dict) and node.get("type") in ("collect", "recognize") and node.get("secret") is True and isinstance(node.get("into"), str):
             work.secrets[node["into"]] = True
     _check_next(work, flow.get("start"), path + ".start")
     for name in sorted(nodes):
@@ -115,6 +115,8 @@ def _check_node(work, node, path):
             _check_next(work, node[key], "%s.%s" % (path, key))
     if kind == "branch" and not node.get("cases") and not (node.get("choices") and node.get("value")):
         work.error(path + ".cases", "give cases, each with if and next, or value and choices")
+    if kind == "recognize" and node.get("confidence") is not None and node.get("confidence") == node.get("into"):
+        work.error(path + ".confidence", "is the variable of the text; name another one")
     if kind == "collect" and _is_whole(option(node, "length"), 1, 32) and _is_whole(option(node, "min_length"), 1, 32):
         if option(node, "min_length") > option(node, "length"):
             work.error(path + ".min_length", "is more than length, so nothing would be right")
@@ -191,6 +193,11 @@ def _whole(work, value, where, what, node):
 def _seconds(work, value, where, what, node):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= what[1]:
         work.error(where, "give seconds above 0, at most %d" % what[1])
+
+
+def _share(work, value, where, what, node):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        work.error(where, "give a number from 0 to 1, for example 0.6")
 
 
 def _key(work, value, where, what, node):
@@ -362,7 +369,7 @@ def _known(work, value, where, what, node):
 
 
 _VALUES = {
-    "prompts": _prompts, "switch": _switch, "switch or none": _switch, "whole": _whole, "seconds": _seconds, "key": _key, "keys": _keys, "name": _name,
+    "prompts": _prompts, "share": _share, "switch": _switch, "switch or none": _switch, "whole": _whole, "seconds": _seconds, "key": _key, "keys": _keys, "name": _name,
     "word": _word, "language": _language, "expression": _expression, "expressions": _expressions, "cases": _cases,
     "choices": _choices, "text": _text, "texts": _texts, "value": _value, "values": _values, "number": _number, "priority": _priority,
     "skills": _skills, "one of": _one_of, "statuses": _statuses, "path": _path, "statement": _statement, "service": _service,

@@ -17,6 +17,7 @@ control process dies:
     visit.done(position, error)             the prompt has ended (error: it could not be played)
     visit.timeout(position)                 no digit came in time
     visit.answer(position, ok, result)      what was asked of a service; a sentence where ok is false
+    visit.speech(position)                  the caller begins to speak to a recognize node
     visit.recorded(position, ok, result)    the recording is closed: {recording, duration_ms, path}
     visit.operate(position, operation)      a program outside (agi, cti) wants something done: ivr/program.py
     visit.jump(position, node, failed)      continue at a node: overflow of a queue, failed transfer, after a conversation
@@ -26,6 +27,7 @@ Commands (dict with "do"):
     {"do": "play", "items"}                 then done() is due
     {"do": "listen", "timeout_s"}           the prompt is over; timeout() is due after so long
     {"do": "ask", "kind", "request", "timeout_s", "items"}      answer() is due; items are heard meanwhile
+    {"do": "wait", "timeout_s", "quiet"?}   what was asked goes on, for so long at most; quiet: the prompts end
     {"do": "record", "most_s", "beep"} {"do": "record_stop"}    recorded() is due
     {"do": "program", "kind", "request", "timeout_s"}           a program gets the call; operate() or answer() is due
     {"do": "told", "result"}                what became of an operation, for the program (at_once: another one still runs)
@@ -45,7 +47,7 @@ could take them is a secret entry they are kept with the secrets.
 
 from firmware.errors import LocalError
 from firmware.ivr import expression, requests, spoken
-from firmware.ivr.nodes import KEYED, option
+from firmware.ivr.nodes import KEYED, SPEECH, is_secret, option
 from firmware.ivr.passing import PASS, is_private, size
 
 PROMPT, DIGIT, ANSWER, RECORDING, PROGRAM, OTHER = "prompt", "digit", "answer", "recording", "program", "other"
@@ -99,6 +101,10 @@ class Visit:
     def answer(self, position, ok, result):
         """A service has answered, or (ok false) a sentence says why not.  Returns (position, command)."""
         return self._answer(position, lambda: self._answered(ok, result))
+
+    def speech(self, position):
+        """The caller has begun to speak.  Returns (position, command)."""
+        return self._answer(position, self._speech)
 
     def recorded(self, position, ok, result):
         """The recording of this position is closed.  Returns (position, command)."""
@@ -185,6 +191,12 @@ class Visit:
         position["idle"] = 0
         kind = node["type"]
         if position["waiting"] == ANSWER:
+            if kind == "speak" and option(node, "barge_in"):
+                self._keep(key)
+                return self.enter(node["next"])
+            if kind == "recognize" and option(node, "pressed") is not None:
+                self._keep(key)
+                return self.enter(node["pressed"])
             return self._keep(key)
         if position["waiting"] == RECORDING:
             return {"do": "record_stop"} if key in option(node, "keys") else NONE
@@ -274,16 +286,19 @@ class Visit:
         if not good:
             return self._again(node, "wrong", option(node, "invalid"))
         if option(node, "secret"):
-            values = self.private.get("values")
-            if values is None:
-                values = self.private["values"] = {}
-            values[node["into"]] = entry
-            self.at["asked"] = dict(self.at["asked"])
-            self.at["asked"][node["into"]] = self.at["node"]
-            self._forget(node["into"])
+            self._keep_secret(node["into"], entry)
         else:
             self.keep_variables({node["into"]: entry})
         return self.enter(node["next"])
+
+    def _keep_secret(self, name, value):
+        values = self.private.get("values")
+        if values is None:
+            values = self.private["values"] = {}
+        values[name] = value
+        self.at["asked"] = dict(self.at["asked"])
+        self.at["asked"][name] = self.at["node"]
+        self._forget(name)
 
     def _again(self, node, what, first):
         """Another round of an entry or a survey, or its end."""
@@ -297,12 +312,30 @@ class Visit:
 
     def _done(self, error):
         position, node = self.at, self.node()
+        if node is not None and position["waiting"] == ANSWER and node["type"] in SPEECH:
+            return self._spoken_out(node, error)
         if node is None or position["waiting"] != PROMPT:
             return NONE
         position["errors"] = position["errors"] + 1 if error else 0
         if position["errors"] >= MAX_ERRORS:
             return self.failed("prompts failed %d times in a row" % MAX_ERRORS)
         return self._prompted(node)
+
+    def _spoken_out(self, node, error):
+        """The prompts of a recognize node have ended, or the text of a speak node has."""
+        if node["type"] == "speak":
+            return self.unanswered("the text could not be played") if error else self.enter(node["next"])
+        if self.at["entry"]:
+            return NONE                 # the caller speaks: that ended them
+        return {"do": "wait", "timeout_s": option(node, "timeout_s")}
+
+    def _speech(self):
+        node = self.node()
+        if node is None or self.at["waiting"] != ANSWER or node["type"] != "recognize" or self.at["entry"]:
+            return NONE
+        self.at["idle"] = 0
+        self.at["entry"] = "speech"
+        return {"do": "wait", "timeout_s": option(node, "most_s"), "quiet": option(node, "barge_in")}
 
     def _prompted(self, node):
         """What follows the prompts of a node."""
@@ -325,7 +358,8 @@ class Visit:
             return NONE
         kind = node["type"]
         if position["waiting"] == PROGRAM or position["waiting"] == ANSWER:
-            return self.unanswered("nothing came in %s s" % expression.text(option(node, "timeout_s")))
+            return self.unanswered("nothing was said, or understood, in time" if kind == "recognize" else
+                                   "nothing came in %s s" % expression.text(option(node, "timeout_s")))
         if kind == "menu":
             position["missed"] += 1
             if position["missed"] >= option(node, "attempts"):
@@ -403,8 +437,13 @@ class Visit:
             return self.unanswered(str(error))
         program = node["type"] in ("agi", "cti")
         self.at["waiting"] = PROGRAM if program else ANSWER
-        return {"do": "program" if program else "ask", "kind": node["type"], "request": request, "timeout_s": option(node, "timeout_s"),
-                "items": [] if program else self.spoken(prompts)}
+        items = [] if program else self.spoken(prompts)
+        limit_s = option(node, "timeout_s")
+        if node["type"] == "speak":
+            limit_s, items = option(node, "most_s"), [{"speech": True}]
+        elif node["type"] == "recognize" and items:
+            limit_s = option(node, "most_s")        # the silence counts from the end of the prompts
+        return {"do": "program" if program else "ask", "kind": node["type"], "request": request, "timeout_s": limit_s, "items": items}
 
     def lost_secret(self, node):
         """The node that asks for a secret which a restart has lost, or None."""
@@ -428,8 +467,12 @@ class Visit:
             return self.enter(node["next"])
         if not ok:
             return self.unanswered(result)
+        if node["type"] == "recognize":
+            self.at["idle"] = 0
         try:
             where, taken = requests.taken(node, self, result)
+            if is_secret(node):
+                self._keep_secret(node["into"], taken.pop(node["into"]))
             self.keep_variables(taken)
         except LocalError as error:
             return self.unanswered(str(error))
@@ -527,7 +570,7 @@ class Visit:
             return self.play(node["prompts"])
         if kind == "play" or kind == "record":
             return self.play(option(node, "prompts"))
-        if kind in ("http", "sql", "agi", "cti"):
+        if kind in ("http", "sql", "agi", "cti") or kind in SPEECH:
             return self._ask(node, option(node, "prompts") or [])
         position["waiting"] = OTHER
         self._typed()

@@ -15,6 +15,10 @@ are only taken after an act of the caller or of somebody who talks with the call
     http        service, path, method, query {}, headers {}, body, take {name: expression}, into, timeout_s, statuses, repeat,
                 prompts (heard meanwhile), next, failed          the answer's JSON is body in take, its number status
     sql         service, statement, parameters {}, take, into, most_rows, timeout_s, repeat, prompts, next, failed, empty
+    recognize   service, prompts, into, confidence (a variable), least (confidence below which it counts as failed), phrases (what may be said), next,
+                failed, pressed (where a key leads; without, keys are kept), timeout_s (of silence after the prompts), most_s (in all), barge_in
+                (speech ends the prompts), secret              what the caller says as text
+    speak       service, text, voice, next, failed, timeout_s (until the first sound), most_s, barge_in         a text is spoken by a service
     queue       queue, overflow, priority, skills, after         after: where the caller goes on when the agent has hung up
     agent, line agent | line, failed, after
     outside     number, failed, ring_s, after
@@ -51,6 +55,12 @@ TYPES = {
              "next": ("next", "failed"), "act": ()},
     "sql": {"must": ("service", "statement", "next", "failed"), "may": dict(_REQUEST, parameters=None, most_rows=10, empty=None),
             "next": ("next", "failed", "empty"), "act": ()},
+    "recognize": {"must": ("service", "into", "next", "failed"),
+                  "may": {"prompts": [], "confidence": None, "least": 0, "phrases": [], "pressed": None, "timeout_s": 6, "most_s": 60, "barge_in": True,
+                          "secret": False},
+                  "next": ("next", "failed", "pressed"), "act": ("next", "pressed")},
+    "speak": {"must": ("service", "text", "next", "failed"), "may": {"voice": None, "timeout_s": 5, "most_s": 120, "barge_in": True},
+              "next": ("next", "failed"), "act": ()},
     "queue": {"must": ("queue",), "may": {"overflow": None, "priority": None, "skills": None, "after": None}, "next": ("overflow", "after"),
               "act": ("overflow", "after")},
     "agent": {"must": ("agent",), "may": {"failed": None, "after": None}, "next": ("failed", "after"), "act": ("after",)},
@@ -74,7 +84,9 @@ SILENT = {"language": ("next",), "agent": ("failed",), "line": ("failed",), "out
 # Nodes that wait for keys; what is typed ahead of them is kept.
 KEYED = ("menu", "collect", "survey")
 # What is typed while these are passed comes to the node that follows.
-PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "record")
+PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "record", "speak")
+# Nodes whose service gets the caller's sound, or gives some.
+SPEECH = ("recognize", "speak")
 
 # key: (what its value is, ...); a pair (node, key) overrides.
 KINDS = {
@@ -85,6 +97,8 @@ KINDS = {
     "length": ("whole", 1, 32), "min_length": ("whole", 1, 32), "terminator": ("key",), "erase": ("key",), "keys": ("keys",),
     "check": ("expression",), "into": ("name",), "language": ("language",), "cases": ("cases",), "value": ("expression",), "choices": ("choices",),
     ("survey", "choices"): ("keys",), "survey": ("word",), "question": ("word",), "variables": ("values",),
+    "confidence": ("name",), "least": ("share",), "phrases": ("texts",), ("speak", "text"): ("text",), "voice": ("word",),
+    ("recognize", "most_s"): ("whole", 1, 600), ("speak", "most_s"): ("whole", 1, 600),
     "service": ("service",), "path": ("path",), "method": ("one of", "GET", "POST", "PUT", "PATCH", "DELETE"), "query": ("values",), "headers": ("values",),
     "body": ("value",), "statuses": ("statuses",), "take": ("expressions",), "statement": ("statement",), "parameters": ("values",),
     "most_rows": ("whole", 1, 100), "queue": ("queue",), "priority": ("priority",), "skills": ("skills",), "agent": ("agent",), "line": ("line",),
@@ -94,6 +108,11 @@ KINDS = {
 }
 # Where a secret entry may go; everywhere else it is as if it had never been entered.
 OPEN_TO_SECRETS = (("http", "body"), ("sql", "parameters"), ("branch", "cases"), ("branch", "value"), ("collect", "check"))
+
+
+def is_secret(node):
+    """Whether what the caller enters or says at a node is written nowhere."""
+    return node["type"] in ("collect", "recognize") and bool(option(node, "secret"))
 
 
 def option(node, name):

@@ -3,7 +3,7 @@ node's name, or a command}, is_private(), size()."""
 
 from firmware.errors import LocalError
 from firmware.ivr import expression, requests
-from firmware.ivr.nodes import PASSED, edges, option
+from firmware.ivr.nodes import PASSED, edges, is_secret, option
 
 DEEPEST = 8             # flows within flows; invented
 
@@ -76,7 +76,7 @@ def is_private(flows, position):
         if at in met or node is None:
             continue
         met[at] = True
-        if node["type"] == "collect" and option(node, "secret"):
+        if is_secret(node):
             return True
         if node["type"] == "flow" and node["flow"] in flows:
             left.append((node["flow"], flows[node["flow"]]["start"], at[2]))

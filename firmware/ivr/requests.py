@@ -3,8 +3,9 @@
     of(node, visit)             the request, plain data but for Hidden parts
         http    {service, method, path, query [[name, text]], headers [[name, text]], body (JSON value, Hidden or None), timeout_s}
         sql     {service, statement, parameters {name: value or Hidden}, most_rows, timeout_s}
+        recognize   {service, language, phrases [text], first_s}      speak   {service, language, text, voice, first_s}
         agi     {service, script, arguments [text], timeout_s, variables {}}     cti {application, data {}, timeout_s}
-    taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}
+    taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}, recognize {text, confidence}
 
 Where secret entries are in it a value is Hidden: it shows itself to nobody but the adapter that sends it.
 """
@@ -52,6 +53,13 @@ def of(node, visit):
         parameters = option(node, "parameters") or {}
         limit.update(statement=node["statement"], most_rows=option(node, "most_rows"),
                      parameters=dict([(name, _plain(_secretly(parameters[name], visit))) for name in sorted(parameters)]))
+    elif kind == "recognize":
+        limit.update(language=_language(visit), phrases=[expression.fill(each, look) for each in option(node, "phrases")], timeout_s=option(node, "most_s"))
+    elif kind == "speak":
+        text = expression.fill(node["text"], look)
+        if not text.strip():
+            raise LocalError("there is nothing to speak: the text is empty")
+        limit.update(language=_language(visit), text=text, voice=option(node, "voice"), first_s=option(node, "timeout_s"), timeout_s=option(node, "most_s"))
     elif kind == "agi":
         limit.update(script=expression.fill(option(node, "script"), look, quoted), language=_language(visit),
                      arguments=[expression.fill(each, look) for each in option(node, "arguments")])
@@ -63,6 +71,14 @@ def of(node, visit):
 def taken(node, visit, result):
     """See the module's docstring.  Raises LocalError: the answer is none that the flow takes."""
     found = {}
+    if node["type"] == "recognize":
+        sure = result["confidence"] if result["confidence"] is not None else 1
+        if not result["text"].strip() or sure < option(node, "least"):
+            raise LocalError("nothing was understood well enough (confidence %s)" % sure)
+        found[node["into"]] = result["text"]
+        if option(node, "confidence"):
+            found[option(node, "confidence")] = sure
+        return node["next"], found
     if node["type"] == "http":
         if result["status"] not in option(node, "statuses"):
             raise LocalError("the service answered with status %s" % result["status"])

@@ -5,6 +5,8 @@
     wait                        the prompt ends and nothing is pressed until the time is over
     hear                        the prompt ends
     http 200 {"balance": 5}     the answer that is waited for;   sql [{"name": "Li"}];
+    says yes please             the caller says it to a recognize node (with "says 0.4 yes" the service is not surer than that)
+    speaks                      ... or begins to, which ends the prompts
     fails no connection         ... or why there is none
     record 5                    so many seconds of a message
     agent answers | busy | no_answer | hangs_up         the telephone, the outside or the queue's agent; hangs_up: the flow goes on at after
@@ -67,7 +69,7 @@ class _Run:
         if self.command.get("survey"):
             self.say("survey", "%(survey)s %(question)s: %(answer)s" % self.command["survey"])
         for item in self.command.get("items") or []:
-            said = _said(item)
+            said = self.command["request"]["text"] if "speech" in item else _said(item)
             self.heard.append(said)
             self.say("switch", said)
         if do in OUT:
@@ -99,7 +101,7 @@ class _Run:
     def settle(self):
         """Let prompts end until something else is waited for."""
         for _ in range(STEPS):
-            if self.waiting() != "prompt":
+            if self.waiting() != "prompt" and not (self.waiting() == "answer" and self.node().get("type") == "speak"):
                 return
             self.took(self.visit.done(self.position))
 
@@ -138,13 +140,27 @@ class _Run:
         rows = json.loads(rest or "[]")
         self.answer({"rows": rows, "count": len(rows)})
 
+    def says(self, rest):
+        if self.waiting() != "answer" or self.node().get("type") != "recognize":
+            raise LocalError("nobody listens to the caller; the flow is at %s" % self.position["node"])
+        first, _, more = rest.partition(" ")
+        sure = first.replace(".", "", 1).isdigit() and "." in first
+        self.say("caller", "says something secret" if option(self.node(), "secret") else "says %r" % (more if sure else rest))
+        self.heard = []
+        self.took(self.visit.answer(self.position, True, {"text": more if sure else rest, "confidence": float(first) if sure else None}))
+
+    def speaks(self, rest):
+        self.say("caller", "begins to speak")
+        self.took(self.visit.speech(self.position))
+
     def fails(self, rest):
         self.settle_ask()
         self.heard = []
         self.took(self.visit.answer(self.position, False, rest or "it failed"))
 
     def settle_ask(self):
-        self.settle()
+        if self.waiting() != "answer":
+            self.settle()
         if self.waiting() not in ("answer", "program"):
             raise LocalError("no answer is waited for; the flow is at %s" % self.position["node"])
 
@@ -230,7 +246,7 @@ class _Run:
 
 
 _STEPS = {"press": _Run.press, "wait": _Run.wait, "hear": _Run.hear, "http": _Run.http, "sql": _Run.sql,
-          "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
+          "says": _Run.says, "speaks": _Run.speaks, "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
 
 
 def run(flows, name, script, title=""):

@@ -15,6 +15,7 @@ from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.links.agi import AGISession
 from firmware.links.http_client import HTTPClient
+from firmware.links.speech import KINDS as SPEECH, Speech
 from firmware.links.sql_client import SQLClient
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class IVRServices(Adapter):
         self.under_way = {}             # token: (call, task, session or None)
         self.results = {}               # token: future of an AGI program's operation
         self.asked = self.failed = 0
+        self.speech = Speech(house, lambda: self.rows)
         self._output = []
         self._take(house.config.running())
 
@@ -48,8 +50,14 @@ class IVRServices(Adapter):
     # -- the turn --
 
     def carry_out(self, action, now_ms):
-        """ivr.ask or ivr.tell; goes out after the commit."""
-        self._output.append(action)
+        """ivr.ask, ivr.tell or ivr.stream; goes out after the commit."""
+        if action["do"] == "ivr.stream":
+            self.speech.stream(action)
+        elif action["do"] == "ivr.ask" and action["ask"] in SPEECH:
+            self.asked += 1
+            self.speech.ask(action)
+        else:
+            self._output.append(action)
 
     def flush(self):
         """Ask and tell."""
@@ -153,6 +161,7 @@ class IVRServices(Adapter):
 
     def committed(self, records):
         """Drop the questions of calls that went elsewhere."""
+        self.speech.committed(records)
         for call in {record["call"] for record in records if record["kind"] in CLOSING} if self.under_way else ():
             for token, (whose, task, session) in list(self.under_way.items()):
                 if whose == call and not self._holds(call, token):
@@ -175,9 +184,17 @@ class IVRServices(Adapter):
         """Other services; what is under way ends by the old ones."""
         self._take(config)
 
+    def media_found(self, audit, now_ms):
+        """Streams that went on without this process."""
+        self.speech.media_found(audit)
+
+    def media_lost(self, now_ms):
+        """Streams end with media."""
+        self.speech.media_lost()
+
     def describe(self, state, legs):
         """How much is under way."""
-        state["services"] = {"under_way": len(self.under_way), "asked": self.asked, "failed": self.failed}
+        state["services"] = {"under_way": len(self.under_way), "asked": self.asked, "failed": self.failed, "streams": len(self.speech.open)}
 
     def stop(self):
         """End."""

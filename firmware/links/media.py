@@ -293,7 +293,7 @@ class MediaLink(Adapter):
             if error is not None:
                 self._refused(do, parameters, on_error, error)
             elif on_reply is not None:
-                self.turns.run({"media": do, **parameters}, on_reply, reply)
+                self.turns.run({"media": do, "id": parameters.get("id")}, on_reply, reply)
         try:
             if not self.client.connected:
                 raise LocalError("media is not there")
@@ -305,9 +305,9 @@ class MediaLink(Adapter):
         error.cause = getattr(error, "cause", None) or 41
         if self.client.connected:
             self.refused += 1
-            log.warning("media: %s %r was refused: %s", do, parameters, error)
+            log.warning("media: %s %r was refused: %s", do, {name: value for name, value in parameters.items() if name != "private"}, error)
         if on_error is not None and self.client.connected:
-            self.turns.run({"media": do, **parameters}, on_error, error)
+            self.turns.run({"media": do, "id": parameters.get("id")}, on_error, error)
 
     def drop(self, leg, now_ms):
         """Handling of a leg failed: remove what media has of it."""

@@ -21,7 +21,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 WAV_HEADER_OCTETS = 44      # the shortest; a file that is no longer holds no sound
 NOTHING_MS = 100  # played when nothing is left, so that its end is still told
 
-MEDIA_ITEMS = ("tone", "silence_ms", "dtmf", "r1", "caller_id")     # media takes these as they are
+MEDIA_ITEMS = ("tone", "silence_ms", "dtmf", "r1", "caller_id", "stream")     # media takes these as they are
 
 
 class Prompts:

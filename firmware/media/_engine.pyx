@@ -15,7 +15,7 @@ only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
-plan (bridges and mixing), enhance (echo, noise, level, speech), record, command, circuit (CAS bits, register
+plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
 signals), continuity (check of circuits), hear (modem tones, progress, caller identification, answers), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
@@ -34,11 +34,12 @@ include "native/srtp.pxi"
 include "native/rtp.pxi"
 include "native/watch.pxi"
 include "native/rtcp.pxi"
+include "native/record.pxi"
+include "native/stream.pxi"
 include "native/player.pxi"
 include "native/disabler.pxi"
 include "native/conference.pxi"
 include "native/plan.pxi"
-include "native/record.pxi"
 include "native/files.pxi"
 include "native/bert.pxi"
 include "native/command.pxi"
@@ -50,10 +51,11 @@ include "native/units.pxi"
 include "native/tick.pxi"
 
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
-            "recordings": RECORDINGS, "links": LINKS, "berts": BERTS}
+            "recordings": RECORDINGS, "streams": STREAMS, "links": LINKS, "berts": BERTS}
 TDM_ROW_COUNT = TDM_ROWS
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 STRETCH_OCTETS = STRETCH
+STREAM_LAYOUT = {"page": sizeof(StreamPage), "out": STREAM_OUT, "in": STREAM_IN}
 RECORD_CHUNK_FRAMES = CHUNK
 RECORD_FORMS = {"alaw": FORM_A, "ulaw": FORM_U, "pcm16": FORM_PCM, "ima": FORM_IMA, "g726": FORM_G726, "vox": FORM_VOX}
 RECORD_MARKS = {MARK_PAUSED: "paused", MARK_RESUMED: "resumed", MARK_LEGS: "segment"}
@@ -233,6 +235,8 @@ cdef class Engine:
 
     def __dealloc__(self):
         if self.e != NULL:
+            if self.e.stream_page != NULL:
+                munmap(self.e.stream_page, sizeof(StreamPage) * STREAMS)
             os.close(self.event_fd)
             os.close(self.frame_fd)
             os.close(self.e.epoll_fd)
@@ -467,6 +471,34 @@ cdef class Engine:
     def record_pause(self, int index, serial, int paused):
         """Silence in place of both legs, with a mark where it begins and ends."""
         self.entry(OP_RECORD_PAUSE, index, serial).a = paused
+
+    def stream_memory(self, int fd):
+        """The rings of all streams: a file of CAPACITY["streams"] pages of STREAM_LAYOUT, mapped for good.  Once, before the first stream."""
+        cdef void *at
+        if self.e.stream_page == NULL:
+            at = mmap(NULL, sizeof(StreamPage) * STREAMS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+            if at == MAP_FAILED:
+                raise OSError(errno, "media: no memory for streams")
+            self.e.stream_page = <StreamPage *>at
+
+    def stream(self, int index, serial, int left, int right):
+        """Fill a stream's ring from now on; slots, -1 for silence; serial 0: no more."""
+        cdef Command *c = self.entry(OP_STREAM, index, serial)
+        c.a = left
+        c.b = right
+
+    def stream_clear(self, int index):
+        """Empty the rings of a stream that neither the tick nor the other process uses."""
+        memset(&self.e.stream_page[index], 0, 128)
+
+    def stream_address(self, int index):
+        """For an item of a Playlist."""
+        return <uintptr_t>&self.e.stream_page[index]
+
+    def stream_state(self, int index):
+        """(octets out, lost, octets played, frames of silence for want of any)."""
+        cdef StreamPage *p = &self.e.stream_page[index]
+        return load64(&p.out_head), load64(&p.out_lost), load64(&p.in_tail), load64(&p.starved)
 
     def open_link(self, int index, serial, int row, int mtp2=0):
         """HDLC on a timeslot; the kernel's slot has been set to frames or signal units (Kernels.set_mtp2)."""

@@ -53,6 +53,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
  link_close{link}
  cas_open cas_send cas_close mf_listen mf_send check loop     circuits with channel-associated signalling, continuity: circuits.py
+ stream_open stream_tell stream_close     a leg's audio to and from services outside: streams.py
  bert_start bert_stop bert_insert berts     bit error tests: bert.py
  tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
  audit{} stats{} ack{upto}
@@ -62,6 +63,7 @@ Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, durati
  in an audit, and codec}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
  modem_tone{id, tone:"cng"|"calling"|"ans"|"ansam"|"reversal"|"flags", on:bool},
  answer{id, who:"person"|"machine"|"silence"|"unsure"|"beep"|"beep_end", ms|hz, words},
+ stream{id, leg, what, ...}: streams.py,
  cas{span, timeslot, bits}, mf{id, plan, signal, place_ms}, check{id, on}, media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
 """

@@ -5,6 +5,7 @@ Items of `signal`:
     {"r1": "K5551234S"}        R1 signals, K is KP, S is ST (Q.320)
     {"caller_id": {"standard": "v23"|"bell202", "format": "mdmf"|"sdmf", time?, number?, name?, number_absent?, name_absent?,
                    on_hook? (default true: seizure and mark of 300 and 180 bits; else 80 of mark), alert? (2130 + 2750 Hz first)}}
+    {"stream": id}             what comes from a service outside (streams.py), until it ends
 Tones are the country's, and those of fax machines and modems (dsp/modem.py): cng, ced, ans, ans_pr, ansam, ansam_pr, calling.
 
 Prompt files are WAV, see wav.py.  They are read once and kept as arrays; law octets
@@ -101,6 +102,7 @@ class Player:
 
     def __init__(self):
         self.prompts = Prompts()
+        self.stream_address = None      # function(id) of Streams
         self.plan = {}
         self._table, self._tones = tone.compile_plan({**modem.plan(), **HOUSE_TONES})
         self._registers, self._register_tones = tone.compile_plan(mf.plan())
@@ -141,6 +143,8 @@ class Player:
                 return [("tone", 0, -1, self._table, self._tone("dtmf_" + digit)) for digit in item["dtmf"].upper()]
             if isinstance(item.get("r1"), str) and 0 < len(item["r1"]) <= 64:
                 return [("tone", 0, -1, self._registers, self._register(signal)) for signal in item["r1"].upper()]
+            if isinstance(item.get("stream"), str) and self.stream_address is not None:
+                return [("stream", 0, -1, self.stream_address(item["stream"]), 0)]
             if isinstance(item.get("caller_id"), dict):
                 array = caller_id_samples(item["caller_id"])
                 return [("linear", 0, len(array), array, 0)]

@@ -34,6 +34,7 @@ from firmware.media.player import Player
 from firmware.media.ports import Ports
 from firmware.media.recorder import Recorder
 from firmware.media.stats import TickStats
+from firmware.media.streams import Streams
 from firmware.media.table import Table
 from firmware.trace.ring import Nothing
 
@@ -84,6 +85,8 @@ class Server:
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         self.selector.register(engine.event_fd, selectors.EVENT_READ, self._drain)
         self.selector.register(self._wake_fd, selectors.EVENT_READ, self._woken)
+        self.streams = Streams(engine, self.table, self._now, self.selector)
+        self.player.stream_address = self.streams.address
         self.connections = []
         self.owner = None
         self.events = collections.deque()
@@ -108,6 +111,7 @@ class Server:
                 waiting = self.table.reap()
                 self.table.browsers.look()
                 self.board.follow(self.table)
+                self.streams.look()
                 self.stats.sample()
                 if heart is not None:
                     heart.beat()
@@ -126,6 +130,7 @@ class Server:
         os.eventfd_write(self._wake_fd, 1)
 
     def _finish(self):
+        self.streams.stop()
         for recording in list(self.recorder.running):
             self.recorder.record_stop(recording)
         self.engine.commit()
@@ -161,13 +166,15 @@ class Server:
                         self._event(kind, fields, tick_ms)
         self._send_events()
 
-    def _quality(self, name, call, figures):
-        self._event("leg_quality", {"id": name, "call": call, "quality": figures}, time.time_ns() // 1000000)
+    def _now(self, kind, fields):
+        self._event(kind, fields, time.time_ns() // 1000000)
         self._send_events()
 
+    def _quality(self, name, call, figures):
+        self._now("leg_quality", {"id": name, "call": call, "quality": figures})
+
     def _dtls_failed(self, name, sentence):
-        self._event("dtls_failed", {"id": name, "error": sentence}, time.time_ns() // 1000000)
-        self._send_events()
+        self._now("dtls_failed", {"id": name, "error": sentence})
 
     def _event(self, kind, fields, tick_ms):
         self.number += 1
@@ -369,11 +376,12 @@ class Server:
             whole["recordings"] = self.recorder.audit()
             whole["links"] = self.signalling.audit()
             whole["circuits"] = self.circuits.audit()
+            whole["streams"] = self.streams.audit()
             for row in whole["links"]:
                 if row["link"] in self.links:
                     row["hdlc"] = self.engine.kernels.hdlc_counters(self.links[row["link"]][0])
             connection.audit = [(name, entry) for name, entries in whole.items() for entry in entries]
-        page = {name: [] for name in ("terminations", "bridges", "topologies", "signals", "recordings", "links", "circuits")}
+        page = {name: [] for name in ("terminations", "bridges", "topologies", "signals", "recordings", "links", "circuits", "streams")}
         for name, entry in connection.audit[after:after + PAGE_ENTRIES]:
             page[name].append(entry)
         more = after + PAGE_ENTRIES < len(connection.audit)
@@ -385,7 +393,7 @@ class Server:
         if message.get("clear") is True:        # benchmarks: the histogram begins anew
             self.engine.clear_figures()
         return {"tick": self.stats.figures(), "terminations": len(self.table.terminations),
-                "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "links": len(self.links),
+                "bridges": len(self.table.bridges), "recordings": len(self.recorder.running), "streams": len(self.streams.running), "links": len(self.links),
                 "events_waiting": len(self.events), "events_dropped": self.events_dropped,
                 "bad_messages": self.bad_messages, "trace_dropped": self.trace.dropped, "signalling": dict(self.signalling.counters),
                 "terminations_most": self.table.limit, "board": self.board.figures(),
@@ -404,9 +412,14 @@ def _berts(name):
     return lambda server, connection, message: getattr(server.berts, name)(message)
 
 
+def _streams(name):
+    return lambda server, connection, message: getattr(server.streams, name)(message)
+
+
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
             "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
             **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
+            **{"stream_" + name: _streams(name) for name in ("open", "tell", "close")},
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
                                                "stop", "player", "detect", "watch", "enhance", "record", "record_stop",

@@ -76,7 +76,8 @@ class Table(Bridges, Hearing):
         self._free = list(range(self.limit))    # ascending: timeslots from below, so that they share lanes
         self._free_bridges = list(range(_engine.CAPACITY["bridges"] - 1, -1, -1))
         self._serial = 0
-        self._stretched = {}        # id: serial of what plays at another speed than recorded
+        self._stretched = set()     # serials of what plays at another speed than recorded
+        self.streams = None         # streams.Streams, which says so itself
         self._playing = {}          # serial of what plays: (Termination, token, Playlist)
         self._waiting = collections.deque()     # (command number, function): when the tick has applied it
 
@@ -278,6 +279,8 @@ class Table(Bridges, Hearing):
             self._leave(term)
         del self._by_serial[term.serial]
         self.admission.release(term.cost)
+        if self.streams is not None:
+            self.streams.leg_gone(term.id)
         self._engine.subtract(term.slot)
         call = p.get("call")
         if call is not None:
@@ -320,12 +323,13 @@ class Table(Bridges, Hearing):
         token = check_id(p.get("token"), "signal: token")
         repeat = number(p.get("repeat", 1), "signal: repeat", 0, 1000000)
         start = number(p.get("start_ms", 0) or 0, "signal: start_ms", 0, 1 << 40)
-        if p.get("speed") is not None:
-            speed_of(p["speed"], "signal: speed")
+        speed = speed_of(p["speed"], "signal: speed") if p.get("speed") is not None else 1024
         number(p.get("volume_db", 0), "signal: volume_db", -40, 12)
         request = (p.get("items"), repeat)
         if term.last_signal is not None and term.last_signal[:2] == (token, request):
             return {"duration_ms": term.last_signal[2]}
+        if speed != 1024:
+            self._room_to_stretch("signal")         # before anything plays
         playlist, duration_ms = self._player.compile(p.get("items"))
         serial = self._next_serial()
         self._engine.play(term.slot, serial, playlist, repeat, start * 8)
@@ -363,16 +367,19 @@ class Table(Bridges, Hearing):
         if term.signal is None or term.signal[0] != token:
             refuse(f"player: {token} does not play on {term.id}", 98)
         if place >= 0 or (paused, volume, sought, speed) != term.player:
-            stretched = speed != 1024 or term.player[3] != 1024
-            if stretched and term.id not in self._stretched:
-                if len(self._stretched) >= STRETCHED:
-                    refuse(f"player: {STRETCHED} prompts play at another speed already", 47)
-                self._stretched[term.id] = term.signal[1]
+            serial = term.signal[1]
+            if (speed != 1024 or term.player[3] != 1024) and serial not in self._stretched:
+                self._room_to_stretch("player")
+                self._stretched.add(serial)
             term.player = (paused, volume, sought, speed)
-            self._engine.set_player(term.slot, term.signal[1], paused, gain_of(volume), place, speed,
-                                    self._playing[term.signal[1]][2] if term.id in self._stretched else None)
+            self._engine.set_player(term.slot, serial, paused, gain_of(volume), place, speed,
+                                    self._playing[serial][2] if serial in self._stretched else None)
             self._engine.commit()
         return {}
+
+    def _room_to_stretch(self, what):
+        if len(self._stretched) >= STRETCHED:
+            refuse(f"{what}: {STRETCHED} prompts play at another speed already", 47)
 
     def stop(self, p):
         """Stop what plays; another token than the given one is left alone."""
@@ -465,8 +472,7 @@ class Table(Bridges, Hearing):
         term, token, _ = self._playing.pop(serial, (None, None, None))
         if term is None:
             return None
-        if self._stretched.get(term.id) == serial:
-            del self._stretched[term.id]
+        self._stretched.discard(serial)
         if term.signal == (token, serial):
             term.signal = None
         if term.serial not in self._by_serial:

@@ -63,9 +63,9 @@ def parse_wav(data, path):
     octets, code, channels, rate, bits, block = _find(data, path)
     if code in (6, 7) and channels == 1 and rate == RATE_HZ:
         return "law", int(code == 7), numpy.frombuffer(octets, numpy.uint8)
-    x = _channels(octets, code, channels, bits, block)
-    if len(x) > SECONDS * rate:
+    if len(octets) * 8 // (bits * channels) > SECONDS * rate:      # before it is decoded: 64 MB of G.726 would become 1 GB; ADPCM's headers err to our side
         raise LocalError(f"prompt {path} is longer than {SECONDS // 3600} hours; split it")
+    x = _channels(octets, code, channels, bits, block)
     if channels == 1 and rate == RATE_HZ and x.dtype == numpy.int16:
         return "linear", 0, numpy.ascontiguousarray(x[:, 0])
     y = to_8k(x.mean(axis=1, dtype=float), rate)

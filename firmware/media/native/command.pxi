@@ -36,6 +36,11 @@ cdef void forget_leg(Engine_ *e, int slot) noexcept nogil:
             r.left = -1
         if r.right == slot:
             r.right = -1
+    for i in range(STREAMS):
+        if e.stream[i].left == slot:
+            e.stream[i].left = -1
+        if e.stream[i].right == slot:
+            e.stream[i].right = -1
 
 
 cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
@@ -197,6 +202,10 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         if e.recording[c.slot].serial == c.serial and not e.recording[c.slot].stopped:
             e.recording[c.slot].stopped = 1
             add_event(e, EV_RECORD_CLOSED, c.slot, c.serial, 0, e.recording[c.slot].head, 0)
+    elif c.op == OP_STREAM:
+        e.stream[c.slot].left = c.a
+        e.stream[c.slot].right = c.b
+        e.stream[c.slot].serial = c.serial
     elif c.op == OP_LINK:
         e.k.hdlc_rx_reset(e.k.hdlc_rx_state, c.slot)
         e.k.hdlc_tx_reset(e.k.hdlc_tx_state, c.slot)

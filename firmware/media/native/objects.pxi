@@ -121,7 +121,7 @@ cdef class Playout:
 
 cdef class Playlist:
     """Items as the tick reads them.  items: [(kind, law, length, object, tone)] with
-    kind "law" (uint8 array), "linear" (int16 array), "tone" (table array), "silence" (None);
+    kind "law" (uint8 array), "linear" (int16 array), "tone" (table array), "silence" (None), "stream" (Engine.stream_address);
     length in samples, -1: until the tone ends.  The objects are kept alive."""
 
     cdef Item *items
@@ -131,7 +131,7 @@ cdef class Playlist:
 
     def __cinit__(self, items):
         cdef int i
-        kinds = {"law": ITEM_LAW, "linear": ITEM_LINEAR, "tone": ITEM_TONE, "silence": ITEM_SILENCE}
+        kinds = {"law": ITEM_LAW, "linear": ITEM_LINEAR, "tone": ITEM_TONE, "silence": ITEM_SILENCE, "stream": ITEM_STREAM}
         self.items = <Item *>calloc(len(items) + 1, sizeof(Item))
         if self.items == NULL:
             raise MemoryError("media: no memory for a playlist")
@@ -142,7 +142,9 @@ cdef class Playlist:
             self.items[i].law = law
             self.items[i].length = length
             self.items[i].tone = tone
-            if array is not None:
+            if kind == "stream":
+                self.items[i].data = <const uint8_t *><uintptr_t>array
+            elif array is not None:
                 self.items[i].data = <const uint8_t *><uintptr_t>array.ctypes.data
 
     cdef void *stretched(self) except NULL:

@@ -195,6 +195,11 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         if e.recording[i].serial and not e.recording[i].stopped:
             p.recording[p.n_recordings] = i
             p.n_recordings += 1
+    p.n_streams = 0
+    for i in range(STREAMS):
+        if e.stream[i].serial:
+            p.stream[p.n_streams] = i
+            p.n_streams += 1
     plan_units(p)
     e.dirty = 0
 

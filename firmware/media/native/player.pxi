@@ -41,6 +41,10 @@ cdef int player_fill(Engine_ *e, int slot, Player *p, int law, uint8_t *out) noe
                     room = n           # the tone has ended: the item ends here
                     n = produced
                 e.k.compress(law, x, out + done, n)
+            elif item.kind == ITEM_STREAM:
+                n = stream_play(e, <StreamPage *>item.data, law, out + done, n)
+                if n < room:
+                    room = n + 1       # the service has said its last: the item ends here
             else:
                 memset(out + done, silence(law), n)
         p.at += n

@@ -154,6 +154,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     e.sent = send and not e.tx_lost
     all_units(e, PHASE_OUT)
     record_tick(e)
+    stream_tick(e)
     if e.wake_events:
         e.wake_events = 0
         wake(e.event_fd)

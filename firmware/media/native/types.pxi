@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.math cimport cos, sin
 from libc.errno cimport errno
 from posix.types cimport off_t
+from posix.mman cimport mmap, munmap, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE
 from posix.unistd cimport read, write, close, pwrite, pread
 from posix.time cimport (clock_gettime, clock_nanosleep, timespec, CLOCK_MONOTONIC,
                          CLOCK_REALTIME, CLOCK_THREAD_CPUTIME_ID)
@@ -358,6 +359,9 @@ cdef enum:
     FRAME_RING = 262144                # octets of the ring of received HDLC frames
     STRETCH = 2392                     # octets of a state of dsp/wsola.py (kernels.py compares)
     RECORD_RING = 65536                # octets of one recording: 4.096 s, stereo
+    STREAMS = 256                      # legs whose audio goes to and from services: native/stream.pxi
+    STREAM_OUT = 32768                 # octets of a leg's audio on its way there: 2.048 s of both channels
+    STREAM_IN = 16384                  # octets of audio on its way to the leg: 2.048 s
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
     SOCKETS = 8192                     # RTP and RTCP of all terminations
@@ -385,6 +389,7 @@ cdef enum ItemKind:
     ITEM_LINEAR = 1
     ITEM_TONE = 2
     ITEM_SILENCE = 3
+    ITEM_STREAM = 4
 
 cdef enum EventKind:
     EV_SIGNAL = 1                      # a: reason, number: position in samples, other: player serial
@@ -704,6 +709,26 @@ cdef struct Recording:
     uint8_t header[64]
     uint8_t *coder                     # states of the ADPCM coders
 
+cdef struct StreamPage:                # shared with the streaming process: firmware/streaming/rings.py
+    # written by the tick
+    uint64_t out_head                  # octets of the leg's audio, 2 a frame, A-law
+    uint64_t out_lost                  # octets thrown away: nobody took them
+    uint64_t in_tail                   # octets played
+    uint64_t starved                   # frames of silence played since nothing was there
+    uint64_t tick_reserved[4]
+    # written by the other process: measured before it is believed
+    uint64_t out_tail
+    uint64_t in_head
+    uint64_t ended                     # nothing follows in_head
+    uint64_t process_reserved[5]
+    uint8_t out[STREAM_OUT]
+    uint8_t into[STREAM_IN]
+
+cdef struct Stream:
+    uint32_t serial                    # 0: free
+    int32_t left                       # slot, -1: silence
+    int32_t right
+
 cdef struct Link:
     uint32_t serial                    # 0: closed
     int32_t row
@@ -766,6 +791,7 @@ cdef enum Op:
     OP_RECORD = 9
     OP_RECORD_STOP = 10
     OP_RECORD_LEG = 11
+    OP_STREAM = 61                     # a, b: slots of left and right; serial 0: no more
     OP_RECORD_PAUSE = 60               # a: 1 silence from now on, 0 sound
     OP_LINK = 12
     OP_LINK_CLOSE = 13
@@ -820,7 +846,7 @@ cdef struct Window:
 # about terminations or bridges changes; index arrays as the kernels want them.
 cdef struct Plan:
     int32_t n_timeslots, n_rtp, n_expand, n_detect, n_copy, n_convert, n_idle, n_compress
-    int32_t n_bridges, n_routes, n_links, n_spans, n_recordings
+    int32_t n_bridges, n_routes, n_links, n_spans, n_recordings, n_streams
     int32_t timeslot[TERMS]
     int32_t rtp[TERMS]
     int32_t expand_row[TERMS]
@@ -868,6 +894,7 @@ cdef struct Plan:
     int32_t link_row[LINKS]
     int32_t span[64]
     int32_t recording[RECORDINGS]
+    int32_t stream[STREAMS]
     uint8_t heard[TERMS]               # has a source: a player is mixed, not copied
     # where the slots of each unit begin in the lists above, which are in ascending order (native/units.pxi)
     int32_t n_units
@@ -892,6 +919,8 @@ cdef struct Engine_:
     Term term[TERMS]
     Bridge bridge[BRIDGES]
     Recording recording[RECORDINGS]
+    Stream stream[STREAMS]
+    StreamPage *stream_page            # STREAMS of them; NULL: none yet
     Link link[LINKS]
     const uint8_t *tone_table          # digits, for telephone-events
     int32_t digit_tone[16]             # by RFC 4733 event code
