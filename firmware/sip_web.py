@@ -15,6 +15,10 @@ SOCKET = "sip-web.sock"         # in $STROWGER_RUN
 MOST_OCTETS = 65536             # of a frame; ours, as of a SIP message
 
 
+PROVEN = b"\0\0\0\0"
+NEW, AGAIN, KNOWN = "new", "again", "proven"
+
+
 def listen(run_dir):
     """Control's socket."""
     path = os.path.join(str(run_dir), SOCKET)
@@ -48,15 +52,17 @@ def frames(octets):
     return out, octets[at:]
 
 
-def first(host, port, again):
-    """The first frame of a connection."""
-    return frame(b"%s %d %s" % (host.encode(), port, b"again" if again else b"new"))
+def first(host, port, kind):
+    """The first frame of a connection.  kind: NEW, AGAIN or KNOWN."""
+    return frame(b"%s %d %s" % (host.encode(), port, kind.encode()))
 
 
 def name(octets):
-    """(host, port, again) of it.  Raises RemoteError."""
+    """(host, port, kind) of it.  Raises RemoteError."""
     try:
-        host, port, word = octets.decode("ascii").split(" ")
-        return host, int(port), {"new": False, "again": True}[word]
-    except (ValueError, KeyError) as error:
-        raise RemoteError("a first frame that names nobody", status=400) from error
+        host, port, kind = octets.decode("ascii").split(" ")
+        if kind in (NEW, AGAIN, KNOWN):
+            return host, int(port), kind
+    except ValueError:
+        pass
+    raise RemoteError("a first frame that names nobody", status=400)

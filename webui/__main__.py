@@ -31,6 +31,7 @@ from webui.render import choose_language
 from webui.sessions import COOKIE, Sessions
 from webui.telephones import Telephones
 from webui.users import Users
+from webui.websockets import WebSocket
 
 SECURITY = [
     (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'"),
@@ -132,7 +133,7 @@ def main():
         return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
 
     application = Application(house, users, Sessions(data_dir), data_dir, site_name, run_dir)
-    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws="wsproto", ws_max_size=65536, access_log=False,
+    config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws=WebSocket, ws_max_size=65536, access_log=False,
                             ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None, proxy_headers=False,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
     server = Server(config, more_descriptors())

@@ -105,7 +105,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
         sip = house.config.running()["sip"]
         pair = (sip["certificate"], sip["key"]) if sip["key"] else (os.path.join(house.data_dir, "tls", name + ".pem") for name in ("certificate", "key"))
-        self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost, self.link.back)
+        self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost, self.link.back,
+                                       self.endpoint.guard)
 
     def _new_leg(self):
         return self.ids.next("l")
@@ -467,4 +468,5 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
             agent["silent"] = self.endpoint.is_silent(agent["line"])
         state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors,
                                   "streams": self.link.streams.describe(), "banned": len(self.endpoint.guard.banned),
-                                  "waited_ms": round(self.endpoint.guard.waited_ms, 1)}
+                                  "waited_ms": round(self.endpoint.guard.waited_ms, 1), "overloaded": self.endpoint.guard.overloaded,
+                                  "new_work_ms": round(self.link.intake.cost_ms, 2)}

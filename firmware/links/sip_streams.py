@@ -1,6 +1,6 @@
 """SIP over connections: TCP, TLS and secure WebSocket.  RFC 3261 18, RFC 5626 (keep-alive), RFC 7118.
 
-    streams = SIPStreams(listeners, certificates, peer_of, hear, lost)
+    streams = SIPStreams(listeners, certificates, peer_of, hear, lost, back, guard)
     streams.start(); streams.send(octets, (host, port, "TCP")); streams.close()
 
 listeners: {"TCP"|"TLS"|"WSS": socket, "web": the Unix socket of sip_web.py}.  back(address): such a connection goes on.  hear(messages, source): whole messages of one connection.  lost(address, opened):
@@ -9,7 +9,11 @@ peer_of(address): {"name": server name, "verify": bool} of a TLS far end that we
 
 A connection bears the address of its far end and is used both ways, whoever opened it.  One that says nothing whole
 within FIRST_MESSAGE_S is closed; so is one that is idle for IDLE_S, sends what is no SIP, or takes nothing of us any more.
-At most MOST connections stand, MOST_OF_HOST of one host.  Connections die with this process; the far ends open new ones.
+At most MOST connections stand, MOST_OF_HOST of one host.
+
+guard (proto/sip/guard.py) knows who has shown a right password, and who is a trunk.  All others are strangers: they have PROOF_S for
+it, and STRANGERS places, STRANGERS_OF_HOST of one host, where the oldest makes room for the next.  A stranger's messages and pings are
+counted (SAID_A_SECOND), a telephone's too; a trunk's are not.  Connections die with this process; the far ends open new ones.
 """
 
 import asyncio
@@ -35,6 +39,10 @@ LOOK_S = 5                   # between looks at idle connections and at the cert
 MOST = 4500                  # 2,000 lines with two telephones, and trunks
 MOST_OF_HOST = 2048          # a company behind one NAT
 MOST_UNSENT_OCTETS = 1 << 20
+PROOF_S = 35                 # for a right password: longer than a REGISTER is repeated (timer F, 32 s)
+STRANGERS, STRANGERS_OF_HOST = 1024, 256     # connections of whom nothing is known yet; invented
+GRACE_S = 3                  # a stranger who came so lately does not make room
+SAID_AT_ONCE, SAID_A_SECOND = 400, 50        # messages and pings of one connection that is no trunk's; invented
 
 
 class Connection(asyncio.Protocol):
@@ -49,6 +57,8 @@ class Connection(asyncio.Protocol):
         self.waiting = []           # octets until it stands
         self.refused = False
         self.theirs = address is None       # the far end opened it
+        self.stranger = False               # of whom nothing is known yet
+        self.allowance, self.allowed_at = SAID_AT_ONCE, 0.0
 
     def connection_made(self, transport):
         self.transport = transport
@@ -74,6 +84,10 @@ class Connection(asyncio.Protocol):
             self.streams.complain(self, "sends %s; the connection is closed" % error)
             self.transport.abort()
             return
+        if not self.streams.may_say(self, len(messages)):
+            self.streams.complain(self, "sends more than %d messages a second; the connection is closed" % SAID_A_SECOND)
+            self.transport.abort()
+            return
         whole = [message for message in messages if message]
         if len(whole) < len(messages):
             self.pong()
@@ -88,6 +102,9 @@ class Connection(asyncio.Protocol):
     def pong(self):
         """Answer a ping."""
         self.write(PONG)
+
+    def proven(self):
+        """A right password came over it."""
 
     def write(self, octets):
         """Send, or keep until the connection stands."""
@@ -130,6 +147,8 @@ class WebSocketConnection(Connection):
                     if not fits:
                         raise RemoteError("a WebSocket without the subprotocol sip", status=400)
                 elif isinstance(event, Ping):
+                    if not self.streams.may_say(self, 1):
+                        raise RemoteError("too many pings", status=429)
                     self.write(self.web.send(event.response()))
                 elif isinstance(event, CloseConnection):
                     self.write(self.web.send(event.response()))
@@ -175,16 +194,17 @@ class WebConnection(Connection):
         self.data += octets
         frames, self.data = sip_web.frames(self.data)
         if self.address is None and frames:
-            host, port, again = sip_web.name(frames.pop(0))
+            host, port, kind = sip_web.name(frames.pop(0))
             self.address = (host, port, "WSS")
             former = self.streams.connections.get(self.address)
             if former is not None and former.transport is not None:
                 former.transport.abort()
                 self.streams.gone(former)
-            if not self.streams.admit(self):
+            if not self.streams.admit(self, kind == sip_web.KNOWN):
                 self.transport.abort()
                 return []
             self.refused = False
+            again = kind != sip_web.NEW
             if again and self.streams.back is not None:
                 self.spoke = True
                 self.streams.back(self.address)
@@ -193,6 +213,9 @@ class WebConnection(Connection):
     def pong(self):
         self.send(PONG)
 
+    def proven(self):
+        self.write(sip_web.PROVEN)
+
     def send(self, octets):
         self.write(sip_web.frame(octets))
 
@@ -200,8 +223,9 @@ class WebConnection(Connection):
 class SIPStreams:
     """See the top."""
 
-    def __init__(self, listeners, certificates, peer_of, hear, lost, back=None):
-        self.back = back
+    def __init__(self, listeners, certificates, peer_of, hear, lost, back=None, guard=None):
+        self.back, self.guard = back, guard
+        self.strangers = {}          # Connection: True, the oldest first
         self.listeners, self.certificates, self.peer_of = listeners, certificates, peer_of
         self.hear, self.lost = hear, lost
         self.connections = {}        # address -> Connection
@@ -213,6 +237,8 @@ class SIPStreams:
         self._look = None
         self._complained = set()
         self._closing = False
+        if guard is not None:
+            guard.told = self._told
 
     def start(self):
         """Accept, in the running loop."""
@@ -249,15 +275,61 @@ class SIPStreams:
                 connection.transport.abort()
         self.connections = {}
 
-    def admit(self, connection):
-        """A far end has opened a connection.  False: there are too many."""
+    def admit(self, connection, proven=False):
+        """A far end has opened a connection.  False: there are too many.  proven: it showed a right password before."""
         host = connection.address[0]
-        if len(self.connections) >= MOST or self.by_host.get(host, 0) >= MOST_OF_HOST:
+        stranger = self.guard is not None and not proven and not self.guard.is_trusted(host)
+        if stranger:
+            self.guard.new_connection(connection.address)
+            self._make_room(host)
+        strangers = [other for other in self.strangers if other.address[0] == host] if stranger else ()
+        if (len(self.connections) >= MOST or self.by_host.get(host, 0) >= MOST_OF_HOST
+                or stranger and (len(self.strangers) >= STRANGERS or len(strangers) >= STRANGERS_OF_HOST)):
             self.refused += 1
-            self.complain(connection, "is refused: %d connections stand, %d of this host" % (len(self.connections), self.by_host.get(host, 0)))
+            self.complain(connection, "is refused: %d connections stand, %d of this host, %d of strangers" % (
+                len(self.connections), self.by_host.get(host, 0), len(self.strangers)))
             return False
         self._add(connection)
+        if stranger:
+            connection.stranger = True
+            self.strangers[connection] = True
         return True
+
+    def _make_room(self, host):
+        """The oldest stranger goes where there are as many as may be: of the host, or of all."""
+        of_host = [other for other in self.strangers if other.address[0] == host]
+        row = of_host if len(of_host) >= STRANGERS_OF_HOST else list(self.strangers) if len(self.strangers) >= STRANGERS else []
+        for other in row:
+            if self.is_known(other):
+                continue
+            if self.loop.time() - other.opened_at >= GRACE_S:
+                self.complain(other, "has shown no password and makes room for others")
+                other.transport.abort()
+                self.gone(other)
+                other.refused = True
+            return
+
+    def is_known(self, connection):
+        """Whether it is no stranger's, or no longer."""
+        if connection.stranger and self.guard.is_known(connection.address):
+            connection.stranger = False
+            self.strangers.pop(connection, None)
+            connection.proven()
+        return not connection.stranger
+
+    def _told(self, address):
+        connection = self.connections.get(address)
+        if connection is not None:
+            self.is_known(connection)
+
+    def may_say(self, connection, count):
+        """Whether a connection may say so much more now."""
+        if self.guard is None or connection.address is None or not connection.theirs or self.guard.is_trusted(connection.address[0]):
+            return True
+        now = self.loop.time()
+        connection.allowance = min(SAID_AT_ONCE, connection.allowance + (now - connection.allowed_at) * SAID_A_SECOND) - count
+        connection.allowed_at = now
+        return connection.allowance >= 0
 
     def _add(self, connection):
         self.connections[connection.address] = connection
@@ -266,6 +338,7 @@ class SIPStreams:
 
     def gone(self, connection):
         """A connection has ended."""
+        self.strangers.pop(connection, None)
         if self.connections.get(connection.address) is connection:
             del self.connections[connection.address]
             host = connection.address[0]
@@ -327,7 +400,8 @@ class SIPStreams:
         now = self.loop.time()
         for connection in list(self.connections.values()):
             if connection.transport is not None and (
-                    now - connection.heard_at > IDLE_S
+                    not self.is_known(connection) and now - connection.opened_at > PROOF_S
+                    or now - connection.heard_at > IDLE_S
                     or (connection.theirs and not connection.spoke and now - connection.opened_at > FIRST_MESSAGE_S)):
                 connection.transport.abort()
         self.certificates.look()
@@ -343,4 +417,4 @@ class SIPStreams:
         count = {}
         for address in self.connections:
             count[address[2]] = count.get(address[2], 0) + 1
-        return {"connections": count, "refused": self.refused, "listening": sorted(self.listeners)}
+        return {"connections": count, "refused": self.refused, "strangers": len(self.strangers), "listening": sorted(self.listeners)}

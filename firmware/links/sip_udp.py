@@ -5,6 +5,9 @@
     link.request(primitive)      # -> events are given to on_events, as those of the network are
     link.close()
 
+The socket is read empty before anything is done with what was in it: calls that stand come first, and new work that would wait too
+long is refused before it costs anything (proto/sip/intake.py).  Refusals leave at once; all else after its commit.
+
 on_events(events) is called once for each batch of datagrams, timers or for a primitive, even with
 no events where records changed.  It must store endpoint.take_changes() together with its journal rows
 before it returns; only then does the link send (an event is committed before it has any effect outside).
@@ -19,7 +22,10 @@ import socket
 import struct
 import time
 
-BATCH = 64                       # datagrams read in one go: one commit for all of them
+from firmware.proto.sip.intake import Intake
+
+MOST_AT_ONCE = 1024              # datagrams read in one go, so that a flood does not keep us from all else
+MOST_WAITING = 4096              # messages for calls that have been read and wait for their turn
 MAX_DATAGRAM_OCTETS = 65536
 BUFFER_OCTETS = 4 << 20          # 500 ms of 2,000 telephones that register at once
 
@@ -55,6 +61,8 @@ class SIPUDPLink:
         self._busy = False
         self._unsent = []
         self._began_ns = 0
+        self._again = False         # _go_on() will be called
+        self.intake = Intake(endpoint)
         sock.setblocking(False)
         with contextlib.suppress(OSError):       # then overload goes unnoticed, nothing else
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -75,6 +83,7 @@ class SIPUDPLink:
         if self._loop is not None:
             self._loop.remove_reader(self.socket.fileno())
             self._loop.remove_writer(self.socket.fileno())
+            self._loop = None
         if self._timer is not None:
             self._timer.cancel()
         if self.streams is not None:
@@ -83,10 +92,12 @@ class SIPUDPLink:
 
     def hear(self, messages, source):
         """Messages that came over a connection."""
-        events = []
+        now_ms = self.now_ms()
         for octets in messages:
-            events.extend(self.endpoint.receive(octets, source, self.now_ms()))
-        self._settle(events)
+            self.intake.take(octets, source, 0, now_ms)
+        self._work()
+        while len(self.intake.first) > MOST_WAITING:
+            self._work()
 
     def lost(self, address, opened):
         """A connection ended, or could not be opened."""
@@ -105,8 +116,13 @@ class SIPUDPLink:
         self._settle(events)
 
     def _readable(self):
-        events = []
-        for _ in range(BATCH):
+        self._read()
+        self._work()
+
+    def _read(self):
+        """Empty the socket."""
+        now_ms = self.now_ms()
+        for _ in range(min(MOST_AT_ONCE, MOST_WAITING - len(self.intake.first))):      # what is too much waits, or is lost, outside
             try:
                 octets, ancillary, _, source = self.socket.recvmsg(MAX_DATAGRAM_OCTETS, ANCILLARY_OCTETS)
             except (BlockingIOError, InterruptedError):
@@ -117,8 +133,33 @@ class SIPUDPLink:
                     log.warning("SIP socket cannot be read: %s.", error)
                     break
                 continue
-            events.extend(self.endpoint.receive(octets, source[:2], self.now_ms(), _waited_ms(ancillary, self._began_ns)))
-        self._settle(events)
+            self.intake.take(octets, source[:2], _waited_ms(ancillary, self._began_ns), now_ms)
+        self._refuse()
+
+    def _refuse(self):
+        """Refusals are no state: they need not wait for a commit."""
+        refusals = self.intake.refusals()
+        if refusals:
+            self._unsent.extend(refusals)
+            self._send_unsent()
+
+    def _work(self):
+        """A turn for what comes first of what waits; the rest has its turns after those of others."""
+        events, now_ms = [], self.now_ms()
+        messages = self.intake.some(now_ms)
+        self._refuse()
+        for octets, source, waited_ms in messages:
+            events.extend(self.endpoint.receive(octets, source, now_ms, waited_ms, True))
+        if messages:
+            self._settle(events)
+        if self.intake.waiting() and not self._again and self._loop is not None:
+            self._again = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self):
+        self._again = False
+        if self._loop is not None:
+            self._readable()
 
     def _expired(self):
         self._timer = None
@@ -146,6 +187,9 @@ class SIPUDPLink:
 
     def _flush(self):
         self._unsent.extend(self.endpoint.take_output())
+        self._send_unsent()
+
+    def _send_unsent(self):
         while self._unsent:
             octets, destination = self._unsent[0]
             if len(destination) > 2:
@@ -169,7 +213,7 @@ class SIPUDPLink:
 
     def _writable(self):
         self._loop.remove_writer(self.socket.fileno())
-        self._flush()
+        self._send_unsent()
 
     def _set_timer(self):
         deadline_ms = self.endpoint.deadline_ms()

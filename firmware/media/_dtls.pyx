@@ -148,6 +148,8 @@ cdef extern from *:
     BIO *SSL_get_wbio(SSL *)
     int BIO_read(BIO *, void *, int)
     int BIO_write(BIO *, const void *, int)
+    int BIO_reset(BIO *)
+    size_t BIO_ctrl_pending(BIO *)
     int SSL_do_handshake(SSL *)
     int SSL_is_init_finished(SSL *)
     int SSL_read(SSL *, void *, int)
@@ -164,6 +166,8 @@ cdef enum:
     MTU = 1200                  # octets of a datagram without IP and UDP: what every path carries
     RECORD_HEAD = 13            # RFC 6347 4.1
     ROOM = 16384
+    LONGEST = 16384             # octets of a datagram that is looked at; RFC 6347 4.1.1: records end at 2**14
+    HELD_RECORDS = 128          # records of the next epoch that OpenSSL may have kept during the handshake; its own bound is 100
 
 # Profiles by OpenSSL's names: suite of proto/sdes.py, octets of master key and salt (RFC 5764 4.1.2, RFC 7714 14.2).
 PROFILES = {"SRTP_AES128_CM_SHA1_80": ("AES_CM_128_HMAC_SHA1_80", 16, 14), "SRTP_AEAD_AES_128_GCM": ("AEAD_AES_128_GCM", 16, 12)}
@@ -218,17 +222,19 @@ cdef class DTLSSession:
         """One datagram of the far end.  Returns datagrams to send."""
         cdef uint8_t room[2048]
         cdef int n
-        if self.fault is not None or not datagram:
+        if self.fault is not None or not datagram or len(datagram) > LONGEST:
             return []
         BIO_write(SSL_get_rbio(self.ssl), <char *>datagram, <int>len(datagram))
         if not self.done:
             return self._go()
-        # After the keys: a repetition of its last flight is answered, an alert noticed, application data thrown away.
-        ERR_clear_error()
-        for _ in range(8):
+        # After the keys: a repetition of its last flight is answered, an alert noticed, application data thrown away: all of it,
+        # since what is left would gather here.  Each reading takes a record, so the datagram's length bounds them.
+        for _ in range(len(datagram) // RECORD_HEAD + HELD_RECORDS):
+            ERR_clear_error()
             n = SSL_read(self.ssl, room, sizeof(room))
-            if n <= 0:
+            if n <= 0 and not BIO_ctrl_pending(SSL_get_rbio(self.ssl)):
                 break
+        self._throw_away()
         if SSL_get_shutdown(self.ssl) & SSL_RECEIVED_SHUTDOWN:
             self.closed = True
         return self._output()
@@ -266,7 +272,17 @@ cdef class DTLSSession:
             error = SSL_get_error(self.ssl, code)
             if error != SSL_ERROR_WANT_READ and error != SSL_ERROR_WANT_WRITE:
                 self.fault = "DTLS: the handshake failed (%s)" % (<bytes>last_reason()).decode("ascii", "replace")
+        self._throw_away()
         return self._output()
+
+    def unread(self):
+        """Octets that came and that nobody has looked at."""
+        return <int>BIO_ctrl_pending(SSL_get_rbio(self.ssl))
+
+    cdef void _throw_away(self):
+        """What OpenSSL left unread of a datagram: half a record, or what came after a fault."""
+        if BIO_ctrl_pending(SSL_get_rbio(self.ssl)):
+            BIO_reset(SSL_get_rbio(self.ssl))
 
     cdef _keys(self):
         cdef uint8_t room[128]

@@ -54,9 +54,9 @@ class Rig:
         receive, take_output = self.endpoint.receive, self.endpoint.take_output
         own = ("127.0.0.1", self.port)
 
-        def tapped_receive(octets, source, now, waited_ms=0):
+        def tapped_receive(octets, source, now, *more):
             self.packets.append((time.time(), source, own, octets))
-            return receive(octets, source, now, waited_ms)
+            return receive(octets, source, now, *more)
 
         def tapped_output():
             output = take_output()

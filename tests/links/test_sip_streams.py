@@ -1,6 +1,7 @@
 """SIP over TCP, TLS and WebSocket with far ends that we did not write: sipp, baresip, openssl, wsproto's client."""
 
 import asyncio
+import os
 import pathlib
 import shutil
 import socket
@@ -15,7 +16,8 @@ from firmware.links import sip_streams
 from firmware.links.sip_certificates import Certificates
 from firmware.links.sip_streams import SIPStreams
 from hil.phone.phone import Phone
-from tests.links.sip_rig import Rig, bound_socket
+from firmware.proto.sip.endpoint import SIPEndpoint
+from tests.links.sip_rig import HASHES, Rig, bound_socket
 from tests.links.test_sip_sipp import CALL, ended
 from webui.certificate import ensure
 
@@ -37,7 +39,8 @@ class StreamRig(Rig):
         key, certificate = ensure(pathlib.Path(folder) / "tls", "127.0.0.1")
         self.certificates = Certificates(certificate, key, str(certificate))
         self.streams = self.link.streams = SIPStreams(
-            sockets, self.certificates, lambda address: {"name": "127.0.0.1", "verify": True}, self.link.hear, self.link.lost)
+            sockets, self.certificates, lambda address: {"name": "127.0.0.1", "verify": True}, self.link.hear, self.link.lost,
+            guard=self.endpoint.guard)
 
 
 def run(main, tmp_path, **config):
@@ -203,3 +206,44 @@ def test_websocket(tmp_path):
         assert isinstance(next(iter(client.events())), web.RejectConnection)
         writer.close()
     run(main, tmp_path)
+
+
+def test_strangers_have_a_deadline_and_few_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(sip_streams, "LOOK_S", 0.1)
+    monkeypatch.setattr(sip_streams, "STRANGERS_OF_HOST", 3)
+    monkeypatch.setattr(sip_streams, "GRACE_S", 0)
+
+    async def main(rig):
+        known, writer = await _connect(rig)
+        writer.write(options_request("TCP"))
+        await known.readuntil(b"Content-Length: 0\r\n\r\n")
+        connection, = rig.streams.connections.values()
+        assert connection.stranger and rig.streams.describe()["strangers"] == 1
+        rig.endpoint.guard.right(connection.address, 0)         # as after a right password; its OPTIONS proved nothing
+        assert not connection.stranger
+        strangers = [await _connect(rig) for _ in range(5)]
+        for reader, _ in strangers[:2]:                         # the oldest made room
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+        for number, (_, other) in enumerate(strangers[2:]):     # who talks without a password goes, too
+            other.write(options_request("TCP", 10 + number))
+        for reader, _ in strangers[2:]:
+            await asyncio.wait_for(reader.readuntil(b"Content-Length: 0\r\n\r\n"), 30)
+        monkeypatch.setattr(sip_streams, "PROOF_S", 0.0)
+        for reader, _ in strangers[2:]:
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.write(options_request("TCP", 2))
+        await asyncio.wait_for(known.readuntil(b"Content-Length: 0\r\n\r\n"), 30)
+        for _ in range(sip_streams.SAID_AT_ONCE + 200):
+            writer.write(b"\r\n\r\n")
+        while await asyncio.wait_for(known.read(4096), 30):
+            pass
+        assert rig.streams.connections == {}
+    run(main, tmp_path)
+
+
+def test_a_new_connection_proves_itself_anew():
+    guard = SIPEndpoint({"address": "127.0.0.1", "port": 5060, "realm": "x"}, os.urandom, HASHES, lambda: "l1").guard
+    guard.right(("192.0.2.1", 4000, "TLS"), 0)
+    assert guard.is_known(("192.0.2.1", 4000, "TLS")) and not guard.is_known(("192.0.2.1", 4001, "TLS"))
+    guard.new_connection(("192.0.2.1", 4000, "TLS"))
+    assert not guard.is_known(("192.0.2.1", 4000, "TLS"))

@@ -138,6 +138,23 @@ def shake_once(world, far):
         pass
 
 
+def test_what_comes_after_the_keys_does_not_gather(far_certificate):
+    """RFC 5764 4.1: application data has no place here; datagrams of many small records, of halves of records, of junk."""
+    one, far = DTLSSession(Certificate(), True), DTLSSession(far_certificate, False)
+    flight = far.start()
+    while flight:
+        flight = [answer for octets in flight for reply in one.receive(octets) for answer in far.receive(reply)]
+    assert one.done and far.done
+    record = bytes((23, 254, 253, 0, 1)) + (77).to_bytes(6, "big") + (40).to_bytes(2, "big") + bytes(40)
+    brief = record[:11] + (8).to_bytes(2, "big") + bytes(8)             # too short to be one: OpenSSL may answer the first with an alert
+    sizes, answers = [], 0
+    for datagram in (record * 25, record[:10], record * 25 + record[:15], b"\x17" * 1400, record * 300, brief * 60):
+        for _ in range(20):
+            answers += len(one.receive(datagram))
+        sizes.append(one.unread())
+    assert sizes == [0] * 6 and answers <= 1 and one.fault is None and one.done
+
+
 def test_another_certificate_is_refused_with_a_sentence(far_certificate):
     world = World(fingerprint="sha-256 " + Certificate().fingerprint)
     world.say(check())

@@ -150,6 +150,8 @@ def test_overload_refuses_new_work_of_telephones_before_looking_at_it():
     assert status(send(one.request("INVITE", "sip:110@strowger", [("Contact", "<%s>" % one.contact())], OFFER, call_id="e"))[1][0]) == 401
     for _ in range(60):
         made.receive(b"\r\n\r\n", one.address, one.now_ms, 0)
+    assert made.guard.overloaded                 # something was refused just now
+    made.receive(b"\r\n\r\n", one.address, one.now_ms + 2000, 0)
     assert not made.guard.overloaded
 
 

@@ -167,11 +167,12 @@ class SIPEndpoint(Requests, TrunkTable):
 
     # surface
 
-    def receive(self, octets, source, now_ms, waited_ms=0):
-        """One message from source (transport.py).  waited_ms: how long it lay here unread.  Returns events; never raises."""
+    def receive(self, octets, source, now_ms, waited_ms=0, welcome=False):
+        """One message from source (transport.py).  waited_ms: how long it lay here unread.  welcome: it came by the
+        intake (intake.py), which has looked at its sender.  Returns events; never raises."""
         self.count("received")
         try:
-            if self.guard.admit(octets, source, waited_ms, now_ms):
+            if self.guard.admit(octets, source, waited_ms, now_ms, welcome):
                 self._receive(octets, source, now_ms)
         except RemoteError as error:
             self.fault("dropped", str(error), source)
