@@ -36,9 +36,16 @@ class Service:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(["/usr/bin/python3", str(CHECKOUT / "hil" / "speech_service.py"), str(self.folder), str(self.port)],
-                                        stdout=subprocess.PIPE, text=True, env=dict(os.environ, SPEECH_WORD=WORD))
-        self.port = int(self.process.stdout.readline().split()[1])
+        for _ in range(60):             # started again on its port, somebody else may have it for a moment
+            self.process = subprocess.Popen(["/usr/bin/python3", "-W", "ignore", str(CHECKOUT / "hil" / "speech_service.py"), str(self.folder), str(self.port)],
+                                            stdout=subprocess.PIPE, text=True, env=dict(os.environ, SPEECH_WORD=WORD))
+            line = self.process.stdout.readline()
+            if line.startswith("port "):
+                self.port = int(line.split()[1])
+                return
+            self.process.wait()
+            time.sleep(0.5)
+        raise AssertionError("the speech service did not start; is python3-websockets installed?")
 
     def kill(self):
         self.process.kill()
