@@ -43,7 +43,7 @@ ROOMS = {
         ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "mtp2_table", "rtp", "rtcp", "stun")]),
     # Started by media, shares its rings, speaks to services outside: none of the switch's own rooms.
     "firmware.streaming": _CORE + ("dsp",),
-    "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets", "firmware.sip_web"),
+    "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets", "firmware.sip_web", "firmware.trace"),
     "firmware.control.client": _CORE,
     "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",

@@ -6,6 +6,7 @@ page that changes it.  A form that changes something must come from our own
 pages: the cookie is SameSite=Strict and the Origin header is compared.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -239,19 +240,29 @@ def build(house, users, sessions, data_dir, site_name):
     def api_call(call):
         return relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}")
 
-    def pcapng(name, answer):
-        response.content_type = "application/x-pcapng"
-        response.set_header("Content-Disposition", 'attachment; filename="%s.pcapng"' % name)
-        return answer
+    def stream(name, path, **query):
+        """A large answer of control as a file, passed on as it comes."""
+        opened = contextlib.ExitStack()
+        try:
+            kind, pieces = opened.enter_context(house.client.stream(path, **query))
+        except ControlError as error:
+            raise problem(error.status, error.problem.get("title", "control refused"), str(error)) from error
+
+        def passed():
+            with opened:
+                yield from pieces
+        response.content_type = kind
+        response.set_header("Content-Disposition", 'attachment; filename="%s"' % name)
+        return passed()
 
     @app.get("/api/v1/calls/<call:re:c[0-9]+>/trace")
     def api_call_trace(call):
-        return pcapng(call, relay("GET", f"/v1/calls/{call}/trace"))
+        return stream(call + ".pcapng", f"/v1/calls/{call}/trace")
 
     @app.get("/api/v1/trace")
     def api_trace():
-        query = {name: request.query.get(name) for name in ("span", "from", "to")}
-        return pcapng("trace", relay("GET", "/v1/trace", **query))
+        query = {name: request.query.getunicode(name) for name in ("span", "trunk", "from", "to")}
+        return stream("trace.pcapng", "/v1/trace", **query)
 
     @app.post("/api/v1/calls/<call>/hangup")
     def api_hangup(call):

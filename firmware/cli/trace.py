@@ -1,12 +1,15 @@
 """Verb of the command `strowger` for the trace of all signalling.
 
-    trace --span N [--from T] [--to T] FILE      a span's frames (without --span: of all) as pcapng; the last ten minutes
-    trace --call ID FILE                         the frames of one call
+    trace --span N [--from T] [--to T] FILE      a span's frames as pcapng; the last ten minutes
+    trace --trunk NAME ... FILE                  the messages of a SIP trunk; neither: everything
+    trace --call ID FILE                         the frames and messages of one call
 
 T: UTC as 2026-11-21T14:03:00, or seconds ago as -600.  FILE "-": standard output.
 """
 
+import contextlib
 import datetime
+import os
 import sys
 import time
 import urllib.parse
@@ -20,6 +23,7 @@ def add(verbs, common):
     """Add the verb.  verbs: argparse's sub-parsers; common: the parent with --json."""
     trace = verbs.add_parser("trace", parents=[common])
     trace.add_argument("--span", type=int)
+    trace.add_argument("--trunk", help="a SIP trunk")
     trace.add_argument("--call")
     trace.add_argument("--from", dest="since")
     trace.add_argument("--to", dest="until")
@@ -40,17 +44,29 @@ def moment_ms(text):
 
 def carry_out(client, options):
     """(answer, function that shows it)."""
+    path, query = "/v1/trace", {"span": options.span, "trunk": options.trunk, "from": moment_ms(options.since), "to": moment_ms(options.until)}
     if options.call:
-        octets = client.request("GET", "/v1/calls/%s/trace" % urllib.parse.quote(options.call, safe=""))
-    else:
-        octets = client.request("GET", "/v1/trace", query={"span": options.span, "from": moment_ms(options.since), "to": moment_ms(options.until)})
-    if options.file == "-":
-        sys.stdout.buffer.write(octets)
-        sys.stdout.buffer.flush()
-        return {}, lambda a: ""
-    try:
-        with open(options.file, "wb") as file:
-            file.write(octets)
-    except OSError as error:
-        raise LocalError("%s cannot be written: %s" % (options.file, error.strerror)) from error
-    return {"file": options.file, "octets": len(octets)}, lambda a: "%(file)s: %(octets)d octets of pcapng" % a
+        path, query = "/v1/calls/%s/trace" % urllib.parse.quote(options.call, safe=""), {}
+    octets = save(client, path, query, options.file)
+    return {"file": options.file, "octets": octets}, lambda a: "" if options.file == "-" else "%(file)s: %(octets)d octets of pcapng" % a
+
+
+def save(client, path, query, file):
+    """Write a streamed answer to a file, "-": standard output.  Returns its octets.  The file is there when it is whole."""
+    octets, beside = 0, file + ".part"
+    with client.stream(path, **query) as (_, pieces):
+        try:
+            with contextlib.ExitStack() as stack:
+                out = sys.stdout.buffer if file == "-" else stack.enter_context(open(beside, "wb"))
+                for piece in pieces:
+                    octets += len(piece)
+                    out.write(piece)
+                out.flush()
+            if file != "-":
+                os.replace(beside, file)
+        except OSError as error:
+            raise LocalError("%s cannot be written: %s" % (file, error.strerror)) from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+    return octets

@@ -233,6 +233,9 @@ SCHEMA = Section("the configuration", {
     **mailboxes.PARTS,
     **callers.PARTS,
     **desk.PARTS,
+    "trace": Section("what is kept of all signalling, the newest, for GET /v1/trace; without keys and passwords", {
+        "signalling_mb": Whole("of D channels, signalling links and circuits; 0: nothing", 0, 65536, unit="MiB", default=512),
+        "sip_mb": Whole("of SIP messages; 0: nothing", 0, 65536, unit="MiB", default=256)}),
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -302,6 +305,8 @@ def check(configuration, check_flow=None, clashes=()):
 
     errors.extend(_same_port(result))
     errors.extend(sip.check(result, clashes))
+    errors.extend(ConfigError(f"trace.{part}", f"{most} MiB are too few to cut anything from; give 0, which keeps nothing, or at least 8")
+                  for part, most in sorted(result["trace"].items()) if 0 < most < 8)
     for part in ("lines", "agents", "queues", "trunk_groups") if clashes is not None else ():
         errors.extend(ConfigError(f"{part}[{i}].name", f"{row['name']!r} means a folder in the addresses of the REST interface; "
                                   "give a name with a letter or a digit") for i, row in enumerate(result[part]) if row["name"] in (".", ".."))

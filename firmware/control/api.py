@@ -41,6 +41,7 @@ import uvicorn
 
 from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_reports, api_ss7, api_staffing, api_trace, commands
 from firmware.control.commands import Problem
+from firmware.control.streams import IDLE_S, Children, Stream
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
 from firmware.storage.cdr import CDRs
@@ -63,6 +64,7 @@ class API:
         self._reader = concurrent.futures.ThreadPoolExecutor(1, "api-reader")
         self._connection = None
         self._state, self._state_until = b"", 0.0
+        self.children = Children()
         self._routes = [
             ("GET", ("state",), self.state), ("GET", ("events",), None), ("GET", ("calls",), self.calls),
             ("GET", ("calls", None), self.call), ("POST", ("calls", None, "hangup"), self.hangup),
@@ -87,6 +89,9 @@ class API:
                 return
             body = await self._body(receive) if scope["method"] in ("PUT", "POST") else None
             status, kind, answer = 200, b"application/json", await handler(*names, query=query, body=body)
+            if isinstance(answer, Stream):
+                await self._stream(answer, receive, send)
+                return
             if isinstance(answer, bytes) and answer[:3] == b"\xef\xbb\xbf":
                 kind = b"text/csv; charset=utf-8"
             elif isinstance(answer, bytes) and answer[:4] == b"RIFF":
@@ -114,6 +119,27 @@ class API:
             (b"content-type", kind), (b"content-length", str(len(octets)).encode()),
             (b"cache-control", b"no-store")]})
         await send({"type": "http.response.body", "body": octets})
+
+    async def _stream(self, stream, receive, send):
+        """Send what is made meanwhile.  Breaks the connection off where that fails, so that the reader knows."""
+        gone = asyncio.ensure_future(self._disconnect(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", stream.kind), (b"cache-control", b"no-store")]})
+            async for piece in stream.pieces:
+                if gone.done():
+                    return
+                sent = asyncio.ensure_future(send({"type": "http.response.body", "body": piece, "more_body": True}))
+                await asyncio.wait({sent, gone}, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+                if not sent.done():
+                    sent.cancel()
+                    return              # gone, or takes nothing any more: the answer stays without its end
+                sent.result()
+            await send({"type": "http.response.body", "body": b""})
+        except (LocalError, asyncio.TimeoutError) as error:
+            log.error("api: an answer breaks off: %s", error)      # without its end: the server closes the connection
+        finally:
+            gone.cancel()
+            stream.close()
 
     def _find(self, method, path):
         parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]

@@ -1,14 +1,14 @@
 """The part of the local API that cuts pieces out of the ring of all signalling (firmware/trace), as pcapng.
 
-    GET /v1/trace?span=N&from=MS&to=MS     a span's signalling (without span: all) between two moments, UTC ms; the last ten minutes
-    GET /v1/calls/{id}/trace               the frames of one call's trunk legs
+    GET /v1/trace?span=N&from=MS&to=MS     a span's signalling between two moments, UTC ms; the last ten minutes
+    GET /v1/trace?trunk=NAME ...           the messages of a SIP trunk; neither: everything
+    GET /v1/calls/{id}/trace               the frames and SIP messages of one call's legs
 
-A process of its own at the lowest priority reads the disk; one at a time."""
+A process of its own at the lowest priority reads the disk; the answer is streamed while it does (streams.py)."""
 
-import asyncio
+import ipaddress
 import json
 import os
-import sys
 import time
 
 from firmware.call.signalling_points import circuits_of, link_places, point_code
@@ -16,7 +16,7 @@ from firmware.control.commands import Problem
 from firmware.errors import LocalError
 from firmware.storage.journal import Journal
 
-MINUTES_10_MS, WAIT_S = 600_000, 120.0
+MINUTES_10_MS = 600_000
 FIELDS = ("tech", "span", "timeslot")
 
 
@@ -24,7 +24,7 @@ class TraceAPI:
     """api: the whole API (house)."""
 
     def __init__(self, api):
-        self._api, self._one = api, asyncio.Lock()
+        self._api = api
 
     def routes(self):
         """[(method, pattern, handler)]."""
@@ -35,8 +35,22 @@ class TraceAPI:
         until = self._number(query, "to", now, 0, 1 << 50)
         since = self._number(query, "from", until - MINUTES_10_MS, 0, 1 << 50)
         span = self._number(query, "span", 0, 1, 64) if query.get("span") else None
-        return await self._cut({"since_us": since * 1000, "until_us": until * 1000 + 999, "spans": [span] if span else None,
-                                "comment": "all spans" if span is None else "span %d" % span})
+        question = {"since_us": since * 1000, "until_us": until * 1000 + 999, "spans": [span] if span else None,
+                    "comment": "everything" if span is None else "span %d" % span}
+        if query.get("trunk"):
+            question.update(hosts=self._hosts(query["trunk"]), comment="SIP trunk %s" % query["trunk"][:40])
+        return await self._cut(question)
+
+    def _hosts(self, name):
+        """Addresses and networks of a SIP trunk's far end."""
+        for row in self._api.house.config.running()["sip_trunks"]:
+            if row["name"] == name:
+                adapter = next((one for one in self._api.house.adapters if one.name == "sip"), None)
+                trunk = adapter.endpoint.trunks.get(name) if adapter is not None else None
+                hosts = {address[0] for address in trunk.row["addresses"]} if trunk is not None else set()
+                hosts |= {entry["address"] for entry in row["addresses"]} | {entry["network"] for entry in row["sources"]}
+                return sorted(host for host in hosts if _is_network(host))
+        raise Problem(404, "not found", "There is no SIP trunk %s." % name[:40])
 
     @staticmethod
     def _number(query, name, default, least, most):
@@ -53,7 +67,7 @@ class TraceAPI:
             raise Problem(404, "not found", "There is no call %s." % call[:40])
         legs, wide = self._legs(records)
         if not legs:
-            raise LocalError("call %s has no leg on a span; legs over IP are not in this trace" % call[:40])
+            raise LocalError("call %s has no leg of a telephone or trunk" % call[:40])
         return await self._cut({"since_us": min(leg["from_us"] for leg in legs) - 5_000_000, "until_us": max(leg["until_us"] for leg in legs) + 15_000_000,
                                 "legs": legs, "wide": wide, "comment": "call %s" % call})
 
@@ -62,7 +76,9 @@ class TraceAPI:
         legs, wide, circuits = {}, False, self._circuits()
         for record in records:
             leg, data, when = record["leg"], record.get("data") or {}, record["ts_ms"] * 1000
-            if record["kind"] in ("leg.offered", "leg.created") and isinstance(data.get("span"), int):
+            if record["kind"] in ("leg.offered", "leg.created") and data.get("tech") == "sip":
+                legs[leg] = {"tech": "sip", "leg": leg, "from_us": when, "until_us": time.time_ns() // 1000}
+            elif record["kind"] in ("leg.offered", "leg.created") and isinstance(data.get("span"), int):
                 legs[leg] = {**{name: data[name] for name in FIELDS}, "from_us": when, "until_us": time.time_ns() // 1000}
             elif record["kind"] == "leg.seized" and leg in legs and isinstance(data.get("span"), int):
                 legs[leg].update(span=data["span"], timeslot=data["timeslot"])
@@ -71,7 +87,7 @@ class TraceAPI:
         for leg in list(legs.values()):
             if leg["tech"] == "ss7":
                 leg["cic"], leg["codes"], wide = circuits.get((leg["span"], leg["timeslot"]), (None, None, wide))
-        return [leg for leg in legs.values() if leg["tech"] != "sip"], wide
+        return list(legs.values()), wide
 
     def _circuits(self):
         """{(span, timeslot): (CIC, [our point code, theirs], 24 bits)} of the running configuration."""
@@ -86,17 +102,13 @@ class TraceAPI:
         return found
 
     async def _cut(self, question):
-        async with self._one:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "firmware.trace", os.path.join(self._api.house.data_dir, "trace"),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-            try:
-                out, errors = await asyncio.wait_for(process.communicate(json.dumps(question).encode()), WAIT_S)
-            except asyncio.TimeoutError:
-                raise LocalError("the trace was not read within %d s; ask for a shorter time" % WAIT_S) from None
-            finally:
-                if process.returncode is None:
-                    process.kill()
-        if process.returncode:
-            raise LocalError("the trace cannot be read: %s" % (errors.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1][:300])
-        return out
+        return await self._api.children.child(("firmware.trace", os.path.join(self._api.house.data_dir, "trace")), json.dumps(question).encode(),
+                                              b"application/x-pcapng", "the trace")
+
+
+def _is_network(text):
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

@@ -15,6 +15,7 @@ raises ControlError with status 503.  One client may be used by several threads:
 each request has a connection of its own.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -85,6 +86,31 @@ class ControlClient:
         finally:
             connection.close()
         return self._decode(response.status, octets)
+
+    @contextlib.contextmanager
+    def stream(self, path, timeout_s=150.0, **query):
+        """A large answer, piece by piece: `with client.stream(path) as (content type, pieces)`.
+
+        timeout_s: for each piece, the first one too.  Raises ControlError, also where the answer ends before its end."""
+        connection = _UnixConnection(self.path, timeout_s)
+
+        def pieces():
+            try:
+                while piece := response.read1(65536):
+                    yield piece
+            except (OSError, http.client.HTTPException) as error:
+                raise ControlError(502, {"title": "the answer broke off", "status": 502,
+                                         "detail": "The answer broke off (%s); what has come of it is not whole. Ask again" % (error or type(error).__name__)}) from error
+        try:
+            try:
+                response = self._send(connection, "GET", path, None, query)
+                if response.status != 200:
+                    self._decode(response.status, response.read())
+            except (OSError, http.client.HTTPException) as error:
+                raise self._absent(error) from error
+            yield response.getheader("Content-Type"), pieces()
+        finally:
+            connection.close()
 
     def stream_events(self, after=0, keepalive_s=30.0, pops=None):
         """Iterate over journal records above number `after`, then over new ones as they are committed.

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 OWNERS = {"line.messages": "sip", "lookup.ask": "lookups", "customer.ask": "desk"}      # actions without a leg: the adapter's name
 MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
 RETRY_S = 0.1
+TRACE_MB = 512               # what media keeps of the signalling unless it is told otherwise (media/__main__.py)
 AGAIN_S = 5                  # before a task that failed begins anew; invented
 
 
@@ -229,6 +230,8 @@ class House:
         guard("recordings that are over", None, lambda: self.lookout.repair(self.lookout.over(standing), "control was away when it ended"))
         guard("tones of the country", None, lambda: self.media.found(load_country(self.config.running()["site"]["country"])["tones"], now_ms,
                                                                      audit.get("terminations") or ()))
+        if self.config.running()["trace"]["signalling_mb"] != TRACE_MB:
+            self.media.command("trace", megabytes=self.config.running()["trace"]["signalling_mb"])
         for adapter in self.adapters:
             guard("media's return at %s" % adapter.name, None, adapter.media_found, audit, now_ms)
         self.turns.post({"kind": "media.back", "audit": audit})
@@ -461,12 +464,13 @@ class House:
             self.config.check_revision(revision)
             if not report["ok"]:
                 raise ConfigError(report["errors"][0]["path"], report["errors"][0]["advice"])
+            traced = self.config.running()["trace"]["signalling_mb"]
             try:
                 config = await asyncio.to_thread(self.config.put, report["configuration"], revision)
             except OSError as error:
                 raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
                                                        "Free space on the data disk." % error) from error
-            self.turns.run("configuration", self._configure, config)
+            self.turns.run("configuration", lambda now_ms: self._configure(config, now_ms, traced))
             await self.keep_flows(config)
         return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
                 "notice": feasible.notice(report["restart"])}
@@ -488,7 +492,9 @@ class House:
             report["ok"], report["errors"] = not errors, [{"path": e.path, "advice": e.advice} for e in errors]
         return report
 
-    def _configure(self, config, now_ms):
+    def _configure(self, config, now_ms, before=None):
+        if before is not None and before != config["trace"]["signalling_mb"]:
+            self.media.command("trace", megabytes=config["trace"]["signalling_mb"])
         self.media.prompts.languages = list(config["site"]["languages"])
         self._zone(config)
         self.switchboard.configure(config, now_ms)

@@ -31,6 +31,7 @@ from firmware.links.sip_certificates import Certificates
 from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
 from firmware.links.sip_probe import SilentPhones
 from firmware.links.sip_streams import SIPStreams
+from firmware.links.sip_trace import SIPTrace
 from firmware.links.sip_trunks import SIPTrunks, trunk_rows
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
@@ -103,6 +104,8 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self._reading = self._sending = False
         self.media.listeners["dtls_failed"] = self._dtls_failed
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
+        self.trace = SIPTrace(os.path.join(house.data_dir, "trace"), house.config.running()["trace"]["sip_mb"], self.config, self.endpoint.leg_of_call)
+        self.link.trace = self.trace.put
         sip = house.config.running()["sip"]
         pair = (sip["certificate"], sip["key"]) if sip["key"] else (os.path.join(house.data_dir, "tls", name + ".pem") for name in ("certificate", "key"))
         self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost, self.link.back,
@@ -418,6 +421,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
     def stop(self):
         """Leave the socket; phones repeat until the next control process reads it."""
         self.link.close()
+        self.trace.close()
 
     def resume(self, now_ms):
         """After a restart: pending calls to phones end, the others go on."""
@@ -457,6 +461,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self.endpoint.set_guard(fresh["guard"], fresh["emergency"])
         self._take(self.endpoint.set_lines(self.config["lines"], now_ms), now_ms)
         self._configure_trunks(config, now_ms)
+        self.trace.resize(config["trace"]["sip_mb"])
 
     def describe(self, state, legs):
         """Where each line's phones are; the trunks."""

@@ -54,6 +54,7 @@ class SIPUDPLink:
         self.on_events = on_events
         self.send_errors = 0
         self.streams = None         # SIPStreams
+        self.trace = None           # function(sent, octets, far address): told of each message
         self._loop = None
         self._timer = None
         self._timer_deadline_ms = None
@@ -89,6 +90,7 @@ class SIPUDPLink:
         if self.streams is not None:
             self.streams.close()
         self.socket.close()
+        self.trace = None
 
     def hear(self, messages, source):
         """Messages that came over a connection."""
@@ -149,6 +151,7 @@ class SIPUDPLink:
         messages = self.intake.some(now_ms)
         self._refuse()
         for octets, source, waited_ms in messages:
+            self._note(False, octets, source)
             events.extend(self.endpoint.receive(octets, source, now_ms, waited_ms, True))
         if messages:
             self._settle(events)
@@ -186,7 +189,10 @@ class SIPUDPLink:
             self._set_timer()
 
     def _flush(self):
-        self._unsent.extend(self.endpoint.take_output())
+        output = self.endpoint.take_output()
+        for octets, destination in output:
+            self._note(True, octets, destination)
+        self._unsent.extend(output)
         self._send_unsent()
 
     def _send_unsent(self):
@@ -210,6 +216,10 @@ class SIPUDPLink:
                 if self.send_errors == 1:
                     log.warning("SIP cannot send to %s:%s: %s.", destination[0], destination[1], error)
             self._unsent.pop(0)
+
+    def _note(self, sent, octets, far):
+        if self.trace is not None:
+            self.trace(sent, octets, far)
 
     def _writable(self):
         self._loop.remove_writer(self.socket.fileno())

@@ -333,6 +333,11 @@ class Server:
             self.engine.commit()
         return {}
 
+    def _trace(self, connection, message):
+        """trace{megabytes}: how much of the signalling is kept; 0: none."""
+        self.trace.resize(number(message.get("megabytes"), "trace: megabytes", 0, 65536))
+        return {}
+
     def _link_open(self, connection, message):
         name = self._link_id(message)
         parameters = link_parameters(message)
@@ -417,7 +422,7 @@ def _streams(name):
 
 
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
-            "stats": Server._stats, "link_open": Server._link_open, "link_close": Server._link_close,
+            "stats": Server._stats, "trace": Server._trace, "link_open": Server._link_open, "link_close": Server._link_close,
             **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
             **{"stream_" + name: _streams(name) for name in ("open", "tell", "close")},
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},

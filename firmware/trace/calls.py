@@ -1,10 +1,13 @@
 """Which records of the ring belong to one call: by call reference on a D channel, by circuit in ISUP, by timeslot with CAS.
 
-A leg is {"tech", "span", "timeslot", "from_us", "until_us", "cic"? , "codes"?: both point codes}.  Chosen from what the ring holds, so a call
-of yesterday needs nothing but its place and time.
+A leg is {"tech", "span", "timeslot", "from_us", "until_us", "cic"? , "codes"?: both point codes}; one over IP {"tech": "sip", "leg", times}.
+Chosen from what the ring holds, so a call of yesterday needs nothing but its place and time.  Of a long time only what could be the
+call's is held in memory (`candidates`).
 """
 
-from firmware.trace import ring
+import json
+
+from firmware.trace import ring, sip
 
 BEFORE_US, AFTER_US, NEAR_US = 3_000_000, 10_000_000, 3_000_000      # ours: clocks of records and frames; clearing
 REGISTERS_US = 30_000_000       # ours: digits come before the leg is offered
@@ -58,10 +61,50 @@ def isup_circuit(unit, wide):
     return frozenset(codes), int.from_bytes(label[rest:rest + 2], "little")
 
 
+def call_ids(records, legs):
+    """The Call-IDs (octets) that notes in the ring give for legs over IP.  records: an iterable; read through once."""
+    names, found = {leg["leg"] for leg in legs if leg["tech"] == "sip"}, set()
+    for record in records:
+        if record[0] == ring.NOTE and names:
+            try:
+                note = json.loads(record[5])
+                if note["leg"] in names:
+                    found.add(note["call_id"].encode("latin-1"))
+            except (ValueError, LookupError, TypeError, AttributeError):
+                continue            # a damaged segment
+    return found
+
+
+def candidates(records, legs, wide, known):
+    """Those of the records that could belong to a call's legs; the others need not be held.  known: call_ids()."""
+    spans = {leg["span"] for leg in legs if leg["tech"] == "pri"}
+    circuits = {leg["cic"] for leg in legs if leg["tech"] == "ss7"}
+    places = {(leg["span"], leg["timeslot"]) for leg in legs if leg["tech"] not in ("pri", "ss7", "sip")}
+    for record in records:
+        kind, span, timeslot, _, _, payload = record
+        if kind == ring.LAPD:
+            if span in spans and q931(payload) is not None:
+                yield record
+        elif kind == ring.MTP2:
+            place = isup_circuit(payload, wide) if circuits else None
+            if place is not None and place[1] in circuits:
+                yield record
+        elif kind in (ring.CAS, ring.REGISTER):
+            if (span, timeslot) in places:
+                yield record
+        elif kind == ring.SIP and known and sip.call_id(payload) in known:
+            yield record
+
+
 def of_legs(records, legs, wide=False):
     """The records of a call's legs, in order.  records: a list."""
     wanted = set()
+    for at, record in enumerate(records):
+        if record[0] == ring.SIP:       # chosen by their Call-IDs already
+            wanted.add(at)
     for leg in legs:
+        if leg["tech"] == "sip":
+            continue
         choose = {"pri": _of_pri, "ss7": _of_ss7}.get(leg["tech"], _of_circuit)
         wanted |= choose(records, leg, wide)
     return [records[at] for at in sorted(wanted)]

@@ -6,10 +6,13 @@ carries what no link type has: CAS bits and register signals as a line of text.
 
 import struct
 
-from firmware.trace import ring
+from firmware.trace import ring, sip
 
 LINUX_LAPD, MTP2, UPPER_PDU = 177, 140, 252
-DISSECTOR_NAME, END = 12, 0                         # tags of an upper PDU
+DISSECTOR_NAME, END = 12, 0                         # tags of an upper PDU (Wireshark, epan/exported_pdu.h)
+ADDRESSES = {4: (20, 21), 6: (22, 23)}              # of the sender, the receiver
+PORT_TYPE, PORTS = 24, (25, 26)
+PORT_TYPES = {"UDP": 3, "TCP": 2, "TLS": 2, "WSS": 2}
 LINK_TYPES = {ring.LAPD: LINUX_LAPD, ring.MTP2: MTP2, ring.CAS: UPPER_PDU, ring.REGISTER: UPPER_PDU, ring.SIP: UPPER_PDU}
 WHAT = {ring.LAPD: "D channel", ring.MTP2: "signalling link", ring.CAS: "CAS", ring.REGISTER: "CAS", ring.SIP: "SIP"}
 
@@ -45,7 +48,7 @@ class PcapngWriter:
         number = self._interfaces.get(key)
         if number is None:
             number = self._interfaces[key] = len(self._interfaces)
-            name = "span %d %s%s" % (span, WHAT[kind], " timeslot %d" % timeslot if key[3] else "")
+            name = "span %d %s%s" % (span, WHAT[kind], " timeslot %d" % timeslot if key[3] else "") if span else WHAT[kind]
             self.out.write(_block(1, struct.pack("<HHI", key[0], 0, 65535) + _option(2, name) + struct.pack("<I", 0)))
         return number
 
@@ -62,13 +65,21 @@ class PcapngWriter:
             comment = text_of(kind, timeslot, sent, payload)
             payload = _upper("data-text-lines", ("span %d %s" % (span, comment)).encode())
         elif kind == ring.SIP:
-            payload = _upper("sip", payload)
+            known = sip.unpack(payload)
+            if known is None:
+                return
+            transport, sender, receiver, message = known
+            tags = [(PORT_TYPE, struct.pack(">I", PORT_TYPES[transport]))]
+            for which, (address, port) in enumerate((sender, receiver)):
+                tags += [(ADDRESSES[address.version][which], address.packed), (PORTS[which], struct.pack(">I", port))]
+            payload, comment = _upper("sip", message, tags), transport
         body = struct.pack("<IIIII", number, when >> 32, when & 0xFFFFFFFF, len(payload), len(payload)) + payload + b"\0" * (-len(payload) % 4)
         options = struct.pack("<HHI", 2, 4, 2 if sent else 1) + (_option(1, comment) if comment else b"") + struct.pack("<I", 0)
         self.out.write(_block(6, body + options))
 
 
-def _upper(dissector, payload):
+def _upper(dissector, payload, tags=()):
     name = dissector.encode()
     name += b"\0" * (-len(name) % 4)
-    return struct.pack(">HH", DISSECTOR_NAME, len(name)) + name + struct.pack(">HH", END, 0) + payload
+    tags = [(DISSECTOR_NAME, name), *tags, (END, b"")]
+    return b"".join(struct.pack(">HH", tag, len(value)) + value for tag, value in tags) + payload

@@ -20,7 +20,7 @@ import time
 
 log = logging.getLogger("firmware.trace")
 
-LAPD, MTP2, CAS, REGISTER, SIP = 1, 2, 3, 4, 5
+LAPD, MTP2, CAS, REGISTER, SIP, NOTE = 1, 2, 3, 4, 5, 6
 SEGMENT_OCTETS = 4 << 20
 MOST = 128                      # invented: 512 MiB, a day of a busy call centre
 HEAD = struct.Struct("<IBBBBQ")
@@ -29,12 +29,12 @@ PAYLOAD_MOST = 65535
 
 
 class Writer:
-    """One process's ring.  folder: made if it is not there.  name: of its files.  most: segments kept.
+    """One process's ring.  folder: made if it is not there.  name: of its files.  most: segments kept; 0: nothing is.
 
     put() may be called from any thread.  dropped: records that had no room on the disk."""
 
     def __init__(self, folder, name, most=MOST, segment_octets=SEGMENT_OCTETS):
-        self.folder, self.name, self.most, self.segment_octets = pathlib.Path(folder), name, max(2, most), segment_octets
+        self.folder, self.name, self.most, self.segment_octets = pathlib.Path(folder), name, most and max(2, most), segment_octets
         self.dropped = 0
         self._lock = threading.Lock()
         self._map, self._at, self._retry = None, 0, 0.0
@@ -44,7 +44,7 @@ class Writer:
     def put(self, kind, span, timeslot, sent, payload):
         """One frame, message or line state."""
         octets = len(payload)
-        if octets > PAYLOAD_MOST:
+        if octets > PAYLOAD_MOST or not self.most:
             return
         now = time.time_ns() // 1000
         with self._lock:
@@ -58,6 +58,19 @@ class Writer:
             self._map[at + HEAD.size:at + HEAD.size + octets] = payload
             LENGTH.pack_into(self._map, at, octets + 1)     # + 1: an empty payload is a record, too
             self._at = at + HEAD.size + octets
+
+    def resize(self, megabytes):
+        """Keep so much from now on; the oldest go with the next segment.  0: nothing, and what there is goes at once."""
+        most = megabytes * (1 << 20) // self.segment_octets
+        self.most = most and max(2, most)
+        if most:
+            return
+        self.close()
+        for _, path in segments(self.folder, self.name):
+            try:
+                os.unlink(path)
+            except OSError as error:
+                log.error("trace: %s cannot be removed: %s", path, error)
 
     def close(self):
         """Let go of the segment; it stays."""
@@ -112,6 +125,13 @@ class Nothing:
 
     def put(self, kind, span, timeslot, sent, payload):
         """Forget it."""
+
+    def close(self):
+        """There is nothing to let go of."""
+
+    def resize(self, megabytes):
+        """It keeps nothing still."""
+
 
 
 def segments(folder, name=None):

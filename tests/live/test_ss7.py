@@ -362,7 +362,8 @@ def test_one_of_two_links_is_lost_with_its_span(house, phone):
 
 
 def test_the_trace_of_a_call_has_its_frames_only(house, phone):
-    """From the ring on the disk, by the record of the call; both IAM and REL, no message of another circuit."""
+    """From the ring on the disk, by the record of the call: both IAM and REL, the telephone's INVITE to BYE; no message of another circuit
+    or telephone's call.  And the whole trace of everything, streamed, which has them as well."""
     name, call = probe_moves.talk(house, phone, span=2, timeslot=30)
     probe_moves.end(house, name)
     house.cdr(call)
@@ -371,10 +372,15 @@ def test_the_trace_of_a_call_has_its_frames_only(house, phone):
     path = house.folder / "call.pcapng"
     path.write_bytes(house.product.octets(f"/api/v1/calls/{call}/trace"))
     out = subprocess.run(["tshark", "-n", "-r", str(path), "-o", "mtp3.standard:" + house.standard, "-T", "fields", "-e", "_ws.col.Info",
-                          "-e", "_ws.malformed", "-e", "isup.cic"], capture_output=True, text=True, check=True).stdout
+                          "-e", "_ws.malformed", "-e", "isup.cic", "-e", "sip.Call-ID", "-e", "sip.CSeq.method"], capture_output=True, text=True, check=True).stdout
     rows = [line.split("\t") for line in out.splitlines()]
-    assert {row[2] for row in rows} == {"62"} and not any(row[1] for row in rows), rows
-    assert [row[0].split()[0] for row in rows][:1] == ["IAM"] and {"ACM", "ANM", "REL", "RLC"} <= {row[0].split()[0] for row in rows}
+    assert not any(row[1] for row in rows), rows
+    isup, over_ip = [row for row in rows if row[2]], [row for row in rows if row[3]]
+    assert {row[2] for row in isup} == {"62"} and len(isup) + len(over_ip) == len(rows), rows
+    assert [row[0].split()[0] for row in isup][:1] == ["IAM"] and {"ACM", "ANM", "REL", "RLC"} <= {row[0].split()[0] for row in isup}
+    assert len({row[3] for row in over_ip}) == 1 and {"INVITE", "ACK", "BYE"} <= {row[4] for row in over_ip}, rows
+    everything = house.product.octets("/api/v1/trace")
+    assert over_ip[0][3].encode() in everything and len(everything) > path.stat().st_size
 
 
 def test_every_unit_of_ours_is_read_by_tshark_without_complaint(house):

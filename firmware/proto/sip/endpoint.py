@@ -437,6 +437,14 @@ class SIPEndpoint(Requests, TrunkTable):
                     return session.leg
         return None
 
+    def leg_of_call(self, call_id, tags):
+        """The leg whose dialog has a Call-ID and one of the tags as ours, or None."""
+        for tag in tags:
+            session = self._dialogs.get((call_id, tag))
+            if isinstance(session, Session):
+                return session.leg
+        return None
+
     def learn(self, dialog, session):
         """Find a session by a dialog of its from now on."""
         key = (dialog.call_id, dialog.local_tag)

@@ -1,0 +1,72 @@
+"""SIP messages in the ring: with both addresses, and without what nobody may read there.
+
+A record's payload: u8 transport (UDP 0, TCP 1, TLS 2, WSS 3), then twice (the sender, the receiver) u8 family (4 or 6), the address and
+u16 port, then the message.  A note (ring.NOTE) is JSON {"leg", "call_id"}: of which leg of ours a Call-ID is, so that the trace of a call
+finds its messages long after.
+
+Masked, octet for octet so that Content-Length stays true: SRTP keys (a=crypto, k=), ICE passwords, Basic credentials and
+passwords in URIs, digits that INFO carries (they may be a code).  Digests stay: they are no password in clear.
+"""
+
+import ipaddress
+import re
+import struct
+
+TRANSPORTS = ("UDP", "TCP", "TLS", "WSS")
+PORT = struct.Struct(">H")
+MESSAGE_MOST = 60000
+SECRETS = (
+    (b"inline:", re.compile(rb"(inline:)([A-Za-z0-9+/=]+)")),
+    (b"\nk=", re.compile(rb"(\nk=[a-z0-9]+:)([^\r\n]+)")),
+    (b"ice-pwd:", re.compile(rb"(ice-pwd:)([^\r\n]+)")),
+    (b"asic ", re.compile(rb"(?i)(\n(?:proxy-)?authorization[ \t]*:[ \t]*basic )([^\r\n]+)")),
+    (b"@", re.compile(rb"(?i)(sips?:[^@\s:;<>\"]+:)([^@\s<>\"]+)(?=@)")),
+    (b"ignal", re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)")),
+    (b"application/dtmf\r", re.compile(rb"(?is)(\ncontent-type[ \t]*:[ \t]*application/dtmf\r\n.*?\r\n\r\n)([0-9A-D*#]+)")))
+CALL_ID = re.compile(rb"(?i)\r?\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n \t]+)")
+
+
+def _masked(match):
+    return match.group(1) + b"X" * len(match.group(2))
+
+
+def mask(octets):
+    """A message without its secrets, of the same length."""
+    for sign, pattern in SECRETS:
+        if sign in octets:
+            octets = pattern.sub(_masked, octets)
+    return octets
+
+
+def _end(host, port):
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = ipaddress.ip_address("0.0.0.0")
+    return bytes([address.version]) + address.packed + PORT.pack(port & 0xFFFF)
+
+
+def pack(transport, sender, receiver, octets):
+    """The payload of a record.  transport: one of TRANSPORTS; sender, receiver: (host, port)."""
+    number = TRANSPORTS.index(transport) if transport in TRANSPORTS else 0
+    return bytes([number]) + _end(*sender) + _end(*receiver) + mask(octets[:MESSAGE_MOST])
+
+
+def unpack(payload):
+    """(transport, (sender's address, port), (receiver's address, port), message) of a payload, or None for what is none."""
+    try:
+        at, ends = 1, []
+        for _ in range(2):
+            length = {4: 4, 6: 16}[payload[at]]
+            address = ipaddress.ip_address(bytes(payload[at + 1:at + 1 + length]))
+            ends.append((address, PORT.unpack_from(payload, at + 1 + length)[0]))
+            at += 3 + length
+        return TRANSPORTS[payload[0]], ends[0], ends[1], payload[at:]
+    except (LookupError, ValueError, struct.error):
+        return None
+
+
+def call_id(octets):
+    """The Call-ID of a message, or None."""
+    found = CALL_ID.search(octets)
+    return None if found is None else found.group(1)
