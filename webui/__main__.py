@@ -81,9 +81,18 @@ class Application:
             await secured({"type": "http.response.start", "status": 401, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
+        try:
+            me = await asyncio.to_thread(self.live.house.me, user)
+        except LocalError:
+            me = {"role": None}
+        if me["role"] not in ("admin", "supervisor", "inspector"):
+            await secured({"type": "http.response.start", "status": 403 if me["role"] else 503, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        domain = None if me["agents"] is None else (frozenset(me["agents"]), frozenset(me["queues"]))
         accepted = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
         language = choose_language(given.get("strowger_language"), accepted or None)
-        await self.live.stream(receive, secured, language)
+        await self.live.stream(receive, secured, language, domain)
 
 
 def cookies(scope):

@@ -12,6 +12,7 @@ from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 
 RETRY_S = 0.5
+ME_S = 2.0                   # for so long a role that was taken away may still show a page; what it asks is refused at once
 ASKING, BUSY_S = 10, 1.0     # of the 16 page threads; invented
 
 
@@ -22,12 +23,12 @@ class SharedClient(ControlClient):
         super().__init__(run_dir)
         self._asking = threading.BoundedSemaphore(ASKING)
 
-    def request(self, method, path, body=None, query=None):
+    def request(self, method, path, body=None, query=None, user=None):
         if not self._asking.acquire(timeout=BUSY_S):
             raise ControlError(503, {"title": "control is busy", "status": 503,
                                      "detail": "The control process does not answer in time; try again in a moment."})
         try:
-            return super().request(method, path, body, query)
+            return super().request(method, path, body, query, user)
         finally:
             self._asking.release()
 
@@ -41,6 +42,7 @@ class House:
         self.version = 0        # counts what could have changed a page
         self.away = True        # control does not answer
         self._state, self._state_version = None, -1
+        self._me = {}
         self._reading = threading.Lock()
 
     def follow(self):
@@ -72,6 +74,19 @@ class House:
         with self.changed:
             self.changed.wait_for(lambda: self.version != version, timeout_s)
             return self.version
+
+    def me(self, user):
+        """What control says that a user may: {"role", "agent", "agents", "queues"}, asked anew after ME_S.  Raises ControlError."""
+        known = self._me.get(user)
+        if known is None or time.monotonic() - known[0] > ME_S:
+            try:
+                known = self._me[user] = (time.monotonic(), self.client.request("GET", "/v1/me", user=user))
+            except ControlError as error:
+                if known is None or error.status != 503:
+                    raise
+            if len(self._me) > 5000:
+                self._me.clear()
+        return known[1]
 
     def state(self):
         """(version, state), read once per change however many pages ask.  state: None before the first."""

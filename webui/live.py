@@ -22,24 +22,26 @@ class Live:
 
     def __init__(self, house):
         self.house = house
-        self._rendered = {}   # language -> (version, away, {part: html})
+        self._rendered = {}   # (language, domain) -> (version, {part: html})
         self._lock = asyncio.Lock()
         self._wake = None
         self._waiter = None
 
-    def parts(self, language):
-        """{part: html} of now.  Runs in a thread."""
+    def parts(self, language, domain=None):
+        """{part: html} of now.  domain: (agents, queues) that may be seen, None: all.  Runs in a thread."""
         version, state = self.house.state()
-        known = self._rendered.get(language)
+        known = self._rendered.get((language, domain))
         if known and known[0] == version:
             return version, known[1]
         zone = ((state or {}).get("system") or {}).get("timezone", "UTC")
-        parts = {part: render(f"part_{part}.html", language, state=state or {}, away=self.house.away, zone=zone)
+        parts = {part: render(f"part_{part}.html", language, state=cut(state or {}, domain), away=self.house.away, zone=zone)
                  for part in PARTS}
-        self._rendered[language] = (version, parts)
+        if len(self._rendered) > 200:
+            self._rendered.clear()
+        self._rendered[language, domain] = (version, parts)
         return version, parts
 
-    async def stream(self, receive, send, language):
+    async def stream(self, receive, send, language, domain=None):
         """Answer one ASGI request until the browser goes away."""
         await send({"type": "http.response.start", "status": 200, "headers": [
             (b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"),
@@ -48,7 +50,7 @@ class Live:
         shown, version = {}, None
         try:
             while not gone.done():
-                version, parts = await asyncio.to_thread(self.parts, language)
+                version, parts = await asyncio.to_thread(self.parts, language, domain)
                 lines = [f"event: {part}\ndata: {json.dumps(html)}\n\n"
                          for part, html in parts.items() if shown.get(part) != html]
                 if lines:
@@ -82,6 +84,16 @@ class Live:
     async def _disconnected(receive):
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+def cut(state, domain):
+    """A state with the agents, queues and calls of a domain."""
+    if domain is None:
+        return state
+    agents, queues = domain
+    return {**state, "agents": [row for row in state.get("agents") or () if row["name"] in agents],
+            "queues": [row for row in state.get("queues") or () if row["name"] in queues],
+            "calls": [row for row in state.get("calls") or () if {row.get("agent"), row.get("offered_agent")} & agents or row.get("queue") in queues]}
 
 
 def _body(text):

@@ -15,7 +15,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
-from webui import journal, lines
+from webui import desk, journal, lines
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
@@ -98,7 +98,7 @@ def build(house, users, sessions, data_dir, site_name):
     def relay(method, path, body=None, **query):
         """Ask control; its refusals go to the client as they are."""
         try:
-            return house.client.request(method, path, body=body, query=query)
+            return house.client.request(method, path, body=body, query=query, user=request.environ.get("strowger.user"))
         except ControlError as error:
             known = ("type", "title", "status", "detail")
             raise problem(error.status, error.problem.get("title", "control refused"), str(error),
@@ -107,9 +107,9 @@ def build(house, users, sessions, data_dir, site_name):
     def ask(path, **query):
         """The same for a page."""
         try:
-            return house.client.get(path, **query)
+            return house.client.request("GET", path, query=query, user=request.environ.get("strowger.user"))
         except ControlError as error:
-            refuse(error.status, "control is not there" if error.status == 503 else "not found", str(error))
+            refuse(error.status, {503: "control is not there", 403: "not allowed"}.get(error.status, "not found"), str(error))
 
     # -- signing in --
 
@@ -180,6 +180,8 @@ def build(house, users, sessions, data_dir, site_name):
 
     @app.get("/")
     def overview():
+        if role() == "agent":
+            raise bottle.HTTPResponse("", 303, {"Location": "/desk"})
         return show("live.html")
 
     @app.get("/calls")
@@ -203,6 +205,9 @@ def build(house, users, sessions, data_dir, site_name):
         sent = request.forms.get("revision") or ""
         revision = int(sent) if sent.isdecimal() and len(sent) < 16 else 0
         values = {"revision": revision, "text": text}
+
+        def relayed(path, body):
+            return house.client.request("POST", path, body=body, user=request.environ.get("strowger.user"))
         try:
             candidate = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -210,10 +215,10 @@ def build(house, users, sessions, data_dir, site_name):
         if not isinstance(candidate, dict):
             return show("configuration.html", 400, errors=[{"path": "", "advice": "Give an object in braces."}], **values)
         try:
-            report = house.client.post("/v1/configuration/propose", candidate)
+            report = relayed("/v1/configuration/propose", candidate)
             if report["ok"] and request.forms.get("apply"):
-                done = house.client.post("/v1/configuration/apply", {"revision": revision, "configuration": candidate})
-                running = house.client.get("/v1/configuration")
+                done = relayed("/v1/configuration/apply", {"revision": revision, "configuration": candidate})
+                running = ask("/v1/configuration")
                 return show("configuration.html", revision=running["revision"], applied=done or True,
                             text=as_text(running["configuration"]), changes=report["changes"])
         except ControlError as error:
@@ -394,7 +399,7 @@ def build(house, users, sessions, data_dir, site_name):
     @app.get("/api/v1/calls/<call>/recordings/<recording>")
     def api_recording(call, recording):
         """The recording as a WAV that a browser plays, with byte ranges, so that it can seek; ?original=1: the file as it is stored."""
-        found = [r for r in relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}")["recordings"]
+        found = [r for r in relay("GET", f"/v1/calls/{urllib.parse.quote(call, safe='')}", recording=recording)["recordings"]
                  if r["id"] == recording]
         if not found:
             raise problem(404, "not found", f"Call {call} has no recording {recording}.")
@@ -419,7 +424,10 @@ def build(house, users, sessions, data_dir, site_name):
     @app.get("/phone")
     def telephone():
         """A telephone in the page, for who knows a line's password; the codes are what any telephone may dial."""
-        rows = ask("/v1/configuration")["configuration"]["feature_codes"]
+        try:            # for whoever knows a line's password, signed in or not
+            rows = house.client.get("/v1/configuration")["configuration"]["feature_codes"]
+        except ControlError as error:
+            refuse(error.status, "control is not there" if error.status == 503 else "not found", str(error))
         return show("phone.html", codes={row["action"]: row["code"] for row in reversed(rows)})
 
     @app.get("/static/vendor/jssip.js")
@@ -457,7 +465,15 @@ def build(house, users, sessions, data_dir, site_name):
         return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
 
     journal.add(app, relay)
+    def role():
+        """The role of who asks, or None where control does not say."""
+        try:
+            return house.me(request.environ["strowger.user"])["role"]
+        except ControlError:
+            return None
+
     lines.add(app, show, ask, relay, refuse, zone, request, response)
+    desk.add(app, show, ask, relay, problem, json_body, zone, request, response, house, users, sessions)
     return app
 
 

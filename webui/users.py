@@ -85,6 +85,29 @@ class Users:
             self.first_boot.unlink(missing_ok=True)
         return None
 
+    def names(self):
+        """[{"name", "must_change"}], by name."""
+        return [{"name": name, "must_change": bool(self._users[name].get("must_change"))} for name in sorted(self._users)]
+
+    def give(self, name, password):
+        """An administrator gives a user a password, which must be changed at the next log-in.  Returns None, or why not."""
+        if len(password) < SHORTEST:
+            return f"The password is too short; use at least {SHORTEST} characters."
+        with GATE:
+            digest = HASHER.hash(password)
+        with self._lock:
+            self._users[name] = {"hash": digest, "must_change": True}
+            self._save()
+        return None
+
+    def remove(self, name):
+        """Whether there was such a user, who may sign in no more."""
+        with self._lock:
+            found = self._users.pop(name, None) is not None
+            if found:
+                self._save()
+        return found
+
     def _save(self):
         beside = self.path.with_suffix(".json.new")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -183,6 +183,8 @@ KINDS = {
     "ticket.opened": "ticket template state owner customer priority due_ms key by",
     "ticket.changed": "ticket revision changes{state owner queue customer priority due_ms key} comment?(key) by",
     "desk.changed": "what(customer|customers|article|shifts) id revision by change(written|erased|removed|imported) count?",
+    "access.denied": "user role what(that the role does not allow)",
+    "recording.heard": "recording by(user)",
     # the house
     "span.state": "span state alarms",
     "media.lost": "",

@@ -181,6 +181,7 @@ def parser():
     """The command line."""
     top = argparse.ArgumentParser(prog="strowger", description="Look at the switch and act on it.")
     top.add_argument("--run", default=os.environ.get("STROWGER_RUN", "var/run"), help="run directory")
+    top.add_argument("--as", dest="user", default=os.environ.get("STROWGER_USER"), help="what this user may (control/roles.py); else everything")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the API's answer")
     verbs = top.add_subparsers(dest="verb", required=True)
@@ -286,7 +287,7 @@ def carry_out(client, options):
 def main(arguments=None):
     """Returns the exit code."""
     options = parser().parse_args(arguments)
-    client = ControlClient(options.run)
+    client = ControlClient(options.run, user=options.user)
     try:
         if options.verb == "simulate":
             answer, shown, code = flows.simulate(options)

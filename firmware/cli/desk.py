@@ -2,6 +2,7 @@
 
     customers [TEXT];  customer ID;  customer-find NUMBER;  customer-put [--id ID] NAME=VALUE ... (numbers=a;b);  customer-erase ID
     customer-import FILE;  customer-export FILE
+    me;  figures AGENT                who asks (--as USER), today's figures of an agent
     pop CALL;  note CALL TEXT [--agent A];  dispose CALL CODE [--agent A] [--text T];  dispositions
     tickets [--state S] [--owner A] [--queue Q] [--customer C] [--call C];  ticket ID
     ticket-open TEMPLATE TITLE [NAME=VALUE ...] [--call C] [--customer C] [--owner A] [--queue Q] [--text T]
@@ -14,7 +15,7 @@ import urllib.parse
 
 from firmware.errors import LocalError
 
-VERBS = ("customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
+VERBS = ("me", "figures", "customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
          "dispositions", "tickets", "ticket", "ticket-open", "ticket-change", "articles", "article", "article-put", "article-remove")
 
 
@@ -27,6 +28,8 @@ def add(verbs, common):
         for option in options:
             one.add_argument("--" + option)
         return one
+    verb("me")
+    verb("figures", "agent")
     verb("customers", "text?")
     verb("customer", "id")
     verb("customer-find", "number")
@@ -100,6 +103,11 @@ def carry_out(client, options):
         return _tickets(client, options)
     if verb.startswith("article"):
         return _articles(client, options)
+    if verb == "me":
+        return client.get("/v1/me"), _plain
+    if verb == "figures":
+        return client.get("/v1/agents/%s/figures" % _quoted(options.agent)), lambda a: "\n".join(
+            ["%-28s %s" % pair for pair in a["figures"].items()] + ["%s: %s" % pair for pair in a["formulas"].items()])
     if verb == "pop":
         return client.get("/v1/calls/%s/pop" % _quoted(options.call)), _plain
     if verb == "note":

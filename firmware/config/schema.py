@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, callers, cas, desk, mailboxes, services, sip, sip_trunk, ss7
+from firmware.config import acd, callers, cas, desk, mailboxes, people, services, sip, sip_trunk, ss7
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -236,6 +236,7 @@ SCHEMA = Section("the configuration", {
     "trace": Section("what is kept of all signalling, the newest, for GET /v1/trace; without keys and passwords", {
         "signalling_mb": Whole("of D channels, signalling links and circuits; 0: nothing", 0, 65536, unit="MiB", default=512),
         "sip_mb": Whole("of SIP messages; 0: nothing", 0, 65536, unit="MiB", default=256)}),
+    **people.PARTS,
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -371,6 +372,7 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(mailboxes.check(result))
     errors.extend(callers.check(result))
     errors.extend(desk.check(result))
+    errors.extend(people.check(result))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))

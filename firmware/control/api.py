@@ -8,6 +8,8 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/calls?limit=50&before=ID  CDRs, newest first
     GET  /v1/calls/{id}                one call: CDR, records, recordings
     POST /v1/calls/{id}/hangup
+    GET  /v1/me                        who asks and how far that goes: roles.py
+    GET  /v1/agents/{name}/figures     today's, by the definitions of the reports
     PUT  /v1/agents/{name}/status      {"status", "reason"?, "by"?: "agent"|"supervisor", "locked"?: only a supervisor may change it}
     POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
@@ -40,8 +42,10 @@ import urllib.parse
 import uvicorn
 
 from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_reports, api_ss7, api_staffing, api_trace, commands
+from firmware.control import roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
+from firmware.acd.report import FORMULAS
 from firmware.errors import ConfigError, LocalError
 from firmware.jsontext import encode, parse
 from firmware.storage.cdr import CDRs
@@ -53,6 +57,8 @@ log = logging.getLogger(__name__)
 BODY_LIMIT_OCTETS = 4 << 20
 KEEPALIVE_S = 10.0
 PAGE_LIMIT = 500
+SEEN_PAGES = 20             # of that many calls are looked through for those that a person may see; invented
+HEARD_MS = 600_000          # invented
 STATE_CHEAP_S, STATE_SHARE = 0.005, 0.1     # invented: below that no sharing, above it a tenth of the time
 
 
@@ -65,6 +71,7 @@ class API:
         self._connection = None
         self._state, self._state_until = b"", 0.0
         self.children = Children()
+        self._listened = {}         # (user, recording) -> when it was journaled
         self._routes = [
             ("GET", ("state",), self.state), ("GET", ("events",), None), ("GET", ("calls",), self.calls),
             ("GET", ("calls", None), self.call), ("POST", ("calls", None, "hangup"), self.hangup),
@@ -73,6 +80,7 @@ class API:
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply),
+            ("GET", ("me",), self.me), ("GET", ("agents", None, "figures"), self.figures),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(),
@@ -85,9 +93,14 @@ class API:
             handler, names = self._find(scope["method"], scope["path"])
             query = dict(urllib.parse.parse_qsl(scope["query_string"].decode("latin-1")))
             if handler is None:
+                await roles.check(self, roles.of_headers(self.house.config.running(), scope["headers"]), "GET", ["events"], query, None)
                 await self._events(query, receive, send)
                 return
             body = await self._body(receive) if scope["method"] in ("PUT", "POST") else None
+            who = roles.of_headers(self.house.config.running(), scope["headers"])
+            parts = [urllib.parse.unquote(part) for part in scope["path"].strip("/").split("/")][1:]
+            await roles.check(self, who, scope["method"], parts, query, body)
+            roles.WHO.set(who)
             status, kind, answer = 200, b"application/json", await handler(*names, query=query, body=body)
             if isinstance(answer, Stream):
                 await self._stream(answer, receive, send)
@@ -176,8 +189,10 @@ class API:
             raise Problem(400, "no JSON object", "The body must be a JSON object.")
         return body
 
-    async def ask(self, method, parts, query, body):
-        """One request from inside the process.  parts: of the path below /v1/.  Raises Problem."""
+    async def ask(self, method, parts, query, body, who=None):
+        """One request from inside the process.  parts: of the path below /v1/; who: roles.Person.  Raises Problem."""
+        await roles.check(self, who, method, parts, query, body)
+        roles.WHO.set(who)
         handler, names = self._find(method, "/v1/" + "/".join(urllib.parse.quote(part, safe="") for part in parts))
         return await handler(*names, query=query, body=body)
 
@@ -202,6 +217,9 @@ class API:
     # -- what is there --
 
     async def state(self, query, body):
+        who = roles.WHO.get()
+        if who is not None and who.role != "admin":
+            return roles.cut_state(self.house.config.running(), who, self.house.state())
         now = time.monotonic()
         if now >= self._state_until:
             self._state = encode(self.house.state())
@@ -222,7 +240,22 @@ class API:
         before = query.get("before")
         if before is not None:
             commands.check_call_id(before)
+        who, config = roles.WHO.get(), self.house.config.running()
+        if who is not None and who.role != "admin":
+            return {"calls": await self._read(lambda db: self._seen(db, limit, before, lambda cdr: roles.sees_call(config, who, cdr)))}
         return {"calls": await self._read(lambda db: CDRs(db).page(limit, before))}
+
+    @staticmethod
+    def _seen(db, limit, before, visible):
+        """CDRs that a person may see, out of so many."""
+        found = []
+        for _ in range(SEEN_PAGES):
+            page = CDRs(db).page(PAGE_LIMIT, before)
+            found += [cdr for cdr in page if visible(cdr)]
+            if len(page) < PAGE_LIMIT or len(found) >= limit:
+                break
+            before = page[-1]["call"]
+        return found[:limit]
 
     async def call(self, call, query, body):
         commands.check_call_id(call)
@@ -233,7 +266,37 @@ class API:
         cdr, records, recordings = await self._read(read)
         if not records:
             raise commands.not_found("call", call)
+        who = roles.WHO.get()
+        if who is not None and who.role == "agent":
+            recordings = []
+        wanted = query.get("recording")
+        if wanted is not None and any(row["id"] == wanted for row in recordings):
+            self._heard(call, wanted, who.name if who is not None else query.get("by") or "admin")
         return {"cdr": cdr, "records": records, "recordings": recordings}
+
+    def _heard(self, call, recording, user):
+        """Somebody listens to a recording: journaled, once for all the pieces that a player fetches."""
+        now_ms = self.house.clock.now_ms()
+        if now_ms - self._listened.get((user, recording), -HEARD_MS) >= HEARD_MS:
+            if len(self._listened) > 1000:
+                self._listened.clear()
+            self._listened[user, recording] = now_ms
+            self.house.turns.handle({"kind": "command.desk", "record": "recording.heard", "data": {"recording": recording, "by": user[:64]}, "call": call})
+
+    async def me(self, query, body):
+        """Who asks: {"name", "role", "agent", "agents", "queues"}; None: all of them."""
+        who, config = roles.WHO.get(), self.house.config.running()
+        agents, queues = roles.domain(config, who)
+        return {"name": who.name if who else None, "role": who.role if who else "admin", "agent": who.agent if who else None,
+                "agents": None if agents is None else sorted(agents), "queues": None if queues is None else sorted(queues)}
+
+    async def figures(self, agent, query, body):
+        """Today's figures of an agent, with what each is."""
+        if not self.house.agent_exists(agent):
+            raise commands.not_found("agent", agent[:32])
+        now_ms, core = self.house.clock.now_ms(), self.house.switchboard.core
+        found = core.state.statistics.agent_figures(agent, now_ms)
+        return {"agent": agent, "now_ms": now_ms, "figures": found, "formulas": FORMULAS["agents"]}
 
     async def hangup(self, call, query, body):
         await commands.hang_up(self.house, call)

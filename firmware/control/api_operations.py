@@ -36,7 +36,7 @@
 
 import os
 
-from firmware.control import core_mailboxes
+from firmware.control import core_mailboxes, roles
 from firmware.control.commands import Problem, not_found
 from firmware.control.mailer import mono
 from firmware.control.operations import operate
@@ -122,7 +122,9 @@ class OperationsAPI:
         return await self._do("message_delete", body, message=name)
 
     async def callbacks(self, query, body):
-        return {"callbacks": self._api.house.state()["callbacks"]}
+        rows = self._api.house.state()["callbacks"]
+        _, served = roles.domain(self._api.house.config.running(), roles.WHO.get())
+        return {"callbacks": [row for row in rows if served is None or row["queue"] in served]}
 
     async def callback(self, query, body):
         return await self._do("callback", body)

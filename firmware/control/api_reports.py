@@ -13,6 +13,7 @@ import datetime
 
 from firmware.acd.report import PARTS
 from firmware.storage import reporting as reports
+from firmware.control import roles
 from firmware.control.commands import Problem
 from firmware.storage.figures import DAY_S, QUARTER_S
 from firmware.storage.journal import Journal
@@ -72,6 +73,9 @@ class ReportsAPI:
         async with self._one:
             made = await self._fixed(now_ms, lambda connection, running: reports.make(
                 connection, running, part, from_s, to_s, interval, offset, abandons, query.get("name")))
+        mine, served = roles.domain(house.config.running(), roles.WHO.get())
+        if mine is not None:
+            made["rows"] = [row for row in made["rows"] if row["name"] in (mine if part == "agents" else served)]
         return reports.as_csv(made, offset) if kind == "csv" else made
 
     async def _fixed(self, now_ms, function):

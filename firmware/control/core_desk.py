@@ -12,7 +12,7 @@ from firmware.control.core_ending import idle
 
 # What control's desk may have written into the journal: kind -> what its data must have.
 RECORDED = {"call.noted": ("key",), "ticket.opened": ("template", "state"), "ticket.changed": ("ticket", "revision", "changes"),
-            "desk.changed": ("what", "change")}
+            "desk.changed": ("what", "change"), "access.denied": ("user", "what"), "recording.heard": ("recording", "by")}
 
 
 def _setting(core, name):

@@ -16,7 +16,7 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from firmware.control import api, api_flows, commands
+from firmware.control import api, api_flows, commands, roles
 from firmware.control.operations import OPERATIONS, operate
 from firmware.links.adapter import Adapter
 from firmware.links.cti_tcp import FIELDS, CTIServer
@@ -31,6 +31,12 @@ DESK = {"pop": (("call",), "GET", ("calls", "call", "pop")), "call_desk": (("cal
         "tickets": ((), "GET", ("tickets",)), "ticket": (("ticket",), "GET", ("tickets", "ticket")),
         "ticket_open": (("template", "title"), "POST", ("tickets",)), "ticket_change": (("ticket",), "POST", ("tickets", "ticket")),
         "articles": ((), "GET", ("articles",))}
+
+# Where operations stand in the local API that are none of a call: what a role may is asked there (roles.py).
+PATHS = {"unpark": ("parked", ":place", "fetch"), "pick_up": ("pick_up",), "agent_log_in": ("agents", ":agent", "log_in"),
+         "announcement": ("announcements", ":name"), "callback": ("callbacks",), "callback_cancel": ("callbacks", ":callback", "cancel"),
+         "message_state": ("messages", ":message"), "message_delete": ("messages", ":message", "delete"), "assign": ("agents", ":agent", "queues"),
+         "wrap_up": ("agents", ":agent", "wrap_up")}
 
 HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
@@ -68,7 +74,7 @@ class CTILink(Adapter):
             "agent_status": (FIELDS["agent_status"], self._agent_status),
             "hangup": (FIELDS["hangup"], self._hangup), "ivr": (("call",), self._ivr),
             **{name: (tuple(OPERATIONS[name][1]), self._operation(name)) for name in OPERATIONS},
-            **{name: (fields, self._desk(name)) for name, (fields, _, _) in DESK.items()}})
+            **{name: (fields, self._desk(name)) for name, (fields, _, _) in DESK.items()}}, self._visible)
         self._api = None
 
     def start(self):
@@ -99,14 +105,38 @@ class CTILink(Adapter):
         desk = next((adapter for adapter in self.house.adapters if adapter.name == "desk"), None)
         return await desk.with_pops(records) if desk is not None else records
 
+    def person(self, user):
+        """Who a user is."""
+        return roles.person(self.house.config.running(), user)
+
+    def _visible(self, user, record):
+        return roles.sees_record(self.house.config.running(), self.person(user), record)
+
+    def api(self):
+        """The local API, without its socket."""
+        if self._api is None:
+            self._api = api.API(self.house)
+        return self._api
+
+    async def _check(self, user, method, parts, request):
+        """Raises Problem where the user's role does not allow it; completes the request (who acts)."""
+        await roles.check(self.api(), self.person(user), method, parts, {}, request)
+
     async def _agent_status(self, user, request):
+        given = request
+        request = {key: value for key, value in request.items() if key not in ("id", "do")}
+        await self._check(user, "PUT", ["agents", given["agent"], "status"], request)
         log.info("cti: %s sets agent %s to %s", user, request["agent"], request["status"])
-        await commands.set_agent_status(self.house, request["agent"], request["status"], request.get("reason"))
+        await commands.set_agent_status(self.house, request["agent"], request["status"], request.get("reason"), request.get("by"), request.get("locked"))
 
     def _operation(self, name):
         async def carry_out(user, request):
             log.info("cti: %s: %s %s", user, name, request.get("call") or request.get("agent") or "")
-            return await operate(self.house, name, {key: value for key, value in request.items() if key not in ("id", "do")})
+            fields = {key: value for key, value in request.items() if key not in ("id", "do")}
+            parts = [request.get(part[1:], "") if part[0] == ":" else part for part in PATHS.get(name, ("calls", ":call", name))] if (
+                name in PATHS or isinstance(request.get("call"), str)) else [name]
+            await self._check(user, "POST", [str(part) for part in parts], fields)
+            return await operate(self.house, name, fields)
         return carry_out
 
     def _desk(self, name):
@@ -114,18 +144,18 @@ class CTILink(Adapter):
 
         async def carry_out(user, request):
             log.info("cti: %s: %s %s", user, name, request.get("call") or request.get("ticket") or "")
-            if self._api is None:
-                self._api = api.API(self.house)
             parts = [request[field] if field in fields else field for field in path]
             query = {key: value for key, value in request.items() if key not in ("id", "do", *path) and isinstance(value, str)}
             body = {key: value for key, value in request.items() if key not in ("id", "do", *path)}
-            answer = await self._api.ask(method, parts, query if method == "GET" else {}, None if method == "GET" else {"by": user, **body})
+            answer = await self.api().ask(method, parts, query if method == "GET" else {}, None if method == "GET" else body, self.person(user))
             return {key: value for key, value in answer.items() if key not in ("id", "ok")}
         return carry_out
 
     async def _ivr(self, user, request):
+        await self._check(user, "POST", ["calls", request["call"], "ivr"], request)
         return await api_flows.operate(self.house, request["call"], request.get("operation"))
 
     async def _hangup(self, user, request):
+        await self._check(user, "POST", ["calls", request["call"], "hangup"], dict(request))
         log.info("cti: %s hangs up call %s", user, request["call"])
         await commands.hang_up(self.house, request["call"])

@@ -137,7 +137,7 @@ OPERATIONS = {
     "message_state": ("command.message_state", {"message": _text, "state": _one_of(("new", "read"))}, PARTY, ()),
     "message_delete": ("command.message_delete", {"message": _text}, PARTY, ()),
     "assign": ("command.assign", {"agent": _text}, {**PARTY, "queues": _queues}, ()),
-    "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag}, ()),
+    "wrap_up": ("command.wrap_up", {"agent": _text}, {"end": _flag, **PARTY}, ()),
 }
 
 

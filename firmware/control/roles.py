@@ -1,8 +1,48 @@
-"""Who asks: the person of a request."""
+"""Who may ask what: the roles of users, held in one place for REST, pages, CTI link and command line.
+
+A request of the local API names its user (header x-strowger-user; the web process sets it for whoever has signed in, the command line with
+--as).  Without one it is whoever may open the socket: the machine's own administrator.  check() is a list of what each role may, by method
+and path; what is not on the list only an admin may.  A refusal is a Problem 403 with a sentence, and a record access.denied.
+
+    agent       the own status, calls, figures, shifts, messages; customers, tickets, articles
+    supervisor  the agents, queues and calls of the teams: states, queues, listening and all that goes with it, reports, messages to them
+    inspector   their calls and recordings, reports; listens, but is not heard
+    admin       everything
+
+Domain: (agents, queues) that a person's rights reach, None for all of them."""
 
 import contextvars
+import urllib.parse
+
+from firmware.control.commands import Problem
+from firmware.storage.cdr import CDRs
 
 WHO = contextvars.ContextVar("who", default=None)
+FIRST_USER = "admin"        # of webui/users.py: can never be locked out
+CALL_OPERATIONS = ("hold", "retrieve", "consult", "conference", "transfer", "park", "hangup", "record", "play", "player", "send")
+QUIET_MS = 10_000           # denied attempts of one kind are journaled once in that time; invented
+
+
+class Person:
+    """name, role (None: none), agent (or None), teams."""
+
+    def __init__(self, name, role, agent=None, teams=()):
+        self.name, self.role, self.agent, self.teams = name, role, agent, teams
+
+
+def person(config, name):
+    """The person of a user's name."""
+    rows = config.get("users") or []
+    for row in rows:
+        if row["name"] == name:
+            return Person(name, row["role"], row["agent"] or None, row["teams"])
+    return Person(name, "admin" if not rows or name == FIRST_USER else None)
+
+
+def of_headers(config, headers):
+    """The person of a request, None for the machine's own administrator."""
+    name = dict(headers).get(b"x-strowger-user")
+    return person(config, urllib.parse.unquote(name.decode("latin-1"))) if name else None
 
 
 def by(body):
@@ -12,3 +52,234 @@ def by(body):
         return who.name
     given = (body or {}).get("by")
     return given[:64] if isinstance(given, str) and given else None
+
+
+def domain(config, who):
+    """(agents, queues) as sets; (None, None): all."""
+    if who is None or who.role == "admin" or who.role in ("supervisor", "inspector") and "*" in who.teams:
+        return None, None
+    if who.role == "agent":
+        row = next((row for row in config["agents"] if row["name"] == who.agent), None)
+        return {who.agent}, {member["queue"] for member in (row or {}).get("queues") or ()}
+    agents, queues = set(), set()
+    for team in config.get("teams") or ():
+        if team["name"] in who.teams:
+            agents.update(team["agents"])
+            queues.update(team["queues"])
+    if who.agent:
+        agents.add(who.agent)
+    return agents, queues
+
+
+def reaches(config, who, agents=(), queues=()):
+    """Whether some of these agents are in a person's domain; of queues only for who looks after queues."""
+    mine, served = domain(config, who)
+    return mine is None or any(name in mine for name in agents) or who.role != "agent" and any(name in served for name in queues)
+
+
+def sees_call(config, who, call):
+    """Whether a call of the snapshot, or a CDR, is in a person's domain."""
+    agents = [call.get("agent"), call.get("offered_agent"), *(call.get("offered_agents") or ()), *(call.get("agents") or ())]
+    consult = call.get("consult") or {}
+    return reaches(config, who, [*agents, consult.get("agent")], [call.get("queue")])
+
+
+def sees_record(config, who, record):
+    """Whether a journal record is for a person's eyes."""
+    if who is None or who.role == "admin":
+        return True
+    if who.role is None:
+        return False
+    named = record["data"].get("agents")
+    return reaches(config, who, [record["agent"], *(named if isinstance(named, list) else ())], [record["queue"]])
+
+
+def cut_state(config, who, state):
+    """A state with what a person's domain has of agents, queues, calls, callbacks and lines."""
+    mine, served = domain(config, who)
+    if mine is None:
+        return state
+    cut = dict(state)
+    cut["agents"] = [row for row in state["agents"] if row["name"] in mine]
+    cut["queues"] = [row for row in state["queues"] if row["name"] in served]
+    cut["calls"] = [row for row in state["calls"] if sees_call(config, who, row)]
+    cut["callbacks"] = [row for row in state.get("callbacks") or () if row["queue"] in served]
+    cut["lines"] = [row for row in state["lines"] if row["agent"] in mine]
+    for part in ("spans", "trunk_groups", "sip_trunks", "mailboxes", "ss7"):
+        if part in cut:
+            cut[part] = [] if isinstance(cut[part], list) else {}
+    return cut
+
+
+# What a rule asks besides the role; each returns None, or how far the right goes: "may ... only ...".
+
+async def _anything(api, who, parts, query, body):
+    return None
+
+
+async def _agent(api, who, parts, query, body):
+    """Of an agent: the own, or of the teams."""
+    return None if reaches(api.house.config.running(), who, [parts[1]]) else "of the own name" if who.role == "agent" else "of agents of the own teams"
+
+
+async def _status(api, who, parts, query, body):
+    far = await _agent(api, who, parts, query, body)
+    if far is None:
+        body["by"] = "agent" if who.role == "agent" or who.agent == parts[1] else "supervisor"
+        if body["by"] == "agent" and body.get("locked"):
+            return "without locking it"
+    return far
+
+
+async def _queues(api, who, parts, query, body):
+    far = await _agent(api, who, parts, query, body)
+    _, served = domain(api.house.config.running(), who)
+    body["by"] = who.name
+    if far is None and served is not None and any(isinstance(row, dict) and row.get("queue") not in served for row in body.get("queues") or ()):
+        return "to queues of the own teams"
+    return far
+
+
+async def _call(api, who, parts, query, body):
+    """Of a call: the own, or of the teams, up or over."""
+    house, config = api.house, api.house.config.running()
+    row = next((row for row in house.switchboard.snapshot(house.clock.now_ms())["calls"] if row["call"] == parts[1]), None)
+    if row is not None and not row.get("agent") and not row.get("offered_agent"):      # between agents: who had it
+        core = getattr(house.switchboard, "core", None)
+        known = core.state.calls.get(parts[1]) if core is not None else None
+        row = dict(row, agents=[getattr(known, "last_agent", None), getattr(known, "recall", None)])
+    if row is None:
+        row = await api.read(lambda db: CDRs(db).get(parts[1]))
+    if row is None or sees_call(config, who, row):
+        return None                     # what is not there gets its 404
+    return "of the own calls" if who.role == "agent" else "of calls of the own teams"
+
+
+async def _own_call(api, who, parts, query, body):
+    """A call that a person acts on: an agent acts as that agent."""
+    if who.role == "agent" and parts[2] not in ("send", "hangup"):
+        body["by"] = who.agent
+    return await _call(api, who, parts, query, body)
+
+
+async def _words(api, who, parts, query, body):
+    if who.role == "agent":
+        body["agent"] = who.agent
+    return await _call(api, who, parts, query, body)
+
+
+async def _monitor(api, who, parts, query, body):
+    body["by"] = who.name
+    if who.role == "inspector" and body.get("mode") not in ("listen", "end"):
+        return "without being heard (mode listen)"
+    return await _call(api, who, parts, query, body)
+
+
+async def _recording(api, who, parts, query, body):
+    if who.role == "agent" and query.get("recording"):
+        return "without their recordings"
+    return await _call(api, who, parts, query, body)
+
+
+async def _report(api, who, parts, query, body):
+    mine, served = domain(api.house.config.running(), who)
+    allowed = {"agents": mine, "queues": served}.get(parts[1])
+    if who.role == "agent" and (parts[1] != "agents" or query.get("name") != who.agent):
+        return "of the own name (agents, name=%s)" % who.agent
+    if allowed is None and mine is not None:
+        return "of agents and queues"
+    if allowed is not None and "name" in query and query["name"] not in allowed:
+        return "of the own teams"
+    return None
+
+
+async def _telephone(api, who, parts, query, body):
+    """Fetches a call to the own telephone."""
+    if who.role == "agent" and body.get("agent") != who.agent:
+        return "to the own telephone (agent=%s)" % who.agent
+    return None
+
+
+async def _queue_of_body(api, who, parts, query, body):
+    _, served = domain(api.house.config.running(), who)
+    if who.role == "agent":
+        body.setdefault("agent", who.agent)
+    return None if served is None or body.get("queue") in served else "in the own queues"
+
+
+async def _no_export(api, who, parts, query, body):
+    return "one by one, not as a file" if query.get("format") == "csv" else None
+
+
+A, S, I = "agent", "supervisor", "inspector"
+# (method, path below /v1 with None for a name, roles besides admin, what it is in a sentence, how far it goes)
+RULES = [
+    ("GET", ("me",), (A, S, I), "ask who they are", _anything),
+    ("GET", ("health",), (A, S, I), "see the health", _anything),
+    ("GET", ("state",), (A, S, I), "see the state", _anything),
+    ("GET", ("calls",), (A, S, I), "see calls", _anything),
+    ("GET", ("calls", None), (A, S, I), "see calls", _recording),
+    ("GET", ("calls", None, "pop"), (A, S), "see who calls", _call),
+    ("GET", ("calls", None, "desk"), (A, S, I), "see notes", _call),
+    ("POST", ("calls", None, "notes"), (A, S, I), "write notes", _words),
+    ("POST", ("calls", None, "disposition"), (A, S), "give dispositions", _words),
+    *(("POST", ("calls", None, name), (A, S), "act on calls", _own_call) for name in CALL_OPERATIONS),
+    ("POST", ("calls", None, "party"), (S,), "set the parties of conferences", _call), ("POST", ("calls", None, "room"), (S,), "set conferences", _call),
+    ("POST", ("calls", None, "pick_up"), (A, S), "pick up calls", _telephone),
+    ("POST", ("calls", None, "monitor"), (S, I), "listen to calls", _monitor),
+    ("POST", ("pick_up",), (A, S), "pick up calls", _telephone), ("POST", ("parked", None, "fetch"), (A, S), "fetch calls", _telephone),
+    ("PUT", ("agents", None, "status"), (A, S), "set the status of agents", _status),
+    ("POST", ("agents", None, "log_in"), (A, S), "log agents in", _status), ("POST", ("agents", None, "wrap_up"), (A, S), "end after-call work", _status),
+    ("POST", ("agents", None, "queues"), (S,), "move agents between queues", _queues),
+    ("GET", ("agents", None, "figures"), (A, S, I), "see figures", _agent),
+    ("GET", ("customers",), (A, S), "see customers", _no_export), ("POST", ("customers",), (A, S), "write customers", _anything),
+    ("POST", ("customers", "import"), (S,), "import customers", _anything),
+    ("GET", ("customers", None), (A, S), "see customers", _anything), ("POST", ("customers", None), (A, S), "write customers", _anything),
+    ("GET", ("customers", None, "history"), (A, S), "see customers", _anything),
+    ("GET", ("tickets",), (A, S, I), "see tickets", _anything), ("POST", ("tickets",), (A, S), "open tickets", _anything),
+    ("GET", ("tickets", None), (A, S, I), "see tickets", _anything), ("POST", ("tickets", None), (A, S), "change tickets", _anything),
+    ("GET", ("articles",), (A, S, I), "read articles", _anything), ("GET", ("articles", None), (A, S, I), "read articles", _anything),
+    ("POST", ("articles",), (S,), "write articles", _anything), ("POST", ("articles", None), (S,), "write articles", _anything),
+    ("POST", ("articles", None, "remove"), (S,), "remove articles", _anything),
+    ("GET", ("dispositions",), (S, I), "see dispositions", _anything),
+    ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
+    ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _anything),
+    ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _anything),
+    ("GET", ("reports", None), (A, S, I), "see reports", _report),
+    ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
+]
+
+
+def _rule(method, parts):
+    for wanted, pattern, roles, what, far in RULES:
+        if wanted == method and len(pattern) == len(parts) and all(p in (None, q) for p, q in zip(pattern, parts)):
+            return roles, what, far
+    return (), "%s /%s" % (method, "/".join(parts)[:60]), _anything
+
+
+async def check(api, who, method, parts, query, body):
+    """Raise Problem 403 unless the person may ask this; completes the body (who acts).  parts: of the path below /v1."""
+    if who is None or who.role == "admin":
+        return
+    roles, what, far = _rule(method, parts)
+    if who.role is None:
+        raise denied(api.house, who, what, "%s has no role; an administrator gives one below users in the configuration." % who.name)
+    if who.role not in roles:
+        raise denied(api.house, who, what, "%s is %s %s, who may not %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what))
+    limit = await far(api, who, parts, query, body if isinstance(body, dict) else {})
+    if limit is not None:
+        raise denied(api.house, who, what, "%s is %s %s, who may %s only %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what, limit))
+
+
+_told = {}      # (person, what) -> when it was journaled last
+
+
+def denied(house, who, what, sentence):
+    """The Problem of a denied attempt, which is journaled."""
+    now_ms = house.clock.now_ms()
+    if now_ms - _told.get((who.name, what), -QUIET_MS) >= QUIET_MS:
+        if len(_told) > 1000:
+            _told.clear()
+        _told[who.name, what] = now_ms
+        house.turns.handle({"kind": "command.desk", "record": "access.denied", "data": {"user": who.name[:64], "role": who.role, "what": what}})
+    return Problem(403, "not allowed", sentence)

@@ -17,7 +17,7 @@ repeats; a reply is {"id", "ok": true, ...} or {"id", "ok": false, "error": sent
 An idle subscription gets {"alive": newest number} every ALIVE_S.  A client that reconnects subscribes
 after the last number it has dealt with, so nothing is missed and nothing comes twice.
 
-    server = CTIServer(authenticate, read_events, newest, commands)
+    server = CTIServer(authenticate, read_events, newest, commands, visible)      visible(user, record): whether the user's role shows it
     await server.start(sock)       # a listening socket, or (address, port)
     server.wake()                  # control: the journal has new rows
     await server.close()
@@ -255,7 +255,8 @@ class CTIConnection:
                 self.news.clear()
                 records = await _value(self.server.read_events(self.position, BATCH))
                 for record in records:
-                    await self.send({"event": record["seq"], "record": record})
+                    if self.server.visible(self.user, record):
+                        await self.send({"event": record["seq"], "record": record})
                     self.position = record["seq"]
                 if records:
                     continue
@@ -282,8 +283,9 @@ class CTIConnection:
 class CTIServer:
     """See the top of this module."""
 
-    def __init__(self, authenticate, read_events, newest, commands):
+    def __init__(self, authenticate, read_events, newest, commands, visible=None):
         self.authenticate = authenticate
+        self.visible = visible or (lambda user, record: True)
         self.read_events = read_events
         self.newest = newest
         self.commands = commands

@@ -72,6 +72,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         control, path = self.server, self.path.split("?")[0]
         if path == "/v1/state":
             self.answer(a_state(control.seq, control.calls))
+        elif path == "/v1/me":
+            self.answer({"name": "admin", "role": "admin", "agent": None, "agents": None, "queues": None})
         elif path == "/v1/events":
             self.send_response(200)
             self.send_header("Connection", "close")

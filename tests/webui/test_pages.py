@@ -213,3 +213,25 @@ def test_rubbish_in_forms_and_bodies_is_refused(web):
     assert answer.status == 400 and json.loads(body)["detail"]
     answer, body = client("/api/v1/state", method="POST", body=b"")
     assert answer.status == 405 and json.loads(body)["status"] == 405
+
+
+def test_an_administrator_gives_passwords_which_are_changed_at_the_first_log_in(web):
+    client = Client(web).sign_in()
+
+    def ask(method, path, body=None):
+        answer, octets = client(path, method=method, body=json.dumps(body).encode() if body is not None else None, headers={"Content-Type": "application/json"})
+        return answer.status, json.loads(octets)
+    assert ask("PUT", "/api/v1/users/anna/password", {"password": "short"})[0] == 422
+    assert ask("PUT", "/api/v1/users/an%20na/password", {"password": "long enough it is"})[0] == 422
+    assert ask("PUT", "/api/v1/users/anna/password", {"password": "long enough it is"})[0] == 200
+    assert ask("GET", "/api/v1/users")[1]["users"] == [{"name": "admin", "must_change": False}, {"name": "anna", "must_change": True}]
+    anna = Client(web)
+    assert anna("/login", {"user": "anna", "password": "long enough it is"})[0].headers["Location"] == "/password"
+    assert anna("/", headers={})[0].headers["Location"] == "/password"
+    assert ask("DELETE", "/api/v1/users/admin")[0] == 409 and ask("DELETE", "/api/v1/users/x")[0] == 404
+    assert ask("DELETE", "/api/v1/users/anna")[0] == 200
+    assert Client(web)("/login", {"user": "anna", "password": "long enough it is"})[0].status == 403
+    assert anna("/calls")[0].headers["Location"].startswith("/login"), "a session of before is over"
+    assert client("/api/v1/customers/import?encoding=latin", method="POST", body=b"name", headers={"Content-Type": "text/csv"})[0].status == 422
+    answer, octets = client("/api/v1/customers/import", method="POST", body="name\n王\n".encode("gb18030"), headers={"Content-Type": "text/csv"})
+    assert answer.status == 422 and json.loads(octets)["errors"][0]["line"] == 2

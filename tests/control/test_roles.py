@@ -1,0 +1,160 @@
+"""Roles over the local API and the CTI link: who may what, and that each refusal is a sentence and a record."""
+
+import asyncio
+import json
+import socket
+
+from argon2 import PasswordHasher
+
+from firmware.cli.__main__ import main as cli
+from firmware.config import people
+from firmware.control import api, roles
+from firmware.control.cti import CTILink
+from tests.control.desk_rig import DeskHouse, prepared, run
+from tests.control.test_cti import Client
+
+USERS = [{"name": "anna", "role": "agent", "agent": "1001"}, {"name": "bob", "role": "agent", "agent": "1002"},
+         {"name": "sue", "role": "supervisor", "teams": ["red"]}, {"name": "all", "role": "supervisor", "teams": ["*"]},
+         {"name": "ivy", "role": "inspector", "teams": ["red"]}]
+
+
+def configure(config):
+    prepared(config)
+    config["teams"] = [{"name": "red", "agents": ["1001"], "queues": ["sales"]}, {"name": "blue", "agents": ["1002"], "queues": ["service"]}]
+    config["users"] = USERS
+
+
+def test_every_request_of_the_api_is_an_administrators_unless_a_rule_says_otherwise(site):
+    """A rule leads somewhere, and one that is misspelt would show here."""
+    house, _, _ = site.house()
+    known = {(method, pattern) for method, pattern, _ in api.API(house)._routes}
+    lost = {(rule[0], rule[1]) for rule in roles.RULES} - known
+    house.database.close()
+    assert lost == set()
+
+
+def test_references_of_users_and_teams_are_checked():
+    result = {"agents": [{"name": "1001"}], "queues": [{"name": "q"}], "teams": [{"name": "red", "agents": ["9"], "queues": "q"}],
+              "users": [{"name": "a", "role": "agent", "agent": "", "teams": []}, {"name": "b", "role": "agent", "agent": "1001", "teams": []},
+                        {"name": "c", "role": "agent", "agent": "1001", "teams": []}, {"name": "d", "role": "supervisor", "agent": "", "teams": ["x"]},
+                        {"name": "e", "role": "inspector", "agent": "7", "teams": []}]}
+    paths = [error.path for error in people.check(result)]
+    assert paths == ["teams[0].agents[0]", "teams[0].queues", "users[0].agent", "users[2].agent", "users[3].teams[0]", "users[4].agent", "users[4].teams"]
+
+
+def test_who_may_what(site, capsys):
+    async def scenario():
+        async with DeskHouse(site, configure) as desk:
+            call = desk.call("p1")["call"]
+            desk.answer()
+            assert desk.state()["calls"][0]["agent"] == "1001"
+            of = "/v1/calls/%s/" % call
+            listen = {"mode": "listen", "line": "1003"}
+            for user, method, path, body, words in (
+                    ("anna", "GET", "/v1/configuration", None, "may not GET /configuration"), ("anna", "POST", of + "monitor", listen, "agent, who may not listen"),
+                    ("anna", "PUT", "/v1/agents/1002/status", {"status": "available"}, "only of the own name"),
+                    ("anna", "PUT", "/v1/agents/1001/status", {"status": "available", "locked": True}, "without locking"),
+                    ("anna", "GET", "/v1/agents/1002/figures", None, "only of the own name"), ("anna", "GET", "/v1/events", None, "may not GET /events"),
+                    ("anna", "GET", "/v1/customers?format=csv", None, "one by one"), ("anna", "POST", "/v1/articles", {"title": "A", "body": "B"}, "may not write articles"),
+                    ("anna", "POST", "/v1/customers/import", {"csv": "name\nA\n"}, "may not import"), ("anna", "GET", "/v1/reports/queues", None, "own name"),
+                    ("anna", "POST", "/v1/agents/1001/queues", {}, "may not move agents"), ("anna", "GET", "/v1/calls/%s?recording=r1" % call, None, "recordings"),
+                    ("bob", "GET", of + "pop", None, "only of the own calls"), ("bob", "POST", of + "notes", {"text": "x"}, "only of the own calls"),
+                    ("bob", "POST", of + "hangup", {}, "only of the own calls"), ("bob", "GET", "/v1/calls/" + call, None, "only of the own calls"),
+                    ("sue", "PUT", "/v1/agents/1002/status", {"status": "on_break"}, "agents of the own teams"),
+                    ("sue", "POST", "/v1/agents/1001/queues", {"queues": [{"queue": "service"}]}, "queues of the own teams"),
+                    ("sue", "POST", "/v1/configuration/apply", {}, "may not POST /configuration/apply"), ("sue", "GET", "/v1/reports/agents?name=1002", None, "own teams"),
+                    ("sue", "GET", "/v1/reports/trunk_groups", None, "agents and queues"), ("sue", "POST", "/v1/customers/p1/erase", {}, "may not POST"),
+                    ("ivy", "POST", of + "monitor", dict(listen, mode="barge"), "without being heard"), ("ivy", "PUT", "/v1/agents/1001/status", {"status": "on_break"}, "an inspector, who may not"),
+                    ("stranger", "GET", "/v1/state", None, "has no role"), ("stranger", "GET", "/v1/health", None, "has no role")):
+                path, _, query = path.partition("?")
+                error = await desk.refused(method, path, body, user, **dict([query.split("=")] if query else []))
+                assert error.status == 403 and words in str(error) and str(error).endswith("."), (user, path, str(error))
+            assert {r["data"]["user"] for r in desk.records("access.denied")} == {"anna", "bob", "sue", "ivy", "stranger"}
+            # What each may.
+            assert (await desk.ask("GET", "/v1/me", user="anna"))["queues"] == ["operator", "sales", "service"]
+            assert (await desk.ask("GET", "/v1/me", user="admin"))["agents"] is None and (await desk.ask("GET", "/v1/me"))["role"] == "admin"
+            assert [row["name"] for row in (await desk.ask("GET", "/v1/state", user="anna"))["agents"]] == ["1001"]
+            assert (await desk.ask("GET", "/v1/state", user="bob"))["calls"] == []
+            state = await desk.ask("GET", "/v1/state", user="sue")
+            assert [row["name"] for row in state["queues"]] == ["sales"] and [row["call"] for row in state["calls"]] == [call] and state["spans"] == []
+            assert len((await desk.ask("GET", "/v1/state", user="all"))["agents"]) == 4
+            await desk.ask("PUT", "/v1/agents/1001/status", {"status": "on_break", "by": "supervisor"}, "anna")
+            await desk.ask("PUT", "/v1/agents/1001/status", {"status": "available"}, "sue")
+            assert [r["data"]["by"] for r in desk.records("agent.status") if r["agent"] == "1001"][-2:] == ["agent", "supervisor"]
+            await desk.ask("POST", of + "notes", {"text": "mine", "agent": "1002", "by": "boss"}, "anna")
+            note, = desk.records("call.noted")
+            assert (note["agent"], note["data"]["by"]) == ("1001", "anna")
+            error = await desk.refused("POST", of + "monitor", listen, "ivy")
+            assert error.status == 409, "allowed, but that line is not there"
+            found = await desk.ask("GET", "/v1/agents/1001/figures", user="anna")
+            assert found["figures"]["connected"] == 1 and "occupancy" in found["formulas"]
+            recording = (await desk.ask("GET", "/v1/calls/" + call, user="ivy"))["recordings"][0]["id"]
+            for _ in range(3):
+                await desk.ask("GET", "/v1/calls/" + call, user="ivy", recording=recording)
+            heard, = desk.records("recording.heard")
+            assert (heard["call"], heard["data"]) == (call, {"recording": recording, "by": "ivy"})
+            assert (await desk.ask("GET", "/v1/calls/" + call, user="anna"))["recordings"] == []
+            desk.hang_up("p1")
+            assert [row["call"] for row in (await desk.ask("GET", "/v1/calls", user="ivy"))["calls"]] == [call]
+            assert (await desk.ask("GET", "/v1/calls", user="bob"))["calls"] == []
+            assert [row["name"] for row in (await desk.ask("GET", "/v1/reports/agents", user="sue"))["rows"]] == ["1001"]
+            code = await asyncio.to_thread(cli, ["--run", str(site.run), "--as", "anna", "config", "show"])
+            assert code == 1 and "anna is an agent, who may not" in capsys.readouterr().err
+            assert await asyncio.to_thread(cli, ["--run", str(site.run), "--as", "anna", "figures", "1001"]) == 0
+    run(scenario())
+
+
+async def history(name, address, last):
+    """(kind, agent) of all that a user is shown, up to what came last."""
+    client, seen = await Client().connect(address), set()
+    await client.ask(do="log_in", user=name, password="correct horse")
+    client.writer.write(b'{"do": "subscribe", "after": 0}\n')
+    while last not in seen:
+        line = json.loads(await asyncio.wait_for(client.reader.readline(), 30))
+        if "record" in line:
+            seen.add((line["record"]["kind"], line["record"]["agent"]))
+    client.writer.close()
+    return seen
+
+
+def test_the_cti_link_obeys_the_same_rules_and_shows_only_the_own(site):
+    hasher = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+    (site.data / "users.json").write_text(json.dumps({name: {"hash": hasher.hash("correct horse"), "must_change": False} for name in ("anna", "bob", "sue")}))
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    async def scenario():
+        async with DeskHouse(site, configure, [lambda house: CTILink(house, listener)]) as desk:
+            await asyncio.sleep(0.05)
+            clients = {}
+            for name in ("anna", "bob", "sue"):
+                clients[name] = await Client().connect(listener.getsockname())
+                assert (await clients[name].ask(do="log_in", user=name, password="correct horse"))["ok"]
+                await clients[name].ask(do="subscribe", after=0)
+            call = desk.call("p1")["call"]
+            while True:
+                line = json.loads(await asyncio.wait_for(clients["anna"].reader.readline(), 30))
+                if line.get("record", {}).get("kind") == "agent.popped":
+                    break
+            assert line["record"]["pop"]["caller"] == "13912345678" and line["record"]["call"] == call
+            desk.answer()
+            for name, request, words in (("anna", {"do": "monitor", "call": call, "mode": "listen", "line": "1003"}, "may not listen"),
+                                         ("bob", {"do": "hangup", "call": call}, "own calls"), ("bob", {"do": "pop", "call": call}, "own calls"),
+                                         ("bob", {"do": "agent_status", "agent": "1001", "status": "on_break"}, "own name"),
+                                         ("sue", {"do": "assign", "agent": "1002"}, "own teams"), ("sue", {"do": "ivr", "call": call}, "may not")):
+                refused = await clients[name].ask(**request)
+                assert not refused["ok"] and words in refused["error"], refused
+            assert (await clients["anna"].ask(do="pop", call=call))["caller"] == "13912345678"
+            assert (await clients["anna"].ask(do="note", call=call, text="说明"))["ok"]
+            assert (await clients["anna"].ask(do="disposition", call=call, code="sold"))["ok"]
+            made = await clients["anna"].ask(do="ticket_open", template="repair", title="A", fields={"device": "modem"}, call=call)
+            assert made["ok"] and (await clients["anna"].ask(do="ticket", ticket=made["ticket"]))["calls"] == [call]
+            assert (await clients["bob"].ask(do="customer_find", number="13912345678"))["customers"] == []
+            assert (await clients["sue"].ask(do="agent_status", agent="1001", status="on_break"))["ok"]
+            # bob sees nothing of anna's call, sue what her team does
+            desk.hang_up("p1")
+            assert (await clients["bob"].ask(do="agent_status", agent="1002", status="on_break"))["ok"]
+            seen = {name: await history(name, listener.getsockname(), last) for name, last in (("bob", ("agent.status", "1002")), ("sue", ("call.noted", "1001")))}
+            assert {("agent.offered", "1001"), ("call.noted", "1001")} <= seen["sue"] and ("agent.status", "1002") not in seen["sue"]
+            assert seen["bob"] and {agent for _, agent in seen["bob"]} == {"1002"}
+    run(scenario())
+    listener.close()

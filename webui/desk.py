@@ -1,0 +1,81 @@
+"""The desk in the web process: its REST addresses, the users' passwords, the agent's page."""
+
+import re
+import urllib.parse
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
+# What is handed to control as it is: method -> patterns of the address below /api.
+HANDED = {"GET": r"me|dispositions|customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/history|calls/c[0-9]{1,16}/pop|calls/c[0-9]{1,16}/desk|tickets|tickets/t[0-9]{1,16}"
+                 r"|articles|articles/[0-9]{1,12}|agents/[\w.-]{1,32}/figures",
+          "POST": r"customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/erase|calls/c[0-9]{1,16}/notes|calls/c[0-9]{1,16}/disposition|tickets|tickets/t[0-9]{1,16}"
+                  r"|articles|articles/[0-9]{1,12}|articles/[0-9]{1,12}/remove"}
+
+
+def add(app, show, ask, relay, problem, json_body, zone, request, response, house, users, sessions):
+    """Add the routes.  The functions are those of webui.pages."""
+
+    def quoted(what):
+        return "/v1/" + urllib.parse.quote(what)
+
+    @app.post("/api/v1/<what:re:(?:customers|schedule)/import>")
+    def api_import(what):
+        """A CSV file: text/csv in UTF-8 (or ?encoding=gb18030), or {"csv": text}."""
+        if (request.content_type or "").startswith("application/json"):
+            return relay("POST", quoted(what), json_body('{"csv": "name,numbers..."}'))
+        encoding, octets = request.query.get("encoding", "utf-8"), request.body.read()
+        if encoding not in ("utf-8", "gb18030"):
+            raise problem(422, "unknown encoding", "encoding must be utf-8 or gb18030.")
+        try:
+            text = octets.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = octets[:error.start].count(b"\n") + 1
+            raise problem(422, "nothing was imported", f"Line {line} is no {encoding}; save the file as UTF-8, or say ?encoding=gb18030.",
+                          errors=[{"line": line, "field": "(encoding)", "advice": f"is no {encoding}"}]) from error
+        return relay("POST", quoted(what), {"csv": text})
+
+    @app.get("/api/v1/<what:re:%s>" % HANDED["GET"])
+    def api_get(what):
+        answer = relay("GET", quoted(what), **{name: request.query.getunicode(name) for name in request.query})
+        if isinstance(answer, bytes):
+            response.content_type = "text/csv; charset=utf-8"
+            response.set_header("Content-Disposition", 'attachment; filename="%s.csv"' % what.replace("/", "-"))
+        return answer
+
+    @app.post("/api/v1/<what:re:%s>" % HANDED["POST"])
+    def api_post(what):
+        return relay("POST", quoted(what), json_body("{}") if request.content_length > 0 else {})
+
+    # -- users: who may sign in; what they may is the configuration's --
+
+    def must_be_admin():
+        if relay("GET", "/v1/me")["role"] != "admin":
+            raise problem(403, "not allowed", "Only an administrator sets passwords of users.")
+
+    @app.get("/api/v1/users")
+    def api_users():
+        must_be_admin()
+        return {"users": users.names()}
+
+    @app.put("/api/v1/users/<name>/password")
+    def api_user_password(name):
+        """{"password"}: the user signs in with it once and chooses another."""
+        must_be_admin()
+        body = json_body('{"password": "..."}')
+        if not NAME.match(name):
+            raise problem(422, "bad name", "Use letters, digits, dot, dash and underline, at most 32.")
+        password = body.get("password")
+        why = users.give(name, password) if isinstance(password, str) and len(password) <= 200 else "Give the password as a text."
+        if why:
+            raise problem(422, "bad password", why)
+        sessions.end_others(name, "")       # who is signed in with the old one signs in anew
+        return {"ok": True}
+
+    @app.delete("/api/v1/users/<name>")
+    def api_user_remove(name):
+        must_be_admin()
+        if name == request.environ["strowger.user"]:
+            raise problem(409, "not possible now", "You would lock yourself out; another administrator can remove you.")
+        if not users.remove(name):
+            raise problem(404, "not found", f"There is no user {name[:32]}.")
+        sessions.end_others(name, "")
+        return {"ok": True}
