@@ -249,7 +249,7 @@ def build(house, users, sessions, data_dir, site_name):
         """A large answer of control as a file, passed on as it comes."""
         opened = contextlib.ExitStack()
         try:
-            kind, pieces = opened.enter_context(house.client.stream(path, **query))
+            kind, pieces = opened.enter_context(house.client.stream(path, user=request.environ.get("strowger.user"), **query))
         except ControlError as error:
             raise problem(error.status, error.problem.get("title", "control refused"), str(error)) from error
 

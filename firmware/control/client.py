@@ -88,7 +88,7 @@ class ControlClient:
         return self._decode(response.status, octets)
 
     @contextlib.contextmanager
-    def stream(self, path, timeout_s=150.0, **query):
+    def stream(self, path, timeout_s=150.0, user=None, **query):
         """A large answer, piece by piece: `with client.stream(path) as (content type, pieces)`.
 
         timeout_s: for each piece, the first one too.  Raises ControlError, also where the answer ends before its end."""
@@ -103,7 +103,7 @@ class ControlClient:
                                          "detail": "The answer broke off (%s); what has come of it is not whole. Ask again" % (error or type(error).__name__)}) from error
         try:
             try:
-                response = self._send(connection, "GET", path, None, query)
+                response = self._send(connection, "GET", path, None, query, user)
                 if response.status != 200:
                     self._decode(response.status, response.read())
             except (OSError, http.client.HTTPException) as error:
