@@ -2,7 +2,7 @@
 PYTHON := build/venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo test bench conformance soak load simulate-day lock clean
+.PHONY: help setup setup-test run demo test bench conformance turn-up soak load simulate-day lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,6 +39,9 @@ load: setup-test ## full trunk load for ten minutes, faults in its middle; build
 
 conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance
+
+turn-up: setup-test ## turn-up of 16 spans, some with faults that a seed chooses; acceptance reports in build/turn-up/
+	@exec $(PYTHON) -m hil.acceptance
 
 lock: ## renew requirements.lock from requirements.in
 	@$(PYTHON) -m pip install -q pip-tools

@@ -15,7 +15,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
-from webui import desk, journal, lines
+from webui import desk, journal, lines, turn_up
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
@@ -362,11 +362,11 @@ def build(house, users, sessions, data_dir, site_name):
         path = "/v1/ss7/" + "/".join(urllib.parse.quote(word, safe="") for word in (point, part, name))
         return relay("POST", path, json_body('{"do": "block", "cics": [1]}'))
 
-    @app.get("/api/v1/<what:re:lines|berts|lines/[0-9]{1,2}/turn_up>")
+    @app.get("/api/v1/<what:re:lines|berts|turn_up|test_calls|lines/[0-9]{1,2}/turn_up>")
     def api_lines(what):
         return relay("GET", f"/v1/{what}")
 
-    @app.post("/api/v1/<what:re:lines/[0-9]{1,2}/(?:loop|code|force|turn_up)|berts|berts/[A-Za-z0-9_.-]{1,40}/(?:insert|stop)>")
+    @app.post("/api/v1/<what:re:lines/[0-9]{1,2}/(?:loop|code|force|turn_up)|turn_up|test_calls|berts|berts/[A-Za-z0-9_.-]{1,40}/(?:insert|stop)>")
     def api_line_order(what):
         return relay("POST", f"/v1/{what}", json_body('{"kind": "none"}') if request.content_length > 0 else {})
 
@@ -474,6 +474,7 @@ def build(house, users, sessions, data_dir, site_name):
 
     lines.add(app, show, ask, relay, refuse, zone, request, response)
     desk.add(app, show, ask, relay, problem, json_body, zone, request, response, house, users, sessions)
+    turn_up.add(app, show, ask, relay, page_parameters, zone, request, response)
     return app
 
 

@@ -110,13 +110,26 @@ def sayings(catalogue):
     def sentence(finding):
         return known(f"turn_up.{finding['key']}", finding["text"].replace("%", "%%")) % finding["arguments"] if finding["key"] else finding["text"]
 
+    def names(members):
+        return where(members, lambda name: known("source." + name, name))
+
+    def clock_said(finding, what):
+        """A sentence of the clock doctor.  what: "text" or "advice"."""
+        key = "clock.%s.%s" % (what, finding["key"])
+        said = known(key, None) or known("clock.%s.%s" % (what, finding["finding"]), None)
+        if said is None:
+            return finding[what]
+        ppm, reference = finding["ppm"] or 0.0, finding["arguments"].get("reference")
+        return said % {**finding["arguments"], "names": names(["span %d" % span for span in finding["spans"]]),
+                       "reference": names(["span %d" % reference]) if reference else "",
+                       "offset": "%s %.3g ppm" % (catalogue.gettext("clock.faster" if ppm > 0 else "clock.slower"), abs(ppm))}
+
     def why_text(body):
         try:
             return json.loads(body)["detail"]
         except (ValueError, KeyError, TypeError):
             return body
-    return {"said": said, "sentence": sentence, "why_text": why_text,
-            "where": lambda members: where(members, lambda name: known("source." + name, name))}
+    return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said}
 
 
 def render(template, language, **values):

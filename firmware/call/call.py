@@ -10,6 +10,7 @@ State, and who moves it on:
     talking      bridged with the agent, the called line or the outside
     mailbox      leaves a message, or hears those of a mailbox
     parked       waits in a numbered place for whoever fetches it
+    testing      a test call: answered, chassis/test_calls.py plays and measures
     closing      the end is decided; the caller hears the goodbye or the busy tone
     clearing     every leg is released or being released; ends with the last one
 
@@ -30,6 +31,7 @@ RINGING = "ringing"
 TALKING = "talking"
 PARKED = "parked"
 MAILBOX = "mailbox"
+TESTING = "testing"
 CLOSING = "closing"
 CLEARING = "clearing"
 

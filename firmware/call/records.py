@@ -58,7 +58,7 @@ KINDS = {
     "call.routed": "application target number label languages",
     "call.signal": "token purpose items repeat deadline_ms(None: plays for ever)",
     "call.signal_ended": "token reason",
-    "call.dialling": "digits route cls ways[{trunk_group number type plan}] limit failed ring_ms overlap?(true: digits follow)",
+    "call.dialling": "digits route cls ways[{trunk_group number type plan}] limit failed ring_ms overlap?(true: digits follow) span?(this one alone)",
     "call.more_digits": "digits(all that were dialled) suffix(the new ones, sent on) complete(no more will come)",
     "call.dialled": "(the far end has all the digits that it wants)",
     "call.hunted": "way(index of the next) cause trunk([span, timeslot] that failed, timeslot None: the whole span; None: none was free)",
@@ -143,6 +143,9 @@ KINDS = {
     "callback.joined": "callback (leg: the caller's, who is there)",
     "callback.failed": "callback attempts cause due_ms",
     "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden)",
+    # test calls (control/core_test_calls.py)
+    "test.begun": "order number span (call: begins; leg: of nobody)",
+    "test.joined": "way(out|in) sound(milliwatt_1004|milliwatt_1020|loop: what the caller of ours hears; None: out) deadline_ms (leg: that is tested)",
     "announcement.switched": "name on by",
     "agent.status": "status reason by(agent|supervisor|switch|configuration) locked?(only a supervisor may change it)",
     "agent.assigned": "queues[{queue level weight}](None: the configured ones) by",
@@ -230,7 +233,7 @@ class CDRProjection:
         call = record["call"]
         if call is None:
             return None
-        if kind in ("leg.offered", "callback.waits"):
+        if kind in ("leg.offered", "callback.waits", "test.begun"):
             self._open[call] = self._begin(record)
             return None
         cdr = self._open.get(call)
@@ -280,6 +283,8 @@ class CDRProjection:
         cdr["call"] = record["call"]
         if record["kind"] == "callback.waits":
             cdr["application"] = "callback"
+        elif record["kind"] == "test.begun":
+            cdr["application"] = "test"
         cdr["started_ms"] = record["ts_ms"]
         cdr["recording"], cdr["agents"] = [], []
         cdr["transfers"] = 0
@@ -324,6 +329,10 @@ class CDRProjection:
 
     def _ivr_moved(self, cdr, record, data):
         cdr["language"] = data["position"]["language"]
+
+    def _test_joined(self, cdr, record, data):
+        if cdr["answered_ms"] is None:
+            cdr["answered_ms"] = record["ts_ms"]
 
     def _queue_entered(self, cdr, record, data):
         cdr["queue"] = record["queue"]

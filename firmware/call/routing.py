@@ -22,7 +22,9 @@ from firmware.errors import ConfigError
 # What a feature code does; those that are followed by an agent, a line or a place.
 WITH_ARGUMENT = ("log_in", "pick_up", "unpark", "break_reason")
 FEATURES = ("messages", "available", "break", "log_out", "wrap_up_end", "wrap_up_extend") + WITH_ARGUMENT
-APPLICATIONS = ("ivr", "queue", "agent", "line", "mailbox", "duty", "outside")
+APPLICATIONS = ("ivr", "queue", "agent", "line", "mailbox", "duty", "outside", "test")
+# What a test number of ours plays: the tones of the Americas and of ITU-T, or what comes in.
+TEST_SOUNDS = ("milliwatt_1004", "milliwatt_1020", "loop")
 
 # Q.850: 1 unallocated number, 28 invalid number format (address incomplete).
 CAUSES = {UNKNOWN: 1, INCOMPLETE: 28}
@@ -42,7 +44,8 @@ class Router:
         numbers = config.get("numbers") or []
         targets = {"ivr": config.get("ivr") or {}, "queue": _named(config.get("queues") or []),
                    "agent": _named(config.get("agents") or []), "line": _named(config.get("lines") or []),
-                   "mailbox": _named(config.get("mailboxes") or []), "duty": _named(config.get("duty") or [])}
+                   "mailbox": _named(config.get("mailboxes") or []), "duty": _named(config.get("duty") or []),
+                   "test": TEST_SOUNDS}
         self._outside = OutsidePlan(config)
         self._features = config.get("feature_codes") or []
         for index in range(len(numbers)):

@@ -8,7 +8,9 @@ its own clock (slips of before say nothing of now) and from when the span was la
     doctor.gone(span)                                            out of frame: what was seen is forgotten
     doctor.reference(name, mode, now_ms)                         what the box follows
     doctor.examine(now_ms) -> {"reference", "mode", "spans": {span: {"ppm", "within_ppm", "slips", "seconds", "errored"}},
-                               "findings": [{"finding", "spans", "ppm", "text", "advice"}]}
+                               "findings": [{"finding", "key", "spans", "ppm", "arguments", "text", "advice"}]}
+
+text and advice are English; for other languages there are the sentence's name, `key`, and what stands in it: spans, ppm and arguments.
 
 Pure: time is passed in.  Accuracy of clocks that may be met: 50 ppm of a PBX's own oscillator (G.703 for 2,048 kbit/s), 32 ppm at
 1,544 kbit/s, 0.01 ppm and less where everything follows a network (G.811, G.812)."""
@@ -117,7 +119,8 @@ class ClockDoctor:
             yield _finding("odd_reference", groups[0], ppm,
                            "Span %d, whose clock the box follows, is the odd one: %s agree with one another and are %s." % (
                                reference, _names(groups[0]), _offset(ppm)),
-                           "take one of %s as clock source instead, and ask the far end of span %d what its clock is" % (_names(groups[0]), reference))
+                           "take one of %s as clock source instead, and ask the far end of span %d what its clock is" % (_names(groups[0]), reference),
+                           reference=reference)
             return
         if self._mode != "locked" and len(groups) == 1 and groups[0]:
             ppm = drifting[groups[0][0]]
@@ -131,7 +134,8 @@ class ClockDoctor:
             yield _finding("own_clock", group, ppm, "%s %s than %s, without errors of the line: %s." % (
                 _names(group)[:1].upper() + _names(group)[1:], ("is " if len(group) == 1 else "are ") + _offset(ppm), of,
                 "its far end has a clock of its own" if len(group) == 1 else "their far ends have another clock"),
-                "the far end is a master too: set it to take its clock from the line; if it belongs to another network, slips stay unless both follow a common one")
+                "the far end is a master too: set it to take its clock from the line; if it belongs to another network, slips stay unless both follow a common one",
+                key="own_clock." + ("box" if self._mode != "locked" else "span" if reference else "external"), reference=reference)
 
     def _fine(self, spans):
         if not spans:
@@ -140,7 +144,7 @@ class ClockDoctor:
         slips = sum(row["slips"] for row in spans.values())
         text = "All %d spans follow one clock" % len(spans) if len(spans) > 1 else "Span %s and the box have one clock" % next(iter(spans))
         return [_finding("one_clock", list(spans), None, "%s: %s, so they agree to %.3g ppm or better." % (
-            text, "%d slips" % slips if slips else "no slips", within), "nothing")]
+            text, "%d slips" % slips if slips else "no slips", within), "nothing", slips=slips, within=within)]
 
 
 def _recent(slips):
@@ -155,8 +159,8 @@ def _recent(slips):
     return recent[::-1]
 
 
-def _finding(name, spans, ppm, text, advice):
-    return {"finding": name, "spans": spans, "ppm": ppm, "text": text, "advice": advice}
+def _finding(name, spans, ppm, text, advice, key=None, **arguments):
+    return {"finding": name, "key": key or name, "spans": spans, "ppm": ppm, "arguments": arguments, "text": text, "advice": advice}
 
 
 def _groups(drifting, spans):

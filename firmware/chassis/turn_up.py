@@ -1,135 +1,89 @@
-"""Turn-up of a span: looks, tests, and says in sentences what is wrong.
+"""Turn-up of spans: looks, tests, calls, and says in sentences what is wrong; ends in the facts of an acceptance report.
 
-judge(facts) is pure; TurnUp gathers the facts of one span on a running house: alarms, errors, slips, the data link, and a bit
-error test in one idle timeslot (five wrong bits are sent: whoever counts exactly five hears us).  Calls on the span go on; a timeslot
-that is busy is not tested.  Not in it: test calls and echo return loss.
+One run takes one span or many beside one another.  Of each it gathers, on a running house:
 
-A finding is {"check", "result": "pass", "fail" or "note", "key", "arguments", "text"}: `key` is the sentence's name for other
-languages, `text` says it in English."""
+    own loop   (wanted by "loop") PRBS through our own loop in every timeslot, with the span free of calls; then the line must come back
+    loop       a bit error test in one idle timeslot of each span: so many wrong bits are put in, another number for each span,
+               that whoever counts exactly so many hears that span: itself (a loop), or another (crossed cables)
+    watch      alarms, errors, slips, clock, signalling for "seconds"
+    call out   (wanted by a number) a test call over the span, measured: test_calls.py
+    call in    (wanted by "incoming_s") a call to a test number of ours that comes in over the span meanwhile
+
+turn_up_judge.py judges.  But for the own loop calls on the span go on; a timeslot that is busy is not tested.  The last run is kept
+over restarts of control; one that was cut off says so."""
 
 import asyncio
 import logging
 
+from firmware.chassis.turn_up_judge import judge
 from firmware.errors import LocalError, StrowgerError
 from firmware.links.adapter import Adapter
 
 log = logging.getLogger(__name__)
 
 TEST_ERRORS, TEST_S = 5, 3.0
-SLIP_PPM = 125.0            # a slip is 125 us: so many ppm if it comes once a second
-SENTENCES = {
-    "signal_ok": "Signal and frames arrive.",
-    "los": "No signal arrives: the cable is not plugged, or its pairs are crossed (receive on transmit). Exchange the two pairs, then look "
-           "at the receive pair and at the far end's power.",
-    "ais": "All ones arrive: the cable is good, the fault is behind the far end's equipment. Ask the carrier.",
-    "lfa_e1": "A signal arrives, but no E1 frames: the far end is a T1, or has another line code, or a bad line. Compare the settings of both ends.",
-    "lfa_t1": "A signal arrives, but no %(framing)s frames: the far end has another framing (ESF or D4), or is an E1, or has another line code.",
-    "rai": "We hear the far end, it does not hear us (one way): our transmit pair is open, or it insists on CRC-4 and it is off here.",
-    "rai_crc4": "We hear the far end, it does not hear us (one way): our transmit pair is open, or CRC-4 is off there and on here.",
-    "crc4_far_off": "CRC-4 is set wrongly at one end: it is on here, the far end sends none. Set both ends alike.",
-    "crc_all": "Every CRC is wrong although the frames are good: one end is set to T1, the other to J1.",
-    "errors_none": "No errors in %(seconds)d s.",
-    "errors": "%(errors)d errored blocks in %(seconds)d s: a bad pair or connector, or too long a cable.",
-    "far_errors": "The far end counts %(errors)d errored blocks of ours in %(seconds)d s: our transmit pair is bad.",
-    "clock_ok": "No slips in %(seconds)d s: both ends have one clock, or nearly.",
-    "clock_follow": "%(slips)d slips in %(seconds)d s: the far end's clock is about %(ppm).1f ppm away from ours. We are its user: name span %(span)d as "
-                    "clock source of the box.",
-    "clock_selected": "%(slips)d slips in %(seconds)d s although this span is the box's clock: the line is bad, or the far end's clock jumps.",
-    "clock_far": "%(slips)d slips in %(seconds)d s: the far end's clock is about %(ppm).1f ppm away from ours, and it should follow us: set its clock to "
-                 "the line. If the carrier gives the clock there, name span %(span)d as clock source here.",
-    "looped_far": "What we send comes back bit for bit: the far end is in loop, or a loop plug is in the socket.",
-    "looped_near": "The span is looped by ourselves (%(kind)s): end the loop, then test again.",
-    "looped_code": "The far end has ordered a loop by a loop code: it is testing the line.",
-    "crossed": "What this span sends arrives at span %(other)d: two cables are crossed.",
-    "no_loop": "The far end is not in loop.",
-    "no_loop_test": "No timeslot was free for a loop test.",
-    "link_up": "The D channel is up.",
-    "link_down": "The line is good, but the D channel does not come up: the far end has not enabled it, both ends are the same side (user or "
-                 "network), or it is in another timeslot than %(timeslot)d.",
-    "link_looped": "The D channel hears itself: it comes up when the loop ends.",
-    "link_waits": "The D channel waits for the line.",
-}
-
-
-def judge(facts):
-    """Findings.  facts: {"span", "type", "framing", "crc4", "side", "signalling", "d_timeslot", "alarms": set of names now,
-    "seconds", "errors", "far_errors", "blocks", "slips", "clock_selected": bool, "link_up": bool, "loop": kind of our own or None,
-    "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None}"""
-    findings, alarms = [], facts["alarms"]
-
-    def find(check, result, key, **arguments):
-        arguments = {"span": facts["span"], "seconds": facts["seconds"], **arguments}
-        findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % arguments})
-    line = "los" if "los" in alarms else "ais" if "ais" in alarms else "lfa" if "lfa" in alarms else None
-    if line == "lfa":
-        find("signal", "fail", "lfa_e1" if facts["type"] == "e1" else "lfa_t1", framing=facts["framing"].upper())
-    elif line:
-        find("signal", "fail", line)
-    else:
-        find("signal", "pass", "signal_ok")
-        if "rai" in alarms:
-            find("far end", "fail", "rai_crc4" if facts["crc4"] and facts["type"] == "e1" else "rai")
-        if alarms & {"no_crc4", "lmfa"}:
-            find("crc4", "fail", "crc4_far_off")
-        if facts["type"] != "e1" and facts["blocks"] and facts["errors"] >= 0.9 * facts["blocks"]:
-            find("errors", "fail", "crc_all")
-        elif facts["errors"]:
-            find("errors", "fail", "errors", errors=facts["errors"])
-        else:
-            find("errors", "pass", "errors_none")
-        if facts["far_errors"]:
-            find("errors", "fail", "far_errors", errors=facts["far_errors"])
-        if facts["slips"]:
-            find("clock", "fail", "clock_selected" if facts["clock_selected"] else "clock_follow" if facts["side"] == "user" else "clock_far",
-                 slips=facts["slips"], ppm=facts["slips"] * SLIP_PPM / facts["seconds"])
-        else:
-            find("clock", "pass", "clock_ok")
-    looped = bool(facts["loop"]) or facts["looped"]
-    if facts["loop"]:
-        find("loop", "fail", "looped_code" if facts["code"] else "looped_near", kind=facts["loop"])
-    elif facts["crossed"]:
-        find("loop", "fail", "crossed", other=facts["crossed"])
-    elif facts["looped"]:
-        find("loop", "fail", "looped_far")
-    elif not line:
-        find("loop", *(("note", "no_loop_test") if facts["looped"] is None else ("pass", "no_loop")))
-    if facts["signalling"] == "pri":
-        if facts["link_up"] and not line:
-            find("d channel", "pass", "link_up")
-        elif line:
-            find("d channel", "note", "link_waits")
-        else:
-            find("d channel", "fail", "link_looped" if looped else "link_down", timeslot=facts["d_timeslot"])
-    return findings
+OWN_LOOP_S, BACK_S = 3.0, 40.0      # PRBS through our own loop; until the far end is back after it: G.706, T200 and RAI take seconds
+QUIET_S, GIVEN_UP_S = 2, 10         # a line that stays down, or has errors of its own, is not waited for; invented
+LOOK_S = 0.2
+OPTIONS = {"seconds": 10, "number": None, "incoming_s": 0, "loop": False}
 
 
 class TurnUp(Adapter):
-    """framers, keeper, spans: adapters.  bearers(row): the timeslots of a span that carry calls."""
+    """framers, keeper, spans (PRI), test_calls: adapters.  bearers(row): the timeslots of a span that carry calls."""
 
     name = "turn_up"
 
-    def __init__(self, house, framers, keeper, spans, bearers):
-        self._bearers = bearers
+    def __init__(self, house, framers, keeper, spans, bearers, test_calls):
+        self._bearers, self._test_calls = bearers, test_calls
         self._framers, self._keeper, self._spans = framers, keeper, spans
-        self._media, self._clock, self._config = house.media, house.turns.clock, house.config
-        self._reports, self._tasks = {}, {}
+        self._house, self._media, self._clock, self._config = house, house.media, house.turns.clock, house.config
+        self._turns = house.turns
+        self._reports, self._tasks, self._runs = {}, set(), 0
+        self._unsaved = False
+        self.last = house.stores.machines.load("turn_up")       # the last run of all: {"number", "started_ms", "ended_ms", "options", "spans": [report]}
+        if self.last is not None:
+            self._runs = self.last["number"]
+            for report in self.last["spans"]:
+                if report["running"]:
+                    report.update(running=False, verdict="fail", ended_ms=self._clock.now_ms(), findings=[_failed("the control process was restarted meanwhile")])
+                self._reports[report["span"]] = report
 
-    def begin(self, row, seconds):
-        """Begin; returns the report that grows.  Raises LocalError while one runs on the span."""
-        span = row["span"]
-        if self._reports.get(span, {}).get("running"):
-            raise LocalError("span %d is being tested; wait for its report" % span)
-        report = {"span": span, "type": row["type"], "running": True, "seconds": seconds, "started_ms": self._clock.now_ms(),
-                  "ended_ms": None, "verdict": None, "findings": []}
-        self._reports[span] = report
-        self._tasks[span] = asyncio.get_running_loop().create_task(self._run(row, seconds, report))
-        return report
+    # -- what people order and see --
+
+    def begin(self, rows, **options):
+        """Begin a run.  Returns it; it grows.  Raises LocalError while one runs on one of the spans."""
+        for row in rows:
+            if self._reports.get(row["span"], {}).get("running"):
+                raise LocalError("span %d is being tested; wait for its report" % row["span"])
+        self._runs += 1
+        options = {**OPTIONS, **options}
+        if options["number"] is None:
+            options["number"] = (self._config.running().get("turn_up") or {}).get("number", "")
+        run = {"number": self._runs, "started_ms": self._clock.now_ms(), "ended_ms": None, "options": options, "site": self._config.running()["site"]["name"],
+               "spans": []}
+        for row in rows:
+            report = self._reports[row["span"]] = {
+                "span": row["span"], "type": row["type"], "signalling": row["signalling"], "running": True, "stage": "begins", "seconds": options["seconds"],
+                "started_ms": run["started_ms"], "ended_ms": None, "verdict": None, "findings": []}
+            run["spans"].append(report)
+        self.last = run
+        task = asyncio.get_running_loop().create_task(self._run(rows, options, run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run
 
     def report(self, span):
-        """The last report.  Raises LocalError when there is none."""
+        """The last report of a span.  Raises LocalError when there is none."""
         if span not in self._reports:
-            raise LocalError("span %d has not been tested since the control process started" % span)
+            raise LocalError("span %d has not been tested yet" % span)
         return self._reports[span]
+
+    def whole(self):
+        """The last run.  Raises LocalError when there was none."""
+        if self.last is None:
+            raise LocalError("no span has been tested yet")
+        return {**self.last, "running": self.last["ended_ms"] is None and any(report["running"] for report in self.last["spans"]),
+                "test_numbers": [row["number"] for row in self._config.running()["numbers"] if row["application"] == "test"]}
 
     def tested(self):
         """{span: "running", "pass" or "fail"} of the reports that there are."""
@@ -137,67 +91,196 @@ class TurnUp(Adapter):
 
     def stop(self):
         """End what runs."""
-        for task in self._tasks.values():
+        for task in self._tasks:
             task.cancel()
 
-    async def _run(self, row, seconds, report):
+    def dirty(self):
+        """Whether a run is over that has not been written."""
+        return self._unsaved
+
+    def save(self, stores):
+        """Keep the last run."""
+        if self._unsaved:
+            stores.machines.save("turn_up", self.last)
+
+    def saved(self):
+        """It is kept."""
+        self._unsaved = False
+
+    # -- a run --
+
+    async def _run(self, rows, options, run):
+        reports = {report["span"]: report for report in run["spans"]}
         try:
-            facts = await self._facts(row, seconds)
-            report["findings"] = judge(facts)
-            report["verdict"] = "fail" if any(f["result"] == "fail" for f in report["findings"]) else "pass"
+            prbs = await self._own_loops(rows, reports) if options["loop"] else {}
+            before = {row["span"]: self._keeper.sums(row["span"]) for row in rows}
+            for report in reports.values():
+                report["stage"] = "loop"
+            watch = [asyncio.create_task(self._watch(row, options["seconds"])) for row in rows]
+            heard = await self._loop_test(rows)
+            for report in reports.values():
+                report["stage"] = "watches"
+            watched = await asyncio.gather(*watch)
+            await asyncio.gather(*(self._finish(row, options, reports[row["span"]], {
+                "prbs": prbs.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]], "watched": seen})
+                for row, seen in zip(rows, watched)))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("turn-up")
+            for report in reports.values():
+                if report["running"]:
+                    self._end(report, [_failed(error)])
+        finally:
+            run["ended_ms"] = self._clock.now_ms()
+            if run is self.last:
+                self._unsaved = True
+                if not self._turns.fault:
+                    self._turns.run("turn_up", lambda now_ms: None)
+
+    async def _finish(self, row, options, report, got):
+        try:
+            facts = self._facts(row, options["seconds"], got)
+            await self._calls(row, options, report, facts)
+            self._end(report, judge(facts))
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("turn-up of span %d", row["span"])
-            report["verdict"], report["findings"] = "fail", [{"check": "test", "result": "fail", "key": None, "arguments": {},
-                                                              "text": "The test itself failed: %s" % error}]
-        finally:
-            report["running"], report["ended_ms"] = False, self._clock.now_ms()
+            self._end(report, [_failed(error)])
 
-    async def _facts(self, row, seconds):
-        span = row["span"]
-        before = self._keeper.sums(span)
-        looped, crossed = await self._loop_test(row)
-        await asyncio.sleep(max(0.0, seconds - TEST_S))
-        after = self._keeper.sums(span)
+    def _end(self, report, findings):
+        report["findings"], report["running"], report["stage"] = findings, False, "done"
+        report["verdict"] = "fail" if any(finding["result"] == "fail" for finding in findings) else "pass"
+        report["ended_ms"] = self._clock.now_ms()
+
+    def _facts(self, row, seconds, got):
+        span, before, after = row["span"], got["before"], self._keeper.sums(row["span"])
         line = self._framers.lines().get(span) or {}
         link = self._spans.spans.get(span)
         errors = {name: after[name] - before[name] for name in after}
+        looped, crossed = got["heard"]
+        settings = self._config.running().get("turn_up") or {}
+        bad_seconds, bad_names = got["watched"]
         return {"span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
                 "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": self._keeper.defects(span),
                 "seconds": seconds, "errors": errors["errors"], "far_errors": errors["far_errors"],
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
-                "link_up": bool(link is not None and link.machine.up), "loop": (line.get("loop") or {}).get("kind"),
-                "code": line.get("code_received"), "looped": looped, "crossed": crossed}
+                "clock": self._keeper.examine_clocks()["spans"].get(str(span)), "bad_seconds": bad_seconds, "bad_names": bad_names,
+                "link_up": bool(link is not None and link.machine.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
+                "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got["prbs"], "number": None, "out": None,
+                "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
 
-    async def _loop_test(self, row):
-        """(whether our own pattern comes back, or None; the other span at which it arrives, or None)."""
-        tests = {}
+    def _is_up(self, span):
+        return self._house.switchboard.core.span_is_up(span)
+
+    async def _watch(self, row, seconds):
+        """(seconds in which an alarm stood, its kinds)."""
+        bad, names = 0, set()
+        for _ in range(seconds):
+            this = set()
+            for _ in range(int(1 / LOOK_S)):
+                this |= self._keeper.defects(row["span"])
+                await asyncio.sleep(LOOK_S)
+            bad, names = bad + bool(this), names | this
+        return bad, sorted(names)
+
+    # -- loops --
+
+    async def _own_loops(self, rows, reports):
+        """PRBS of each span through its own loop: {span: figures, {"busy": True}}."""
+        found = {}
+
+        async def one(row):
+            span, name = row["span"], "own-loop-%d" % row["span"]
+            reports[span]["stage"] = "own loop"
+            try:
+                await self._media.client.call("bert_start", id=name, span=span, timeslots=self._bearers(row))
+            except StrowgerError:
+                found[span] = {"busy": True}
+                return
+            try:
+                await self._framers.loop(span, "local")
+                await asyncio.sleep(OWN_LOOP_S / 2)
+                before = next(figures for figures in (await self._media.client.call("berts"))["berts"] if figures["id"] == name)
+                await self._media.client.call("bert_insert", id=name, errors=TEST_ERRORS)
+                await asyncio.sleep(OWN_LOOP_S / 2)
+            finally:
+                figures = (await self._media.client.call("bert_stop", id=name)).get("bert")
+                await self._framers.loop(span, "none")
+            found[span] = {**figures, "errors": figures["errors"] - before["errors"], "inserted": TEST_ERRORS}
+        await asyncio.gather(*(one(row) for row in rows))
+        await self._settled(rows)
+        return found
+
+    async def _settled(self, rows):
+        """The lines are back after their loops: signalling up, and QUIET_S without errors that the loop may have left."""
+        quiet, before = 0, None
+        for second in range(int(BACK_S)):
+            await asyncio.sleep(1)
+            sums = {row["span"]: {name: value for name, value in self._keeper.sums(row["span"]).items() if name != "seconds"} for row in rows}
+            quiet = quiet + 1 if sums == before else 0
+            before = sums
+            up = all(self._is_up(row["span"]) or row["signalling"] == "none" and not self._keeper.defects(row["span"]) for row in rows)
+            if up and quiet >= QUIET_S or quiet >= QUIET_S + GIVEN_UP_S or second > 2 * GIVEN_UP_S and up:
+                break
+
+    async def _loop_test(self, rows):
+        """{span: (whether our own pattern comes back, or None; the other span at which it arrives, or None)}."""
+        tests, run = {}, self._runs
+        wanted = {row["span"]: TEST_ERRORS + place for place, row in enumerate(rows)}
         try:
-            for other in [row] + [r for r in self._config.running()["spans"] if r["enabled"] and r["span"] != row["span"]]:
-                name = "turn-up-%d-%d" % (row["span"], other["span"])
-                for timeslot in reversed(self._bearers(other)):
+            for row in rows + [r for r in self._config.running()["spans"] if r["enabled"] and r["span"] not in wanted]:
+                name = "turn-up-%d-%d" % (run, row["span"])
+                for timeslot in reversed(self._bearers(row)):
                     try:
-                        await self._media.client.call("bert_start", id=name, span=other["span"], timeslots=[timeslot])
-                        tests[other["span"]] = name
+                        await self._media.client.call("bert_start", id=name, span=row["span"], timeslots=[timeslot])
+                        tests[row["span"]] = name
                         break
                     except StrowgerError:
                         continue           # a call is on it
-                if row["span"] not in tests:
-                    return None, None
             await asyncio.sleep(TEST_S / 2)
             before = {row["id"]: row["errors"] for row in (await self._media.client.call("berts"))["berts"]}
-            await self._media.client.call("bert_insert", id=tests[row["span"]], errors=TEST_ERRORS)
+            for span in wanted:
+                if span in tests:
+                    await self._media.client.call("bert_insert", id=tests[span], errors=wanted[span])
             await asyncio.sleep(TEST_S / 2)
             figures = {row["id"]: row for row in (await self._media.client.call("berts"))["berts"]}
-            heard = [span for span, name in tests.items() if name in figures and figures[name]["synced"]
-                     and figures[name]["errors"] - before.get(name, 0) == TEST_ERRORS]
         finally:
             for name in tests.values():
                 try:
                     await self._media.client.call("bert_stop", id=name)
                 except StrowgerError as error:
                     log.warning("turn-up: %s", error)
-        others = [span for span in heard if span != row["span"]]
-        return row["span"] in heard, others[0] if others and row["span"] not in heard else None
+        counted = {span: figures[name]["errors"] - before.get(name, 0) for span, name in tests.items() if name in figures and figures[name]["synced"]}
+        heard = {}
+        for span, errors in wanted.items():
+            others = [other for other in counted if other != span and counted[other] == errors]
+            looped = counted.get(span) == errors
+            heard[span] = (None, None) if span not in tests else (looped, others[0] if others and not looped else None)
+        return heard
+
+    # -- calls --
+
+    async def _calls(self, row, options, report, facts):
+        span, number = row["span"], options["number"]
+        facts.update(number=number, incoming_s=options["incoming_s"])
+        if number and facts["up"] and row["signalling"] != "none":
+            report["stage"] = "calls"
+            try:
+                facts["out"] = await self._test_calls.place(span, number)
+            except StrowgerError as error:
+                facts["out"] = {"answer_ms": None, "cause": None, "figures": None, "why": str(error)}
+        facts["in"] = self._test_calls.came_in(span, report["started_ms"])
+        if options["incoming_s"] and facts["in"] is None:
+            report["stage"] = "waits for a call"
+            for _ in range(int(options["incoming_s"] / LOOK_S)):
+                await asyncio.sleep(LOOK_S)
+                facts["in"] = self._test_calls.came_in(span, report["started_ms"])
+                if facts["in"] is not None:
+                    break
+
+
+def _failed(error):
+    return {"check": "test", "result": "fail", "key": None, "arguments": {}, "text": "The test itself failed: %s" % error}

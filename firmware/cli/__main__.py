@@ -30,7 +30,9 @@
     python -m firmware.cli code SPAN line_up|line_down|payload_up|payload_down|all_down|in_band_up|in_band_down|none
     python -m firmware.cli force SPAN [--rai] [--ais]      send an alarm to the far end; neither: end it
     python -m firmware.cli bert start SPAN [--timeslot N] [--pattern P] | stop ID | insert ID [--errors N] | show
-    python -m firmware.cli turn-up SPAN [--seconds N]      test a span, say in sentences what is wrong
+    python -m firmware.cli turn-up SPAN...|all|show [--seconds N] [--number N|none] [--incoming S] [--loop] [--html F] [--pdf F] [--language en|zh_CN]
+                                                test spans, say in sentences what is wrong, write the acceptance report
+    python -m firmware.cli test-call [SPAN [NUMBER]]       call over a span and measure; without: what was measured
     python -m firmware.cli config show | check FILE | apply FILE
 
 --json on any of them prints the API's own answer.  Exit codes: 0 done, 1 refused, 2 wrong usage,

@@ -1,13 +1,19 @@
 """Verbs of the command `strowger` that work on lines: loops, codes, forced alarms, bit error tests, turn-up."""
 
+import json
+import pathlib
+import subprocess
+import sys
 import time
 import urllib.parse
+
+from firmware.errors import LocalError
 
 # as drivers/framer/base.py has them, which this process does not need
 LOOPS = ("none", "local", "remote", "payload", "timeslot")
 LOOP_CODES = ("line_up", "line_down", "payload_up", "payload_down", "all_down", "in_band_up", "in_band_down")
 PATTERNS = ("prbs9", "prbs11", "prbs15", "prbs23", "qrss", "fixed")
-VERBS = ("lines", "loop", "code", "force", "bert", "turn-up")
+VERBS = ("lines", "loop", "code", "force", "bert", "turn-up", "test-call")
 MARKS = {"pass": "good", "fail": "WRONG", "note": "note"}
 
 
@@ -33,8 +39,17 @@ def add(verbs, common):
     bert.add_argument("--octet", type=int, default=255)
     bert.add_argument("--errors", type=int, default=1)
     turn_up = verbs.add_parser("turn-up", parents=[common])
-    turn_up.add_argument("span", type=int)
+    turn_up.add_argument("span", nargs="+", help="numbers, all, or show: the last run again")
     turn_up.add_argument("--seconds", type=int, default=10)
+    turn_up.add_argument("--number", help="is called over each span; default: the configured one; none: no call")
+    turn_up.add_argument("--incoming", type=int, default=0, metavar="SECONDS", help="wait for a call to a test number of ours over each span")
+    turn_up.add_argument("--loop", action="store_true", help="our own loop with PRBS first: no call may be up on the span")
+    turn_up.add_argument("--html", metavar="FILE", help="write the acceptance report")
+    turn_up.add_argument("--pdf", metavar="FILE", help="write it as PDF")
+    turn_up.add_argument("--language", choices=("en", "zh_CN"), default="en", help="of the acceptance report")
+    test_call = verbs.add_parser("test-call", parents=[common])
+    test_call.add_argument("span", type=int, nargs="?", help="call over this span and measure; without: what was measured")
+    test_call.add_argument("number", nargs="?")
 
 
 def show_lines(answer, table):
@@ -63,6 +78,25 @@ def show_report(report):
                      + ["%-6s %s" % (MARKS[f["result"]], f["text"]) for f in report["findings"]])
 
 
+def show_run(run):
+    """Reports of a run as text, those that failed at last, where a person looks first."""
+    reports = sorted(run["spans"], key=lambda report: (report["verdict"] == "fail", report["span"]))
+    failed = [str(report["span"]) for report in reports if report["verdict"] == "fail"]
+    told = "%d spans: %s" % (len(reports), "span %s FAILED" % ", ".join(failed) if failed else "all PASSED")
+    return "\n".join([*(show_report(report) for report in reports), *([told] if len(reports) > 1 else [])])
+
+
+def show_test_calls(answer, table):
+    """One line a test call."""
+    def level(row, name, form="%.1f"):
+        value = (row["figures"] or {}).get(name)
+        return None if value is None else form % value
+    return table(["CALL", "WAY", "SPAN", "SLOT", "NUMBER", "CAUSE", "HEARS HZ", "DBM0", "LEVEL DBM0", "ERL DB", "LOOPED", "WHY"], [
+        [row["call"], row["way"], row["span"], row["timeslot"], row["number"], row["cause"], level(row, "heard_hz", "%.0f"), level(row, "heard_dbm0"),
+         level(row, "level_dbm0"), (">= " if (row["figures"] or {}).get("erl_is_least") else "") + (level(row, "erl_db") or "-"),
+         "yes" if (row["figures"] or {}).get("looped") else "no", row["why"]] for row in answer["test_calls"]])
+
+
 def carry_out(client, options, table):
     """One of VERBS.  Returns (the API's answer, function that shows it)."""
     verb = options.verb
@@ -70,6 +104,10 @@ def carry_out(client, options, table):
         return client.get("/v1/lines"), lambda a: show_lines(a, table)
     if verb == "bert":
         return _bert(client, options, table)
+    if verb == "turn-up":
+        return _turn_up(client, options), show_run
+    if verb == "test-call":
+        return _test_call(client, options), lambda a: show_test_calls(a, table)
     path = "/v1/lines/%d/" % options.span
     if verb == "loop":
         body = {"kind": options.kind, **({"timeslot": options.timeslot} if options.timeslot else {})}
@@ -77,14 +115,37 @@ def carry_out(client, options, table):
     if verb == "code":
         return (client.post(path + "code", {"code": None if options.code == "none" else options.code}),
                 lambda a: "code: %s" % (a["code_sent"] or "none"))
-    if verb == "force":
-        return client.post(path + "force", {"rai": options.rai, "ais": options.ais}), lambda a: "done"
-    client.post(path + "turn_up", {"seconds": options.seconds})
-    while True:
-        report = client.get(path + "turn_up")
-        if not report["running"]:
-            return report, show_report
+    return client.post(path + "force", {"rai": options.rai, "ais": options.ais}), lambda a: "done"
+
+
+def _turn_up(client, options):
+    if options.span != ["show"]:
+        spans = "all" if options.span == ["all"] else [int(span) if span.isdecimal() else span for span in options.span]
+        number = "" if options.number == "none" else options.number
+        client.post("/v1/turn_up", {"spans": spans, "seconds": options.seconds, "incoming_s": options.incoming, "loop": options.loop,
+                                    **({} if number is None else {"number": number})})
+    while (run := client.get("/v1/turn_up"))["running"]:
         time.sleep(0.5)
+    for kind in ("html", "pdf"):
+        if getattr(options, kind):
+            # The words and the layout are the web process's; here it lends them as a program.
+            zone = client.get("/v1/state")["system"].get("timezone", "UTC")
+            done = subprocess.run([sys.executable, "-m", "webui.acceptance", kind, str(pathlib.Path(getattr(options, kind)).absolute()), "--language",
+                                   options.language, "--zone", zone], input=json.dumps(run).encode(), cwd=pathlib.Path(__file__).resolve().parents[2])
+            if done.returncode:
+                raise LocalError("the acceptance report was not written; the reason stands above")
+    return run
+
+
+def _test_call(client, options):
+    if options.span is None:
+        return client.get("/v1/test_calls")
+    call = client.post("/v1/test_calls", {"span": options.span, **({"number": options.number} if options.number else {})})["call"]
+    while True:
+        row = next((row for row in client.get("/v1/test_calls")["test_calls"] if row["call"] == call), None)
+        if row is None or row["ended_ms"] is not None:
+            return {"test_calls": [row] if row else []}
+        time.sleep(0.3)
 
 
 def _bert(client, options, table):

@@ -9,7 +9,7 @@ from firmware.acd import overflow
 from firmware.acd.skills import MAX_LEVEL
 from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
-from firmware.call.routing import Router
+from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
 from firmware.config import acd, callers, cas, desk, mailboxes, people, services, sip, sip_trunk, ss7
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
@@ -102,8 +102,9 @@ NUMBER = Section("a number that the carrier delivers to us", {
     "number": Text("the digits as they arrive in the called number", pattern=DIGITS,
                    hint="give digits only", required=True),
     "label": Text("the number that people dial", default=""),
-    "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "mailbox", "duty", "outside"), required=True),
-    "target": Text("the flow, queue, agent, line, mailbox or chain of persons on duty that answers, or the number to dial to the outside",
+    "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "mailbox", "duty", "outside", "test"), required=True),
+    "target": Text("the flow, queue, agent, line, mailbox or chain of persons on duty that answers, or the number to dial to the outside; of a test "
+                   "number what is heard: milliwatt_1004, milliwatt_1020 (0 dBm0) or loop",
                    pattern=r"[A-Za-z0-9_.*#+-]{1,32}", hint="use letters, digits, dot, dash and underline, at most 32",
                    required=True),
     "fax_to": acd.FAX_TO})
@@ -237,6 +238,11 @@ SCHEMA = Section("the configuration", {
         "signalling_mb": Whole("of D channels, signalling links and circuits; 0: nothing", 0, 65536, unit="MiB", default=512),
         "sip_mb": Whole("of SIP messages; 0: nothing", 0, 65536, unit="MiB", default=256)}),
     **people.PARTS,
+    "turn_up": Section("proof of a span before it goes into service: what its acceptance test asks", {
+        "number": Text("the number at the far end that answers test calls, best with a tone or in loop; empty: none", pattern=r"[0-9*#]{0,32}",
+                       hint="give digits only", default=""),
+        "least_erl_db": Whole("the echo of what answers must be so much weaker (G.168 counts on 6 dB)", 0, 60, unit="dB", default=6),
+        "least_tone_dbm0": Whole("a test tone must arrive at least so loud", -60, 0, unit="dBm0", default=-30)}),
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -328,7 +334,9 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(ss7.check(result))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
-                      "agent": ("agents", "agent"), "mailbox": ("mailboxes", "mailbox"), "duty": ("duty", "chain of persons on duty"), "outside": (None, None)}[row["application"]]
+                      "agent": ("agents", "agent"), "mailbox": ("mailboxes", "mailbox"), "duty": ("duty", "chain of persons on duty"), "outside": (None, None), "test": (None, None)}[row["application"]]
+        if row["application"] == "test" and row["target"] not in TEST_SOUNDS:
+            errors.append(ConfigError(f"numbers[{i}].target", f"a test number plays one of {', '.join(TEST_SOUNDS)}; choose one of them"))
         if part is not None:
             refer(f"numbers[{i}].target", row["target"], part, what)
     for i, row in enumerate(result["routes"]):

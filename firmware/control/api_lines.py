@@ -4,7 +4,11 @@
     POST /v1/lines/{span}/loop           {"kind": "none"|"local"|"remote"|"payload"|"timeslot", "timeslot"?}
     POST /v1/lines/{span}/code           {"code": name or null}    T1: a loop code to the far end until null
     POST /v1/lines/{span}/force          {"rai"?: bool, "ais"?: bool}
-    POST /v1/lines/{span}/turn_up        {"seconds"?: 5..3600}     begins; GET /v1/lines/{span}/turn_up is its report
+    POST /v1/lines/{span}/turn_up        {"seconds"?: 5..3600, "number"?: called for a test; absent: the configured one, "": none,
+                                          "incoming_s"?: 0..3600 to wait for a test call that comes in, "loop"?: true: our own loop
+                                          first, with PRBS, no call may be up}     begins; GET /v1/lines/{span}/turn_up is its report
+    POST /v1/turn_up                     the same for {"spans": [...] or "all"} beside one another; GET /v1/turn_up is the last run
+    POST /v1/test_calls                  {"span", "number"?} -> {"call"}; GET /v1/test_calls: results, newest first
     GET  /v1/berts                       {"berts": [figures]}
     POST /v1/berts                       {"span", "timeslots": [...] or "all", "pattern", "octet"?} -> {"id"}
     POST /v1/berts/{id}/insert           {"errors"}
@@ -26,6 +30,8 @@ class LinesAPI:
         return [("GET", ("lines",), self.lines), ("POST", ("lines", None, "loop"), self.loop),
                 ("POST", ("lines", None, "code"), self.code), ("POST", ("lines", None, "force"), self.force),
                 ("POST", ("lines", None, "turn_up"), self.turn_up), ("GET", ("lines", None, "turn_up"), self.report),
+                ("POST", ("turn_up",), self.turn_up_many), ("GET", ("turn_up",), self.last_run),
+                ("POST", ("test_calls",), self.test_call), ("GET", ("test_calls",), self.test_calls),
                 ("GET", ("berts",), self.berts), ("POST", ("berts",), self.start), ("POST", ("berts", None, "insert"), self.insert),
                 ("POST", ("berts", None, "stop"), self.stop)]
 
@@ -63,10 +69,42 @@ class LinesAPI:
         return await self._adapter("framers").act(self._row(span)["span"], lambda framer: framer.force(rai, ais))
 
     async def turn_up(self, span, query, body):
-        seconds = body.get("seconds", 10)
-        if isinstance(seconds, bool) or not isinstance(seconds, int) or not 5 <= seconds <= 3600:
-            raise Problem(400, "bad parameter", "seconds is how long is looked and tested: 5 to 3600.")
-        return self._adapter("turn_up").begin(self._row(span), seconds)
+        return self._adapter("turn_up").begin([self._row(span)], **self._options(body))["spans"][0]
+
+    async def turn_up_many(self, query, body):
+        spans = body.get("spans", "all")
+        rows = [row for row in self._api.house.config.running()["spans"] if row["enabled"]]
+        if spans != "all":
+            if not isinstance(spans, list) or not spans or any(type(span) is not int for span in spans) or len(set(spans)) != len(spans):
+                raise Problem(400, "bad parameter", "spans is a list of different numbers, or all.")
+            rows = [self._row(str(span)) for span in sorted(spans)]
+        if not rows:
+            raise Problem(404, "not found", "There is no span in service.")
+        return self._adapter("turn_up").begin(rows, **self._options(body))
+
+    async def last_run(self, query, body):
+        return self._adapter("turn_up").whole()
+
+    @staticmethod
+    def _options(body):
+        """The options of a turn-up, checked."""
+        options = {name: body[name] for name in ("seconds", "number", "incoming_s", "loop") if body.get(name) is not None}
+        for name, low in (("seconds", 5), ("incoming_s", 0)):
+            value = options.get(name, low)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= 3600:
+                raise Problem(400, "bad parameter", "%s is a number of seconds: %d to 3600." % (name, low))
+        if not isinstance(options.get("loop", False), bool):
+            raise Problem(400, "bad parameter", "loop is true or false.")
+        _number(options.get("number", ""))
+        return options
+
+    async def test_call(self, query, body):
+        number = body.get("number") or (self._api.house.config.running().get("turn_up") or {}).get("number", "")
+        _number(number)
+        return {"call": await self._adapter("test_calls").begin(self._row(str(body.get("span")))["span"], number)}
+
+    async def test_calls(self, query, body):
+        return {"test_calls": self._adapter("test_calls").list()}
 
     async def report(self, span, query, body):
         return self._adapter("turn_up").report(self._row(span)["span"])
@@ -96,3 +134,8 @@ class LinesAPI:
         if "bert" not in told:
             raise LocalError("no test %s runs" % name[:40])
         return told["bert"]
+
+
+def _number(value):
+    if not isinstance(value, str) or len(value) > 32 or any(digit not in "0123456789*#" for digit in value):
+        raise Problem(400, "bad parameter", "number is the digits of a telephone number, at most 32.")

@@ -8,6 +8,7 @@ from firmware.call.trunk_group import bearers
 from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
 from firmware.chassis.keeper import Keeper
+from firmware.chassis.test_calls import TestCalls
 from firmware.chassis.turn_up import TurnUp
 from firmware.config import sip as sip_settings
 from firmware.control.cti import CTILink
@@ -59,5 +60,6 @@ def make_adapters(house):
         for adapter in trunks:
             adapter.alarms(span, alarms, now_ms)
     framers = Framers(house, alarms, watch=keeper.framers)
-    return [*trunks, SIPLegs(house, sip, streams), framers, keeper, TurnUp(house, framers, keeper, trunks[0], bearers),
+    test_calls = TestCalls(house)
+    return [*trunks, SIPLegs(house, sip, streams), framers, keeper, test_calls, TurnUp(house, framers, keeper, trunks[0], bearers, test_calls),
             CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), CTILink(house, cti), Lookups(house)]

@@ -153,6 +153,9 @@ def follow(core, call, route):
     elif application == "mailbox":
         answer(core, call)
         core_mailboxes.enter(core, call, target)
+    elif application == "test":
+        answer(core, call)
+        core.ways_on["test"](core, call, target)
     elif application == "feature":
         core.ways_on["feature"](core, call, route)
     else:
@@ -298,7 +301,9 @@ def answered(core, event):
         return True
     agent = core.agent_on(leg.line)
     core_overlap.over(core, call, leg)
-    if core.is_absent(call) and leg.id == call.target_leg:
+    if core.is_absent(call) and call.application == "test":
+        core.ways_on["test_answered"](core, call, leg)
+    elif core.is_absent(call) and leg.id == call.target_leg:
         if core_listening.group_screens(core, leg):
             core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)
         if not core_listening.screens(core, call, leg):

@@ -14,6 +14,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.stream         call action("start"|"stop") leg? service? both? stream?      a leg's audio to a speech service; answer: {"stream"}
   command.message_state  message state("new"|"read") by?
   command.message_delete message by?
+  command.test_call      span number                     a call of the box itself over one span; Switchboard.answer: {"call"}
   command.hangup         call
   command.hold           call by?                         by: agent, line or leg that acts, where the call has two of ours
   command.retrieve       call by?                         a consultation ends too
@@ -35,7 +36,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings, core_streams
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings, core_streams, core_test_calls
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -61,6 +62,7 @@ COMMANDS = {
     "command.message_state": (("message", "state"), core_mailboxes.set_state),
     "command.message_delete": (("message",), core_mailboxes.remove),
     "command.hangup": (("call",), hangup),
+    "command.test_call": (("span", "number"), core_test_calls.command),
     "command.listen": (("call",), core_listening.listen),
     "command.enhance": (("call",), core_listening.enhance),
     "command.play": (("call",), core_floor.play), "command.player": (("call",), core_floor.player),

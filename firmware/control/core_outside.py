@@ -118,7 +118,7 @@ def _kept(core, call, way):
 
 
 def _is_worth_a_try(core, out, span, timeslot):
-    return core.span_is_up(span) and [span, timeslot] not in out["tried"] and [span, None] not in out["tried"]
+    return out.get("span") in (None, span) and core.span_is_up(span) and [span, timeslot] not in out["tried"] and [span, None] not in out["tried"]
 
 
 def refused_bearer(core, leg):
@@ -150,7 +150,7 @@ def create_leg(core, call, way, trunk, line):
     caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None, known)
     # A number of ours diverts the call where it is not the one that was dialled; what is only passed on keeps what it brought.
     redirecting, more = None, {}
-    if line is None and call.callback is None:
+    if line is None and call.callback is None and not core.is_absent(call):
         diverted = call.called and (call.outside is None or call.outside["digits"] != call.called)
         redirecting, more = carriage.onward(call.carried, {
             "number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"} if diverted else None)
@@ -199,8 +199,8 @@ def hunt_on(core, call, leg, cause, by):
 # What the caller hears before the answer.
 
 def cut_through(core, call, leg):
-    """Join caller and called party before the answer."""
-    if call.bridge is None:
+    """Join caller and called party before the answer; nobody is there to hear it where the box calls by itself."""
+    if call.bridge is None and not core.is_absent(call):
         core.silence(call)
         bridge = core.ids.next("b")
         core.emit("call.cut_through", call=call.id, leg=leg.id, bridge=bridge, legs=[call.caller_leg, leg.id])

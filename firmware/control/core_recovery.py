@@ -15,13 +15,14 @@ as if nothing had happened:
     talking                                  bridges asserted again (core_parties.wire); recording: goes on, or a new one begins
     telephone that rang for an answered caller    rings again; the caller has been promised somebody
     queued, in the IVR, closing              plays on if the audit knows its token, else it is said again
+    test call                                ends: who measured is gone
     answered, but media has no termination   media died too: cleared with cause 41
     termination, bridge, recording, signal that no call wants: removed
 """
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_announcements, core_calls, core_ending, core_floor, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_calls, core_ending, core_floor, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings, core_test_calls
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -153,6 +154,8 @@ def _call(core, call, audit, live):
             core_parties.hold_music(core, call)
         elif call.state == calls.QUEUED:
             core_queues.music(core, call)
+        elif call.state == calls.TESTING:
+            core_test_calls.resume(core, call)
         elif call.state == calls.MAILBOX:
             core_mailboxes.resume(core, call, _ids(audit, "recordings"))
         elif call.state == calls.ANNOUNCING:

@@ -26,10 +26,11 @@ from firmware.control.core_state_floor import FloorFolds
 from firmware.control.core_state_legs import LegFolds
 from firmware.control.core_state_mailboxes import MailboxFolds
 from firmware.control.core_state_operations import OperationFolds
+from firmware.control.core_state_tests import TestFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;

@@ -3,7 +3,7 @@ kind (core_state.py)."""
 
 from firmware.call import call as calls
 
-CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "mailbox", "overflow", "park", "relax", "reserve", "ring", "secret", "signal", "tier", "wait")
+CALL_TIMERS = ("announce", "closing", "comfort", "consult", "ivr", "mailbox", "overflow", "park", "relax", "reserve", "ring", "secret", "signal", "test", "tier", "wait")
 
 
 class CallFolds:
@@ -34,6 +34,8 @@ class CallFolds:
             call.outside = {"digits": data["digits"], "ways": data["ways"], "way": 0, "attempts": 0, "limit": data["limit"],
                             "tried": [], "cause": None, "ring_ms": data["ring_ms"], "cls": data["cls"],
                             "overlap": bool(data.get("overlap"))}
+            if data.get("span") is not None:
+                call.outside["span"] = data["span"]
 
     def call_more_digits(self, record, data, call):
         if call is not None and call.outside is not None:

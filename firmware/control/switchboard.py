@@ -97,7 +97,7 @@ resume(audit, live_legs, now_ms)
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...],
                      "announcements": [...]: core_announcements.snapshot, "callbacks": [...]: core_callbacks.snapshot,
                      "mailboxes": [...]: core_mailboxes.snapshot}
-  call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"closing"|"clearing") caller called redirecting
+  call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"testing"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
          held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
@@ -113,7 +113,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 from firmware.call import call as calls
 from firmware.call.records import make
 from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
-                              core_queues, core_recordings, core_recovery, core_streams)
+                              core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
 from firmware.control.core_snapshot import snapshot
@@ -141,6 +141,7 @@ WAYS_ON = {
     "duty": lambda core, call, command: (core_calls.answer(core, call), core_duty.begin(core, call, command["duty"])),
     "duty_next": core_duty.step_on, "duty_asks": core_duty.asks,
     "conference": core_conference.from_flow,
+    "test": core_test_calls.enter, "test_answered": core_test_calls.answered,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
@@ -296,7 +297,7 @@ def _signal_lost(core, call):
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "comfort": core_queues.comfort, "wait": core_queues.max_wait,
                 "relax": core_queues.relax, "tier": core_queues.open_tier, "mailbox": core_mailboxes.timeout, "reserve": core_queues.unreserve, "overflow": core_queues.overflow_due,
                 "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
-                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout}
+                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout, "test": core_test_calls.timeout}
 
 
 def _close_recording(core, recording, kind, data):

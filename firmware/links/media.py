@@ -133,6 +133,10 @@ class MediaLink(Adapter):
         """The leg is being answered and cannot hear yet (register signals): what is to be played to it waits for ready()."""
         self._waiting.setdefault(leg, None)
 
+    def hears(self, leg):
+        """Whether a leg hears what is played to it: hold() and ready()."""
+        return leg not in self._waiting
+
     def ready(self, leg, now_ms):
         """The leg hears from now on."""
         action = self._waiting.pop(leg, None)

@@ -23,7 +23,9 @@ from firmware.media.wav import read_wav
 
 CACHE_OCTETS = 256 << 20        # ours: more than an hour of prompts in A-law, eight times over
 HOUSE_TONES = {         # ours, in every country: somebody comes to a conference, or leaves it
-    "conference_in": {"frequencies_hz": [880], "level_dbm0": -20}, "conference_out": {"frequencies_hz": [587], "level_dbm0": -20}}
+    "conference_in": {"frequencies_hz": [880], "level_dbm0": -20}, "conference_out": {"frequencies_hz": [587], "level_dbm0": -20},
+    # of test numbers: the milliwatt of the Americas and that of ITU-T
+    "milliwatt_1004": {"frequencies_hz": [1004], "level_dbm0": 0}, "milliwatt_1020": {"frequencies_hz": [1020], "level_dbm0": 0}}
 ITEMS = 500                     # of one playlist
 SAMPLES_A_MS = 8
 R1_NAMES = {"K": "KP", "S": "ST"}

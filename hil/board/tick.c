@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "tick.h"
 
+#include "e1_registers.h"
+
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -388,6 +390,13 @@ void board_tick(struct board *board)
         struct line *line = &board->lines[s];
         int looped = (port_reg(&line->port)[0x36] & 0x02) || line->plug;
         int live = fds[s] >= 0 && line->fd >= 0;
+        if (!!looped != line->was_looped) { /* another signal, at another place of its frame: here all begin at the same one, a cable's do not */
+            line->was_looped = !!looped;
+            if (line->port.t1_mode)
+                t1_lose_frame(&line->port.t1);
+            else
+                e1_lose_frame(&line->port.e1);
+        }
         if (live && line->wanted)
             collect_answers(line, (uint32_t)counts[s], came[s]);
         if (looped) {
@@ -399,7 +408,8 @@ void board_tick(struct board *board)
     }
     for (uint32_t s = 0; s < board->spans; s++) {
         struct line *line = &board->lines[s];
-        uint32_t from = (uint32_t)line->rx_from;
+        int local = port_reg(&line->port)[0x36] & 0x02; /* inside the framer: what the cable does stays outside */
+        uint32_t from = local ? s : (uint32_t)line->rx_from;
         int count = counts[from];
         if (count < 0) {
             idle_to_ring(board, s, rx);
@@ -411,8 +421,10 @@ void board_tick(struct board *board)
             uint8_t *block = came[from][n], other[LINE_OCTETS_MOST];
             if (from != s)
                 block = memcpy(other, block, port_line_octets(&line->port));
-            spoil_line(line, &line->rx_errors, block);
-            replace(block, port_line_octets(&line->port), line->rx_fault);
+            if (!local) {
+                spoil_line(line, &line->rx_errors, block);
+                replace(block, port_line_octets(&line->port), line->rx_fault);
+            }
             port_receive(&line->port, block, frames + (uint32_t)n * BLOCK_OCTETS, board->cas_rx + s * TIMESLOTS);
         }
         pass_on(board, s, rx, frames, (uint32_t)count);

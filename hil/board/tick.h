@@ -21,6 +21,7 @@ struct line {
     struct port port;
     int fd;                 /* -1: nobody connected; written by the tick, and by attach when -1 */
     int rx_fault, tx_fault; /* enum fault, injected */
+    int was_looped;         /* in the tick before */
     int plug;               /* a loop plug instead of a far end: what we send comes back */
     int rx_from;            /* whose far end our receive pair is connected to: our own index, or another (crossed) */
     struct bit_errors rx_errors, tx_errors;

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firmware.chassis.turn_up import SENTENCES, judge
+from firmware.chassis.turn_up_judge import SENTENCES, judge
 
 GOOD = {"span": 3, "type": "e1", "framing": "esf", "crc4": True, "side": "user", "signalling": "pri", "d_timeslot": 16, "alarms": set(),
         "seconds": 10, "errors": 0, "far_errors": 0, "blocks": 10000, "slips": 0, "clock_selected": False, "link_up": True, "loop": None,

@@ -7,6 +7,7 @@ import numpy
 import pytest
 
 from hil import line_t1
+from hil.acceptance import tone_file
 from hil.line import LineClient
 
 pytestmark = pytest.mark.live
@@ -117,16 +118,32 @@ def test_slips_are_counted_and_told_apart(house):
     span_is_up(house, 2)                                            # the data link recovers from what the slips cost it
 
 
+def calls_are_tested(house):
+    """A test number of ours, and a far end that answers with a tone."""
+    running = house.product.get("/configuration")
+    running["configuration"]["numbers"].append({"number": "02150809999", "application": "test", "target": "milliwatt_1004"})
+    house.product.post("/configuration/apply", running)
+    house.far.policy(incoming="answer", play=str(tone_file(house.folder / "tone.wav")), repeat=True)
+
+
 def test_turn_up_says_what_is_wrong(house):
-    """Each fault by its sentence, on the command line and by REST."""
+    """Each fault by its sentence, on the command line and by REST; a good span with calls out and in, heard as they were sent."""
     inject(house, 4, "plug")
     bare_span(house, 4)
     span_is_up(house, 2)
+    calls_are_tested(house)
+    page = house.folder / "accepted.html"
     for _ in range(3):                  # the elastic store may still let go of a frame of the test before
-        told = run(house, "turn-up", "2", "--seconds", "5")
+        house.far.call("tested", span=2, called="02150809999", caller="13912345678", play=str(house.folder / "tone.wav"), repeat=True)
+        told = run(house, "turn-up", "2", "--seconds", "5", "--number", "10000", "--incoming", "30", "--html", str(page), "--language", "zh_CN")
+        house.far.hangup("tested")
+        house.far.wait_for("released", 10, id="tested")
         if "slips in" not in told:
             break
     assert "PASS" in told, told
+    assert told.count("a tone of 1004 Hz comes at -10.") == 2 and "echo return loss at least" in told, told
+    assert "呼出测试" in page.read_text() and "验收报告" in page.read_text()
+    assert [row["way"] for row in house.product.get("/test_calls")["test_calls"]][:2] in (["in", "out"], ["out", "in"])
     plug = run(house, "turn-up", "4", "--seconds", "5")
     assert "FAIL" in plug and "comes back bit for bit" in plug
     inject(house, 4, "plug", on=False)

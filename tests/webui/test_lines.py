@@ -1,9 +1,15 @@
 """The pages of the lines: the picture of 64 spans, and that each page renders in both languages."""
 
+import shutil
+import subprocess
+
 import pytest
 
+from firmware.chassis.turn_up_judge import CHECKS
+from webui import acceptance
 from webui.lines import LOOPS, PATTERNS, picture
-from webui.render import LANGUAGES, render, where
+from webui.render import CATALOGUES, LANGUAGES, render, where
+from webui.turn_up import spans_of
 
 ALARM = {"id": 4, "kind": "los", "severity": "critical", "members": ["span 3", "span 4"], "text": "no signal <b>", "advice": "look",
          "raised_ms": 1_790_000_000_000, "cleared_ms": None, "detail": {"span 3": "since <i>"}}
@@ -21,6 +27,68 @@ def test_the_picture_has_64_places_with_the_worst_of_each():
 
 def test_sources_in_short():
     assert where(["span 1", "span 2", "span 4", "clock"]) == "span 1-2, span 4, clock"
+
+
+RUN = {"number": 3, "site": "x <b>", "started_ms": 1_790_000_000_000, "ended_ms": 1_790_000_040_000, "running": False, "test_numbers": ["8888"],
+       "options": {"seconds": 10, "number": "10000", "incoming_s": 0, "loop": True}, "spans": [
+           {"span": n, "type": "e1", "signalling": "pri", "verdict": verdict, "running": False, "stage": "done", "started_ms": 1, "ended_ms": 9000, "findings": findings}
+           for n, verdict, findings in ((1, "pass", []), (64, "fail", [
+               {"check": check, "result": "fail", "key": None, "arguments": {}, "text": "wrong % <i> 100"} for check in CHECKS]))]}
+HEARD = {"heard_hz": 1004.0, "heard_dbm0": -10.0, "level_dbm0": -10.0, "erl_db": 41.9, "erl_is_least": True, "looped": False, "tone_back_dbm0": None}
+CALL = {"call": "c1", "way": "out", "span": 1, "timeslot": 5, "number": "10000", "started_ms": 1, "answer_ms": 5, "ended_ms": 9, "cause": 16, "figures": HEARD,
+        "why": None}
+FINDING = {"ppm": 49.9, "text": "Span 2 is <b>", "advice": "look <i>"}
+DOCTOR = {"reference": "span 1", "mode": "locked", "spans": {"2": {"ppm": 49.9, "within_ppm": 0.2, "slips": 9, "seconds": 60, "errored": 0}}, "findings": [
+    {**FINDING, "finding": name, "key": key, "spans": [2, 3], "arguments": arguments} for name, key, arguments in (
+        ("bad_line", "bad_line", {}), ("restless", "restless", {}), ("not_followed", "not_followed", {}), ("odd_reference", "odd_reference", {"reference": 1}),
+        ("no_reference", "no_reference", {}), ("own_clock", "own_clock.box", {"reference": None}), ("own_clock", "own_clock.span", {"reference": 1}),
+        ("own_clock", "own_clock.external", {"reference": None}), ("one_clock", "one_clock", {"slips": 0, "within": 0.1}))]}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_of_turn_up_and_clock_render(language):
+    common = {"site": "x", "user": "admin", "path": "/turn_up", "zone": "Asia/Shanghai"}
+    spans = acceptance.contents(RUN, language, "Asia/Shanghai")["spans"]
+    page = render("turn_up.html", language, **common, run=RUN, spans=spans, calls=[CALL, {**CALL, "figures": None, "why": "cut <b>"}], why=None)
+    assert "1004 Hz" in page and "check." not in page and "<i> 100" not in page and ("呼出" in page) == (language == "zh_CN")
+    assert "check." not in str(spans) and "result." not in str(spans)
+    clock = render("clock.html", language, **common, doctor=DOCTOR, clock={"sources": [
+        {"source": "span 1", "state": "good", "quality": "", "priority": 1, "selected": True, "locked_out": False, "reason": ""}]})
+    assert "clock." not in clock.split("<main>")[1] and clock.count("<article") == 9
+    assert ("中继线 2-3" in clock and "快 49.9 ppm" in clock and "Span 2 is" not in clock) == (language == "zh_CN")
+    for nothing in ({"run": None, "spans": [], "calls": []},):
+        assert "<table" not in render("turn_up.html", language, **common, **nothing, why='{"detail": "no <b>"}')
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_acceptance_report_stands_by_itself(language):
+    html = acceptance.as_html(RUN, language, "Asia/Shanghai")
+    assert "x &lt;b&gt;" in html and "100" in html and "http" not in html and ("验收报告" in html) == (language == "zh_CN") and "2026-09-21" in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_acceptance_report_as_pdf(language, tmp_path):
+    """64 spans; read back by Poppler: each text is there, all fonts are embedded."""
+    pytest.importorskip("fpdf", reason="the library of the PDF is not installed yet: make setup")
+    many = {**RUN, "spans": [{**RUN["spans"][n % 2], "span": n + 1} for n in range(16)]}
+    (tmp_path / "a.pdf").write_bytes(acceptance.as_pdf(many, language, "Asia/Shanghai"))
+    if shutil.which("pdftotext") is None:
+        return
+    text = subprocess.run(["pdftotext", "-layout", str(tmp_path / "a.pdf"), "-"], capture_output=True, text=True, check=True)
+    assert text.stderr == "" and text.stdout.count("10000") == 1 and "8888" in text.stdout and ("验收报告" in text.stdout) == (language == "zh_CN")
+    fonts = subprocess.run(["pdffonts", str(tmp_path / "a.pdf")], capture_output=True, text=True, check=True).stdout.splitlines()[2:]
+    assert fonts and all(" yes yes yes " in line for line in fonts)
+
+
+@pytest.mark.parametrize("text, spans", [("", "all"), (" ", "all"), ("3", [3]), ("1-4, 7", [1, 2, 3, 4, 7]), ("2,2", [2]), ("x", ["x"]), ("1-", ["1-"]), ("\u0663", ["\u0663"])])
+def test_spans_as_people_write_them(text, spans):
+    assert spans_of(text) == spans
+
+
+def test_every_sentence_of_the_doctor_is_there_in_chinese():
+    said = {key for key in CATALOGUES["zh_CN"].messages if key.startswith("clock.")}
+    for row in DOCTOR["findings"]:
+        assert "clock.text." + row["key"] in said and "clock.advice." + row["finding"] in said
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

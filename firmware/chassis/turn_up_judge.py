@@ -1,0 +1,218 @@
+"""What the turn-up of a span says about the facts that turn_up.py has gathered; pure.
+
+A finding is {"check": one of CHECKS, "result": "pass", "fail" or "note", "key", "arguments", "text"}: `key` is the sentence's name
+for other languages, `text` says it in English."""
+
+SLIP_PPM = 125.0            # a slip is 125 us: so many ppm if it comes once a second
+CHECKS = ("signal", "far end", "own loop", "alarm-free time", "errors", "crc4", "clock", "loop", "d channel", "signalling", "call out",
+          "echo", "call in", "test")
+SENTENCES = {
+    "signal_ok": "Signal and frames arrive.",
+    "los": "No signal arrives: the cable is not plugged, or its pairs are crossed (receive on transmit). Exchange the two pairs, then look "
+           "at the receive pair and at the far end's power.",
+    "ais": "All ones arrive: the cable is good, the fault is behind the far end's equipment. Ask the carrier.",
+    "lfa_e1": "A signal arrives, but no E1 frames: the far end is a T1, or has another line code, or a bad line. Compare the settings of both ends.",
+    "lfa_t1": "A signal arrives, but no %(framing)s frames: the far end has another framing (ESF or D4), or is an E1, or has another line code.",
+    "rai": "We hear the far end, it does not hear us (one way): our transmit pair is open, or it insists on CRC-4 and it is off here.",
+    "rai_crc4": "We hear the far end, it does not hear us (one way): our transmit pair is open, or CRC-4 is off there and on here.",
+    "crc4_far_off": "CRC-4 is set wrongly at one end: it is on here, the far end sends none. Set both ends alike.",
+    "crc_all": "Every CRC is wrong although the frames are good: one end is set to T1, the other to J1.",
+    "errors_none": "No errors in %(seconds)d s.",
+    "errors": "%(errors)d errored blocks in %(seconds)d s: a bad pair or connector, or too long a cable.",
+    "far_errors": "The far end counts %(errors)d errored blocks of ours in %(seconds)d s: our transmit pair is bad.",
+    "clock_ok": "No slips in %(seconds)d s: both ends have one clock, or nearly.",
+    "clock_follow": "%(slips)d slips in %(seconds)d s: the far end's clock is about %(ppm).1f ppm away from ours. We are its user: name span %(span)d as "
+                    "clock source of the box.",
+    "clock_selected": "%(slips)d slips in %(seconds)d s although this span is the box's clock: the line is bad, or the far end's clock jumps.",
+    "clock_far": "%(slips)d slips in %(seconds)d s: the far end's clock is about %(ppm).1f ppm away from ours, and it should follow us: set its clock to "
+                 "the line. If the carrier gives the clock there, name span %(span)d as clock source here.",
+    "looped_far": "What we send comes back bit for bit: the far end is in loop, or a loop plug is in the socket.",
+    "looped_near": "The span is looped by ourselves (%(kind)s): end the loop, then test again.",
+    "looped_code": "The far end has ordered a loop by a loop code: it is testing the line.",
+    "crossed": "What this span sends arrives at span %(other)d: two cables are crossed.",
+    "no_loop": "The far end is not in loop.",
+    "no_loop_test": "No timeslot was free for a loop test.",
+    "link_up": "The D channel is up.",
+    "link_down": "The line is good, but the D channel does not come up: the far end has not enabled it, both ends are the same side (user or "
+                 "network), or it is in another timeslot than %(timeslot)d.",
+    "link_looped": "The D channel hears itself: it comes up when the loop ends.",
+    "link_waits": "The D channel waits for the line.",
+    "signalling_up": "The signalling (%(kind)s) is in service.",
+    "signalling_down": "The line is good, but the signalling (%(kind)s) is not in service: the far end has not enabled it, or its settings differ.",
+    "signalling_waits": "The signalling (%(kind)s) waits for the line.",
+    "prbs_ok": "Through our own loop: %(bits)d bits of 2^15-1 in %(timeslots)d timeslots, no error but the %(inserted)d that were put in.",
+    "prbs_bad": "Through our own loop: %(errors)d errors in %(bits)d bits where %(inserted)d had been put in, in step: %(synced)s. The fault is on "
+                "the board itself, or its clock fails.",
+    "prbs_busy": "Our own loop was not set: timeslots of the span are in use.",
+    "alarm_free": "No alarm for %(seconds)d s.",
+    "alarm_seconds": "An alarm stood in %(bad)d of %(seconds)d s: %(names)s.",
+    "crc4_ok": "CRC-4 is on at both ends: its multiframes come.",
+    "crc4_off": "CRC-4 is off here, as it must be at the far end.",
+    "clock_within": "No slips; the far end's clock is within %(ppm).2g ppm of the box's (%(watched)d s watched).",
+    "call_out_ok": "The call to %(number)s was answered after %(answer_s).1f s; a tone of %(hz).0f Hz comes at %(dbm0).1f dBm0.",
+    "call_out_looped": "The call to %(number)s was answered after %(answer_s).1f s by a loop: what we say comes back at %(loss_db).1f dB less, so both ways carry sound.",
+    "call_out_weak": "The call to %(number)s was answered, but its tone comes at %(dbm0).1f dBm0 only; %(least).0f dBm0 are asked for. Look for a "
+                     "loss plan or an analogue stretch behind the far end.",
+    "call_out_sound": "The call to %(number)s was answered after %(answer_s).1f s; sound of %(dbm0).1f dBm0 comes, but no tone: this number is no test number.",
+    "call_out_silent": "The call to %(number)s was answered, but nothing is heard (%(dbm0).1f dBm0): its sound does not come through, or it sends none. "
+                       "Name a number that answers with a tone or a loop.",
+    "call_out_failed": "The call to %(number)s failed (cause %(cause)d): %(why)s",
+    "call_out_unmeasured": "The call to %(number)s was answered, but not measured: %(why)s",
+    "call_none": "No test call was made: no number is configured that answers test calls (turn_up.number).",
+    "call_waits": "No test call was made: the span is not up.",
+    "erl_ok": "Echo return loss %(erl_db).1f dB.",
+    "erl_least": "No echo comes back: echo return loss at least %(erl_db).1f dB.",
+    "erl_low": "Echo return loss %(erl_db).1f dB; %(least)d dB are asked for. The hybrid where this number ends is badly balanced: try another number "
+               "before the span is blamed.",
+    "erl_looped": "The echo return loss cannot be measured through a loop.",
+    "call_in_ok": "A call came in on timeslot %(timeslot)d; a tone of %(hz).0f Hz comes at %(dbm0).1f dBm0. It heard our tone.",
+    "call_in_sound": "A call came in on timeslot %(timeslot)d; the caller is heard (%(dbm0).1f dBm0). Ask the caller whether our tone was heard.",
+    "call_in_looped": "A call came in on timeslot %(timeslot)d from a loop: both ways carry sound.",
+    "call_in_silent": "A call came in on timeslot %(timeslot)d, but nothing is heard of the caller (%(dbm0).1f dBm0).",
+    "call_in_unmeasured": "A call came in on timeslot %(timeslot)d, but was not measured: %(why)s",
+    "call_in_missing": "No call came in to a test number over this span in %(seconds)d s.",
+}
+SILENCE_DBM0 = -60.0         # nobody is heard below it; ours
+
+
+def judge(facts):
+    """Findings.  facts: {"span", "type", "framing", "crc4", "side", "signalling", "d_timeslot", "alarms": set of names now,
+    "seconds", "errors", "far_errors", "blocks", "slips", "clock_selected": bool, "link_up": bool, "loop": kind of our own or None,
+    "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
+    looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor; "up":
+    whether the signalling is in service (not PRI); "prbs": None or {"busy"} or figures of media and "inserted"; "number", "out": result of
+    test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"}"""
+    findings, alarms = [], facts["alarms"]
+
+    def find(check, result, key, **arguments):
+        arguments = {"span": facts["span"], "seconds": facts["seconds"], **arguments}
+        findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % arguments})
+    _own_loop(facts, find)
+    line = "los" if "los" in alarms else "ais" if "ais" in alarms else "lfa" if "lfa" in alarms else None
+    if line == "lfa":
+        find("signal", "fail", "lfa_e1" if facts["type"] == "e1" else "lfa_t1", framing=facts["framing"].upper())
+    elif line:
+        find("signal", "fail", line)
+    else:
+        find("signal", "pass", "signal_ok")
+        if "rai" in alarms:
+            find("far end", "fail", "rai_crc4" if facts["crc4"] and facts["type"] == "e1" else "rai")
+        if alarms & {"no_crc4", "lmfa"}:
+            find("crc4", "fail", "crc4_far_off")
+        elif facts["type"] == "e1":
+            find("crc4", "pass", "crc4_ok" if facts["crc4"] else "crc4_off")
+        _alarm_free(facts, find)
+        if facts["type"] != "e1" and facts["blocks"] and facts["errors"] >= 0.9 * facts["blocks"]:
+            find("errors", "fail", "crc_all")
+        elif facts["errors"]:
+            find("errors", "fail", "errors", errors=facts["errors"])
+        else:
+            find("errors", "pass", "errors_none")
+        if facts["far_errors"]:
+            find("errors", "fail", "far_errors", errors=facts["far_errors"])
+        if facts["slips"]:
+            find("clock", "fail", "clock_selected" if facts["clock_selected"] else "clock_follow" if facts["side"] == "user" else "clock_far",
+                 slips=facts["slips"], ppm=facts["slips"] * SLIP_PPM / facts["seconds"])
+        elif (facts.get("clock") or {}).get("seconds", 0) > facts["seconds"]:
+            find("clock", "pass", "clock_within", ppm=facts["clock"]["within_ppm"], watched=facts["clock"]["seconds"])
+        else:
+            find("clock", "pass", "clock_ok")
+    looped = bool(facts["loop"]) or facts["looped"]
+    if facts["loop"]:
+        find("loop", "fail", "looped_code" if facts["code"] else "looped_near", kind=facts["loop"])
+    elif facts["crossed"]:
+        find("loop", "fail", "crossed", other=facts["crossed"])
+    elif facts["looped"]:
+        find("loop", "fail", "looped_far")
+    elif not line:
+        find("loop", *(("note", "no_loop_test") if facts["looped"] is None else ("pass", "no_loop")))
+    if facts["signalling"] == "pri":
+        if facts["link_up"] and not line and not looped:
+            find("d channel", "pass", "link_up")
+        elif line:
+            find("d channel", "note", "link_waits")
+        else:
+            find("d channel", "fail", "link_looped" if looped else "link_down", timeslot=facts["d_timeslot"])
+    elif facts["signalling"] != "none" and facts.get("up") is not None:
+        kind = facts["signalling"].upper()
+        if line:
+            find("signalling", "note", "signalling_waits", kind=kind)
+        else:
+            find("signalling", *(("pass", "signalling_up") if facts["up"] else ("fail", "signalling_down")), kind=kind)
+    _calls(facts, find)
+    return findings
+
+
+def _own_loop(facts, find):
+    prbs = facts.get("prbs")
+    if prbs is None:
+        return
+    if "busy" in prbs:
+        find("own loop", "note", "prbs_busy")
+        return
+    good = prbs["synced"] and prbs["errors"] == prbs["inserted"] and prbs["bits"]
+    find("own loop", "pass" if good else "fail", "prbs_ok" if good else "prbs_bad", bits=prbs["bits"], timeslots=len(prbs["timeslots"]),
+         errors=prbs["errors"], inserted=prbs["inserted"], synced="yes" if prbs["synced"] else "no")
+
+
+def _alarm_free(facts, find):
+    bad = facts.get("bad_seconds")
+    if bad is not None:
+        find("alarm-free time", *(("fail", "alarm_seconds") if bad else ("pass", "alarm_free")), bad=bad,
+             names=", ".join(sorted(facts["bad_names"])) or "-")
+
+
+def _calls(facts, find):
+    """Test calls out and in, and what they measured."""
+    if "out" not in facts or facts["signalling"] == "none":
+        return
+    number, result, waited = facts["number"], facts["out"], facts["incoming_s"]
+    if not number:
+        find("call out", "note", "call_none")
+    elif result is None:
+        find("call out", "note", "call_waits")
+    else:
+        _out(facts, result, find)
+    result = facts["in"]
+    if result is None and waited:
+        find("call in", "fail", "call_in_missing", seconds=waited)
+    elif result is not None:
+        heard = result["figures"]
+        if heard is None:
+            find("call in", "fail", "call_in_unmeasured", timeslot=result["timeslot"], why=result["why"])
+        elif heard["looped"]:
+            find("call in", "pass", "call_in_looped", timeslot=result["timeslot"])
+        elif heard["heard_hz"] is not None and heard["heard_dbm0"] >= facts["least_tone_dbm0"]:
+            find("call in", "pass", "call_in_ok", timeslot=result["timeslot"], hz=heard["heard_hz"], dbm0=heard["heard_dbm0"])
+        else:
+            good = heard["level_dbm0"] > SILENCE_DBM0
+            find("call in", "pass" if good else "fail", "call_in_sound" if good else "call_in_silent", timeslot=result["timeslot"],
+                 dbm0=heard["level_dbm0"])
+
+
+def _out(facts, result, find):
+    number, heard = facts["number"], result["figures"]
+    answered = result["answer_ms"] is not None
+    common = {"number": number, "answer_s": (result["answer_ms"] or 0) / 1000}
+    if not answered:
+        find("call out", "fail", "call_out_failed", cause=result["cause"] or 0, why=result["why"] or "no reason is known", **common)
+        return
+    if heard is None:
+        find("call out", "fail", "call_out_unmeasured", why=result["why"], **common)
+        return
+    if heard["looped"]:
+        find("call out", "pass", "call_out_looped", loss_db=max(0.0, heard["erl_db"]), **common)
+    elif heard["heard_hz"] is not None:
+        good = heard["heard_dbm0"] >= facts["least_tone_dbm0"]
+        find("call out", "pass" if good else "fail", "call_out_ok" if good else "call_out_weak", hz=heard["heard_hz"], dbm0=heard["heard_dbm0"],
+             least=facts["least_tone_dbm0"], **common)
+    elif heard["level_dbm0"] > SILENCE_DBM0:
+        find("call out", "note", "call_out_sound", dbm0=heard["level_dbm0"], **common)
+    else:
+        find("call out", "fail", "call_out_silent", dbm0=heard["level_dbm0"], **common)
+    if heard["looped"]:
+        find("echo", "note", "erl_looped")
+    elif heard["erl_db"] is not None:
+        low = heard["erl_db"] < facts["least_erl_db"]
+        find("echo", "fail" if low else "pass", "erl_low" if low else "erl_least" if heard["erl_is_least"] else "erl_ok", erl_db=heard["erl_db"],
+             least=facts["least_erl_db"])
