@@ -55,9 +55,9 @@ class TestCalls(Adapter):
         return [*self._open.values(), *reversed(self.results)]
 
     def came_in(self, span, since_ms):
-        """The newest measured test call that came in over a span since then, or None."""
+        """The newest measured test call that came in over a span and was up since then, or None."""
         return next((row for row in [*self._open.values(), *reversed(self.results)]
-                     if (row["figures"] or row["ended_ms"]) and row["way"] == "in" and row["span"] == span and row["started_ms"] >= since_ms), None)
+                     if (row["figures"] or row["ended_ms"]) and row["way"] == "in" and row["span"] == span and (row["ended_ms"] or since_ms) >= since_ms), None)
 
     def stop(self):
         """End what runs."""
