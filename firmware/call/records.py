@@ -186,6 +186,12 @@ KINDS = {
     "ticket.opened": "ticket template state owner customer priority due_ms key by",
     "ticket.changed": "ticket revision changes{state owner queue customer priority due_ms key} comment?(key) by",
     "desk.changed": "what(customer|customers|article|shifts) id revision by change(written|erased|removed|imported) count?",
+    "broadcast.sent": "broadcast text agents(who get it) by urgent expires_ms",
+    "broadcast.seen": "broadcast", "broadcast.ended": "broadcast why(withdrawn|expired) by agents(who have not seen it)",
+    "threshold.crossed": "threshold value limit severity(nothing is raised before for_s is over)", "threshold.back": "threshold value limit severity",
+    "threshold.raised": "threshold value limit severity since_ms", "threshold.escalated": "threshold step mail agents teams value",
+    "threshold.acknowledged": "threshold by note", "threshold.cleared": "threshold value why(over|removed)",
+    "notice.queued": "notice to subject text(a mail)", "notice.mailed": "notice ok error again_ms(None: not again) to(who is still to get it)",
     "access.denied": "user role what(that the role does not allow)",
     "recording.heard": "recording by(user)",
     # the house

@@ -2,6 +2,9 @@
 
     customers [TEXT];  customer ID;  customer-find NUMBER;  customer-put [--id ID] NAME=VALUE ... (numbers=a;b);  customer-erase ID
     customer-import FILE;  customer-export FILE
+    broadcasts [--agent A];  broadcast TEXT [--agents A,B] [--teams T] [--queues Q] [--urgent];  broadcast-seen ID AGENT;  broadcast-withdraw ID
+    thresholds;  threshold-history;  threshold-ack NAME [--note T]
+    schedule [--from D] [--to D] [--agent A];  schedule-import FILE;  adherence [--from D] [--to D] [--agent A] [--interval day|whole]
     me;  figures AGENT                who asks (--as USER), today's figures of an agent
     pop CALL;  note CALL TEXT [--agent A];  dispose CALL CODE [--agent A] [--text T];  dispositions
     tickets [--state S] [--owner A] [--queue Q] [--customer C] [--call C];  ticket ID
@@ -10,12 +13,14 @@
     articles [TEXT];  article ID;  article-put [--id ID] TITLE FILE [--tags a,b] [--language L];  article-remove ID
 """
 
+import datetime
 import json
 import urllib.parse
 
 from firmware.errors import LocalError
 
-VERBS = ("me", "figures", "customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
+VERBS = ("me", "figures", "broadcasts", "broadcast", "broadcast-seen", "broadcast-withdraw", "thresholds", "threshold-history", "threshold-ack", "schedule",
+         "schedule-import", "adherence", "customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
          "dispositions", "tickets", "ticket", "ticket-open", "ticket-change", "articles", "article", "article-put", "article-remove")
 
 
@@ -30,6 +35,21 @@ def add(verbs, common):
         return one
     verb("me")
     verb("figures", "agent")
+    verb("broadcasts", agent=1)
+    one = verb("broadcast", "text", agents=1, teams=1, queues=1)
+    one.add_argument("--urgent", action="store_true")
+    verb("broadcast-seen", "id", "agent")
+    verb("broadcast-withdraw", "id")
+    verb("thresholds")
+    verb("threshold-history")
+    verb("threshold-ack", "name", note=1)
+    for name in ("schedule", "adherence"):
+        one = verb(name, agent=1)
+        one.add_argument("--from", dest="since")
+        one.add_argument("--to", dest="until")
+        if name == "adherence":
+            one.add_argument("--interval", choices=("day", "whole"))
+    verb("schedule-import", "file")
     verb("customers", "text?")
     verb("customer", "id")
     verb("customer-find", "number")
@@ -103,6 +123,8 @@ def carry_out(client, options):
         return _tickets(client, options)
     if verb.startswith("article"):
         return _articles(client, options)
+    if verb.startswith(("broadcast", "threshold", "schedule", "adherence")):
+        return _floor(client, options)
     if verb == "me":
         return client.get("/v1/me"), _plain
     if verb == "figures":
@@ -116,6 +138,45 @@ def carry_out(client, options):
         return client.post("/v1/calls/%s/disposition" % _quoted(options.call), _given(options, "code", "agent", "text")), lambda a: "done"
     return client.get("/v1/dispositions"), lambda a: "\n".join("%-16s %-16s %-12s %6d" % (
         row["queue"] or "-", row["code"] or "(none)", row["agent"] or "-", row["count"]) for row in a["dispositions"]) or "none"
+
+
+def _clock(ms):
+    return datetime.datetime.fromtimestamp(ms / 1000).astimezone().isoformat(timespec="minutes") if ms else "-"
+
+
+def _floor(client, options):
+    """Messages, thresholds, shifts."""
+    verb = options.verb
+    if verb == "broadcasts":
+        return client.get("/v1/broadcasts", agent=options.agent), lambda a: "\n".join("%-8s %s  to %s  %s" % (
+            row["broadcast"], _clock(row["at_ms"]), " ".join(row["agents"]), row["text"]) for row in a["broadcasts"]) or "none"
+    if verb == "broadcast":
+        parts = {part: [name for name in getattr(options, part).split(",") if name] for part in ("agents", "teams", "queues") if getattr(options, part)}
+        return client.post("/v1/broadcasts", {"text": options.text, "urgent": options.urgent, **parts}), lambda a: "%s to %s" % (a["broadcast"], " ".join(a["agents"]))
+    if verb == "broadcast-seen":
+        return client.post("/v1/broadcasts/%s/seen" % _quoted(options.id), {"agent": options.agent}), lambda a: "seen"
+    if verb == "broadcast-withdraw":
+        return client.post("/v1/broadcasts/%s/withdraw" % _quoted(options.id), {}), lambda a: "withdrawn"
+    if verb == "thresholds":
+        return client.get("/v1/thresholds"), lambda a: "\n".join("%-16s %-8s %-12s %-18s %s %s %s%s, now %s  %s" % (
+            row["name"], row["state"], row["queue"], row["figure"], row["when"], row["limit"], row["unit"], "", row["value"],
+            "acknowledged by %s" % row["acked"]["by"] if row["acked"] else "step %d" % row["step"] if row["state"] == "raised" else "") for row in a["thresholds"]) or "none"
+    if verb == "threshold-history":
+        return client.get("/v1/thresholds/history"), lambda a: "\n".join("%s - %s  %-16s %-12s %s  %s" % (
+            _clock(row["raised_ms"]), _clock(row["cleared_ms"]), row["name"], row["queue"], row["value"], row["acked_by"] or "") for row in a["alarms"]) or "none"
+    if verb == "threshold-ack":
+        return client.post("/v1/thresholds/%s/acknowledge" % _quoted(options.name), _given(options, "note")), lambda a: "acknowledged"
+    if verb == "schedule-import":
+        return client.post("/v1/schedule/import", {"csv": _read(options.file)}), lambda a: "%(shifts)d shifts on %(days)d days" % a
+    query = {"from": options.since, "to": options.until, "agent": options.agent}
+    if verb == "schedule":
+        return client.get("/v1/schedule", **query), lambda a: "\n".join("%-12s %s - %s  %s" % (
+            row["agent"], _clock(row["start_s"] * 1000), _clock(row["end_s"] * 1000), row["activity"]) for row in a["shifts"]) or "none"
+    return client.get("/v1/schedule/adherence", interval=options.interval, **query), lambda a: "\n".join(
+        ["%-12s %s  planned %6.2f h  adherence %s  conformance %s" % (
+            row["agent"], _clock(row["start_s"] * 1000), row["planned_ms"] / 3600_000,
+            *("-" if row[name] is None else "%.1f %%" % (100 * row[name]) for name in ("adherence", "conformance"))) for row in a["rows"]]
+        + ["%s: %s" % pair for pair in a["formulas"].items()])
 
 
 def _customers(client, options):

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, callers, cas, desk, mailboxes, people, services, sip, sip_trunk, ss7
+from firmware.config import acd, callers, cas, desk, mailboxes, people, services, sip, sip_trunk, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -243,6 +243,7 @@ SCHEMA = Section("the configuration", {
                        hint="give digits only", default=""),
         "least_erl_db": Whole("the echo of what answers must be so much weaker (G.168 counts on 6 dB)", 0, 60, unit="dB", default=6),
         "least_tone_dbm0": Whole("a test tone must arrive at least so loud", -60, 0, unit="dBm0", default=-30)}),
+    **warnings.PARTS,
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -381,6 +382,7 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(callers.check(result))
     errors.extend(desk.check(result))
     errors.extend(people.check(result))
+    errors.extend(warnings.check(result))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):
         errors.append(ConfigError("site.languages", 'give a list of "zh_CN" and "en", at least one'))

@@ -20,6 +20,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/flows, /v1/surveys ...    flows, their versions, their checks: api_flows.py
     GET  /v1/customers, /v1/tickets, /v1/articles, /v1/calls/{id}/pop ...: api_desk.py
+    GET  /v1/broadcasts, /v1/thresholds, /v1/schedule ...: api_floor.py
     GET  /v1/health
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/lines, /v1/berts: see api_lines.py
@@ -42,7 +43,7 @@ import urllib.parse
 import uvicorn
 
 from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_reports, api_ss7, api_staffing, api_trace, commands
-from firmware.control import roles
+from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
 from firmware.acd.report import FORMULAS
@@ -82,7 +83,7 @@ class API:
             ("POST", ("configuration", "apply"), self.apply),
             ("GET", ("me",), self.me), ("GET", ("agents", None, "figures"), self.figures),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
-            *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
+            *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(),
             *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_trace.TraceAPI(self).routes()]
 

@@ -12,6 +12,17 @@ from firmware.control.commands import Problem
 from firmware.storage.performance import AlarmHistory, PerformanceBins
 
 
+RANK = ("critical", "major", "minor", "warning")
+
+
+def traffic_alarm(row):
+    """A raised threshold (core_warnings.snapshot) in the shape of the other alarms."""
+    text = "%s %s %s %s" % (row["figure"].replace("_", " "), row["when"], row["limit"], row["unit"])
+    told = "acknowledged by %s" % (row["acked"]["by"] or "somebody") if row["acked"] else "nobody has acknowledged it"
+    return {"id": "threshold " + row["name"], "kind": "threshold", "severity": row["severity"], "members": ["queue " + row["queue"]], "raised_ms": row["raised_ms"],
+            "cleared_ms": None, "text": "%s: %s" % (row["label"], text.strip()), "advice": "It is %s now; %s." % (row["value"], told), "detail": {}}
+
+
 class ChassisAPI:
     """api: the whole API (house, _read, _whole)."""
 
@@ -31,7 +42,13 @@ class ChassisAPI:
         raise Problem(404, "not found", "This control process watches no chassis.")
 
     async def alarms(self, query, body):
-        return self._keeper().list_alarms()
+        found = self._keeper().list_alarms()
+        traffic = [traffic_alarm(row) for row in self._api.house.switchboard.snapshot(self._api.house.clock.now_ms()).get("thresholds") or ()
+                   if row["state"] == "raised"]
+        if traffic:
+            alarms = sorted(found["alarms"] + traffic, key=lambda alarm: (RANK.index(alarm["severity"]) if alarm["severity"] in RANK else len(RANK), alarm["raised_ms"]))
+            found = {**found, "alarms": alarms, "worst": alarms[0]["severity"]}
+        return found
 
     async def history(self, query, body):
         limit, before = self._api._whole(query, "limit", 50, 1, 500), self._api._whole(query, "before", 0, 0, 1 << 53)

@@ -15,6 +15,7 @@ from firmware.control.cti import CTILink
 from firmware.control.desk import Desk
 from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
+from firmware.control.watch import Watch
 from firmware.control.zone import offset_of
 from firmware.errors import LocalError
 from firmware.links.cas import CASLinks
@@ -62,4 +63,4 @@ def make_adapters(house):
     framers = Framers(house, alarms, watch=keeper.framers)
     test_calls = TestCalls(house)
     return [*trunks, SIPLegs(house, sip, streams), framers, keeper, test_calls, TurnUp(house, framers, keeper, trunks[0], bearers, test_calls),
-            CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), CTILink(house, cti), Lookups(house)]
+            CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house)]

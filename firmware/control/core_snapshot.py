@@ -1,7 +1,7 @@
 """The switchboard's view for the API: plain data, shapes in switchboard.py."""
 
 from firmware.call import call as calls
-from firmware.control import core_announcements, core_callbacks, core_mailboxes, core_overflow
+from firmware.control import core_announcements, core_broadcasts, core_warnings, core_callbacks, core_mailboxes, core_overflow
 
 
 def snapshot(core, now_ms):
@@ -19,7 +19,7 @@ def snapshot(core, now_ms):
             "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name)}
                       for name in core.line_names],
             "mailboxes": core_mailboxes.snapshot(core), "callbacks": core_callbacks.snapshot(core),
-            "announcements": core_announcements.snapshot(core),
+            "announcements": core_announcements.snapshot(core), "thresholds": core_warnings.snapshot(core, now_ms), "broadcasts": core_broadcasts.snapshot(core),
             "trunk_groups": [{"name": name, "label": state.groups[name].label, "trunks": len(state.groups[name].trunks),
                               "seized": state.groups[name].seized()} for name in sorted(state.groups)]}
 

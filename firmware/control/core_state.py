@@ -58,6 +58,9 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.lines = {}         # line -> registered
         self.line_legs = {}     # line -> legs on it
         self.floors = {}        # call -> what people play there, how its conference is set: core_state_floor.py
+        self.broadcasts = {}    # id -> message that waits to be seen: core_state_desk.py
+        self.warnings = {}      # threshold -> what stands of it
+        self.notices = {}       # id -> mail that is to be sent
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
         self.spans = {}         # span, or name of a SIP trunk -> {"state", "alarms"}
         self.announcements = {}     # name of one that is on -> {"since_ms", "by"}
@@ -187,6 +190,9 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "greetings": [[name, self.greetings[name]] for name in sorted(self.greetings)],
                 "wrong_codes": [[name] + list(self.wrong_codes[name]) for name in sorted(self.wrong_codes)],
                 "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
+                "broadcasts": [dict(self.broadcasts[name]) for name in sorted(self.broadcasts)],
+                "warnings": [[name, dict(self.warnings[name])] for name in sorted(self.warnings)],
+                "notices": [dict(self.notices[name]) for name in sorted(self.notices)],
                 "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
@@ -231,6 +237,9 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.greetings = dict([(name, path) for name, path in dumped.get("greetings") or []])
         self.wrong_codes = dict([(row[0], (row[1], row[2])) for row in dumped.get("wrong_codes") or []])
         self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
+        self.broadcasts = dict([(row["broadcast"], dict(row)) for row in dumped.get("broadcasts") or []])
+        self.warnings = dict([(name, dict(row)) for name, row in dumped.get("warnings") or []])
+        self.notices = dict([(row["id"], dict(row)) for row in dumped.get("notices") or []])
         self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("paces") or []])
         self.shares = {}
         for queue, at, passes in dumped.get("shares") or []:

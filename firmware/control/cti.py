@@ -30,7 +30,9 @@ DESK = {"pop": (("call",), "GET", ("calls", "call", "pop")), "call_desk": (("cal
         "customer_find": (("number",), "GET", ("customers",)), "customer": (("customer",), "GET", ("customers", "customer")),
         "tickets": ((), "GET", ("tickets",)), "ticket": (("ticket",), "GET", ("tickets", "ticket")),
         "ticket_open": (("template", "title"), "POST", ("tickets",)), "ticket_change": (("ticket",), "POST", ("tickets", "ticket")),
-        "articles": ((), "GET", ("articles",))}
+        "articles": ((), "GET", ("articles",)), "broadcasts": ((), "GET", ("broadcasts",)), "broadcast": (("text",), "POST", ("broadcasts",)),
+        "broadcast_seen": (("broadcast",), "POST", ("broadcasts", "broadcast", "seen")), "thresholds": ((), "GET", ("thresholds",)),
+        "threshold_acknowledge": (("threshold",), "POST", ("thresholds", "threshold", "acknowledge")), "figures": (("agent",), "GET", ("agents", "agent", "figures"))}
 
 # Where operations stand in the local API that are none of a call: what a role may is asked there (roles.py).
 PATHS = {"unpark": ("parked", ":place", "fetch"), "pick_up": ("pick_up",), "agent_log_in": ("agents", ":agent", "log_in"),

@@ -104,6 +104,8 @@ def cut_state(config, who, state):
     cut["queues"] = [row for row in state["queues"] if row["name"] in served]
     cut["calls"] = [row for row in state["calls"] if sees_call(config, who, row)]
     cut["callbacks"] = [row for row in state.get("callbacks") or () if row["queue"] in served]
+    cut["thresholds"] = [row for row in state.get("thresholds") or () if who.role != "agent" and row["queue"] in served]
+    cut["broadcasts"] = [row for row in state.get("broadcasts") or () if mine & {*row["agents"], *row["seen"]}]
     cut["lines"] = [row for row in state["lines"] if row["agent"] in mine]
     for part in ("spans", "trunk_groups", "sip_trunks", "mailboxes", "ss7"):
         if part in cut:
@@ -207,6 +209,25 @@ async def _queue_of_body(api, who, parts, query, body):
     return None if served is None or body.get("queue") in served else "in the own queues"
 
 
+async def _recipients(api, who, parts, query, body):
+    mine, served = domain(api.house.config.running(), who)
+    teams = [name for name in body.get("teams") or () if "*" not in who.teams and name not in who.teams]
+    outside = mine is not None and ([name for name in body.get("agents") or () if name not in mine] or [name for name in body.get("queues") or () if name not in served])
+    return "to the own teams" if teams or outside else None
+
+
+async def _seen(api, who, parts, query, body):
+    if who.agent is not None:
+        body.setdefault("agent", who.agent)
+    return None if who.agent == body.get("agent") else "for the own name"
+
+
+async def _threshold(api, who, parts, query, body):
+    served = domain(api.house.config.running(), who)[1]
+    row = next((row for row in api.house.config.running()["thresholds"] if row["name"] == parts[1]), None)
+    return None if row is None or served is None or row["queue"] in served else "of the own teams"
+
+
 async def _no_export(api, who, parts, query, body):
     return "one by one, not as a file" if query.get("format") == "csv" else None
 
@@ -245,6 +266,12 @@ RULES = [
     ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
     ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _anything),
     ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _anything),
+    ("GET", ("broadcasts",), (A, S), "see messages", _anything), ("POST", ("broadcasts",), (S,), "send messages", _recipients),
+    ("POST", ("broadcasts", None, "seen"), (A, S), "say that messages were seen", _seen), ("POST", ("broadcasts", None, "withdraw"), (S,), "withdraw messages", _anything),
+    ("GET", ("thresholds",), (S, I), "see thresholds", _anything), ("GET", ("thresholds", "history"), (S, I), "see alarms", _anything),
+    ("POST", ("thresholds", None, "acknowledge"), (S,), "acknowledge alarms", _threshold), ("GET", ("alarms",), (S,), "see alarms", _anything),
+    ("GET", ("schedule",), (A, S), "see shifts", _anything), ("POST", ("schedule",), (S,), "plan shifts", _anything),
+    ("POST", ("schedule", "import"), (S,), "plan shifts", _anything), ("GET", ("schedule", "adherence"), (A, S, I), "see adherence", _anything),
     ("GET", ("reports", None), (A, S, I), "see reports", _report),
     ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
 ]

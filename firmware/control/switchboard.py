@@ -52,6 +52,8 @@ Events (dict with "kind"; other keys are ignored)
   stream.told stream what ...          of a stream by command (core_streams.py)
   ivr.operate call token operation     what an AGI program wants (ivr/program.py)
   span.state span state alarms         span: number, or name of a SIP trunk
+  figures.look counted?            each second: how the sums of the last minutes stand, {queue: {minutes: counts}}
+  notice.mailed notice ok error? again_ms?     what became of a mail of the state's notices
   customer.found call customer source("own"|"lookup"|"none") others? key? error?     the answer of customer.ask
   agent.status, command.*, leg.transfer     what users and telephones ask for: core_commands.py
 
@@ -114,6 +116,7 @@ from firmware.call import call as calls
 from firmware.call.records import make
 from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
+from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
 from firmware.control.core_snapshot import snapshot
@@ -127,7 +130,7 @@ NEEDS = {
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"), "lookup.answered": ("call", "lookup"),
-    "customer.found": ("call", "source"), "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
+    "figures.look": (), "notice.mailed": ("notice", "ok"), "customer.found": ("call", "source"), "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
     "span.state": ("span", "state"), "ivr.speech": ("call", "token"), "stream.told": ("stream", "leg", "what", "value"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
 }
 for _kind in COMMANDS:
@@ -271,6 +274,8 @@ def _expired(core, kind, name):
     elif kind == "offer":
         if name in core.state.legs:
             core_dispatch.offer_timeout(core, core.state.legs[name])
+    elif kind == "broadcast":
+        core_broadcasts.expired(core, name)
     elif kind == "message":
         core_mailboxes.expired(core, name)
     elif kind == "callback":
@@ -357,7 +362,7 @@ _HANDLERS = {
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,
     "line.registered": core_calls.line, "line.unregistered": core_calls.line,
-    "customer.found": core_desk.found, "ivr.answer": core_ivr.answered, "ivr.operate": core_ivr.operated,
+    "figures.look": core_warnings.look, "notice.mailed": core_warnings.mailed, "customer.found": core_desk.found, "ivr.answer": core_ivr.answered, "ivr.operate": core_ivr.operated,
     "ivr.speech": core_ivr.spoken_to, "stream.told": core_streams.told,
     "span.state": _span_state, "recording.room": lambda core, event: core_recordings.room(core, core_calls.record),
 }

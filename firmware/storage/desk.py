@@ -123,10 +123,35 @@ CREATE INDEX shift_time ON shift (start_s);
 
 CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL);
 INSERT INTO applied VALUES (1, 0);
+""", """
+CREATE TABLE warning (
+    seq        INTEGER PRIMARY KEY,           -- of threshold.raised
+    name       TEXT    NOT NULL,
+    queue      TEXT,
+    severity   TEXT,
+    value      REAL,
+    bound      INTEGER,
+    since_ms   INTEGER NOT NULL,
+    raised_ms  INTEGER NOT NULL,
+    cleared_ms INTEGER,
+    step       INTEGER NOT NULL DEFAULT 0,
+    acked_by   TEXT,
+    acked_ms   INTEGER
+);
+CREATE INDEX warning_open ON warning (name) WHERE cleared_ms IS NULL;
+CREATE TABLE presence (
+    agent  TEXT    NOT NULL,
+    ts_ms  INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    status TEXT    NOT NULL,
+    reason TEXT,
+    PRIMARY KEY (agent, ts_ms, seq)
+) WITHOUT ROWID;
 """]
 
-PROJECTED = ("ticket.opened", "ticket.changed", "call.noted", "call.disposed", "call.undisposed")
-TABLES = ("ticket", "ticket_call", "ticket_event", "note", "disposition")
+PROJECTED = ("ticket.opened", "ticket.changed", "call.noted", "call.disposed", "call.undisposed", "threshold.raised", "threshold.escalated",
+             "threshold.acknowledged", "threshold.cleared", "agent.status")
+TABLES = ("ticket", "ticket_call", "ticket_event", "note", "disposition", "warning", "presence")
 
 
 def open_file(path):
@@ -277,5 +302,23 @@ def _disposed(db, record, data):
                                                                              record["queue"], data.get("code"), data.get("key")))
 
 
-_FOLDS = {"ticket.opened": _ticket_opened, "ticket.changed": _ticket_changed, "call.noted": _noted, "call.disposed": _disposed,
+def _threshold(db, record, data):
+    kind, now_ms = record["kind"], record["ts_ms"]
+    if kind == "threshold.raised":
+        db.execute("UPDATE warning SET cleared_ms = ? WHERE name = ? AND cleared_ms IS NULL", (now_ms, data["threshold"]))
+        db.execute("INSERT OR REPLACE INTO warning (seq, name, queue, severity, value, bound, since_ms, raised_ms) VALUES (?,?,?,?,?,?,?,?)", (
+            record["seq"], data["threshold"], record["queue"], data["severity"], data["value"], data["limit"], data["since_ms"], now_ms))
+        return
+    changes = {"threshold.cleared": ("cleared_ms = ?", (now_ms,)), "threshold.escalated": ("step = ?", (data.get("step"),)),
+               "threshold.acknowledged": ("acked_by = ?, acked_ms = ?", (data.get("by") or "", now_ms))}[kind]
+    db.execute("UPDATE warning SET %s WHERE name = ? AND cleared_ms IS NULL" % changes[0], (*changes[1], data["threshold"]))
+
+
+def _status(db, record, data):
+    db.execute("INSERT OR REPLACE INTO presence VALUES (?,?,?,?,?)", (record["agent"], record["ts_ms"], record["seq"], data["status"], data["reason"]))
+
+
+_FOLDS = {"threshold.raised": _threshold, "threshold.escalated": _threshold, "threshold.acknowledged": _threshold, "threshold.cleared": _threshold,
+          "agent.status": _status,
+          "ticket.opened": _ticket_opened, "ticket.changed": _ticket_changed, "call.noted": _noted, "call.disposed": _disposed,
           "call.undisposed": _disposed}

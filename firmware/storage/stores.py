@@ -41,5 +41,5 @@ class Stores:
 
         number: above whatever a switch has counted; seconds since 1970 are, below one call a second."""
         with self.database.transaction() as write:
-            write.executemany("INSERT INTO counter VALUES (?, ?)", [(kind, number) for kind in "clbrkmt"])
+            write.executemany("INSERT INTO counter VALUES (?, ?)", [(kind, number) for kind in "clbrkmtng"])
             write.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('journal', ?)", (number,))
