@@ -12,7 +12,7 @@ CDR: {call, started_ms, answered_ms, ended_ms, caller, caller_presentation, call
 trunk_group, span, timeslot, line, application, queue, queue_entered_ms, wait_ms, agent,
 agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch"), language,
 recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts,
-quality:{leg: how its RTP went, media/client.py}, audio_missing:[{leg, direction, reason, at_ms}], transfers, agents};
+quality:{leg: how its RTP went, media/client.py}, charged?:{leg: units of metering pulses that came}, audio_missing:[{leg, direction, reason, at_ms}], transfers, agents};
 times UTC ms or None.  ended_ms is the moment the
 caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
 outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
@@ -50,7 +50,8 @@ KINDS = {
     "leg.streaming": "stream service other(leg on its second channel) on(its audio goes to a speech service by command, from now on, or no longer)",
     "leg.streamed": "stream what(opened|interrupted|failed|speech|text|message|ended) value{text confidence}|{error}|{message}",
     "leg.sent": "item(what was played to it by command)",
-    "leg.heard": "what(progress|answer|caller_id|r1|refused) value{tone on}|{who ms hz words}|{fields}|{error}|{signal}",
+    "leg.heard": "what(progress|answer|caller_id|r1|refused|charge|operator) value{tone on}|{who ms hz words}|{fields}|{error}|{signal}|"
+                 "{units last}(metering pulses so far)|{count}",
     "leg.quality": "quality{in out round_trip_ms rtcp codec} (after leg.released; the call may have ended)",
     "leg.releasing": "cause guard_ms",
     "leg.released": "cause by sip_status",
@@ -382,6 +383,13 @@ class CDRProjection:
 
     def _leg_quality(self, cdr, record, data):
         cdr["quality"][record["leg"]] = data["quality"]
+
+    def _leg_heard(self, cdr, record, data):
+        # Metering pulses (SS7 of China): each tells the sum of its leg; a call may have had several legs.
+        if data["what"] == "charge":
+            charged = dict(cdr.get("charged") or {})
+            charged[record["leg"]] = data["value"]["units"]
+            cdr["charged"] = charged
 
     def _leg_audio_missing(self, cdr, record, data):
         cdr["audio_missing"].append({"leg": record["leg"], "direction": data["direction"], "reason": data["reason"],

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 TICK_S, POLL_S, SAVE_S = 0.2, 1.0, 60.0
 LINE = (*ALARM_NAMES, "configuration")
 QUALITY = ("excessive_errors", "slips")
+LINKSETS = ("linkset_lost", "linkset_degraded")
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
@@ -106,6 +107,19 @@ class Keeper(Adapter):
             self.alarms.forget("span %d" % span, now_ms)
             self._bins += [(span, *row) for row in self._spans.pop(span).flush()]
             self._seconds.pop(span, None)
+
+    def signalling(self, source, kinds, now_ms):
+        """What a linkset lacks (links/ss7_linksets.py): {kind: sentence}; None: there is no such linkset any more."""
+        if kinds is None:
+            self.alarms.forget(source, now_ms)
+        else:
+            self.alarms.report(source, kinds, LINKSETS, now_ms)
+
+    def linksets(self, known, now_ms):
+        """At a start: alarms of linksets that are not among the known sources end."""
+        for source, kind in self.alarms.sources():
+            if kind in LINKSETS and source not in known:
+                self.alarms.forget(source, now_ms)
 
     # -- the thread of the chips --
 

@@ -4,6 +4,7 @@
     ss7-link POINT LINK activate|deactivate|inhibit|uninhibit
     ss7-circuits POINT GROUP block|unblock|reset [CIC ...]      without CICs: all of the group
     ss7-circuits POINT GROUP check CIC                    continuity check of an idle circuit
+    ss7-circuits POINT GROUP suspend|resume|meter|operator CIC ...     SUS, RES, MPM, OPR of the answered calls there
 """
 
 import urllib.parse
@@ -21,7 +22,7 @@ def add(verbs, common):
     circuits = verbs.add_parser("ss7-circuits", parents=[common])
     circuits.add_argument("point")
     circuits.add_argument("group")
-    circuits.add_argument("do", choices=("block", "unblock", "reset", "check"))
+    circuits.add_argument("do", choices=("block", "unblock", "reset", "check", "suspend", "resume", "meter", "operator"))
     circuits.add_argument("cics", nargs="*", type=int)
 
 

@@ -7,6 +7,7 @@ from firmware.errors import ConfigError
 NAME = r"[A-Za-z0-9_-]{1,32}"
 CODE = r"[0-9]{1,8}|[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}"
 VARIANTS = ("itu", "china", "ansi")
+RELEASES = ("first", "caller", "called")
 CONTROLS = ("point_code", "all", "none", "even", "odd")
 # Names of timers and parameters: proto/mtp2_table.py, mtp3/table.py, isup/codes.py; a test compares.
 MTP2_PARAMETERS = ("T1", "T2", "T3", "T4N", "T4E", "T5", "T6", "T7", "T8", "TIN", "TIE", "M", "SUERM_T", "SUERM_D", "EIM_TE",
@@ -65,6 +66,16 @@ GROUP = Section("the circuits to one exchange", {
                         default=0, impact=IMPACT_SPAN),
     "charge": Text("what our ACM says about the charge of calls to us", choices=("charge", "no_charge", "none"), default="charge",
                    impact=IMPACT_SPAN),
+    "release_in": Text("who ends calls to us: first, either party; caller, what we release is told by SUS and the far exchange releases; called, "
+                       "a caller who hangs up (CCL) is held until our party ends the call (China only)", choices=RELEASES, default="first",
+                       impact=IMPACT_SPAN),
+    "release_out": Text("who ends our calls: first or caller, either party; called, what we release is told by CCL and the far exchange "
+                        "releases (China only)", choices=RELEASES, default="first", impact=IMPACT_SPAN),
+    "hold_s": Whole("how long a circuit is kept for the party that controls the release; then it is released", 1, 3600, unit="s", default=90,
+                    impact=IMPACT_SPAN),
+    "metering_s": Whole("callers are charged by metering pulses (MPM, China only): one at the answer and one in each of these; 0: none", 0, 3600, unit="s",
+                        default=0, impact=IMPACT_SPAN),
+    "metering_units": Whole("what each metering pulse charges", 1, 65535, default=1, impact=IMPACT_SPAN),
     "query": Switch("ask for the state of circuits with calls after a restart (CQM; not in every network)", default=False,
                     impact=IMPACT_SPAN)})
 
@@ -158,6 +169,11 @@ def _codes(point, here, errors):
         if variant == "ansi" and row["overlap_digits"]:
             errors.append(ConfigError("%s.circuit_groups[%d].overlap_digits" % (here, j), "is %d, but ANSI (T1.113) sends numbers whole; give 0"
                                       % row["overlap_digits"]))
+        for name, wrong in (("release_in", row["release_in"] == "called"), ("release_out", row["release_out"] == "called"),
+                            ("metering_s", bool(row["metering_s"]))):
+            if wrong and variant != "china":
+                errors.append(ConfigError("%s.circuit_groups[%d].%s" % (here, j, name), "is %s, but CCL and MPM are messages of China's ISUP; "
+                                          "give %s" % (row[name], "0" if name == "metering_s" else "first or caller")))
         if value is not None and value not in reached:
             errors.append(ConfigError(path, "no linkset leads to %s; give its neighbour's code, or add a route" % row["destination"]))
     return None if len(errors) > before else reached

@@ -3,6 +3,7 @@
     GET  /v1/ss7                                        the signalling points: links, destinations, circuit groups
     POST /v1/ss7/{point}/links/{link}    {"do": "activate" | "deactivate" | "inhibit" | "uninhibit"}
     POST /v1/ss7/{point}/circuits/{group}    {"do": "block" | "unblock" | "reset" | "check", "cics": [5, 6]}   without cics: all; check: one
+                                             {"do": "suspend" | "resume" | "meter" | "operator", "cics": [5]}  of the answered calls there
 
 The answer of a POST is the point as it is then; what the far end must confirm comes later."""
 

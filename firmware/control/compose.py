@@ -56,6 +56,8 @@ def make_adapters(house):
     streams["web"] = sip_web.listen(house.run_dir)
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house)
+    trunks[1].report_alarm = keeper.signalling
+    keeper.linksets(trunks[1].linkset_sources(), house.turns.clock.now_ms())
 
     def alarms(span, alarms, now_ms):
         for adapter in trunks:

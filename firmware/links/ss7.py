@@ -5,7 +5,7 @@ process: after a restart the machines are rebuilt from their dumps and told whic
 that is up is reset.  GRS goes out once, when a new point first reaches the other exchange.
 
 What the machines send goes through the outbox, as with PRI: committed with the event that caused it, then handed to
-media.  Calls: ss7_calls.py; continuity: ss7_continuity.py; changes of the configuration: ss7_change.py; management: ss7_manage.py.
+media.  Calls: ss7_calls.py, ss7_release.py; alarms of linksets: ss7_linksets.py; continuity: ss7_continuity.py; changes of the configuration: ss7_change.py; management: ss7_manage.py.
 
 A span in alarm costs its signalling links at once (MTP2 hears only errors) and, after HARDWARE_MS, its circuits:
 they are blocked for hardware failure, which ends their calls at both ends, until the alarm is over."""
@@ -19,7 +19,9 @@ from firmware.links.enhancement import renew
 from firmware.links.ss7_calls import Calls
 from firmware.links.ss7_change import PointChanges
 from firmware.links.ss7_continuity import Continuity
+from firmware.links.ss7_linksets import LinksetAlarms
 from firmware.links.ss7_manage import Management
+from firmware.links.ss7_release import ReleaseControl
 from firmware.proto.isup import codes
 from firmware.proto.mtp3.table import ALIGNING, INACTIVE
 
@@ -31,7 +33,7 @@ PREFIX = "mtp2_"
 FIELDS = {"out_of_service": "reason", "message": "octets", "retrieved_message": "octets", "congestion": "on", "bsnt": "number"}
 
 
-class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
+class SS7Points(Calls, ReleaseControl, PointChanges, Management, LinksetAlarms, Continuity, Adapter):
     """The adapter of all signalling points."""
 
     name = "ss7"
@@ -46,6 +48,7 @@ class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
         self._touched = {}          # point's name -> circuits whose dump is to be written
         self._removed = []
         self._deadlines = {}
+        self.report_alarm = None    # Keeper's, once it is there (compose.py): (source, {kind: sentence}, now_ms)
         self.media.listeners.update(check=self._check_heard)
         self._load_points(house.stores.machines, house.config.running())
 
@@ -125,6 +128,7 @@ class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
                             "" if kind == "resume" else "not")
         if point.reach_changed() or any(event["event"] != "transfer_indication" for event in events):
             self._tell(point)
+            self._linkset_alarms(point, now_ms)
         self._touch(point)
 
     def _isup(self, point, events, now_ms):
@@ -252,6 +256,8 @@ class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
                     log.error("ss7 %s: span %d is in alarm (%s): its circuits are blocked", point.name, span,
                               ", ".join(point.alarms[span]))
                     self._hardware(point, span, True, now_ms)
+            self._clocks_due(point, now_ms)
+            self._linkset_alarms(point, now_ms)
             if point.condemned:
                 self._close(point, now_ms)
             elif point.closing_ms is not None and point.closing_ms <= now_ms:
@@ -304,6 +310,7 @@ class SS7Points(Calls, PointChanges, Management, Continuity, Adapter):
             renew(self.media, audit, {entry["leg"]: self._enhance(point, entry["span"]) for entry in point.calls.values()
                                      if not entry.get("data")})
             self._tell(point, again=True)
+            self._linkset_alarms(point, now_ms, True)
 
     def media_lost(self, now_ms):
         """Level 2 died with media: every link is out, what was not handed over is void."""

@@ -9,7 +9,7 @@ Speech path: the exchange of the called party gives ringing tone and announcemen
 with the first backward message (Q.764 2.1.1.1 e, 2.1.4.1).
 
 A leg is over for the switchboard when the circuit is; while the far exchange cannot be reached it is over at once, and
-the circuit stays busy until REL has been answered."""
+the circuit stays busy until REL has been answered.  After the answer: ss7_release.py."""
 
 import logging
 
@@ -145,6 +145,7 @@ class Calls:
         if event["call"] in point.calls:
             self._gone(point, event, 44 if event["reattempt"] else event["cause"], "far" if event["reattempt"] else event["by"])
             del point.calls[event["call"]]
+            point.clocks.pop(event["call"], None)
         if event["maintenance"]:
             log.error("ss7 %s: CIC %d: the far exchange did not answer REL (T5); the circuit is reset", point.name, event["cic"])
 
@@ -155,12 +156,6 @@ class Calls:
         if leg is not None:
             self.legs.pop(leg, None)
             self.turns.post({"kind": "leg.released", "leg": leg, "cause": cause, "by": by})
-
-    def _on_calling_clear_indication(self, point, event, now_ms):
-        """CCL (YDN 038): the caller has hung up where we, the called side, control the release.  Nobody of ours holds a caller who left."""
-        point.isup.count("calling_party_clears")
-        self._gone(point, event, codes.NORMAL, "far")
-        self._isup(point, point.isup.request("release_request", event["call"], now_ms, cause=codes.NORMAL), now_ms)
 
     def _on_call_lost(self, point, event, now_ms):
         log.warning("ss7 %s: CIC %d: the far exchange says that there is no call (circuit query)", point.name, event["cic"])
@@ -207,6 +202,7 @@ class Calls:
             state = point.isup.call_state(call)
             if state is not None and state["state"] in states:      # else it is done, or too late
                 given = {"inband": True} if action.get("inband") else {}
+                given.update(self._controlled(point, point.isup.circuit(call.rsplit(".", 1)[0])))
                 self._isup(point, point.isup.request(primitive, call, now_ms, **given), now_ms)
 
     def _create(self, action, now_ms):
@@ -236,7 +232,8 @@ class Calls:
             events = self._dial(point, call, circuit, action["called"], {
                 "caller": action["caller"], "redirecting": redirecting, "bearer": action["bearer"],
                 "original_called": None if redirecting is None else {key: redirecting[key] for key in redirecting if key != "reason"},
-                "continuity": self._continuity(point, circuit), **carry(action.get("carried") or {})}, now_ms)
+                "continuity": self._continuity(point, circuit), "priority": bool(action.get("priority")),
+                "release_control": self._group_row(point, circuit).get("release_out", "first"), **carry(action.get("carried") or {})}, now_ms)
         except LocalError as error:
             log.warning("ss7 %s: a call to %s cannot be sent: %s", point.name, action["called"]["number"], error)
             del point.calls[call], self.legs[leg]
@@ -260,6 +257,8 @@ class Calls:
         name, call = self.legs[leg]
         point = self.points[name]
         circuit = point.isup.circuit(call.rsplit(".", 1)[0])
+        if self._keep_circuit(point, call, circuit, cause, now_ms):
+            return
         self._isup(point, point.isup.request("release_request", call, now_ms, cause=cause), now_ms)
         if leg in self.legs and not point.is_reached(circuit.dpc):
             self._gone(point, {"call": call}, cause, "near")

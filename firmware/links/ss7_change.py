@@ -130,6 +130,7 @@ class PointChanges:
 
     def _forget_point(self, point, now_ms):
         name = point.name
+        self._forget_alarms(point, now_ms)
         del self.points[name]
         self._deadlines.pop(name, None)
         self._touched.pop(name, None)

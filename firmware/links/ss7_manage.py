@@ -1,14 +1,15 @@
-"""Management of SS7 by people: links activated, deactivated, inhibited; circuits blocked, unblocked, reset, checked."""
+"""Management of SS7 by people: links activated, deactivated, inhibited; circuits blocked, unblocked, reset, checked; calls suspended, metered."""
 
 import logging
 
 from firmware.errors import LocalError
 from firmware.links.ss7_continuity import check_request
+from firmware.links.ss7_release import CALL_VERBS
 
 log = logging.getLogger(__name__)
 
 LINK_VERBS = ("activate", "deactivate", "inhibit", "uninhibit")
-CIRCUIT_VERBS = ("block", "unblock", "reset", "check")
+CIRCUIT_VERBS = ("block", "unblock", "reset", "check") + CALL_VERBS
 
 
 class Management:
@@ -47,6 +48,9 @@ class Management:
             if cic not in mine:
                 raise LocalError("circuit group %s has no CIC %r" % (group, cic))
         log.warning("ss7 %s: %s circuits %s of %s, by hand", point.name, verb, "all" if cics is None else cics, group)
+        if verb in CALL_VERBS:
+            self._order_calls(point, group, verb, cics, now_ms)
+            return
         if verb == "check":
             events = check_request(point, group, cics, now_ms)
         elif cics is not None and len(cics) == 1:

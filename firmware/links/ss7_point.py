@@ -42,8 +42,11 @@ class Point:
         self.checked = {}           # circuit -> how its last check by hand ended
         self.unchecked = 0          # per cent of a call that is due to be checked
         self._reach = None
+        self.clocks = {}            # call -> the next of its timers: ss7_release.py
+        self.settles_ms, self.lacking = None, {}        # linkset -> what is said of it: ss7_linksets.py
         self.told = {}              # span -> state that the switchboard knows
         self.closing_ms = self.closed_ms = None
+        self.restored = saved is not None
         self.condemned = self.kept = False      # kept: made_of is in the database
         if saved is None:
             self.mtp3, self.isup = MTP3(mtp3), ISUP(isup)
@@ -61,6 +64,10 @@ class Point:
             for row in circuits.values():
                 if row["call"] is not None:
                     self.calls[row["call"][0]] = row["call"][1]
+            for call, entry in self.calls.items():
+                due = [entry[name] for name in ("until_ms", "meter_ms") if entry.get(name) is not None]
+                if due:
+                    self.clocks[call] = min(due)
             self.checks = {name: row["check"] for name, row in circuits.items() if row.get("check") is not None}
         self.places = {(circuit.span, circuit.timeslot): circuit for circuit in self.isup.all_circuits()}
         self._on_span, self._in_group = {}, {name: [] for name in self.isup.groups}
@@ -117,7 +124,7 @@ class Point:
         """The next timer of the machines, of an alarm, of a link to open again, of the end."""
         if self.condemned:
             return 0
-        found = [self.mtp3.deadline_ms(), self.isup.deadline_ms(), self.retry_ms, self.closing_ms] + [at for at, _ in self.soaks()]
+        found = [self.mtp3.deadline_ms(), self.isup.deadline_ms(), self.retry_ms, self.closing_ms, self.settles_ms or None] + list(self.clocks.values()) + [at for at, _ in self.soaks()]
         return min((at for at in found if at is not None), default=None)
 
     # -- dumps --

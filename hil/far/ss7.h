@@ -9,6 +9,7 @@
 
 extern struct ss7 *point;
 extern unsigned adjacent;
+extern bool scripted;                   /* no libss7: a script has levels 2 and up */
 void ss7_settle(void);                  /* let libss7 work until it has nothing more to say */
 void ss7_take(ss7_event *e);            /* ss7_calls.c: one event of ISUP */
 void ss7_again(void);                   /* ss7_calls.c: IAMs to be told once more after a dual seizure */

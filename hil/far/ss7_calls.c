@@ -474,6 +474,20 @@ static const char *raw(const struct json *in)
     return NULL;
 }
 
+/* A script's call: what is heard and said in its circuit. */
+static const char *seat(const struct json *in, char *reply, size_t room)
+{
+    static char error[700];
+    int cic = json_number(in, "cic", 0);
+    const char *id = json_text(in, "id", ""), *record = json_text(in, "record", NULL);
+    if (!*id || !at(cic)) return "`id` and `cic` are wanted.";
+    struct call *c = begin(cic, NULL, id, true);
+    c->state = "active";
+    if (record && !(c->recorder = recorder_open(span_of(cic), id, record, error, sizeof error))) { forget(c, 41); return error; }
+    snprintf(reply, room, "\"sample\":%llu", (unsigned long long)span_sample(span_of(cic)));
+    return NULL;
+}
+
 static const char *with_call(const char *what, struct call *c, const struct json *in, char *reply, size_t room)
 {
     static char error[700];
@@ -491,6 +505,10 @@ static const char *with_call(const char *what, struct call *c, const struct json
         dtmf_tx_set_timing(c->dtmf, (int)json_number(in, "on_ms", 80), (int)json_number(in, "off_ms", 80));
         if (dtmf_tx_put(c->dtmf, json_text(in, "digits", ""), -1) != 0) return "More digits wait already than fit.";
         c->dtmf_on = true;
+    } else if (!strcmp(what, "unseat")) {
+        forget(c, 16);
+    } else if (scripted) {
+        return "Calls are the script's here: play, stop_play, dtmf and unseat only.";
     } else if (!strcmp(what, "hangup")) {
         do_release(c, (int)json_number(in, "cause", 16));
     } else if (!strcmp(what, "alert")) {
@@ -509,11 +527,12 @@ static const char *with_call(const char *what, struct call *c, const struct json
 
 const char *calls_command(const char *what, const struct json *in, char *reply, size_t room)
 {
-    if (!strcmp(what, "call")) return place(in, reply, room);
+    if (scripted && !strcmp(what, "seat")) return seat(in, reply, room);
+    if (!scripted && !strcmp(what, "call")) return place(in, reply, room);
     if (!strcmp(what, "policy")) return set_policy(in);
-    if (!strcmp(what, "blo") || !strcmp(what, "ubl") || !strcmp(what, "rsc") || !strcmp(what, "grs") || !strcmp(what, "cgb")
-        || !strcmp(what, "cgu")) return supervise(what, in);
-    if (!strcmp(what, "raw")) return raw(in);
+    if (!scripted && (!strcmp(what, "blo") || !strcmp(what, "ubl") || !strcmp(what, "rsc") || !strcmp(what, "grs") || !strcmp(what, "cgb")
+        || !strcmp(what, "cgu"))) return supervise(what, in);
+    if (!scripted && !strcmp(what, "raw")) return raw(in);
     if (!strcmp(what, "watch")) { watch = json_true(in, "on"); return NULL; }
     const char *network = ss7_network_command(what, in);
     if (network) return *network ? network : NULL;

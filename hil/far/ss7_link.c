@@ -5,6 +5,9 @@
  *
  * libss7 has no 24-bit point codes.  Variant china is its ITU with every label rewritten on the way: the low 14 bits of a
  * point code are libss7's, the others are HIGH.
+ *
+ * --ss7 script,SPAN:TIMESLOT:SLC[,...]: the links without libss7.  Each unit that differs from the one before is told as `unit`, and what is
+ * sent comes by the commands `unit` and `cycle`: levels 2 and up are the script's (ss7_script.py).
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +20,7 @@
 
 #include "ss7.h"
 
-enum { HIGH = 0x0B4000, LINKS = 16, UNITS = 256, UNIT_MAX = 280, SHORT = 5 };
+enum { HIGH = 0x0B4000, LINKS = 16, UNITS = 256, UNIT_MAX = 280, SHORT = 5, CYCLE = 128 };
 
 struct unit { int octets; uint8_t data[UNIT_MAX]; };
 
@@ -26,13 +29,14 @@ struct link {
     bool up, alarm;
     hdlc_rx_state_t *rx;
     hdlc_tx_state_t *tx;
-    struct unit queue[UNITS], fill, last;
-    int head, length;
+    struct unit queue[UNITS], fill, last, cycle[CYCLE];
+    int head, length, cycled, at;       /* cycle: what a script wants repeated in turn (preventive cyclic retransmission) */
     unsigned long long received, sent, repeated, errors;
 };
 
 struct ss7 *point;
 unsigned adjacent;
+bool scripted;
 static struct link links[LINKS];
 static int link_count, trace_fd = -1;
 static bool settling, started, china;
@@ -189,6 +193,12 @@ static void received(void *user, const uint8_t *frame, int octets, int ok)
     l->last.octets = octets;
     memcpy(l->last.data, frame, octets);
     trace(l, &l->last, false);
+    if (scripted) {
+        char hex[2 * UNIT_MAX + 1];
+        for (int i = 0; i < octets; i++) sprintf(hex + 2 * i, "%02x", frame[i]);
+        event(span_find(l->span), "unit", "\"slc\":%d,\"octets\":\"%s\"", l->slc, hex);
+        return;
+    }
     uint8_t unit[UNIT_MAX + 8];
     if (china) octets = relabel(frame, octets, unit, false);
     else memcpy(unit, frame, octets);
@@ -204,10 +214,10 @@ static void received(void *user, const uint8_t *frame, int octets, int ok)
 static void feed(void *user)
 {
     struct link *l = user;
-    struct unit *u = l->length ? &l->queue[l->head] : &l->fill;
+    struct unit *u = l->length ? &l->queue[l->head] : l->cycled ? &l->cycle[l->at % l->cycled] : &l->fill;
     if (!u->octets || hdlc_tx_frame(l->tx, u->data, u->octets) < 0) return;     /* one is on its way */
     l->sent++;
-    if (!l->length) return;
+    if (!l->length) { l->at++; return; }
     l->head = (l->head + 1) % UNITS;
     l->length--;
     if (u->octets <= SHORT) l->fill = *u;
@@ -230,6 +240,7 @@ static void collect(struct link *l)
 /* libss7 2.0 never sees its MTP come up when it starts with a link in alarm. */
 static void start_when_all_are_there(void)
 {
+    if (scripted) return;
     for (struct link *l = links; l < links + link_count; l++) if (l->alarm) return;
     started = true;
     ss7_start(point);
@@ -340,21 +351,27 @@ static void link_add(const char *text)
     hdlc_rx_set_max_frame_len(l->rx, UNIT_MAX - 2);
     l->alarm = true;
     link_count++;
-    ss7_add_link(point, SS7_TRANSPORT_DAHDIMTP2, l->inner, l->slc, adjacent);
+    if (point) ss7_add_link(point, SS7_TRANSPORT_DAHDIMTP2, l->inner, l->slc, adjacent);
 }
 
 void dchannel_init(struct span *s)
 {
-    if (point) return;
+    if (point || scripted) return;
     char text[400], *at = text, *variant = "", *own = "", *far = "";
     snprintf(text, sizeof text, "%s", settings.ss7 ? settings.ss7 : "");
     variant = strsep(&at, ",");
+    if (!strcmp(variant, "script") && at) {
+        scripted = true;
+        trace_open();
+        while (at) link_add(strsep(&at, ","));
+        return;
+    }
     own = at ? strsep(&at, ",") : "";
     far = at ? strsep(&at, ",") : "";
     china = !strcmp(variant, "china");
     ansi = !strcmp(variant, "ansi");
     if (!at || (strcmp(variant, "itu") && strcmp(variant, "ansi") && !china)) {
-        fprintf(stderr, "--ss7 is wanted: itu, ansi or china, our point code, the other's, then links as SPAN:TIMESLOT:SLC.\n");
+        fprintf(stderr, "--ss7 is wanted: itu, ansi or china, our point code, the other's, then links as SPAN:TIMESLOT:SLC; or script, then links.\n");
         exit(2);
     }
     adjacent = atoi(far);
@@ -368,8 +385,41 @@ void dchannel_init(struct span *s)
     while (at) link_add(strsep(&at, ","));
 }
 
+/* One unit of hex from `*hex` on, ended by a blank or the end.  Whether it is one. */
+static bool unit_of(const char **hex, struct unit *u)
+{
+    unsigned value;
+    while (**hex == ' ') ++*hex;
+    for (u->octets = 0; u->octets < UNIT_MAX - 4 && **hex && **hex != ' ' && sscanf(*hex, "%2x", &value) == 1; *hex += 2) u->data[u->octets++] = value;
+    return u->octets >= 3 && (**hex == ' ' || !**hex);
+}
+
+/* unit: sent once, a short one repeated from then on.  cycle: repeated in turn while nothing else is to be sent; empty: the last short one. */
+static const char *script_command(const char *what, const struct json *in)
+{
+    struct link *l = links;
+    const char *hex = json_text(in, "octets", "");
+    int slc = json_number(in, "slc", -1);
+    while (l < links + link_count && l->slc != slc) l++;
+    if (l == links + link_count) return "There is no link with this `slc`.";
+    if (!strcmp(what, "unit")) {
+        struct unit u;
+        if (l->length == UNITS || !unit_of(&hex, &u)) return "`octets` is a signal unit in hex, without FCS; or too many wait already.";
+        l->queue[(l->head + l->length++) % UNITS] = u;
+        trace(l, &u, true);
+        return "";
+    }
+    l->cycled = 0;
+    while (*hex) {
+        if (l->cycled == CYCLE || !unit_of(&hex, &l->cycle[l->cycled])) { l->cycled = 0; return "`octets` is at most 128 signal units in hex with blanks between."; }
+        l->cycled++;
+    }
+    return "";
+}
+
 const char *ss7_network_command(const char *what, const struct json *in)
 {
+    if (scripted && (!strcmp(what, "unit") || !strcmp(what, "cycle"))) return script_command(what, in);
     if (strcmp(what, "links")) return NULL;
     for (struct link *l = links; l < links + link_count; l++)
         event(span_find(l->span), "link", "\"slc\":%d,\"received\":%llu,\"repeated\":%llu,\"sent\":%llu,\"errors\":%llu", l->slc,

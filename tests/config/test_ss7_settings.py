@@ -70,6 +70,8 @@ def test_point_codes():
     (lambda p, c: p.update(isup_timers={"T99": 5}), "ss7[0].isup_timers", "T99"),
     (lambda p, c: p["linksets"][0].update(links=[]), "ss7[0].linksets[0].links", "1 to 16"),
     (lambda p, c: c["ss7"].append(copy.deepcopy(p)), "ss7[1].name", "already used"),
+    (lambda p, c: p["circuit_groups"][0].update(metering_s=100000), "ss7[0].circuit_groups[0].metering_s", "3600"),
+    (lambda p, c: p["circuit_groups"][0].update(release_in="both"), "ss7[0].circuit_groups[0].release_in", "called"),
 ])
 def test_sentences(change, path, words):
     config = wanted()
@@ -82,3 +84,15 @@ def test_old_configurations_load_and_names_are_those_of_the_machines():
     assert schema.check(demo.configuration({name: "secret" + name for name in demo.AGENTS}))[0]["ss7"] == []
     assert set(ss7.MTP2_PARAMETERS) == set(mtp2_table.PARAMETERS)
     assert set(ss7.MTP3_TIMERS) == set(table.TIMERS) and set(ss7.ISUP_TIMERS) == set(codes.TIMERS)
+
+
+def test_only_china_has_ccl_and_metering_pulses():
+    config = wanted()
+    point = config["ss7"][0]
+    point.update(variant="itu", point_code="0-12-4", routes=[], circuit_groups=point["circuit_groups"][:1])
+    point["linksets"][0]["adjacent"] = point["circuit_groups"][0]["destination"] = "0-25-0"
+    point["circuit_groups"][0].update(release_in="called", release_out="called", metering_s=3)
+    _, errors = schema.check(config)
+    assert sorted(e.path.rpartition(".")[2] for e in errors) == ["metering_s", "release_in", "release_out"] and all("China" in e.advice for e in errors)
+    point["circuit_groups"][0].update(release_in="caller", release_out="first", metering_s=0)
+    assert not schema.check(config)[1]

@@ -637,6 +637,32 @@ def test_own_restart_t20():
     assert len(r.names("TRA")) == 2 and len([e for e in r.events if e["event"] == "resume"]) == 3
 
 
+@case(10, 15, "TRA comes before our own test of the first link is over: it counts")
+def test_early_tra():
+    r = Rig(restart=True)
+    r.answers -= {"TRA", "SLTM"}
+    r._after(r.node.start(0))
+    for link in ("a0", "b0"):
+        r.hear(link, "TRA")
+    assert r.took("resume") == []
+    for link in ("a0", "b0"):
+        r.hear(link, "SLTA", pattern=r.node.links[link].pattern())
+    assert [e["destination"] for e in r.events if e["event"] == "resume"] == [A, B, C] and r.took("restarted")
+
+
+@case(1, 15, "a failure that is told late, behind the start that followed it: the link is tested all the same")
+def test_late_failure():
+    r = Rig(links=1, routes=[])
+    r.dead.add("a0")
+    r._after(r.node.start(0))
+    r._after(r.node.link_event("a0", ("out_of_service", "T2"), r.now_ms))
+    assert r.node.links["a0"].state == "WAITING"
+    r._after(r.node.link_event("a0", ("in_service",), r.now_ms))
+    assert r.node.links["a0"].usable
+    r.wait(2000)
+    assert ("a0", "start") not in r.asked[2:] and r.node.links["a0"].usable
+
+
 @case(10, 3, "adjacent point restarts: TRA sent at once, traffic after its TRA")
 def test_adjacent_restart(rig):
     rig.fail("b0")

@@ -105,6 +105,10 @@ class Link(Part):
         self.tests = (self.tests + 1) % 256
         self._send_test(now_ms)
 
+    def _found_in_service(self, now_ms):
+        self.timers.stop("T17")
+        self._test(now_ms)
+
     def _send_test(self, now_ms):
         self.send("SLTM", now_ms, pattern=self.pattern())
         self.timers.start("SLT_T1", now_ms)

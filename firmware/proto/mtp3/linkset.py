@@ -7,7 +7,7 @@ and nobody else (Q.704 4.3, 4.4).  While slot i moves, holders[i] is
 """
 
 from firmware.proto.mtp3.part import Part
-from firmware.proto.mtp3.table import DOWN, LINKSET_TABLE, UP
+from firmware.proto.mtp3.table import DOWN, LINKSET_TABLE, RESTARTING, UP
 
 SLOTS = 16
 
@@ -136,11 +136,18 @@ class Linkset(Part):
     # Restart
 
     def _begin_restart(self, now_ms):
-        self.tra = False
-        if self.node.own_restart(now_ms):
-            return                      # 9.2: ours comes first
-        self.node.send_tra(self, now_ms)
-        self.timers.start("T21", now_ms)
+        early, self.tra = self.tra and self.timers.running("T19"), False
+        self.state = RESTARTING
+        if not self.node.own_restart(now_ms):           # 9.2: ours comes first
+            self.node.send_tra(self, now_ms)
+            self.timers.start("T21", now_ms)
+        if early:
+            self.step("TRA", now_ms)
+        return self.state
+
+    def _early_tra(self, now_ms):
+        self.tra = True
+        self.timers.start("T19", now_ms)                # so long it is worth something
 
     def _tra(self, now_ms):
         self.tra = True

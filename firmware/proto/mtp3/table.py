@@ -39,6 +39,7 @@ LINK_TABLE = transitions((
     ((WAITING, ALIGNING, TESTING, ACTIVE), "deactivate", "_deactivate", INACTIVE, "12.2.4"),
     (WAITING, "T17", "_align", None, "12.2.3"),
     (ALIGNING, "in_service", "_test", TESTING, "12.2.2"),
+    (WAITING, "in_service", "_found_in_service", TESTING, "ours: a failure that was told late, behind the start that followed it (a restart of level 3)"),
     (ALIGNING, "out_of_service", "_failed_alignment", WAITING, "12.2.3"),
     (TESTING, "SLTA", "_available", ACTIVE, "Q.707 2.2"),
     (ACTIVE, "SLTA", "_tested", None, "Q.707 2.2"),
@@ -114,6 +115,7 @@ INHIBIT_TABLE = transitions((
 DOWN, RESTARTING, UP = "DOWN", "RESTARTING", "UP"
 LINKSET_TABLE = transitions((
     (DOWN, "first_link", "_begin_restart", RESTARTING, "9.3"),
+    (DOWN, "TRA", "_early_tra", None, "9.3: it had the link before our own test of it was over"),
     (RESTARTING, "TRA", "_tra", None, "9.2, 9.3"),
     (RESTARTING, ("T21", "own_restart_done"), "_restarted", UP, "9.3"),
     ((RESTARTING, UP), "last_link", "_lost", DOWN, "9.3"),
