@@ -150,3 +150,59 @@ def test_an_agent_dials_on_with_keys(house, phone, kill):
     house.far.wait_for("released", 30, id=out["id"])
     assert house.cdr(call)["cdr"]["dialled"] == "1391234"
     house.far.policy()
+
+
+PAIRS = ((3, 12), (12, 3), (4, 5), (5, 4), (6, 7), (7, 6), (8, 9), (9, 8), (10, 11), (11, 10))
+
+
+def likeness(said, heard):
+    """Correlation of what was said with its best place in what was heard, 0 to 1.  A-law octets; through a T1 two laws lie between."""
+    said, heard = (wav.alaw_expand(np.frombuffer(octets, np.uint8)).astype(float) for octets in (said, heard))
+    length = 1 << (len(said) + len(heard)).bit_length()
+    found = np.fft.irfft(np.fft.rfft(heard, length) * np.conj(np.fft.rfft(said, length)), length)[:max(1, len(heard) - len(said) + 1)]
+    at = int(np.argmax(found))
+    part = heard[at:at + len(said)]
+    return float(np.dot(part, said) / np.sqrt(np.dot(part, part) * np.dot(said, said) + 1e-9))
+
+
+def octets_of(house, name):
+    house.far.wait_for("record_closed", 30, id=name)
+    octets = (house.folder / f"{name}.wav").read_bytes()
+    at = octets.index(b"data")
+    return octets[at + 8:at + 8 + int.from_bytes(octets[at + 4:at + 8], "little")]
+
+
+@pytest.mark.conformance("Q.931", "5/variants", "calls of ETSI, National ISDN, QSIG, 5ESS and DMS-100 with libpri, we as user and as network, in and out, sound both ways")
+def test_every_variant_both_sides_both_directions(house, phone):
+    """Ten calls through the switch at a time, each in over one span and out over its partner of the other side."""
+    files = {seed: house.folder / f"variant-{seed}.wav" for seed in (191, 192)}
+    said = {seed: probe_moves.material(seed, 2, path) for seed, path in files.items()}
+
+    def measure():
+        house.far.policy(record_dir=house.folder)
+        mark, calls = house.far.mark(), []
+        for index, (span, out_span) in enumerate(PAIRS):
+            # High timeslots inwards, the group's ascending choice outwards: no glare here.
+            name = house.place(span=span, called=f"0215080{1900 + out_span}", timeslot=20)
+            out = house.far.wait_for("incoming", 30, since=mark, span=out_span)
+            assert (out["called"], out["caller"]) == ("13912345678", "13912345678"), (span, out)
+            calls.append((span, out_span, name, out["id"]))
+        for _, _, name, out in calls:
+            house.far.wait_for("connect", 30, id=name)
+            house.far.play(name, files[191])
+            house.far.play(out, files[192])
+        for _, _, *both in calls:
+            for each in both:
+                house.far.wait_for("play_done", 30, id=each)
+        time.sleep(0.1)
+        for index, (_, _, name, out) in enumerate(calls):
+            house.far.hangup((name, out)[index % 2])        # half of them are cleared by the called side
+        for _, _, *both in calls:
+            for each in both:
+                house.far.wait_for("released", 30, id=each)
+        for span, out_span, name, out in calls:
+            heard = likeness(said[192], octets_of(house, name)), likeness(said[191], octets_of(house, out))
+            assert min(heard) > 0.99, f"span {span} to span {out_span}: {heard}"
+    probe_moves.undisturbed(measure, house)
+    house.far.policy()
+    house.wait_idle(30)
