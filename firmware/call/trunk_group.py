@@ -25,7 +25,8 @@ def bearers(span):
     "circuits" of the signalling's settings says which are in use: "1-15,17"; empty: all."""
     signalling = span.get("signalling", "pri")
     last = 31 if span.get("type", "e1") == "e1" else 24
-    taken, wanted = span.get("d_timeslot"), ""
+    nfas = span.get("nfas") or {}
+    taken, wanted = None if nfas.get("group") and nfas.get("d_channel") == "none" else span.get("d_timeslot"), ""
     if signalling in CAS:
         taken = 16 if last == 31 else None
         wanted = (span.get(signalling) or {}).get("circuits") or ""

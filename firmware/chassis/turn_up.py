@@ -157,7 +157,7 @@ class TurnUp(Adapter):
     def _facts(self, row, seconds, got):
         span, before, after = row["span"], got["before"], self._keeper.sums(row["span"])
         line = self._framers.lines().get(span) or {}
-        link = self._spans.spans.get(span)
+        link = self._spans.span_with(span)
         errors = {name: after[name] - before[name] for name in after}
         looped, crossed = got["heard"]
         settings = self._config.running().get("turn_up") or {}
@@ -168,7 +168,7 @@ class TurnUp(Adapter):
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
                 "clock": self._keeper.examine_clocks()["spans"].get(str(span)), "bad_seconds": bad_seconds, "bad_names": bad_names,
-                "link_up": bool(link is not None and link.machine.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
+                "link_up": bool(link is not None and link.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
                 "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got["prbs"], "number": None, "out": None,
                 "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
 

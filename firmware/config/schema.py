@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, callers, cas, desk, mailboxes, people, services, sip, sip_trunk, ss7, warnings
+from firmware.config import acd, callers, cas, desk, mailboxes, people, pri, services, sip, sip_trunk, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -22,7 +22,7 @@ DIGITS = r"[0-9*#]{1,32}"
 MUSIC = r"(?!\.+$)[A-Za-z0-9_.-]{0,60}"      # links/prompts.py makes the file's name of it; empty: the default
 LANGUAGES = ("zh_CN", "en")                 # of the prompts
 LISTENERS = {"sip": "udp", "web": "tcp", "cti": "tcp"}
-VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig")       # the rows of proto/q931/variants.py; a test compares
+VARIANTS = ("etsi", "ni2", "5ess", "dms100", "qsig", "ins1500")       # the rows of proto/q931/variants.py; a test compares
 OVERLAP_VARIANTS = ("etsi", "qsig")
 SIGNALLING = ("pri", "ss7", "r2", "cas", "none")
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
@@ -51,10 +51,14 @@ SPAN = Section("one E1, T1 or J1 span", {
                          default="0", impact=IMPACT_SPAN),
     "loop_codes": Switch("obey the loop codes that the far end of a T1 sends", default=True, impact=IMPACT_SPAN),
     "signalling": Text("how calls are signalled", choices=SIGNALLING, default="pri", impact=IMPACT_SPAN),
-    "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges)",
+    "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges), ins1500 (Japan)",
                     choices=VARIANTS, default="etsi", impact=IMPACT_SPAN),
     "side": Text("our side of the D channel", choices=("user", "network"), default="user", impact=IMPACT_SPAN),
     "d_timeslot": Whole("the timeslot of the D channel", 1, 31, default=16, impact=IMPACT_SPAN),
+    "nfas": pri.NFAS,
+    "timers": pri.TIMERS,
+    "restart_ignored": pri.RESTART_IGNORED,
+    "channel_numbering": pri.CHANNEL_NUMBERING,
     "r2": cas.R2,
     "cas": cas.CAS,
     "trunk_group": Text("the trunk group its timeslots belong to", pattern=NAME, required=True),
@@ -331,6 +335,7 @@ def check(configuration, check_flow=None, clashes=()):
         if row["overlap_sending"] != "off" and whole:
             errors.append(ConfigError(f"trunk_groups[{i}].overlap_sending", f"span {whole[0]} is of a variant that sends numbers whole; "
                                       "use off, or give etsi and qsig spans a group of their own"))
+    errors.extend(pri.check(result))
     errors.extend(sip_trunk.check(result, names["trunk_groups"]))
     errors.extend(ss7.check(result))
     for i, row in enumerate(result["numbers"]):

@@ -64,9 +64,23 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
             if entry["leg"] is not None:
                 self.legs[entry["leg"]] = (span.number, call)
 
+    def span_with(self, number):
+        """The Span that serves a span of the configuration, or None."""
+        found = [span for span in self.spans.values() if number in span.members]
+        return ([span for span in found if span.closing_ms is None] or found or [None])[0]
+
     def _touch(self, span, call=None):
-        """Note that a machine changed: its output, its dumps, its next timer."""
-        self._out += [(span.number, "dl_data_request", octets) for octets in span.machine.take_output()]
+        """Note that a machine changed: its output, its dumps, its next timer.
+
+        Between two D channels layer 3 messages are lost, as 5.8.9 has it; the new one asks for what matters."""
+        link = span.link
+        for octets in span.machine.take_output():
+            if link is not None:
+                self._out.append((link, "dl_data_request", octets))
+            else:
+                span.machine.count("messages_without_link")
+        for interface, octets in span.d_channels.take_output() if span.d_channels else ():
+            self._out += [(link, "dl_data_request", octets) for link in span.links if span.links[link] == interface]
         changed = self._touched.setdefault(span.number, set())
         changed.update(span.machine.take_changed())
         if call is not None:
@@ -81,41 +95,69 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
 
     def owns_link(self, link):
         """Links are numbered as their spans."""
-        return link in self.spans
+        return self._of_link(link) is not None
+
+    def _of_link(self, link):
+        found = [span for span in self.spans.values() if link in span.links]
+        return ([span for span in found if span.closing_ms is None] or found or [None])[0]
 
     def signalling(self, message, now_ms):
         """One primitive of layer 2."""
-        span, kind = self.spans[message["link"]], message["kind"]
+        link, kind = message["link"], message["kind"]
+        span = self._of_link(link)
         machine = span.machine
         if kind == "dl_data_indication":
+            span.came_on = link
             self._take(span, machine.receive(message["octets"], now_ms), now_ms)
-        elif kind in UP:
-            self._retry(span, None)
-            self._take(span, machine.link_up(now_ms), now_ms)
-        elif kind in DOWN:
-            self._take(span, machine.link_down(now_ms), now_ms)
-            self._retry(span, now_ms + RETRY_MS)
+            self._d_channels(span, now_ms)
+        elif kind in UP + DOWN:
+            up = kind in UP
+            (span.open_links.add if up else span.open_links.discard)(link)
+            self._retry(span, None if len(span.open_links) == len(span.links) else now_ms + RETRY_MS)
+            if span.d_channels is None:
+                self._take(span, machine.link_up(now_ms) if up else machine.link_down(now_ms), now_ms)
+                return
+            reset = up and link == span.link
+            span.d_channels.link(span.links[link], up, now_ms)
+            self._tell(span)
+            if reset:
+                self._take(span, machine.link_up(now_ms), now_ms)
+            self._d_channels(span, now_ms)
         elif kind != "link_state":      # connectionless frames, Q.921 errors: no business of a call's
             count = span.machine.count("ignored_primitives")
             if count == 1 or count % 1000 == 0:
                 log.info("span %d: %s ignored (%d so far)", span.number, kind, count)
 
-    def _open(self, span, establish, now_ms):
-        row = span.row
+    def _d_channels(self, span, now_ms):
+        """What the two D channels of an NFAS group have come to."""
+        for event in span.d_channels.take_events() if span.d_channels else ():
+            log.warning("span %d: D channels: %s, that of interface %s carries the calls", span.number, event, span.d_channels.active)
+            was_up = span.machine.up
+            # A D channel that takes over: established calls stay and are asked for, as after a reset (Annex F, 5.8.8).
+            self._take(span, span.machine.link_down(now_ms) if event == "down" else span.machine.link_up(now_ms), now_ms)
+            if was_up == span.machine.up:
+                self._tell(span)
+        self._touch(span)
 
+    def _open(self, span, establish, now_ms):
+        for link in sorted(span.links):
+            if link not in span.open_links:
+                self._open_link(span, link, establish)
+
+    def _open_link(self, span, link, establish):
         def opened(reply, now_ms):
             if self.spans.get(span.number) is not span or span.closing_ms is not None:
                 return
             span.opened = True
-            if establish and not span.machine.up:
-                self._out.append((span.number, "dl_establish_request", b""))
+            if establish and link not in span.open_links:
+                self._out.append((link, "dl_establish_request", b""))
                 self._retry(span, now_ms + 10 * RETRY_MS)       # a lost request; T200 and N200 need 4 s
 
         def refused(error, now_ms):
             if self.spans.get(span.number) is span:
                 self._retry(span, now_ms + RETRY_MS)
-        self.media.command("link_open", opened, refused, link=span.number, span=span.number,
-                           timeslot=row["d_timeslot"], kind="lapd", side=row["side"], tei=0)
+        self.media.command("link_open", opened, refused, link=link, span=link,
+                           timeslot=span.members[link]["d_timeslot"], kind="lapd", side=span.row["side"], tei=0)
 
     # -- events of the machines --
 
@@ -137,9 +179,10 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                                      "timeslot": event["timeslot"], "orphan": None}
         self.legs[leg] = (span.number, event["call"])
         self._terminate(span, event["call"])
+        number, timeslot = span.place(event["timeslot"])
         self.turns.post({
             "kind": "leg.offered", "leg": leg, "tech": "pri", "trunk_group": span.row["trunk_group"],
-            "span": span.number, "timeslot": event["timeslot"], "caller": caller.get("number") or None,
+            "span": number, "timeslot": timeslot, "caller": caller.get("number") or None,
             "caller_presentation": PRESENTATION.get(caller.get("presentation", "allowed" if caller else None),
                                                     "unavailable"),
             "caller_type": caller.get("type") if caller.get("type") in TYPES else None, "bearer": event["bearer"],
@@ -155,8 +198,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
 
         def refused(error, now_ms):
             self._release(entry["leg"], error.cause, now_ms)
-        self.media.command("add", None, refused, id=entry["leg"], kind="timeslot", span=span.number,
-                           timeslot=entry["timeslot"], law=entry["law"], **span.sound(entry))
+        number, timeslot = span.place(entry["timeslot"])
+        self.media.command("add", None, refused, id=entry["leg"], kind="timeslot", span=number, timeslot=timeslot, law=entry["law"], **span.sound(entry))
 
     def _on_information_indication(self, span, event, now_ms):
         entry = span.calls[event["call"]]
@@ -202,8 +245,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                     self._request(span, "release_request", call, now_ms, cause=span.calls[call]["orphan"])
 
     def _tell(self, span):
-        self.turns.post({"kind": "span.state", "span": span.number, "state": span.state,
-                         "alarms": list(span.alarms or [])})
+        for number in sorted(span.members):
+            self.turns.post({"kind": "span.state", "span": number, "state": span.state_of(number), "alarms": span.alarms_of(number)})
 
     def _on_call_lost(self, span, event, now_ms):
         log.warning("span %d: call %s: the far end does not answer STATUS ENQUIRY", span.number, event["call"])
@@ -250,7 +293,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
             return
         number, call = self.legs[leg]
         span = self.spans[number]
-        if not span.machine.up:
+        if not span.up:
             span.calls[call]["orphan"] = cause
             self._touch(span, call)
             self._gone(span, call, cause, "near")
@@ -311,6 +354,9 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
                 continue
             span = self.spans[number]
             self._take(span, span.machine.expire(now_ms), now_ms)
+            if span.d_channels is not None:
+                span.d_channels.expire(now_ms)
+                self._d_channels(span, now_ms)
             if span.condemned:
                 self._close(span, now_ms)
             elif span.closing_ms is not None:
@@ -350,19 +396,27 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
     def media_found(self, audit, now_ms):
         """Open the links; rebuild what media does not have of ours."""
         there = {row["id"] for row in audit.get("terminations") or []}
+        mine = {number for span in self.spans.values() for number in span.members}
         for row in audit.get("terminations") or []:
-            if isinstance(row, dict) and row.get("span") in self.spans and row["id"] not in self.legs:
+            if isinstance(row, dict) and row.get("span") in mine and row["id"] not in self.legs:
                 log.warning("span %s: media had timeslot %s for leg %s, which no call owns; it is taken down", row["span"],
                             row.get("timeslot"), row["id"])
         for row in audit.get("links") or []:
-            if row.get("kind", "lapd") == "lapd" and row["link"] not in self.spans:
+            if row.get("kind", "lapd") == "lapd" and self._of_link(row["link"]) is None:
                 self.media.command("link_close", link=row["link"])      # of a span that is gone
         for span in self.spans.values():
-            up = link_is_up(audit, span.number)
-            self._take(span, span.machine.audit(now_ms, up), now_ms)
-            span.opened = span.opened or up
+            span.open_links = {link for link in span.links if link_is_up(audit, link)}
+            if span.d_channels is None:
+                self._take(span, span.machine.audit(now_ms, bool(span.open_links)), now_ms)
+            else:
+                span.d_channels.audit({interface: link in span.open_links for link, interface in span.links.items()}, now_ms)
+                if span.d_channels.active is not None:
+                    span.d_channels.take_events()
+                    self._take(span, span.machine.audit(now_ms, True), now_ms)
+                self._d_channels(span, now_ms)
+            span.opened = span.opened or bool(span.open_links)
             if span.closing_ms is None and not span.condemned:
-                self._open(span, not up, now_ms)
+                self._open(span, True, now_ms)
             for call, entry in sorted(span.calls.items()):
                 if entry["leg"] is not None and entry["timeslot"] is not None and entry["leg"] not in there:
                     self._terminate(span, call)
@@ -376,9 +430,9 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
 
         Only when turns are known to be lost: else the call was cleared, and the channel may have the next one."""
         owned = {entry["timeslot"] for entry in span.calls.values()}
-        lost = sorted(row["timeslot"] for row in audit.get("terminations") or []
-                      if isinstance(row, dict) and row.get("span") == span.number and row["id"] not in self.legs and
-                      row.get("timeslot") not in owned)
+        lost = sorted(span.channel(row["span"], row["timeslot"]) for row in audit.get("terminations") or []
+                      if isinstance(row, dict) and row.get("span") in span.members and row["id"] not in self.legs and
+                      span.channel(row["span"], row.get("timeslot")) not in owned)
         if lost and self.media.stores.unwritten.gap:
             log.error("span %d: calls on timeslots %s are unknown, because turns were lost on a full disk; the far end is asked "
                       "to clear them (RESTART)", span.number, ", ".join(map(str, lost)))
@@ -388,17 +442,23 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
         """Layer 2 died with media: the links are down, what was not handed over is void."""
         self._committed, self._out = [], []
         for span in self.spans.values():
-            span.opened, span.retry_ms = False, None
+            span.opened, span.retry_ms, span.open_links = False, None, set()
+            for interface in sorted(span.links.values()) if span.d_channels else ():
+                span.d_channels.link(interface, False, now_ms)
+                span.d_channels.take_output()
+            if span.d_channels:
+                span.d_channels.take_events()
             self._take(span, span.machine.link_down(now_ms), now_ms)
             self._tell(span)
 
     def alarms(self, number, alarms, now_ms):
         """What the framer sees on a span; a turn's function."""
-        span = self.spans.get(number)
-        if span is not None and span.alarms != alarms:
-            span.alarms = alarms
+        span = self.span_with(number)
+        if span is not None and span.alarmed.get(number) != alarms:
+            span.alarmed[number] = alarms
             self._tell(span)
 
     def describe(self, state, legs):
         """GET /v1/state: spans and their timeslots."""
-        state["spans"] += [span.describe(legs) for _, span in sorted(self.spans.items())]
+        rows = {row["span"]: row for _, span in sorted(self.spans.items()) for row in span.describe(legs)}
+        state["spans"] += [rows[number] for number in sorted(rows)]

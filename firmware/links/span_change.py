@@ -21,20 +21,33 @@ log = logging.getLogger(__name__)
 
 LIVING = ("trunk_group",)   # settings of a span that need no restart of it
 OTHERS = LIVING + ("r2", "cas")     # ... and those of another signalling
+# What a row of before there were these settings meant.
+SINCE = {"nfas": {"group": "", "interface": 0, "d_channel": "primary"}, "timers": {}, "restart_ignored": "alarm", "channel_numbering": "timeslot"}
 CLOSING_MS = 10000          # ours: T308 twice and the answers; a far end silent for longer meets the RESTART
 LINGER_MS = 500             # ours: our last message and its layer 2 acknowledgement
 CLOSE_AGAIN_MS = 1000       # ours: while media has not confirmed link_close
 
 
 def wanted_spans(config):
-    """{span number: (row, trunk group)} of the PRI spans in service."""
+    """{span number: (row, trunk group)} of the PRI spans in service that have a D channel of their own.
+
+    The row of an NFAS group is that of the primary, with "members": the rows of all its spans, the primary's first."""
     groups = {group["name"]: group for group in config["trunk_groups"]}
-    return {row["span"]: (row, groups[row["trunk_group"]]) for row in config["spans"]
-            if row["enabled"] and row["signalling"] == "pri"}
+    rows = [row for row in config["spans"] if row["enabled"] and row["signalling"] == "pri"]
+    wanted = {}
+    for row in rows:
+        nfas = row.get("nfas") or {}
+        if not nfas.get("group"):
+            wanted[row["span"]] = (row, groups[row["trunk_group"]])
+        elif nfas["d_channel"] == "primary":
+            others = [other for other in rows if other is not row and (other.get("nfas") or {}).get("group") == nfas["group"]]
+            wanted[row["span"]] = (dict(row, members=[row, *others]), groups[row["trunk_group"]])
+    return wanted
 
 
 def needs_restart(old, new):
     """Whether a span must restart to get from one row to another."""
+    old, new = {**SINCE, **old}, {**SINCE, **new}
     return {key: old[key] for key in old if key not in OTHERS} != {key: new[key] for key in new if key not in OTHERS}
 
 
@@ -120,18 +133,24 @@ class SpanChanges:
                           len(span.machine.calls()), CLOSING_MS // 1000)
             span.farewell = True
             span.closing_ms = now_ms + LINGER_MS
-            self._out.append((span.number, "dl_release_request", b""))     # DISC: the far end knows at once
+            self._out += [(link, "dl_release_request", b"") for link in sorted(span.links)]     # DISC: the far end knows at once
             self._touch(span)
             return
         span.closed = True
         span.closing_ms = now_ms + CLOSE_AGAIN_MS
         self._touch(span)
 
-        def done(reply, now_ms):
-            if self.spans.get(span.number) is span:
-                self._forget_span(span)
-                self._begin_new(now_ms)
-        self.media.command("link_close", done, link=span.number)
+        left = set(span.links)
+
+        def done(link):
+            def closed(reply, now_ms):
+                left.discard(link)
+                if not left and self.spans.get(span.number) is span:
+                    self._forget_span(span)
+                    self._begin_new(now_ms)
+            return closed
+        for link in sorted(span.links):
+            self.media.command("link_close", done(link), link=link)
 
     def _forget_span(self, span):
         number = span.number
@@ -139,4 +158,4 @@ class SpanChanges:
         self._deadlines.pop(number, None)
         self._touched.pop(number, None)
         self._removed.append("q931/%d" % number)
-        self._out = [row for row in self._out if row[0] != number]
+        self._out = [row for row in self._out if row[0] not in span.links]

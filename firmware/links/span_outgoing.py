@@ -41,13 +41,15 @@ class OutgoingCalls:
         leg = action["leg"]
         if leg in self.legs:
             return
-        span = self.spans.get(action["span"])
-        if span is None or span.state != "up":
+        span = self.span_with(action["span"])
+        if span is None or span.state_of(action["span"]) != "up":
             self._refuse(leg, NETWORK_OUT_OF_ORDER)
             return
         machine = span.machine
-        free = machine.free_timeslots()
-        timeslot = action["timeslot"] if action["timeslot"] in free else free[0] if free else None
+        wanted = span.channel(action["span"], action["timeslot"])
+        free = [channel for channel in machine.free_timeslots() if span.state_of(span.place(channel)[0]) == "up"]
+        near = [channel for channel in free if span.place(channel)[0] == action["span"]]       # else another span of the same D channel
+        timeslot = wanted if wanted in free else (near or free or [None])[0]
         if timeslot is None:
             self._refuse(leg, NO_CIRCUIT)
             return
@@ -58,7 +60,7 @@ class OutgoingCalls:
         if not complete:
             span.calls[call]["overlap"] = {"digits": "", "complete": False}
         self.legs[leg] = (span.number, call)
-        if timeslot != action["timeslot"]:
+        if timeslot != wanted:
             self._seized(span, leg, timeslot)
         try:
             called = action["called"] if complete or action["called"]["number"] else None
@@ -72,8 +74,9 @@ class OutgoingCalls:
     def _refuse(self, leg, cause):
         self.turns.post({"kind": "leg.released", "leg": leg, "cause": cause, "by": "failure"})
 
-    def _seized(self, span, leg, timeslot):
-        self.turns.post({"kind": "leg.seized", "leg": leg, "span": span.number, "timeslot": timeslot})
+    def _seized(self, span, leg, channel):
+        number, timeslot = span.place(channel)
+        self.turns.post({"kind": "leg.seized", "leg": leg, "span": number, "timeslot": timeslot})
 
     def _first_answer(self, span, event):
         """The channel is certain now.  Returns the leg, or None when the switchboard has done with it."""

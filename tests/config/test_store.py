@@ -148,3 +148,22 @@ def test_what_a_number_and_a_node_cost_does_not_grow_with_their_count():
         return calls[0]
     fixed = cost(0)
     assert cost(300) - fixed < 15 * (cost(30) - fixed)
+
+
+def test_spans_with_one_d_channel_fit_together():
+    """NFAS: one primary, back-up only where the variant has one, different interface identifiers, one kind of span."""
+    from firmware.config import schema
+
+    def errors(*changes):
+        spans = [{"span": n, "type": "t1", "d_timeslot": 24, "crc4": False, "variant": "ni2", "trunk_group": "t",
+                  "nfas": {"group": "g", "interface": n - 1, "d_channel": kind}} for n, kind in ((1, "primary"), (2, "backup"), (3, "none"))]
+        for number, key, value in changes:
+            (spans[number - 1]["nfas"] if key in ("group", "interface", "d_channel") else spans[number - 1])[key] = value
+        return [str(error.path) for error in schema.check({"spans": spans, "trunk_groups": [{"name": "t"}, {"name": "u"}]})[1]]
+    assert errors() == []
+    assert errors((1, "d_channel", "none")) == ["spans[0].nfas.d_channel"]
+    assert errors((3, "d_channel", "backup")) == ["spans[0].nfas.d_channel"]
+    assert errors((3, "interface", 1)) == ["spans[2].nfas.interface"]
+    assert errors((2, "trunk_group", "u")) == ["spans[1].trunk_group"]
+    assert errors(*[(n, "variant", "etsi") for n in (1, 2, 3)]) == ["spans[1].nfas.d_channel"]
+    assert errors((1, "timers", {"T303": 5000, "T999": 1000})) == ["spans[0].timers.T999"]

@@ -1,7 +1,8 @@
 """Live calls of PRI beyond the plain one; collected in test_outgoing.py, whose house they share.
 
 Spans: 1, 2 ETSI user side; 3 ETSI network side; 4, 5 National ISDN; 6, 7 QSIG; 8, 9 5ESS; 10, 11 DMS-100 (even: we are the user);
-12 ETSI user side.  The far end is libpri on each."""
+12 ETSI user side; the far end is libpri on each.  13 to 15: National ISDN with one D channel and its back-up (NFAS), 16, 17 the same
+with libpri and no back-up, 18 ETSI; the far end of 13 to 15 and 18 is a script (pri_script.py)."""
 
 import time
 
@@ -10,31 +11,38 @@ import pytest
 
 from hil.probes import wav
 from tests.live import probe_moves
+from tests.live.pri_script import BEARER, ScriptedEnd
 
 VARIANTS = {4: "ni2", 5: "ni2", 6: "qsig", 7: "qsig", 8: "5ess", 9: "5ess", 10: "dms100", 11: "dms100"}
 NETWORK = (3, 5, 7, 9, 11)              # spans on which we are the network
-T1 = (4, 5, 8, 9, 10, 11)
-SPANS = tuple(range(1, 13))
+T1 = (4, 5, 8, 9, 10, 11, 13, 14, 15, 16, 17)
+SPANS = tuple(range(1, 19))
+NFAS = {13: ("script", 0, "primary"), 14: ("script", 1, "backup"), 15: ("script", 2, "none"), 16: ("pair", 0, "primary"), 17: ("pair", 1, "none")}
+RAW = (13, 14, 15, 18)
 OVERLAP = (3, 6, 12)                    # spans to which digits go one by one
 DATA_IN, DATA_TO_A_TELEPHONE = "02150801064", "02150801000"
 
 
 def configure(configuration):
     """The spans beyond the first two, each a trunk group of its own; a route "8" + span to each."""
-    for number in SPANS[2:]:
-        configuration["spans"].append({
-            "span": number, "type": "t1" if number in T1 else "e1", "crc4": False, "trunk_group": f"span{number}",
-            "d_timeslot": 24 if number in T1 else 16, "variant": VARIANTS.get(number, "etsi"),
-            "side": "network" if number in NETWORK else "user"})
-        configuration["trunk_groups"].append({"name": f"span{number}", "caller_number": "02150803000", "data_calls": number in (3, 4),
-                                               "overlap_sending": "telephones" if number in OVERLAP else "off"})
-        configuration["routes"].append({"number": f"8{number:02d}.", "choices": [{"trunk_group": f"span{number}", "strip": 3}]})
     configuration["trunk_groups"][0].update(data_calls=True, classes=["national"])
     for number in SPANS[2:]:
+        name = NFAS[number][0] if number in NFAS else f"span{number}"
+        nfas = {"nfas": dict(zip(("group", "interface", "d_channel"), NFAS[number], strict=True))} if number in NFAS else {}
+        configuration["spans"].append({**nfas,
+            "span": number, "type": "t1" if number in T1 else "e1", "crc4": False, "trunk_group": name,
+            "d_timeslot": 24 if number in T1 else 16, "variant": "ni2" if nfas else VARIANTS.get(number, "etsi"),
+            "side": "network" if number in NETWORK else "user"})
+        if nfas and NFAS[number][2] != "primary":
+            continue
+        configuration["trunk_groups"].append({"name": name, "caller_number": "02150803000", "data_calls": number in (3, 4),
+                                               "overlap_sending": "telephones" if number in OVERLAP else "off"})
+        configuration["routes"].append({"number": f"8{number:02d}.", "choices": [{"trunk_group": name, "strip": 3}]})
         configuration["numbers"].append({"number": f"0215080{1900 + number}", "application": "outside", "target": f"8{number:02d}13912345678"})
 
 
-RIG = {"spans": SPANS, "t1": T1, "configure": configure, "far": [
+RIG = {"spans": SPANS, "t1": T1, "configure": configure, "linked": [n for n in SPANS if n not in RAW + (17,)], "far": [
+    "--raw", ",".join(map(str, RAW)), "--nfas", "13,15", "--nfas", "16,17",
     "--other-side", ",".join(map(str, NETWORK)),
     *(word for span, name in VARIANTS.items() for word in ("--variant", f"{name}:{span}"))]}
 
@@ -203,6 +211,136 @@ def test_every_variant_both_sides_both_directions(house, phone):
         for span, out_span, name, out in calls:
             heard = likeness(said[192], octets_of(house, name)), likeness(said[191], octets_of(house, out))
             assert min(heard) > 0.99, f"span {span} to span {out_span}: {heard}"
+    probe_moves.undisturbed(measure, house)
+    house.far.policy()
+    house.wait_idle(30)
+
+
+@pytest.fixture(scope="module")
+def script(house):
+    """The far end of spans 13 to 15 and 18; both D channels of the group are up, and that of 13 carries the calls."""
+    end = ScriptedEnd(house.far, (13, 14, 18)).start()
+    end.wait_up(13, 14, 18)
+    span, interface, status = end.service("SERVICE")
+    assert (span, interface, status) == (13, 0, "in_service")
+    end.answer_service(13, 0)
+    for each in (13, 18):
+        _, restart = end.heard("RESTART", on=each, reference=0)
+        end.say(each, "RESTART_ACKNOWLEDGE", 0, 1, restart_indicator=restart.get("restart_indicator"))
+    house.wait(lambda s: [row["state"] for row in s["spans"] if row["span"] in (13, 14, 15)] == ["up"] * 3, 30, "the group of spans 13 to 15")
+    yield end
+    end.stop()
+
+
+def channel(interface, timeslot):
+    return {"selection": "indicated", "exclusive": True, "interface": "%02x" % (0x80 | interface), "channels": [timeslot]}
+
+
+def call_in(house, end, span, reference, interface, timeslot, called="02150801912"):
+    """A call of the script over the switch to span 12 (libpri), answered; (libpri's call, our CONNECT)."""
+    mark = house.far.mark()
+    end.say(span, "SETUP", reference, 0, bearer_capability=BEARER, channel_identification=channel(interface, timeslot),
+            calling_party_number={"type": "national", "plan": "isdn", "number": "2125550100", "presentation": "allowed", "screening": "network"},
+            called_party_number={"type": "national", "plan": "isdn", "number": called})
+    out = house.far.wait_for("incoming", 30, since=mark, span=12)
+    where, connect = end.heard("CONNECT", reference=reference)
+    end.say(span, "CONNECT_ACKNOWLEDGE", reference, 0)
+    return out, connect
+
+
+def d_states(house):
+    return {row["span"]: row["nfas"]["d_state"] for row in house.state()["spans"] if row["span"] in (13, 14, 15)}
+
+
+@pytest.mark.conformance("Q.931", "F.1", "NFAS with back-up D channel, live: one D channel for three T1, SERVICE brings it in service; a call on an interface without D channel, timeslot 24 too")
+@pytest.mark.conformance("Q.931", "F.3", "the D channel in service fails: SERVICE on the back-up, STATUS ENQUIRY, the call goes on; control killed in between")
+def test_a_back_up_d_channel_takes_over(house, phone, script):
+    house.far.policy()
+    assert d_states(house) == {13: "in_service", 14: "standby", 15: None}
+    out, connect = call_in(house, script, 13, 5, 2, 24)
+    assert connect is not None
+    row = next(row for row in house.wait_call("talking")["legs"] if row["role"] == "caller")
+    assert (row["span"], row["timeslot"]) == (15, 24)
+    house.far.command("channel", id="raw", span=15, timeslot=24)
+    house.far.command("record", id="raw", file=str(house.folder / "raw.wav"))
+    call, said = house.newest_call()["call"], {}
+
+    def speak(seed):
+        """What libpri's side says comes out of timeslot 24 of span 15."""
+        path, mark = house.folder / f"nfas-{seed}.wav", house.far.mark()
+        said[seed] = probe_moves.material(seed, 2, path)
+        house.far.play(out["id"], path)
+        house.far.wait_for("play_done", 30, since=mark, id=out["id"])
+    speak(321)
+    at = script.mark()
+    script.release_link(13)
+    span, interface, status = script.service("SERVICE", since=at)
+    assert (span, interface, status) == (14, 1, "in_service")
+    house.kill("control")
+    again = script.mark()
+    house.wait(lambda s: s["calls"], 30, "the call after the kill")
+    script.service("SERVICE", since=again)                  # asked again by the next process
+    script.answer_service(14, 1)
+    where, enquiry = script.heard("STATUS_ENQUIRY", since=at, reference=5)
+    assert where == 14
+    script.say(14, "STATUS", 5, 0, cause={"cause": 30, "location": 2}, call_state={"state": 10})
+    house.wait(lambda s: d_states(house) == {13: "out_of_service", 14: "in_service", 15: None}, 30, "the back-up in service")
+    assert house.wait_call("talking")["call"] == call
+    speak(322)
+
+    # The next call over the back-up, ours: on the interface of the first span, named.
+    at = script.mark()
+    name = house.place(span=12, called="02150801913", record=False)
+    where, setup = script.heard("SETUP", since=at)
+    named = setup.get("channel_identification")
+    assert where == 14 and named["interface"] in ("80", "81", "82") and len(named["channels"]) == 1
+    script.say(14, "CONNECT", setup.reference, 1, channel_identification=named)
+    house.far.wait_for("connect", 30, id=name)
+    script.say(14, "DISCONNECT", setup.reference, 1, cause={"cause": 16, "location": 2})
+    script.heard("RELEASE", since=at, reference=setup.reference)
+    script.say(14, "RELEASE_COMPLETE", setup.reference, 1)
+    house.far.wait_for("released", 30, id=name)
+
+    # The first D channel comes back: it stands by, the calls stay where they are.
+    script.awake(13)
+    script.wait_up(13)
+    house.wait(lambda s: d_states(house) == {13: "standby", 14: "in_service", 15: None}, 30, "the first D channel at hand")
+    at = script.mark()
+    house.far.hangup(out["id"])
+    where, _ = script.heard("DISCONNECT", since=at, reference=5)
+    assert where == 14
+    script.say(14, "RELEASE", 5, 0)
+    script.heard("RELEASE_COMPLETE", since=at, reference=5)
+    house.far.hangup("raw")
+    house.wait_idle(30)
+    heard = octets_of(house, "raw")
+    for seed, octets in said.items():
+        assert likeness(octets, heard) > 0.95, seed
+    assert house.cdr(call)["cdr"]["result"] == "answered"
+
+
+@pytest.mark.conformance("Q.931", "4.5.13/NFAS", "interface identifier with libpri: calls in and out on the interface of the D channel and on the other, sound both ways")
+def test_one_d_channel_for_two_spans_with_libpri(house, phone):
+    def measure():
+        house.far.policy(record_dir=house.folder)
+        files = {seed: house.folder / f"pair-{seed}.wav" for seed in (311, 312)}
+        said = {seed: probe_moves.material(seed, 2, path) for seed, path in files.items()}
+        name, out = talk_through(house, 17, 12, timeslot=24)
+        mark = house.far.mark()
+        house.far.call("busy", 17, "02150801900", timeslot=1)       # its SETUP is refused, but the channel is named as it must be
+        assert house.far.wait_for("hangup", 30, since=mark, id="busy")["cause"] == 1
+        other, back = talk_through(house, 12, 16)
+        assert back["timeslot"] == 1 and back["span"] == 16
+        for each, seed in ((name, 311), (out["id"], 312), (other, 311), (back["id"], 312)):
+            house.far.play(each, files[seed])
+        for each in (name, out["id"], other, back["id"]):
+            house.far.wait_for("play_done", 30, id=each)
+        time.sleep(0.1)
+        house.far.hangup(name)
+        house.far.hangup(back["id"])
+        for each, seed in ((name, 312), (out["id"], 311), (other, 312), (back["id"], 311)):
+            house.far.wait_for("released", 30, id=each)
+            assert likeness(said[seed], octets_of(house, each)) > 0.99, each
     probe_moves.undisturbed(measure, house)
     house.far.policy()
     house.wait_idle(30)

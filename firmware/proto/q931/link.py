@@ -62,6 +62,10 @@ from firmware.proto.q931.variants import NAMES, VARIANTS
 # Every setting of a link.  None: the default depends on the side.
 DEFAULTS = {
     "timeslots": [n for n in range(1, 32) if n != 16],
+    # NFAS (one D channel for several interfaces): {interface identifier: [timeslots]}, and that of the D channel.  A channel is then the
+    # number identifier * 256 + timeslot, in "timeslots" as in events; None: the interface is the D channel's own and not named.
+    "interfaces": None,
+    "own_interface": 0,
     "channel_numbering": "timeslot",    # "timeslot" 1-31, or "consecutive" 1-30
     "overlap_receiving": False,
     "bearers": ["speech", "3.1khz_audio"],
@@ -106,6 +110,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         self._timers = Timers(self.timers_ms)
         self._restarts = []             # [[timeslots], tries]; the first one is under way
         self.near_status, self.far_status = {}, {}      # {timeslot: status} of those that are not in service
+        self.on_d_channel = None        # function(what a SERVICE says of a D channel, now_ms), where d_channels.py keeps several
         self._services_answered = {}    # {hex: ms}
         self._services = []             # [timeslot, status, tries]; the first one is under way
 
@@ -132,22 +137,47 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         """A Channel identification for one timeslot, or "any" for None."""
         if timeslot is None:
             return {"selection": "any", "exclusive": False}
-        return {"selection": "indicated", "exclusive": bool(exclusive),
-                "channels": [self._channel_number(timeslot)]}
+        return self.channels([timeslot], exclusive)
+
+    def channels(self, timeslots, exclusive=True):
+        """A Channel identification for timeslots of one interface."""
+        named = {"selection": "indicated", "exclusive": bool(exclusive), "channels": [self._channel_number(t) for t in timeslots]}
+        if self.config["interfaces"] is not None:
+            named["interface"] = "%02x" % (0x80 | timeslots[0] >> 8)
+        return named
+
+    def interface_of(self, channel):
+        """The interface that a Channel identification names or leaves to be the D channel's (4.5.13, octet 3.1); None: none of ours."""
+        if self.config["interfaces"] is None:
+            return 0
+        if channel is None or channel.get("interface") is None:
+            return self.config["own_interface"]
+        octets = bytes.fromhex(channel["interface"])
+        known = len(octets) == 1 and octets[0] & 0x7F in self.config["interfaces"]
+        return octets[0] & 0x7F if known else None
 
     def timeslot_of(self, channel):
         """The timeslot a Channel identification names, or None."""
-        if len(channel["channels"]) != 1:
+        interface = self.interface_of(channel)
+        if len(channel["channels"]) != 1 or interface is None:
             return None
         number = channel["channels"][0]
         if self.config["channel_numbering"] == "consecutive" and number >= 16 and not channel["map"]:
             number += 1
-        return number
+        return interface << 8 | number
+
+    def timeslots_of(self, channel):
+        """All timeslots that a Channel identification names, an interface without channels whole; unknown ones are None."""
+        if not channel["channels"]:
+            interface = self.interface_of(channel)
+            return [t for t in self.config["timeslots"] if t >> 8 == interface]
+        return [self.timeslot_of(dict(channel, channels=[number])) for number in channel["channels"]]
 
     def _channel_number(self, timeslot):
-        if self.config["channel_numbering"] == "consecutive" and timeslot > 16:
-            return timeslot - 1
-        return timeslot
+        number = timeslot & 0xFF
+        if self.config["channel_numbering"] == "consecutive" and number > 16:
+            return number - 1
+        return number
 
     def usable(self, timeslot, call):
         """Whether a timeslot exists, is in service, and no other call holds it.

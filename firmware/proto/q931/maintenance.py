@@ -61,6 +61,10 @@ class MaintenanceProcedures:
         if channel is None and [f for f in message.faults if f[1] == elements.IDENTIFIERS["channel_identification"]]:
             self.count("ignored_messages")
             return
+        if channel is not None and channel["d_channel"] and self.on_d_channel is not None:
+            # A D channel of NFAS with back-up: d_channels.py answers on the D channel on which it came.
+            self.on_d_channel({"kind": message.kind, "interface": self.interface_of(channel), "status": status, "octets": octets}, now_ms)
+            return
         timeslots = self._maintained(channel)
         if message.kind == "SERVICE_ACKNOWLEDGE":
             self._service_acknowledged(timeslots, status, now_ms)
@@ -87,8 +91,7 @@ class MaintenanceProcedures:
             return list(self.config["timeslots"])
         if channel["d_channel"]:
             return []
-        named = [self.timeslot_of({"channels": [n], "map": channel["map"]}) for n in channel["channels"]]
-        return [t for t in named if t in self.config["timeslots"]]
+        return [t for t in self.timeslots_of(channel) if t in self.config["timeslots"]]
 
     def service(self, now_ms, timeslot, status):
         """Put a timeslot in or out of service on our side and tell the far end.  Returns events.

@@ -33,8 +33,9 @@ class RestartProcedures:
             return
         timeslots = list(self.config["timeslots"])
         if indicator["class"] == 0:
-            timeslots = [self.timeslot_of({"channels": [n], "map": channel["map"]})
-                         for n in channel["channels"]]
+            timeslots = self.timeslots_of(channel)
+        elif indicator["class"] == 6:               # one interface: the D channel's where none is named (5.5)
+            timeslots = [t for t in timeslots if t >> 8 == self.interface_of(channel)]
         if message.kind == "RESTART_ACKNOWLEDGE":
             self._restart_acknowledged(timeslots, now_ms)
             return
@@ -57,13 +58,18 @@ class RestartProcedures:
 
     def restart(self, now_ms, timeslots=None):
         """Ask the far end to restart timeslots (None: all).  Their calls end here at once."""
-        whole = timeslots is None
-        self._restarts.append([list(self.config["timeslots"] if whole else timeslots), whole, 0])
+        whole, before = timeslots is None, len(self._restarts)
+        wanted = list(self.config["timeslots"] if whole else timeslots)
+        if whole:
+            self._restarts.append([wanted, True, 0])
+        else:                                       # a Channel identification names one interface
+            for interface in sorted(set([t >> 8 for t in wanted])):
+                self._restarts.append([[t for t in wanted if t >> 8 == interface], False, 0])
         for identity in self.calls():
-            if self._calls[identity].timeslot in self._restarts[-1][0]:
+            if self._calls[identity].timeslot in wanted:
                 self._calls[identity].step("restart", now_ms)
                 self._touch(identity)
-        if self.up and len(self._restarts) == 1:
+        if self.up and not before and self._restarts:
             self._send_restart(now_ms)
         return self._finish()
 
@@ -79,9 +85,7 @@ class RestartProcedures:
         self._restarts[0][2] += 1
         content = {"restart_indicator": {"class": 7 if whole else 0}}
         if not whole:
-            content["channel_identification"] = {
-                "selection": "indicated", "exclusive": True,
-                "channels": [self._channel_number(t) for t in timeslots]}
+            content["channel_identification"] = self.channels(timeslots)
         self.send(messages.encode(messages.Message(
             "RESTART", 0, 0, content, self.config["reference_octets"])))
         self._timers.start("T316", now_ms)

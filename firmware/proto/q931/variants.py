@@ -70,4 +70,8 @@ VARIANTS = {
         caller_name={"user": "facility_qsig", "network": "facility_qsig"}, location={"user": 1, "network": 1},
         timers={"T310": 110000}),       # ISO/IEC 11572: 110 s to 120 s
 }
-NAMES = ("etsi", "ni2", "5ess", "dms100", "qsig")
+# NTT's INS-Net 1500.  Its interface documents were not at hand: what is known of them is that numbers go whole and that supplementary
+# services of Q.932 are not offered on a primary rate; for the rest Q.931.  "ours", all of it; the far end of the tests is libpri's EuroISDN on a J1.
+VARIANTS["ins1500"] = _other(overlap=False, sending_complete=False, not_implemented=_OVERLAP_AND_HOLD,
+                             caller_name={"user": None, "network": None})
+NAMES = ("etsi", "ni2", "5ess", "dms100", "qsig", "ins1500")
