@@ -8,6 +8,7 @@ What the far end of a line sent cannot be refused, since the call must go on: cl
 import json
 
 DEEPEST = 64        # levels of lists and objects; invented: a configuration has 7
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 BROKEN = "holds half a character (a lone UTF-16 surrogate); write it again"
 
 
@@ -65,7 +66,7 @@ def parse(octets):
 
 def encode(value):
     """JSON as octets; never fails on text: what cannot be written becomes a question mark."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODE(value).encode("utf-8", "replace")
 
 
 def clean(value):

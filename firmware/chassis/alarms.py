@@ -14,6 +14,8 @@ Pure: time is passed in, events are taken with take(): {"do": "raise" | "change"
 An alarm: {"id", "kind", "severity", "type", "cause", "text", "advice", "members": [sources, sorted], "detail": {source: sentence},
 "raised_ms", "cleared_ms" or None, "repeats"}."""
 
+import bisect
+import functools
 import re
 
 from firmware.chassis.alarm_table import KINDS, SEVERITIES
@@ -25,9 +27,10 @@ REPEATS, REPEAT_WINDOW_MS, CLEAR_MOST_MS = 3, 3_600_000, 600_000   # invented
 UNFLAPPED = ("flapping", "configuration", "identity")
 
 
+@functools.lru_cache(8192)
 def natural(source):
     """Sort key: "span 2" before "span 10"."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", source)]
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", source))
 
 
 class _Failure:
@@ -216,7 +219,9 @@ class Alarms:
         failure = self._failures[source, alarm["kind"]]
         failure.alarm = alarm["id"]
         for name in ("members", "all_members"):
-            alarm[name] = sorted({*alarm[name], source}, key=natural)
+            if source not in alarm[name]:
+                alarm[name] = list(alarm[name])         # others may hold the one before
+                bisect.insort(alarm[name], source, key=natural)
         if failure.detail:
             alarm["detail"][source] = failure.detail
         alarm["repeats"] = max(alarm["repeats"], len(failure.declarations))

@@ -60,6 +60,7 @@ class Turns:
         self.on_record = on_record or (lambda record: None)
         self.after_turn = after_turn or (lambda: None)
         self.adapters = []
+        self._hooks = {}
         self.after_commit = []      # functions(records) called after each commit that wrote records
         self.fault = None           # sentence while records cannot be written
         self.hopeless = None        # (exception, monotonic seconds of the first) while that is not the disk's refusal
@@ -77,6 +78,15 @@ class Turns:
         self._records = list(stores.unwritten.records)
         self._taken = dict(stores.unwritten.taken)      # source: its last delivery
         self._dropped = set()
+
+    def _with(self, name):
+        """The adapters that have something of their own to do under a name: each turn asks, few have."""
+        known = self._hooks.get(name)
+        if known is None or known[0] != self.adapters:
+            own = [adapter for adapter in self.adapters
+                   if getattr(adapter, name).__qualname__ != "Adapter." + name]      # of links/adapter.py, which does nothing
+            known = self._hooks[name] = (list(self.adapters), own)
+        return known[1]
 
     def post(self, event):
         """Queue a switchboard event; only inside a turn."""
@@ -117,6 +127,10 @@ class Turns:
                     self._lingers = True
                     self.later(left_s, self._lingered)
 
+    def is_open(self):
+        """Whether there is something that is not committed yet."""
+        return self._open is not None
+
     def _lingered(self):
         self._lingers = False
         self.finish()
@@ -155,7 +169,7 @@ class Turns:
             self._taken[source[0]] = source
         self.guard(what, None, function, *args, now_ms)
         self.guard("the end of a turn's events", None, self._settle, now_ms)
-        for adapter in self.adapters:
+        for adapter in self._with("turned"):
             self.guard("end of a turn", None, adapter.turned)
         if done is not None:
             self._done.append((what, done))
@@ -164,7 +178,7 @@ class Turns:
     def _close(self):
         """Commit what the turns since the last commit made, let it out, acknowledge."""
         self._commit(self.clock.now_ms())
-        for adapter in self.adapters:
+        for adapter in self._with("flush"):
             self.guard("flush", None, adapter.flush)
         self._sent()
         finished, self._done = self._done, []
@@ -231,7 +245,7 @@ class Turns:
 
     def _commit(self, now_ms):
         stores, records = self.stores, self._records
-        dirty = [adapter for adapter in self.adapters if self.guard("dirty", None, adapter.dirty)]
+        dirty = [adapter for adapter in self._with("dirty") if self.guard("dirty", None, adapter.dirty)]
         if not (records or dirty or self._taken or stores.counters.changed):
             return
         ended = stores.cdrs.finished

@@ -10,7 +10,8 @@ long is refused before it costs anything (proto/sip/intake.py).  Refusals leave 
 
 on_events(events) is called once for each batch of datagrams, timers or for a primitive, even with
 no events where records changed.  It must store endpoint.take_changes() together with its journal rows
-before it returns; only then does the link send (an event is committed before it has any effect outside).
+before it returns; only then does the link send (an event is committed before it has any effect outside).  Where it returns
+False it has not yet: then nothing is sent before settle() is called.
 It may call link.request() itself: what comes of that is given to it after it returns.
 """
 
@@ -173,19 +174,20 @@ class SIPUDPLink:
         self._waiting.append(events)
         if self._busy:
             return
-        self._busy = True
+        self._busy, held = True, False
         try:
             while self._waiting:
                 batch = []
                 for events in self._waiting:
                     batch.extend(events)
                 self._waiting = []
-                self.on_events(batch)
+                held = self.on_events(batch) is False
         finally:
             self._busy = False
             for name, sentence, source in self.endpoint.take_faults():
                 log.warning("SIP %s from %s: %s.", name, source[0] if source else "ourselves", sentence)
-            self._flush()
+            if not held:
+                self._flush()
             self._set_timer()
 
     def _flush(self):

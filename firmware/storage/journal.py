@@ -17,6 +17,7 @@ import json
 from firmware.storage.checkpoint import unpack
 
 CHECKPOINT = "core.checkpoint"
+ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 COLUMNS = "seq, ts_ms, kind, call, leg, agent, queue, data"
 
 
@@ -40,7 +41,7 @@ class Journal:
                 "INSERT INTO journal (ts_ms, kind, call, leg, agent, queue, data) VALUES (?,?,?,?,?,?,?)",
                 (record["ts_ms"], record["kind"], record.get("call"), record.get("leg"), record.get("agent"),
                  record.get("queue"),
-                 json.dumps(record.get("data") or {}, ensure_ascii=False, separators=(",", ":")))).lastrowid
+                 ENCODE(record.get("data") or {}))).lastrowid
             if record["kind"] == CHECKPOINT:
                 self._only(record["seq"])
         return records

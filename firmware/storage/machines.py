@@ -10,19 +10,22 @@ import json
 
 from firmware.storage.database import Damaged
 
+ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode        # json.dumps() would make an encoder each time
+
 
 class Machines:
     """Dumps by name; only a dump that changed is written."""
 
     def __init__(self, connection):
         self._db = connection
-        self._written = {}
+        self._written = {}          # name: what tells one text from another; the texts themselves are on the disk
         self.aside = {}             # name: dump, of an earlier process that could not write (storage/unwritten.py)
 
     def save(self, name, state):
         """Store a JSON-able dump under a name; None removes it."""
-        text = None if state is None else json.dumps(state, separators=(",", ":"))
-        if name in self._written and self._written[name] == text:
+        text = None if state is None else ENCODE(state)
+        mark = None if text is None else (hash(text), len(text))
+        if text is not None and self._written.get(name) == mark:
             return
         if text is None:
             self._db.execute("DELETE FROM machine WHERE name = ?", (name,))
@@ -32,7 +35,7 @@ class Machines:
         if text is None:
             self._written.pop(name, None)
         else:
-            self._written[name] = text
+            self._written[name] = mark
 
     def write_aside(self):
         """What an earlier process could not write (inside the caller's transaction); newer dumps come after."""
