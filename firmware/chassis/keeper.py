@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 TICK_S, POLL_S, SAVE_S = 0.2, 1.0, 60.0
 LINE = (*ALARM_NAMES, "configuration")
+TRUNK_KINDS = {"down": "sip_trunk_down", "part": "sip_trunk_part"}
+TRUNK_TICKS = 5             # ticks between looks at the trunks over IP
 QUALITY = ("excessive_errors", "slips")
 LINKSETS = ("linkset_lost", "linkset_degraded")
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
@@ -44,7 +46,7 @@ class Keeper(Adapter):
     name = "chassis"
 
     def __init__(self, house, board=None, open_devices=None):
-        self.turns, self._clock = house.turns, house.turns.clock
+        self._house, self.turns, self._clock = house, house.turns, house.turns.clock
         self._stores = house.stores
         self._board = board or load_board()
         self._chassis = self._board.get("chassis", {})
@@ -189,6 +191,8 @@ class Keeper(Adapter):
         self._beats.beat("control", self._ticks, now_ms)
         if self._sources and self._clock_known:
             self.clock_selection.expire(now_ms)
+        if self._ticks % TRUNK_TICKS == 0:
+            self._look_at_trunks(now_ms)
         self.alarms.expire(now_ms)
         for event in self.alarms.take():
             alarm = event["alarm"]
@@ -201,6 +205,17 @@ class Keeper(Adapter):
             self._flush_bins()
         if (self._unsaved or self._bins) and not self.turns.fault:
             self.turns.run("chassis", self._nothing)
+
+    def _look_at_trunks(self, now_ms):
+        """A trunk over IP that carries no calls, or only over some of its addresses, is an alarm."""
+        for adapter in self._house.adapters or ():
+            faults, names = adapter.trunk_faults(), adapter.trunk_names()
+            for name in names:
+                kinds = {TRUNK_KINDS[faults[name][0]]: faults[name][1]} if name in faults else {}
+                self.alarms.report("SIP trunk " + name, kinds, tuple(TRUNK_KINDS.values()), now_ms)
+            if names or adapter.name == "sip":
+                for source in {source for source, kind in self.alarms.sources() if kind in TRUNK_KINDS.values()} - {"SIP trunk " + n for n in names}:
+                    self.alarms.forget(source, now_ms)
 
     @staticmethod
     def _nothing(now_ms):

@@ -87,6 +87,26 @@ class Address(Field):
             return self._wrong(value, path, errors, f"{value!r} is no address; give an IPv4 or IPv6 address")
 
 
+NAME = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class Host(Field):
+    """An IPv4 or IPv6 address, or a name that DNS knows."""
+
+    def check(self, value, path, errors):
+        try:
+            return plain(value) if isinstance(value, str) else ipaddress.ip_address(None)
+        except ValueError:
+            if isinstance(value, str) and NAME.fullmatch(value.rstrip(".")):
+                return value.rstrip(".").lower()
+            return self._wrong(value, path, errors, f"{value!r} is no address and no name; give for example 203.0.113.7 or sip.example.org")
+
+
+def is_name(host):
+    """Whether a host that was checked is a name, not an address."""
+    return ":" not in host and not host.replace(".", "").isdigit()
+
+
 class Zone(Field):
     """An IANA time zone that this box knows."""
 

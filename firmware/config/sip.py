@@ -1,6 +1,6 @@
 """The settings of the SIP side, telephones and transports."""
 
-from firmware.config.field import ANY_ADDRESS, IMPACT_RESTART, Address, Section, Switch, Text, Whole
+from firmware.config.field import ANY_ADDRESS, IMPACT_RESTART, Address, Rows, Section, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 STREAMS = {"TCP": "sip-tcp", "TLS": "sip-tls", "WSS": "sip-wss"}      # transport -> name of its socket, as the supervisor hands it on
@@ -23,6 +23,8 @@ SIP = {
                              "0: never", 0, 1000, default=20),
     "ban_s": Whole("for how long", 10, 86400, unit="s", default=600),
     "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
+    "name_servers": Rows("who is asked where trunks with a name are; empty: those of the system", Section("a name server", {
+        "address": Address("its address", required=True), "port": Whole("its UDP and TCP port", 1, 65535, default=53)}), most=3),
     "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}
 
 SECTION = Section("phones", SIP)

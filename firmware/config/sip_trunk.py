@@ -3,16 +3,16 @@
 import ipaddress
 
 from firmware.call.number_plan import check_pattern
-from firmware.config.field import Address, Rows, Section, Switch, Text, Whole
+from firmware.config.field import Host, Rows, Section, Switch, Text, Whole, is_name
 from firmware.errors import ConfigError
 
-TRANSPORTS = ("udp", "tcp", "tls")
+TRANSPORTS = ("udp", "tcp", "tls", "auto")
 CREDENTIAL = r"[!-~]{0,128}"
 
 ADDRESS = Section("where the far end listens", {
-    "address": Address("the address of the carrier, proxy or gateway; names are not looked up", required=True),
-    "port": Whole("its port; 0: 5060, with tls 5061", 0, 65535, default=0),
-    "transport": Text("how it is reached", choices=TRANSPORTS, default="udp")})
+    "address": Host("the address of the carrier, proxy or gateway, or its name in DNS (RFC 3263)", required=True),
+    "port": Whole("its port; 0: 5060, with tls 5061; of a name, what its SRV records say", 0, 65535, default=0),
+    "transport": Text("how it is reached; auto: as the NAPTR or SRV records of its name say", choices=TRANSPORTS, default="udp")})
 
 RULE = Section("how a number that comes in is rewritten", {
     "number": Text("which numbers: x any digit, . at the end any further digits; the longest match wins",
@@ -69,6 +69,9 @@ def check(result, groups):
                                       f"{', '.join(sorted(groups)) or '(none)'}"))
         if not row["addresses"]:
             errors.append(ConfigError(f"{here}.addresses", "is empty; give at least one address of the far end"))
+        for number, entry in enumerate(row["addresses"]):
+            if entry["transport"] == "auto" and not is_name(entry["address"]):
+                errors.append(ConfigError(f"{here}.addresses[{number}].transport", "is auto, which only a name in DNS can answer; give udp, tcp or tls"))
         if row["kind"] == "register" and not (row["user"] and row["password"]):
             errors.append(ConfigError(f"{here}.user", "is missing, or its password; a trunk that registers needs both"))
         if bool(row["incoming_user"]) != bool(row["incoming_password"]):

@@ -83,6 +83,14 @@ class Adapter:
     def committed(self, records):
         """Records that have just been committed."""
 
+    def trunk_faults(self):
+        """{name of a trunk over IP: ("down" | "part", sentence)} of those that are not whole."""
+        return {}
+
+    def trunk_names(self):
+        """Names of all trunks over IP, as a set."""
+        return set()
+
     def describe(self, state, legs):
         """Add to GET /v1/state.  legs: {leg: call}."""
 

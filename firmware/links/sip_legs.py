@@ -28,11 +28,13 @@ from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
 from firmware.links.sip_certificates import Certificates
+from firmware.links.resolver import Resolver
 from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
+from firmware.links.sip_names import Names
 from firmware.links.sip_probe import SilentPhones
 from firmware.links.sip_streams import SIPStreams
 from firmware.links.sip_trace import SIPTrace
-from firmware.links.sip_trunks import SIPTrunks, trunk_rows
+from firmware.links.sip_trunks import SIPTrunks, named_entries, trunk_rows
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
@@ -103,10 +105,14 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
         self.media.listeners["dtls_failed"] = self._dtls_failed
+        self.house_config = house.config.running
+        running = house.config.running()
+        self.names = Names(Resolver([(row["address"], row["port"]) for row in running["sip"]["name_servers"]]), self._names_changed)
+        self.names.want(named_entries(running))
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
-        self.trace = SIPTrace(os.path.join(house.data_dir, "trace"), house.config.running()["trace"]["sip_mb"], self.config, self.endpoint.leg_of_call)
+        self.trace = SIPTrace(os.path.join(house.data_dir, "trace"), running["trace"]["sip_mb"], self.config, self.endpoint.leg_of_call)
         self.link.trace = self.trace.put
-        sip = house.config.running()["sip"]
+        sip = running["sip"]
         pair = (sip["certificate"], sip["key"]) if sip["key"] else (os.path.join(house.data_dir, "tls", name + ".pem") for name in ("certificate", "key"))
         self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost, self.link.back,
                                        self.endpoint.guard)
@@ -421,9 +427,11 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
     def start(self):
         """Read the socket: also what came while no control process was there."""
         self.link.start()
+        self.names.start()
 
     def stop(self):
         """Leave the socket; phones repeat until the next control process reads it."""
+        self.names.stop()
         self.link.close()
         self.trace.close()
 

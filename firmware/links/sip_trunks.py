@@ -12,6 +12,7 @@ import logging
 
 from firmware.call import carriage
 from firmware.errors import LocalError
+from firmware.config.field import is_name
 from firmware.links.pri_span import enhancement
 from firmware.proto import sdp
 from firmware.proto.sip.transport import address_of
@@ -21,13 +22,34 @@ log = logging.getLogger(__name__)
 NETWORK_OUT_OF_ORDER, NO_CIRCUIT, SUBSCRIBER_ABSENT = 38, 34, 20    # Q.850
 
 
-def trunk_rows(config):
-    """What SIPEndpoint wants as "trunks"; the configuration's rows with addresses and sources made ready."""
+def named_entries(config):
+    """[(name, port, transport)] of far ends that DNS must find."""
+    return [_entry(entry) for row in config["sip_trunks"] if row["enabled"] for entry in row["addresses"] if is_name(entry["address"])]
+
+
+def _entry(entry):
+    return entry["address"], entry["port"], entry["transport"]
+
+
+def trunk_rows(config, names=None):
+    """What SIPEndpoint wants as "trunks"; the configuration's rows with addresses and sources made ready.  names: Names (sip_names.py)."""
     rows = []
     for row in config["sip_trunks"]:
         if row["enabled"]:
             made = dict(row)
-            made["addresses"] = [address_of(entry["address"], entry["port"], entry["transport"]) for entry in row["addresses"]]
+            made["addresses"], made["names"], faults = [], {}, []
+            for entry in row["addresses"]:
+                if not is_name(entry["address"]):
+                    made["addresses"].append(address_of(*_entry(entry)))
+                    continue
+                made["named"] = True
+                made["domain"] = made["domain"] or entry["address"]        # RFC 3263 4: who is meant, not where he is
+                for address in names.addresses(_entry(entry)) if names is not None else ():
+                    made["addresses"].append(address)
+                    made["names"][address[0]] = entry["address"]
+                faults += [fault for fault in [names.fault(_entry(entry)) if names is not None else None] if fault]
+            made["addresses"] = list(dict.fromkeys(made["addresses"]))
+            made["unresolved"] = "; ".join(faults) or None
             made["is_source"] = _matcher([entry["network"] for entry in row["sources"]])
             rows.append(made)
     return rows
@@ -71,7 +93,7 @@ class SIPTrunks:
         """Whose certificate a far end must show: that of the trunk which has it."""
         for _, trunk in sorted(self.endpoint.trunks.items()):
             if any(known[0] == address[0] for known in trunk.row["addresses"]):
-                return {"name": trunk.row["domain"] or address[0], "verify": trunk.row["verify"]}
+                return {"name": trunk.row["domain"] or trunk.row["names"].get(address[0]) or address[0], "verify": trunk.row["verify"]}
         return {"name": address[0], "verify": True}
 
     # -- state --
@@ -152,8 +174,40 @@ class SIPTrunks:
 
     # -- configuration and the page --
 
+    def _names_changed(self):
+        """DNS says something else of a trunk: a turn of its own."""
+        self.turns.run("names of SIP trunks", self._rename)
+        self.link.settle([])
+
+    def _rename(self, now_ms):
+        config = self.house_config()
+        self._take(self.endpoint.set_trunks(trunk_rows(config, self.names), now_ms), now_ms)
+        self._tell_trunks()
+
+    def trunk_faults(self):
+        """{trunk: (worst, sentence)}: "down" where it carries no calls, "part" where only some of its addresses do."""
+        faults = {}
+        for name, trunk in self.endpoint.trunks.items():
+            dead = [trunk.spoken(index) for index, alive in enumerate(trunk.alive) if alive is False]
+            if trunk.state == "down":
+                if trunk.why != "not asked yet":
+                    faults[name] = ("down", trunk.row.get("unresolved") if not trunk.row["addresses"] and trunk.row.get("unresolved") else trunk.why)
+            elif dead:
+                faults[name] = ("part", "%s does not answer; calls go over %s" % (", ".join(dead), trunk.spoken(trunk.at)))
+            elif trunk.row.get("unresolved"):
+                faults[name] = ("part", "%s; its addresses of before stay in use" % trunk.row["unresolved"])
+        return faults
+
+    def trunk_names(self):
+        """All that there are."""
+        return set(self.endpoint.trunks)
+
     def _configure_trunks(self, config, now_ms):
-        rows = trunk_rows(config)
+        servers = [(row["address"], row["port"]) for row in config["sip"]["name_servers"]]
+        if servers != self.names.resolver.servers:
+            self.names.again(servers)
+        self.names.want(named_entries(config))
+        rows = trunk_rows(config, self.names)
         gone = set(self.endpoint.trunks) - {row["name"] for row in rows}
         self.config["group_enhance"] = {row["name"]: enhancement(row) for row in config["trunk_groups"]}
         self._take(self.endpoint.set_trunks(rows, now_ms), now_ms)

@@ -4,12 +4,14 @@ The trunk "telco" registers at Kamailio (digest, both ways challenged or by regi
 and goes to baresip itself.  The agent's telephone is the probe; what is said on one side is looked for octet by octet on
 the other."""
 
+import socket
 import time
 
 import numpy as np
 import pytest
 
 from hil.kamailio import Carrier
+from hil.name_server import NameServer
 from hil.phone.phone import Phone
 from hil.probes import wav
 from tests.live import probe_moves
@@ -155,12 +157,62 @@ def test_calls_outlive_a_kill_and_end_in_order(house, carrier, phone):
     assert house.cdr(call["call"])["cdr"]["result"] == "answered"
 
 
+def trunk_alarms(house, trunk):
+    return [alarm for alarm in house.product.get("/alarms")["alarms"] if "SIP trunk " + trunk in alarm["members"]]
+
+
+def trunk_alarm(house, trunk, kind):
+    """The alarm of a trunk, when it is there."""
+    return house.wait(lambda s: [alarm for alarm in trunk_alarms(house, trunk) if alarm["kind"] == kind], 30, "the alarm %s of %s" % (kind, trunk))[0]
+
+
+def no_trunk_alarm(house, trunk):
+    house.wait(lambda s: not trunk_alarms(house, trunk), 30, "the end of the alarms of %s" % trunk)
+
+
+@pytest.mark.skipif(not NameServer.is_there(), reason="dnsmasq is not installed (Debian: dnsmasq-base)")
+@pytest.mark.conformance("RFC 3263", "4.3", "live: registration and calls over the next SRV record where the first far end is silent")
+def test_far_ends_with_a_name(house, carrier, phone):
+    """Both kinds of trunk by SRV records whose first far end is silent; the name server is dnsmasq."""
+    before = house.product.get("/configuration")["configuration"]["sip_trunks"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((HOST, 0))
+        records = ["--host-record=%s.test,%s" % (name, HOST) for name in ("silent", "edge", "peer")]
+        for name, port in (("edge", carrier.port), ("peer", carrier.subscriber.sip_port)):
+            records += ["--srv-host=_sip._udp.%s.test,silent.test,%d,10" % (name, silent.getsockname()[1]),
+                        "--srv-host=_sip._udp.%s.test,%s.test,%d,20" % (name, name, port)]
+        with NameServer(records) as names:
+            running = house.product.get("/configuration")
+            running["configuration"]["sip"]["name_servers"] = [{"address": HOST, "port": names.port}]
+            for trunk, name in zip(running["configuration"]["sip_trunks"], ("edge", "peer")):
+                trunk.update(addresses=[{"address": name + ".test", "port": 0, "transport": "auto"}], domain=HOST if name == "edge" else "")
+            house.product.post("/configuration/apply", running)
+            try:
+                for trunk, port in (("telco", carrier.port), ("direct", carrier.subscriber.sip_port)):
+                    house.wait(lambda s: [a for t in s["sip_trunks"] if t["trunk"] == trunk and t["state"] == "up" for a in t["addresses"]
+                                          if a["in_use"] and a["address"] == "%s:%d" % (HOST, port)], 60, "trunk %s by its second record" % trunk)
+                for prefix, trunk in (("9", "telco"), ("8", "direct")):
+                    call = dial(house, phone, prefix + NUMBER)
+                    phone.hangup()
+                    house.wait_idle(15)
+                    assert house.cdr(call["call"])["cdr"]["out_span"] == trunk
+                assert "%s:%d does not answer" % silent.getsockname() in trunk_alarm(house, "direct", "sip_trunk_part")["detail"]["SIP trunk direct"]
+            finally:
+                running = house.product.get("/configuration")
+                running["configuration"].update(sip_trunks=before)
+                running["configuration"]["sip"]["name_servers"] = []
+                house.product.post("/configuration/apply", running)
+                house.wait(lambda s: all(t["state"] == "up" for t in s["sip_trunks"]), 60, "both SIP trunks by their addresses")
+
+
 def test_dead_trunk_is_passed_over_and_told(house, carrier, phone):
     port = carrier.port
     carrier.stop()
     try:
         dead = house.wait(lambda s: [t for t in s["sip_trunks"] if t["trunk"] == "telco" and t["state"] == "down"], 25, "the dead trunk")[0]
         assert "does not answer" in dead["why"]
+        told = trunk_alarm(house, "telco", "sip_trunk_down")
+        assert "127.0.0.1:%d does not answer" % port in told["detail"]["SIP trunk telco"] and told["raised_ms"] > 0
         call = dial(house, phone, "9" + NUMBER)
         phone.hangup()
         cdr = house.cdr(call["call"])["cdr"]
@@ -168,6 +220,7 @@ def test_dead_trunk_is_passed_over_and_told(house, carrier, phone):
     finally:
         carrier.start(port)
     house.wait(lambda s: [t for t in s["sip_trunks"] if t["trunk"] == "telco" and t["state"] == "up"], 25, "the trunk that came back")
+    no_trunk_alarm(house, "telco")
 
 
 def test_telephone_transfers_its_call(house, carrier, phone):

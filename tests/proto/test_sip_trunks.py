@@ -547,3 +547,30 @@ def test_a_registrar_that_comes_back_is_registered_at_at_once():
     _, got = far.pass_ms(1)
     events, _ = far.reply([octets for octets in got if method(octets) == "REGISTER"][0], 200)
     assert kinds(events) == ["trunk_up"]
+
+
+def test_addresses_of_a_name_may_change_and_what_stays_keeps_its_state():
+    row = trunk(named=True, options_s=30, addresses=[], unresolved="carrier.example is being looked up")
+    made = endpoint(trunks=[row])
+    assert [event["kind"] for event in made.resume(1000000)] == [] and made.trunks["telco"].why == "carrier.example is being looked up"
+    made.set_trunks([dict(row, addresses=[FIRST, SECOND], unresolved=None)], 1000000)
+    made.expire(1000000)
+    asked = [octets for octets, where in made.take_output() if where == FIRST]
+    assert method(asked[0]) == "OPTIONS" and made.trunks["telco"].state == "down"
+    made.receive(answer_to(asked[0]), FIRST, 1000100)
+    assert made.trunks["telco"].state == "up"
+    assert made.set_trunks([dict(row, addresses=[SECOND, FIRST], unresolved=None)], 1000200) == []      # another order: the one in use stays
+    assert made.trunks["telco"].address == FIRST and made.trunks["telco"].alive == [None, True]
+    made.set_trunks([dict(row, addresses=[], unresolved="no name server answers")], 1000300)        # DNS is away: what works stays
+    assert made.trunks["telco"].address == FIRST and made.trunks["telco"].state == "up"
+    again = restart(made, 2, 1000400, trunks=[row])
+    again.resume(1000400)
+    assert again.trunks["telco"].state == "up" and again.trunks["telco"].row["addresses"] == [SECOND, FIRST]
+    made.set_trunks([dict(row, addresses=[SECOND], unresolved=None)], 1000500)
+    assert made.trunks["telco"].address == SECOND and "internal_error" not in made.counters
+
+
+def answer_to(octets):
+    """200 to a request."""
+    lines = [line for line in octets.decode().split("\r\n\r\n")[0].split("\r\n")[1:] if line.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
+    return ("\r\n".join(["SIP/2.0 200 OK"] + [line + (";tag=far" if line.startswith("To:") else "") for line in lines]) + "\r\nContent-Length: 0\r\n\r\n").encode()

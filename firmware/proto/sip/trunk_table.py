@@ -19,7 +19,10 @@ class TrunkTable:
         for row in rows:
             known = old.get(row["name"])
             if known is not None and _same_row(known.row, row):
-                known.row = row
+                if row.get("named"):
+                    known.readdress(row, now_ms, self._trunks_run)
+                else:
+                    known.row = row
                 self.trunks[row["name"]] = old.pop(row["name"])
             else:
                 self.trunks[row["name"]] = Trunk(self, row)
@@ -77,6 +80,7 @@ class TrunkTable:
 
 
 def _same_row(one, other):
-    """Whether two rows of a trunk are alike, functions apart."""
-    keys = [key for key in one if key != "is_source"]
-    return sorted(keys) == sorted([key for key in other if key != "is_source"]) and all([one[key] == other[key] for key in keys])
+    """Whether two rows of a trunk are alike, functions apart, and what DNS says of it."""
+    apart = ("is_source", "addresses", "unresolved", "names") if one.get("named") and other.get("named") else ("is_source",)
+    keys = [key for key in one if key not in apart]
+    return sorted(keys) == sorted([key for key in other if key not in apart]) and all([one[key] == other[key] for key in keys])

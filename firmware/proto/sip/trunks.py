@@ -6,6 +6,9 @@ and goes back to it when it comes back.  A trunk that registers (10.2) is up whi
 that does not answer or refuses for now is replaced by the next address.  A peer that is never asked counts as there;
 an INVITE without any answer makes that address dead for UNASKED_DEAD_MS.
 
+A far end with a name ("named") has the addresses that DNS says (links/sip_names.py): none before the first answer; they may change while
+the trunk runs (readdress()), and those that stay keep their state.
+
 A trunk: row, the configuration's (config/sip_trunk.py) with addresses as [(host, port) or (host, port, transport)] and
 "is_source": function(host) -> whether its calls may come from there.  state: "up" or "down"; why: a sentence.
 """
@@ -27,6 +30,7 @@ MISSES = 2                       # ours: unanswered questions that make an addre
 UNASKED_DEAD_MS = 30000          # ours
 REGISTER_AGAIN_MS = (5000, 15000, 30000, 60000)     # ours: pauses after all registrars failed, the last one for ever
 REFUSED_AGAIN_MS = 60000         # ours: after a refusal that another try will hardly change
+NOWHERE = ("0.0.0.0", 5060)      # of a name that DNS has not answered yet: such a trunk is down
 LEAST_REGISTER_S = 30            # ours: a far end that grants less is asked no more often
 
 
@@ -87,7 +91,7 @@ class Trunk:
     @property
     def address(self):
         """The address in use."""
-        return self.row["addresses"][self.at]
+        return self.row["addresses"][self.at] if self.row["addresses"] else NOWHERE
 
     @property
     def domain(self):
@@ -124,11 +128,46 @@ class Trunk:
 
     def start(self, now_ms, restored=False):
         """Begin, or go on after a restart."""
+        if not self.row["addresses"]:
+            self._set(DOWN, self.row.get("unresolved") or "its name is being looked up")
+            return
         if self.row["kind"] == "register":
             wait_ms = max(0, self.expires_ms - 30000 - now_ms) if restored and self.state == UP and self.expires_ms else 0
             self._at(now_ms + wait_ms, "register")
         elif not self.row["options_s"]:
             self._set(UP, "in use without being asked")
+        if self.row["options_s"]:
+            self._at(now_ms, "options")
+
+    def readdress(self, row, now_ms, runs=True):
+        """DNS has answered: other addresses, or another order.  An empty answer changes nothing that works."""
+        old, new = self.row["addresses"], row["addresses"] or self.row["addresses"]
+        self.row = dict(row)
+        self.row["addresses"] = new
+        if new == old:
+            if not new and runs:
+                self._set(DOWN, row.get("unresolved") or "its name is being looked up")
+            return
+        in_use = old[self.at] if old else None
+        known = {}
+        for index, address in enumerate(old):
+            known[tuple(address)] = (self.alive[index], self.misses[index])
+        self.alive = [known.get(tuple(address), (None, 0))[0] for address in new]
+        self.misses = [known.get(tuple(address), (None, 0))[1] for address in new]
+        stays = in_use in new
+        self.at = new.index(in_use) if stays else 0
+        self.agent.trunk_changed(self)
+        if not runs:
+            return
+        if not old or not self.timers:
+            self.start(now_ms)
+            return
+        if not stays:
+            if self.row["kind"] == "register":
+                self.registering = None
+                self._at(now_ms, "register")
+            elif True in self.alive:
+                self._choose("its name leads elsewhere", now_ms)
         if self.row["options_s"]:
             self._at(now_ms, "options")
 
@@ -188,14 +227,15 @@ class Trunk:
         message = dialog.request("OPTIONS", identity, hop=address)
         message.add("Accept", SDP)
         message.add("Contact", identity.contact_of(transport_of(address)))
-        question = Question(lambda answer, now: self._asked(index, answer, now))
+        question = Question(lambda answer, now: self._asked(address, answer, now))
         self.agent.count("trunk_pings")
         self.agent.timers.start(now_ms + ANSWER_MS, question, "no answer")
         self.agent.transactions.request(message, address, question, now_ms)
 
-    def _asked(self, index, answer, now_ms):
-        if index >= len(self.alive) or not self.timers:
+    def _asked(self, address, answer, now_ms):
+        if address not in self.row["addresses"] or not self.timers:
             return
+        index = self.row["addresses"].index(address)
         if answer is not None and answer.status not in (408, 503):
             self.misses[index] = 0
             self.heard(index, now_ms)
@@ -377,6 +417,10 @@ class Trunk:
     def load(self, record, now_ms):
         """Take over what dump() made, as far as it fits the configuration of today."""
         self.dialog = None if record["dialog"] is None else Dialog.restore(record["dialog"])
+        if self.row.get("named") and not self.row["addresses"]:
+            self.row = dict(self.row)                # what DNS said before, until it says more
+            self.row["addresses"] = [tuple(address) for address in record["addresses"]]
+            self.alive, self.misses = [None] * len(record["addresses"]), [0] * len(record["addresses"])
         if record["addresses"] != [list(address) for address in self.row["addresses"]]:
             return False
         if self.row["kind"] == "register" and (record["expires_ms"] or 0) <= now_ms:
@@ -387,7 +431,7 @@ class Trunk:
 
     def describe(self):
         """For people: GET /v1/state."""
-        return {"trunk": self.name, "label": self.row.get("label") or self.name, "kind": self.row["kind"], "state": self.state,
+        return {"lookup": self.row.get("unresolved"), "trunk": self.name, "label": self.row.get("label") or self.name, "kind": self.row["kind"], "state": self.state,
                 "why": self.why, "trunk_group": self.row["trunk_group"], "channels": self.row["channels"],
                 "registered_until_ms": self.expires_ms if self.row["kind"] == "register" and self.state == UP else None,
                 "addresses": [{"address": self.spoken(index), "alive": self.alive[index], "in_use": index == self.at and self.state == UP}
