@@ -43,6 +43,7 @@ class House:
         self.stores = Stores(str(folder))
         self.turns = Turns(self.stores, self.clock)
         self.devices = None
+        self.adapters = ()
         self.keeper = Keeper(self, open_devices=lambda: None)
         self.turns.adapter = self.keeper
         if box:
