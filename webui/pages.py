@@ -464,7 +464,8 @@ def build(house, users, sessions, data_dir, site_name):
     def zone():
         return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
 
-    journal.add(app, relay)
+    journal.add(app, relay, stream, json_body, request)
+
     def role():
         """The role of who asks, or None where control does not say."""
         try:

@@ -195,6 +195,10 @@ KINDS = {
     "notice.queued": "notice to subject text(a mail)", "notice.mailed": "notice ok error again_ms(None: not again) to(who is still to get it)",
     "access.denied": "user role what(that the role does not allow)",
     "recording.heard": "recording by(user)",
+    # what is kept (control/core_kept.py)
+    "journal.pruned": "before_ms rows cdrs",
+    "person.erasing": "erasure forms(of the number; erased with the rest) by reason",
+    "person.erased": "erasure records calls recordings texts",
     # the house
     "span.state": "span state alarms",
     "media.lost": "",

@@ -20,6 +20,7 @@
     python -m firmware.cli customers|tickets|articles|pop|note|dispose ...     the desk: cli/desk.py
     python -m firmware.cli health
     python -m firmware.cli set-aside [--clear]  what could not be carried out or written for a fault of the firmware
+    python -m firmware.cli retention [--prune] | export journal|calls|surveys FILE | erase NUMBER --confirm NUMBER | erasures     what is kept: cli/journal.py
     python -m firmware.cli media                the tick: its times, late ticks, what it carries
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
     python -m firmware.cli performance [SPAN] [--days]

@@ -328,6 +328,9 @@ class API:
 
     async def _events(self, query, receive, send):
         seq = self._whole(query, "after", 0, 0, 1 << 53)
+        if 0 < seq < self.house.keeping.gone_upto():
+            raise Problem(410, "gone", "The journal begins after record %d: what came before it was pruned (retention.journal_months). "
+                                       "Read the state anew and follow from its seq." % self.house.keeping.gone_upto())
         await send({"type": "http.response.start", "status": 200, "headers": [
             (b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]})
         desk = next((adapter for adapter in self.house.adapters if adapter.name == "desk"), None) if query.get("pops") == "1" else None

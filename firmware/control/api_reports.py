@@ -4,7 +4,7 @@
         from, to   moments: 2026-11-22, 2026-11-22T08:30 (site's time), with an offset, or seconds of UTC; multiples of 15 min;
                    default: today, until its end
         interval   quarter, half, hour, day, month, whole (default)
-    POST /v1/reports/check    folds the whole journal again -> {"differed": [...]}: stored sums that are not what it gives
+    POST /v1/reports/check    folds all that is kept of the journal again -> {"differed": [...]}: stored sums that are not what it gives
 
 Rows, figures and formulas: storage/reporting.py, acd/report.py."""
 
@@ -17,6 +17,7 @@ from firmware.control import roles
 from firmware.control.commands import Problem
 from firmware.storage.figures import DAY_S, QUARTER_S
 from firmware.storage.journal import Journal
+from firmware.storage.retention import base_of
 
 
 class ReportsAPI:
@@ -97,5 +98,5 @@ class ReportsAPI:
         figures = self._api.house.stores.figures
         async with self._one:
             differed = await self._fixed(self._api.house.clock.now_ms(),
-                                         lambda connection, running: figures.compare(connection, Journal(connection)))
+                                         lambda connection, running: figures.compare(connection, Journal(connection), base_of(connection)))
         return {"differed": [{"part": key[0], "length": key[1], "name": key[2], "start_s": key[3]} for key in differed]}

@@ -9,6 +9,7 @@ import logging
 import sqlite3
 import time
 
+from firmware.errors import LocalError
 from firmware.storage.checkpoint import pack
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Checkpoints:
     def __init__(self, house):
         self.house, self.turns, self.journal = house, house.turns, house.stores.journal
         self.busy = False           # one is being written out
+        self.made = 0
         self._since = 0
         self._next = 0.0
 
@@ -33,6 +35,19 @@ class Checkpoints:
         """The first one, inside the first turn."""
         self._since = 0
         self.house.switchboard.checkpoint(now_ms)
+
+    async def make(self):
+        """Make one now.  Raises LocalError where that cannot be done."""
+        for _ in range(600):
+            if not self.busy:
+                break
+            await asyncio.sleep(0.1)
+        before, self.busy = self.made, True
+        self.turns.run("checkpoint", self._copy)
+        while self.busy:
+            await asyncio.sleep(0.02)
+        if self.made == before:
+            raise LocalError("a checkpoint of the state cannot be written now; the log of control says why")
 
     def committed(self, records):
         """After a commit: count, and make one when it is time."""
@@ -64,6 +79,7 @@ class Checkpoints:
                 return
             with self.house.database.transaction():
                 self.journal.checkpoint(now_ms, octets)
+            self.made += 1
         except sqlite3.Error as error:
             log.error("control: a checkpoint cannot be written (%s); the next start replays more records", error)
         except Exception:

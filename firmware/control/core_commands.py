@@ -31,6 +31,8 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.room           call loudest by?                      how many are heard at once; 0: all
   command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
   command.dispose        call code agent? queue? key? by?      what a call was about
+  command.kept           record data                            something for the journal: core_kept.RECORDED
+  command.erase          forms by? reason?                      a person's data are to be erased: core_kept.py
   command.desk           record data call? agent? queue?       something for the journal: core_desk.RECORDED
   command.broadcast      text agents? teams? queues? by? urgent? expires_s?     a message to agents; Switchboard.answer: {"broadcast", "agents"}
   command.broadcast_seen     broadcast agent;  command.broadcast_withdraw broadcast by?
@@ -39,7 +41,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings, core_streams, core_test_calls
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings, core_streams, core_test_calls
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
@@ -87,6 +89,8 @@ COMMANDS = {
     "command.desk": (("record", "data"), core_desk.record),
     "command.broadcast": (("text",), core_broadcasts.command), "command.broadcast_seen": (("broadcast", "agent"), core_broadcasts.seen),
     "command.broadcast_withdraw": (("broadcast",), core_broadcasts.withdraw), "command.threshold_ack": (("threshold",), core_warnings.acknowledge),
+    "command.kept": (("record", "data"), core_kept.record),
+    "command.erase": (("forms",), core_kept.erase),
     "command.ivr": (("call", "operation"), core_ivr.operated),
     "leg.transfer": (("leg",), core_operations.refer),
 }

@@ -322,7 +322,11 @@ def recover(core, call, playing, streams=()):
         return                          # media records on, or will say that it does not
     if waiting == "answer" and call.request is not None and call.request["token"] in streams:
         return                          # the service still hears the caller, or speaks; what it said meanwhile comes again
-    if waiting in ("answer", "program", "recording") or call.position.get("operation"):
+    operation = call.position.get("operation")
+    if operation and waiting in ("prompt", "digit") and call.request is not None and call.request["ask"] == "cti" and not operation.get("secret") and (
+            call.signal is None or playing):
+        return                          # the program's collect goes on: what was keyed and when it ends are in the journal
+    if waiting in ("answer", "program", "recording") or operation:
         step(core, call, visit(core, call).repeat(where(call)), {"repeat": True})
     elif call.signal is not None and not playing:
         repeat_prompt(core, call)

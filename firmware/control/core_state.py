@@ -26,11 +26,12 @@ from firmware.control.core_state_floor import FloorFolds
 from firmware.control.core_state_legs import LegFolds
 from firmware.control.core_state_mailboxes import MailboxFolds
 from firmware.control.core_state_operations import OperationFolds
+from firmware.control.core_state_kept import KeptFolds
 from firmware.control.core_state_tests import TestFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -64,6 +65,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.recordings = {}    # recording -> {"call", "path", "state": "open"|"stopping", "left", "right"}
         self.spans = {}         # span, or name of a SIP trunk -> {"state", "alarms"}
         self.announcements = {}     # name of one that is on -> {"since_ms", "by"}
+        self.erasures = {}      # id -> a person's data that are still to be erased: core_kept.py
         self.flows = {}         # key -> flow definition that calls use
         self.groups = groups
         self.media_up = True
@@ -202,6 +204,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "announcements": [[name, dict(self.announcements[name])] for name in sorted(self.announcements)],
                 "flows": [[name, self.flows[name]] for name in sorted(self.flows)],
                 "groups": [[name, self.groups[name].last(), self.groups[name].idle()] for name in sorted(self.groups)],
+                "erasures": [[name, dict(self.erasures[name])] for name in sorted(self.erasures)],
                 "media_up": self.media_up, "order": self.order, "last_ts_ms": self.last_ts_ms, "timers": self.timers.dump()}
 
     def load(self, dumped):
@@ -250,6 +253,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 table[name] = dict(value) if isinstance(value, dict) else value
         self.announcements = dict([(name, dict(value)) for name, value in dumped.get("announcements") or []])
         self.floors = dict([(name, dict(value)) for name, value in dumped.get("floors") or []])
+        self.erasures = dict([(name, dict(row)) for name, row in dumped.get("erasures") or []])
         self.media_up = dumped["media_up"]
         self.order = dumped["order"]
         self.last_ts_ms = dumped["last_ts_ms"]

@@ -38,6 +38,10 @@ class Feed:
         self.last_seq = records[-1]["seq"]
         self._wake()
 
+    def forget(self):
+        """What is in memory was changed in the database: followers read it there."""
+        self._kept.clear()
+
     def trouble(self, there):
         """Records cannot be written (or can again); every follower is told at once."""
         if there != self._trouble:

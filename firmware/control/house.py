@@ -26,6 +26,7 @@ from firmware.control.checkpoints import Checkpoints
 from firmware.control.clock import Clock
 from firmware.control.commands import Problem
 from firmware.control.feed import Feed
+from firmware.control.keeping import Keeping
 from firmware.control.lookout import Lookout
 from firmware.control.mailer import Mailer
 from firmware.control.turns import Turns
@@ -36,6 +37,7 @@ from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
 from firmware.storage.database import Damaged, refused, set_asides
 from firmware.storage.flow_versions import FlowVersions
+from firmware.storage.retention import base_of
 from firmware.storage.stores import Stores
 
 log = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ class House:
         self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
         self.again = asyncio.Event()            # this process should be started anew
         self.lookout, self.checkpoints = Lookout(self), Checkpoints(self)
-        self.mailer = Mailer(self)
+        self.mailer, self.keeping = Mailer(self), Keeping(self)
         self.media.prompts.data_dir = self.data_dir
         self._timer = None
         self._timer_at = None
@@ -153,7 +155,7 @@ class House:
         if figures.is_empty() and self.stores.journal.last_seq():
             try:
                 with self.database.transaction():
-                    figures.rebuild(self.stores.journal)
+                    figures.rebuild(self.stores.journal, base_of(self.database.write))
             except sqlite3.Error as error:
                 if not refused(error):
                     raise
@@ -184,6 +186,7 @@ class House:
         self.spawn(self._always(self.lookout.run))
         self.spawn(self.keep_flows(self.config.running()))
         self.spawn(self._always(self.mailer.run))
+        self.spawn(self._always(self.keeping.run))
         try:
             (self.run_dir / "control.ready").touch()
             print("control ready", flush=True)
@@ -437,7 +440,10 @@ class House:
 
         Raises Problem: 409 where the switchboard refuses it, 503 when it is not on the disk."""
         await self.resumed.wait()
+        before = self.turns.exceptions
         self.turns.handle(event)
+        if self.turns.exceptions != before:
+            raise Problem(500, "fault in the control process", "This could not be done for a fault of ours, which is kept aside and shown in the health.")
         refusal, answer = getattr(self.switchboard, "refusal", None), getattr(self.switchboard, "answer", None)
         if refusal is not None:
             raise Problem(409, "not possible now", refusal[:1].upper() + refusal[1:] + ".")

@@ -76,12 +76,14 @@ class CDRs:
                                 (number, limit))
         return [json.loads(row[0]) for row in rows]
 
-    def rebuild(self, journal):
-        """Fold the whole journal and write every CDR (inside the caller's transaction).
+    def rebuild(self, journal, base=None):
+        """Fold all that is kept of the journal and write every CDR (inside the caller's transaction).  base: storage/retention.py.
 
         Returns the ids of the calls whose stored CDR was missing or different."""
         fold, differed = CDRProjection(), []
-        for record in journal.everything():
+        if base is not None and base["cdrs"] is not None:
+            fold.load(base["cdrs"])
+        for record in journal.everything(base["seq"] if base is not None else 0):
             cdr = fold.apply(record)
             if cdr is not None:     # with what was told after its end
                 for late in journal.of_call(cdr["call"]):

@@ -163,6 +163,7 @@ class Database:
             self.write.execute("PRAGMA synchronous=NORMAL")
             self.write.execute("PRAGMA wal_autocheckpoint=0")
             self.write.execute("PRAGMA foreign_keys=ON")
+            self.write.execute("PRAGMA secure_delete=ON")       # what is erased is overwritten
             migrate(self.write)
             with self.transaction():  # makes sure that the WAL file is there for the keeper
                 self.write.execute("INSERT INTO counter VALUES ('opened', 1) "
@@ -235,6 +236,12 @@ class Database:
         self._asked.put(future)
         return future
 
+    def shorten(self):
+        """Ask for the WAL to be moved and emptied, so that nothing that was overwritten stays in it; a Future of whether that could be done."""
+        future = concurrent.futures.Future()
+        self._asked.put(("shorten", future))
+        return future
+
     def reader(self):
         """A new connection that only reads; rows by name.  The caller closes it."""
         if self.narrow:
@@ -250,6 +257,17 @@ class Database:
             self._asked.put(None)
             self._keeper.join()
         self.write.close()
+
+    @staticmethod
+    def _shorten(connection):
+        for _ in range(20):         # a reader of an old view keeps it for a while
+            try:
+                if not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                    return True
+            except sqlite3.Error:
+                return False
+            time.sleep(0.05)
+        return False
 
     def _keep(self):
         """Keeper thread: syncs and checkpoints, never holding the control loop."""
@@ -273,6 +291,8 @@ class Database:
                     failed = error
                 for future in waiting:
                     future.set_exception(failed) if failed else future.set_result(None)
+                for future in [item[1] for item in asked if isinstance(item, tuple)]:
+                    future.set_result(own is not None and self._shorten(own))
                 if "checkpoint" in asked and own is not None:
                     with contextlib.suppress(sqlite3.Error):    # if not, the WAL grows until the next one
                         own.execute("PRAGMA synchronous=NORMAL")

@@ -41,6 +41,15 @@ class Figures:
         if record["kind"] != "core.checkpoint" or "statistics" in record["data"]:
             self._fold.apply(record)
 
+    def begin(self, dumped):
+        """Who waits, talks and is held at the beginning: open() of an earlier fold."""
+        self._fold.load(dumped)
+
+    def open(self):
+        """Who waits, talks and is held, as plain data; what was booked is forgotten."""
+        self.forget()
+        return self._fold.dump()
+
     def forget(self):
         """After a replay: what was booked is stored."""
         self._fold.take()
@@ -115,28 +124,34 @@ class Figures:
         """Whether nothing is stored, as in a database of before there were sums."""
         return not any(self._db.execute("SELECT 1 FROM figures_%s LIMIT 1" % part).fetchone() for part in PARTS)
 
-    def again(self, journal):
-        """{(part, length, name, start_s): counts} of the whole journal, folded once more."""
-        other = Figures(self._db, self._offset)
-        for record in journal.everything():
+    def again(self, journal, base=None):
+        """{(part, length, name, start_s): counts} of all that is kept of the journal, folded once more.  base: storage/retention.py."""
+        other, from_s = Figures(self._db, self._offset), 0
+        if base is not None and base["figures"] is not None:
+            other.begin(base["figures"])
+            from_s = base["before_ms"] // 1000
+        for record in journal.everything(base["seq"] if base is not None else 0):
             other.fold(record)
-        return other.rows(other._fold.take())
+        return {key: counts for key, counts in other.rows(other._fold.take()).items() if key[3] >= from_s}
 
-    def compare(self, connection, journal):
-        """[(part, length, name, start_s)] whose stored sums are not what the journal gives.  connection, journal: of one view."""
-        wanted, stored = self.again(journal), {}
+    def compare(self, connection, journal, base=None):
+        """[(part, length, name, start_s)] whose stored sums are not what the journal gives.  connection, journal: of one view.
+
+        base: what was pruned; then only what begins after it is compared."""
+        wanted, stored = self.again(journal, base), {}
+        from_s = base["before_ms"] // 1000 if base is not None else 0
         for part in PARTS:
             for row in connection.execute("SELECT length, name, start_s, %s FROM figures_%s" % (", ".join(PARTS[part]), part)):
                 row = tuple(row)
                 counts = {key: value for key, value in zip(PARTS[part], row[3:]) if value}
-                if counts:
+                if counts and row[2] >= from_s:
                     stored[(part, *row[:3])] = counts
         return sorted(key for key in set(wanted) | set(stored) if wanted.get(key) != stored.get(key))
 
-    def rebuild(self, journal):
-        """Fold the whole journal and store its sums anew (inside the caller's transaction)."""
-        wanted = self.again(journal)
+    def rebuild(self, journal, base=None):
+        """Fold all that is kept of the journal and store its sums anew (inside the caller's transaction); older sums stay."""
+        wanted = self.again(journal, base)
         for part in PARTS:
-            self._db.execute("DELETE FROM figures_%s" % part)
+            self._db.execute("DELETE FROM figures_%s WHERE start_s >= ?" % part, (base["before_ms"] // 1000 if base is not None else 0,))
         for (part, length, name, start_s), counts in wanted.items():
             self._db.execute(self._statement(part, tuple(counts)), (length, name, start_s, *counts.values()))

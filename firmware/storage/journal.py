@@ -69,9 +69,9 @@ class Journal:
         rows = self._db.execute("SELECT %s FROM journal WHERE call = ? ORDER BY seq" % COLUMNS, (call,))
         return [as_record(tuple(row)) for row in rows]
 
-    def everything(self):
-        """Iterate over all records without checkpoints, oldest first."""
-        for row in self._db.execute("SELECT %s FROM journal WHERE kind <> 'core.checkpoint' ORDER BY seq" % COLUMNS):
+    def everything(self, after=0):
+        """Iterate over all records above a number, without checkpoints, oldest first."""
+        for row in self._db.execute("SELECT %s FROM journal WHERE seq > ? AND kind <> 'core.checkpoint' ORDER BY seq" % COLUMNS, (after,)):
             yield as_record(tuple(row))
 
     def replay(self):

@@ -172,6 +172,18 @@ def test_an_exception_costs_the_call_and_nothing_else(site, caplog):
     run(scenario())
 
 
+def test_a_command_whose_handling_fails_is_not_called_done(site):
+    async def scenario():
+        house, media, legs = site.house()
+        await house.start()
+        house.switchboard.handle = lambda event, now_ms: 1 / 0
+        with pytest.raises(LocalError, match="fault of ours") as caught:
+            await house.command({"kind": "agent.status", "agent": "1001", "status": "available"})
+        assert caught.value.status == 500
+        await house.stop()
+    run(scenario())
+
+
 def test_a_flood_of_faults_is_counted_and_the_first_are_kept(tmp_path):
     kept = SetAside(str(tmp_path))
     for number in range(MOST + 50):

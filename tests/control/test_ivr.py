@@ -245,11 +245,14 @@ def test_a_program_on_the_cti_link_has_the_call():
     press(world, "9")
     assert kinds(world, "ivr.told")[-1]["result"] == {"key": "9"} and world.heard() is None
     assert operate(do="collect", items=["enter"], length=3) is None
-    world.kill()
-    assert kinds(world, "ivr.told")[-1]["result"] == {"interrupted": True}
-    assert operate(do="collect", items=["enter"], length=3) is None
-    press(world, "123")
+    press(world, "1")
+    world.kill()                                            # what was keyed is in the journal: it goes on
+    press(world, "23")
     assert kinds(world, "ivr.told")[-1]["result"] == {"digits": "123", "timeout": False}
+    assert operate(do="collect", items=["enter"], length=3, secret=True) is None
+    press(world, "1")
+    world.kill()                                            # a secret is in no journal
+    assert kinds(world, "ivr.told")[-1]["result"] == {"interrupted": True}
     assert operate(do="set", variables={"name": "Li"}) is None and world.call()["data"] == {"name": "Li"}
     assert "play" in operate(do="dance") and "no node" in operate(do="go", node="nowhere")
     assert operate(do="go", node="sorry") is None and world.heard() == ["sorry en"]

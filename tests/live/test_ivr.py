@@ -250,3 +250,163 @@ def test_the_pin_is_nowhere(house, services):
     assert not [data for data in at_pin if data["position"].get("entry") or data["position"].get("ahead")]
     assert [path for path in found if "far" not in path and "trace" not in path] == []
     assert pathlib.Path(house.data_dir / "strowger.db").exists()
+
+
+MOVES_NUMBER, MOBILE, WAIT_S = "02150801088", "13800138000", 30
+MOVES = """flow version 1
+languages en
+start choose
+
+choose: menu
+  prompts
+    - menu
+  choices {"1": "program", "2": "room", "3": "letter", "4": "back"}
+  timeout_s 20
+  exhausted bye
+
+program: cti
+  application crm
+  data
+    who "{caller}"
+  timeout_s 60
+  next way_out
+  failed bye
+
+way_out: outside
+  number "9%s"
+  ring_s 30
+  failed bye
+  after rate
+
+rate: survey
+  prompts
+    - please_wait
+  survey moves
+  question q1
+  choices "12345"
+  timeout_s 20
+  next bye
+
+room: conference
+  room team
+  most 3
+  failed bye
+
+letter: voicemail
+  mailbox night
+
+back: callback
+  queue sales
+  failed bye
+
+bye: hangup
+  prompts
+    - goodbye
+""" % MOBILE
+
+
+@pytest.fixture(scope="module")
+def flow(house):
+    """Nodes that send a caller somewhere: the flow in force, a way out over the second span, a mailbox, callbacks."""
+    running = house.product.get("/configuration")
+    config = running["configuration"]
+    config["trunk_groups"].append({"name": "second", "label": "Second"})
+    config["spans"][1]["trunk_group"] = "second"
+    config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "second", "strip": 1}]}]
+    config["mailboxes"] = [{"name": "night", "min_s": 0, "greeting": "done"}]
+    config["queues"][0].update(callback={"enabled": True, "key": "*", "prefix": "9"})
+    for group in config["trunk_groups"]:
+        group["classes"] = ["local", "national"]
+    house.product.post("/configuration/apply", running)
+    house.product.put("/flows/moves", {"text": MOVES})
+    running = house.product.get("/configuration")
+    running["configuration"]["numbers"].append({"number": MOVES_NUMBER, "application": "ivr", "target": "moves"})
+    house.product.post("/configuration/apply", running)
+    house.available("1001", "on_break")
+    yield
+    house.far.policy()
+
+
+def moves_at(house, node, call=None):
+    return house.wait(lambda s: next((c for c in s["calls"] if c["node"] == node and c["called"] == MOVES_NUMBER and call in (None, c["call"])), None), WAIT_S,
+                      f"a caller at node {node}")
+
+
+def chosen(house, digits, node, **options):
+    """A caller who has pressed keys in the menu: (name at the far exchange, call, what the call is then)."""
+    name = house.place(span=1, called=MOVES_NUMBER, **options)
+    house.far.wait_for("connect", WAIT_S, id=name)
+    call = moves_at(house, "choose")["call"]
+    key(house, name, digits)
+    if node is not None:
+        moves_at(house, node, call)
+    return name, call
+
+
+def told(house, call):
+    return [record["data"]["result"] for record in house.product.get(f"/calls/{call}")["records"] if record["kind"] == "ivr.told"]
+
+
+def test_a_wrong_key_then_a_program_then_outside_then_the_survey(house, flow):
+    name, call = chosen(house, "81", "program")
+    operate = lambda **operation: house.product.post(f"/calls/{call}/ivr", operation)
+    operate(do="set", variables={"vip": "yes"})
+    operate(do="collect", items=["enter_code"], length=3, first_timeout_s=20)
+    key(house, name, "5")
+    house.kill("control")                       # in the middle of what the program asked for
+    moves_at(house, "program", call)
+    key(house, name, "67")
+    house.wait(lambda s: any(row.get("digits") == "567" for row in told(house, call)), WAIT_S, "the digits, the one before the kill too")
+    house.far.policy(alerting_ms=100, answer_ms=300)
+    mark = house.far.mark()
+    operate(do="go")
+    there = house.far.wait_for("incoming", WAIT_S, since=mark)
+    assert (there["called"], there["span"]) == (MOBILE, 2)
+    house.wait(lambda s: any(c["call"] == call and c["state"] == "talking" and c["data"]["vip"] == "yes" for c in s["calls"]), WAIT_S, "the conversation outside")
+    house.far.hangup(there["id"])
+    moves_at(house, "rate", call)
+    key(house, name, "4")
+    house.far.wait_for("released", WAIT_S, id=name)
+    house.far.wait_for("record_closed", WAIT_S, id=name)
+    heard = wav.read_mono(house.folder / f"{name}.wav")
+    assert align.compare(wav.read_mono(PROMPTS / "en" / "goodbye.wav"), heard).correlation >= 0.95
+    purposes = [record["data"]["items"][0].get("prompt") for record in house.product.get(f"/calls/{call}")["records"] if record["kind"] == "call.signal"]
+    assert purposes[:3] == ["menu", "invalid", "enter_code"] and "please_wait" in purposes
+    assert ("moves", "q1", 4.0) in [(row["survey"], row["question"], row["mean"]) for row in house.product.get("/surveys")["rows"]]
+    cdr = house.cdr(call, WAIT_S)["cdr"]
+    assert (cdr["out_span"], cdr["result"]) == (2, "answered"), cdr
+
+
+def test_three_callers_in_a_room_over_a_kill_and_the_fourth_is_told_that_it_is_full(house, flow):
+    names = []
+    for count in range(3):
+        name, call = chosen(house, "2", None)
+        names.append(name)
+        house.wait(lambda s: len(s["calls"]) == 1 and len(s["calls"][0]["legs"]) == count + 1, WAIT_S, f"{count + 1} in the room")
+    host = house.state()["calls"][0]["call"]
+    house.kill("control")
+    house.wait(lambda s: [(c["call"], len(c["legs"])) for c in s["calls"]] == [(host, 3)], WAIT_S, "the room after the kill")
+    name, call = chosen(house, "2", None)
+    house.far.wait_for("released", WAIT_S, id=name)
+    assert house.cdr(call, WAIT_S)["cdr"]["result"] != "answered" and len(house.state()["calls"][0]["legs"]) == 3
+    for name in names:
+        house.far.hangup(name)
+    house.wait_idle(WAIT_S)
+    records = house.cdr(host, WAIT_S)["records"]
+    assert len([record for record in records if record["kind"] == "call.joined"]) >= 1
+
+
+def test_a_letter_and_a_promise(house, flow):
+    name, call = chosen(house, "3", None)
+    house.wait(lambda s: any(c["call"] == call and c["mailbox"] and c["mailbox"]["step"] == "record" for c in s["calls"]), WAIT_S, "the message's recording")
+    time.sleep(0.5)                             # some of it
+    key(house, name, "#")
+    house.far.wait_for("released", WAIT_S, id=name)
+    message, = house.product.get("/mailboxes/night")["messages"]
+    assert message["call"] == call and house.cdr(call, WAIT_S)["cdr"]["result"] == "voicemail"
+    name, call = chosen(house, "4", None)
+    house.far.wait_for("released", WAIT_S, id=name)
+    row = house.wait(lambda s: s["callbacks"][0] if s["callbacks"] else None, WAIT_S, "the callback")
+    assert row["by"] == "key" and row["queue"] == "sales" and house.cdr(call, WAIT_S)["cdr"]["result"] == "callback"
+    house.product.post("/callbacks/%s/cancel" % row["callback"], {})
+    assert house.product.get("/callbacks")["callbacks"] == [] and json.dumps(house.state()["calls"]) == "[]"

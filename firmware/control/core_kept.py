@@ -1,0 +1,39 @@
+"""Decisions about what is kept: a person's data are to be erased; records of what was pruned and erased.
+
+command.erase cancels the person's callbacks and deletes the messages that the person left, and forgets whom the person talked with
+last; what is on the disk follows beside the calls (control/erasure.py), and `erasures` in the state says what is still to be done, so
+that a killed process goes on.  A number that is in a call just now is refused."""
+
+from firmware.control import core_callbacks, core_mailboxes
+
+RECORDED = {"journal.pruned": ("before_ms", "rows", "cdrs"), "person.erased": ("erasure", "records", "calls", "recordings", "texts")}
+
+
+def record(core, event):
+    """What control's housekeeping has done.  event: record data"""
+    kind, data = event["record"], event["data"]
+    if kind not in RECORDED or [name for name in RECORDED[kind] if name not in data]:
+        return core.refuse("%s is no record of housekeeping" % kind)
+    core.emit(kind, **data)
+    return True
+
+
+def erase(core, event):
+    """event: forms(of the number) by? reason?  Answer: {"erasure"}"""
+    forms = event["forms"]
+    for call in core.state.calls_in_order():
+        told = str(call.dump())
+        if not core.is_absent(call) and [form for form in forms if "'%s'" % form in told]:
+            return core.refuse("the number is in call %s just now; ask again when it is over" % call.id)
+    for name in sorted(core.state.callbacks):
+        row = core.state.callbacks[name]
+        if row["number"] in forms:
+            core_callbacks.cancel(core, {"callback": name})
+    for name in sorted(core.state.messages):
+        row = core.state.messages[name]
+        if row["caller"] in forms and row["state"] != "recording":
+            core_mailboxes.delete(core, row, "the person is erased", event.get("by") or "api")
+    erasure = core.ids.next("e")
+    core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"))
+    core.answer = {"erasure": erasure}
+    return True

@@ -1,0 +1,273 @@
+"""What the control process does about old data and persons to be erased, beside its calls.
+
+    await keeping.run()        for ever: prunes what is older than the configuration keeps, goes on with erasures
+    keeping.status()           for the API
+
+The database's writing connection is the control loop's, so writing is in small steps with rests: at most SHARE of the loop's time.  All
+reading is in a thread of its own.  Every step may be killed: storage/retention.py, storage/erasure.py; an erasure is in the state until it
+is done, and is begun anew, which finds less to do."""
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import os
+import time
+
+from firmware.control.commands import Problem
+from firmware.errors import LocalError
+from firmware.storage import desk_customers as customers
+from firmware.storage import erasure, retention
+from firmware.storage.recordings import Recordings
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 3600.0         # between looks for old rows; invented
+SOON_S = 60.0           # after a start
+STEP_MS = 4.0           # of the loop at a time
+SHARE = 0.05            # of the loop's time
+FOLDED = 100_000        # rows between two bases
+LEAST, MOST = 20, 2000  # rows in a step
+
+
+class Keeping:
+    """house: the House."""
+
+    def __init__(self, house):
+        self.house = house
+        self.pruned_rows = self.pruned_cdrs = 0
+        self.busy = None            # sentence: what is being done
+        self.asked = asyncio.Event()
+        self._reader, self._rows = None, 100
+        self._look_at = time.monotonic() + SOON_S
+        self._upto = None           # rows up to this number are gone
+        self.one = asyncio.Lock()
+
+    async def run(self):
+        """For ever."""
+        await self.house.resumed.wait()
+        state = getattr(getattr(self.house.switchboard, "core", None), "state", None)
+        if state is None:
+            return
+        while True:
+            async with self.one:
+                for name in sorted(state.erasures):
+                    await self._erase(name, state.erasures[name])
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK_S
+                await self.prune()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.asked.wait(), max(0.1, min(LOOK_S, self._look_at - time.monotonic())))
+            self.asked.clear()
+
+    def look_now(self):
+        """Look for old rows now."""
+        self._look_at = 0.0
+        self.asked.set()
+
+    async def _read(self, function, *args):
+        """In the thread of reading."""
+        if self._reader is None:
+            self._reader = self.house.database.reader()
+        return await asyncio.to_thread(function, self._reader, *args)
+
+    async def _write(self, function, *args):
+        """function(connection, *args) in a transaction in the loop, then a rest.  Waits while the disk refuses.  Returns what it returns."""
+        while self.house.turns.fault:
+            await asyncio.sleep(1.0)
+        began = time.perf_counter()
+        with self.house.database.transaction() as connection:
+            result = function(connection, *args)
+        took_s = time.perf_counter() - began
+        if took_s * 1000 > STEP_MS:
+            self._rows = max(LEAST, self._rows // 2)
+        elif took_s * 1000 < STEP_MS / 2:
+            self._rows = min(MOST, self._rows + self._rows // 4 + 1)
+        await asyncio.sleep(min(1.0, took_s / SHARE))
+        return result
+
+    # -- pruning --
+
+    def cutoff_ms(self, months):
+        """The site's midnight before which rows go; None: all are kept."""
+        if not months:
+            return None
+        offset = self.house.utc_offset_ms
+        now_ms = self.house.clock.now_ms()
+        today = datetime.datetime.fromtimestamp((now_ms + offset(now_ms)) / 1000, datetime.timezone.utc).date()
+        month = today.year * 12 + today.month - 1 - months
+        day = datetime.datetime(month // 12, month % 12 + 1, min(today.day, 28), tzinfo=datetime.timezone.utc)
+        local_ms = int(day.timestamp() * 1000)
+        return local_ms - offset(local_ms - offset(local_ms))
+
+    async def prune(self):
+        """Remove what is older than the configuration keeps.  Returns {"rows", "cdrs"}."""
+        async with self.one:
+            config = self.house.config.running()["retention"]
+            rows = cdrs = 0
+            try:
+                before_ms = self.cutoff_ms(config["journal_months"])
+                if before_ms is not None:
+                    self.busy = "rows of the journal from before %s are being removed" % _day(before_ms)
+                    rows = await self._prune_journal(before_ms)
+                calls_ms = self.cutoff_ms(config["calls_months"])
+                if calls_ms is not None:
+                    self.busy = "calls from before %s are being removed from the list" % _day(calls_ms)
+                    while count := await self._write(retention.delete_cdrs, calls_ms, self._rows):
+                        cdrs += count
+            finally:
+                self.busy = None
+                self.pruned_rows, self.pruned_cdrs = self.pruned_rows + rows, self.pruned_cdrs + cdrs
+            if rows or cdrs:
+                await self.house.command({"kind": "command.kept", "record": "journal.pruned",
+                                          "data": {"before_ms": before_ms, "rows": rows, "cdrs": cdrs}})
+            return {"rows": rows, "cdrs": cdrs}
+
+    async def _prune_journal(self, before_ms):
+        base, count = await self._read(retention.base_of), 0
+        offset, more = self.house.utc_offset_ms, True
+        while True:
+            while deleted := await self._write(retention.delete, base["seq"], self._rows):      # of a process before us, too
+                count += deleted
+            self._upto = base["seq"]
+            if not more:
+                return count
+            new, more = await self._read(retention.fold, base, before_ms, FOLDED, offset)
+            if new["seq"] == base["seq"]:
+                return count
+            await self._write(retention.keep, new)
+            base = new
+
+    def gone_upto(self):
+        """Number of the last row that was pruned."""
+        if self._upto is None:
+            self._upto = retention.base_of(self.house.database.write)["seq"]
+        return self._upto
+
+    # -- erasing a person --
+
+    async def erase(self, number, confirm, by, reason):
+        """Begin.  Returns {"erasure", "forms"}; raises Problem, LocalError."""
+        forms = self.forms(number)
+        if number != confirm:
+            raise Problem(422, "not confirmed", "Give the number once more as confirm: what is erased does not come back.")
+        if reason is not None and (not isinstance(reason, str) or len(reason) > 200):
+            raise Problem(422, "bad reason", "reason is a text of at most 200 characters; do not name the person in it.")
+        answer = await self.house.command({"kind": "command.erase", "forms": forms, "by": by, "reason": reason})
+        self.asked.set()
+        return {**answer, "forms": forms}
+
+    def forms(self, number):
+        """The forms in which a number may have been kept."""
+        digits = str(number or "").lstrip("+")
+        if not (digits.isascii() and digits.isdecimal() and 5 <= len(digits) <= 20):
+            raise Problem(422, "bad number", "Give the whole number of the person: 5 to 20 digits, with + or not.")
+        config = self.house.config.running()
+        country = config["desk"]["country"]
+        plain = customers.plain(number, country) or digits
+        forms = {number, digits, plain, plain.lstrip("0")}
+        if not plain.startswith("00"):
+            forms |= {"0" + plain.lstrip("0"), "%s%s" % (country, plain.lstrip("0")), "00%s%s" % (country, plain.lstrip("0"))}
+        own = {row["number"] for row in config["numbers"]} | {row["name"] for row in config["lines"]}
+        if forms & own:
+            raise Problem(422, "our own number", "%s is a number or line of this switch, no person's." % sorted(forms & own)[0])
+        return sorted(form for form in forms if len(form) >= 5)
+
+    async def _erase(self, name, row):
+        """All that is on the disk.  Ends with the record person.erased."""
+        house, token = self.house, "erased-" + name
+        forms, numbers = row["forms"], erasure.pattern(row["forms"])
+        self.busy = "erasure %s: a person's data are being erased" % name
+        try:
+            upto = house.stores.journal.last_seq()
+            await house.checkpoints.make()          # a start replays nothing of what is changed now
+            if retention.limit_of(house.database.write) < upto:
+                raise LocalError("no checkpoint could be written")
+            own = [call for call in await self._read(erasure.calls_of, forms) if call not in house.calls]
+            found = {"records": 0, "calls": 0, "recordings": 0, "texts": 0}
+            own = set(own)
+            await self._erase_cdrs(forms, numbers, token, own, found)
+            for call in sorted(own):
+                found["records"] += await self._change(await self._read(erasure.rows_of, call, upto), numbers, token, own)
+                found["recordings"] += await self._erase_recordings(call)
+            at = 0
+            while at < upto:
+                rows, at = await self._read(erasure.rows_with, forms, at, upto)
+                found["records"] += await self._change([one for one in rows if one[2] not in house.calls], numbers, token, own)
+            found["texts"] = await self._erase_desk(forms, own)
+            house.feed.forget()
+            await self._write(lambda connection: None)
+            await house.command({"kind": "command.kept", "record": "person.erased", "data": {"erasure": name, **found}})
+            await house.checkpoints.make()
+            await asyncio.wrap_future(house.database.shorten())
+            log.warning("control: erasure %s is done: %s", name, ", ".join("%d %s" % (count, what) for what, count in found.items()))
+        except (LocalError, OSError) as error:
+            log.error("control: erasure %s is not done yet (%s); it is tried again", name, error)
+            asyncio.get_running_loop().call_later(SOON_S, self.asked.set)
+        finally:
+            self.busy = None
+
+    async def _erase_cdrs(self, forms, numbers, token, own, found):
+        at = 0
+        while at is not None:
+            rows, at = await self._read(erasure.cdrs_with, forms, at)
+            for number, call, body in rows:
+                if call not in self.house.calls:
+                    await self._write(erasure.write_cdr, number, erasure.new_text(None, body, numbers, token, call in own))
+                    found["calls"] += 1
+
+    async def _change(self, rows, numbers, token, own):
+        changed = [(seq, new) for seq, kind, call, text in rows if not isinstance(text, bytes)
+                   if (new := erasure.new_text(kind, text, numbers, token, call in own)) != text]
+        for start in range(0, len(changed), LEAST):
+            await self._write(erasure.write_rows, changed[start:start + LEAST])
+        return len(changed)
+
+    async def _erase_recordings(self, call):
+        root, house = self.house.data_dir, self.house
+        rows = await self._read(lambda connection: Recordings(connection, root).of_call(call))
+
+        def remove():
+            for row in rows:
+                for path in (row["path"], *_beside(root, row["path"])):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(path)
+        await asyncio.to_thread(remove)
+        if rows:
+            house.turns.run("recordings of an erased person", lambda now_ms: house.media.forget_recordings([row["id"] for row in rows]))
+        return len(rows)
+
+    async def _erase_desk(self, forms, own):
+        desk = next((adapter for adapter in self.house.adapters if adapter.name == "desk"), None)
+        if desk is None:
+            return 0
+        await desk.settled()
+        country = self.house.config.running()["desk"]["country"]
+
+        def work(db):
+            texts = customers.erase_calls(db, sorted(own))
+            for key in {key for form in forms for key in customers.by_number(db, form, country)}:
+                texts += 1 + customers.erase(db, key)
+            return texts
+        async with desk.writing:
+            return await desk.run(work)
+
+    def status(self):
+        """{"busy", "pruned", "gone_upto", "erasures": not done yet}."""
+        state = self.house.switchboard.core.state
+        return {"busy": self.busy, "pruned": {"rows": self.pruned_rows, "calls": self.pruned_cdrs}, "gone_upto": self.gone_upto(),
+                "erasures": [{"erasure": name, "asked_ms": row["asked_ms"], "by": row["by"], "reason": row["reason"]}
+                             for name, row in sorted(state.erasures.items())]}
+
+
+def _beside(root, path):
+    """Files made of a recording for browsers (webui/playable.py)."""
+    folder, stem = os.path.join(root, "converted"), os.path.splitext(os.path.basename(path))[0] + "-"
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder) if name.startswith(stem)]
+    except OSError:
+        return []
+
+
+def _day(at_ms):
+    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.timezone.utc).strftime("%Y-%m-%d")

@@ -1,0 +1,103 @@
+"""Erasing one person: every place of a number in the journal and the CDRs becomes a name that says nothing ("erased-e7").
+
+Figures stay true: the sums of reports name no callers, and one name for one person keeps their counts.  What a caller keyed, said or was
+called by in the person's calls goes as well, by the kinds of records and the names of fields below; answers of surveys stay.
+secure_delete lets SQLite overwrite what was there.
+"""
+
+import json
+import re
+
+from firmware.storage.journal import CHECKPOINT
+
+WIDE = 20_000           # rows looked through at once
+# Fields that hold what is personal beside the number, of records and CDRs of the person's calls.
+PERSONAL = ("caller_name", "names", "carried", "user_to_user", "text", "note", "words", "variables", "set", "input", "entry", "ahead", "error")
+FLOW = ("ivr.moved", "ivr.told", "ivr.asked", "ivr.answered")
+# ... of which these stay: where the caller was, not what was keyed, said or answered.
+PLACES = ("position", "node", "waiting", "language", "flow", "token", "ask", "service", "ok", "deadline_ms")
+
+
+def pattern(forms):
+    """Finds a number that stands alone, not as part of a longer one."""
+    return re.compile("(?<![0-9])(?:%s)(?![0-9])" % "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+
+
+def cleaned(value, numbers, name):
+    """Plain data with a name in place of numbers.  numbers: pattern()."""
+    if isinstance(value, str):
+        return numbers.sub(name, value)
+    if isinstance(value, dict):
+        return {numbers.sub(name, key) if isinstance(key, str) else key: cleaned(inner, numbers, name) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [cleaned(inner, numbers, name) for inner in value]
+    return value
+
+
+def emptied(value):
+    """The same kind of value with nothing in it."""
+    return {} if isinstance(value, dict) else [] if isinstance(value, list) else "" if isinstance(value, str) else None
+
+
+def without_person(value):
+    """Data of the person's own call: personal fields are empty, at any depth."""
+    if isinstance(value, dict):
+        return {key: emptied(inner) if key in PERSONAL else without_person(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_person(inner) for inner in value]
+    return value
+
+
+def places(data):
+    """What stays of a record of a flow."""
+    return {name: places(data[name]) if isinstance(data[name], dict) else data[name] for name in data if name in PLACES}
+
+
+def new_text(kind, text, numbers, name, own):
+    """The JSON that a row has from now on.  own: the row is of a call of the person's."""
+    data = cleaned(json.loads(text), numbers, name)
+    if own:
+        data = places(data) if kind in FLOW else without_person(data)
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def calls_of(connection, forms):
+    """Ids of the calls of a number as caller, by the index of the CDRs."""
+    marks = ",".join("?" * len(forms))
+    return [row[0] for row in connection.execute("SELECT call FROM cdr WHERE caller IN (%s)" % marks, tuple(forms))]
+
+
+def rows_with(connection, forms, after, upto):
+    """([(seq, kind, call, data)] of the journal's rows in (after, after + WIDE] that hold the number, the last number looked at)."""
+    end = min(after + WIDE, upto)
+    having = " OR ".join(["instr(data, ?)"] * len(forms))
+    rows = connection.execute("SELECT seq, kind, call, data FROM journal WHERE seq > ? AND seq <= ? AND kind <> ? AND (%s)" % having,
+                              (after, end, CHECKPOINT, *forms))
+    return [tuple(row) for row in rows], end
+
+
+def rows_of(connection, call, upto):
+    """[(seq, kind, call, data)] of a call."""
+    return [tuple(row) for row in connection.execute("SELECT seq, kind, call, data FROM journal WHERE call = ? AND seq <= ? ORDER BY seq", (call, upto))]
+
+
+def cdrs_with(connection, forms, after):
+    """([(number, call, body)] of the next WIDE CDRs that hold the number, the last number looked at or None at the end)."""
+    last = connection.execute("SELECT max(number) FROM (SELECT number FROM cdr WHERE number > ? ORDER BY number LIMIT ?)", (after, WIDE)).fetchone()[0]
+    if last is None:
+        return [], None
+    having = " OR ".join(["instr(body, ?)"] * len(forms))
+    rows = connection.execute("SELECT number, call, body FROM cdr WHERE number > ? AND number <= ? AND (%s)" % having, (after, last, *forms))
+    return [tuple(row) for row in rows], last
+
+
+def write_rows(connection, rows):
+    """rows: [(seq, text)] (inside the caller's transaction)."""
+    connection.executemany("UPDATE journal SET data = ? WHERE seq = ?", [(text, seq) for seq, text in rows])
+
+
+def write_cdr(connection, number, text):
+    """One CDR anew (inside the caller's transaction)."""
+    body = json.loads(text)
+    connection.execute("UPDATE cdr SET caller = ?, called = ?, body = ? WHERE number = ?", (
+        body.get("caller"), body.get("called"), json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True), number))

@@ -1,0 +1,282 @@
+"""Retention, export and erasure through a house: figures stay and are checked, a person is gone, a kill in the middle costs nothing."""
+
+import asyncio
+import csv
+import io
+import json
+
+import pytest
+
+from firmware.control import keeping
+from firmware.control.client import ControlClient, ControlError
+from firmware.control.desk import Desk
+from firmware.storage import retention
+from firmware.storage.journal import Journal
+from tests.control.test_house import abandon
+
+DAY_MS = 86_400_000
+PERSON, OTHER = "13912345678", "13800001111"
+
+
+class Later:
+    """The house's clock, put forward."""
+
+    def __init__(self, clock):
+        self.clock, self.ahead_ms = clock, 0
+
+    def now_ms(self):
+        return self.clock.now_ms() + self.ahead_ms
+
+
+async def started(site, media=None, ahead_ms=-45 * DAY_MS, desk=False):
+    house, media = site.whole(media)
+    house.desk = Desk(house) if desk else None
+    clock = Later(house.clock)
+    clock.ahead_ms = ahead_ms
+    house.clock = house.turns.clock = clock
+    if desk:
+        for adapters in (house.adapters, house.turns.adapters):
+            adapters.append(house.desk)
+    await house.start()
+    return house, media, clock
+
+
+def call(house, leg, caller=PERSON, wait_ms=0, end=True):
+    """A caller comes into the IVR, chooses the queue, waits, gives up."""
+    house.turns.handle({"kind": "leg.offered", "leg": leg, "tech": "pri", "trunk_group": "carrier", "span": 1, "timeslot": 1 + int(leg[1:]) % 15, "caller": caller,
+                        "called": "02150801000", "called_complete": True, "caller_name": "Li Wei"})
+    house.turns.handle({"kind": "media.digit", "leg": leg, "digit": "1"})
+    house.clock.ahead_ms += wait_ms
+    if end:
+        house.turns.handle({"kind": "leg.released", "leg": leg, "cause": 16, "by": "far"})
+
+
+def differed(house):
+    reader = house.database.reader()
+    base = retention.base_of(reader)
+    found = house.stores.figures.compare(reader, Journal(reader), base)
+    reader.close()
+    return found
+
+
+def sums(house):
+    return {part: sorted(tuple(row) for row in house.database.write.execute("SELECT * FROM figures_%s" % part)) for part in ("queues", "agents", "trunk_groups")}
+
+
+def run(scenario):
+    asyncio.run(asyncio.wait_for(scenario, 60))
+
+
+def fill(house, clock, days=43):
+    """Calls over six weeks, some of them over a midnight; agents come and go."""
+    number = 0
+    for day in range(days):
+        house.turns.handle({"kind": "agent.status", "agent": "1001", "status": ("available", "on_break")[day % 2]})
+        number += 1
+        call(house, "p%d" % number, (PERSON, OTHER)[number % 2], wait_ms=1000 + day * 777)
+        call(house, "p%d" % (number + 1000), OTHER, wait_ms=DAY_MS - 1000 - day * 777)
+
+
+def configure(house, **months):
+    config = json.loads(json.dumps(house.config.running()))
+    config["retention"] = {"journal_months": 1, "calls_months": 1, **months}
+    return house.apply_configuration(config, config["revision"])
+
+
+def test_old_rows_go_the_sums_stay_and_the_rest_can_be_checked(site, monkeypatch):
+    monkeypatch.setattr(keeping, "FOLDED", 60)          # several bases
+    monkeypatch.setattr(keeping, "SHARE", 1.0)
+
+    async def scenario():
+        house, media, clock = await started(site)
+        fill(house, clock)
+        await configure(house)
+        before, rows = sums(house), list(house.stores.journal.everything())
+        assert differed(house) == []
+        assert retention.limit_of(house.database.write) < 10        # nothing goes that a start would replay
+        await house.checkpoints.make()
+        done = await house.keeping.prune()
+        cutoff_ms = house.keeping.cutoff_ms(1)
+        kept = list(house.stores.journal.everything())
+        assert done["rows"] > 50 and done["cdrs"] > 10 and sums(house) == before
+        assert kept[0]["ts_ms"] >= cutoff_ms > [row for row in rows if row["seq"] < kept[0]["seq"]][-1]["ts_ms"]
+        assert [row for row in rows if row["ts_ms"] >= cutoff_ms] == kept[:-1] and kept[-1]["kind"] == "journal.pruned"
+        assert min(cdr["ended_ms"] for cdr in house.stores.cdrs.page(500)) >= cutoff_ms
+        assert differed(house) == []
+        with house.database.transaction() as write:     # a fault in the kept range is found, one before it cannot be
+            write.execute("UPDATE figures_queues SET queued = queued + 1 WHERE start_s = (SELECT max(start_s) FROM figures_queues WHERE length = 86400)")
+        assert len(differed(house)) == 1
+        with house.database.transaction():
+            house.stores.figures.rebuild(house.stores.journal, retention.base_of(house.database.write))
+        assert differed(house) == [] and sums(house) == before
+        assert house.stores.cdrs.rebuild(house.stores.journal, retention.base_of(house.database.write)) == []
+        assert await house.keeping.prune() == {"rows": 0, "cdrs": 0}
+        client = ControlClient(site.run)
+        with pytest.raises(ControlError, match="The journal begins after") as caught:
+            await asyncio.to_thread(lambda: next(client.stream_events(after=1)))
+        assert caught.value.status == 410
+        await house.stop()
+        house, media, _ = await started(site, media, clock.ahead_ms)
+        assert differed(house) == [] and house.keeping.gone_upto() == kept[0]["seq"] - 1
+        assert (await asyncio.to_thread(client.post, "/v1/reports/check"))["differed"] == []
+        await house.stop()
+    run(scenario())
+
+
+@pytest.mark.parametrize("dies_at", ["keep", "delete"])
+def test_a_kill_in_the_middle_of_pruning_goes_on(site, monkeypatch, dies_at):
+    monkeypatch.setattr(keeping, "FOLDED", 30)
+    monkeypatch.setattr(keeping, "SHARE", 1.0)
+
+    class Killed(Exception):
+        pass
+
+    async def scenario():
+        house, media, clock = await started(site)
+        fill(house, clock)
+        await configure(house)
+        await house.checkpoints.make()
+        before, real, count = sums(house), getattr(retention, dies_at), []
+
+        def dies(connection, *args):
+            count.append(1)
+            if len(count) == 3:
+                raise Killed
+            return real(connection, *args)
+        monkeypatch.setattr(retention, dies_at, dies)
+        with pytest.raises(Killed):
+            await house.keeping.prune()
+        monkeypatch.setattr(retention, dies_at, real)
+        assert differed(house) == []
+        for task in house._tasks:
+            task.cancel()
+        abandon(house)
+        house.database.close()
+        house, media, _ = await started(site, media, clock.ahead_ms)
+        assert differed(house) == []
+        await house.keeping.prune()
+        assert differed(house) == [] and next(house.stores.journal.everything())["ts_ms"] >= house.keeping.cutoff_ms(1)
+        assert {part: len(rows) for part, rows in sums(house).items()} == {part: len(rows) for part, rows in before.items()}
+        await house.stop()
+    run(scenario())
+
+
+def everything(site):
+    """All octets below the data directory, but the ring of signalling."""
+    return {str(path): path.read_bytes() for path in site.data.rglob("*") if path.is_file() and "trace" not in path.parts}
+
+
+def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
+    async def scenario():
+        house, media, clock = await started(site, desk=True)
+        client = ControlClient(site.run)
+        for number in range(1, 13):
+            call(house, "p%d" % number, (PERSON, OTHER, "0" + PERSON)[number % 3], wait_ms=3000)
+        folder = site.data / "recordings/2026"
+        folder.mkdir(parents=True)
+        (folder / "c1-r99.wav").write_bytes(b"RIFF")
+        mine = [cdr["call"] for cdr in house.stores.cdrs.page(50) if PERSON in cdr["caller"]]
+        with house.database.transaction():
+            house.stores.recordings.started("r99", mine[0], "recordings/2026/c1-r99.wav", 1)
+        await asyncio.to_thread(client.post, "/v1/customers", {"name": "Li Wei", "numbers": [PERSON]})
+        call(house, "p50", PERSON, end=False)
+        before, count = sums(house), house.database.write.execute("SELECT count(*) FROM journal").fetchone()[0]
+        for body, status, words in (({"number": PERSON}, 422, "once more"), ({"number": "12", "confirm": "12"}, 422, "5 to 20"),
+                                    ({"number": "02150801000", "confirm": "02150801000"}, 422, "number or line of this switch"),
+                                    ({"number": PERSON, "confirm": PERSON}, 409, "in call"), ({}, 422, "confirm")):
+            with pytest.raises(ControlError, match=words) as caught:
+                await asyncio.to_thread(client.post, "/v1/erasures", body)
+            assert caught.value.status == status
+        house.turns.handle({"kind": "leg.released", "leg": "p50", "cause": 16, "by": "far"})
+        before = sums(house)
+        await asyncio.to_thread(client.post, "/v1/erasures", {"number": "+86" + PERSON, "confirm": "+86" + PERSON, "reason": "asked", "by": "boss"})
+        await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
+        done = [record["data"] for record in house.stores.journal.everything() if record["kind"] == "person.erased"]
+        assert done[0]["calls"] == 9 and done[0]["recordings"] == 1 and done[0]["texts"] >= 1 and done[0]["records"] > 9
+        assert sums(house) == before and differed(house) == [] and house.stores.cdrs.rebuild(house.stores.journal) == []
+        assert len([cdr for cdr in house.stores.cdrs.page(50) if cdr["caller"] == "erased-e1"]) == 9
+        assert not (folder / "c1-r99.wav").exists() and house.stores.recordings.get("r99") is None
+        assert (await asyncio.to_thread(client.get, "/v1/customers"))["customers"] == []
+        told = await asyncio.to_thread(client.get, "/v1/calls/%s" % mine[0])
+        assert PERSON not in json.dumps(told) and "Li Wei" not in json.dumps(told)
+        assert PERSON not in json.dumps(list(house.stores.journal.replay()))
+        assert all(row["caller"] == OTHER or row["caller"].startswith("erased") for row in house.stores.cdrs.page(50))
+        await house.stop()
+        held = [path for path, octets in everything(site).items() if PERSON.encode() in octets]
+        assert held == [], "the number is still in %s" % held
+        house, media, _ = await started(site, media, clock.ahead_ms)        # nothing of it disturbs a start
+        assert differed(house) == [] and house.health()["faults"] == []
+        call(house, "p60", PERSON)
+        assert house.stores.cdrs.page(1)[0]["caller"] == PERSON             # who calls again is a new person
+        await house.stop()
+    run(scenario())
+
+
+async def until_long(condition):
+    for _ in range(6000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("waited in vain")
+
+
+def test_a_kill_in_the_middle_of_an_erasure_goes_on(site, monkeypatch):
+    from firmware.storage import erasure
+
+    async def scenario():
+        house, media, clock = await started(site)
+        for number in range(1, 9):
+            call(house, "p%d" % number, (PERSON, OTHER)[number % 2])
+        before, write_rows, count = sums(house), erasure.write_rows, []
+
+        def dies(connection, rows):
+            count.append(1)
+            if len(count) == 2:
+                for task in house._tasks:
+                    task.cancel()
+                raise asyncio.CancelledError
+            return write_rows(connection, rows)
+        monkeypatch.setattr(erasure, "write_rows", dies)
+        await house.keeping.erase(PERSON, PERSON, None, None)
+        await until_long(lambda: len(count) == 2)
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(erasure, "write_rows", write_rows)
+        assert house.switchboard.core.state.erasures
+        abandon(house)
+        house.database.close()
+        house, media, _ = await started(site, media, clock.ahead_ms)
+        await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
+        assert PERSON not in json.dumps(list(house.stores.journal.everything())) and PERSON not in json.dumps(house.stores.cdrs.page(50))
+        assert sums(house) == before and differed(house) == []
+        await house.stop()
+    run(scenario())
+
+
+def test_exports_are_streamed_by_time_and_safe_for_spreadsheets(site):
+    async def scenario():
+        house, media, clock = await started(site, ahead_ms=-10 * DAY_MS)
+        client = ControlClient(site.run)
+        for number in range(1, 9):
+            call(house, "p%d" % number, "=cmd" if number == 3 else PERSON)
+            clock.ahead_ms += DAY_MS
+        records, cdrs = list(house.stores.journal.everything()), house.stores.cdrs.page(50)[::-1]
+
+        def read(path, **query):
+            with client.stream(path, **query) as (kind, pieces):
+                return kind, b"".join(pieces)
+        kind, octets = await asyncio.to_thread(read, "/v1/export/journal")
+        assert kind == "application/x-ndjson" and [json.loads(line) for line in octets.splitlines()] == records
+        since, until_ms = records[len(records) // 3]["ts_ms"] // 1000, records[len(records) // 2]["ts_ms"] // 1000
+        _, octets = await asyncio.to_thread(lambda: read("/v1/export/journal", **{"from": since, "to": until_ms}))
+        assert [json.loads(line) for line in octets.splitlines()] == [row for row in records if since * 1000 <= row["ts_ms"] < until_ms * 1000]
+        kind, octets = await asyncio.to_thread(lambda: read("/v1/export/calls", format="csv"))
+        rows = list(csv.DictReader(io.StringIO(octets.decode("utf-8-sig"))))
+        assert kind.startswith("text/csv") and [row["call"] for row in rows] == [cdr["call"] for cdr in cdrs]
+        assert rows[2]["caller"] == "'=cmd" and rows[0]["ended_ms"] == str(cdrs[0]["ended_ms"])
+        assert (await asyncio.to_thread(read, "/v1/export/surveys"))[1] == b""
+        for path, query, words in (("/v1/export/secrets", {}, "exports of"), ("/v1/export/calls", {"format": "xml"}, "jsonl or csv"),
+                                   ("/v1/export/calls", {"from": "yesterday"}, "must be a moment"), ("/v1/export/calls", {"from": "200", "to": "100"}, "later than")):
+            with pytest.raises(ControlError, match=words):
+                await asyncio.to_thread(lambda: read(path, **query))
+        await house.stop()
+    run(scenario())
