@@ -92,8 +92,17 @@ async def speak(socket, start, name, slow):
 
 
 async def session(socket, log):
-    path = socket.path.partition("?")[0]
     start = json.loads(await socket.recv())
+    try:
+        await serve_session(socket, log, start)
+    except websockets.ConnectionClosed:
+        pass
+    finally:
+        log.line(event="end", session=start["session"], code=socket.close_code)
+
+
+async def serve_session(socket, log, start):
+    path = socket.path.partition("?")[0]
     log.count += 1
     name = log.folder / ("%s-%d" % (start["session"], log.count))
     log.line(event="start", path=path, authorization=socket.request_headers.get("Authorization"), **start)
@@ -120,7 +129,6 @@ async def session(socket, log):
                 kept.write(message)
                 if path == "/echo":
                     await socket.send(message)
-    log.line(event="end", session=start["session"], code=socket.close_code)
 
 
 async def main(folder, port=0):
@@ -132,8 +140,8 @@ async def main(folder, port=0):
     async def serve(socket, path=None):
         try:
             await session(socket, log)
-        except websockets.ConnectionClosed as closed:
-            log.line(event="end", code=closed.code)
+        except websockets.ConnectionClosed:
+            pass
     async with websockets.serve(serve, "127.0.0.1", int(port), subprotocols=[PROTOCOL], process_request=refuse, ping_interval=None) as server:
         print("port %d" % server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Future()
