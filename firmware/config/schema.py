@@ -206,6 +206,8 @@ LINE = Section("a SIP phone", {
     "classes": Several("what may be called from it; emergency numbers always", outside.CLASSES, default=list(outside.LINE_CLASSES)),
     "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES): off, optional (where the phone offers it), or "
                        "required (no call without)", choices=("off", "optional", "required"), default="off"),
+    "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick", sip.CODECS,
+                      default=["PCMA", "PCMU"]),
     "calls_most": Whole("how many calls it may make at a time; 0: any number", 0, 100, default=0),
     "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
                            hint="give digits only", default=""),

@@ -3,7 +3,8 @@
 import ipaddress
 
 from firmware.call.number_plan import check_pattern
-from firmware.config.field import Host, Rows, Section, Switch, Text, Whole, is_name
+from firmware.config import sip
+from firmware.config.field import Host, Rows, Section, Several, Switch, Text, Whole, is_name
 from firmware.errors import ConfigError
 
 TRANSPORTS = ("udp", "tcp", "tls", "auto")
@@ -48,6 +49,8 @@ SIP_TRUNK = Section("a trunk over IP", {
     "plus": Switch("write international numbers with a +", default=True),
     "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES), which should go over tls then: off, optional (where the far "
                        "end offers it), or required (no call without)", choices=("off", "optional", "required"), default="off"),
+    "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick", sip.CODECS,
+                      default=["PCMA", "PCMU"]),
     "called_in": Text("where the number that was called stands in its calls", choices=("request", "to"), default="request"),
     "called_rules": Rows("how called numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),
     "caller_rules": Rows("how callers' numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),

@@ -25,7 +25,7 @@ NOT_CARRIED_CAUSE = 65      # Q.850: bearer capability not implemented; 488 to a
 
 def carried(far):
     """What proto/sdp.py chose, where media can carry it.  Raises RemoteError(488)."""
-    if far["payload_type"] not in (0, 8):
+    if far["codec"] in ("PCMA", "PCMU") and far["payload_type"] not in (0, 8):
         raise RemoteError("SDP: %s has payload type %d; only its static one is carried" % (far["codec"], far["payload_type"]), status=488)
     if far["remote"] is not None and ":" in far["remote"][0]:
         raise RemoteError("SDP: audio to %s: IPv6 is not carried" % far["remote"][0][:60], status=488)
@@ -127,6 +127,13 @@ class SIPMedia:
         trunk = self.endpoint.trunks.get(state["trunk"])
         return trunk.row.get("encryption", "off") if trunk is not None else "optional" if state.get("keys") else "off"
 
+    def _codecs_of(self, state):
+        """The codecs of a leg's line or trunk, the best first; None: those that everybody has."""
+        if state.get("trunk") is None:
+            return self.config["codecs"].get(state["line"])
+        trunk = self.endpoint.trunks.get(state["trunk"])
+        return trunk.row.get("codecs") if trunk is not None else None
+
     def _local(self, state, web=None):
         """Our half of a session, as firmware/proto/sdp.py wants it.  The keys of a leg are made once and kept with it.
 
@@ -136,7 +143,7 @@ class SIPMedia:
         policy = self._encryption_of(state)
         if policy != "off" and not state.get("keys"):
             state["keys"] = sdes.new_keys(os.urandom)
-        return {"address": state["host"], "port": state["port"] or 9, "session": state["session"],
+        return {"address": state["host"], "port": state["port"] or 9, "codecs": self._codecs_of(state), "session": state["session"],
                 "version": state["version"], "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None,
                 "browser": state.get("web") if web else None}
 
@@ -165,7 +172,7 @@ class SIPMedia:
                    "srtp_only": browser is not None or self._encryption_of(state) == "required"}
         held = not listens
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
-                           remote=far["remote"], payload_type=far["payload_type"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
+                           remote=far["remote"], payload_type=far["payload_type"], codec=None if far["codec"] in ("PCMA", "PCMU") else far["codec"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
                            timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
                            source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **web)
         if held != state["held"] and state["state"] == "answered":

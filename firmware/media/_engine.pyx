@@ -1,4 +1,4 @@
-# distutils: libraries = srtp2
+# distutils: libraries = srtp2 opus
 """The native half of the media process: one tick each 10 ms, without the GIL.
 
     engine = Engine(kernels)            # firmware.media.kernels.load()
@@ -30,6 +30,7 @@ from firmware.errors import LocalError
 include "native/types.pxi"
 include "native/playout.pxi"
 include "native/quality.pxi"
+include "native/codec.pxi"
 include "native/srtp.pxi"
 include "native/rtp.pxi"
 include "native/watch.pxi"
@@ -58,6 +59,7 @@ STRETCH_OCTETS = STRETCH
 STREAM_LAYOUT = {"page": sizeof(StreamPage), "out": STREAM_OUT, "in": STREAM_IN}
 RECORD_CHUNK_FRAMES = CHUNK
 RECORD_FORMS = {"alaw": FORM_A, "ulaw": FORM_U, "pcm16": FORM_PCM, "ima": FORM_IMA, "g726": FORM_G726, "vox": FORM_VOX}
+CODECS = {"G722": (CODEC_G722, 0, 1), "AAL2-G726-32": (CODEC_G726, 2, 1), "G726-32": (CODEC_G726, 1, 1), "OPUS": (CODEC_OPUS, 0, 6)}     # kind, packing, clock
 RECORD_MARKS = {MARK_PAUSED: "paused", MARK_RESUMED: "resumed", MARK_LEGS: "segment"}
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
@@ -84,6 +86,10 @@ SIGNATURES = (
     ("_ima", "encode", "void (int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
     ("_g726", "encode", "void (int32_t, int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
     ("_g726", "reset", "void (void *, int32_t)"),
+    ("_g726", "decode", "void (int32_t, int32_t, void *, const int32_t *, const uint8_t *, int64_t, const int32_t *, int16_t *, int64_t, const int32_t *, int64_t, int64_t)"),
+    ("_g722", "encode", "void (int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t, const int32_t *, int64_t, int64_t)"),
+    ("_g722", "decode", "void (int32_t, int32_t, void *, const int32_t *, const uint8_t *, int64_t, const int32_t *, int16_t *, int64_t, const int32_t *, int64_t, int64_t)"),
+    ("_g722", "reset", "void (void *, int32_t)"),
     ("_mix", "bridges", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, int64_t, int64_t)"),
     ("_mix", "routes", "void (const int16_t *, int64_t, int16_t *, int64_t, const int32_t *, const int32_t *, const int32_t *, const int32_t *, int64_t, int64_t)"),
     ("_dtmf", "detect", "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)"),
@@ -117,7 +123,7 @@ SIGNATURES = (
     ("_vad", "detect", "void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)"),
     ("_vad", "reset", "void (void *, int32_t)"),
 )
-STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("progress", TERMS), ("fsk", TERMS), ("tone", 2 * TERMS), ("plc", TERMS),
+STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("progress", TERMS), ("fsk", TERMS), ("tone", 2 * TERMS), ("plc", TERMS), ("g722", 2 * TERMS), ("g726", 2 * TERMS),
           ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
 EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
 
@@ -168,6 +174,12 @@ cdef class Engine:
         k.ima_encode = <IMAEncode>function(kernels, "_ima", "encode")
         k.g726_encode = <G726Encode>function(kernels, "_g726", "encode")
         k.g726_reset = <ResetSlot>function(kernels, "_g726", "reset")
+        k.g726_decode = <G726Decode>function(kernels, "_g726", "decode")
+        k.g722_encode = <G722Encode>function(kernels, "_g722", "encode")
+        k.g722_decode = <G726Decode>function(kernels, "_g722", "decode")
+        k.g722_reset = <ResetSlot>function(kernels, "_g722", "reset")
+        k.g722_state = self.address(kernels.states["g722"])
+        k.g726_state = self.address(kernels.states["g726"])
         k.mix_bridges = <MixBridges>function(kernels, "_mix", "bridges")
         k.mix_routes = <MixRoutes>function(kernels, "_mix", "routes")
         k.dtmf_detect = <DTMFDetect>function(kernels, "_dtmf", "detect")
@@ -339,6 +351,10 @@ cdef class Engine:
         cdef Command *c = self.entry(OP_REMOTE, slot)
         c.mask[0] = host
         c.a = port
+
+    def set_codec(self, int slot, RtpCodec codec):
+        """What an RTP leg speaks besides G.711, None for that.  It must live until it is replaced or subtracted, and that is done()."""
+        self.entry(OP_CODEC, slot).pointer = NULL if codec is None else codec.c
 
     def set_srtp(self, int slot, int inbound, SRTPSession session):
         """One direction; None: in the clear.  The session must live until it is replaced or subtracted, and that is done()."""

@@ -44,6 +44,7 @@ CHANNELS, RUNS, UNIT = 1024, 5, 64
 TICKS_A_PACKET = 2
 DEARER_MOST, DEARER_FROM = 3.0, 0.1             # ours: a ratio of less than a tenth of the limit says nothing
 LATELY_S = SECONDS / 2 + 0.5      # the median of so many seconds shows what was there before that
+SIDE_BY_SIDE = {"G722": 4, "G726-32": 4, "AAL2-G726-32": 4}       # ours: how many legs of a unit share one go of 8 or 16 lanes, at least, where it matters
 CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
@@ -100,12 +101,17 @@ def measure_srtp():
     return costs
 
 
+def measure_codecs(engine):
+    """{codec: ns a tick of a leg, packets of 20 ms both ways, coded alone}; before the tick runs."""
+    return {name: _engine.RtpCodec(name).cost_ns(engine, 40) // TICKS_A_PACKET for name in _engine.CODECS}
+
+
 class Admission:
     """costs: of measure(); load: function that tells (work of all threads, longest) in ns a tick, see stats.py;
     srtp: of measure_srtp(); clock: seconds."""
 
-    def __init__(self, costs, load, srtp=None, clock=time.monotonic):
-        self.costs, self._load, self.srtp, self._clock = dict(costs), load, dict(srtp or {}), clock
+    def __init__(self, costs, load, srtp=None, clock=time.monotonic, codecs=None):
+        self.costs, self._load, self.srtp, self._clock, self.codecs = dict(costs), load, dict(srtp or {}), clock, dict(codecs or {})
         self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
         self.realtime(True)
         self.reserved_ns = 0
@@ -121,10 +127,10 @@ class Admission:
         """What all threads of the tick do while one does 1."""
         return 1 + SHARED * (self.threads - 1)
 
-    def cost(self, kind, enhance, suite=None, hears=None):
-        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance, hears: as in settings.py; suite: of its SRTP."""
+    def cost(self, kind, enhance, suite=None, codec=None, hears=None):
+        """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance, hears: as in settings.py; suite: of its SRTP; codec: but G.711."""
         hears = hears or HEARS_NOTHING
-        ns = PLAIN_NS[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0)
+        ns = PLAIN_NS[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0) + self.codecs.get(codec, 0) // SIDE_BY_SIDE.get(codec, 1)
         for name in ("echo", "noise", "level"):
             if enhance[name] not in (False, "off"):
                 ns += self.costs[name]
@@ -183,4 +189,4 @@ class Admission:
         limit, taken, dearer, longest = self._state()
         return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._load()[0] // 1000, "taken_us": taken // 1000,
                 "longest_us": longest // 1000, "dearer": round(dearer, 3), "limit_us": limit // 1000,
-                "threads": self.threads, "refused": self.refused, "costs_ns": self.costs, "srtp_ns": self.srtp}
+                "threads": self.threads, "refused": self.refused, "costs_ns": self.costs, "srtp_ns": self.srtp, "codecs_ns": self.codecs}

@@ -23,7 +23,8 @@ until wait_s is over.
 Commands (do: parameters -> reply; all idempotent; times in ms):
  add{id, kind:"timeslot", span, timeslot, law:"A"|"U"}
  add{id, kind:"rtp", address, remote?, payload_type?, ...as modify} -> {address, port}
- modify{id, remote:[host, port]|null, payload_type:0|8, dtmf_payload_type:int|null, ptime_ms:10..60,
+ modify{id, remote:[host, port]|null, payload_type:0|8, codec:null|"G722"|"G726-32"|"AAL2-G726-32"|"OPUS" (under payload_type),
+        dtmf_payload_type:int|null, ptime_ms:10..60,
         jitter_ms:10..200 (start and floor of the playout delay; default 40), jitter_most_ms:jitter_ms..300 (its ceiling;
         default 200), latch:bool (answer to where it
         comes from; default true), source_host:IPv4|null (the only host besides remote's that may be latched), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000),

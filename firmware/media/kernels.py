@@ -1,6 +1,6 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
-from dsp import amd, dtmf, echo, fsk, hdlc, isa, level, mf, modem, noise, plc, progress, tone, vad, wsola
+from dsp import amd, dtmf, echo, fsk, g722, g726, hdlc, isa, level, mf, modem, noise, plc, progress, tone, vad, wsola
 from firmware.media import _engine
 
 MODEM_TONES, ANSWERS, ANSWER_PARAMETERS = modem.NAMES, amd.NAMES, amd.PARAMETERS
@@ -22,7 +22,7 @@ class Kernels:
     def __init__(self):
         makers = {"echo": echo.new_state, "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
                   "dtmf": dtmf.new_state, "modem": modem.new_state, "amd": amd.new_state, "mf": mf.new_state,
-                  "progress": progress.new_state, "fsk": fsk.new_rx_state, "tone": tone.new_state, "plc": plc.new_state,
+                  "progress": progress.new_state, "fsk": fsk.new_rx_state, "tone": tone.new_state, "plc": plc.new_state, "g722": g722.new_state, "g726": g726.new_state,
                   "hdlc_rx": hdlc.new_rx_state, "hdlc_tx": hdlc.new_tx_state}
         self.states = {name: makers[name](slots) for name, slots in _engine.STATES}
         self.level_presets = [level.parameters(**level.PRESETS[name]) if name in level.PRESETS else (0.0,) * 5

@@ -25,7 +25,7 @@ import msgpack
 
 from firmware.errors import LocalError
 from firmware.media import _engine
-from firmware.media.admission import Admission, measure, measure_srtp
+from firmware.media.admission import Admission, measure, measure_codecs, measure_srtp
 from firmware.media.bert import Berts
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.circuits import Circuits
@@ -71,7 +71,7 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(measure(), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp()), self._quality,
+                           Admission(measure(), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp(), codecs=measure_codecs(engine)), self._quality,
                            self._dtls_failed)
         self.trace = trace or Nothing()
         self.circuits = Circuits(engine, self.table, self.trace)

@@ -3,13 +3,14 @@
 import binascii
 import socket
 
-from firmware.media._engine import GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
+from firmware.media._engine import CODECS, GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
 from firmware.media.browsers import setting as browser_setting
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import ANSWER_PARAMETERS, LEVELS
 
-RTP_DEFAULTS = {"remote": None, "payload_type": 8, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
+RTP_DEFAULTS = {"remote": None, "payload_type": 8, "codec": None, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
                 "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "browser": None, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+OPUS_FRAMES_MS = (10, 20, 40, 60)
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
 HEARS_NOTHING = {"dtmf": False, "modem": False, "progress": False, "answer": None, "caller_id": None}       # hearing.py
@@ -23,8 +24,14 @@ def settings(base, p):
         if not isinstance(remote, (list, tuple)) or len(remote) != 2:
             refuse(f"modify: remote is {str(remote)[:60]!r}, not [IPv4 address, port]")
         new["remote"] = [ipv4(remote[0], "modify: remote"), number(remote[1], "modify: remote port", 1, 65535)]
-    if new["payload_type"] not in (0, 8) or isinstance(new["payload_type"], bool):
-        refuse(f"modify: payload_type is {str(new['payload_type'])[:40]}, not 0 (PCMU) or 8 (PCMA)")
+    if new["codec"] is not None and (not isinstance(new["codec"], str) or new["codec"] not in CODECS):
+        refuse(f"modify: codec is {str(new['codec'])[:40]!r}, not null or one of {', '.join(CODECS)}")
+    if new["codec"] is not None:
+        number(new["payload_type"], "modify: payload_type", 0, 127)
+        if new["codec"] == "OPUS" and new["ptime_ms"] not in OPUS_FRAMES_MS:
+            refuse(f"modify: ptime_ms is {str(new['ptime_ms'])[:40]}; Opus has frames of {', '.join(map(str, OPUS_FRAMES_MS))} ms")
+    elif new["payload_type"] not in (0, 8) or isinstance(new["payload_type"], bool):
+        refuse(f"modify: payload_type is {str(new['payload_type'])[:40]}, not 0 (PCMU) or 8 (PCMA), without a codec")
     if new["dtmf_payload_type"] is not None:
         number(new["dtmf_payload_type"], "modify: dtmf_payload_type", 96, 127)
     if new["ptime_ms"] not in (10, 20, 30, 40, 50, 60) or isinstance(new["ptime_ms"], bool):

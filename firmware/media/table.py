@@ -33,6 +33,11 @@ NO_EVENTS = 255                 # no payload type for telephone-event
 CODECS = {0: "PCMU", 8: "PCMA"}
 
 
+def codec_of(chosen):
+    """Name of what an RTP termination speaks."""
+    return chosen["codec"] or CODECS[chosen["payload_type"]]
+
+
 def refuse_clear(name, done):
     """Nothing is done to data but to pass it on."""
     refuse(f"{name} carries data (64 kbit/s unrestricted), which is not {done}; it goes to one other such leg as it is", 88)
@@ -55,6 +60,7 @@ class Termination:
         self.clear = False
         self.srtp = {False: None, True: None}       # sessions, by whether they are inbound
         self.former = []            # sessions before them that the tick may still be in
+        self.codec = None           # RtpCodec
         self.leg = self.sockets = self.settings = self.address = self.port = None
 
 
@@ -129,7 +135,7 @@ class Table(Bridges, Hearing):
         if held is not None:
             reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
         else:
-            cost = self.admission.cost(kind, wanted or ENHANCE_OFF, self._suite(settings(RTP_DEFAULTS, p)) if kind == "rtp" else None)
+            cost = self.admission.cost(kind, wanted or ENHANCE_OFF, *self._price_of(settings(RTP_DEFAULTS, p) if kind == "rtp" else None))
             self.admission.reserve(0, cost, f"add: no room for {name}")
             try:
                 reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
@@ -226,9 +232,13 @@ class Table(Bridges, Hearing):
 
     def price(self, term, what, enhance=None, chosen=None, hears=None):
         """Reserve what a leg would cost a tick with these; what is None stays.  Raises LocalError (cause 47)."""
-        cost = self.admission.cost(term.kind, enhance or term.enhance, self._suite(chosen or term.settings), hears or term.hears)
+        cost = self.admission.cost(term.kind, enhance or term.enhance, *self._price_of(chosen or term.settings), hears or term.hears)
         self.admission.reserve(term.cost, cost, what)
         term.cost = cost
+
+    def _price_of(self, chosen):
+        """(suite, codec) that a leg has to be paid for."""
+        return self._suite(chosen), chosen and chosen["codec"]
 
     @staticmethod
     def _suite(chosen):
@@ -256,8 +266,16 @@ class Table(Bridges, Hearing):
             self.later(lambda former=former: former)        # the tick may still use it until then
         self._engine.set_srtp_only(term.slot, chosen["srtp_only"])
 
+    def _set_codec(self, term, name):
+        """The coders of another codec begin anew; those before may still be in the tick."""
+        if (term.codec and term.codec.name) != name:
+            former, term.codec = term.codec, None if name is None else _engine.RtpCodec(name)
+            self._engine.set_codec(term.slot, term.codec)
+            self.later(lambda: former)
+
     def _set_rtp(self, term, chosen):
         self._set_srtp(term, chosen)
+        self._set_codec(term, chosen["codec"])
         remote = chosen["remote"]
         if remote is not None:
             remote = (int.from_bytes(socket.inet_aton(remote[0]), "big"), remote[1])
@@ -294,7 +312,8 @@ class Table(Bridges, Hearing):
             term.former.clear()
             if term.leg is not None:
                 self._tell_of(term)
-                self._on_quality(term.id, call, dict(term.leg.quality(), codec=CODECS[term.settings["payload_type"]], srtp=suite))
+                self._on_quality(term.id, call, dict(term.leg.quality(), codec=codec_of(term.settings), srtp=suite))
+                term.codec = None
             for sock in term.sockets or ():
                 sock.close()
             bisect.insort(self._free, term.slot)
@@ -488,7 +507,7 @@ class Table(Bridges, Hearing):
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law=CLEAR if term.clear else "AU"[term.law])
             else:
-                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(),
+                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(), coder=term.codec and term.codec.stats(),
                            **dict(term.settings, browser=term.settings["browser"] is not None, srtp=self.browsers.suite(term) or (
                                term.settings["srtp"] and term.settings["srtp"]["suite"])))
             terms.append(row)

@@ -1,12 +1,12 @@
-"""Session descriptions and offer/answer for G.711 and telephone-event.
+"""Session descriptions and offer/answer for G.711, G.722, G.726 at 32 kbit/s, Opus and telephone-event.
 
-RFC 8866 (4566), RFC 3264, RFC 4733.  Octets in, octets out; portable.
+RFC 8866 (4566), RFC 3264, RFC 4733, RFC 3551 (G722 has a clock of 8000, 4.5.2), RFC 7587.  Octets in, octets out; portable.
 
     octets = offer({"address": "10.0.0.1", "port": 20000, "session": 17, "version": 1})
     answer_octets, chosen = answer(their_offer, {"address", "port", "session", "version"})
     chosen = read(octets)                 # an answer (or an offer to look at)
 
-chosen: {"remote": [host, port] or None, "payload_type": 0 | 8, "codec": "PCMU" | "PCMA",
+chosen: {"remote": [host, port] or None, "payload_type": number, "codec": name of PAYLOADS,
 "dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
 "inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None,
 "srtp": None or {"suite", "send": our key, "receive": theirs},
@@ -19,6 +19,11 @@ from firmware.errors import RemoteError
 from firmware.proto import sdes, sdp_web
 
 CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order: A-law needs no transcoding here
+# name: (static type or the one of our offers, name on the wire, clock, channels there, parameters)
+PAYLOADS = {"PCMA": (8, "PCMA", "8000", "", ""), "PCMU": (0, "PCMU", "8000", "", ""), "G722": (9, "G722", "8000", "", ""),
+            "G726-32": (102, "G726-32", "8000", "", ""), "AAL2-G726-32": (103, "AAL2-G726-32", "8000", "", ""),
+            "OPUS": (111, "opus", "48000", "2", "useinbandfec=1;maxplaybackrate=8000;sprop-maxcapturerate=8000")}
+OPUS_FRAMES_MS = (10, 20, 40, 60)       # that are carried too; RFC 6716 2.1.4
 EVENT = "telephone-event"
 EVENT_TYPE = 101                        # ours, for offers; most telephones use the same
 EVENT_FORMAT = "0-15"
@@ -192,29 +197,38 @@ def _formats(media):
             continue
         coding = maps.get(text)
         if coding is None:
-            coding = {"0": "PCMU/8000", "8": "PCMA/8000"}.get(text, "")
+            coding = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}.get(text, "")
         pieces = coding.split("/")
         clock = pieces[1] if len(pieces) > 1 else ""
-        if len(pieces) > 2 and pieces[2] != "1":
-            continue
         name = pieces[0].upper()
+        if len(pieces) > 2 and pieces[2] != "1" and not (name == "OPUS" and pieces[2] == "2"):
+            continue
         out.append((int(text), EVENT if name == EVENT.upper() else name, clock))
     return out
 
 
-def _choose(media):
-    """(payload type, codec, event payload type or None), or None where no G.711 is among them."""
+def _names(local):
+    """Codecs that we have, the best first."""
+    return (local or {}).get("codecs") or [name for name, _ in CODECS]
+
+
+def _choose(media, names=None):
+    """(payload type, codec, event payload type or None), or None where none of names (G.711) is among them; the order is ours."""
     formats = _formats(media)
     event = None
     for payload, name, clock in formats:
         if name == EVENT and clock == "8000" and event is None and payload >= DYNAMIC:
             event = payload
-    for static in [(payload, name) for name, payload in CODECS]:      # before the same codec under a type of its own
-        if static + ("8000",) in formats:
-            return static[0], static[1], event
-    for codec, _ in CODECS:
+    names = names or _names(None)
+    static = dict(CODECS)
+    for codec in names:
         for payload, name, clock in formats:
-            if name == codec and clock == "8000":
+            # G.711 under a type of its own comes after all else.
+            if name == codec and clock == PAYLOADS[codec][2] and payload == static.get(codec, payload):
+                return payload, codec, event
+    for codec in names:
+        for payload, name, clock in formats:
+            if name == codec and clock == PAYLOADS[codec][2]:
                 return payload, codec, event
     return None
 
@@ -225,8 +239,8 @@ PLAIN, SECURE = ("RTP/AVP", "RTP/AVPF"), ("RTP/SAVP", "RTP/SAVPF")
 def _usable(session, media, local=None):
     """An audio block that we can take: a codec that we have, and encryption as our policy wants it."""
     if media.kind == "audio" and media.protocol in sdp_web.PROTOCOLS and (local or {}).get("browser"):
-        return _choose(media) is not None and sdp_web.read(session, media) is not None
-    if media.kind != "audio" or media.protocol not in PLAIN + SECURE or _choose(media) is None:
+        return _choose(media, _names(local)) is not None and sdp_web.read(session, media) is not None
+    if media.kind != "audio" or media.protocol not in PLAIN + SECURE or _choose(media, _names(local)) is None:
         return False
     policy = ((local or {}).get("srtp") or {}).get("policy", "off")
     crypto = _crypto(media, local)
@@ -275,7 +289,7 @@ def _rtcp_port(media):
 
 
 def _describe(session, media, local=None):
-    payload, codec, event = _choose(media)
+    payload, codec, event = _choose(media, _names(local))
     remote, browser = None, None
     if media.protocol in sdp_web.PROTOCOLS:
         browser = sdp_web.read(session, media)      # its address is what its connectivity checks come from
@@ -288,7 +302,7 @@ def _describe(session, media, local=None):
         # the hold of RFC 2543: nothing can be sent to it
         direction = "recvonly" if direction == "sendrecv" else "inactive" if direction == "sendonly" else direction
     chosen = {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
-            "ptime_ms": _ptime_ms(media), "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
+            "ptime_ms": _ptime_ms(media) if codec != "OPUS" or _ptime_ms(media) in OPUS_FRAMES_MS else PTIME_MS, "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
             "rtcp_port": _rtcp_port(media), "srtp": _keys(media, local) if browser is None else None}
     if browser is not None:
         chosen["browser"] = browser
@@ -303,12 +317,16 @@ def read(octets, local=None):
     for media in session.media:
         if media.port and _usable(session, media, local):
             return _describe(session, media, local)
-    raise RemoteError("SDP: " + _nothing(session, "no G.711 audio in it"), status=488)
+    raise RemoteError("SDP: " + _nothing(session, "no %s audio in it" % _said(local), local), status=488)
 
 
-def _nothing(session, sentence):
+def _said(local):
+    return "G.711" if _names(local) == _names(None) else " or ".join(_names(local))
+
+
+def _nothing(session, sentence, local=None):
     """Why nothing could be taken: encryption, or the codec."""
-    if [media for media in session.media if media.port and media.kind == "audio" and _choose(media) is not None]:
+    if [media for media in session.media if media.port and media.kind == "audio" and _choose(media, _names(local)) is not None]:
         return "encryption: one side wants it, and there is no key that both can use"
     return sentence
 
@@ -330,7 +348,10 @@ def _audio(port, protocol, payloads, event, ptime_ms, direction):
         types.append(str(event))
     lines = ["m=audio %d %s %s" % (port, protocol, " ".join(types))]
     for payload, codec in payloads:
-        lines.append("a=rtpmap:%d %s/8000" % (payload, codec))
+        known = PAYLOADS[codec]
+        lines.append("a=rtpmap:%d %s/%s%s" % (payload, known[1], known[2], "/" + known[3] if known[3] else ""))
+        if known[4]:
+            lines.append("a=fmtp:%d %s" % (payload, known[4]))
     if event is not None:
         lines.append("a=rtpmap:%d %s/8000" % (event, EVENT))
         lines.append("a=fmtp:%d %s" % (event, EVENT_FORMAT))
@@ -344,15 +365,13 @@ def _octets(lines):
 
 
 def offer(local):
-    """Build an offer of A-law, mu-law and telephone-event.
+    """Build an offer of A-law and mu-law, or of the codecs named, and telephone-event.
 
     local: {"address", "port", "session": number that stays, "version": one more at each change,
     optional "direction", "codecs": [names in order], "srtp": {"policy": "off" | "optional" | "required",
     "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP.
     "browser": {"ufrag", "password", "fingerprint"}, all ours: an offer of ICE and DTLS (sdp_web.py), else none of it."""
-    names = local.get("codecs") or [name for name, _ in CODECS]
-    static = dict(CODECS)
-    payloads = [(static[name], name) for name in names]
+    payloads = [(PAYLOADS[name][0], name) for name in _names(local)]
     srtp = local.get("srtp") or {"policy": "off"}
     if local.get("browser"):
         return _octets(_head(local) + sdp_web.session_lines("0") + _audio(
@@ -391,7 +410,7 @@ def answer(their_offer, local):
         else:
             lines.append("m=%s 0 %s %s" % (media.kind, media.protocol, " ".join(media.formats)))
     if chosen is None:
-        raise RemoteError("SDP: " + _nothing(session, "no G.711 audio in the offer"), status=488)
+        raise RemoteError("SDP: " + _nothing(session, "no %s audio in the offer" % _said(local), local), status=488)
     return _octets(lines), chosen
 
 

@@ -40,6 +40,9 @@ import numpy as np
 from hil.ports import TCP, UDP, free_block
 from hil.probes import wav
 
+# codec as baresip names it: its module.  Its files then have the codec's own rate and channels.
+CODEC_MODULES = {"g722": "g722", "G726-32": "g726", "AAL2-G726-32": "g726", "opus": "opus"}
+OPUS_SETTINGS = "opus_bitrate 28000\nopus_stereo no\nopus_sprop_stereo no\nopus_inbandfec yes\n"
 NAMES = {"REGISTER_OK": "registered", "REGISTER_FAIL": "register_failed", "CALL_INCOMING": "incoming",
          "CALL_RINGING": "ringing", "CALL_ESTABLISHED": "answered", "CALL_CLOSED": "closed"}
 
@@ -92,13 +95,14 @@ class Phone:
     play_seconds: least length of what it plays, silence added; repeat: fill with the file again instead.
     transport: "udp", "tcp" or "tls", of its registration.  outbound: RFC 5626, it opens a connection anew that is gone.
     waiting: subscribes to its message waiting lamp (RFC 3842); its log has each NOTIFY.
+    codec: as baresip names it (CODEC_MODULES), the only one.
     encryption: baresip's mediaenc ("srtp": keys offered in a plain block, "srtp-mand": RTP/SAVP only).
     password None does not register; wait_registered False lets start() return before it has.
     """
 
     def __init__(self, user, password, registrar_port, play_file=None, record_file=None, answer="auto", *,
                  registrar="127.0.0.1", address="127.0.0.1", play_seconds=600, repeat=False, expires_s=600,
-                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False, waiting=False):
+                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False, waiting=False, codec="pcma"):
         self.user, self.password, self.answer_mode = user, password, answer
         self.registrar = f"{registrar}:{registrar_port}"
         self.address, self.expires_s, self.calls = address, expires_s, calls
@@ -106,7 +110,7 @@ class Phone:
         self.transport, self.outbound = transport, outbound
         self.waiting = waiting
         self.play_seconds, self.repeat = play_seconds, repeat
-        self.encryption = encryption
+        self.encryption, self.codec = encryption, codec
         self._own = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix=f"phone-{user}-"))
         self.registers = wait_registered
@@ -329,6 +333,9 @@ class Phone:
                                folder=self.directory, calls=self.calls, modules=_modules())
         if self.encryption:
             config += "module srtp.so\n"
+        if self.codec.partition("/")[0] in CODEC_MODULES:
+            config = config.replace("module g711.so", "module %s.so" % CODEC_MODULES[self.codec.partition("/")[0]])
+            config += "ausrc_srate 8000\nausrc_channels 1\nauplay_srate 8000\nauplay_channels 1\n" + OPUS_SETTINGS
         if self.waiting:
             config += "module_app mwi.so\n"
         if self.outbound:
@@ -338,7 +345,7 @@ class Phone:
         register = f"auth_pass={self.password};regint={self.expires_s}" if self.password is not None else "regint=0"
         (self.directory / "accounts").write_text(
             f"<sip:{self.user}@{self.registrar};transport={self.transport}>;auth_user={self.user};{register};"
-            f"answermode={self.answer_mode};audio_codecs=pcma;ptime=20"
+            f"answermode={self.answer_mode};audio_codecs={self.codec};ptime=20"
             + (f";mediaenc={self.encryption}" if self.encryption else "") + (f';sipnat=outbound;outbound="sip:{self.registrar};transport={self.transport}"' if self.outbound else "") + "\n")
         least = int(self.play_seconds * 8000)
         samples = wav.read_mono(self.play_file) if self.play_file else np.zeros(0, np.int16)

@@ -167,6 +167,38 @@ def test_media_killed_in_the_middle_clears_the_call_and_the_next_one_is_served(h
     house.far.wait_for("released", 30, id=name)
 
 
+@pytest.mark.parametrize("codec, named", [("opus", "OPUS"), ("g722", "G722")])
+def test_a_telephone_of_another_codec(house, codec, named):
+    """baresip's own coder, negotiated by the line's order; both ways measured against what was played."""
+    running = house.product.get("/configuration")
+    next(line for line in running["configuration"]["lines"] if line["name"] == "1002")["codecs"] = [named, "PCMA"]
+    number = "0215080%d" % (1200 + 10 * len(codec) + named.count("O"))
+    running["configuration"]["numbers"].append({"number": number, "application": "line", "target": "1002"})
+    house.product.post("/configuration/apply", running)
+    phone = house.phone("1002", play_file=house.files["agent"], codec=codec)
+    phone.start()
+    house.wait(lambda s: any(line["name"] == "1002" and line["registered"] for line in s["lines"]), 30, "1002's telephone")
+    name = house.place(called=number)
+    house.far.wait_for("connect", 30, id=name)
+    house.far.play(name, house.files["caller"])
+    call = house.wait_call("talking", 30)["call"]
+    time.sleep(2.2)
+    house.far.hangup(name)
+    house.far.wait_for("record_closed", 30, id=name)
+    phone.wait_for("closed", 30)
+    match = align.compare(wav.read_mono(house.files["agent"]), wav.read_mono(house.folder / f"{name}.wav"))
+    assert match.correlation > 0.85 and match.overlap > 8000, match
+    deadline = time.monotonic() + 30
+    while not phone.recordings and time.monotonic() < deadline:
+        time.sleep(0.05)
+    heard = house.folder / f"{codec}.wav"
+    subprocess.run(["sox", str(phone.recordings[0][0]), "-r", "8000", "-c", "1", "-b", "16", "-e", "signed", str(heard)], check=True)
+    match = align.compare(wav.read_mono(house.files["caller"]), wav.read_mono(heard))
+    assert match.correlation > 0.85 and match.overlap > 8000, match
+    house.wait(lambda s: any(quality["codec"] == named for quality in house.product.get(f"/calls/{call}")["cdr"]["quality"].values()), 30, "the leg's figures")
+    phone.stop()
+
+
 def test_what_was_said_in_secret_and_the_tokens_are_nowhere(house, service):
     time.sleep(1)
     found = []

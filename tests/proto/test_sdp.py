@@ -102,3 +102,39 @@ def test_the_static_type_comes_before_one_of_their_own():
     chosen = sdp.read(lines("m=audio 4000 RTP/AVP 110 8 35 101", "a=rtpmap:110 PCMA/8000", "a=rtpmap:35 telephone-event/8000",
                             "a=rtpmap:101 telephone-event/8000"))
     assert (chosen["payload_type"], chosen["dtmf_payload_type"]) == (8, 101)
+
+
+CODED = b"v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 96 97 9 98 8 101\r\n" \
+    b"a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 G726-32/8000\r\na=rtpmap:98 AAL2-G726-32/8000/1\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n"
+
+
+def test_codecs_of_our_order():
+    """RFC 7587 7 (opus/48000/2), RFC 3551 4.5.2 (static type 9, clock 8000) and 4.5.4: by each order of ours, under the types of theirs."""
+    for codecs, wanted, ptime in ((["OPUS", "PCMA"], (96, "OPUS"), 20), (["G722", "OPUS"], (9, "G722"), 30), (["G726-32"], (97, "G726-32"), 30),
+                                  (["AAL2-G726-32", "G722"], (98, "AAL2-G726-32"), 30), (None, (8, "PCMA"), 30)):
+        local = dict(LOCAL, codecs=codecs)
+        octets, chosen = sdp.answer(CODED, local)
+        assert (chosen["payload_type"], chosen["codec"]) == wanted and chosen["ptime_ms"] == ptime and chosen["dtmf_payload_type"] == 101
+        found = sdp.read(octets, local)
+        assert (found["payload_type"], found["codec"]) == wanted
+        if wanted[1] == "OPUS":
+            assert b"a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1" in octets
+    with pytest.raises(RemoteError, match="no PCMU audio in the offer") as error:
+        sdp.answer(CODED, dict(LOCAL, codecs=["PCMU"]))
+    assert error.value.status == 488
+    with pytest.raises(RemoteError):                       # a clock that Opus does not have; G.722 as some write it, with its sampling rate
+        sdp.answer(CODED.replace(b"opus/48000/2", b"opus/8000"), dict(LOCAL, codecs=["OPUS"]))
+
+
+def test_an_offer_names_all_codecs_once():
+    octets = sdp.offer(dict(LOCAL, codecs=list(sdp.PAYLOADS)))
+    assert b"RTP/AVP 8 0 9 102 103 111 101\r\n" in octets
+    for name in sdp.PAYLOADS:
+        assert sdp.read(octets, dict(LOCAL, codecs=[name]))["codec"] == name
+    assert b"opus" not in sdp.offer(LOCAL)
+
+
+def test_the_configuration_and_media_know_the_same_codecs():
+    from firmware.config.sip import CODECS
+    from firmware.media._engine import CODECS as CARRIED
+    assert CODECS == tuple(sdp.PAYLOADS) and set(CARRIED) == set(CODECS) - {"PCMA", "PCMU"}

@@ -101,6 +101,15 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             r.tx_marker = 1
         r.timed_out = 0
         r.last_tick = e.tick
+    elif c.op == OP_CODEC:
+        r = t.rtp
+        r.codec = <Codec *>c.pointer
+        r.tx_fill = 0
+        if r.codec != NULL:
+            r.law = t.law = 0
+            for i in range(2):
+                e.k.g722_reset(e.k.g722_state, c.slot + i * TERMS)
+                e.k.g726_reset(e.k.g726_state, c.slot + i * TERMS)
     elif c.op == OP_REMOTE:
         r = t.rtp
         r.remote.sin_family = AF_INET

@@ -75,6 +75,64 @@ cdef class RtpLeg:
             "rtcp": {"sent": r.rtcp.sent, "received": r.rtcp.received, "bad": r.rtcp.bad, "bye": bool(r.rtcp.bye)}}
 
 
+cdef class RtpCodec:
+    """Coders of one RTP leg, owned by the command thread.  name: of CODECS."""
+
+    cdef Codec *c
+    cdef readonly str name
+
+    def __cinit__(self, str name):
+        kind, packing, clock = CODECS[name]
+        self.name = name
+        self.c = <Codec *>calloc(1, sizeof(Codec))
+        if self.c == NULL:
+            raise MemoryError("media: no memory for a codec")
+        self.c.kind, self.c.packing, self.c.clock = kind, packing, clock
+        if kind == CODEC_OPUS:
+            self.c.encoder = <OpusEncoder *>calloc(1, opus_encoder_get_size(1))
+            self.c.decoder = <OpusDecoder *>calloc(1, opus_decoder_get_size(1))
+            if self.c.encoder == NULL or self.c.decoder == NULL:
+                raise MemoryError("media: no memory for Opus")
+            if opus_encoder_init(self.c.encoder, 8000, 1, OPUS_APPLICATION_VOIP) != OPUS_OK or opus_decoder_init(self.c.decoder, 8000, 1) != OPUS_OK \
+                    or opus_set_up(self.c.encoder, OPUS_BITS, OPUS_LOSS, OPUS_EFFORT) != OPUS_OK:
+                raise LocalError("media: the Opus library refuses its settings")
+
+    def __dealloc__(self):
+        if self.c != NULL:
+            free(self.c.encoder)
+            free(self.c.decoder)
+            free(self.c)
+
+    def stats(self):
+        """Samples that were recovered from the packet after, packets that were no speech of this codec."""
+        return {"codec": self.name, "recovered_samples": self.c.recovered, "failed_packets": self.c.failed}
+
+    def cost_ns(self, Engine engine, packets):
+        """Processor time of one packet of 20 ms both ways, alone; engine lends its kernels and their last slot, so only before the tick runs."""
+        cdef int16_t x[320]
+        cdef uint8_t octets[480]
+        cdef int32_t slot = TERMS - 1, zero = 0
+        cdef int i, j, n = 0, count = packets
+        cdef uint64_t began
+        cdef Kernels *k = &engine.e.k
+        for i in range(320):
+            x[i] = <int16_t>(8000 * sin(i * 0.3) + 3000 * sin(i * i * 0.01))
+        began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        for i in range(count):
+            if self.c.kind == CODEC_OPUS:
+                n = opus_encode(self.c.encoder, x, 160, octets, 480)
+                opus_decode(self.c.decoder, octets, n, x, 320, 0)
+            else:
+                for j in range(2):
+                    if self.c.kind == CODEC_G722:
+                        k.g722_encode(0, k.g722_state, &slot, x, 320, &zero, octets, 480, &zero, 1, 160)
+                        k.g722_decode(0, 1, k.g722_state, &slot, octets, 480, &zero, x, 320, &zero, 1, 160)
+                    else:
+                        k.g726_encode(4, self.c.packing, k.g726_state, &slot, x, 320, &zero, octets, 480, &zero, 1, 80)
+                        k.g726_decode(4, self.c.packing, k.g726_state, &slot, octets, 480, &zero, x, 320, &zero, 1, 80)
+        return (clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) // <uint64_t>count
+
+
 def emodel(double bad_share, double ratio=1, double delay_ms=0, double ie=0, double bpl=25.1):
     """(R, MOS) as the engine reckons them: native/quality.pxi."""
     cdef double r = rating(bad_share, ratio, delay_ms, ie, bpl)

@@ -91,6 +91,7 @@ cdef void plan_units(Plan *p) noexcept nogil:
     unit_starts(p.progress, p.n_progress, p.progress_from)
     for u in range(FSK_KINDS):
         unit_starts(&p.fsk[u][0], p.n_fsk[u], &p.fsk_from[u][0])
+    unit_starts(p.coded, p.n_coded, p.coded_from)
     unit_starts(p.echo, p.n_echo, p.echo_from)
     unit_starts(p.noise, p.n_noise, p.noise_from)
     unit_starts(p.level, p.n_level, p.level_from)
@@ -116,6 +117,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
     for i in range(MF_KINDS):
         p.n_mf[i] = 0
+    p.n_coded = 0
     p.n_modem = p.n_amd = p.n_progress = p.n_check = 0
     for i in range(FSK_KINDS):
         p.n_fsk[i] = 0
@@ -137,6 +139,9 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         else:
             p.rtp[p.n_rtp] = i
             p.n_rtp += 1
+            if t.rtp.codec != NULL:
+                p.coded[p.n_coded] = i
+                p.n_coded += 1
         if t.modem:
             p.modem[p.n_modem] = i
             p.n_modem += 1

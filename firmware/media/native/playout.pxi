@@ -129,10 +129,11 @@ cdef int playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octet
         if tick > r.mute_until:
             r.concealed += <uint64_t>r.expanded
         r.expanded = 0
-    if lead < r.margin_now:
-        r.margin_now = lead
-    if lead > r.lead_now:
-        r.lead_now = lead
+    if not r.kept:
+        if lead < r.margin_now:
+            r.margin_now = lead
+        if lead > r.lead_now:
+            r.lead_now = lead
     if lead < 0:
         r.late += 1
         if lead + n <= 0:

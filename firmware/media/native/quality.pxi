@@ -129,9 +129,10 @@ cdef double burst_ratio(const Quality *q) noexcept nogil:
     return ratio if ratio > 1 else 1
 
 
-cdef void codec_impairment(int payload_type, double *ie, double *bpl) noexcept nogil:
-    """Ie and Bpl of a codec: G.113 Appendix I, table I.4 (G.711 with concealment of its Appendix I)."""
-    ie[0] = 0
+cdef void codec_impairment(const Rtp *r, double *ie, double *bpl) noexcept nogil:
+    """Ie and Bpl of a codec: G.113 Appendix I, tables I.1 (G.726 at 32 kbit/s: 7) and I.4 (G.711 with concealment of its Appendix I, which works on
+    whatever was decoded here).  G.722 and Opus are 8 kHz here: supposed as good as G.711."""
+    ie[0] = 7 if r.codec != NULL and r.codec.kind == CODEC_G726 else 0
     bpl[0] = 25.1
 
 
@@ -163,7 +164,7 @@ cdef double heard_here(const Rtp *r, const Quality *q, int with_delay) noexcept 
     cdef double ie, bpl, ms = 0
     if q.packets < PACKETS_LEAST:
         return -1
-    codec_impairment(r.payload_type, &ie, &bpl)
+    codec_impairment(r, &ie, &bpl)
     if with_delay:
         ms = one_way_ms(r) + mean_delay_ms(r) + HOUSE_MS + q.packet_samples / 8.0
     return rating(<double>(q.lost + q.discarded) / q.packets, burst_ratio(q), ms, ie, bpl)
@@ -182,5 +183,5 @@ cdef double heard_there(const Rtp *r) noexcept nogil:
     share = r.rtcp.far_lost / expected if r.rtcp.far_lost > 0 else 0
     if share > 1:
         share = 1
-    codec_impairment(r.payload_type, &ie, &bpl)
+    codec_impairment(r, &ie, &bpl)
     return rating(share, 1, one_way_ms(r) + 40 + HOUSE_MS + r.ptime_ticks * 10, ie, bpl)

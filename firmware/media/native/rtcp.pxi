@@ -111,7 +111,7 @@ cdef void rtcp_report(Engine_ *e, Rtp *r, int bye) noexcept nogil:
     if r.tx_packets != r.rtcp.tx_prior:            # 6.4: a sender since its last reports
         p[1] = 200
         put64(q, ntp(now))
-        put32(q + 8, r.tx_timestamp + <uint32_t>r.tx_fill)
+        put32(q + 8, r.tx_timestamp + <uint32_t>(r.tx_fill if r.codec == NULL else r.tx_fill * r.codec.clock))
         put32(q + 12, <uint32_t>r.tx_packets)
         put32(q + 16, <uint32_t>r.tx_octets)
         q += 20
@@ -131,7 +131,7 @@ cdef void rtcp_report(Engine_ *e, Rtp *r, int bye) noexcept nogil:
         put32(q + 4, <uint32_t>(lost & 0xFFFFFF))
         q[4] = <uint8_t>((lost_now << 8) // expected_now if lost_now < expected_now else 255) if expected_now > 0 and lost_now > 0 else 0
         put32(q + 8, <uint32_t>extended)
-        put32(q + 12, r.jitter_q4 >> 4)
+        put32(q + 12, (r.jitter_q4 >> 4) * <uint32_t>(1 if r.codec == NULL else r.codec.clock))
         if r.rtcp.sr_middle:
             put32(q + 16, r.rtcp.sr_middle)
             put32(q + 20, <uint32_t>(((now - r.rtcp.sr_ns) << 16) // 1000000000) if now > r.rtcp.sr_ns else 0)

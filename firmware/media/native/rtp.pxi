@@ -31,6 +31,20 @@ cdef inline int same_address(sockaddr_in *a, sockaddr_in *b) noexcept nogil:
     return a.sin_port == b.sin_port and a.sin_addr.s_addr == b.sin_addr.s_addr
 
 
+cdef uint32_t codec_time(Codec *c, uint32_t ts) noexcept nogil:
+    """RTP's clock of another rate in samples of 8 kHz, over its wrap."""
+    cdef int32_t step
+    if not c.begun:
+        c.far_base = ts
+        c.base = ts // <uint32_t>c.clock
+    step = <int32_t>(ts - c.far_base)
+    if step > 1 << 28 or step < -(1 << 28):
+        c.base += <uint32_t>(step // c.clock)
+        c.far_base = ts
+        return c.base
+    return c.base + <uint32_t>(step // c.clock)
+
+
 cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint16_t seq) noexcept nogil:
     """Whether packets from this address are ours.
 
@@ -226,6 +240,8 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     if not source_accepted(e, slot, r, source, seq):
         return
     ts = be32(p + 4)
+    if r.codec != NULL and r.codec.clock != 1 and kind == r.payload_type:
+        ts = codec_time(r.codec, ts)
     if not sequence_accepted(r, e.tick, be32(p + 8), seq):
         return
     if not r.started:
@@ -235,6 +251,8 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     r.timed_out = 0
     n -= header
     p += header
+    if r.codec != NULL and (kind != r.payload_type or n == 0) and seq == r.codec.next:
+        r.codec.next = <uint16_t>(seq + 1)          # no audio, but its number is used
     if kind == r.dtmf_payload_type:
         telephone_event(e, slot, r, ts, p, n)
         return
@@ -253,6 +271,9 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     r.transit = transit
     if n > 1920:                       # a packet of over 240 ms of audio is none
         r.garbage += 1
+        return
+    if r.codec != NULL:
+        codec_receive(r, ts, seq, p, n)
         return
     r.quality.packet_samples = n
     if not playout_insert(r, e.tick, ts, p, n):
@@ -352,27 +373,30 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept 
 
     Legs start in different ticks by their slot, so that the load spreads."""
     cdef int size = r.ptime_ticks * BLOCK
-    cdef int n
+    cdef int n, payload = size
     if r.tx_fill == 0 and (e.tick + <uint64_t>slot) % <uint64_t>r.ptime_ticks != 0 and r.tx_packets == 0:
         return
-    memcpy(r.packet + 12 + r.tx_fill, octets, BLOCK)
-    r.tx_fill += BLOCK
+    if r.codec != NULL:
+        payload = codec_fill(e, r, octets, size)
+    else:
+        memcpy(r.packet + 12 + r.tx_fill, octets, BLOCK)
+        r.tx_fill += BLOCK
     if r.tx_fill < size:
         return
     r.tx_fill = 0
-    if r.remote.sin_port and r.sending:
+    if r.remote.sin_port and r.sending and payload:
         r.packet[0] = 0x80
         r.packet[1] = r.payload_type | (0x80 if r.tx_marker else 0)
         put16(r.packet + 2, r.tx_seq)
         put32(r.packet + 4, r.tx_timestamp)
         put32(r.packet + 8, r.tx_ssrc)
-        n = srtp_give(r, r.packet, 12 + size, 0)
+        n = srtp_give(r, r.packet, 12 + payload, 0)
         if n and sendto(r.fd, r.packet, n, MSG_DONTWAIT, <sockaddr *>&r.remote, sizeof(sockaddr_in)) < 0:
             r.send_errors += 1         # an ICMP answer or a full queue: the next packet tries again
         r.tx_seq = <uint16_t>(r.tx_seq + 1)
         r.tx_packets += 1
-        r.tx_octets += size
+        r.tx_octets += payload
         r.tx_marker = 0
     else:
         r.tx_marker = 1                # a new spurt begins when sending does
-    r.tx_timestamp += <uint32_t>size
+    r.tx_timestamp += <uint32_t>(size if r.codec == NULL else size * r.codec.clock)

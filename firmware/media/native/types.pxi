@@ -219,6 +219,10 @@ ctypedef void (*IMAEncode)(int32_t, void *, const int32_t *, const int16_t *, in
                            const int32_t *, int64_t, int64_t) noexcept nogil
 ctypedef void (*G726Encode)(int32_t, int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t,
                             const int32_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*G726Decode)(int32_t, int32_t, void *, const int32_t *, const uint8_t *, int64_t, const int32_t *, int16_t *, int64_t,
+                            const int32_t *, int64_t, int64_t) noexcept nogil
+ctypedef void (*G722Encode)(int32_t, void *, const int32_t *, const int16_t *, int64_t, const int32_t *, uint8_t *, int64_t,
+                            const int32_t *, int64_t, int64_t) noexcept nogil
 ctypedef void (*ToneStart)(void *, int32_t, int32_t, int64_t) noexcept nogil
 ctypedef void (*ToneGenerate)(const void *, void *, const int32_t *, const int32_t *, int64_t, int16_t *, int64_t, int64_t, int32_t *) noexcept nogil
 ctypedef void (*PLCConceal)(void *, const int32_t *, const int32_t *, const uint8_t *, int64_t, int16_t *, int64_t) noexcept nogil
@@ -249,6 +253,12 @@ cdef struct Kernels:
     IMAEncode ima_encode
     G726Encode g726_encode
     ResetSlot g726_reset
+    G726Decode g726_decode
+    G722Encode g722_encode
+    G726Decode g722_decode             # one shape
+    ResetSlot g722_reset
+    void *g722_state
+    void *g726_state
     MixBridges mix_bridges
     MixRoutes mix_routes
     DTMFDetect dtmf_detect
@@ -538,6 +548,8 @@ cdef struct Rtp:
     int fd
     int rtcp_fd
     uint8_t law
+    uint8_t kept                       # what is put into the playout has waited: its margin is known
+    Codec *codec                       # native/codec.pxi; NULL: G.711
     uint8_t payload_type
     uint8_t dtmf_payload_type          # 255: none
     uint8_t latch
@@ -804,6 +816,7 @@ cdef enum Op:
     OP_PROGRESS_PLAN = 25              # pointer: table, serial: its number
     OP_FSK = 26                        # a: 1 + kind, 0 none
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
+    OP_CODEC = 62                      # pointer: of an RTP leg, NULL for G.711
     OP_REMOTE = 19                     # mask[0]: IPv4 address, a: port that is sent to from now on
     OP_CAS = 20
     OP_MF_LISTEN = 21
@@ -853,6 +866,9 @@ cdef struct Plan:
     int32_t expand_slot[TERMS]
     uint8_t expand_law[TERMS]
     int32_t detect[TERMS]
+    int32_t n_coded
+    int32_t coded[TERMS]               # RTP legs with a codec of their own
+    int32_t coded_from[UNITS + 1]
     int32_t n_modem, n_amd, n_progress
     int32_t progress[TERMS]
     int32_t n_fsk[FSK_KINDS]

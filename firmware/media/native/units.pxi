@@ -51,6 +51,8 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
     if e.phase == PHASE_IN:
         for i in range(e.ready_from[u], e.ready_from[u + 1]):
             read_socket(e, &e.ready[e.ready_at[i]])
+        if p.coded_from[u] != p.coded_from[u + 1]:
+            codec_in_unit(e, u)
         for i in range(p.rtp_from[u], p.rtp_from[u + 1]):
             fetch_leg(e, i, p.rtp_from[u + 1])
             slot = p.rtp[i]
@@ -59,6 +61,8 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
         voice_unit(e, u)
     else:
         remember_sent(e, u)
+        if p.coded_from[u] != p.coded_from[u + 1]:
+            codec_out_unit(e, u)
         for i in range(p.rtp_from[u], p.rtp_from[u + 1]):
             fetch_leg(e, i, p.rtp_from[u + 1])
             slot = p.rtp[i]
