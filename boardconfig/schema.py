@@ -16,6 +16,7 @@ Sources stand in each file.  Raises ConfigError(path, advice)."""
 import json
 import os
 
+from boardconfig.bearers import check_list
 from boardconfig.chassis import check_chassis
 from firmware.errors import ConfigError
 
@@ -58,9 +59,23 @@ def load_country(name):
     return check_country(_load("countries", name))
 
 
-def load_board(name="strowger64"):
-    """A board's data: {"board", "name", "identity", "spans", "span_types", "framers", ...}."""
-    return check_board(_load("boards", name))
+def load_board(name="strowger64", path=None):
+    """A board's data: {"board", "name", "identity", "spans", "span_types", "framers", "bearers", ...}.
+
+    path: a file of the site in the place of the one of that name, where there is one."""
+    if path is None or not os.path.exists(path):
+        return check_board(_load("boards", name))
+    try:
+        with open(path, encoding="utf-8") as file:
+            board = json.load(file)
+    except (OSError, ValueError) as error:
+        raise ConfigError(path, "cannot be read: %s" % error) from error
+    if not isinstance(board, dict):
+        raise ConfigError(path, "is no description of a board: give its parts in braces, as in boardconfig/boards")
+    try:
+        return check_board(board)
+    except ConfigError as error:
+        raise ConfigError("%s: %s" % (path, error.path), error.advice) from error
 
 
 def _number(path, value, limits, unit):
@@ -136,6 +151,7 @@ def check_board(board):
         seen += _list("framers[%d].spans" % n, framer.get("spans"))
     if sorted(seen) != list(range(1, spans + 1)):
         raise ConfigError("framers", "the spans of the framers must be 1 to %d, each once" % spans)
+    check_list(board.get("bearers", []), spans)
     if "chassis" in board:
         check_chassis(board["chassis"], spans)
     return board

@@ -30,7 +30,8 @@ ROOMS = {
     "firmware.fax": _CORE + _PORTABLE, "firmware.recording": _CORE + _PORTABLE,
     "firmware.outbound": _CORE + _PORTABLE, "firmware.quality": _CORE + _PORTABLE,
     # What a route, a permission or a strategy is called, and whether it leads somewhere, has one truth: the room that carries it out.
-    "firmware.config": _CORE + _TEXT + ("firmware.call", "firmware.acd"),
+    # So has what carries a span.
+    "firmware.config": _CORE + _TEXT + ("firmware.call", "firmware.acd", "boardconfig"),
     # The CDR is a projection of journal records, written in their transaction.
     # The sums of reports are one, too: the fold of the live figures.
     "firmware.storage": _CORE + _TEXT + ("firmware.config", "firmware.call.records", "firmware.acd.statistics", "firmware.acd.report"),

@@ -32,11 +32,13 @@ class Framers(LineOrders, Adapter):
     """Adapter of the board's framers.
 
     tell(span, alarms, now_ms): the function of a turn (SpanLinks.alarms).  open_ring() -> ring.
-    watch(polled): told each poll in the control loop's thread, see _told; None: nobody wants it."""
+    watch(polled): told each poll in the control loop's thread, see _told; None: nobody wants it.
+    elsewhere(): spans that the board does not carry."""
 
     name = "framers"
 
-    def __init__(self, house, tell, open_ring=None, driver=FALC, watch=None):
+    def __init__(self, house, tell, open_ring=None, driver=FALC, watch=None, elsewhere=dict):
+        self._elsewhere = elsewhere
         self.turns, self._tell, self._driver, self._watcher = house.turns, tell, driver, watch
         self._open_ring = open_ring or self._map
         self._rows = self._wanted(house.config.running())
@@ -50,10 +52,10 @@ class Framers(LineOrders, Adapter):
         self._window = None         # of the board, for the transmit heartbeat of media
         self.fault = None
 
-    @staticmethod
-    def _wanted(config):
+    def _wanted(self, config):
+        elsewhere = set(self._elsewhere())
         return {row["span"]: {"cas": row["signalling"] in ("r2", "cas"), **{name: row[name] for name in SETTINGS if name in row}}
-                for row in config["spans"] if row["enabled"]}
+                for row in config["spans"] if row["enabled"] and row["span"] not in elsewhere}
 
     def _map(self):
         self._window = open_window()
@@ -90,6 +92,12 @@ class Framers(LineOrders, Adapter):
 
     def _run(self):
         while not self._ended.is_set():
+            if not self._rows:          # all spans come otherwise: a box without a board is none that fails
+                self.fault, self._anew = None, True
+                self._told({"board": None, "spans": {}, "seconds": {}})
+                self._changed.wait(AWAY_S)
+                self._changed.clear()
+                continue
             try:
                 self._watch(self._open_ring())
             except StrowgerError as error:

@@ -31,7 +31,7 @@ from firmware.links.adapter import Adapter
 log = logging.getLogger(__name__)
 
 TICK_S, POLL_S, SAVE_S = 0.2, 1.0, 60.0
-LINE = (*ALARM_NAMES, "configuration")
+LINE = (*ALARM_NAMES, "configuration", "pw_stranger", "pw_mismatch")
 TRUNK_KINDS = {"down": "sip_trunk_down", "part": "sip_trunk_part"}
 TRUNK_TICKS = 5             # ticks between looks at the trunks over IP
 QUALITY = ("excessive_errors", "slips")
@@ -58,6 +58,7 @@ class Keeper(Adapter):
         self._spans = {}                  # span -> Performance
         self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
         self._slips = {}                  # span -> [ms]
+        self._packets = set()             # spans that come in packets: no clock of theirs reaches the DPLL
         self._sums = {}                   # span -> counts since this process started
         starts = {length: now_ms // 1000 - now_ms // 1000 % seconds for length, seconds in LENGTH_S.items()}
         self._growing = self._stores.performance.growing(starts)
@@ -71,7 +72,7 @@ class Keeper(Adapter):
         self._flushed_s = time.monotonic()
         self._ended, self._thread, self._devices, self._task = threading.Event(), None, None, None
         self._beats = liveness.Heartbeats(("control", "media"), now_ms)
-        self._ticks = 0
+        self._ticks, self._pulse = 0, {"board": None, "ticks": None}
         self._powered_off = False
 
     def _open(self, run_dir):
@@ -268,7 +269,7 @@ class Keeper(Adapter):
 
     def _follow(self, dpll, now_ms):
         """Clock sources: spans that are configured, as the framers and the DPLL see them.  Returns the mode."""
-        wanted = tuple(source for source in self._sources if source == "external" or source in {"span %d" % n for n in self._spans})
+        wanted = tuple(source for source in self._sources if source == "external" or source in {"span %d" % n for n in set(self._spans) - self._packets})
         if wanted != self._clock_known:
             self._clock_known = wanted
             self.clock_selection = ClockSelection([self._sources[source] for source in wanted], now_ms)
@@ -295,7 +296,21 @@ class Keeper(Adapter):
         self.alarms.report("board", {"board": polled["board"]} if polled["board"] else {}, ("board",), now_ms)
         if polled["board"]:
             return
-        self._beats.beat("media", polled.get("heartbeat"), now_ms)
+        self._pulse["board"] = polled.get("heartbeat")
+        self._beats.beat("media", tuple(self._pulse.values()), now_ms)
+        self._packets -= set(polled["spans"])
+        self._lines(polled, now_ms)
+
+    def bearers(self, polled):
+        """One look at the spans that media carries (chassis/bearers.py)."""
+        now_ms = self._clock.now_ms()
+        self._pulse["ticks"] = polled["heartbeat"]
+        self._beats.beat("media", tuple(self._pulse.values()), now_ms)
+        self._packets |= set(polled["spans"])
+        self._lines({**polled, "spans": {span: ({"alarms": kinds}, events) for span, (kinds, events) in polled["spans"].items()}}, now_ms)
+
+    def _lines(self, polled, now_ms):
+        """{"spans": {span: (status, events)}, "loops", "seconds", "settings"}; alarms: kinds, or their sentences by kind."""
         for span, (status, events) in polled["spans"].items():
             kinds = set(status["alarms"])
             row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "now": kinds})
@@ -303,7 +318,7 @@ class Keeper(Adapter):
             row["defects"] |= kinds | events["defects"]
             row["slips"] += events["slips"]
             row["left_out"] += events.get("slips_left_out", 0)
-            self.alarms.report("span %d" % span, kinds, LINE, now_ms)
+            self.alarms.report("span %d" % span, status["alarms"] if isinstance(status["alarms"], dict) else kinds, LINE, now_ms)
             loop = polled.get("loops", {}).get(span)
             self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
                                ("looped",), now_ms)
@@ -312,7 +327,9 @@ class Keeper(Adapter):
 
     def _second(self, span, row, counters, settings, now_ms):
         framing = "e1_crc4" if settings.get("crc4") and "no_crc4" not in row["now"] else "e1"
-        if settings.get("type", "e1") != "e1":
+        if settings.get("kind") == "cesopsn":
+            framing = "packets"
+        elif settings.get("type", "e1") != "e1":
             framing = "t1_esf" if settings.get("framing") == "esf" else "t1_sf"
         performance = self._spans.get(span)
         if performance is None:

@@ -58,6 +58,10 @@ class LineOrders:
             self._note_loop(span, kind, timeslot, "us")
         return await self.act(span, order)
 
+    async def force(self, span, rai, ais):
+        """Send RAI or AIS whatever comes in."""
+        return await self.act(span, lambda framer: framer.force(rai, ais))
+
     async def send_code(self, span, code):
         """Send a loop code; None ends it."""
         if code is not None and code not in LOOP_CODES:

@@ -22,6 +22,7 @@ LENGTH_S = {"quarter": QUARTER_S, "day": DAY_S}
 RUN_S = 10                                       # annex A
 # framing: blocks a second whose errors are counted, errors a second that make an SES, source
 FRAMINGS = {"e1_crc4": (1000, 300, "G.826 annex B: 30 % of 1,000"), "e1": (4000, 28, "M.2100: 28 FAS"),
+            "packets": (1000, 300, "ours, after G.826: a thousandth of a second's frames is a block; one that did not come in time is errored"),
             "t1_esf": (333, 320, "T1.231: 320 CRC-6"), "t1_sf": (8000, 8, "T1.231: 8 framing bits")}
 SIDES = ("near", "far")
 COUNTS = ("seconds", "es", "ses", "bbe", "uas", "fe_es", "fe_ses", "fe_bbe", "fe_uas", "slips", "blocks_errored", "code_violations")

@@ -89,8 +89,8 @@ def show_spans(state):
     for span in state["spans"]:
         states = [slot["state"] for slot in span.get("timeslots", [])]
         rows.append([span["span"], span.get("type"), " ".join([span.get("signalling") or "pri", span.get("variant") or ""]).strip(), span.get("state"), ",".join(span.get("alarms") or []) or "none",
-                     span.get("trunk_group"), states.count("idle"), states.count("busy"), states.count("blocked")])
-    return table(["SPAN", "TYPE", "SIGNALLING", "STATE", "ALARMS", "TRUNK GROUP", "IDLE", "BUSY", "BLOCKED"], rows)
+                     span.get("trunk_group"), states.count("idle"), states.count("busy"), states.count("blocked"), span.get("bearer", "board")])
+    return table(["SPAN", "TYPE", "SIGNALLING", "STATE", "ALARMS", "TRUNK GROUP", "IDLE", "BUSY", "BLOCKED", "BEARER"], rows)
 
 
 def show_trunks(state):

@@ -58,8 +58,25 @@ def show_lines(answer, table):
     for span, row in answer["lines"].items():
         loop = row["loop"]
         rows.append([span, "%s%s, by %s" % (loop["kind"], " %d" % loop["timeslot"] if loop["timeslot"] else "", loop["by"]) if loop else "none",
-                     row["code_sent"], row["code_received"]])
-    return table(["SPAN", "LOOP", "CODE SENT", "CODE RECEIVED"], rows)
+                     row["code_sent"], row["code_received"], carried_by(row["bearer"])])
+    return table(["SPAN", "LOOP", "CODE SENT", "CODE RECEIVED", "BEARER"], rows)
+
+
+def carried_by(bearer):
+    """What carries a span, in one line."""
+    if bearer["kind"] == "board":
+        return "board"
+    words = ["%s %s - %s" % (bearer["kind"], bearer["local"], bearer["remote"])]
+    figures = bearer.get("figures")
+    if bearer["fault"]:
+        words.append(bearer["fault"])
+    if figures:
+        words.append("%.0f ms waiting, %d of %d frames lost, %d late, %d slips" % (
+            bearer["level_ms"], figures["frames_missing"], figures["frames_played"], figures["late"],
+            figures["slips_repeated"] + figures["slips_left_out"]))
+        if bearer["ppm"] is not None:
+            words.append("far clock %+.1f ppm (+- %.1f)" % (bearer["ppm"], bearer["within_ppm"]))
+    return "; ".join(words)
 
 
 def show_berts(answer, table):

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, callers, cas, desk, mailboxes, people, pri, services, sip, sip_trunk, ss7, warnings
+from firmware.config import acd, bearer, callers, cas, desk, mailboxes, people, pri, services, sip, sip_trunk, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -59,6 +59,7 @@ SPAN = Section("one E1, T1 or J1 span", {
     "timers": pri.TIMERS,
     "restart_ignored": pri.RESTART_IGNORED,
     "channel_numbering": pri.CHANNEL_NUMBERING,
+    "bearer": bearer.BEARER,
     "r2": cas.R2,
     "cas": cas.CAS,
     "trunk_group": Text("the trunk group its timeslots belong to", pattern=NAME, required=True),
@@ -343,6 +344,7 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(pri.check(result))
     errors.extend(sip_trunk.check(result, names["trunk_groups"]))
     errors.extend(ss7.check(result))
+    errors.extend(bearer.check(result))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
                       "agent": ("agents", "agent"), "mailbox": ("mailboxes", "mailbox"), "duty": ("duty", "chain of persons on duty"), "outside": (None, None), "test": (None, None)}[row["application"]]

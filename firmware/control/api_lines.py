@@ -1,6 +1,7 @@
 """The part of the local API that works on lines: loops, loop codes, forced alarms, bit error tests, turn-up.
 
-    GET  /v1/lines                       {"lines": {span: {"loop", "code_sent", "code_received", "turn_up"}}}
+    GET  /v1/lines                       {"lines": {span: {"loop", "code_sent", "code_received", "bearer", "turn_up"}}}; bearer: what carries it,
+                                         of a pseudowire with counters, the far clock's ppm and the delay
     POST /v1/lines/{span}/loop           {"kind": "none"|"local"|"remote"|"payload"|"timeslot", "timeslot"?}
     POST /v1/lines/{span}/code           {"code": name or null}    T1: a loop code to the far end until null
     POST /v1/lines/{span}/force          {"rai"?: bool, "ais"?: bool}
@@ -53,20 +54,20 @@ class LinesAPI:
 
     async def lines(self, query, body):
         tested = self._adapter("turn_up").tested()
-        return {"lines": {str(span): {**row, "turn_up": tested.get(span)} for span, row in sorted(self._adapter("framers").lines().items())}}
+        return {"lines": {str(span): {**row, "turn_up": tested.get(span)} for span, row in sorted(self._adapter("lines").lines().items())}}
 
     async def loop(self, span, query, body):
         kind, timeslot = body.get("kind"), body.get("timeslot")
-        return await self._adapter("framers").loop(self._row(span)["span"], kind, timeslot)
+        return await self._adapter("lines").loop(self._row(span)["span"], kind, timeslot)
 
     async def code(self, span, query, body):
-        return await self._adapter("framers").send_code(self._row(span)["span"], body.get("code"))
+        return await self._adapter("lines").send_code(self._row(span)["span"], body.get("code"))
 
     async def force(self, span, query, body):
         rai, ais = body.get("rai", False), body.get("ais", False)
         if not isinstance(rai, bool) or not isinstance(ais, bool):
             raise Problem(400, "bad parameter", "rai and ais are true or false.")
-        return await self._adapter("framers").act(self._row(span)["span"], lambda framer: framer.force(rai, ais))
+        return await self._adapter("lines").force(self._row(span)["span"], rai, ais)
 
     async def turn_up(self, span, query, body):
         return self._adapter("turn_up").begin([self._row(span)], **self._options(body))["spans"][0]

@@ -1,10 +1,14 @@
 """What the control process is made of: the core, and the adapters of a house in the order of their turns."""
 
 import logging
+import os
 
 from boardconfig.r2_variants import load_r2
+from boardconfig.schema import load_board
 from firmware import sip_web, sockets
 from firmware.call.trunk_group import bearers
+from firmware.chassis.all_lines import AllLines
+from firmware.chassis.bearers import Bearers
 from firmware.chassis.craft_line import BoxActions, CraftLine
 from firmware.chassis.framers import Framers
 from firmware.chassis.keeper import Keeper
@@ -17,7 +21,7 @@ from firmware.control.house import inherited_or_own
 from firmware.control.switchboard import Switchboard
 from firmware.control.watch import Watch
 from firmware.control.zone import offset_of
-from firmware.errors import LocalError
+from firmware.errors import ConfigError, LocalError
 from firmware.links.cas import CASLinks
 from firmware.links.lookups import Lookups
 from firmware.links.ivr_services import IVRServices
@@ -27,6 +31,8 @@ from firmware.links.ss7 import SS7Points
 
 
 log = logging.getLogger(__name__)
+
+BOARD_FILE = "boardconfig.json"        # below the data folder: the site's description of the board
 
 def make_core(config, ids):
     """The switchboard, with the site's zone for what belongs to a day."""
@@ -47,6 +53,15 @@ def sip_listeners(config):
     return found, faults
 
 
+def described_board(data_dir):
+    """(the board's description, None or what is wrong with the site's own: then it is the one that came with the firmware)."""
+    try:
+        return load_board(path=os.path.join(data_dir, BOARD_FILE)), None
+    except ConfigError as error:
+        log.error("%s; the description that came with the firmware is used", error)
+        return load_board(), "The description of the board is not used: %s" % error
+
+
 def make_adapters(house):
     """[adapter] for House; opens the sockets that the supervisor has not handed on."""
     config = house.config.running()
@@ -55,14 +70,17 @@ def make_adapters(house):
     house.faults.extend(faults)
     streams["web"] = sip_web.listen(house.run_dir)
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
-    trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house)
+    board, fault = described_board(house.data_dir)
+    trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house, board)
     trunks[1].report_alarm = keeper.signalling
     keeper.linksets(trunks[1].linkset_sources(), house.turns.clock.now_ms())
 
     def alarms(span, alarms, now_ms):
         for adapter in trunks:
             adapter.alarms(span, alarms, now_ms)
-    framers = Framers(house, alarms, watch=keeper.framers)
-    test_calls = TestCalls(house)
-    return [*trunks, SIPLegs(house, sip, streams), framers, keeper, test_calls, TurnUp(house, framers, keeper, trunks[0], bearers, test_calls),
+    carried = Bearers(house, board.get("bearers", []), alarms, keeper.bearers, fault)
+    framers = Framers(house, alarms, watch=keeper.framers, elsewhere=lambda: carried.wanted)
+    lines, test_calls = AllLines(framers, carried), TestCalls(house)
+    return [*trunks, SIPLegs(house, sip, streams), carried, framers, lines, keeper, test_calls,
+            TurnUp(house, lines, keeper, trunks[0], bearers, test_calls),
             CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house)]

@@ -47,8 +47,9 @@ def wanted_spans(config):
 
 def needs_restart(old, new):
     """Whether a span must restart to get from one row to another."""
+    old = {"bearer": new.get("bearer"), **old}          # a dump of before there were bearers
     old, new = {**SINCE, **old}, {**SINCE, **new}
-    return {key: old[key] for key in old if key not in OTHERS} != {key: new[key] for key in new if key not in OTHERS}
+    return {key: old[key] for key in old if key not in OTHERS} != {key: new.get(key) for key in {**old, **new} if key not in OTHERS}
 
 
 class SpanChanges:

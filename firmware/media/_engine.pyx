@@ -1,4 +1,6 @@
 # distutils: libraries = srtp2 opus
+# distutils: include_dirs = drivers/tdm/native
+# distutils: depends = drivers/tdm/native/bearer.h
 """The native half of the media process: one tick each 10 ms, without the GIL.
 
     engine = Engine(kernels)            # firmware.media.kernels.load()
@@ -16,7 +18,8 @@ only frames() and put_frame().
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
 (jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
-signals), continuity (check of circuits), hear (modem tones, progress, caller identification, answers), units (threads), tick,
+signals), bearer (spans that the board does not carry), continuity (check of circuits), hear (modem tones, progress, caller identification,
+answers), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
 """
 
@@ -49,6 +52,7 @@ include "native/continuity.pxi"
 include "native/hear.pxi"
 include "native/enhance.pxi"
 include "native/units.pxi"
+include "native/bearer.pxi"
 include "native/tick.pxi"
 
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
@@ -548,11 +552,19 @@ cdef class Engine:
                 "seconds": t.seconds, "es": t.es, "ses": t.ses, "unsynced_seconds": t.unsynced_seconds,
                 "elapsed_ms": t.ticks * 10}
 
+    def ticks(self):
+        """How many there were."""
+        return self.e.tick
+
     def set_window(self, BoardWindow window):
         """Follow another board window, or none (None); the old one may be unmapped when done()."""
         cdef BoardWindow target = NO_WINDOW if window is None else window
         self.windows = (target, self.windows[0])        # the tick may still be in the one before
         self.entry(OP_WINDOW, 0).pointer = &target.w
+
+    def set_bearer(self, int span, address):
+        """Who carries a span (index 0..63): address of a struct bearer, 0 for the board; it must live until another is done()."""
+        self.entry(OP_BEARER, span).pointer = <void *><uintptr_t>address
 
     # What the tick says
 

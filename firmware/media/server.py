@@ -26,6 +26,7 @@ import msgpack
 from firmware.errors import LocalError
 from firmware.media import _engine
 from firmware.media.admission import Admission, measure, measure_codecs, measure_srtp
+from firmware.media.bearers import Bearers
 from firmware.media.bert import Berts
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.circuits import Circuits
@@ -76,6 +77,7 @@ class Server:
         self.trace = trace or Nothing()
         self.circuits = Circuits(engine, self.table, self.trace)
         self.berts = Berts(engine, self.table, _engine.CAPACITY["berts"])
+        self.bearers = Bearers(engine, self.table)
         self.links = {}                 # id: (index, serial, row, parameters)
         self._free_links = list(range(_engine.CAPACITY["links"] - 1, -1, -1))
         self.selector = selectors.DefaultSelector()
@@ -421,10 +423,15 @@ def _streams(name):
     return lambda server, connection, message: getattr(server.streams, name)(message)
 
 
+def _bearers(name):
+    return lambda server, connection, message: getattr(server.bearers, name)(message)
+
+
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
             "stats": Server._stats, "trace": Server._trace, "link_open": Server._link_open, "link_close": Server._link_close,
             **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
             **{"stream_" + name: _streams(name) for name in ("open", "tell", "close")},
+            **{name: _bearers(name) for name in ("bearers_set", "bearer_order", "bearers")},
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
                                                "stop", "player", "detect", "watch", "enhance", "record", "record_stop",

@@ -138,9 +138,9 @@ cdef void bert_tick(Engine_ *e, int received, int send) noexcept nogil:
         return
     for i in range(BERTS):
         if e.bert[i].serial:
-            if received:
+            if received or e.bearer[e.bert[i].span] != NULL:
                 bert_receive(e, &e.bert[i])
-            if send:
+            if send or e.bearer[e.bert[i].span] != NULL:
                 bert_send(e, &e.bert[i])
 
 

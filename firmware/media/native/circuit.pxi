@@ -26,23 +26,29 @@ cdef void cas_switch(Engine_ *e, int row, int on, int bits, int hold) noexcept n
                 e.n_cas -= 1
                 e.cas_row[i] = e.cas_row[e.n_cas]
                 break
-        if e.w.base != NULL and row < <int>e.w.spans * 32:
+        if e.bearer[row // 32] != NULL:
+            e.bearer_abcd_out[row] = <uint8_t>bits
+        elif e.w.base != NULL and row < <int>e.w.spans * 32:
             e.w.cas_tx[row] = <uint8_t>bits
     c.hold = hold
 
 
-cdef void cas_tick(Engine_ *e) noexcept nogil:
-    """One block: bits out, bits in."""
+cdef void cas_tick(Engine_ *e, int board) noexcept nogil:
+    """One block: bits out, bits in.  board: whether it is there."""
     cdef CasCircuit *c
     cdef int i, row
     cdef uint8_t bits
     for i in range(e.n_cas):
         row = e.cas_row[i]
-        if row >= <int>e.w.spans * 32:
-            continue
         c = &e.cas[row]
-        e.w.cas_tx[row] = c.sent
-        bits = e.w.cas_rx[row] & 15
+        if e.bearer[row // 32] != NULL:
+            e.bearer_abcd_out[row] = c.sent
+            bits = e.bearer_abcd_in[row] & 15
+        elif board and row < <int>e.w.spans * 32:
+            e.w.cas_tx[row] = c.sent
+            bits = e.w.cas_rx[row] & 15
+        else:
+            continue
         if bits != c.seen:
             c.seen = bits
             c.run = 0

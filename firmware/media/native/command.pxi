@@ -24,6 +24,8 @@ cdef void add_event(Engine_ *e, uint32_t kind, int slot, uint32_t serial, uint32
 
 cdef inline uint8_t idle_of(Engine_ *e, int row) noexcept nogil:
     """What a row says that nobody uses: a T1 span has another idle code than an E1 span."""
+    if 0 <= row < TDM_ROWS and e.bearer[row // 32] != NULL:
+        return e.bearer[row // 32].idle
     return e.span_idle[row // 32] if 0 <= row < TDM_ROWS and e.span_idle[row // 32] else e.idle
 
 
@@ -244,6 +246,8 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
     elif c.op == OP_WINDOW:
         e.w = (<Window *>c.pointer)[0]
         e.attached = 0
+    elif c.op == OP_BEARER:
+        bearer_switch(e, c.slot, <bearer *>c.pointer)
 
 
 cdef void apply_commands(Engine_ *e) noexcept nogil:

@@ -46,6 +46,8 @@ cdef void follow_idle(Engine_ *e) noexcept nogil:
     for span in range(SPANS_MOST):
         if e.span_idle[span] != e.w.span_idle[span]:
             e.span_idle[span] = e.w.span_idle[span]
+            if e.bearer[span] != NULL:
+                continue
             memset(e.octets_out + span * 32 * BLOCK, idle_of(e, span * 32), 32 * BLOCK)
 
 
@@ -76,6 +78,8 @@ cdef void board_out(Engine_ *e) noexcept nogil:
                 memset(e.w.tx + (at + i) % e.w.ring_frames * stride + span * 32, e.span_idle[span], 32)
     for i in range(e.plan.n_spans):
         span = e.plan.span[i]
+        if e.bearer[span] != NULL:
+            continue
         e.k.rows_to_frames(e.octets_out + span * 32 * BLOCK, BLOCK, e.w.tx + at * stride + span * 32, stride, first, 32)
         if first < BLOCK:
             e.k.rows_to_frames(e.octets_out + span * 32 * BLOCK + first, BLOCK, e.w.tx + span * 32, stride,
@@ -90,11 +94,23 @@ cdef void links_tick(Engine_ *e, int received, int send) noexcept nogil:
     """HDLC of all D channels: frames to the layer 2 thread, queued frames to the line."""
     cdef Plan *p = &e.plan
     cdef int64_t i, n
+    cdef int all_in = p.n_links, all_out = p.n_links
+    cdef int32_t *slots_in = p.link_slot
+    cdef int32_t *rows_in = p.link_row
+    cdef int32_t *slots_out = p.link_slot
+    cdef int32_t *rows_out = p.link_row
     cdef HDLCFrame *f
     if not p.n_links:
         return
-    if received:
-        n = e.k.hdlc_receive(e.k.hdlc_rx_state, p.link_slot, p.link_row, p.n_links, e.octets_in, BLOCK, BLOCK,
+    if e.n_bearers and not (received and send):
+        n = links_of_bearers(e, e.bearer_link_slot, e.bearer_link_row)
+        if not received:
+            all_in, slots_in, rows_in = <int>n, e.bearer_link_slot, e.bearer_link_row
+        if not send:
+            all_out, slots_out, rows_out = <int>n, e.bearer_link_slot, e.bearer_link_row
+        received = send = 1
+    if received and all_in:
+        n = e.k.hdlc_receive(e.k.hdlc_rx_state, slots_in, rows_in, all_in, e.octets_in, BLOCK, BLOCK,
                              e.hdlc, sizeof(e.hdlc), e.hdlc_index, LINKS * 32)
         for i in range(n):
             f = &e.hdlc_index[i]
@@ -104,8 +120,8 @@ cdef void links_tick(Engine_ *e, int received, int send) noexcept nogil:
                     e.k.hdlc_rx_reset(e.k.hdlc_rx_state, f.slot)       # else its repetitions would be held back
         if n:
             wake(e.frame_fd)
-    if send:                           # a frame is not spent on a block that goes nowhere
-        e.k.hdlc_transmit(e.k.hdlc_tx_state, p.link_slot, p.link_row, p.n_links, e.octets_out, BLOCK, BLOCK)
+    if send and all_out:               # a frame is not spent on a block that goes nowhere
+        e.k.hdlc_transmit(e.k.hdlc_tx_state, slots_out, rows_out, all_out, e.octets_out, BLOCK, BLOCK)
 
 
 cdef int put_frame(Engine_ *e, int slot, const uint8_t *octets, HDLCFrame *f) noexcept nogil:
@@ -149,8 +165,9 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     e.tx_lost = 0
     if send:
         board_out(e)
-        if received:
-            cas_tick(e)
+    bearers_out(e)
+    if e.n_bearers or (send and received):
+        cas_tick(e, send and received)
     e.sent = send and not e.tx_lost
     all_units(e, PHASE_OUT)
     record_tick(e)
@@ -267,6 +284,7 @@ cdef void run(Engine_ *e) noexcept nogil:
                     break              # the window was just exchanged
                 follow_idle(e)
                 board_in(e, e.rx_next)
+                bearers_in(e)
                 e.rx_next += BLOCK
                 blocks -= 1
                 tick(e, 1, blocks == 0)
@@ -289,6 +307,7 @@ cdef void run(Engine_ *e) noexcept nogil:
                 continue
             start_tick(e)
             silence_timeslots(e)
+            bearers_in(e)
             tick(e, 0, 0)
             e.ticks_free += 1
             end_tick(e)

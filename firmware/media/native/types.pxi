@@ -167,6 +167,13 @@ cdef extern from *:
     void interleave(uint8_t *, const uint8_t *, const uint8_t *, int) noexcept nogil
     int64_t dot(const int16_t *, const int16_t *, int) noexcept nogil
 
+cdef extern from "bearer.h" nogil:
+    struct bearer:                     # drivers/tdm/native/
+        void *state
+        void (*take)(void *, uint8_t *, uint8_t *) noexcept nogil
+        void (*give)(void *, const uint8_t *, const uint8_t *) noexcept nogil
+        uint8_t idle
+
 cdef extern from "sys/socket.h" nogil:
     enum: AF_INET
     enum: MSG_DONTWAIT
@@ -825,6 +832,7 @@ cdef enum Op:
     OP_LOOP = 41                       # a: what is heard goes back
     OP_BERT = 30
     OP_BERT_INSERT = 31
+    OP_BEARER = 70                     # slot: span, pointer: bearer, NULL for the board
 
 cdef struct Command:
     int32_t op
@@ -981,6 +989,13 @@ cdef struct Engine_:
     int32_t n_berts                    # bit error tests: native/bert.pxi
     Bert bert[BERTS]
     uint8_t span_idle[SPANS_MOST]      # of each span, where it tells; 0: idle
+    bearer *bearer[SPANS_MOST]         # NULL: the board; native/bearer.pxi
+    int32_t bearer_span[SPANS_MOST]
+    int32_t n_bearers
+    uint8_t bearer_abcd_in[TDM_ROWS]
+    uint8_t bearer_abcd_out[TDM_ROWS]
+    int32_t bearer_link_slot[LINKS]    # scratch
+    int32_t bearer_link_row[LINKS]
     int32_t attached                   # the heads of the board are being followed
     int32_t schedstat_fd
     uint32_t board_generation
