@@ -13,6 +13,7 @@ import logging
 import os
 import pathlib
 import sys
+import urllib.parse
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
@@ -24,6 +25,7 @@ from firmware.heartbeat import BEAT_S, Heart
 from webui import certificate, pages
 from webui.bodies import Bodies
 from webui.connections import Punctual, Server, more_descriptors
+from webui.desk_live import DeskLive
 from webui.house import House
 from webui.live import Live
 from webui.quiet import Quiet
@@ -43,12 +45,13 @@ PAGE_THREADS = 16
 
 
 class Application:
-    """ASGI: /live streams, /sip is a WebSocket (telephones.py); all else goes to the pages in a pool of threads."""
+    """ASGI: /live and /desk/live stream, /sip is a WebSocket (telephones.py); all else goes to the pages in a pool of threads."""
 
     def __init__(self, house, users, sessions, data_dir, site_name, run_dir):
         self.telephones = Telephones(run_dir)
         self.sessions, self.users = sessions, users
         self.live = Live(house)
+        self.desk = DeskLive(self.live)
         in_threads = WSGIMiddleware(pages.build(house, users, sessions, data_dir, site_name), workers=PAGE_THREADS)
         self.pages = Bodies(in_threads, self.trust)
 
@@ -72,7 +75,7 @@ class Application:
                 message = {**message, "headers": list(message["headers"]) + SECURITY}
             await send(message)
 
-        if scope["path"] != "/live":
+        if scope["path"] not in ("/live", "/desk/live"):
             await self.pages(scope, receive, secured)
             return
         given = cookies(scope)
@@ -85,6 +88,13 @@ class Application:
             me = await asyncio.to_thread(self.live.house.me, user)
         except LocalError:
             me = {"role": None}
+        if scope["path"] == "/desk/live" and me["role"]:
+            asked = urllib.parse.parse_qs(scope["query_string"].decode("latin-1")).get("agent", [""])[0][:32]
+            agent = me["agent"] or (asked if me["agents"] is None or asked in me["agents"] else None)
+            accepted = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+            if agent:
+                await self.desk.stream(receive, secured, choose_language(given.get("strowger_language"), accepted or None), agent)
+                return
         if me["role"] not in ("admin", "supervisor", "inspector"):
             await secured({"type": "http.response.start", "status": 403 if me["role"] else 503, "headers": []})
             await send({"type": "http.response.body", "body": b""})

@@ -5,7 +5,7 @@ import urllib.parse
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
 # What is handed to control as it is: method -> patterns of the address below /api.
-HANDED = {"GET": r"me|dispositions|customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/history|calls/c[0-9]{1,16}/pop|calls/c[0-9]{1,16}/desk|tickets|tickets/t[0-9]{1,16}"
+HANDED = {"GET": r"me|desk/setup|dispositions|customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/history|calls/c[0-9]{1,16}/pop|calls/c[0-9]{1,16}/desk|tickets|tickets/t[0-9]{1,16}"
                  r"|articles|articles/[0-9]{1,12}|agents/[\w.-]{1,32}/figures|broadcasts|thresholds|thresholds/history|schedule|schedule/adherence",
           "POST": r"customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/erase|calls/c[0-9]{1,16}/notes|calls/c[0-9]{1,16}/disposition|tickets|tickets/t[0-9]{1,16}"
                   r"|articles|articles/[0-9]{1,12}|articles/[0-9]{1,12}/remove|broadcasts|broadcasts/g[0-9]{1,16}/(?:seen|withdraw)"
@@ -45,6 +45,35 @@ def add(app, show, ask, relay, problem, json_body, zone, request, response, hous
     @app.post("/api/v1/<what:re:%s>" % HANDED["POST"])
     def api_post(what):
         return relay("POST", quoted(what), json_body("{}") if request.content_length > 0 else {})
+
+    # -- the agent's page --
+
+    def whom():
+        """Name of the agent whose page it is: the user's own, else the one that is asked for."""
+        own = ask("/v1/me")["agent"]
+        return own or (request.query.getunicode("agent") or "")[:32]
+
+    @app.get("/desk")
+    def desk():
+        name, setup = whom(), ask("/v1/desk/setup")
+        known = {row["name"]: row["label"] for row in setup["agents"]}
+        return show("desk.html", agent=name if name in known else "", label=known.get(name, ""), setup=setup)
+
+    @app.get("/desk/call/<call:re:c[0-9]{1,16}>")
+    def desk_call(call):
+        """What is known of a call and its caller, with the forms of the work on it."""
+        pop, setup = ask("/v1/calls/%s/pop" % call), ask("/v1/desk/setup")
+        queue = next((row for row in setup["queues"] if row["name"] == pop["queue"]), None)
+        return show("part_desk_call.html", pop=pop, setup=setup, queue=queue, zone=zone())
+
+    @app.get("/desk/figures/<agent:re:[A-Za-z0-9_.-]{1,32}>")
+    def desk_figures(agent):
+        return show("part_desk_figures.html", **ask("/v1/agents/%s/figures" % agent))
+
+    @app.get("/desk/articles")
+    def desk_articles():
+        text = (request.query.getunicode("text") or "")[:200]
+        return show("part_desk_articles.html", articles=ask("/v1/articles", text=text or None, limit=10)["articles"])
 
     # -- users: who may sign in; what they may is the configuration's --
 

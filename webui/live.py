@@ -12,7 +12,7 @@ import time
 
 from webui.render import render
 
-PARTS = ("alarms", "spans", "queues", "agents", "calls")
+PARTS = ("alarms", "thresholds", "spans", "queues", "agents", "calls")
 GATHER_S = 0.15
 KEEPALIVE_S = 10
 
@@ -92,6 +92,7 @@ def cut(state, domain):
         return state
     agents, queues = domain
     return {**state, "agents": [row for row in state.get("agents") or () if row["name"] in agents],
+            "thresholds": [row for row in state.get("thresholds") or () if row["queue"] in queues],
             "queues": [row for row in state.get("queues") or () if row["name"] in queues],
             "calls": [row for row in state.get("calls") or () if {row.get("agent"), row.get("offered_agent")} & agents or row.get("queue") in queues]}
 

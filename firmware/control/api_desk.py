@@ -8,6 +8,7 @@
     GET  /v1/calls/{id}/desk                 notes, dispositions and tickets of a call, over or not
     POST /v1/calls/{id}/notes                {"text", "agent"?}
     POST /v1/calls/{id}/disposition          {"code", "agent"?, "text"?}
+    GET  /v1/desk/setup                      dispositions, templates, reasons: what a page of an agent needs
     GET  /v1/dispositions?from_ms=&to_ms=    how often each was given, by queue and agent; code null: none, though the queue wants one
     GET  /v1/tickets?state=&owner=&queue=&template=&customer=&call=&before=&limit=     state "unfinished": new, open and waiting
     POST /v1/tickets                         {"template", "title", "fields"?, "text"?, "state"?, "owner"?, "queue"?, "customer"?, "call"?, "priority"?, "due_ms"?}
@@ -65,7 +66,7 @@ class DeskAPI:
                 ("GET", ("customers", None, "history"), self.customer_history), ("POST", ("customers", None, "erase"), self.customer_erase),
                 ("GET", ("calls", None, "pop"), self.pop), ("GET", ("calls", None, "desk"), self.of_call),
                 ("POST", ("calls", None, "notes"), self.note), ("POST", ("calls", None, "disposition"), self.disposition),
-                ("GET", ("dispositions",), self.dispositions),
+                ("GET", ("dispositions",), self.dispositions), ("GET", ("desk", "setup"), self.setup),
                 ("GET", ("tickets",), self.tickets), ("POST", ("tickets",), self.ticket_new),
                 ("GET", ("tickets", None), self.ticket), ("POST", ("tickets", None), self.ticket_change),
                 ("GET", ("articles",), self.articles), ("POST", ("articles",), self.article_new),
@@ -168,6 +169,16 @@ class DeskAPI:
         await self.desk.settled()
         return await self.desk.run(lambda db: {"notes": tickets.notes(db, call), "dispositions": tickets.dispositions(db, call),
                                                "tickets": tickets.page(db, call=call)})
+
+    async def setup(self, query, body):
+        """What an agent's page needs of the configuration, without what is none of an agent's business."""
+        config = self.house.config.running()
+        return {"queues": [{"name": row["name"], "label": row["label"] or row["name"], "dispositions": row["dispositions"],
+                            "disposition_required": row["disposition_required"]} for row in config["queues"]],
+                "templates": config["ticket_templates"], "break_reasons": config["break_reasons"],
+                "agents": [{"name": row["name"], "label": row["label"] or row["name"]} for row in config["agents"]],
+                "teams": [{"name": row["name"], "label": row["label"] or row["name"]} for row in config["teams"]], "states": tickets.STATES,
+                "next": tickets.NEXT, "customer_fields": list(self.desk.extra())}
 
     async def _known_call(self, call):
         """The CDR of a call that is over, None of one that is up; Problem where there is none."""

@@ -21,6 +21,7 @@ from firmware.links.lookups import ask_all
 from firmware.storage import desk as files
 from firmware.storage import desk_customers as customers
 from firmware.storage import desk_tickets as tickets
+from firmware.storage.cdr import CDRs
 from firmware.storage.journal import COLUMNS, as_record
 
 log = logging.getLogger(__name__)
@@ -237,13 +238,29 @@ class Desk(Adapter):
         core = getattr(self.house.switchboard, "core", None)
         known = core.state.calls.get(call) if core is not None else None
         if known is None:
-            raise Problem(404, "not found", "There is no open call %s." % call[:20])
+            return await self._pop_of_ended(call)
         shown = known.caller_presentation == "allowed" and known.caller or None
         who = known.customer or {}
         queue, called = known.queue, known.called
+        return await self._shown(call, shown, called, queue, who, known.customer == {}, dict(known.variables or {}))
+
+    async def _pop_of_ended(self, call):
+        """The same of a call that is over, for after-call work; who it was is looked up in our own list anew."""
+        def read(db):
+            if self._reader is None:
+                self._reader = self.house.database.reader()
+            return CDRs(self._reader).get(call)
+        cdr = await self.run(read)
+        if cdr is None:
+            raise Problem(404, "not found", "There is no call %s." % call[:20])
+        shown = cdr["caller"] if cdr["caller"] and cdr["caller_presentation"] == "allowed" else None
+        found = await self.run(customers.by_number, shown, self.country()) if shown else []
+        return await self._shown(call, shown, cdr["called"], cdr["queue"], {"customer": found[0], "source": "own"} if found else {"source": "none"}, False, {})
+
+    async def _shown(self, call, shown, called, queue, who, asked, data):
         customer = await self.run(customers.get, who["customer"]) if who.get("customer") else None
         external = await self.run(files.text, who["key"]) if who.get("key") else None
         made = await self.history((customer or {}).get("numbers") or ([shown] if shown else []), who.get("customer"), call)
         own = await self.run(lambda db: {"notes": tickets.notes(db, call), "dispositions": tickets.dispositions(db, call)})
-        return {"call": call, "caller": shown, "called": called, "queue": queue, "asked": known.customer == {}, "source": who.get("source"),
-                "customer": customer, "external": external, "data": dict(known.variables or {}), **own, **made}
+        return {"call": call, "caller": shown, "called": called, "queue": queue, "asked": asked, "source": who.get("source"),
+                "customer": customer, "external": external, "data": data, **own, **made}

@@ -262,6 +262,7 @@ RULES = [
     ("GET", ("articles",), (A, S, I), "read articles", _anything), ("GET", ("articles", None), (A, S, I), "read articles", _anything),
     ("POST", ("articles",), (S,), "write articles", _anything), ("POST", ("articles", None), (S,), "write articles", _anything),
     ("POST", ("articles", None, "remove"), (S,), "remove articles", _anything),
+    ("GET", ("desk", "setup"), (A, S, I), "see the desk's settings", _anything),
     ("GET", ("dispositions",), (S, I), "see dispositions", _anything),
     ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
     ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _anything),

@@ -3,11 +3,15 @@
 The callers are libpri's, the telephones baresip's; a callback goes out over the other span.  Control is killed between
 the promise and the call."""
 
+import json
 import re
+import socket
 import time
 
 import pytest
+from selenium.webdriver.common.by import By
 
+from hil.browser import Person
 from hil.probes import align, wav
 from hil.rig import CHECKOUT
 
@@ -106,3 +110,123 @@ def test_a_message_is_left_lights_the_lamp_and_can_be_heard(house, second):
     assert house.cdr(call, WAIT_S)["cdr"]["result"] == "voicemail"
     house.product.post("/messages/%s/delete" % message["message"], {})
     assert house.product.get("/mailboxes/night")["messages"] == []
+
+
+class Cti:
+    """A business application on the CTI link."""
+
+    def __init__(self, port, user, password):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+        self.lines = self.socket.makefile("r", encoding="utf-8")
+        assert self.ask(do="log_in", user=user, password=password)["ok"]
+
+    def ask(self, **request):
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            line = json.loads(self.lines.readline())
+            if "ok" in line:
+                return line
+
+    def event(self, kind, **fields):
+        """The next record of a kind with these fields."""
+        while True:
+            record = json.loads(self.lines.readline()).get("record") or {}
+            if record.get("kind") == kind and all(record.get(name) == value for name, value in fields.items()):
+                return record
+
+
+def sees(person, selector, word):
+    """Wait until a part of the page has a word."""
+    deadline = time.monotonic() + WAIT_S
+    while word not in (said := person.text(selector, WAIT_S)):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.1)
+    return said
+
+
+def test_the_desk_of_an_agent_on_a_live_call_over_a_kill(house, second):
+    """Who calls is known at ring in the CTI link and on the agent's page (Chromium, Chinese customer); disposition, note and ticket from the page;
+    an alarm of the early warning on the live page; control is killed while the telephone rings."""
+    running = house.product.get("/configuration")
+    config = running["configuration"]
+    config["queues"][0].update(strategy="longest_idle", dispositions=[{"code": "sold", "label": "成交"}, {"code": "later"}], disposition_required=True)
+    config["ticket_templates"] = [{"name": "repair", "label": "报修", "fields": [{"name": "device", "type": "choice", "choices": ["modem", "phone"], "required": "open"}]}]
+    config["thresholds"] = [{"name": "nobody", "label": "Nobody ready", "queue": config["queues"][0]["name"], "figure": "agents_ready", "when": "below", "limit": 1,
+                             "severity": "major"}]
+    config["users"] = [{"name": "bob", "role": "agent", "agent": "1002"}]
+    house.product.post("/configuration/apply", running)
+    assert house.product.post("/customers/import", {"csv": "name,numbers,company,level\n王小明,+86 139 1234 5678,华东商贸,VIP\n"})["added"] == 1
+    house.product.post("/articles", {"title": "退款流程", "body": "三个工作日内退款。", "tags": ["售后"]})
+    house.product.put("/users/bob/password", {"password": "bob has a desk"})
+    for agent, status in (("1001", "logged_out"), ("1002", "available")):
+        house.available(agent, status)
+    house.wait_agent_idle("1002", WAIT_S)
+    cti = Cti(house.cti_port, "admin", house.product.password)
+    assert cti.ask(do="subscribe")["ok"]
+    with Person(house.product.url) as person:
+        person.sign_in("bob", "bob has a desk")
+        for name in ("new", "again"):
+            person.driver.find_element(By.NAME, name).send_keys("my own desk now")
+        person.driver.find_element(By.CSS_SELECTOR, "main form button").click()
+        person.see("#status", WAIT_S)
+        assert person.driver.current_url.endswith("/desk"), "an agent comes to the own desk"
+        mark = second.mark()
+        name = house.place(span=1, called=SALES)
+        record = cti.event("agent.popped", agent="1002")
+        assert record["pop"]["customer"]["name"] == "王小明" and record["pop"]["caller"] == CALLER
+        assert CALLER not in json.dumps(house.product.get("/calls/" + record["call"])["records"][-1]["data"])
+        second.wait_for("incoming", WAIT_S, since=mark)
+        sees(person, "#call", "王小明")
+        house.kill("control")
+        house.wait(lambda s: next((c for c in s["calls"] if c["call"] == record["call"] and c["offered_agent"] == "1002"), None), WAIT_S, "the ring after the kill")
+        mark = second.mark()
+        house.wait(lambda s: second.events("incoming", since=0), WAIT_S, "the telephone")
+        deadline = time.monotonic() + WAIT_S
+        while not any(c["state"] == "talking" for c in house.state()["calls"]):     # the ring from before the kill ends first
+            assert time.monotonic() < deadline
+            second.answer()
+            time.sleep(0.5)
+        call = house.wait_call("talking")
+        assert (call["call"], call["agent"]) == (record["call"], "1002")
+        sees(person, "#call", "华东商贸")
+        house.product.post("/broadcasts", {"text": "请注意时间", "agents": ["1002"]})
+        sees(person, "#me", "请注意时间")
+        person.see("[data-seen]").click()
+        house.wait(lambda s: not s["broadcasts"], WAIT_S, "the message was seen")
+        person.see("#call textarea").send_keys("wants a call back")
+        person.see("#call form[data-post$=notes] button").click()
+        sees(person, "#call", "wants a call back")
+        person.see("#call details summary").click()
+        person.see("#call input[name=title]").send_keys("Modem is dead")
+        person.see("#call select[data-type=choice]").send_keys("modem")
+        person.see("#call form[data-ticket] button").click()
+        sees(person, "#call", "Modem is dead")
+        person.see("#search input").send_keys("退款")
+        person.see("#search button").click()
+        sees(person, "#articles", "退款流程")
+        person.picture(house.folder / "desk.png")
+        person.see("button[name=language][value=zh_CN]").click()
+        sees(person, "#call", "最近通话")
+        person.picture(house.folder / "desk-zh.png")
+        house.far.hangup(name)
+        house.wait(lambda s: next((a for a in s["agents"] if a["name"] == "1002" and a["undone"]), None), WAIT_S, "after-call work waits for the disposition")
+        sees(person, "#me", "处理结果")
+        person.see("#call form[data-post$=disposition] button").click()
+        house.wait_agent_idle("1002", WAIT_S)
+        assert not person.complaints(), person.complaints()
+        person.driver.get(person.url + "/calls")
+        assert call["call"] in person.text("main"), "the own calls"
+        person.driver.get(person.url + "/configuration")
+        assert "may not" in person.text("main")
+        house.available("1002", "logged_out")
+        house.wait(lambda s: s["thresholds"][0]["state"] == "raised", WAIT_S, "the early warning")
+        person.driver.delete_all_cookies()
+        person.sign_in("admin", house.product.password)
+        sees(person, "#thresholds", "Nobody ready")
+        person.picture(house.folder / "live.png")
+        person.see("button[data-acknowledge]").click()
+        sees(person, "#thresholds", "admin")
+    found = house.product.get("/calls/%s/desk" % call["call"])
+    assert [row["text"] for row in found["notes"]] == ["wants a call back"] and [row["code"] for row in found["dispositions"]] == ["sold"]
+    assert [row["title"] for row in found["tickets"]] == ["Modem is dead"]
+    assert house.product.post("/reports/check", {}) == {"differed": []}

@@ -166,8 +166,8 @@ def test_the_live_stream_sends_everything_once_then_what_changes(web):
     client = Client(web).sign_in()
     request = urllib.request.Request(web.url + "/live", headers={"Cookie": client.cookie, "Accept-Language": "zh-CN"})
     answer = web.opener.open(request, timeout=60)
-    first = dict(read_events(answer, 5))
-    assert set(first) == {"alarms", "spans", "queues", "agents", "calls"}
+    first = dict(read_events(answer, 6))
+    assert set(first) == {"alarms", "thresholds", "spans", "queues", "agents", "calls"}
     assert "Sales &lt;b&gt;" in first["queues"] and "队列" in first["queues"] and "75.0 %" in first["queues"]
     web.control.says([{"call": "c9", "state": "queued", "caller": "13912345678", "called": "02150801000", "span": 1,
                        "timeslot": 3, "queue": "sales", "position": 1, "started_ms": NOW_MS}])

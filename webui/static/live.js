@@ -1,6 +1,6 @@
 // The live page: parts of it arrive as server-sent events and replace what was there.
 "use strict";
-const parts = ["alarms", "spans", "queues", "agents", "calls"];
+const parts = ["alarms", "thresholds", "spans", "queues", "agents", "calls"];
 const lost = document.getElementById("lost");
 const HOLD_MS = 5000;    // a list that a person has open is not replaced under the hand for so long
 const held = {};         // parts that came meanwhile: part -> {html, since}
@@ -89,5 +89,35 @@ document.addEventListener("click", async (event) => {
   await ask(`/api/v1/calls/${encodeURIComponent(call)}/${button.dataset.operation}`, "POST", body);
 });
 
+// An alarm of the traffic early warning is acknowledged.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-acknowledge]");
+  if (button) await ask(`/api/v1/thresholds/${encodeURIComponent(button.dataset.acknowledge)}/acknowledge`, "POST", {});
+});
+
+// A message to the agents of a queue or a team.
+const message = document.getElementById("message");
+async function recipients() {
+  try {
+    const answer = await fetch("/api/v1/desk/setup");
+    if (!answer.ok) return;
+    const setup = await answer.json();
+    for (const [part, rows] of [["queues", setup.queues], ["teams", setup.teams]]) {
+      for (const row of rows) {
+        const option = new Option(row.label, `${part}:${row.name}`);
+        message.elements.to.append(option);
+      }
+    }
+  } catch { /* the box is away: there is nobody to send to */ }
+}
+message.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const [part, name] = message.elements.to.value.split(":");
+  if (!name || !message.elements.text.value.trim()) return;
+  await ask("/api/v1/broadcasts", "POST", {text: message.elements.text.value, [part]: [name]});
+  message.elements.text.value = "";
+});
+
+recipients();
 setInterval(tick, 1000);
 follow();
