@@ -88,6 +88,11 @@ class House:
                 self._me.clear()
         return known[1]
 
+    def known_role(self, user):
+        """The role as it was told last, without asking: a page that needs nothing of control does not wait for it."""
+        known = self._me.get(user)
+        return known[1]["role"] if known else None
+
     def state(self):
         """(version, state), read once per change however many pages ask.  state: None before the first."""
         with self._reading:

@@ -42,8 +42,8 @@ def build(house, users, sessions, data_dir, site_name):
     def show(template, status=200, **values):
         response.status = status
         response.content_type = "text/html; charset=utf-8"
-        known = role() if request.environ.get("strowger.user") else None
-        return render(template, **page_parameters(request), site=site_name(), path=request.path, role=known, **values)
+        return render(template, **page_parameters(request), site=site_name(), path=request.path,
+                      role=house.known_role(request.environ.get("strowger.user")), **values)
 
     def basic_user():
         if request.auth is None or request.auth[1] is None:
