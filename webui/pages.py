@@ -354,6 +354,14 @@ def build(house, users, sessions, data_dir, site_name):
         query = request.query
         return relay("GET", f"/v1/{what}", limit=query.getunicode("limit"), before=query.getunicode("before"))
 
+    @app.get("/api/v1/pri")
+    def api_pri():
+        return relay("GET", "/v1/pri")
+
+    @app.post("/api/v1/pri/<span:re:[0-9]{1,2}>/<part:re:channels|d_channel>")
+    def api_pri_manage(span, part):
+        return relay("POST", f"/v1/pri/{span}/{part}", json_body('{"do": "lock", "timeslots": [1]}'))
+
     @app.get("/api/v1/ss7")
     def api_ss7():
         return relay("GET", "/v1/ss7")

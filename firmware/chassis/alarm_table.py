@@ -48,6 +48,8 @@ ALARMS = (
      "no signalling link of the linkset carries traffic", "the text names the links; look at their spans, then ask the other exchange"),
     ("linkset_degraded", "major", "communications", "communicationsSubsystemFailure", 3000, 3000,
      "signalling links of the linkset carry no traffic", "the text names the links and why; strowger ss7 shows them, strowger ss7-link orders them"),
+    ("restart_ignored", "minor", "communications", "communicationsProtocolError", 0, 1000,
+     "the far end does not answer RESTART for channels of the span", "the text names them; ask the carrier whether they are blocked there, then strowger pri-channels SPAN restart"),
     ("one_way_audio", "major", "qualityOfService", "performanceDegraded", 0, 0,
      "a call has sound in one direction only", "the text names the leg and why; look at its network, NAT and firewalls"),
     ("sip_trunk_down", "critical", "communications", "communicationsSubsystemFailure", 1000, 2000,

@@ -118,6 +118,10 @@ class Keeper(Adapter):
         else:
             self.alarms.report(source, kinds, LINKSETS, now_ms)
 
+    def channels(self, span, sentence, now_ms):
+        """PRI channels whose RESTART the far end ignores (links/span_manage.py): a sentence, or None."""
+        self.alarms.report("span %d" % span, {} if sentence is None else {"restart_ignored": sentence}, ("restart_ignored",), now_ms)
+
     def linksets(self, known, now_ms):
         """At a start: alarms of linksets that are not among the known sources end."""
         for source, kind in self.alarms.sources():

@@ -13,6 +13,7 @@
     python -m firmware.cli spans
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
+    python -m firmware.cli pri | pri-channels | pri-switch ...   channels of PRI in and out of service, NFAS: cli/pri.py
     python -m firmware.cli trace --span N | --call ID FILE       signalling as pcapng: cli/trace.py
     python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
@@ -47,7 +48,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, desk, floor, flows, journal, lines, operations, reports, ss7, trace
+from firmware.cli import box, desk, floor, flows, journal, lines, operations, pri, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -210,6 +211,7 @@ def parser():
     flows.add(verbs, common)
     floor.add(verbs, common)
     ss7.add(verbs, common)
+    pri.add(verbs, common)
     trace.add(verbs, common)
     journal.add(verbs, common)
     reports.add(verbs, common)
@@ -277,6 +279,8 @@ def carry_out(client, options):
         return desk.carry_out(client, options)
     if verb in ss7.VERBS:
         return ss7.carry_out(client, options, table)
+    if verb in pri.VERBS:
+        return pri.carry_out(client, options, table)
     if verb in trace.VERBS:
         return trace.carry_out(client, options)
     if verb in journal.VERBS:

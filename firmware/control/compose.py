@@ -72,7 +72,7 @@ def make_adapters(house):
     cti = inherited_or_own("cti-tcp", "tcp", config["cti"]["address"], config["cti"]["port"])
     board, fault = described_board(house.data_dir)
     trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house, board)
-    trunks[1].report_alarm = keeper.signalling
+    trunks[0].report_alarm, trunks[1].report_alarm = keeper.channels, keeper.signalling
     keeper.linksets(trunks[1].linkset_sources(), house.turns.clock.now_ms())
 
     def alarms(span, alarms, now_ms):

@@ -8,7 +8,7 @@ Layer 3 messages go through the outbox: committed with the event that caused the
 to media, then deleted.  While the data link is down Q.931 loses its messages (5.8.9), so
 the release of an answered call is kept and made when the link is up again; the
 switchboard hears "released" at once, the timeslot stays busy until the far end has let go.
-Outgoing calls: span_outgoing.py.  Changes of the configuration: span_change.py.
+Outgoing calls: span_outgoing.py.  Changes of the configuration: span_change.py.  What people command: span_manage.py.
 """
 
 import logging
@@ -20,6 +20,7 @@ from firmware.links.adapter import Adapter
 from firmware.links.enhancement import CLEAR, renew
 from firmware.links.pri_span import link_is_up
 from firmware.links.span_change import SpanChanges
+from firmware.links.span_manage import Management
 from firmware.links.span_outgoing import OutgoingCalls
 from firmware.proto.q931 import codes
 
@@ -41,7 +42,7 @@ ACTIONS = {
 }
 
 
-class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
+class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
     """The adapter of all PRI spans."""
 
     name = "spans"
@@ -259,6 +260,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Adapter):
 
     def _on_restart_indication(self, span, event, now_ms):
         log.warning("span %d: the far end restarted timeslots %s", span.number, event["timeslots"])
+        self._restarted(span, event["timeslots"], now_ms)
 
     def _on_service_indication(self, span, event, now_ms):
         log.warning("span %d: the far end says %s of timeslots %s", span.number, event["status"], event["timeslots"])

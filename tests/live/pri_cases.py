@@ -18,6 +18,7 @@ NETWORK = (3, 5, 7, 9, 11)              # spans on which we are the network
 T1 = (4, 5, 8, 9, 10, 11, 13, 14, 15, 16, 17)
 SPANS = tuple(range(1, 19))
 NFAS = {13: ("script", 0, "primary"), 14: ("script", 1, "backup"), 15: ("script", 2, "none"), 16: ("pair", 0, "primary"), 17: ("pair", 1, "none")}
+SETTINGS = {3: {"timers": {"T316": 1000}, "restart_ignored": "block"}, 18: {"channel_numbering": "consecutive"}}
 RAW = (13, 14, 15, 18)
 OVERLAP = (3, 6, 12)                    # spans to which digits go one by one
 DATA_IN, DATA_TO_A_TELEPHONE = "02150801064", "02150801000"
@@ -33,6 +34,7 @@ def configure(configuration):
             "span": number, "type": "t1" if number in T1 else "e1", "crc4": False, "trunk_group": name,
             "d_timeslot": 24 if number in T1 else 16, "variant": "ni2" if nfas else VARIANTS.get(number, "etsi"),
             "side": "network" if number in NETWORK else "user"})
+        configuration["spans"][-1].update(SETTINGS.get(number, {}))
         if nfas and NFAS[number][2] != "primary":
             continue
         configuration["trunk_groups"].append({"name": name, "caller_number": "02150803000", "data_calls": number in (3, 4),
@@ -343,4 +345,120 @@ def test_one_d_channel_for_two_spans_with_libpri(house, phone):
             assert likeness(said[seed], octets_of(house, each)) > 0.99, each
     probe_moves.undisturbed(measure, house)
     house.far.policy()
+    house.wait_idle(30)
+
+
+def slot(house, span, timeslot):
+    """A timeslot as the API shows it."""
+    row = next(row for row in house.state()["spans"] if row["span"] == span)
+    return next(each for each in row["timeslots"] if each["timeslot"] == timeslot)
+
+
+def channels(house, span, verb, *timeslots):
+    return house.product.post(f"/pri/{span}/channels", {"do": verb, **({"timeslots": list(timeslots)} if timeslots else {})})
+
+
+@pytest.mark.conformance("Q.931", "5.2.3.1/locked", "a locked channel: an exclusive offer is refused with 44, a preferred one moved; drained, its call goes on; unlocked, it is there; libpri")
+def test_channels_are_locked_drained_and_unlocked(house, phone):
+    house.far.policy()
+    channels(house, 3, "lock", 7)
+    name = house.place(span=3, called="02150801912", timeslot=7, record=False)
+    assert house.far.wait_for("hangup", 30, id=name)["cause"] == 44
+    name, out = talk_through(house, 3, 12, timeslot=7, preferred=True, record=False)
+    taken = next(row for row in house.far.status()["calls"] if row["id"] == name)["timeslot"]
+    assert taken != 7 and slot(house, 3, 7)["state"] == "blocked"
+    channels(house, 3, "drain", taken)
+    house.kill("control")
+    house.wait(lambda s: s["calls"], 30, "the call after the kill")
+    assert slot(house, 3, taken)["service"] == {"near": "locked", "far": None} and slot(house, 3, 7)["state"] == "blocked", "kept over a restart"
+    hang_up(house, name, out["id"])
+    assert slot(house, 3, taken)["state"] == "blocked"
+    channels(house, 3, "unlock", 7, taken)
+    name, out = talk_through(house, 3, 12, timeslot=7, record=False)
+    channels(house, 3, "lock", 7)                       # with its call
+    assert house.far.wait_for("hangup", 30, id=name)["cause"] == 41
+    for each in (name, out["id"]):
+        house.far.wait_for("released", 30, id=each)
+    channels(house, 3, "unlock")
+    assert slot(house, 3, 7) == {"timeslot": 7, "call": None, "state": "idle"}
+
+
+def test_service_both_ways(house, phone):
+    """DMS-100, 5ESS and National ISDN: the far end takes a channel out of service and back, and so do we; libpri."""
+    for span in (5, 8, 10):
+        mark = house.far.mark()
+        house.far.command("service", span=span, timeslot=3, status=2)
+        house.wait(lambda s: slot(house, span, 3).get("service") == {"near": None, "far": "out_of_service"}, 30, "the far end's SERVICE")
+        house.far.command("service", span=span, timeslot=3, status=0)
+        house.wait(lambda s: slot(house, span, 3)["state"] == "idle", 30, "the far end's SERVICE")
+        channels(house, span, "lock", 4)
+        assert house.far.wait_for("service", 30, since=mark, span=span, timeslot=4)
+        assert slot(house, span, 4)["state"] == "blocked"
+        channels(house, span, "unlock", 4)
+        assert slot(house, span, 4)["state"] == "idle"
+
+
+@pytest.mark.conformance("Q.931", "5.5.1.1/live", "RESTART that libpri's exchange passes over: T316 twice, alarm, out of service; a later one is answered, all is well")
+def test_a_far_end_that_ignores_restart(house, phone):
+    house.far.command("deaf", span=3, on=True)
+    channels(house, 3, "restart", 9)
+    house.wait(lambda s: slot(house, 3, 9)["state"] == "blocked", 30, "T316 twice")
+    row = next(row for row in house.state()["spans"] if row["span"] == 3)
+    assert row["state"] == "up" and row["alarms"] == ["restart_ignored"] and slot(house, 3, 9)["service"]["near"] == "restart_ignored"
+    alarm = house.wait(lambda s: [a for a in house.product.get("/alarms")["alarms"] if a["kind"] == "restart_ignored"], 30, "the alarm")
+    assert "9" in str(alarm[0])
+    house.far.command("deaf", span=3, on=False)
+    mark = house.far.mark()
+    channels(house, 3, "restart", 9)
+    house.far.wait_for("restart", 30, since=mark, span=3, timeslot=9)
+    house.wait(lambda s: slot(house, 3, 9)["state"] == "idle", 30, "the channel in service")
+    assert next(row for row in house.state()["spans"] if row["span"] == 3)["alarms"] == []
+
+
+def e1_channel(*numbers, whole_map=False, exclusive=True):
+    named = {"selection": "indicated", "exclusive": exclusive, "channels": list(numbers)}
+    return dict(named, map=True, slot_octets=4) if whole_map else named
+
+
+@pytest.mark.conformance("Q.931", "4.5.13/numbering", "consecutive numbers 1 to 30 and the slot map by timeslot, live with a scripted far end")
+@pytest.mark.conformance("Q.931", "5.7/live", "glare on a live span: the network's SETUP for our channel wins, our call takes another")
+@pytest.mark.conformance("Q.931", "5.8.10/live", "STATUS ENQUIRY on a live call is answered; a STATUS that does not fit is asked for, then the call is cleared with 101")
+def test_glare_status_and_numbering(house, phone, script):
+    alaw = dict(BEARER, layer_1="g711_a")
+    called = {"type": "unknown", "plan": "isdn", "number": "02150801912"}
+    house.far.policy()
+    # Our SETUP and the network's for the same channel cross: channel 1 by number.
+    at, mark = script.mark(), house.far.mark()
+    name = house.place(span=12, called="02150801918", record=False)
+    _, ours = script.heard("SETUP", since=at, on=18)
+    wanted = ours.get("channel_identification")["channels"]
+    script.say(18, "SETUP", 40, 0, bearer_capability=alaw, channel_identification=e1_channel(*wanted), called_party_number=called, sending_complete=True)
+    script.say(18, "RELEASE_COMPLETE", ours.reference, 1, cause={"cause": 44, "location": 2})
+    _, again = script.heard("SETUP", since=at + 2, on=18)
+    _, answer = script.heard("CALL_PROCEEDING", since=at, on=18, reference=40)
+    assert answer.get("channel_identification")["channels"] == wanted and again.get("channel_identification")["channels"] != wanted
+    script.heard("CONNECT", since=at, on=18, reference=40)
+    script.say(18, "CONNECT_ACKNOWLEDGE", 40, 0)
+    script.say(18, "RELEASE_COMPLETE", again.reference, 1, cause={"cause": 17, "location": 2})
+    assert house.far.wait_for("hangup", 30, since=mark, id=name)["cause"] == 17
+    # Channel 20 is timeslot 21; in a map timeslot 22 is itself.
+    for reference, named, timeslot in ((41, e1_channel(20), 21), (42, e1_channel(22, whole_map=True), 22)):
+        script.say(18, "SETUP", reference, 0, bearer_capability=alaw, channel_identification=named, called_party_number=called, sending_complete=True)
+        script.heard("CONNECT", since=at, on=18, reference=reference)
+        script.say(18, "CONNECT_ACKNOWLEDGE", reference, 0)
+        assert slot(house, 18, timeslot)["state"] == "busy"
+    # The far end asks, and tells nonsense.
+    script.say(18, "STATUS_ENQUIRY", 41, 0)
+    _, status = script.heard("STATUS", since=at, on=18, reference=41)
+    assert (status.get("cause")["cause"], status.get("call_state")["state"]) == (30, 10)
+    script.say(18, "STATUS", 42, 0, cause={"cause": 101, "location": 2}, call_state={"state": 17})
+    script.heard("STATUS_ENQUIRY", since=at, on=18, reference=42)
+    script.say(18, "STATUS", 42, 0, cause={"cause": 30, "location": 2}, call_state={"state": 17})
+    _, gone = script.heard("DISCONNECT", since=at, on=18, reference=42)
+    assert gone.get("cause")["cause"] == 101
+    script.say(18, "RELEASE", 42, 0)
+    for reference in (40, 41):
+        script.say(18, "DISCONNECT", reference, 0, cause={"cause": 16, "location": 2})
+        script.heard("RELEASE", since=at, on=18, reference=reference)
+        script.say(18, "RELEASE_COMPLETE", reference, 0)
     house.wait_idle(30)
