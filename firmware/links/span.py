@@ -418,7 +418,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
                 self._d_channels(span, now_ms)
             span.opened = span.opened or bool(span.open_links)
             if span.closing_ms is None and not span.condemned:
-                self._open(span, True, now_ms)
+                for link in sorted(span.links):         # harmless where it is open
+                    self._open_link(span, link, link not in span.open_links)
             for call, entry in sorted(span.calls.items()):
                 if entry["leg"] is not None and entry["timeslot"] is not None and entry["leg"] not in there:
                     self._terminate(span, call)
