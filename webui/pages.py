@@ -15,14 +15,14 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
-from webui import desk, journal, lines, turn_up
+from webui import desk, journal, lines, provision, turn_up
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
 
 HERE = pathlib.Path(__file__).parent
 CALLS_A_PAGE = 50
-PUBLIC = ("/login", "/static/", "/language", "/health", "/phone")
+PUBLIC = ("/login", "/static/", "/language", "/health", "/phone", provision.PREFIX)
 BUNDLE = HERE.parent / "build/webui"      # what set-up made of the packages in webui/phone
 bottle.BaseRequest.MEMFILE_MAX = 4 << 20   # a configuration of 2,000 lines is some hundred kilobytes
 
@@ -228,6 +228,8 @@ def build(house, users, sessions, data_dir, site_name):
                     changes=report["changes"], checked=report["ok"], **values)
 
     # -- REST --
+
+    provision.mount(app, house, relay)
 
     @app.get("/api/v1/state")
     def api_state():

@@ -11,6 +11,7 @@
     python -m firmware.cli flows | flow ... | ivr CALL OPERATION | surveys      flows and their versions: cli/flows.py
     python -m firmware.cli simulate FILE [SCRIPT...]     runs a flow in text, without a switch
     python -m firmware.cli spans
+    python -m firmware.cli phones               desk phones that the box sets up; phone-enrol MAC, phone-revoke MAC
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
     python -m firmware.cli pri | pri-channels | pri-switch ...   channels of PRI in and out of service, NFAS: cli/pri.py
@@ -48,7 +49,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, desk, floor, flows, journal, lines, operations, pri, reports, ss7, trace
+from firmware.cli import box, desk, floor, flows, journal, lines, operations, phones, pri, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -216,6 +217,7 @@ def parser():
     journal.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
+    phones.add(verbs, common)
     route = verbs.add_parser("route", parents=[common])
     route.add_argument("digits")
     who = route.add_mutually_exclusive_group(required=True)
@@ -269,6 +271,8 @@ def carry_out(client, options):
         return reports.carry_out(client, options, table)
     if verb in lines.VERBS:
         return lines.carry_out(client, options, table)
+    if verb in phones.VERBS:
+        return phones.carry_out(client, options, table)
     if verb in floor.VERBS:
         return floor.carry_out(client, options)
     if verb in flows.VERBS:

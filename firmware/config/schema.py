@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, bearer, callers, cas, desk, mailboxes, people, pri, services, sip, sip_trunk, ss7, warnings
+from firmware.config import acd, bearer, callers, cas, desk, mailboxes, people, phones, pri, services, sip, sip_trunk, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -241,6 +241,7 @@ SCHEMA = Section("the configuration", {
     **mailboxes.PARTS,
     **callers.PARTS,
     **desk.PARTS,
+    **phones.PARTS,
     "retention": Section("how long is kept what no longer belongs to a call; sums of reports stay", {
         "journal_months": Whole("the journal, from which reports can be checked; 0: for ever", 0, 600, unit="months", default=13),
         "calls_months": Whole("the list of calls; 0: for ever", 0, 600, unit="months", default=13)}),
@@ -391,6 +392,7 @@ def check(configuration, check_flow=None, clashes=()):
     if recording["channels"] == "stereo" and recording["format"].startswith(("g726", "vox")):
         errors.append(ConfigError("recording.channels", f"files in {recording['format']} have one channel; use mono, or another format"))
     errors.extend(mailboxes.check(result))
+    errors.extend(phones.check(result))
     errors.extend(callers.check(result))
     errors.extend(desk.check(result))
     errors.extend(people.check(result))

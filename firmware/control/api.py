@@ -23,6 +23,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/broadcasts, /v1/thresholds, /v1/schedule ...: api_floor.py
     GET  /v1/health
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
+    GET  /v1/phones: desk phones that the box sets up, see api_phones.py
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/pri: api_pri.py; /v1/lines, /v1/berts: see api_lines.py
     GET  /v1/trace, /v1/calls/{id}/trace: see api_trace.py; /v1/set_aside: api_journal.py
 
@@ -42,7 +43,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_pri, api_reports, api_ss7, api_staffing, api_trace, commands
+from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_reports, api_ss7, api_staffing, api_trace, commands
 from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
@@ -85,7 +86,8 @@ class API:
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(),
-            *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_trace.TraceAPI(self).routes()]
+            *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
+            *api_phones.PhonesAPI(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":

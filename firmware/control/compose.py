@@ -25,6 +25,7 @@ from firmware.errors import ConfigError, LocalError
 from firmware.links.cas import CASLinks
 from firmware.links.lookups import Lookups
 from firmware.links.ivr_services import IVRServices
+from firmware.links.provisioning import Provisioning
 from firmware.links.sip_legs import SIPLegs
 from firmware.links.span import SpanLinks
 from firmware.links.ss7 import SS7Points
@@ -81,6 +82,6 @@ def make_adapters(house):
     carried = Bearers(house, board.get("bearers", []), alarms, keeper.bearers, fault)
     framers = Framers(house, alarms, watch=keeper.framers, elsewhere=lambda: carried.wanted)
     lines, test_calls = AllLines(framers, carried), TestCalls(house)
-    return [*trunks, SIPLegs(house, sip, streams), carried, framers, lines, keeper, test_calls,
+    return [*trunks, SIPLegs(house, sip, streams), Provisioning(house), carried, framers, lines, keeper, test_calls,
             TurnUp(house, lines, keeper, trunks[0], bearers, test_calls),
             CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house)]

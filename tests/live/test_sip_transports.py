@@ -6,7 +6,10 @@ the page by a WebAudio analyser.  control is killed in the middle of the calls."
 import contextlib
 import shutil
 import socket
+import ssl
 import time
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
@@ -176,3 +179,37 @@ def test_a_large_message_over_tcp(house):
                 pass
         except ConnectionResetError:
             pass
+
+
+def fetched(url):
+    """(status, body) of a file as a phone fetches it: nobody has signed in."""
+    try:
+        with urllib.request.urlopen(url, timeout=30, context=ssl._create_unverified_context()) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
+def test_a_desk_phone_is_set_up_by_its_file(house):
+    """Enrolled by REST, its file over HTTPS, baresip registers with what stands in it; the link is spent, the phone's own secret outlives a kill."""
+    mac = "805ec0abcdef"
+    running = house.product.get("/configuration")
+    running["configuration"]["desk_phones"] = [{"mac": mac, "model": "yealink", "line": "1004", "transport": "tcp"}]
+    running["configuration"]["provisioning"]["enabled"] = True
+    house.product.post("/configuration/apply", running)
+    link = house.product.post("/phones/%s/enrol" % mac, {})
+    status, text = fetched(link["url"] + link["file"])
+    assert status == 200 and text.startswith("#!version:1.0.0.1\n")
+    found = dict(line.split(" = ", 1) for line in text.splitlines()[1:])
+    own = found["static.auto_provision.server.url"] + "/" + link["file"]
+    house.kill("control")
+    house.wait(lambda s: s["lines"], 30, "control again")
+    assert fetched(own)[0] == 200
+    refused = [fetched(url) for url in (link["url"] + link["file"], own.replace(mac, "805ec0ffffff"), own.replace("/provision/", "/provision/0"), own + "x", link["url"])]
+    assert refused == [(404, "Not found.\n")] * 5
+    assert found["account.1.sip_server.1.transport_type"] == "1" and found["account.1.sip_server.1.port"] == str(house.sip_port)
+    with Phone(found["account.1.auth_name"], found["account.1.password"], int(found["account.1.sip_server.1.port"]), transport="tcp"):
+        house.wait(lambda s: [line for line in s["lines"] if line["name"] == "1004" and line["registered"] and line["contacts"]], 30, "the desk phone")
+    row, = house.product.get("/phones")["phones"]
+    assert (row["state"], row["line"]) == ("fetches by itself", "1004")
