@@ -18,6 +18,7 @@
 
 Who acts is "by" of the body, or the user of the request.  Personal words stand in the desk's database, the journal names their keys."""
 
+import asyncio
 import time
 
 from firmware.control.commands import Problem, check_call_id, not_found
@@ -96,16 +97,16 @@ class DeskAPI:
     async def customers(self, query, body):
         desk = self.desk
         if query.get("format") == "csv":
-            return await desk.run(customers.export, desk.extra())
+            return await desk.read(customers.export, desk.extra())
         if "number" in query:
             country = desk.country()
-            found = await desk.run(lambda db: [customers.get(db, key) for key in customers.by_number(db, query["number"][:40], country)])
+            found = await desk.read(lambda db: [customers.get(db, key) for key in customers.by_number(db, query["number"][:40], country)])
             return {"customers": found}
         limit = self._api.whole(query, "limit", 50, 1, PAGE_MOST)
-        return {"customers": await desk.run(customers.page, (query.get("text") or "")[:100] or None, query.get("after"), limit)}
+        return {"customers": await desk.read(customers.page, (query.get("text") or "")[:100] or None, query.get("after"), limit)}
 
     async def customer(self, key, query, body):
-        found = await self.desk.run(customers.get, key)
+        found = await self.desk.read(customers.get, key)
         if found is None:
             raise not_found("customer", key[:32])
         return found
@@ -144,7 +145,7 @@ class DeskAPI:
         began = time.perf_counter()
         try:
             async with desk.writing:
-                rows = await desk.run(lambda db: customers.parse(text, agents, extra, country))
+                rows = await asyncio.to_thread(customers.parse, text, agents, extra, country)
                 counts = await desk.run(customers.load, rows, self._now_ms())
         except customers.BadRows as error:
             raise Problem(422, "nothing was imported", "%s (%d errors)." % (str(error)[:1].upper() + str(error)[1:], len(error.errors)),

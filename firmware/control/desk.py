@@ -1,6 +1,7 @@
 """The desk in the control process: its database in a thread of its own, who calls, the projections of the journal.
 
     await desk.run(function, *args)      function(db, *args) in the desk's thread; Problem 503 where the file cannot be used
+    await desk.read(function, *args)     the same for what only reads: beside a large import, which takes seconds
     await desk.settled()                 what was committed before is in the projections
     await desk.pop(call)                 what is shown of a caller: customer, last calls, tickets, callbacks
 
@@ -9,10 +10,13 @@ asked beside the control loop, and a control process that comes back asks again 
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import os
 import sqlite3
+import threading
 import time
+import urllib.parse
 
 from firmware.control.commands import Problem
 from firmware.errors import LocalError
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 LOOKUP_THREADS = 8
 LAST_CALLS = 10             # of a caller that are shown; invented
 LAST_TICKETS = 10
+SETTLE_S = 0.5              # what is shown at ring waits no longer for the newest notes; invented
 ASK_LIMIT_S = 6.0           # above the longest time limit of a lookup
 PIECE = 2000                # records at a time when the projections catch up
 
@@ -43,7 +48,10 @@ class Desk(Adapter):
         self.path = os.path.join(house.data_dir, "desk.db")
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "desk")
         self._lookups = concurrent.futures.ThreadPoolExecutor(LOOKUP_THREADS, "customer")
+        self._readers = concurrent.futures.ThreadPoolExecutor(1, "desk-read")
         self._db, self._reader = None, None
+        self._read_db, self._cdrs = None, None      # of the reading thread
+        self._folds, self._counting = 0, threading.Lock()       # how many are on their way
         self._behind = True         # records may be missing in the projections
         self._asked = []
         self.fault = None           # sentence
@@ -78,9 +86,32 @@ class Desk(Adapter):
         except RuntimeError as error:       # the process ends
             raise Problem(503, "control ends", "The control process ends; try again in a second.") from error
 
-    async def settled(self):
-        """What was committed until now is in the projections."""
-        await self.run(lambda db: self._catch_up(db) if self._behind else None)
+    def _in_reader(self, function, *args):
+        if self._read_db is None:
+            self._read_db = sqlite3.connect("file:%s?mode=ro" % urllib.parse.quote(self.path), uri=True, isolation_level=None, check_same_thread=False)
+            self._cdrs = self.house.database.reader()
+        return function(self._read_db, *args)
+
+    async def read(self, function, *args):
+        """See the module's docstring."""
+        if self._db is None:
+            await self.run(lambda db: None)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._in_reader, function, *args)
+        except (sqlite3.Error, OSError) as error:
+            raise Problem(503, "the desk's database does not answer", "It says: %s. Look at the data disk." % error) from error
+        except RuntimeError as error:       # the process ends
+            raise Problem(503, "control ends", "The control process ends; try again in a second.") from error
+
+    async def settled(self, limit_s=None):
+        """What was committed until now is in the projections.  limit_s: wait no longer, for whom older ones will do."""
+        if self._behind or self._folds:
+            waits = self.run(lambda db: self._catch_up(db) if self._behind else None)
+            if limit_s is None:
+                await waits
+            else:
+                with contextlib.suppress(asyncio.TimeoutError, LocalError):
+                    await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(waits)), limit_s)
 
     def _catch_up(self, db):
         """Take what the journal has above the last record taken."""
@@ -118,10 +149,14 @@ class Desk(Adapter):
         """The journal has new rows: those of ours go into the projections, in order."""
         ours = [record for record in records if record["kind"] in files.PROJECTED]
         if ours:
+            with self._counting:
+                self._folds += 1
             future = self._thread.submit(self._in_thread, self._take, ours)
             future.add_done_callback(self._taken)
 
     def _taken(self, future):
+        with self._counting:
+            self._folds -= 1
         if not future.cancelled() and future.exception() is not None:
             self._behind = True     # the next one reads the journal
 
@@ -140,7 +175,7 @@ class Desk(Adapter):
         country = self.country()
         try:
             theirs = self._look_up(action) if action["lookup"] else None
-            known = await asyncio.wait_for(self.run(lambda db: customers.by_number(db, caller, country)), ASK_LIMIT_S)
+            known = await asyncio.wait_for(self.read(lambda db: customers.by_number(db, caller, country)), ASK_LIMIT_S)
             if known:
                 event.update(customer=known[0], others=len(known) - 1, source="own")
             found = await theirs if theirs is not None else []
@@ -166,8 +201,14 @@ class Desk(Adapter):
     def stop(self):
         """Whoever is still asked answers to nobody."""
         self._lookups.shutdown(wait=False, cancel_futures=True)
-        self._thread.submit(self._close)
-        self._thread.shutdown(wait=True)
+        for thread, function in ((self._readers, self._close_readers), (self._thread, self._close)):
+            thread.submit(function)
+            thread.shutdown(wait=True)
+
+    def _close_readers(self):
+        for connection in (self._read_db, self._cdrs):
+            if connection is not None:
+                connection.close()
 
     def _close(self):
         for connection in (self._db, self._reader):
@@ -196,10 +237,8 @@ class Desk(Adapter):
                         if form})
 
         def read(db):
-            if self._reader is None:
-                self._reader = self.house.database.reader()
             marks = ",".join("?" * len(forms))
-            rows = self._reader.execute("SELECT call, started_ms, queue, agent, result, called FROM cdr WHERE caller IN (%s) ORDER BY number DESC LIMIT ?"
+            rows = self._cdrs.execute("SELECT call, started_ms, queue, agent, result, called FROM cdr WHERE caller IN (%s) ORDER BY number DESC LIMIT ?"
                                         % marks, (*forms, LAST_CALLS + 1)).fetchall() if forms else []
             calls = [dict(zip(("call", "started_ms", "queue", "agent", "result", "called"), tuple(row))) for row in rows if row[0] != call][:LAST_CALLS]
             for row in calls:
@@ -211,8 +250,8 @@ class Desk(Adapter):
                     seen.add(name)
                     found += tickets.page(db, tickets.number_of(name) + 1, 1)
             return {"calls": calls, "tickets": found}
-        await self.settled()
-        made = await self.run(read)
+        await self.settled(SETTLE_S)
+        made = await self.read(read)
         made["callbacks"] = [row for row in self.house.switchboard.snapshot(self.house.clock.now_ms()).get("callbacks") or () if row["number"] in forms] \
             if self._has_callbacks() else []
         return made
@@ -246,21 +285,17 @@ class Desk(Adapter):
 
     async def _pop_of_ended(self, call):
         """The same of a call that is over, for after-call work; who it was is looked up in our own list anew."""
-        def read(db):
-            if self._reader is None:
-                self._reader = self.house.database.reader()
-            return CDRs(self._reader).get(call)
-        cdr = await self.run(read)
+        cdr = await self.read(lambda db: CDRs(self._cdrs).get(call))
         if cdr is None:
             raise Problem(404, "not found", "There is no call %s." % call[:20])
         shown = cdr["caller"] if cdr["caller"] and cdr["caller_presentation"] == "allowed" else None
-        found = await self.run(customers.by_number, shown, self.country()) if shown else []
+        found = await self.read(customers.by_number, shown, self.country()) if shown else []
         return await self._shown(call, shown, cdr["called"], cdr["queue"], {"customer": found[0], "source": "own"} if found else {"source": "none"}, False, {})
 
     async def _shown(self, call, shown, called, queue, who, asked, data):
-        customer = await self.run(customers.get, who["customer"]) if who.get("customer") else None
-        external = await self.run(files.text, who["key"]) if who.get("key") else None
+        customer = await self.read(customers.get, who["customer"]) if who.get("customer") else None
+        external = await self.read(files.text, who["key"]) if who.get("key") else None
         made = await self.history((customer or {}).get("numbers") or ([shown] if shown else []), who.get("customer"), call)
-        own = await self.run(lambda db: {"notes": tickets.notes(db, call), "dispositions": tickets.dispositions(db, call)})
+        own = await self.read(lambda db: {"notes": tickets.notes(db, call), "dispositions": tickets.dispositions(db, call)})
         return {"call": call, "caller": shown, "called": called, "queue": queue, "asked": asked, "source": who.get("source"),
                 "customer": customer, "external": external, "data": data, **own, **made}

@@ -14,6 +14,10 @@ repeats; a reply is {"id", "ok": true, ...} or {"id", "ok": false, "error": sent
     {"id": 9, "do": "ivr", "call": "c17", "operation": {"do": "collect", "items": ["enter"], "length": 4}}      for a call that a flow has given
         to a program (node cti: record ivr.asked): what came of it is the record ivr.told
     {"id": 7, "do": "answer", "leg": "l17"}          where control offers it
+The record agent.popped (an agent's telephone rings, and it is known who calls) brings "pop" along while the call is up: customer, last calls,
+tickets, callbacks; the journal itself holds keys only.  Who may ask what, and sees which records: control/roles.py.
+    {"id": 10, "do": "ticket_open", "template": "repair", "title": "...", "fields": {...}, "call": "c17"}     and pop, note, disposition, customer_find,
+        tickets, ticket, ticket_change, articles, broadcasts, broadcast, broadcast_seen, thresholds, threshold_acknowledge, figures (control/cti.py, DESK)
 An idle subscription gets {"alive": newest number} every ALIVE_S.  A client that reconnects subscribes
 after the last number it has dealt with, so nothing is missed and nothing comes twice.
 

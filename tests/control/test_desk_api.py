@@ -189,3 +189,33 @@ def test_bad_input_is_refused_in_sentences(site):
             assert (await desk.refused("POST", "/v1/articles/%d" % made["article"], {"revision": 1, "body": "x"})).status == 409
             assert (await desk.ask("GET", "/v1/health"))["turns"]["exceptions"] == 0
     run(scenario())
+
+
+def test_who_calls_is_told_while_a_large_import_is_written(site):
+    async def scenario():
+        async with DeskHouse(site, prepared) as desk:
+            await desk.ask("POST", "/v1/customers/import", {"csv": CSV})
+            held, begun = threading.Event(), threading.Event()
+            busy = asyncio.ensure_future(next(a for a in desk.house.adapters if a.name == "desk").run(lambda db: (begun.set(), held.wait(60))))
+            await desk.until(begun.is_set)
+            try:
+                call = desk.call("p1")["call"]
+                await desk.until(lambda: desk.records("agent.popped"))
+                assert (await desk.ask("GET", "/v1/calls/%s/pop" % call))["customer"]["name"] == "王小明"
+            finally:
+                held.set()
+                await busy
+    run(scenario())
+
+
+def test_without_its_database_calls_go_on_and_health_says_why(site):
+    (site.data / "desk.db").mkdir()             # nothing that could be opened
+
+    async def scenario():
+        async with DeskHouse(site, prepared) as desk:
+            desk.call("p1")
+            await desk.until(lambda: desk.records("agent.popped"))
+            assert desk.records("call.customer")[0]["data"]["error"] and desk.records("agent.popped")[0]["agent"] == "1001"
+            assert (await desk.refused("GET", "/v1/customers")).status == 503
+            assert any("desk.db" in fault for fault in (await desk.ask("GET", "/v1/health"))["faults"])
+    run(scenario())
