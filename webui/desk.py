@@ -6,7 +6,7 @@ import urllib.parse
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
 # What is handed to control as it is: method -> patterns of the address below /api.
 HANDED = {"GET": r"me|desk/setup|dispositions|customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/history|calls/c[0-9]{1,16}/pop|calls/c[0-9]{1,16}/desk|tickets|tickets/t[0-9]{1,16}"
-                 r"|articles|articles/[0-9]{1,12}|agents/[\w.-]{1,32}/figures|broadcasts|thresholds|thresholds/history|schedule|schedule/adherence",
+                 r"|articles|articles/[0-9]{1,12}|agents/[\w.-]{1,32}/figures|broadcasts|thresholds|thresholds/history|schedule|schedule/adherence|schedule/coverage",
           "POST": r"customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/erase|calls/c[0-9]{1,16}/notes|calls/c[0-9]{1,16}/disposition|tickets|tickets/t[0-9]{1,16}"
                   r"|articles|articles/[0-9]{1,12}|articles/[0-9]{1,12}/remove|broadcasts|broadcasts/g[0-9]{1,16}/(?:seen|withdraw)"
                   r"|thresholds/[\w.-]{1,32}/acknowledge|schedule"}

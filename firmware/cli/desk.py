@@ -4,6 +4,7 @@
     customer-import FILE;  customer-export FILE
     broadcasts [--agent A];  broadcast TEXT [--agents A,B] [--teams T] [--queues Q] [--urgent];  broadcast-seen ID AGENT;  broadcast-withdraw ID
     thresholds;  threshold-history;  threshold-ack NAME [--note T]
+    coverage QUEUE DAY [--weeks N --target T ...]      planned agents beside those that the forecast needs
     schedule [--from D] [--to D] [--agent A];  schedule-import FILE;  adherence [--from D] [--to D] [--agent A] [--interval day|whole]
     me;  figures AGENT                who asks (--as USER), today's figures of an agent
     pop CALL;  note CALL TEXT [--agent A];  dispose CALL CODE [--agent A] [--text T];  dispositions
@@ -20,7 +21,7 @@ import urllib.parse
 from firmware.errors import LocalError
 
 VERBS = ("me", "figures", "broadcasts", "broadcast", "broadcast-seen", "broadcast-withdraw", "thresholds", "threshold-history", "threshold-ack", "schedule",
-         "schedule-import", "adherence", "customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
+         "schedule-import", "adherence", "coverage", "customers", "customer", "customer-find", "customer-put", "customer-erase", "customer-import", "customer-export", "pop", "note", "dispose",
          "dispositions", "tickets", "ticket", "ticket-open", "ticket-change", "articles", "article", "article-put", "article-remove")
 
 
@@ -50,6 +51,9 @@ def add(verbs, common):
         if name == "adherence":
             one.add_argument("--interval", choices=("day", "whole"))
     verb("schedule-import", "file")
+    one = verb("coverage", "queue", "day")
+    for name in ("weeks", "target", "within-s", "patience-s", "shrinkage"):
+        one.add_argument("--" + name, dest=name.replace("-", "_"))
     verb("customers", "text?")
     verb("customer", "id")
     verb("customer-find", "number")
@@ -123,7 +127,7 @@ def carry_out(client, options):
         return _tickets(client, options)
     if verb.startswith("article"):
         return _articles(client, options)
-    if verb.startswith(("broadcast", "threshold", "schedule", "adherence")):
+    if verb.startswith(("broadcast", "threshold", "schedule", "adherence", "coverage")):
         return _floor(client, options)
     if verb == "me":
         return client.get("/v1/me"), _plain
@@ -168,6 +172,11 @@ def _floor(client, options):
         return client.post("/v1/thresholds/%s/acknowledge" % _quoted(options.name), _given(options, "note")), lambda a: "acknowledged"
     if verb == "schedule-import":
         return client.post("/v1/schedule/import", {"csv": _read(options.file)}), lambda a: "%(shifts)d shifts on %(days)d days" % a
+    if verb == "coverage":
+        return client.get("/v1/schedule/coverage", **_given(options, "queue", "day", "weeks", "target", "within_s", "patience_s", "shrinkage")), lambda a: "\n".join(
+            "%s  %7.1f calls  needed %4d  plan %4d  scheduled %4d%s" % (_clock(row["start_ms"]), row["calls"], row["agents"], row["planned"], row["scheduled"],
+                                                                       "  MISSING %d" % row["missing"] if row["missing"] else "")
+            for row in a["intervals"] if row["calls"] or row["scheduled"]) or "neither calls nor shifts"
     query = {"from": options.since, "to": options.until, "agent": options.agent}
     if verb == "schedule":
         return client.get("/v1/schedule", **query), lambda a: "\n".join("%-12s %s - %s  %s" % (

@@ -7,17 +7,19 @@
     GET  /v1/schedule?from=&to=&agent=       shifts (from, to: days, 2026-11-23; to is included)
     POST /v1/schedule                        {"agent", "date", "shifts": [{"from": "08:30", "to": "17:00", "activity"?: "work"|"break"|reason}]}: the whole day
     POST /v1/schedule/import                 {"csv": agent,date,from,to,activity}: these agents' days, all or none
+    GET  /v1/schedule/coverage?queue=&day=   planned agents of a queue beside those that the forecast needs (further parameters: api_staffing.py)
     GET  /v1/schedule/adherence?from=&to=&agent=&interval=day|whole    planned and actual, with the formulas"""
 
 import asyncio
 import datetime
 
-from firmware.control import core_warnings, roles
+from firmware.control import api_staffing, core_warnings, roles
 from firmware.control.api_desk import words
 from firmware.control.commands import Problem, not_found
 from firmware.control.roles import by
 from firmware.errors import LocalError
 from firmware.storage import desk_shifts as shifts
+from firmware.storage.figures import QUARTER_S
 
 DAYS_MOST = 400
 
@@ -45,7 +47,7 @@ class FloorAPI:
                 ("GET", ("thresholds",), self.thresholds), ("GET", ("thresholds", "history"), self.history),
                 ("POST", ("thresholds", None, "acknowledge"), self.acknowledge),
                 ("GET", ("schedule",), self.schedule), ("POST", ("schedule",), self.schedule_day), ("POST", ("schedule", "import"), self.schedule_import),
-                ("GET", ("schedule", "adherence"), self.adherence)]
+                ("GET", ("schedule", "adherence"), self.adherence), ("GET", ("schedule", "coverage"), self.coverage)]
 
     @property
     def _desk(self):
@@ -187,6 +189,21 @@ class FloorAPI:
         except shifts.BadRows as error:
             raise Problem(422, "nothing was imported", "%s (%d errors)." % (str(error)[:1].upper() + str(error)[1:], len(error.errors)), errors=error.errors) from error
         return await self._load([shift for _, shift in rows], body)
+
+    async def coverage(self, query, body):
+        """Each quarter of an hour of a day: how many agents of a queue are planned to work, and how many the forecast asks for."""
+        if "queue" not in query:
+            raise Problem(422, "incomplete", "Give queue and day.")
+        needed = await api_staffing.StaffingAPI(self._api).staffing(query, None)
+        config = self.house.config.running()
+        members = {row["name"] for row in config["agents"] if any(member["queue"] == query["queue"] for member in row["queues"])}
+        start_s, end_s = needed["intervals"][0]["start_ms"] // 1000, needed["intervals"][-1]["start_ms"] // 1000 + QUARTER_S
+        planned = [row for row in await self._desk.run(shifts.page, start_s, end_s) if row["agent"] in members and row["activity"] == shifts.WORK]
+        for row in needed["intervals"]:
+            at_s = row["start_ms"] // 1000
+            row["scheduled"] = sum(shift["start_s"] <= at_s and at_s + QUARTER_S <= shift["end_s"] for shift in planned)
+            row["missing"] = max(0, row["planned"] - row["scheduled"])
+        return needed
 
     async def adherence(self, query, body):
         from_s, to_s = self._days(query)

@@ -228,6 +228,11 @@ async def _threshold(api, who, parts, query, body):
     return None if row is None or served is None or row["queue"] in served else "of the own teams"
 
 
+async def _coverage(api, who, parts, query, body):
+    served = domain(api.house.config.running(), who)[1]
+    return None if served is None or query.get("queue") in served else "of queues of the own teams"
+
+
 async def _no_export(api, who, parts, query, body):
     return "one by one, not as a file" if query.get("format") == "csv" else None
 
@@ -273,6 +278,7 @@ RULES = [
     ("POST", ("thresholds", None, "acknowledge"), (S,), "acknowledge alarms", _threshold), ("GET", ("alarms",), (S,), "see alarms", _anything),
     ("GET", ("schedule",), (A, S), "see shifts", _anything), ("POST", ("schedule",), (S,), "plan shifts", _anything),
     ("POST", ("schedule", "import"), (S,), "plan shifts", _anything), ("GET", ("schedule", "adherence"), (A, S, I), "see adherence", _anything),
+    ("GET", ("schedule", "coverage"), (S,), "see the coverage of shifts", _coverage),
     ("GET", ("reports", None), (A, S, I), "see reports", _report),
     ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
 ]

@@ -107,6 +107,17 @@ def test_through_the_house(site):
             assert first["planned_ms"] == 86_400_000 and first["adherence"] == 0 and 0 <= second["adherence"] < 1 and "planned" in answer["formulas"]["adherence"]
             assert (await desk_.refused("GET", "/v1/schedule", **{"from": "x"})).status == 400
             assert (await desk_.refused("GET", "/v1/schedule", **{"from": "2026-11-23", "to": "2026-11-20"})).status == 400
+            # A week before: 30 calls of 3 min at 9 o'clock.  6 erlang; Erlang C for 80 % in 20 s: 8 agents give 71 %, 9 give 86 %.
+            monday_s = rows[0]["start_s"] - 30600
+            with desk_.house.database.transaction() as write:
+                write.execute("INSERT INTO figures_queues (length, name, start_s, queued, handled, handle_ms) VALUES (900, 'sales', ?, 30, 30, ?)",
+                              (monday_s - 7 * 86400 + 9 * HOUR, 30 * 180_000))
+            found = await desk_.ask("GET", "/v1/schedule/coverage", None, "sue", queue="sales", day="2026-11-23")
+            at = {(row["start_ms"] // 1000 - monday_s) / HOUR: row for row in found["intervals"]}
+            assert (at[9]["agents"], at[9]["scheduled"], at[9]["missing"]) == (9, 1, 8)
+            assert (at[8.25]["scheduled"], at[8.5]["scheduled"], at[12]["scheduled"], at[8.5]["missing"]) == (0, 1, 0, 0)
+            assert (await desk_.refused("GET", "/v1/schedule/coverage", None, "sue", queue="service", day="2026-11-23")).status == 403
+            assert (await desk_.refused("GET", "/v1/schedule/coverage")).status == 422
             assert (await desk_.ask("POST", "/v1/schedule", {**body, "shifts": []}))["days"] == 1
             assert (await desk_.ask("GET", "/v1/schedule", **{"from": "2026-11-23"}))["shifts"] == []
     run(scenario())
