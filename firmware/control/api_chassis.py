@@ -8,6 +8,7 @@
     GET /v1/clock                           the clock doctor: offset of each span, what is wrong with whose clock, what to do"""
 
 from firmware.chassis.performance import KEEP_S, LENGTH_S
+from firmware.control import core_warnings
 from firmware.control.commands import Problem
 from firmware.storage.performance import AlarmHistory, PerformanceBins
 
@@ -43,7 +44,8 @@ class ChassisAPI:
 
     async def alarms(self, query, body):
         found = self._keeper().list_alarms()
-        traffic = [traffic_alarm(row) for row in self._api.house.switchboard.snapshot(self._api.house.clock.now_ms()).get("thresholds") or ()
+        core = getattr(getattr(self._api.house, "switchboard", None), "core", None)
+        traffic = [traffic_alarm(row) for row in (core_warnings.snapshot(core, self._api.house.clock.now_ms()) if core is not None else ())
                    if row["state"] == "raised"]
         if traffic:
             alarms = sorted(found["alarms"] + traffic, key=lambda alarm: (RANK.index(alarm["severity"]) if alarm["severity"] in RANK else len(RANK), alarm["raised_ms"]))
