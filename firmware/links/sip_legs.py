@@ -31,6 +31,7 @@ from firmware.links.sip_certificates import Certificates
 from firmware.links.resolver import Resolver
 from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
 from firmware.links.sip_names import Names
+from firmware.links.sip_presence import Presence
 from firmware.links.sip_probe import SilentPhones
 from firmware.links.sip_streams import SIPStreams
 from firmware.links.sip_trace import SIPTrace
@@ -77,7 +78,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
+class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start().  streams: {transport: listening socket}."""
 
     name = "sip"
@@ -106,6 +107,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         self._probe_at = {}         # leg -> when its silent telephone is asked again
         self._reading = self._sending = False
         self.media.listeners["dtls_failed"] = self._dtls_failed
+        self._begin_presence(house)
         self.house_config = house.config.running
         running = house.config.running()
         self.names = Names(Resolver([(row["address"], row["port"]) for row in running["sip"]["name_servers"]]), self._names_changed)
@@ -422,6 +424,11 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Adapter):
         if leg in self.legs:
             self._forget(leg)
             self.endpoint.request({"kind": "release_request", "leg": leg, "cause": 41}, now_ms)
+
+    def committed(self, records):
+        """Records that have just been committed."""
+        super().committed(records)
+        self._presence_changed(records, self.now_ms())
 
     # -- life --
 

@@ -10,6 +10,7 @@ import socket
 
 import pytest
 
+from firmware.control import commands
 from firmware.errors import LocalError
 from tests.control import test_pri_call as pri
 
@@ -463,5 +464,36 @@ def test_a_busy_lamp_follows_a_call_and_a_kill(site):
         pri.kill(house)
         house, media, _ = await standing(site, media, address[1])
         assert await lamp() == ["confirmed"]
+        await house.stop()
+    asyncio.run(main())
+
+
+def test_presence_follows_the_agent_and_a_kill(site):
+    """1002 watches agent 1001 (RFC 3856) through the whole control process: the telephone, the status, the break's reason."""
+    async def main():
+        house, media, address = await standing(site)
+        watcher, phone = Phone(address, "1002", "secret1002"), Phone(address, "1001", "secret1001")
+        uri, extra = "sip:1001@127.0.0.1", "Event: presence\r\nExpires: 600\r\n"
+        watcher.request("SUBSCRIBE", uri, extra, call="presence")
+        challenge = await watcher.receive("SIP/2.0 401", 30)
+        watcher.request("SUBSCRIBE", uri, extra + watcher.authorization(challenge, "SUBSCRIBE", uri), call="presence")
+
+        async def until_seen(*wanted):
+            """(basic, activities, note) as told last."""
+            while True:
+                notify = await watcher.receive("NOTIFY", 30)
+                watcher.answer(notify, "200 OK", contact=False)
+                if (re.findall(r"<basic>(\w+)<", notify), re.findall(r"<rpid:([a-z-]+)/>", notify), re.findall(r"<note>(.*?)<", notify)) == wanted:
+                    return
+        await until_seen(["closed"], [], ["available"])         # its telephone is not there
+        await phone.register()
+        await until_seen(["open"], [], ["available"])
+        await commands.set_agent_status(house, "1001", "on_break", "lunch")
+        await until_seen(["open"], ["away"], ["on break: lunch"])
+        house.adapters[-1].link.close()
+        pri.kill(house)
+        house, media, _ = await standing(site, media, address[1])
+        await commands.set_agent_status(house, "1001", "logged_out")
+        await until_seen(["closed"], [], ["logged out"])
         await house.stop()
     asyncio.run(main())

@@ -113,3 +113,40 @@ def test_a_refused_notify_ends_it_and_a_line_has_so_many(switch):
     assert len(switch.subscriptions.all) == 64
     switch.set_lines({"1002": "secret-2"}, phone.now_ms)
     assert not switch.subscriptions.all and not switch._dialogs
+
+
+PIDF, RPID, MODEL = ("{urn:ietf:params:xml:ns:pidf%s}" % part for part in ("", ":rpid", ":data-model"))
+
+
+def presence(octets):
+    """(entity, basic, activities, note) of a PIDF document."""
+    assert header(octets, "Content-Type") == "application/pidf+xml"
+    root = xml.etree.ElementTree.fromstring(octets.split(b"\r\n\r\n", 1)[1])
+    assert root.tag == PIDF + "presence"
+    return (root.get("entity"), root.find("%stuple/%sstatus/%sbasic" % (PIDF, PIDF, PIDF)).text,
+            [row.tag.split("}")[1] for row in root.findall("%sperson/%sactivities/" % (MODEL, RPID))], root.findtext("%stuple/%snote" % (PIDF, PIDF)))
+
+
+@pytest.mark.conformance("RFC 3856", "6", "presence of a line as PIDF: registered or not, on the phone, what its agent does; only changes are told")
+def test_presence(switch):
+    seat = [None]
+    switch.subscriptions.agent_of = lambda line: seat[0] if line == "1002" else None
+    phone, other = Phone(switch), Phone(switch, "1002", "secret-2", ("127.0.0.1", 15090))
+    output = subscribe(phone, event="presence")
+    assert status(output[0]) == 200 and presence(output[1]) == ("sip:1002@127.0.0.1", "closed", [], None)
+    phone.send(phone.respond(output[1], 200))
+    other.register()
+    assert [presence(octets)[1] for octets in notified(phone)] == ["open"]
+    switch.subscriptions.show_dialogs("1002", [("l1", "recipient", "early")], phone.now_ms)
+    assert [presence(octets)[2] for octets in notified(phone)] == [["on-the-phone"]]
+    switch.subscriptions.show_dialogs("1002", [("l1", "recipient", "confirmed")], phone.now_ms)
+    assert notified(phone) == []                 # nothing new for who watches the person
+    switch.subscriptions.show_dialogs("1002", [], phone.now_ms)
+    notified(phone)
+    seat[0] = (True, "away", "on break: lunch <&>")
+    switch.subscriptions.show_presence("1002", phone.now_ms)
+    assert [presence(octets)[1:] for octets in notified(phone)] == [("open", ["away"], "on break: lunch <&>")]
+    seat[0] = (False, None, "logged out")
+    switch.subscriptions.show_presence("1002", phone.now_ms)
+    assert [presence(octets)[1] for octets in notified(phone)] == ["closed"]
+    assert status(subscribe(phone, watched="9999", event="presence")[0]) == 404

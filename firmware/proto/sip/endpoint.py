@@ -566,6 +566,7 @@ class SIPEndpoint(Requests, TrunkTable):
         return self._secrets.get(user, {}).get(algorithm)
 
     def _tell_line(self, line, known):
+        self.subscriptions.show_presence(line, 0)
         contacts = self.registrar.contacts(line)
         if contacts:
             self.emit({"kind": "line_registered", "line": line, "contacts": contacts})

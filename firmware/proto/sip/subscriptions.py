@@ -1,6 +1,8 @@
-"""Subscriptions of telephones: busy lamps (dialog-info, RFC 4235) and message waiting (RFC 3842).  RFC 6665.
+"""Subscriptions of telephones: busy lamps (dialog-info, RFC 4235), presence (RFC 3856) and message waiting (RFC 3842).  RFC 6665.
 
-A telephone of ours subscribes, its digest checked, to "dialog" of any line, or to "message-summary" of its own.  It hears the
+A telephone of ours subscribes, its digest checked, to "dialog" or "presence" of any line, or to "message-summary" of its own.
+Presence is a PIDF document (RFC 3863): open while the line is registered and its agent, if it has one, has not logged out; what the
+person does is said in RPID's words (RFC 4480) and in a note.  agent_of(line), given by control, says who sits there.  It hears the
 whole state at once and at each change (full state, so that a lost NOTIFY does no harm).  A telephone that does not take
 a NOTIFY has its subscription ended.  Subscriptions outlive a restart (records "subscription/<number>").
 """
@@ -12,9 +14,9 @@ from firmware.proto.sip.text import hexadecimal, number, octet_text
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.uri import parse_uri, user_uri
 
-DIALOG, MESSAGES = "dialog", "message-summary"
-PACKAGES = {DIALOG: "application/dialog-info+xml", MESSAGES: "application/simple-message-summary"}
-ALLOW_EVENTS = "dialog, message-summary, refer"
+DIALOG, MESSAGES, PRESENCE = "dialog", "message-summary", "presence"
+PACKAGES = {DIALOG: "application/dialog-info+xml", MESSAGES: "application/simple-message-summary", PRESENCE: "application/pidf+xml"}
+ALLOW_EVENTS = "dialog, message-summary, presence, refer"
 DEFAULT_S, LEAST_S, MOST_S = 3600, 60, 86400     # RFC 4235 4.3 and RFC 3842 3.4 name 3,600 s; the rest ours
 MOST_OF_LINE = 64                                # ours
 MOST = 16384                                     # ours: 2,000 lines with eight lamps
@@ -32,6 +34,17 @@ def dialog_info(watched, host, version, dialogs):
             for name, direction, state in dialogs]
     return to_octets('<?xml version="1.0"?>\r\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="%d" state="full" '
                      'entity="%s">%s</dialog-info>\r\n' % (version, escaped(user_uri(octet_text(watched), host)), "".join(rows)))
+
+
+def pidf(watched, host, is_open, activities, note):
+    """Body of RFC 3863 4.1 with RFC 4479 and 4480: activities: elements of RPID; note: text or None."""
+    person = "".join(["<rpid:%s/>" % activity for activity in activities])
+    entity = escaped(user_uri(octet_text(watched), host))
+    return to_octets('<?xml version="1.0" encoding="UTF-8"?>\r\n<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:'
+                     'data-model" xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid" entity="%s"><tuple id="line"><status><basic>%s</basic></status>'
+                     '<contact>%s</contact>%s</tuple>%s</presence>\r\n' % (
+                         entity, "open" if is_open else "closed", entity, "<note>%s</note>" % escaped(octet_text(note)) if note else "",
+                         '<dm:person id="person"><rpid:activities>%s</rpid:activities></dm:person>' % person if person else ""))
 
 
 def message_summary(account, new, old):
@@ -58,6 +71,7 @@ class Subscription:
         self.waits = False           # for the answer to a NOTIFY; another one follows it
         self.dirty = False
         self.tries = 0
+        self.said = None             # the body of the last NOTIFY of presence
 
     def dialog_for(self, tag):
         """The dialog, where it is that of the far end's tag."""
@@ -111,6 +125,8 @@ class Subscription:
             message.add(authorization[0], authorization[1])
         message.add("Content-Type", PACKAGES[self.package])
         message.body = self.owner.body(self)
+        if self.package == PRESENCE:
+            self.said = message.body
         self.version += 1
         self.waits = reason is None
         self.dirty = False
@@ -174,6 +190,7 @@ class Subscriptions:
         self.of = {}                 # (package, watched) -> [names]
         self.dialogs = {}            # line -> [(id, direction, state)]
         self.messages = {}           # line -> (new, old)
+        self.agent_of = lambda line: None        # (logged in, RPID activity or None, note) of the agent who sits at a line, or None
         self.due = {}                # names that are to be notified soon
         self._number = 0
         self._timer = None
@@ -202,7 +219,7 @@ class Subscriptions:
         if package == MESSAGES and watched != line:
             watched = parse_uri(message.to_address.uri).plain_user()
         if not agent.has_line(watched) or (package == MESSAGES and watched != line):
-            agent.reply(message, source, 404 if package == DIALOG else 403, now_ms)
+            agent.reply(message, source, 403 if package == MESSAGES else 404, now_ms)
             return
         seconds = asked_s(message)
         if seconds and seconds < LEAST_S:
@@ -271,8 +288,21 @@ class Subscriptions:
         host = self.agent.identity.address
         if subscription.package == DIALOG:
             return dialog_info(subscription.watched, host, subscription.version, self.dialogs.get(subscription.watched, ()))
+        if subscription.package == PRESENCE:
+            return self._presence(subscription.watched, host)
         new, old = self.messages.get(subscription.watched, (0, 0))
         return message_summary(user_uri(octet_text(subscription.watched), host), new, old)
+
+    def _presence(self, line, host):
+        seat = self.agent_of(line)
+        is_open = bool(self.agent.registrar.contacts(line)) and (seat is None or seat[0])
+        activities = ["on-the-phone"] if self.dialogs.get(line) else [seat[1]] if seat is not None and seat[1] else []
+        return pidf(line, host, is_open, activities, None if seat is None else seat[2])
+
+    def show_presence(self, line, now_ms):
+        """A telephone came or went, or the person who sits there does something else."""
+        if (PRESENCE, line) in self.of:
+            self._tell((PRESENCE, line), now_ms)
 
     def show_dialogs(self, line, dialogs, now_ms):
         """The calls of a line, as in dialog_info(); who watches it hears of it."""
@@ -282,6 +312,7 @@ class Subscriptions:
             else:
                 self.dialogs.pop(line, None)
             self._tell((DIALOG, line), now_ms)
+            self.show_presence(line, now_ms)
 
     def show_messages(self, line, new, old, now_ms):
         """Messages that wait for a line."""
@@ -300,7 +331,9 @@ class Subscriptions:
         self._timer = None
         for name in sorted(self.due)[:AT_ONCE]:
             del self.due[name]
-            self.all[name].notify(now_ms)
+            one = self.all[name]
+            if one.package != PRESENCE or one.said is None or self.body(one) != one.said:
+                one.notify(now_ms)
         if self.due:
             self._timer = self.agent.timers.start(now_ms + 10, self, "tell")
 
