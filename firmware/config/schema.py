@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, bearer, callers, cas, desk, mailboxes, people, phones, pri, services, sip, sip_trunk, ss7, warnings
+from firmware.config import acd, bearer, callers, cas, desk, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -255,6 +255,7 @@ SCHEMA = Section("the configuration", {
         "least_erl_db": Whole("the echo of what answers must be so much weaker (G.168 counts on 6 dB)", 0, 60, unit="dB", default=6),
         "least_tone_dbm0": Whole("a test tone must arrive at least so loud", -60, 0, unit="dBm0", default=-30)}),
     **warnings.PARTS,
+    "siprec": siprec.SIPREC,
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -388,6 +389,7 @@ def check(configuration, check_flow=None, clashes=()):
         used[row["line"]] = row["name"]
     errors.extend(acd.check(result))
     errors.extend(services.check(result))
+    errors.extend(siprec.check(result, names["queues"], names["trunk_groups"]))
     recording = result["recording"]
     if recording["channels"] == "stereo" and recording["format"].startswith(("g726", "vox")):
         errors.append(ConfigError("recording.channels", f"files in {recording['format']} have one channel; use mono, or another format"))

@@ -27,6 +27,7 @@ from firmware.links.lookups import Lookups
 from firmware.links.ivr_services import IVRServices
 from firmware.links.provisioning import Provisioning
 from firmware.links.sip_legs import SIPLegs
+from firmware.links.siprec import Siprec
 from firmware.links.span import SpanLinks
 from firmware.links.ss7 import SS7Points
 
@@ -84,4 +85,4 @@ def make_adapters(house):
     lines, test_calls = AllLines(framers, carried), TestCalls(house)
     return [*trunks, SIPLegs(house, sip, streams), Provisioning(house), carried, framers, lines, keeper, test_calls,
             TurnUp(house, lines, keeper, trunks[0], bearers, test_calls),
-            CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house)]
+            CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house), Siprec(house)]

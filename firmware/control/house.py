@@ -411,7 +411,7 @@ class House:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
         faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults() + [
-            adapter.fault for adapter in self.adapters if adapter.name in ("desk", "watch") and adapter.fault]
+            adapter.fault for adapter in self.adapters if adapter.name in ("desk", "watch", "siprec") and adapter.fault]
         if not self.media.serving:
             faults.append("the media process is not there")
         for path in sorted((pathlib.Path(self.data_dir) / "tls").glob("*.unusable")):

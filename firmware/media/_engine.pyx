@@ -445,6 +445,10 @@ cdef class Engine:
         """Send what is heard."""
         self.entry(OP_LOOP, slot).a = on
 
+    def tap(self, int slot, int source):
+        """Hear what another leg says, outside of any bridge; -1: no more."""
+        self.entry(OP_TAP, slot).a = source
+
     def hear(self, int slot, int modem, int answer, blocks):
         """Tones of modems on a termination's received audio, and who answers; blocks: dsp/amd.py's parameters."""
         cdef Command *c = self.entry(OP_HEAR_TONES, slot)

@@ -34,6 +34,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  subtract{id, call?}                    call: told again with leg_quality
  bridge{id, legs:[ids]}                 sets the membership; [] removes; a leg is in one bridge at most
  topology{bridge, from, to, way}        "both": both hear each other, "one": only `to` hears `from`, "none": neither
+ tap{id, source: leg|null}              a leg without a bridge hears what another leg says (SIPREC)
  conference{bridge, loudest:0..16|null, gain_db?:{leg:-40..12}, muted?:[legs]}     the whole state of a bridge as a
         conference of up to 128: how many are heard at once (0 all), gains, who only listens; null: a plain bridge
  signal{id, token, items, repeat (0 for ever), start_ms?, volume_db?, speed?} -> {duration_ms of one round}

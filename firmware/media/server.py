@@ -435,4 +435,4 @@ COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, 
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
                                                "stop", "player", "detect", "watch", "enhance", "record", "record_stop",
-                                               "record_pause", "record_legs")}}
+                                               "record_pause", "record_legs", "tap")}}

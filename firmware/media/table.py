@@ -334,6 +334,13 @@ class Table(Bridges, Hearing):
                 stats["lost"], stats["late"], stats["concealed_samples"], stats["garbage"], stats["strangers"],
                 stats["sent"])
 
+    def tap(self, p):
+        """A leg hears what another one says, beside whatever that one is in: for recorders outside."""
+        term = self.find(p.get("id"), "tap: id")
+        self._engine.tap(term.slot, self.slot_of(p.get("source"), "tap: source"))
+        self._engine.commit()
+        return {}
+
     # signals, detection, recordings
 
     def signal(self, p):

@@ -38,6 +38,9 @@ cdef void forget_leg(Engine_ *e, int slot) noexcept nogil:
             r.left = -1
         if r.right == slot:
             r.right = -1
+    for i in range(TERMS):
+        if e.term[i].tap == slot + 1:
+            e.term[i].tap = 0
     for i in range(STREAMS):
         if e.stream[i].left == slot:
             e.stream[i].left = -1
@@ -237,6 +240,8 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         t.check_heard = t.check_run = 0
     elif c.op == OP_LOOP:
         t.loop = c.a
+    elif c.op == OP_TAP:
+        t.tap = c.a + 1
     elif c.op == OP_MF_SEND:
         mf_sound(e, c.slot, c.a)
     elif c.op == OP_BERT:

@@ -164,6 +164,8 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
             p.detect[p.n_detect] = i
             p.n_detect += 1
             linear[i] = 1
+        if t.tap and not p.heard[i] and e.term[t.tap - 1].kind != FREE:
+            plan_single(e, i, t.tap - 1)
         if t.loop and not p.heard[i]:
             plan_single(e, i, i)
         if t.check:

@@ -668,6 +668,7 @@ cdef struct Term:
     uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
     uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
     uint8_t sounding                   # a tone to the far register: SOUNDING, FADING
+    int32_t tap                        # 1 + slot of a leg whose input it hears outside of any bridge; 0 none
     uint8_t loop                       # hears itself: continuity.pxi
     uint8_t check                      # receiver of the check tone: 1 2000 Hz, 2 2010 Hz, 0 none
     uint8_t check_heard
@@ -823,6 +824,7 @@ cdef enum Op:
     OP_PROGRESS_PLAN = 25              # pointer: table, serial: its number
     OP_FSK = 26                        # a: 1 + kind, 0 none
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
+    OP_TAP = 63                        # a: slot, -1 none
     OP_CODEC = 62                      # pointer: of an RTP leg, NULL for G.711
     OP_REMOTE = 19                     # mask[0]: IPv4 address, a: port that is sent to from now on
     OP_CAS = 20
