@@ -24,7 +24,8 @@ from firmware.proto.sip.timers import durations_ms
 
 log = logging.getLogger(__name__)
 
-AGAIN_MS = 10000                # ours
+AGAIN_MS = 5000                 # ours
+IP_RECVERR = 11                 # linux/in.h
 CHANGES = ("call.bridged", "call.unbridged", "call.clearing", "call.ended", "call.turned", "leg.released", "media.back", "media.lost", "core.resumed")
 LABELS = ("1", "2")
 
@@ -62,6 +63,7 @@ class Siprec(Adapter):
             address = own_address(self.house.config.running()["sip"]["address"])
             self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._sock.setblocking(False)
+            self._sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
             self._sock.bind((address, 0))
             self._client = RecordingClient(Identity(address, self._sock.getsockname()[1], "Strowger", os.urandom), durations_ms())
             asyncio.get_running_loop().add_reader(self._sock, self._readable)
@@ -74,8 +76,21 @@ class Siprec(Adapter):
             except BlockingIOError:
                 return
             except OSError:
-                continue                # an ICMP answer: the transaction's timer says the same
+                self._refusals()
+                continue
             self.house.turns.run("recorder", self._received, octets, source)
+
+    def _refusals(self):
+        """The recorder's host, or a router, has sent something of ours back (ip(7), IP_RECVERR): it need not be waited for."""
+        try:
+            _, _, _, destination = self._sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+        except OSError:
+            return
+        self.house.turns.run("recorder", self._unreachable, destination)
+
+    def _unreachable(self, destination, now_ms):
+        self._client.unreachable(destination, now_ms)
+        self._settle(now_ms)
 
     def _received(self, octets, source, now_ms):
         self._client.receive(octets, source, now_ms)

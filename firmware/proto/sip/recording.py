@@ -37,7 +37,7 @@ class _Session:
 
     def failed(self, transaction, status, now_ms):
         if transaction.method == "INVITE":
-            self.client.over(self, "failed", "the recorder does not answer")
+            self.client.over(self, "failed", "the recorder does not answer" if status == 408 else "nobody listens there")
         else:
             self.client.over(self, "ended", None)
 
@@ -228,6 +228,10 @@ class RecordingClient:
         transaction.reply(reply, now_ms)
         if good and message.method == "BYE":
             self.over(session, "failed", "the recorder ended the session")
+
+    def unreachable(self, destination, now_ms):
+        """Nothing can be sent there."""
+        self.transactions.unreachable(tuple(destination), now_ms)
 
     def expire(self, now_ms):
         """Timers that are due."""
