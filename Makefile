@@ -2,7 +2,7 @@
 PYTHON := build/venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo test bench conformance turn-up soak load simulate-day lock clean
+.PHONY: help setup setup-test run demo test bench conformance turn-up hil-dahdi soak load simulate-day lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,6 +39,10 @@ load: setup-test ## full trunk load for ten minutes, faults in its middle; build
 
 conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance
+
+hil-dahdi: setup-test ## a PRI call over a DAHDI span, in a virtual machine without KVM; build/dahdi/out/result.json
+	@mkdir -p build/dahdi && cc -O2 -Wall -Wextra -o build/dahdi/far hil/dahdi/far.c -lpri -lm
+	@exec hil/dahdi/vm.sh build/venv/bin/python -m tests.dahdi.near
 
 turn-up: setup-test ## turn-up of 16 spans, some with faults that a seed chooses; acceptance reports in build/turn-up/
 	@exec $(PYTHON) -m hil.acceptance

@@ -2,7 +2,9 @@
 
     {"span": 2, "kind": "cesopsn", "local": "192.0.2.10:2142", "remote": "192.0.2.20:2142", "timeslots": "1-31"}
 
-kind      board (as if the line were not there), cesopsn (RFC 5086), satop (RFC 4553: the whole E1, bit by bit)
+kind      board (as if the line were not there), cesopsn (RFC 5086), satop (RFC 4553: the whole E1, bit by bit), dahdi (a span of a
+          card that Linux drives)
+dahdi_span  dahdi: the number of the card's span, as lsdahdi shows it; the fields below are not for it
 local, remote   IPv4 address and UDP port of this box and of the far end; both ends name each other
 timeslots of a CESoPSN structure, in the order of the packet: "1-31", "1-15,17-31"
 cas       CESoPSN: the structure with signalling of RFC 5086 4.6 (E1); SAToP: a CAS multiframe in timeslot 16
@@ -16,8 +18,10 @@ import re
 from firmware.errors import ConfigError
 
 PSEUDOWIRES = ("cesopsn", "satop")
-KINDS = ("board",) + PSEUDOWIRES
-DEFAULTS = {"kind": "board", "local": "", "remote": "", "timeslots": "1-31", "cas": False, "packet_ms": 1, "jitter_ms": 20,
+DAHDI = "dahdi"
+KINDS = ("board", *PSEUDOWIRES, DAHDI)
+DAHDI_SPANS = (1, 128)              # DAHDI_MAX_SPANS of its kernel.h
+DEFAULTS = {"kind": "board", "dahdi_span": 0, "local": "", "remote": "", "timeslots": "1-31", "cas": False, "packet_ms": 1, "jitter_ms": 20,
             "rtp": False, "rtp_payload_type": 96}
 PACKET_MS, JITTER_MS, RTP_TYPES = (1, 5), (2, 200), (96, 127)
 PACKET_MOST = 1472              # of UDP in an Ethernet frame
@@ -59,6 +63,10 @@ def check_bearer(path, row, span=None):
 
     def wrong(name, advice):
         errors.append(ConfigError("%s.%s" % (path, name), advice))
+    if row["kind"] == DAHDI:
+        if isinstance(row["dahdi_span"], bool) or not isinstance(row["dahdi_span"], int) or not DAHDI_SPANS[0] <= row["dahdi_span"] <= DAHDI_SPANS[1]:
+            wrong("dahdi_span", "%r: give the number of the card's span as lsdahdi shows it, %d to %d" % (row["dahdi_span"], *DAHDI_SPANS))
+        return errors
     ends = {}
     for name, whose in (("local", "of this box"), ("remote", "of the far end")):
         try:
@@ -122,11 +130,17 @@ def _fits(path, row, slots, span):
 
 def check_bearers(rows, spans):
     """Errors of all bearers: [(path, span number, row with all its fields, the span's row or None)]."""
-    errors, locals_, remotes = [], {}, {}
+    errors, locals_, remotes, cards = [], {}, {}, {}
     for path, number, row, span in rows:
         found = check_bearer(path, row, span)
         errors += found
         if found or row["kind"] == "board":
+            continue
+        if row["kind"] == DAHDI:
+            if row["dahdi_span"] in cards:
+                errors.append(ConfigError(path + ".dahdi_span", "%d is that of span %d too; each has a span of a card to itself"
+                                          % (row["dahdi_span"], cards[row["dahdi_span"]])))
+            cards.setdefault(row["dahdi_span"], number)
             continue
         for name, seen in (("local", locals_), ("remote", remotes)):
             if row[name] in seen:
@@ -134,6 +148,16 @@ def check_bearers(rows, spans):
                                           % (row[name], seen[row[name]])))
             seen.setdefault(row[name], number)
     return errors
+
+
+def end_of(row):
+    """Our end of a bearer, which no other may have."""
+    return "DAHDI span %d" % row["dahdi_span"] if row["kind"] == DAHDI else row["local"]
+
+
+def far_of(row):
+    """What a bearer leads to, for people."""
+    return end_of(row) if row["kind"] == DAHDI else row["remote"]
 
 
 def complete(row):

@@ -36,6 +36,8 @@ ALARMS = (
      "ten seconds in a row were severely errored", "a bad pair or connector; look at the performance page, loop the span"),
     ("slips", "minor", "qualityOfService", "timingProblem", 0, 60_000,
      "the line's clock and ours drift apart", "one end must follow the other: look at the clock sources"),
+    ("card", "critical", "equipment", "equipmentMalfunction", 0, CLEAR_MS,
+     "the card of this span does not answer", "the text says which; put it back, or load its driver: it is taken again by itself"),
     ("pw_stranger", "warning", "communications", "communicationsSubsystemFailure", 0, 60_000,
      "somebody else sends packets to this pseudowire", "the text says who; stop it there, or name it as far end in the span's bearer"),
     ("pw_mismatch", "major", "communications", "communicationsProtocolError", 1000, CLEAR_MS,

@@ -10,6 +10,7 @@ Alarms, seconds and slips go the way of those of the framers: SpanLinks, alarm l
 import asyncio
 import logging
 
+from boardconfig.bearers import end_of, far_of
 from drivers.framer.base import ALARM_NAMES
 from firmware.config import bearer
 from firmware.errors import LocalError
@@ -122,7 +123,7 @@ class Bearers(Adapter):
                 if over:
                     counters[span] = self._second(span, row)
             if span in self._faults or row is not None:
-                self._report(span, [name for name in (*ALARM_NAMES, "configuration") if name in kinds])
+                self._report(span, [name for name in (*ALARM_NAMES, "configuration", "card") if name in kinds])
                 spans[span] = (kinds, {"defects": set(), "slips": sum(slips), "slips_left_out": slips[1]})
         self._watch({"spans": spans, "seconds": counters, "settings": self.wanted, "heartbeat": answer["ticks"],
                      "loops": {span: self._loop(row) for span, row in self.seen.items() if row["loop"] != "none"}})
@@ -169,7 +170,7 @@ class Bearers(Adapter):
         found = {}
         for span, wanted in self.wanted.items():
             row = self.seen.get(span)
-            told = {"kind": wanted["kind"], "local": wanted["local"], "remote": wanted["remote"], "fault": self._faults.get(span)}
+            told = {"kind": wanted["kind"], "local": end_of(wanted), "remote": far_of(wanted), "fault": self._faults.get(span)}
             if row is not None:
                 told.update({name: row[name] for name in ("ppm", "within_ppm", "level_ms", "figures")}, forced=[
                     name for name in ("rai", "ais") if row[name]])
@@ -181,7 +182,7 @@ class Bearers(Adapter):
         """Each span says what carries it."""
         for row in state["spans"]:
             wanted = self.wanted.get(row["span"])
-            row["bearer"] = "board" if wanted is None else "%s %s" % (wanted["kind"], wanted["remote"])
+            row["bearer"] = "board" if wanted is None else "%s %s" % (wanted["kind"], far_of(wanted))
         if self.faults:
             state["system"]["faults"] = [*state["system"]["faults"], *self.faults]
             state["system"]["ok"] = False

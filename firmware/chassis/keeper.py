@@ -31,7 +31,7 @@ from firmware.links.adapter import Adapter
 log = logging.getLogger(__name__)
 
 TICK_S, POLL_S, SAVE_S = 0.2, 1.0, 60.0
-LINE = (*ALARM_NAMES, "configuration", "pw_stranger", "pw_mismatch")
+LINE = (*ALARM_NAMES, "configuration", "pw_stranger", "pw_mismatch", "card")
 TRUNK_KINDS = {"down": "sip_trunk_down", "part": "sip_trunk_part"}
 TRUNK_TICKS = 5             # ticks between looks at the trunks over IP
 QUALITY = ("excessive_errors", "slips")

@@ -66,13 +66,13 @@ def carried_by(bearer):
     """What carries a span, in one line."""
     if bearer["kind"] == "board":
         return "board"
-    words = ["%s %s - %s" % (bearer["kind"], bearer["local"], bearer["remote"])]
+    words = ["%s %s" % (bearer["kind"], bearer["local"] if bearer["remote"] == bearer["local"] else "%s - %s" % (bearer["local"], bearer["remote"]))]
     figures = bearer.get("figures")
     if bearer["fault"]:
         words.append(bearer["fault"])
     if figures:
         words.append("%.0f ms waiting, %d of %d frames lost, %d late, %d slips" % (
-            bearer["level_ms"], figures["frames_missing"], figures["frames_played"], figures["late"],
+            bearer["level_ms"], figures["frames_missing"], figures["frames_played"], figures.get("late", 0),
             figures["slips_repeated"] + figures["slips_left_out"]))
         if bearer["ppm"] is not None:
             words.append("far clock %+.1f ppm (+- %.1f)" % (bearer["ppm"], bearer["within_ppm"]))

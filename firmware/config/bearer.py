@@ -10,7 +10,9 @@ ENDPOINT = r"(\d{1,3}(\.\d{1,3}){3}:\d{1,5})?"
 
 BEARER = Section("what carries the span", {
     "kind": Text("described: as the description of the board says (boardconfig), else the board itself; cesopsn: timeslots over UDP "
-                 "(RFC 5086); satop: the whole E1 over UDP (RFC 4553)", choices=(DESCRIBED, *bearers.KINDS), default=DESCRIBED, impact=IMPACT_SPAN),
+                 "(RFC 5086); satop: the whole E1 over UDP (RFC 4553); dahdi: a span of a card that Linux drives through DAHDI", choices=(DESCRIBED, *bearers.KINDS), default=DESCRIBED, impact=IMPACT_SPAN),
+    "dahdi_span": Whole("dahdi: the number of the card's span, as lsdahdi shows it", 0, bearers.DAHDI_SPANS[1], default=bearers.DEFAULTS["dahdi_span"],
+                        impact=IMPACT_SPAN),
     "local": Text("address and UDP port of this box, where packets come in", pattern=ENDPOINT, hint="for example 192.0.2.10:2142",
                   default=bearers.DEFAULTS["local"], impact=IMPACT_SPAN),
     "remote": Text("address and UDP port of the far end; packets of others are thrown away", pattern=ENDPOINT,
@@ -47,12 +49,12 @@ def in_force(config, described):
                 continue
             place, bearer = lines[number]
             wrong = bearers.check_bearers([(f"bearers[{place}]", number, bearer, row)], config["spans"])
-            if not wrong and bearer["kind"] != "board" and bearer["local"] in taken:
-                wrong = [bearers.ConfigError(f"bearers[{place}].local", f"{bearer['local']} is that of span {taken[bearer['local']]} too")]
+            if not wrong and bearer["kind"] != "board" and bearers.end_of(bearer) in taken:
+                wrong = [bearers.ConfigError(f"bearers[{place}]", f"{bearers.end_of(bearer)} is that of span {taken[bearers.end_of(bearer)]} too")]
             if wrong:
                 errors += wrong
                 continue
         if bearer["kind"] != "board":
-            taken[bearer["local"]] = number
+            taken[bearers.end_of(bearer)] = number
             found[number] = {**bearer, "type": row["type"], "crc4": bool(row["crc4"])}
     return dict(sorted(found.items())), errors

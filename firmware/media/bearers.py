@@ -11,12 +11,14 @@ control asks again."""
 import logging
 
 from drivers.tdm.cesopsn import Pseudowire
+from drivers.tdm.dahdi import DAHDISpan
 from firmware.errors import LocalError, StrowgerError
 from firmware.media.checks import number, refuse
 
 log = logging.getLogger("firmware.media.bearers")
 
-OPENERS = {"cesopsn": Pseudowire, "satop": Pseudowire}
+OPENERS = {"cesopsn": Pseudowire, "satop": Pseudowire, "dahdi": DAHDISpan}
+AGAIN_LOOKS = 10                # of control's, five a second: how often a card that was taken out is tried again; ours
 
 
 class Bearers:
@@ -26,6 +28,7 @@ class Bearers:
         self._engine, self._table = engine, table
         self._openers = openers or OPENERS
         self.running = {}               # span: bearer
+        self._gone = {}                 # span: looks since its card was tried
 
     def bearers_set(self, p):
         """Make it so; returns what cannot be."""
@@ -62,6 +65,19 @@ class Bearers:
         self._table.later(bearer.close)
         log.info("span %d: no longer carried by %s", span, bearer.row["kind"])
 
+    def _again(self, span, old):
+        try:
+            bearer = self._openers[old.row["kind"]](span, old.row)
+        except StrowgerError:
+            return
+        self.running[span] = bearer
+        self._engine.set_bearer(span - 1, bearer.address)
+        self._engine.commit()
+        old.leave()
+        self._table.later(old.close)
+        self._gone.pop(span, None)
+        log.warning("span %d: its card is back", span)
+
     def bearer_order(self, p):
         """Loops and forced alarms."""
         span = number(p.get("span"), "bearer_order: span", 1, 64)
@@ -71,6 +87,11 @@ class Bearers:
         return {}
 
     def bearers(self, p):
-        """What is seen of all."""
+        """What is seen of all; a card that was taken out is tried again."""
+        for span, bearer in list(self.running.items()):
+            if getattr(bearer, "gone", False):
+                self._gone[span] = self._gone.get(span, 0) + 1
+                if self._gone[span] % AGAIN_LOOKS == 0:
+                    self._again(span, bearer)
         return {"rows": [{"span": span, "row": bearer.row, **bearer.status()} for span, bearer in sorted(self.running.items())],
                 "ticks": self._engine.ticks()}

@@ -46,7 +46,7 @@ def test_the_row_of_the_configuration_wins_over_the_description():
     assert bearer.in_force(configuration(), [LINE])[0][2]["remote"] == "127.0.0.1:2143"
     assert bearer.in_force(configuration(kind="satop", **row), [LINE])[0][2] == {
         "kind": "satop", **row, "timeslots": "1-31", "cas": False, "packet_ms": 1, "jitter_ms": 20, "rtp": False, "rtp_payload_type": 96, "type": "e1",
-        "crc4": configuration()["spans"][1]["crc4"]}
+        "crc4": configuration()["spans"][1]["crc4"], "dahdi_span": 0}
     assert bearer.in_force(configuration(kind="board"), [LINE]) == ({}, [])
     found, errors = bearer.in_force(configuration(), [{**LINE, "timeslots": "1-3"}])
     assert found == {} and "a PRI uses timeslots 1 to 31" in str(errors[0])

@@ -8,7 +8,9 @@ import pytest
 
 from hil import line_t1
 from hil.acceptance import tone_file
+from hil.browser import Person
 from hil.line import LineClient
+from hil.rig import PASSWORD
 
 pytestmark = pytest.mark.live
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -169,6 +171,26 @@ def wait_for(condition, timeout_s=30):
     return found
 
 
+def people_see_it(house):
+    """The doctor's page and that of the turn-up in a real browser, in both languages; the page renews itself."""
+    with Person(house.web_url) as person:
+        person.sign_in("admin", PASSWORD)
+        person.driver.get(house.web_url + "/clock")
+        found = person.see("article[data-finding=own_clock][data-spans='2']", 30)
+        assert "Span 2 is" in found.text and "set it to take its clock from the line" in found.text
+        person.see("button[name=language][value=zh_CN]").click()
+        found = person.see("article[data-finding=own_clock]", 30)
+        assert "中继线 2 比本机所跟随的 中继线 1 快" in found.text and "请让它从线路取时钟" in found.text
+        before = person.see("#now table td:nth-child(5)").text
+        person.driver.save_screenshot(str(house.folder / "clock.png"))
+        wait_for(lambda: person.see("#now table td:nth-child(5)").text != before)
+        person.driver.get(house.web_url + "/turn_up")
+        person.see("input[name=spans]").send_keys("2-")
+        person.see("main form button").click()
+        assert "spans is a list" in person.see("[role=alert]").text
+        person.driver.save_screenshot(str(house.folder / "turn_up.png"))
+
+
 def test_the_box_follows_a_span_and_the_clock_doctor_names_who_does_not(house):
     """The board's clock goes with span 1 (so that one does not slip), span 2 is 300 ppm away; then span 1 is lost."""
     from hil.board.bench import ask
@@ -191,6 +213,7 @@ def test_the_box_follows_a_span_and_the_clock_doctor_names_who_does_not(house):
     assert examined["reference"] == "span 1" and examined["spans"]["1"]["slips"] <= 1, examined      # while the board's clock was drawn along
     said = run(house, "clock")
     assert "the box follows span 1" in said and "Span 2 is" in said and "faster than span 1" in said
+    people_see_it(house)
     inject(house, 1, "unplug")
     wait_for(lambda: clock()["mode"] == "holdover")
     assert ask(str(house.run_dir), {"do": "status", "span": 1})["board"]["ppm"] == 60.0
