@@ -51,10 +51,10 @@ class Product:
             return error
 
     def octets(self, path, method="GET", body=None):
-        """The body of an answer.  Raises ProductError."""
+        """The body of an answer.  body: JSON data, or octets.  Raises ProductError."""
         token = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
-        data = json.dumps(body).encode() if body is not None else None
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout_s) as answer:

@@ -23,12 +23,12 @@ class SharedClient(ControlClient):
         super().__init__(run_dir)
         self._asking = threading.BoundedSemaphore(ASKING)
 
-    def request(self, method, path, body=None, query=None, user=None):
+    def request(self, method, path, body=None, query=None, user=None, timeout_s=None):
         if not self._asking.acquire(timeout=BUSY_S):
             raise ControlError(503, {"title": "control is busy", "status": 503,
                                      "detail": "The control process does not answer in time; try again in a moment."})
         try:
-            return super().request(method, path, body, query, user)
+            return super().request(method, path, body, query, user, timeout_s)
         finally:
             self._asking.release()
 

@@ -15,7 +15,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
-from webui import desk, journal, lines, provision, turn_up
+from webui import desk, journal, lines, prompts, provision, turn_up
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
@@ -96,10 +96,10 @@ def build(house, users, sessions, data_dir, site_name):
         body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
         return bottle.HTTPResponse(body, status, {"Content-Type": "application/problem+json", **(headers or {})})
 
-    def relay(method, path, body=None, **query):
+    def relay(method, path, body=None, timeout_s=None, **query):
         """Ask control; its refusals go to the client as they are."""
         try:
-            return house.client.request(method, path, body=body, query=query, user=request.environ.get("strowger.user"))
+            return house.client.request(method, path, body=body, query=query, user=request.environ.get("strowger.user"), timeout_s=timeout_s)
         except ControlError as error:
             known = ("type", "title", "status", "detail")
             raise problem(error.status, error.problem.get("title", "control refused"), str(error),
@@ -476,6 +476,7 @@ def build(house, users, sessions, data_dir, site_name):
         return ((house.state()[1] or {}).get("system") or {}).get("timezone", "UTC")
 
     journal.add(app, relay, stream, json_body, request)
+    prompts.add(app, relay, stream, json_body, request, response)
 
     def role():
         """The role of who asks, or None where control does not say."""

@@ -22,6 +22,7 @@
     python -m firmware.cli customers|tickets|articles|pop|note|dispose ...     the desk: cli/desk.py
     python -m firmware.cli health
     python -m firmware.cli set-aside [--clear]  what could not be carried out or written for a fault of the firmware
+    python -m firmware.cli prompts | prompt put|get|rollback|remove LANGUAGE NAME ...     sound files that people give: cli/prompts.py
     python -m firmware.cli retention [--prune] | export journal|calls|surveys FILE | erase NUMBER --confirm NUMBER | erasures     what is kept: cli/journal.py
     python -m firmware.cli media                the tick: its times, late ticks, what it carries
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
@@ -49,7 +50,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, desk, floor, flows, journal, lines, operations, phones, pri, reports, ss7, trace
+from firmware.cli import box, desk, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -215,6 +216,7 @@ def parser():
     pri.add(verbs, common)
     trace.add(verbs, common)
     journal.add(verbs, common)
+    prompts.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
     phones.add(verbs, common)
@@ -287,6 +289,8 @@ def carry_out(client, options):
         return pri.carry_out(client, options, table)
     if verb in trace.VERBS:
         return trace.carry_out(client, options)
+    if verb in prompts.VERBS:
+        return prompts.carry_out(client, options, table)
     if verb in journal.VERBS:
         return journal.carry_out(client, options)
     if verb == "route":

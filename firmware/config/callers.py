@@ -50,12 +50,14 @@ DUTY = Section("who is called, one after the other, until somebody takes the cal
 
 LOOKUP = Section("a question to a system of the house: whose account is this caller's", {
     "name": Text("the name used in queues", pattern=NAME, hint=HINT, required=True),
-    "kind": Text("http: GET, the answer is JSON with the agent's name; sqlite: a query of a file", choices=("http", "sqlite"), default="http"),
+    "kind": Text("http: GET, the answer is JSON with the agent's name; sqlite: a query of a file; sql: a query of one of the services (PostgreSQL, MySQL, "
+                 "SQLite)", choices=("http", "sqlite", "sql"), default="http"),
+    "service": Text("of sql: the service that is asked", pattern="(%s)?" % NAME, hint=HINT, default=""),
     "url": Text("of http; {caller} and {called} are put in", pattern=r"(https?://[^\s\"<>]{1,400})?", max_octets=450,
                 hint="begin with http:// or https://", default=""),
     "field": Text("of http: the member of the answer that names the agent", pattern=NAME, hint=HINT, default="agent"),
     "file": Text("of sqlite: the file, which is only read", default=""),
-    "query": Text("of sqlite: gives the agent's name in the first column; :caller and :called are put in", max_octets=1000, default=""),
+    "query": Text("of sqlite and sql: gives the agent's name in the first column; :caller and :called are put in", max_octets=1000, default=""),
     "timeout_ms": Whole("after which the caller goes to anybody", 50, 5000, unit="ms", default=800)})
 
 QUEUE_FIELDS = {
@@ -109,8 +111,14 @@ def check(result):
             if step["to"] in ("line", "agent") and step["target"] not in names[step["to"] + "s"]:
                 errors.append(ConfigError(f"duty[{i}].steps[{j}].target", f"there is no {step['to']} {step['target']!r}; create it first or choose another"))
     for i, row in enumerate(result["lookups"]):
-        must = ("url",) if row["kind"] == "http" else ("file", "query")
+        must = {"http": ("url",), "sqlite": ("file", "query"), "sql": ("service", "query")}[row["kind"]]
         for field in must:
             if not row[field]:
                 errors.append(ConfigError(f"lookups[{i}].{field}", f"is missing; a lookup of kind {row['kind']} needs it"))
+        if row["kind"] == "sql" and row["service"]:
+            kind = next((one["kind"] for one in result["services"] if one["name"] == row["service"]), None)
+            if kind not in ("postgresql", "mysql", "sqlite"):
+                errors.append(ConfigError(f"lookups[{i}].service", f"there is no {row['service']!r} in services that is a database; add it or choose another"))
+            if not row["query"].lstrip().lower().startswith("select"):
+                errors.append(ConfigError(f"lookups[{i}].query", "must begin with select: a lookup only reads"))
     return errors

@@ -25,7 +25,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/phones: desk phones that the box sets up, see api_phones.py
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/pri: api_pri.py; /v1/lines, /v1/berts: see api_lines.py
-    GET  /v1/trace, /v1/calls/{id}/trace: see api_trace.py; /v1/set_aside: api_journal.py
+    GET  /v1/trace, /v1/calls/{id}/trace: see api_trace.py; /v1/set_aside: api_journal.py; /v1/prompts: api_prompts.py
 
 Errors are problem documents (RFC 9457).  Reads of the database run in one
 thread beside the control loop, so a page never delays a call.
@@ -43,7 +43,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_reports, api_ss7, api_staffing, api_trace, commands
+from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, commands
 from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
@@ -86,7 +86,7 @@ class API:
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(),
-            *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
+            *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
             *api_phones.PhonesAPI(self).routes()]
 
     async def __call__(self, scope, receive, send):
@@ -99,7 +99,11 @@ class API:
                 await roles.check(self, roles.of_headers(self.house.config.running(), scope["headers"]), "GET", ["events"], query, None)
                 await self._events(query, receive, send)
                 return
-            body = await self._body(receive) if scope["method"] in ("PUT", "POST") else None
+            body = None
+            if scope["method"] == "PUT" and scope["path"].startswith("/v1/prompts/"):
+                body = {"octets": await self._octets(receive, api_prompts.OCTETS_MOST)}
+            elif scope["method"] in ("PUT", "POST"):
+                body = await self._body(receive)
             who = roles.of_headers(self.house.config.running(), scope["headers"])
             parts = [urllib.parse.unquote(part) for part in scope["path"].strip("/").split("/")][1:]
             await roles.check(self, who, scope["method"], parts, query, body)
@@ -172,16 +176,20 @@ class API:
         raise Problem(404, "not found", "There is nothing at %s." % path)
 
     @staticmethod
-    async def _body(receive):
-        octets, more = b"", True
+    async def _octets(receive, most):
+        octets, more = bytearray(), True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Problem(400, "the client went away")
             octets += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(octets) > BODY_LIMIT_OCTETS:
-                raise Problem(413, "too large", "A body may have %d octets." % BODY_LIMIT_OCTETS)
+            if len(octets) > most:
+                raise Problem(413, "too large", "A body may have %d octets." % most)
+        return bytes(octets)
+
+    async def _body(self, receive):
+        octets = await self._octets(receive, BODY_LIMIT_OCTETS)
         if not octets:
             return {}
         try:

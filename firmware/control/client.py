@@ -68,16 +68,16 @@ class ControlClient:
         return self.request("GET", path, query=query)
 
     def put(self, path, body=None):
-        """PUT a JSON body."""
+        """PUT a JSON body; octets as they are."""
         return self.request("PUT", path, body=body)
 
     def post(self, path, body=None):
         """POST a JSON body."""
         return self.request("POST", path, body=body)
 
-    def request(self, method, path, body=None, query=None, user=None):
-        """One request; returns the decoded JSON or raises ControlError.  user: for whom, else the client's."""
-        connection = _UnixConnection(self.path, self.timeout_s)
+    def request(self, method, path, body=None, query=None, user=None, timeout_s=None):
+        """One request; returns the decoded JSON or raises ControlError.  user: for whom, else the client's.  body: JSON data, or octets."""
+        connection = _UnixConnection(self.path, timeout_s or self.timeout_s)
         try:
             response = self._send(connection, method, path, body, query, user)
             octets = response.read()
@@ -137,7 +137,7 @@ class ControlClient:
         query = {key: value for key, value in (query or {}).items() if value is not None}
         if query:
             path += "?" + urllib.parse.urlencode(query)
-        octets = None if body is None else json.dumps(body).encode()
+        octets = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         user = user or self.user
         connection.request(method, path, octets, {**({"content-type": "application/json"} if octets else {}),
                                                   **({"x-strowger-user": urllib.parse.quote(user)} if user else {})})

@@ -21,7 +21,7 @@ import urllib.parse
 from firmware.control.commands import Problem
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
-from firmware.links.lookups import ask_all
+from firmware.links.lookups import Databases, ask_all
 from firmware.storage import desk as files
 from firmware.storage import desk_customers as customers
 from firmware.storage import desk_tickets as tickets
@@ -54,6 +54,7 @@ class Desk(Adapter):
         self._folds, self._counting = 0, threading.Lock()       # how many are on their way
         self._behind = True         # records may be missing in the projections
         self._asked = []
+        self._databases = Databases(os.path.join(house.data_dir, "databases"))
         self.fault = None           # sentence
         self.writing = asyncio.Lock()       # of changes that look before they write
         self.answered = self.failed = 0
@@ -195,12 +196,14 @@ class Desk(Adapter):
         if row is None:
             return []
         limit_s = row["timeout_ms"] / 1000
+        row = self._databases.ready(row, self.house.config.running())
         future = self._lookups.submit(ask_all, row, action["caller"], action["called"] or "", time.monotonic() + limit_s)
         return await asyncio.wait_for(asyncio.wrap_future(future), limit_s)
 
     def stop(self):
         """Whoever is still asked answers to nobody."""
         self._lookups.shutdown(wait=False, cancel_futures=True)
+        self._databases.close()
         for thread, function in ((self._readers, self._close_readers), (self._thread, self._close)):
             thread.submit(function)
             thread.shutdown(wait=True)

@@ -148,7 +148,7 @@ def _rtp_ports():
     return (int(first), int(last)) if first.isdecimal() and last.isdecimal() else (0, -1)
 
 
-def _named(config):
+def named(config):
     """{symbolic item as a pair: first path} of all prompts and music that a configuration names."""
     found = {}
     for name, flow in config["ivr"].items():
@@ -172,8 +172,8 @@ def _named(config):
 
 
 def _prompts(running, wanted, prompts):
-    known, errors = _named(running), []
-    for (kind, name), path in _named(wanted).items():
+    known, errors = named(running), []
+    for (kind, name), path in named(wanted).items():
         if (kind, name) not in known and not prompts.has({kind: name}):
             where = "music" if kind == "music" else "<language>"
             errors.append(ConfigError(path, f"there is no {kind} {name!r}: put the file {where}/{name}.wav below "

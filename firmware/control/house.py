@@ -37,6 +37,7 @@ from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
 from firmware.storage.database import Damaged, refused, set_asides
 from firmware.storage.flow_versions import FlowVersions
+from firmware.storage.prompt_files import PromptFiles
 from firmware.storage.retention import base_of
 from firmware.storage.stores import Stores
 
@@ -90,6 +91,7 @@ class House:
         self.lookout, self.checkpoints = Lookout(self), Checkpoints(self)
         self.mailer, self.keeping = Mailer(self), Keeping(self)
         self.media.prompts.data_dir = self.data_dir
+        self.prompt_files = self.media.prompts.given = PromptFiles(os.path.join(self.data_dir, "prompts"))
         self._timer = None
         self._timer_at = None
         self._tasks = set()
@@ -410,7 +412,7 @@ class House:
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
-        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults() + [
+        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults() + ([self.prompt_files.fault] if self.prompt_files.fault else []) + [
             adapter.fault for adapter in self.adapters if adapter.name in ("desk", "watch", "siprec") and adapter.fault]
         if not self.media.serving:
             faults.append("the media process is not there")

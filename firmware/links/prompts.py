@@ -31,6 +31,7 @@ class Prompts:
         self.folder = pathlib.Path(folder).absolute()
         self.languages = list(languages)
         self.data_dir = None        # where messages of mailboxes lie
+        self.given = None           # storage/prompt_files.PromptFiles: what people gave goes before
         self._found = {}
 
     def items(self, wanted):
@@ -64,12 +65,12 @@ class Prompts:
         path = (pathlib.Path(self.data_dir or "/nonexistent") / relative).absolute()
         return str(path) if path.is_file() and path.stat().st_size > WAV_HEADER_OCTETS else None
 
-    def has(self, item):
-        """Whether a symbolic item can be played now: in some language, or as music of its own name."""
+    def has(self, item, without=None):
+        """Whether a symbolic item can be played now: in some language, or as music of its own name.  without: one that is given, as if it were not."""
         choices = self._choices(item)
         if item.get("music") not in (None, "", "default"):
             choices = [names[:1] for names in choices]      # another name than the default's is meant to be heard
-        return all(self._file(names) is not None for names in choices)
+        return all(self._file(names, without) is not None for names in choices)
 
     def _choices(self, item):
         """For each file of an item: its relative names, best first."""
@@ -81,8 +82,11 @@ class Prompts:
         names = spoken.names(item, language) if spoken.kind_of(item) else [str(item.get("prompt"))]
         return [["%s/%s.wav" % (one, name) for one in order] for name in names]
 
-    def _file(self, names):
+    def _file(self, names, without=None):
         for name in names:
+            given = self.given.path(name[:-4]) if self.given is not None and name[:-4] != without else None
+            if given is not None:
+                return given
             path = self._found.get(name)
             if path is None and all(NAME.match(part) and part != ".." for part in name.split("/")):
                 candidate = self.folder / name

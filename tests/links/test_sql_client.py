@@ -19,6 +19,7 @@ import pytest
 from firmware.errors import LocalError
 from firmware.ivr.requests import Hidden
 from firmware.ivr.statement import names, parts
+from firmware.links import lookups
 from firmware.links.sql_client import SQLClient
 from hil.ports import free_port
 
@@ -167,6 +168,29 @@ def common(row):
     assert "nowhere" in ask(row, "", "select * from nowhere")
 
 
+def owner(row):
+    """The account's owner as a queue asks for it (links/lookups.py)."""
+    assert ask(row, "", "create table owner (phone varchar(20), agent varchar(20), level integer)")["rows"] == []
+    ask(row, "", "insert into owner values (:p, :a, 3)", {"p": "13912345678", "a": "1002"})
+    databases = lookups.Databases("")
+    lookup = {"name": "owner", "kind": "sql", "service": row["name"], "query": "select agent, level from owner where phone = :caller and phone <> :called"}
+    config = {"services": [row]}
+
+    def found(caller, function=lookups.ask, limit_s=20, **more):
+        return function(databases.ready({**lookup, **more}, config), caller, "021'; drop table owner", time.monotonic() + limit_s)
+    assert found("13912345678") == "1002" and found("13800000000") is None and found("x' or '1'='1") is None
+    assert found("13912345678", lookups.ask_all) == [("agent", "1002"), ("level", 3)]
+    for more, words in (({"query": "select agent from nowhere"}, "nowhere"), ({"query": "select :pin"}, "a lookup does not know"), ({"service": "gone"}, "no service gone")):
+        with pytest.raises((LocalError, ValueError), match=words):
+            found("1", **more)
+    with pytest.raises(TimeoutError, match="not asked in time"):
+        found("1", limit_s=-1)
+    config["services"] = [dict(row, address="127.0.0.1:1")]     # new settings, a new client
+    with pytest.raises(LocalError, match="cannot be reached"):
+        found("1")
+    databases.close()
+
+
 def test_postgresql(open_folder):
     pytest.importorskip("pg8000")
     programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
@@ -188,6 +212,7 @@ def test_postgresql(open_folder):
                 break
             time.sleep(0.1)
         common(row)
+        owner(row)
         assert "did not answer in time" in ask(row, "", "select pg_sleep(30)", timeout_s=0.3)
         assert "longer than 20000" in ask(row, "", "select repeat('x', 200000000)")
         assert ask(row, "", "select n from generate_series(1, 100) n", most_rows=3)["rows"] == [{"n": 1}, {"n": 2}, {"n": 3}]
@@ -211,6 +236,7 @@ def test_mariadb(open_folder):
         wait_for(data / "s", process)
         row = service("mysql", "127.0.0.1:%d" % port, user="crm", database="test")
         common(row)
+        owner(row)
         assert "did not answer in time" in ask(row, "", "select sleep(30)", timeout_s=0.3)
         assert "longer than 20000" in ask(row, "", "select repeat('x', 2000000)")
         assert ask(row, "", "select seq as n from seq_1_to_100 where seq % 2 = 0", most_rows=2)["rows"] == [{"n": 2}, {"n": 4}]

@@ -8,14 +8,17 @@ import json
 import pathlib
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
 import time
 
+import numpy
 import pytest
 
 from hil.probes import align, wav
+from hil.product import ProductError
 from hil.rig import CHECKOUT
 
 pytestmark = pytest.mark.live
@@ -410,3 +413,25 @@ def test_a_letter_and_a_promise(house, flow):
     assert row["by"] == "key" and row["queue"] == "sales" and house.cdr(call, WAIT_S)["cdr"]["result"] == "callback"
     house.product.post("/callbacks/%s/cancel" % row["callback"], {})
     assert house.product.get("/callbacks")["callbacks"] == [] and json.dumps(house.state()["calls"]) == "[]"
+
+
+def test_a_prompt_that_is_given_is_heard_by_the_next_caller(house, flow):
+    """Twice the rate, two channels; the caller hears it, and after the rollback that of the box again."""
+    says = wav.read_mono(house.files["caller"])[8000:24000]
+    given = numpy.repeat(numpy.repeat(says, 2)[:, None], 2, axis=1).astype("<i2").tobytes()
+    head = b"RIFF" + struct.pack("<I", 36 + len(given)) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 2, 16000, 64000, 4, 16) + b"data" + struct.pack("<I", len(given))
+    with pytest.raises(ProductError, match="broken.wav.*no WAV"):
+        house.product.octets("/api/v1/prompts/en/menu?file=broken.wav", "PUT", b"no sound at all")
+    told = json.loads(house.product.octets("/api/v1/prompts/en/menu?file=new.wav", "PUT", head + given))
+    assert (told["version"], told["duration_ms"]) == (1, 2000)
+    name = house.place(span=1, called=MOVES_NUMBER)
+    house.far.wait_for("connect", WAIT_S, id=name)
+    call = moves_at(house, "choose")["call"]
+    house.wait(lambda s: any(c["call"] == call and c["node"] == "choose" for c in s["calls"]), WAIT_S, "the menu")
+    time.sleep(2.5)                             # it lasts 2 s
+    house.far.hangup(name)
+    house.far.wait_for("record_closed", WAIT_S, id=name)
+    heard = wav.read_mono(house.folder / f"{name}.wav")
+    assert align.compare(says, heard).correlation >= 0.9
+    house.product.post("/prompts/en/menu/rollback", {"version": None})
+    assert house.product.get("/prompts")["prompts"][0]["current"] is None
