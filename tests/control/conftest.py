@@ -215,6 +215,12 @@ class FakeLegs(Adapter):
 
     name = "fake"
 
+    def dirty(self):
+        return False
+
+    def save(self, stores):
+        pass
+
     def __init__(self):
         self.legs, self.did, self.dropped, self.out = {}, [], [], []
         self.alive = {}
