@@ -1,10 +1,14 @@
 """What plays can be paused, sought in, and made louder or softer."""
 
 import time
+import types
 
 import numpy
+import pytest
 
 from dsp import g711
+from firmware.errors import LocalError
+from firmware.media import table
 
 BLOCK = 80
 
@@ -98,3 +102,41 @@ def test_speed_keeps_the_pitch_and_a_stopped_prompt_goes_on_where_it_was(board, 
     assert [hz for hz, _ in said()] == [1300] or event["position_ms"] < 3000
     for speed in (0.49, 2.01, True, "fast"):
         assert "0.5 to 2" in control.raw("signal", id="l", token="bad", items=[{"silence_ms": 1000}], speed=speed)["error"]
+
+
+class Quiet:
+    """An engine that takes all commands."""
+
+    def __init__(self):
+        self.played = []
+
+    def play(self, slot, serial, *rest):
+        self.played.append(serial)
+
+    def __getattr__(self, name):
+        return lambda *args, **more: 1
+
+
+def test_at_the_limit_of_speeds_nothing_plays_and_old_serials_do_not_count(monkeypatch):
+    """A refused signal leaves what plays alone; what was replaced gives its place back though its leg stretches on."""
+    monkeypatch.setattr(table, "STRETCHED", 2)
+    engine, admission = Quiet(), types.SimpleNamespace(cost=lambda *args: 0, reserve=lambda *args: None, release=lambda *args: None)
+    made = table.Table(engine, None, types.SimpleNamespace(compile=lambda items: (object(), 1000)), None, admission)
+    for number in (1, 2, 3):
+        made.add({"id": f"l{number}", "kind": "timeslot", "span": 1, "timeslot": number, "law": "A"})
+
+    def signal(leg, token, **more):
+        made.signal({"id": leg, "token": token, "items": [{"silence_ms": 1}], **more})
+        return engine.played[-1]
+    first = signal("l1", "a", speed=2)
+    signal("l2", "b", speed=0.5)
+    plain = signal("l3", "c")
+    with pytest.raises(LocalError, match="another speed already"):
+        signal("l3", "d", speed=2)
+    assert engine.played[-1] == plain and made.terminations["l3"].signal[0] == "c"
+    with pytest.raises(LocalError, match="another speed already"):
+        made.player({"id": "l3", "token": "c", "speed": 2})
+    made.event("signal_complete", 0, 0, 2, 8, first)        # it has ended
+    second = signal("l1", "e", speed=2)
+    made.event("signal_complete", 0, 0, 0, 8, second)
+    signal("l3", "f", speed=2)                              # its place is free again
