@@ -38,9 +38,14 @@ cdef void forget_leg(Engine_ *e, int slot) noexcept nogil:
             r.left = -1
         if r.right == slot:
             r.right = -1
-    for i in range(TERMS):
-        if e.term[i].tap == slot + 1:
-            e.term[i].tap = 0
+    if e.term[slot].tap:
+        e.term[slot].tap = 0
+        e.taps -= 1
+    if e.taps > 0:                     # nobody else's voice when the slot is used again
+        for i in range(TERMS):
+            if e.term[i].tap == slot + 1:
+                e.term[i].tap = 0
+                e.taps -= 1
     for i in range(STREAMS):
         if e.stream[i].left == slot:
             e.stream[i].left = -1
@@ -241,6 +246,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
     elif c.op == OP_LOOP:
         t.loop = c.a
     elif c.op == OP_TAP:
+        e.taps += (c.a >= 0) - (t.tap != 0)
         t.tap = c.a + 1
     elif c.op == OP_MF_SEND:
         mf_sound(e, c.slot, c.a)

@@ -963,6 +963,7 @@ cdef struct Engine_:
     int32_t n_cas
     int32_t sounding[TERMS]            # slots that send a register's tone
     int32_t n_sounding
+    int32_t taps                       # legs that hear another one outside of bridges
     int32_t dirty
     # rings
     Command command[COMMANDS]
