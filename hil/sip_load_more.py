@@ -12,6 +12,7 @@ records both sides; sipp hangs up after HOLD_MS.  When each INVITE left and arri
 action), told apart by the caller's number.  Refusals in overload are counted apart from failures, and timed.
 """
 
+import csv
 import html
 import math
 import pathlib
@@ -69,6 +70,10 @@ AGENT = ('<?xml version="1.0"?><scenario name="agent"><recv request="INVITE"><ac
 
 class QueueLoad(SIPLoad):
     """A house with AGENTS agents of one queue besides what SIPLoad has."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.seconds = []           # of each overload: (factor, per_second())
 
     def __enter__(self):
         super().__enter__()
@@ -140,6 +145,7 @@ class QueueLoad(SIPLoad):
         uas.wait(10)
         row = last_row(folder / "stat.csv")
         refused = int(row.get("GenericCounter1(C)") or 0)
+        self.seconds.append((factor, per_second(folder / "stat.csv")))
         good = int(row["SuccessfulCall(C)"]) - refused
         return {"factor": factor, "rate": rate, "good": good, "refused": refused, "failed": int(row["FailedCall(C)"]),
                 "goodput": good / took, "ratio": good / took / capacity, "refusal_ms": seconds_of(row.get("ResponseTime2(C)")) * 1000}
@@ -151,11 +157,11 @@ class QueueLoad(SIPLoad):
 
     def memory_of_calls(self, count, rate):
         """MB for `count` calls that are up at once."""
-        uas, _ = self._sipp("memory-uas", "-sn", "uas", "-p", str(self.ports["out"]))
+        uas, _ = self._sipp("memory-uas", "-sn", "uas", "-aa", "-p", str(self.ports["out"]))
         time.sleep(0.5)
         before = self.rss_mb()
         hold_ms = int(count / rate * 1000) + 15000
-        process, _ = self._callers("memory", caller_scenario("7771", hold_ms), rate, count)
+        process, _ = self._callers("memory", caller_scenario("7771", hold_ms), rate, count, "-aa")
         up, after, end = 0, before, time.monotonic() + hold_ms / 1000
         while up < count and time.monotonic() < end and process.poll() is None:
             time.sleep(0.5)
@@ -166,6 +172,17 @@ class QueueLoad(SIPLoad):
         uas.terminate()
         uas.wait(10)
         return {"calls": up, "control_mb": after[0] - before[0], "media_mb": after[1] - before[1]}
+
+
+def per_second(path):
+    """[(calls begun, refused, come through, ms of the refusals)] of each second of a statistics file of sipp."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))[:-1]
+    out = []
+    for row in rows:
+        refused = int(row.get("GenericCounter1(P)") or 0)
+        out.append((int(row["OutgoingCall(P)"]), refused, max(0, int(row["SuccessfulCall(P)"]) - refused), seconds_of(row.get("ResponseTime2(P)")) * 1000))
+    return out
 
 
 def seconds_of(text):
@@ -230,9 +247,12 @@ def _family(pid):
     return [str(pid), *children]
 
 
-def draw(rows, capacity, path):
-    """Bars: what came through, was refused, failed, in calls a second, at each factor of overload."""
-    width, height, base = 640, 340, 290
+def draw(rows, capacity, path, seconds=()):
+    """Bars: what came through, was refused, failed, in calls a second, at each factor of overload; below them each second of it.
+
+    seconds: [(factor, per_second())], the calm after the overload last, with factor 0."""
+    width, base = 640, 290
+    height = 340 + (200 if seconds else 0)
     most = max(row["rate"] for row in rows)
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">' % (width, height),
              '<rect width="%d" height="%d" fill="#ffffff"/><text x="20" y="22" font-size="15">Overload: calls a second; capacity %g</text>' % (width, height, capacity)]
@@ -244,6 +264,19 @@ def draw(rows, capacity, path):
             y -= tall
             parts.append('<rect x="%d" y="%.1f" width="70" height="%.1f" fill="%s"><title>%s %.1f</title></rect>' % (x, y, tall, colour, html.escape(name), value))
         parts.append('<text x="%d" y="%d">%gx: %.0f of %d through, refusals %.0f ms</text>' % (x - 30, base + 18 + 16 * (place % 2), row["factor"], row["goodput"], row["rate"], row["refusal_ms"]))
+    if seconds:
+        flat = [(factor, number, *row) for factor, series in seconds for number, row in enumerate(series)]
+        top = max([row[4] for row in flat] + [1]) * 1.2
+        slowest = max([row[5] for row in flat] + [100])
+        wide = 560 / max(1, len(flat))
+        parts.append('<text x="20" y="362">each second: come through (green, calls), mean time of a refusal (red, ms; the line is 100 ms)</text>')
+        parts.append('<line x1="60" x2="620" y1="%.1f" y2="%.1f" stroke="#b3261e" stroke-dasharray="4"/>' % ((520 - 140 * 100 / slowest,) * 2))
+        for place, (factor, number, _, _, through, ms) in enumerate(flat):
+            x = 60 + wide * place
+            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#1c7c3c"/>' % (x, 520 - 140 * through / top, wide * 0.5, 140 * through / top))
+            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#b3261e"/>' % (x + wide * 0.5, 520 - 140 * ms / slowest, wide * 0.4, 140 * ms / slowest))
+            if not number:
+                parts.append('<text x="%.1f" y="535">%s</text>' % (x, "%gx" % factor if factor else "calm"))
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     pathlib.Path(path).write_text("".join(parts) + "</svg>")
 
@@ -280,6 +313,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
             memory = load.memory_of_calls(400, 20)
             worse = [load.overload(capacity["rate"], factor, seconds) for factor in overload] if capacity else []
             calm = load.calls(max(5, (capacity or {"rate": 10})["rate"] // 2), 4)
+            load.seconds.append((0, per_second(pathlib.Path(folder) / ("uac-%d" % calm["rate"]) / "stat.csv")))
     rows.append(row("sip.kamailio_cpu_s_per_1000_calls", kamailio, "s", "Debian's Kamailio 5.6.3, same calls, no media, no CDR"))
     rows.append(row("sip.memory_per_registration_kb", (sum(after) - sum(idle)) * 1024 / max(1, registered["registered"]), "KiB"))
     rows.append(row("sip.memory_per_1000_calls_mb", (memory["control_mb"] + memory["media_mb"]) / max(1, memory["calls"]) * 1000, "MB",
@@ -290,7 +324,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
         rows.append(row("sip.invite_to_agent_p99_ms", asked["p99_ms"], "ms", "aim of the issue at %d a second; here at %d" % (ASKED_RATE, asked["rate"]), 50.0))
     if capacity is not None:
         rows.append(row("sip.failures", capacity["failed"], "calls", "at %d calls a second" % capacity["rate"]))
-        draw(worse, capacity["rate"], PICTURE)
+        draw(worse, capacity["rate"], PICTURE, load.seconds)
         for one, aim in zip(worse, (0.9, 0.85, 0.8)):
             rows.append(row("sip.overload_%gx.goodput_ratio" % one["factor"], one["ratio"], "", "aim of the issue", aim))
             rows.append(row("sip.overload_%gx.refusal_ms" % one["factor"], one["refusal_ms"], "ms", "aim of the issue", 100.0))
