@@ -226,6 +226,8 @@ def test_the_desk_of_an_agent_on_a_live_call_over_a_kill(house, second):
         person.picture(house.folder / "live.png")
         person.see("button[data-acknowledge]").click()
         sees(person, "#thresholds", "admin")
+        person.driver.get(person.url + "/alarms")
+        assert "Nobody ready" in person.text("#now") and "acknowledged by admin" in person.text("#now")
     found = house.product.get("/calls/%s/desk" % call["call"])
     assert [row["text"] for row in found["notes"]] == ["wants a call back"] and [row["code"] for row in found["dispositions"]] == ["sold"]
     assert [row["title"] for row in found["tickets"]] == ["Modem is dead"]
