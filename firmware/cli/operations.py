@@ -1,6 +1,6 @@
 """Verbs of the command `strowger` that act on calls that are up and on agents.
 
-    hold|retrieve|conference ID [--by WHO]
+    hold|retrieve|conference ID [--by WHO];  malicious ID [--by WHO]      the network registers the caller (MCID)
     consult ID agent|line|queue|number TARGET [--join] [--by WHO]
     transfer ID [agent|line|queue|number|flow TARGET] [--by WHO]      without target: to the consulted party
     park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
@@ -20,7 +20,7 @@
 import datetime
 import urllib.parse
 
-SIMPLE = ("hold", "retrieve", "conference")
+SIMPLE = ("hold", "retrieve", "conference", "malicious")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
          "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "assign")
 

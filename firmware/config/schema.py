@@ -98,6 +98,9 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                                  "not signal it", default=False),
     "answer_detection": Text("calls out: who answers, a person or a machine; note: recorded, people: machines are hung up on before "
                              "the caller is through, which takes one to six seconds", choices=("off", "note", "people"), default="off"),
+    "hold": Switch("let the far end of an etsi span hold its calls (HOLD and RETRIEVE of EN 300 141)", default=True),
+    "connected_number": Switch("tell callers from outside who answered (COLP, EN 300 097): the number that the answering line would show, or what "
+                               "came with the answer of a call that was passed on", default=False),
     "overlap_receiving": Switch("accept numbers digit by digit", default=True),
     "overlap_sending": Text("pass numbers on digit by digit (Q.931 5.1.3, PRI of etsi and qsig): off, numbers go out whole; trunks, for callers of trunks "
                             "who dial so; telephones, for ours too, whose keys are digits until the far end has enough", choices=outside.OVERLAPS,

@@ -1,6 +1,7 @@
 """The part of the local API that acts on calls that are up and on agents.
 
     POST /v1/calls/{id}/hold|retrieve|conference   {"by"?}
+    POST /v1/calls/{id}/malicious                  {"leg"?, "by"?}               the network registers the caller (MCID)
     POST /v1/calls/{id}/consult                    {"to": "agent"|"line"|"queue"|"number", "target", "by"?, "join"?}
     POST /v1/calls/{id}/transfer                   {"to"?, "target"?, "by"?}     without target: to the consulted party
     POST /v1/calls/{id}/park                       {"place"?, "by"?} -> {"place"}
@@ -41,7 +42,7 @@ from firmware.control.commands import Problem, not_found
 from firmware.control.mailer import mono
 from firmware.control.operations import operate
 
-OF_A_CALL = ("hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send", "stream")
+OF_A_CALL = ("malicious", "hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send", "stream")
 
 
 class OperationsAPI:

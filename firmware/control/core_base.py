@@ -135,6 +135,8 @@ class Core:
         # Where ringing tone is ours to give: Q.931 by the side, SS7 and CAS always (Q.764 2.1.4: the exchange of the called party).
         self.network_spans = [span["span"] for span in config.get("spans") or []
                               if span.get("side") == "network" or span.get("signalling") in ("ss7", "r2", "cas")]
+        self.mcid_spans = [span["span"] for span in config.get("spans") or [] if span.get("signalling", "pri") == "pri"
+                           and span.get("variant", "etsi") == "etsi" and span.get("side", "user") == "user"]
         self.span_techs = {}
         for span in config.get("spans") or []:
             self.span_techs[span["span"]] = span.get("signalling", "pri")

@@ -162,11 +162,11 @@ def follow(core, call, route):
         ring(core, call, application, target, None)
 
 
-def answer(core, call):
-    """Answer the caller, once; from here on the caller pays."""
+def answer(core, call, connected=None):
+    """Answer the caller, once; from here on the caller pays.  connected: {"number", "type", "presentation"} of who answered, or None."""
     if core.state.legs[call.caller_leg].state in (legs.OFFERED, legs.PROCEEDING, legs.ALERTING):
         core.emit("leg.answered", call=call.id, leg=call.caller_leg, by="near", connects=False)
-        core.act("leg.answer", leg=call.caller_leg)
+        core.act("leg.answer", leg=call.caller_leg, **({} if connected is None else {"connected": connected}))
         core.listen(call)
 
 
@@ -320,7 +320,8 @@ def answered(core, event):
             taken(core, call, leg)
     elif call.target_leg == leg.id:
         screens = core_listening.group_screens(core, leg)
-        core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=not screens)
+        told = {"connected": event["connected"]} if event.get("connected") else {}
+        core.emit("leg.answered", call=call.id, leg=leg.id, agent=agent, by="far", connects=not screens, **told)
         if not core_listening.screens(core, call, leg):
             taken(core, call, leg)
     elif call.consult is not None and call.consult["leg"] == leg.id:
@@ -336,7 +337,7 @@ def taken(core, call, leg):
     """The called party has the call: they talk."""
     agent = core.agent_on(leg.line)
     core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
-    answer(core, call)
+    answer(core, call, core_outside.connected(core, call, leg))
     if agent is not None:
         core.emit("agent.busy", call=call.id, leg=leg.id, agent=agent, state="talking")
     connect(core, call, leg.id, agent if leg.line is not None else core.agent_on(core.state.legs[call.caller_leg].line))

@@ -37,11 +37,12 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.broadcast      text agents? teams? queues? by? urgent? expires_s?     a message to agents; Switchboard.answer: {"broadcast", "agents"}
   command.broadcast_seen     broadcast agent;  command.broadcast_withdraw broadcast by?
   command.threshold_ack  threshold by? note?             somebody cares about an alarm
+  command.malicious      call leg? by?                         the network shall register the caller (MCID)
   command.ivr            call operation                  a program on the CTI link that has the call: ivr/program.py
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_recordings, core_streams, core_test_calls
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_recordings, core_streams, core_test_calls
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
@@ -91,6 +92,7 @@ COMMANDS = {
     "command.broadcast_withdraw": (("broadcast",), core_broadcasts.withdraw), "command.threshold_ack": (("threshold",), core_warnings.acknowledge),
     "command.kept": (("record", "data"), core_kept.record),
     "command.erase": (("forms",), core_kept.erase),
+    "command.malicious": (("call",), core_outside.malicious),
     "command.ivr": (("call", "operation"), core_ivr.operated),
     "leg.transfer": (("leg",), core_operations.refer),
 }

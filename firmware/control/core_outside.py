@@ -121,6 +121,47 @@ def _is_worth_a_try(core, out, span, timeslot):
     return out.get("span") in (None, span) and core.span_is_up(span) and [span, timeslot] not in out["tried"] and [span, None] not in out["tried"]
 
 
+def connected(core, call, leg):
+    """The number of who answered as a caller from outside may be told it (COLP), or None: not wanted, or not known."""
+    caller = core.state.legs.get(call.caller_leg)
+    group = core.group_rows.get(caller.trunk_group) if caller is not None and caller.line is None else None
+    if group is None or not group.get("connected_number"):
+        return None
+    number = leg.heard.get("connected")
+    if leg.line is not None:
+        number = outside.shown_number(dict(group, caller="line"), core.line_rows.get(leg.line) or {}, {})
+    if number is None:
+        return None
+    # A carrier keeps a restricted number to itself; whom we are the network of does not get it (EN 300 098).
+    hidden = number["presentation"] != "allowed" and (leg.line is not None or caller.span in core.network_spans)
+    return {"number": "" if hidden else number["number"], "type": number["type"], "presentation": number["presentation"]}
+
+
+def malicious(core, event):
+    """A person says that a caller is malicious: the network of the trunk registers the call (MCID, EN 300 130).  event: call leg? by?"""
+    call = core.state.calls.get(event["call"])
+    if call is None or call.state == calls.CLEARING:
+        return core.refuse("there is no open call %s" % event["call"])
+    name = {None: call.caller_leg, "caller": call.caller_leg, "agent": call.agent_leg}.get(event.get("leg"), event.get("leg"))
+    leg = core.state.legs.get(name)
+    if leg is None or leg.call != call.id or leg.line is not None or leg.state != legs.ANSWERED:
+        return core.refuse("call %s has no answered trunk there; MCID is asked for while the caller is connected" % call.id)
+    if leg.span not in core.mcid_spans:
+        return core.refuse("the trunk of call %s has no malicious call identification (PRI of etsi, our side user)" % call.id)
+    core.emit("leg.malicious", call=call.id, leg=leg.id, agent=call.agent, outcome="asked", by=event.get("by"))
+    core.act("leg.mcid", leg=leg.id)
+    return True
+
+
+def malicious_told(core, event):
+    """What became of it, or the far end says it of a call of ours."""
+    call = core.call_of(event["leg"])
+    if call is None:
+        return False
+    core.emit("leg.malicious", call=call.id, leg=event["leg"], outcome=event["outcome"], why=event.get("why"))
+    return True
+
+
 def refused_bearer(core, leg):
     """The cause for a data call that cannot be carried: the network's answer or the user's (Q.931 5.1.5.2, 5.2.2)."""
     return BEARER_NOT_IMPLEMENTED if leg.span in core.network_spans else INCOMPATIBLE_DESTINATION

@@ -68,13 +68,20 @@ class LegFolds:
         self._leg_state(record, legs.ALERTING)
 
     def leg_answered(self, record, data, call):
-        self._leg_state(record, legs.ANSWERED)
+        leg = self._leg_state(record, legs.ANSWERED)
+        if leg is not None and data.get("connected"):
+            leg.heard = dict(leg.heard, connected=data["connected"])
         if call is not None and record["leg"] == call.caller_leg:
             call.answered_ms = record["ts_ms"]
 
     def _flag(self, record, name, value):
         if record["leg"] in self.legs:
             setattr(self.legs[record["leg"]], name, value)
+
+    def leg_malicious(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.heard = dict(leg.heard, malicious={"outcome": data["outcome"], "why": data.get("why")})
 
     def leg_held(self, record, data, call):
         self._flag(record, "held", True)

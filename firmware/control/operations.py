@@ -114,6 +114,7 @@ OPERATIONS = {
     "retrieve": ("command.retrieve", {"call": _call}, PARTY, ()),
     "consult": ("command.consult", {"call": _call, **TARGET}, {**PARTY, "join": _flag}, ()),
     "conference": ("command.conference", {"call": _call}, PARTY, ()),
+    "malicious": ("command.malicious", {"call": _call}, {**PARTY, "leg": _text}, ()),
     "transfer": ("command.transfer", {"call": _call}, {**PARTY, **TARGET}, ()),
     "park": ("command.park", {"call": _call}, {**PARTY, "place": _whole}, ()),
     "unpark": ("command.unpark", {"place": _whole}, PHONE, ("agent", "line")),

@@ -34,6 +34,7 @@ Events (dict with "kind"; other keys are ignored)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
                inband: something is to be heard from that side (progress description 1 or 8)
+  leg.malicious leg outcome("registered"|"failed"|"told") why?        of MCID (EN 300 130)
   leg.wants_digits leg inband? | leg.accepted leg      the far end of a call out asks for more digits; it has enough
   leg.seized   leg span timeslot       an outgoing trunk leg has another channel than leg.create said
   leg.answered leg                     an outbound leg was answered (for inbound legs it is ignored)
@@ -123,7 +124,7 @@ from firmware.control.core_snapshot import snapshot
 
 # What an event must carry to be looked at.
 NEEDS = {
-    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",), "leg.wants_digits": ("leg",), "leg.accepted": ("leg",),
+    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",), "leg.malicious": ("leg", "outcome"), "leg.wants_digits": ("leg",), "leg.accepted": ("leg",),
     "leg.seized": ("leg", "span", "timeslot"), "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
@@ -352,7 +353,7 @@ def _digit(core, event):
 
 _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
-    "leg.wants_digits": core_overlap.wanted, "leg.accepted": core_overlap.accepted,
+    "leg.malicious": core_outside.malicious_told, "leg.wants_digits": core_overlap.wanted, "leg.accepted": core_overlap.accepted,
     "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,

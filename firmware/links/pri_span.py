@@ -38,7 +38,7 @@ def machine_config(row, group):
         nfas = {"interfaces": {member["nfas"]["interface"]: bearers(member) for member in row["members"]}, "own_interface": row["nfas"]["interface"]}
     return {**nfas, "timeslots": timeslots_of(row), "timers": dict(row.get("timers") or {}),
             "channel_numbering": row.get("channel_numbering", "timeslot"), "overlap_receiving": bool(group and group["overlap_receiving"]),
-            "bearers": ["speech", "3.1khz_audio"] + ([UNRESTRICTED] if data else []),
+            "hold": bool(group and group.get("hold", True)), "bearers": ["speech", "3.1khz_audio"] + ([UNRESTRICTED] if data else []),
             "bearer_cause": codes.BEARER_NOT_IMPLEMENTED if row["side"] == "network" else codes.INCOMPATIBLE_DESTINATION}
 
 

@@ -249,6 +249,26 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
         for number in sorted(span.members):
             self.turns.post({"kind": "span.state", "span": number, "state": span.state_of(number), "alarms": span.alarms_of(number)})
 
+    def _of_leg(self, span, event, kind, **more):
+        leg = span.calls[event["call"]]["leg"]
+        if leg is not None:
+            self.turns.post({"kind": kind, "leg": leg, **more})
+
+    def _on_hold_indication(self, span, event, now_ms):
+        self._of_leg(span, event, "leg.held")
+
+    def _on_retrieve_indication(self, span, event, now_ms):
+        self._of_leg(span, event, "leg.retrieved")
+
+    def _on_mcid_indication(self, span, event, now_ms):
+        self._of_leg(span, event, "leg.malicious", outcome="told")
+
+    def _on_mcid_confirm(self, span, event, now_ms):
+        self._of_leg(span, event, "leg.malicious", outcome="registered")
+
+    def _on_mcid_failed(self, span, event, now_ms):
+        self._of_leg(span, event, "leg.malicious", outcome="failed", why=event["why"])
+
     def _on_call_lost(self, span, event, now_ms):
         log.warning("span %d: call %s: the far end does not answer STATUS ENQUIRY", span.number, event["call"])
 
@@ -285,9 +305,17 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
             return
         number, call = self.legs[leg]
         span = self.spans[number]
+        if do == "leg.mcid":
+            if codes.state_number(span.machine.call_state(call)["state"]) == 10:
+                self._request(span, "mcid_request", call, now_ms)
+            else:
+                self.turns.post({"kind": "leg.malicious", "leg": leg, "outcome": "failed", "why": "the call is not answered, or clears"})
+            return
         primitive, states = ACTIONS[do]
         if codes.state_number(span.machine.call_state(call)["state"]) in states:     # else it is done, or too late
             given = {"inband": True} if action.get("inband") else {}
+            if action.get("connected"):
+                given["connected"] = dict(action["connected"], plan="isdn", screening="user_passed")
             self._request(span, primitive, call, now_ms, **given)
 
     def _release(self, leg, cause, now_ms):

@@ -25,6 +25,7 @@ from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
 
+TYPES = ("international", "national", "network", "subscriber")
 OVERLAP_SENDING = (2, 25)       # states of a call of ours: user side, network side (Q.931 2.1)
 NETWORK_OUT_OF_ORDER, NO_CIRCUIT, INVALID_NUMBER = 38, 34, 28       # Q.850
 
@@ -153,7 +154,11 @@ class OutgoingCalls:
         leg = self._first_answer(span, event)
         span.calls[event["call"]]["listens"] = False
         if leg is not None:
-            self.turns.post({"kind": "leg.answered", "leg": leg})
+            connected = event["connected"]
+            self.turns.post({"kind": "leg.answered", "leg": leg, **({"connected": {
+                "number": connected["number"], "type": connected["type"] if connected["type"] in TYPES else "unknown",
+                "presentation": "restricted" if connected.get("presentation") == "restricted" else "allowed"}}
+                if connected and (connected["number"] or connected.get("presentation") == "restricted") else {})})
 
 
 def _carried(action):

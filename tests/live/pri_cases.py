@@ -4,6 +4,7 @@ Spans: 1, 2 ETSI user side; 3 ETSI network side; 4, 5 National ISDN; 6, 7 QSIG; 
 12 ETSI user side; the far end is libpri on each.  13 to 15: National ISDN with one D channel and its back-up (NFAS), 16, 17 the same
 with libpri and no back-up, 18 ETSI; the far end of 13 to 15 and 18 is a script (pri_script.py)."""
 
+import shutil
 import time
 
 import numpy as np
@@ -12,13 +13,14 @@ import pytest
 from hil.probes import wav
 from tests.live import probe_moves
 from tests.live.pri_script import BEARER, ScriptedEnd
+from tests.proto import isdn
 
 VARIANTS = {4: "ni2", 5: "ni2", 6: "qsig", 7: "qsig", 8: "5ess", 9: "5ess", 10: "dms100", 11: "dms100"}
 NETWORK = (3, 5, 7, 9, 11)              # spans on which we are the network
 T1 = (4, 5, 8, 9, 10, 11, 13, 14, 15, 16, 17)
 SPANS = tuple(range(1, 19))
 NFAS = {13: ("script", 0, "primary"), 14: ("script", 1, "backup"), 15: ("script", 2, "none"), 16: ("pair", 0, "primary"), 17: ("pair", 1, "none")}
-SETTINGS = {3: {"timers": {"T316": 1000}, "restart_ignored": "block"}, 18: {"channel_numbering": "consecutive"}}
+SETTINGS = {3: {"timers": {"T316": 600}, "restart_ignored": "block"}, 18: {"channel_numbering": "consecutive"}}
 RAW = (13, 14, 15, 18)
 OVERLAP = (3, 6, 12)                    # spans to which digits go one by one
 DATA_IN, DATA_TO_A_TELEPHONE = "02150801064", "02150801000"
@@ -26,7 +28,7 @@ DATA_IN, DATA_TO_A_TELEPHONE = "02150801064", "02150801000"
 
 def configure(configuration):
     """The spans beyond the first two, each a trunk group of its own; a route "8" + span to each."""
-    configuration["trunk_groups"][0].update(data_calls=True, classes=["national"])
+    configuration["trunk_groups"][0].update(data_calls=True, classes=["national"], connected_number=True)
     for number in SPANS[2:]:
         name = NFAS[number][0] if number in NFAS else f"span{number}"
         nfas = {"nfas": dict(zip(("group", "interface", "d_channel"), NFAS[number], strict=True))} if number in NFAS else {}
@@ -37,7 +39,7 @@ def configure(configuration):
         configuration["spans"][-1].update(SETTINGS.get(number, {}))
         if nfas and NFAS[number][2] != "primary":
             continue
-        configuration["trunk_groups"].append({"name": name, "caller_number": "02150803000", "data_calls": number in (3, 4),
+        configuration["trunk_groups"].append({"name": name, "connected_number": number == 3, "caller_number": "02150803000", "data_calls": number in (3, 4),
                                                "overlap_sending": "telephones" if number in OVERLAP else "off"})
         configuration["routes"].append({"number": f"8{number:02d}.", "choices": [{"trunk_group": name, "strip": 3}]})
         configuration["numbers"].append({"number": f"0215080{1900 + number}", "application": "outside", "target": f"8{number:02d}13912345678"})
@@ -79,13 +81,13 @@ def test_data_goes_through_bit_by_bit(house, phone, out_span):
         time.sleep(0.3)
         for each in both:                   # again, once the pattern comes from the other side: what is counted is whole
             house.far.bert(each)
-        time.sleep(1.5)
+        time.sleep(0.8)
         call = house.newest_call()
         assert call["recording"] is None
         figures = [house.far.bert_figures(each) for each in both]
         hang_up(house, *both)
         for row in figures:
-            assert row["bits"] > 40000 and (row["bad_bits"], row["resyncs"]) == (0, 0), figures
+            assert row["bits"] > 20000 and (row["bad_bits"], row["resyncs"]) == (0, 0), figures
         return call["call"]
     cdr = house.cdr(probe_moves.undisturbed(measure, house))["cdr"]
     assert (cdr["result"], cdr["recording"]) == ("answered", [])
@@ -138,9 +140,8 @@ def keys(digits):
     return wav.alaw_compress(np.concatenate(sound).astype(np.int16)).tobytes()
 
 
-@pytest.mark.parametrize("kill", [False, True])
-def test_an_agent_dials_on_with_keys(house, phone, kill):
-    """The telephone sends some digits, hears the far end's dial tone, and its keys are the others; control may die meanwhile."""
+def test_an_agent_dials_on_with_keys(house, phone):
+    """The telephone sends some digits, hears the far end's dial tone, and its keys are the others; control dies meanwhile."""
     house.far.policy(digits=7, inband=True, play=house.files["caller"])
     house.wait_agent_idle(phone.user, 30)
     mark, far_mark = phone.mark(), house.far.mark()
@@ -148,9 +149,8 @@ def test_an_agent_dials_on_with_keys(house, phone, kill):
     out = house.far.wait_for("incoming", 30, since=far_mark, span=12)
     assert (out["called"], out["complete"]) == ("13", False)
     phone.wait_for("early", 30, since=mark)
-    if kill:
-        house.kill("control")
-        house.wait(lambda s: s["calls"], 30, "the call after the kill")
+    house.kill("control")
+    house.wait(lambda s: s["calls"], 30, "the call after the kill")
     phone.play(keys("91234")).wait(30)
     house.far.wait_for("connect", 30, id=out["id"])
     assert out["called"] + "".join(e["digits"] for e in house.far.events("digits", far_mark, id=out["id"])) == "1391234"
@@ -186,7 +186,7 @@ def octets_of(house, name):
 def test_every_variant_both_sides_both_directions(house, phone):
     """Ten calls through the switch at a time, each in over one span and out over its partner of the other side."""
     files = {seed: house.folder / f"variant-{seed}.wav" for seed in (191, 192)}
-    said = {seed: probe_moves.material(seed, 2, path) for seed, path in files.items()}
+    said = {seed: probe_moves.material(seed, 1.7, path) for seed, path in files.items()}
 
     def measure():
         house.far.policy(record_dir=house.folder)
@@ -270,7 +270,7 @@ def test_a_back_up_d_channel_takes_over(house, phone, script):
     def speak(seed):
         """What libpri's side says comes out of timeslot 24 of span 15."""
         path, mark = house.folder / f"nfas-{seed}.wav", house.far.mark()
-        said[seed] = probe_moves.material(seed, 2, path)
+        said[seed] = probe_moves.material(seed, 1.7, path)
         house.far.play(out["id"], path)
         house.far.wait_for("play_done", 30, since=mark, id=out["id"])
     speak(321)
@@ -326,7 +326,7 @@ def test_one_d_channel_for_two_spans_with_libpri(house, phone):
     def measure():
         house.far.policy(record_dir=house.folder)
         files = {seed: house.folder / f"pair-{seed}.wav" for seed in (311, 312)}
-        said = {seed: probe_moves.material(seed, 2, path) for seed, path in files.items()}
+        said = {seed: probe_moves.material(seed, 1.7, path) for seed, path in files.items()}
         name, out = talk_through(house, 17, 12, timeslot=24)
         mark = house.far.mark()
         house.far.call("busy", 17, "02150801900", timeslot=1)       # its SETUP is refused, but the channel is named as it must be
@@ -462,3 +462,69 @@ def test_glare_status_and_numbering(house, phone, script):
         script.heard("RELEASE", since=at, on=18, reference=reference)
         script.say(18, "RELEASE_COMPLETE", reference, 0)
     house.wait_idle(30)
+
+
+@pytest.mark.conformance("Q.931", "EN 300 141/far", "the far end holds a call and retrieves it: acknowledged, the call stands, over a restart of control too; libpri")
+@pytest.mark.conformance("Q.931", "EN 300 130/user", "malicious call identification asked for by a person: FACILITY with mCIDRequest, which libpri reads and answers")
+@pytest.mark.conformance("Q.931", "EN 300 097", "connected number of who answered goes through to the caller; restricted, only that it is")
+def test_hold_malicious_caller_and_connected_number(house, phone):
+    house.far.policy(connected="13900001111")
+    mark = house.far.mark()
+    name, out = talk_through(house, 1, 12, record=False)
+    told = house.far.wait_for("connected_line", 30, since=mark, id=name)
+    assert told["number"] == "13900001111"
+    call = house.wait_call("talking")["call"]
+    house.far.command("hold", id=name)
+    house.far.wait_for("hold_ack", 30, since=mark, id=name)
+    house.kill("control")
+    house.wait(lambda s: s["calls"], 30, "the call after the kill")
+    house.far.command("retrieve", id=name)
+    house.far.wait_for("retrieve_ack", 30, since=mark, id=name)
+    kinds = [row["kind"] for row in house.product.get(f"/calls/{call}")["records"]]
+    assert kinds.count("leg.held") == kinds.count("leg.retrieved") == 1
+    house.product.post(f"/calls/{call}/malicious", {})
+    house.far.wait_for("mcid", 30, since=mark, id=name)
+    house.wait(lambda s: [row for row in house.product.get(f"/calls/{call}")["records"] if row["kind"] == "leg.malicious" and
+                          row["data"]["outcome"] in ("registered", "failed")], 30, "the network's answer")
+    outcomes = [row["data"]["outcome"] for row in house.product.get(f"/calls/{call}")["records"] if row["kind"] == "leg.malicious"]
+    hang_up(house, name, out["id"])
+    assert outcomes == ["asked", "registered"]
+    house.far.policy(connected="13900001111", connected_restricted=True)
+    mark = house.far.mark()
+    name, out = talk_through(house, 1, 12, record=False)
+    told = house.far.events("connected_line", mark, id=name)
+    assert told[0]["presentation"] & 0x60 == 0x20, "a carrier is told that it is restricted"
+    hang_up(house, name, out["id"])
+    mark = house.far.mark()
+    name, out = talk_through(house, 3, 12, record=False)        # whom we are the network of: not the number
+    assert not [each for each in house.far.events("connected_line", mark, id=name) if each["number"]]
+    hang_up(house, name, out["id"])
+    house.far.policy()
+
+
+@pytest.mark.conformance("Q.931", "4/live", "every layer 3 message of the live calls of these spans is read by tshark without complaint")
+def test_tshark_reads_what_we_said(house):
+    """Ours are those that the far exchange received; a Facility of DMS-100's or NI2's is beyond tshark where libpri wrote it, not ours.
+
+    Not judged: maintenance messages of National ISDN (discriminator 0x43), which tshark does not know; an invoke without argument
+    (mCIDRequest of EN 300 130 has none, and libpri answers it), in which tshark misses one ("Empty choice")."""
+    if not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    seen = 0
+    for span in SPANS:
+        path = house.folder / "trace" / f"span-{span}.pcap"
+        if not path.exists():
+            continue
+        octets, at, packets = path.read_bytes(), 24, []
+        while at + 16 <= len(octets):
+            size = int.from_bytes(octets[at + 8:at + 12], "little")
+            packets.append(octets[at + 16:at + 16 + size])
+            at += 16 + size
+        rows = isdn.tshark(path)
+        for packet, row in zip(packets, rows, strict=False):
+            ours, frame = packet[1] != 4, packet[16:]
+            if ours and len(frame) > 5 and not frame[2] & 1:
+                seen += 1
+                argumentless = b"\x1c\x09\x91\xa1\x06" in frame and "Empty choice" in row[1]
+                assert frame[4] == 0x43 or argumentless or not row[1], (span, frame.hex(), row)
+    assert seen > 100

@@ -220,3 +220,44 @@ def test_tshark_reads_every_message(tmp_path):
     rows = isdn.tshark(tmp_path / "q931.pcap")
     bad = [(frames[i][2].hex(), row) for i, row in enumerate(rows) if row[1]]
     assert len(rows) == len(frames) > 400 and not bad
+
+
+@pytest.mark.conformance("Q.931", "EN 300 141", "HOLD and RETRIEVE of the far end: acknowledged, the channel named; twice, and not held, too")
+@pytest.mark.parametrize("side", BOTH)
+def test_hold_by_the_far_end(side):
+    flagged = "8001" if TO[side, 10][0].startswith("?") else "0001"
+    play(side, ["> HOLD", "! hold_indication", "< HOLD_ACKNOWLEDGE", "> HOLD", "! -", "< HOLD_ACKNOWLEDGE", "> RETRIEVE", "! retrieve_indication",
+                "< RETRIEVE_ACKNOWLEDGE ch=1 excl=1", "> RETRIEVE", "< RETRIEVE_REJECT cause=69", "= 10"], 10, hold=True)
+    play(side, ["> HOLD", "< HOLD_REJECT cause=69", "= 10"], 10)
+    play(side, [">hex 0802%s 24" % flagged, "< HOLD_ACKNOWLEDGE", "> DISCONNECT cause=16", "? release_request", "< RELEASE"], 10, hold=True)
+
+
+@pytest.mark.conformance("Q.931", "EN 300 130", "malicious call identification: the user asks, the network registers, refuses or is silent; the network side is asked")
+def test_malicious_call_identification():
+    asked = ["? mcid_request", "< FACILITY"]
+    made = play("user", [*asked, ">hex 08028001 62 1c 06 91a203020101", "! mcid_confirm", "= 10"], 10)
+    assert b"\x1c\x09\x91\xa1\x06\x02\x01\x01\x02\x01\x03" in made.said[-1]
+    play("user", [*asked, ">hex 08028001 62 1c 09 91a306020101020103", "! mcid_failed", "= 10"], 10)
+    play("user", [*asked, "+ TMCID", "! mcid_failed", ">hex 08028001 62 1c 06 91a203020101", "! -", "= 10"], 10)
+    play("network", [">hex 08020001 62 1c 09 91a106020105020103", "< FACILITY", "! mcid_indication", "= 10"], 10)
+    play("user", [">hex 08028001 62 1c 09 91a106020105020103", "< -", "! -", "= 10"], 10)
+
+
+def test_mutated_facilities():
+    """Components of FACILITY, mutated: no exception; what is read is in its ranges."""
+    import os
+    import random
+    from firmware.proto.q931 import facility
+    rng, valid = random.Random(300130), [facility.invoke(5, 3), facility.result(7), bytes.fromhex("91a306020101020103"), bytes.fromhex("91a1810902010502010330020500")]
+    for _ in range(int(os.environ.get("STROWGER_MUTATIONS", "4000"))):
+        octets = bytearray(rng.choice(valid))
+        for _ in range(rng.choice((0, 1, 2, 5))):
+            at = rng.randrange(len(octets)) if octets else 0
+            if rng.random() < 0.6 and octets:
+                octets[at] = rng.randrange(256)
+            elif rng.random() < 0.5:
+                del octets[at:at + rng.randrange(1, 4)]
+            else:
+                octets[at:at] = bytes([rng.randrange(256)])
+        for component in facility.components(bytes(octets)):
+            assert component[0] in ("invoke", "result", "error", "reject") and 0 <= component[1] < 65536

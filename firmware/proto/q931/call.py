@@ -11,6 +11,7 @@ Status procedures: status.py.
 from firmware.errors import LocalError
 from firmware.proto.machine import Machine
 from firmware.proto.q931 import codes, elements, messages, parameters, party_name
+from firmware.proto.q931.facility import Facilities
 from firmware.proto.q931.status import StatusProcedures
 from firmware.proto.q931.table import TABLES
 
@@ -21,12 +22,12 @@ _STATE_CHANGING = ("SETUP", "SETUP_ACKNOWLEDGE", "CALL_PROCEEDING", "ALERTING", 
                    "CONNECT_ACKNOWLEDGE", "DISCONNECT", "RELEASE")
 PRIMITIVES = ("setup_request", "information_request", "setup_ack_request", "proceeding_request",
               "alerting_request", "progress_request", "setup_response", "notify_request",
-              "disconnect_request", "release_request", "status_enquiry")
+              "disconnect_request", "release_request", "status_enquiry", "mcid_request")
 _KEPT = ("reference", "originating", "reference_octets", "timeslot", "exclusive", "responded", "last_sent", "clear",
-         "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts")
+         "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts", "held", "asked_mcid")
 
 
-class Call(StatusProcedures, Machine):
+class Call(StatusProcedures, Facilities, Machine):
     """A call.  identity: the id in events; originating: whether we sent the SETUP."""
 
     def __init__(self, link, identity, reference, originating, reference_octets):
@@ -48,6 +49,8 @@ class Call(StatusProcedures, Machine):
         self.enquired_state = None
         self.audited = False            # restored, and the far end not yet asked
         self.overlap_timeouts = 0
+        self.held = False               # by the far end
+        self.asked_mcid = None          # invoke identifier of the last question
 
     @property
     def number(self):
@@ -66,7 +69,8 @@ class Call(StatusProcedures, Machine):
         self.state = saved["state"]
         self.timers.restore(saved["timers"])
         for name in _KEPT:
-            setattr(self, name, saved[name])
+            if name in saved:           # a dump of before there was such a field has none
+                setattr(self, name, saved[name])
 
     # In
 
@@ -342,7 +346,9 @@ class Call(StatusProcedures, Machine):
         self.send("NOTIFY", {"notification_indicator": {"description": given["description"]}})
 
     def facility(self, now_ms, message):
-        """National ISDN may send the caller's name after SETUP; no other service is used."""
+        """A service of facility.py; National ISDN may send the caller's name after SETUP."""
+        if self.take_components(now_ms, message):
+            return
         name = party_name.of_message(message)
         if name is None:
             self.link.count("facility_ignored")

@@ -11,7 +11,8 @@ PROTOCOL_DISCRIMINATOR = 0x08           # 4.2
 MESSAGES = {
     0x01: "ALERTING", 0x02: "CALL_PROCEEDING", 0x03: "PROGRESS", 0x05: "SETUP",
     0x07: "CONNECT", 0x0D: "SETUP_ACKNOWLEDGE", 0x0F: "CONNECT_ACKNOWLEDGE",
-    0x24: "HOLD", 0x30: "HOLD_REJECT", 0x31: "RETRIEVE", 0x37: "RETRIEVE_REJECT",
+    0x24: "HOLD", 0x28: "HOLD_ACKNOWLEDGE", 0x30: "HOLD_REJECT",
+    0x31: "RETRIEVE", 0x33: "RETRIEVE_ACKNOWLEDGE", 0x37: "RETRIEVE_REJECT",
     0x45: "DISCONNECT", 0x46: "RESTART", 0x4D: "RELEASE", 0x4E: "RESTART_ACKNOWLEDGE",
     0x5A: "RELEASE_COMPLETE", 0x62: "FACILITY", 0x6E: "NOTIFY", 0x75: "STATUS_ENQUIRY",
     0x7B: "INFORMATION", 0x7D: "STATUS",
@@ -112,6 +113,7 @@ TIMERS = {
     "T319": (None, 4000, "not used: no suspension on a primary rate", ""),
     "T320": (30000, None, "not used: packet mode", ""),
     "T321": (30000, 30000, "not used: D channel back-up (Annex F)", ""),
+    "TMCID": (10000, 10000, "malicious call identification asked for (EN 300 130-1)", "the layer above is told"),      # ours
     "T322": (4000, 4000, "status enquiry", "STATUS_ENQUIRY again; then clear, cause 41"),
 }
 N316_RESTARTS = 2                       # 5.5.1.1: restart attempts

@@ -34,6 +34,9 @@ Events: dicts {"event", "call", "timeslot", "state", ...}:
       exactly one for each call of which the layer above knows, and its last
   call_confirmed{call_state, repaired}, call_lost{cause}   after audit()
   status_indication{cause, call_state}, notify_indication, protocol_error{cause, text}
+  hold_indication, retrieve_indication     the far end holds the call, comes back (answered already)
+  mcid_indication                    the far end, a user, says that its caller is malicious (answered already)
+  mcid_confirm, mcid_failed{why}     the answer to mcid_request
   name_indication{caller_name}       a name that comes after SETUP
 and of the whole link (call None): link_state{up}, restart_indication
 {timeslots}, restart_confirm{timeslots}, restart_failed{timeslots}; with
@@ -68,6 +71,7 @@ DEFAULTS = {
     "own_interface": 0,
     "channel_numbering": "timeslot",    # "timeslot" 1-31, or "consecutive" 1-30
     "overlap_receiving": False,
+    "hold": False,                      # whether the far end may hold its calls (EN 300 141); else HOLD REJECT 69
     "bearers": ["speech", "3.1khz_audio"],
     "bearer_cause": codes.INCOMPATIBLE_DESTINATION,     # or 65
     "location": None,                   # of our causes; user side 1, network side 2

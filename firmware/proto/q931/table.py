@@ -66,8 +66,12 @@ ROWS = (
     ("UN", _LIVE, "NOTIFY", "notified", None, "5.9"),
     ("UN", (2, 3, 4, 7, 8, 9, 10, 25), "notify_request", "send_notify", None, "5.9"),
     ("UN", _LIVE, "FACILITY", "facility", None, "Q.932 6: only the caller's name is read"),
-    ("UN", _LIVE, "HOLD", "reject_hold", None, "Q.932 6.2"),
-    ("UN", _LIVE, "RETRIEVE", "reject_retrieve", None, "Q.932 6.2"),
+    ("UN", 10, "HOLD", "take_hold", None, "EN 300 141, Q.932 6.2: the far end holds"),
+    ("UN", 10, "RETRIEVE", "take_retrieve", None, "EN 300 141, Q.932 6.2"),
+    ("UN", tuple([n for n in _LIVE if n != 10]), "HOLD", "reject_hold", None, "Q.932 6.2"),
+    ("UN", tuple([n for n in _LIVE if n != 10]), "RETRIEVE", "reject_retrieve", None, "Q.932 6.2"),
+    ("UN", 10, "mcid_request", "ask_mcid", None, "EN 300 130-1 9.2"),
+    ("UN", _LIVE, "TMCID", "mcid_timeout", None, "ours: see facility.py"),
 
     # Clearing: 5.3
     ("U", (1, 2, 3, 4, 7, 8, 9, 10, 25), ("disconnect_request", "release_request"),

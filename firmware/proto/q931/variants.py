@@ -43,7 +43,8 @@ def _other(**changes):
     return row
 
 
-_OVERLAP_AND_HOLD = ("SETUP_ACKNOWLEDGE", "HOLD", "HOLD_REJECT", "RETRIEVE", "RETRIEVE_REJECT")
+_HOLD = ("HOLD", "HOLD_ACKNOWLEDGE", "HOLD_REJECT", "RETRIEVE", "RETRIEVE_ACKNOWLEDGE", "RETRIEVE_REJECT")
+_OVERLAP_AND_HOLD = ("SETUP_ACKNOWLEDGE",) + _HOLD
 
 
 def _american(**changes):
@@ -66,7 +67,7 @@ VARIANTS = {
     "dms100": _american(comprehension=False),
     "qsig": _other(
         symmetrical=True, sending_complete=False, channel_in_setup=("user", "network"), clear_with_tone=False,
-        not_implemented=("HOLD", "HOLD_REJECT", "RETRIEVE", "RETRIEVE_REJECT"),
+        not_implemented=_HOLD,
         caller_name={"user": "facility_qsig", "network": "facility_qsig"}, location={"user": 1, "network": 1},
         timers={"T310": 110000}),       # ISO/IEC 11572: 110 s to 120 s
 }

@@ -1,0 +1,121 @@
+"""Supplementary services of ETSI in FACILITY messages: components of EN 300 196-1 (ROSE), and those services that are used.
+
+    malicious call identification   EN 300 130-1: invoke mCIDRequest (local operation 3, no argument) by the called user; the network
+                                    answers with a return result, or an error
+
+components(octets) -> [("invoke", id, operation, argument) | ("result", id) | ("error", id, number) | ("reject", id, problem)]; what cannot
+be read is no component, and no fault.  octets: contents of a Facility element."""
+
+PROFILE_ROSE = 0x91                     # octet 3: remote operations protocol
+MCID = 3
+MCID_MS = 10000                         # ours: EN 300 130 leaves the time to the user
+ERRORS = {0: "not subscribed", 3: "not available", 7: "not possible in this state of the call"}     # EN 300 196-1 annex C
+
+
+def invoke(identity, operation):
+    """Contents of a Facility element with an invoke that has no argument."""
+    return bytes([PROFILE_ROSE, 0xA1, 6, 2, 1, identity & 0x7F, 2, 1, operation])
+
+
+def result(identity):
+    """... with a return result that has none."""
+    return bytes([PROFILE_ROSE, 0xA2, 3, 2, 1, identity & 0x7F])
+
+
+def _items(octets):
+    """[(tag, contents)] of BER with short tags; ends where it cannot be read on."""
+    found, at = [], 0
+    while at + 2 <= len(octets):
+        size, start = octets[at + 1], at + 2
+        if size & 0x80:
+            count = size & 0x7F
+            if not 1 <= count <= 2 or start + count > len(octets):
+                break
+            size, start = int.from_bytes(octets[start:start + count], "big"), start + count
+        if start + size > len(octets):
+            break
+        found.append((octets[at], octets[start:start + size]))
+        at = start + size
+    return found
+
+
+def _number(item):
+    return int.from_bytes(item[1], "big") if item[0] & 0x1F in (1, 2, 10) and 1 <= len(item[1]) <= 2 else None
+
+
+def components(octets):
+    """See the module's docstring."""
+    if not octets or octets[0] & 0x1F != PROFILE_ROSE & 0x1F:
+        return []
+    found = []
+    for tag, contents in _items(octets[1:]):
+        items = _items(contents)
+        if not items or items[0][0] != 2 or _number(items[0]) is None:
+            continue
+        identity, second = _number(items[0]), _number(items[1]) if len(items) > 1 else None
+        if tag == 0xA1 and second is not None and items[1][0] == 2:
+            found.append(("invoke", identity, second, items[2][1] if len(items) > 2 else b""))
+        elif tag == 0xA2:
+            found.append(("result", identity))
+        elif tag == 0xA3 and second is not None:
+            found.append(("error", identity, second))
+        elif tag == 0xA4 and len(items) > 1:
+            found.append(("reject", identity, items[1][1][0] if items[1][1] else 0))
+    return found
+
+
+class Facilities:
+    """The half of a Call that has to do with supplementary services: hold by the far end, malicious call identification."""
+
+    # EN 300 141: the far end holds the call and comes back; its B channel stays this call's, so that it can.
+
+    def take_hold(self, now_ms, message):
+        if not self.link.config["hold"]:
+            self.reject_hold(now_ms, message)
+            return
+        if not self.held:
+            self.held = True
+            self.event("hold_indication")
+        self.send("HOLD_ACKNOWLEDGE", {})
+
+    def take_retrieve(self, now_ms, message):
+        if not self.held:
+            self.reject_retrieve(now_ms, message)
+            return
+        self.held = False
+        self.send("RETRIEVE_ACKNOWLEDGE", {"channel_identification": self.link.channel(self.timeslot, True)})
+        self.event("retrieve_indication")
+
+    # EN 300 130.
+
+    def ask_mcid(self, now_ms, given):
+        self.asked_mcid = (self.asked_mcid or 0) % 100 + 1
+        self.send("FACILITY", {"facility": [{"octets": invoke(self.asked_mcid, MCID).hex()}]})
+        self.timers.start("TMCID", now_ms)
+
+    def mcid_timeout(self, now_ms):
+        self.event("mcid_failed", {"why": "the network did not answer"})
+
+    def take_components(self, now_ms, message):
+        """Whether a FACILITY was about a service of ours."""
+        mine = False
+        for value in message.elements.get("facility", []):
+            for component in components(bytes.fromhex(value["octets"])):
+                mine = self._component(component) or mine
+        return mine
+
+    def _component(self, component):
+        if component[0] == "invoke":
+            if component[2] != MCID or self.link.side != "network" or self.link.variant != "etsi":
+                return False
+            self.send("FACILITY", {"facility": [{"octets": result(component[1]).hex()}]})
+            self.event("mcid_indication")
+            return True
+        if component[1] != self.asked_mcid or not self.timers.running("TMCID"):
+            return False
+        self.timers.stop("TMCID")
+        if component[0] == "result":
+            self.event("mcid_confirm")
+        else:
+            self.event("mcid_failed", {"why": ERRORS.get(component[2], "refused (%s %d)" % (component[0], component[2]))})
+        return True
