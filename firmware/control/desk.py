@@ -63,6 +63,8 @@ class Desk(Adapter):
 
     def _open(self):
         if self._db is None:
+            if self.house.database.narrow:      # its WAL would take, and give back, the little room that the journal lives on
+                raise sqlite3.OperationalError("the data disk is full")
             self._db, damaged = files.open_file(self.path)
             self.fault = damaged or None
         return self._db
