@@ -68,6 +68,8 @@ ALARMS = (
      "too hot: optional work is given up to make less heat", "cool the room now"),
     ("temperature_critical", "critical", "environmental", "temperatureUnacceptable", 0, 30_000,
      "so hot that the box switches itself off", "cool the room; it starts again when it is switched on"),
+    ("derated", "major", "environmental", "temperatureUnacceptable", 0, 0,
+     "the box was too hot: it takes fewer calls than it could", "calls that are up stay; cool the room, it takes all again a minute after it is cool"),
     ("fan_failed", "major", "equipment", "coolingFanFailure", 3000, 10_000,
      "a fan stands or is too slow", "replace the fan tray; the others run at full speed"),
     ("fans_failed", "critical", "equipment", "coolingFanFailure", 3000, 10_000,

@@ -50,9 +50,9 @@ def open_bus(run_dir, number):
 
 
 class Devices:
-    """bus: smbus2 interface; description: "chassis" of a board, checked by boardconfig."""
+    """bus: smbus2 interface; description: "chassis" of a board, checked by boardconfig; derated: the box was too hot before a restart."""
 
-    def __init__(self, bus, description):
+    def __init__(self, bus, description, derated=False):
         self._bus = bus
         self._sensors = [(TemperatureSensor(bus, row["address"], row["chip"], row["place"]), row["limit_c"])
                          for row in description.get("sensors", [])]
@@ -62,7 +62,7 @@ class Devices:
         self._leds = leds and LEDs(bus, leds["address"], leds["names"], leds["chip"])
         self._dpll = clock and DPLL(bus, clock["address"])
         self._eeprom = eeprom and IdentityEEPROM(bus, eeprom["address"], eeprom["octets"], eeprom["wide"])
-        self._policy = ThermalPolicy(description.get("thermal", {}))
+        self._policy = ThermalPolicy(description.get("thermal", {}), derated)
         self._configured, self._faults, self._asked = set(), {}, 0
         self._identity, self._identity_fault, self._identity_at = None, None, None
         self._selected = "unset"

@@ -54,6 +54,8 @@ class Keeper(Adapter):
         self.alarms = Alarms(self._stores.machines.load("chassis.alarms"))
         self.alarms.number_above(self._stores.alarms.last_id())
         now_ms = self._clock.now_ms()
+        self._media = getattr(house, "media", None)
+        self._derated = any(alarm["kind"] == "derated" for alarm in self.alarms.active())
         self._audio = AudioAlarms(self.alarms, house.legs_that_stand(), now_ms)
         self._spans = {}                  # span -> Performance
         self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
@@ -77,7 +79,7 @@ class Keeper(Adapter):
 
     def _open(self, run_dir):
         bus = open_bus(run_dir, self._chassis.get("i2c_bus", 0))
-        return Devices(bus, self._chassis) if bus is not None else None
+        return Devices(bus, self._chassis, self._derated) if bus is not None else None
 
     # -- life --
 
@@ -255,6 +257,12 @@ class Keeper(Adapter):
                 continue
             self.alarms.report(source, power.get(source, {}), liveness.PSU_KINDS, now_ms)
         self.alarms.report("identity", {"identity": polled["identity_fault"]} if polled["identity_fault"] else {}, ("identity",), now_ms)
+        if answer["derate"] != self._derated:
+            self._derated = answer["derate"]
+            log.warning("chassis: media takes %d %% of its calls", self._percent())
+            if self._media is not None and self._media.serving:
+                self.turns.run("derate", self._derate)
+        self.alarms.report("box", {"derated": "%d %% of its room for calls" % self._percent()} if self._derated else {}, ("derated",), now_ms)
         mode = self._follow(polled["dpll"], now_ms)
         if self._devices is not None:
             selected = self.clock_selection.selected
@@ -265,6 +273,17 @@ class Keeper(Adapter):
                 bool(polled["fans"]) and not any(row["failed"] for row in polled["fans"]), mode, True)
         if answer["shutdown"] and not self._powered_off:
             self._power_off()
+
+    def _percent(self):
+        return thermal.DERATE_PERCENT if self._derated else 100
+
+    def _derate(self, now_ms):
+        """A turn's function: how much media may take."""
+        self._media.command("derate", percent=self._percent())
+
+    def media_found(self, audit, now_ms):
+        """Another life of media takes all, another control may have said something else."""
+        self._derate(now_ms)
 
     def _devices_alarms(self, faults, now_ms):
         known = {source for (source, kind) in self.alarms.sources() if kind == "device"}

@@ -3,7 +3,8 @@
 * Each place has a curve of (C, percent) points; the highest wish of all places wins.  Up at once, down only when the wish of
   HYSTERESIS_C more would be lower too, and slowly (DOWN_PERCENT each DOWN_MS): fans that hunt wear out.
 * A fan that fails, a sensor that does not answer, or a fan controller that had to help itself: full drive.
-* "major" for DERATE_AFTER_MS: derate (control gives up optional work); ends CALM_C below it for DERATE_END_MS.
+* "major" for DERATE_AFTER_MS: derate (media takes new calls up to DERATE_PERCENT of its room only, and its echo cancellers work less;
+  chassis/keeper.py); ends CALM_C below it for DERATE_END_MS.
 * "critical" for SHUTDOWN_AFTER_MS: shut down.  Never for a value that jumped by more than JUMP_C in a second: no
   heat sink does that; the sensor is taken as failed.
 * No sensor at all: full drive and an alarm, no shutdown (the parts' own overtemperature output still cuts the supply).
@@ -13,6 +14,7 @@ Pure: time is passed in.  Figures other than the curve's (which are the board's)
 HYSTERESIS_C = 3.0
 DOWN_PERCENT, DOWN_MS = 5, 10_000
 DERATE_AFTER_MS, DERATE_END_MS, CALM_C = 30_000, 60_000, 5.0
+DERATE_PERCENT = 50
 SHUTDOWN_AFTER_MS = 10_000
 JUMP_C = 15.0
 FULL = 100
@@ -34,14 +36,14 @@ def on_curve(curve, celsius):
 
 
 class ThermalPolicy:
-    """places: {place: {"curve": [[C, percent]...], "minor_c", "major_c", "critical_c"}}."""
+    """places: {place: {"curve": [[C, percent]...], "minor_c", "major_c", "critical_c"}}.  derated: it was, before a restart."""
 
-    def __init__(self, places):
+    def __init__(self, places, derated=False):
         self._places = places
         self._last = {}                  # place -> (ms, C)
         self._since = {}                 # what -> ms
         self.drive, self._down_ms = FULL, 0
-        self.derated = self.shutdown = False
+        self.derated, self.shutdown = derated, False
 
     def step(self, readings, fans, now_ms):
         """readings: {place: C or None}; fans: [{"fan", "failed"}], or None where the controller does not answer.

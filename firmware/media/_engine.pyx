@@ -556,6 +556,10 @@ cdef class Engine:
                 "seconds": t.seconds, "es": t.es, "ses": t.ses, "unsynced_seconds": t.unsynced_seconds,
                 "elapsed_ms": t.ticks * 10}
 
+    def spare(self, int least):
+        """How far cancellers spare work in any case, 0 to 3: they follow a change of the echo more slowly."""
+        self.e.spare_least = least
+
     def ticks(self):
         """How many there were."""
         return self.e.tick

@@ -114,6 +114,7 @@ class Admission:
         self.costs, self._load, self.srtp, self._clock, self.codecs = dict(costs), load, dict(srtp or {}), clock, dict(codecs or {})
         self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
         self.realtime(True)
+        self.percent = 100              # of the limit: less where the box is too hot
         self.reserved_ns = 0
         self.refused = 0
         self._lately = collections.deque()      # (when, ns) of what the measured load does not show yet
@@ -122,6 +123,10 @@ class Admission:
     def realtime(self, granted):
         """Whether the tick has its priority and its memory is locked: without, less is admitted."""
         self.limit_ns = round(TICK_NS * (SHARE if granted else SHARE_WITHOUT_REALTIME))
+
+    def derate(self, percent):
+        """How much of the machine new legs may use; those that are up stay."""
+        self.percent = percent
 
     def gain(self):
         """What all threads of the tick do while one does 1."""
@@ -159,13 +164,15 @@ class Admission:
 
     def _refuse(self, reason):
         self.refused += 1
+        if self.percent < 100:
+            refuse(f"{reason}; the box is too hot and takes {self.percent} % of its calls until it is cooler", CAUSE)
         refuse(f"{reason}; the machine would become late for the calls that are up", CAUSE)
 
     def _state(self):
         """(limit, what is taken of it, how much dearer legs are than their price, longest), ns a tick."""
         self._forget()
         work, longest = self._load()
-        limit = round(self.limit_ns * self.gain())
+        limit = round(self.limit_ns * self.gain() * self.percent / 100)
         shown = self.reserved_ns - self._lately_ns
         dearer = min(DEARER_MOST, max(1.0, work / shown)) if shown > DEARER_FROM * limit else 1.0
         return limit, max(self.reserved_ns, work + max(0, round(self._lately_ns * dearer))), dearer, longest
@@ -188,5 +195,5 @@ class Admission:
         """For the stats command; times in us a tick."""
         limit, taken, dearer, longest = self._state()
         return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._load()[0] // 1000, "taken_us": taken // 1000,
-                "longest_us": longest // 1000, "dearer": round(dearer, 3), "limit_us": limit // 1000,
+                "longest_us": longest // 1000, "dearer": round(dearer, 3), "limit_us": limit // 1000, "percent": self.percent,
                 "threads": self.threads, "refused": self.refused, "costs_ns": self.costs, "srtp_ns": self.srtp, "codecs_ns": self.codecs}

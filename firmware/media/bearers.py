@@ -1,6 +1,6 @@
 """Spans that the board does not carry: commands bearers_set, bearer_order, bearers.
 
- bearers_set{rows: [{"span", "kind", ...}]} -> {"faults": {span: sentence}}     all of them: what is not named is the board's
+ bearers_set{rows: [{"span", "kind", ...}]} -> {"faults": {span as text: sentence}}     all of them: what is not named is the board's
  bearer_order{span, loop?, timeslot?, rai?, ais?}      loops and forced alarms of one, until the next order or the end of this process
  bearers{} -> {"ticks", "rows": [{"span", "row", "alarms", "figures", "ppm", ...}]}
 
@@ -50,7 +50,7 @@ class Bearers:
             try:
                 bearer = self._openers[row["kind"]](span, row)
             except (StrowgerError, KeyError, TypeError, ValueError) as error:
-                faults[span] = str(error) if isinstance(error, StrowgerError) else "media cannot use this bearer: %r" % error
+                faults[str(span)] = str(error) if isinstance(error, StrowgerError) else "media cannot use this bearer: %r" % error
                 continue
             self.running[span] = bearer
             self._engine.set_bearer(span - 1, bearer.address)

@@ -57,6 +57,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  cas_open cas_send cas_close mf_listen mf_send check loop     circuits with channel-associated signalling, continuity: circuits.py
  stream_open stream_tell stream_close     a leg's audio to and from services outside: streams.py
  bert_start bert_stop bert_insert berts     bit error tests: bert.py
+ derate{percent:10..100}                how much of the machine new legs may use (100 at the start); less: the box is too hot
  bearers_set bearer_order bearers       spans that the board does not carry: bearers.py
  tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
  audit{} stats{} ack{upto}

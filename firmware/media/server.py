@@ -47,6 +47,7 @@ EVENTS_MOST = 65536             # ours: kept for a control that does not come ba
 OUT_MOST = 1024                 # replies that wait for a control that does not read
 CONNECTIONS = 16
 TEMPORARY_FAILURE = 41          # Q.850
+SPARE_HOT = 2                   # of 3: what cancellers spare while the box is too hot; ours
 
 
 class Connection:
@@ -396,6 +397,14 @@ class Server:
             connection.audit = []
         return dict(page, next=after + PAGE_ENTRIES if more else None)
 
+    def _derate(self, connection, message):
+        percent = number(message.get("percent"), "derate: percent", 10, 100)
+        if percent != self.table.admission.percent:
+            log.warning("%d %% of the machine are for calls from now on", percent)
+        self.table.admission.derate(percent)
+        self.engine.spare(SPARE_HOT if percent < 100 else 0)
+        return {}
+
     def _stats(self, connection, message):
         if message.get("clear") is True:        # benchmarks: the histogram begins anew
             self.engine.clear_figures()
@@ -428,7 +437,7 @@ def _bearers(name):
 
 
 COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, "audit": Server._audit,
-            "stats": Server._stats, "trace": Server._trace, "link_open": Server._link_open, "link_close": Server._link_close,
+            "stats": Server._stats, "trace": Server._trace, "link_open": Server._link_open, "link_close": Server._link_close, "derate": Server._derate,
             **{name: _berts(name) for name in ("bert_start", "bert_stop", "bert_insert", "berts")},
             **{"stream_" + name: _streams(name) for name in ("open", "tell", "close")},
             **{name: _bearers(name) for name in ("bearers_set", "bearer_order", "bearers")},

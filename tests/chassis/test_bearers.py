@@ -61,7 +61,7 @@ def test_media_is_told_all_of_it_and_what_it_refuses_is_said():
     bearers.media_found({}, 0)
     do, done, refused, parameters = house.commands.pop()
     assert do == "bearers_set" and [row["span"] for row in parameters["rows"]] == [2]
-    done({"faults": {2: "span 2: open 127.0.0.1:2142: somebody has it"}}, 0)
+    done({"faults": {"2": "span 2: open 127.0.0.1:2142: somebody has it"}}, 0)
     for _ in range(2):
         bearers.polled({"ticks": 1, "rows": []}, False)
     assert house.made[-1][1] == (2, ["configuration"])

@@ -43,7 +43,8 @@ class House:
         self.stores = Stores(str(folder))
         self.turns = Turns(self.stores, self.clock)
         self.devices = None
-        self.adapters = ()
+        self.adapters, self.told = (), []
+        self.media = types.SimpleNamespace(serving=True, command=lambda do, **given: self.told.append((do, given)))
         self.keeper = Keeper(self, open_devices=lambda: None)
         self.turns.adapter = self.keeper
         if box:
@@ -141,10 +142,17 @@ def test_heat_derates_and_switches_off(house, monkeypatch, tmp_path):
     house.box.ambient_c = 80.0
     raised = dict(house.run(240))
     assert "temperature_critical" in raised and house.keeper.list_box()["drive_percent"] == 100
-    assert house.keeper.list_box()["derated"]
+    assert house.keeper.list_box()["derated"] and raised["derated"] == ["box"]
+    assert house.told == [("derate", {"percent": 50})]
+    house.keeper.media_found({}, house.now_ms)                      # another life of media is told again
+    assert house.told.pop() == ("derate", {"percent": 50})
     end = __import__("time").monotonic() + 5
     while not marker.exists():
         assert __import__("time").monotonic() < end
+    again = Keeper(house, open_devices=lambda: None)                # control starts anew while it is hot
+    assert again._percent() == 50
+    house.box.ambient_c = 25.0
+    assert "derated" not in dict(house.run(200)) and house.told == [("derate", {"percent": 50}), ("derate", {"percent": 100})]
 
 
 def test_the_board_away_is_one_alarm_and_no_second_is_counted(house):

@@ -44,6 +44,20 @@ def test_legs_are_reserved_released_and_refused():
     desk.reserve(0, cost, "add")
 
 
+def test_a_hot_box_takes_fewer_and_throws_nobody_out():
+    desk = Machine().desk
+    cost = desk.cost("timeslot", ALL)
+    room = desk.limit_ns // cost
+    for _ in range(room // 2 + 10):
+        desk.reserve(0, cost, "add")
+    desk.derate(50)
+    with pytest.raises(LocalError, match="the box is too hot and takes 50 % of its calls") as refusal:
+        desk.reserve(0, cost, "add")
+    assert refusal.value.cause == 47 and desk.figures()["percent"] == 50 and desk.reserved_ns == cost * (room // 2 + 10)
+    desk.derate(100)
+    desk.reserve(0, cost, "add")
+
+
 @pytest.mark.parametrize("threads", (1, 2))
 def test_a_tick_that_is_busy_for_other_reasons_counts(threads):
     machine = Machine(6_999_000)

@@ -108,7 +108,7 @@ cdef void enhance_unit(Engine_ *e, int u) noexcept nogil:
     cdef int32_t *now = e.now + u * UNIT
     cdef int i, n, slot, state, before
     cdef int first = p.echo_from[u]
-    cdef int spare = e.spare * 16      # dsp/echo.py SPARE
+    cdef int spare = (e.spare if e.spare > e.spare_least else e.spare_least) * 16      # dsp/echo.py SPARE
     cdef Term *t
     for i in range(p.back_from[u], p.back_from[u + 1]):
         slot = p.back_slot[i]

@@ -1056,6 +1056,7 @@ cdef struct Engine_:
     uint64_t spent_ns                  # processor time of the tick thread at the beginning of the tick
     int32_t spare                      # what the cancellers are asked to spare: native/enhance.pxi
     int32_t spare_ticks
+    int32_t spare_least                # what they spare in any case: the box is hot
     int32_t pressed                    # long ticks in a row
     uint64_t spared                    # ticks with any of it
     sem_t work
