@@ -2,7 +2,7 @@
 
     {"i2c_bus": n, "sensors": [{"place", "chip", "address", "limit_c"}], "thermal": {place: {"curve": [[C, percent]...],
      "minor_c", "major_c", "critical_c"}}, "fans": {"chip", "address", "count"}, "supplies": [{"number", "address"}],
-     "eeprom": {"address", "octets", "wide"}, "leds": {"chip", "address", "names"},
+     "eeprom": {"address", "octets", "wide"}, "leds": {"chip", "address", "names", "button"?: pin of the button on the front, which drives no LED},
      "clock": {"chip", "address", "inputs": [{"input", "source", "priority"}]}}
 
 Every part may be missing: the box then has none."""
@@ -51,6 +51,10 @@ def check_chassis(chassis, spans):
         if address in taken:
             raise ConfigError(path + ".address", "%d is that of %s too" % (address, taken[address]))
         taken[address] = path
+    leds = chassis.get("leds", {})
+    button = leds.get("button")
+    if button is not None and (isinstance(button, bool) or button not in range(len(leds["names"])) or leds["names"][button] is not None):
+        raise ConfigError("chassis.leds.button", "%r: give the pin of the button, whose place in names is null" % (button,))
     for n, sensor in enumerate(chassis.get("sensors", [])):
         if sensor.get("place") not in chassis.get("thermal", {}):
             raise ConfigError("chassis.sensors[%d].place" % n, "%r is no place of chassis.thermal" % (sensor.get("place"),))

@@ -36,6 +36,10 @@ class LEDs(Device):
             self.put(duty, 0x80)
         self._shown = {}
 
+    def pressed(self, pin):
+        """Whether a button holds a pin low; its LED must be off for that (INPUT registers read the pins)."""
+        return not self.get(Register("INPUT%d" % (pin // 8), pin // 8, "levels of the pins")) >> pin % 8 & 1
+
     def show(self, states):
         """states: {name: one of STATES}; LEDs that are not named keep theirs.  Reads the chip (it may have been
         reset, or be gone) and writes only what differs."""

@@ -36,7 +36,7 @@ ROOMS = {
     # The sums of reports are one, too: the fold of the live figures.
     "firmware.storage": _CORE + _TEXT + ("firmware.config", "firmware.call.records", "firmware.acd.statistics", "firmware.acd.report"),
     # The framers are one more adapter of the control process, in the shape of those of links.
-    "firmware.chassis": _CORE + ("firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
+    "firmware.chassis": _CORE + ("firmware.first_boot", "firmware.config", "firmware.links.adapter", "drivers", "boardconfig"),
     "firmware.trace": (),
     "firmware.media.client": _CORE,
     "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.exits", "firmware.heartbeat", "firmware.sockets",

@@ -34,6 +34,7 @@ class Users:
         self._lock = threading.Lock()
         # A hash to verify against when the name is unknown: both answers take the same time.
         self._nobody = HASHER.hash(secrets.token_urlsafe(16))
+        self._stamp = None
         self._users = self._read()
         first = first_boot.read(self.first_boot)
         if not self._users and first:
@@ -56,8 +57,20 @@ class Users:
                              f"{RECOVERY}") from error
         return found
 
+    def _look(self):
+        """Take notice of a file that somebody else wrote: the craft port gave a password, or a backup was restored."""
+        try:
+            stamp = os.stat(self.path).st_mtime_ns
+            if stamp != self._stamp:
+                found = self._read()
+                with self._lock:
+                    self._users, self._stamp = found or self._users, stamp
+        except (OSError, LocalError):
+            pass                        # what was known stands
+
     def verify(self, name, password):
         """True when the password is the user's.  Takes the same time for unknown names."""
+        self._look()
         entry = self._users.get(name)
         with GATE:
             try:
@@ -116,3 +129,4 @@ class Users:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self.path)
+        self._stamp = os.stat(self.path).st_mtime_ns

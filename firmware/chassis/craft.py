@@ -24,6 +24,10 @@ PROMPT = "strowger> "
 class Actions:
     """What the shell may do; each may raise StrowgerError."""
 
+    def wait_for_button(self, wanted):
+        """Look at the button on the front, or no more.  Returns how often it was pressed so far."""
+        return 0
+
     def status(self):
         """Lines of text."""
         return []

@@ -60,6 +60,7 @@ class Devices:
         self._fans = fans and FanController(bus, fans["address"], fans["count"])
         self._supplies = [PowerSupply(bus, row["address"], row["number"]) for row in description.get("supplies", [])]
         self._leds = leds and LEDs(bus, leds["address"], leds["names"], leds["chip"])
+        self._button = leds and leds.get("button")
         self._dpll = clock and DPLL(bus, clock["address"])
         self._eeprom = eeprom and IdentityEEPROM(bus, eeprom["address"], eeprom["octets"], eeprom["wide"])
         self._policy = ThermalPolicy(description.get("thermal", {}), derated)
@@ -120,6 +121,15 @@ class Devices:
             faults = {"I2C bus": "no part answers; the first said: " + next(iter(faults.values()))}
         return {"celsius": celsius, "thermal": thermal, "fans": rows, "supplies": supplies, "dpll": dpll,
                 "identity": self._identity, "identity_fault": self._identity_fault, "faults": dict(faults)}
+
+    def pressed(self):
+        """Whether the button on the front is held down now; a chip that does not answer says no."""
+        if self._button is None or self._leds not in self._configured:
+            return False
+        try:
+            return self._leds.pressed(self._button)
+        except DriverError:
+            return False            # the next poll tells it
 
     def _clock(self):
         if not self._ready(self._dpll):

@@ -36,6 +36,7 @@ TRUNK_KINDS = {"down": "sip_trunk_down", "part": "sip_trunk_part"}
 TRUNK_TICKS = 5             # ticks between looks at the trunks over IP
 QUALITY = ("excessive_errors", "slips")
 LINKSETS = ("linkset_lost", "linkset_degraded")
+BUTTON_S = 0.1
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
@@ -72,6 +73,7 @@ class Keeper(Adapter):
         self.absent = "nothing has been polled yet"
         self._unsaved, self._bins, self._saving = {}, [], ({}, [])
         self._flushed_s = time.monotonic()
+        self.button_wanted, self.presses, self._held = False, 0, False      # of the button on the front
         self._ended, self._thread, self._devices, self._task = threading.Event(), None, None, None
         self._beats = liveness.Heartbeats(("control", "media"), now_ms)
         self._ticks, self._pulse = 0, {"board": None, "ticks": None}
@@ -151,12 +153,22 @@ class Keeper(Adapter):
                 self._loop.call_soon_threadsafe(self.polled, polled)
             if watchdog is not None:
                 self._feed(watchdog)
-            self._ended.wait(POLL_S)
+            self._rest(devices)
         if watchdog is not None:
             try:
                 watchdog.disarm()
             except DriverError as error:
                 log.error("chassis: %s", error)
+
+    def _rest(self, devices):
+        """Until the next poll; the button is looked at meanwhile where somebody waits for it."""
+        for _ in range(round(POLL_S / BUTTON_S)):
+            if self._ended.wait(BUTTON_S):
+                return
+            if self.button_wanted and devices is not None:
+                held = devices.pressed()
+                self.presses += held and not self._held
+                self._held = held
 
     @staticmethod
     def _open_watchdog():

@@ -85,4 +85,5 @@ def make_adapters(house):
     lines, test_calls = AllLines(framers, carried), TestCalls(house)
     return [*trunks, SIPLegs(house, sip, streams), Provisioning(house), carried, framers, lines, keeper, test_calls,
             TurnUp(house, lines, keeper, trunks[0], bearers, test_calls),
-            CraftLine(house, BoxActions(keeper)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house), Siprec(house)]
+            CraftLine(house, BoxActions(keeper, house.data_dir)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house),
+            Siprec(house)]

@@ -203,12 +203,16 @@ def identity(serial="SW64-0001"):
 
 
 class PCA9551(RegisterChip):
-    """LED driver with 8 LEDs."""
+    """LED driver with 8 LEDs.  pressed: pins that a button holds low (register 0 reads the pins)."""
 
     STATES = ("on", "off", "slow", "fast")
 
     def __init__(self):
         super().__init__({5: 0x55, 6: 0x55})
+        self.pressed = []
+
+    def peek(self, offset):
+        return 0xFF & ~sum(1 << pin for pin in self.pressed) if offset == 0 else super().peek(offset)
 
     def write(self, octets):
         self.pointer = octets[0] & 0x0F
