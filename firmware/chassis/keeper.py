@@ -37,6 +37,7 @@ TRUNK_TICKS = 5             # ticks between looks at the trunks over IP
 QUALITY = ("excessive_errors", "slips")
 LINKSETS = ("linkset_lost", "linkset_degraded")
 BUTTON_S = 0.1
+EXAMINE_MS = 10_000         # between looks of the clock doctor for the texts of alarms; ours
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
@@ -61,6 +62,7 @@ class Keeper(Adapter):
         self._spans = {}                  # span -> Performance
         self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
         self._slips = {}                  # span -> [ms]
+        self._found, self._found_ms = [], -EXAMINE_MS
         self._packets = set()             # spans that come in packets: no clock of theirs reaches the DPLL
         self._sums = {}                   # span -> counts since this process started
         starts = {length: now_ms // 1000 - now_ms // 1000 % seconds for length, seconds in LENGTH_S.items()}
@@ -387,10 +389,16 @@ class Keeper(Adapter):
         if not performance.available and not row["now"] & set(DEFECTS):
             quality["excessive_errors"] = None
         if len(slips) >= SLIPS_LEAST:
-            found = [row["text"] for row in self.doctor.examine(now_ms)["findings"] if span in row["spans"] and row["finding"] != "one_clock"]
+            found = [row["text"] for row in self._findings(now_ms) if span in row["spans"] and row["finding"] != "one_clock"]
             quality["slips"] = " ".join(["%d in %d minutes." % (len(slips), SLIPS_WINDOW_MS // 60_000), *found])
         self.alarms.report("span %d" % span, quality, QUALITY, now_ms)
         row.update(defects=set(row["now"]), slips=0, left_out=0)
+
+    def _findings(self, now_ms):
+        """What the doctor finds, looked at each EXAMINE_MS: it costs all slips of all spans, and each span asks each second."""
+        if not self._found_ms <= now_ms < self._found_ms + EXAMINE_MS:
+            self._found, self._found_ms = self.doctor.examine(now_ms)["findings"], now_ms
+        return self._found
 
     def _power_off(self):
         self._powered_off = True

@@ -95,6 +95,7 @@ def test_a_bridge_of_the_board_and_a_pseudowire_is_bit_exact_and_others_lose_no_
     board.listen(3, 7)
     board.listen(5, 2)
     board.say(4, 1, others)
+    began = board.blocks
     end.heard.clear()
     board.say(3, 7, two)
     end.say = one
@@ -109,7 +110,7 @@ def test_a_bridge_of_the_board_and_a_pseudowire_is_bit_exact_and_others_lose_no_
     assert control.do("bearers_set", rows=[row])["faults"] == {}
     end.silent, end.drop = False, 0
     until(lambda: seen(control)["alarms"] == {}, board)
-    wait_blocks(board, 60)
+    until(lambda: board.blocks - began > 28000 // BLOCK + 20, board)
     assert end.wrong == 0 and seen(control)["figures"]["frames_missing"] > after["frames_missing"]
     if undisturbed:
         assert (heard, there) == (two, one)
