@@ -6,7 +6,7 @@
 
 #include "proof.h"
 
-enum { LOW = 30, LOWS = 150, HIGH = 185, STEPS = PROOF_PERIOD };       /* in steps of 10 Hz: 300 to 1,790 Hz, 1,850 to 3,180 Hz */
+enum { LOW = 648, LOWS = 180, HIGH = 840, STEPS = PROOF_PERIOD };      /* in steps of 10/3 Hz: 2,160 to 2,757 Hz, 2,800 to 3,170 Hz */
 
 static const double LEVEL = 3000;       /* of each; -11 dBm0 */
 

@@ -1,7 +1,8 @@
 /* A tone of its own for each call and direction, by which a far exchange proves that a call's sound comes from where its signalling says.
  *
- * Two frequencies that are multiples of 10 Hz, so a tone repeats each 800 samples and is known octet by octet; 10,000 calls times two
- * directions have 20,000 different pairs.  Both ends know the code from the called number's last four digits, whoever they are: no
+ * Two frequencies that are multiples of 10/3 Hz, so a tone repeats each 2,400 samples and is known octet by octet; 10,000 calls times two
+ * directions have 20,000 different pairs.  All lie above R2's register signals (Q.441: 540 to 1,980 Hz): libopenr2 listens for them until
+ * the answer's line signal, which follows the called party's tone by some 50 ms, and took a low tone for an invalid signal.  Both ends know the code from the called number's last four digits, whoever they are: no
  * word passes between the far ends.  A switch that copies octets must give back exactly those, wherever in the tone they begin.
  */
 #ifndef STROWGER_PROOF_H
@@ -10,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PROOF_PERIOD = 800, PROOF_BLOCK = 80, PROOF_CODES = 10000 };
+enum { PROOF_PERIOD = 2400, PROOF_BLOCK = 80, PROOF_CODES = 10000 };
 
 struct proof {
     uint8_t send[PROOF_PERIOD + PROOF_BLOCK], expect[PROOF_PERIOD + PROOF_BLOCK];

@@ -97,7 +97,7 @@ class Load:
                             "first": list(driver.failures)[:10]})
         self.say("fault: %s: %d calls stood, %d died with it, %d failed beside" % (name, len(answered), died, failed))
         self.check("fault: %s: calls lost that must not be" % name, not lost and not failed, max(len(lost), failed))
-        driver.excuse(None)
+        driver.end_excuse()
         driver.clear_statistics()
         time.sleep(10.0)
         self.check("after it: calls that failed within 10 s", not driver.failures, len(driver.failures))

@@ -14,6 +14,7 @@ seconds: of CLOCK_MONOTONIC.  A key is what hang_up() takes.
 """
 
 import threading
+import time
 
 from hil.far.client import FarExchange, Refused
 from hil.far.ss7 import FarSS7
@@ -21,6 +22,7 @@ from hil.r2.client import R2Exchange
 
 TIMESLOTS = [*range(1, 16), *range(17, 32)]
 ONLY = "setup,incoming,connect,hangup,released,exchange_error,link_up,link_down,ss7_up,ss7_down,line_up,line_down,no_circuit,restart,reset,grs,cgb,cgb_hardware"
+RESET_S = 1.0               # after the other exchange is there: libss7 throws away what it is told while its links begin
 ANSWER = {"alerting_ms": 20, "answer_ms": 40}
 
 
@@ -33,6 +35,7 @@ class CommonChannel:
         self.kind, self.far, self.put = kind, far, put
         self.spans = far.spans
         self.seen = []              # (event, span, mono) of links and lines
+        self._isolated = False
 
     def start(self):
         self.far.listener = self._event
@@ -61,6 +64,21 @@ class CommonChannel:
             self.put(("note", self, event.get("text") or kind + " cic %s" % event.get("cic")))
         else:
             self.seen.append((kind, event.get("span"), event["mono"]))
+            if kind == "ss7_down":
+                self._isolated = True
+            elif kind == "ss7_up" and self._isolated:
+                self._isolated = False
+                threading.Thread(target=self._reset_circuits, daemon=True).start()      # this one reads the replies
+
+    def _reset_circuits(self):
+        """libss7 forgets all its calls when it is cut off, without a word; an exchange that has lost them resets its circuits (Q.764 2.9.3.2)."""
+        time.sleep(RESET_S)
+        for k in range(len(self.spans)):
+            for first in (1, 17):
+                try:
+                    self.far.command("grs", first=32 * k + first, last=32 * k + first + 14)
+                except (Refused, OSError, TimeoutError):
+                    return
 
     def call(self, name, span, called, caller):
         """Place a call.  False: no circuit of the span is idle."""
@@ -184,13 +202,21 @@ class R2:
         with self._lock:
             self._names[timeslot] = name
         self._over.discard(timeslot)
-        self.far.command("call", timeslot, caller, called, 0, "proof")
+        try:
+            self.far.command("call", timeslot, caller, called, 0, "proof")
+        except (OSError, ValueError):
+            with self._lock:
+                self._names.pop(timeslot, None)
+            return False
         return True
 
     def hang_up(self, key):
         timeslot = int(key.rsplit("-", 1)[1]) if key.startswith("r2-") else next((t for t, n in self._names.items() if n == key), None)
         if timeslot is not None:
-            self.far.hangup(timeslot)
+            try:
+                self.far.hangup(timeslot)
+            except (OSError, ValueError):
+                pass                    # its process is being restarted: begin_anew() ends the call
 
     def up(self):
         return {self.span} if len(self.states()) == 30 else set()

@@ -8,10 +8,13 @@ Trunk groups pri, ss7 and r2; routes 81, 82 and 83 with five more digits.  Far e
 the highest.  One far exchange process for all PRI spans, one for all SS7 spans, one for each R2 span.
 """
 
+import collections
 import os
 import pathlib
+import threading
 import time
 
+from hil.board import bench
 from hil.load import ends
 from hil.load.traffic import Traffic
 from hil.rig import Rig
@@ -20,6 +23,7 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 OURS, THEIRS = "0-12-4", "0-25-0"          # 100 and 200
 SS7_LINKS = 2
 BUSY = 0.95
+WATCH_S = 0.5
 CIRCUITS = 30
 
 
@@ -47,6 +51,7 @@ class LoadRig(Rig):
         self.pri_spans, self.ss7_spans, self.r2_spans = numbers[:pri], numbers[pri:pri + ss7], numbers[pri + ss7:]
         self.ends = {}
         self.driver = None
+        self._looks = collections.deque(maxlen=4000)
 
     def prepare(self):
         """Board, product, configuration, far ends; all in service."""
@@ -109,8 +114,35 @@ class LoadRig(Rig):
         shares = {kind: CIRCUITS * len(spans) for kind, spans in (
             ("pri", self.pri_spans), ("ss7", self.ss7_spans), ("r2", self.r2_spans)) if spans}
         calls = int(BUSY * sum(shares.values())) // 2 if calls is None else calls
-        self.driver = Traffic(self.ends, shares, calls, rate, self.queue).start()
-        return self.driver
+        self.driver = Traffic(self.ends, shares, calls, rate, self.queue)
+        self.driver.evidence = self.evidence
+        threading.Thread(target=self._watch, args=(self.driver,), daemon=True).start()
+        return self.driver.start()
+
+    def _watch(self, driver):
+        """What the board sees of lines that answer late, of a host that stands still, of media: each WATCH_S while the load runs."""
+        while self.driver is driver:
+            try:
+                told = bench.ask(str(self.run_dir), {"do": "status"})
+            except OSError:
+                return
+            self._looks.append((time.monotonic(), told["board"]["host_stalls"], told["board"]["late_media_frames"],
+                                {line["span"]: line["late"] for line in told["lines"]}))
+            time.sleep(WATCH_S)
+
+    def evidence(self, call):
+        """What disturbed a call's time, in words: late blocks of its far ends' lines, stalls of the host, frames that media was late with."""
+        looks = list(self._looks)
+        before = [look for look in looks if look[0] <= call.placed - WATCH_S] or looks[:1]
+        if not looks:
+            return ""
+        first, last = before[-1], looks[-1]
+        spans = {span for end in (call.caller, call.callee) if end is not None and end.kind == "r2" for span in end.spans}
+        late = sum(last[3].get(span, 0) - first[3].get(span, 0) for span in spans)
+        words = ["the host stood still %d times" % (last[1] - first[1])] if last[1] != first[1] else []
+        words += ["media was late with %d frames" % (last[2] - first[2])] if last[2] != first[2] else []
+        words += ["the far end's line was late with %d blocks" % late] if late else []
+        return "; meanwhile " + ", ".join(words) if words else "; nothing was late meanwhile"
 
     def processors(self):
         """{part: seconds of processor time}: control, layer 2 in media, media's other threads, the far ends, board."""

@@ -39,6 +39,7 @@ class Call:
         self.free = set()
         self.cleared = None             # when we cleared it
         self.failure = None
+        self.excused = False            # a fault has hit it; how it ends tells nothing any more
         self.again = False              # lost its circuit to the box, which seized it as well
         self.timeslot = None
 
@@ -70,6 +71,7 @@ class Traffic:
         self._turn = 0
         self._ending, self._holding = threading.Event(), threading.Event()
         self._excuse = None
+        self.evidence = None            # function(call): what disturbed its time, in words
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.behind_s = 0.0
 
@@ -98,6 +100,13 @@ class Traffic:
     def excuse(self, judge):
         """judge(call): whether a failure of that call is what the fault of this moment must cost; None: nothing is excused."""
         self._excuse = judge
+
+    def end_excuse(self):
+        """The fault is over; calls that it has hit may still fail of it (a set-up of R2 is given 25 s)."""
+        for call in list(self.live.values()):
+            if self._excuse is not None and self._excuse(call):
+                call.excused = True
+        self._excuse = None
 
     def clear_statistics(self):
         """What was so far is warming up."""
@@ -182,8 +191,10 @@ class Traffic:
                 if call.timeslot is None:
                     continue
                 self._held[call.caller].add(call.timeslot)
-                call.caller.call(call.name, call.timeslot, call.called, caller)
-                return True
+                if call.caller.call(call.name, call.timeslot, call.called, caller):
+                    return True
+                self._held[call.caller].discard(call.timeslot)
+                continue
             if call.caller.call(call.name, span, call.called, caller):
                 return True
         return False
@@ -324,10 +335,10 @@ class Traffic:
         if call.failure is not None:
             return
         call.failure = text
-        if self._excuse is not None and self._excuse(call):
+        if call.excused or (self._excuse is not None and self._excuse(call)):
             self.outcomes["died with the fault"] += 1
         else:
-            self._fail_text("%s (%s to %s): %s" % (call.name, call.kind, call.callee_kind, text))
+            self._fail_text("%s (%s to %s): %s%s" % (call.name, call.kind, call.callee_kind, text, self.evidence(call) if self.evidence else ""))
         if call.cleared is None:
             self._at(RELEASE_S, self._still_there, call)
 
