@@ -10,6 +10,9 @@ From a name to addresses (RFC 3263 4.1, 4.2): an own port: addresses of the name
 which order, else UDP, TCP and TLS are asked for in that order; with a transport given, its SRV records only.  No SRV: the name's own
 addresses at the default port.  changed() is called when addresses or a fault changed.
 
+A question that fails (a name server that gives SERVFAIL to AAAA, one dead target of several) does not hide what the others found; all is asked
+again soon.  Only a failed SRV question of the way whose place the name's own addresses would take is the end: they may be a web server's.
+
 What was known stays in use while DNS gives no answer, and where it says that the name is gone: a mistake in a zone shall not end a
 trunk that works; the fault says so.  Records of the same priority are drawn by weight when they are new, and keep their order while they stay.
 """
@@ -123,42 +126,55 @@ class Names:
         return old if sorted(old) == sorted(found) else found
 
     async def look_up(self, name, port, transport):
-        """([address], seconds that they live).  Raises RemoteError."""
-        life = [MOST_S]
+        """([address], seconds that they live).  Raises RemoteError where something failed and nothing was found."""
+        life, failed = [MOST_S], {}         # failed: (name, kind): error
         ways = [transport] if transport != "auto" else ["udp"] if port else None
         targets = []
         if not port:
             services = []
             if ways is None:
-                services = await self._services(name, life)
+                services = await self._services(name, life, failed)
                 ways = list(ORDER)
-            for way, service in services or [(way, PREFIXES[way] + name) for way in ways]:
-                targets += [(target, at, way) for _, _, at, target in dns.in_order(await self._ask(service, dns.SRV, life), self._chance)
+            services = services or [(way, PREFIXES[way] + name) for way in ways]
+            for way, service in services:
+                targets += [(target, at, way) for _, _, at, target in dns.in_order(await self._ask(service, dns.SRV, life, failed), self._chance)
                             if target]         # ".": decidedly not here
                 if targets and transport != "auto":
                     break
+            error = failed.get((services[0][1], dns.SRV))
+            if error is not None and not targets:
+                raise error
         if not targets:
             targets = [(name, port, ways[0])]
         found = []
         for target, at, way in targets[:MOST_ADDRESSES]:
             for kind in (dns.A, dns.AAAA):
-                for record in await self._ask(target, kind, life):
+                for record in await self._ask(target, kind, life, failed):
                     address = address_of(str(ipaddress.ip_address(record.value)), at, way)
                     if address not in found:
                         found.append(address)
+        if failed:
+            if not found:
+                raise next(iter(failed.values()))
+            life[0] = min(life[0], AGAIN_S)
         return found[:MOST_ADDRESSES], life[0]
 
-    async def _services(self, name, life):
+    async def _services(self, name, life, failed):
         """[(transport, name of SRV records)] as NAPTR says."""
         out = []
-        for record in sorted(await self._ask(name, dns.NAPTR, life), key=lambda record: record.value[:2]):
+        for record in sorted(await self._ask(name, dns.NAPTR, life, failed), key=lambda record: record.value[:2]):
             _, _, flags, service, _, replacement = record.value
             if flags == "s" and service in SERVICES and replacement:
                 out.append((SERVICES[service], replacement))
         return out
 
-    async def _ask(self, name, kind, life):
-        records, life_s = await self.resolver.ask(name, kind)
+    async def _ask(self, name, kind, life, failed):
+        """Records; [] where the question fails, which goes into `failed`."""
+        try:
+            records, life_s = await self.resolver.ask(name, kind)
+        except (RemoteError, LocalError) as error:
+            failed[name, kind] = error
+            return []
         if records:
             life[0] = min(life[0], life_s)
         return records

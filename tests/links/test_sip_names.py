@@ -51,6 +51,40 @@ def test_naptr_chooses_the_transports(server):
         assert look_up(other, "carrier.test", 0, "auto")[0] == [("127.0.0.11", 5061, "TLS"), *UDP]
 
 
+class Zone:
+    """A resolver: {(name, kind): [Record]}; what is in `broken` gives SERVFAIL, all other names are gone."""
+
+    def __init__(self, records, *broken):
+        self.records, self.broken = records, broken
+
+    async def ask(self, name, kind):
+        if (name, kind) in self.broken:
+            raise RemoteError("the name server says SERVFAIL for %s" % name, cause=27)
+        return [dns.Record(name, kind, 3600, value) for value in self.records.get((name, kind), ())], 3600
+
+
+TWO = {("_sip._udp.two.test", dns.SRV): [(1, 1, 5070, "a.test"), (2, 1, 5071, "b.test")], ("a.test", dns.A): ["127.0.0.1"],
+       ("b.test", dns.A): ["127.0.0.2"], ("own.test", dns.A): ["127.0.0.3"]}
+A, B, OWN = ("127.0.0.1", 5070), ("127.0.0.2", 5071), ("127.0.0.3", 5060)
+
+
+@pytest.mark.parametrize("entry,broken,found", (
+    (("own.test", 5060, "udp"), [("own.test", dns.AAAA)], [OWN]), (("two.test", 0, "udp"), [("a.test", dns.AAAA), ("b.test", dns.AAAA)], [A, B]),
+    (("two.test", 0, "udp"), [("a.test", dns.A), ("a.test", dns.AAAA)], [B]), (("two.test", 0, "auto"), [("two.test", dns.NAPTR)], [A, B]),
+    (("two.test", 0, "auto"), [("_sips._tcp.two.test", dns.SRV)], [A, B]), (("own.test", 0, "auto"), [("_sips._tcp.own.test", dns.SRV)], [OWN]),
+    (("own.test", 0, "udp"), [("_sip._udp.own.test", dns.SRV)], None), (("own.test", 5060, "udp"), [("own.test", dns.A), ("own.test", dns.AAAA)], None),
+    (("own.test", 5060, "udp"), [("own.test", dns.A)], None),
+    (("two.test", 0, "udp"), [(name, kind) for name in ("a.test", "b.test") for kind in (dns.A, dns.AAAA)], None)))
+def test_a_question_that_fails_does_not_hide_what_the_others_found(entry, broken, found):
+    names = Names(Zone(TWO, *broken), lambda: None)
+    if found is None:
+        with pytest.raises(RemoteError, match="SERVFAIL"):
+            asyncio.run(names.look_up(*entry))
+    else:
+        assert asyncio.run(names.look_up(*entry)) == (found, sip_names.AGAIN_S)
+    assert asyncio.run(Names(Zone(TWO), lambda: None).look_up(*entry))[1] == 3600
+
+
 def test_an_answer_that_is_too_long_for_a_datagram_comes_over_tcp(server):
     records, _ = asyncio.run(Resolver([("127.0.0.1", server.port)]).ask("_sip._udp.many.test", dns.SRV))
     assert len(records) == 60
