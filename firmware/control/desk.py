@@ -175,9 +175,9 @@ class Desk(Adapter):
 
     async def _ask(self, action):
         caller, event = action["caller"], {"kind": "customer.found", "call": action["call"], "customer": None, "source": "none"}
-        country = self.country()
+        theirs = asyncio.ensure_future(self._look_up(action)) if action["lookup"] else None         # beside our own list
         try:
-            theirs = self._look_up(action) if action["lookup"] else None
+            country = self.country()
             known = await asyncio.wait_for(self.read(lambda db: customers.by_number(db, caller, country)), ASK_LIMIT_S)
             if known:
                 event.update(customer=known[0], others=len(known) - 1, source="own")
@@ -191,6 +191,14 @@ class Desk(Adapter):
             self.failed += 1
             event["error"] = ("%s: %s" % (type(error).__name__, error))[:200]
             log.warning("desk: who calls in call %s: %s", action["call"], event["error"])
+        except Exception as error:      # whatever it is: the core waits for customer.found, and the agent for the call
+            self.failed += 1
+            event["error"] = ("%s: %s" % (type(error).__name__, error))[:200]
+            log.exception("desk: who calls in call %s", action["call"])
+        finally:
+            if theirs is not None:
+                theirs.cancel()
+                theirs.add_done_callback(lambda task: task.cancelled() or task.exception())         # nobody else asks for it
         self.house.turns.handle(event)
 
     async def _look_up(self, action):

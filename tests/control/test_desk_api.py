@@ -127,6 +127,44 @@ def test_a_lookup_of_the_house_says_who_calls_and_a_wrong_one_costs_nothing(site
         server.server_close()
 
 
+def test_a_lookup_and_our_own_list_are_asked_at_once_and_no_fault_of_either_keeps_the_call_from_popping(site):
+    """Each fault must end in customer.found; the lookup must have begun before our own list has answered."""
+    def configure(config):
+        prepared(config)
+        config["lookups"] = [{"name": "crm", "kind": "http", "url": "http://127.0.0.1:9/{caller}", "timeout_ms": 5000}]
+        config["desk"]["customer_lookup"] = "crm"
+
+    async def scenario():
+        async with DeskHouse(site, configure) as house:
+            desk = next(adapter for adapter in house.house.adapters if adapter.name == "desk")
+            begun, ended, read = asyncio.Event(), asyncio.Event(), desk.read
+
+            async def theirs(action):
+                begun.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    ended.set()
+
+            async def own(*args):
+                await begun.wait()
+                raise KeyError("column")
+
+            async def broken(action):
+                raise RuntimeError("cannot schedule new futures")
+            desk._look_up, desk.read = theirs, own
+            house.call("p1")
+            await house.until(lambda: house.records("agent.popped"))
+            assert "KeyError" in house.records("call.customer")[0]["data"]["error"]
+            await ended.wait()
+            house.hang_up("p1")
+            desk._look_up, desk.read = broken, read
+            house.call("p2", caller="02112345678")
+            await house.until(lambda: len(house.records("agent.popped")) == 2)
+            assert "RuntimeError" in house.records("call.customer")[1]["data"]["error"] and desk.failed == 2
+    run(scenario())
+
+
 def test_the_command_line_does_all_of_it(site, tmp_path, capsys):
     for name, text in (("c.csv", CSV), ("bad.csv", "name,numbers\nA,12x\n"), ("a.txt", "三个工作日内退款。")):
         (tmp_path / name).write_text(text, encoding="utf-8")
