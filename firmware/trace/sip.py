@@ -20,9 +20,12 @@ SECRETS = (
     (b"\nk=", re.compile(rb"(\nk=[a-z0-9]+:)([^\r\n]+)")),
     (b"ice-pwd:", re.compile(rb"(ice-pwd:)([^\r\n]+)")),
     (b"asic ", re.compile(rb"(?i)(\n(?:proxy-)?authorization[ \t]*:[ \t]*basic )([^\r\n]+)")),
-    (b"@", re.compile(rb"(?i)(sips?:[^@\s:;<>\"]+:)([^@\s<>\"]+)(?=@)")),
-    (b"ignal", re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)")),
-    (b"application/dtmf\r", re.compile(rb"(?is)(\ncontent-type[ \t]*:[ \t]*application/dtmf\r\n.*?\r\n\r\n)([0-9A-D*#]+)")))
+    (b"ignal", re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)")))
+# What stands whole before an @, and where a password begins in it: each octet is looked at once, whatever was sent.
+RUN = re.compile(rb"(?<![^\s<>\"@])[^\s<>\"@]+(?=@)")
+URI = re.compile(rb"(?i)sips?:[^:;]+:")
+DTMF = re.compile(rb"(?i)\ncontent-type[ \t]*:[ \t]*application/dtmf(?=\r)")
+DIGITS = re.compile(rb"(?i)()([0-9A-D*#]+)")
 CALL_ID = re.compile(rb"(?i)\r?\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n \t]+)")
 
 
@@ -30,11 +33,23 @@ def _masked(match):
     return match.group(1) + b"X" * len(match.group(2))
 
 
+def _masked_run(match):
+    run = match.group()
+    found = URI.search(run)
+    return run if found is None else run[:found.end()] + b"X" * (len(run) - found.end())
+
+
 def mask(octets):
     """A message without its secrets, of the same length."""
     for sign, pattern in SECRETS:
         if sign in octets:
             octets = pattern.sub(_masked, octets)
+    if b"@" in octets:
+        octets = RUN.sub(_masked_run, octets)
+    kind = DTMF.search(octets)
+    if kind is not None:
+        head, end, body = octets[kind.end():].partition(b"\r\n\r\n")
+        octets = octets[:kind.end()] + head + end + DIGITS.sub(_masked, body)
     return octets
 
 
