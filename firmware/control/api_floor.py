@@ -93,7 +93,7 @@ class FloorAPI:
     async def thresholds(self, query, body):
         watch = next((adapter for adapter in self.house.adapters if adapter.name == "watch"), None)
         now_ms, served = self.house.clock.now_ms(), self._domain()[1]
-        rows = core_warnings.snapshot(self.house.switchboard.core, now_ms, watch.count(now_ms) if watch is not None else {})
+        rows = core_warnings.snapshot(self.house.switchboard.core, now_ms, watch.counted if watch is not None else {})
         return {"thresholds": [row for row in rows if served is None or row["queue"] in served]}
 
     async def history(self, query, body):

@@ -1,7 +1,8 @@
 """Looks at the live figures each second for the traffic early warning, and gives its mails to the mail server.
 
 The core judges (core_warnings.py); what it does not keep, the sums of the last quarters of an hour, is read here from the same sums that the reports
-use, each COUNT_S, for the queues that have such thresholds."""
+use, each COUNT_S, for the queues that have such thresholds: in a thread, on a view of the database that is fixed in the moment of what runs now.
+Whoever shows thresholds takes `counted`."""
 
 import asyncio
 import email.message
@@ -57,27 +58,27 @@ class Watch(Adapter):
             return
         now_ms = self.house.clock.now_ms()
         if self._counted_at is None or abs(now_ms - self._counted_at) >= COUNT_S * 1000:
-            self._counted_at, self.counted = now_ms, self.count(now_ms)
+            self._counted_at = now_ms
+            self.counted = await self.count(now_ms)
         self.house.turns.handle({"kind": "figures.look", "counted": self.counted})
 
-    def count(self, now_ms):
+    async def count(self, now_ms):
         """{queue: {minutes: counts}} of the thresholds that count callers."""
         wanted = {(row["queue"], row["interval_min"]) for row in self.house.config.running()["thresholds"] if row["enabled"] and row["figure"] in COUNTED}
         if not wanted:
             return {}
         if self._connection is None:
             self._connection = self.house.database.reader()
-        running, found, present_s = self.house.stores.figures.running(now_ms), {}, now_ms // 1000 // QUARTER_S * QUARTER_S
-        for queue, minutes in sorted(wanted):
-            from_s, sums = present_s - (minutes // 15 - 1) * QUARTER_S, {}
-            for _, _, counts in Figures.sums(self._connection, "queues", QUARTER_S, from_s, present_s + QUARTER_S, queue):
-                add(sums, counts)
-            for (part, length, name, start_s), counts in running.items():
-                if part == "queues" and length == QUARTER_S and name == queue and from_s <= start_s <= present_s:
-                    add(sums, counts)
-            found.setdefault(queue, {})[str(minutes)] = {name: sums.get(name, 0) for name in ("queued", "abandoned", "events", "events_answered",
-                                                                                            "events_abandoned")}
-        return found
+        connection = self._connection
+        if self.house.database.narrow:      # the writing connection is the reader: the loop's alone
+            return tally(connection, self.house.stores.figures.running(now_ms), wanted, now_ms)
+        connection.execute("BEGIN")
+        try:
+            connection.execute("SELECT count(*) FROM counter").fetchone()       # fixes the view: nothing is committed while the loop is here
+            running = self.house.stores.figures.running(now_ms)
+            return await asyncio.to_thread(tally, connection, running, wanted, now_ms)
+        finally:
+            connection.execute("ROLLBACK")
 
     async def _mail(self):
         core = self._core()
@@ -118,6 +119,21 @@ class Watch(Adapter):
     def fault(self):
         """Sentence for health, or None."""
         return self.why
+
+
+def tally(connection, running, wanted, now_ms):
+    """{queue: {minutes: counts}}: stored sums of the last quarters and what runs.  wanted: {(queue, minutes)}."""
+    found, present_s = {}, now_ms // 1000 // QUARTER_S * QUARTER_S
+    for queue, minutes in sorted(wanted):
+        from_s, sums = present_s - (minutes // 15 - 1) * QUARTER_S, {}
+        for _, _, counts in Figures.sums(connection, "queues", QUARTER_S, from_s, present_s + QUARTER_S, queue):
+            add(sums, counts)
+        for (part, length, name, start_s), counts in running.items():
+            if part == "queues" and length == QUARTER_S and name == queue and from_s <= start_s <= present_s:
+                add(sums, counts)
+        found.setdefault(queue, {})[str(minutes)] = {name: sums.get(name, 0) for name in ("queued", "abandoned", "events", "events_answered",
+                                                                                        "events_abandoned")}
+    return found
 
 
 def compose(row, mail):

@@ -1,5 +1,8 @@
 """The traffic early warning and messages to agents: on the switchboard with replay after every step, and through a house with mail."""
 
+import asyncio
+import threading
+
 import pytest
 
 from firmware.acd import thresholds
@@ -212,3 +215,47 @@ def test_through_the_house_with_mail_list_acknowledgement_and_a_kill(site, monke
         server.server_close()
     assert [to for to, _ in server.mails] == [["<team@example.org>"]] * 2
     assert "告警" in server.mails[0][1]["Subject"] and "太忙" in server.mails[0][1]["Subject"] and "恢复" in server.mails[1][1]["Subject"]
+
+
+def test_callers_are_counted_beside_the_loop_in_one_view_and_an_api_that_asks_counts_nothing(site, monkeypatch):
+    from firmware.control import watch
+    monkeypatch.setattr(watch, "LOOK_S", 0.02)
+    monkeypatch.setattr(watch, "COUNT_S", 0.0)
+    sums, threads, held, go_on = watch.Figures.sums, [], threading.Event(), threading.Event()
+    go_on.set()
+
+    def slow(*args):
+        threads.append(threading.get_ident())
+        held.set()
+        assert go_on.wait(30)
+        return sums(*args)
+    monkeypatch.setattr(watch.Figures, "sums", slow)
+
+    def configure(config):
+        prepared(config)
+        config["thresholds"] = [{"name": "lost", "queue": "sales", "figure": "abandon_rate", "limit": 90, "least": 1, "severity": "minor"}]
+
+    async def scenario():
+        async with DeskHouse(site, configure, [watch.Watch]) as desk:
+            watcher = next(adapter for adapter in desk.house.adapters if adapter.name == "watch")
+
+            def queued():
+                return watcher.counted.get("sales", {}).get("30", {}).get("queued")
+            for name in ("1001", "1002"):
+                await desk.ask("PUT", "/v1/agents/%s/status" % name, {"status": "on_break"})
+            desk.call("p1")
+            await desk.until(lambda: queued() == 1)
+            go_on.clear()
+            held.clear()
+            await asyncio.to_thread(held.wait, 30)          # counting has its view, and the loop is free
+            before, counted = len(threads), watcher.counted
+            desk.call("p2")
+            await desk.until(lambda: len(desk.records("queue.entered")) == 2)
+            row, = (await desk.ask("GET", "/v1/thresholds"))["thresholds"]
+            assert row["value"] == 0 and len(threads) == before and watcher.counted is counted
+            go_on.set()
+            await desk.until(lambda: watcher.counted is not counted)
+            assert queued() == 1, "what was committed meanwhile is of another view"
+            await desk.until(lambda: queued() == 2)
+            assert threading.get_ident() not in threads
+    run(scenario())
