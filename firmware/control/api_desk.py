@@ -19,6 +19,7 @@
 Who acts is "by" of the body, or the user of the request.  Personal words stand in the desk's database, the journal names their keys."""
 
 import asyncio
+import contextlib
 import time
 
 from firmware.control.commands import Problem, check_call_id, not_found
@@ -88,6 +89,19 @@ class DeskAPI:
     async def _record(self, kind, call=None, agent=None, queue=None, **data):
         answer = await self.house.command({"kind": "command.desk", "record": kind, "data": data, "call": call, "agent": agent, "queue": queue})
         return answer or {}
+
+    async def _naming(self, keys, command):
+        """A command whose record names texts that were written before it: where it is refused, they go again.
+
+        Not on 503: there the record is, though perhaps not yet on the disk."""
+        try:
+            return await command
+        except Problem as error:
+            if error.status == 409:
+                for key in keys:
+                    with contextlib.suppress(Problem):      # what the request hears is the refusal
+                        await self.desk.run(files.drop_text, key)
+            raise
 
     def _agents(self):
         return {row["name"] for row in self.house.config.running()["agents"]}
@@ -201,7 +215,7 @@ class DeskAPI:
         await self._known_call(call)
         agent, text = await self._agent(body), words(body, "text", required=True)
         key = await self.desk.run(files.put_text, "note", self._now_ms(), {"text": text}, None, call)
-        await self._record("call.noted", call=call, agent=agent, key=key, by=by(body))
+        await self._naming([key], self._record("call.noted", call=call, agent=agent, key=key, by=by(body)))
         return {"ok": True}
 
     async def disposition(self, call, query, body):
@@ -212,7 +226,7 @@ class DeskAPI:
         event = {"kind": "command.dispose", "call": call, "code": code, "agent": agent, "by": by(body), "queue": cdr["queue"] if cdr else None}
         if text:
             event["key"] = await self.desk.run(files.put_text, "note", self._now_ms(), {"text": text}, None, call)
-        await self.house.command(event)
+        await self._naming([event["key"]] if text else [], self.house.command(event))
         return {"ok": True}
 
     def _talked(self, call, cdr):
@@ -295,8 +309,8 @@ class DeskAPI:
         queue = common.pop("queue", None)
         key = await self.desk.run(files.put_text, "ticket", self._now_ms(), {"title": title, "fields": kept, **({"text": text} if text else {})},
                                   common.get("customer"), body.get("call"))
-        answer = await self._record("ticket.opened", call=body.get("call"), agent=common.get("owner"), queue=queue, template=template["name"], state=state,
-                                    key=key, by=by(body), **common)
+        answer = await self._naming([key], self._record("ticket.opened", call=body.get("call"), agent=common.get("owner"), queue=queue, by=by(body), key=key,
+                                                        template=template["name"], state=state, **common))
         return {**answer, "revision": 1}
 
     async def ticket_change(self, name, query, body):
@@ -331,8 +345,9 @@ class DeskAPI:
                                               body.get("call"))} if comment else {}
             if not changes and not more and not body.get("call"):
                 return {"ticket": name, "revision": revision}
-            await self._record("ticket.changed", call=body.get("call"), agent=changes.get("owner", before["owner"]), queue=changes.get("queue", before["queue"]),
-                               ticket=name, revision=revision + 1, changes=changes, by=by(body), **more)
+            keys = [key for key in (changes.get("key"), more.get("comment")) if key]
+            await self._naming(keys, self._record("ticket.changed", call=body.get("call"), agent=changes.get("owner", before["owner"]), ticket=name, by=by(body),
+                                                  queue=changes.get("queue", before["queue"]), revision=revision + 1, changes=changes, **more))
             await desk.settled()
         return {"ticket": name, "revision": revision + 1}
 

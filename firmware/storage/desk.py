@@ -216,6 +216,12 @@ def put_text(db, kind, at_ms, body, customer=None, call=None):
     return key
 
 
+def drop_text(db, key):
+    """Take back a text whose record was refused."""
+    with transaction(db):
+        db.execute("DELETE FROM text WHERE key = ?", (key,))
+
+
 def text(db, key):
     """A text, or None where it was erased."""
     row = db.execute("SELECT body FROM text WHERE key = ?", (key,)).fetchone() if key else None

@@ -165,6 +165,38 @@ def test_a_lookup_and_our_own_list_are_asked_at_once_and_no_fault_of_either_keep
     run(scenario())
 
 
+def test_what_is_refused_leaves_no_text_and_what_is_only_not_kept_does(site):
+    from firmware.control.commands import Problem
+
+    async def scenario():
+        async with DeskHouse(site, prepared) as house:
+            def texts():
+                connection, _ = files.open_file(str(site.data / "desk.db"))
+                found = connection.execute("SELECT count(*) FROM text").fetchone()[0]
+                connection.close()
+                return found
+            call, new = house.call("p1")["call"], {"template": "repair", "title": "Modem dead", "fields": {"device": "modem"}}
+            assert (await house.refused("POST", "/v1/calls/%s/disposition" % call, {"code": "none", "agent": "1001", "text": "personal"})).status == 409
+            assert texts() == 0
+            ticket, command, status = (await house.ask("POST", "/v1/tickets", new))["ticket"], house.house.command, 409
+
+            async def refuse(event):
+                if event["kind"] in ("command.desk", "command.dispose"):
+                    raise Problem(status, "not now", "Not now.")
+                return await command(event)
+            house.house.command = refuse
+            requests = (("/v1/calls/%s/notes" % call, {"text": "x"}), ("/v1/calls/%s/disposition" % call, {"code": "sold", "agent": "1001", "text": "x"}),
+                        ("/v1/tickets", new), ("/v1/tickets/" + ticket, {"revision": 1, "title": "Both dead", "comment": "x"}))
+            for path, body in requests:
+                assert (await house.refused("POST", path, body)).status == 409
+            assert texts() == 1
+            status = 503            # done, but perhaps not kept: the record names them
+            for path, body in requests:
+                assert (await house.refused("POST", path, body)).status == 503
+            assert texts() == 1 + 5
+    run(scenario())
+
+
 def test_the_command_line_does_all_of_it(site, tmp_path, capsys):
     for name, text in (("c.csv", CSV), ("bad.csv", "name,numbers\nA,12x\n"), ("a.txt", "三个工作日内退款。")):
         (tmp_path / name).write_text(text, encoding="utf-8")
