@@ -20,11 +20,16 @@ again after 1, 2, 4 ... 30 s for as long as it is wanted.  Nothing here is ever 
 import asyncio
 import collections
 import json
+import logging
 import time
+
+import msgpack
 
 from firmware.errors import LocalError
 from firmware.streaming import websocket
 from firmware.streaming.sounds import AUDIO, FromService, ToService
+
+log = logging.getLogger("firmware.streaming")
 
 LEAD_OCTETS = 800               # ours: 100 ms of audio before a leg begins to hear it
 QUEUE_OCTETS = 8000 * 120       # ours: audio that waits for its turn; beyond, the service is not read
@@ -32,6 +37,8 @@ LEFT_OUT_MS = 4000              # ours: audio a service may leave lying before i
 TEXT_CHARACTERS = 4000          # of a result
 AGAIN_MOST_S = 30
 REFUSALS = 3                    # failed connections in a row until an address is left alone
+DEEP_MOST = 32                  # ours: lists and objects in each other
+SAYS_AT_ONCE, SAYS_A_SECOND = 20, 10        # ours: what is told on of a service, since each is kept in the journal
 
 
 class Gate:
@@ -57,6 +64,31 @@ class Gate:
         self.failures, self.until = 0, 0.0
 
 
+class Allowance:
+    """How much a service may say: SAYS_AT_ONCE, which come back at SAYS_A_SECOND."""
+
+    def __init__(self):
+        self._left, self._then = SAYS_AT_ONCE, None
+
+    def take(self, now):
+        """One more, at a time in s.  Raises LocalError when there is none left."""
+        if self._then is not None:
+            self._left = min(SAYS_AT_ONCE, self._left + (now - self._then) * SAYS_A_SECOND)
+        self._then = now
+        if self._left < 1:
+            raise LocalError("the service says more than %d things at once and %d a second" % (SAYS_AT_ONCE, SAYS_A_SECOND))
+        self._left -= 1
+
+
+def _shallow(value, left=DEEP_MOST):
+    """Raises ValueError where lists and objects lie too deep in each other for those who pass them on."""
+    if isinstance(value, (dict, list)):
+        if not left:
+            raise ValueError
+        for part in value.values() if isinstance(value, dict) else value:
+            _shallow(part, left - 1)
+
+
 class Session:
     """order: what media/streams.py sends.  page: rings.Page.  say(what, **fields)."""
 
@@ -77,6 +109,7 @@ class Session:
         self._broken = None             # what pump() found
         self._wake = None               # the reading that it then interrupts
         self._opened = False
+        self._allowance = Allowance()   # goes on over connections
         self._again = order.get("again") is True
         self._task = asyncio.ensure_future(self._run())
 
@@ -140,14 +173,18 @@ class Session:
                 self._say("ended")
                 return
             except LocalError as error:
-                await self._leave(1011)
-                if self.purpose != "stream":
-                    self._last = True   # what came is still heard
-                    self._say("failed", error=str(error))
-                    return
-                if pause == 1 or self._opened:
-                    self._say("interrupted", error="%s; it is tried again" % error)
-                    pause = 1
+                why = str(error)
+            except Exception as error:  # whatever it is, the leg and the far end must not be left with a stream that nobody serves
+                log.exception("stream %s", self.order["id"])
+                why = "the switch itself failed (%s)" % type(error).__name__
+            await self._leave(1011)
+            if self.purpose != "stream":
+                self._last = True       # what came is still heard
+                self._say("failed", error=why)
+                return
+            if pause == 1 or self._opened:
+                self._say("interrupted", error="%s; it is tried again" % why)
+                pause = 1
             self._again = True
             await asyncio.sleep(pause)
             pause = min(2 * pause, AGAIN_MOST_S)
@@ -213,6 +250,12 @@ class Session:
             kind = told["type"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise LocalError("the service says what is no JSON object with a type") from None
+        try:                            # half a surrogate pair, a number beyond 64 bits: JSON that cannot be told on
+            _shallow(told)
+            msgpack.packb(told)
+        except (ValueError, OverflowError, RecursionError, TypeError):
+            raise LocalError("the service says what cannot be passed on: a text that is no Unicode, a number beyond 64 bits, "
+                             "or objects more than %d deep in each other" % DEEP_MOST) from None
         if kind == "speech_started":
             self._speech()
         elif kind == "result":
@@ -224,13 +267,18 @@ class Session:
             message = told.get("message")
             raise LocalError("the service says: %s" % (message[:200] if isinstance(message, str) and message.isprintable() else "error"))
         elif self.purpose == "stream" and len(text) <= TEXT_CHARACTERS:
-            self._say("message", message=told)
+            self._tell("message", message=told)
         return False
+
+    def _tell(self, what, **fields):
+        """What the service says; raises LocalError when that is too much."""
+        self._allowance.take(time.monotonic())
+        self._say(what, **fields)
 
     def _speech(self):
         if not self._told_speech:
             self._told_speech = True
-            self._say("speech")
+            self._tell("speech")
 
     def _result(self, told):
         text, confidence, final = told.get("text"), told.get("confidence"), told.get("final", True)
@@ -242,7 +290,7 @@ class Session:
             return False
         self._told_speech = False
         if self.purpose != "speak":
-            self._say("text", text=text, confidence=confidence)
+            self._tell("text", text=text, confidence=confidence)
         return self.purpose == "recognize"
 
     def tell(self, message):

@@ -3,6 +3,7 @@
 Everything that comes is measured: a message longer than MESSAGE_OCTETS ends the connection, as does a service that answers no ping for SILENT_S."""
 
 import asyncio
+import functools
 import ssl
 import time
 import urllib.parse
@@ -15,14 +16,18 @@ from firmware.errors import LocalError
 
 SUBPROTOCOL = "strowger.audio.1"
 MESSAGE_OCTETS = 1 << 20
+MESSAGE_PIECES = 4096                   # ours: of a message, empty ones too
 READ_OCTETS = 65536
 WAITING_OCTETS = 1 << 17                # ours: 4 s of 16 kHz that the service has not taken
 PING_S, SILENT_S = 5, 15                # ours
 CLOSE_S = 1
 
 
+@functools.lru_cache(maxsize=None)
 def context(verify):
-    """TLS 1.2 or later; verify False: any certificate will do (tests)."""
+    """TLS 1.2 or later; verify False: any certificate will do (tests).
+
+    Made once: to read all certificates takes longer than a pump of the streams may wait."""
     made = ssl.create_default_context()
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
@@ -107,6 +112,8 @@ class WebSocket:
             self._length += len(event.data)
             if self._length > MESSAGE_OCTETS:
                 raise LocalError("the service sends a message of more than %d octets" % MESSAGE_OCTETS)
+            if len(self._parts) > MESSAGE_PIECES:
+                raise LocalError("the service sends a message in more than %d pieces" % MESSAGE_PIECES)
             if event.message_finished:
                 found.append((b"" if isinstance(self._parts[0], bytes) else "").join(self._parts))
                 self._parts, self._length = [], 0

@@ -1,0 +1,58 @@
+"""What comes over a WebSocket is measured; the far end's frames are made by wsproto's server half."""
+
+import asyncio
+import ssl
+
+import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, Request, TextMessage
+
+from firmware.errors import LocalError
+from firmware.streaming import websocket
+
+
+class Nothing:
+    """A writer whose octets go nowhere."""
+
+    def write(self, octets):
+        pass
+
+
+def pair():
+    """(client's machine, far end's machine), connected."""
+    near, far = WSConnection(ConnectionType.CLIENT), WSConnection(ConnectionType.SERVER)
+    far.receive_data(near.send(Request(host="x", target="/", subprotocols=[websocket.SUBPROTOCOL])))
+    list(far.events())
+    near.receive_data(far.send(AcceptConnection(subprotocol=websocket.SUBPROTOCOL)))
+    list(near.events())
+    return near, far
+
+
+def receive(pieces):
+    """What the next messages are when the far end sends one text in these pieces."""
+    async def run():
+        near, far = pair()
+        reader = asyncio.StreamReader()
+        for n, piece in enumerate(pieces):
+            reader.feed_data(far.send(TextMessage(data=piece, message_finished=n == len(pieces) - 1)))
+        reader.feed_eof()
+        return await websocket.WebSocket(reader, Nothing(), near).receive()
+    return asyncio.run(run())
+
+
+def test_a_message_has_an_end():
+    assert receive(["a"] + [""] * 2000 + ["b"]) == ["ab"]
+    with pytest.raises(LocalError, match="more than 4096 pieces"):
+        receive([""] * 10000)
+    with pytest.raises(LocalError, match="more than 1048576 octets"):
+        receive(["x" * 65536] * 17)
+
+
+def test_certificates_are_read_once(monkeypatch):
+    websocket.context.cache_clear()
+    made, create = [], ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(create()) or made[-1])
+    assert websocket.context(True) is websocket.context(True) and websocket.context(True).verify_mode == ssl.CERT_REQUIRED
+    assert websocket.context(False) is websocket.context(False) and websocket.context(False).verify_mode == ssl.CERT_NONE
+    assert len(made) == 2
+    websocket.context.cache_clear()
