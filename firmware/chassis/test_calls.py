@@ -8,6 +8,7 @@ A result: {"call", "way": "out"|"in", "span", "timeslot", "number", "started_ms"
 "cause" (Q.850), "figures": line_audio.analyse() or None, "why": a sentence where there are none}"""
 
 import asyncio
+import contextlib
 import logging
 import os
 import wave
@@ -147,9 +148,12 @@ class TestCalls(Adapter):
         await media.call("enhance", id=leg, echo=False, noise=False, level="off", vad=False)
         try:
             await media.call("record", id=name, path=path, left=leg, format="pcm16", channels="mono")
-            await media.call("signal", id=leg, token="test", items=[{"file": self._file()}], repeat=1)
-            await asyncio.sleep(line_audio.SCRIPT_S + 0.1)
-            await media.call("record_stop", id=name)
+            try:
+                await media.call("signal", id=leg, token="test", items=[{"file": self._file()}], repeat=1)
+                await asyncio.sleep(line_audio.SCRIPT_S + 0.1)
+            finally:
+                with contextlib.suppress(StrowgerError, OSError, EOFError):     # the leg may be gone, and the recording with it
+                    await media.call("record_stop", id=name)
             return await asyncio.get_running_loop().run_in_executor(None, self._analyse, await self._closed(path))
         finally:
             if os.path.exists(path):
