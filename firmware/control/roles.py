@@ -197,7 +197,7 @@ async def _report(api, who, parts, query, body):
 
 async def _telephone(api, who, parts, query, body):
     """Fetches a call to the own telephone."""
-    if who.role == "agent" and body.get("agent") != who.agent:
+    if who.role == "agent" and (who.agent is None or body.get("agent") != who.agent):
         return "to the own telephone (agent=%s)" % who.agent
     return None
 
@@ -205,8 +205,34 @@ async def _telephone(api, who, parts, query, body):
 async def _queue_of_body(api, who, parts, query, body):
     _, served = domain(api.house.config.running(), who)
     if who.role == "agent":
-        body.setdefault("agent", who.agent)
+        body["agent"] = who.agent
     return None if served is None or body.get("queue") in served else "in the own queues"
+
+
+async def _callback(api, who, parts, query, body):
+    """One that waits: of the own queues."""
+    _, served = domain(api.house.config.running(), who)
+    row = next((row for row in api.house.state()["callbacks"] if row["callback"] == parts[1]), None)
+    return None if row is None or served is None or row["queue"] in served else "of the own queues"
+
+
+async def _announcement(api, who, parts, query, body):
+    """One that nobody hears but callers of the own queues."""
+    config = api.house.config.running()
+    _, served = domain(config, who)
+    row = next((row for row in config["announcements"] if row["name"] == parts[1]), None)
+    if row is None or served is None or row["queues"] and not row["numbers"] and served.issuperset(row["queues"]):
+        return None
+    return "of the own queues"
+
+
+async def _message(api, who, parts, query, body):
+    """One that the person sent, or that is to nobody but agents of the own teams."""
+    mine, _ = domain(api.house.config.running(), who)
+    row = next((row for row in api.house.switchboard.snapshot(api.house.clock.now_ms())["broadcasts"] if row["broadcast"] == parts[1]), None)
+    if row is None or mine is None or row["by"] == who.name or mine.issuperset((*row["agents"], *row["seen"])):
+        return None
+    return "to the own teams"
 
 
 async def _recipients(api, who, parts, query, body):
@@ -219,7 +245,7 @@ async def _recipients(api, who, parts, query, body):
 async def _seen(api, who, parts, query, body):
     if who.agent is not None:
         body.setdefault("agent", who.agent)
-    return None if who.agent == body.get("agent") else "for the own name"
+    return None if who.agent is not None and who.agent == body.get("agent") else "for the own name"
 
 
 async def _threshold(api, who, parts, query, body):
@@ -270,10 +296,10 @@ RULES = [
     ("GET", ("desk", "setup"), (A, S, I), "see the desk's settings", _anything),
     ("GET", ("dispositions",), (S, I), "see dispositions", _anything),
     ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
-    ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _anything),
-    ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _anything),
+    ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _callback),
+    ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _announcement),
     ("GET", ("broadcasts",), (A, S), "see messages", _anything), ("POST", ("broadcasts",), (S,), "send messages", _recipients),
-    ("POST", ("broadcasts", None, "seen"), (A, S), "say that messages were seen", _seen), ("POST", ("broadcasts", None, "withdraw"), (S,), "withdraw messages", _anything),
+    ("POST", ("broadcasts", None, "seen"), (A, S), "say that messages were seen", _seen), ("POST", ("broadcasts", None, "withdraw"), (S,), "withdraw messages", _message),
     ("GET", ("thresholds",), (S, I), "see thresholds", _anything), ("GET", ("thresholds", "history"), (S, I), "see alarms", _anything),
     ("POST", ("thresholds", None, "acknowledge"), (S,), "acknowledge alarms", _threshold), ("GET", ("alarms",), (S,), "see alarms", _anything),
     ("GET", ("schedule",), (A, S), "see shifts", _anything), ("POST", ("schedule",), (S,), "plan shifts", _anything),

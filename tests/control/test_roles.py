@@ -104,6 +104,46 @@ def test_who_may_what(site, capsys):
     run(scenario())
 
 
+def test_a_supervisor_ends_what_is_of_the_own_teams_only(site):
+    """Callbacks by their queue, messages by who gets them or sent them, announcements by their queues; nobody acts without a name."""
+    def more(config):
+        configure(config)
+        for row in config["queues"]:
+            row["callback"] = True if not isinstance(row.get("callback"), dict) else dict(row["callback"], enabled=True)
+        config["announcements"] = [{"name": "sale", "prompt": "greeting", "queues": ["sales"]}, {"name": "both", "prompt": "greeting", "queues": ["sales", "service"]},
+                                   {"name": "house", "prompt": "greeting"}, {"name": "number", "prompt": "greeting", "queues": ["sales"], "numbers": [config["numbers"][0]["number"]]}]
+
+    async def scenario():
+        async with DeskHouse(site, more) as desk:
+            later_ms = desk.house.clock.now_ms() + 3_600_000
+            asked = {queue: (await desk.ask("POST", "/v1/callbacks", {"queue": queue, "number": "913912345678", "at_ms": later_ms}))["callback"] for queue in ("sales", "service")}
+            given = (await desk.ask("POST", "/v1/callbacks", {"queue": "sales", "number": "913912345679", "at_ms": later_ms, "agent": "1002"}, "anna"))["callback"]
+            assert [row["agent"] for row in (await desk.ask("GET", "/v1/callbacks"))["callbacks"] if row["callback"] == given] == ["1001"]
+            sent = {to: (await desk.ask("POST", "/v1/broadcasts", {"text": "x", "agents": agents}))["broadcast"]
+                    for to, agents in (("red", ["1001"]), ("blue", ["1002"]), ("both", ["1001", "1002"]))}
+            own = (await desk.ask("POST", "/v1/broadcasts", {"text": "x", "queues": ["sales"]}, "sue"))["broadcast"]
+            assert len((await desk.ask("GET", "/v1/state"))["broadcasts"]) == 4
+            for path, body, words in (
+                    ("callbacks/%s/cancel" % asked["service"], {}, "of the own queues"), ("broadcasts/%s/withdraw" % sent["blue"], {}, "to the own teams"),
+                    ("broadcasts/%s/withdraw" % sent["both"], {}, "to the own teams"), ("announcements/both", {"on": True}, "of the own queues"),
+                    ("announcements/house", {"on": True}, "of the own queues"), ("announcements/number", {"on": True}, "of the own queues"),
+                    ("broadcasts/%s/seen" % sent["red"], {}, "for the own name"), ("broadcasts/%s/seen" % sent["red"], {"agent": None}, "for the own name"),
+                    ("schedule", {"agent": "1002", "date": "2026-11-23", "shifts": []}, None)):
+                error = await desk.refused("POST", "/v1/" + path, body, "sue")
+                assert (error.status, words is None or words in str(error)) == (404 if words is None else 403, True), (path, str(error))
+            for path, body in (("callbacks/%s/cancel" % asked["sales"], {}), ("callbacks/%s/cancel" % given, {}), ("broadcasts/%s/withdraw" % sent["red"], {}),
+                               ("broadcasts/%s/withdraw" % own, {}), ("announcements/sale", {"on": True})):
+                await desk.ask("POST", "/v1/" + path, body, "sue")
+            for path in ("callbacks/none/cancel", "broadcasts/none/withdraw", "announcements/none"):
+                assert (await desk.refused("POST", "/v1/" + path, {"on": True}, "sue")).status in (404, 409)
+            for path, body in (("callbacks/%s/cancel" % asked["service"], {}), ("broadcasts/%s/withdraw" % sent["blue"], {}), ("announcements/house", {"on": True})):
+                await desk.ask("POST", "/v1/" + path, body, "all")
+            state = await desk.ask("GET", "/v1/state")
+            assert not state["callbacks"] and [row["broadcast"] for row in state["broadcasts"]] == [sent["both"]]
+            assert [row["name"] for row in state["announcements"] if row["on"]] == ["sale", "house"]
+    run(scenario())
+
+
 async def history(name, address, last):
     """(kind, agent) of all that a user is shown, up to what came last."""
     client, seen = await Client().connect(address), set()
