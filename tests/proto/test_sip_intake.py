@@ -95,6 +95,23 @@ def test_what_is_being_served_is_not_refused():
     assert status(answer) == 503 and int(header(answer, "Retry-After")) >= 5 and where == HOST
 
 
+def test_no_row_grows_beyond_its_bound(monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROW", 16)
+    made, intake = switch()
+    for number in range(16):
+        intake.take(request("INVITE", number), HOST, 0, 1000000)
+    intake.take(request("INVITE", 16), HOST, 0, 1000000)
+    intake.take(request("MESSAGE", 17), HOST, 0, 1000000)           # nothing refuses it without the parser
+    intake.take(request("INVITE", 18, extra="Subject: a\r\n b\r\n"), HOST, 0, 1000000)
+    intake.take(request("BYE", 1, to="<sip:9@x>;tag=x"), HOST, 0, 1000000)
+    assert (len(intake.new), len(intake.refusals()), made.counters["overload_dropped"], made.counters["received"]) == (16, 1, 2, 3)
+    assert intake.waiting() == 17
+    intake.take(request("CANCEL", 5), HOST, 0, 1000000)
+    assert (len(intake.new), len(intake.first)) == (15, 3), "a CANCEL takes its INVITE out of the row"
+    intake.take(request("MESSAGE", 19), HOST, 0, 1000000)
+    assert len(intake.new) == 16
+
+
 CALL_MS, NEW_MS, REFUSE_COST_MS = 10.0, 4.0, 0.1        # of processor: a whole call, the part of it that its INVITE is, a refusal
 
 

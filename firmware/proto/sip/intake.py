@@ -111,7 +111,7 @@ class Intake:
         self.endpoint = endpoint
         self.guard = endpoint.guard
         self.first = []              # [(octets, source, arrived ms)]
-        self.new = []                # the same, and None where a CANCEL took it out
+        self.new = []                # the same, MOST_ROW at most; a CANCEL takes its INVITE out
         self.cost_ms = FIRST_GUESS_MS
         self.since_ms = None         # when new work was taken up last, while a row was left ...
         self.taken = 0               # ... and how much of it
@@ -156,6 +156,10 @@ class Intake:
         if wait_ms > CERTAIN_MS and len(self.new) >= CERTAIN_ROW:
             guard.is_certain()
         if (guard.overloaded and wait_ms > REFUSE_MS and len(self.new) >= LEAST_ROW or len(self.new) >= MOST_ROW) and self._refuse(entry, now_ms):
+            return
+        if len(self.new) >= MOST_ROW:       # no answer can be made of it, or it repeats what is served
+            self.endpoint.count("received")
+            self.endpoint.count("overload_dropped")
             return
         self.new.append(entry)
         if key[1]:
