@@ -204,6 +204,7 @@ def create_leg(core, call, way, trunk, line):
     core.act("leg.create", leg=leg, tech=tech, line=None, trunk_group=way["trunk_group"], call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
              bearer=call.bearer or "speech", carried=more,
+             **({"priority": True} if call.outside is not None and call.outside.get("cls") == outside.EMERGENCY else {}),
              **({"complete": False} if call.outside is not None and call.outside.get("overlap") and not call.called_complete else {}))
     return leg
 

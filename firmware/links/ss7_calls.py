@@ -227,12 +227,12 @@ class Calls:
         if not wanted:
             self.turns.post({"kind": "leg.seized", "leg": leg, "span": span, "timeslot": circuit.timeslot})
         self._terminate(point, call)
-        redirecting = action["redirecting"]
+        redirecting, priority = action["redirecting"], bool(action.get("priority"))         # an emergency call: Q.763 3.11; no congestion refuses it
         try:
             events = self._dial(point, call, circuit, action["called"], {
                 "caller": action["caller"], "redirecting": redirecting, "bearer": action["bearer"],
                 "original_called": None if redirecting is None else {key: redirecting[key] for key in redirecting if key != "reason"},
-                "continuity": self._continuity(point, circuit), "priority": bool(action.get("priority")),
+                "continuity": self._continuity(point, circuit), "priority": priority, "category": "priority" if priority else "ordinary",
                 "release_control": self._group_row(point, circuit).get("release_out", "first"), **carry(action.get("carried") or {})}, now_ms)
         except LocalError as error:
             log.warning("ss7 %s: a call to %s cannot be sent: %s", point.name, action["called"]["number"], error)

@@ -204,7 +204,10 @@ def test_permissions_and_numbers_shown():
     assert create["called"]["number"] == "00441234567"
     assert create["caller"] == {"number": "02150802001", "type": "unknown", "presentation": "restricted"}
     rig.hang_up("s2")
-    assert dialled(rig, "1002", "110", "s3")["called"]["number"] == "110", "emergency numbers are for everybody"
+    assert "priority" not in create
+    create = dialled(rig, "1002", "110", "s3")
+    assert create["called"]["number"] == "110", "emergency numbers are for everybody"
+    assert create["priority"] is True, "signalling that is congested takes it"
     rig.hang_up("s3")
     rig = Rig(dict(config(), lines=[{"name": "1001", "classes": []}, {"name": "1002"}, {"name": "1003"}, {"name": "2001"}]))
     rig.do("span.state", span=1, state="up", alarms=[])

@@ -190,9 +190,9 @@ def test_digit_by_digit_and_an_unallocated_number(site):
     run(scenario())
 
 
-async def dialled(far):
+async def dialled(far, called=OUT, cic=5):
     """A tandem call: in on CIC 5, out again.  Returns both calls at the far exchange."""
-    inward = await far.call(called=OUT)
+    inward = await far.call(cic, called=called)
     outward = [e for e in far.events if e["event"] == "setup_indication"][-1]
     return inward, outward
 
@@ -213,6 +213,27 @@ def test_out_again_answered_and_cleared_by_the_called_party(site):
         cdr = house.stores.cdrs.page(1)[0]
         assert (cdr["released_by"], cdr["out_span"], cdr["out_timeslot"]) == ("callee", 2, 31)
         assert house.state()["calls"] == [] and len(far.isup.free_circuits("x")) == 60
+        await house.stop()
+    run(scenario())
+
+
+def test_an_emergency_call_has_priority_and_no_congestion_refuses_it(site, monkeypatch):
+    """Q.763 3.11; the destination is congested at our end for as long as the test lasts."""
+    def change(config):
+        config["numbers"] = config["numbers"] + [{"number": "02150801010", "application": "outside", "target": "110"}]
+
+    async def scenario():
+        house, media, far = await world(site, change=change)
+        _, out = await dialled(far)
+        assert out["category"] == "ordinary"
+        point = next(a for a in house.adapters if a.name == "ss7").points["cn"]
+        monkeypatch.setattr(type(next(iter(point.isup.destinations.values()))), "refuses", lambda destination: destination in point.isup.destinations.values())
+        before = len([e for e in far.events if e["event"] == "setup_indication"])
+        _, out = await dialled(far, "02150801010", 6)
+        assert len([e for e in far.events if e["event"] == "setup_indication"]) == before + 1
+        assert (out["called_digits"], out["category"]) == ("110", "priority")
+        await dialled(far, cic=7)
+        assert len([e for e in far.events if e["event"] == "setup_indication"]) == before + 1, "others are refused"
         await house.stop()
     run(scenario())
 
