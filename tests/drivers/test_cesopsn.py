@@ -36,6 +36,8 @@ class Ends:
                 break
             except DriverError:
                 continue            # somebody took it meanwhile
+        else:
+            raise AssertionError("20 ports that the kernel had given were taken before use")
         self.abcd = numpy.full(32, 0xD, numpy.uint8)
         self.rtp = self.row["rtp_payload_type"] if self.row["rtp"] else None
         self.slots = far.slots_of(self.row["timeslots"]) if self.row["kind"] == "cesopsn" else list(range(32))
@@ -228,6 +230,25 @@ def test_a_packet_that_is_too_late_and_a_far_end_that_begins_anew(ends):
         one.tick(packets=[one.packet(payload) for payload in one.payloads(block(stream, n))])
     assert one.status()["figures"]["resyncs"] == 1
     assert delay_of(stream, one.heard, one.slots, 5800, 600) == 40
+
+
+def test_a_far_end_that_begins_anew_twice_with_the_same_numbers(ends):
+    """What it says after the second time is new, though its numbers are those of the first."""
+    one = ends()
+    stream = noise(90)
+    for n in range(90):
+        if n == 30:
+            one.seq = 30000
+        elif n in (40, 50):
+            one.seq = 10000
+        elif n == 45:
+            one.seq = 40000
+        one.tick(packets=[one.packet(payload) for payload in one.payloads(block(stream, n))])
+    figures = one.status()["figures"]
+    assert (figures["resyncs"], figures["duplicates"]) == (4, 0), figures
+    assert delay_of(stream, one.heard, one.slots, 6800, 400) == 40
+    heard, old = one.heard[1].tobytes(), stream[1, 3300:3340].tobytes()
+    assert heard.count(old) == 1            # of the first time: not played again
 
 
 @pytest.mark.conformance("RFC 5086", "5.3", "R while packets do not come, L and M of the far end, packets of others")

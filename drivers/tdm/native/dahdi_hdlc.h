@@ -8,17 +8,17 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { FRAME_MOST = 520, SENT_FRAMES = 16 };
+enum { HDLC_FRAME_MOST = 520, SENT_FRAMES = 16 };
 
 struct hdlc_in {                  /* timeslot -> frame */
     uint32_t ones, bits, octet, inside, length;
     uint16_t fcs;
-    uint8_t frame[FRAME_MOST];
+    uint8_t frame[HDLC_FRAME_MOST];
     uint64_t frames, wrong;
 };
 
 struct hdlc_out {                 /* frames -> timeslot */
-    uint8_t frame[SENT_FRAMES][FRAME_MOST];
+    uint8_t frame[SENT_FRAMES][HDLC_FRAME_MOST];
     uint16_t length[SENT_FRAMES];
     uint32_t head, tail, octet, bit, ones, flag_bit;
     int sending, zero;
@@ -63,7 +63,7 @@ static inline int hdlc_bit_in(struct hdlc_in *h, int bit)
     h->octet = h->octet >> 1 | (bit ? 0x80u : 0);
     if (++h->bits == 8) {
         h->bits = 0;
-        if (h->length == FRAME_MOST) {
+        if (h->length == HDLC_FRAME_MOST) {
             h->inside = 0;
             h->wrong++;
             return 0;
@@ -83,7 +83,7 @@ static inline void hdlc_next_in(struct hdlc_in *h)
 /* A frame of the far end, its FCS behind it (which is made anew). */
 static inline void hdlc_put(struct hdlc_out *h, const uint8_t *frame, uint32_t length)
 {
-    if (length < 4 || length > FRAME_MOST || h->head - h->tail == SENT_FRAMES) {
+    if (length < 4 || length > HDLC_FRAME_MOST || h->head - h->tail == SENT_FRAMES) {
         h->dropped++;
         return;
     }

@@ -86,7 +86,7 @@ static inline void dahdi_block_in(struct dahdi_span *d, uint8_t *rows, const uin
 {
     for (int s = 1; s < BEARER_SLOTS; s++) {
         struct dahdi_channel *c = &d->slot[s];
-        uint8_t block[FRAME_MOST + 8];
+        uint8_t block[HDLC_FRAME_MOST + 8];
         if (c->kind != DAHDI_OCTETS && c->kind != DAHDI_CAS)
             continue;
         ssize_t n = BEARER_FRAMES;
@@ -110,7 +110,7 @@ static inline void dahdi_frames_in(struct dahdi_span *d, uint8_t *rows)
         if (c->kind != DAHDI_FRAMES)
             continue;
         while (c->out.head - c->out.tail < SENT_FRAMES && d->gone < GONE_TICKS) {
-            uint8_t frame[FRAME_MOST];
+            uint8_t frame[HDLC_FRAME_MOST];
             ssize_t length = dahdi_read(d, c->fd, frame, sizeof frame);
             if (length <= 0) {
                 if (length < 0)

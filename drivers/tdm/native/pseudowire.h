@@ -42,7 +42,7 @@ struct pw {
     uint16_t seq;
     uint32_t timestamp, ssrc;
     int held, held_at;          /* frames in `out`; part of the multiframe that goes next */
-    uint8_t out[HELD][FRAME_MOST];
+    uint8_t out[HELD][PW_FRAME_MOST];
     uint8_t nibbles[NIBBLES];
     struct e1_send framer;
     uint64_t sent, send_errors;
@@ -285,7 +285,7 @@ static void pw_give(void *state, const uint8_t *rows, const uint8_t *abcd)
     }
     pw_flush(p, m, n);
     p->held -= at;
-    memmove(p->out[0], p->out[at], (size_t)p->held * FRAME_MOST);
+    memmove(p->out[0], p->out[at], (size_t)p->held * PW_FRAME_MOST);
 }
 
 #endif

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { RING = 4096, FRAME_MOST = 32, TICKS_A_SECOND = 100, SLIPS_A_SECOND = 10, BLOCK_FRAMES = 80, LEVELS = 512,
+enum { RING = 4096, PW_FRAME_MOST = 32, TICKS_A_SECOND = 100, SLIPS_A_SECOND = 10, BLOCK_FRAMES = 80, LEVELS = 512,
        FAR_AWAY = 2000, SURE_OF_JUMP = 4, REASON = 240 };
 
 struct pw_playout {
@@ -40,9 +40,9 @@ struct pw_playout {
     uint32_t seconds;           /* written to level since it was begun anew */
     uint32_t stamp[RING];       /* low half of the number + 1 */
     uint8_t invalid[RING];      /* came with the L bit */
-    uint8_t data[RING][FRAME_MOST];
+    uint8_t data[RING][PW_FRAME_MOST];
     uint32_t abcd_stamp[RING / 8];
-    uint8_t abcd[RING / 8][FRAME_MOST];
+    uint8_t abcd[RING / 8][PW_FRAME_MOST];
 };
 
 static inline void playout_restart(struct pw_playout *b)
@@ -52,6 +52,9 @@ static inline void playout_restart(struct pw_playout *b)
     b->level_sum = b->raw_sum = b->raw = 0;
     b->ticks = b->slips_owed = b->hold = 0;
     b->seconds = 0;
+    /* Numbers are made longer from the same place again: those of before would be taken for doubles, and be played. */
+    memset(b->stamp, 0, sizeof b->stamp);
+    memset(b->abcd_stamp, 0, sizeof b->abcd_stamp);
 }
 
 /* Where a packet of this sequence number belongs: 1 with *frame, 0 for none (too late, known, or far away). */
