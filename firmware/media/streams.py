@@ -183,7 +183,8 @@ class Streams:
         self._sock, self._started = ours, time.monotonic()
         self._selector.register(ours, selectors.EVENT_READ, self._read)
         for stream in self.running.values():
-            self._send(dict(stream.order, do="open", id=stream.id, index=stream.index, again=True))
+            if stream.state != "ended":         # that is over and told
+                self._send(dict(stream.order, do="open", id=stream.id, index=stream.index, again=True))
 
     def _send(self, message):
         if self._sock is None:

@@ -218,6 +218,23 @@ def test_service_and_process_may_die(board, control, service, open_stream, media
     until(lambda: not [row for row in control.audit()["streams"] if row["id"] == name])
 
 
+def test_what_has_ended_stays_so_when_the_process_dies(board, control, service, open_stream, media):
+    """A text that was half spoken is not asked for twice: each request is paid for."""
+    _, name = open_stream("speak", "/mute", first_s=60)
+    told(control, name, "opened")
+    until(lambda: service.lines(event="start", session=name))
+    child, = subprocess.run(["pgrep", "-P", str(media.process.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(child), signal.SIGKILL)
+    assert "streaming process has ended" in told(control, name, "failed")["error"]
+    for _ in range(2):                          # asked of the process after it was told anew of all that go on
+        _, other = open_stream("stream", "/mute")
+        told(control, other, "opened")
+        until(lambda: service.lines(event="start", session=other))
+    assert len(service.lines(event="start", session=name)) == 1
+    assert not [event for event in control.events if event.get("id") == name]
+    assert [row["state"] for row in control.audit()["streams"] if row["id"] == name] == ["ended"]
+
+
 def test_a_service_that_takes_nothing_or_says_nothing():
     """What is not taken is left out, never waited for; silence for 15 s is the end (the clock is turned back instead of waited for)."""
     class Writer:
