@@ -127,6 +127,15 @@ cdef struct Codec:
     Coded packet[WAITING_MOST]
 
 
+cdef void codec_begin(Codec *c) noexcept nogil:
+    """Another source, or the same from another number: what waits is left out, and the next packet's number is the first."""
+    cdef int i
+    for i in range(WAITING_MOST):
+        c.packet[i].here = 0
+    c.waiting = 0
+    c.begun = 0
+
+
 cdef void codec_receive(Rtp *r, uint32_t ts, uint16_t seq, const uint8_t *p, int n) noexcept nogil:
     """A packet of a codec: to its place.  ts: in samples of 8 kHz."""
     cdef Codec *c = r.codec

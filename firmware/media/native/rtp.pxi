@@ -95,6 +95,8 @@ cdef void source_restart(Rtp *r, uint32_t ssrc, uint16_t seq) noexcept nogil:
     r.lead_usual = 0
     r.event_active = 0
     r.event_done = 0
+    if r.codec != NULL:
+        codec_begin(r.codec)
     quality_restart(&r.quality)
 
 
