@@ -13,12 +13,14 @@ import logging
 import os
 import pathlib
 import sys
+import time
 import urllib.parse
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
 
 from firmware import sockets
+from firmware.control.client import ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_TEMPFAIL, exit_code
 from firmware.heartbeat import BEAT_S, Heart
@@ -42,6 +44,7 @@ SECURITY = [
     (b"strict-transport-security", b"max-age=31536000"),
 ]
 PAGE_THREADS = 16
+RIGHTS_S = 5             # after that an open stream asks control again what its person may see; invented
 
 
 class Application:
@@ -93,7 +96,8 @@ class Application:
             agent = me["agent"] or (asked if me["agents"] is None or asked in me["agents"] else None)
             accepted = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
             if agent:
-                await self.desk.stream(receive, secured, choose_language(given.get("strowger_language"), accepted or None), agent)
+                await self.desk.stream(receive, secured, choose_language(given.get("strowger_language"), accepted or None), agent,
+                                       self.still(given.get(COOKIE), user, me))
                 return
         if me["role"] not in ("admin", "supervisor", "inspector"):
             await secured({"type": "http.response.start", "status": 403 if me["role"] else 503, "headers": []})
@@ -102,7 +106,27 @@ class Application:
         domain = None if me["agents"] is None else (frozenset(me["agents"]), frozenset(me["queues"]))
         accepted = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
         language = choose_language(given.get("strowger_language"), accepted or None)
-        await self.live.stream(receive, secured, language, domain)
+        await self.live.stream(receive, secured, language, domain, self.still(given.get(COOKIE), user, me))
+
+    def still(self, token, user, me):
+        """A coroutine function for open streams: whether the session is the user's yet, with the rights that it had when the stream began.
+        Where it is not the stream ends; the browser asks anew and gets what it may see now."""
+        looked_s = time.monotonic()
+
+        async def still():
+            nonlocal looked_s
+            if self.sessions.user(token) != user or self.users.must_change(user):
+                return False
+            if time.monotonic() - looked_s < RIGHTS_S:
+                return True
+            looked_s = time.monotonic()
+            try:
+                return await asyncio.to_thread(self.live.house.me, user) == me
+            except ControlError as error:
+                return error.status == 503          # control is away: the last state is shown as such
+            except LocalError:
+                return False
+        return still
 
 
 def cookies(scope):

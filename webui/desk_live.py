@@ -31,14 +31,14 @@ class DeskLive:
         return version, {"row": row, "messages": messages, "now": now, "away": self.house.away, "zone": (state.get("system") or {}).get("timezone", "UTC"),
                          "reasons": state.get("break_reasons") or []}
 
-    async def stream(self, receive, send, language, agent):
-        """Answer one ASGI request until the browser goes away."""
+    async def stream(self, receive, send, language, agent, still):
+        """Answer one ASGI request until the browser goes away, or may not see it any more.  still: see Application.still."""
         await send({"type": "http.response.start", "status": 200, "headers": [
             (b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]})
         gone = asyncio.ensure_future(self.live._disconnected(receive))
         shown, version = {}, None
         try:
-            while not gone.done():
+            while not gone.done() and await still():
                 version, facts = await asyncio.to_thread(self.facts, agent)
                 parts = {"me": json.dumps(await asyncio.to_thread(render, "part_desk_me.html", language, agent=agent, **facts)), "now": json.dumps(facts["now"])}
                 lines = [f"event: {part}\ndata: {text}\n\n" for part, text in parts.items() if shown.get(part) != text]
@@ -48,5 +48,7 @@ class DeskLive:
                 await asyncio.sleep(GATHER_S)
                 if await self.live._changed(version, gone) == version:
                     await send(_body(": still here\n\n"))
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()

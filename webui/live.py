@@ -14,7 +14,7 @@ from webui.render import render
 
 PARTS = ("alarms", "thresholds", "spans", "queues", "agents", "calls")
 GATHER_S = 0.15
-KEEPALIVE_S = 10
+KEEPALIVE_S = 5          # also: how long rights that were taken away still show what stands on a page where nothing changes
 
 
 class Live:
@@ -41,15 +41,15 @@ class Live:
         self._rendered[language, domain] = (version, parts)
         return version, parts
 
-    async def stream(self, receive, send, language, domain=None):
-        """Answer one ASGI request until the browser goes away."""
+    async def stream(self, receive, send, language, domain, still):
+        """Answer one ASGI request until the browser goes away, or may not see it any more.  still: see Application.still."""
         await send({"type": "http.response.start", "status": 200, "headers": [
             (b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no")]})
         gone = asyncio.ensure_future(self._disconnected(receive))
         shown, version = {}, None
         try:
-            while not gone.done():
+            while not gone.done() and await still():
                 version, parts = await asyncio.to_thread(self.parts, language, domain)
                 lines = [f"event: {part}\ndata: {json.dumps(html)}\n\n"
                          for part, html in parts.items() if shown.get(part) != html]
@@ -60,6 +60,8 @@ class Live:
                 await asyncio.sleep(GATHER_S)
                 if await self._changed(version, gone) == version:
                     await send(_body(": still here\n\n"))
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
 

@@ -43,6 +43,7 @@ class FakeControl(socketserver.ThreadingUnixStreamServer):
     def __init__(self, run_dir, recording):
         self.seq, self.calls, self.asked, self.record = 1, [], [], threading.Condition()
         self.recording = recording
+        self.me = {"name": "admin", "role": "admin", "agent": None, "agents": None, "queues": None}
         super().__init__(str(run_dir / "control.sock"), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -73,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/v1/state":
             self.answer(a_state(control.seq, control.calls))
         elif path == "/v1/me":
-            self.answer({"name": "admin", "role": "admin", "agent": None, "agents": None, "queues": None})
+            self.answer(control.me)
         elif path == "/v1/events":
             self.send_response(200)
             self.send_header("Connection", "close")

@@ -235,3 +235,30 @@ def test_an_administrator_gives_passwords_which_are_changed_at_the_first_log_in(
     assert client("/api/v1/customers/import?encoding=latin", method="POST", body=b"name", headers={"Content-Type": "text/csv"})[0].status == 422
     answer, octets = client("/api/v1/customers/import", method="POST", body="name\n王\n".encode("gb18030"), headers={"Content-Type": "text/csv"})
     assert answer.status == 422 and json.loads(octets)["errors"][0]["line"] == 2
+
+
+@pytest.mark.parametrize("path", ["/live", "/desk/live?agent=1001"])
+@pytest.mark.parametrize("what", ["rights", "role", "session", "password"])
+def test_an_open_stream_ends_when_its_rights_do(web, path, what):
+    """What was sent stays sent; nothing more comes, and asking anew gives what may be seen now."""
+    client = Client(web).sign_in()
+    stream = web.opener.open(urllib.request.Request(web.url + path, headers={"Cookie": client.cookie}), timeout=60)
+    assert stream.status == 200 and stream.readline().startswith(b"event: ")
+    if what == "rights":
+        web.control.me = {"name": "admin", "role": "supervisor", "agent": None, "agents": ["1001"], "queues": ["service"]}
+    elif what == "role":
+        web.control.me = dict(web.control.me, role=None, agents=[], queues=[])
+    elif what == "session":
+        client("/logout", {})
+    else:
+        other = Client(web)
+        other("/login", {"user": "admin", "password": NEW})
+        answer, _ = other("/password", {"old": NEW, "new": "yet another one", "again": "yet another one"})
+        assert answer.status == 303
+    web.control.says([])
+    kept_alive = 0
+    for line in stream:                     # to its end; one that goes on says ": still here" for ever
+        kept_alive += line.startswith(b":")
+        assert kept_alive < 5
+    if what == "rights":
+        assert web.opener.open(urllib.request.Request(web.url + path, headers={"Cookie": client.cookie}), timeout=60).status == 200
