@@ -58,6 +58,8 @@ def new_text(kind, text, numbers, name, own):
     data = cleaned(json.loads(text), numbers, name)
     if own:
         data = places(data) if kind in FLOW else without_person(data)
+        if kind == "leg.streamed":
+            data["value"] = {}          # what was recognised, or any message that the service made of it
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 

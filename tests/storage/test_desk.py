@@ -1,9 +1,11 @@
 """The desk's database: numbers, import by CSV, search in Chinese, projections, erasure."""
 
+import json
+
 import pytest
 
 from firmware.errors import LocalError
-from firmware.storage import desk, desk_articles as articles, desk_customers as customers, desk_tickets as tickets
+from firmware.storage import desk, erasure, desk_articles as articles, desk_customers as customers, desk_tickets as tickets
 
 AGENTS = {"1001", "1002"}
 
@@ -164,3 +166,12 @@ def test_a_damaged_file_is_set_aside(tmp_path):
     connection, sentence = desk.open_file(str(path))
     assert "damaged" in sentence and customers.page(connection) == [] and list(tmp_path.glob("desk.db.damaged-*"))
     connection.close()
+
+
+def test_what_a_speech_service_made_of_a_person_is_erased():
+    """Texts and messages of any shape in the person's own calls; another's stay."""
+    numbers = erasure.pattern(["13912345678"])
+    for value in ({"message": {"name": "Li Wei", "deep": [{"id": "31010119800101"}]}}, {"text": "Li Wei", "confidence": 0.5}, {"error": "x"}):
+        text = json.dumps({"stream": "s1", "what": "message", "value": value})
+        assert json.loads(erasure.new_text("leg.streamed", text, numbers, "erased-e1", True)) == {"stream": "s1", "what": "message", "value": {}}
+        assert json.loads(erasure.new_text("leg.streamed", text, numbers, "erased-e1", False)) == json.loads(text)
