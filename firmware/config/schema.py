@@ -391,7 +391,7 @@ def check(configuration, check_flow=None, clashes=()):
                                       f"{used[row['line']]!r}; a phone has one agent"))
         used[row["line"]] = row["name"]
     errors.extend(acd.check(result))
-    errors.extend(services.check(result))
+    errors.extend(services.check(result, clashes is None))
     errors.extend(siprec.check(result, names["queues"], names["trunk_groups"]))
     recording = result["recording"]
     if recording["channels"] == "stereo" and recording["format"].startswith(("g726", "vox")):

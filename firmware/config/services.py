@@ -34,13 +34,15 @@ def kinds(result):
     return {row["name"]: row["kind"] for row in result["services"]}
 
 
-def check(result):
-    """ConfigErrors of what one field alone does not show."""
+def check(result, loaded=False):
+    """ConfigErrors of what one field alone does not show.  loaded: it is a file's, which older versions took."""
     errors = []
     for index, row in enumerate(result["services"]):
         here = f"services[{index}]"
         if not re.fullmatch(ADDRESS[row["kind"]], row["address"]):
             errors.append(ConfigError(f"{here}.address", f"does not fit a service of kind {row['kind']}; give it like {EXAMPLE[row['kind']]}"))
+        elif row["kind"] == "speech" and not loaded and "@" in row["address"].split("/")[2]:
+            errors.append(ConfigError(f"{here}.address", "holds a user or password before the @, which no speech service is sent; give what it wants as token"))
         elif row["kind"] == "sqlite" and (row["address"].startswith("/") or ".." in row["address"].split("/")):
             errors.append(ConfigError(f"{here}.address", "lies outside the folder databases; put the file or a link to it there and give its name"))
         elif row["kind"] in ("postgresql", "mysql", "agi", "http", "speech"):

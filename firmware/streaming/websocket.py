@@ -130,43 +130,49 @@ class WebSocket:
             self._writer.transport.abort()
 
 
+def _where(parts):
+    """Host and port of an address, without the user and password that may stand before them."""
+    return parts.netloc.rpartition("@")[2]
+
+
 async def connect(url, token, verify, limit_s):
     """A WebSocket that is open.  Raises LocalError with a sentence that names no secret."""
     parts = urllib.parse.urlsplit(url)
-    secure = parts.scheme == "wss"
+    secure, where = parts.scheme == "wss", _where(parts)
     try:
         return await asyncio.wait_for(_connect(parts, secure, token, verify), limit_s)
     except asyncio.TimeoutError as error:
-        raise LocalError("%s did not answer in %g s" % (parts.netloc, limit_s)) from error
+        raise LocalError("%s did not answer in %g s" % (where, limit_s)) from error
     except ssl.SSLError as error:
-        raise LocalError("%s: the TLS connection was refused (%s)" % (parts.netloc, error.reason or "no reason is known")) from error
+        raise LocalError("%s: the TLS connection was refused (%s)" % (where, error.reason or "no reason is known")) from error
     except (OSError, ValueError) as error:
-        raise LocalError("%s cannot be reached (%s)" % (parts.netloc, getattr(error, "strerror", None) or error)) from error
+        raise LocalError("%s cannot be reached (%s)" % (where, getattr(error, "strerror", None) or error)) from error
 
 
 async def _connect(parts, secure, token, verify):
+    where = _where(parts)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if secure else 80), ssl=context(verify) if secure else None)
     try:
         machine = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Authorization", b"Bearer " + token.encode("ascii", "ignore"))] if token else []
-        writer.write(machine.send(Request(host=parts.netloc.rpartition("@")[2], target=(parts.path or "/") + ("?" + parts.query if parts.query else ""),
+        writer.write(machine.send(Request(host=where, target=(parts.path or "/") + ("?" + parts.query if parts.query else ""),
                                           subprotocols=[SUBPROTOCOL], extra_headers=headers)))
         socket = WebSocket(reader, writer, machine)
         accepted = False
         while not accepted:
             data = await reader.read(READ_OCTETS)
             if not data:
-                raise LocalError("%s closed the connection instead of opening a WebSocket" % parts.netloc)
+                raise LocalError("%s closed the connection instead of opening a WebSocket" % where)
             try:
                 machine.receive_data(data)
                 for event in machine.events():
                     if isinstance(event, RejectConnection):
-                        raise LocalError("%s refused the WebSocket with status %d" % (parts.netloc, event.status_code))
+                        raise LocalError("%s refused the WebSocket with status %d" % (where, event.status_code))
                     if isinstance(event, AcceptConnection):
                         accepted = True
                         break
             except (RemoteProtocolError, ValueError) as error:
-                raise LocalError("%s speaks no WebSocket" % parts.netloc) from error
+                raise LocalError("%s speaks no WebSocket" % where) from error
         return socket
     except BaseException:
         writer.transport.abort()

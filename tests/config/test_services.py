@@ -21,9 +21,15 @@ def errors(services, flow=None, loaded=False):
 @pytest.mark.parametrize("row, field", [
     ({"kind": "http", "address": "ftp://x"}, "address"), ({"kind": "http", "address": "http://x:99999"}, "address"), ({"kind": "sqlite", "address": "/etc/passwd"}, "address"),
     ({"kind": "sqlite", "address": "../strowger.db"}, "address"), ({"kind": "agi", "address": "10.0.0.1"}, "address"), ({"kind": "gopher", "address": "x"}, "kind"),
-    ({"kind": "mysql", "address": "a b"}, "address"), ({"kind": "http", "address": "http://x", "timeout_s": 0}, "timeout_s"), ({"kind": "http"}, "address")])
+    ({"kind": "mysql", "address": "a b"}, "address"), ({"kind": "http", "address": "http://x", "timeout_s": 0}, "timeout_s"), ({"kind": "http"}, "address"),
+    ({"kind": "speech", "address": "wss://user:secret@speech.example/v1"}, "address"), ({"kind": "speech", "address": "ws://x@y"}, "address")])
 def test_wrong_services(row, field):
     assert errors([{"name": "s", **row}]) == ["services[0]." + field]
+
+
+def test_an_address_of_a_speech_service_may_have_the_sign_behind_its_host():
+    assert errors([{"name": "s", "kind": "speech", "address": "wss://speech.example/v1/@home?a=b@c"}]) == []
+    assert errors([{"name": "s", "kind": "speech", "address": "wss://user:secret@speech.example/v1"}], loaded=True) == []      # a file of before still loads
 
 
 def test_flows_and_services():

@@ -56,3 +56,27 @@ def test_certificates_are_read_once(monkeypatch):
     assert websocket.context(False) is websocket.context(False) and websocket.context(False).verify_mode == ssl.CERT_NONE
     assert len(made) == 2
     websocket.context.cache_clear()
+
+
+@pytest.mark.parametrize("answer, words", [(None, "cannot be reached"), (b"", "closed the connection"), (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "status 403"),
+                                           (b"SSH-2.0-x\r\n\r\n", "speaks no WebSocket"), (b"wait", "did not answer")])
+def test_no_sentence_holds_the_user_or_password_of_an_address(answer, words):
+    """Sentences are logged and journaled."""
+    async def run():
+        async def far(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            if answer != b"wait":
+                writer.write(answer or b"")
+                writer.close()
+        server = await asyncio.start_server(far, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        if answer is None:
+            server.close()
+            await server.wait_closed()
+        try:
+            with pytest.raises(LocalError, match=words) as caught:
+                await websocket.connect("ws://someone:opensesame@127.0.0.1:%d/x" % port, "", True, 0.5 if answer == b"wait" else 30)
+        finally:
+            server.close()
+        assert str(caught.value).startswith("127.0.0.1:%d" % port) and "opensesame" not in str(caught.value) and "someone" not in str(caught.value)
+    asyncio.run(run())
