@@ -317,29 +317,36 @@ def _rule(method, parts):
     return (), "%s /%s" % (method, "/".join(parts)[:60]), _anything
 
 
+def _part(api, method, parts):
+    """What no rule gives, in the journal: the part of the API it is of, so that no name in a path makes a new kind of attempt."""
+    known = any(wanted == method and pattern[:1] == tuple(parts[:1]) for wanted, pattern, _ in api._routes)
+    return "%s /%s" % (method, parts[0]) if known else "what only an admin may"
+
+
 async def check(api, who, method, parts, query, body):
     """Raise Problem 403 unless the person may ask this; completes the body (who acts).  parts: of the path below /v1."""
     if who is None or who.role == "admin":
         return
     roles, what, far = _rule(method, parts)
+    rule = what if roles else _part(api, method, parts)
     if who.role is None:
-        raise denied(api.house, who, what, "%s has no role; an administrator gives one below users in the configuration." % who.name)
+        raise denied(api.house, who, rule, "%s has no role; an administrator gives one below users in the configuration." % who.name)
     if who.role not in roles:
-        raise denied(api.house, who, what, "%s is %s %s, who may not %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what))
+        raise denied(api.house, who, rule, "%s is %s %s, who may not %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what))
     limit = await far(api, who, parts, query, body if isinstance(body, dict) else {})
     if limit is not None:
-        raise denied(api.house, who, what, "%s is %s %s, who may %s only %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what, limit))
+        raise denied(api.house, who, rule, "%s is %s %s, who may %s only %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what, limit))
 
 
-_told = {}      # (person, what) -> when it was journaled last
+_told = {}      # (person, rule) -> when it was journaled last
 
 
-def denied(house, who, what, sentence):
-    """The Problem of a denied attempt, which is journaled."""
+def denied(house, who, rule, sentence):
+    """The Problem of a denied attempt, which is journaled.  rule: one of few texts, whatever was asked."""
     now_ms = house.clock.now_ms()
-    if now_ms - _told.get((who.name, what), -QUIET_MS) >= QUIET_MS:
+    if now_ms - _told.get((who.name, rule), -QUIET_MS) >= QUIET_MS:
         if len(_told) > 1000:
             _told.clear()
-        _told[who.name, what] = now_ms
-        house.turns.handle({"kind": "command.desk", "record": "access.denied", "data": {"user": who.name[:64], "role": who.role, "what": what}})
+        _told[who.name, rule] = now_ms
+        house.turns.handle({"kind": "command.desk", "record": "access.denied", "data": {"user": who.name[:64], "role": who.role, "what": rule}})
     return Problem(403, "not allowed", sentence)

@@ -104,6 +104,18 @@ def test_who_may_what(site, capsys):
     run(scenario())
 
 
+def test_attempts_at_many_paths_are_one_record(site):
+    async def scenario():
+        async with DeskHouse(site, configure) as desk:
+            for name in ("a", "b", "c" * 500):
+                for method, path in (("POST", "/v1/customers/%s/erase"), ("GET", "/v1/routes/%s")):
+                    await desk.refused(method, path % name, {} if method == "POST" else None, "sue")
+            told = [record["data"]["what"] for record in desk.records("access.denied")]
+            assert sorted(set(told)) == ["GET /routes", "POST /customers"]
+    roles._told.clear()
+    run(scenario())
+
+
 def test_a_supervisor_ends_what_is_of_the_own_teams_only(site):
     """Callbacks by their queue, messages by who gets them or sent them, announcements by their queues; nobody acts without a name."""
     def more(config):
