@@ -231,6 +231,7 @@ def test_questions_by_http_and_sqlite_end_in_time(tmp_path):
 
     class House:
         turns = Turns()
+        data_dir = str(tmp_path)
 
         class config:
             @staticmethod

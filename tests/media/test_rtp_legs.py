@@ -118,7 +118,7 @@ def test_a_steady_stream_reaches_the_timeslot_unchanged(board, control, pair):
     octets = noise(2, 16000)
     board.listen(11, 1)
     pair.stream(octets)
-    wait_blocks(board, 12)
+    wait_blocks(board, 40)
     heard = board.said(11, 1)
     figures = stats(control)
     assert figures["received"] == 100 and figures["lost"] == 0 and figures["duplicates"] == 0
@@ -138,7 +138,7 @@ def test_disorder_and_duplicates_do_no_harm(board, control, pair):
         order[at], order[at + 1] = at + 1, at
     board.listen(11, 1)
     pair.stream(octets, order=order, twice=set(range(5, 95, 9)))
-    wait_blocks(board, 12)
+    wait_blocks(board, 40)
     figures = stats(control)
     assert figures["lost"] == 0 and figures["duplicates"] == 10 and figures["reordered"] == 8
     if figures["concealed_samples"] == 0 and board.missed == 0:
@@ -152,7 +152,7 @@ def test_loss_is_concealed_and_the_rest_stays_in_place(board, control, pair):
     board.listen(11, 1)
     drop = {20, 45, 46, 70}
     pair.stream(octets, drop=drop)
-    wait_blocks(board, 12)
+    wait_blocks(board, 40)
     figures = stats(control)
     assert figures["lost"] == 4
     assert 640 <= figures["concealed_samples"] <= 640 + 400, figures
@@ -202,7 +202,7 @@ def test_garbage_of_any_kind_is_counted_and_dropped(board, control, pair):
     octets = noise(6, 8000)
     board.listen(11, 1)
     pair.stream(octets, seq=9000, ts=777777)
-    wait_blocks(board, 12)
+    wait_blocks(board, 40)
     assert octets[1600:6400] in board.said(11, 1) or board.missed
 
 
