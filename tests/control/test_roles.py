@@ -104,6 +104,25 @@ def test_who_may_what(site, capsys):
     run(scenario())
 
 
+def test_a_prompt_is_not_taken_from_who_may_not_give_one(site):
+    """Refused before its body is read: 32 MiB are never held."""
+    async def scenario():
+        async with DeskHouse(site, configure) as desk:
+            answers = []
+
+            async def receive():
+                raise AssertionError("the body was read")
+
+            async def send(message):
+                answers.append(message)
+            for user in (b"sue", b"stranger"):
+                for path in ("/v1/prompts/en/x", "/v1/%70rompts/en/x"):
+                    await api.API(desk.house)({"type": "http", "method": "PUT", "path": path, "query_string": b"", "headers": [(b"x-strowger-user", user)]},
+                                              receive, send)
+            assert [message["status"] for message in answers if "status" in message] == [403] * 4
+    run(scenario())
+
+
 def test_attempts_at_many_paths_are_one_record(site):
     async def scenario():
         async with DeskHouse(site, configure) as desk:
