@@ -13,6 +13,7 @@ Names of settings: Yealink's and Fanvil's administrator guides, Grandstream's co
 import functools
 import pathlib
 import re
+import unicodedata
 import urllib.parse
 import xml.sax.saxutils
 
@@ -25,6 +26,7 @@ MODELS = {
     "grandstream": ("grandstream.xml", "text/xml; charset=utf-8", "cfg%s.xml", {"udp": 0, "tcp": 1, "tls": 2}, {"off": 0, "optional": 1, "required": 2}),
     "fanvil": ("fanvil.xml", "text/xml; charset=utf-8", "%s.cfg", {"udp": 0, "tcp": 1, "tls": 3}, {"off": 0, "optional": 1, "required": 2}),
 }
+UNFIT = ("Cc", "Cs", "Zl", "Zp")      # controls, halves of pairs, what ends a line or paragraph
 NAME = re.compile(r"(?:cfg)?([0-9A-Fa-f]{12})(?:\.cfg|\.xml)")
 PLACE = re.compile(r"\{([a-z]+)\}")
 
@@ -53,7 +55,7 @@ def make(model, values):
     filled.update(label=values["label"] or values["line"], url=values["url"], base=url.netloc, folder=url.path.strip("/"),
                   path=url.netloc + url.path, transport=str(transports[values["transport"]]), encryption=str(encryptions[values["encryption"]]))
     for name, value in filled.items():
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        if any(unicodedata.category(character) in UNFIT or character in "\ufffe\uffff" for character in value):
             raise LocalError("phone %s: %s holds a control character; write it again" % (values["mac"], name))
     escape = xml.sax.saxutils.escape if template.endswith(".xml") else str
     return kind, PLACE.sub(lambda found: escape(filled[found[1]]), _template(template)).encode()

@@ -56,6 +56,19 @@ def test_files_parse_and_hold_the_values(model):
             phone_files.make(model, dict(VALUES, **{name: "x\naccount.1.password = y"}))
 
 
+@pytest.mark.parametrize("model", phone_files.MODELS)
+@pytest.mark.parametrize("name", ["label", "password"])
+def test_no_value_is_more_than_a_value(model, name):
+    """Marks stay text; what ends a line anywhere, or is no text in XML, is refused with a sentence."""
+    plain = {key for key in read(model, phone_files.make(model, VALUES)[1])}
+    for value in ("</P34><P2>evil</P2>", "&quot;&lt;&#10;", "]]><!--", "<![CDATA[x]]>", "{password}", "x = y", "#!version:2", "\\n"):
+        found = read(model, phone_files.make(model, dict(VALUES, **{name: value}))[1])
+        assert set(found) == plain and value in found.values()
+    for value in ("x\ry", "x\x00y", "x\x1b", "x\x85y", "x\u2028y", "x\u2029y", "x\ufffey", "x\ud800y"):
+        with pytest.raises(LocalError, match="control character"):
+            phone_files.make(model, dict(VALUES, **{name: value}))
+
+
 def test_names_of_files():
     assert phone_files.mac_of("cfg000B82123456.xml") == "000b82123456"
     for name in ("", "x.cfg", "../805ec0123456.cfg", "805ec012345.cfg", "805ec0123456.cfg/", "805ec0123456"):
