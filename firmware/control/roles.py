@@ -113,6 +113,26 @@ def cut_state(config, who, state):
     return cut
 
 
+def given(body, part, kind=str):
+    """What a request says of one thing, None where nothing; kind: str, or list for [] and its texts or objects.
+
+    Raises Problem 422 for another type: no rule judges what a handler would read otherwise."""
+    value = body.get(part)
+    if kind is list and value is None:
+        return []
+    if value is not None and not isinstance(value, kind):
+        raise Problem(422, "bad " + part, "%s must be %s." % (part, "a text" if kind is str else "a list"))
+    return value
+
+
+def given_names(body, part):
+    """A list of names of a request.  Raises Problem 422."""
+    names = given(body, part, list)
+    if any(not isinstance(name, str) for name in names):
+        raise Problem(422, "bad " + part, "%s must be a list of names." % part)
+    return names
+
+
 # What a rule asks besides the role; each returns None, or how far the right goes: "may ... only ...".
 
 async def _anything(api, who, parts, query, body):
@@ -137,7 +157,7 @@ async def _queues(api, who, parts, query, body):
     far = await _agent(api, who, parts, query, body)
     _, served = domain(api.house.config.running(), who)
     body["by"] = who.name
-    if far is None and served is not None and any(isinstance(row, dict) and row.get("queue") not in served for row in body.get("queues") or ()):
+    if far is None and served is not None and any(given(row, "queue") not in served for row in given(body, "queues", list) if isinstance(row, dict)):
         return "to queues of the own teams"
     return far
 
@@ -172,7 +192,7 @@ async def _words(api, who, parts, query, body):
 
 async def _monitor(api, who, parts, query, body):
     body["by"] = who.name
-    if who.role == "inspector" and body.get("mode") not in ("listen", "end"):
+    if who.role == "inspector" and given(body, "mode") not in ("listen", "end"):
         return "without being heard (mode listen)"
     return await _call(api, who, parts, query, body)
 
@@ -197,7 +217,7 @@ async def _report(api, who, parts, query, body):
 
 async def _telephone(api, who, parts, query, body):
     """Fetches a call to the own telephone."""
-    if who.role == "agent" and (who.agent is None or body.get("agent") != who.agent):
+    if who.role == "agent" and (who.agent is None or given(body, "agent") != who.agent):
         return "to the own telephone (agent=%s)" % who.agent
     return None
 
@@ -206,7 +226,7 @@ async def _queue_of_body(api, who, parts, query, body):
     _, served = domain(api.house.config.running(), who)
     if who.role == "agent":
         body["agent"] = who.agent
-    return None if served is None or body.get("queue") in served else "in the own queues"
+    return None if served is None or given(body, "queue") in served else "in the own queues"
 
 
 async def _callback(api, who, parts, query, body):
@@ -237,15 +257,16 @@ async def _message(api, who, parts, query, body):
 
 async def _recipients(api, who, parts, query, body):
     mine, served = domain(api.house.config.running(), who)
-    teams = [name for name in body.get("teams") or () if "*" not in who.teams and name not in who.teams]
-    outside = mine is not None and ([name for name in body.get("agents") or () if name not in mine] or [name for name in body.get("queues") or () if name not in served])
+    teams = [name for name in given_names(body, "teams") if "*" not in who.teams and name not in who.teams]
+    agents, queues = given_names(body, "agents"), given_names(body, "queues")
+    outside = mine is not None and (any(name not in mine for name in agents) or any(name not in served for name in queues))
     return "to the own teams" if teams or outside else None
 
 
 async def _seen(api, who, parts, query, body):
     if who.agent is not None:
         body.setdefault("agent", who.agent)
-    return None if who.agent is not None and who.agent == body.get("agent") else "for the own name"
+    return None if who.agent is not None and who.agent == given(body, "agent") else "for the own name"
 
 
 async def _threshold(api, who, parts, query, body):

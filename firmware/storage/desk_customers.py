@@ -108,7 +108,7 @@ def check(given, agents, extra=(), country=COUNTRY):
     external, owner = given.get("external") or None, given.get("owner") or None
     if external is not None and (not isinstance(external, str) or len(external) > 64 or not external.isprintable()):
         errors.append(("external", "must be a text of at most 64 printable characters"))
-    if owner is not None and owner not in agents:
+    if owner is not None and (not isinstance(owner, str) or owner not in agents):
         errors.append(("owner", "there is no agent %r; create the agent first or leave it empty" % str(owner)[:40]))
     if not body.get("name") and not kept and not errors:
         errors.append(("name", "is empty, and so are the numbers; give one of them"))

@@ -39,7 +39,7 @@ def check(row, agents, day_of):
     day_of(date, minutes) -> UTC seconds of a moment of a day, None where the date is none."""
     errors = []
     agent, activity = row.get("agent"), row.get("activity") or WORK
-    if agent not in agents:
+    if not isinstance(agent, str) or agent not in agents:
         errors.append(("agent", "there is no agent %r; create the agent first" % str(agent or "")[:40]))
     start, end = (minute(row.get("from") if isinstance(row.get("from"), str) else None),
                   minute(row.get("to") if isinstance(row.get("to"), str) else None, True))
