@@ -36,7 +36,7 @@ def check(result):
                 errors.append(ConfigError(f"teams[{i}].{part}", f"give a list of {part} in square brackets"))
                 continue
             for j, name in enumerate(team[part]):
-                if name not in known:
+                if not isinstance(name, str) or name not in known:
                     errors.append(ConfigError(f"teams[{i}].{part}[{j}]", f"{str(name)[:40]!r} is none of the {part}; add it or correct the name"))
     teams, used = {row["name"] for row in result["teams"]} | {"*"}, {}
     for i, user in enumerate(result["users"]):
@@ -51,7 +51,7 @@ def check(result):
             errors.append(ConfigError(f"users[{i}].teams", "give a list of teams in square brackets"))
             continue
         for j, name in enumerate(user["teams"]):
-            if name not in teams:
+            if not isinstance(name, str) or name not in teams:
                 errors.append(ConfigError(f"users[{i}].teams[{j}]", f"{str(name)[:40]!r} is none of the teams; add it or correct the name"))
         if user["role"] in ("supervisor", "inspector") and not user["teams"]:
             errors.append(ConfigError(f"users[{i}].teams", 'is empty; name the teams, or "*" for all'))

@@ -70,7 +70,7 @@ def check(result):
                     errors.append(ConfigError(f"{here}.{name}", f"give a list of {name} in square brackets"))
                     continue
                 errors.extend(ConfigError(f"{here}.{name}[{place}]", f"there is no {what} {str(one)[:40]!r}; add it or choose another")
-                              for place, one in enumerate(step[name]) if one not in known)
+                              for place, one in enumerate(step[name]) if not isinstance(one, str) or one not in known)
             if not isinstance(step["mail"], list) or len(step["mail"]) > 50:
                 errors.append(ConfigError(f"{here}.mail", "give a list of at most 50 addresses in square brackets"))
                 continue
