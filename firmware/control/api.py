@@ -99,13 +99,15 @@ class API:
                 await roles.check(self, roles.of_headers(self.house.config.running(), scope["headers"]), "GET", ["events"], query, None)
                 await self._events(query, receive, send)
                 return
-            body, who = None, roles.of_headers(self.house.config.running(), scope["headers"])
+            body = None
             parts = [urllib.parse.unquote(part) for part in scope["path"].strip("/").split("/")][1:]
             if scope["method"] == "PUT" and parts[0] == "prompts":
-                await roles.check(self, who, "PUT", parts, query, None)      # before 32 MiB are held for whoever may not give them
+                # Before 32 MiB are held for whoever may not give them; and once more when they are there, as with all requests.
+                await roles.check(self, roles.of_headers(self.house.config.running(), scope["headers"]), "PUT", parts, query, None)
                 body = {"octets": await self._octets(receive, api_prompts.OCTETS_MOST)}
             elif scope["method"] in ("PUT", "POST"):
                 body = await self._body(receive)
+            who = roles.of_headers(self.house.config.running(), scope["headers"])
             await roles.check(self, who, scope["method"], parts, query, body)
             roles.WHO.set(who)
             status, kind, answer = 200, b"application/json", await handler(*names, query=query, body=body)
