@@ -4,6 +4,7 @@ Who gets it is fixed when it is sent: agents by name, of teams, of queues (who s
 
 WEEK_S = 7 * 86400
 MOST = 1000                 # that wait to be seen; invented
+MOST_EACH = 50              # of them for one agent; invented
 LONGEST = 1000
 
 
@@ -31,6 +32,9 @@ def command(core, event):
         return core.refuse("nobody would get it; name agents, teams or queues")
     if len(core.state.broadcasts) >= MOST:
         return core.refuse("%d messages wait to be seen; withdraw some" % MOST)
+    for name in to:
+        if len([row for row in core.state.broadcasts.values() if name in row["agents"]]) >= MOST_EACH:
+            return core.refuse("agent %s has %d messages to see; withdraw some" % (name, MOST_EACH))
     core.answer = {"broadcast": send(core, text, to, event.get("by"), bool(event.get("urgent")), event.get("expires_s") or WEEK_S), "agents": to}
     return True
 

@@ -76,6 +76,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const agent = desk.dataset.agent;
   if (button.dataset.seen) await ask(`/api/v1/broadcasts/${button.dataset.seen}/seen`, "POST", {agent});
+  else if (button.dataset.allSeen) for (const one of button.dataset.allSeen.split(" ")) await ask(`/api/v1/broadcasts/${one}/seen`, "POST", {agent});
   else if (button.dataset.wrapUp) await ask(`/api/v1/agents/${encodeURIComponent(agent)}/wrap_up`, "POST", {end: button.dataset.wrapUp === "end"});
   else if (button.dataset.ticketState) {
     const ticket = button.closest("[data-ticket-id]").dataset.ticketId;
