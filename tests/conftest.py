@@ -20,6 +20,7 @@ hypothesis.settings.load_profile("shared")
 REAL_TIME = ("tests/live/", "tests/hil/", "tests/media/")
 LONGEST = ("tests/live/test_kill.py", "tests/live/test_demo.py")     # begun first, so that no worker is left with them alone
 ATTEMPTS = 4
+WHOLE_ONLY = pytest.mark.skipif(not os.environ.get("STROWGER_WHOLE"), reason="a longer proof: `make conformance` has it")
 CALM_S, CALM_WITHIN_S = 5, 30        # invented
 
 

@@ -127,7 +127,7 @@ def test_nothing_stays_seized(site, moment, way):
                 far.request("disconnect_request", call, cause=16)
             except Killed:
                 pass
-            await until(lambda: dead or not far.machine.calls(), 3)
+            await until(lambda: dead or not far.machine.calls())
             await asyncio.sleep(0.1)
         tasks[1].cancel()
         if dead:
@@ -138,12 +138,12 @@ def test_nothing_stays_seized(site, moment, way):
         await asyncio.sleep(0.3)
         if call in far.machine.calls() and far.machine.call_state(call)["state"] == "N10_ACTIVE":
             far.request("disconnect_request", call, cause=16)
-        await until(lambda: not far.machine.calls(), 6)
-        await until(lambda: not house.state()["calls"] and not house.adapters[-1].legs, 6)
+        await until(lambda: not far.machine.calls())
+        await until(lambda: not house.state()["calls"] and not house.adapters[-1].legs)
         await until(lambda: not (media.standing["terminations"] or media.standing["bridges"]
-                                 or media.standing["recordings"]), 3)
-        await until(lambda: not phone.open, 6)
-        await until(lambda: house.stores.machines.names("q931/1/") == [] == house.stores.machines.names("sip-leg/"), 3)
+                                 or media.standing["recordings"]))
+        await until(lambda: not phone.open)
+        await until(lambda: house.stores.machines.names("q931/1/") == [] == house.stores.machines.names("sip-leg/"))
         records = list(house.stores.journal.everything())
         offered = {row["call"] for row in records if row["kind"] == "leg.offered"}
         assert offered == {cdr["call"] for cdr in house.stores.cdrs.page(9)} and len(offered) <= 1

@@ -10,7 +10,7 @@ NUMBER = "02150801000"
 
 
 def run(scenario):
-    asyncio.run(asyncio.wait_for(scenario, 30))
+    asyncio.run(asyncio.wait_for(scenario, 90))
 
 
 class Far:

@@ -104,7 +104,7 @@ def sip_socket(port=0):
     return sock
 
 
-async def until(condition, seconds=5.0):
+async def until(condition, seconds=30.0):
     end = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < end, "waited in vain"

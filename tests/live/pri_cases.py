@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hil.probes import wav
+from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
 from tests.live.pri_script import BEARER, ScriptedEnd
 from tests.proto import isdn
@@ -256,6 +257,7 @@ def d_states(house):
 
 @pytest.mark.conformance("Q.931", "F.1", "NFAS with back-up D channel, live: one D channel for three T1, SERVICE brings it in service; a call on an interface without D channel, timeslot 24 too")
 @pytest.mark.conformance("Q.931", "F.3", "the D channel in service fails: SERVICE on the back-up, STATUS ENQUIRY, the call goes on; control killed in between")
+@WHOLE_ONLY
 def test_a_back_up_d_channel_takes_over(house, phone, script):
     house.far.policy()
     assert d_states(house) == {13: "in_service", 14: "standby", 15: None}

@@ -20,6 +20,7 @@ import pytest
 from hil.probes import align, wav
 from hil.product import ProductError
 from hil.rig import CHECKOUT
+from tests.conftest import WHOLE_ONLY
 
 pytestmark = pytest.mark.live
 
@@ -399,6 +400,7 @@ def test_three_callers_in_a_room_over_a_kill_and_the_fourth_is_told_that_it_is_f
     assert len([record for record in records if record["kind"] == "call.joined"]) >= 1
 
 
+@WHOLE_ONLY
 def test_a_letter_and_a_promise(house, flow):
     name, call = chosen(house, "3", None)
     house.wait(lambda s: any(c["call"] == call and c["mailbox"] and c["mailbox"]["step"] == "record" for c in s["calls"]), WAIT_S, "the message's recording")

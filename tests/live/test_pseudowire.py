@@ -14,6 +14,7 @@ from hil.far.pseudowire import PseudowireGateway
 from hil.ports import free_port
 from hil.probes import exact
 from hil.rig import CHECKOUT, Rig
+from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
 
 pytestmark = pytest.mark.live
@@ -156,6 +157,7 @@ def test_packets_that_cease_are_loss_of_signal_on_that_span_alone(house):
     assert not [event for event in house.far.events() if event["event"] == "link_down"]
 
 
+@WHOLE_ONLY
 def test_the_row_of_a_span_moves_it_too_and_media_that_starts_anew_is_told(house):
     """By REST to SAToP, another gateway behind it; then kill -9 of media."""
     house.gateway.stop()

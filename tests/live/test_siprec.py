@@ -13,6 +13,7 @@ import pytest
 from hil.ports import UDP, free_block
 from hil.probes import align, wav
 from hil.rig import CHECKOUT
+from tests.conftest import WHOLE_ONLY
 
 pytestmark = pytest.mark.live
 
@@ -83,6 +84,7 @@ def until(condition, what, timeout_s=60):
         time.sleep(0.05)
 
 
+@WHOLE_ONLY
 def test_a_conversation_is_fed_and_the_recorder_may_die(house, recorder):
     house.available("1001")
     house.wait_agent_idle("1001", 30)

@@ -15,13 +15,13 @@ from hil.board import bench
 from hil.far.ss7_script import BINARY, LID, LIN, LUN, ScriptedSS7, rel
 from hil.probes import exact
 from hil.rig import CHECKOUT
+from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
 from tests.live.conftest import House
 
 SCRIPTED = BINARY.with_name("far-ss7")
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not SCRIPTED.exists(), reason="libss7-dev is not installed: no far-ss7")]
 ALL = bool(os.environ.get("STROWGER_WHOLE"))
-WHOLE = pytest.mark.skipif(not ALL, reason="a longer proof: `make conformance` has it")
 OWN, OTHER = 11 << 16 | 64 << 8 | 200, 11 << 16 | 64 << 8 | 100
 AGENT, CALLER, OUT = "7002", "13912345678", "13900001111"
 SECONDS = 2
@@ -129,7 +129,7 @@ def settled(house, phone):
     house.up()
 
 
-@WHOLE
+@WHOLE_ONLY
 @pytest.mark.conformance("Q.763", "1.2 CIC and timeslot", "a map of codes that do not follow the timeslots, signalling in timeslot 7; sound both ways octet by octet")
 @pytest.mark.conformance("YDN 038", "MPM sent", "metering pulses of an answered call: at the answer, each second, by command (CLI)")
 @pytest.mark.conformance("YDN 038", "OPR both ways", "an operator's signal on an answered call is noted; by command (REST) one is sent")
@@ -176,7 +176,7 @@ def test_a_call_on_an_irregular_circuit_is_metered_and_signalled_by_an_operator(
     assert (cdr["span"], cdr["timeslot"], cdr["released_by"], cdr["result"]) == (2, 24, "caller", "answered")
 
 
-@WHOLE
+@WHOLE_ONLY
 @pytest.mark.conformance("YDN 038", "CCL received", "release by the called party: the caller's CCL holds the call, our party ends it")
 def test_the_called_party_ends_a_call_that_the_caller_has_left(house, phone):
     call = house.come(phone, 106)
@@ -308,7 +308,7 @@ def test_a_link_fails_with_messages_on_their_way(house, phone):
     house.until(lambda: not house.alarms(), "the end of the alarm")
 
 
-@WHOLE
+@WHOLE_ONLY
 @pytest.mark.conformance("Q.704", "ours: linkset lost", "no link is left: one alarm, calls stand, what is cleared meanwhile is reconciled")
 def test_the_whole_linkset_is_lost_with_a_call_up(house, phone):
     far = house.far
@@ -330,7 +330,7 @@ def test_the_whole_linkset_is_lost_with_a_call_up(house, phone):
     house.until(lambda: not house.alarms(), "the end of the alarm")
 
 
-@WHOLE
+@WHOLE_ONLY
 @pytest.mark.conformance("Q.704", "10.2 inhibiting", "LIN and LIA by REST, LUN and LUA by CLI; traffic goes over the other link; refused by LID; the last link is not inhibited")
 @pytest.mark.conformance("Q.704", "10.3 inhibited by the far end", "LIN of the far end is answered with LIA, LUN with LUA; a restart of control keeps it")
 def test_links_are_inhibited_by_rest_and_cli(house, phone):
@@ -368,7 +368,7 @@ def test_links_are_inhibited_by_rest_and_cli(house, phone):
     house.until(lambda: house.link(BASIC)["usable"], "the link back")
 
 
-@WHOLE
+@WHOLE_ONLY
 @pytest.mark.conformance("YDN 038", "hold time over", "a circuit whose release nobody gives is released after hold_s")
 def test_media_is_killed_and_a_held_circuit_is_released_in_the_end(house, phone):
     running = house.product.get("/configuration")
