@@ -395,9 +395,9 @@ def test_service_both_ways(house, phone):
         house.wait(lambda s: slot(house, span, 3)["state"] == "idle", 30, "the far end's SERVICE")
         channels(house, span, "lock", 4)
         assert house.far.wait_for("service", 30, since=mark, span=span, timeslot=4)
-        assert slot(house, span, 4)["state"] == "blocked"
+        house.wait(lambda s: slot(house, span, 4)["state"] == "blocked", 30, "our SERVICE's answer")
         channels(house, span, "unlock", 4)
-        assert slot(house, span, 4)["state"] == "idle"
+        house.wait(lambda s: slot(house, span, 4)["state"] == "idle", 30, "our SERVICE's answer")
 
 
 @pytest.mark.conformance("Q.931", "5.5.1.1/live", "RESTART that libpri's exchange passes over: T316 twice, alarm, out of service; a later one is answered, all is well")
