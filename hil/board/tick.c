@@ -18,8 +18,8 @@
 #define SLACK_NS 2000000      /* later than this counts as having stood still: chosen, a fifth of a tick */
 #define PRIORITY 40
 #define WITNESS_PRIORITY 60    /* above everything of a rig and of the product */
-#define WITNESS_NS 2000000
-#define STALL_NS 1000000       /* a witness that late was not let run */
+#define WITNESS_NS 1000000
+#define STALL_NS 300000        /* a witness that late was not let run; stalls come in trains of such, too */
 #define SPACING_NS 6000000     /* the least time between two instants while the board is behind */
 #define PATIENCE 3             /* instants in a row that somebody may owe before he is not waited for */
 #define LOOK_NS 300000         /* how often it looks whether all are done */
@@ -562,22 +562,22 @@ struct outlook {
 };
 
 /* What the host took from a processor since the last look, a stall that is still going on included:
- * the most of any of them.  A stall that lasts counts bit by bit; its witness tells the sum at its end. */
+ * of all processors together, since a thread that is moved from one to another suffers both.  A stall that lasts counts
+ * bit by bit; its witness tells the sum at its end. */
 static uint64_t taken(const struct board *board, struct outlook *outlook)
 {
-    uint64_t most = 0, now = now_ns(CLOCK_MONOTONIC);
+    uint64_t all = 0, now = now_ns(CLOCK_MONOTONIC);
     for (uint32_t n = 0; n < board->witnesses; n++) {
         uint64_t beat = __atomic_load_n(&board->witness[n].beat_ns, __ATOMIC_ACQUIRE);
         uint64_t sum = __atomic_load_n(&board->witness[n].stolen_ns, __ATOMIC_ACQUIRE);
         if (beat && now > beat + WITNESS_NS + STALL_NS)
             sum += now - beat - WITNESS_NS;
         if (sum > outlook->counted[n]) {
-            if (sum - outlook->counted[n] > most)
-                most = sum - outlook->counted[n];
+            all += sum - outlook->counted[n];
             outlook->counted[n] = sum;
         }
     }
-    return most;
+    return all;
 }
 
 /* Whether media and every peer have done what they owe for the next instant.  Who has not for PATIENCE instants is not

@@ -30,6 +30,7 @@ Events (fields beside event, n, time, mono, span, sample):
   line_up line_down            the line socket is connected, is gone
   alignment_found alignment_lost rai_on rai_off ais_on ais_off
   link_up link_down            the data link of timeslot 16 (DL-establish, -release)
+  bad_frame                    a frame whose check sequence is wrong came: octets (hex)
   setup setup_ack proceeding progress alerting connect     id, timeslot
   incoming                     id, timeslot, caller, called, complete, redirecting
   digits                       id, digits (new), called (all so far)

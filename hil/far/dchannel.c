@@ -176,11 +176,11 @@ void dchannel_timers(struct span *s)
 
 /* ---- receive ---- */
 
-static void tell_frame(struct span *s, const uint8_t *frame, int octets)
+static void tell_frame(struct span *s, const char *kind, const uint8_t *frame, int octets)
 {
     char hex[2 * FRAME_MAX + 1];
     for (int i = 0; i < octets; i++) sprintf(hex + 2 * i, "%02x", frame[i]);
-    event(s, "raw_frame", "\"octets\":\"%s\"", hex);
+    event(s, kind, "\"octets\":\"%s\"", hex);
 }
 
 static void received(void *user, const uint8_t *frame, int octets, int ok)
@@ -190,12 +190,16 @@ static void received(void *user, const uint8_t *frame, int octets, int ok)
         if (octets == SIG_STATUS_ABORT) s->aborts++;
         return;
     }
-    if (!ok) { s->fcs_errors++; return; }
+    if (!ok) {
+        s->fcs_errors++;
+        tell_frame(s, "bad_frame", frame, octets < FRAME_MAX ? octets : FRAME_MAX);
+        return;
+    }
     if (octets < 3 || octets > FRAME_MAX - 2) return;
     s->rx_frames++;
     trace(s, frame, octets, false);
     memcpy(s->rx_frame, frame, octets);
-    if (s->raw) { tell_frame(s, frame, octets); return; }
+    if (s->raw) { tell_frame(s, "raw_frame", frame, octets); return; }
     /* Under another protocol discriminator libpri passes a RESTART over, and layer 2 goes on. */
     if (s->deaf_to_restart && octets > 8 && !(frame[2] & 1) && frame[4] == 8 && !frame[6] && !frame[7] && frame[8] == 0x46) s->rx_frame[4] = 0x4F;
     memset(s->rx_frame + octets, 0, 2);     /* libpri wants room for an FCS that it does not look at */
