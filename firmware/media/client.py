@@ -53,6 +53,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  record_pause{id, pause:bool, text?}    silence of its true length in place of both legs; a mark where it begins and ends
  record_legs{id, left, right, text?}    goes on with other legs, with a mark
  link_open{link, span, timeslot, kind:"lapd", side:"user"|"network", tei, window?, t200_ms?, t203_ms?, n200?}
+ link_open{link, span, timeslot, kind:"mtp2", variant?, correction?, monitor?, parameters?, up_most?}    up_most: messages that control may leave
+        unacknowledged before the far end is told of congestion (mtp2_link.py)
  link_close{link}
  cas_open cas_send cas_close mf_listen mf_send check loop     circuits with channel-associated signalling, continuity: circuits.py
  stream_open stream_tell stream_close     a leg's audio to and from services outside: streams.py

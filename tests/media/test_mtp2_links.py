@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from dsp import hdlc
+from firmware.media.mtp2_link import BUSY_MS
 from firmware.proto.mtp2 import MTP2Link
 from tests.media.test_links import Signalling
 
@@ -61,9 +62,10 @@ class Far:
 
 
 @pytest.fixture
-def far(board, control, media):
+def far(board, control, media, request):
+    """request.param: more of link_open."""
     for _ in range(2):                  # said twice: no harm
-        control.do("link_open", link="s41.7", span=41, timeslot=7, kind="mtp2", parameters={"T4E": 500})
+        control.do("link_open", link="s41.7", span=41, timeslot=7, kind="mtp2", parameters={"T4E": 500}, **getattr(request, "param", {}))
     yield Far(board, 41, 7)
     del board.far_end[(41, 7)]
 
@@ -125,6 +127,7 @@ def test_control_away_is_a_processor_outage_and_nothing_is_lost(media, control, 
     again.sock.close()
 
 
+@pytest.mark.parametrize("far", [{"up_most": 64}], indirect=True)      # the bound of the product takes longer to fill
 def test_control_that_does_not_acknowledge_is_congestion(control, far, up):
     wanted = [MESSAGE + bytes([n]) for n in range(120)]
     for octets in wanted:
@@ -137,6 +140,19 @@ def test_control_that_does_not_acknowledge_is_congestion(control, far, up):
         if octets_of(up) == wanted:
             break
     assert octets_of(up) == wanted and far.machine.in_service
+
+
+def test_half_a_second_of_a_busy_link_is_no_congestion(control, far, up):
+    """What comes while control begins anew waits for it (64, a D channel's bound, ended links of far ends that know no SIB)."""
+    wanted = [MESSAGE + n.to_bytes(2, "big") for n in range(120)]
+    for octets in wanted:
+        far.do("message", octets)
+    far.wait(lambda: row(control)["unacknowledged"] == 120, 30)
+    time.sleep(BUSY_MS / 1000 + 0.5)        # after which it would be an outage
+    assert far.machine.in_service and ("remote_processor_outage",) not in far.events
+    assert octets_of(up) == wanted
+    up.send(ack=up.messages[-1]["n"])
+    far.wait(lambda: row(control)["unacknowledged"] == 0, 30)
 
 
 def test_noise_ends_the_link_and_it_gives_the_messages_back(control, far, up):
@@ -161,6 +177,6 @@ def test_noise_ends_the_link_and_it_gives_the_messages_back(control, far, up):
 
 
 def test_bad_parameters_are_refused(control):
-    for wrong in ({"variant": "mars"}, {"parameters": {"T99": 1}}, {"parameters": {"T1": "x"}}, {"correction": 7}):
+    for wrong in ({"variant": "mars"}, {"parameters": {"T99": 1}}, {"parameters": {"T1": "x"}}, {"correction": 7}, {"up_most": 0}, {"up_most": "64"}):
         with pytest.raises(Exception, match="link_open"):
             control.do("link_open", link="x", span=41, timeslot=8, kind="mtp2", **wrong)
