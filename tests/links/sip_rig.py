@@ -13,7 +13,6 @@ import time
 from firmware.links.sip_udp import SIPUDPLink
 from firmware.proto import sdp
 from firmware.proto.sip.endpoint import SIPEndpoint
-from hil.ports import free_port
 
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
 
@@ -32,7 +31,8 @@ class Rig:
     """A switch that rings and answers every call, or does what a test's handler says."""
 
     def __init__(self, sock=None, records=None, port=None, first_leg=0, **config):
-        self.port = port or (sock.getsockname()[1] if sock else free_port())
+        sock = sock or bound_socket("127.0.0.1", port or 0)         # ours from here on
+        self.port = sock.getsockname()[1]
         self.events = []
         self.arrived = asyncio.Event()
         self.handler = self.answer_all
@@ -48,7 +48,7 @@ class Rig:
         restored = dict(self.records)
         self.endpoint = SIPEndpoint.restore(restored, settings, os.urandom, HASHES, new_leg, now_ms())
         self._tap()
-        self.link = SIPUDPLink(self.endpoint, sock or bound_socket("127.0.0.1", self.port), now_ms, self.on_events)
+        self.link = SIPUDPLink(self.endpoint, sock, now_ms, self.on_events)
 
     def _tap(self):
         receive, take_output = self.endpoint.receive, self.endpoint.take_output

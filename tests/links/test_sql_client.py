@@ -132,13 +132,24 @@ def drop(name):
     return {"user": name, "group": pwd.getpwnam(name).pw_gid} if os.getuid() == 0 else {}
 
 
-def wait_for(socket_path, process):
-    for _ in range(600):
-        if pathlib.Path(socket_path).exists():
-            return
-        assert process.poll() is None, process.stdout.read() if process.stdout else "it ended"
-        time.sleep(0.05)
-    pytest.fail("the server did not come up")
+def served(command, socket_path, **more):
+    """A server on a port that is drawn just before it begins; drawn again where it ends at once: somebody was faster.  Returns (process, port).
+
+    command: of a port.  socket_path: of a port; the file that is there when it serves."""
+    for _ in range(3):
+        port = free_port()
+        process = subprocess.Popen(command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more, **drop("nobody"))
+        for _ in range(600):
+            if pathlib.Path(socket_path(port)).exists():
+                return process, port
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        else:
+            process.kill()
+            process.wait()
+            pytest.fail("the server did not come up")
+    pytest.fail("the server ended three times, the last time with %d" % process.returncode)
 
 
 @pytest.fixture
@@ -197,14 +208,13 @@ def test_postgresql(open_folder):
     if not programs:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     program = pathlib.Path(programs[-1]).parent
-    data, port = open_folder / "pg", free_port()
+    data = open_folder / "pg"
     data.mkdir()
     shutil.chown(data, "nobody")
     subprocess.run([program / "initdb", "-D", data, "-U", "crm", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"], check=True, capture_output=True, **drop("nobody"))
-    process = subprocess.Popen([program / "postgres", "-D", data, "-p", str(port), "-k", data, "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=data, **drop("nobody"))
+    process, port = served(lambda port: [program / "postgres", "-D", data, "-p", str(port), "-k", data, "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"],
+                           lambda port: data / (".s.PGSQL.%d" % port), cwd=data)
     try:
-        wait_for(data / (".s.PGSQL.%d" % port), process)
         row = service("postgresql", "127.0.0.1:%d" % port, user="crm", database="postgres")
         for _ in range(100):
             found = ask(row, "", "select 1 as one")
@@ -226,14 +236,14 @@ def test_mariadb(open_folder):
     server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
     if not os.path.exists(server):
         pytest.skip("MariaDB is not installed (Debian: mariadb-server-core)")
-    data, port = open_folder / "my", free_port()
+    data = open_folder / "my"
     (data / "test").mkdir(parents=True)
     shutil.chown(data / "test", "nobody")
     shutil.chown(data, "nobody")
-    process = subprocess.Popen([server, "--no-defaults", "--datadir=%s" % data, "--port=%d" % port, "--bind-address=127.0.0.1", "--socket=%s/s" % data,
-                                "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-grant-tables", "--skip-networking=0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **drop("nobody"))
+    process, port = served(lambda port: [server, "--no-defaults", "--datadir=%s" % data, "--port=%d" % port, "--bind-address=127.0.0.1", "--socket=%s/s" % data,
+                                         "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-grant-tables", "--skip-networking=0"],
+                           lambda port: data / "s")
     try:
-        wait_for(data / "s", process)
         row = service("mysql", "127.0.0.1:%d" % port, user="crm", database="test")
         common(row)
         owner(row)
