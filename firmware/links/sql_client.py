@@ -6,7 +6,8 @@
 
 Values of columns come as JSON has them: decimals, dates and times as text, octets as text or hexadecimal.  A statement is sent as
 it stands; its values go beside it (:name), so that no caller can change its meaning.  The drivers (pg8000, PyMySQL) are pure
-Python; both read through LimitedSocket, so a server that sends without end costs max_octets, no more.  What a driver says of
+Python; both read and write through LimitedSocket, so a server that sends without end costs max_octets, and one that says nothing,
+or an octet now and then, the time of the question, from the greeting on.  What a driver says of
 a statement that held a secret entry is not passed on: it likes to quote values.
 """
 
@@ -14,6 +15,7 @@ import asyncio
 import concurrent.futures
 import datetime
 import decimal
+import io
 import os
 import socket
 import sqlite3
@@ -31,6 +33,28 @@ SHOWN = 200                 # characters of a driver's complaint
 
 class TooMuch(Exception):
     """The server sends more than it may."""
+
+
+class Octets(io.RawIOBase):
+    """A LimitedSocket's octets, each piece within the time that is left: a driver's own limit would begin anew with each."""
+
+    def __init__(self, owner):
+        super().__init__()
+        self._owner = owner
+
+    def readable(self):
+        return True
+
+    def writable(self):
+        return True
+
+    def readinto(self, room):
+        """See io.RawIOBase."""
+        return self._owner.in_time().recv_into(room)
+
+    def write(self, octets):
+        """See io.RawIOBase."""
+        return self._owner.in_time().send(octets)
 
 
 class LimitedFile:
@@ -53,38 +77,50 @@ class LimitedFile:
 
 
 class LimitedSocket:
-    """A socket whose answers have a limit.  left: octets that may still come."""
+    """A socket whose answers have limits.  left: octets that may still come; until_s: when it must be over (monotonic)."""
 
-    def __init__(self, sock, left):
-        self._sock, self.left = sock, left
+    def __init__(self, sock, left, until_s):
+        self._sock, self.left, self.until_s = sock, left, until_s
 
-    def makefile(self, *args, **kw):
-        """A counting file."""
-        return LimitedFile(self._sock.makefile(*args, **kw), self)
+    def in_time(self):
+        """The socket, which waits until until_s and no longer.  Raises TimeoutError when that is over."""
+        rest_s = self.until_s - time.monotonic()
+        if rest_s <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(rest_s)
+        return self._sock
+
+    def makefile(self, mode):
+        """A counting file; modes "rb" and "rwb"."""
+        octets = Octets(self)
+        return LimitedFile(io.BufferedRWPair(octets, octets) if "w" in mode else io.BufferedReader(octets), self)
+
+    def sendall(self, octets):
+        """Send all in time."""
+        self.in_time().sendall(octets)
 
     def __getattr__(self, name):
         return getattr(self._sock, name)
 
 
 class Held:
-    """One connection.  run(statement, parameters, most_rows, until_s) -> (columns, rows, count)."""
+    """One connection, made until until_s (monotonic).  run(statement, parameters, most_rows, until_s) -> (columns, rows, count)."""
 
-    def __init__(self, service):
-        self.service, self.since_s, self.sock = service, time.monotonic(), None
+    def __init__(self, service, until_s):
+        self.service, self.until_s, self.since_s, self.sock = service, until_s, time.monotonic(), None
         self.spent = False          # not to be used again
 
     def dial(self, port):
         """A limited socket to the server."""
         host, _, given = self.service["address"].rpartition(":") if ":" in self.service["address"].rpartition("]")[2] else (self.service["address"], "", "")
-        sock = socket.create_connection((host.strip("[]"), int(given or port)), timeout=self.service["timeout_s"])
+        sock = socket.create_connection((host.strip("[]"), int(given or port)), timeout=max(0.05, self.until_s - time.monotonic()))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = LimitedSocket(sock, self.service["max_octets"] + 100_000)       # what the greeting may take
+        self.sock = LimitedSocket(sock, self.service["max_octets"] + 100_000, self.until_s)     # what the greeting may take
         return self.sock
 
     def allow(self, until_s):
         """For the next statement: so many octets, so much time."""
-        self.sock.left = self.service["max_octets"]
-        self.sock.settimeout(max(0.05, until_s - time.monotonic()))
+        self.sock.left, self.sock.until_s = self.service["max_octets"], until_s
 
     def close(self):
         """Let go, at once: a driver would read what is still to come."""
@@ -100,8 +136,8 @@ class Held:
 
 
 class SQLiteHeld(Held):
-    def __init__(self, service, folder):
-        super().__init__(service)
+    def __init__(self, service, folder, until_s):
+        super().__init__(service, until_s)
         path = os.path.join(folder, service["address"])
         if not os.path.isfile(path):
             raise LocalError("there is no file %s" % path)
@@ -122,9 +158,9 @@ class SQLiteHeld(Held):
 
 
 class PostgreSQLHeld(Held):
-    def __init__(self, service, folder):
+    def __init__(self, service, folder, until_s):
         from pg8000 import native
-        super().__init__(service)
+        super().__init__(service, until_s)
         context = None
         self.connection = native.Connection(service["user"], password=service["password"] or None, database=service["database"] or None,
                                             sock=self.dial(5432), ssl_context=context, application_name="strowger")
@@ -139,16 +175,15 @@ class PostgreSQLHeld(Held):
 
 
 class MySQLHeld(Held):
-    def __init__(self, service, folder):
+    def __init__(self, service, folder, until_s):
         import pymysql
-        super().__init__(service)
+        super().__init__(service, until_s)
         self.connection = pymysql.connect(user=service["user"], password=service["password"], database=service["database"] or None, charset="utf8mb4",
-                                          autocommit=True, defer_connect=True, connect_timeout=service["timeout_s"], local_infile=False)
+                                          autocommit=True, defer_connect=True, local_infile=False)
         self.connection.connect(sock=self.dial(3306))
         self.cursor = pymysql.cursors.SSCursor
 
     def run(self, statement, parameters, most_rows, until_s):
-        self.connection._read_timeout = self.connection._write_timeout = max(0.05, until_s - time.monotonic())
         self.allow(until_s)
         text = "".join(part.replace("%", "%%") if kind == "text" else "%%(%s)s" % part for kind, part in parts(statement))
         cursor = self.connection.cursor(self.cursor)
@@ -220,7 +255,7 @@ class SQLClient:
                 held = self._kept()
                 fresh = held is None
                 if fresh:
-                    held = KINDS[self.service["kind"]](self.service, self.folder)
+                    held = KINDS[self.service["kind"]](self.service, self.folder, until_s)
                 columns, rows, count = held.run(request["statement"], parameters, request["most_rows"], until_s)
                 break
             except LocalError:
@@ -228,7 +263,8 @@ class SQLClient:
             except ImportError as error:
                 raise LocalError("%s cannot be asked: %s; run make setup" % (self.service["name"], error)) from None
             except TooMuch:
-                held.close()
+                if held is not None:        # None: it was the greeting that did not end
+                    held.close()
                 raise LocalError("the answer of %s is longer than %d octets" % (self.service["name"], self.service["max_octets"])) from None
             except Exception as error:
                 if held is not None:

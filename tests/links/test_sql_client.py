@@ -102,6 +102,19 @@ def hang(sock):
     sock.recv(100000)
 
 
+def silent(sock):
+    time.sleep(100)
+
+
+def drip(sock):
+    # A long message, an octet now and then: no single wait is long.  PostgreSQL: a request for authentication; MySQL: the greeting
+    first = True
+    while True:
+        sock.sendall(b"R\x00\x00\x07\xd0" if first else b"\x00")
+        first = False
+        time.sleep(0.05)
+
+
 def rubbish(sock):
     sock.sendall(os.urandom(64) + b"\n" * 64)
     sock.recv(1000)
@@ -114,12 +127,18 @@ def flood(sock):
 
 
 @pytest.mark.parametrize("kind", ("postgresql", "mysql"))
-@pytest.mark.parametrize("do", (hang, rubbish, flood), ids=lambda f: f.__name__)
+@pytest.mark.parametrize("do", (hang, silent, drip, rubbish, flood), ids=lambda f: f.__name__)
 def test_servers_that_are_none(kind, do):
     pytest.importorskip("pg8000")
     pytest.importorskip("pymysql")
     fake = Fake(do)
-    found = ask(service(kind, "127.0.0.1:%d" % fake.port, user="u", timeout_s=1 if do is hang else 10), "", "select 1", timeout_s=0.5 if do is hang else 10)
+    slow = do in (hang, silent, drip)
+    found = ask(service(kind, "127.0.0.1:%d" % fake.port, user="u", timeout_s=1 if slow else 10), "", "select 1", timeout_s=0.5 if slow else 10)
+    assert not slow or found == "db did not answer in time"
+    for thread in threading.enumerate():
+        if thread.name.startswith("sql-db"):
+            thread.join(30)         # one that waits for ever keeps the process from its end
+            assert not thread.is_alive()
     fake.listener.shutdown(socket.SHUT_RDWR)
     fake.listener.close()
     assert isinstance(found, str) and found.startswith("db "), found
