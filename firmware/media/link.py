@@ -187,6 +187,7 @@ class Signalling(threading.Thread):
         self._trace = trace or Nothing()
         self._links = {}                # id: Link (this thread; others read it under the lock)
         self._by_index = {}
+        self._deadlines = {}            # id: when the link's expire() is wanted; most wait for something
         self._jobs = collections.deque()
         self._lock = threading.Lock()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -246,11 +247,9 @@ class Signalling(threading.Thread):
                 log.exception("layer 2 goes on after an error")
 
     def _timeout_s(self):
-        deadlines = [link.deadline_ms() for link in self._links.values()]
-        deadlines = [deadline for deadline in deadlines if deadline is not None]
-        if not deadlines:
+        if not self._deadlines:
             return 1.0
-        return max(0.0, min(1.0, (min(deadlines) - monotonic_ms()) / 1000))
+        return max(0.0, min(1.0, (min(self._deadlines.values()) - monotonic_ms()) / 1000))
 
     def _woken(self):
         os.eventfd_read(self._wake_fd)
@@ -277,6 +276,7 @@ class Signalling(threading.Thread):
     def _close(self, name):
         with self._lock:
             link = self._links.pop(name, None)
+        self._deadlines.pop(name, None)
         if link is not None:
             self._by_index.pop(link.index, None)
 
@@ -290,10 +290,9 @@ class Signalling(threading.Thread):
 
     def _expire(self):
         now = monotonic_ms()
-        for link in list(self._links.values()):
-            deadline = link.deadline_ms()
-            if deadline is not None and deadline <= now:
-                self._after(link, link.expire(now))
+        for name in [name for name, deadline in self._deadlines.items() if deadline <= now]:
+            link = self._links[name]
+            self._after(link, link.expire(now))
 
     def _after(self, link, events):
         """What every step of a machine is followed by: events up, frames out."""
@@ -306,6 +305,11 @@ class Signalling(threading.Thread):
             link.up = link.is_up
             log.info("link %s is %s", link.id, "up" if link.up else "down")
             self._up(link, "link_state", {"state": "up" if link.up else "down"})
+        deadline = link.deadline_ms()
+        if deadline is None:
+            self._deadlines.pop(link.id, None)
+        else:
+            self._deadlines[link.id] = deadline
 
     def _presence(self):
         """Control came or went."""

@@ -107,10 +107,10 @@ def silent(sock):
 
 
 def drip(sock):
-    # A long message, an octet now and then: no single wait is long.  PostgreSQL: a request for authentication; MySQL: the greeting
+    # A long message, an octet now and then: no single wait is long.  PostgreSQL: no TLS, a request for authentication; MySQL: the greeting
     first = True
     while True:
-        sock.sendall(b"R\x00\x00\x07\xd0" if first else b"\x00")
+        sock.sendall(b"NR\x00\x00\x07\xd0" if first else b"\x00")
         first = False
         time.sleep(0.05)
 
