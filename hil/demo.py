@@ -4,7 +4,9 @@ Three calls are made on a house of its own (own folders, free ports).  The first
 comes en bloc on span 1 (CRC-4 on): wrong key, right key, queue, agent, talk,
 the caller hangs up; a browser looks on.  The second comes digit by digit on
 span 2 (CRC-4 off); the agent hangs up.  The third carries random octets to a
-probe that times each packet.  Exit code 0 only if every check held.
+probe that times each packet.  Exit code 0 only if every check held, in one run:
+where some did not and the machine's host has taken processors away meanwhile, it
+says so and tries again, ATTEMPTS times in all (`--once`: never).
 Written to build/demo/: account.txt, report.json, recordings, pictures.
 """
 
@@ -22,11 +24,13 @@ from hil.board.clock import BoardClock
 from hil.phone.probe import ProbePhone
 from hil.picture import call_picture
 from hil.probes import align, dtmf, wav
+from hil.probes.host import HostWatch
 from hil.rig import CHECKOUT, Rig
 
 OUT = CHECKOUT / "build" / "demo"
 LANDING, CALLER, REDIRECTING = "02150801000", "13912345678", "4008001000"
 AGENT = "1001"
+ATTEMPTS = 3
 TALK_S = 15
 GREETING_S = 19             # both languages of the greeting
 AGENT_HEARS_FROM = 0.95      # least correlation after alignment, of the issue
@@ -271,10 +275,8 @@ class Demo:
                       and not far.events("link_down", since=self.begun), "from the first call to the last")
 
 
-def main():
-    shutil.rmtree(OUT, ignore_errors=True)
-    account = Account(OUT)
-    print("Strowger demonstration: one call through the whole house", flush=True)
+def demonstrate(account):
+    """One house, three calls; what was missed is in the account."""
     with tempfile.TemporaryDirectory(prefix="strowger-demo-") as folder:
         rig = Rig(folder)
         try:
@@ -291,10 +293,30 @@ def main():
         if trace.exists():
             shutil.copytree(trace, OUT / "trace", dirs_exist_ok=True)
             account.file(OUT / "trace", "every D channel frame (pcap; tshark -r)")
-    print()
-    print(account.write("Strowger: one call through the whole house"), end="")
-    return 0 if account.ok else 1
+
+
+def main(attempts=ATTEMPTS):
+    print("Strowger demonstration: one call through the whole house", flush=True)
+    watch = HostWatch().start()
+    try:
+        for attempt in range(1, attempts + 1):
+            shutil.rmtree(OUT, ignore_errors=True)
+            account, began = Account(OUT), time.monotonic()
+            demonstrate(account)
+            stalls = watch.stalls(began)
+            print()
+            print(account.write("Strowger: one call through the whole house"), end="")
+            if stalls:
+                print(f"This machine's host took a processor away {len(stalls)} times meanwhile, for {max(late for _, late in stalls):.0f} ms at worst"
+                      f" (5 ms or more counted).")
+            if account.ok or not stalls or attempt == attempts:
+                return 0 if account.ok else 1
+            print(f"A switch cannot keep time on a processor that it does not have: waiting for calm, then once more"
+                  f" ({attempt + 1} of {attempts}).", flush=True)
+            watch.wait_for_calm()
+    finally:
+        watch.stop()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(1 if "--once" in sys.argv[1:] else ATTEMPTS))

@@ -2,7 +2,7 @@
 
 A test below tests/live, tests/hil or tests/media that fails while hil/probes/host.py
 has seen a processor taken away for more than half a tick is run again on a new
-house, once the host has been calm for CALM_S.  No limit is loosened and nothing is skipped: a
+house, once the host has been calm for a while.  No limit is loosened and nothing is skipped: a
 failure without a stall counts at once, and so does the last attempt's.
 """
 
@@ -21,14 +21,6 @@ REAL_TIME = ("tests/live/", "tests/hil/", "tests/media/")
 LONGEST = ("tests/live/test_kill.py", "tests/live/test_demo.py")     # begun first, so that no worker is left with them alone
 ATTEMPTS = 4
 WHOLE_ONLY = pytest.mark.skipif(not os.environ.get("STROWGER_WHOLE"), reason="a longer proof: `make conformance` has it")
-CALM_S, CALM_WITHIN_S = 5, 30        # invented
-
-
-def wait_for_calm(watch):
-    """Until the host has not stood still for CALM_S, at most CALM_WITHIN_S."""
-    deadline = time.monotonic() + CALM_WITHIN_S
-    while time.monotonic() < deadline and watch.stalls(time.monotonic() - CALM_S):
-        time.sleep(0.5)
 
 
 def pytest_collection_modifyitems(items):
@@ -65,7 +57,7 @@ def pytest_runtest_protocol(item, nextitem):
         os.write(2, f"\n{item.nodeid}: failed ({what[:200]}), but {why}; run again\n".encode())
         item.session._setupstate.teardown_exact(None)      # a disturbed house is not used again
         item._initrequest()
-        wait_for_calm(item.config.host_watch)
+        item.config.host_watch.wait_for_calm()
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

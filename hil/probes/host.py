@@ -21,6 +21,7 @@ import time
 PERIOD_S = 0.004
 STALL_MS = 5.0           # half a tick: what comes later than that may cost the media process its block
 PRIORITY = 60
+CALM_S, CALM_WITHIN_S = 5, 30        # invented
 
 
 def metronome(processor, path):
@@ -57,6 +58,12 @@ class HostWatch:
         whole = self._path.read_text().rpartition("\n")[0]         # the last line may be half written
         rows = (row for row in (line.split() for line in whole.splitlines()) if len(row) == 2)
         return [(float(at), float(late)) for at, late in rows if float(at) + float(late) / 1000 >= since]
+
+    def wait_for_calm(self):
+        """Until the host has not stood still for CALM_S, at most CALM_WITHIN_S."""
+        deadline = time.monotonic() + CALM_WITHIN_S
+        while time.monotonic() < deadline and self.stalls(time.monotonic() - CALM_S):
+            time.sleep(0.5)
 
     def stop(self):
         for process in self._processes:

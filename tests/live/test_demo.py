@@ -1,4 +1,4 @@
-"""`make demo` as a test: the whole call, in a browser, with real speech both ways."""
+"""`make demo` as a test: the whole call, in a browser, with real speech both ways (conftest.py repeats it after stalls of the host)."""
 
 import json
 import subprocess
@@ -12,19 +12,12 @@ pytestmark = pytest.mark.live
 
 
 def demonstrate():
-    done = subprocess.run([sys.executable, "-m", "hil.demo"], cwd=CHECKOUT, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-m", "hil.demo", "--once"], cwd=CHECKOUT, capture_output=True, text=True, timeout=240)
     return done, json.loads((CHECKOUT / "build/demo/report.json").read_text())
-
-
-def host_was_late(report):
-    """The far exchange itself could not answer in time: no fault of the product."""
-    return any(check["name"].startswith("span ") and "late_blocks 0" not in str(check["value"]) for check in report["checks"])
 
 
 def test_the_demonstration_holds():
     done, report = demonstrate()
-    if not report["ok"] and host_was_late(report):
-        done, report = demonstrate()
     failed = [check for check in report["checks"] if not check["ok"]]
     assert not failed and report["ok"] and done.returncode == 0, f"{failed}\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
     names = " ".join(check["name"] for check in report["checks"])
