@@ -1,5 +1,5 @@
 # distutils: include_dirs = drivers/tdm/native
-# distutils: depends = drivers/tdm/native/bearer.h drivers/tdm/native/dahdi_span.h drivers/tdm/native/dahdi_hdlc.h
+# distutils: depends = drivers/tdm/native/bearer.h drivers/tdm/native/dahdi_span.h drivers/tdm/native/dahdi_io.h drivers/tdm/native/dahdi_hdlc.h
 """The native half of drivers/tdm/dahdi.py: one Span, whose `address` the media engine's tick is given.
 
 Who gives it must keep it alive until the tick has let go of it.  take() and give() do by hand what the tick does, for tests:
@@ -23,18 +23,25 @@ cdef extern from "dahdi_span.h" nogil:
         uint64_t frames, dropped
     struct dahdi_channel:
         int fd, kind
-        uint8_t abcd
+        uint8_t abcd, look
         hdlc_in inward "in"
         hdlc_out out
     struct dahdi_orders:
         int loop, loop_slot
+    struct dahdi_numbers:
+        unsigned long get_event, get_rxbits, set_txbits, flush
+    struct dahdi_health:
+        int gone, error
+        uint64_t events
     struct dahdi_span:
         bearer bearer
         dahdi_channel *slot
         dahdi_orders orders
-        int lead, gone, error, held, empty
-        unsigned long get_bufinfo, get_rxbits, set_txbits, get_event
-        uint64_t ticks, blocks, missing, left_out, given, not_taken, events
+        dahdi_numbers numbers
+        dahdi_health health
+        int lead, running, empty
+        uint32_t head, tail
+        uint64_t ticks, blocks, missing, left_out, given, not_taken, uneven, starved, resyncs
         uint8_t *sent
     void dahdi_take(void *, uint8_t *, uint8_t *) noexcept nogil
     void dahdi_give(void *, const uint8_t *, const uint8_t *) noexcept nogil
@@ -45,8 +52,8 @@ LOOPS = {"none": 0, "local": 1, "remote": 2, "payload": 2, "timeslot": 3}
 
 
 cdef class Span:
-    """channels: {timeslot: (descriptor, one of KINDS)}, which the owner keeps open; ioctls: (GET_BUFINFO, GETRXBITS, SETTXBITS,
-    GETEVENT), 0: not to be asked."""
+    """channels: {timeslot: (descriptor, one of KINDS)}, which the owner keeps open; ioctls: (GETEVENT, GETRXBITS, SETTXBITS,
+    FLUSH), 0: not to be asked."""
 
     cdef dahdi_span *p
 
@@ -59,14 +66,14 @@ cdef class Span:
         self.p.bearer.take = dahdi_take
         self.p.bearer.give = dahdi_give
         self.p.bearer.idle = idle
-        self.p.get_bufinfo, self.p.get_rxbits, self.p.set_txbits, self.p.get_event = ioctls
+        self.p.numbers.get_event, self.p.numbers.get_rxbits, self.p.numbers.set_txbits, self.p.numbers.flush = ioctls
         for slot, (fd, kind) in sorted(channels.items()):
             self.p.slot[slot].fd = fd
             self.p.slot[slot].kind = KINDS[kind]
             self.p.slot[slot].abcd = 0xFF
             hdlc_next_in(&self.p.slot[slot].inward)
-            if kind != "frames" and not self.p.lead:
-                self.p.lead = slot
+            if kind != "frames":
+                self.p.lead = slot                  # the last one
         self.p.empty = SILENT_TICKS
 
     def __dealloc__(self):
@@ -104,5 +111,6 @@ cdef class Span:
             frames["wrong"] += p.slot[s].inward.wrong
             frames["dropped"] += p.slot[s].out.dropped
         return {"ticks": p.ticks, "blocks": p.blocks, "missing": p.missing, "left_out": p.left_out, "given": p.given,
-                "not_taken": p.not_taken, "events": p.events, "frames": frames, "gone": p.gone >= GONE_TICKS, "errno": p.error,
-                "silent": p.empty >= SILENT_TICKS}
+                "not_taken": p.not_taken, "uneven": p.uneven, "starved": p.starved, "resyncs": p.resyncs, "events": p.health.events,
+                "queued": (p.head - p.tail) if p.running else 0, "frames": frames, "gone": p.health.gone >= GONE_TICKS,
+                "errno": p.health.error, "silent": p.empty >= SILENT_TICKS}

@@ -10,10 +10,11 @@ The card's own settings (framing, CRC-4, which channel is what) are made by dahd
 taken as it was configured: clear ("bchan") gives octets, "dchan" and "hardhdlc" give HDLC frames, which become the bits of their
 timeslot again (native/dahdi_hdlc.h), "cas" gives octets and ABCD bits.  So media's layer 2 works on a D channel of either kind.
 
-A card that is removed while in use fails its reads: after 20 ticks it is not asked any more, the alarm "card" says which, and media
-opens it anew once it is back."""
+A card that is removed while in use fails its reads: it is not asked any more, the alarm "card" says which, and media opens it anew
+once it is back.  A card that cannot be had is said to be absent, not set up, or another program's (`DriverError`)."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -23,9 +24,10 @@ from firmware.errors import DriverError, LocalError
 
 LOOPS = tuple(_dahdi.LOOPS)
 IDLE = {"e1": 0xD5, "t1": 0x7F, "j1": 0x7F}
-BLOCK, BUFFERS = 80, 8              # octets; a block is 10 ms.  Buffers of a channel: 80 ms each way at most
+BLOCK, BUFFERS = 80, 32             # octets; a block is 10 ms.  Buffers of a channel: media may stand still for 0.3 s; native/dahdi_span.h
 FRAME_MOST, FRAME_BUFFERS = 544, 16     # of a D channel: 260 octets of Q.921 and some; ours
 
+SPANS_MOST = 128                    # DAHDI_MAX_SPANS
 CODE = 0xDA
 PARAMS = struct.Struct("=12i40s11iI")       # struct dahdi_params
 BUFINFO = struct.Struct("=6i")              # struct dahdi_bufferinfo: tx and rx policy, number, size, readable, writable
@@ -42,7 +44,7 @@ def _request(way, number, size):
 
 
 SET_BLOCKSIZE, GET_PARAMS, GET_EVENT = _request("w", 1, 4), _request("wr", 5, PARAMS.size), _request("r", 8, 4)
-SPANSTAT, GET_BUFINFO, SET_BUFINFO = _request("wr", 10, SPANINFO.size), _request("r", 27, BUFINFO.size), _request("w", 27, BUFINFO.size)
+SPANSTAT, SET_BUFINFO, FLUSH = _request("wr", 10, SPANINFO.size), _request("w", 27, BUFINFO.size), _request("w", 3, 4)
 AUDIOMODE, HDLCFCSMODE, SPECIFY, SETLAW = (_request("w", number, 4) for number in (32, 37, 38, 39))
 GETRXBITS, SETTXBITS = _request("r", 43, 4), _request("w", 43, 4)
 IMMEDIATE, ALAW, MULAW = 0, 2, 1
@@ -51,32 +53,46 @@ IMMEDIATE, ALAW, MULAW = 0, 2, 1
 class Card:
     """The device files of DAHDI; tests have others."""
 
-    ioctls = (GET_BUFINFO, GETRXBITS, SETTXBITS, GET_EVENT)
+    ioctls = (GET_EVENT, GETRXBITS, SETTXBITS, FLUSH)
 
     def __init__(self, folder="/dev/dahdi"):
         self.folder = folder
 
     def info(self, span):
-        """{"name", "alarms", "channels", ...} of a span, and the number of its first channel.  Raises OSError."""
-        control = os.open(os.path.join(self.folder, "ctl"), os.O_RDWR | os.O_CLOEXEC)
-        try:
-            first = 1
-            for number in range(1, span + 1):
-                octets = bytearray(SPANINFO.pack(number, *[b"" if kind == "s" else 0 for kind in "ss" + "i" * 3 + "i" * 4 + "I" * 5 + "i" * 7 + "ssss" + "ii" + "s"]))
-                try:
-                    fcntl.ioctl(control, SPANSTAT, octets)
-                except OSError:
-                    if number == span:
-                        raise
-                    continue            # a number that no card has
-                row = SPANINFO.unpack(bytes(octets))
-                if number < span:
-                    first += row[18]    # totalchans
-        finally:
-            os.close(control)
+        """{"name", "alarms", "channels", "first": number of its first channel, ...} of a span.  Raises OSError."""
+        first = 1
+        with self._control() as control:
+            for number in range(1, span):
+                with contextlib.suppress(OSError):              # a number that no card has
+                    first += self._stat(control, number)[18]    # totalchans
+            row = self._stat(control, span)
         base = self._first(span)
         return {"name": row[1].split(b"\0")[0].decode("ascii", "replace"), "alarms": row[3], "bpv": row[6], "crc4": row[7], "ebit": row[8],
                 "fas": row[9], "channels": row[18], "first": first if base is None else base}
+
+    def spans(self):
+        """Numbers of the spans that there are.  Raises OSError."""
+        found = []
+        with self._control() as control:
+            for number in range(1, SPANS_MOST + 1):
+                with contextlib.suppress(OSError):
+                    self._stat(control, number)
+                    found.append(number)
+        return found
+
+    @contextlib.contextmanager
+    def _control(self):
+        control = os.open(os.path.join(self.folder, "ctl"), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield control
+        finally:
+            os.close(control)
+
+    @staticmethod
+    def _stat(control, span):
+        octets = bytearray(SPANINFO.pack(span, *[b"" if kind == "s" else 0 for kind in "ss" + "i" * 3 + "i" * 4 + "I" * 5 + "i" * 7 + "ssss" + "ii" + "s"]))
+        fcntl.ioctl(control, SPANSTAT, octets)
+        return SPANINFO.unpack(bytes(octets))
 
     @staticmethod
     def _first(span):
@@ -99,7 +115,8 @@ class Card:
             if kind == "frames":
                 fcntl.ioctl(fd, SET_BUFINFO, BUFINFO.pack(IMMEDIATE, IMMEDIATE, FRAME_BUFFERS, FRAME_MOST, 0, 0))
                 return fd, kind
-            _set(fd, AUDIOMODE, 1)
+            if signalling & CLEAR:
+                _set(fd, AUDIOMODE, 1)      # the others have it always, and refuse it
             _set(fd, SETLAW, ALAW if law == "A" else MULAW)
             fcntl.ioctl(fd, SET_BUFINFO, BUFINFO.pack(IMMEDIATE, IMMEDIATE, BUFFERS, BLOCK, 0, 0))
             _set(fd, SET_BLOCKSIZE, BLOCK)
@@ -113,6 +130,25 @@ def _set(fd, request, value):
     fcntl.ioctl(fd, request, struct.pack("=i", value))
 
 
+def _channels_of(info, law):
+    """(timeslot, number of its channel) of a span."""
+    for slot in range(1, min(info["channels"] + (info["channels"] == 30), 31 if law == "A" else 24) + 1):
+        if info["channels"] == 30 and law == "A" and slot == 16:
+            continue                # a card that keeps timeslot 16 for its CAS
+        yield slot, info["first"] + slot - 1 - (info["channels"] == 30 and slot > 16)
+
+
+def _why_not(error, slot, channel):
+    """What to do about a channel that cannot be opened."""
+    place = "its channel %d (timeslot %d)" % (channel, slot)
+    if error.errno == errno.EBUSY:
+        return place + " is in use by another program; end that one"
+    if error.errno in (errno.ENXIO, errno.ENODEV):
+        return place + " is not set up; name every channel of the span in /etc/dahdi/system.conf and run dahdi_cfg"
+    return "%s fails (%s); run dahdi_cfg with every channel of the span in /etc/dahdi/system.conf" % (
+        place, os.strerror(error.errno) if error.errno < 500 else "an event waits")
+
+
 class DAHDISpan:
     """span: ours; row: a bearer with all fields of boardconfig/bearers.py, checked, and "type" of its span.  card: for tests.
 
@@ -122,26 +158,39 @@ class DAHDISpan:
         self.span, self.row, self._card = span, dict(row), card or Card()
         self._number, self._channels = row["dahdi_span"], {}
         self.place = "DAHDI span %d" % self._number
+        law = "A" if row.get("type", "e1") == "e1" else "U"
         try:
             info = self._card.info(self._number)
-            self.place += " (%s)" % info["name"]
-            law = "A" if row.get("type", "e1") == "e1" else "U"
-            most = 31 if law == "A" else 24
-            channel = info["first"]
-            for slot in range(1, min(info["channels"], most) + 1):
-                if info["channels"] == 30 and law == "A" and slot == 16:
-                    continue            # a card that keeps timeslot 16 for its CAS
-                channel = info["first"] + slot - 1 - (info["channels"] == 30 and slot > 16)
-                self._channels[slot] = self._card.open(channel, law)
         except OSError as error:
-            self._close_all()
-            raise DriverError("span %d" % span, "open %s" % self.place, "%s: load the card's driver, and run dahdi_cfg with every channel of the span in "
-                              "/etc/dahdi/system.conf" % (os.strerror(error.errno) if error.errno < 500 else "an event waits")) from error
+            raise self._refused(self._why_absent(error)) from error
+        self.place += " (%s)" % info["name"]
+        for slot, channel in _channels_of(info, law):
+            try:
+                self._channels[slot] = self._card.open(channel, law)
+            except OSError as error:
+                if slot == 16 and error.errno == errno.ENXIO and all(kind == "cas" for _, kind in self._channels.values()):
+                    continue            # the card's own, for its CAS
+                self._close_all()
+                raise self._refused(_why_not(error, slot, channel)) from error
         if not any(kind != "frames" for _, kind in self._channels.values()):
             self._close_all()
-            raise DriverError("span %d" % span, "open %s" % self.place, "none of its channels gives octets; name the bearers as bchan in /etc/dahdi/system.conf")
+            raise self._refused("none of its channels gives octets; name the bearers as bchan in /etc/dahdi/system.conf")
         self._native = _dahdi.Span(self._channels, IDLE[row.get("type", "e1")], self._card.ioctls)
         self.orders = {"loop": "none", "timeslot": None, "rai": False, "ais": False}
+
+    def _refused(self, sentence):
+        return DriverError("span %d" % self.span, "open %s" % self.place, sentence)
+
+    def _why_absent(self, error):
+        if error.errno == errno.ENOENT:
+            return "there is no %s; load DAHDI and the card's driver" % getattr(self._card, "folder", "/dev/dahdi")
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return "this program may not use DAHDI (%s); put its user into the group dahdi" % os.strerror(error.errno)
+        there = []
+        with contextlib.suppress(OSError):
+            there = self._card.spans()
+        return "DAHDI has no such span (%s), only %s; give a number that lsdahdi shows, or load the card's driver" % (
+            os.strerror(error.errno), ", ".join(map(str, there)) or "none")
 
     def _close_all(self):
         for fd, _ in self._channels.values():
@@ -195,7 +244,8 @@ class DAHDISpan:
         figures = self._native.figures()
         figures.update(slips_repeated=figures["missing"], slips_left_out=figures["left_out"], frames_missing=figures["missing"] * BLOCK,
                        frames_played=figures["blocks"] * BLOCK)
-        return {"alarms": self._alarms(figures), "figures": figures, "ppm": None, "within_ppm": None, "level_ms": 0.0, **self.orders}
+        return {"alarms": self._alarms(figures), "figures": figures, "ppm": None, "within_ppm": None, "level_ms": 10.0 * figures["queued"],
+                **self.orders}
 
     def _alarms(self, figures):
         if figures["gone"]:

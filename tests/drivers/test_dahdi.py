@@ -22,14 +22,21 @@ class Files:
 
     def __init__(self, channels=31, first=1, kinds=None):
         self.channels, self.first, self.kinds = channels, first, kinds or {}
-        self.far, self.alarms, self.there = {}, 0, True
+        self.far, self.alarms, self.there, self.wrong = {}, 0, True, {}
 
     def info(self, span):
         if not self.there:
             raise OSError(errno.ENODEV, "gone")
+        if span > 9:
+            raise OSError(errno.EINVAL, "none")
         return {"name": "LOC/1", "alarms": self.alarms, "channels": self.channels, "first": self.first}
 
+    def spans(self):
+        return [1, 2]
+
     def open(self, channel, law):
+        if channel in self.wrong:
+            raise OSError(self.wrong[channel], "refused")
         near, self.far[channel] = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         near.setblocking(False), self.far[channel].setblocking(False)
         return near.detach(), self.kinds.get(channel, "octets")
@@ -48,48 +55,105 @@ def channel(rows, slot):
 
 def test_the_numbers_are_those_of_the_abi():
     """Against the C compiler's reading of <dahdi/user.h>: Debian's, x86-64."""
-    assert (dahdi.SPECIFY, dahdi.SET_BLOCKSIZE, dahdi.AUDIOMODE) == (0x4004DA26, 0x4004DA01, 0x4004DA20)
+    assert (dahdi.SPECIFY, dahdi.SET_BLOCKSIZE, dahdi.AUDIOMODE, dahdi.FLUSH) == (0x4004DA26, 0x4004DA01, 0x4004DA20, 0x4004DA03)
     assert (dahdi.GETRXBITS, dahdi.SETTXBITS, dahdi.HDLCFCSMODE) == (0x8004DA2B, 0x4004DA2B, 0x4004DA25)
     assert (dahdi.PARAMS.size, dahdi.BUFINFO.size) == (136, 24)
 
 
+class Line:
+    """A card and the ticks of both its ends, one after the other."""
+
+    def __init__(self, files, span=1):
+        self.files, self.card = files, dahdi.DAHDISpan(span, ROW, files)
+        self.abcd = numpy.zeros(32, numpy.uint8)
+
+    def far(self, rows):
+        """A block comes."""
+        for slot in range(1, 32):
+            self.files.far[self.files.first + slot - 1].send(channel(rows, slot))
+
+    def number(self, value):
+        self.far(bytes([value]) * 2560)
+
+    def tick(self, sent=bytes(2560)):
+        """What was taken."""
+        rows = self.card.wire.take(self.abcd)
+        self.card.wire.give(sent)
+        return rows
+
+    def there(self, slot):
+        """All that came out of one timeslot."""
+        found = []
+        while True:
+            try:
+                found.append(self.files.far[self.files.first + slot - 1].recv(80))
+            except BlockingIOError:
+                return found
+
+    def figures(self):
+        return self.card.status()["figures"]
+
+
+QUIET = b"\xd5" * 80
+
+
 def test_blocks_go_through_octet_by_octet_in_their_timeslots():
-    files = Files(first=32)
-    card = dahdi.DAHDISpan(5, ROW, files)
-    abcd = numpy.zeros(32, numpy.uint8)
+    line = Line(Files(first=32), 5)
+    line.far(noise(100))
+    assert line.tick(noise(99)) == b"\xd5" * 2560 and line.there(7) == [], "one block is no reserve"
     for number in range(5):
-        sent, came = noise(number), noise(100 + number)
-        card.wire.give(sent)
+        line.far(noise(101 + number))
+        taken = line.tick(noise(number))
+        assert taken[80:] == noise(100 + number)[80:] and channel(taken, 0) == QUIET
         for slot in range(1, 32):
-            assert files.far[31 + slot].recv(80) == channel(sent, slot)
-            files.far[31 + slot].send(channel(came, slot))
-        taken = card.wire.take(abcd)
-        assert taken[80:] == came[80:] and channel(taken, 0) == b"\xd5" * 80
-    figures = card.status()
-    assert figures["alarms"] == {} and figures["figures"]["blocks"] == 5 and figures["figures"]["missing"] == 0
-    card.close()
+            assert line.there(slot) == ([] if number else [QUIET, QUIET]) + [channel(noise(number), slot)]
+    assert line.card.status()["alarms"] == {} and (line.figures()["blocks"], line.figures()["missing"], line.figures()["given"]) == (5, 0, 7)
+    line.card.close()
 
 
-def test_a_clock_that_is_slower_costs_whole_blocks_of_all_channels():
-    files = Files()
-    card = dahdi.DAHDISpan(1, ROW, files)
-    abcd = numpy.zeros(32, numpy.uint8)
-
-    def far(number):
-        for slot in range(1, 32):
-            files.far[slot].send(bytes([number]) * 80)
-    taken = []
+def test_a_clock_that_is_slower_costs_whole_blocks_of_all_channels_both_ways():
+    line, taken = Line(Files()), []
     for tick in range(12):
-        if tick not in (5,):
-            far(tick)
-        rows = card.wire.take(abcd)
+        if tick not in (5, 8):
+            line.number(tick)
+        rows = line.tick()
         assert len({channel(rows, slot) for slot in range(1, 32)}) == 1, "the channels stay in step"
         taken.append(channel(rows, 7)[0])
-    assert taken == [0, 1, 2, 3, 4, 0xD5, 0xD5, 6, 7, 8, 9, 10] and card.status()["figures"]["slips_repeated"] == 1
-    for tick in range(20):
-        rows = card.wire.take(abcd)
-    assert "its clock stands" in card.status()["alarms"]["los"]
-    card.close()
+    assert taken == [0xD5, 0, 1, 2, 3, 4, 6, 7, 0xD5, 9, 10, 11] and line.figures()["slips_repeated"] == 1
+    assert {len(line.there(slot)) for slot in range(1, 32)} == {2 + 10}, "none is written where none was there"
+    for _ in range(20):
+        line.tick()
+    assert "its clock stands" in line.card.status()["alarms"]["los"]
+    line.card.close()
+
+
+def test_a_clock_that_is_faster_costs_whole_blocks_of_all_channels_both_ways():
+    line, taken = Line(Files()), []
+    for number in range(3):
+        line.number(number)
+    for tick in range(403):
+        line.number((3 + tick) % 200)
+        taken.append(channel(line.tick(), 9)[0])
+        assert len(line.there(9)) == (3 if not tick else 2 if tick in (199, 399) else 1)
+        for slot in set(range(1, 32)) - {9}:
+            line.there(slot)
+    assert taken[:200] == list(range(200)) and taken[200:400] == [(201 + n) % 200 for n in range(200)]
+    assert taken[400:] == [2, 3, 4] and line.figures()["slips_left_out"] == 2 and line.figures()["queued"] == 1
+    line.card.close()
+
+
+def test_a_media_process_that_stood_still_begins_anew_with_what_is_new():
+    line = Line(Files())
+    for number in range(4):
+        line.number(number)
+        line.tick()
+    for slot in range(1, 32):
+        line.there(slot)
+    for number in range(4, 14):
+        line.number(number)
+    assert channel(line.tick(b"\x11" * 2560), 3)[0] == 12 and line.there(3) == [QUIET, QUIET, b"\x11" * 80]
+    assert (line.figures()["starved"], line.figures()["left_out"], line.figures()["queued"]) == (1, 9, 1)
+    line.card.close()
 
 
 def lapd_frames(count, seed=3):
@@ -210,12 +274,11 @@ def test_loops():
     sent = noise(1)
     card.wire.give(sent)
     assert card.wire.take(abcd) == sent
-    card.order(loop="remote")
-    for slot in range(1, 32):
-        files.far[slot].recv(80), files.far[slot].send(bytes([slot]) * 80)
-    card.wire.take(abcd)
-    card.wire.give(sent)
-    assert all(files.far[slot].recv(80) == bytes([slot]) * 80 for slot in range(1, 32))
+    line = Line(files)
+    line.card.order(loop="remote")
+    line.number(7), line.number(8)
+    line.tick(sent)
+    assert line.there(5) == [QUIET, QUIET, bytes([7]) * 80]
     for orders, why in (({"loop": "odd"}, "use one of"), ({"loop": "timeslot"}, "give one from"), ({"rai": True}, "the card itself")):
         with pytest.raises(LocalError, match=why):
             card.order(**orders)
@@ -223,7 +286,7 @@ def test_loops():
 
 
 def test_a_machine_without_dahdi_says_so(tmp_path):
-    with pytest.raises(DriverError, match="DAHDI span 1.*load the card's driver"):
+    with pytest.raises(DriverError, match="DAHDI span 1 failed: there is no .*load DAHDI"):
         dahdi.DAHDISpan(2, ROW, dahdi.Card(str(tmp_path)))
     files = Files(kinds=dict.fromkeys(range(1, 32), "frames"))
     before = len(os.listdir("/proc/self/fd"))
@@ -232,3 +295,30 @@ def test_a_machine_without_dahdi_says_so(tmp_path):
     for far in files.far.values():
         far.close()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize("number, wrong, why", [
+    (12, {}, "DAHDI span 12 failed: DAHDI has no such span .*, only 1, 2; give a number"),
+    (1, {9: errno.EBUSY}, r"DAHDI span 1 \(LOC/1\) failed: its channel 9 \(timeslot 9\) is in use by another program; end that one"),
+    (1, {31: errno.ENXIO}, r"its channel 31 \(timeslot 31\) is not set up; .*run dahdi_cfg")])
+def test_a_card_that_cannot_be_had_says_why_and_nothing_stays_open(number, wrong, why):
+    files = Files()
+    files.wrong = wrong
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(DriverError, match=why):
+        dahdi.DAHDISpan(2, {**ROW, "dahdi_span": number}, files)
+    for far in files.far.values():
+        far.close()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_card_with_cas_keeps_timeslot_16_to_itself():
+    files = Files(kinds=dict.fromkeys(range(1, 32), "cas"))
+    files.wrong = {16: errno.ENXIO}
+    card = dahdi.DAHDISpan(1, ROW, files)
+    assert sorted(files.far) == [slot for slot in range(1, 32) if slot != 16]
+    card.close()
+    files = Files(channels=30)
+    card = dahdi.DAHDISpan(1, ROW, files)
+    assert sorted(files.far) == list(range(1, 31)) and sorted(card._channels) == [slot for slot in range(1, 32) if slot != 16]
+    card.close()
