@@ -11,6 +11,7 @@ State, and who moves it on:
     mailbox      leaves a message, or hears those of a mailbox
     parked       waits in a numbered place for whoever fetches it
     testing      a test call: answered, chassis/test_calls.py plays and measures
+    home         the box has called an agent's ordinary telephone (control/core_home.py)
     closing      the end is decided; the caller hears the goodbye or the busy tone
     clearing     every leg is released or being released; ends with the last one
 
@@ -32,6 +33,7 @@ TALKING = "talking"
 PARKED = "parked"
 MAILBOX = "mailbox"
 TESTING = "testing"
+HOME = "home"
 CLOSING = "closing"
 CLEARING = "clearing"
 

@@ -148,6 +148,11 @@ KINDS = {
     # test calls (control/core_test_calls.py)
     "test.begun": "order number span (call: begins; leg: of nobody)",
     "test.joined": "way(out|in) sound(milliwatt_1004|milliwatt_1020|loop: what the caller of ours hears; None: out) deadline_ms (leg: that is tested)",
+    # home agents' telephones (control/core_home.py)
+    "home.called": "order line number serves(leg that waits for it; None: the leg stays up) languages (call: begins; leg: of nobody)",
+    "home.joined": "line asks(none|key|pin) deadline_ms (leg: the person's)", "home.asked": "line tries deadline_ms(a wrong code)",
+    "home.up": "line (it is the person)", "home.serves": "line (leg: of a caller's call)", "home.freed": "line", "home.down": "line why cause",
+    "home.removed": "line", "home.refused": "line why",
     "announcement.switched": "name on by",
     "agent.status": "status reason by(agent|supervisor|switch|configuration) locked?(only a supervisor may change it)",
     "agent.assigned": "queues[{queue level weight}](None: the configured ones) by",
@@ -245,7 +250,7 @@ class CDRProjection:
         call = record["call"]
         if call is None:
             return None
-        if kind in ("leg.offered", "callback.waits", "test.begun"):
+        if kind in ("leg.offered", "callback.waits", "test.begun", "home.called"):
             self._open[call] = self._begin(record)
             return None
         cdr = self._open.get(call)
@@ -297,6 +302,8 @@ class CDRProjection:
             cdr["application"] = "callback"
         elif record["kind"] == "test.begun":
             cdr["application"] = "test"
+        elif record["kind"] == "home.called":
+            cdr["application"], cdr["called"], cdr["line"], cdr["agent"] = "home", data["number"], data["line"], record["agent"]
         cdr["started_ms"] = record["ts_ms"]
         cdr["recording"], cdr["agents"] = [], []
         cdr["transfers"] = 0
@@ -345,6 +352,9 @@ class CDRProjection:
     def _test_joined(self, cdr, record, data):
         if cdr["answered_ms"] is None:
             cdr["answered_ms"] = record["ts_ms"]
+
+    def _home_joined(self, cdr, record, data):
+        cdr["answered_ms"] = record["ts_ms"]
 
     def _queue_entered(self, cdr, record, data):
         cdr["queue"] = record["queue"]

@@ -107,9 +107,16 @@ def show_trunks(state):
 
 def show_agents(state):
     """One line an agent."""
-    return table(["AGENT", "LINE", "REGISTERED", "STATUS", "STATE", "CALL", "SINCE"],
+    homes = {line["name"]: line["home"] for line in state.get("lines", []) if line.get("home")}
+    return table(["AGENT", "LINE", "REGISTERED", "STATUS", "STATE", "CALL", "SINCE"] + (["TELEPHONE"] if homes else []),
                  [[a.get("name"), a.get("line"), "yes" if a.get("registered") else "no", a.get("status"),
-                   a.get("state"), a.get("call"), clock(a.get("since_ms"))] for a in state["agents"]])
+                   a.get("state"), a.get("call"), clock(a.get("since_ms"))] + ([_telephone(homes.get(a.get("line")))] if homes else [])
+                  for a in state["agents"]])
+
+
+def _telephone(home):
+    """An ordinary telephone that the box calls, and why it is not there."""
+    return "" if home is None else "%s %s%s" % (home["number"], home["state"], ": " + home["why"] if home["why"] else "")
 
 
 def show_route(told):
@@ -241,7 +248,7 @@ def carry_out(client, options):
         answer = client.get("/v1/state")
         if verb == "state":
             return answer, show_state
-        return {verb: answer[verb]}, show_agents if verb == "agents" else show_spans
+        return dict({verb: answer[verb]}, **({"lines": answer["lines"]} if verb == "agents" else {})), show_agents if verb == "agents" else show_spans
     if verb == "health":
         answer = client.get("/v1/health")
         return answer, lambda a: "in service" if a["ok"] else "FAULT: " + "; ".join(a["faults"])

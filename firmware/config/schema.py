@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, bearer, callers, cas, desk, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
+from firmware.config import acd, bearer, callers, cas, desk, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -207,6 +207,7 @@ LINE = Section("a SIP phone", {
                            {part: field for part, field in ENHANCEMENT.items() if part != "echo"}),
     "password": Text("the password of the phone", pattern=r"\S{6,64}",
                      hint="use 6 to 64 characters without blanks", required=True),
+    "home": home.HOME,
     "classes": Several("what may be called from it; emergency numbers always", outside.CLASSES, default=list(outside.LINE_CLASSES)),
     "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES): off, optional (where the phone offers it), or "
                        "required (no call without)", choices=("off", "optional", "required"), default="off"),
@@ -401,6 +402,7 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(callers.check(result))
     errors.extend(desk.check(result))
     errors.extend(people.check(result))
+    errors.extend(home.check(result))
     errors.extend(warnings.check(result))
     languages = result["site"]["languages"]
     if not isinstance(languages, list) or not languages or any(x not in LANGUAGES for x in languages):

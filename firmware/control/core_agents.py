@@ -56,6 +56,7 @@ def _set(core, name, wanted, reason, by, locked=False):
         wrap_up_over(core, name, by)
         leave_seat(core, name)
         deserted(core, sorted(core.queues_of(name)))
+    core.ways_on["home_status"](core, name)
     core.touch_agent(name)
 
 

@@ -74,6 +74,7 @@ class Core:
         self.touched = {}
         self.answer = None              # what the present command found out
         self.refusal = None             # why the present command was not carried out
+        self.home_due = []              # what is asked of legs on home telephones: core_home.settle, at the end of the event
         self.secrets = {}               # call -> digits that are written nowhere, not even into the state
         self.private = {}               # call -> secret entries of its flow; written nowhere either
         self._given_offset = utc_offset_ms
@@ -115,6 +116,7 @@ class Core:
         self.line_rows = {}
         for line in config.get("lines") or []:
             self.line_rows[line["name"]] = line
+        self.home_rows = dict([(name, row) for name, row in self.line_rows.items() if (row.get("home") or {}).get("number")])
         self.line_names = [line["name"] for line in config.get("lines") or []]
         self.announcement_rows = {}
         for row in config.get("announcements") or []:
@@ -197,6 +199,10 @@ class Core:
 
     def act(self, do, **parameters):
         """Ask for an action; media actions only while media is there."""
+        if self.state.serving or self.home_rows:
+            parameters = self._at_home(do, parameters)
+            if parameters is None:
+                return
         if do[:6] == "media.":
             leg = self.state.legs.get(parameters.get("leg"))
             if not self.state.media_up or leg is not None and leg.tech == "none":
@@ -204,6 +210,48 @@ class Core:
         action = {"do": do}
         action.update(parameters)
         self.actions.append(action)
+
+    def _at_home(self, do, parameters):
+        """The same for the trunk's leg that serves a home telephone; None: nothing is left to do outside."""
+        leg = parameters.get("leg")
+        if do == "media.subtract" and leg in self.state.serving:
+            self.home_due.append(("gone", leg, None))
+            return None
+        if do[:4] == "leg.":
+            if not self.is_at_home(leg):
+                return parameters
+            if do in ("leg.create", "leg.release"):
+                self.home_due.append((do[4:], leg, parameters.get("cause")))
+            return None
+        for name in ("leg", "from", "to", "left", "right"):
+            if parameters.get(name) is not None and self.is_at_home(parameters[name]):
+                parameters[name] = self.real_leg(parameters[name])
+                if parameters[name] is None and name in ("leg", "from", "to"):
+                    return None
+        if parameters.get("legs"):
+            real = [self.real_leg(leg) for leg in parameters["legs"]]
+            parameters["legs"] = [leg for leg in real if leg is not None]
+        for name in ("gain_db", "muted"):
+            value = parameters.get(name)
+            if value:
+                real = [self.real_leg(leg) for leg in value]
+                parameters[name] = dict(zip(real, value.values())) if isinstance(value, dict) else real
+        return parameters
+
+    def is_at_home(self, leg):
+        """Whether a leg is on a home telephone, or was."""
+        return isinstance(leg, str) and leg[:1] == "h"
+
+    def real_leg(self, leg):
+        """The leg that adapters and media know: that of the trunk where it is on a home telephone; None: nobody is there yet."""
+        if not self.is_at_home(leg):
+            return leg
+        row = self.state.homes.get(self.state.serving.get(leg))
+        return row["leg"] if row is not None and row["state"] == "up" else None
+
+    def phone_leg(self, line):
+        """(id, tech) of a new leg on a line."""
+        return (self.ids.next("h"), "home") if line in self.home_rows else (self.ids.next("l"), "sip")
 
     def touch(self, queue):
         """This queue may have a caller for an agent now."""

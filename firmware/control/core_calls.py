@@ -192,6 +192,8 @@ def signal_ended(core, call, reason):
         announced(core, call)
     elif call.state == calls.MAILBOX:
         core_mailboxes.signal_ended(core, call)
+    elif call.state == calls.HOME:
+        core.ways_on["home_played"](core, call)
     elif call.state == calls.IVR:
         core_ivr.prompted(core, call, reason)
     elif call.state == calls.QUEUED:
@@ -213,16 +215,16 @@ def ring(core, call, kind, target, failed, ring_ms=RING_MS):
         not_taken(core, call, line, failed, BUSY, "busy", "line %s is busy" % line)
         return
     agent = core.agent_on(line)
-    leg = core.ids.next("l")
+    leg, tech = core.phone_leg(line)
     caller_name = call.shown_name()
     if not caller_name and call.label is not None and core.state.legs[call.caller_leg].line is None:
         caller_name = call.label
-    core.emit("leg.created", call=call.id, leg=leg, agent=agent, role=legs.CALLEE, tech="sip", line=line,
+    core.emit("leg.created", call=call.id, leg=leg, agent=agent, role=legs.CALLEE, tech=tech, line=line,
               caller=call.shown_caller(), caller_name=caller_name)
     if agent is not None:
         core_queues.take_line(core, agent, call, "offered")
     core.emit("call.ringing", call=call.id, leg=leg, agent=agent, deadline_ms=core.now_ms + ring_ms, failed=failed)
-    core.act("leg.create", leg=leg, tech="sip", line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id)
+    core.act("leg.create", leg=leg, tech=tech, line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id)
     core_desk.pop(core, call, agent, leg)
     if call.answered_ms is not None:
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
@@ -273,6 +275,8 @@ def alerting(core, event):
         return False
     core.emit("leg.alerting", call=call.id, leg=leg.id, agent=core.agent_on(leg.line))
     core_listening.before_answer(core, call, leg)
+    if call.application == "home":
+        core.ways_on["home_alerting"](core, call)
     core_outside.alert_caller(core, call, leg, bool(event.get("inband")))
     return True
 
@@ -303,6 +307,8 @@ def answered(core, event):
     core_overlap.over(core, call, leg)
     if core.is_absent(call) and call.application == "test":
         core.ways_on["test_answered"](core, call, leg)
+    elif core.is_absent(call) and call.application == "home":
+        core.ways_on["home_answered"](core, call, leg)
     elif core.is_absent(call) and leg.id == call.target_leg:
         if core_listening.group_screens(core, leg):
             core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)

@@ -151,15 +151,15 @@ def ready_agent(core, queue):
 
 def _offer(core, call, name):
     line = core.line_of(name)
-    leg = core.ids.next("l")
+    leg, tech = core.phone_leg(line)
     caller = call.shown_caller()
     caller_name = core.queue_configs[call.queue].get("label") or call.queue
-    core.emit("leg.created", call=call.id, leg=leg, agent=name, queue=call.queue, role=legs.AGENT, tech="sip", line=line, caller=caller,
+    core.emit("leg.created", call=call.id, leg=leg, agent=name, queue=call.queue, role=legs.AGENT, tech=tech, line=line, caller=caller,
               caller_name=caller_name)
     core.emit("agent.offered", call=call.id, leg=leg, agent=name, queue=call.queue,
               deadline_ms=core.now_ms + setting(core, call.queue, "offer_timeout_s") * 1000)
     more = {"auto_answer": True} if core.agent_configs[name].get("auto_answer") else {}
-    core.act("leg.create", leg=leg, tech="sip", line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
+    core.act("leg.create", leg=leg, tech=tech, line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
     core_desk.pop(core, call, name, leg)
 
 

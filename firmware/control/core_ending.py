@@ -84,6 +84,8 @@ def clear(core, call, cause, by, result, reason=None):
     if call.signal is not None:
         core.act("media.stop", leg=call.caller_leg)
     core.emit("call.clearing", call=call.id, agent=call.agent, queue=call.queue, cause=cause, released_by=by, result=result, reason=reason)
+    if call.application == "home":
+        core.ways_on["home_clearing"](core, call, cause, reason)
     for leg in list(call.legs):
         core.release_leg(core.state.legs[leg], cause)
     end_if_done(core, call)

@@ -74,10 +74,10 @@ def telephone(core, found):
 
 def create(core, call, line, role, auto_answer=False, caller_name=""):
     """A new leg to a telephone.  Returns its id."""
-    leg, name, caller = core.ids.next("l"), core.agent_on(line), call.shown_caller()
-    core.emit("leg.created", call=call.id, leg=leg, agent=name, role=role, tech="sip", line=line, caller=caller, caller_name=caller_name)
+    (leg, tech), name, caller = core.phone_leg(line), core.agent_on(line), call.shown_caller()
+    core.emit("leg.created", call=call.id, leg=leg, agent=name, role=role, tech=tech, line=line, caller=caller, caller_name=caller_name)
     more = {"auto_answer": True} if auto_answer else {}
-    core.act("leg.create", leg=leg, tech="sip", line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
+    core.act("leg.create", leg=leg, tech=tech, line=line, caller=caller, caller_name=caller_name, call=call.id, **more)
     if name is not None and core.state.agent(name).call is None:
         core_queues.take_line(core, name, call, "offered")
     return leg

@@ -22,7 +22,7 @@ as if nothing had happened:
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_announcements, core_calls, core_ending, core_floor, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings, core_test_calls
+from firmware.control import core_announcements, core_calls, core_ending, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_outside, core_parties, core_queues, core_recordings, core_test_calls
 from firmware.control.core_base import SWITCH, TEMPORARY_FAILURE
 
 
@@ -79,6 +79,10 @@ def _legs(core, call, live):
         leg = state.legs.get(name)
         if leg is None or leg.tech == "none":
             continue
+        if leg.tech == "home":              # known to us alone: what rang is offered anew
+            if leg.state != legs.ANSWERED:
+                core_calls.released(core, {"leg": name, "cause": leg.cause or TEMPORARY_FAILURE, "by": "near"})
+            continue
         if name not in live:
             core_calls.released(core, {"leg": name, "cause": leg.cause or TEMPORARY_FAILURE, "by": "near" if leg.cause else "failure"})
         elif leg.state == legs.RELEASING:
@@ -126,7 +130,7 @@ def _terminations(core, call, there):
 
 def state_leg_is_real(core, leg):
     """Whether a leg is one that adapters and media know; that of a callback's absent caller is not."""
-    return leg not in core.state.legs or core.state.legs[leg].tech != "none"
+    return leg not in core.state.legs or core.state.legs[leg].tech not in ("none", "home")
 
 
 def _call(core, call, audit, live):
@@ -156,6 +160,8 @@ def _call(core, call, audit, live):
             core_queues.music(core, call)
         elif call.state == calls.TESTING:
             core_test_calls.resume(core, call)
+        elif call.state == calls.HOME:
+            core_home.resume(core, call)
         elif call.state == calls.MAILBOX:
             core_mailboxes.resume(core, call, _ids(audit, "recordings"))
         elif call.state == calls.ANNOUNCING:
@@ -248,6 +254,7 @@ def media_back(core, event):
     if core.state.media_up:
         return False
     core.emit("media.back")
+    core_home.look(core)
     for queue in core.queue_names:      # of callbacks that wait
         core.touch(queue)
     if event.get("audit") is not None:

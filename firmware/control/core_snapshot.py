@@ -1,7 +1,7 @@
 """The switchboard's view for the API: plain data, shapes in switchboard.py."""
 
 from firmware.call import call as calls
-from firmware.control import core_announcements, core_broadcasts, core_warnings, core_callbacks, core_mailboxes, core_overflow
+from firmware.control import core_announcements, core_broadcasts, core_warnings, core_callbacks, core_home, core_mailboxes, core_overflow
 
 
 def snapshot(core, now_ms):
@@ -16,7 +16,7 @@ def snapshot(core, now_ms):
     return {"calls": [_call(state, call, positions) for call in state.calls_in_order()],
             "queues": [_queue(core, name, now_ms) for name in core.queue_names],
             "agents": [_agent(core, name) for name in core.agent_names],
-            "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name)}
+            "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name), "home": core_home.snapshot(core, name)}
                       for name in core.line_names],
             "mailboxes": core_mailboxes.snapshot(core), "callbacks": core_callbacks.snapshot(core),
             "announcements": core_announcements.snapshot(core), "thresholds": core_warnings.snapshot(core, now_ms), "broadcasts": core_broadcasts.snapshot(core),

@@ -23,6 +23,7 @@ from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
 from firmware.control.core_state_desk import DeskFolds
 from firmware.control.core_state_floor import FloorFolds
+from firmware.control.core_state_home import HomeFolds
 from firmware.control.core_state_legs import LegFolds
 from firmware.control.core_state_mailboxes import MailboxFolds
 from firmware.control.core_state_operations import OperationFolds
@@ -31,7 +32,7 @@ from firmware.control.core_state_tests import TestFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -58,6 +59,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.shares = {}        # queue -> {"at", "passes": {agent: pass}} of acd/strategy.py
         self.lines = {}         # line -> registered
         self.line_legs = {}     # line -> legs on it
+        self.homes, self.serving = {}, {}       # of home agents: core_state_home.py
         self.floors = {}        # call -> what people play there, how its conference is set: core_state_floor.py
         self.broadcasts = {}    # id -> message that waits to be seen: core_state_desk.py
         self.warnings = {}      # threshold -> what stands of it
@@ -197,6 +199,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "notices": [dict(self.notices[name]) for name in sorted(self.notices)],
                 "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
+                "homes": [[name, dict(self.homes[name])] for name in sorted(self.homes)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
                 "recordings": [[name, dict(self.recordings[name])] for name in sorted(self.recordings)],
                 "floors": [[name, dict(self.floors[name])] for name in sorted(self.floors)],
@@ -254,6 +257,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.announcements = dict([(name, dict(value)) for name, value in dumped.get("announcements") or []])
         self.floors = dict([(name, dict(value)) for name, value in dumped.get("floors") or []])
         self.erasures = dict([(name, dict(row)) for name, row in dumped.get("erasures") or []])
+        self.load_homes(dumped.get("homes") or [])
         self.media_up = dumped["media_up"]
         self.order = dumped["order"]
         self.last_ts_ms = dumped["last_ts_ms"]

@@ -100,7 +100,7 @@ resume(audit, live_legs, now_ms)
 snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": [...], "trunk_groups": [...],
                      "announcements": [...]: core_announcements.snapshot, "callbacks": [...]: core_callbacks.snapshot,
                      "mailboxes": [...]: core_mailboxes.snapshot}
-  call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"testing"|"closing"|"clearing") caller called redirecting
+  call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"testing"|"home"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
          held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
@@ -110,12 +110,12 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
          expected_wait_ms(of who comes now; None: unknown) expected_error_ms(mean, today) agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
   agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
          seat(the line at which the person has logged in, or None) missed(offers in a row) rests wrap_up_until_ms
-  line   name registered agent call
+  line   name registered agent call home({number mode state("calling"|"asking"|"up"|"down") call leg why} of an ordinary telephone, or None)
 """
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
@@ -146,6 +146,8 @@ WAYS_ON = {
     "duty_next": core_duty.step_on, "duty_asks": core_duty.asks,
     "conference": core_conference.from_flow,
     "test": core_test_calls.enter, "test_answered": core_test_calls.answered,
+    "home_alerting": core_home.alerting, "home_answered": core_home.answered, "home_played": core_home.played, "home_clearing": core_home.clearing,
+    "home_status": core_home.status,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
@@ -178,13 +180,24 @@ class Switchboard:
             self.refusal = self.answer = core.refusal = core.answer = None
         accepted = False
         if needs is not None and None not in [event.get(key) for key in needs]:
-            accepted = bool(_HANDLERS[kind](core, event))
-            core_dispatch.dispatch(core)
+            accepted = bool(_HANDLERS[kind](core, self._served(event)))
+            _finish(core)
         if kind in COMMANDS:
             self.refusal, self.answer = None if accepted else core.refusal, core.answer
         if not accepted:
             self.ignored[kind] = self.ignored.get(kind, 0) + 1
         return accepted
+
+    def _served(self, event):
+        """What the telephone of a home agent hears counts for the caller's leg that it serves."""
+        core = self.core
+        if not core.state.serving or event["kind"] not in core_home.SERVED and event["kind"] != "media.signal_complete":
+            return event
+        call = core.call_of(event["leg"])
+        row = core.state.homes.get(call.target) if call is not None and call.state == calls.HOME else None
+        served = core.state.legs.get(row["serves"]) if row is not None and row["call"] == call.id else None
+        own = call is not None and event["kind"] == "media.signal_complete" and call.signal is not None and call.signal["token"] == event.get("token")
+        return event if own or served is None or served.state != "answered" else dict(event, leg=served.id)
 
     def expire(self, now_ms):
         """Act on all deadlines that are over."""
@@ -198,7 +211,7 @@ class Switchboard:
             _expired(core, kind, name)
             if core.state.timers.get(kind, name) == at_ms:
                 core.emit("core.timer_dropped", timer=kind, name=name)
-            core_dispatch.dispatch(core)
+            _finish(core)
 
     def deadline_ms(self):
         """When expire() is wanted next, or None."""
@@ -222,7 +235,7 @@ class Switchboard:
         self.core.now_ms = now_ms
         core_recovery.resume(self.core, audit, live_legs, guard)
         for what, function in (("queues that are gone", core_queues.leave_removed), ("lamps", core_mailboxes.show_all), ("who calls", core_desk.ask_again),
-                               ("waiting callers", core_dispatch.dispatch)):
+                               ("waiting callers", _finish)):
             guard("healing: %s" % what, None, function, self.core)
 
     def configure(self, config, now_ms):
@@ -237,7 +250,8 @@ class Switchboard:
         core_agents.release_undone(self.core)
         core_mailboxes.show_all(self.core)
         core_queues.leave_removed(self.core)
-        core_dispatch.dispatch(self.core)
+        core_home.look(self.core)
+        _finish(self.core)
 
     def checkpoint(self, now_ms):
         """Emit a record that holds the whole state: a replay may begin with it."""
@@ -264,6 +278,15 @@ class Switchboard:
         """The whole state as plain data, for comparison."""
         state = self.core.state
         return {"state": state.dump(), "cdrs": state.cdrs.dump(), "statistics": state.statistics.dump()}
+
+
+def _finish(core):
+    """The end of an event: home telephones do what was asked of them, and waiting callers are given to who is ready."""
+    core_home.settle(core)
+    core_dispatch.dispatch(core)
+    while core.home_due:
+        core_home.settle(core)
+        core_dispatch.dispatch(core)
 
 
 def _expired(core, kind, name):
@@ -303,7 +326,7 @@ def _signal_lost(core, call):
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "comfort": core_queues.comfort, "wait": core_queues.max_wait,
                 "relax": core_queues.relax, "tier": core_queues.open_tier, "mailbox": core_mailboxes.timeout, "reserve": core_queues.unreserve, "overflow": core_queues.overflow_due,
                 "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
-                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout, "test": core_test_calls.timeout}
+                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout, "test": core_test_calls.timeout, "home": core_home.timeout}
 
 
 def _close_recording(core, recording, kind, data):
@@ -333,6 +356,8 @@ def _span_state(core, event):
     if known is not None and known["state"] == event["state"] and known["alarms"] == alarms:
         return False
     core.emit("span.state", span=event["span"], state=event["state"], alarms=alarms)
+    if event["state"] == "up" and core.home_rows:
+        core_home.look(core)
     return True
 
 
@@ -342,6 +367,8 @@ def _digit(core, event):
         return True
     if call is not None and call.secret is not None and event["leg"] == call.caller_leg:
         return core_features.digit(core, call, event["digit"])
+    if call is not None and call.state == calls.HOME:
+        return core_home.digit(core, call, event["digit"])
     if call is not None and core_duty.is_asked(core, call, event["leg"]):
         return core_duty.digit(core, call, core.state.legs[event["leg"]], event["digit"])
     if call is not None and call.state == calls.MAILBOX and event["leg"] == call.caller_leg:

@@ -55,7 +55,7 @@ def endpoint_config(config):
             "qualify_s": sip["qualify_s"],
             "guard": {part: sip[part] for part in ("source_rate", "wrong_passwords", "ban_s")},
             "emergency": [row["number"] for row in config["routes"] if row["class"] == EMERGENCY],
-            "lines": {line["name"]: line["password"] for line in config["lines"]},
+            "lines": {line["name"]: line["password"] for line in config["lines"] if not (line.get("home") or {}).get("number")},
             "trunks": trunk_rows(config),
             "group_enhance": {row["name"]: enhancement(row) for row in config["trunk_groups"]},
             "encryption": {line["name"]: line.get("encryption", "off") for line in config["lines"]},

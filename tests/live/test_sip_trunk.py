@@ -246,3 +246,47 @@ def test_telephone_transfers_its_call(house, carrier, phone):
     finally:
         house.available("1001", "logged_out")
         house.available("1002")
+
+
+@pytest.mark.parametrize("mode", ("nailed", "per_call"))
+def test_a_home_agent_over_a_sip_trunk(house, carrier, phone, mode):
+    """Line 1004 is the subscriber's ordinary telephone: a line of the house calls it, and both hear each other bit for bit."""
+    subscriber = carrier.subscriber
+    running = house.product.get("/configuration")
+    next(line for line in running["configuration"]["lines"] if line["name"] == "1004")["home"] = {
+        "number": "8" + NUMBER, "mode": mode, "confirm": "none", "announce": "none"}
+    next(agent for agent in running["configuration"]["agents"] if agent["name"] == "1004")["line"] = "1004"
+    house.product.post("/configuration/apply", running)
+
+    def home(state):
+        return house.wait(lambda s: next((line["home"] for line in s["lines"] if line["name"] == "1004" and line["home"]["state"] == state), None), 30,
+                          "the home telephone " + state)
+
+    def once():
+        count = len(subscriber.recordings)
+        house.product.post("/agents/1004/log_in", {"line": "1004", "status": "on_break"})
+        if mode == "nailed":
+            home("up")
+        house.wait(lambda s: any(line["name"] == "1004" and line["registered"] for line in s["lines"]), 30, "the line that is there")
+        call = dial(house, phone, "1004")
+        said = spoken_both_ways(house, phone, subscriber)
+        phone.hangup()
+        house.wait(lambda s: not [c for c in s["calls"] if c["call"] == call["call"]], 30, "the end of the call")
+        if mode == "nailed":
+            assert home("up")["call"] != call["call"], "the leg stays up"
+        house.product.put("/agents/1004/status", {"status": "logged_out"})
+        home("down")
+        house.wait_idle(30)
+        # The subscriber said all when it answered: what a nailed leg carried before the caller came is not heard by the caller.
+        octets = np.frombuffer(wav.alaw_compress(wav.read_mono(subscriber.recordings[count][0])).tobytes(), np.uint8).tobytes()
+        assert said[8000:12000] in octets, "the home telephone heard the caller"
+        if mode == "per_call":
+            assert subscriber.said[8000:12000] in bytes(phone.received_octets()), "the caller heard the home telephone"
+        cdr = house.cdr(call["call"])["cdr"]
+        assert (cdr["result"], cdr["line"]) == ("answered", phone.user)
+    try:
+        probe_moves.undisturbed(once, house, phone)
+    finally:
+        running = house.product.get("/configuration")
+        next(line for line in running["configuration"]["lines"] if line["name"] == "1004").pop("home")
+        house.product.post("/configuration/apply", running)
