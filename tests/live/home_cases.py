@@ -6,6 +6,7 @@ import sys
 import time
 
 from hil.probes import exact
+from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
 
 HOME, DESK = "1003", "02150801077"
@@ -46,6 +47,7 @@ def heard(house, name, said):
     return exact.match(said, octets[octets.index(b"data") + 8:])
 
 
+@WHOLE_ONLY
 def test_a_home_agent_on_an_ordinary_telephone(house, phone):
     """Called at log-in over PRI, code entered, kept up over two calls and a kill of control, audio bit for bit, dropped: away."""
     path, caller_path = house.folder / "home-says.wav", house.folder / "home-caller-says.wav"

@@ -14,6 +14,7 @@ from hil.kamailio import Carrier
 from hil.name_server import NameServer
 from hil.phone.phone import Phone
 from hil.probes import wav
+from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not Carrier.is_there(), reason="kamailio is not installed (Debian: kamailio)")]
@@ -248,6 +249,7 @@ def test_telephone_transfers_its_call(house, carrier, phone):
         house.available("1002")
 
 
+@WHOLE_ONLY
 @pytest.mark.parametrize("mode", ("nailed", "per_call"))
 def test_a_home_agent_over_a_sip_trunk(house, carrier, phone, mode):
     """Line 1004 is the subscriber's ordinary telephone: a line of the house calls it, and both hear each other bit for bit."""
