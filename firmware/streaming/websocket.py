@@ -4,6 +4,7 @@ Everything that comes is measured: a message longer than MESSAGE_OCTETS ends the
 
 import asyncio
 import functools
+import os
 import ssl
 import time
 import urllib.parse
@@ -23,11 +24,24 @@ PING_S, SILENT_S = 5, 15                # ours
 CLOSE_S = 1
 
 
-@functools.lru_cache(maxsize=None)
 def context(verify):
     """TLS 1.2 or later; verify False: any certificate will do (tests).
 
-    Made once: to read all certificates takes longer than a pump of the streams may wait."""
+    Made once for the authorities that stand on the disk: connections that begin after they were renewed believe the new ones, those
+    that are open stay.  To read all certificates takes longer than a pump of the streams may wait, so ask for it in a thread."""
+    paths = ssl.get_default_verify_paths()
+    marks = []
+    for path in (paths.cafile, paths.capath):
+        try:
+            status = os.stat(path) if path else None
+            marks.append(None if status is None else (path, status.st_mtime_ns, status.st_size))
+        except OSError:
+            marks.append(None)
+    return _made(verify, *marks)
+
+
+@functools.lru_cache(maxsize=4)
+def _made(verify, *marks):
     made = ssl.create_default_context()
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
@@ -151,7 +165,8 @@ async def connect(url, token, verify, limit_s):
 
 async def _connect(parts, secure, token, verify):
     where = _where(parts)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if secure else 80), ssl=context(verify) if secure else None)
+    tls = await asyncio.get_running_loop().run_in_executor(None, context, verify) if secure else None
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if secure else 80), ssl=tls)
     try:
         machine = WSConnection(ConnectionType.CLIENT)
         headers = [(b"Authorization", b"Bearer " + token.encode("ascii", "ignore"))] if token else []

@@ -1,6 +1,7 @@
 """What comes over a WebSocket is measured; the far end's frames are made by wsproto's server half."""
 
 import asyncio
+import pathlib
 import ssl
 
 import pytest
@@ -49,13 +50,13 @@ def test_a_message_has_an_end():
 
 
 def test_certificates_are_read_once(monkeypatch):
-    websocket.context.cache_clear()
+    websocket._made.cache_clear()
     made, create = [], ssl.create_default_context
     monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(create()) or made[-1])
     assert websocket.context(True) is websocket.context(True) and websocket.context(True).verify_mode == ssl.CERT_REQUIRED
     assert websocket.context(False) is websocket.context(False) and websocket.context(False).verify_mode == ssl.CERT_NONE
     assert len(made) == 2
-    websocket.context.cache_clear()
+    websocket._made.cache_clear()
 
 
 @pytest.mark.parametrize("answer, words", [(None, "cannot be reached"), (b"", "closed the connection"), (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "status 403"),
@@ -80,3 +81,23 @@ def test_no_sentence_holds_the_user_or_password_of_an_address(answer, words):
             server.close()
         assert str(caught.value).startswith("127.0.0.1:%d" % port) and "opensesame" not in str(caught.value) and "someone" not in str(caught.value)
     asyncio.run(run())
+
+
+def test_renewed_authorities_are_believed_by_the_next_connection(tmp_path, monkeypatch):
+    """The file of the authorities is replaced while a context stands: the next one knows the new authority, the old one is as it was."""
+    ours = sorted(path for path in pathlib.Path("/etc/ssl/certs").glob("*.pem"))[:2]
+    if len(ours) < 2:
+        pytest.skip("no certificates of the system (Debian: ca-certificates)")
+    file = tmp_path / "authorities.pem"
+    file.write_bytes(ours[0].read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    first = websocket.context(True)
+    assert first is websocket.context(True) and len(first.get_ca_certs()) == 1
+    renewed = tmp_path / "renewed"
+    renewed.write_bytes(ours[0].read_bytes() + b"\n" + ours[1].read_bytes())
+    renewed.replace(file)
+    second = websocket.context(True)
+    assert second is not first and len(second.get_ca_certs()) == 2 and len(first.get_ca_certs()) == 1
+    file.unlink()
+    assert websocket.context(True).get_ca_certs() == [], "nobody is believed, and nothing fails here"
