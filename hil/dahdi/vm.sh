@@ -59,7 +59,7 @@ code=0
 (
     ulimit -t "${CPU_SECONDS:-1500}"
     exec qemu-system-x86_64 -accel tcg,thread=single -icount shift=0,sleep=off -seed 1 -M q35,hpet=off -nodefaults -no-reboot -display none \
-        -cpu qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm,+rdrand -m "${VM_MB:-1400}" -smp 1 -kernel vmlinux -initrd image.cpio \
+        -cpu qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+lahf_lm,+rdrand -m "${VM_MB:-2048}" -smp 1 -kernel vmlinux -initrd image.cpio \
         -append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable vm_run=timeout%${GUEST_SECONDS:-600}%$(echo "$*" | tr ' ' '%')" \
         -serial stdio -serial file:out.tar </dev/null
 ) || code=$?
