@@ -114,7 +114,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         self.names.want(named_entries(running))
         self.link = SIPUDPLink(self.endpoint, sock, house.clock.now_ms, self._heard)
         self.trace = SIPTrace(os.path.join(house.data_dir, "trace"), running["trace"]["sip_mb"], self.config, self.endpoint.leg_of_call)
-        self.link.trace = self.trace.put
+        self.link.trace, self.link.trace_refused = self.trace.put, self.trace.refused
         sip = running["sip"]
         pair = (sip["certificate"], sip["key"]) if sip["key"] else (os.path.join(house.data_dir, "tls", name + ".pem") for name in ("certificate", "key"))
         self.link.streams = SIPStreams(streams, Certificates(*pair, sip["authorities"]), self._tls_peer, self.link.hear, self.link.lost, self.link.back,

@@ -56,6 +56,7 @@ class SIPUDPLink:
         self.send_errors = 0
         self.streams = None         # SIPStreams
         self.trace = None           # function(sent, octets, far address): told of each message
+        self.trace_refused = None   # function([(octets, far address)]): of those that refuse new work in overload
         self._loop = None
         self._timer = None
         self._timer_deadline_ms = None
@@ -91,7 +92,7 @@ class SIPUDPLink:
         if self.streams is not None:
             self.streams.close()
         self.socket.close()
-        self.trace = None
+        self.trace = self.trace_refused = None
 
     def hear(self, messages, source):
         """Messages that came over a connection."""
@@ -143,6 +144,8 @@ class SIPUDPLink:
         """Refusals are no state: they need not wait for a commit."""
         refusals = self.intake.refusals()
         if refusals:
+            if self.trace_refused is not None:
+                self.trace_refused(refusals)
             self._unsent.extend(refusals)
             self._send_unsent()
 

@@ -22,8 +22,11 @@ def of_hosts(records, hosts):
     """The SIP messages to and from addresses or networks."""
     networks = [ipaddress.ip_network(host, strict=False) for host in hosts]
     for record in records:
-        known = sip.unpack(record[5]) if record[0] == ring.SIP else None
-        if known is not None and any(end[0] in network for end in known[1:3] for network in networks if network.version == end[0].version):
+        known = sip.unpack(record[5]) if record[0] == ring.SIP else sip.refusals(record[5]) if record[0] == ring.REFUSED else None
+        if known is None:
+            continue
+        addresses = known[1] if record[0] == ring.REFUSED else [end[0] for end in known[1:3]]
+        if any(address in network for address in addresses for network in networks if network.version == address.version):
             yield record
 
 

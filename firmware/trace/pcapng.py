@@ -13,8 +13,9 @@ DISSECTOR_NAME, END = 12, 0                         # tags of an upper PDU (Wire
 ADDRESSES = {4: (20, 21), 6: (22, 23)}              # of the sender, the receiver
 PORT_TYPE, PORTS = 24, (25, 26)
 PORT_TYPES = {"UDP": 3, "TCP": 2, "TLS": 2, "WSS": 2}
-LINK_TYPES = {ring.LAPD: LINUX_LAPD, ring.MTP2: MTP2, ring.CAS: UPPER_PDU, ring.REGISTER: UPPER_PDU, ring.SIP: UPPER_PDU}
-WHAT = {ring.LAPD: "D channel", ring.MTP2: "signalling link", ring.CAS: "CAS", ring.REGISTER: "CAS", ring.SIP: "SIP"}
+LINK_TYPES = {ring.LAPD: LINUX_LAPD, ring.MTP2: MTP2, ring.CAS: UPPER_PDU, ring.REGISTER: UPPER_PDU, ring.SIP: UPPER_PDU,
+              ring.REFUSED: UPPER_PDU}
+WHAT = {ring.LAPD: "D channel", ring.MTP2: "signalling link", ring.CAS: "CAS", ring.REGISTER: "CAS", ring.SIP: "SIP", ring.REFUSED: "SIP"}
 
 
 def _block(kind, body):
@@ -64,6 +65,12 @@ class PcapngWriter:
         elif kind in (ring.CAS, ring.REGISTER):
             comment = text_of(kind, timeslot, sent, payload)
             payload = _upper("data-text-lines", ("span %d %s" % (span, comment)).encode())
+        elif kind == ring.REFUSED:
+            known = sip.refusals(payload)
+            if known is None:
+                return
+            comment = known[2]
+            payload = _upper("data-text-lines", comment.encode())
         elif kind == ring.SIP:
             known = sip.unpack(payload)
             if known is None:

@@ -20,7 +20,7 @@ import time
 
 log = logging.getLogger("firmware.trace")
 
-LAPD, MTP2, CAS, REGISTER, SIP, NOTE = 1, 2, 3, 4, 5, 6
+LAPD, MTP2, CAS, REGISTER, SIP, NOTE, REFUSED = 1, 2, 3, 4, 5, 6, 7
 SEGMENT_OCTETS = 4 << 20
 MOST = 128                      # invented: 512 MiB, a day of a busy call centre
 HEAD = struct.Struct("<IBBBBQ")

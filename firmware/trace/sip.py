@@ -2,25 +2,28 @@
 
 A record's payload: u8 transport (UDP 0, TCP 1, TLS 2, WSS 3), then twice (the sender, the receiver) u8 family (4 or 6), the address and
 u16 port, then the message.  A note (ring.NOTE) is JSON {"leg", "call_id"}: of which leg of ours a Call-ID is, so that the trace of a call
-finds its messages long after.
+finds its messages long after.  What is refused in overload is not kept one by one: ring.REFUSED is JSON {"refused", "from_us", "hosts": {address: how
+many, "": others}}, one a second, beside the first refusal of that second as it was sent.
 
 Masked, octet for octet so that Content-Length stays true: SRTP keys (a=crypto, k=), ICE passwords, Basic credentials and
 passwords in URIs, digits that INFO carries (they may be a code).  Digests stay: they are no password in clear.
 """
 
 import ipaddress
+import json
 import re
 import struct
 
 TRANSPORTS = ("UDP", "TCP", "TLS", "WSS")
 PORT = struct.Struct(">H")
 MESSAGE_MOST = 60000
+# A sign in small letters that a message must have, and what is masked then, in whatever letters it stands; a header may be folded.
 SECRETS = (
-    (b"inline:", re.compile(rb"(inline:)([A-Za-z0-9+/=]+)")),
-    (b"\nk=", re.compile(rb"(\nk=[a-z0-9]+:)([^\r\n]+)")),
-    (b"ice-pwd:", re.compile(rb"(ice-pwd:)([^\r\n]+)")),
-    (b"asic ", re.compile(rb"(?i)(\n(?:proxy-)?authorization[ \t]*:[ \t]*basic )([^\r\n]+)")),
-    (b"ignal", re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)")))
+    (b"inline:", re.compile(rb"(?i)(inline:)([A-Z0-9+/=]+)")),
+    (b"\nk=", re.compile(rb"(?i)(\nk=[a-z0-9]+:)([^\r\n]+)")),
+    (b"ice-pwd:", re.compile(rb"(?i)(ice-pwd:)([^\r\n]+)")),
+    (b"basic", re.compile(rb"(?i)(\n(?:proxy-)?authorization[ \t]*:(?:\r?\n(?=[ \t])|[ \t])*basic(?:\r?\n(?=[ \t])|[ \t])+)([^\r\n]+)")),
+    (b"signal", re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)")))
 # What stands whole before an @, and where a password begins in it: each octet is looked at once, whatever was sent.
 RUN = re.compile(rb"(?<![^\s<>\"@])[^\s<>\"@]+(?=@)")
 URI = re.compile(rb"(?i)sips?:[^:;]+:")
@@ -41,8 +44,9 @@ def _masked_run(match):
 
 def mask(octets):
     """A message without its secrets, of the same length."""
+    small = octets.lower()
     for sign, pattern in SECRETS:
-        if sign in octets:
+        if sign in small:
             octets = pattern.sub(_masked, octets)
     if b"@" in octets:
         octets = RUN.sub(_masked_run, octets)
@@ -78,6 +82,18 @@ def unpack(payload):
             at += 3 + length
         return TRANSPORTS[payload[0]], ends[0], ends[1], payload[at:]
     except (LookupError, ValueError, struct.error):
+        return None
+
+
+def refusals(payload):
+    """(how many, [addresses], a sentence) of a record of refusals, or None for what is none."""
+    try:
+        row = json.loads(payload)
+        hosts = [(ipaddress.ip_address(host), int(count)) for host, count in row["hosts"].items() if host]
+        text = "%d new SIP requests were refused in overload since %d us: %s" % (row["refused"], row["from_us"], ", ".join(
+            "%d of %s" % (count, host) for host, count in hosts))
+        return int(row["refused"]), [host for host, _ in hosts], text
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 

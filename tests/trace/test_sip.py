@@ -72,13 +72,41 @@ def test_what_is_masked(before, after):
     assert sip.mask(before) == after
 
 
+@pytest.mark.parametrize("before, after", [
+    (b"\r\na=crypto:1 A INLINE:d0Rm/+=|2^20", b"\r\na=crypto:1 A INLINE:XXXXXXX|2^20"), (b"\r\nK=CLEAR:hunter2\r\n", b"\r\nK=CLEAR:XXXXXXX\r\n"),
+    (b"\r\na=ICE-PWD:asd88\r\n", b"\r\na=ICE-PWD:XXXXX\r\n"), (b"\r\nAUTHORIZATION: BASIC MTAw\r\n", b"\r\nAUTHORIZATION: BASIC XXXX\r\n"),
+    (b"\r\nAuthorization:\r\n Basic\t MTAw\r\n", b"\r\nAuthorization:\r\n Basic\t XXXX\r\n"), (b"\r\nProxy-Authorization: basic  MTAw", b"\r\nProxy-Authorization: basic  XXXX"),
+    (b"\r\n\r\nSIGNAL=7#\r\n", b"\r\n\r\nSIGNAL=XX\r\n"), (b"\r\nsignal = d", b"\r\nsignal = X")])
+def test_letters_hide_no_secret(before, after):
+    assert sip.mask(before) == after
+
+
+def test_refusals_in_overload_are_summed(tmp_path):
+    """The first of a second as it was sent, the others as a number; by trunk too, and tshark reads the sentence."""
+    trace = SIPTrace(tmp_path, 8, {"address": "192.0.2.1", "port": 5060}, lambda name, tags: None)
+    refusal = message("late", "SIP/2.0 503 Service Unavailable", body="")
+    for _ in range(3):
+        trace.refused([(refusal, ("10.0.0.%d" % host, 5060)) for host in range(1, 51)])
+    trace.close()
+    kinds = [record[0] for record in ring.records(tmp_path, 0, 1 << 62)]
+    sums = [json.loads(record[5]) for record in ring.records(tmp_path, 0, 1 << 62) if record[0] == ring.REFUSED]
+    assert sum(row["refused"] for row in sums) == 150 and kinds.count(ring.SIP) == len(sums) and not trace.faults
+    assert all(sum(row["hosts"].values()) == row["refused"] for row in sums)
+    assert b"new SIP requests were refused in overload" in cut(tmp_path) and b"refused in overload" in cut(tmp_path, hosts=["10.0.0.1"])
+    assert b"refused in overload" not in cut(tmp_path, hosts=["10.9.9.9"])
+    quiet = SIPTrace(tmp_path / "off", 0, {"address": "192.0.2.1", "port": 5060}, lambda name, tags: None)
+    quiet.refused([(refusal, ("10.0.0.1", 5060))] * 2)
+    quiet.close()
+    assert not quiet.faults and not list(ring.records(tmp_path / "off", 0, 1 << 62))
+
+
 @pytest.mark.parametrize("piece", [b"sip:a:", b"sip:", b"sips:a", b"sip:a:b@", b"@", b"@sip:a", b";sip:", b"a", b"\ncontent-type:application/dtmf\r\n", b"inline:",
-                                   b"\nk=a", b"\nk=", b"ice-pwd:", b"\nauthorization :  basic ", b"\nauthorization", b"\nsignal ", b"\nsignal= ", b"\ni:", b"\ni ", b" ", b"\t:"])
+                                   b"\nk=a", b"\nk=", b"ice-pwd:", b"\nauthorization :  basic ", b"\nauthorization", b"\nauthorization:\r\n ", b"\r\n ", b"\nsignal ", b"\nsignal= ", b"\ni:", b"\ni ", b" ", b"\t:"])
 @pytest.mark.parametrize("ahead", [b"", b"\r\nf:", b"\r\ncontent-type: application/dtmf\r\n", b"\ncseq:", b"\nsignal"])
 def test_no_message_takes_more_than_its_length(ahead, piece):
     """Four times as long: about four times the work, not sixteen.  CPU time, the least of several."""
     def took_s(size):
-        octets, least = b"SIP/2.0 200 OK\r\nX: @ asic ignal" + ahead + piece * (size // len(piece)), []
+        octets, least = b"SIP/2.0 200 OK\r\nX: @ basic signal" + ahead + piece * (size // len(piece)), []
         for _ in range(5):
             begun = time.process_time()
             sip.mask(octets)
