@@ -364,6 +364,14 @@ def build(house, users, sessions, data_dir, site_name):
     def api_pri_manage(span, part):
         return relay("POST", f"/v1/pri/{span}/{part}", json_body('{"do": "lock", "timeslots": [1]}'))
 
+    @app.get("/api/v1/cas")
+    def api_cas():
+        return relay("GET", "/v1/cas")
+
+    @app.post("/api/v1/cas/<span:re:[0-9]{1,2}>/circuits")
+    def api_cas_manage(span):
+        return relay("POST", f"/v1/cas/{span}/circuits", json_body('{"do": "lock", "timeslots": [1]}'))
+
     @app.get("/api/v1/ss7")
     def api_ss7():
         return relay("GET", "/v1/ss7")

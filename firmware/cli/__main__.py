@@ -15,8 +15,9 @@
     python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
     python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
     python -m firmware.cli pri | pri-channels | pri-switch ...   channels of PRI in and out of service, NFAS: cli/pri.py
+    python -m firmware.cli cas | cas-circuits ...                circuits of R2, E&M, loop and ground start in and out of service: cli/cas.py
     python -m firmware.cli trace --span N | --call ID FILE       signalling as pcapng: cli/trace.py
-    python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP    what would become of a number
+    python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP [--caller NUMBER]    what would become of a number
     python -m firmware.cli events [--after N]   journal records as they come
     python -m firmware.cli report queues|agents|trunk_groups [--from M] [--to M] [--interval I] [--name N] [--csv] | report check
     python -m firmware.cli customers|tickets|articles|pop|note|dispose ...     the desk: cli/desk.py
@@ -50,7 +51,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, desk, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace
+from firmware.cli import box, cas, desk, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -126,12 +127,14 @@ def show_route(told):
     head = "%s: %s %s (%s)" % (told["digits"], told["application"], told["target"], told["label"])
     if told["application"] != "outside":
         return head
+    closed = ["%s %s" % (row["trunk_group"], row["why"]) for row in told["closed"]]
     if told["why"]:
-        return "%s\n%s" % (head, told["why"])
-    return "%s, %s\n%s" % (head, told["class"], table(
-        ["TRUNK GROUP", "NUMBER", "TYPE", "TRUNKS", "UP", "FREE", "NEXT"],
+        return "\n".join([head, told["why"]] + closed)
+    area = told["area"] and " (%s)" % " ".join(filter(None, (told["area"]["code"], told["area"]["label"], told["area"]["province"])))
+    return "\n".join(["%s, %s%s" % (head, told["class"], area or ""), table(
+        ["TRUNK GROUP", "NUMBER", "TYPE", "TRUNKS", "UP", "FREE", "NEXT", "WHY NOT"],
         [[way["trunk_group"], way["number"], way["type"], way["trunks"], way["up"], way["free"],
-          "%s/%s" % tuple(way["first"]) if way["first"] else None] for way in told["ways"]]))
+          "%s/%s" % tuple(way["first"]) if way["first"] else None, way["why"]] for way in told["ways"]])] + closed)
 
 
 def show_calls(calls):
@@ -221,6 +224,7 @@ def parser():
     floor.add(verbs, common)
     ss7.add(verbs, common)
     pri.add(verbs, common)
+    cas.add(verbs, common)
     trace.add(verbs, common)
     journal.add(verbs, common)
     prompts.add(verbs, common)
@@ -232,6 +236,7 @@ def parser():
     who = route.add_mutually_exclusive_group(required=True)
     who.add_argument("--line")
     who.add_argument("--trunk-group")
+    route.add_argument("--caller", help="with --trunk-group: the calling number")
     verbs.add_parser("events", parents=[common]).add_argument("--after", type=int, default=0)
     config = verbs.add_parser("config", parents=[common])
     config.add_argument("action", choices=("show", "check", "apply"))
@@ -294,6 +299,8 @@ def carry_out(client, options):
         return ss7.carry_out(client, options, table)
     if verb in pri.VERBS:
         return pri.carry_out(client, options, table)
+    if verb in cas.VERBS:
+        return cas.carry_out(client, options, table)
     if verb in trace.VERBS:
         return trace.carry_out(client, options)
     if verb in prompts.VERBS:
@@ -302,7 +309,7 @@ def carry_out(client, options):
         return journal.carry_out(client, options)
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
-        return client.get(path, line=options.line, trunk_group=options.trunk_group), show_route
+        return client.get(path, line=options.line, trunk_group=options.trunk_group, caller=options.caller), show_route
     return configuration(client, options)
 
 

@@ -14,7 +14,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
     GET  /v1/staffing                  how many agents calls need: see api_staffing.py
-    GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there)
+    GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there, &caller=N)
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
@@ -24,7 +24,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/health
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/phones: desk phones that the box sets up, see api_phones.py
-    GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/pri: api_pri.py; /v1/lines, /v1/berts: see api_lines.py
+    GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/pri: api_pri.py; /v1/cas: api_cas.py; /v1/lines, /v1/berts: see api_lines.py
     GET  /v1/trace, /v1/calls/{id}/trace: see api_trace.py; /v1/set_aside: api_journal.py; /v1/prompts: api_prompts.py
 
 Errors are problem documents (RFC 9457).  Reads of the database run in one
@@ -43,7 +43,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, commands
+from firmware.control import api_cas, api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, commands
 from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
@@ -85,7 +85,7 @@ class API:
             ("GET", ("me",), self.me), ("GET", ("agents", None, "figures"), self.figures),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
-            *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(),
+            *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(), *api_cas.CASAPI(self).routes(),
             *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
             *api_phones.PhonesAPI(self).routes()]
 
@@ -320,7 +320,7 @@ class API:
         return {"ok": True}
 
     async def route(self, digits, query, body):
-        return commands.explain_route(self.house, digits, query.get("line"), query.get("trunk_group"))
+        return commands.explain_route(self.house, digits, query.get("line"), query.get("trunk_group"), query.get("caller"))
 
     async def configuration(self, query, body):
         running = self.house.config.running()

@@ -11,13 +11,14 @@ its id is taken at the seizure, since register signals need a termination.
     leg.create -> termination, seizure -> digits -> leg.alerting (group B, or all digits are out) -> leg.answered
 
 When media dies, the board sends 1101 on all circuits: calls are cleared, and what is idle is opened again with the next media.
-Outgoing calls and changes of the configuration: cas_calls.py.
+Outgoing calls and changes of the configuration: cas_calls.py; circuits that people take out of service: cas_manage.py.
 """
 
 import logging
 
 from firmware.links.adapter import Adapter
 from firmware.links.cas_calls import CircuitCalls
+from firmware.links.cas_manage import CircuitManagement
 from firmware.links.enhancement import renew
 from firmware.proto.cas.circuit import CLEARING
 
@@ -28,7 +29,7 @@ R1_SYMBOLS = {**{n: str(n % 10) for n in range(1, 11)}, 13: "K", 15: "S"}
 R2_PLANS = ("r2_forward", "r2_backward")
 
 
-class CASLinks(CircuitCalls, Adapter):
+class CASLinks(CircuitCalls, CircuitManagement, Adapter):
     """The adapter of all spans with channel-associated signalling.  load_variant(name): data of an R2 variant."""
 
     name = "circuits"
@@ -179,7 +180,8 @@ class CASLinks(CircuitCalls, Adapter):
             "kind": "leg.offered", "leg": entry["leg"], "tech": span.row["signalling"], "trunk_group": span.row["trunk_group"],
             "span": span.number, "timeslot": timeslot, "caller": event["caller"] or None,
             "caller_presentation": event["caller_presentation"], "caller_type": None, "bearer": "3.1khz_audio",
-            "called": event["called"], "called_complete": event["called_complete"], "redirecting": None})
+            "called": event["called"], "called_complete": event["called_complete"], "redirecting": None,
+            **({"dial_tone": True} if span.office else {})})
 
     def _on_setup_complete_indication(self, span, timeslot, event, now_ms):
         """Registers are silent and the answer is on the line."""

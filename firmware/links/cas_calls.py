@@ -194,6 +194,7 @@ class CircuitCalls:
                     new = self._begin(*wanted.pop(number))
                     if new is not None:
                         new.alarms, new.begins_ms = span.alarms, now_ms + BEGIN_MS
+                        new.keep_blocked(span.machine)
                         self._deadlines[number] = new.begins_ms
         for number in sorted(wanted):
             span = self._begin(*wanted[number])

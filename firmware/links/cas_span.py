@@ -72,6 +72,11 @@ class CircuitSpan:
         return BUSY_PULSES if self.variant is None else 2
 
     @property
+    def office(self):
+        """Whether telephones are at its circuits, which want dial tone."""
+        return self.row["signalling"] == "cas" and self.row["cas"]["protocol"][:3] == "fxs"
+
+    @property
     def harmed(self):
         """Whether an alarm makes the circuits useless."""
         return bool(self.alarms) and not set(self.alarms) <= HARMLESS
@@ -92,6 +97,12 @@ class CircuitSpan:
         self.config = circuit_config(self.row, group, numbers)
         for circuit in self.machine.circuits.values():
             circuit.config.update(self.config)
+
+    def keep_blocked(self, old):
+        """What people have taken out of service stays so when the span begins anew (before start()).  old: the CASSpan before."""
+        for timeslot, circuit in self.machine.circuits.items():
+            before = old.circuits.get(timeslot)
+            circuit.line.blocking = before is not None and before.line.blocking
 
     def law(self):
         return "A" if self.row["type"] == "e1" else "U"
@@ -118,8 +129,8 @@ class CircuitSpan:
         slots, up = [], self.state == "up"
         for timeslot, circuit in self.machine.circuits.items():
             entry = self.entries.get(timeslot)
-            busy = circuit.call is not None or not (circuit.line.free or circuit.line.state == "SEIZE_FAILED")
             reason = circuit.trouble()
+            busy = circuit.call is not None or not (circuit.line.free or circuit.line.state == "SEIZE_FAILED" or reason == "blocked")
             slots.append({"timeslot": timeslot, "call": legs.get(entry["leg"]) if entry else None, "line": circuit.line.state,
                           "state": "busy" if busy else "idle" if up and not reason else "blocked", "why": reason})
         if self.row["type"] == "e1":

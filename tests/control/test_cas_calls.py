@@ -8,7 +8,9 @@ import json
 import pytest
 
 from boardconfig.r2_variants import load_r2
+from firmware.cli.__main__ import main as strowger
 from firmware.config.schema import check
+from firmware.control.client import ControlClient, ControlError
 from firmware.control.compose import make_core
 from firmware.control.house import House
 from firmware.links.cas import CASLinks
@@ -303,6 +305,52 @@ def test_the_far_end_blocks_its_circuits(site):
         assert place.slot()["why"] == "blocked" and place.house.state()["spans"][0]["state"] == "down"
         place.media.took(place.media.far.request("unblock_request", None, place.media.now()))
         await place.until(lambda: place.slot()["state"] == "idle")
+    scenario(site, story)
+
+
+def test_circuits_are_taken_out_of_service_by_hand(site, capsys):
+    """Drained, locked and put back over the API and at the command line; the far end sees each, over a death of control and a change of settings."""
+    async def story(place):
+        def command(*words):
+            assert strowger(["--run", str(site.run), *words]) == 0
+            return capsys.readouterr().out
+
+        def far_sees():
+            return place.media.far.trouble()
+        client = ControlClient(site.run)
+        await dial(place)
+        await place.until(lambda: "setup_confirm" in place.media.names())
+        row = await asyncio.to_thread(client.post, "/v1/cas/3/circuits", {"do": "drain", "timeslots": [7]})
+        assert row["timeslots"][0]["near"] == "out_of_service" and len(place.calls()) == 1, "a call that stands goes on"
+        assert " 7 " in await asyncio.to_thread(command, "cas")
+        place.media.ask("release_request", place.media.far.call)
+        await place.until(lambda: far_sees() == "blocked")
+        assert place.house.state()["spans"][0]["state"] == "down" and not place.calls()
+        kill(place.house)
+        await place.start()
+        await place.rest(0.3)
+        assert far_sees() == "blocked" and (await asyncio.to_thread(client.get, "/v1/cas"))["cas"][0]["timeslots"][0]["why"] == "blocking"
+        config = json.loads(json.dumps(place.house.config.running()))
+        config["spans"][0]["r2"]["caller"] = "category"
+        await place.house.apply_configuration(config, config["revision"])
+        await place.rest(0.2)
+        await place.until(lambda: place.circuits.spans[3].opened)
+        assert place.slot()["why"] == "blocking" and far_sees() == "blocked", "other settings put nothing in service"
+        assert " 7 " not in await asyncio.to_thread(command, "cas-circuits", "3", "unlock", "7")
+        await place.until(lambda: far_sees() == "" and place.slot()["state"] == "idle")
+        await dial(place)
+        await place.until(lambda: place.media.names().count("setup_confirm") == 2)
+        await asyncio.to_thread(command, "cas-circuits", "3", "lock")
+        await place.until(lambda: not place.calls())
+        if place.media.far.call is not None:
+            place.media.ask("release_request", place.media.far.call)
+        await place.until(lambda: far_sees() == "blocked")
+        await asyncio.to_thread(command, "cas-circuits", "3", "restart")
+        for path, body, status in (("9", {"do": "lock"}, 409), ("3", {"do": "swallow"}, 409), ("3", {"do": "lock", "timeslots": [8]}, 409),
+                                   ("3", {"do": "lock", "timeslots": []}, 400), ("3", {"do": "lock", "timeslots": ["7"]}, 400), ("3", [], 400), ("x", {"do": "lock"}, 404)):
+            with pytest.raises(ControlError) as error:
+                await asyncio.to_thread(client.post, "/v1/cas/%s/circuits" % path, body)
+            assert error.value.status == status, (path, body)
     scenario(site, story)
 
 

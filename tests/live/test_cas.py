@@ -17,6 +17,7 @@ from hil.probes import exact, wav
 from hil.r2.client import BINARY, R2Exchange
 from hil.rig import Rig
 from tests.live import probe_moves
+from tests.live.cas_t1_cases import *      # noqa: F403  its tests share this house
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
 LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
@@ -225,6 +226,39 @@ def test_other_countries_both_ways(house, phone, country):
     probe_moves.undisturbed(comes, house, phone)
     house.wait_idle(20)
     probe_moves.undisturbed(goes, house, phone)
+
+
+def slot(house, span, timeslot):
+    row = next(row for row in house.state()["spans"] if row["span"] == span)
+    return next(each for each in row["timeslots"] if each["timeslot"] == timeslot)
+
+
+@pytest.mark.conformance("R2", "Q.422 blocking (live)", "a circuit locked by hand is blocked at libopenr2, one that libopenr2 blocks takes no call of ours; over a death of control")
+def test_circuits_out_of_service_at_either_end(house, phone):
+    far, mark, rings = house.r2[7], house.r2[7].mark(), phone.mark()
+    row = house.product.post("/cas/7/circuits", {"do": "lock", "timeslots": [1]})
+    assert next(each for each in row["timeslots"] if each["timeslot"] == 1)["near"] == "out_of_service"
+    far.wait_for("blocked", 30, mark, 1)
+    far.command("block 2")
+    house.product.post("/cas/8/circuits", {"do": "lock", "timeslots": [5]})
+    house.em.wait(lambda: house.em.off_hook(5), 30, "off-hook of a circuit of E&M that is taken out of service")
+    house.wait(lambda s: slot(house, 7, 2)["why"] == "blocked", 30, "the far end's blocking")
+    house.kill("control")
+    house.wait(lambda s: s["spans"] and slot(house, 7, 1)["why"] == "blocking" and slot(house, 7, 2)["why"] == "blocked" and
+               slot(house, 8, 5)["why"] == "blocking", 30, "all of it after the death of control")
+    phone.dial("9" + DIALLED)
+    offered = far.wait_for("offered", 30, mark)
+    assert offered["timeslot"] == 3
+    phone.wait_for("answered", 30, since=rings)
+    phone.hangup()
+    far.wait_for("end", 30, mark, 3)
+    free = far.mark()
+    for span in (7, 8):
+        house.product.post(f"/cas/{span}/circuits", {"do": "unlock"})
+    far.command("idle 2")
+    far.wait_for("idle", 30, free, 1)
+    house.em.wait(lambda: not house.em.off_hook(5), 30, "on-hook")
+    house.wait(lambda s: all(slot(house, *place)["state"] == "idle" for place in ((7, 1), (7, 2), (8, 5))), 30, "all in service")
 
 
 def test_refusals_of_the_far_end_become_causes(house, phone):

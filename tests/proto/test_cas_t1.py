@@ -433,3 +433,38 @@ def test_random_far_end(signalling):
         if circuit.call is not None:
             took(circuit.request("release_request", circuit.call, now))
     assert circuit.seizable and not open_calls and len(ended) > 20
+
+
+BUSY = {"em": OFF, "fg": OFF, "fxo_loop": CLOSED_LOOP, "fxo_ground": RING, "fxs_loop": 0b1111, "fxs_ground": 0b1111}
+IDLE = {"fxo_loop": 0b0101, "fxo_ground": 0b1111, "fxs_loop": OPEN_LOOP, "fxs_ground": OPEN_LOOP}       # of the far end
+
+
+@pytest.mark.parametrize("signalling", sorted(SIGNALLING))
+@pytest.mark.parametrize("killed", (False, True))
+def test_a_circuit_taken_out_of_service_by_hand(signalling, killed):
+    """What the far end sees, that no call goes out, and that it comes back; over a death of the process too."""
+    circuit, near, far = scripted(signalling, IDLE.get(signalling, ON))
+    near._took(near.circuit.request("block_request", None, circuit.now_ms), circuit.now_ms)
+    circuit.run(200)
+    busy = BUSY.get(signalling, BUSY.get(signalling[:2]))
+    assert near.circuit.line.code(near.circuit.line.sent) == busy and not near.circuit.seizable and near.circuit.trouble() == "blocking"
+    if killed:
+        near.kill(circuit.now_ms)
+        circuit.run(100)
+        assert near.circuit.line.code(near.circuit.line.sent) == busy and not near.circuit.seizable
+    fresh = T1Circuit(near.config)
+    fresh.line.blocking = True              # the settings changed meanwhile
+    fresh.start(circuit.now_ms)
+    assert fresh.line.code(fresh.line.sent) == busy and fresh.trouble() == "blocking"
+    near._took(near.circuit.request("unblock_request", None, circuit.now_ms), circuit.now_ms)
+    circuit.run(2000)
+    assert near.circuit.seizable and near.circuit.trouble() == "" and near.circuit.line.sent == near.circuit.line.ON
+
+
+def test_a_far_end_that_busies_out_is_seen_as_blocked():
+    """It stays off-hook and sends no digit: a call that never was, then a circuit out of service, until it goes on-hook."""
+    circuit, near, far = scripted("em_wink", timers={"T_FIRST_DIGIT": 2000, "T_RELEASE": 3000})
+    say(circuit, OFF, 10000)
+    assert near.circuit.trouble() == "blocked" and near.circuit.call is None and not near.circuit.seizable
+    say(circuit, ON, 2000)
+    assert near.circuit.seizable and near.circuit.trouble() == ""

@@ -140,8 +140,10 @@ class Circuit:
     # Inputs and time
 
     def start(self, now_ms):
-        """Send idle.  Returns events."""
+        """Send idle, or blocked where that was asked for before.  Returns events."""
         self.line.start(now_ms)
+        if self.line.blocking:
+            self.line.request("block_request", now_ms)
         return self.settle(now_ms)
 
     def receive(self, item, now_ms):

@@ -37,6 +37,13 @@ class StationLine(T1Line):
             return t.RINGING
         return None
 
+    def _block(self, now_ms):
+        self.stop_timers()
+        self.send(RING_GROUND_CODE if self.ground else LOOP_CLOSED)
+
+    def _stay_busy(self, now_ms):
+        self.send(LOOP_CLOSED)
+
     def _seize(self, now_ms):
         if self.ground:
             self.send(RING_GROUND_CODE)
@@ -120,6 +127,10 @@ class OfficeLine(T1Line):
         """Some stations send 1 0 for ring ground."""
         text = super().pattern(bits)
         return RING_GROUND_CODE if text == "10" else text
+
+    def _block(self, now_ms):
+        self.stop_timers()
+        self.send(FEED_OPEN)
 
     def _ring(self, now_ms):
         self.send(RING)

@@ -65,7 +65,11 @@ class CASSpan:
         """After a restart.  received: {timeslot: ABCD} as the board has it; what sounds is told by itself.  Returns events."""
         events = []
         for timeslot in self.timeslots:
-            events += self._took(timeslot, self.circuits[timeslot].resume(now_ms, received.get(timeslot), False))
+            circuit = self.circuits[timeslot]
+            if circuit.line.sent is None:       # killed before it began
+                events += self._took(timeslot, circuit.start(now_ms))
+            else:
+                events += self._took(timeslot, circuit.resume(now_ms, received.get(timeslot), False))
         return events
 
     def receive(self, timeslot, item, now_ms):

@@ -47,6 +47,8 @@ class T1Line(Line):
             return "alarm"
         if self.blocking:
             return "blocking"
+        if self.state in (t.HELD, t.RELEASING) and not self.timers.running("T_RELEASE"):
+            return "blocked"            # it stays off-hook: busied out there, or in trouble
         return "unknown" if self.seen is None else ""
 
     @property
@@ -109,7 +111,7 @@ class T1Line(Line):
         return self._free(now_ms)
 
     def _release_late(self, now_ms):
-        self.emit("fault", "the far end stays off-hook")
+        self.emit("fault", "the far end stays off-hook: it has blocked the circuit, or is in trouble")
 
     # Dial pulses out
 

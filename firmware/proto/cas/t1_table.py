@@ -43,7 +43,7 @@ TIMERS = {
 
 IDLE = "IDLE"
 GUARD = "GUARD"
-BLOCKED = "BLOCKED"                 # by us: off-hook (E&M)
+BLOCKED = "BLOCKED"                 # by us: off-hook (E&M); what makes a line busy (loop and ground start)
 # Outgoing
 SEIZING = "SEIZING"                 # wait for the start signal
 STARTING = "STARTING"               # the far end is off-hook: a wink, a delay, or glare
@@ -142,6 +142,10 @@ STATION = transitions((
     (IDLE, ("01", "11"), None, None, "idle"),
     (GUARD, "T_GUARD", "_idle", IDLE, "ours"),
     (GUARD, ("01", "11", "00", "tip_ground"), None, None, "ours"),
+    ((IDLE, GUARD), "block_request", "_block", BLOCKED, "ours: loop closed, or ring ground; an office does not ring a busy line"),
+    (BLOCKED, ("01", "11", "00"), None, None, "ours: the office may give dial tone, howler, and take it away"),
+    (BLOCKED, "tip_ground", "_stay_busy", None, "ground start: the line is given; the loop is closed and stays so"),
+    (BLOCKED, "unblock_request", "_unblock", None, "loop open"),
     (RING_GROUND, ("01", "tip_ground"), "_tip_grounded", START_DELAY, "ground start: tip ground, close the loop"),
     (RING_GROUND, "00", "_collision", None, "ground start: the office rings meanwhile"),
     (RING_GROUND, "11", None, None, "ground start"),
@@ -181,6 +185,9 @@ OFFICE = transitions((
     (IDLE, "01", None, None, "loop open"),
     (GUARD, "T_GUARD", "_idle", IDLE, "ours"),
     (GUARD, ("00", "01", "11"), None, None, "ours"),
+    ((IDLE, GUARD), "block_request", "_block", BLOCKED, "ours: feed open, and no tip ground whoever asks: no line to be had"),
+    (BLOCKED, ("00", "01", "11"), None, None, "ours"),
+    (BLOCKED, "unblock_request", "_unblock", None, "idle"),
     (RING_GROUND, "11", "_seized", RECEIVING, "ground start: loop closed"),
     (RING_GROUND, "01", "_ring_ground_gone", GUARD, "ground start: given up"),
     (RING_GROUND, ("00",), None, None, "ground start"),
