@@ -9,7 +9,9 @@ The configuration's "routes" say what may be dialled, "trunk_groups" what lies b
 
     plan = OutsidePlan(config)
     plan.find("9013912345678", True, CLASSES) -> (MATCH, row)        longest match, see number_plan.py
-    ways(row, digits, weekday, minute) -> [{"trunk_group", "number", "type", "plan"}]   open now, first choice first
+    ways(row, digits, weekday, minute, areas=areas) -> [{"trunk_group", "number", "type", "plan"}]   open now, first choice first
+
+A choice may be for some areas only ("areas"), and put the 0 before mobile numbers of elsewhere ("mobile_zero"): areas.py.
 
 What was dialled is kept; a way holds the rewritten number.  A number that begins with "+" after
 the rewriting is sent without it, as an international one (Q.931 4.5.8).
@@ -199,23 +201,32 @@ def is_open(choice, weekday, minute):
     return (today and minute >= begin) or (yesterday and minute < end)
 
 
-def rewritten(choice, digits):
+def rewritten(choice, digits, areas=None):
     """What is sent for dialled digits: {"number", "type", "plan"}."""
-    number = (choice.get("prefix") or "") + digits[choice.get("strip") or 0:]
+    left = digits[choice.get("strip") or 0:]
+    if areas is not None and choice.get("mobile_zero"):
+        left = areas.dialled(left)
+    number = (choice.get("prefix") or "") + left
     kind = choice.get("type") or TYPES[0]
     if number[:1] == "+":
         number, kind = number[1:], "international"
     return {"number": number, "type": kind, "plan": choice.get("plan") or "isdn"}
 
 
-def ways(row, digits, weekday, minute, begun=False):
+def serves(choice, digits, areas):
+    """Whether a choice is for the area of a number.  areas: Areas, or None: it is not asked."""
+    return areas is None or areas.takes(choice.get("areas"), digits[choice.get("strip") or 0:])
+
+
+def ways(row, digits, weekday, minute, begun=False, areas=None):
     """The choices of a route that are open, in order: [{"trunk_group", "number", "type", "plan"}].
 
-    begun: digits follow, so that none need be there yet."""
+    begun: digits follow, so that none need be there yet, and no area is known."""
     found = []
     for choice in row["choices"]:
-        if is_open(choice, weekday, minute) and (begun or _leaves_digits(row, choice, digits)):
-            way = rewritten(choice, digits)
+        if is_open(choice, weekday, minute) and (begun and not choice.get("areas") or not begun and _leaves_digits(row, choice, digits)
+                                                 and serves(choice, digits, areas)):
+            way = rewritten(choice, digits, None if begun else areas)
             way["trunk_group"] = choice["trunk_group"]
             found.append(way)
     return found

@@ -12,7 +12,8 @@ CDR: {call, started_ms, answered_ms, ended_ms, caller, caller_presentation, call
 trunk_group, span, timeslot, line, application, queue, queue_entered_ms, wait_ms, agent,
 agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch"), language,
 recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts,
-quality:{leg: how its RTP went, media/client.py}, charged?:{leg: units of metering pulses that came}, audio_missing:[{leg, direction, reason, at_ms}], transfers, agents};
+quality:{leg: how its RTP went, media/client.py}, charged?:{leg: units of metering pulses that came}, connected?:{number, type, presentation}
+of who answered a call to the outside (COLP, as the far end said it), audio_missing:[{leg, direction, reason, at_ms}], transfers, agents};
 times UTC ms or None.  ended_ms is the moment the
 caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
 outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
@@ -64,6 +65,8 @@ KINDS = {
     "call.more_digits": "digits(all that were dialled) suffix(the new ones, sent on) complete(no more will come)",
     "call.dialled": "(the far end has all the digits that it wants)",
     "call.hunted": "way(index of the next) cause trunk([span, timeslot] that failed, timeslot None: the whole span; None: none was free)",
+    "call.preempting": "victim(the call that loses its circuit to this emergency call) of(its leg) way trunk[span, timeslot](kept for this call) count deadline_ms",
+    "call.preempted": "outcome(freed|late: the circuit was not given back in time)",
     "call.cut_through": "bridge legs(the caller hears the called side before the answer)",
     "call.ringing": "leg deadline_ms failed(node or None)",
     "call.ringing_ended": "outcome cause",
@@ -333,6 +336,8 @@ class CDRProjection:
         cdr["application"] = data["application"]
 
     def _leg_answered(self, cdr, record, data):
+        if data.get("connected"):
+            cdr["connected"] = dict(data["connected"])
         if data["by"] == "near":
             cdr["answered_ms"] = record["ts_ms"]
         elif cdr["agent_answered_ms"] is None and data.get("connects"):

@@ -15,6 +15,7 @@ classes: of the routes to the outside that the caller can see (outside.py); what
 emergency numbers excepted.  The Q.850 cause for each refusal is in CAUSES.
 """
 
+from firmware.call.areas import Areas
 from firmware.call.number_plan import NumberPlan, MATCH, MORE, INCOMPLETE, UNKNOWN
 from firmware.call.outside import CLASSES, EMERGENCY, OutsidePlan
 from firmware.errors import ConfigError
@@ -47,6 +48,7 @@ class Router:
                    "mailbox": _named(config.get("mailboxes") or []), "duty": _named(config.get("duty") or []),
                    "test": TEST_SOUNDS}
         self._outside = OutsidePlan(config)
+        self.areas = Areas(config)
         self._features = config.get("feature_codes") or []
         for index in range(len(numbers)):
             entry = numbers[index]

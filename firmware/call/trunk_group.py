@@ -8,14 +8,17 @@ over legs, and "nothing stays seized" is simply `seized() == 0`.
 Selection for outgoing calls (Q.931 5.1.2 leaves it to the user; the rule should be
 the opposite of the far end's so that both do not meet on the same trunk):
 ascending, descending; round_robin and round_robin_descending (the next after the one
-taken last, up or down); longest_idle (the one that was given back first; those never used come before).
+taken last, up or down); longest_idle (the one that was given back first; those never used come before); opposite (the far
+end's order is learnt from what it seizes: each call that comes in on the lowest trunk that was free speaks for ascending, on the
+highest for descending, and ours is the other one; before the first call we are descending, since most count upwards).
 """
 
 from firmware.call.signalling_points import bearer_timeslots
 from firmware.errors import ConfigError
 
 CAS = ("r2", "cas")             # values of a span's "signalling" whose circuits are signalled by bits
-SELECTIONS = ("ascending", "descending", "round_robin", "round_robin_descending", "longest_idle")
+SELECTIONS = ("ascending", "descending", "round_robin", "round_robin_descending", "longest_idle", "opposite")
+EVIDENCE_MOST = 8               # ours: so many calls the other way turn an opinion round
 
 
 def bearers(span):
@@ -67,11 +70,24 @@ class TrunkGroup:
         self._last = None
         self._idle = {}       # (span, timeslot) -> how many trunks had been given back when this one was
         self._given_back = 0
+        self._far = 0         # above 0: the far end counts upwards, below: downwards
 
-    def seize(self, leg, span, timeslot):
-        """A leg takes a trunk."""
+    def seize(self, leg, span, timeslot, incoming=False):
+        """A leg takes a trunk.  incoming: the far end chose it."""
+        if incoming and self.selection == "opposite":
+            self._learn((span, timeslot))
         self.hold(leg, span, timeslot)
         self._last = (span, timeslot)
+
+    def _learn(self, trunk):
+        free = [other for other in self.trunks if other not in self._held]
+        if len(free) > 1 and trunk in (free[0], free[-1]):
+            step = 1 if trunk == free[0] else -1
+            self._far = max(-EVIDENCE_MOST, min(EVIDENCE_MOST, self._far + step))
+
+    def far(self):
+        """What is known of the far end's order: above 0 ascending, below descending."""
+        return self._far
 
     def hold(self, leg, span, timeslot):
         """A leg holds a trunk (said again after a restart)."""
@@ -106,9 +122,9 @@ class TrunkGroup:
         """The trunks in the order in which they were given back, as lists."""
         return [list(trunk) for trunk in sorted(self._idle, key=self._idle_rank)]
 
-    def restore(self, last, idle=()):
-        """Forget all legs; `last`: the trunk taken last, from last(); idle: from idle()."""
-        self._held = {}
+    def restore(self, last, idle=(), far=0):
+        """Forget all legs; `last`: the trunk taken last, from last(); idle: from idle(); far: from far()."""
+        self._held, self._far = {}, far
         self._last = tuple(last) if last is not None else None
         self._idle = {}
         self._given_back = 0
@@ -119,7 +135,7 @@ class TrunkGroup:
     def take_over(self, old):
         """Continue for another TrunkGroup of the same name (the configuration has changed)."""
         self._held, self._last = old._held, old._last
-        self._idle, self._given_back = old._idle, old._given_back
+        self._idle, self._given_back, self._far = old._idle, old._given_back, old._far
 
     def _idle_rank(self, trunk):
         return self._idle.get(trunk, 0), order_of(trunk)
@@ -129,12 +145,16 @@ class TrunkGroup:
         legs = self._held.get((span, timeslot))
         return legs[0] if legs else None
 
+    def holders(self, span, timeslot):
+        """How many hold a trunk: more than one while it is settled whose it is."""
+        return len(self._held.get((span, timeslot)) or ())
+
     def select(self, usable=None):
         """The trunk that the next outgoing call should take, or None when all are held.
 
         usable: function(span, timeslot) -> bool, false for blocked trunks and spans that are down."""
         order = self.trunks
-        if self.selection[-10:] == "descending":
+        if self.selection[-10:] == "descending" or (self.selection == "opposite" and self._far >= 0):
             order = list(reversed(order))
         if self.selection[:11] == "round_robin" and self._last in order:
             at = order.index(self._last) + 1

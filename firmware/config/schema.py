@@ -75,7 +75,7 @@ ENHANCEMENT = {
 TRUNK_GROUP = Section("interchangeable trunks", {
     "name": name("the name used in routes"),
     "label": Text("what pages show", default=""),
-    "selection": Text("which free trunk goes first; best the opposite of the far end's", choices=SELECTIONS,
+    "selection": Text("which free trunk goes first; opposite: the other way round than the far end, whose order is learnt from its calls", choices=SELECTIONS,
                       default="ascending"),
     "channel": Text("whether the far end may choose another timeslot than ours (Q.931 5.1.2)",
                     choices=("exclusive", "preferred"), default="exclusive"),
@@ -127,7 +127,16 @@ CHOICE = Section("a way to the outside", {
                  hint="give digits from 1 to 7, for example 12345", default=outside.ALL_DAYS),
     "from": Text("from when on", pattern=CLOCK, hint="give hours and minutes, for example 08:30", default="00:00"),
     "to": Text("until when; before `from`: over midnight", pattern=CLOCK, hint="give hours and minutes, for example 18:00",
-               default="24:00")})
+               default="24:00"),
+    "areas": Text("only for numbers of these areas: area codes or provinces of `areas`, with commas between them; empty: for all", default=""),
+    "mobile_zero": Switch("mobile numbers of other areas than the site's go out with a 0 before them, those of its own without (China)", default=False)})
+
+AREA = Section("an area of numbers: a city or district with a code of its own", {
+    "code": Text("the area code with its 0", pattern=r"0[0-9]{2,3}", hint="for example 021 or 0755", required=True),
+    "label": Text("what pages show", default=""),
+    "province": Text("the province", pattern=r"[^,]*", hint="without commas", default=""),
+    "mobile": Text("the first seven digits of the mobile numbers of this area: blocks and ranges of blocks", max_octets=200000,
+                   pattern=r"(1[3-9][0-9]{5}(-1[3-9][0-9]{5})?(,1[3-9][0-9]{5}(-1[3-9][0-9]{5})?)*)?", hint="for example 1391700-1391799,1381600", default="")})
 
 ROUTE = Section("where a number that is dialled goes to the outside", {
     "number": Text("the digits as dialled: x any digit, . at the end any further digits; the longest match wins",
@@ -224,6 +233,7 @@ SCHEMA = Section("the configuration", {
         "name": Text("the name on every page", default="Strowger"),
         "country": Text("whose tones and law apply", choices=("cn", "us", "uk", "eu", "itu", "de", "fr", "br"), default="cn",
                         impact=IMPACT_RESTART),
+        "area": Text("the area code with its 0 of where the trunks are (China); empty: not known", pattern=r"(0[0-9]{2,3})?", hint="for example 021", default=""),
         "timezone": Zone("the IANA time zone", default="Asia/Shanghai"),
         "languages": Anything("languages of the prompts, in the order they are played",
                               default=["zh_CN", "en"])}),
@@ -236,6 +246,7 @@ SCHEMA = Section("the configuration", {
     "sip_trunks": Rows("the trunks over IP", sip_trunk.SIP_TRUNK, key="name", most=256),
     "numbers": Rows("the numbers we answer", NUMBER, key="number"),
     "routes": Rows("the numbers that can be called outside", ROUTE, key="number"),
+    "areas": Rows("areas of numbers, for routes that ask for them", AREA, key="code", most=400),
     "services": services.SERVICES,
     "ivr": Table("the flows", Anything("a flow, checked by firmware/ivr/flow.py")),
     "queues": Rows("the queues", QUEUE, key="name"),

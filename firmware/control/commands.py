@@ -45,8 +45,10 @@ async def hang_up(house, call):
     await house.command({"kind": "command.hangup", "call": call})
 
 
-def explain_route(house, digits, line=None, trunk_group=None):
+def explain_route(house, digits, line=None, trunk_group=None, caller=None):
     """What would become of a number: core_outside.explain."""
+    if caller is not None and (len(caller) > 64 or not caller.isascii() or not caller.isprintable() or line is not None):
+        raise Problem(422, "bad caller", "Give the calling number, at most 64 digits, and only with trunk_group.")
     if not 0 < len(digits) <= 64 or not digits.isascii() or not digits.isprintable():
         raise Problem(422, "bad number", "Give the digits as they are dialled, at most 64.")
     if (line is None) == (trunk_group is None):
@@ -54,7 +56,7 @@ def explain_route(house, digits, line=None, trunk_group=None):
     part, name = ("lines", line) if line is not None else ("trunk_groups", trunk_group)
     if not any(row["name"] == name for row in house.config.running()[part]):
         raise not_found("line" if line is not None else "trunk group", name[:32])
-    return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms())
+    return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms(), caller)
 
 
 async def set_agent_status(house, agent, status, reason=None, by=None, locked=None):

@@ -137,6 +137,9 @@ class Core:
         # Where ringing tone is ours to give: Q.931 by the side, SS7 and CAS always (Q.764 2.1.4: the exchange of the called party).
         self.network_spans = [span["span"] for span in config.get("spans") or []
                               if span.get("side") == "network" or span.get("signalling") in ("ss7", "r2", "cas")]
+        # Whose callers are behind us, not a carrier's: they reach emergency numbers whatever their group may call otherwise.
+        self.home_groups = set([span.get("trunk_group") for span in config.get("spans") or [] if span.get("side") == "network" and span.get("signalling", "pri") == "pri"
+                                or span.get("signalling") == "cas" and (span.get("cas") or {}).get("protocol", "")[:3] == "fxs"])
         self.mcid_spans = [span["span"] for span in config.get("spans") or [] if span.get("signalling", "pri") == "pri"
                            and span.get("variant", "etsi") == "etsi" and span.get("side", "user") == "user"]
         self.span_techs = {}
@@ -298,9 +301,9 @@ class Core:
         return outside.LINE_CLASSES if classes is None else classes
 
     def classes_of_group(self, group):
-        """What callers of a trunk group may call outside; one that lets them dial through lets them call for help."""
+        """What callers of a trunk group may call outside; one that lets them dial through, or is behind us, lets them call for help."""
         classes = tuple((self.group_rows.get(group) or {}).get("classes") or ())
-        return classes + (outside.EMERGENCY,) if classes and outside.EMERGENCY not in classes else classes
+        return classes + (outside.EMERGENCY,) if (classes or group in self.home_groups) and outside.EMERGENCY not in classes else classes
 
     def span_is_up(self, span):
         """Whether outgoing calls may be tried on a span or SIP trunk."""

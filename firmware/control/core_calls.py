@@ -10,7 +10,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_desk, core_dispatch, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
+from firmware.control import core_announcements, core_callbacks, core_desk, core_dispatch, core_emergency, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control import core_ending
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
@@ -39,17 +39,19 @@ def offered(core, event):
     call = state.calls[call_id]
     if not state.media_up:
         clear(core, call, TEMPORARY_FAILURE, SWITCH, "failed", "media is not there")
-    elif not line_was_free:
+    elif not line_was_free and not core_emergency.asked(core, line, None, call.called):
         clear(core, call, BUSY, SWITCH, "busy", "the calling line is in another call")
     else:
         blocked = calendar.treatment(core.blocked, call.caller) if line is None and call.caller_presentation == "allowed" else None
-        if blocked is not None:
+        if blocked is not None and not core_emergency.asked(core, line, event.get("trunk_group"), call.called):
             _refuse_blocked(core, call, blocked)
             return True
         if agent is not None and state.agent(agent).call is None and core.router.feature(call.called, line is not None) is None:
             core_queues.take_line(core, agent, call, "talking")
         if not _route(core, call):
             core.act("leg.need_more_digits", leg=call.caller_leg)
+            if event.get("dial_tone") and not call.called:
+                core.play(call, "dial", [{"tone": "dial"}], 0)
     return True
 
 
@@ -79,6 +81,7 @@ def digits(core, event):
         return False
     if not collecting:
         return core_overlap.more(core, call, called, complete)
+    core.silence(call)                      # dial tone, for who gets one
     core.emit("leg.digits", call=call.id, leg=call.caller_leg, called=called, called_complete=complete)
     if not _route(core, call) and core.state.legs[call.caller_leg].tech == "r2":
         core.act("leg.need_more_digits", leg=call.caller_leg)       # a compelled register asks for each digit (Q.440)
@@ -493,6 +496,7 @@ def released(core, event):
                 fail(core, call, cause, "the called leg failed", "answered")
         end_if_done(core, call)
     core.act("media.subtract", leg=leg.id)
+    core_emergency.freed(core, leg)
     if agent is not None:
         core.touch_agent(agent)
     return True

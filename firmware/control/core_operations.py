@@ -85,7 +85,7 @@ def create(core, call, line, role, auto_answer=False, caller_name=""):
 
 def create_outside(core, call, route):
     """A new leg to the outside: the first way that is open and has a trunk.  Its id, or False (refused)."""
-    for way in outside.ways(route["row"], route["target"], *core_outside.local_time(core)):
+    for way in outside.ways(route["row"], route["target"], *core_outside.local_time(core), areas=core.router.areas):
         group = core.state.groups.get(way["trunk_group"])
         trunk = group.select(lambda span, timeslot: core.span_is_up(span)) if group else None
         if trunk is not None:

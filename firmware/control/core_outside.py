@@ -6,6 +6,7 @@
             | nothing came, or the data link failed: another span of the group
             | ... that concerns the way (ANOTHER_WAY): the next choice
             |     all of it only before the called party rings, and at most hunt_limit trunks
+    | no trunk at all, and it is an emergency call: one is taken from another call (core_emergency.py)
             | any other cause: it is the answer, and the caller gets it
 
 The caller hears the far end as soon as that says there is something to hear (progress description
@@ -15,13 +16,14 @@ is nearer to the caller gives ringing tone: a telephone its own (180), a carrier
 (ALERTING); we do, to a caller who has been answered and on spans where we are the network.
 """
 
+from firmware.call import calendar
 from firmware.call import call as calls
 from firmware.call import carriage
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import INCOMPLETE
 from firmware.call.routing import CAUSES
-from firmware.control import core_overlap
+from firmware.control import core_emergency, core_overlap
 from firmware.control.core_base import SWITCH
 from firmware.control.core_ending import clear
 from firmware.control.core_ivr import not_reached
@@ -64,11 +66,11 @@ def dial(core, call, route, failed, ring_ms=None, overlap=False):
         not_reached(core, call, failed, carriage.ROUTING_ERROR, "failed", why)
         return
     weekday, minute = local_time(core)
-    ways = outside.ways(route["row"], route["target"], weekday, minute, overlap)
+    ways = outside.ways(route["row"], route["target"], weekday, minute, overlap, core.router.areas)
     if overlap:
         ways = [way for way in ways if core_overlap.sends(core, call, way)]
     core.emit("call.dialling", call=call.id, leg=call.caller_leg, digits=route["target"], route=route["number"], cls=route["class"], ways=ways,
-              limit=route["row"].get("hunt_limit") or outside.HUNT_LIMIT, failed=failed, ring_ms=ring_ms or SET_UP_GUARD_MS,
+              limit=core_emergency.LIMIT if route["class"] == outside.EMERGENCY else route["row"].get("hunt_limit") or outside.HUNT_LIMIT, failed=failed, ring_ms=ring_ms or SET_UP_GUARD_MS,
               **({"overlap": True} if overlap else {}))
     hunt(core, call)
 
@@ -88,6 +90,8 @@ def hunt(core, call):
     while True:
         out = call.outside
         if out["way"] >= len(out["ways"]) or out["attempts"] >= out["limit"]:
+            if core_emergency.preempt(core, call):
+                return
             not_reached(core, call, call.failed, out["cause"] or NO_CIRCUIT, "failed",
                              "no trunk for %s: %s" % (out["digits"], "no choice of the route is open now" if not out["ways"]
                                                       else "%d tried" % out["attempts"]))
@@ -285,6 +289,8 @@ def alert_caller(core, call, leg, inband):
 
 def resume(core, call, tokens):
     """After a restart, in the middle of a set-up.  tokens: of what media plays to the caller.  False: it cannot go on."""
+    if core_emergency.waits(core, call):
+        return True
     target = core.state.legs.get(call.target_leg)
     caller = core.state.legs.get(call.caller_leg)
     if target is None or caller is None or target.span is None or legs.RELEASING in (target.state, caller.state):
@@ -315,16 +321,21 @@ def from_flow(core, call, command):
 
 # Why a number goes where it goes.
 
-def explain(core, digits, line=None, trunk_group=None):
+def explain(core, digits, line=None, trunk_group=None, caller=None):
     """What would become of dialled digits now; nothing is dialled.
 
-    line: of the caller; else trunk_group, on which the caller comes in.  Returns plain data: {"digits", "verdict"("match"|
+    line: of the caller; else trunk_group, on which the caller comes in, caller: whose number that is, or None.  Returns plain data: {"digits", "verdict"("match"|
     "more"|"incomplete"|"unknown"), "application", "target", "number"(the pattern), "label", "class", "allowed", "why", "cause"(of
-    a refusal), "ways": [{"trunk_group", "number", "type", "plan", "trunks", "up", "free", "first"([span, timeslot] or None)}]}."""
+    a refusal), "area"({"code", "label", "province"} of the number that is sent first, or None), "ways": [{"trunk_group", "number", "type", "plan", "trunks", "up",
+    "free", "first"([span, timeslot] or None), "why"(no call takes it now, or how an emergency call would)}], "closed": [{"trunk_group", "why"}](choices that are not asked)}."""
     internal = line is not None
     verdict, route = core.router.find(digits, True, internal, outside.CLASSES if internal else core.classes_of_group(trunk_group))
     answer = {"digits": digits, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
-              "allowed": False, "why": None, "cause": None, "ways": []}
+              "allowed": False, "why": None, "cause": None, "area": None, "ways": [], "closed": []}
+    blocked = calendar.treatment(core.blocked, caller) if caller and not internal else None
+    if blocked is not None and not core_emergency.asked(core, line, trunk_group, digits):
+        answer["cause"], answer["why"] = REJECTED, "callers like %s are on the list %s" % (caller, blocked["name"])
+        return answer
     if route is None:
         answer["cause"] = CAUSES[verdict]
         answer["why"] = ("more digits are needed" if verdict == INCOMPLETE else
@@ -337,19 +348,41 @@ def explain(core, digits, line=None, trunk_group=None):
     if not answer["allowed"]:
         answer["cause"] = REJECTED
     elif route["application"] == "outside":
-        for way in outside.ways(route["row"], route["target"], *local_time(core)):
-            answer["ways"].append(_explained(core, way))
+        weekday, minute = local_time(core)
+        emergency = route["class"] == outside.EMERGENCY
+        for way in outside.ways(route["row"], route["target"], weekday, minute, areas=core.router.areas):
+            answer["ways"].append(_explained(core, way, emergency))
+        for choice in route["row"]["choices"]:
+            if not outside.is_open(choice, weekday, minute):
+                why = "is closed now: days %s, %s to %s" % (choice.get("days") or outside.ALL_DAYS, choice.get("from") or "00:00", choice.get("to") or "24:00")
+            elif not outside.serves(choice, route["target"], core.router.areas):
+                why = "is for numbers of %s only" % choice["areas"]
+            else:
+                continue
+            answer["closed"].append({"trunk_group": choice["trunk_group"], "why": why})
+        area = core.router.areas.of(answer["ways"][0]["number"]) if answer["ways"] else None
+        if area is not None:
+            answer["area"] = {"code": area["code"], "label": area.get("label") or "", "province": area.get("province") or ""}
         if not answer["ways"]:
             answer["why"], answer["cause"] = "no choice of the route is open now", NO_CIRCUIT
     return answer
 
 
-def _explained(core, way):
+def _explained(core, way, emergency):
     group = core.state.groups.get(way["trunk_group"])
     trunks = group.trunks if group else []
     up = [trunk for trunk in trunks if core.span_is_up(trunk[0])]
     first = group.select(lambda span, timeslot: core.span_is_up(span)) if group else None
     explained = dict(way)
-    explained.update(trunks=len(trunks), up=len(up), free=len([trunk for trunk in up if group.holder(*trunk) is None]),
-                     first=list(first) if first else None)
+    free = len([trunk for trunk in up if group.holder(*trunk) is None])
+    kept = (core.group_rows.get(way["trunk_group"]) or {}).get("reserved", 0)
+    why = None
+    if not up:
+        why = "no span or SIP trunk of the group is up"
+    elif not free:
+        why = "all trunks are in use" + ("; the circuit of another call would be taken" if emergency else "")
+    elif free <= kept and not emergency:
+        why = "the trunks that are free are kept for emergency calls (reserved: %d)" % kept
+        first = None
+    explained.update(trunks=len(trunks), up=len(up), free=free, first=list(first) if first else None, why=why)
     return explained

@@ -206,7 +206,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "spans": [[name, self.spans[name]] for name in sorted(self.spans, key=_span_order)],
                 "announcements": [[name, dict(self.announcements[name])] for name in sorted(self.announcements)],
                 "flows": [[name, self.flows[name]] for name in sorted(self.flows)],
-                "groups": [[name, self.groups[name].last(), self.groups[name].idle()] for name in sorted(self.groups)],
+                "groups": [[name, self.groups[name].last(), self.groups[name].idle(), self.groups[name].far()] for name in sorted(self.groups)],
                 "erasures": [[name, dict(self.erasures[name])] for name in sorted(self.erasures)],
                 "media_up": self.media_up, "order": self.order, "last_ts_ms": self.last_ts_ms, "timers": self.timers.dump()}
 
@@ -226,6 +226,9 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 self.line_legs.setdefault(leg.line, []).append(leg.id)
             if leg.span is not None:
                 self.group(leg.trunk_group).hold(leg.id, leg.span, leg.timeslot)
+        for call in self.calls_in_order():
+            if call.outside is not None and call.outside.get("waits"):
+                self.keep_trunk(call)
         for entry in dumped["agents"]:
             agent = self.agents[entry["name"]] = agents.load(entry)
             if agent.seat is not None:

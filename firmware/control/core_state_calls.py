@@ -55,6 +55,30 @@ class CallFolds:
                 out["attempts"] += 1
             call.outside = out
 
+    def call_preempting(self, record, data, call):
+        if call is not None and call.outside is not None:
+            call.outside = dict(call.outside, way=data["way"], tried=[], preempted=data["count"], waits=[data["of"]] + data["trunk"])
+            self.timers.set("preempt", data["of"], data["deadline_ms"])
+            self.keep_trunk(call)
+
+    def call_preempted(self, record, data, call):
+        if call is not None and call.outside is not None:
+            if data["outcome"] == "late":       # not waited for again
+                call.outside = dict(call.outside, late=(call.outside.get("late") or []) + call.outside["waits"][:1])
+            self.give_trunk(call)
+
+    def keep_trunk(self, call):
+        """The circuit that was taken for an emergency call is nobody else's."""
+        waits, way = call.outside["waits"], call.outside["ways"][call.outside["way"]]
+        self.group(way["trunk_group"]).hold(call.id, waits[1], waits[2])
+
+    def give_trunk(self, call):
+        if call.outside is not None and call.outside.get("waits"):
+            waits, way = call.outside["waits"], call.outside["ways"][call.outside["way"]]
+            self.timers.cancel("preempt", waits[0])
+            self.group(way["trunk_group"]).free(call.id, waits[1], waits[2])
+            call.outside = dict(call.outside, waits=None)
+
     def call_cut_through(self, record, data, call):
         if call is not None:
             call.bridge = data["bridge"]
@@ -134,6 +158,7 @@ class CallFolds:
             call.state = calls.CLEARING
             call.signal = None
             call.result = data["result"]
+            self.give_trunk(call)
             for kind in CALL_TIMERS:
                 self.timers.cancel(kind, call.id)
 

@@ -22,7 +22,7 @@ class LegFolds:
         leg.line = data["line"]
         self._add_leg(call, leg, record["agent"])
         if leg.span is not None:
-            self.group(leg.trunk_group).seize(leg.id, leg.span, leg.timeslot)
+            self.group(leg.trunk_group).seize(leg.id, leg.span, leg.timeslot, True)
 
     def leg_created(self, record, data, call):
         leg = legs.Leg(record["leg"], record["call"], data["role"], data["tech"], legs.CREATED)

@@ -31,6 +31,7 @@ resume and then, say, each 10,000 records: it bounds the replay.
 Events (dict with "kind"; other keys are ignored)
   leg.offered  leg tech("pri"|"ss7"|"r2"|"cas"|"sip") trunk_group span timeslot caller caller_presentation("allowed"|
                "restricted"|"unavailable") caller_type called called_complete redirecting bearer line(SIP: the calling line)
+               dial_tone?(a telephone at a channel bank wants to hear that it may dial)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
                inband: something is to be heard from that side (progress description 1 or 8)
@@ -115,7 +116,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_ending, core_fax, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_emergency, core_ending, core_fax, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
@@ -151,7 +152,7 @@ WAYS_ON = {
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
-    "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
+    "hunt": core_outside.hunt, "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
@@ -269,10 +270,10 @@ class Switchboard:
         """The view for the API; without now_ms as of the last record."""
         return snapshot(self.core, self.core.state.last_ts_ms if now_ms is None else now_ms)
 
-    def explain(self, digits, line, trunk_group, now_ms):
+    def explain(self, digits, line, trunk_group, now_ms, caller=None):
         """What would become of dialled digits: plain data, shape in core_outside.explain."""
         self.core.now_ms = now_ms
-        return core_outside.explain(self.core, digits, line, trunk_group)
+        return core_outside.explain(self.core, digits, line, trunk_group, caller)
 
     def dump(self):
         """The whole state as plain data, for comparison."""
@@ -298,6 +299,8 @@ def _expired(core, kind, name):
     elif kind == "offer":
         if name in core.state.legs:
             core_dispatch.offer_timeout(core, core.state.legs[name])
+    elif kind == "preempt":
+        core_emergency.due(core, name)
     elif kind == "broadcast":
         core_broadcasts.expired(core, name)
     elif kind == "message":

@@ -6,6 +6,8 @@ import copy
 
 import pytest
 
+from firmware.call.areas import Areas
+from firmware.errors import ConfigError
 from tests.control.switchboard_rig import CONFIG, Rig
 
 WORKDAY_08 = 1753920000000      # Thursday 2025-07-31, 08:00 in Shanghai
@@ -379,6 +381,65 @@ def test_a_route_is_explained():
     assert rig.sb.explain("1002", "1001", None, rig.now)["application"] == "agent"
     assert rig.sb.explain("02150801000", None, None, rig.now)["target"] == "main"
     assert not rig.sb.take()[0], "nothing was decided"
+
+
+def test_a_telephone_at_a_channel_bank_hears_dial_tone():
+    rig = world()
+    given = {"tech": "cas", "trunk_group": "second", "span": 3, "caller": "", "caller_presentation": "unavailable", "called": "", "called_complete": False}
+    rig.do("leg.offered", leg="t1", timeslot=1, dial_tone=True, **given)
+    assert rig.media["signals"]["t1"]["items"] == [{"tone": "dial"}]
+    rig.do("leg.digits", leg="t1", called="0", called_complete=False)
+    assert "t1" not in rig.media["signals"], "until the first digit"
+    rig.do("leg.digits", leg="t1", called="02150801000", called_complete=True)
+    assert rig.call()["state"] == "ivr"
+    rig.do("leg.offered", leg="t2", timeslot=2, **given)
+    assert "t2" not in rig.media["signals"], "a trunk of another exchange has no use for it"
+
+
+def test_all_that_decides_is_explained():
+    """Areas and the 0 before mobile numbers of elsewhere, time of the day, what is kept for emergency calls, lists of callers."""
+    changed = config(second={"reserved": 29, "classes": ["national"]})
+    changed["site"] = dict(changed["site"], area="021")
+    changed["areas"] = [{"code": "021", "label": "Shanghai", "province": "Shanghai", "mobile": "1391700-1391799"},
+                        {"code": "0755", "label": "Shenzhen", "province": "Guangdong", "mobile": "1392800"}]
+    changed["caller_lists"] = [{"name": "black", "treatment": "blocked", "numbers": ["139."], "prompt": ""}]
+    changed["routes"].append({"number": "0.", "class": "national", "choices": [{"trunk_group": "second", "strip": 1, "areas": "Guangdong"},
+                                                                             {"trunk_group": "carrier", "strip": 1, "mobile_zero": True}]})
+    rig = Rig(changed)
+    for span in (2, 3):
+        rig.do("span.state", span=span, state="up", alarms=[])
+    sent = {}
+    for number in ("13917123456", "013917123456", "13928001234", "13800138000", "02161234567", "075581234567", "61234567"):
+        told = rig.sb.explain("0" + number, "1001", None, rig.now)
+        sent[number] = [(way["trunk_group"], way["number"]) for way in told["ways"]], told["area"] and told["area"]["code"]
+    assert sent == {
+        "13917123456": ([("carrier", "13917123456")], "021"), "013917123456": ([("carrier", "13917123456")], "021"),
+        "13928001234": ([("second", "13928001234"), ("carrier", "013928001234")], "0755"), "13800138000": ([("carrier", "013800138000")], None),
+        "02161234567": ([("carrier", "02161234567")], "021"), "075581234567": ([("second", "075581234567"), ("carrier", "075581234567")], "0755"),
+        "61234567": ([("carrier", "61234567")], None)}
+    told = rig.sb.explain("013917123456", "1001", None, rig.now)
+    assert told["closed"] == [{"trunk_group": "second", "why": "is for numbers of Guangdong only"}]
+    create = dialled(rig, number="013800138000")
+    assert create["called"]["number"] == "013800138000", "as it is explained"
+    told = rig.sb.explain("98123", "1001", None, rig.now)
+    assert "is closed now" in told["closed"][0]["why"] and told["ways"][0]["why"] is None
+    rig.do("leg.offered", leg="p7", tech="pri", trunk_group="second", span=3, timeslot=1, caller="5", caller_presentation="allowed", called="02150801002", called_complete=True)
+    told = rig.sb.explain("98123", "1001", None, rig.now)
+    assert "reserved: 29" in told["ways"][0]["why"] and told["ways"][0]["first"] is None
+    assert rig.sb.explain("9139", None, "second", rig.now, "13912345678")["why"] == "callers like 13912345678 are on the list black"
+    assert rig.sb.explain("9139", None, "second", rig.now, "5551")["allowed"]
+    assert rig.sb.explain("110", "2001", None, rig.now)["allowed"]
+
+
+@pytest.mark.parametrize("areas, path", [([{"code": "021", "mobile": "1391700"}, {"code": "021"}], "areas[1].code"), ([{"code": "021", "mobile": "1391705-1391700"}], "areas[0].mobile"),
+                                         ([{"code": "021", "mobile": "1391700-1391799"}, {"code": "010", "mobile": "1391750"}], "areas"),
+                                         ([{"code": "021", "mobile": "1300000-1599999"}], "areas")])
+def test_areas_that_contradict_each_other(areas, path):
+    with pytest.raises(ConfigError) as error:
+        Areas({"site": {"area": "021"}, "areas": areas})
+    assert error.value.path == path
+    with pytest.raises(ConfigError):
+        Areas({"routes": [{"choices": [{"mobile_zero": True}]}]})
 
 
 @pytest.mark.parametrize("number, cause", [("900441234567", 21), ("9+441234567", 1), ("9+", 1), ("9 0044123456", 1), ("9*00441", 1),

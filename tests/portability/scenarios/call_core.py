@@ -99,6 +99,20 @@ def trunk_groups():
     again.seize("l", 1, 4)
     again.move("l", (1, 4), (1, 2))
     assert again.holder(1, 4) is None and again.holder(1, 2) == "l" and again.select() == (1, 3)
+    facing = TrunkGroup("g", selection="opposite", trunks=[(1, n) for n in range(1, 9)])
+    assert facing.select() == (1, 8) and facing.far() == 0                # most count upwards
+    for number in range(3):
+        facing.seize("l%d" % number, 1, 8 - number, True)                # this one counts downwards
+    assert facing.far() == -3 and facing.select() == (1, 1)
+    facing.seize("l5", 1, 4, True)                                      # in the middle: says nothing
+    facing.seize("l6", 1, 1)                                            # ours: says nothing
+    back = TrunkGroup("g", selection="opposite", trunks=facing.trunks)
+    back.restore(facing.last(), facing.idle(), facing.far())
+    assert back.far() == -3 and back.select() == (1, 1)
+    for number in range(20):
+        back.seize("k", 1, 1, True)
+        back.free("k", 1, 1)
+    assert back.far() == 8 and back.select() == (1, 8)
     groups = groups_of({"trunk_groups": [{"name": "g"}], "spans": [{"span": 3, "trunk_group": "g", "d_timeslot": 16},
                                                                   {"span": 4, "trunk_group": "g", "enabled": False}]})
     assert len(groups["g"].trunks) == 30

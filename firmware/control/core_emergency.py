@@ -1,0 +1,129 @@
+"""Calls to emergency numbers: from anywhere, never refused by us, and with a circuit even where none is free.
+
+Who may: every telephone, whatever it may call otherwise, also one that is in another call; who is behind a trunk of which we are the
+network (an exchange on our PRI, telephones at a channel bank), black lists or not; callers of other trunk groups where these may
+dial through.  A carrier's digits "110" are an extension of ours, so a trunk that may not dial through reaches no emergency number.
+
+Where all circuits of all ways are taken, one is taken from another call (Q.850 cause 8, pre-emption):
+
+    hunt finds nothing -> call.preempting: a circuit is chosen and kept for this call; the call on it is cleared
+        its leg is released -> call.preempted -> hunt (CAS: after the guard time of the circuit)
+        not in WAIT_MS -> call.preempted(late) -> hunt, which may take another one, MOST times in all
+
+Chosen is first what is being released anyhow, then calls that the box makes by itself, then calls through from trunk to trunk, then those
+of telephones by class (premium, international, national, local), then calls that came in; of these the youngest.  Never another
+emergency call.  The order is ours; no standard at hand ranks civil calls.
+"""
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+from firmware.call import outside
+from firmware.control.core_base import SWITCH
+from firmware.control.core_ending import clear, result_of
+
+PREEMPTION = 8              # Q.850
+WAIT_MS = 6000              # ours: above T308 of Q.931 (4 s); a far end that is silent for so long will not free the circuit soon
+SETTLE_MS = 1000            # ours: above the guard times of GR-506 (750 ms) and Q.422 (100 ms)
+MOST = 3                    # ours
+RANKS = ("premium", "international", "national", "local")
+LIMIT = 1000                # trunks tried: all there are
+
+
+def is_emergency(call):
+    """Whether a call has been dialled to an emergency number."""
+    return call.outside is not None and call.outside.get("cls") == outside.EMERGENCY
+
+
+def asked(core, line, trunk_group, digits):
+    """Whether dialled digits are a whole emergency number that this caller can reach."""
+    if line is None and outside.EMERGENCY not in core.classes_of_group(trunk_group):
+        return False
+    return core.router.outside(digits or "", (outside.EMERGENCY,)) is not None
+
+
+def preempt(core, call):
+    """Take a circuit from another call.  False: there is none to take, or it is no emergency call."""
+    out = call.outside
+    if not is_emergency(call) or out.get("preempted", 0) >= MOST:
+        return False
+    best = None
+    for index, way in enumerate(out["ways"]):
+        group = core.state.groups.get(way["trunk_group"])
+        for trunk in group.trunks if group is not None else ():
+            victim, leg = _on(core, call, group, trunk)
+            if victim is None or not core.span_is_up(trunk[0]) or leg.id in (out.get("late") or ()):
+                continue
+            key = (_rank(core, victim, leg), -victim.order, index)
+            if best is None or key < best[0]:
+                best = key, index, trunk, victim, leg
+    if best is None:
+        return False
+    _, index, trunk, victim, leg = best
+    core.emit("call.preempting", call=call.id, victim=victim.id, of=leg.id, way=index, trunk=list(trunk), count=out.get("preempted", 0) + 1,
+              deadline_ms=core.now_ms + WAIT_MS)
+    if victim.state != calls.CLEARING and leg.state != legs.RELEASING:
+        clear(core, victim, PREEMPTION, SWITCH, result_of(victim, SWITCH), "its circuit was taken for the emergency call %s" % call.id)
+    return True
+
+
+def _on(core, call, group, trunk):
+    """(call, leg) on a trunk that may be taken, or (None, None)."""
+    leg = core.state.legs.get(group.holder(*trunk))
+    victim = core.state.calls.get(leg.call) if leg is not None else None
+    if victim is None or victim is call or is_emergency(victim) or group.holders(*trunk) > 1:
+        return None, None
+    return victim, leg
+
+
+def _rank(core, victim, leg):
+    if leg.state == legs.RELEASING:
+        return 0
+    caller = core.state.legs.get(victim.caller_leg)
+    if victim.callback is not None or core.is_absent(victim):
+        return 1
+    if victim.outside is None:
+        return 10
+    if caller is not None and caller.line is None:
+        return 2
+    kind = victim.outside.get("cls")
+    return 3 + (RANKS.index(kind) if kind in RANKS else len(RANKS))
+
+
+def freed(core, leg):
+    """A leg is gone; somebody may have waited for its circuit."""
+    if core.state.timers.get("preempt", leg.id) is None:
+        return
+    call = _waiting(core, leg.id)
+    if call is None:
+        return
+    if leg.tech in ("r2", "cas"):
+        out = call.outside
+        core.emit("call.preempting", call=call.id, victim=leg.call, of=leg.id, way=out["way"], trunk=out["waits"][1:], count=out["preempted"],
+                  deadline_ms=core.now_ms + SETTLE_MS)
+    else:
+        _go_on(core, call, "freed")
+
+
+def due(core, name):
+    """It took too long, or the circuit has had its guard time.  name: of the leg that was waited for."""
+    call = _waiting(core, name)
+    if call is not None:
+        _go_on(core, call, "late" if name in core.state.legs else "freed")
+
+
+def _waiting(core, name):
+    for call in core.state.calls_in_order():
+        if call.outside is not None and (call.outside.get("waits") or [None])[0] == name:
+            return call
+    return None
+
+
+def _go_on(core, call, outcome):
+    core.emit("call.preempted", call=call.id, outcome=outcome)
+    core.ways_on["hunt"](core, call)
+
+
+def waits(core, call):
+    """Whether a call waits for a circuit that was taken for it."""
+    caller = core.state.legs.get(call.caller_leg)
+    return call.outside is not None and bool(call.outside.get("waits")) and caller is not None and caller.state != legs.RELEASING

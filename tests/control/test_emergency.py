@@ -1,0 +1,177 @@
+"""Calls to emergency numbers: from anywhere, never refused, and with a circuit even where all are taken.
+
+On the small world of switchboard_rig.py, which replays the journal after each step; live: tests/live/pri_cases.py."""
+
+import copy
+
+import pytest
+
+from tests.control.switchboard_rig import CONFIG, Rig
+
+
+def config(timeslots=3, tech="cas"):
+    """One way out with few circuits: span 2 of the group "few"; span 1 is the carrier's, 3 an exchange behind us."""
+    changed = copy.deepcopy(CONFIG)
+    changed["spans"] = [{"span": 1, "type": "e1", "d_timeslot": 16, "trunk_group": "carrier"},
+                        {"span": 2, "type": "e1", "signalling": tech, "trunk_group": "few", tech: {"circuits": "1-%d" % timeslots}, "d_timeslot": 16},
+                        {"span": 3, "type": "e1", "d_timeslot": 16, "trunk_group": "pbx", "side": "network"}]
+    changed["trunk_groups"] = [{"name": "carrier", "classes": ["national"]}, {"name": "few", "caller_number": "4008001000"}, {"name": "pbx"}]
+    changed["routes"] = [{"number": "9.", "class": "national", "choices": [{"trunk_group": "few", "strip": 1}]},
+                         {"number": "8.", "class": "premium", "choices": [{"trunk_group": "few", "strip": 1}]},
+                         {"number": "110", "class": "emergency", "choices": [{"trunk_group": "few"}]}]
+    changed["caller_lists"] = [{"name": "black", "treatment": "blocked", "numbers": ["139."], "prompt": ""}]
+    for line in changed["lines"]:
+        line["classes"] = ["internal", "national", "premium"]
+    changed["lines"].append({"name": "2002", "classes": []})
+    return changed
+
+
+def world(**more):
+    rig = Rig(config(**more), lazy=True, register=("1001", "1002", "1003", "2001", "2002"))
+    for span in (1, 2, 3):
+        rig.do("span.state", span=span, state="up", alarms=[])
+    return rig
+
+
+def out(rig, line, number, leg, answered=True):
+    rig.dial(line, number, leg)
+    create = rig.last("leg.create")
+    if answered:
+        rig.do("leg.answered", leg=create["leg"])
+    return create
+
+
+def full(rig):
+    """Three circuits taken: a national call, a premium one, and one that came in over the group."""
+    one = out(rig, "1001", "9139", "s1")
+    rig.wait(1000)
+    two = out(rig, "1002", "8168", "s2")
+    rig.wait(1000)
+    rig.do("leg.offered", leg="p3", tech="cas", trunk_group="few", span=2, timeslot=3, caller="5551", caller_presentation="allowed", called="02150801000",
+           called_complete=True)
+    return one, two
+
+
+def released(rig, leg):
+    """Adapters end what they were asked to end of this leg alone."""
+    rig.releasing = [row for row in rig.releasing if row[0] != leg]
+    rig.do("leg.released", leg=leg, cause=8, by="near")
+
+
+def call_of(rig, leg):
+    return rig.sb.core.state.calls[rig.sb.core.state.legs[leg].call]
+
+
+def test_a_circuit_is_taken_from_the_lowest_call():
+    rig = world()
+    one, two = full(rig)
+    rig.dial("2002", "110", "e1")                   # a line that may call nothing else
+    emergency = call_of(rig, "e1").id
+    asked = [row["leg"] for row in rig.actions_of("leg.release")]
+    assert sorted(asked) == sorted(["s2", two["leg"]]) and {row["cause"] for row in rig.actions_of("leg.release")} == {8}
+    rig.dial("2001", "9138", "s4")                  # nobody else gets the circuit meanwhile
+    assert rig.last("leg.create")["leg"] == two["leg"]
+    rig.releasing = [row for row in rig.releasing if row[0] != "s4"]
+    rig.do("leg.released", leg="s4", cause=34, by="near")
+    released(rig, two["leg"])
+    assert rig.last("leg.create")["leg"] == two["leg"], "the circuit has its guard time"
+    rig.dial("2001", "9138", "s5")
+    assert rig.last("leg.create")["leg"] == two["leg"]
+    rig.wait(1000)
+    create = rig.last("leg.create")
+    assert (create["timeslot"], create["called"]["number"], create["priority"]) == (two["timeslot"], "110", True)
+    rig.do("leg.answered", leg=create["leg"])
+    assert call_of(rig, "e1").state == "talking" and call_of(rig, "s1").state == "talking" and call_of(rig, "p3").state == "ivr"
+    rig.confirm()
+    lost = next(cdr for cdr in rig.cdrs if cdr["called"] == "8168")
+    assert (lost["cause"], lost["released_by"], lost["result"]) == (8, "switch", "answered")
+    kinds = [row["kind"] for row in rig.journal if row["call"] == emergency]
+    assert kinds.count("call.preempted") == 1 and kinds.index("call.preempting") < kinds.index("leg.created")
+
+
+def test_over_a_death_of_control_and_with_a_deaf_far_end():
+    rig = world()
+    one, two = full(rig)
+    rig.dial("2002", "110", "e1")
+    rig.kill(sip_restores=False)
+    assert call_of(rig, "e1").state == "ringing"
+    rig.sb.checkpoint(rig.now)
+    rig.settle()
+    rig.wait(6000)                                  # the far end does not give the circuit back: the next one
+    assert {row["leg"] for row in rig.actions_of("leg.release")} == {"s2", two["leg"], "s1", one["leg"]}
+    released(rig, one["leg"])
+    rig.wait(1000)
+    assert rig.last("leg.create")["timeslot"] == one["timeslot"]
+    rig.do("leg.released", leg="e1", cause=16, by="far")
+    rig.confirm()
+    rig.hang_up("p3")
+    rig.confirm()
+    rig.wait(60000)
+    rig.finished()
+
+
+def test_the_caller_gives_up_while_a_circuit_is_being_taken():
+    rig = world()
+    full(rig)
+    rig.dial("2002", "110", "e1")
+    rig.do("leg.released", leg="e1", cause=16, by="far")
+    rig.confirm()
+    assert out(rig, "2001", "9137", "s7", answered=False)["called"]["number"] == "137", "the circuit is anybody's again"
+    assert rig.sb.core.state.timers.get("preempt", "l102") is None
+
+
+def test_no_emergency_call_loses_its_circuit_to_another():
+    rig = world(timeslots=1)
+    first = out(rig, "1001", "110", "e1")
+    rig.dial("2002", "110", "e2")
+    assert rig.last("leg.create")["leg"] == first["leg"] and call_of(rig, "e1").state == "talking"
+    assert [row["cause"] for row in rig.actions_of("leg.release") if row["leg"] == "e2"] == [34]
+
+
+def test_a_call_that_is_ending_anyhow_is_waited_for():
+    rig = world(timeslots=2)
+    one = out(rig, "1001", "9139", "s1")
+    two = out(rig, "1002", "9138", "s2")
+    rig.do("leg.released", leg="s1", cause=16, by="far")            # its circuit is being released
+    rig.dial("2002", "110", "e1")
+    assert call_of(rig, "s2").state == "talking"
+    released(rig, one["leg"])
+    rig.wait(1000)
+    assert rig.last("leg.create")["timeslot"] == one["timeslot"] and call_of(rig, "s2").state == "talking" and two
+
+
+def test_pri_needs_no_guard_time():
+    rig = world(tech="pri", timeslots=31)
+    for number in range(30):
+        rig.do("leg.offered", leg="p%d" % number, tech="pri", trunk_group="few", span=2, timeslot=number + 1 + (number > 14), caller="5551",
+               caller_presentation="allowed", called="02150801000", called_complete=True)
+    rig.dial("2002", "110", "e1")
+    assert {row["leg"] for row in rig.actions_of("leg.release")} == {"p29"}, "the youngest"
+    released(rig, "p29")
+    assert rig.last("leg.create")["timeslot"] == 31
+
+
+def test_callers_who_are_refused_otherwise():
+    """A black list, a line in a call, an exchange behind us; a carrier's "110" is no call for help."""
+    rig = world()
+    rig.offer("p1", "110")                          # of a group that may dial through, and on the black list
+    assert rig.last("leg.create")["called"]["number"] == "110"
+    rig.offer("p2", "02150801000", timeslot=2)
+    assert [row["cause"] for row in rig.actions_of("leg.release") if row["leg"] == "p2"] == [21], "to other numbers the list holds"
+    out(rig, "1001", "9138", "s1")
+    rig.dial("1001", "110", "s2")
+    assert rig.last("leg.create")["called"]["number"] == "110"
+    rig.do("leg.offered", leg="p5", tech="pri", trunk_group="pbx", span=3, timeslot=1, caller="8001", caller_presentation="allowed", called="110", called_complete=True)
+    assert "p5" in rig.adapter and call_of(rig, "p5").application == "outside"
+    changed = config()
+    changed["trunk_groups"][0]["classes"] = []
+    other = Rig(changed)
+    other.offer("p1", "110", caller="5551")
+    assert other.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": 1}
+
+
+@pytest.mark.parametrize("digits, trunk_group, allowed", [("110", "pbx", True), ("9138", "pbx", False), ("110", "few", False)])
+def test_it_is_explained(digits, trunk_group, allowed):
+    rig = world()
+    told = rig.sb.explain(digits, None, trunk_group, rig.now)
+    assert told["allowed"] is allowed
