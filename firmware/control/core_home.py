@@ -61,7 +61,7 @@ def begin(core, line, serves=None):
               languages=core.site.get("languages") or ["en"])
     weekday, minute = core.local_time()
     core.emit("call.dialling", call=call, leg=core.state.calls[call].caller_leg, digits=route["target"], route=route["number"], cls=route["class"],
-              ways=outside.ways(route["row"], route["target"], weekday, minute), limit=route["row"].get("hunt_limit") or HUNT_MOST, failed=None,
+              ways=outside.ways(route["row"], route["target"], weekday, minute, areas=core.router.areas), limit=route["row"].get("hunt_limit") or HUNT_MOST, failed=None,
               ring_ms=(setting(core, line, "ring_s") or 45) * 1000)
     core_outside.hunt(core, core.state.calls[call])
     return None
@@ -311,7 +311,7 @@ def look(core):
 def _has_trunk(core, line):
     """Whether a trunk that leads to a home telephone is up: after a start, trunks come one by one."""
     route = core.router.outside(setting(core, line, "number"))
-    ways = outside.ways(route["row"], route["target"], *core.local_time()) if route is not None else []
+    ways = outside.ways(route["row"], route["target"], *core.local_time(), areas=core.router.areas) if route is not None else []
     groups = [core.state.groups.get(way["trunk_group"]) for way in ways]
     return [group for group in groups if group is not None and [trunk for trunk in group.trunks if core.span_is_up(trunk[0])]] != []
 
