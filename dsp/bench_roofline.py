@@ -29,7 +29,7 @@ TRANSFORM = 5100                            # of 256 real values: radix 4, 4, 4,
 
 def pieces():
     """{name: (octets, flops) of a channel's block of 80}."""
-    control, correlation, ring, taps = 36 * 4, 49 * 4, 304 * 4, echo.octets_per_channel() - 36 * 4 - 50 * 4 - 320 * 4
+    control, correlation, ring, taps = 37 * 4, 49 * 4, 304 * 4, echo.octets_per_channel() - 37 * 4 - 50 * 4 - 320 * 4
     rest = 2 * (control + correlation) + ring + 160 + taps / 2 + ROWS
     convolve, correlate, solve = 3 * 128 * 8, 49 * 80 * 2, 23000
     return {"echo_rest": (rest, 4 * TRANSFORM + convolve + correlate + 3000),

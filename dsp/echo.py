@@ -41,7 +41,9 @@ each block of 80 errors is one linear problem, nearly exactly solved:
     spends one of three tries (one grows back in 10 s of far speech); without any it
     begins in a window of 160 ms each 5 s.  Nobody stays young for more than 4 s of far
     speech; who has never seen a quarter of an error explained has no echo (*foreign*),
-    learns nothing from the near party's speech, and is tried in those windows.
+    learns nothing from the near party's speech, and is tried in those windows.  What he has learnt was
+    chance and is forgotten: his foreground is *blank*, and a group of blank lanes is neither filtered nor,
+    but for a quarter of a second before its windows, correlated.
     Who is short of time asks for less by SPARE times 1, 2 or 3: then learning blocks are rarer (SCHEDULE in
     native/echo.h), convergence is slower in the same measure, and the figures of G.168 are no longer promised.
 
@@ -73,7 +75,7 @@ SPARE = 16                              # times 0 to 3, alike in all slots of a 
 # The control fields of a slot, in the order of the kernel's record.
 CONTROL = ("p fore_power back_power apart_power expected_power fore_slow back_slow near_slow far_power "
            "floor_now floor_past floor_mean ticks since surprise rescue p_before young converged offset gain "
-           "spoken near_hold far_peak floor active better seen size tries age hits foreign settled learnt seed").split()
+           "spoken near_hold far_peak floor active better seen size tries age hits foreign settled learnt blank seed").split()
 
 FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 2e-4, 1e-12, 1e-5
 

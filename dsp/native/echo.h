@@ -18,7 +18,7 @@ enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, MOST_PAR
 typedef struct {
     lanes p, fore_power, back_power, apart_power, expected_power, fore_slow, back_slow, near_slow, far_power,
         floor_now, floor_past, floor_mean, ticks, since, surprise, rescue, p_before, young, converged, offset, gain,
-        spoken, near_hold, far_peak, floor, active, back_better, seen, size, tries, age, hits, foreign, settled, learnt;
+        spoken, near_hold, far_peak, floor, active, back_better, seen, size, tries, age, hits, foreign, settled, learnt, blank;
     lanes_int seed;
 } control;
 
@@ -274,6 +274,21 @@ static __attribute__((noinline)) void correlate_block(const lanes *x, lanes *cor
     correlation[48] = correlation[48] * fading + s;
 }
 
+/* Sum of n products; b is gone through forwards or (way -1) backwards.  Four sums, that the processor need not wait for one. */
+static inline __attribute__((always_inline)) lanes dot(const lanes *a, const lanes *b, int way, int n)
+{
+    lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+    int j = 0;
+    for (; j + 3 < n; j += 4) {
+        s0 += a[j] * b[way * j];
+        s1 += a[j + 1] * b[way * (j + 1)];
+        s2 += a[j + 2] * b[way * (j + 2)];
+        s3 += a[j + 3] * b[way * (j + 3)];
+    }
+    for (; j < n; j++) s0 += a[j] * b[way * j];
+    return (s0 + s1) + (s2 + s3);
+}
+
 /* Step 5: g of (R + load) g = e; returns the trace of load (R + load)^-1, estimated. */
 static __attribute__((noinline)) lanes solve(const lanes *correlation, lanes load, const lanes *e, lanes *g)
 {
@@ -285,14 +300,8 @@ static __attribute__((noinline)) lanes solve(const lanes *correlation, lanes loa
     g[0] = e[0] * inverse;
     trace += inverse;
     for (int n = 1; n < BLOCK; n++) {
-        int q = n < ORDER ? n : ORDER;
         if (n <= ORDER) {
-            lanes k0 = {0}, k1 = {0};
-            const lanes *rr = r + ORDER - n;
-            int j = 0;
-            for (; j + 1 < n; j += 2) { k0 += a[j] * rr[j]; k1 += a[j + 1] * rr[j + 1]; }
-            if (j < n) k0 += a[j] * rr[j];
-            lanes k = -(k0 + k1) * inverse;
+            lanes k = -dot(a, r + ORDER - n, 1, n) * inverse;
             k = clamp(k, -0.9999f, 0.9999f);
             for (int i = 1; 2 * i <= n; i++) {
                 lanes low = a[i], high = a[n - i];
@@ -310,39 +319,29 @@ static __attribute__((noinline)) lanes solve(const lanes *correlation, lanes loa
         trace += norm * inverse;
         if (n > ORDER)
             continue;
-        lanes u0 = {0}, u1 = {0};
-        const lanes *last = e + n;
-        int j = 0;
-        for (; j + 1 <= q; j += 2) { u0 += a[j] * last[-j]; u1 += a[j + 1] * last[-j - 1]; }
-        if (j <= q) u0 += a[j] * last[-j];
-        lanes u = (u0 + u1) * inverse;
+        lanes u = dot(a, e + n, -1, n + 1) * inverse;
         lanes *to = g + n;
         *to = u;
-        for (j = 1; j <= q; j++) to[-j] += a[j] * u;
+        for (int j = 1; j <= n; j++) to[-j] += a[j] * u;
     }
-    /* From here the predictor stays: four errors, then four values of g, at a time, so that each load serves four. */
-    lanes u[BLOCK + ORDER + 8];
-    for (int i = 0; i <= ORDER; i++) u[i] = u[BLOCK + i] = all_lanes(0);
-    for (int i = BLOCK + ORDER; i < BLOCK + ORDER + 8; i++) u[i] = all_lanes(0);
-    for (int n = BLOCK - 4; n > ORDER - 4; n -= 4) {
-        lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, e1 = e[n + 1], e2 = e[n + 2], e3 = e[n + 3];
-        for (int j = 0; j <= ORDER; j++) {
-            lanes e0 = e[n - j < 0 ? 0 : n - j];
-            s0 += a[j] * e0; s1 += a[j] * e1; s2 += a[j] * e2; s3 += a[j] * e3;
-            e3 = e2; e2 = e1; e1 = e0;
-        }
-        if (n > ORDER) u[n] = s0 * inverse;
-        u[n + 1] = s1 * inverse; u[n + 2] = s2 * inverse; u[n + 3] = s3 * inverse;
+    /* From here the predictor stays: eight errors, then eight values of g, at a time, so that each load of it serves
+       eight and the sums do not wait for each other. */
+    lanes u[BLOCK + ORDER];
+    for (int i = 0; i <= ORDER; i++) u[i] = all_lanes(0);
+    for (int i = BLOCK; i < BLOCK + ORDER; i++) u[i] = all_lanes(0);
+    for (int n = ORDER; n < BLOCK; n += 8) {
+        lanes s[8] = {{0}};
+        for (int j = 0; j <= ORDER; j++)
+            for (int i = 0; i < 8; i++) s[i] += a[j] * e[n - j + i];
+        for (int i = n == ORDER; i < 8; i++) u[n + i] = s[i] * inverse;
     }
     for (int i = ORDER + 1; i < BLOCK; i++) g[i] = all_lanes(0);
-    for (int i = 0; i < BLOCK; i += 4) {
-        lanes s0 = g[i], s1 = g[i + 1], s2 = g[i + 2], s3 = g[i + 3], u0 = u[i], u1 = u[i + 1], u2 = u[i + 2];
-        for (int j = 0; j <= ORDER; j++) {
-            lanes u3 = u[i + 3 + j];
-            s0 += a[j] * u0; s1 += a[j] * u1; s2 += a[j] * u2; s3 += a[j] * u3;
-            u0 = u1; u1 = u2; u2 = u3;
-        }
-        g[i] = s0; g[i + 1] = s1; g[i + 2] = s2; g[i + 3] = s3;
+    for (int n = 0; n < BLOCK; n += 8) {
+        lanes s[8];
+        for (int i = 0; i < 8; i++) s[i] = g[n + i];
+        for (int j = 0; j <= ORDER; j++)
+            for (int i = 0; i < 8; i++) s[i] += a[j] * u[n + j + i];
+        for (int i = 0; i < 8; i++) g[n + i] = s[i];
     }
     return trace * load;
 }
@@ -362,6 +361,15 @@ static inline void copy_chosen(tap *to, const tap *from, int64_t n, lanes_int ma
     }
 }
 
+static inline void clear_chosen(tap *taps, int64_t n, lanes_int mask)
+{
+    const tap nothing = {{0}, {0}};
+    for (int64_t i = 0; i < n; i++) {
+        taps[i].re = chosen_half(mask, nothing.re, taps[i].re);
+        taps[i].im = chosen_half(mask, nothing.im, taps[i].im);
+    }
+}
+
 static inline lanes any(lanes_int mask) { return choose(mask, all_lanes(1), all_lanes(0)); }
 static inline int none_of(lanes_int mask)
 {
@@ -372,13 +380,13 @@ static inline int none_of(lanes_int mask)
 
 /* Step 8.  A lane is fresh in its first so many blocks of far speech; the kinds of lanes that are due, each in one
    of so many blocks, by what the flags ask to be spared. */
-enum { FRESH = 1000 };
+enum { FRESH = 1000, GATHERED = 24 /* blocks: what lies before has faded to 2 % */ };
 typedef struct { int young, rescued, fresh, unsettled, settled_fresh, settled; } schedule;
 static const schedule SCHEDULE[4] = {{1, 1, 1, 4, 4, 8}, {1, 1, 2, 4, 8, 8}, {2, 2, 4, 4, 8, 8}, {4, 4, 4, 4, 8, 8}};
 
 /* Steps 1 to 6 for one group: far and near are pairs of this tick; near is replaced. */
 static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const lanes_int *new_far, lanes_int *near,
-                         lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet, int spare)
+                         lanes_int named, lanes_int closed, lanes_int linear, lanes_int frozen, lanes_int quiet, int spare)
 {
     /* Some points of room after each, so that they do not fall on the same places of the first-level cache. */
     point x[MOST_PARTITIONS][FRAME_PAIRS + 6], z[FRAME_PAIRS + 6], fore_sum[FRAME_PAIRS + 6], back_sum[FRAME_PAIRS + 6];
@@ -399,18 +407,14 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
         d[2 * i + 1] = odd_samples(near[i]) - c->offset;
     }
 
-    /* 4 */
+    /* 4, the newest part of it: how loud the far party has been */
     const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
-    for (int i = 0; i < 64; i++) {
-        int at = past - 64 + i;
-        lanes_int pair = far[at < 0 ? at + ring : at];
-        recent[2 * i] = even_samples(pair);
-        recent[2 * i + 1] = odd_samples(pair);
+    for (int i = 0; i < PAIRS; i++) {
+        recent[48 + 2 * i] = even_samples(new_far[i]);
+        recent[49 + 2 * i] = odd_samples(new_far[i]);
     }
-    for (int i = 0; i < 48; i++) recent[i] *= root_fading;
-    correlate_block(recent, g->correlation, fading);
-    lanes far_sum = g->correlation[0] + 1;
     lanes far_now = energy(recent + 48);
+    lanes far_sum = g->correlation[0] * fading + far_now * BLOCK + 1;
     c->far_peak = higher(far_now, c->far_peak * 0.8f);
     lanes_int active = (far_sum > 400.0f * 800) & ~frozen & ~closed;
 
@@ -434,8 +438,26 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     due &= active;
     const int learning = !none_of(due);
 
+    /* Where no lane has taps of any value there is nothing to filter; and nothing to correlate, unless somebody may learn
+       soon: lanes without echo in their windows, before which the correlation is gathered from nothing; others when
+       the far party speaks, who is not heard now. */
+    const int asleep = !learning && none_of(named & (c->blank == 0));
+    const int soon = ((block + 36 * (int32_t)group + GATHERED) & 511) < GATHERED + 16;
+    if (asleep && !soon && none_of(named & active & (~foreign | (c->rescue != 0)))) {
+        g->correlation[0] = far_sum - 1;
+        for (int i = 1; i <= ORDER; i++) g->correlation[i] = all_lanes(0);
+    } else {
+        for (int i = 0; i < 24; i++) {
+            int at = newest - 24 + i;
+            lanes_int pair = far[at < 0 ? at + ring : at];
+            recent[2 * i] = even_samples(pair) * root_fading;
+            recent[2 * i + 1] = odd_samples(pair) * root_fading;
+        }
+        correlate_block(recent, g->correlation, fading);
+    }
+
     /* 2, 3: both echo estimates; a group that does not learn needs the spectra no longer */
-    for (int q = 0; q < partitions; q++) {
+    for (int q = 0; q < partitions && !asleep; q++) {
         int start = past - FRAME_PAIRS - TAP_PAIRS * q;
         start = start < 0 ? start + ring : start;
         const char *record = (const char *)g + ahead + 32 * FETCHED * q;
@@ -444,7 +466,11 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
         else
             filter_once(x[0], far, start, ring, fore_taps + FRAME_PAIRS * q, fore_sum, q == 0, ahead, record);
     }
-    values_of_block(fore_sum);
+    if (asleep) {
+        for (int i = 0; i < PAIRS; i++) fore_sum[TAP_PAIRS + i] = (point){{0}, {0}};
+        for (unsigned i = 0; i < sizeof(echo_group); i += 64) __builtin_prefetch((const char *)g + ahead + i, 1, 2);
+    } else
+        values_of_block(fore_sum);
     lanes apart = {0}, mean = {0};
     for (int i = 0; i < PAIRS; i++) {
         point f = fore_sum[TAP_PAIRS + i];
@@ -520,6 +546,7 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     c->p = choose(end, c->p_before, choose(start, grown, c->p));
     if (!none_of(better))
         copy_chosen(fore_taps, back_taps, FRAME_PAIRS * partitions, better);
+    c->blank = choose(better, all_lanes(0), c->blank);
     if (!none_of(again))
         copy_chosen(back_taps, fore_taps, FRAME_PAIRS * partitions, again);
     if (!none_of(better | again))
@@ -540,6 +567,9 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     lanes_int useless = vain & (c->hits < 10);
     c->foreign = choose(useless, all_lanes(1), choose(rescued, all_lanes(0), c->foreign));
     c->p = choose(useless, all_lanes(1e-8f), c->p);
+    if (!none_of(useless))
+        clear_chosen(fore_taps, FRAME_PAIRS * partitions, useless);
+    c->blank = choose(useless, all_lanes(1), c->blank);
     c->young = choose((c->converged > 15) | vain, all_lanes(0), c->young);
     lanes doubt = choose(rescue | young, noise, higher(noise, back_now - 8 * c->p * far_sum));
 
@@ -617,7 +647,7 @@ static void echo_cancel(void *state, const int32_t *slot, const int32_t *far_row
         rows_to_lanes(far_rows, far_pairs);
         rows_to_lanes(near_rows, near_pairs);
         echo_group *g = group_at(state, group, partitions);
-        cancel_group(g, group, partitions, far_pairs, near_pairs, closed, linear, frozen, quiet, flags[i] / SPARE & 3);
+        cancel_group(g, group, partitions, far_pairs, near_pairs, named, closed, linear, frozen, quiet, flags[i] / SPARE & 3);
         lanes_to_rows(near_pairs, near_rows);
         i += taken;
     }
@@ -637,6 +667,7 @@ static void echo_reset(void *state, int32_t slot, int64_t partitions)
     int k = slot % LANES;
     g->c.p[k] = 2e-4f;
     g->c.young[k] = 1;
+    g->c.blank[k] = 1;
     g->c.tries[k] = 3;
     g->c.gain[k] = 1;
     g->c.seed[k] = (int32_t)((uint32_t)slot * 747796405u + 1);

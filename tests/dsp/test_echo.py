@@ -126,8 +126,11 @@ def test_it_converges_when_it_is_asked_to_spare_time_only_later(paths):
 def test_a_channel_without_echo_learns_little_and_takes_an_echo_that_appears(paths, talkers):
     line = Line([np.zeros(1)] * 8)
     far, near = (at_level(np.resize(talkers[name], 80000), -15) for name in ("demo-instruct.wav", "demo-congrats.wav"))
-    line.run(far, near, echo.NLP_OFF)
+    _, sent, out = line.run(far, near, echo.NLP_OFF)
     assert all(echo.control(line.state, k)["learnt"] < 600 for k in range(8))
+    # Once that is seen nothing of the far party is taken from what the near one says.
+    assert all(echo.control(line.state, k)["blank"] == 1 and not echo.response(line.state, k).any() for k in range(8))
+    assert ((out - sent)[:, -8000:] ** 2).mean() < 1e-4 * (sent[:, -8000:] ** 2).mean()
     line.change(list(paths.values()))
     returned, _, out = line.run(at_level(css(9), -15), flags=echo.NLP_OFF)
     assert min(erle(returned[i], out[i], 8) for i in range(8)) > 20
