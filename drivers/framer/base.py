@@ -19,6 +19,9 @@ ALARMS = (
     ("cas_ais", "major", "timeslot 16 is all ones", "signalling equipment of the far end has failed"),
     ("cas_los", "major", "timeslot 16 is all zeros", "signalling equipment of the far end has failed"),
     ("cas_rai", "major", "the far end lost our CAS multiframe", "CAS is set at one end only"),
+    ("transmit_open", "major", "nothing is connected to our transmit pair", "look at the transmit pair: plug, patch panel, cable"),
+    ("transmit_short", "major", "our transmit pair is short-circuited", "look at the transmit pair: plug, patch panel, cable"),
+    ("weak", "minor", "the received signal is weak", "a long or bad cable, or a joint on one wire only"),
 )
 # out of service: no usable bearer.  RAI is among them since the far end hears nothing (Q.542)
 BLOCKING = {"los", "ais", "lfa", "rai"}
@@ -29,6 +32,7 @@ LOOP_CODES = {"line_up": (0x0E, "remote"), "line_down": (0x38, "none"), "payload
               "payload_down": (0x32, "none"), "all_down": (0x24, "none"),
               "in_band_up": (None, "remote"), "in_band_down": (None, "none")}
 TYPES, FRAMINGS, LINE_CODES, BUILD_OUTS_DB = ("e1", "t1", "j1"), ("esf", "d4"), ("standard", "ami"), ("0", "7.5", "15", "22.5")
+SENSITIVITIES, IMPEDANCES_OHM = ("normal", "high", "low"), ("120", "75")
 CRC4_MODES = (False, True, "required")   # True: with it, but go on without when the far end has none
 
 
@@ -46,7 +50,8 @@ class Framer:
         """Set the span up and check what was written by reading it back.
 
         settings: {"type": one of TYPES, "cas": bool, "line_code": one of LINE_CODES ("standard": HDB3 or B8ZS)}, of an
-        E1 "crc4" besides: one of CRC4_MODES; of a T1 or J1 "framing": one of FRAMINGS, "build_out_db": one of BUILD_OUTS_DB.
+        "sensitivity": one of SENSITIVITIES, of an E1 "impedance_ohm": one of IMPEDANCES_OHM, and
+        "crc4": one of CRC4_MODES; of a T1 or J1 "framing": one of FRAMINGS, "build_out_db": one of BUILD_OUTS_DB.
         Ends loops and forced alarms.  A span that is set up so already is not
         touched (a restarted control must not disturb calls): returns whether
         anything was written.  Raises ConfigError for what the chip cannot do."""
@@ -57,8 +62,8 @@ class Framer:
     EVENTS = ()                          # registers that decode_events needs; reading them clears them
 
     def decode_status(self, values):
-        """{"alarms": [names in the order of ALARMS], "in_service": bool, "code"?: one of LOOP_CODES that the far end of a T1 sends}
-        from values of STATUS."""
+        """{"alarms": [names in the order of ALARMS], "in_service": bool, "code"?: one of LOOP_CODES that the far end of a T1 sends,
+        "level_db", "limit_db", "transmit", "details": {alarm: sentence}, where the chip sees them: falc_line.py} from values of STATUS."""
         raise NotImplementedError
 
     def decode_counters(self, values):
@@ -86,6 +91,10 @@ class Framer:
 
     def force(self, rai=False, ais=False):
         """Send RAI or AIS to the line whatever comes in."""
+        raise NotImplementedError
+
+    def listen(self, sensitivity):
+        """Another receive sensitivity until configure(), which is told by "level_db" meanwhile; None: the configured one."""
         raise NotImplementedError
 
     def send_code(self, name):
@@ -118,7 +127,8 @@ def check_settings(span, settings):
     path = "spans[%d]" % (span - 1)
     if settings.get("type") not in TYPES:
         raise ConfigError(path + ".type", "%r: use one of %s" % (settings.get("type"), ", ".join(TYPES)))
-    for name, choices in (("framing", FRAMINGS), ("line_code", LINE_CODES), ("build_out_db", BUILD_OUTS_DB)):
+    for name, choices in (("framing", FRAMINGS), ("line_code", LINE_CODES), ("build_out_db", BUILD_OUTS_DB), ("sensitivity", SENSITIVITIES),
+                          ("impedance_ohm", IMPEDANCES_OHM)):
         if settings.get(name, choices[0]) not in choices:
             raise ConfigError("%s.%s" % (path, name), "%r: use one of %s" % (settings[name], ", ".join(choices)))
     if settings.get("crc4", False) not in CRC4_MODES:

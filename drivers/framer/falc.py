@@ -44,5 +44,8 @@ class FALC(Framer):
     def force(self, rai=False, ais=False):
         self._mode.force(rai, ais)
 
+    def listen(self, sensitivity):
+        self._mode.listen(sensitivity)
+
     def send_code(self, name):
         self._mode.send_code(name)

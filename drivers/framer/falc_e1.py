@@ -2,6 +2,7 @@
 
 from drivers.framer import falc_regs as r
 from drivers.framer.base import ALARM_NAMES, BLOCKING, Framer, check_loop, check_settings
+from drivers.framer.falc_line import LineInterface
 from drivers.registers import Page
 from firmware.errors import DriverError
 
@@ -18,7 +19,7 @@ IDLE = 0xD5                              # A-law silence
 class FALCE1(Framer):
     """One E1 port.  bus: a RequestRing, or anything with its batch()."""
 
-    STATUS = (r.FRS0, r.FRS1, r.XSP)
+    STATUS = (r.FRS0, r.FRS1, r.XSP, r.RES)
     COUNTERS = (r.FEC, r.CVC, r.CEC, r.EBC)
     EVENTS = (r.ISR2, r.ISR3)
     TIMESLOTS = 31
@@ -26,6 +27,7 @@ class FALCE1(Framer):
     def __init__(self, bus, span):
         super().__init__(bus, span)
         self._page = Page(bus, span)
+        self._line = LineInterface({"type": "e1"}, "2.x")
 
     def identify(self):
         version, wafer = self._page.read(r.VSTR, r.WID)
@@ -36,13 +38,12 @@ class FALCE1(Framer):
 
     def configure(self, settings):
         check_settings(self.span, settings)
-        self.identify()
+        self._line = LineInterface(settings, self.identify()["version"])
         crc4, cas = settings.get("crc4", False), settings.get("cas", False)
         code = 2 if settings.get("line_code") == "ami" else 3
         wanted = [
             (r.FMR1, r.FMR1.encode(AFR=1, ECM=1, XFS=bool(crc4))),       # first: it chooses E1 or T1
-            (r.LIM0, r.LIM0.encode()),
-            (r.LIM1, r.LIM1.encode()),
+            *self._line.values,
             (r.LOOP, r.LOOP.encode()),
             (r.IDLE, IDLE),
             (r.FMR0, r.FMR0.encode(XC=code, RC=code)),
@@ -65,7 +66,7 @@ class FALCE1(Framer):
         return [(register, value, got) for (register, value), got in zip(wanted, values) if got != value]
 
     def decode_status(self, values):
-        frs0, frs1, xsp = values
+        frs0, frs1, xsp, res = values
         raised = {STATUS_ALARMS[name] for name, value in r.FRS0.decode(frs0).items() if value and name in STATUS_ALARMS}
         if r.XSP.decode(xsp)["CASEN"]:
             raised |= {CAS_ALARMS[name] for name, value in r.FRS1.decode(frs1).items() if value and name in CAS_ALARMS}
@@ -75,7 +76,8 @@ class FALCE1(Framer):
             raised.discard("lfa")        # follows from the other (G.7710 5.3.1: alarm only the cause)
         if raised & {"los", "ais", "lfa"}:
             raised -= {"lmfa", "cas_lfa", "cas_ais", "cas_los"}
-        return {"alarms": [name for name in ALARM_NAMES if name in raised], "in_service": not raised & BLOCKING}
+        line = self._line.decode(res, frs1, raised)
+        return {**line, "alarms": [name for name in ALARM_NAMES if name in raised], "in_service": not raised & BLOCKING}
 
     def decode_counters(self, values):
         return dict(zip(("fas_errors", "code_violations", "crc_errors", "e_bits"), values))
@@ -91,6 +93,9 @@ class FALCE1(Framer):
         self._page.update(r.LIM0, LL=kind == "local")
         self._page.update(r.LIM1, RL=kind == "remote")
         self._page.update(r.FMR2, PLB=kind == "payload")
+
+    def listen(self, sensitivity):
+        self._line.listen(self._page, sensitivity)
 
     def force(self, rai=False, ais=False):
         self._page.update(r.XSW, XRA=rai)

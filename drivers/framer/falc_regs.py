@@ -4,7 +4,9 @@ One page a port: FALC56 PEF 2256, QuadFALC PEF 22554, OctalFALC PEF 22558.
 Sources, each field checked in at least one of them:
 K  Linux drivers/net/wan/framer/pef2256/pef2256-regs.h (names and bits of the data sheet)
 D  dahdi-linux drivers/dahdi/wct4xxp/base.c and wct4xxp.h (counters, loops, error insertion)
-P  Linux 2.6 drivers/net/wan/pc300-falc-lh.h (E1 status, XSW, XSP, FMR bits)"""
+P  Linux 2.6 drivers/net/wan/pc300-falc-lh.h (E1 status, XSW, XSP, FMR bits)
+T, R  headers of other public drivers of the family: LIM0.RTRS of the Octal, RES with its EV and RES bits; what a step of RES is worth
+   stands in the chip's description only"""
 
 from drivers.registers import Field, Register
 
@@ -58,10 +60,12 @@ XSP = Register("XSP", 0x21, "Transmit spare bits", (                         # P
     Field("XS13", 0x02, "E bit of frame 13"),
     Field("XS15", 0x01, "E bit of frame 15")))
 LIM0 = Register("LIM0", 0x36, "Line interface mode 0", (
+    Field("RTRS", 0x20, "receive termination: 0 as fitted, 1 with 300 ohm beside it, for 75 ohm"),      # T
+    Field("EQON", 0x08, "receive equalizer; version 2.x wants it set"),      # P, K
     Field("LL", 0x02, "local loop: what we send comes back"),                # D
     Field("MAS", 0x01, "clock master")))                                     # K
 LIM1 = Register("LIM1", 0x37, "Line interface mode 1", (
-    Field("RIL", 0x70, "threshold of the LOS detector"),                     # K
+    Field("RIL", 0x70, "threshold of the LOS detector, see RIL_MV"),         # K
     Field("RL", 0x02, "remote loop: what comes goes back")))                 # D
 DEC = Register("DEC", 0x60, "Move counters to their registers now", (        # D, P
     Field("DBEC", 0x10, "BEC"), Field("DCEC", 0x08, "CEC"), Field("DEBC", 0x04, "EBC"),
@@ -69,6 +73,9 @@ DEC = Register("DEC", 0x60, "Move counters to their registers now", (        # D
 
 # ---- status ----
 VSTR = Register("VSTR", 0x4A, "Version")                                     # K: 05 is PEF 2256 2.x
+RES = Register("RES", 0x4B, "Receive equalizer status", (                    # R
+    Field("EV", 0xC0, "1: RES holds"),
+    Field("RES", 0x1F, "attenuation of the line in steps, see RES_STEP_DB")))
 FRS0 = Register("FRS0", 0x4C, "Framer receive status 0", (                   # P
     Field("LOS", 0x80, "loss of signal"),
     Field("AIS", 0x40, "alarm indication signal: all ones"),
@@ -108,3 +115,8 @@ ISR3 = Register("ISR3", 0x6B, "Interrupt status 3", (
     Field("SEC", 0x40, "a second is over"),
     Field("RSN", 0x02, "receive slip: a frame was left out"),                # D
     Field("RSP", 0x01, "receive slip: a frame was repeated")))
+
+# ---- figures of the line interface ----
+RIL_MV = {"1.2": (910, 740, 590, 420, 320, 210, 160, 100)}                   # K: below it there is no pulse; by VSTR
+RIL_MV["2.1"] = RIL_MV["2.x"] = (2250, 1100, 600, 350, 210, 140, 100, 50)    # K
+RES_STEP_DB = {"e1": 1.7, "t1": 1.4, "j1": 1.4}                              # S: about

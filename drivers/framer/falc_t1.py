@@ -3,6 +3,7 @@
 from drivers.framer import falc_t1_regs as r
 from drivers.framer.base import ALARM_NAMES, BLOCKING, LOOP_CODES, Framer, check_loop, check_settings
 from drivers.framer.falc_e1 import VERSIONS
+from drivers.framer.falc_line import LineInterface
 from drivers.registers import Page
 from firmware.errors import DriverError, LocalError
 
@@ -14,7 +15,7 @@ STATUS_ALARMS = {"LOS": "los", "AIS": "ais", "LFA": "lfa", "RRA": "rai"}
 class FALCT1(Framer):
     """One T1 or J1 port.  bus: a RequestRing, or anything with its batch()."""
 
-    STATUS = (r.FRS0, r.FRS1, r.RFIFO)
+    STATUS = (r.FRS0, r.FRS1, r.RFIFO, r.RES)
     COUNTERS = (r.FEC, r.CVC, r.CEC)
     EVENTS = (r.ISR2, r.ISR3)
     TIMESLOTS = 24
@@ -22,6 +23,7 @@ class FALCT1(Framer):
     def __init__(self, bus, span):
         super().__init__(bus, span)
         self._page = Page(bus, span)
+        self._line = LineInterface({"type": "t1"}, "2.x")
 
     def identify(self):
         version, wafer = self._page.read(r.VSTR, r.WID)
@@ -32,13 +34,12 @@ class FALCT1(Framer):
 
     def configure(self, settings):
         check_settings(self.span, settings)
-        self.identify()
+        self._line = LineInterface(settings, self.identify()["version"])
         esf, cas = settings.get("framing", "esf") == "esf", settings.get("cas", False)
         code = 2 if settings.get("line_code") == "ami" else 3
         wanted = [
             (r.FMR1, r.FMR1.encode(PMOD=1, CRC=esf, ECM=1)),             # first: it chooses E1 or T1
-            (r.LIM0, r.LIM0.encode()),
-            (r.LIM1, r.LIM1.encode()),
+            *self._line.values,
             (r.LIM2, r.LIM2.encode(LBO=BUILD_OUTS.index(settings.get("build_out_db", "0")), SLT=2, MPAS=1)),
             (r.LOOP, r.LOOP.encode()),
             (r.IDLE, IDLE),
@@ -63,7 +64,7 @@ class FALCT1(Framer):
         return [(register, value, got) for (register, value), got in zip(wanted, values) if got != value]
 
     def decode_status(self, values):
-        frs0, frs1, message = values
+        frs0, frs1, message, res = values
         raised = {STATUS_ALARMS[name] for name, value in r.FRS0.decode(frs0).items() if value and name in STATUS_ALARMS}
         if raised & {"los", "ais"}:
             raised.discard("lfa")        # follows from the other
@@ -71,7 +72,8 @@ class FALCT1(Framer):
         code = "in_band_up" if codes["LLBAD"] else "in_band_down" if codes["LLBDD"] else None
         if code is None:
             code = next((name for name, (word, _) in LOOP_CODES.items() if word == message), None)
-        return {"alarms": [name for name in ALARM_NAMES if name in raised], "in_service": not raised & BLOCKING, "code": code}
+        line = self._line.decode(res, frs1, raised)
+        return {**line, "alarms": [name for name in ALARM_NAMES if name in raised], "in_service": not raised & BLOCKING, "code": code}
 
     def decode_counters(self, values):
         return {**dict(zip(("fas_errors", "code_violations", "crc_errors"), values)), "e_bits": 0}
@@ -87,6 +89,9 @@ class FALCT1(Framer):
         self._page.update(r.LIM0, LL=kind == "local")
         self._page.update(r.LIM1, RL=kind == "remote")
         self._page.update(r.FMR2, PLB=kind == "payload")
+
+    def listen(self, sensitivity):
+        self._line.listen(self._page, sensitivity)
 
     def force(self, rai=False, ais=False):
         self._page.update(r.FMR4, XRA=rai)

@@ -3,7 +3,7 @@
 Sources: D dahdi-linux drivers/dahdi/wct4xxp/base.c and wcte12xp/base.c; C headers of the Linux FALC drivers of pmc and
 cyclades cards (names and bits of T1 mode); S the chip's description, without a driver to compare."""
 
-from drivers.framer.falc_regs import CEC, CVC, FEC, ISR2, ISR3, LIM0, LIM1, LOOP, IDLE, VSTR, WID   # noqa: F401  the same in both modes
+from drivers.framer.falc_regs import CEC, CVC, FEC, ISR2, ISR3, LIM0, LIM1, LOOP, IDLE, RES, VSTR, WID   # noqa: F401  the same in both modes
 from drivers.registers import Field, Register
 
 XFIFO = Register("XFIFO", 0x00, "Transmit FIFO of the data link")            # S

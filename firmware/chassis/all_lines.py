@@ -30,6 +30,10 @@ class AllLines(Adapter):
         """Send a loop code; None ends it."""
         return await self._of(span).send_code(span, code)
 
+    async def listen(self, span, sensitivity):
+        """Another receive sensitivity for a while, where a line interface has one."""
+        return await self._framers.listen(span, sensitivity)
+
     async def force(self, span, rai, ais):
         """Send RAI or AIS whatever comes in."""
         return await self._of(span).force(span, rai, ais)

@@ -5,6 +5,7 @@ offset of a span is 125 ppm times the slips of a second.  The doctor watches eac
 its own clock (slips of before say nothing of now) and from when the span was last out of frame, for WINDOW_MS at most.
 
     doctor.second(span, now_ms, left_out, repeated, errored)     each second of a span in frame
+    doctor.level(span, db, weak)                                 what its line interface sees of the signal, below nominal; None: nothing
     doctor.gone(span)                                            out of frame: what was seen is forgotten
     doctor.reference(name, mode, now_ms)                         what the box follows
     doctor.examine(now_ms) -> {"reference", "mode", "spans": {span: {"ppm", "within_ppm", "slips", "seconds", "errored"}},
@@ -38,6 +39,7 @@ class ClockDoctor:
 
     def __init__(self):
         self._spans, self._reference, self._mode = {}, None, "freerun"
+        self._weak = {}                     # span -> dB below nominal, of those whose signal is weak
 
     def reference(self, name, mode, now_ms):
         """What the box follows ("span 1", "external" or None) and how ("locked", "holdover", "freerun")."""
@@ -48,6 +50,13 @@ class ClockDoctor:
     def gone(self, span):
         """The span is out of frame, or no longer there."""
         self._spans.pop(span, None)
+
+    def level(self, span, db, weak):
+        """How strong the signal of a span is: a weak one explains errors."""
+        if weak and db is not None:
+            self._weak[span] = db
+        else:
+            self._weak.pop(span, None)
 
     def second(self, span, now_ms, left_out, repeated, errored):
         """One second of a span in frame.  errored: whether blocks came wrong."""
@@ -96,7 +105,11 @@ class ClockDoctor:
                 "findings": [*self._lines(bad, restless), *self._clocks(drifting, spans)] or self._fine(spans)}
 
     def _lines(self, bad, restless):
-        for span in bad:
+        for span in [span for span in bad if span in self._weak]:
+            yield _finding("bad_line", [span], None, "Span %d slips, and errors come with it; its signal is weak, %.0f dB below nominal: that is the cable, not a clock." % (
+                span, self._weak[span]), "shorten or replace the cable, look for a joint on one wire only; where it must be so long, set the "
+                "sensitivity of the span to high; judge its clock when the errors are gone", key="bad_line.weak", db=self._weak[span])
+        for span in [span for span in bad if span not in self._weak]:
             yield _finding("bad_line", [span], None, "Span %d slips, and errors come with it: that is a bad line rather than a clock." % span,
                            "look at its cable, connectors and level first; loop it and run a bit error test; judge its clock when the errors are gone")
         for span in restless:

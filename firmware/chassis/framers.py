@@ -24,7 +24,8 @@ from firmware.links.adapter import Adapter
 log = logging.getLogger(__name__)
 
 POLL_S = 0.2
-SETTINGS = ("type", "crc4", "framing", "line_code", "build_out_db", "loop_codes")      # of a span's row
+SETTINGS = ("type", "crc4", "framing", "line_code", "build_out_db", "impedance_ohm", "sensitivity", "loop_codes")      # of a span's row
+LEVELS = ("level_db", "limit_db", "transmit")          # what a line interface sees, beside alarms
 AWAY_S = 1.0            # between attempts to find a board that is not there
 
 
@@ -118,6 +119,7 @@ class Framers(LineOrders, Adapter):
             polled = dict(zip(framers, watch_all(ring, framers.values())))
             over = [span for span, (_, events) in polled.items() if events["second"]]
             counters = dict(zip(over, counters_of_all(ring, [framers[span] for span in over]))) if over else {}
+            self._levels = {span: {name: status[name] for name in LEVELS if name in status} for span, (status, _) in polled.items()}
             for span, (status, _) in polled.items():
                 self._obey(span, framers[span], status.get("code"))
                 alarms = status["alarms"]

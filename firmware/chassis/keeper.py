@@ -355,7 +355,10 @@ class Keeper(Adapter):
             row["defects"] |= kinds | events["defects"]
             row["slips"] += events["slips"]
             row["left_out"] += events.get("slips_left_out", 0)
-            self.alarms.report("span %d" % span, status["alarms"] if isinstance(status["alarms"], dict) else kinds, LINE, now_ms)
+            details = status.get("details", {})
+            self.alarms.report("span %d" % span, status["alarms"] if isinstance(status["alarms"], dict) else {kind: details.get(kind) for kind in kinds},
+                               LINE, now_ms)
+            self.doctor.level(span, status.get("level_db"), "weak" in kinds)
             loop = polled.get("loops", {}).get(span)
             self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
                                ("looped",), now_ms)

@@ -28,12 +28,14 @@ class LineOrders:
         self._orders = collections.deque()
         self._loops = {}            # span -> {"kind", "timeslot", "by": "us" or "far end", "since_ms"}
         self._codes_sent = {}       # span -> code
+        self._levels = {}           # span -> what its line interface sees
         self._codes = {}            # span -> (code that comes, since when)
 
     def lines(self):
-        """{span: {"loop", "code_sent", "code_received"}} of the spans in service."""
+        """{span: {"loop", "code_sent", "code_received", and where the framer sees them "level_db", "limit_db", "transmit"}} of the spans in service."""
+        levels = self._levels
         return {span: {"loop": self._loops.get(span), "code_sent": self._codes_sent.get(span),
-                       "code_received": self._codes.get(span, (None,))[0]} for span in self._rows}
+                       "code_received": self._codes.get(span, (None,))[0], **levels.get(span, {})} for span in self._rows}
 
     async def act(self, span, function):
         """Run function(framer) where the ring is owned.  Raises what it raises, or LocalError after ANSWER_S."""
@@ -61,6 +63,10 @@ class LineOrders:
     async def force(self, span, rai, ais):
         """Send RAI or AIS whatever comes in."""
         return await self.act(span, lambda framer: framer.force(rai, ais))
+
+    async def listen(self, span, sensitivity):
+        """Take weaker signals for a while ("high"), or as configured again (None)."""
+        return await self.act(span, lambda framer: framer.listen(sensitivity))
 
     async def send_code(self, span, code):
         """Send a loop code; None ends it."""

@@ -15,6 +15,7 @@ over restarts of control; one that was cut off says so."""
 import asyncio
 import logging
 
+from firmware.chassis.framers import LEVELS
 from firmware.chassis.turn_up_judge import judge
 from firmware.errors import LocalError, StrowgerError
 from firmware.links.adapter import Adapter
@@ -25,6 +26,7 @@ TEST_ERRORS, TEST_S = 5, 3.0
 OWN_LOOP_S, BACK_S = 3.0, 40.0      # PRBS through our own loop; until the far end is back after it: G.706, T200 and RAI take seconds
 QUIET_S, GIVEN_UP_S = 2, 10         # a line that stays down, or has errors of its own, is not waited for; invented
 LOOK_S = 0.2
+CLOSE_S = 1.0                       # how long a receiver without a signal takes weaker ones; a look at it comes each 0.2 s
 OPTIONS = {"seconds": 10, "number": None, "incoming_s": 0, "loop": False}
 
 
@@ -121,8 +123,9 @@ class TurnUp(Adapter):
             for report in reports.values():
                 report["stage"] = "watches"
             watched = await asyncio.gather(*watch)
+            weak = await self._listen_closely(rows)
             await asyncio.gather(*(self._finish(row, options, reports[row["span"]], {
-                "prbs": prbs.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]], "watched": seen})
+                "prbs": prbs.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]], "watched": seen, "weak": weak.get(row["span"])})
                 for row, seen in zip(rows, watched)))
         except asyncio.CancelledError:
             raise
@@ -162,7 +165,7 @@ class TurnUp(Adapter):
         looped, crossed = got["heard"]
         settings = self._config.running().get("turn_up") or {}
         bad_seconds, bad_names = got["watched"]
-        return {"span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
+        return {**{name: line.get(name) for name in LEVELS}, "weak_db": got["weak"], "span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
                 "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": self._keeper.defects(span),
                 "seconds": seconds, "errors": errors["errors"], "far_errors": errors["far_errors"],
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
@@ -185,6 +188,25 @@ class TurnUp(Adapter):
                 await asyncio.sleep(LOOK_S)
             bad, names = bad + bool(this), names | this
         return bad, sorted(names)
+
+    async def _listen_closely(self, rows):
+        """{span: dB below nominal} of spans without a signal to which one comes while their receivers take all that they can."""
+        found = {}
+
+        async def one(span):
+            try:
+                await self._framers.listen(span, "high")
+                await asyncio.sleep(CLOSE_S)
+                line = self._framers.lines().get(span) or {}
+                if line.get("level_db") is not None:
+                    found[span] = line["level_db"]
+            finally:
+                await self._framers.listen(span, None)
+        silent = [row["span"] for row in rows if "los" in self._keeper.defects(row["span"]) and "level_db" in (self._framers.lines().get(row["span"]) or {})]
+        for answer in await asyncio.gather(*(one(span) for span in silent), return_exceptions=True):
+            if isinstance(answer, Exception):
+                log.warning("turn-up: %s", answer)
+        return found
 
     # -- loops --
 

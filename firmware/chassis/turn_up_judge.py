@@ -10,6 +10,18 @@ SENTENCES = {
     "signal_ok": "Signal and frames arrive.",
     "los": "No signal arrives: the cable is not plugged, or its pairs are crossed (receive on transmit). Exchange the two pairs, then look "
            "at the receive pair and at the far end's power.",
+    "los_open": "No signal arrives, and nothing is connected to our transmit pair either: the cable is not plugged in, here or at the patch panel.",
+    "los_pairs": "No signal arrives, although something is connected to our transmit pair: the pairs are crossed (receive on transmit), the receive "
+                 "pair is broken, the far end is switched off, or the cable is too long. Exchange the two pairs first.",
+    "los_weak": "A signal arrives, but it is too weak (%(level).0f dB below nominal; %(limit).0f dB are taken): the cable is too long, or one "
+                "wire of the pair is broken. Repair it, or set the sensitivity of the span to high if it must be so long.",
+    "transmit_open": "Nothing is connected to our transmit pair: the far end hears nothing of us. Look at the plug, the patch panel and the cable.",
+    "transmit_short": "Our transmit pair is short-circuited: the far end hears nothing of us. Look at the plug and the patch panel.",
+    "level_ok": "The signal arrives %(level).0f dB below nominal; down to %(limit).0f dB are taken.",
+    "weak": "The signal is weak: %(level).0f dB below nominal, and at %(limit).0f dB it is lost. Look for a long or bad cable, or a joint on one wire only; "
+            "set the sensitivity of the span to high if the cable must be so long.",
+    "errors_level_good": "%(errors)d errored blocks in %(seconds)d s although the signal is strong (%(level).0f dB below nominal): a loose connector, or 75 ohm "
+                         "cable on a 120 ohm socket or the other way round. Compare impedance_ohm with the cable, then change cable and connector.",
     "ais": "All ones arrive: the cable is good, the fault is behind the far end's equipment. Ask the carrier.",
     "lfa_e1": "A signal arrives, but no E1 frames: the far end is a T1, or has another line code, or a bad line. Compare the settings of both ends.",
     "lfa_t1": "A signal arrives, but no %(framing)s frames: the far end has another framing (ESF or D4), or is an E1, or has another line code.",
@@ -81,7 +93,8 @@ def judge(facts):
     "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
     looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor; "up":
     whether the signalling is in service (not PRI); "prbs": None or {"busy"} or figures of media and "inserted"; "number", "out": result of
-    test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"}"""
+    test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"; of a line interface "level_db", "limit_db",
+    "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered}"""
     findings, alarms = [], facts["alarms"]
 
     def find(check, result, key, **arguments):
@@ -91,11 +104,16 @@ def judge(facts):
     line = "los" if "los" in alarms else "ais" if "ais" in alarms else "lfa" if "lfa" in alarms else None
     if line == "lfa":
         find("signal", "fail", "lfa_e1" if facts["type"] == "e1" else "lfa_t1", framing=facts["framing"].upper())
+    elif line == "los":
+        _no_signal(facts, find)
     elif line:
         find("signal", "fail", line)
     else:
         find("signal", "pass", "signal_ok")
-        if "rai" in alarms:
+        _level(facts, find)
+        if facts.get("transmit") in ("open", "short"):
+            find("far end", "fail", "transmit_" + facts["transmit"])
+        elif "rai" in alarms:
             find("far end", "fail", "rai_crc4" if facts["crc4"] and facts["type"] == "e1" else "rai")
         if alarms & {"no_crc4", "lmfa"}:
             find("crc4", "fail", "crc4_far_off")
@@ -104,6 +122,8 @@ def judge(facts):
         _alarm_free(facts, find)
         if facts["type"] != "e1" and facts["blocks"] and facts["errors"] >= 0.9 * facts["blocks"]:
             find("errors", "fail", "crc_all")
+        elif facts["errors"] and facts.get("level_db") is not None and "weak" not in alarms:
+            find("errors", "fail", "errors_level_good", errors=facts["errors"], level=facts["level_db"])
         elif facts["errors"]:
             find("errors", "fail", "errors", errors=facts["errors"])
         else:
@@ -141,6 +161,20 @@ def judge(facts):
             find("signalling", *(("pass", "signalling_up") if facts["up"] else ("fail", "signalling_down")), kind=kind)
     _calls(facts, find)
     return findings
+
+
+def _no_signal(facts, find):
+    """Why nothing comes: what the transmit pair sees tells the reasons apart."""
+    if facts.get("weak_db") is not None:
+        find("signal", "fail", "los_weak", level=facts["weak_db"], limit=facts["limit_db"])
+    else:
+        find("signal", "fail", {"open": "los_open", "ok": "los_pairs"}.get(facts.get("transmit"), "los"))
+
+
+def _level(facts, find):
+    level, limit = facts.get("level_db"), facts.get("limit_db")
+    if level is not None:
+        find("signal", *(("fail", "weak") if "weak" in facts["alarms"] else ("pass", "level_ok")), level=level, limit=limit)
 
 
 def _own_loop(facts, find):

@@ -58,8 +58,16 @@ def show_lines(answer, table):
     for span, row in answer["lines"].items():
         loop = row["loop"]
         rows.append([span, "%s%s, by %s" % (loop["kind"], " %d" % loop["timeslot"] if loop["timeslot"] else "", loop["by"]) if loop else "none",
-                     row["code_sent"], row["code_received"], carried_by(row["bearer"])])
-    return table(["SPAN", "LOOP", "CODE SENT", "CODE RECEIVED", "BEARER"], rows)
+                     row["code_sent"], row["code_received"], level(row), carried_by(row["bearer"])])
+    return table(["SPAN", "LOOP", "CODE SENT", "CODE RECEIVED", "SIGNAL", "BEARER"], rows)
+
+
+def level(row):
+    """What a line interface sees of the received signal and of our transmit pair."""
+    if "level_db" not in row:
+        return None
+    heard = "none" if row["level_db"] is None else "-%.0f of -%.0f dB" % (row["level_db"], row["limit_db"])
+    return heard if row["transmit"] == "ok" else "%s; our transmit pair is %s" % (heard, {"open": "open", "short": "short-circuited"}[row["transmit"]])
 
 
 def carried_by(bearer):

@@ -49,6 +49,9 @@ SPAN = Section("one E1, T1 or J1 span", {
     "line_code": Text("standard: HDB3 on E1, B8ZS on T1 and J1; ami", choices=("standard", "ami"), default="standard", impact=IMPACT_SPAN),
     "build_out_db": Text("how much weaker a T1 sends, for a short cable to a repeater", choices=("0", "7.5", "15", "22.5"),
                          default="0", impact=IMPACT_SPAN),
+    "impedance_ohm": Text("the line of an E1: 120, a pair of wires, or 75, coaxial cable", choices=("120", "75"), default="120", impact=IMPACT_SPAN),
+    "sensitivity": Text("how weak a signal may be: normal, about 21 dB below nominal; high, 28 dB, for long cables; low, 12 dB, where crosstalk "
+                        "looks like a signal", choices=("normal", "high", "low"), default="normal", impact=IMPACT_SPAN),
     "loop_codes": Switch("obey the loop codes that the far end of a T1 sends", default=True, impact=IMPACT_SPAN),
     "signalling": Text("how calls are signalled", choices=SIGNALLING, default="pri", impact=IMPACT_SPAN),
     "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges), ins1500 (Japan)",

@@ -1,6 +1,6 @@
-# distutils: sources = hil/board/e1.c hil/board/e1_registers.c hil/board/t1.c hil/board/t1_registers.c hil/board/port.c hil/board/tick.c
+# distutils: sources = hil/board/e1.c hil/board/e1_registers.c hil/board/t1.c hil/board/t1_registers.c hil/board/liu.c hil/board/port.c hil/board/tick.c
 # distutils: include_dirs = hil/board
-# distutils: depends = hil/board/e1.h hil/board/e1_registers.h hil/board/t1.h hil/board/t1.c hil/board/t1_registers.c hil/board/port.h hil/board/port.c hil/board/tick.h hil/board/layout.h
+# distutils: depends = hil/board/liu.h hil/board/liu.c hil/board/e1.h hil/board/e1_registers.h hil/board/t1.h hil/board/t1.c hil/board/t1_registers.c hil/board/port.h hil/board/port.c hil/board/tick.h hil/board/layout.h
 """The native half of the board emulator: a thin shell around e1.c and tick.c.
 
 Emulator owns the window's mapping, the lines and the tick; run() blocks without
@@ -44,6 +44,17 @@ cdef extern from "port.h":
     uint8_t port_frs1(const port_t *port)
     const e1_counters *port_total(const port_t *port)
 
+cdef extern from "liu.h":
+    liu_result liu_look(const liu_t *liu, const uint8_t *reg, int t1, int connected)
+    cdef struct liu_t "liu":
+        double rx_loss_db, tx_loss_db
+        int rx_open, tx_open, tx_short, exchanged, cable_ohm
+        double far_least_db, far_most_db
+    cdef struct liu_result:
+        int rx_lost, tx_lost
+        double level_db, rx_errors, tx_errors
+        uint8_t res, frs1
+
 cdef extern from "tick.h":
     cdef struct bit_errors:
         double rate, next
@@ -53,7 +64,11 @@ cdef extern from "tick.h":
     cdef struct line_t "line":
         port_t port
         int fd, rx_fault, tx_fault, plug, rx_from, own_clock
-        bit_errors rx_errors, tx_errors
+        bit_errors rx_errors, tx_errors, rx_weak, tx_weak
+        liu_t liu
+        liu_result seen
+        uint64_t changed[8]
+        uint32_t looked
         double crc_rate, ppm, drift
         uint64_t slips_out, slips_twice
         uint64_t sent, late, wrong_length, not_taken, connections
@@ -64,7 +79,7 @@ cdef extern from "tick.h":
         uint32_t spans
         int stop, fifo, reference
         double ppm
-        uint64_t ticks, busy_ns, worst_late_ns, stood_ns, behind_ns
+        uint64_t ticks, served, busy_ns, worst_late_ns, stood_ns, behind_ns
         uint32_t witnesses
         witness witness[64]
         line_t lines[64]
@@ -91,7 +106,7 @@ cdef extern from *:
         uint32_t octets
     const layout_row layout_rows[]
 
-FAULTS = ("none", "los", "ais")
+FAULTS = ("none", "los", "ais", "lof")
 
 
 def layout():
@@ -107,6 +122,19 @@ def layout():
 def window_octets(spans):
     """Size of the window of a board with that many spans."""
     return board_window_octets(spans)
+
+
+def look_at_cable(registers, t1=False, connected=True, double rx_loss_db=0, double tx_loss_db=0, rx_open=False, tx_open=False, tx_short=False,
+                  exchanged=False, int cable_ohm=0, double far_least_db=0, double far_most_db=0):
+    """What the line interface of a port makes of a cable, for tests.  registers: {offset: value} of the port.  The fields of struct liu_result."""
+    cdef uint8_t reg[256]
+    cdef liu_t liu
+    for n in range(256):
+        reg[n] = registers.get(n, 0)
+    liu.rx_loss_db, liu.tx_loss_db, liu.cable_ohm = rx_loss_db, tx_loss_db, cable_ohm
+    liu.rx_open, liu.tx_open, liu.tx_short, liu.exchanged = rx_open, tx_open, tx_short, exchanged
+    liu.far_least_db, liu.far_most_db = far_least_db, far_most_db
+    return liu_look(&liu, reg, t1, connected)
 
 
 cdef class Emulator:
@@ -148,7 +176,7 @@ cdef class Emulator:
         return self._board.lines[span - 1].fd >= 0
 
     def fault(self, int span, direction, what):
-        """Replace the signal of a direction ("rx", "tx"): "none", "los" (zeros), "ais" (ones)."""
+        """Replace the signal of a direction ("rx", "tx"): "none", "los" (zeros), "ais" (ones), "lof" (no frames)."""
         cdef int value = FAULTS.index(what)
         if direction == "rx":
             self._board.lines[span - 1].rx_fault = value
@@ -204,6 +232,32 @@ cdef class Emulator:
         self._board.lines[span - 1].rx_from = other - 1
         self._board.lines[other - 1].rx_from = span - 1
 
+    def cable(self, int span, **more):
+        """The analogue side of a line: fields of struct liu that change."""
+        cdef liu_t *liu = &self._board.lines[span - 1].liu
+        for name, value in more.items():
+            if name == "rx_loss_db":
+                liu.rx_loss_db = value
+            elif name == "tx_loss_db":
+                liu.tx_loss_db = value
+            elif name == "rx_open":
+                liu.rx_open = value
+            elif name == "tx_open":
+                liu.tx_open = value
+            elif name == "tx_short":
+                liu.tx_short = value
+            elif name == "exchanged":
+                liu.exchanged = value
+            elif name == "cable_ohm":
+                liu.cable_ohm = value
+            elif name == "far_least_db":
+                liu.far_least_db = value
+            elif name == "far_most_db":
+                liu.far_most_db = value
+            else:
+                raise ValueError("a cable has no %s" % name)
+        self._board.lines[span - 1].looked = 0
+
     def clock(self, int span, own, double ppm):
         """The far end of a span has a clock of its own, so many ppm too fast; or follows ours."""
         cdef line_t *line = &self._board.lines[span - 1]
@@ -216,12 +270,16 @@ cdef class Emulator:
         if ppm is not None:
             self._board.ppm = ppm
 
+    def ticks(self):
+        """Instants of the board so far, 100 a second of its own time."""
+        return self._board.ticks
+
     def board_status(self):
         """Figures of the whole board, plain data.  Reading resets worst_late_us."""
         cdef window_header *h = self._board.header
         worst = self._board.worst_late_ns
         self._board.worst_late_ns = 0
-        return {"spans": self._board.spans, "generation": h.generation, "ticks": self._board.ticks,
+        return {"spans": self._board.spans, "generation": h.generation, "ticks": self._board.ticks, "requests": self._board.served,
                 "rx_head": h.rx_head, "tx_head": h.tx_head, "tx_written": h.tx_written,
                 "late_media_frames": h.late_media_frames, "moved_time_base": h.moved_time_base,
                 "media_owner": h.media_owner, "control_owner": h.control_owner,
@@ -243,6 +301,8 @@ cdef class Emulator:
                 "rx_fault": FAULTS[line.rx_fault], "tx_fault": FAULTS[line.tx_fault],
                 "rx_bit_errors": line.rx_errors.done, "tx_bit_errors": line.tx_errors.done,
                 "slips_left_out": line.slips_out, "slips_repeated": line.slips_twice,
+                "level_db": None if line.seen.rx_lost else round(line.seen.level_db, 1), "arrives": not line.seen.tx_lost,
+                "changed_ticks": [line.changed[n] for n in range(8)], "weak_errors": line.rx_weak.done + line.tx_weak.done,
                 "ppm": line.ppm if line.own_clock else None, "plug": bool(line.plug), "receives_from": line.rx_from + 1}
 
 

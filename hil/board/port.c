@@ -42,7 +42,12 @@ void port_second(struct port *port)
 
 int port_read(struct port *port, uint32_t address, uint32_t *data)
 {
-    return port->t1_mode ? t1_read(&port->t1, address, data) : e1_read(&port->e1, address, data);
+    int refused = port->t1_mode ? t1_read(&port->t1, address, data) : e1_read(&port->e1, address, data);
+    if (address == RES)
+        *data = port->res;
+    else if (address == FRS1)
+        *data |= port->transmit;
+    return refused;
 }
 
 int port_write(struct port *port, uint32_t address, uint32_t data)

@@ -10,6 +10,7 @@ struct port {
     int t1_mode;
     struct e1 e1;
     struct t1 t1;
+    uint8_t res, transmit; /* of the line interface: RES, and XLS and XLO of FRS1 (liu.h) */
 };
 
 void port_reset(struct port *port, uint8_t idle);

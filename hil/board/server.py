@@ -182,11 +182,12 @@ class BoardServer:
         span, fault, on = self._span(request), request["fault"], bool(request.get("on", True))
         count = int(request.get("count", 1))
         emulator = self._emulator
-        if fault in ("rx_los", "rx_ais", "tx_los", "tx_ais"):
+        if fault in ("rx_los", "rx_ais", "rx_lof", "tx_los", "tx_ais", "tx_lof"):
             emulator.fault(span, fault[:2], fault[3:] if on else "none")
         elif fault == "unplug":
             emulator.fault(span, "rx", "los" if on else "none")
             emulator.fault(span, "tx", "los" if on else "none")
+            emulator.cable(span, rx_open=on, tx_open=on)
         elif fault == "rx_rai":
             emulator.force_rai(span, on)
         elif fault in ("rx_crc", "tx_crc"):
@@ -204,12 +205,23 @@ class BoardServer:
         elif fault == "crossed":
             other = request.get("with", span)
             emulator.cross(span, self._span({"span": other}) if on else span)
+        elif fault in ("rx_open", "tx_open", "tx_short"):
+            emulator.cable(span, **{fault: on})
+        elif fault == "pairs":
+            emulator.cable(span, exchanged=on)
+        elif fault == "cable":
+            emulator.cable(span, rx_loss_db=self._number(request, "rx_db", 0, 60) if on and "rx_db" in request else 0.0,
+                           tx_loss_db=self._number(request, "tx_db", 0, 60) if on and "tx_db" in request else 0.0,
+                           cable_ohm=int(self._number(request, "ohm", 75, 120)) if on and "ohm" in request else 0)
+        elif fault == "far_receiver":
+            emulator.cable(span, far_least_db=self._number(request, "least_db", 0, 60) if on else 0.0,
+                           far_most_db=self._number(request, "most_db", 0, 60) if on else 0.0)
         elif fault == "ppm":
             emulator.clock(span, on, self._number(request, "ppm", -PPM_MOST, PPM_MOST) if on else 0.0)
         else:
-            raise ValueError("fault is %r: use rx_los, rx_ais, rx_rai, rx_crc, rx_crc_rate, rx_bits, tx_los, tx_ais, tx_crc, "
-                             "tx_fas, tx_bits, unplug, plug, crossed or ppm" % (fault,))
-        return {"line": self._line(span)}
+            raise ValueError("fault is %r: use rx_los, rx_ais, rx_lof, rx_rai, rx_crc, rx_crc_rate, rx_bits, tx_los, tx_ais, tx_lof, tx_crc, "
+                             "tx_fas, tx_bits, unplug, plug, crossed, ppm, rx_open, tx_open, tx_short, pairs, cable or far_receiver" % (fault,))
+        return {"line": self._line(span), "ticks": emulator.ticks()}
 
     @staticmethod
     def _number(request, name, least, most):

@@ -136,7 +136,7 @@ static void detach(struct line *line)
 static void replace(uint8_t *block, size_t octets, int fault)
 {
     if (fault != FAULT_NONE)
-        memset(block, fault == FAULT_AIS ? 0xFF : 0, octets);
+        memset(block, fault == FAULT_AIS ? 0xFF : fault == FAULT_LOF ? 0x55 : 0, octets); /* 0x55: marks, and nowhere a frame */
 }
 
 static double random_gap(double rate)
@@ -343,13 +343,42 @@ static void pass_on(struct board *board, uint32_t span, uint64_t head, const uin
 static void send_line(struct line *line, const uint8_t *block)
 {
     uint8_t other[LINE_OCTETS_MOST];
-    if (line->plug || line->tx_fault || line->tx_errors.rate > 0 || line->tx_errors.count) {
+    int lost = line->plug || line->seen.tx_lost;
+    if (lost || line->tx_fault || line->tx_errors.rate > 0 || line->tx_errors.count || line->tx_weak.rate > 0) {
         memcpy(other, block, port_line_octets(&line->port));
         spoil_line(line, &line->tx_errors, other);
-        replace(other, port_line_octets(&line->port), line->plug ? FAULT_LOS : line->tx_fault);
+        spoil_line(line, &line->tx_weak, other);
+        replace(other, port_line_octets(&line->port), lost ? FAULT_LOS : line->tx_fault);
         block = other;
     }
     send_block(line, block);
+}
+
+/* The line interface of a port, before its block goes out and comes in. */
+static void look_at_cable(struct line *line)
+{
+    const uint8_t *reg = port_reg(&line->port);
+    int connected = line->fd >= 0 || line->plug;
+    uint32_t key = (uint32_t)reg[0x36] | (uint32_t)reg[0x37] << 8 | (uint32_t)reg[0x3A] << 16 | (uint32_t)line->port.t1_mode << 24
+                   | (uint32_t)connected << 25 | 1u << 26;
+    if (key == line->looked)
+        return;
+    line->looked = key;
+    line->seen = liu_look(&line->liu, reg, line->port.t1_mode, connected);
+    line->port.res = line->seen.res;
+    line->port.transmit = line->seen.frs1;
+    line->rx_weak.rate = line->seen.rx_errors;
+    line->tx_weak.rate = line->seen.tx_errors;
+}
+
+/* When each defect came and went, in ticks: what a standard's time is measured by. */
+static void note_changes(struct board *board, struct line *line)
+{
+    uint8_t now = port_frs0(&line->port), changed = now ^ line->frs0_before;
+    for (int bit = 0; changed >> bit; bit++)
+        if (changed >> bit & 1)
+            line->changed[bit] = board->ticks;
+    line->frs0_before = now;
 }
 
 void board_tick(struct board *board)
@@ -368,6 +397,7 @@ void board_tick(struct board *board)
         struct line *line = &board->lines[s];
         fds[s] = __atomic_load_n(&line->fd, __ATOMIC_ACQUIRE);
         int looped = (port_reg(&line->port)[0x36] & 0x02) || line->plug;
+        look_at_cable(line);
         if (fds[s] < 0 && !looped)
             continue;
         uint32_t due = line->due;
@@ -423,7 +453,8 @@ void board_tick(struct board *board)
                 block = memcpy(other, block, port_line_octets(&line->port));
             if (!local) {
                 spoil_line(line, &line->rx_errors, block);
-                replace(block, port_line_octets(&line->port), line->rx_fault);
+                spoil_line(line, &line->rx_weak, block);
+                replace(block, port_line_octets(&line->port), line->seen.rx_lost ? FAULT_LOS : line->rx_fault);
             }
             port_receive(&line->port, block, frames + (uint32_t)n * BLOCK_OCTETS, board->cas_rx + s * TIMESLOTS);
         }
@@ -442,6 +473,7 @@ void board_tick(struct board *board)
             }
         if (board->ticks % (FRAME_RATE_HZ / BURST_FRAMES) == 0)
             port_second(&line->port);
+        note_changes(board, line);
     }
     board->quiet_ticks += board->quiet_ticks < REQUEST_QUIET_TICKS;
 }
@@ -492,6 +524,7 @@ void board_serve_requests(struct board *board)
             return;
         int refused = serve(board, request, &data) < 0;
         request->data = data;
+        board->served++;
         __atomic_store_n(&board->header->request_next, (next + 1) % REQUEST_ENTRIES, __ATOMIC_RELEASE);
         __atomic_store_n(&request->state, refused ? REQUEST_REFUSED : REQUEST_DONE, __ATOMIC_RELEASE);
         board->quiet_ticks = 0;

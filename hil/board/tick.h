@@ -2,12 +2,13 @@
 #ifndef HIL_BOARD_TICK_H
 #define HIL_BOARD_TICK_H
 
+#include "liu.h"
 #include "port.h"
 
 #define MAX_PROCESSORS 64
 #define LONG_STALL_NS 5000000 /* half a tick: what is measured in real time may feel it */
 
-enum fault { FAULT_NONE, FAULT_LOS, FAULT_AIS }; /* what replaces the signal of a direction */
+enum fault { FAULT_NONE, FAULT_LOS, FAULT_AIS, FAULT_LOF }; /* what replaces the signal of a direction */
 
 /* Bits spoiled in one direction: at random with a rate, or a number of them, one a frame. */
 struct bit_errors {
@@ -25,6 +26,12 @@ struct line {
     int plug;               /* a loop plug instead of a far end: what we send comes back */
     int rx_from;            /* whose far end our receive pair is connected to: our own index, or another (crossed) */
     struct bit_errors rx_errors, tx_errors;
+    struct liu liu;         /* the cable, and what the line interface made of it in this tick */
+    struct liu_result seen;
+    uint32_t looked;        /* at which registers; 0: look anew */
+    struct bit_errors rx_weak, tx_weak; /* errors that follow from it */
+    uint64_t changed[8];    /* tick at which each bit of FRS0 changed last, as the emulated board counts */
+    uint8_t frs0_before;
     double crc_rate, crc_due; /* wrong CRC blocks a second, received */
     /* the far end's clock, and the elastic store between it and the board's */
     int own_clock;          /* 0: it follows the clock that it receives */
@@ -59,7 +66,7 @@ struct board {
     struct window_request *requests;
     uint32_t spans;
     int stop, fifo;                   /* fifo: SCHED_FIFO was granted */
-    uint64_t ticks;
+    uint64_t ticks, served;           /* instants; requests */
     uint32_t quiet_ticks;             /* since the last request */
     uint32_t media_late_ticks;        /* in a row */
     uint64_t busy_ns;                 /* CPU time of the tick thread */

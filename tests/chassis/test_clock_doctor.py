@@ -80,3 +80,14 @@ def test_a_span_that_was_out_of_frame_is_judged_anew():
         doctor.second(3, second * 1000, 1, 0, False)
     doctor.gone(3)
     assert doctor.examine(20_000)["spans"] == {}
+
+
+def test_errors_of_a_weak_signal_are_the_cables():
+    doctor = ClockDoctor()
+    doctor.level(2, 20.4, True)
+    for second in range(120):
+        doctor.second(2, second * 1000, 1 if second % 10 == 5 else 0, 0, second % 3 == 0)
+    finding = doctor.examine(120_000)["findings"][0]
+    assert (finding["finding"], finding["key"]) == ("bad_line", "bad_line.weak") and "20 dB below nominal" in finding["text"]
+    doctor.level(2, 3.0, False)
+    assert doctor.examine(120_000)["findings"][0]["key"] == "bad_line"

@@ -26,6 +26,13 @@ FAULTS = [
     ({"loop": "remote", "code": "line_up", "link_up": False}, {"looped_code", "link_looped"}),
     ({"crossed": 4, "link_up": False}, {"crossed", "link_down"}),
     ({"link_up": False}, {"link_down"}),
+    ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "open"}, {"los_open", "link_waits"}),
+    ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok"}, {"los_pairs", "link_waits"}),
+    ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok", "weak_db": 26.0, "limit_db": 23.1}, {"los_weak", "link_waits"}),
+    ({"alarms": {"rai", "transmit_open"}, "transmit": "open"}, {"transmit_open"}),
+    ({"alarms": {"rai", "transmit_short"}, "transmit": "short"}, {"transmit_short"}),
+    ({"alarms": {"weak"}, "errors": 7, "level_db": 19.0, "limit_db": 23.1, "transmit": "ok"}, {"weak", "errors"}),
+    ({"errors": 7, "level_db": 2.0, "limit_db": 23.1, "transmit": "ok"}, {"errors_level_good"}),
 ]
 
 

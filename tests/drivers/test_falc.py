@@ -41,7 +41,7 @@ def test_configure_each_crc4_mode(bus):
             (True, False, ["no_crc4"], True), ("required", False, ["lfa"], False), (False, True, [], True)):
         driver.configure({"type": "e1", "crc4": crc4})
         exchange(bus, far.E1Framer(crc4=far_crc4), far.E1Checker(crc4=far_crc4 and bool(crc4)), 50)
-        assert driver.status() == {"alarms": alarms, "in_service": in_service}, (crc4, far_crc4)
+        assert driver.status().items() >= {"alarms": alarms, "in_service": in_service}.items(), (crc4, far_crc4)
 
 
 def test_configuring_the_same_again_touches_nothing(bus):
@@ -63,11 +63,11 @@ def test_alarms_name_the_cause_only(bus):
     driver.configure({"type": "e1", "crc4": True, "cas": True})
     assert driver.status()["alarms"] == ["los"]
     bus.chip.receive(b"\xff" * 2560)
-    assert driver.status() == {"alarms": ["ais"], "in_service": False}
+    assert driver.status().items() >= {"alarms": ["ais"], "in_service": False}.items()
     sender.rai = True
     for _ in range(45):
         bus.chip.receive(sender.block())
-    assert driver.status() == {"alarms": ["rai", "no_crc4", "cas_lfa"], "in_service": False}
+    assert driver.status().items() >= {"alarms": ["rai", "no_crc4", "cas_lfa"], "in_service": False}.items()
     assert set(driver.status()["alarms"]) <= set(base.ALARM_NAMES)
 
 

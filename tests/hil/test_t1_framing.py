@@ -54,7 +54,7 @@ def test_the_peer_counts_crc6_as_a_shift_register_does():
 @pytest.mark.parametrize("shift", [0, 1, 100, 192])
 def test_frames_both_ways(kind, framing, shift):
     port = Port(kind, framing, shift=shift)
-    assert port.run() == {"alarms": [], "in_service": True, "code": None}
+    assert port.run().items() >= {"alarms": [], "in_service": True, "code": None}.items()
     assert port.checker.aligned and port.checker.f_errors == port.checker.crc_errors == 0
     assert (port.checker.crc_checked > 100) == (framing == "esf")
     assert (port.got == port.sent[:, 1:25]).all()

@@ -149,7 +149,7 @@ def test_turn_up_says_what_is_wrong(house):
     plug = run(house, "turn-up", "4", "--seconds", "5")
     assert "FAIL" in plug and "comes back bit for bit" in plug
     inject(house, 4, "plug", on=False)
-    assert "pairs are crossed" in run(house, "turn-up", "4", "--seconds", "5")
+    assert "the cable is not plugged in" in run(house, "turn-up", "4", "--seconds", "5")
     inject(house, 2, "rx_rai")
     house.product.post("/lines/2/turn_up", {"seconds": 5})
     with pytest.raises(Exception, match="is being tested"):

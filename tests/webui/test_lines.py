@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from firmware.chassis.turn_up_judge import CHECKS
+from firmware.chassis.clock_selection import QUALITIES
 from webui import acceptance
 from webui.lines import LOOPS, PATTERNS, picture
 from webui.render import CATALOGUES, LANGUAGES, render, where
@@ -40,7 +41,7 @@ CALL = {"call": "c1", "way": "out", "span": 1, "timeslot": 5, "number": "10000",
 FINDING = {"ppm": 49.9, "text": "Span 2 is <b>", "advice": "look <i>"}
 DOCTOR = {"reference": "span 1", "mode": "locked", "spans": {"2": {"ppm": 49.9, "within_ppm": 0.2, "slips": 9, "seconds": 60, "errored": 0}}, "findings": [
     {**FINDING, "finding": name, "key": key, "spans": [2, 3], "arguments": arguments} for name, key, arguments in (
-        ("bad_line", "bad_line", {}), ("restless", "restless", {}), ("not_followed", "not_followed", {}), ("odd_reference", "odd_reference", {"reference": 1}),
+        ("bad_line", "bad_line", {}), ("bad_line", "bad_line.weak", {"db": 20.4}), ("restless", "restless", {}), ("not_followed", "not_followed", {}), ("odd_reference", "odd_reference", {"reference": 1}),
         ("no_reference", "no_reference", {}), ("own_clock", "own_clock.box", {"reference": None}), ("own_clock", "own_clock.span", {"reference": 1}),
         ("own_clock", "own_clock.external", {"reference": None}), ("one_clock", "one_clock", {"slips": 0, "within": 0.1}))]}
 
@@ -53,8 +54,9 @@ def test_the_pages_of_turn_up_and_clock_render(language):
     assert "1004 Hz" in page and "check." not in page and "<i> 100" not in page and ("呼出" in page) == (language == "zh_CN")
     assert "check." not in str(spans) and "result." not in str(spans)
     clock = render("clock.html", language, **common, doctor=DOCTOR, clock={"sources": [
-        {"source": "span 1", "state": "good", "quality": "", "priority": 1, "selected": True, "locked_out": False, "reason": ""}]})
-    assert "clock." not in clock.split("<main>")[1] and clock.count("<article") == 9
+        {"source": "span 1", "state": state, "quality": quality, "priority": 1, "selected": True, "locked_out": state == "failed", "reason": reason}
+        for state in ("usable", "waiting", "failed") for quality in QUALITIES for reason in ("", "ais, los", "out of frequency", "nothing heard of it yet")]})
+    assert "clock." not in clock.split("<main>")[1] and clock.count("<article") == 10
     assert ("中继线 2-3" in clock and "快 49.9 ppm" in clock and "Span 2 is" not in clock) == (language == "zh_CN")
     for nothing in ({"run": None, "spans": [], "calls": []},):
         assert "<table" not in render("turn_up.html", language, **common, **nothing, why='{"detail": "no <b>"}')
