@@ -2,7 +2,7 @@
 PYTHON := build/venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo test bench conformance turn-up hil-dahdi soak load simulate-day lock clean
+.PHONY: help setup setup-test run demo test bench conformance turn-up hil-dahdi soak load storm line-faults simulate-day lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,6 +30,9 @@ soak: setup-test ## half an hour of calls, processes killed meanwhile; build/soa
 
 storm: setup-test ## 64 spans flap at 1 Hz, then slip 10/s, ten minutes each; build/storm/ (STORM_S=seconds)
 	@exec $(PYTHON) -m hil.storm
+
+line-faults: setup-test ## 64 full spans with tones, each kind of line fault on one of them; build/line-faults/
+	@exec $(PYTHON) -m hil.load.line_faults
 
 simulate-day: setup-test ## a day of 1,000 agents and 110,000 calls in simulated time, recounted; build/day/ (DAY="--scale 0.1")
 	@exec $(PYTHON) -m tests.day $(DAY)

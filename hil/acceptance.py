@@ -22,9 +22,14 @@ from hil.rig import CHECKOUT, Rig
 
 NUMBER, OURS = "10000", "02150809999"
 # fault: (board's faults, a key that must be among the findings that failed)
-FAULTS = {"unplugged": ([{"fault": "unplug"}], "los"), "ais": ([{"fault": "rx_ais"}], "ais"), "one way": ([{"fault": "rx_rai"}], "rai_crc4"),
-          "plug": ([{"fault": "plug"}], "looped_far"), "bit errors": ([{"fault": "rx_bits", "rate": 3e-6}], "errors"),
-          "far clock": ([{"fault": "ppm", "ppm": 400}], "clock_follow")}
+FAULTS = {"unplugged": ([{"fault": "unplug"}], "los_open"), "ais": ([{"fault": "rx_ais"}], "ais"), "one way": ([{"fault": "rx_rai"}], "rai_crc4"),
+          "plug": ([{"fault": "plug"}], "looped_far"), "bit errors": ([{"fault": "rx_bits", "rate": 3e-6}], "errors_level_good"),
+          "far clock": ([{"fault": "ppm", "ppm": 400}], "clock_follow"), "no frames": ([{"fault": "rx_lof"}], "lfa_e1"),
+          "pairs exchanged": ([{"fault": "pairs"}], "los_pairs"), "receive pair broken": ([{"fault": "rx_open"}], "los_pairs"),
+          "transmit pair broken": ([{"fault": "tx_open"}], "transmit_open"), "transmit pair shorted": ([{"fault": "tx_short"}], "transmit_short"),
+          "long cable": ([{"fault": "cable", "rx_db": 19, "tx_db": 10}], "weak"), "too long a cable": ([{"fault": "cable", "rx_db": 26, "tx_db": 10}], "los_weak"),
+          "coax on a 120 ohm socket": ([{"fault": "cable", "ohm": 75}], "errors_level_good"), "no CRC-4 there": ([], "crc4_far_off")}
+NO_CALLS = ("los_open", "los_pairs", "los_weak", "ais", "lfa_e1", "rai_crc4", "looped_far", "transmit_open", "transmit_short")
 
 
 def tone_file(path, hz=1004, dbm0=-10.0, seconds=10):
@@ -54,7 +59,7 @@ def prove(folder, out, count, seed, seconds=8, faulty=None, loop=True):
     spans = tuple(range(1, count + 1))
     wanted = {span: chance.choice(sorted(FAULTS)) for span in sorted(chance.sample(spans, count // 3 if faulty is None else faulty))}
     out.mkdir(parents=True, exist_ok=True)
-    with Rig(folder, spans=spans, crc4=spans) as rig:
+    with Rig(folder, spans=spans, crc4=[span for span in spans if wanted.get(span) != "no CRC-4 there"]) as rig:
         rig.start_board()
         rig.start_product()
         configure(rig.product, spans)
@@ -75,7 +80,7 @@ def prove(folder, out, count, seed, seconds=8, faulty=None, loop=True):
             started = subprocess.Popen([sys.executable, "-m", "firmware.cli", "--run", str(rig.run_dir), *words, *files, "--language", language],
                                        stdout=subprocess.PIPE, text=True, cwd=CHECKOUT)
             if language == "en":
-                call_in(rig, [span for span in spans if FAULTS.get(wanted.get(span), (None, None))[1] not in ("los", "ais", "rai_crc4", "looped_far")])
+                call_in(rig, [span for span in spans if FAULTS.get(wanted.get(span), (None, None))[1] not in NO_CALLS])
             told = started.communicate(timeout=600)[0]
             if started.returncode:
                 raise RuntimeError("the command turn-up failed: %s" % told)

@@ -40,6 +40,7 @@ SHARED = 0.7                    # an estimate from runs with 2,048 channels besi
 HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are the host's
 LEARNING = 0.25                 # one block in four: dsp/echo.py, Rest
 PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
+PSEUDOWIRE_NS = {"tick": 8000, "packet": 5000}      # measured: the same; a packet of 31 timeslots and 1 ms each way, two system calls (`make bench`, line.pseudowire)
 CHANNELS, RUNS, UNIT = 1024, 5, 64
 TICKS_A_PACKET = 2
 DEARER_MOST, DEARER_FROM = 3.0, 0.1             # ours: a ratio of less than a tenth of the limit says nothing
@@ -145,6 +146,11 @@ class Admission:
             if hears[name] not in (False, None):
                 ns += self.costs[cost]
         return ns
+
+    @staticmethod
+    def pseudowire_cost(packet_ms):
+        """ns a tick of a span in packets, whatever its timeslots carry: its packets are sent and taken all the time."""
+        return PSEUDOWIRE_NS["tick"] + PSEUDOWIRE_NS["packet"] * (TICK_NS // 1_000_000) // packet_ms
 
     def reserve(self, old_ns, new_ns, what):
         """Exchange what a leg costs.  Raises LocalError with a reason where there is no room for more."""

@@ -6,7 +6,7 @@
 
 Rows are those of boardconfig/bearers.py with the span's "type" and "crc4"; control has checked them.  A row that is the same again
 is left alone, so a control that starts anew disturbs nobody.  A bearer that cannot be opened leaves its span without any:
-control asks again."""
+control asks again.  A span in packets reserves its part of the tick as a leg does (admission.py), used or not."""
 
 import logging
 
@@ -17,6 +17,7 @@ from firmware.media.checks import number, refuse
 
 log = logging.getLogger("firmware.media.bearers")
 
+PSEUDOWIRES = ("cesopsn", "satop")
 OPENERS = {"cesopsn": Pseudowire, "satop": Pseudowire, "dahdi": DAHDISpan}
 AGAIN_LOOKS = 10                # of control's, five a second: how often a card that was taken out is tried again; ours
 
@@ -29,6 +30,7 @@ class Bearers:
         self._openers = openers or OPENERS
         self.running = {}               # span: bearer
         self._gone = {}                 # span: looks since its card was tried
+        self._costs = {}                # span: ns a tick that are reserved for it
 
     def bearers_set(self, p):
         """Make it so; returns what cannot be."""
@@ -48,8 +50,10 @@ class Bearers:
             if span in self.running:
                 continue
             try:
+                self._reserve(span, row)
                 bearer = self._openers[row["kind"]](span, row)
             except (StrowgerError, KeyError, TypeError, ValueError) as error:
+                self._release(span)
                 faults[str(span)] = str(error) if isinstance(error, StrowgerError) else "media cannot use this bearer: %r" % error
                 continue
             self.running[span] = bearer
@@ -58,8 +62,21 @@ class Bearers:
         self._engine.commit()
         return {"faults": faults}
 
+    def _reserve(self, span, row):
+        """Room in the tick for a span in packets.  Raises LocalError where there is none."""
+        if row["kind"] in PSEUDOWIRES:
+            cost = self._table.admission.pseudowire_cost(row["packet_ms"])
+            self._table.admission.reserve(0, cost, "span %d over packets" % span)
+            self._costs[span] = cost
+
+    def _release(self, span):
+        cost = self._costs.pop(span, 0)
+        if cost:
+            self._table.admission.release(cost)
+
     def _end(self, span):
         bearer = self.running.pop(span)
+        self._release(span)
         self._engine.set_bearer(span - 1, 0)
         bearer.leave()                  # its port may be wanted at once
         self._table.later(bearer.close)

@@ -739,9 +739,13 @@ void calls_status(char **at, char *end)
     for (int i = 0; i < span_count; i++)
         for (struct call *c = spans[i]->calls; c; c = c->next) {
             if (end - *at < 400) return;
-            *at += snprintf(*at, end - *at, "%s{\"id\":%s,\"span\":%d,\"timeslot\":%d,\"state\":\"%s\",\"incoming\":%s}",
+            *at += snprintf(*at, end - *at, "%s{\"id\":%s,\"span\":%d,\"timeslot\":%d,\"state\":\"%s\",\"incoming\":%s",
                             first ? "" : ",", json_quote(c->id), c->span->number, c->timeslot, STATES[c->state],
                             c->incoming ? "true" : "false");
+            if (c->proof)
+                *at += snprintf(*at, end - *at, ",\"heard\":%u,\"silent\":%u,\"other\":%u,\"breaks\":%u", c->proof->heard,
+                                c->proof->silent, c->proof->other, c->proof->breaks);
+            *at += snprintf(*at, end - *at, "}");
             first = false;
         }
 }

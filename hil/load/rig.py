@@ -45,7 +45,8 @@ def processor_s(pid, thread=None):
 class LoadRig(Rig):
     """pri, ss7, r2: how many spans of each, from span 1 on."""
 
-    def __init__(self, folder, pri=32, ss7=24, r2=8, **more):
+    def __init__(self, folder, pri=32, ss7=24, r2=8, with_crc4=False, **more):
+        self.with_crc4 = with_crc4              # of the PRI spans
         numbers = list(range(1, pri + ss7 + r2 + 1))
         super().__init__(folder, spans=numbers, crc4=(), **more)
         self.pri_spans, self.ss7_spans, self.r2_spans = numbers[:pri], numbers[pri:pri + ss7], numbers[pri + ss7:]
@@ -62,7 +63,7 @@ class LoadRig(Rig):
         config["agents"], config["queues"][0]["overflow"] = config["agents"][:1], []
         config["trunk_groups"] = [dict(config["trunk_groups"][0])] + [
             {"name": kind, "selection": "descending", "classes": ["national"], "caller": "line"} for kind in ("pri", "ss7", "r2")]
-        config["spans"] = ([{"span": n, "crc4": False, "trunk_group": "pri"} for n in self.pri_spans]
+        config["spans"] = ([{"span": n, "crc4": self.with_crc4, "trunk_group": "pri"} for n in self.pri_spans]
                            + [{"span": n, "crc4": False, "trunk_group": "ss7", "signalling": "ss7"} for n in self.ss7_spans]
                            + [{"span": n, "crc4": False, "trunk_group": "r2", "signalling": "r2",
                                "r2": {"variant": "itu", "called_length": 7, "direction": self.r2_direction(n)}} for n in self.r2_spans])
@@ -92,7 +93,7 @@ class LoadRig(Rig):
 
     def make_end(self, kind):
         if kind == "pri":
-            return ends.pri(self.run_dir, self.pri_spans, self.queue.put)
+            return ends.pri(self.run_dir, self.pri_spans, self.queue.put, crc4=self.with_crc4)
         return ends.ss7(self.run_dir, self.ss7_spans, self.links(), self.queue.put, own=200, other=100, variant="itu")
 
     def start_ends(self):
