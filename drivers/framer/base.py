@@ -4,7 +4,7 @@ A framer driver gets a bus and a span number (1..64) and keeps no time: whoever
 calls it (firmware/chassis) debounces alarms (G.7710: 2.5 s to raise, 10 s to
 clear) and polls counters each second."""
 
-from drivers.registers import read_pages
+from drivers.registers import READ, read_pages
 from firmware.errors import ConfigError, LocalError
 
 # name, X.733 severity, what it means, what to look at
@@ -21,10 +21,12 @@ ALARMS = (
     ("cas_rai", "major", "the far end lost our CAS multiframe", "CAS is set at one end only"),
     ("transmit_open", "major", "nothing is connected to our transmit pair", "look at the transmit pair: plug, patch panel, cable"),
     ("transmit_short", "major", "our transmit pair is short-circuited", "look at the transmit pair: plug, patch panel, cable"),
+    ("framer", "critical", "the framer of this span does not answer, or is another one", "replace the framer card; the other spans go on"),
     ("weak", "minor", "the received signal is weak", "a long or bad cable, or a joint on one wire only"),
 )
+ABSENT = -1
 # out of service: no usable bearer.  RAI is among them since the far end hears nothing (Q.542)
-BLOCKING = {"los", "ais", "lfa", "rai"}
+BLOCKING = {"los", "ais", "lfa", "rai", "framer"}
 ALARM_NAMES = tuple(row[0] for row in ALARMS)
 LOOPS = ("none", "local", "remote", "payload", "timeslot")
 # T1.403 table 4 and 9.4.1: code word of the ESF data link (None: in band), the loop that it asks for; "none" ends a loop
@@ -44,6 +46,13 @@ class Framer:
 
     def identify(self):
         """{"chip", "version"} as read from the device."""
+        raise NotImplementedError
+
+    IDENTITY = None                      # register by which the chip is known
+
+    @staticmethod
+    def wrong_identity(value):
+        """A sentence where that value of IDENTITY is not one of the chip that is expected, else None.  ABSENT: the board refused it."""
         raise NotImplementedError
 
     def configure(self, settings):
@@ -106,6 +115,12 @@ def status_of_all(bus, framers):
     """status() of many framers in one batch: 64 spans take one visit of the board, not 64."""
     values = read_pages(bus, [(framer.span, framer.STATUS) for framer in framers])
     return [framer.decode_status(row) for framer, row in zip(framers, values)]
+
+
+def look_for_chips(bus, framers):
+    """{span: sentence} of framers that are not there or not of the kind expected, from one batch.  framers: {span: framer}."""
+    values = bus.batch([(READ, span, framer.IDENTITY.offset, 0) for span, framer in framers.items()], refused=ABSENT)
+    return {span: sentence for (span, framer), value in zip(framers.items(), values) if (sentence := framer.wrong_identity(value))}
 
 
 def watch_all(bus, framers):

@@ -19,6 +19,11 @@ class FALC(Framer):
     EVENTS = property(lambda self: self._mode.EVENTS)
     TIMESLOTS = property(lambda self: self._mode.TIMESLOTS)
 
+    IDENTITY = property(lambda self: self._mode.IDENTITY)
+
+    def wrong_identity(self, value):
+        return self._mode.wrong_identity(value)
+
     def identify(self):
         return self._mode.identify()
 

@@ -1,7 +1,7 @@
 """Driver of one port of a FALC framer in E1 mode; drivers/framer/falc.py chooses the mode."""
 
 from drivers.framer import falc_regs as r
-from drivers.framer.base import ALARM_NAMES, BLOCKING, Framer, check_loop, check_settings
+from drivers.framer.base import ABSENT, ALARM_NAMES, BLOCKING, Framer, check_loop, check_settings
 from drivers.framer.falc_line import LineInterface
 from drivers.registers import Page
 from firmware.errors import DriverError
@@ -14,6 +14,15 @@ CAS_ALARMS = {"TS16LFA": "cas_lfa", "TS16AIS": "cas_ais", "TS16LOS": "cas_los", 
 
 
 IDLE = 0xD5                              # A-law silence
+
+
+def wrong_identity(version):
+    """As Framer.wrong_identity(); a bus that nobody drives reads as ones."""
+    if version in VERSIONS:
+        return None
+    if version in (ABSENT, 0xFF):
+        return "nothing answers where the framer should be: its card is not plugged in, or has failed"
+    return "version %02X is no FALC that this driver knows: another card is plugged in, or the board's description is wrong" % version
 
 
 class FALCE1(Framer):
@@ -31,10 +40,13 @@ class FALCE1(Framer):
 
     def identify(self):
         version, wafer = self._page.read(r.VSTR, r.WID)
-        if version not in VERSIONS:
-            raise DriverError("span %d" % self.span, "identify",
-                              "version %02X is no FALC that this driver knows: check the board type" % version)
+        sentence = self.wrong_identity(version)
+        if sentence:
+            raise DriverError("span %d" % self.span, "identify", sentence)
         return {"chip": "FALC", "version": VERSIONS[version], "wafer": wafer}
+
+    IDENTITY = r.VSTR
+    wrong_identity = staticmethod(wrong_identity)
 
     def configure(self, settings):
         check_settings(self.span, settings)

@@ -2,7 +2,7 @@
 
 from drivers.framer import falc_t1_regs as r
 from drivers.framer.base import ALARM_NAMES, BLOCKING, LOOP_CODES, Framer, check_loop, check_settings
-from drivers.framer.falc_e1 import VERSIONS
+from drivers.framer.falc_e1 import VERSIONS, wrong_identity
 from drivers.framer.falc_line import LineInterface
 from drivers.registers import Page
 from firmware.errors import DriverError, LocalError
@@ -27,10 +27,13 @@ class FALCT1(Framer):
 
     def identify(self):
         version, wafer = self._page.read(r.VSTR, r.WID)
-        if version not in VERSIONS:
-            raise DriverError("span %d" % self.span, "identify",
-                              "version %02X is no FALC that this driver knows: check the board type" % version)
+        sentence = self.wrong_identity(version)
+        if sentence:
+            raise DriverError("span %d" % self.span, "identify", sentence)
         return {"chip": "FALC", "version": VERSIONS[version], "wafer": wafer}
+
+    IDENTITY = r.VSTR
+    wrong_identity = staticmethod(wrong_identity)
 
     def configure(self, settings):
         check_settings(self.span, settings)

@@ -208,18 +208,19 @@ class RequestRing:
         """Write an 8-bit register of a span (1..64)."""
         self.batch(((WRITE, span, register, value),))
 
-    def batch(self, requests):
+    def batch(self, requests, refused=None):
         """Carry out (op, span, register, value) in order; returns the data of each.
 
-        Raises DriverError if the board refuses one or does not answer in time."""
+        refused: what stands for one that the board refuses; None: that raises.  Raises DriverError if the board refuses one or does not
+        answer in time."""
         results = []
         size = self._window.request.shape[0]
         requests = list(requests)
         for start in range(0, len(requests), size):
-            results += self._chunk(requests[start:start + size])
+            results += self._chunk(requests[start:start + size], refused)
         return results
 
-    def _chunk(self, requests):
+    def _chunk(self, requests, instead):
         window, entries = self._window, self._window.request
         self._check_owner()
         first = window.get("request_next")
@@ -241,9 +242,9 @@ class RequestRing:
         for place, request in zip(places, requests):
             if entries[place, 0] == REFUSED and refused is None:
                 refused = request
-            results.append(int(entries[place, 3]))
+            results.append(int(entries[place, 3]) if entries[place, 0] != REFUSED or instead is None else instead)
             entries[place, 0] = FREE
-        if refused:
+        if refused and instead is None:
             raise DriverError("span %d" % refused[1], "%s of register %02X" % ("write" if refused[0] else "read", refused[2]),
                               "the board knows no such register")
         return results

@@ -66,6 +66,8 @@ ALARMS = (
      "a SIP trunk has lost some of its addresses", "calls go over the others; the text says which do not answer"),
     ("board", "critical", "equipment", "equipmentMalfunction", 1000, 2000,
      "the board does not answer", "the text says why; restart the box, then replace the board"),
+    ("framer", "critical", "equipment", "equipmentMalfunction", 1000, 2000,
+     "the framer of this span does not answer, or is another one", "the text says which; look at its card, then replace it: it is taken again by itself"),
     ("configuration", "major", "processingError", "configurationOrCustomizationError", 0, 0,
      "the span's settings cannot be used", "change them as the text says"),
     ("temperature_minor", "minor", "environmental", "temperatureUnacceptable", 5000, 30_000,

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import threading
 
-from drivers.framer.base import counters_of_all, watch_all
+from drivers.framer.base import counters_of_all, look_for_chips, watch_all
 from drivers.framer.falc import FALC
 from drivers.tdm.ring import RequestRing, open_window
 from firmware.chassis.line_orders import LineOrders
@@ -26,7 +26,11 @@ log = logging.getLogger(__name__)
 POLL_S = 0.2
 SETTINGS = ("type", "crc4", "framing", "line_code", "build_out_db", "impedance_ohm", "sensitivity", "loop_codes")      # of a span's row
 LEVELS = ("level_db", "limit_db", "transmit")          # what a line interface sees, beside alarms
+CHIPS_POLLS = 5         # polls between looks whether each framer is the one expected
 AWAY_S = 1.0            # between attempts to find a board that is not there
+
+
+NOTHING = {"second": False, "slips": 0, "slips_left_out": 0, "defects": set()}
 
 
 class Framers(LineOrders, Adapter):
@@ -50,6 +54,7 @@ class Framers(LineOrders, Adapter):
         self._thread = None
         self._known = {}            # span -> alarms told
         self._before = {}           # span -> alarms of the poll before
+        self._gone = {}             # span -> what is wrong with its framer
         self._window = None         # of the board, for the transmit heartbeat of media
         self.fault = None
 
@@ -114,8 +119,11 @@ class Framers(LineOrders, Adapter):
             self._ended.wait(AWAY_S)
 
     def _watch(self, ring):
-        framers = self._configure(ring)
+        framers, polls = self._configure(ring), 0
         while not self._ended.is_set():
+            polls += 1
+            if polls % CHIPS_POLLS == 0:
+                framers = self._look_for_chips(ring, framers)
             polled = dict(zip(framers, watch_all(ring, framers.values())))
             over = [span for span, (_, events) in polled.items() if events["second"]]
             counters = dict(zip(over, counters_of_all(ring, [framers[span] for span in over]))) if over else {}
@@ -127,6 +135,7 @@ class Framers(LineOrders, Adapter):
                     self._say(span, alarms)
                 self._before[span] = alarms
             self.fault = None
+            polled.update({span: ({"alarms": ["framer"], "details": {"framer": sentence}}, NOTHING) for span, sentence in self._gone.items()})
             self._told({"board": None, "spans": polled, "seconds": counters, "settings": self._rows,
                         "loops": {span: dict(row) for span, row in list(self._loops.items())},
                         "heartbeat": self._window.get("tx_written") if self._window is not None else None})
@@ -137,10 +146,30 @@ class Framers(LineOrders, Adapter):
                     framers = self._configure(ring)
                 self._carry_out(framers)
 
+    def _look_for_chips(self, ring, framers):
+        """Framers that are there; those that went and came are told, and what came is configured anew."""
+        gone = look_for_chips(ring, {span: framers.get(span) or self._driver(ring, span) for span in sorted(self._rows)})
+        if gone == self._gone:
+            return framers
+        for span in set(gone) - set(self._gone):
+            log.error("framers: span %d: %s", span, gone[span])
+            self._say(span, ["framer"])
+        came, self._gone = set(self._gone) - set(gone), gone
+        for span in came:
+            log.warning("framers: span %d has its framer again", span)
+        return self._configure(ring) if came else {span: framer for span, framer in framers.items() if span not in gone}
+
     def _configure(self, ring):
-        """Framers of the spans wanted, each holding its settings."""
+        """Framers of the spans wanted, each holding its settings; one that is not there costs its own spans only."""
         framers = {}
+        self._gone = look_for_chips(ring, {span: self._driver(ring, span) for span in sorted(self._rows)})
+        for span, sentence in self._gone.items():
+            if "framer" not in self._known.get(span, ()):
+                log.error("framers: span %d: %s", span, sentence)
+            self._say(span, ["framer"])
         for span, settings in sorted(self._rows.items()):
+            if span in self._gone:
+                continue
             framer = self._driver(ring, span)
             try:
                 if framer.configure(settings):

@@ -7,7 +7,7 @@ from firmware.proto.cas.t1_circuit import T1Circuit
 from firmware.proto.r2.circuit import R2Circuit
 from firmware.proto.r2.variant import Variant
 
-HARMLESS = {"no_crc4", "lmfa"}      # alarms that leave bearers and bits usable; those of the CAS multiframe do not
+HARMLESS = {"no_crc4", "lmfa", "weak", "transmit_open", "transmit_short"}      # alarms that leave bearers and bits usable; those of the CAS multiframe do not; a far end that hears nothing says so by RAI
 SUPERVISED = ("ALERTING", "DELIVERED", "ACCEPTING")
 BUSY_PULSES = 1                     # hold of the bits where dial pulses come: 10 to 20 ms of a make of 33 ms
 STATES = {"ANSWERED": "answered", "SUSPENDED": "answered", "CLEARING": "releasing"}

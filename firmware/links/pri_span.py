@@ -7,7 +7,7 @@ from firmware.proto.q931 import codes, maintenance
 from firmware.proto.q931.d_channels import DChannels
 from firmware.proto.q931.link import Q931Link
 
-HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai"}     # alarms that leave the B channels usable
+HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai", "weak", "transmit_open", "transmit_short"}     # alarms that leave the B channels usable
 
 
 def members_of(row):

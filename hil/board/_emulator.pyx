@@ -30,7 +30,8 @@ cdef extern from "t1.h":
 
 cdef extern from "port.h":
     cdef struct port_t "port":
-        int t1_mode
+        int t1_mode, absent
+        uint8_t identity
         e1 e1
         t1 t1
     void port_reset(port_t *port, uint8_t idle)
@@ -217,6 +218,11 @@ cdef class Emulator:
         errors.count += count
         errors.next = 0
         errors.rate = rate
+
+    def chip(self, int span, absent, int identity):
+        """No framer where this span's should be; or one that has another identity, 0: the right one."""
+        self._board.lines[span - 1].port.absent = bool(absent)
+        self._board.lines[span - 1].port.identity = identity
 
     def plug(self, int span, on):
         """A loop plug in place of the cable."""

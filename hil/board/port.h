@@ -10,6 +10,8 @@ struct port {
     int t1_mode;
     struct e1 e1;
     struct t1 t1;
+    int absent;            /* nothing is plugged where the chip should be */
+    uint8_t identity;      /* another chip says so in VSTR; 0: the right one */
     uint8_t res, transmit; /* of the line interface: RES, and XLS and XLO of FRS1 (liu.h) */
 };
 

@@ -207,6 +207,10 @@ class BoardServer:
             emulator.cross(span, self._span({"span": other}) if on else span)
         elif fault in ("rx_open", "tx_open", "tx_short"):
             emulator.cable(span, **{fault: on})
+        elif fault == "no_chip":
+            emulator.chip(span, on, 0)
+        elif fault == "other_chip":
+            emulator.chip(span, False, int(self._number(request, "identity", 1, 255)) if on else 0)
         elif fault == "pairs":
             emulator.cable(span, exchanged=on)
         elif fault == "cable":
@@ -220,7 +224,7 @@ class BoardServer:
             emulator.clock(span, on, self._number(request, "ppm", -PPM_MOST, PPM_MOST) if on else 0.0)
         else:
             raise ValueError("fault is %r: use rx_los, rx_ais, rx_lof, rx_rai, rx_crc, rx_crc_rate, rx_bits, tx_los, tx_ais, tx_lof, tx_crc, "
-                             "tx_fas, tx_bits, unplug, plug, crossed, ppm, rx_open, tx_open, tx_short, pairs, cable or far_receiver" % (fault,))
+                             "tx_fas, tx_bits, unplug, plug, crossed, ppm, rx_open, tx_open, tx_short, pairs, cable, far_receiver, no_chip or other_chip" % (fault,))
         return {"line": self._line(span), "ticks": emulator.ticks()}
 
     @staticmethod

@@ -18,15 +18,15 @@ CONFIG = {"spans": [{"span": 1, "type": "e1", "crc4": True, "signalling": "pri",
 
 class Ring:
     def __init__(self):
-        self.registers, self.writes, self.broken = {}, [], None
+        self.registers, self.writes, self.broken, self.versions = {}, [], None, {}
 
-    def batch(self, requests):
+    def batch(self, requests, refused=None):
         if self.broken:
             raise DriverError("window", "register access", self.broken)
         results = []
         for op, span, offset, value in requests:
             if op == READ:
-                results.append(0x05 if offset == falc_regs.VSTR.offset else self.registers.get((span, offset), 0))
+                results.append(self.versions.get(span, 0x05) if offset == falc_regs.VSTR.offset else self.registers.get((span, offset), 0))
             else:
                 self.writes.append((span, offset, value))
                 self.registers[span, offset] = value
@@ -81,6 +81,25 @@ def test_a_board_that_goes_away_is_told_and_taken_up_again(watch):
     ring.broken = None
     until(lambda: len(told) == 6)
     assert sorted(told[4:]) == [(1, []), (2, [])] and part.fault is None
+
+
+def test_a_framer_that_is_missing_or_another_one_costs_its_own_span(watch):
+    part, ring, told = watch
+    heard = []
+    part._watcher = heard.append
+    part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda run, what, *row: told.append(row[1:]) if row else heard.append(what))
+    ring.versions[1] = 0xFF
+    part._thread.start()
+    until(lambda: len(told) == 2)
+    assert sorted(told) == [(1, ["framer"]), (2, [])] and {span for span, _, _ in ring.writes} == {2} and part.fault is None
+    status, events = heard[-1]["spans"][1]
+    assert "not plugged in" in status["details"]["framer"] and not events["second"] and heard[-1]["spans"][2][0]["alarms"] == []
+    ring.versions.clear()
+    until(lambda: len(told) == 3)
+    assert told[-1] == (1, []) and {span for span, _, _ in ring.writes} == {1, 2}
+    ring.versions[2] = 0x20
+    until(lambda: len(told) == 4)
+    assert told[-1] == (2, ["framer"]) and "version 20" in part._gone[2]
 
 
 def test_the_watcher_hears_every_poll_and_the_seconds_that_are_over(watch):
