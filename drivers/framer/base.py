@@ -26,7 +26,7 @@ ALARMS = (
 )
 ABSENT = -1
 # out of service: no usable bearer.  RAI is among them since the far end hears nothing (Q.542)
-BLOCKING = {"los", "ais", "lfa", "rai", "framer"}
+BLOCKING = {"los", "ais", "lfa", "rai"}
 ALARM_NAMES = tuple(row[0] for row in ALARMS)
 LOOPS = ("none", "local", "remote", "payload", "timeslot")
 # T1.403 table 4 and 9.4.1: code word of the ESF data link (None: in band), the loop that it asks for; "none" ends a loop

@@ -8,6 +8,7 @@ Against floods:
 * A kind that comes and goes faster than it can be declared: FLAP_ONSETS onsets in FLAP_WINDOW_MS raise one "flapping" alarm.
 * A failure that was declared REPEATS times in REPEAT_WINDOW_MS waits longer to clear, twice each time, at most CLEAR_MOST_MS:
   so one source makes a few alarms an hour at worst, and the alarm stands while the fault goes on.
+  There is one such alarm at a time: whatever begins to flap while it stands becomes a member.
 * GROUP_LEAST failures of one kind within GROUP_MS become one alarm; later ones join it for JOIN_MS.
 
 Pure: time is passed in, events are taken with take(): {"do": "raise" | "change" | "clear", "alarm": {...}}.
@@ -188,6 +189,8 @@ class Alarms:
             fresh.setdefault(kind, []).append((at, source))
         for kind, rows in fresh.items():
             number, until_ms = self._open.get(kind, (None, 0))
+            if kind == "flapping":          # in a storm spans begin and cease to flap all the time: one alarm tells of all
+                number, until_ms = next((n for n, alarm in self._alarms.items() if alarm["kind"] == kind), None), now_ms
             if number in self._alarms and now_ms <= until_ms:
                 for _, source in rows:
                     self._join(self._alarms[number], source)

@@ -170,3 +170,86 @@ def test_a_port_changes_its_kind_and_back():
     assert len(port.chip.transmit(bytes(2560))) == 2560 and port.chip.read(0x2B) == 0xD5
     port.driver.configure({"type": "j1", "framing": "d4", "line_code": "ami", "build_out_db": "15"})
     assert len(port.chip.transmit(bytes(2560))) == far.BLOCK_OCTETS and port.chip.read(0x3A) == 0xA1
+
+
+# ---- JT-G704: a generator and a checker that divide bit by bit, of lists; they share nothing with the board and with hil/line_t1.py ----
+
+def divide(bits):
+    """Remainder of bits * x^6 by x^6 + x + 1, as six bits, the highest first."""
+    rest = list(bits) + [0] * 6
+    for n in range(len(bits)):
+        if rest[n]:
+            for place, one in enumerate((1, 0, 0, 0, 0, 1, 1)):
+                rest[n + place] ^= one
+    return rest[-6:]
+
+
+def multiframe(payload, crc, alarm, place):
+    """24 frames of 193 bits.  payload: 24 lists of 192 bits; crc: of the multiframe before; alarm: remote alarm; place: of the link's flags."""
+    frames = []
+    for n in range(24):
+        if n % 4 == 3:
+            f = (0, 0, 1, 0, 1, 1)[n // 4]
+        elif n % 4 == 1:
+            f = crc[n // 4]
+        else:
+            f = 1 if alarm else (0, 1, 1, 1, 1, 1, 1, 0)[(place + n // 2) % 8]
+        frames.append([f] + payload[n])
+    return frames
+
+
+def to_blocks(frames):
+    """Blocks of 80 frames as the line socket has them."""
+    for start in range(0, len(frames) - 79, 80):
+        part = frames[start:start + 80]
+        yield (numpy.packbits([bit for frame in part for bit in frame[1:]]).tobytes() + numpy.packbits([frame[0] for frame in part]).tobytes())
+
+
+@pytest.mark.conformance("JT-G704", "CRC-6", "J1: the check covers the F bits as they are sent, those of T1 count as ones; remote alarm is a data link of ones")
+@pytest.mark.parametrize("kind", ["j1", "t1"])
+def test_j1_against_a_division_bit_by_bit(kind):
+    port, rng = Port(kind), numpy.random.default_rng(6)
+    crc, frames, link = [0] * 6, [], 0
+    for count in range(40):
+        payload = rng.integers(0, 2, (24, 192)).tolist()
+        frames += multiframe(payload, crc, alarm=count >= 20, place=link)
+        link += 12
+        crc = divide([bit for frame in frames[-24:] for bit in (frame if kind == "j1" else [1] + frame[1:])])
+    seen = []
+    for number, block in enumerate(to_blocks(frames)):
+        port.chip.receive(block)
+        if number in (5, 11):
+            seen.append(port.driver.status()["alarms"])
+    port.chip.second()
+    assert port.driver.counters()["crc_errors"] == 0 and port.driver.counters()["fas_errors"] == 0
+    assert seen == [[], ["rai"] if kind == "j1" else []]       # a T1 waits for 0 and ones in turn
+    sent = []
+    for _ in range(12):
+        out = rng.integers(0, 256, (80, 32), dtype=numpy.uint8)
+        sent += far.unpack(port.chip.transmit(out.tobytes())).tolist()
+    start = next(n for n in range(24) if [sent[n + k][0] for k in range(3, 24, 4)] == [0, 0, 1, 0, 1, 1])
+    groups = [sent[n:n + 24] for n in range(start, len(sent) - 23, 24)]
+    checks = [[frame[0] for frame in group[1::4]] for group in groups]
+    wanted = [divide([bit for frame in group for bit in (frame if kind == "j1" else [1] + frame[1:])]) for group in groups]
+    assert len(groups) > 30 and checks[1:] == wanted[:-1]
+    other = [divide([bit for frame in group for bit in (frame if kind == "t1" else [1] + frame[1:])]) for group in groups]
+    assert checks[1:] != other[:-1]
+
+
+@pytest.mark.conformance("JT-G704", "12 frames", "J1 with 12 frames: remote alarm is the F bit of frame 12, speech is left alone")
+def test_the_remote_alarm_of_a_j1_with_12_frames():
+    port, rng = Port("j1", "d4"), numpy.random.default_rng(7)
+    pattern = (1, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 0)
+    port.driver.force(rai=True)
+    frames = [[1 if n % 12 == 11 and n >= 480 else pattern[n % 12], *rng.integers(0, 2, 192).tolist()] for n in range(960)]
+    seen = []
+    for number, block in enumerate(to_blocks(frames)):
+        port.chip.receive(block)
+        seen.append(port.driver.status()["alarms"])
+    assert seen[5] == [] and seen[-1] == ["rai"]
+    out = rng.integers(0, 256, (80, 32), dtype=numpy.uint8)
+    bits = far.unpack(port.chip.transmit(out.tobytes()))
+    f = bits[:, 0].tolist()
+    start = next(n for n in range(12) if all(f[n + k] == pattern[k] for k in range(11)))
+    assert all(f[n] == 1 for n in range(start + 11, 80, 12))
+    assert (numpy.packbits(bits[:, 1:], axis=1) == out[:, 1:25]).all()
