@@ -108,7 +108,12 @@ def sayings(catalogue):
         return known(f"{head}.{alarm.get('kind')}", alarm.get(field) or "")
 
     def sentence(finding):
-        return known(f"turn_up.{finding['key']}", finding["text"].replace("%", "%%")) % finding["arguments"] if finding["key"] else finding["text"]
+        if not finding["key"]:
+            return finding["text"]
+        arguments = finding["arguments"]
+        if "names" in arguments:            # kinds of alarms
+            arguments = {**arguments, "names": ", ".join(known("kind." + name, name) for name in arguments["names"].split(", "))}
+        return known(f"turn_up.{finding['key']}", finding["text"].replace("%", "%%")) % arguments
 
     def names(members):
         return where(members, lambda name: known("source." + name, name))

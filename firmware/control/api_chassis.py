@@ -24,6 +24,11 @@ def traffic_alarm(row):
             "cleared_ms": None, "text": "%s: %s" % (row["label"], text.strip()), "advice": "It is %s now; %s." % (row["value"], told), "detail": {}}
 
 
+def summed(stored, growing):
+    """Counts of the bins that are over and of the one that grows."""
+    return {name: value + (stored or {}).get(name, 0) for name, value in growing.items() if name != "start_s"}
+
+
 class ChassisAPI:
     """api: the whole API (house, _read, _whole)."""
 
@@ -59,8 +64,9 @@ class ChassisAPI:
     async def performance(self, query, body):
         spans = self._keeper().list_performance()
         since_s = self._api.house.clock.now_ms() // 1000 - KEEP_S["quarter"]
-        totals = await self._api._read(lambda db: PerformanceBins(db).totals("quarter", since_s))
-        return {"spans": {span: {**row, "week": totals.get(int(span))} for span, row in spans.items()}}
+        now_s = max((row["quarter"]["start_s"] for row in spans.values()), default=0)      # what grows is stored each minute only
+        totals = await self._api._read(lambda db: PerformanceBins(db).totals("quarter", since_s, now_s))
+        return {"spans": {span: {**row, "week": summed(totals.get(int(span)), row["quarter"])} for span, row in spans.items()}}
 
     async def of_span(self, span, query, body):
         length = query.get("length", "quarter")

@@ -41,10 +41,10 @@ class PerformanceBins:
                                 "ORDER BY start_s DESC LIMIT ?" % ", ".join(COUNTS), (span, length, limit))
         return [dict(zip(("start_s", *COUNTS), tuple(row))) for row in rows]
 
-    def totals(self, length, since_s):
-        """{span: summed counts} of the bins since a time."""
-        rows = self._db.execute("SELECT span, %s FROM performance WHERE length = ? AND start_s >= ? GROUP BY span ORDER BY span"
-                                % ", ".join("sum(%s)" % name for name in COUNTS), (length, since_s))
+    def totals(self, length, since_s, before_s=1 << 62):
+        """{span: summed counts} of the bins that began since a time and before another."""
+        rows = self._db.execute("SELECT span, %s FROM performance WHERE length = ? AND start_s >= ? AND start_s < ? GROUP BY span ORDER BY span"
+                                % ", ".join("sum(%s)" % name for name in COUNTS), (length, since_s, before_s))
         return {row[0]: dict(zip(COUNTS, tuple(row)[1:])) for row in rows}
 
 

@@ -11,6 +11,9 @@ from firmware.control.commands import Problem
 from firmware.storage.stores import Stores
 
 
+GROWING = {"available": True, "quarter": {"start_s": 3600, **dict.fromkeys(COUNTS, 6)}}
+
+
 @pytest.fixture
 def get(tmp_path):
     stores = Stores(str(tmp_path))
@@ -19,7 +22,7 @@ def get(tmp_path):
         for number in (1, 2, 3):
             stores.alarms.save({"id": number, "raised_ms": 1, "cleared_ms": 2, "kind": "los", "severity": "critical"})
     keeper = types.SimpleNamespace(name="chassis", list_alarms=lambda: {"worst": "cleared", "alarms": []},
-                                   list_performance=lambda: {"1": {"available": True}}, list_box=lambda: {"present": False})
+                                   list_performance=lambda: {"1": GROWING}, list_box=lambda: {"present": False})
     house = types.SimpleNamespace(adapters=[keeper], database=stores.database, clock=types.SimpleNamespace(now_ms=lambda: 0))
     api = API(house)
 
@@ -35,9 +38,9 @@ def test_what_is_there(get):
     assert get("alarms") == {"worst": "cleared", "alarms": []} and get("chassis") == {"present": False}
     assert [row["id"] for row in get("alarms/history", limit="2")["alarms"]] == [3, 2]
     assert [row["id"] for row in get("alarms/history", before="2")["alarms"]] == [1]
-    assert get("performance")["spans"]["1"]["week"]["es"] == 10
+    assert get("performance")["spans"]["1"]["week"]["es"] == 0 + 1 + 2 + 3 + 6      # the stored copy of the growing one has 4
     answer = get("performance/1", limit="3")
-    assert [row["start_s"] for row in answer["bins"]] == [3600, 2700, 1800] and answer["now"] == {"available": True}
+    assert [row["start_s"] for row in answer["bins"]] == [3600, 2700, 1800] and answer["now"] == GROWING
     assert get("performance/64")["bins"] == []
 
 

@@ -18,5 +18,5 @@ def test_a_check_box_in_a_row_of_fields_keeps_its_size():
     """width: auto lets the base sheet's box shrink to a sliver."""
     rules = re.findall(r"\.inline input\[type=checkbox\] \{([^}]*)\}", STYLE)
     assert len(rules) == 1 and re.search(r"width: 1\.25em", rules[0]) and "flex: none" in rules[0]
-    box = re.search(r'<label><input name="loop".*?</label>', (HERE / "templates" / "turn_up.html").read_text()).group()
-    assert 'class="below"' in box
+    box = re.search(r'<label class="check"><span><input name="loop".*?</span><small>.*?</small></label>', (HERE / "templates" / "turn_up.html").read_text())
+    assert box and re.search(r"label\.check \{[^}]*flex-direction: column", STYLE)       # its words below one another, not upon one another
