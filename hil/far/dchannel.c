@@ -178,7 +178,7 @@ void dchannel_timers(struct span *s)
 
 static void tell_frame(struct span *s, const char *kind, const uint8_t *frame, int octets)
 {
-    char hex[2 * FRAME_MAX + 1];
+    char hex[2 * FRAME_MAX + 1] = "";       /* of a bad frame there may be no octet */
     for (int i = 0; i < octets; i++) sprintf(hex + 2 * i, "%02x", frame[i]);
     event(s, kind, "\"octets\":\"%s\"", hex);
 }

@@ -39,7 +39,7 @@ FAULTS = {
 }
 SEEN_MS, GONE_MS = 20, 60                   # of the board's time, which goes in steps of 10 ms; gone: frame and CRC-4 multiframe found, too
 ALARM_S, CLEAR_S, LOOK_S = (2.0, 3.0), (9.5, 10.5), 0.1
-SLACK_S = 0.4                               # our look, and the answer of the API
+SLACK_S = 0.3                               # our look, and the answer of the API
 QUALITY_S = 6.0                             # how long a fault without a defect lasts
 ATTEMPTS, FILL_S = 3, 90
 
