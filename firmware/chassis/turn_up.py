@@ -123,9 +123,11 @@ class TurnUp(Adapter):
             for report in reports.values():
                 report["stage"] = "watches"
             watched = await asyncio.gather(*watch)
+            alarms = {row["span"]: self._keeper.defects(row["span"]) for row in rows}      # before a lowered threshold lets a signal through
             weak = await self._listen_closely(rows)
             await asyncio.gather(*(self._finish(row, options, reports[row["span"]], {
-                "prbs": prbs.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]], "watched": seen, "weak": weak.get(row["span"])})
+                "prbs": prbs.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]], "watched": seen, "weak": weak.get(row["span"]),
+                "alarms": alarms[row["span"]]})
                 for row, seen in zip(rows, watched)))
         except asyncio.CancelledError:
             raise
@@ -166,7 +168,7 @@ class TurnUp(Adapter):
         settings = self._config.running().get("turn_up") or {}
         bad_seconds, bad_names = got["watched"]
         return {**{name: line.get(name) for name in LEVELS}, "weak_db": got["weak"], "span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
-                "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": self._keeper.defects(span),
+                "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": got["alarms"],
                 "seconds": seconds, "errors": errors["errors"], "far_errors": errors["far_errors"],
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
