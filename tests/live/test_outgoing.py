@@ -27,7 +27,7 @@ def phone(house):
     config = running["configuration"]
     config["trunk_groups"].append({"name": "second", "label": "Second", "caller_number": "02150802000"})
     config["spans"][1]["trunk_group"] = "second"
-    config["routes"] = [route for route in config["routes"] if route["number"][0] == "8"] + [{"number": "9.", "choices": [{"trunk_group": "second", "strip": 1}, {"trunk_group": "carrier", "strip": 1}]}]
+    config["routes"] = [route for route in config["routes"] if route["number"][0] == "8" or route["number"] == "110"] + [{"number": "9.", "choices": [{"trunk_group": "second", "strip": 1}, {"trunk_group": "carrier", "strip": 1}]}]
     config["numbers"].append({"number": TANDEM, "application": "outside", "target": "9" + NUMBER})
     house.product.post("/configuration/apply", running)
     with probe_moves.probe_agent(house) as phone:
