@@ -9,7 +9,7 @@ from firmware.errors import LocalError
 
 RANGE = (20000, 29999)          # ours; $STROWGER_RTP_PORTS="20000-29999" overrides
 DSCP_EXPEDITED = 46 << 2        # RFC 3246, voice
-SO_TIMESTAMPNS, IP_RECVERR = 35, 11     # Linux; socket(7), ip(7)
+SO_TIMESTAMPNS, IP_RECVERR, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 35, 11, 10, 2     # Linux; socket(7), ip(7)
 
 
 def configured_range():
@@ -51,6 +51,8 @@ class Ports:
                     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EXPEDITED)
                     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
                 pair[0].setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)    # an ICMP refusal comes back from sending
+                # Audio is never cut into fragments, and a packet that must not be needs no number of its own, which costs.
+                pair[0].setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
                 return pair[0], pair[1], port
             except OSError as error:
                 for sock in pair:

@@ -194,7 +194,14 @@ cdef extern from *:
     static void lock(uint32_t *p)
     { for (int i = 0; __atomic_exchange_n(p, 1, __ATOMIC_ACQUIRE); i++) if (i < 1000) _mm_pause(); else sched_yield(); }
     static void unlock(uint32_t *p) { __atomic_store_n(p, 0, __ATOMIC_RELEASE); }
+    #include <linux/futex.h>
+    /* Sleep until wake_word(), 1 ms at most, or not at all where the word has another value already. */
+    static void wait_word(uint32_t *p, uint32_t value)
+    { struct timespec most = { 0, 1000000 }; syscall(SYS_futex, p, FUTEX_WAIT_PRIVATE, value, &most, NULL, 0); }
+    static void wake_word(uint32_t *p) { syscall(SYS_futex, p, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
     """
+    void wait_word(uint32_t *, uint32_t) noexcept nogil
+    void wake_word(uint32_t *) noexcept nogil
     uint32_t add32 "ADD"(uint32_t *, uint32_t) noexcept nogil
     uint64_t add64 "ADD"(uint64_t *, uint64_t) noexcept nogil
     void lock(uint32_t *) noexcept nogil
@@ -1045,6 +1052,7 @@ cdef struct Engine_:
     int32_t phase
     uint64_t unit_state                # how many there are (upper half) and the next to take, in one word
     uint32_t unit_done
+    uint32_t unit_waits                # the tick thread sleeps until unit_done changes
     uint32_t event_lock
     uint32_t helpers                   # threads in help()
     uint64_t helped                    # units that they have done
