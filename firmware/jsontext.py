@@ -33,6 +33,9 @@ def broken(value, path=""):
             if isinstance(found, str):
                 if not writable(found):
                     return at, BROKEN
+            elif isinstance(found, float):
+                if found - found != 0:          # 1e999 is read as infinite, and no JSON can say that
+                    return at, "is a number beyond 1e308; give a smaller one"
             elif isinstance(found, dict):
                 for key, inner in found.items():
                     if isinstance(key, str) and not writable(key):

@@ -21,6 +21,7 @@ import asyncio
 import collections
 import json
 import logging
+import math
 import time
 
 import msgpack
@@ -80,8 +81,15 @@ class Allowance:
         self._left -= 1
 
 
+def _no_number(name):
+    """NaN and Infinity, which Python would read, are no JSON (RFC 8259 6)."""
+    raise ValueError(name)
+
+
 def _shallow(value, left=DEEP_MOST):
-    """Raises ValueError where lists and objects lie too deep in each other for those who pass them on."""
+    """Raises ValueError where lists and objects lie too deep in each other for those who pass them on, or a number is beyond all numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError
     if isinstance(value, (dict, list)):
         if not left:
             raise ValueError
@@ -246,7 +254,7 @@ class Session:
     def _text(self, text):
         """Whether that was all.  Raises LocalError."""
         try:
-            told = json.loads(text)
+            told = json.loads(text, parse_constant=_no_number)
             kind = told["type"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise LocalError("the service says what is no JSON object with a type") from None
@@ -254,7 +262,7 @@ class Session:
             _shallow(told)
             msgpack.packb(told)
         except (ValueError, OverflowError, RecursionError, TypeError):
-            raise LocalError("the service says what cannot be passed on: a text that is no Unicode, a number beyond 64 bits, "
+            raise LocalError("the service says what cannot be passed on: a text that is no Unicode, a number beyond 64 bits or 1e308, "
                              "or objects more than %d deep in each other" % DEEP_MOST) from None
         if kind == "speech_started":
             self._speech()
