@@ -177,7 +177,7 @@ class CTIConnection:
         """Returns what the reply holds.  Raises _Refused."""
         name = request.get("do")
         if not isinstance(name, str):
-            raise _Refused("\"do\" is missing; it names the request.")
+            raise _Refused("\"do\" is missing; it names the request: %s." % ("log_in" if self.user is None else self.requests()))
         if name == "log_in":
             return await self.log_in(request)
         if self.user is None:
@@ -191,13 +191,16 @@ class CTIConnection:
             return None
         entry = self.server.commands.get(name)
         if entry is None:
-            raise _Refused("%r is not a request of this link; it knows %s." % (
-                name[:40], ", ".join(sorted(["log_in", "ping", "subscribe", "unsubscribe"] + list(self.server.commands)))))
+            raise _Refused("%r is not a request of this link; it knows %s." % (name[:40], self.requests()))
         fields, function = entry
         for field in fields:
             if not isinstance(request.get(field), str) or not request[field]:
                 raise _Refused("%s needs \"%s\" as a text." % (name, field))
         return await _value(function(self.user, request))
+
+    def requests(self):
+        """What "do" may be, as a text."""
+        return ", ".join(sorted(["log_in", "ping", "subscribe", "unsubscribe"] + list(self.server.commands)))
 
     async def log_in(self, request):
         user, password = request.get("user"), request.get("password")
