@@ -137,6 +137,10 @@ class FloorAPI:
             raise Problem(400, "bad parameter", "to must not be before from, nor more than %d days after it." % DAYS_MOST)
         return found
 
+    def _known(self):
+        """Names of all agents, in whosever teams."""
+        return {row["name"] for row in self.house.config.running()["agents"]}
+
     def _agents(self, query):
         agents, mine = [row["name"] for row in self.house.config.running()["agents"]], self._domain()[0]
         wanted = query.get("agent")
@@ -154,7 +158,9 @@ class FloorAPI:
         agent, date, given = body.get("agent"), body.get("date"), body.get("shifts")
         if not isinstance(given, list) or len(given) > 100 or any(not isinstance(row, dict) for row in given):
             raise Problem(422, "bad shifts", "shifts must be a list of {\"from\", \"to\", \"activity\"?}.")
-        agents = set(self._agents({}))
+        agents, others = set(self._agents({})), self._known()
+        if isinstance(agent, str) and agent in others - agents:
+            raise Problem(403, "not allowed", "%s is in none of your teams; only an administrator or who looks after that team plans these shifts." % agent)
         if not isinstance(agent, str) or agent not in agents:
             raise not_found("agent", str(agent)[:32])
         if not isinstance(date, str) or self.day_of(date, 0) is None:
@@ -185,7 +191,7 @@ class FloorAPI:
             raise Problem(422, "no CSV", 'Send {"csv": the text of the file}; over REST the file itself as text/csv.')
         agents = set(self._agents({}))
         try:
-            rows = await asyncio.to_thread(shifts.parse, text, agents, self.day_of)
+            rows = await asyncio.to_thread(shifts.parse, text, agents, self.day_of, self._known())
         except shifts.BadRows as error:
             raise Problem(422, "nothing was imported", "%s (%d errors)." % (str(error)[:1].upper() + str(error)[1:], len(error.errors)), errors=error.errors) from error
         return await self._load([shift for _, shift in rows], body)

@@ -215,10 +215,48 @@ async def _report(api, who, parts, query, body):
     return None
 
 
+def _colleagues(config, who):
+    """(agents, queues) among which a person picks up and fetches: a supervisor of the teams, an agent of the teams that the agent is in; (None, None): all."""
+    mine, served = domain(config, who)
+    if who.role != "agent" or mine is None:
+        return mine, served
+    teams = [team for team in config.get("teams") or () if who.agent in team["agents"]]
+    if not teams:
+        return None, None
+    return mine.union(*(team["agents"] for team in teams)), served.union(*(team["queues"] for team in teams))
+
+
+def _wanted(house, config, parts, body):
+    """The calls of the snapshot that a request to pick up or to fetch may mean."""
+    rows = house.switchboard.snapshot(house.clock.now_ms())["calls"]
+    if parts[0] == "calls":
+        return [row for row in rows if row["call"] == parts[1]]
+    if parts[0] == "parked":
+        return [row for row in rows if row["state"] == "parked" and str(row["place"]) == parts[1]]
+    target = given(body, "target")
+    name = next((row["name"] for row in config["agents"] if target in (row["name"], row["line"])), target)
+    return [row for row in rows if name in row["offered_agents"] or any(leg["line"] is not None and leg["line"] == target and leg["state"] != "answered" for leg in row["legs"])]
+
+
 async def _telephone(api, who, parts, query, body):
-    """Fetches a call to the own telephone."""
+    """Fetches a call of the own teams: an agent to the own telephone, a supervisor to one of the teams."""
+    config = api.house.config.running()
     if who.role == "agent" and (who.agent is None or given(body, "agent") != who.agent):
         return "to the own telephone (agent=%s)" % who.agent
+    mine, served = _colleagues(config, who)
+    if mine is None:
+        return None
+    agent, line = given(body, "agent"), given(body, "line")
+    at_line = next((row["name"] for row in config["agents"] if line is not None and row["line"] == line), None)
+    if agent is not None and agent not in mine or at_line is not None and at_line not in mine:
+        return "to telephones of the own teams"
+    for row in _wanted(api.house, config, parts, body):
+        core = getattr(api.house.switchboard, "core", None)
+        known = core.state.calls.get(row["call"]) if core is not None else None
+        owners = {name for name in (row["agent"], *row["offered_agents"], getattr(known, "last_agent", None), getattr(known, "recall", None)) if name}
+        owners |= {one["name"] for one in config["agents"] for leg in row["legs"] if leg["line"] is not None and leg["line"] == one["line"]}
+        if (owners or row["queue"]) and not (owners & mine or row["queue"] in served):
+            return "of the own teams"
     return None
 
 

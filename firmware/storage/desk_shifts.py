@@ -33,14 +33,15 @@ def minute(text, last=False):
     return int(match.group(1)) * 60 + int(match.group(2)) if match else None
 
 
-def check(row, agents, day_of):
+def check(row, agents, day_of, others=()):
     """((agent, day, start_s, end_s, activity), errors [(field, advice)]) of {"agent", "date", "from", "to", "activity"}.
 
-    day_of(date, minutes) -> UTC seconds of a moment of a day, None where the date is none."""
+    agents: whose shifts may be planned; others: who is there besides.  day_of(date, minutes) -> UTC seconds of a moment of a day, None where the date is none."""
     errors = []
     agent, activity = row.get("agent"), row.get("activity") or WORK
     if not isinstance(agent, str) or agent not in agents:
-        errors.append(("agent", "there is no agent %r; create the agent first" % str(agent or "")[:40]))
+        errors.append(("agent", ("%r is in none of your teams; only an administrator or who looks after that team plans these shifts" if agent in others else
+                                 "there is no agent %r; create the agent first") % str(agent or "")[:40]))
     start, end = (minute(row.get("from") if isinstance(row.get("from"), str) else None),
                   minute(row.get("to") if isinstance(row.get("to"), str) else None, True))
     for name, value in (("from", start), ("to", end)):
@@ -59,7 +60,7 @@ def check(row, agents, day_of):
     return (agent, date, day_of(date, start), day_of(date, end if end > start else end + 1440), activity), []
 
 
-def parse(text, agents, day_of):
+def parse(text, agents, day_of, others=()):
     """[(line, shift)] of a CSV file.  Raises BadRows; nothing is written here."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     errors, rows, ends = [], [], {}
@@ -83,7 +84,7 @@ def parse(text, agents, day_of):
             if len(cells) != len(heads):
                 wrong(line, "(line)", "has %d cells, the head has %d" % (len(cells), len(heads)))
                 continue
-            shift, bad = check(dict(zip(heads, [cell.strip() for cell in cells])), agents, day_of)
+            shift, bad = check(dict(zip(heads, [cell.strip() for cell in cells])), agents, day_of, others)
             for field, advice in bad:
                 wrong(line, field, advice)
             if shift is not None:

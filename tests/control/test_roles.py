@@ -159,9 +159,11 @@ def test_a_supervisor_ends_what_is_of_the_own_teams_only(site):
                     ("broadcasts/%s/withdraw" % sent["both"], {}, "to the own teams"), ("announcements/both", {"on": True}, "of the own queues"),
                     ("announcements/house", {"on": True}, "of the own queues"), ("announcements/number", {"on": True}, "of the own queues"),
                     ("broadcasts/%s/seen" % sent["red"], {}, "for the own name"), ("broadcasts/%s/seen" % sent["red"], {"agent": None}, "for the own name"),
-                    ("schedule", {"agent": "1002", "date": "2026-11-23", "shifts": []}, None)):
+                    ("schedule", {"agent": "1002", "date": "2026-11-23", "shifts": []}, "1002 is in none of your teams")):
                 error = await desk.refused("POST", "/v1/" + path, body, "sue")
-                assert (error.status, words is None or words in str(error)) == (404 if words is None else 403, True), (path, str(error))
+                assert error.status == 403 and words in str(error), (path, str(error))
+            error = await desk.refused("POST", "/v1/schedule/import", {"csv": "agent,date,from,to\n1001,2026-11-23,08:00,12:00\n1002,2026-11-23,08:00,12:00\n"}, "sue")
+            assert [(row["line"], row["field"]) for row in error.problem["errors"]] == [(3, "agent")] and "'1002' is in none of your teams" in str(error), error.problem
             for path, body in (("callbacks/%s/cancel" % asked["sales"], {}), ("callbacks/%s/cancel" % given, {}), ("broadcasts/%s/withdraw" % sent["red"], {}),
                                ("broadcasts/%s/withdraw" % own, {}), ("announcements/sale", {"on": True})):
                 await desk.ask("POST", "/v1/" + path, body, "sue")
@@ -229,3 +231,41 @@ def test_the_cti_link_obeys_the_same_rules_and_shows_only_the_own(site):
             assert seen["bob"] and {agent for _, agent in seen["bob"]} == {"1002"}
     run(scenario())
     listener.close()
+
+
+def test_calls_are_picked_up_and_fetched_within_the_own_teams(site):
+    """Who looks after red takes no call of blue, and sends none to blue's telephones; who looks after all may."""
+    async def scenario():
+        async with DeskHouse(site, configure) as desk:
+            call = desk.call("p1")["call"]          # rings at 1001, of red and the queue sales
+            here = {"agent": "1001"}
+            config = desk.house.config.running()
+            config["users"].append({"name": "blu", "role": "supervisor", "agent": "", "teams": ["blue"]})
+            for user, path, body, words in (
+                    ("blu", "/v1/calls/%s/pick_up" % call, {"agent": "1002"}, "of the own teams"), ("blu", "/v1/pick_up", {"target": "1001", "agent": "1002"}, "of the own teams"),
+                    ("sue", "/v1/calls/%s/pick_up" % call, {"agent": "1002"}, "to telephones of the own teams"),
+                    ("bob", "/v1/calls/%s/pick_up" % call, here, "to the own telephone")):
+                error = await desk.refused("POST", path, body, user)
+                assert error.status == 403 and words in str(error), (user, path, str(error))
+            for user, path, body in (("sue", "/v1/calls/%s/pick_up" % call, here), ("all", "/v1/pick_up", {"target": "1001", "agent": "1001"})):
+                assert (await desk.refused("POST", path, body, user)).status == 409         # allowed; but it rings there itself
+            assert (await desk.refused("POST", "/v1/parked/701/fetch", {"agent": "1001"}, "sue")).status == 409
+    run(scenario())
+
+
+def test_users_by_the_local_api(site):
+    async def scenario():
+        async with DeskHouse(site, configure) as desk:
+            path = desk.house.data_dir + "/users.json"
+            await desk.ask("PUT", "/v1/users/anna/password", {"password": "a long enough one"})
+            assert (await desk.ask("GET", "/v1/users"))["users"] == [{"name": "anna", "must_change": True}]
+            with open(path, encoding="utf-8") as file:
+                assert PasswordHasher().verify(json.load(file)["anna"]["hash"], "a long enough one")
+            assert "10 to 200" in str(await desk.refused("PUT", "/v1/users/anna/password", {"password": "short"}, None))
+            assert (await desk.refused("GET", "/v1/users", None, "all")).status == 403
+            await desk.ask("POST", "/v1/users/anna/remove", {})
+            assert (await desk.refused("POST", "/v1/users/anna/remove", {}, None)).status == 404
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("[]")
+            assert "users.json is damaged" in str(await desk.refused("GET", "/v1/users", None, None))
+    run(scenario())
