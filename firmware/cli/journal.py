@@ -3,7 +3,7 @@
     set-aside [--clear]     what could not be carried out or written for a fault of the firmware
     retention [--prune]     what was pruned, what is being done; --prune: look for old rows now
     export journal|calls|surveys [--from M] [--to M] [--csv] FILE     as JSON lines, or CSV; FILE "-": standard output
-    erase NUMBER --confirm NUMBER [--reason TEXT]     all that is kept of a person;  erasures: those that are not done yet
+    erase NUMBER --confirm NUMBER [--reason TEXT] [--later]     all that is kept of a person, with --later after a call that goes on;  erasures: those that are not done yet
 """
 
 import datetime
@@ -28,6 +28,7 @@ def add(verbs, common):
     erase.add_argument("number")
     erase.add_argument("--confirm", required=True, help="the number once more")
     erase.add_argument("--reason")
+    erase.add_argument("--later", action="store_true", help="a number that is in a call just now: after it, by itself")
     verbs.add_parser("erasures", parents=[common])
 
 
@@ -46,7 +47,8 @@ def _retention(answer):
 
 
 def _erasures(answer):
-    rows = ["%s  asked %s by %s" % (row["erasure"], _moment(row["asked_ms"]), row["by"] or "nobody named") for row in answer["erasures"]]
+    rows = ["%s  asked %s by %s%s" % (row["erasure"], _moment(row["asked_ms"]), row["by"] or "nobody named", ", waits for the end of a call" if row["waits"] else "")
+            for row in answer["erasures"]]
     return "\n".join([*rows, "%d erasures to be done" % len(rows)])
 
 
@@ -61,8 +63,9 @@ def carry_out(client, options):
         octets = save(client, "/v1/export/%s" % options.what, {"from": options.since, "to": options.to, "format": "csv" if options.csv else "jsonl"}, options.file)
         return {"file": options.file, "octets": octets}, lambda a: "" if options.file == "-" else "%(file)s: %(octets)d octets" % a
     if verb == "erase":
-        return (client.post("/v1/erasures", {"number": options.number, "confirm": options.confirm, "reason": options.reason}),
-                lambda a: "erasure %s has begun; forms of the number: %s" % (a["erasure"], ", ".join(a["forms"])))
+        return (client.post("/v1/erasures", {"number": options.number, "confirm": options.confirm, "reason": options.reason, "later": options.later}),
+                lambda a: "erasure %s %s; forms of the number: %s" % (a["erasure"], "waits for the end of call " + a["waits_for"] if "waits_for" in a else "has begun",
+                                                                      ", ".join(a["forms"])))
     if verb == "erasures":
         return client.get("/v1/erasures"), _erasures
     if options.clear:

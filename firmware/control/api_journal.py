@@ -5,7 +5,8 @@
     GET  /v1/retention                 {"busy", "pruned", "gone_upto", "erasures"}; how long is kept is configuration (retention)
     POST /v1/retention/prune           look for old rows now
     GET  /v1/export/{journal|calls|surveys}?from=M&to=M&format=jsonl|csv     streamed; moments as of reports, any second; default: all
-    POST /v1/erasures                  {"number", "confirm": the same, "by"?, "reason"?}: all that is kept of a person, by the number
+    POST /v1/erasures                  {"number", "confirm": the same, "by"?, "reason"?, "later"?}: all that is kept of a person, by the number; later: a number
+                                       that is in a call just now is erased by itself after it, else that is refused
     GET  /v1/erasures                  {"erasures": those that are not done yet}; done ones are records person.erased"""
 
 import asyncio
@@ -53,7 +54,9 @@ class JournalAPI:
         number, confirm = body.get("number"), body.get("confirm")
         if not isinstance(number, str):
             raise Problem(422, "incomplete", 'Send {"number": the person\'s, "confirm": the same once more}.')
-        return await self._house.keeping.erase(number, confirm, by(body), body.get("reason"))
+        if not isinstance(body.get("later", False), bool):
+            raise Problem(422, "bad later", "later must be true or false.")
+        return await self._house.keeping.erase(number, confirm, by(body), body.get("reason"), body.get("later", False))
 
     def _moment_ms(self, query, name, default_ms):
         text = query.get(name)

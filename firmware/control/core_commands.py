@@ -32,7 +32,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
   command.dispose        call code agent? queue? key? by?      what a call was about
   command.kept           record data                            something for the journal: core_kept.RECORDED
-  command.erase          forms by? reason?                      a person's data are to be erased: core_kept.py
+  command.erase          forms by? reason? later? erasure?       a person's data are to be erased: core_kept.py
   command.desk           record data call? agent? queue?       something for the journal: core_desk.RECORDED
   command.broadcast      text agents? teams? queues? by? urgent? expires_s?     a message to agents; Switchboard.answer: {"broadcast", "agents"}
   command.broadcast_seen     broadcast agent;  command.broadcast_withdraw broadcast by?

@@ -2,7 +2,7 @@
 
 command.erase cancels the person's callbacks and deletes the messages that the person left, and forgets whom the person talked with
 last; what is on the disk follows beside the calls (control/erasure.py), and `erasures` in the state says what is still to be done, so
-that a killed process goes on.  A number that is in a call just now is refused."""
+that a killed process goes on.  A number that is in a call just now is refused, or (later) waits in `erasures` until it is in none."""
 
 from firmware.control import core_callbacks, core_mailboxes
 
@@ -19,11 +19,18 @@ def record(core, event):
 
 
 def erase(core, event):
-    """event: forms(of the number) by? reason?  Answer: {"erasure"}"""
-    forms = event["forms"]
+    """event: forms(of the number) by? reason? later?(wait for the end of a call) erasure?(one that waited).  Answer: {"erasure", "waits_for"?}"""
+    forms, erasure = event["forms"], event.get("erasure")
+    if erasure is not None and erasure not in core.state.erasures:
+        return core.refuse("there is no erasure %s" % erasure)
     for call in core.state.calls_in_order():
         told = str(call.dump())
         if not core.is_absent(call) and [form for form in forms if "'%s'" % form in told]:
+            if event.get("later") and erasure is None:
+                erasure = core.ids.next("e")
+                core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"), waits=True)
+                core.answer = {"erasure": erasure, "waits_for": call.id}
+                return True
             return core.refuse("the number is in call %s just now; ask again when it is over" % call.id)
     for name in sorted(core.state.callbacks):
         row = core.state.callbacks[name]
@@ -33,7 +40,8 @@ def erase(core, event):
         row = core.state.messages[name]
         if row["caller"] in forms and row["state"] != "recording":
             core_mailboxes.delete(core, row, "the person is erased", event.get("by") or "api")
-    erasure = core.ids.next("e")
-    core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"))
+    if erasure is None:
+        erasure = core.ids.next("e")
+    core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"), waits=False)
     core.answer = {"erasure": erasure}
     return True

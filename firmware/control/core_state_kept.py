@@ -5,7 +5,10 @@ class KeptFolds:
     """Methods of CoreState: one for each record kind.  erasures: {id: {"forms", "by", "reason", "asked_ms"}} that are not done yet."""
 
     def person_erasing(self, record, data, call):
-        self.erasures[data["erasure"]] = {"forms": data["forms"], "by": data["by"], "reason": data["reason"], "asked_ms": record["ts_ms"]}
+        self.erasures[data["erasure"]] = {"forms": data["forms"], "by": data["by"], "reason": data["reason"], "asked_ms": record["ts_ms"],
+                                          "waits": data.get("waits", False)}
+        if data.get("waits"):
+            return                      # the call goes on as if nobody had asked
         for number in data["forms"]:
             self.last_agents.pop(number, None)
             self.customers.pop(number, None)

@@ -37,6 +37,7 @@ from firmware.links.media import MediaLink
 from firmware.links.prompts import Prompts
 from firmware.storage.database import Damaged, refused, set_asides
 from firmware.storage.flow_versions import FlowVersions
+from firmware.storage.documents import Documents
 from firmware.storage.prompt_files import PromptFiles
 from firmware.storage.retention import base_of
 from firmware.storage.stores import Stores
@@ -91,6 +92,7 @@ class House:
         self.lookout, self.checkpoints = Lookout(self), Checkpoints(self)
         self.mailer, self.keeping = Mailer(self), Keeping(self)
         self.media.prompts.data_dir = self.data_dir
+        self.documents = Documents(os.path.join(self.data_dir, "documents"))
         self.prompt_files = self.media.prompts.given = PromptFiles(os.path.join(self.data_dir, "prompts"))
         self._timer = None
         self._timer_at = None
@@ -154,10 +156,12 @@ class House:
         """The sums of reports stand in the database; where they never did, they are made from the journal."""
         figures = self.stores.figures
         figures.forget()
-        if figures.is_empty() and self.stores.journal.last_seq():
+        if self.stores.journal.last_seq():
             try:
                 with self.database.transaction():
-                    figures.rebuild(self.stores.journal, base_of(self.database.write))
+                    if figures.is_empty():
+                        figures.rebuild(self.stores.journal, base_of(self.database.write))
+                    figures.fill_hours()
             except sqlite3.Error as error:
                 if not refused(error):
                     raise

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 3600.0         # between looks for old rows; invented
 SOON_S = 60.0           # after a start
+BUSY_S = 5.0            # between looks whether a person's call is over; invented
 STEP_MS = 4.0           # of the loop at a time
 SHARE = 0.05            # of the loop's time
 FOLDED = 100_000        # rows between two bases
@@ -52,7 +53,8 @@ class Keeping:
         while True:
             async with self.one:
                 for name in sorted(state.erasures):
-                    await self._erase(name, state.erasures[name])
+                    if await self._free(name, state.erasures[name]):
+                        await self._erase(name, state.erasures[name])
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + LOOK_S
                 await self.prune()
@@ -146,14 +148,25 @@ class Keeping:
 
     # -- erasing a person --
 
-    async def erase(self, number, confirm, by, reason):
-        """Begin.  Returns {"erasure", "forms"}; raises Problem, LocalError."""
+    async def _free(self, name, row):
+        """Whether an erasure may begin: one that waits for the end of the person's call does when the number is in none."""
+        if not row.get("waits"):
+            return True
+        try:
+            await self.house.command({"kind": "command.erase", "forms": row["forms"], "by": row["by"], "reason": row["reason"], "erasure": name})
+        except LocalError:
+            asyncio.get_running_loop().call_later(BUSY_S, self.asked.set)
+            return False
+        return True
+
+    async def erase(self, number, confirm, by, reason, later=False):
+        """Begin.  later: after the person's call, where there is one.  Returns {"erasure", "forms", "waits_for"?}; raises Problem, LocalError."""
         forms = self.forms(number)
         if number != confirm:
             raise Problem(422, "not confirmed", "Give the number once more as confirm: what is erased does not come back.")
         if reason is not None and (not isinstance(reason, str) or len(reason) > 200):
             raise Problem(422, "bad reason", "reason is a text of at most 200 characters; do not name the person in it.")
-        answer = await self.house.command({"kind": "command.erase", "forms": forms, "by": by, "reason": reason})
+        answer = await self.house.command({"kind": "command.erase", "forms": forms, "by": by, "reason": reason, "later": later})
         self.asked.set()
         return {**answer, "forms": forms}
 
@@ -256,7 +269,7 @@ class Keeping:
         """{"busy", "pruned", "gone_upto", "erasures": not done yet}."""
         state = self.house.switchboard.core.state
         return {"busy": self.busy, "pruned": {"rows": self.pruned_rows, "calls": self.pruned_cdrs}, "gone_upto": self.gone_upto(),
-                "erasures": [{"erasure": name, "asked_ms": row["asked_ms"], "by": row["by"], "reason": row["reason"]}
+                "erasures": [{"erasure": name, "asked_ms": row["asked_ms"], "by": row["by"], "reason": row["reason"], "waits": bool(row.get("waits"))}
                              for name, row in sorted(state.erasures.items())]}
 
 

@@ -11,7 +11,7 @@ import time
 from firmware.acd.report import PARTS
 from firmware.call.records import make as record
 from firmware.storage import reporting as reports
-from firmware.storage.figures import DAY_S, QUARTER_S
+from firmware.storage.figures import DAY_S, HOUR_S, QUARTER_S
 from firmware.storage.stores import Stores
 
 QUEUES, AGENTS, DAYS, CALLS = 200, 1000, 30, 2_000_000
@@ -30,7 +30,7 @@ def fill(stores):
     for part, names in (("queues", ["queue%03d" % n for n in range(QUEUES)]), ("agents", ["%04d" % n for n in range(1001, 1001 + AGENTS)])):
         columns = PARTS[part]
         insert = "INSERT INTO figures_%s (length, name, start_s, %s) VALUES (?, ?, ?%s)" % (part, ", ".join(columns), ", ?" * len(columns))
-        pieces = ((QUARTER_S, 96 * DAYS), (DAY_S, DAYS))[part == "agents":]
+        pieces = ((QUARTER_S, 96 * DAYS), (HOUR_S, 24 * DAYS), (DAY_S, DAYS))[2 * (part == "agents"):]
         with stores.database.transaction() as write:
             for length, count in pieces:
                 for name in names:

@@ -1,4 +1,4 @@
-"""Sums of reports: the journal's fold of acd/statistics.py in quarters of an hour and in days of the site.
+"""Sums of reports: the journal's fold of acd/statistics.py in quarters of an hour, and in hours and days of the site.
 
 The same fold gives the live figures (buckets of a day, in the switchboard) and these; what it books between two commits is
 added to the stored sums in the transaction of the records that it comes from, so after a kill -9 they are what they were.
@@ -14,7 +14,8 @@ compare() folds the whole journal again; a difference is a fault of the product 
 from firmware.acd.report import PARTS, add
 from firmware.acd.statistics import Statistics
 
-QUARTER_S, DAY_S = 900, 86400
+QUARTER_S, HOUR_S, DAY_S = 900, 3600, 86400
+LENGTHS = (QUARTER_S, HOUR_S, DAY_S)
 
 
 class Figures:
@@ -63,9 +64,10 @@ class Figures:
                 for bucket, counts in buckets.items():
                     start_s = bucket * QUARTER_S
                     offset_s = self._offset(start_s * 1000) // 1000
-                    day_s = (start_s + offset_s) // DAY_S * DAY_S - offset_s
-                    for length, at_s in ((QUARTER_S, start_s), (DAY_S, day_s)):
-                        add(rows.setdefault((part, length, name, at_s), {}), {key: value for key, value in counts.items() if value})
+                    told = {key: value for key, value in counts.items() if value}
+                    for length in LENGTHS:
+                        at_s = (start_s + offset_s) // length * length - offset_s
+                        add(rows.setdefault((part, length, name, at_s), {}), told)
         return {key: counts for key, counts in rows.items() if counts}
 
     def _take(self):
@@ -119,6 +121,19 @@ class Figures:
             "SELECT name, %s FROM figures_%s WHERE length = ? AND start_s >= ? AND start_s < ? %s GROUP BY name ORDER BY name" % (
                 ", ".join("sum(%s)" % n for n in PARTS[part]), part, where), (length, from_s, to_s, *values))
         return [(row[0], dict(zip(PARTS[part], tuple(row)[1:]))) for row in rows]
+
+    def fill_hours(self):
+        """Hours of the quarters of a database that was written before there were hours (inside the caller's transaction)."""
+        for part in PARTS:
+            if self._db.execute("SELECT 1 FROM figures_%s WHERE length = ? LIMIT 1" % part, (HOUR_S,)).fetchone():
+                continue
+            hours = {}
+            for row in self._db.execute("SELECT name, start_s, %s FROM figures_%s WHERE length = ?" % (", ".join(PARTS[part]), part), (QUARTER_S,)):
+                offset_s = self._offset(row[1] * 1000) // 1000
+                at_s = (row[1] + offset_s) // HOUR_S * HOUR_S - offset_s
+                add(hours.setdefault((row[0], at_s), {}), dict(zip(PARTS[part], tuple(row)[2:])))
+            for (name, at_s), counts in hours.items():
+                self._db.execute(self._statement(part, tuple(counts)), (HOUR_S, name, at_s, *counts.values()))
 
     def is_empty(self):
         """Whether nothing is stored, as in a database of before there were sums."""

@@ -13,7 +13,7 @@ import datetime
 import io
 
 from firmware.acd.report import BOOKED, FORMULAS, add, figures
-from firmware.storage.figures import DAY_S, QUARTER_S, Figures
+from firmware.storage.figures import DAY_S, HOUR_S, QUARTER_S, Figures
 
 PIECES_S = {"quarter": QUARTER_S, "half": 1800, "hour": 3600}
 INTERVALS = (*PIECES_S, "day", "month", "whole")
@@ -50,14 +50,16 @@ def _after(interval, start_s, to_s, offset):
     return min(to_s, end)
 
 
-def _is_midnight(at_s, offset):
-    return (at_s + offset(at_s * 1000) // 1000) % DAY_S == 0
+def _begins(length, at_s, offset):
+    """Whether a moment is the beginning of an hour or a day of the site."""
+    return (at_s + offset(at_s * 1000) // 1000) % length == 0
 
 
 def make(connection, running, part, from_s, to_s, interval, offset, abandons=None, name=None):
     """See the module's docstring.  offset: function(utc_ms) of the site's time in ms; abandons: {queue: way of counting}."""
-    days = interval in ("day", "month", "whole") and _is_midnight(from_s, offset) and _is_midnight(to_s, offset)
-    length = DAY_S if days else QUARTER_S
+    def whole(length):
+        return _begins(length, from_s, offset) and _begins(length, to_s, offset)
+    length = DAY_S if interval in ("day", "month", "whole") and whole(DAY_S) else HOUR_S if interval not in ("quarter", "half") and whole(HOUR_S) else QUARTER_S
     sums = {}
     if interval == "whole":
         for one, counts in Figures.total(connection, part, length, from_s, to_s, name):
@@ -67,7 +69,11 @@ def make(connection, running, part, from_s, to_s, interval, offset, abandons=Non
         for one, start_s, counts in Figures.sums(connection, part, length, from_s, to_s, name):
             if start_s not in known:
                 known[start_s] = _starts(interval, start_s, from_s, offset)
-            add(sums.setdefault((one, known[start_s]), {}), counts)
+            key = (one, known[start_s])
+            if key in sums:
+                add(sums[key], counts)
+            else:
+                sums[key] = counts
     for (of, its_length, one, start_s), counts in running.items():
         if of == part and its_length == length and from_s <= start_s < to_s and name in (None, one):
             add(sums.setdefault((one, _starts(interval, start_s, from_s, offset)), {}), counts)

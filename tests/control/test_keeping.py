@@ -104,7 +104,7 @@ def test_old_rows_go_the_sums_stay_and_the_rest_can_be_checked(site, monkeypatch
         assert min(cdr["ended_ms"] for cdr in house.stores.cdrs.page(500)) >= cutoff_ms
         assert differed(house) == []
         with house.database.transaction() as write:     # a fault in the kept range is found, one before it cannot be
-            write.execute("UPDATE figures_queues SET queued = queued + 1 WHERE start_s = (SELECT max(start_s) FROM figures_queues WHERE length = 86400)")
+            write.execute("UPDATE figures_queues SET queued = queued + 1 WHERE length = 86400 AND start_s = (SELECT max(start_s) FROM figures_queues WHERE length = 86400)")
         assert len(differed(house)) == 1
         with house.database.transaction():
             house.stores.figures.rebuild(house.stores.journal, retention.base_of(house.database.write))
@@ -208,6 +208,36 @@ def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
         assert differed(house) == [] and house.health()["faults"] == []
         call(house, "p60", PERSON)
         assert house.stores.cdrs.page(1)[0]["caller"] == PERSON             # who calls again is a new person
+        await house.stop()
+    run(scenario())
+
+
+def test_a_person_who_is_in_a_call_is_erased_after_it_by_itself(site, monkeypatch):
+    monkeypatch.setattr(keeping, "BUSY_S", 0.02)
+
+    async def scenario():
+        house, media, clock = await started(site)
+        client = ControlClient(site.run)
+        call(house, "p1", PERSON)
+        call(house, "p2", PERSON, end=False)
+        with pytest.raises(ControlError, match="later must be"):
+            await asyncio.to_thread(client.post, "/v1/erasures", {"number": PERSON, "confirm": PERSON, "later": 1})
+        told = await asyncio.to_thread(client.post, "/v1/erasures", {"number": PERSON, "confirm": PERSON, "later": True, "by": "boss"})
+        assert told["waits_for"] in house.calls
+        await asyncio.sleep(0.1)
+        (row,) = (await asyncio.to_thread(client.get, "/v1/erasures"))["erasures"]
+        assert row["waits"] and row["erasure"] == told["erasure"] and PERSON in house.stores.cdrs.page(1)[0]["caller"]
+        for task in house._tasks:
+            task.cancel()
+        abandon(house)                      # kill -9: what waits is in the journal
+        house.database.close()
+        house, media, _ = await started(site, media, clock.ahead_ms)
+        assert house.switchboard.core.state.erasures[told["erasure"]]["waits"]
+        for leg in [leg.id for leg in house.switchboard.core.state.legs.values()]:
+            house.turns.handle({"kind": "leg.released", "leg": leg, "cause": 16, "by": "far"})
+        await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
+        assert [cdr["caller"] for cdr in house.stores.cdrs.page(5)] == ["erased-" + told["erasure"]] * 2
+        assert PERSON not in json.dumps(list(house.stores.journal.replay())) and differed(house) == []
         await house.stop()
     run(scenario())
 

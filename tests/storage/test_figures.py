@@ -185,6 +185,28 @@ def test_a_commit_that_fails_is_made_good_and_a_changed_sum_is_found(stores):
     assert stores.figures.compare(stores.database.write, journal) == []
 
 
+def test_hours_are_the_sums_of_their_quarters_and_are_made_for_a_database_without_them(stores):
+    commit(stores, days_work(5))
+    db = stores.database.write
+    span = (START_MS // 1000 - DAY_S, START_MS // 1000 + 2 * DAY_S)
+
+    def hours(shift=0):
+        """A time that begins within an hour is answered from quarters."""
+        made = reports.make(db, {}, "queues", span[0] - shift, span[1] + shift, "hour", shanghai)
+        return [{name: value for name, value in row.items() if value} for row in made["rows"]]
+    stored = hours()
+    assert stored and stored == hours(QUARTER_S)
+    kept = db.execute("SELECT * FROM figures_queues WHERE length = 3600 ORDER BY name, start_s").fetchall()
+    with stores.database.transaction():
+        for part in formulas.PARTS:
+            db.execute("DELETE FROM figures_%s WHERE length = 3600" % part)
+    with stores.database.transaction():
+        stores.figures.fill_hours()
+        stores.figures.fill_hours()             # nothing twice
+    assert [tuple(row) for row in kept] == [tuple(row) for row in db.execute("SELECT * FROM figures_queues WHERE length = 3600 ORDER BY name, start_s")]
+    assert stores.figures.compare(db, Journal(db)) == []
+
+
 def test_csv_is_safe_and_says_its_formulas():
     report = {"rows": [{"name": "=2+3", "start_s": START_MS // 1000, "end_s": START_MS // 1000 + QUARTER_S, "service_level": 0.777777778, "x": None}],
               "formulas": formulas.FORMULAS["queues"], "booked": formulas.BOOKED}
