@@ -4,6 +4,8 @@ import json
 import os
 import secrets
 
+from firmware.errors import LocalError
+
 
 def password(data_dir):
     """The password; None once users.json is there and the file is not.  Made where neither is.
@@ -31,6 +33,56 @@ def read(path):
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
     return found if found.isprintable() else ""
+
+
+SHORTEST = 10           # characters of a password that a person chooses
+_HASH = {"memory_cost": 19 * 1024, "time_cost": 2, "parallelism": 1}
+
+
+def names(data_dir):
+    """[{"name", "must_change"}] of who may sign in, by name.  LocalError where users.json cannot be read."""
+    users = _users(data_dir)
+    return [{"name": name, "must_change": bool(users[name].get("must_change"))} for name in sorted(users)]
+
+
+def set_password(data_dir, name, password):
+    """A user, new or known, signs in with this password once and chooses another.  LocalError where users.json cannot be read; OSError."""
+    from argon2 import PasswordHasher
+    users = _users(data_dir)
+    users[name] = {"hash": PasswordHasher(**_HASH).hash(password), "must_change": True}
+    _write(data_dir, users)
+
+
+def remove(data_dir, name):
+    """Whether there was such a user, who may sign in no more."""
+    users = _users(data_dir)
+    found = users.pop(name, None) is not None
+    if found:
+        _write(data_dir, users)
+    return found
+
+
+def _users(data_dir):
+    try:
+        users = json.loads((data_dir / "users.json").read_text(encoding="utf-8"))
+        if isinstance(users, dict) and all(isinstance(entry, dict) for entry in users.values()):
+            return users
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        pass
+    raise LocalError("users.json is damaged; restore it from a backup, or let the craft port make a password")
+
+
+def _write(data_dir, users):
+    path = data_dir / "users.json"
+    beside = path.with_name("users.json.given")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(users, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
 
 
 def give_password(data_dir):

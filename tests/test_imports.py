@@ -22,7 +22,7 @@ ROOMS = {
     # The errors are no room's: every raiser of DriverError and ConfigError has them.
     "boardconfig": ("firmware.errors",), "drivers": ("firmware.errors",), "dsp": (), "hil": (),
     "firmware.errors": (), "firmware.exits": (), "firmware.jsontext": (), "firmware.sockets": ("firmware.errors",), "firmware.sip_web": ("firmware.errors",),
-    "firmware.heartbeat": (), "firmware.logfile": (), "firmware.first_boot": (),
+    "firmware.heartbeat": (), "firmware.logfile": (), "firmware.first_boot": ("firmware.errors",),
     "firmware.proto": _CORE,
     "firmware.call": _CORE + ("firmware.proto",),
     "firmware.acd": _CORE + ("firmware.proto", "firmware.call"),
@@ -48,7 +48,7 @@ ROOMS = {
     "firmware.control.client": _CORE,
     "firmware.control": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + (
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",
-        "firmware.control.client", "firmware.exits", "firmware.heartbeat", "firmware.sockets", "firmware.sip_web", "boardconfig"),
+        "firmware.control.client", "firmware.exits", "firmware.heartbeat", "firmware.sockets", "firmware.sip_web", "firmware.first_boot", "boardconfig"),
     # Flows are simulated without a switch.
     "firmware.cli": _CORE + ("firmware.ivr", "firmware.exits", "firmware.config.schema", "firmware.control.client"),
     # The supervisor refuses a configuration before it starts anybody.

@@ -10,13 +10,13 @@ import json
 
 SMALL, SMALL_S = 16 << 10, 10       # octets and seconds for whoever has not signed in: a log-in form is 1 kB; invented
 LARGE, LARGE_S = 4 << 20, 60        # the same for the others: a configuration of 2,000 lines is some hundred kilobytes
-FILE, FILE_S = 32 << 20, 300        # a prompt, of whoever has signed in (control/api_prompts.py)
+FILE, FILE_S = 32 << 20, 300        # a prompt or a document, of whoever has signed in (control/api_prompts.py)
 FILE_CLAIMED = 12 << 20             # ... of REST clients, who are verified behind this; invented
 UNPROVEN = 8                        # large bodies at a time of REST clients whose password nobody has verified yet; invented
 DISCARD = 4 << 20                   # octets beyond the limit that are read and dropped, so that the client sees our answer
 
 
-FILES = "/api/v1/prompts/"
+FILES = ("/api/v1/prompts/", "/api/v1/documents/")
 
 
 class TooLarge(Exception):

@@ -101,6 +101,7 @@ def add(app, show, ask, relay, problem, json_body, zone, request, response, hous
         return {"ok": True}
 
     @app.delete("/api/v1/users/<name>")
+    @app.post("/api/v1/users/<name>/remove")        # as all else is removed
     def api_user_remove(name):
         must_be_admin()
         if name == request.environ["strowger.user"]:

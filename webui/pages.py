@@ -15,7 +15,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
-from webui import desk, journal, lines, prompts, provision, turn_up
+from webui import desk, documents, journal, lines, prompts, provision, turn_up
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
 from webui.sessions import COOKIE, LIFE_S
@@ -276,7 +276,7 @@ def build(house, users, sessions, data_dir, site_name):
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
 
-    @app.post("/api/v1/calls/<call>/<operation:re:malicious|hold|retrieve|consult|conference|transfer|park|pick_up|monitor|ivr|listen|enhance|send|record|play|player|party|room>")
+    @app.post("/api/v1/calls/<call>/<operation:re:malicious|hold|retrieve|consult|conference|transfer|park|pick_up|monitor|ivr|listen|enhance|send|record|play|player|party|room|stream>")
     def api_operation(call, operation):
         body = json_body('{}') if request.content_length > 0 else {}
         if operation == "monitor":
@@ -485,6 +485,7 @@ def build(house, users, sessions, data_dir, site_name):
 
     journal.add(app, relay, stream, json_body, request)
     prompts.add(app, relay, stream, json_body, request, response)
+    documents.add(app, relay, stream, json_body, request, response)
 
     def role():
         """The role of who asks, or None where control does not say."""

@@ -20,7 +20,7 @@ from firmware.errors import LocalError
 
 GATE = threading.BoundedSemaphore(2)
 HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
-SHORTEST = 10
+SHORTEST = first_boot.SHORTEST
 RECOVERY = "remove it and first-boot-password and start Strowger again: that makes a new first-boot password."
 FIRST_USER = "admin"
 
@@ -85,6 +85,7 @@ class Users:
 
     def change(self, name, password):
         """Set a password.  Returns None, or the sentence that says why not."""
+        self._look()
         if len(password) < SHORTEST:
             return f"The password is too short; use at least {SHORTEST} characters."
         if self.must_change(name) and self.verify(name, password):
@@ -100,10 +101,12 @@ class Users:
 
     def names(self):
         """[{"name", "must_change"}], by name."""
+        self._look()
         return [{"name": name, "must_change": bool(self._users[name].get("must_change"))} for name in sorted(self._users)]
 
     def give(self, name, password):
         """An administrator gives a user a password, which must be changed at the next log-in.  Returns None, or why not."""
+        self._look()
         if len(password) < SHORTEST:
             return f"The password is too short; use at least {SHORTEST} characters."
         with GATE:
@@ -115,6 +118,7 @@ class Users:
 
     def remove(self, name):
         """Whether there was such a user, who may sign in no more."""
+        self._look()
         with self._lock:
             found = self._users.pop(name, None) is not None
             if found:

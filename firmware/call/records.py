@@ -13,7 +13,8 @@ trunk_group, span, timeslot, line, application, queue, queue_entered_ms, wait_ms
 agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch"), language,
 recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts,
 quality:{leg: how its RTP went, media/client.py}, charged?:{leg: units of metering pulses that came}, connected?:{number, type, presentation}
-of who answered a call to the outside (COLP, as the far end said it), audio_missing:[{leg, direction, reason, at_ms}], transfers, agents};
+of who answered a call to the outside (COLP, as the far end said it), audio_missing:[{leg, direction, reason, at_ms}], transfers, agents,
+fax?:[{document, ok, pages, why, rate?, ecm?, station?}]};
 times UTC ms or None.  ended_ms is the moment the
 caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
 outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
@@ -47,6 +48,9 @@ KINDS = {
     "leg.audio_back": "direction line",
     "leg.fax_heard": "tone(cng: a calling fax machine|calling|ans|ansam: a modem, or a machine that answers|flags: T.30 signals) to(number of ours "
                      "to which the call goes for it, or None)",
+    "fax.started": "token document role(calls|answers: who we are by T.30)",
+    "fax.page": "token pages(that the other machine has confirmed so far)",
+    "fax.ended": "token ok why(sentence where not ok) pages rate(bit/s) ecm station(who the other machine says it is); None: no machine spoke",
     "leg.listening": "wishes{modem progress answer caller_id r1}(what is listened for, beside digits, from now on)",
     "leg.enhanced": "effects{echo noise level vad}(what works on its sound by command, from now on)",
     "leg.streaming": "stream service other(leg on its second channel) on(its audio goes to a speech service by command, from now on, or no longer)",
@@ -102,7 +106,7 @@ KINDS = {
     "ivr.entered": "flow key keys{flow: key}(all that it leads into)",
     "ivr.moved": "position(what differs from a bare one) input deadline_ms(None: waits for the prompt) set?{variable: value} unset?[variables]",
     "ivr.left": "node outcome after?(node at which the caller goes on when the agent has hung up)",
-    "ivr.asked": "token ask(http|sql|agi|cti|recognize|speak) service data?(for a program on the CTI link)",
+    "ivr.asked": "token ask(http|sql|agi|cti|recognize|speak|fax) service data?(for a program on the CTI link)",
     "ivr.told": "token result(of what a program on the CTI link wanted)",
     "ivr.survey": "survey question answer",
     "ivr.recording": "recording(the caller's words)",
@@ -195,7 +199,7 @@ KINDS = {
     "agent.wrap_up_waits": "(its time is over; the queue wants a disposition first)",
     "ticket.opened": "ticket template state owner customer priority due_ms key by",
     "ticket.changed": "ticket revision changes{state owner queue customer priority due_ms key} comment?(key) by",
-    "desk.changed": "what(customer|customers|article|shifts) id revision by change(written|erased|removed|imported) count?",
+    "desk.changed": "what(customer|customers|article|shifts|document) id revision by change(written|erased|removed|imported) count?",
     "broadcast.sent": "broadcast text agents(who get it) by urgent expires_ms",
     "broadcast.seen": "broadcast", "broadcast.ended": "broadcast why(withdrawn|expired) by agents(who have not seen it)",
     "threshold.crossed": "threshold value limit severity(nothing is raised before for_s is over)", "threshold.back": "threshold value limit severity",
@@ -206,7 +210,7 @@ KINDS = {
     "recording.heard": "recording by(user)",
     # what is kept (control/core_kept.py)
     "journal.pruned": "before_ms rows cdrs",
-    "person.erasing": "erasure forms(of the number; erased with the rest) by reason",
+    "person.erasing": "erasure forms(of the number; erased with the rest) by reason waits?(for the end of a call)",
     "person.erased": "erasure records calls recordings texts",
     # the house
     "span.state": "span state alarms",
@@ -410,6 +414,21 @@ class CDRProjection:
             charged = dict(cdr.get("charged") or {})
             charged[record["leg"]] = data["value"]["units"]
             cdr["charged"] = charged
+
+    def _fax_started(self, cdr, record, data):
+        cdr["fax"] = (cdr.get("fax") or []) + [{"document": data["document"], "ok": False, "pages": 0, "why": "the call ended"}]
+
+    def _fax_page(self, cdr, record, data):
+        self._fax(cdr, {"pages": data["pages"]})
+
+    def _fax_ended(self, cdr, record, data):
+        told = dict([(name, data[name]) for name in ("ok", "why", "pages", "rate", "ecm", "station") if name in ("ok", "why") or data[name] is not None])
+        self._fax(cdr, told)
+
+    @staticmethod
+    def _fax(cdr, more):
+        if cdr.get("fax"):
+            cdr["fax"] = cdr["fax"][:-1] + [dict(cdr["fax"][-1], **more)]
 
     def _leg_audio_missing(self, cdr, record, data):
         cdr["audio_missing"].append({"leg": record["leg"], "direction": data["direction"], "reason": data["reason"],

@@ -24,6 +24,8 @@
     python -m firmware.cli health
     python -m firmware.cli set-aside [--clear]  what could not be carried out or written for a fault of the firmware
     python -m firmware.cli prompts | prompt put|get|rollback|remove LANGUAGE NAME ...     sound files that people give: cli/prompts.py
+    python -m firmware.cli users | user-password NAME | user-remove NAME     who may sign in: cli/users.py
+    python -m firmware.cli documents | document put|get|remove NAME FILE     what flows send by fax: cli/documents.py
     python -m firmware.cli retention [--prune] | export journal|calls|surveys FILE | erase NUMBER --confirm NUMBER | erasures     what is kept: cli/journal.py
     python -m firmware.cli media                the tick: its times, late ticks, what it carries
     python -m firmware.cli alarms [--history]   what is wrong, and what to do
@@ -51,7 +53,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, cas, desk, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace
+from firmware.cli import box, cas, desk, documents, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace, users
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -228,6 +230,8 @@ def parser():
     trace.add(verbs, common)
     journal.add(verbs, common)
     prompts.add(verbs, common)
+    documents.add(verbs, common)
+    users.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
     phones.add(verbs, common)
@@ -303,6 +307,10 @@ def carry_out(client, options):
         return cas.carry_out(client, options, table)
     if verb in trace.VERBS:
         return trace.carry_out(client, options)
+    if verb in users.VERBS:
+        return users.carry_out(client, options, table)
+    if verb in documents.VERBS:
+        return documents.carry_out(client, options, table)
     if verb in prompts.VERBS:
         return prompts.carry_out(client, options, table)
     if verb in journal.VERBS:

@@ -9,7 +9,7 @@
     enhance ID [--leg LEG] NAME=on|off|agc|alc ...  echo, noise, vad; level=off|agc|alc
     send ID [--leg LEG] tone NAME --ms N | dtmf DIGITS | r1 SIGNALS | caller_id NUMBER [--name NAME] [--standard S]
     record ID start|stop|pause|resume [--format F] [--channels stereo|mono] [--text T] [--by WHO]
-    log-in AGENT LINE [--pin PIN];  wrap-up AGENT [--end]
+    log-in AGENT LINE [--pin];  the code is asked for without an echo, or read from standard input;   wrap-up AGENT [--end]
     assign AGENT QUEUE[:LEVEL] ... | assign AGENT     which queues the agent serves; without: the configured ones again
     announcements;  announcement NAME on|off [--by WHO]
     mailboxes;  mailbox NAME;  message ID new|read|delete [--by WHO];  message-audio ID FILE
@@ -19,6 +19,8 @@
 
 import datetime
 import urllib.parse
+
+from firmware.cli.users import asked
 
 SIMPLE = ("hold", "retrieve", "conference", "malicious")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
@@ -90,7 +92,7 @@ def add(verbs, common):
     log_in = verbs.add_parser("log-in", parents=[common])
     log_in.add_argument("name")
     log_in.add_argument("line")
-    log_in.add_argument("--pin")
+    log_in.add_argument("--pin", action="store_true", help="ask for the code (no echo), or read it from standard input")
     verbs.add_parser("announcements", parents=[common])
     verbs.add_parser("callbacks", parents=[common])
     verbs.add_parser("mailboxes", parents=[common])
@@ -191,6 +193,8 @@ def carry_out(client, options):
     if verb == "announcement":
         return (client.post("/v1/announcements/%s" % urllib.parse.quote(options.name, safe=""), dict(given, on=options.state == "on")),
                 lambda a: options.state)
+    if verb == "log-in" and options.pin:
+        given["pin"] = asked("Code")
     if verb in ("log-in", "wrap-up"):
         path = "/v1/agents/%s/%s" % (urllib.parse.quote(options.name, safe=""), verb.replace("-", "_"))
         return client.post(path, given), lambda a: "done"

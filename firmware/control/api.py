@@ -25,7 +25,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/media                     the tick's figures, what media carries, its links and recorder
     GET  /v1/phones: desk phones that the box sets up, see api_phones.py
     GET  /v1/alarms, /v1/performance, /v1/chassis: see api_chassis.py; /v1/ss7: see api_ss7.py; /v1/pri: api_pri.py; /v1/cas: api_cas.py; /v1/lines, /v1/berts: see api_lines.py
-    GET  /v1/trace, /v1/calls/{id}/trace: see api_trace.py; /v1/set_aside: api_journal.py; /v1/prompts: api_prompts.py
+    GET  /v1/trace, /v1/calls/{id}/trace: see api_trace.py; /v1/set_aside: api_journal.py; /v1/prompts: api_prompts.py; /v1/documents: api_documents.py; /v1/users: api_users.py
 
 Errors are problem documents (RFC 9457).  Reads of the database run in one
 thread beside the control loop, so a page never delays a call.
@@ -43,7 +43,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_cas, api_chassis, api_desk, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, commands
+from firmware.control import api_cas, api_chassis, api_desk, api_documents, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, api_users, commands
 from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
@@ -87,7 +87,7 @@ class API:
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(), *api_cas.CASAPI(self).routes(),
             *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
-            *api_phones.PhonesAPI(self).routes()]
+            *api_phones.PhonesAPI(self).routes(), *api_documents.DocumentsAPI(self).routes(), *api_users.UsersAPI(self).routes()]
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -101,7 +101,7 @@ class API:
                 return
             body = None
             parts = [urllib.parse.unquote(part) for part in scope["path"].strip("/").split("/")][1:]
-            if scope["method"] == "PUT" and parts[0] == "prompts":
+            if scope["method"] == "PUT" and parts[0] in ("prompts", "documents"):
                 # Before 32 MiB are held for whoever may not give them; and once more when they are there, as with all requests.
                 await roles.check(self, roles.of_headers(self.house.config.running(), scope["headers"]), "PUT", parts, query, None)
                 body = {"octets": await self._octets(receive, api_prompts.OCTETS_MOST)}
@@ -118,6 +118,8 @@ class API:
                 kind = b"text/csv; charset=utf-8"
             elif isinstance(answer, bytes) and answer[:4] == b"RIFF":
                 kind = b"audio/wav"
+            elif isinstance(answer, bytes) and answer[:4] in (b"II*\0", b"MM\0*"):
+                kind = b"image/tiff"
         except Problem as problem:
             status, kind, answer = problem.status, b"application/problem+json", problem.document
         except ConfigError as error:

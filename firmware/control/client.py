@@ -147,7 +147,7 @@ class ControlClient:
     def _decode(status, octets):
         if octets[:3] == b"\xef\xbb\xbf":
             return octets                   # CSV
-        if octets[:4] in (b"RIFF", b"\x0a\x0d\x0d\x0a"):     # sound, pcapng
+        if octets[:4] in (b"RIFF", b"\x0a\x0d\x0d\x0a", b"II*\0", b"MM\0*"):     # sound, pcapng, TIFF
             return octets
         try:
             body = json.loads(octets) if octets else {}

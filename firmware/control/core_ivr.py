@@ -11,6 +11,7 @@ recording of the call is paused.  Services are asked by the adapter links/ivr_se
 """
 
 from firmware.call import call as calls
+from firmware.control import core_documents
 from firmware.control.core_base import NORMAL, SWITCH, TEMPORARY_FAILURE, civil_date
 from firmware.control.core_ending import close, fail, free_agents, result_of, stop_recording
 from firmware.errors import LocalError
@@ -161,7 +162,7 @@ def _leave(core, call, position, command):
 def _ask(core, call, command):
     """Have the adapter ask; media may play meanwhile."""
     token = "%s-q%d" % (call.id, (call.requests or 0) + 1)
-    speaks = command["kind"] == "speak"
+    speaks = command["kind"] in ("speak", "fax")
     if command["items"] and not speaks:
         core.play(call, "prompt", command["items"])
     else:
@@ -171,6 +172,8 @@ def _ask(core, call, command):
               data=command["request"]["data"] if command["kind"] == "cti" else None)
     caller = {"caller": call.shown_caller(), "called": call.called, "language": call.language or (call.languages or ["en"])[0]}
     core.act("ivr.ask", leg=call.caller_leg, call=call.id, token=token, ask=command["kind"], request=command["request"], caller=caller)
+    if command["kind"] == "fax":
+        core_documents.started(core, call, token, command["request"])
     if speaks:                          # the stream is there before it is played
         core.play(call, "prompt", [{"stream": token}])
 
@@ -181,6 +184,8 @@ def answered(core, event):
     if call is None or call.state != calls.IVR or call.request is None or call.request["token"] != event["token"]:
         return False
     ok = bool(event["ok"])
+    if call.request["ask"] == "fax":
+        core_documents.ended(core, call, ok, event)
     if not ok:
         event = dict(event, result=str(event["result"])[:TEXT_MAX])
     given = {"answer": call.request["ask"], "ok": ok}

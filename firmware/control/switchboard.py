@@ -49,8 +49,9 @@ Events (dict with "kind"; other keys are ignored)
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
-  ivr.answer call token ok result      of an ivr.ask; ok false: result is a sentence
+  ivr.answer call token ok result fax? of an ivr.ask; ok false: result is a sentence
   ivr.speech call token                the caller begins to speak to a service
+  fax.page call token pages            the caller's fax machine has confirmed so many pages of a document
   stream.told stream what ...          of a stream by command (core_streams.py)
   ivr.operate call token operation     what an AGI program wants (ivr/program.py)
   span.state span state alarms         span: number, or name of a SIP trunk
@@ -116,7 +117,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_duty, core_emergency, core_ending, core_fax, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
@@ -133,7 +134,7 @@ NEEDS = {
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"), "lookup.answered": ("call", "lookup"),
     "figures.look": (), "notice.mailed": ("notice", "ok"), "customer.found": ("call", "source"), "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
-    "span.state": ("span", "state"), "ivr.speech": ("call", "token"), "stream.told": ("stream", "leg", "what", "value"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
+    "span.state": ("span", "state"), "ivr.speech": ("call", "token"), "fax.page": ("call", "token", "pages"), "stream.told": ("stream", "leg", "what", "value"), "ivr.answer": ("call", "token", "ok"), "ivr.operate": ("call", "token", "operation"),
 }
 for _kind in COMMANDS:
     NEEDS[_kind] = COMMANDS[_kind][0]
@@ -388,7 +389,7 @@ _HANDLERS = {
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
-    "media.modem_tone": core_fax.heard, "media.heard": core_listening.heard,
+    "media.modem_tone": core_fax.heard, "fax.page": core_documents.page, "media.heard": core_listening.heard,
     "media.modem_tone": core_fax.heard, "message.mailed": core_mailboxes.mailed, "lookup.answered": core_queues.looked_up,
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,
     "media.lost": lambda core, event: core_recovery.media_lost(core), "media.back": core_recovery.media_back,

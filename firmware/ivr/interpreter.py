@@ -197,7 +197,7 @@ class Visit:
             if kind == "recognize" and option(node, "pressed") is not None:
                 self._keep(key)
                 return self.enter(node["pressed"])
-            return self._keep(key)
+            return NONE if kind == "fax" else self._keep(key)       # what a modem sends may sound like keys
         if position["waiting"] == RECORDING:
             return {"do": "record_stop"} if key in option(node, "keys") else NONE
         if position["waiting"] == PROMPT and kind != "record" and not option(node, "barge_in"):
@@ -325,6 +325,8 @@ class Visit:
         """The prompts of a recognize node have ended, or the text of a speak node has."""
         if node["type"] == "speak":
             return self.unanswered("the text could not be played") if error else self.enter(node["next"])
+        if node["type"] == "fax":
+            return self.unanswered("the fax could not be played") if error else NONE        # what became of it is told apart
         if self.at["entry"]:
             return NONE                 # the caller speaks: that ended them
         return {"do": "wait", "timeout_s": option(node, "timeout_s")}
@@ -359,7 +361,7 @@ class Visit:
         kind = node["type"]
         if position["waiting"] == PROGRAM or position["waiting"] == ANSWER:
             return self.unanswered("nothing was said, or understood, in time" if kind == "recognize" else
-                                   "nothing came in %s s" % expression.text(option(node, "timeout_s")))
+                                   "nothing came in %s s" % expression.text(option(node, "most_s" if kind == "fax" else "timeout_s")))
         if kind == "menu":
             position["missed"] += 1
             if position["missed"] >= option(node, "attempts"):
@@ -439,7 +441,7 @@ class Visit:
         self.at["waiting"] = PROGRAM if program else ANSWER
         items = [] if program else self.spoken(prompts)
         limit_s = option(node, "timeout_s")
-        if node["type"] == "speak":
+        if node["type"] in ("speak", "fax"):
             limit_s, items = option(node, "most_s"), [{"speech": True}]
         elif node["type"] == "recognize" and items:
             limit_s = option(node, "most_s")        # the silence counts from the end of the prompts

@@ -19,6 +19,8 @@ are only taken after an act of the caller or of somebody who talks with the call
                 failed, pressed (where a key leads; without, keys are kept), timeout_s (of silence after the prompts), most_s (in all), barge_in
                 (speech ends the prompts), secret              what the caller says as text
     speak       service, text, voice, next, failed, timeout_s (until the first sound), most_s, barge_in         a text is spoken by a service
+    fax         document, next, failed, role, station, header, into, most_s      the switch is a fax machine on this call and sends a stored document; role
+                calls: the caller has pressed start to receive (the usual way); answers: the caller's machine polls; into: pages, rate, ecm, station
     queue       queue, overflow, priority, skills, after         after: where the caller goes on when the agent has hung up
     agent, line agent | line, failed, after
     outside     number, failed, ring_s, after
@@ -61,6 +63,8 @@ TYPES = {
                   "next": ("next", "failed", "pressed"), "act": ("next", "pressed")},
     "speak": {"must": ("service", "text", "next", "failed"), "may": {"voice": None, "timeout_s": 5, "most_s": 120, "barge_in": True},
               "next": ("next", "failed"), "act": ()},
+    "fax": {"must": ("document", "next", "failed"), "may": {"role": "calls", "station": "", "header": "", "into": None, "most_s": 900},
+            "next": ("next", "failed"), "act": ("next",)},
     "queue": {"must": ("queue",), "may": {"overflow": None, "priority": None, "skills": None, "after": None}, "next": ("overflow", "after"),
               "act": ("overflow", "after")},
     "agent": {"must": ("agent",), "may": {"failed": None, "after": None}, "next": ("failed", "after"), "act": ("after",)},
@@ -86,7 +90,7 @@ KEYED = ("menu", "collect", "survey")
 # What is typed while these are passed comes to the node that follows.
 PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "record", "speak")
 # Nodes whose service gets the caller's sound, or gives some.
-SPEECH = ("recognize", "speak")
+SPEECH = ("recognize", "speak", "fax")
 
 # key: (what its value is, ...); a pair (node, key) overrides.
 KINDS = {
@@ -98,6 +102,7 @@ KINDS = {
     "check": ("expression",), "into": ("name",), "language": ("language",), "cases": ("cases",), "value": ("expression",), "choices": ("choices",),
     ("survey", "choices"): ("keys",), "survey": ("word",), "question": ("word",), "variables": ("values",),
     "confidence": ("name",), "least": ("share",), "phrases": ("texts",), ("speak", "text"): ("text",), "voice": ("word",),
+    "document": ("text",), "role": ("one of", "calls", "answers"), "station": ("text",), "header": ("text",), ("fax", "most_s"): ("whole", 60, 3600),
     ("recognize", "most_s"): ("whole", 1, 600), ("speak", "most_s"): ("whole", 1, 600),
     "service": ("service",), "path": ("path",), "method": ("one of", "GET", "POST", "PUT", "PATCH", "DELETE"), "query": ("values",), "headers": ("values",),
     "body": ("value",), "statuses": ("statuses",), "take": ("expressions",), "statement": ("statement",), "parameters": ("values",),

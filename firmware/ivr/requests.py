@@ -4,8 +4,10 @@
         http    {service, method, path, query [[name, text]], headers [[name, text]], body (JSON value, Hidden or None), timeout_s}
         sql     {service, statement, parameters {name: value or Hidden}, most_rows, timeout_s}
         recognize   {service, language, phrases [text], first_s}      speak   {service, language, text, voice, first_s}
+        fax     {document, role, station, header, timeout_s}
         agi     {service, script, arguments [text], timeout_s, variables {}}     cti {application, data {}, timeout_s}
-    taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}, recognize {text, confidence}
+    taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}, recognize {text, confidence},
+                                fax {pages, rate, ecm, station}
 
 Where secret entries are in it a value is Hidden: it shows itself to nobody but the adapter that sends it.
 """
@@ -15,6 +17,7 @@ from firmware.ivr import expression
 from firmware.ivr.nodes import option
 
 SAFE = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"     # RFC 3986 2.3
+DOCUMENT = SAFE[:-1]            # all of them but the tilde
 READING = ("select", "with", "show", "values", "table", "explain")
 
 
@@ -45,6 +48,11 @@ def of(node, visit):
     """The request of a node.  Raises LocalError where an expression cannot be worked out."""
     kind, look = node["type"], visit.look
     limit = {"service": node.get("service"), "timeout_s": option(node, "timeout_s")}
+    if kind == "fax":
+        said = dict([(name, expression.fill(option(node, name), look)) for name in ("document", "station", "header")])
+        if not is_document(said["document"]):
+            raise LocalError("%r is no name of a document" % said["document"][:40])
+        return dict(said, role=option(node, "role"), timeout_s=option(node, "most_s"))
     if kind == "http":
         limit.update(method=option(node, "method"), path=expression.fill(node["path"], look, quoted),
                      query=_pairs(option(node, "query"), look), headers=_pairs(option(node, "headers"), look),
@@ -68,6 +76,11 @@ def of(node, visit):
     return limit
 
 
+def is_document(name):
+    """Whether a text may name a stored document: 1 to 64 letters, digits, dots, dashes and underlines, no dot first."""
+    return 0 < len(name) <= 64 and name[0] != "." and False not in [character in DOCUMENT for character in name]
+
+
 def taken(node, visit, result):
     """See the module's docstring.  Raises LocalError: the answer is none that the flow takes."""
     found = {}
@@ -78,6 +91,10 @@ def taken(node, visit, result):
         found[node["into"]] = result["text"]
         if option(node, "confidence"):
             found[option(node, "confidence")] = sure
+        return node["next"], found
+    if node["type"] == "fax":
+        if option(node, "into"):
+            found[node["into"]] = result
         return node["next"], found
     if node["type"] == "http":
         if result["status"] not in option(node, "statuses"):

@@ -7,6 +7,7 @@
     http 200 {"balance": 5}     the answer that is waited for;   sql [{"name": "Li"}];
     says yes please             the caller says it to a recognize node (with "says 0.4 yes" the service is not surer than that)
     speaks                      ... or begins to, which ends the prompts
+    fax 2                       so many pages went to the caller's fax machine
     fails no connection         ... or why there is none
     record 5                    so many seconds of a message
     agent answers | busy | no_answer | hangs_up         the telephone, the outside or the queue's agent; hangs_up: the flow goes on at after
@@ -69,7 +70,7 @@ class _Run:
         if self.command.get("survey"):
             self.say("survey", "%(survey)s %(question)s: %(answer)s" % self.command["survey"])
         for item in self.command.get("items") or []:
-            said = self.command["request"]["text"] if "speech" in item else _said(item)
+            said = _spoken(self.command["request"]) if "speech" in item else _said(item)
             self.heard.append(said)
             self.say("switch", said)
         if do in OUT:
@@ -77,7 +78,7 @@ class _Run:
             self.say("flow", "%s %s" % (do, self.command.get("queue") or self.command.get("target") or self.command.get("number") or self.command.get("mailbox")
                                         or self.command.get("cause")))
         elif do in ("ask", "program"):
-            self.say("flow", "asks %s" % (self.command["request"].get("service") or self.command["request"].get("application")))
+            self.say("flow", "asks %s" % (self.command["request"].get("service") or self.command["request"].get("application") or "for a fax of %s" % self.command["request"]["document"]))
         elif do == "told":
             self.say("program", "is told %s" % json.dumps(self.command["result"]))
 
@@ -101,7 +102,7 @@ class _Run:
     def settle(self):
         """Let prompts end until something else is waited for."""
         for _ in range(STEPS):
-            if self.waiting() != "prompt" and not (self.waiting() == "answer" and self.node().get("type") == "speak"):
+            if self.waiting() != "prompt" and not (self.waiting() == "answer" and self.node().get("type") == "speak"):      # a fax waits for its end
                 return
             self.took(self.visit.done(self.position))
 
@@ -152,6 +153,9 @@ class _Run:
     def speaks(self, rest):
         self.say("caller", "begins to speak")
         self.took(self.visit.speech(self.position))
+
+    def fax(self, rest):
+        self.answer({"pages": int(rest or 1), "rate": 14400, "ecm": True, "station": ""})
 
     def fails(self, rest):
         self.settle_ask()
@@ -246,7 +250,7 @@ class _Run:
 
 
 _STEPS = {"press": _Run.press, "wait": _Run.wait, "hear": _Run.hear, "http": _Run.http, "sql": _Run.sql,
-          "says": _Run.says, "speaks": _Run.speaks, "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
+          "says": _Run.says, "speaks": _Run.speaks, "fax": _Run.fax, "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
 
 
 def run(flows, name, script, title=""):
@@ -292,6 +296,11 @@ def coverage(flows, results):
             every += [(flow, node, edge) for edge, to, act in edges(flows[flow]["nodes"][node])]
     missing = [edge for edge in every if edge not in taken]
     return len(every) - len(missing), len(every), missing
+
+
+def _spoken(request):
+    """What a service is to make of a request."""
+    return request["text"] if "text" in request else "(fax %s)" % request["document"]
 
 
 def _said(item):

@@ -10,9 +10,11 @@ Texts that are spoken and tokens go to media as `private`, which no log shows.""
 import asyncio
 import logging
 
+from firmware.errors import LocalError
+
 log = logging.getLogger(__name__)
 
-KINDS = ("recognize", "speak")
+KINDS = ("recognize", "speak", "fax")
 
 
 class Speech:
@@ -29,6 +31,9 @@ class Speech:
     def ask(self, action):
         """An ivr.ask of KINDS."""
         request, token = action["request"], action["token"]
+        if action["ask"] == "fax":
+            self._fax(action, request, token)
+            return
         start = {"language": request["language"], "call": action["call"]}
         private = {}
         if action["ask"] == "recognize":
@@ -37,6 +42,18 @@ class Speech:
             start["voice"] = request["voice"]
             private["text"] = request["text"]
         self._open(token, action["ask"], action["call"], action["leg"], None, request["service"], start, private, request.get("first_s"))
+
+    def _fax(self, action, request, token):
+        """A document goes to the leg; media's streaming process is the machine."""
+        name = request["document"]
+        self.open[token] = ("fax", action["call"], action["leg"], "fax")
+        try:
+            path = self.house.documents.file(name)
+        except LocalError as error:
+            self._failed(token, str(error))
+            return
+        self.house.media.command("stream_open", None, lambda error, now_ms: self._failed(token, str(error)), id=token, left=action["leg"], purpose="fax",
+                                 document=path, role=request["role"], station=request["station"], header=request["header"])
 
     def stream(self, action):
         """An ivr.stream."""
@@ -69,12 +86,17 @@ class Speech:
         if kind == "stream":
             told = dict([(field, event[field]) for field in ("text", "confidence", "message", "error") if event.get(field) is not None])
             self.house.turns.post({"kind": "stream.told", "stream": name, "leg": leg, "what": what, "value": told})
+        elif what == "page":
+            self.house.turns.post({"kind": "fax.page", "call": call, "token": name, "pages": event["pages"]})
+        elif what == "fax":
+            told = {"pages": event["pages"], "rate": event["rate"], "ecm": event["ecm"], "station": event["station"]}
+            self._answer(name, event["ok"], told if event["ok"] else "%s: %s" % (service, event["why"]), told)
         elif what == "speech":
             self.house.turns.post({"kind": "ivr.speech", "call": call, "token": name})
         elif what == "text":
             self.heard += 1
             self._answer(name, True, {"text": event["text"], "confidence": event.get("confidence")})
-        elif what in ("failed", "interrupted") and (kind == "speak" or what == "failed"):
+        elif what in ("failed", "interrupted") and (kind in ("speak", "fax") or what == "failed"):
             self._failed(name, str(event.get("error") or "it failed"))
         return True
 
@@ -87,10 +109,10 @@ class Speech:
             log.warning("services: call %s: %s: %s", call, service, why)
             self._answer(name, False, "%s: %s" % (service, why))
 
-    def _answer(self, name, ok, result):
+    def _answer(self, name, ok, result, fax=None):
         kind, call, leg, service = self.open[name]
         self._close(name)
-        self.house.turns.post({"kind": "ivr.answer", "call": call, "token": name, "ok": ok, "result": result})
+        self.house.turns.post({"kind": "ivr.answer", "call": call, "token": name, "ok": ok, "result": result, **({"fax": fax} if fax else {})})
 
     # what is no longer wanted
 

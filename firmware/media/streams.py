@@ -2,12 +2,14 @@
 
     stream_open{id, left: leg, right?: leg|null, purpose: "recognize"|"speak"|"stream", url, audio: "pcm16_8k"|"pcm16_16k"|"alaw",
                 verify?: bool, start?: map (told to the service), first_s?, private?: {token?, start?}}
+    stream_open{id, left: leg, purpose: "fax", document: path of a TIFF, role: "calls"|"answers", station?, header?}     the streaming process is a fax
+                machine on the leg and sends the document
     stream_tell{id, message: map}       to the service, as JSON
     stream_close{id}                    an unknown one is no error
     audit: streams [{id, left, right, purpose, state: "opening"|"open"|"ended", lost_ms, played_ms}]
     event stream{id, leg, what, ...}    what: "opened", "speech" (somebody begins to talk), "text" (text, confidence, final), "message"
                                         (message: what else the service told), "interrupted" (error; it goes on by itself), "failed" (error; it
-                                        is over), "ended"
+                                        is over), "ended", "page" (pages confirmed), "fax" (ok, pages, rate, ecm, station, why)
     signal: item {"stream": id}         plays what comes; it ends with the service's end
 
 What is in `private` stands in no log.  The tick knows rings only (native/stream.pxi).  WebSockets, TLS and JSON are a process of its
@@ -31,7 +33,8 @@ from firmware.media.checks import check_id, number, refuse
 
 log = logging.getLogger("firmware.media.streams")
 
-PURPOSES = ("recognize", "speak", "stream")
+PURPOSES = ("recognize", "speak", "stream", "fax")
+ONCE = ("speak", "fax")          # what was half said is not begun again
 AUDIO = ("pcm16_8k", "pcm16_16k", "alaw")
 MESSAGE_OCTETS = 65536
 START_AGAIN_S = (0.0, 0.5, 2.0, 5.0)    # ours: pauses between deaths of the process; it that served for long begins at the first again
@@ -94,6 +97,8 @@ class Streams:
         url = p.get("url")
         if p.get("purpose") not in PURPOSES:
             refuse(f"stream_open: purpose is {str(p.get('purpose'))[:40]!r}, not one of {', '.join(PURPOSES)}")
+        if p["purpose"] == "fax":
+            return Streams._fax_order(p)
         if p.get("audio") not in AUDIO:
             refuse(f"stream_open: audio is {str(p.get('audio'))[:40]!r}, not one of {', '.join(AUDIO)}")
         if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):
@@ -103,6 +108,18 @@ class Streams:
         return {"purpose": p["purpose"], "audio": p["audio"], "url": url, "verify": p.get("verify") is not False, "token": str(private.get("token") or ""),
                 "both": p.get("right") is not None, "first_s": number(p.get("first_s", FIRST_S), "stream_open: first_s", 1, 3600),
                 "start": dict(start, **(private.get("start") or {}), session=name)}
+
+    @staticmethod
+    def _fax_order(p):
+        """The same of a fax."""
+        document = p.get("document")
+        if not isinstance(document, str) or not os.path.isabs(document) or "\0" in document:
+            refuse("stream_open: document is no absolute path of a file")
+        if p.get("role") not in ("calls", "answers"):
+            refuse("stream_open: role is %r, not one of calls, answers" % str(p.get("role"))[:40])
+        if p.get("right") is not None:
+            refuse("stream_open: a fax machine hears one leg; leave right out")
+        return {"purpose": "fax", "document": document, "role": p["role"], "station": str(p.get("station") or "")[:20], "header": str(p.get("header") or "")[:50]}
 
     def tell(self, p):
         """stream_tell."""
@@ -218,7 +235,7 @@ class Streams:
         if stream is None:
             return
         what = event["what"]
-        stream.state = {"opened": "open", "interrupted": "opening", "failed": "ended", "ended": "ended"}.get(what, stream.state)
+        stream.state = {"opened": "open", "interrupted": "opening", "failed": "ended", "ended": "ended", "fax": "ended"}.get(what, stream.state)
         if what in ("failed", "interrupted"):
             log.warning("stream %s of leg %s: %s", stream.id, stream.left, event.get("error"))
         self._told("stream", dict(event, leg=stream.left))
@@ -241,7 +258,7 @@ class Streams:
             if stream.state == "ended":
                 continue
             # What was half spoken would be said twice; what listens goes on with what is said from now on.
-            goes_on = stream.order["purpose"] != "speak"
+            goes_on = stream.order["purpose"] not in ONCE
             self._heard({"id": stream.id, "what": "interrupted" if goes_on else "failed", "error": "the streaming process " + why})
 
     def look(self):

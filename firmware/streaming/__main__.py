@@ -12,6 +12,7 @@ import sys
 
 import msgpack
 
+from firmware.streaming.fax import FaxSession
 from firmware.streaming.rings import Page
 from firmware.streaming.session import Gate, Session
 
@@ -50,10 +51,22 @@ class Streaming:
     def _do_open(self, order):
         name = order["id"]
         self._do_close(order)
+        if order["purpose"] == "fax":
+            self._open_fax(order)
+            return
         if len(self._gates) > GATES_MOST:
             self._gates.clear()
         gate = self._gates.setdefault(order["url"], Gate())
         self.sessions[name] = Session(order, Page(self._memory, order["index"]), lambda what, **fields: self._say(dict(fields, id=name, what=what)), gate)
+
+    def _open_fax(self, order):
+        def say(what, **fields):
+            self._say(dict(fields, id=order["id"], what=what))
+        try:
+            self.sessions[order["id"]] = FaxSession(order, Page(self._memory, order["index"]), say)
+        except (ImportError, MemoryError, ValueError, UnicodeError) as error:
+            log.error("stream %s: no fax: %s", order["id"], error)
+            say("failed", error="this box has no fax modem (%s)" % error)
 
     def _do_tell(self, order):
         session = self.sessions.get(order["id"])

@@ -40,6 +40,11 @@ class Page:
         self._words[OUT_TAIL] = tail + count
         return octets
 
+    @property
+    def lost(self):
+        """Octets of the leg that were thrown away, since nobody took them."""
+        return self._words[OUT_LOST]
+
     def room(self):
         """Octets that may be put in now."""
         return max(0, IN_OCTETS - (self._words[IN_HEAD] - self._words[IN_TAIL]))

@@ -26,6 +26,7 @@ struct call {
     struct recorder *recorder;
     int code;                       /* of the tone that proves the call's way; -1: none */
     struct proof *proof;
+    struct fax *fax;
     char record_at_answer[512];
     dtmf_tx_state_t *dtmf;
     bool dtmf_on;
@@ -126,6 +127,7 @@ static void forget(struct call *c, int cause)
                 p->silent, p->other, p->breaks, p->first);
     else tell(c, "released", "\"cause\":%d", cause);
     free(p);
+    fax_end(c->fax);
     if (c->recorder) recorder_close(c->recorder);
     if (c->dtmf) dtmf_tx_free(c->dtmf);
     if (c->bert) bert_free(c->bert);
@@ -230,6 +232,15 @@ void calls_block(struct span *s, const uint8_t *rx, uint8_t *tx)
             proof_check(c->proof, samples);
             proof_send(c->proof, samples);
             for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
+        } else if (c->fax && !c->fax->over) {
+            for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
+            fax_block(c->fax, samples);
+            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
+            if (c->fax->over) {
+                char figures[400];
+                fax_figures(c->fax, figures, sizeof figures);
+                tell(c, "fax_done", "%s", figures);
+            }
         } else if (c->bert) {
             for (int f = 0; f < FRAMES; f++) {
                 uint8_t in = rx[f * TIMESLOTS + t], out = 0;
@@ -620,6 +631,16 @@ static const char *dtmf(struct call *c, const struct json *in, char *reply, size
     return NULL;
 }
 
+static const char *fax(struct call *c, const struct json *in)
+{
+    const char *send = json_text(in, "send", ""), *print = json_text(in, "print", "");
+    if (!*send && !*print) return "`fax` needs `send` or `print`, a TIFF file.";
+    fax_end(c->fax);
+    c->fax = fax_new(json_true(in, "calls"), send, print, json_text(in, "station", ""));
+    tell(c, "fax_started", NULL);
+    return NULL;
+}
+
 static const char *set_policy(const struct json *in)
 {
     static char error[700];
@@ -697,7 +718,7 @@ const char *calls_command(const char *what, const struct json *in, char *reply, 
     if (!strcmp(what, "policy")) return set_policy(in);
     if (!strcmp(what, "channel")) return channel(in);
     static const char *const KNOWN[] = {"play", "stop_play", "dtmf", "hangup", "alert", "answer", "bert", "bert_figures", "hold", "retrieve", "digit",
-                                        "record", "mcid"};
+                                        "record", "mcid", "fax"};
     size_t k = 0;
     while (k < sizeof KNOWN / sizeof *KNOWN && strcmp(KNOWN[k], what)) k++;
     if (k == sizeof KNOWN / sizeof *KNOWN) return "This command is not known; README.md of hil/far lists them.";
@@ -718,6 +739,7 @@ const char *calls_command(const char *what, const struct json *in, char *reply, 
         static char error[700];
         return c->recorder || (c->recorder = recorder_open(c->span, c->id, json_text(in, "file", ""), error, sizeof error)) ? NULL : error;
     }
+    case 13: return fax(c, in);
     case 12: return pri_mcid_req_send(c->span->pri, c->reference) ? "libpri refused to ask for MCID." : NULL;
     case 3:
         if (!c->reference) { forget(c, 0); return NULL; }

@@ -192,6 +192,12 @@ class FarExchange:
         return self.command("dtmf", id=id, digits=digits, on_ms=on_ms, off_ms=off_ms,
                             level_dbm0=level_dbm0, twist_db=twist_db)
 
+    def fax(self, id, *, send=None, print=None, calls=False, station=""):
+        """Be a fax machine on the call from now on: print to, or send, a TIFF; events `fax_started`, `fax_done` {status (0: well), pages, rate, ...}.
+
+        calls: the machine dialled (CNG); else somebody pressed its start button, or it answers."""
+        return self.command("fax", id=id, send=_path(send), print=_path(print), calls=calls, station=station)
+
     def play(self, id, file, at_sample=None, repeat=False):
         """Play an A-law or 16-bit PCM WAV (8 kHz, mono) from tx sample at_sample, or now.
 

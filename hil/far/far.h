@@ -152,6 +152,13 @@ struct recorder;
 struct recorder *recorder_open(struct span *s, const char *id, const char *path, char *error, size_t room);
 void recorder_write(struct recorder *r, const uint8_t *alaw, int n);
 void recorder_close(struct recorder *r);
+
+/* fax.c: a fax machine; fax_block() replaces what was heard with what is said */
+struct fax { fax_state_t *state; bool over; int status; };
+struct fax *fax_new(bool calls, const char *send, const char *print, const char *station);
+void fax_block(struct fax *f, uint8_t *samples);
+void fax_figures(struct fax *f, char *text, size_t room);
+void fax_end(struct fax *f);
 void audio_start(void);
 void audio_stop(void);                  /* waits until everything is on disk */
 int audio_notify_fd(void);              /* readable when recordings were closed */

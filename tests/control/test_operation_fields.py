@@ -1,6 +1,7 @@
 """What users may send to operations: refused in sentences before the core sees it."""
 
 import argparse
+import io
 
 import pytest
 
@@ -47,6 +48,16 @@ class Client:
         return {"ok": True, "place": 701} if path.endswith("park") else {"ok": True}
 
 
+def test_a_code_is_no_argument_but_read_from_standard_input(monkeypatch):
+    parser, client = argparse.ArgumentParser(), Client()
+    cli.add(parser.add_subparsers(dest="verb"), argparse.ArgumentParser(add_help=False))
+    monkeypatch.setattr("sys.stdin", io.StringIO("12345\n"))
+    cli.carry_out(client, parser.parse_args("log-in 1001 2001 --pin".split()))
+    assert client.asked == ("/v1/agents/1001/log_in", {"line": "2001", "pin": "12345"})
+    with pytest.raises(SystemExit):
+        parser.parse_args("log-in 1001 2001 --pin 12345".split())
+
+
 @pytest.mark.parametrize("line, path, body", (
     ("hold c1", "/v1/calls/c1/hold", {}), ("consult c1 agent 1002 --join", "/v1/calls/c1/consult", {"to": "agent", "target": "1002", "join": True}),
     ("transfer c1", "/v1/calls/c1/transfer", {}), ("transfer c1 queue sales --by 1001", "/v1/calls/c1/transfer",
@@ -54,7 +65,7 @@ class Client:
     ("park c1 --place 701", "/v1/calls/c1/park", {"place": 701}), ("fetch 701 --agent 1001", "/v1/parked/701/fetch", {"agent": "1001"}),
     ("pick-up 1001 --line 2001", "/v1/pick_up", {"target": "1001", "line": "2001"}),
     ("monitor c1 whisper --agent 1004", "/v1/calls/c1/monitor", {"mode": "whisper", "agent": "1004"}),
-    ("log-in 1001 2001 --pin 12345", "/v1/agents/1001/log_in", {"line": "2001", "pin": "12345"}), ("wrap-up 1001 --end", "/v1/agents/1001/wrap_up", {"end": True}),
+    ("log-in 1001 2001", "/v1/agents/1001/log_in", {"line": "2001"}), ("wrap-up 1001 --end", "/v1/agents/1001/wrap_up", {"end": True}),
     ("listen c1 progress=on answer=off caller_id=v23 --leg agent", "/v1/calls/c1/listen", {"leg": "agent", "progress": True, "answer": False, "caller_id": "v23"}),
     ("enhance c1 echo=on level=agc", "/v1/calls/c1/enhance", {"echo": True, "level": "agc"}), ("send c1 tone busy --ms 500", "/v1/calls/c1/send", {"tone": "busy", "duration_ms": 500}),
     ("send c1 caller_id 138 --name LI --leg caller", "/v1/calls/c1/send", {"leg": "caller", "caller_id": {"number": "138", "standard": "v23", "name": "LI"}}),

@@ -72,3 +72,21 @@ def test_what_the_check_says():
     assert any("name another" in error for error in errors("ask", confidence="city"))
     assert any("no node named" in error for error in errors("ask", pressed="nowhere"))
     assert any("needs it" in error for error in [str(e) for e in flow.check({"version": 1, "languages": ["en"], "start": "a", "nodes": {"a": {"type": "speak"}}}, "x")])
+
+
+FAX = {"version": 1, "languages": ["en"], "start": "ask", "nodes": {
+    "ask": {"type": "collect", "prompts": ["which"], "into": "wanted", "length": 1, "next": "send", "failed": "bye"},
+    "send": {"type": "fax", "document": "offer-{wanted}", "role": "answers", "station": "021 5080", "into": "sent", "next": "more", "failed": "bye"},
+    "more": {"type": "branch", "cases": [{"if": "sent.pages > 1", "next": "ask"}], "otherwise": "bye"},
+    "bye": {"type": "hangup"}}}
+
+
+def test_a_document_is_sent_by_fax():
+    assert flow.check(FAX, "ivr.f") == [] and text.read(text.write(FAX)) == FAX
+    for script in ("press 2\nexpect ask fax\nexpect hear \"(fax offer-2)\"\nfax 1\nexpect hangup", "press 2\nfax 3\nexpect node ask", "press 2\nfails nobody there\nexpect hangup",
+                   "press 2\npress 9\nexpect node send\nfails\nexpect hangup", "press 2\nwait\nexpect hangup", "press *\nwait\nexpect node ask"):
+        assert simulator.run({"f": FAX}, "f", script).failures == [], script
+    assert simulator.run({"f": dict(FAX, nodes=dict(FAX["nodes"], send=dict(FAX["nodes"]["send"], document="../{wanted}")))}, "f", "press 2\nexpect hangup").failures == []
+    for key, value in (("role", "x"), ("most_s", 5), ("into", "Bad"), ("document", 7)):
+        bad = dict(FAX, nodes=dict(FAX["nodes"], send=dict(FAX["nodes"]["send"], **{key: value})))
+        assert [error.path for error in flow.check(bad, "ivr.f")] == ["ivr.f.nodes.send." + key], key

@@ -1,0 +1,76 @@
+"""Documents for fax: what is taken, how it lies on the paper, and sentences for what no machine could print."""
+
+import struct
+import subprocess
+
+import pytest
+
+from firmware.errors import LocalError
+from firmware.storage.documents import Documents, as_tiff, pages_of, tiff
+
+PBM = b"P4\n# a line\n16 2\n\xff\x00\x80\x01"
+
+
+@pytest.fixture
+def documents(tmp_path):
+    return Documents(tmp_path / "documents")
+
+
+def grey(path):
+    """The pels as ffmpeg reads them."""
+    return subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray", "-"], capture_output=True, check=True).stdout
+
+
+def test_a_picture_lies_in_the_middle_of_white_paper_as_an_independent_reader_sees(documents):
+    assert documents.put("small", PBM) == {"document": "small", "pages": 1, "octets": len(as_tiff(PBM))}
+    pels = grey(documents.file("small"))
+    first, second = pels[:1728], pels[1728:]
+    at = (1728 - 16) // 16 * 8
+    assert len(pels) == 2 * 1728
+    assert first[at:at + 16] == bytes(8) + b"\xff" * 8 and second[at:at + 16] == b"\0" + b"\xff" * 14 + b"\0"
+    assert first.count(0) == 8 and second.count(0) == 2
+    assert documents.rows()[0]["pages"] == 1
+    documents.put("small", tiff([(1728, 1, bytes(216)), (2048, 3, bytes(256 * 3))]))
+    assert [page[256] for page in pages_of(open(documents.file("small"), "rb").read())] == [[1728], [2048]]
+    documents.remove("small")
+    assert documents.rows() == []
+    with pytest.raises(LocalError, match="there is no document small"):
+        documents.remove("small")
+
+
+def test_a_pdf_is_drawn(documents):
+    """Two pages of A4 with a black square each, written by hand."""
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>"]
+    objects += [b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 5 0 R>>"] * 2
+    objects += [b"<</Length 17>>stream\n0 0 72 72 re f   \nendstream"]
+    made, places = b"%PDF-1.4\n", []
+    for number, one in enumerate(objects):
+        places.append(len(made))
+        made += b"%d 0 obj" % (number + 1) + one + b"endobj\n"
+    table = b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    made += table + b"trailer<</Root 1 0 R/Size 6>>startxref\n%d\n%%%%EOF" % len(made)
+    assert documents.put("paper", made)["pages"] == 2
+    first = pages_of(open(documents.file("paper"), "rb").read())[0]
+    assert first[256] == [1728] and abs(first[257][0] - 842 / 72 * 196) < 3
+    black = grey(documents.file("paper")).count(0)
+    assert abs(black / (204 * 196) - 1) < 0.05          # an inch by an inch
+
+
+def test_what_cannot_be_printed_is_said_and_the_old_one_stays(documents):
+    documents.put("a", PBM)
+    before = open(documents.file("a"), "rb").read()
+    good = tiff([(1728, 4, bytes(216 * 4))])
+
+    def changed(tag, value):
+        at = good.index(struct.pack("<HH", tag, 3 if tag in (258, 259, 277) else 4))
+        return good[:at + 8] + struct.pack("<I", value) + good[at + 12:]
+    for octets, words in ((b"", "none that can be sent"), (b"GIF89a", "none that can be sent"), (b"P4\n0 5\n", "0 x 5 pels"), (b"P4\nx", "no size"), (PBM[:-1], "1 octets are missing"),
+                          (b"P4\n5000 1\n" + bytes(700), "5000 x 1"), (b"II*\0" + bytes(8), "no page"), (good[:-30], "too early"), (changed(256, 1000), "1000 pels wide"),
+                          (changed(258, 8), "grey or colour"), (changed(259, 7), "faxes do not use"), (changed(257, 0), "0 lines"), (changed(273, 1 << 30), "beyond the end"),
+                          (good[:-4] + struct.pack("<I", len(good) - 4 - 2 - 12 * 12), "in a ring"), (b"%PDF-1.4\nnothing", "cannot be drawn")):
+        with pytest.raises(LocalError, match=words):
+            documents.put("a", octets)
+        assert open(documents.file("a"), "rb").read() == before
+    for name in ("", ".a", "a/b", "ä", "a" * 65):
+        with pytest.raises(LocalError, match="a document has a name"):
+            documents.put(name, PBM)

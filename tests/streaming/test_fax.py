@@ -1,0 +1,71 @@
+"""The fax machine in place of a service: a document goes to another terminal of spandsp over A-law, on rings as media has them."""
+
+import numpy
+
+from dsp import g711
+from firmware.storage.documents import tiff
+from firmware.streaming import rings
+from firmware.streaming._fax import Terminal
+from firmware.streaming.fax import LEAD_MS, FaxSession, sentence
+
+ROW = bytes([0, 0x3C] * 108)
+
+
+class Line:
+    """A page of the rings, with the tick's part played here."""
+
+    def __init__(self):
+        self.memory = memoryview(bytearray(rings.PAGE_OCTETS))
+        self.page = rings.Page(self.memory, 0)
+        self.words = self.memory[:rings.HEADER_OCTETS].cast("Q")
+
+    def tick(self, said):
+        """160 samples of the leg go out; returns those for the leg."""
+        head = self.words[rings.OUT_HEAD]
+        for n, octet in enumerate(said):
+            at = rings.HEADER_OCTETS + (head + 2 * n) % rings.OUT_OCTETS
+            self.memory[at] = octet
+        self.words[rings.OUT_HEAD] = head + 2 * len(said)
+        tail = self.words[rings.IN_TAIL]
+        assert self.words[rings.IN_HEAD] - tail >= len(said), "a hole in what the modem sends"
+        base = rings.HEADER_OCTETS + rings.OUT_OCTETS
+        heard = bytes(self.memory[base + (tail + n) % rings.IN_OCTETS] for n in range(len(said)))
+        self.words[rings.IN_TAIL] = tail + len(said)
+        return heard
+
+
+def order(path, role="calls"):
+    return {"document": str(path), "role": role, "station": "+86 21 5080", "header": ""}
+
+
+def test_pages_reach_another_machine_though_the_pump_is_late_now_and_then(tmp_path):
+    pages = [(1728, 40, ROW * 40), (1728, 24, bytes(216 * 24))]
+    (tmp_path / "a.tif").write_bytes(tiff(pages))
+    line, told, other = Line(), [], Terminal(calls=False, receive=str(tmp_path / "b.tif"), station="13912345678")
+    session = FaxSession(order(tmp_path / "a.tif"), line.page, lambda what, **fields: told.append((what, fields)))
+    heard = bytes(160)
+    for n in range(50 * 90):
+        if n % 50 < 50 - LEAD_MS // 20 + 1:             # 280 ms of each second nobody pumps
+            session.pump()
+        other.receive(g711.expand(numpy.frombuffer(heard, numpy.uint8), 0))
+        heard = line.tick(g711.compress(other.transmit(160), 0).tobytes())
+        if other.over and told[-1][0] == "fax":
+            break
+    assert [what for what, _ in told] == ["opened", "page", "page", "fax"]
+    assert told[-1][1]["ok"] and told[-1][1]["pages"] == 2 and told[-1][1]["station"] == "13912345678", told
+    assert other.status == 0 and other.figures()["pages"] == 2 and other.figures()["bad_rows"] == 0
+    assert line.words[rings.ENDED] == 1
+
+
+def test_nobody_answers_or_the_document_is_gone(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff([(1728, 4, ROW * 4)]))
+    for path, seconds, words in ((tmp_path / "a.tif", 75, sentence(2)), (tmp_path / "none.tif", 75, "")):
+        line, told = Line(), []
+        session = FaxSession(order(path), line.page, lambda what, **fields: told.append((what, fields)))
+        for n in range(50 * seconds):
+            session.pump()
+            line.tick(b"\xd5" * 160)
+            if told[-1][0] == "fax":
+                break
+        assert told[-1][0] == "fax" and not told[-1][1]["ok"] and words in told[-1][1]["why"], told
+        session.close().close()

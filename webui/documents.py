@@ -1,0 +1,29 @@
+"""REST of documents that flows send by fax."""
+
+import urllib.parse
+
+NAME = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+TIMEOUT_S = 150.0       # a long PDF is drawn
+
+
+def add(app, relay, stream, json_body, request, response):
+    """Add the routes.  The functions are those of webui.pages."""
+
+    def path_of(name, *more):
+        return "/v1/documents/" + "/".join((urllib.parse.quote(name, safe=""), *more))
+
+    @app.get("/api/v1/documents")
+    def documents():
+        return relay("GET", "/v1/documents")
+
+    @app.put(f"/api/v1/documents/<name:re:{NAME}>")
+    def put(name):
+        return relay("PUT", path_of(name), request.body.read(), timeout_s=TIMEOUT_S)
+
+    @app.get(f"/api/v1/documents/<name:re:{NAME}>/file")
+    def file(name):
+        return stream(f"{name}.tif", path_of(name, "file"))
+
+    @app.post(f"/api/v1/documents/<name:re:{NAME}>/remove")
+    def remove(name):
+        return relay("POST", path_of(name, "remove"), json_body("{}") if request.content_length > 0 else {})
