@@ -447,6 +447,15 @@ static const char *supervise(const char *what, const struct json *in)
 {
     static unsigned char status[255];
     int first = json_number(in, "first", 0), last = json_number(in, "last", first);
+    /* Circuits that are reset have no call (Q.764 2.9.3.2).  libss7 would take that of the first circuit for the reset, and its GRS would go
+     * out each T22 for ever, since the end of that call is not the GRA it waits for. */
+    for (int i = first; !strcmp(what, "grs") && i <= last && at(i); i++)
+        if (calls[i].used) {
+            struct isup_call *lost = calls[i].isup;
+            calls[i].isup = NULL;
+            forget(&calls[i], 41);
+            if (lost) isup_free_call(point, lost);
+        }
     struct isup_call *isup = isup_new_call(point, first, adjacent, 0);
     memset(status, 1, sizeof status);
     if (!isup) return "libss7 gives no call for this circuit.";

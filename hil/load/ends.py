@@ -21,7 +21,9 @@ from hil.far.ss7 import FarSS7
 from hil.r2.client import R2Exchange
 
 TIMESLOTS = [*range(1, 16), *range(17, 32)]
-ONLY = "setup,incoming,connect,hangup,released,exchange_error,link_up,link_down,ss7_up,ss7_down,line_up,line_down,no_circuit,restart,reset,grs,cgb,cgb_hardware"
+IDLE = 0b1001               # of R2, either way
+ONLY = "setup,incoming,connect,hangup,released,exchange_error,link_up,link_down,ss7_up,ss7_down,line_up,line_down,no_circuit,restart,reset,grs,gra,cgb,cgb_hardware"
+SEEN_S = 10.0               # until a restarted exchange has seen its circuits idle
 RESET_S = 1.0               # after the other exchange is there: libss7 throws away what it is told while its links begin
 ANSWER = {"alerting_ms": 20, "answer_ms": 40}
 
@@ -36,6 +38,12 @@ class CommonChannel:
         self.spans = far.spans
         self.seen = []              # (event, span, mono) of links and lines
         self._isolated = False
+        self._resetting = set()     # first CICs of the groups whose reset is not acknowledged
+
+    @property
+    def is_serving(self):
+        """Whether it places calls: not while it is cut off, nor on circuits that it is resetting (Q.764 2.9.3.2)."""
+        return not self._isolated and not self._resetting
 
     def start(self):
         self.far.listener = self._event
@@ -66,22 +74,27 @@ class CommonChannel:
             self.seen.append((kind, event.get("span"), event["mono"]))
             if kind == "ss7_down":
                 self._isolated = True
+            elif kind == "gra":
+                self._resetting.discard(event["first"])
             elif kind == "ss7_up" and self._isolated:
-                self._isolated = False
                 threading.Thread(target=self._reset_circuits, daemon=True).start()      # this one reads the replies
 
     def _reset_circuits(self):
         """libss7 forgets all its calls when it is cut off, without a word; an exchange that has lost them resets its circuits (Q.764 2.9.3.2)."""
         time.sleep(RESET_S)
-        for k in range(len(self.spans)):
-            for first in (1, 17):
-                try:
-                    self.far.command("grs", first=32 * k + first, last=32 * k + first + 14)
-                except (Refused, OSError, TimeoutError):
-                    return
+        groups = [32 * k + first for k in range(len(self.spans)) for first in (1, 17)]
+        self._resetting |= set(groups)
+        self._isolated = False
+        for first in groups:
+            try:
+                self.far.command("grs", first=first, last=first + 14)
+            except (Refused, OSError, TimeoutError):
+                self._resetting.discard(first)
 
     def call(self, name, span, called, caller):
         """Place a call.  False: no circuit of the span is idle."""
+        if not self.is_serving:
+            return False
         try:
             self.far.command("call", id=name, span=span, called=called, caller=caller, proof=True)
             return True
@@ -115,6 +128,7 @@ class R2:
     """One span of R2: a process a span.  calls: it places calls; is_called: it takes them."""
 
     kind = "r2"
+    is_serving = True
 
     def __init__(self, run_dir, span, variant, put, calls=True, is_called=True):
         self.span, self.variant, self.put, self.calls, self.is_called = span, variant, put, calls, is_called
@@ -122,6 +136,7 @@ class R2:
         self.far = R2Exchange(run_dir, span, variant, calling=calls, max_ani=11, max_dnis=7)
         self._names, self._init, self._over = {}, {}, set()
         self._seized = set()        # by the box
+        self._unseen = set()        # after a restart: circuits that have not been seen idle
         self._lock = threading.Lock()
         self._states, self._told = {}, threading.Condition()
 
@@ -143,7 +158,12 @@ class R2:
             name = names.get(timeslot) or "r2-%d-%d" % (self.span, timeslot)
             self.put(("over", self, name, 0, "failure"))
             self.put(("free", self, name, None))
+        self._unseen = set(TIMESLOTS)
         self.start()
+        deadline = time.monotonic() + SEEN_S
+        while self._unseen and time.monotonic() < deadline:     # an exchange seizes only what it sees idle (Q.422)
+            time.sleep(0.2)
+            self._unseen -= {timeslot for timeslot, (sent, received, _) in self.states().items() if sent == received == IDLE}
 
     def _name(self, timeslot):
         return self._names.get(timeslot) or "r2-%d-%d" % (self.span, timeslot)
@@ -195,7 +215,7 @@ class R2:
 
     def is_idle(self, timeslot):
         """As far as we were told."""
-        return timeslot not in self._seized and timeslot not in self._names
+        return timeslot not in self._seized and timeslot not in self._names and timeslot not in self._unseen
 
     def call(self, name, timeslot, called, caller):
         """Place a call on a timeslot that the caller of this function knows to be idle."""
@@ -204,7 +224,7 @@ class R2:
         self._over.discard(timeslot)
         try:
             self.far.command("call", timeslot, caller, called, 0, "proof")
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):       # the last: a process that is being started
             with self._lock:
                 self._names.pop(timeslot, None)
             return False
@@ -230,4 +250,6 @@ class R2:
             return dict(self._states)
 
     def taken(self):
-        return {(self.span, timeslot): self._name(timeslot) for timeslot, state in self.states().items() if state[2]}
+        """Circuits with a call, and those on which either end sends something else than idle."""
+        return {(self.span, timeslot): self._name(timeslot) for timeslot, (sent, received, has_call) in self.states().items()
+                if has_call or sent != IDLE or received != IDLE}

@@ -34,6 +34,7 @@ class Call:
         self.name = "x%d" % number
         self.placed = time.monotonic()
         self.callee = self.callee_key = None
+        self.attempts = {}              # (end, key): answered; set-ups that came in for it, more than one while an old one's end is on its way
         self.out = self.last = self.came = 0.0
         self.connected = set()
         self.free = set()
@@ -71,6 +72,7 @@ class Traffic:
         self._turn = 0
         self._ending, self._holding = threading.Event(), threading.Event()
         self._excuse = None
+        self._late = set()              # numbers of calls that died with a fault: their set-ups may come yet
         self.evidence = None            # function(call): what disturbed its time, in words
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.behind_s = 0.0
@@ -147,7 +149,8 @@ class Traffic:
         heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._order), action, call))
 
     def _emptiest(self, side):
-        kinds = [kind for kind in self.shares if self.busy[kind, side] < self.room[kind, side] and self.busy[kind] < self.shares[kind]]
+        kinds = [kind for kind in self.shares if self.busy[kind, side] < self.room[kind, side] and self.busy[kind] < self.shares[kind]
+                 and (side == "callee" or any(end.is_serving for end in self.ends[kind]))]
         return min(kinds, key=lambda kind: self.busy[kind] / self.shares[kind], default=None)
 
     def _take(self, kind, side, count):
@@ -170,6 +173,7 @@ class Traffic:
         while number % CODES in self._codes:
             number = next(self._numbers)
         call = Call(number, kind, callee, "%s0%04d" % (NUMBERS[callee], number % CODES))
+        self._late.discard(call.called)
         self.live[call.name] = self._codes[number % CODES] = call
         if not self._seize(call):
             del self.live[call.name], self._codes[number % CODES]
@@ -222,12 +226,20 @@ class Traffic:
 
     def _on_in(self, end, key, called, at):
         call = self._codes.get(int(called[-4:])) if called[-4:].isdigit() else None
+        if call is None and called in self._late:       # control was away while the caller gave up; the box clears it
+            self._late.discard(called)
+            return
         if call is None or call.called != called or call.callee_kind != end.kind:
             self._fail_text("a set-up for %s came in at %s, and no call is for it" % (called, end.kind))
             return
-        if call.callee is not None:         # hunted on: the circuit before was refused
-            self.by_callee.pop((call.callee, call.callee_key), None)
-        call.callee, call.callee_key, call.came = end, key, at
+        if "caller" in call.connected:          # another call's, whose number came here wrong
+            self._fail_text("a set-up for %s came in at %s, and that call is answered" % (called, end.kind))
+            return
+        # More than one: the box hunted on (Q.764 2.9.3.2: a circuit was reset), and the end of the old one may come after the new one, as may
+        # the old one itself, which lay in the queue of another signalling link.
+        call.attempts[(end, key)] = False
+        if "callee" not in call.connected:
+            call.callee, call.callee_key, call.came = end, key, at
         self.by_callee[(end, key)] = call
         self._measure(call)
 
@@ -240,13 +252,19 @@ class Traffic:
         call = self._find(end, key)
         if call is None:
             return
-        call.connected.add("callee" if (end, key) == (call.callee, call.callee_key) else "caller")
+        if (end, key) in call.attempts:
+            call.attempts[(end, key)] = True
+            call.callee, call.callee_key = end, key
+        call.connected.add("callee" if (end, key) in call.attempts else "caller")
         if "caller" in call.connected:
             self._answered[call.name] = call
 
     def _on_over(self, end, key, cause, by):
         call = self._find(end, key)
         if call is None:
+            return
+        if (end, key) in call.attempts and len(call.attempts) > 1:
+            self._forget_attempt(call, end, key)
             return
         self._answered.pop(call.name, None)
         if by == "glare":                   # an exchange tries another circuit (Q.764 2.9.1.4)
@@ -258,6 +276,13 @@ class Traffic:
             self._fail(call, "cleared early by %s with cause %s at the %s end%s" % (
                 by, cause, "called" if (end, key) == (call.callee, call.callee_key) else "calling",
                 "" if call.connected else ", before the answer"))
+
+    def _forget_attempt(self, call, end, key):
+        """One of several set-ups is over: the call is another one's."""
+        del call.attempts[(end, key)], self.by_callee[(end, key)]
+        call.callee, call.callee_key = max(call.attempts, key=call.attempts.get)
+        if not call.attempts[(call.callee, call.callee_key)]:
+            call.connected.discard("callee")
 
     def _on_free(self, end, key, proof):
         call = self._find(end, key)
@@ -271,6 +296,7 @@ class Traffic:
                 return
         if side == "callee" and "callee" not in call.connected and call.cleared is None and call.failure is None:
             self.by_callee.pop((end, key), None)        # refused; the box may hunt on
+            call.attempts.clear()
             call.callee = call.callee_key = None
             call.came = 0.0
             return
@@ -297,7 +323,8 @@ class Traffic:
     def _done(self, call):
         self.live.pop(call.name, None)
         self._answered.pop(call.name, None)
-        self.by_callee.pop((call.callee, call.callee_key), None)
+        for place in call.attempts:
+            self.by_callee.pop(place, None)
         if self._codes.get(call.number % CODES) is call:
             del self._codes[call.number % CODES]
         self._take(call.kind, "caller", -1)
@@ -337,6 +364,7 @@ class Traffic:
         call.failure = text
         if call.excused or (self._excuse is not None and self._excuse(call)):
             self.outcomes["died with the fault"] += 1
+            self._late.add(call.called)
         else:
             self._fail_text("%s (%s to %s): %s%s" % (call.name, call.kind, call.callee_kind, text, self.evidence(call) if self.evidence else ""))
         if call.cleared is None:

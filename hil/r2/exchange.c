@@ -204,7 +204,8 @@ static void on_end(openr2_chan_t *r) { end_audio(of(r)); of(r)->busy = 0; say(of
 static void on_read(openr2_chan_t *r, const unsigned char *b, int n) { (void)r; (void)b; (void)n; }
 static void on_os_error(openr2_chan_t *r, int e) { say(of(r), "os_error %d", e); }
 static void on_alarm(openr2_chan_t *r, int a) { say(of(r), "alarm %d", a); }
-static void on_error(openr2_chan_t *r, openr2_protocol_error_t e) { end_audio(of(r)); say(of(r), "error %s", openr2_proto_get_error(e)); }
+/* libopenr2 has made the channel idle by itself, and no on_end follows. */
+static void on_error(openr2_chan_t *r, openr2_protocol_error_t e) { end_audio(of(r)); of(r)->busy = 0; say(of(r), "error %s", openr2_proto_get_error(e)); }
 static void on_blocked(openr2_chan_t *r) { say(of(r), "blocked"); }
 static void on_idle(openr2_chan_t *r) { say(of(r), "idle"); }
 static int on_dnis(openr2_chan_t *r, char d) { say(of(r), "dnis %c", d); return 1; }
