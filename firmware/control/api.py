@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 
 BODY_LIMIT_OCTETS = 4 << 20
 KEEPALIVE_S = 10.0
+GATHER_S = 0.02             # between two pieces of the event stream, so that records of a busy time share one; invented
 PAGE_LIMIT = 500
 SEEN_PAGES = 20             # of that many calls are looked through for those that a person may see; invented
 HEARD_MS = 600_000          # invented
@@ -372,6 +373,7 @@ class API:
                         continue
                     octets = b"\n"
                 await send({"type": "http.response.body", "body": octets, "more_body": True})
+                await asyncio.sleep(GATHER_S)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
         finally:

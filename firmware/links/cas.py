@@ -250,11 +250,15 @@ class CASLinks(CircuitCalls, CircuitManagement, Adapter):
         for number, timeslots in self._touched.items():
             span = self.spans.get(number)
             if span is not None:
-                stores.machines.save("cas/%d" % number, {"row": span.row})
+                if span.row is not span.kept_row:
+                    stores.machines.save("cas/%d" % number, {"row": span.row})
                 for timeslot in sorted(timeslots):
                     stores.machines.save("cas/%d/%d" % (number, timeslot), span.dump(timeslot))
 
     def saved(self):
+        for number in self._touched:
+            if number in self.spans:
+                self.spans[number].kept_row = self.spans[number].row
         self._touched, self._removed = {}, []
 
     def deadline_ms(self):

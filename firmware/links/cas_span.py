@@ -45,6 +45,7 @@ class CircuitSpan:
     def __init__(self, row, group, numbers, load_variant, saved=None):
         """saved: {timeslot: what dump() gave}, after a restart."""
         self.row, self.number = row, row["span"]
+        self.kept_row = None        # the row that is in the database
         self.enhance = enhancement(group)
         self.config = circuit_config(row, group, numbers)
         self.variant = Variant(load_variant(row["r2"]["variant"])) if row["signalling"] == "r2" else None

@@ -7,6 +7,7 @@ from firmware.proto.q931 import codes, maintenance
 from firmware.proto.q931.d_channels import DChannels
 from firmware.proto.q931.link import Q931Link
 
+ROWS = "q931.row/"          # and the span's number: the dump of the row that it was opened with, written only when it changes
 HARMLESS = {"no_crc4", "lmfa", "cas_lfa", "cas_ais", "cas_los", "cas_rai", "weak", "transmit_open", "transmit_short"}     # alarms that leave the B channels usable
 
 
@@ -65,6 +66,7 @@ class Span:
 
         saved, calls: what dump_link() and dump_call() gave, after a restart."""
         self.row, self.number = row, row["span"]
+        self.kept_row = None        # the row that is in the database
         self.enhance = enhancement(group)
         config = machine_config(row, group)
         if saved is None:
@@ -166,8 +168,8 @@ class Span:
         return found
 
     def dump_link(self):
-        """What a restart needs of the span, its calls excepted."""
-        return dict(self.machine.dump_link(), row=self.row, closing_ms=self.closing_ms, locked=self.locked, restarts_failed=self.restarts_failed,
+        """What a restart needs of the span, its calls and its row excepted, which is written when it changes (span.py)."""
+        return dict(self.machine.dump_link(), closing_ms=self.closing_ms, locked=self.locked, restarts_failed=self.restarts_failed,
                     d_channels=self.d_channels and self.d_channels.dump())
 
     def dump_call(self, call):

@@ -18,7 +18,7 @@ from firmware.call.call import UNRESTRICTED
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import CLEAR, renew
-from firmware.links.pri_span import link_is_up
+from firmware.links.pri_span import ROWS, link_is_up
 from firmware.links.span_change import SpanChanges
 from firmware.links.span_manage import Management
 from firmware.links.span_outgoing import OutgoingCalls
@@ -342,12 +342,14 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
     def save(self, stores):
         """Write dumps and the outbox (inside the transaction)."""
         for name in self._removed:
-            for key in [name, *stores.machines.names(name + "/")]:
+            for key in [name, name.replace("q931/", ROWS), *stores.machines.names(name + "/")]:
                 stores.machines.save(key, None)
         for number, calls in self._touched.items():
             span = self.spans.get(number)
             if span is None:
                 continue
+            if span.row is not span.kept_row:
+                stores.machines.save("%s%d" % (ROWS, number), {"row": span.row})
             stores.machines.save("q931/%d" % number, span.dump_link())
             for call in sorted(calls):
                 stores.machines.save("q931/%d/%s" % (number, call), span.dump_call(call))
@@ -355,6 +357,9 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
 
     def saved(self):
         """They are committed."""
+        for number in self._touched:
+            if number in self.spans:
+                self.spans[number].kept_row = self.spans[number].row
         self._touched = {}
         self._removed = []
 

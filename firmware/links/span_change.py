@@ -14,7 +14,7 @@ All this goes on by timers, so a far end that says nothing costs CLOSING_MS and 
 
 import logging
 
-from firmware.links.pri_span import Span
+from firmware.links.pri_span import ROWS, Span
 from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class SpanChanges:
     def _load_span(self, machines, number):
         prefix = "q931/%d/" % number
         saved, wanted = machines.load(prefix[:-1]), self._wanted.get(number)
-        row = saved.get("row")
+        row = saved.get("row") or (machines.load("%s%d" % (ROWS, number)) or {}).get("row")
         if row is None and wanted is not None:      # a dump of before rows were kept
             row = dict(wanted[0], side=saved["side"], variant=saved["variant"])
         if row is None:
