@@ -80,6 +80,8 @@ def test_what_needs_no_restart_touches_no_call(site):
         await settle()
         far.exchange()
         assert "setup_ack_indication" not in far.names() and call not in far.machine.calls()
+        machines = house.stores.machines
+        assert machines.load("q931.row/1")["row"]["trunk_group"] == "other" and "row" not in machines.load("q931/1")
         kill(house)
         house, _ = site.whole(media)
         await house.start()
@@ -108,7 +110,7 @@ def test_a_span_taken_out_releases_its_calls_first(site):
         kinds = [kind for link, kind, _ in media.sent if link == 1]
         assert kinds[-1] == "dl_release_request"
         assert [row["span"] for row in house.state()["spans"]] == [2]
-        assert house.stores.machines.names("q931/1") == [] and media.standing["terminations"] == []
+        assert house.stores.machines.names("q931/1") == [] == house.stores.machines.names("q931.row/1") and media.standing["terminations"] == []
         await house.stop()
     run(scenario())
 
@@ -120,7 +122,7 @@ def test_a_far_end_that_does_not_answer(site, monkeypatch):
         house, media, far = await talking(site)
         await apply(house, disabled)
         await until(lambda: len(house.state()["spans"]) == 1)
-        assert media.of("link_close") == [{"link": 1}] and house.stores.machines.names("q931/1") == []
+        assert media.of("link_close") == [{"link": 1}] and house.stores.machines.names("q931/1") == [] == house.stores.machines.names("q931.row/1")
         await house.stop()
     run(scenario())
 
