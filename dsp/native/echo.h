@@ -518,10 +518,14 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     lanes_int better_rescue = (c->back_slow < 0.25f * c->fore_slow) & (back_now < 0.5f * fore_now) & (c->since > 8);
     lanes_int better = due & ((rescue & better_rescue) | (~rescue & better_fine));
     lanes_int worse = ((c->back_power > 1.5f * c->seen + 100) | (back_now > 4 * fore_now + 400)) & due;
+    /* Twice the taps take twice as long: what a rescue of a long tail has learnt by the first pause of the far party is no reason to end it. */
+    const float patience = partitions > 3 ? 100 : 40, trial = partitions > 3 ? 80 : 10;
+    if (partitions > 3)
+        worse &= ~(rescue & (c->since <= trial));
     c->since = choose(active, c->since + 1, c->since);
     c->surprise = choose(active, choose(c->fore_power > 8 * c->expected_power, c->surprise + 1, all_lanes(0)), c->surprise);
     lanes_int rescued = better & rescue;
-    lanes_int end = ~better & rescue & due & ((c->since > 40) | (worse & (c->since > 10)));
+    lanes_int end = ~better & rescue & due & ((c->since > patience) | (worse & (c->since > trial)));
     lanes_int start = ~better & ~rescue & ~young & due & ((foreign & window) | (~foreign & (c->surprise > 6) & ((c->tries >= 1) | window)));
     lanes_int again = ~better & (end | start | worse);
     /* better: the background becomes the foreground */
