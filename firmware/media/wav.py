@@ -23,6 +23,12 @@ FORMATS = {1: (8, 16, 24, 32), 3: (32,), 6: (8,), 7: (8,), 0x11: (4,), 0x45: (2,
 EXTENSIBLE = 0xFFFE             # the format proper is then the first field of the sub-format
 RATES = (4000, 192000)
 UNKNOWN = (0x7FFFFFFF, 0xFFFFFFFF)   # lengths that programs write into a pipe: the data go to the end of the file
+# What else people upload: by its first octets, and by the number of its coding (RFC 2361).
+OTHERS = ((0, b"ID3", "an MP3 file"), (0, b"\xff\xfb", "an MP3 file"), (0, b"\xff\xf3", "an MP3 file"), (0, b"OggS", "an Ogg file"), (0, b"fLaC", "a FLAC file"),
+          (4, b"ftyp", "an MP4 or M4A file"), (0, b"#!AMR", "an AMR file"), (0, b"FORM", "an AIFF file"), (0, b".snd", "an AU file"),
+          (0, b"\x30\x26\xb2\x75", "a Windows Media file"), (0, b"RF64", "a WAV file of more than 4 GB"), (0, b"PK", "a ZIP archive"))
+CODINGS = {2: "Microsoft ADPCM", 0x31: "GSM 6.10", 0x40: "G.721", 0x50: "MPEG audio", 0x55: "MP3", 0x83: "G.729", 0x161: "Windows Media Audio", 0xFF: "AAC"}
+KNOWN = {1: "PCM", 3: "floating point", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x45: "G.726"}
 WANTED = "A-law, mu-law, IMA, G.726 or PCM WAV of 4 to 192 kHz in one or two channels, or .vox"
 
 
@@ -41,8 +47,12 @@ def read_wav(path):
         if path.lower().endswith(".vox"):
             return "linear", 0, _vox(data, path)
         return parse_wav(data, path)
-    except (struct.error, ValueError) as error:
-        raise LocalError(f"prompt {path} is cut short or wrong ({error}); write it again") from None
+    except (struct.error, ValueError):
+        raise LocalError(_cut(path)) from None
+
+
+def _cut(path):
+    return f"prompt {path} is cut short, or what its header says of itself cannot be; copy it again, or convert it to {WANTED}"
 
 
 def linear_channels(data, path):
@@ -54,8 +64,8 @@ def linear_channels(data, path):
         octets, code, channels, rate, bits, block = _find(data, path, False)
         x = _channels(octets, code, channels, bits, block)
         return (x if x.dtype == numpy.int16 else numpy.clip(numpy.rint(x), -32768, 32767).astype(numpy.int16)), rate
-    except (struct.error, ValueError) as error:
-        raise LocalError(f"prompt {path} is cut short or wrong ({error}); write it again") from None
+    except (struct.error, ValueError):
+        raise LocalError(_cut(path)) from None
 
 
 def parse_wav(data, path):
@@ -75,7 +85,8 @@ def parse_wav(data, path):
 def _find(data, path, whole=True):
     """(octets of the audio, format, channels, rate, bits a sample, octets a block)."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise LocalError(f"prompt {path} is no WAV file; convert it to {WANTED}")
+        what = next((f", but {what}" for at, octets, what in OTHERS if data[at:at + len(octets)] == octets), "")
+        raise LocalError(f"prompt {path} is empty; copy it again" if not data else f"prompt {path} is no WAV file{what}; convert it to {WANTED}")
     at, form = 12, None
     while at + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, at)
@@ -90,7 +101,7 @@ def _find(data, path, whole=True):
                                  "are there; copy it again")
             return (data[at:] if length in UNKNOWN else data[at:at + length],) + form
         at += length + (length & 1)
-    raise LocalError(f"prompt {path} holds no audio; write it again")
+    raise LocalError(f"prompt {path} holds no sound, or is cut short before it begins; copy it again")
 
 
 def _form(data, at, path):
@@ -100,7 +111,8 @@ def _form(data, at, path):
         code = struct.unpack_from("<H", data, at + 24)[0]
     if (bits not in FORMATS.get(code, ()) or channels not in (1, 2) or not RATES[0] <= rate <= RATES[1]
             or code == 0x45 and channels != 1):
-        raise LocalError(f"prompt {path} has format {code}, {channels} channels, {rate} Hz, {bits} bits; convert it to {WANTED}")
+        coding = CODINGS.get(code) or KNOWN.get(code) or f"a coding unknown here (number {code})"
+        raise LocalError(f"prompt {path} is {coding} with {bits} bits, {rate} Hz, {channels} channels; convert it to {WANTED}")
     return code, channels, rate, bits, block
 
 

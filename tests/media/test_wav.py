@@ -1,5 +1,6 @@
 """Prompt files: every coding, and whatever else may stand in a file."""
 
+import re
 import shutil
 import struct
 import subprocess
@@ -60,8 +61,19 @@ def test_what_sox_writes_is_read(tmp_path, coding):
 def test_what_is_no_prompt_gets_a_sentence(tmp_path, data):
     path = tmp_path / "p.wav"
     path.write_bytes(data)
-    with pytest.raises(LocalError, match="prompt"):
+    with pytest.raises(LocalError, match="prompt") as refusal:
         wav.read_wav(str(path))
+    assert not re.search(r"fmt|chunk|unpack|buffer|reshape|dsp|ima[.:]|g726[.:]|octets? does not", str(refusal.value)), refusal.value     # no programmer's words
+    assert re.search("copy it|convert it|split it", str(refusal.value))
+
+
+@pytest.mark.parametrize("data, words", [(b"ID3\x03" + bytes(60), "an MP3 file"), (b"OggS" + bytes(60), "an Ogg file"), (b"", "is empty"), (bytes(4) + b"ftypM4A " + bytes(40), "M4A"),
+                                         (made(0x55, 16, bytes(200)), "is MP3 with 16 bits"), (made(1, 12, bytes(200)), "is PCM with 12 bits"), (made(0x9999, 4, bytes(200)), "unknown here"),
+                                         (made(0x11, 4, bytes(200), 3), "what its header says"), (made(6, 8, bytes(200))[:30], "cut short")])
+def test_a_sentence_says_what_it_is(tmp_path, data, words):
+    (tmp_path / "p.wav").write_bytes(data)
+    with pytest.raises(LocalError, match=words):
+        wav.read_wav(str(tmp_path / "p.wav"))
 
 
 def tone(rate, channels):
