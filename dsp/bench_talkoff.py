@@ -7,6 +7,7 @@ Material (hours are those of the variants):
   speech    the corpus, 14 minutes in English, French, Spanish and Russian
   mandarin  espeak-ng, synthetic: digits, names and sentences by four voices (left out, and said so, where it is not installed)
   music     synthetic: chords of harmonic tones, arpeggios, vibrato, whistled melodies, 10 minutes
+Ours hears all of it; spandsp's DTMF, R2 and R1 receivers and its detectors of CNG and of the answer tone hear the same samples.
 Each at SPEEDS (resampled by interpolation: pitch and tempo together), GAINS (clipped
 where it is too loud) and two positions of the blocks.  These are augmentations of little
 material: hours here are worth less than hours of new talkers.
@@ -80,14 +81,16 @@ class Counter:
     def __init__(self, n):
         self.receivers = {kind: (mf.table(kind), mf.new_state(n)) for kind in ("r2_forward", "r2_backward", "r1")}
         self.dtmf, self.modem = dtmf.new_state(n), modem.new_state(n)
-        self.counts = dict.fromkeys(("dtmf", *self.receivers, "modem_tones"), 0)
+        self.counts = dict.fromkeys(("dtmf", *self.receivers, "cng", "ced", "modem_tones"), 0)
 
     def feed(self, rows):
         begun = lambda events: int(events["on"].sum()) if len(events) else 0
         self.counts["dtmf"] += begun(dtmf.detect(self.dtmf, rows))
         for kind, (table, state) in self.receivers.items():
             self.counts[kind] += begun(mf.detect(table, state, rows))
-        self.counts["modem_tones"] += begun(modem.detect(self.modem, rows))
+        events = modem.detect(self.modem, rows)
+        for kind, tones in (("modem_tones", range(len(modem.NAMES))), ("cng", (modem.CNG,)), ("ced", (modem.ANS, modem.ANSAM))):
+            self.counts[kind] += begun(events[np.isin(events["tone"], tones)])
 
 
 def count(copies):
@@ -102,21 +105,46 @@ def count(copies):
     return counter.counts, len(OFFSETS) * sum(map(len, copies)) / 8000 / 3600
 
 
-def spandsp_digits(copies):
-    """DTMF digits that spandsp hears, one position of the blocks (it has none), or None."""
+TOLD = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)     # spandsp's tone_report_func_t
+CNG, CED = 1, 2                               # spandsp's MODEM_CONNECT_TONES_FAX_CNG, _FAX_CED
+
+
+def spandsp_receivers(library, told):
+    """{kind of ours: (function that makes a state, receiver, function that frees it, digits it keeps or None)}"""
+    def maker(name, *arguments):
+        make = getattr(library, name)
+        make.restype = ctypes.c_void_p
+        return lambda: ctypes.c_void_p(make(None, *arguments))
+    tone = lambda which: (maker("modem_connect_tones_rx_init", which, told, None), library.modem_connect_tones_rx, library.modem_connect_tones_rx_free, None)
+    r2 = lambda forward: (maker("r2_mf_rx_init", forward, told, None), library.r2_mf_rx, library.r2_mf_rx_free, None)
+    return {"dtmf": (maker("dtmf_rx_init", None, None), library.dtmf_rx, library.dtmf_rx_free, library.dtmf_rx_get), "r2_forward": r2(1),
+            "r2_backward": r2(0), "r1": (maker("bell_mf_rx_init", None, None), library.bell_mf_rx, library.bell_mf_rx_free, library.bell_mf_rx_get),
+            "cng": tone(CNG), "ced": tone(CED)}
+
+
+def spandsp_counts(copies, kinds=None):
+    """{kind: what spandsp hears begin} in all positions of the blocks, or {} where it is not installed."""
     name = ctypes.util.find_library("spandsp")
     if name is None:
-        return None
-    library, found, buffer = ctypes.CDLL(name), 0, ctypes.create_string_buffer(200)
-    library.dtmf_rx_init.restype = ctypes.c_void_p
-    for y in copies:
-        state = ctypes.c_void_p(library.dtmf_rx_init(None, None, None))
-        for begin in range(0, len(y), 80000):
-            part = np.ascontiguousarray(y[begin:begin + 80000])
-            library.dtmf_rx(state, ctypes.c_void_p(part.ctypes.data), len(part))
-            found += library.dtmf_rx_get(state, buffer, 128)
-        library.dtmf_rx_free(state)
-    return found
+        return {}
+    library, buffer, begun = ctypes.CDLL(name), ctypes.create_string_buffer(200), []
+    told = TOLD(lambda user, code, level, delay: begun.append(code) if code > 0 else None)
+    counts = {}
+    for kind, (make, receive, release, kept) in spandsp_receivers(library, told).items():
+        if kinds is not None and kind not in kinds:
+            continue
+        del begun[:]
+        found = 0
+        for y, offset in itertools.product(copies, OFFSETS):
+            state = make()
+            y = np.concatenate([np.zeros(offset, np.int16), y])
+            for begin in range(0, len(y), 80000):
+                part = np.ascontiguousarray(y[begin:begin + 80000])
+                receive(state, ctypes.c_void_p(part.ctypes.data), len(part))
+                found += kept(state, buffer, 128) if kept else 0
+            release(state)
+        counts[kind] = found + len(begun)
+    return counts
 
 
 def results(seconds=None):
@@ -127,19 +155,17 @@ def results(seconds=None):
             rows.append({"name": f"dsp.talkoff.{name}", "value": None, "unit": "not run", "reference": None, "reference_value": None, "ratio": None,
                          "note": "espeak-ng is not installed"})
             continue
-        x, total, hours, theirs = x[:seconds and seconds * 8000], {}, 0.0, 0
+        x, total, hours, theirs = x[:seconds and seconds * 8000], {}, 0.0, {}
         for begin in range(0, len(x), PIECE):
             copies = list(variants(x[begin:begin + PIECE]))
             counts, some = count(copies)
             total = {kind: total.get(kind, 0) + value for kind, value in counts.items()}
             hours += some
-            heard = spandsp_digits(copies)
-            theirs = None if heard is None else theirs + heard
+            theirs = {kind: theirs.get(kind, 0) + heard for kind, heard in spandsp_counts(copies).items()}
         for kind, value in total.items():
-            rows.append({"name": f"dsp.talkoff.{name}.{kind}", "value": value, "unit": "false signals", "reference": "spandsp" if kind == "dtmf" and theirs is not None else None,
-                         "reference_value": theirs if kind == "dtmf" else None, "ratio": None,
-                         "note": f"in {hours:.1f} h: {len(x) / 480000:.1f} minutes at {len(SPEEDS)} speeds, {len(GAINS_DB)} levels, {len(OFFSETS)} positions"
-                                 + (f"; spandsp in {hours / len(OFFSETS):.1f} h" if kind == "dtmf" else "")})
+            rows.append({"name": f"dsp.talkoff.{name}.{kind}", "value": value, "unit": "false signals", "reference": "spandsp, the same samples" if kind in theirs else None,
+                         "reference_value": theirs.get(kind), "ratio": None,
+                         "note": f"in {hours:.1f} h: {len(x) / 480000:.1f} minutes at {len(SPEEDS)} speeds, {len(GAINS_DB)} levels, {len(OFFSETS)} positions"})
     return rows
 
 

@@ -33,6 +33,11 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def speech(corpus):
     """The corpus's speech at 8 kHz: [(name, int16 samples)], about 14 minutes."""
+    return corpus_speech(corpus)
+
+
+def corpus_speech(corpus):
+    """The same for benches."""
     found = []
     folder = corpus / "speech"
     for path in sorted(folder.rglob("*.wav")):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dsp import bench_talkoff, tone
+from dsp import bench_talkoff, modem, tone
 
 
 def test_a_sample_of_the_long_run(corpus):
@@ -22,5 +22,10 @@ def test_a_sample_of_the_music():
 def test_digits_are_counted_where_there_are_some():
     x = np.concatenate([tone.digit_samples(d) for d in "1590#"] + [np.zeros(800)]).astype(np.int16)
     assert bench_talkoff.count([x, x])[0]["dtmf"] == 5 * 2 * len(bench_talkoff.OFFSETS)
-    assert bench_talkoff.spandsp_digits([x]) == 5
+    theirs = bench_talkoff.spandsp_counts([x])
+    assert theirs["dtmf"] == 5 * len(bench_talkoff.OFFSETS) and not theirs["cng"] and not theirs["ced"]
+    tones = [tone.reference(*(lambda t: (t[0], t[1][name]))(tone.compile_plan(modem.plan())), 0, 16000) for name in ("cng", "ced")]
+    x = np.concatenate([np.zeros(4000), tones[0], np.zeros(24000), tones[1], np.zeros(4000)]).astype(np.int16)
+    theirs, ours = bench_talkoff.spandsp_counts([x], ("cng", "ced")), bench_talkoff.count([x])[0]
+    assert all(theirs[kind] >= len(bench_talkoff.OFFSETS) <= ours[kind] for kind in ("cng", "ced")), (theirs, ours)
     assert len(bench_talkoff.music(0.1)) >= 48000
