@@ -52,7 +52,7 @@ KINDS = {
     "fax.page": "token pages(that the other machine has confirmed so far)",
     "fax.ended": "token ok why(sentence where not ok) pages rate(bit/s) ecm station(who the other machine says it is); None: no machine spoke",
     "leg.listening": "wishes{modem progress answer caller_id r1}(what is listened for, beside digits, from now on)",
-    "leg.enhanced": "effects{echo noise level vad}(what works on its sound by command, from now on)",
+    "leg.enhanced": "effects{echo long_tail noise level vad}(what works on its sound by command, from now on)",
     "leg.streaming": "stream service other(leg on its second channel) on(its audio goes to a speech service by command, from now on, or no longer)",
     "leg.streamed": "stream what(opened|interrupted|failed|speech|text|message|ended) value{text confidence}|{error}|{message}",
     "leg.sent": "item(what was played to it by command)",

@@ -6,7 +6,7 @@
     park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
     monitor ID listen|whisper|barge|take_over|end --agent A | --line L
     listen ID [--leg LEG] NAME=on|off|PLAN ...      modem, progress, answer, r1; caller_id=v23|bell202|off
-    enhance ID [--leg LEG] NAME=on|off|agc|alc ...  echo, noise, vad; level=off|agc|alc
+    enhance ID [--leg LEG] NAME=on|off|agc|alc ...  echo, long_tail (128 ms), noise, vad; level=off|agc|alc
     send ID [--leg LEG] tone NAME --ms N | dtmf DIGITS | r1 SIGNALS | caller_id NUMBER [--name NAME] [--standard S]
     record ID start|stop|pause|resume [--format F] [--channels stereo|mono] [--text T] [--by WHO]
     log-in AGENT LINE [--pin];  the code is asked for without an echo, or read from standard input;   wrap-up AGENT [--end]

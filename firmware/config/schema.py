@@ -71,6 +71,7 @@ SPAN = Section("one E1, T1 or J1 span", {
 # What media does to the audio that comes from a leg, by the names of its command `enhance`.
 ENHANCEMENT = {
     "echo": Switch("cancel the line's echo, up to 64 ms", default=False),
+    "long_tail": Switch("the echo canceller reaches 128 ms: for trunks with a long path; costs twice the time of a canceller", default=False),
     "noise": Switch("reduce noise; adds 10 ms", default=False),
     "level": Text("level control: agc for talkers, alc for trunks", choices=("off", "agc", "alc"), default="off"),
     "vad": Switch("tell speech from silence (level control does so by itself)", default=False)}
@@ -216,7 +217,7 @@ AGENT = Section("a person who answers calls", {
 LINE = Section("a SIP phone", {
     "name": name("the user name of the phone"),
     "enhancement": Section("what is done to the sound that comes from the phone; all off: bit exact",
-                           {part: field for part, field in ENHANCEMENT.items() if part != "echo"}),
+                           {part: field for part, field in ENHANCEMENT.items() if part not in ("echo", "long_tail")}),
     "password": Text("the password of the phone", pattern=r"\S{6,64}",
                      hint="use 6 to 64 characters without blanks", required=True),
     "home": home.HOME,
@@ -225,6 +226,8 @@ LINE = Section("a SIP phone", {
                        "required (no call without)", choices=("off", "optional", "required"), default="off"),
     "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick", sip.CODECS,
                       default=["PCMA", "PCMU"]),
+    "g726_upper_first": Switch("its G726-32 has the first code in the upper half of an octet, as AAL2-G726-32 has it and RFC 3551 has not "
+                               "(baresip, and others on spandsp)", default=False),
     "calls_most": Whole("how many calls it may make at a time; 0: any number", 0, 100, default=0),
     "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
                            hint="give digits only", default=""),

@@ -9,7 +9,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.callback       queue number agent? at_ms? note?  Switchboard.answer: {"callback"}
   command.callback_cancel    callback by?
   command.listen         call leg? modem? progress? answer? caller_id? r1?      what is listened for on a leg
-  command.enhance        call leg? echo? noise? level? vad?                     what works on a leg's sound
+  command.enhance        call leg? echo? long_tail? noise? level? vad?          what works on a leg's sound
   command.send           call leg? tone|dtmf|r1|caller_id duration_ms?          played to a leg
   command.stream         call action("start"|"stop") leg? service? both? stream?      a leg's audio to a speech service; answer: {"stream"}
   command.message_state  message state("new"|"read") by?

@@ -1,7 +1,7 @@
 """What is listened for on a leg of a call, what works on its sound, and what is sent to it: by command, and on calls out.
 
     listen    tones of the call's progress, fax machines and modems, person or machine, callers' numbers (FSK), R1
-    enhance   echo, noise, level, vad: before what the configuration says, until the leg ends
+    enhance   echo, long_tail (its 128 ms), noise, level, vad: before what the configuration says, until the leg ends
     send      a tone of the country or of fax machines, digits, R1 signals, a caller's number, to a leg to which nothing else plays
     heard     what media tells of it: record leg.heard, and the last of each kind in the snapshot
 
@@ -18,7 +18,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 
 WISHES = ("modem", "progress", "answer", "caller_id", "r1")
-EFFECTS = ("echo", "noise", "level", "vad")
+EFFECTS = ("echo", "long_tail", "noise", "level", "vad")
 ITEMS = ("tone", "dtmf", "r1", "caller_id")
 # Tones of the country's plan that end an attempt, with the cause that they mean (Q.850).
 CAUSES = {"busy": 17, "congestion": 42, "vacant": 1}

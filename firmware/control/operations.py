@@ -93,7 +93,7 @@ def _queues(value, name):
 
 PARTY = {"by": _text}
 LISTEN = {"modem": _flag, "progress": _flag, "answer": _flag, "caller_id": _one_of(("off", "v23", "bell202")), "r1": _flag}
-ENHANCE = {"echo": _flag, "noise": _flag, "level": _one_of(("off", "agc", "alc")), "vad": _flag}
+ENHANCE = {"echo": _flag, "long_tail": _flag, "noise": _flag, "level": _one_of(("off", "agc", "alc")), "vad": _flag}
 SEND = {"tone": _text, "dtmf": _symbols("0123456789*#ABCD"), "r1": _symbols("0123456789KS"), "caller_id": _number_shown}
 TARGET = {"to": _one_of(TARGETS), "target": _text}
 def _within(least, most, whole=True):

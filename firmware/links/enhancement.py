@@ -1,13 +1,13 @@
 """What the configuration wants done to the sound that comes from a leg, as media's commands `add` and `enhance` take it."""
 
 CLEAR = "clear"             # "law" of a leg whose octets are data: media passes them through as they are
-OFF = {"echo": False, "noise": False, "level": "off", "vad": False}     # media's start; also what an audit shows then
+OFF = {"echo": False, "long_tail": False, "noise": False, "level": "off", "vad": False}     # media's start; also what an audit shows then
 
 
 def enhancement(row):
     """Parameters of media's `add`: the enhancement of a trunk group or line, where any is on."""
     wanted = (row or {}).get("enhancement") or {}
-    return {"enhance": wanted} if any(value not in (False, "off") for value in wanted.values()) else {}
+    return {"enhance": wanted} if any(value not in (False, "off") for name, value in wanted.items() if name != "long_tail") else {}
 
 
 def renew(media, audit, wanted):

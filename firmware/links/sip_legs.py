@@ -60,6 +60,7 @@ def endpoint_config(config):
             "group_enhance": {row["name"]: enhancement(row) for row in config["trunk_groups"]},
             "encryption": {line["name"]: line.get("encryption", "off") for line in config["lines"]},
             "codecs": {line["name"]: line.get("codecs") for line in config["lines"]},
+            "g726_upper_first": {line["name"]: line.get("g726_upper_first", False) for line in config["lines"]},
             "calls_most": {line["name"]: line.get("calls_most", 0) for line in config["lines"]},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
@@ -474,7 +475,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "calls_most")})
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most")})
         self.endpoint.set_realm(config["sip"]["realm"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         fresh = endpoint_config(config)

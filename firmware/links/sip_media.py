@@ -134,6 +134,15 @@ class SIPMedia:
         trunk = self.endpoint.trunks.get(state["trunk"])
         return trunk.row.get("codecs") if trunk is not None else None
 
+    def _coder_of(self, state, codec):
+        """What media is to speak where this was agreed on, None for G.711.  Some pack G726-32 as AAL2 does (RFC 3551 4.5.4 tells them apart)."""
+        if state.get("trunk") is None:
+            upper_first = self.config["g726_upper_first"].get(state["line"], False)
+        else:
+            trunk = self.endpoint.trunks.get(state["trunk"])
+            upper_first = trunk is not None and trunk.row.get("g726_upper_first", False)
+        return None if codec in ("PCMA", "PCMU") else "AAL2-G726-32" if codec == "G726-32" and upper_first else codec
+
     def _local(self, state, web=None):
         """Our half of a session, as firmware/proto/sdp.py wants it.  The keys of a leg are made once and kept with it.
 
@@ -172,7 +181,8 @@ class SIPMedia:
                    "srtp_only": browser is not None or self._encryption_of(state) == "required"}
         held = not listens
         self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
-                           remote=far["remote"], payload_type=far["payload_type"], codec=None if far["codec"] in ("PCMA", "PCMU") else far["codec"], dtmf_payload_type=far["dtmf_payload_type"], ptime_ms=far["ptime_ms"], send=listens,
+                           remote=far["remote"], payload_type=far["payload_type"], codec=self._coder_of(state, far["codec"]), dtmf_payload_type=far["dtmf_payload_type"],
+                           dtmf_clock_hz=far.get("dtmf_clock_hz", 8000), ptime_ms=far["ptime_ms"], send=listens,
                            timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
                            source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **web)
         if held != state["held"] and state["state"] == "answered":

@@ -58,6 +58,7 @@ include "native/tick.pxi"
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
             "recordings": RECORDINGS, "streams": STREAMS, "links": LINKS, "berts": BERTS}
 TDM_ROW_COUNT = TDM_ROWS
+LONG_TAILS = {"places": LONGS, "group": LONG_GROUP, "unit": UNIT}
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 STRETCH_OCTETS = STRETCH
 STREAM_LAYOUT = {"page": sizeof(StreamPage), "out": STREAM_OUT, "in": STREAM_IN}
@@ -127,7 +128,7 @@ SIGNATURES = (
     ("_vad", "detect", "void (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, float *)"),
     ("_vad", "reset", "void (void *, int32_t)"),
 )
-STATES = (("echo", TERMS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("progress", TERMS), ("fsk", TERMS), ("tone", 2 * TERMS), ("plc", TERMS), ("g722", 2 * TERMS), ("g726", 2 * TERMS),
+STATES = (("echo", TERMS), ("long", LONGS), ("noise", TERMS), ("level", TERMS), ("vad", TERMS), ("dtmf", TERMS), ("modem", TERMS), ("amd", TERMS), ("mf", TERMS), ("progress", TERMS), ("fsk", TERMS), ("tone", 2 * TERMS), ("plc", TERMS), ("g722", 2 * TERMS), ("g726", 2 * TERMS),
           ("hdlc_rx", LINKS), ("hdlc_tx", LINKS))
 EVENT_DIGITS = "0123456789*#ABCD"      # by event code of RFC 4733 3.2
 
@@ -221,6 +222,7 @@ cdef class Engine:
         k.vad_detect = <VADDetect>function(kernels, "_vad", "detect")
         k.vad_reset = <ResetSlot>function(kernels, "_vad", "reset")
         k.echo_state = self.address(kernels.states["echo"])
+        k.long_state = self.address(kernels.states["long"])
         k.noise_state = self.address(kernels.states["noise"])
         k.level_state = self.address(kernels.states["level"])
         k.vad_state = self.address(kernels.states["vad"])
@@ -334,16 +336,17 @@ cdef class Engine:
 
     def set_rtp(self, int slot, remote, int payload_type, int dtmf_payload_type, int ptime_ms, int jitter_ms,
                 int latch, int send, int timeout_ms, int rtcp_mux=0, int rtcp_port=0, int watch=0, int jitter_most_ms=200,
-                source_host=0, int browser=0):
+                source_host=0, int browser=0, int dtmf_clock_hz=8000):
         """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none; rtcp_port 0: the one above
         RTP's; watch: 1 sound must come, 2 must arrive there; source_host: the only host besides the remote one that may be latched, 0: any;
-        browser: STUN and DTLS that come on the port go to others()."""
+        browser: STUN and DTLS that come on the port go to others(); dtmf_clock_hz: of the durations of telephone-events."""
         cdef Command *c = self.entry(OP_RTP, slot)
         c.a = payload_type
         c.b = dtmf_payload_type
         c.c = ptime_ms // 10 | latch << 4 | send << 5 | rtcp_mux << 6 | watch << 7 | browser << 9 | rtcp_port << 16
         c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16 | <int64_t>(jitter_most_ms * 8) << 40
         c.mask[1] = htonl(source_host)
+        c.member[0] = dtmf_clock_hz // 1000
         if remote is not None:
             c.mask[0] = 1
             c.address.sin_family = AF_INET
@@ -469,12 +472,13 @@ cdef class Engine:
         """Octets of caller identification on a termination's received audio: place in FSK_PLANS, -1 for none."""
         self.entry(OP_FSK, slot).a = kind + 1
 
-    def enhance(self, int slot, int bits, int preset):
+    def enhance(self, int slot, int bits, int preset, int long_place=0):
         """What works on a termination's received audio: bits of ENHANCEMENTS; level preset: place in
-        kernels.level_presets.  What is switched on begins anew, what stays on is left alone."""
+        kernels.level_presets; long_place: 1 + place of a canceller of 128 ms, 0: of 64 ms.  What is switched on begins anew, what stays on is left alone."""
         cdef Command *c = self.entry(OP_ENHANCE, slot)
         c.a = bits
         c.b = preset
+        c.c = long_place
 
     def record(self, int index, serial, int left, int right):
         """Begin to fill a recording that record_open prepared; slots, -1 for silence."""

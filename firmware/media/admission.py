@@ -50,9 +50,9 @@ CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
 def measure():
-    """{"echo": ns a tick and channel, "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.1 s."""
+    """{"echo": ns a tick and channel, "echo_128" (of a long tail), "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.1 s."""
     rng = numpy.random.default_rng(1)
-    states = {"echo": echo.new_state(CHANNELS), "noise": noise.new_state(CHANNELS), "level": level.new_state(CHANNELS),
+    states = {"echo": echo.new_state(CHANNELS), "echo_128": echo.new_state(CHANNELS, echo.TAIL_128_MS), "noise": noise.new_state(CHANNELS), "level": level.new_state(CHANNELS),
               "vad": vad.new_state(CHANNELS), "dtmf": dtmf.new_state(CHANNELS), "modem": modem.new_state(CHANNELS), "amd": amd.new_state(CHANNELS),
               "progress": progress.new_state(CHANNELS), "fsk": fsk.new_rx_state(CHANNELS)}
     tones, _ = progress.compile_plan({"any": {"frequencies_hz": [450]}})
@@ -62,13 +62,14 @@ def measure():
     speech = numpy.full(CHANNELS, vad.SPEECH, numpy.uint8)
     far = rng.integers(-4000, 4000, (CHANNELS, 80)).astype(numpy.int16)
     frozen = numpy.full(UNIT, echo.FREEZE, numpy.uint8)
-    runs = {name: [] for name in ("rest", *states)}
+    runs = {name: [] for name in ("rest", "rest_128", *states)}
     for run in range(RUNS):
         near = (far // 4 + rng.integers(-100, 100, far.shape)).astype(numpy.int16)
         spent = dict.fromkeys(runs, 0)
         for first in range(0, CHANNELS, UNIT):
             slots, part = numpy.arange(first, first + UNIT, dtype=numpy.int32), slice(first, first + UNIT)
             for name, work in (("echo", lambda: echo.cancel(states["echo"], slots, far, near, None, slots, slots)),
+                               ("echo_128", lambda: echo.cancel(states["echo_128"], slots, far, near, None, slots, slots, echo.TAIL_128_MS)),
                                ("noise", lambda: noise.reduce(states["noise"], far[part], slots)),
                                ("vad", lambda: vad.detect(states["vad"], far[part], speech, slots)),
                                ("level", lambda: level.control(states["level"], far[part], speech, slots)),
@@ -82,14 +83,16 @@ def measure():
                 spent[name] += time.thread_time_ns() - began
         for first in range(0, CHANNELS, UNIT):
             slots = numpy.arange(first, first + UNIT, dtype=numpy.int32)
-            began = time.thread_time_ns()
-            echo.cancel(states["echo"], slots, far, near, frozen, slots, slots)
-            spent["rest"] += time.thread_time_ns() - began
+            for name, rest, partitions in (("echo", "rest", echo.TAIL_64_MS), ("echo_128", "rest_128", echo.TAIL_128_MS)):
+                began = time.thread_time_ns()
+                echo.cancel(states[name], slots, far, near, frozen, slots, slots, partitions)
+                spent[rest] += time.thread_time_ns() - began
         for name, ns in spent.items():
             runs[name].append(ns // CHANNELS)
     costs = {name: int(statistics.median(values)) for name, values in runs.items()}
-    rest = costs.pop("rest")
-    costs["echo"] = rest + round(LEARNING * max(0, costs["echo"] - rest))
+    for name, of_rest in (("echo", "rest"), ("echo_128", "rest_128")):
+        rest = costs.pop(of_rest)
+        costs[name] = rest + round(LEARNING * max(0, costs[name] - rest))
     return costs
 
 
@@ -139,7 +142,7 @@ class Admission:
         ns = PLAIN_NS[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0) + self.codecs.get(codec, 0) // SIDE_BY_SIDE.get(codec, 1)
         for name in ("echo", "noise", "level"):
             if enhance[name] not in (False, "off"):
-                ns += self.costs[name]
+                ns += self.costs["echo_128" if name == "echo" and enhance["long_tail"] else name]
         if enhance["vad"] or enhance["level"] != "off" or hears["answer"] is not None:
             ns += self.costs["vad"]
         for name, cost in (("modem", "modem"), ("progress", "progress"), ("answer", "amd"), ("caller_id", "fsk")):

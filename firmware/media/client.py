@@ -24,7 +24,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  add{id, kind:"timeslot", span, timeslot, law:"A"|"U"}
  add{id, kind:"rtp", address, remote?, payload_type?, ...as modify} -> {address, port}
  modify{id, remote:[host, port]|null, payload_type:0|8, codec:null|"G722"|"G726-32"|"AAL2-G726-32"|"OPUS" (under payload_type),
-        dtmf_payload_type:int|null, ptime_ms:10..60,
+        dtmf_payload_type:int|null, dtmf_clock_hz:8000..48000 (of its durations), ptime_ms:10..60,
         jitter_ms:10..200 (start and floor of the playout delay; default 40), jitter_most_ms:jitter_ms..300 (its ceiling;
         default 200), latch:bool (answer to where it
         comes from; default true), source_host:IPv4|null (the only host besides remote's that may be latched), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000),

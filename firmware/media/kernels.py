@@ -1,5 +1,7 @@
 """The kernels of dsp/ as the engine takes them: capsules, states, digit tones."""
 
+import functools
+
 from dsp import amd, dtmf, echo, fsk, g722, g726, hdlc, isa, level, mf, modem, noise, plc, progress, tone, vad, wsola
 from firmware.media import _engine
 
@@ -20,7 +22,7 @@ class Kernels:
     level_presets: the numbers of the engine's level controls, by place in LEVELS."""
 
     def __init__(self):
-        makers = {"echo": echo.new_state, "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
+        makers = {"echo": echo.new_state, "long": functools.partial(echo.new_state, partitions=echo.TAIL_128_MS), "noise": noise.new_state, "level": level.new_state, "vad": vad.new_state,
                   "dtmf": dtmf.new_state, "modem": modem.new_state, "amd": amd.new_state, "mf": mf.new_state,
                   "progress": progress.new_state, "fsk": fsk.new_rx_state, "tone": tone.new_state, "plc": plc.new_state, "g722": g722.new_state, "g726": g726.new_state,
                   "hdlc_rx": hdlc.new_rx_state, "hdlc_tx": hdlc.new_tx_state}

@@ -8,11 +8,12 @@ from firmware.media.browsers import setting as browser_setting
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import ANSWER_PARAMETERS, LEVELS
 
-RTP_DEFAULTS = {"remote": None, "payload_type": 8, "codec": None, "dtmf_payload_type": None, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
+RTP_DEFAULTS = {"remote": None, "payload_type": 8, "codec": None, "dtmf_payload_type": None, "dtmf_clock_hz": 8000, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
                 "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "browser": None, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+EVENT_CLOCKS_HZ = (8000, 16000, 24000, 32000, 48000)       # of telephone-events: that of the sound beside them (RFC 4733 2.1)
 OPUS_FRAMES_MS = (10, 20, 40, 60)
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
-ENHANCE_OFF = {"echo": False, "noise": False, "level": "off", "vad": False}
+ENHANCE_OFF = {"echo": False, "long_tail": False, "noise": False, "level": "off", "vad": False}
 HEARS_NOTHING = {"dtmf": False, "modem": False, "progress": False, "answer": None, "caller_id": None}       # hearing.py
 
 
@@ -34,6 +35,8 @@ def settings(base, p):
         refuse(f"modify: payload_type is {str(new['payload_type'])[:40]}, not 0 (PCMU) or 8 (PCMA), without a codec")
     if new["dtmf_payload_type"] is not None:
         number(new["dtmf_payload_type"], "modify: dtmf_payload_type", 96, 127)
+    if new["dtmf_clock_hz"] not in EVENT_CLOCKS_HZ or isinstance(new["dtmf_clock_hz"], bool):
+        refuse(f"modify: dtmf_clock_hz is {str(new['dtmf_clock_hz'])[:40]}, not {', '.join(map(str, EVENT_CLOCKS_HZ))}")
     if new["ptime_ms"] not in (10, 20, 30, 40, 50, 60) or isinstance(new["ptime_ms"], bool):
         refuse(f"modify: ptime_ms is {str(new['ptime_ms'])[:40]}, not a multiple of 10 up to 60")
     number(new["jitter_ms"], "modify: jitter_ms", 10, 200)
@@ -76,7 +79,7 @@ def enhancement(base, given):
     if not isinstance(given, dict) or not set(given) <= set(ENHANCE_OFF):
         refuse(f"enhance is {str(given)[:60]!r}, not a map of {', '.join(ENHANCE_OFF)}")
     wanted = dict(base, **given)
-    for name in ("echo", "noise", "vad"):
+    for name in ("echo", "long_tail", "noise", "vad"):
         boolean(wanted[name], f"enhance: {name}")
     if wanted["level"] not in LEVELS:
         refuse(f"enhance: level is {str(wanted['level'])[:40]!r}, not {', '.join(LEVELS)}")

@@ -19,6 +19,7 @@ from firmware.media.browsers import Browsers
 from firmware.media.checks import boolean, check_id, number, refuse, text_of
 from firmware.media.hearing import Hearing
 from firmware.media.kernels import LEVELS
+from firmware.media.long_tails import LongTails
 from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings, speed_of
 
 log = logging.getLogger("firmware.media.table")
@@ -52,6 +53,7 @@ class Termination:
         self.hears = dict(HEARS_NOTHING)
         self.octets = None          # fsk.Receiver of caller identification
         self.enhance = ENHANCE_OFF
+        self.long_place = None      # of a canceller of 128 ms
         self.cost = 0               # ns a tick, reserved
         self.signal = None
         self.player = None          # (paused, volume in dB, id of the last seek) of what plays
@@ -75,6 +77,7 @@ class Table(Bridges, Hearing):
         self.admission = admission
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
         self.terminations = {}
+        self.long_tails = LongTails()
         self.bridges = {}
         self.rows = {}              # row: id of the timeslot or link that uses it
         self._by_serial = {}
@@ -144,7 +147,12 @@ class Table(Bridges, Hearing):
                 raise
             self.terminations[name].cost = cost
         if wanted is not None:
-            self._enhance(self.terminations[name], wanted)
+            try:
+                self._enhance(self.terminations[name], wanted)
+            except LocalError:
+                if held is None:
+                    self.subtract({"id": name})
+                raise
         return reply
 
     def take_row(self, span, timeslot, user):
@@ -283,7 +291,8 @@ class Table(Bridges, Hearing):
         self._engine.set_rtp(term.slot, remote, chosen["payload_type"], NO_EVENTS if dtmf is None else dtmf,
                              chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"] and chosen["browser"] is None, chosen["send"],
                              chosen["timeout_ms"], chosen["rtcp_mux"], chosen["rtcp_port"] or 0, WATCH[chosen["watch"]], chosen["jitter_most_ms"],
-                             int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"), chosen["browser"] is not None)
+                             int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"), chosen["browser"] is not None,
+                             chosen["dtmf_clock_hz"])
         term.settings = chosen
         self.browsers.configure(term, chosen["browser"])
         self._engine.commit()
@@ -316,6 +325,8 @@ class Table(Bridges, Hearing):
                 term.codec = None
             for sock in term.sockets or ():
                 sock.close()
+            if term.long_place is not None:
+                self.long_tails.give_back(term.long_place)
             bisect.insort(self._free, term.slot)
         if term.row is not None:
             # The next user of the timeslot may come at once; the ring keeps the order.
@@ -428,11 +439,22 @@ class Table(Bridges, Hearing):
             return
         if term.clear:
             refuse_clear(term.id, "enhanced")
-        self.price(term, f"enhance: no room for {term.id}", enhance=wanted)
-        term.enhance = wanted
+        long, held = wanted["echo"] and wanted["long_tail"], term.long_place
+        place = held if long else None
+        if long and held is None:
+            place = self.long_tails.take(term.slot, f"enhance: {term.id}")
+        try:
+            self.price(term, f"enhance: no room for {term.id}", enhance=wanted)
+        except LocalError:
+            if place is not None and held is None:
+                self.long_tails.give_back(place)
+            raise
+        term.enhance, term.long_place = wanted, place
         bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
-        self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]))
+        self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]), 0 if place is None else place + 1)
         self._engine.commit()
+        if held is not None and place is None:
+            self.later(lambda: self.long_tails.give_back(held))
 
     def record(self, p):
         """Start a recording."""

@@ -7,7 +7,7 @@ RFC 8866 (4566), RFC 3264, RFC 4733, RFC 3551 (G722 has a clock of 8000, 4.5.2),
     chosen = read(octets)                 # an answer (or an offer to look at)
 
 chosen: {"remote": [host, port] or None, "payload_type": number, "codec": name of PAYLOADS,
-"dtmf_payload_type": int or None, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
+"dtmf_payload_type": int or None, "dtmf_clock_hz": of its durations, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
 "inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None,
 "srtp": None or {"suite", "send": our key, "receive": theirs},
 "browser": of browsers only: what sdp_web.py found of ICE and DTLS; remote is None then}.  remote None: the far end holds the old way (0.0.0.0) or gives
@@ -26,6 +26,7 @@ PAYLOADS = {"PCMA": (8, "PCMA", "8000", "", ""), "PCMU": (0, "PCMU", "8000", "",
 OPUS_FRAMES_MS = (10, 20, 40, 60)       # that are carried too; RFC 6716 2.1.4
 EVENT = "telephone-event"
 EVENT_TYPE = 101                        # ours, for offers; most telephones use the same
+EVENT_TYPES = {"8000": EVENT_TYPE, "48000": 110}       # by clock: that of the sound that they come with (RFC 4733 2.1)
 EVENT_FORMAT = "0-15"
 DYNAMIC = 96                            # RFC 3551 6: the first of the types that a description gives a meaning
 PTIME_MS = 20
@@ -213,23 +214,28 @@ def _names(local):
 
 
 def _choose(media, names=None):
-    """(payload type, codec, event payload type or None), or None where none of names (G.711) is among them; the order is ours."""
+    """(payload type, codec, (event payload type, clock) or None), or None where none of names (G.711) is among them; the order is ours."""
     formats = _formats(media)
-    event = None
-    for payload, name, clock in formats:
-        if name == EVENT and clock == "8000" and event is None and payload >= DYNAMIC:
-            event = payload
     names = names or _names(None)
     static = dict(CODECS)
     for codec in names:
         for payload, name, clock in formats:
             # G.711 under a type of its own comes after all else.
             if name == codec and clock == PAYLOADS[codec][2] and payload == static.get(codec, payload):
-                return payload, codec, event
+                return payload, codec, _event(formats, clock)
     for codec in names:
         for payload, name, clock in formats:
             if name == codec and clock == PAYLOADS[codec][2]:
-                return payload, codec, event
+                return payload, codec, _event(formats, clock)
+    return None
+
+
+def _event(formats, clock):
+    """(payload type, clock) of telephone-events beside a codec: of its clock (RFC 4733 2.1), else of 8000 Hz, as many send them with Opus; or None."""
+    for wanted in (clock, "8000"):
+        for payload, name, has in formats:
+            if name == EVENT and has == wanted and payload >= DYNAMIC:
+                return payload, has
     return None
 
 
@@ -301,8 +307,8 @@ def _describe(session, media, local=None):
     if remote is None and media.port and browser is None:
         # the hold of RFC 2543: nothing can be sent to it
         direction = "recvonly" if direction == "sendrecv" else "inactive" if direction == "sendonly" else direction
-    chosen = {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event,
-            "ptime_ms": _ptime_ms(media) if codec != "OPUS" or _ptime_ms(media) in OPUS_FRAMES_MS else PTIME_MS, "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
+    chosen = {"remote": remote, "payload_type": payload, "codec": codec, "dtmf_payload_type": event and event[0],
+            "dtmf_clock_hz": int(event[1]) if event else 8000, "ptime_ms": _ptime_ms(media) if codec != "OPUS" or _ptime_ms(media) in OPUS_FRAMES_MS else PTIME_MS, "direction": direction, "rtcp_mux": media.attribute("rtcp-mux") is not None,
             "rtcp_port": _rtcp_port(media), "srtp": _keys(media, local) if browser is None else None}
     if browser is not None:
         chosen["browser"] = browser
@@ -341,20 +347,18 @@ def _head(local):
             "s=-", "c=IN %s %s" % (_family(address), address), "t=0 0"]
 
 
-def _audio(port, protocol, payloads, event, ptime_ms, direction):
-    """Lines of an audio block.  payloads: [(payload type, codec)]."""
-    types = [str(payload) for payload, _ in payloads]
-    if event is not None:
-        types.append(str(event))
+def _audio(port, protocol, payloads, events, ptime_ms, direction):
+    """Lines of an audio block.  payloads: [(payload type, codec)]; events: [(payload type, clock)]."""
+    types = [str(payload) for payload, _ in payloads] + [str(payload) for payload, _ in events]
     lines = ["m=audio %d %s %s" % (port, protocol, " ".join(types))]
     for payload, codec in payloads:
         known = PAYLOADS[codec]
         lines.append("a=rtpmap:%d %s/%s%s" % (payload, known[1], known[2], "/" + known[3] if known[3] else ""))
         if known[4]:
             lines.append("a=fmtp:%d %s" % (payload, known[4]))
-    if event is not None:
-        lines.append("a=rtpmap:%d %s/8000" % (event, EVENT))
-        lines.append("a=fmtp:%d %s" % (event, EVENT_FORMAT))
+    for payload, clock in events:
+        lines.append("a=rtpmap:%d %s/%s" % (payload, EVENT, clock))
+        lines.append("a=fmtp:%d %s" % (payload, EVENT_FORMAT))
     lines.append("a=ptime:%d" % ptime_ms)
     lines.append("a=" + direction)
     return lines
@@ -372,12 +376,14 @@ def offer(local):
     "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP.
     "browser": {"ufrag", "password", "fingerprint"}, all ours: an offer of ICE and DTLS (sdp_web.py), else none of it."""
     payloads = [(PAYLOADS[name][0], name) for name in _names(local)]
+    clocks = [PAYLOADS[name][2] for name in _names(local)]
+    events = [(EVENT_TYPES[clock], clock) for clock in ("8000", "48000") if clock == "8000" or clock in clocks]
     srtp = local.get("srtp") or {"policy": "off"}
     if local.get("browser"):
         return _octets(_head(local) + sdp_web.session_lines("0") + _audio(
-            local["port"], sdp_web.PROTOCOLS[0], payloads, EVENT_TYPE, PTIME_MS, local.get("direction", "sendrecv"))
+            local["port"], sdp_web.PROTOCOLS[0], payloads, events, PTIME_MS, local.get("direction", "sendrecv"))
             + ["a=rtcp-mux"] + sdp_web.media_lines(local, "actpass", "0"))
-    return _octets(_head(local) + _audio(local["port"], "RTP/SAVP" if srtp["policy"] == "required" else "RTP/AVP", payloads, EVENT_TYPE,
+    return _octets(_head(local) + _audio(local["port"], "RTP/SAVP" if srtp["policy"] == "required" else "RTP/AVP", payloads, events,
                                          PTIME_MS, local.get("direction", "sendrecv"))
                    + (sdes.lines(srtp["keys"]) if srtp["policy"] != "off" else []))
 
@@ -398,7 +404,8 @@ def answer(their_offer, local):
             direction = _both(_MIRROR[_direction(session, media)], local.get("direction", "sendrecv"))
             chosen["direction"] = _both(chosen["direction"], direction)
             lines.extend(_audio(local["port"], media.protocol, [(chosen["payload_type"], chosen["codec"])],
-                                chosen["dtmf_payload_type"], chosen["ptime_ms"], direction))
+                                [] if chosen["dtmf_payload_type"] is None else [(chosen["dtmf_payload_type"], str(chosen["dtmf_clock_hz"]))],
+                                chosen["ptime_ms"], direction))
             if chosen["rtcp_mux"]:
                 lines.append("a=rtcp-mux")
             if chosen.get("browser"):

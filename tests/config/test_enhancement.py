@@ -24,14 +24,15 @@ def configured(group=None, line=None):
 def test_nothing_is_switched_on_by_itself():
     config, errors = configured()
     assert not errors and all(enhancement(row) == {} for row in config["trunk_groups"] + config["lines"])
+    assert enhancement(configured(group={"long_tail": True})[0]["trunk_groups"][0]) == {}       # says only how the canceller is to be
 
 
 def test_a_trunk_group_gives_its_spans_what_media_takes():
-    config, errors = configured(group={"echo": True, "level": "alc", "vad": True})
+    config, errors = configured(group={"echo": True, "long_tail": True, "level": "alc", "vad": True})
     assert not errors
     span = Span(config["spans"][0], config["trunk_groups"][0])
     assert settings.enhancement(settings.ENHANCE_OFF, span.enhance["enhance"]) == {
-        "echo": True, "noise": False, "level": "alc", "vad": True}
+        "echo": True, "long_tail": True, "noise": False, "level": "alc", "vad": True}
     span.change(config["spans"][0], configured()[0]["trunk_groups"][0])
     assert span.enhance == {}
 
@@ -52,8 +53,8 @@ def test_what_media_has_not_got_is_said_again_after_a_restart():
     media, row = Media(), lambda leg, **on: {"id": leg, "enhance": dict(settings.ENHANCE_OFF, **on)}
     audit = {"terminations": [row("l1"), row("l2", echo=True), row("l3", noise=True), row("l4", echo=True), {"id": "l5"}]}
     renew(media, audit, {leg: {"enhance": {"echo": True}} for leg in ("l1", "l2", "l5", "l6")} | {"l3": {}, "l4": {}})
-    assert media == [("enhance", {"id": "l1", "echo": True, "noise": False, "level": "off", "vad": False}),
-                     ("enhance", {"id": "l3", "echo": False, "noise": False, "level": "off", "vad": False})]
+    assert media == [("enhance", {"id": "l1", "echo": True, "long_tail": False, "noise": False, "level": "off", "vad": False}),
+                     ("enhance", {"id": "l3", "echo": False, "long_tail": False, "noise": False, "level": "off", "vad": False})]
     for _, parameters in media:
         parameters.pop("id")
         assert settings.enhancement(settings.ENHANCE_OFF, parameters) == parameters

@@ -10,8 +10,8 @@ from firmware.media import admission, settings, stats
 from firmware.media.__main__ import helpers_wanted
 from firmware.media.settings import ENHANCE_OFF
 
-COSTS = {"echo": 2500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100, "modem": 150, "amd": 50, "progress": 120, "fsk": 800}
-ALL = {"echo": True, "noise": True, "level": "agc", "vad": True}
+COSTS = {"echo": 2500, "echo_128": 4500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100, "modem": 150, "amd": 50, "progress": 120, "fsk": 800}
+ALL = {"echo": True, "long_tail": False, "noise": True, "level": "agc", "vad": True}
 
 
 class Machine:
@@ -32,6 +32,7 @@ def test_legs_are_reserved_released_and_refused():
     desk = Machine().desk
     cost = desk.cost("timeslot", ALL)
     assert cost == admission.PLAIN_NS["timeslot"] + sum(COSTS[name] for name in ("echo", "noise", "level", "vad", "dtmf"))
+    assert desk.cost("timeslot", dict(ALL, long_tail=True)) - cost == COSTS["echo_128"] - COSTS["echo"]
     assert desk.cost("timeslot", dict(ENHANCE_OFF, vad=True)) - desk.cost("timeslot", ENHANCE_OFF) == COSTS["vad"]
     room = desk.limit_ns // cost
     for _ in range(room):

@@ -88,6 +88,15 @@ def opus_decode(payloads):
     return numpy.frombuffer(ffmpeg(b"".join(pages), "-f", "ogg", "-i", "-", "-f", "s16le", "-ar", "8000", "-ac", "1", "-"), "<i2")
 
 
+def assert_heard(match, codec, overlap):
+    """What a coder leaves of speech.  A tick that a host kept from running costs the board 10 ms, and a window of 50 ms across
+    such a place is like nothing (seen: 0.1 in two of 40, all others 0.99): most windows must be as the coder leaves them, and the
+    whole may be as much worse as a few lost ticks make it."""
+    assert numpy.median([value for _, _, value in match.windows]) > (0.95 if codec == "OPUS" else 0.98), match
+    assert match.correlation > (0.9 if codec == "OPUS" else 0.97) or match.gaps and match.correlation > 0.8, match
+    assert match.overlap > overlap, match
+
+
 @pytest.fixture
 def leg(control):
     """function(codec) -> (socket of the far end, leg's address, timeslot it is bridged with)."""
@@ -156,7 +165,7 @@ def test_both_ways_against_coders_that_are_not_ours(board, control, leg, codec):
     time.sleep(0.3)
     heard = g711.expand(numpy.frombuffer(board.said(9, number), numpy.uint8), 0)
     match = align.compare(x, heard)
-    assert match.correlation > (0.85 if codec == "OPUS" else 0.93) and match.overlap > 4000, match       # a host that stands still costs windows
+    assert_heard(match, codec, 4000)
     row = next(row for row in control.audit()["terminations"] if row["id"] == f"r{number}")
     assert row["codec"] == codec and row["stats"]["garbage"] == 0 and row["coder"]["failed_packets"] == 0, row
     assert row["stats"]["reordered"] >= 3 and row["stats"]["lost"] == 0, row
@@ -166,7 +175,7 @@ def test_both_ways_against_coders_that_are_not_ours(board, control, leg, codec):
     payloads = [packet[12:] for packet in packets]
     heard = opus_decode(payloads) if codec == "OPUS" else far_decode(codec, payloads)
     match = align.compare(x, heard.astype(numpy.int16))
-    assert match.correlation > (0.9 if codec == "OPUS" else 0.97) and match.overlap > 5000, match
+    assert_heard(match, codec, 5000)
 
 
 def test_opus_recovers_what_was_lost(board, control, leg):
@@ -191,7 +200,7 @@ def test_another_source_with_lower_numbers_is_heard(board, control, leg, codec):
     send(far, address, coded[1], clock, first=4500, source=78)
     time.sleep(0.3)
     match = align.compare(y, g711.expand(numpy.frombuffer(board.said(9, number), numpy.uint8), 0))
-    assert match.correlation > (0.85 if codec == "OPUS" else 0.93) and match.overlap > 4000, match
+    assert_heard(match, codec, 4000)
     row = next(row for row in control.audit()["terminations"] if row["id"] == f"r{number}")
     assert row["stats"]["late"] < 10 and row["coder"]["failed_packets"] == 0, row       # a host that stands still makes some late
 

@@ -17,13 +17,13 @@ def test_offer_reads_back():
     assert octets.startswith(b"v=0\r\no=strowger 7 3 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"
                              b"m=audio 20000 RTP/AVP 8 0 101\r\n")
     assert sdp.read(octets) == {"remote": ["10.0.0.1", 20000], "payload_type": 8, "codec": "PCMA",
-                                "dtmf_payload_type": 101, "ptime_ms": 20, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None, "srtp": None}
+                                "dtmf_payload_type": 101, "dtmf_clock_hz": 8000, "ptime_ms": 20, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None, "srtp": None}
 
 
 def test_our_order_of_codecs_and_their_event_type():
     octets, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 18 0 8 97", "a=rtpmap:18 G729/8000", "a=rtpmap:97 Telephone-Event/8000",
                                       "a=ptime:30"), LOCAL)
-    assert chosen == {"remote": ["10.0.0.9", 4000], "payload_type": 8, "codec": "PCMA", "dtmf_payload_type": 97,
+    assert chosen == {"remote": ["10.0.0.9", 4000], "payload_type": 8, "codec": "PCMA", "dtmf_payload_type": 97, "dtmf_clock_hz": 8000,
                       "ptime_ms": 30, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None, "srtp": None}
     assert b"m=audio 20000 RTP/AVP 8 97\r\n" in octets and b"a=rtpmap:97 telephone-event/8000" in octets
     _, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 0"), LOCAL)
@@ -126,9 +126,20 @@ def test_codecs_of_our_order():
         sdp.answer(CODED.replace(b"opus/48000/2", b"opus/8000"), dict(LOCAL, codecs=["OPUS"]))
 
 
+def test_events_have_the_clock_of_the_sound():
+    """RFC 4733 2.1: 48000 beside Opus; who has only 8000 there (Firefox) is taken at his word; never 48000 beside G.711."""
+    opus = dict(LOCAL, codecs=["OPUS", "PCMA"])
+    both = CODED.replace(b"8 101\r\n", b"8 101 110\r\n").replace(b"a=ptime", b"a=rtpmap:110 telephone-event/48000\r\na=ptime")
+    for description, local, wanted in ((both, opus, (110, 48000)), (CODED, opus, (101, 8000)), (both, LOCAL, (101, 8000))):
+        octets, chosen = sdp.answer(description, local)
+        assert (chosen["dtmf_payload_type"], chosen["dtmf_clock_hz"]) == wanted
+        assert b"a=rtpmap:%d telephone-event/%d\r\n" % wanted in octets and octets.count(b"telephone-event") == 1
+        assert sdp.read(octets, local)["dtmf_clock_hz"] == wanted[1]
+
+
 def test_an_offer_names_all_codecs_once():
     octets = sdp.offer(dict(LOCAL, codecs=list(sdp.PAYLOADS)))
-    assert b"RTP/AVP 8 0 9 102 103 111 101\r\n" in octets
+    assert b"RTP/AVP 8 0 9 102 103 111 101 110\r\n" in octets
     for name in sdp.PAYLOADS:
         assert sdp.read(octets, dict(LOCAL, codecs=[name]))["codec"] == name
     assert b"opus" not in sdp.offer(LOCAL)

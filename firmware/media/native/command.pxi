@@ -90,6 +90,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         r.payload_type = c.a & 127
         t.law = r.law = 1 if r.payload_type == 0 else 0
         r.dtmf_payload_type = <uint8_t>c.b
+        r.event_clock = <uint8_t>c.member[0]
         r.ptime_ticks = c.c & 15
         r.latch = (c.c >> 4) & 1
         r.sending = (c.c >> 5) & 1
@@ -200,7 +201,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             e.k.fsk_reset(e.k.fsk_state, c.slot)
         t.fsk = c.a
     elif c.op == OP_ENHANCE:
-        enhance_switch(e, c.slot, c.a, c.b)
+        enhance_switch(e, c.slot, c.a, c.b, c.c)
     elif c.op == OP_RECORD:
         rec = &e.recording[c.slot]
         rec.left = c.a

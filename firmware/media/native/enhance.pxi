@@ -6,6 +6,9 @@
 # leg with none of them keeps its octets bit by bit.  States are arrays by slot,
 # made at start; a function that is switched on begins with a clean one.
 #
+# A canceller reaches 64 ms, or 128 ms where its leg has a place among the few that are kept for such (LONGS): their states
+# lie elsewhere, in groups that belong to one unit each, so that no two threads work on one.
+#
 # Far-end reference.  What is written in tick n the board takes at its next
 # instant and puts on the line until the one after; what comes back at once is
 # received in tick n + 2.  far[] therefore holds the output of two ticks ago; where
@@ -18,14 +21,19 @@ cdef enum:
     SPARE_AFTER = 4
 
 
-cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset) noexcept nogil:
-    """wanted: bits of Enhancement; preset of the level control."""
+cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset, int long_place) noexcept nogil:
+    """wanted: bits of Enhancement; preset of the level control; long_place: 1 + place of a canceller with a long tail, or 0."""
     cdef Term *t = &e.term[slot]
     cdef int new = wanted & ~t.enhance
     cdef float *q = e.level_preset[preset]
     cdef int i
+    if wanted & ECHO and long_place != t.long_place:
+        new |= ECHO                    # another tail: it begins anew
     if new & ECHO:
-        e.k.echo_reset(e.k.echo_state, slot, PARTITIONS)
+        if long_place:
+            e.k.echo_reset(e.k.long_state, long_place - 1, LONG_PARTITIONS)
+        else:
+            e.k.echo_reset(e.k.echo_state, slot, PARTITIONS)
         for i in range(LOOP_BLOCKS):
             memset(&e.far[i][slot * BLOCK], 0, 2 * BLOCK)
     if new & (ECHO | NOISE):
@@ -43,13 +51,34 @@ cdef void enhance_switch(Engine_ *e, int slot, int wanted, int preset) noexcept 
         memset(&e.disabler[slot], 0, sizeof(Disabler))
     t.enhance = wanted
     t.level = preset
+    t.long_place = long_place
+
+
+cdef void plan_long(Engine_ *e, int slot) noexcept nogil:
+    """The place of a canceller with a long tail: after those of its unit with a lower one, since kernels want ascending slots."""
+    cdef Plan *p = &e.plan
+    cdef Term *t = &e.term[slot]
+    cdef int i = p.n_long
+    while i and p.long_slot[i - 1] // UNIT == slot // UNIT and p.long_place[i - 1] > t.long_place - 1:
+        p.long_slot[i] = p.long_slot[i - 1]
+        p.long_place[i] = p.long_place[i - 1]
+        p.long_out_row[i] = p.long_out_row[i - 1]
+        p.long_law[i] = p.long_law[i - 1]
+        i -= 1
+    p.long_slot[i] = slot
+    p.long_place[i] = t.long_place - 1
+    p.long_out_row[i] = t.out_row
+    p.long_law[i] = t.law
+    p.n_long += 1
 
 
 cdef void enhance_plan(Engine_ *e, int slot) noexcept nogil:
     """The place of a leg in the index arrays."""
     cdef Plan *p = &e.plan
     cdef Term *t = &e.term[slot]
-    if t.enhance & ECHO:
+    if t.enhance & ECHO and t.long_place:
+        plan_long(e, slot)
+    elif t.enhance & ECHO:
         p.echo[p.n_echo] = slot
         p.echo_out_row[p.n_echo] = t.out_row
         p.echo_law[p.n_echo] = t.law
@@ -101,6 +130,15 @@ cdef int without_tone(Engine_ *e, const int32_t *slots, int n, int32_t *now) noe
     return count
 
 
+cdef void flags_of(Engine_ *e, const int32_t *slots, int n, uint8_t *flags) noexcept nogil:
+    """What the cancellers of these slots are told in this tick."""
+    cdef int spare = (e.spare if e.spare > e.spare_least else e.spare_least) * 16      # dsp/echo.py SPARE
+    cdef int i, state
+    for i in range(n):
+        state = e.disabler[slots[i]].state
+        flags[i] = spare | (0 if state == 0 else (2 if state == 1 else 1))     # dsp/echo.py NLP_OFF, CLOSED
+
+
 cdef void enhance_unit(Engine_ *e, int u) noexcept nogil:
     """The enhanced legs of a unit, after the expansion of this tick's octets."""
     cdef Plan *p = &e.plan
@@ -108,7 +146,6 @@ cdef void enhance_unit(Engine_ *e, int u) noexcept nogil:
     cdef int32_t *now = e.now + u * UNIT
     cdef int i, n, slot, state, before
     cdef int first = p.echo_from[u]
-    cdef int spare = (e.spare if e.spare > e.spare_least else e.spare_least) * 16      # dsp/echo.py SPARE
     cdef Term *t
     for i in range(p.back_from[u], p.back_from[u + 1]):
         slot = p.back_slot[i]
@@ -120,11 +157,15 @@ cdef void enhance_unit(Engine_ *e, int u) noexcept nogil:
             add_event(e, EV_TONE_2100, slot, t.serial, state, 0, 0)
     n = p.echo_from[u + 1] - first
     if n:
-        for i in range(first, first + n):
-            state = e.disabler[p.echo[i]].state
-            e.echo_flags[i] = spare | (0 if state == 0 else (2 if state == 1 else 1))    # dsp/echo.py NLP_OFF, CLOSED
+        flags_of(e, p.echo + first, n, e.echo_flags + first)
         e.k.echo_cancel(e.k.echo_state, p.echo + first, p.echo + first, p.echo + first, e.echo_flags + first, n, far, BLOCK,
                         e.linear_in, BLOCK, PARTITIONS)
+    first = p.long_from[u]
+    n = p.long_from[u + 1] - first
+    if n:
+        flags_of(e, p.long_slot + first, n, e.long_flags + first)
+        e.k.echo_cancel(e.k.long_state, p.long_place + first, p.long_slot + first, p.long_slot + first, e.long_flags + first, n, far, BLOCK,
+                        e.linear_in, BLOCK, LONG_PARTITIONS)
     n = 0
     for i in range(p.noise_from[u], p.noise_from[u + 1]):
         slot = p.noise[i]
@@ -154,14 +195,25 @@ cdef void enhance_unit(Engine_ *e, int u) noexcept nogil:
                           p.back_law + first, n, BLOCK)
 
 
+cdef void forget_unsent(Engine_ *e, const int32_t *slots, int n, int16_t *far) noexcept nogil:
+    cdef int i
+    if e.sent:
+        return
+    for i in range(n):
+        if e.term[slots[i]].kind == TIMESLOT:
+            memset(far + slots[i] * BLOCK, 0, 2 * BLOCK)
+
+
 cdef void remember_sent(Engine_ *e, int u) noexcept nogil:
     """Keep what this tick has sent to legs of a unit with a canceller; silence where the board has it not in time."""
     cdef Plan *p = &e.plan
     cdef int16_t *far = e.far[e.tick % LOOP_BLOCKS]
-    cdef int i, first = p.echo_from[u], n = p.echo_from[u + 1] - p.echo_from[u]
+    cdef int first = p.echo_from[u], n = p.echo_from[u + 1] - p.echo_from[u]
     if n:
         e.k.expand_rows(e.octets_out, BLOCK, p.echo_out_row + first, far, BLOCK, p.echo + first, p.echo_law + first, n, BLOCK)
-        if not e.sent:
-            for i in range(first, first + n):
-                if e.term[p.echo[i]].kind == TIMESLOT:
-                    memset(far + p.echo[i] * BLOCK, 0, 2 * BLOCK)
+        forget_unsent(e, p.echo + first, n, far)
+    first = p.long_from[u]
+    n = p.long_from[u + 1] - first
+    if n:
+        e.k.expand_rows(e.octets_out, BLOCK, p.long_out_row + first, far, BLOCK, p.long_slot + first, p.long_law + first, n, BLOCK)
+        forget_unsent(e, p.long_slot + first, n, far)

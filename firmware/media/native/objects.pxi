@@ -16,6 +16,7 @@ cdef class RtpLeg:
         self.r.law = 1 if payload_type == 0 else 0
         self.r.payload_type = payload_type
         self.r.dtmf_payload_type = 255
+        self.r.event_clock = 8
         self.r.ptime_ticks = 2
         self.r.jitter_samples = 320
         self.r.most_samples = 1600

@@ -93,6 +93,7 @@ cdef void plan_units(Plan *p) noexcept nogil:
         unit_starts(&p.fsk[u][0], p.n_fsk[u], &p.fsk_from[u][0])
     unit_starts(p.coded, p.n_coded, p.coded_from)
     unit_starts(p.echo, p.n_echo, p.echo_from)
+    unit_starts(p.long_slot, p.n_long, p.long_from)
     unit_starts(p.noise, p.n_noise, p.noise_from)
     unit_starts(p.level, p.n_level, p.level_from)
     unit_starts(p.vad, p.n_vad, p.vad_from)
@@ -121,7 +122,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     p.n_modem = p.n_amd = p.n_progress = p.n_check = 0
     for i in range(FSK_KINDS):
         p.n_fsk[i] = 0
-    p.n_conferences = p.n_echo = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
+    p.n_conferences = p.n_echo = p.n_long = p.n_noise = p.n_level = p.n_vad = p.n_back = 0
     p.n_compress = p.n_bridges = p.n_routes = p.n_links = p.n_spans = p.n_recordings = 0
     p.bridge_start[0] = 0
     p.route_start[0] = 0

@@ -5,6 +5,7 @@
 cdef enum:
     SWEEP_MOST = 16                    # packets read from one leg in one tick
     REORDER_MOST = 64                  # width of the bitmap of seen sequence numbers
+    EVENT_SEGMENT = 0xF000             # a segment that is followed by another is about as long as can be said
     EVENT_END_TICKS = 15               # an event whose end was lost is over after 150 ms
     ALIVE_TICKS = 10                   # a source that sent within 100 ms is not followed by another
     RELATCH_TICKS = 100                # a source silent for 1 s may be replaced
@@ -153,6 +154,11 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
         return                         # flash and others: no digit
     r.events_used = 1
     r.mute_until = e.tick + <uint64_t>(r.jitter_samples // BLOCK) + 4
+    if r.event_active and ts != r.event_ts and r.event_digit == b"0123456789*#ABCD"[code] and r.event_duration >= EVENT_SEGMENT \
+            and ts == r.event_ts + r.event_duration:
+        r.event_before += r.event_duration          # RFC 4733 2.5.1.3: longer than its field can say, 1.4 s at 48 kHz
+        r.event_duration = 0
+        r.event_ts = ts
     if r.event_active and ts != r.event_ts:
         end_event(e, slot, r)          # its end was lost
     if not r.event_active:
@@ -163,6 +169,7 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
         r.event_ts = ts
         r.event_digit = b"0123456789*#ABCD"[code]
         r.event_duration = 0
+        r.event_before = 0
         tone = e.digit_tone[code]
         if tone >= 0:
             e.k.tone_start(e.k.tone_state, TERMS + slot, tone, 0)
@@ -177,7 +184,7 @@ cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     r.event_active = 0
     r.event_done = 1
     if e.term[slot].detect:
-        add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, r.event_duration >> 3, 1)
+        add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, (r.event_before + r.event_duration) // r.event_clock, 1)
 
 
 cdef void other_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source) noexcept nogil:

@@ -311,6 +311,7 @@ cdef struct Kernels:
     void *fsk_state
     void *mf_state
     void *echo_state
+    void *long_state                   # of cancellers with a long tail
     void *noise_state
     void *level_state
     void *vad_state
@@ -391,6 +392,9 @@ cdef enum:
     SOCKETS = 8192                     # RTP and RTCP of all terminations
     RECEIVE_MOST = 2048                # octets of a datagram
     PARTITIONS = 3                     # of the echo canceller: 66 ms (dsp/echo.py TAIL_64_MS)
+    LONG_PARTITIONS = 6                # of one with a long tail: 132 ms (dsp/echo.py TAIL_128_MS)
+    LONGS = 1024                       # places for those; firmware/media/long_tails.py gives them out
+    LONG_GROUP = 16                    # neighbouring places that belong to one unit: whole groups of lanes
     LOOP_BLOCKS = 2                    # what is written in a tick can be heard back two ticks later, no sooner
     FLOOR_BLOCKS = 210                 # after its start a canceller does not know the near noise
     RESETS_MOST = 256                  # enhancement commands of a tick: clearing a canceller takes microseconds
@@ -566,6 +570,7 @@ cdef struct Rtp:
     Codec *codec                       # native/codec.pxi; NULL: G.711
     uint8_t payload_type
     uint8_t dtmf_payload_type          # 255: none
+    uint8_t event_clock                # of its durations: units in a ms
     uint8_t latch
     uint8_t sending
     int32_t ptime_ticks
@@ -647,6 +652,7 @@ cdef struct Rtp:
     uint8_t events_used                # this sender uses events: its in-band digits are echoes of them
     uint8_t event_done                 # event_ts has been reported
     uint16_t event_duration
+    uint32_t event_before              # of its segments that are over
     uint32_t event_ts
     uint64_t event_tick
     uint64_t mute_until
@@ -673,6 +679,7 @@ cdef struct Term:
     uint8_t fsk                        # caller identification: 1 + its kind, 0 none
     uint8_t enhance                    # bits of Enhancement
     uint8_t level                      # preset of the level control: 1 AGC, 2 ALC
+    int32_t long_place                 # of a canceller with a long tail: 1 + its place in long_state, else 0
     uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
     uint8_t sounding                   # a tone to the far register: SOUNDING, FADING
     int32_t tap                        # 1 + slot of a leg whose input it hears outside of any bridge; 0 none
@@ -910,6 +917,11 @@ cdef struct Plan:
     int32_t echo[TERMS]                # slots, ascending: neighbours share a group of lanes
     int32_t echo_out_row[TERMS]
     uint8_t echo_law[TERMS]
+    int32_t n_long                     # with a long tail: apart, since their states are; by unit, in it by place
+    int32_t long_slot[LONGS]
+    int32_t long_place[LONGS]
+    int32_t long_out_row[LONGS]
+    uint8_t long_law[LONGS]
     int32_t noise[TERMS]
     int32_t level[TERMS]
     int32_t vad[TERMS]
@@ -940,6 +952,7 @@ cdef struct Plan:
     int32_t progress_from[UNITS + 1]
     int32_t fsk_from[FSK_KINDS][UNITS + 1]
     int32_t echo_from[UNITS + 1]
+    int32_t long_from[UNITS + 1]
     int32_t noise_from[UNITS + 1]
     int32_t level_from[UNITS + 1]
     int32_t vad_from[UNITS + 1]
@@ -1037,6 +1050,7 @@ cdef struct Engine_:
     uint8_t speech[TERMS]              # by slot: vad.NONE, HANGOVER, SPEECH
     uint8_t said[TERMS]                # speech was reported
     uint8_t echo_flags[TERMS]          # by place in plan.echo
+    uint8_t long_flags[LONGS]          # by place in plan.long_slot
     uint8_t hold[TERMS]                # by slot: ticks that noise reduction still waits
     int32_t now[TERMS]                 # slots that a function works on in this tick, those of a unit from its first on
     Disabler disabler[TERMS]
