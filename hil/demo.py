@@ -53,6 +53,7 @@ class Demo:
 
     def run(self):
         rig, account = self.rig, self.account
+        self.board_clock = BoardClock(rig.run_dir)
         self.begun = rig.far.mark()     # what the two ends say while they come up is no fault
         account.happened("the house is up: board emulator, media, control, web, far exchange; D channels of spans 1 and 2 up")
         self.phone = rig.phone(AGENT, play_file=self.files["agent"], record_file=OUT / "agent-hears.wav")
@@ -77,6 +78,12 @@ class Demo:
         self.third_call()
         self.witness()
 
+    def pause(self, seconds):
+        """Seconds of the board's time, in which the two ends hear each other; it stands still while the host does."""
+        until, deadline = self.board_clock.frames() + 8000 * seconds, time.monotonic() + 10 + 5 * seconds
+        while self.board_clock.frames() < until and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     # -- the first call: en bloc, caller hangs up --
 
     def first_call(self, person):
@@ -88,10 +95,10 @@ class Demo:
         set_up_ms = (time.monotonic() - setup) * 1000
         account.check("pri.setup_to_connect", set_up_ms <= SETUP_MOST_MS, set_up_ms, f"ms (at most {SETUP_MOST_MS})")
         account.happened(f"span 1: SETUP {CALLER} -> {LANDING} (redirecting {REDIRECTING}) was answered; the greeting plays")
-        time.sleep(GREETING_S)
+        self.pause(GREETING_S)
         far.dtmf("en-bloc", "7")
         account.happened("the caller presses 7, which is no choice")
-        time.sleep(5)
+        self.pause(5)
         far.dtmf("en-bloc", "1")
         account.happened("the caller presses 1 (sales)")
         call = rig.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 15, "the talk")
@@ -108,12 +115,12 @@ class Demo:
             account.check("web.live_call", CALLER in row and AGENT in row and busy == str(call["timeslot"]),
                           f"{number} on timeslot {busy}, agent {AGENT} talking")
             person.picture(OUT / "live.png")
-        time.sleep(TALK_S)
+        self.pause(TALK_S)
         far.stop_play("en-bloc")
-        time.sleep(0.5)
+        self.pause(0.5)
         far.dtmf("en-bloc", "5")
         account.happened("the caller presses 5 while talking")
-        time.sleep(1)
+        self.pause(1)
         far.hangup("en-bloc")
         released = far.wait_for("released", 8, id="en-bloc")
         account.happened("the caller hangs up; PRI is released")
@@ -212,11 +219,11 @@ class Demo:
         far.wait_for("setup_ack", 5, id="overlap", since=closed)
         far.wait_for("connect", 10, id="overlap")
         account.happened("span 2: the number came digit by digit (SETUP ACKNOWLEDGE, INFORMATION); answered")
-        time.sleep(1)
+        self.pause(1)
         far.dtmf("overlap", "1")
         call = rig.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 15, "the second talk")
         far.play("overlap", self.files["caller"])
-        time.sleep(TALK_S)
+        self.pause(TALK_S)
         self.phone.wait_for("answered", 5, since=before)
         self.phone.hangup()
         ended = far.wait_for("hangup", 8, id="overlap")
@@ -245,7 +252,7 @@ class Demo:
             rig.wait(lambda s: any(a["name"] == PROBE_AGENT and a["registered"] for a in s["agents"]), 10, "the probe")
             far.call("delay", span=1, called=LANDING, caller=CALLER, record=self.folder / "caller-hears-3.wav")
             far.wait_for("connect", 10, id="delay")
-            time.sleep(1)
+            self.pause(1)
             far.dtmf("delay", "1")
             phone.wait_for("answered", 15)
             far.wait_for("dtmf_done", 5, id="delay")

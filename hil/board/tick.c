@@ -23,6 +23,7 @@
 #define SPACING_NS 6000000     /* the least time between two instants while the board is behind */
 #define PATIENCE 3             /* instants in a row that somebody may owe before he is not waited for */
 #define LOOK_NS 300000         /* how often it looks whether all are done */
+#define LOOKS_MOST 500         /* 150 ms at least that it let itself be asked to wait: a board that is silent for longer is dead to media */
 #define BREATH_NS 2000000      /* after a long stall: what runs below us shall have run, too */
 #define BEHIND_MOST_NS 1000000000 /* beyond that nothing is made up for: the machine was suspended */
 #define REQUEST_STEP_NS 1000000
@@ -638,15 +639,15 @@ static uint64_t wait_for_instant(struct board *board, uint64_t nominal, uint64_t
 {
     uint64_t due = nominal > last + SPACING_NS ? nominal : last + SPACING_NS, lost = 0, now, instant;
     sleep_until(due);
-    for (;;) {
+    for (int looks = 0;; looks++) {
         uint64_t more = taken(board, outlook);
         lost += more;
         now = now_ns(CLOCK_MONOTONIC);
         if (more && lost >= LONG_STALL_NS)
             outlook->stalled_at = now;
         uint64_t granted = due > last + TICK_NS + lost ? due : last + TICK_NS + lost;
-        if (__atomic_load_n(&board->stop, __ATOMIC_RELAXED) || now >= granted) {
-            instant = granted; /* the time that it takes us to wake up is nobody's */
+        if (__atomic_load_n(&board->stop, __ATOMIC_RELAXED) || now >= granted || looks >= LOOKS_MOST) {
+            instant = granted < now ? granted : now; /* the time that it takes us to wake up is nobody's */
             break;
         }
         if (now >= outlook->stalled_at + BREATH_NS && all_done(board)) {

@@ -11,7 +11,8 @@ cdef enum:
     POLL_NS = 250000                   # how often the head is looked at
     SLEEP_NS = 5000000                 # from one block until looking begins: an emulated board may make up for time
     TICK_NS = 10000000
-    BOARD_GONE_NS = 100000000          # no block for this long: the clock takes over
+    BEHIND_NS = 100000000              # the clock's ticks that are later than this are left out
+    BOARD_GONE_LOOKS = 1000            # no block at so many looks, 250 ms at least: the clock takes over (a stall of ours is no look)
     BACKLOG_MOST = 20                  # blocks caught up with; the ring holds 25
 
 cdef void sleep_until(uint64_t ns) noexcept nogil:
@@ -254,11 +255,10 @@ cdef int follow_board(Engine_ *e) noexcept nogil:
 
 cdef void run(Engine_ *e) noexcept nogil:
     """The loop of the tick thread until e.stop."""
-    cdef uint64_t now, last_block, due
-    cdef int blocks, alive = 0
+    cdef uint64_t now, due
+    cdef int blocks, alive = 0, looks = 0
     flush_denormals()
-    last_block = clock_ns(CLOCK_MONOTONIC)
-    due = last_block
+    due = clock_ns(CLOCK_MONOTONIC)
     while not load32(<uint32_t *>&e.stop):
         blocks = follow_board(e)
         now = clock_ns(CLOCK_MONOTONIC)
@@ -290,10 +290,11 @@ cdef void run(Engine_ *e) noexcept nogil:
                 tick(e, 1, blocks == 0)
                 e.ticks_board += 1
                 end_tick(e)
-            last_block = now
+            looks = 0
             due = now + TICK_NS
             sleep_until(now + SLEEP_NS)
-        elif alive and now - last_block < BOARD_GONE_NS:
+        elif alive and looks < BOARD_GONE_LOOKS:
+            looks += 1
             sleep_until(now + POLL_NS)
         else:
             if alive:
@@ -312,5 +313,5 @@ cdef void run(Engine_ *e) noexcept nogil:
             e.ticks_free += 1
             end_tick(e)
             due += TICK_NS
-            if now > due + BOARD_GONE_NS:
+            if now > due + BEHIND_NS:
                 due = now
