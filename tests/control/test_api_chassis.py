@@ -23,7 +23,7 @@ def get(tmp_path):
             stores.alarms.save({"id": number, "raised_ms": 1, "cleared_ms": 2, "kind": "los", "severity": "critical"})
     keeper = types.SimpleNamespace(name="chassis", list_alarms=lambda: {"worst": "cleared", "alarms": []},
                                    list_performance=lambda: {"1": GROWING}, list_box=lambda: {"present": False})
-    house = types.SimpleNamespace(adapters=[keeper], database=stores.database, clock=types.SimpleNamespace(now_ms=lambda: 0))
+    house = types.SimpleNamespace(adapters=[keeper], database=stores.database, data_dir=str(tmp_path), clock=types.SimpleNamespace(now_ms=lambda: 0))
     api = API(house)
 
     def get(path, **query):
