@@ -238,6 +238,14 @@ def _wanted(house, config, parts, body):
     return [row for row in rows if name in row["offered_agents"] or any(leg["line"] is not None and leg["line"] == target and leg["state"] != "answered" for leg in row["legs"])]
 
 
+def _at(core, config, line):
+    """The agent at a line: who has logged in there, else whose it is, be it elsewhere; None for nobody's."""
+    if line is None:
+        return None
+    there = core.agent_on(line) if core is not None else None
+    return there if there is not None else next((row["name"] for row in config["agents"] if row["line"] == line), None)
+
+
 async def _telephone(api, who, parts, query, body):
     """Fetches a call of the own teams: an agent to the own telephone, a supervisor to one of the teams."""
     config = api.house.config.running()
@@ -247,14 +255,14 @@ async def _telephone(api, who, parts, query, body):
     if mine is None:
         return None
     agent, line = given(body, "agent"), given(body, "line")
-    at_line = next((row["name"] for row in config["agents"] if line is not None and row["line"] == line), None)
+    core = getattr(api.house.switchboard, "core", None)
+    at_line = _at(core, config, line)
     if agent is not None and agent not in mine or at_line is not None and at_line not in mine:
         return "to telephones of the own teams"
     for row in _wanted(api.house, config, parts, body):
-        core = getattr(api.house.switchboard, "core", None)
         known = core.state.calls.get(row["call"]) if core is not None else None
         owners = {name for name in (row["agent"], *row["offered_agents"], getattr(known, "last_agent", None), getattr(known, "recall", None)) if name}
-        owners |= {one["name"] for one in config["agents"] for leg in row["legs"] if leg["line"] is not None and leg["line"] == one["line"]}
+        owners |= {name for leg in row["legs"] if (name := _at(core, config, leg["line"])) is not None}
         if (owners or row["queue"]) and not (owners & mine or row["queue"] in served):
             return "of the own teams"
     return None

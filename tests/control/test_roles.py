@@ -250,6 +250,12 @@ def test_calls_are_picked_up_and_fetched_within_the_own_teams(site):
             for user, path, body in (("sue", "/v1/calls/%s/pick_up" % call, here), ("all", "/v1/pick_up", {"target": "1001", "agent": "1001"})):
                 assert (await desk.refused("POST", path, body, user)).status == 409         # allowed; but it rings there itself
             assert (await desk.refused("POST", "/v1/parked/701/fetch", {"agent": "1001"}, "sue")).status == 409
+            config["teams"][0]["agents"].append("1003")
+            assert (await desk.refused("POST", "/v1/parked/701/fetch", {"line": "1003"}, "sue")).status == 409
+            await desk.ask("PUT", "/v1/agents/1003/status", {"status": "logged_out"})
+            await desk.house.command({"kind": "command.log_in", "agent": "1002", "line": "1003", "by": "supervisor"})
+            error = await desk.refused("POST", "/v1/parked/701/fetch", {"line": "1003"}, "sue")     # where blue's agent sits now
+            assert error.status == 403 and "to telephones of the own teams" in str(error)
     run(scenario())
 
 
