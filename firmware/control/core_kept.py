@@ -18,20 +18,31 @@ def record(core, event):
     return True
 
 
+def in_calls(core, forms):
+    """{form: the call that it is in just now}; each call is looked through once for all of them."""
+    found = {}
+    for call in core.state.calls_in_order() if forms else ():
+        if not core.is_absent(call):
+            told = str(call.dump())
+            for form in forms:
+                if "'%s'" % form in told:
+                    found.setdefault(form, call.id)
+    return found
+
+
 def erase(core, event):
     """event: forms(of the number) by? reason? later?(wait for the end of a call) erasure?(one that waited).  Answer: {"erasure", "waits_for"?}"""
     forms, erasure = event["forms"], event.get("erasure")
     if erasure is not None and erasure not in core.state.erasures:
         return core.refuse("there is no erasure %s" % erasure)
-    for call in core.state.calls_in_order():
-        told = str(call.dump())
-        if not core.is_absent(call) and [form for form in forms if "'%s'" % form in told]:
-            if event.get("later") and erasure is None:
-                erasure = core.ids.next("e")
-                core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"), waits=True)
-                core.answer = {"erasure": erasure, "waits_for": call.id}
-                return True
-            return core.refuse("the number is in call %s just now; ask again when it is over" % call.id)
+    busy = next(iter(in_calls(core, forms).values()), None)
+    if busy is not None:
+        if event.get("later") and erasure is None:
+            erasure = core.ids.next("e")
+            core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"), waits=True)
+            core.answer = {"erasure": erasure, "waits_for": busy}
+            return True
+        return core.refuse("the number is in call %s just now; ask again when it is over" % busy)
     for name in sorted(core.state.callbacks):
         row = core.state.callbacks[name]
         if row["number"] in forms:

@@ -161,7 +161,6 @@ class House:
                 with self.database.transaction():
                     if figures.is_empty():
                         figures.rebuild(self.stores.journal, base_of(self.database.write))
-                    figures.fill_hours()
             except sqlite3.Error as error:
                 if not refused(error):
                     raise
@@ -193,6 +192,7 @@ class House:
         self.spawn(self.keep_flows(self.config.running()))
         self.spawn(self._always(self.mailer.run))
         self.spawn(self._always(self.keeping.run))
+        self.spawn(self._always(self.keeping.make_hours))
         try:
             (self.run_dir / "control.ready").touch()
             print("control ready", flush=True)

@@ -1,5 +1,6 @@
 """What the control process does about old data and persons to be erased, beside its calls.
 
+    await keeping.make_hours() once after an update
     await keeping.run()        for ever: prunes what is older than the configuration keeps, goes on with erasures
     keeping.status()           for the API
 
@@ -14,6 +15,7 @@ import logging
 import os
 import time
 
+from firmware.control import core_kept
 from firmware.control.commands import Problem
 from firmware.errors import LocalError
 from firmware.storage import desk_customers as customers
@@ -42,6 +44,7 @@ class Keeping:
         self._reader, self._rows = None, 100
         self._look_at = time.monotonic() + SOON_S
         self._upto = None           # rows up to this number are gone
+        self._again = {}            # erasure -> when it is looked at again, time.monotonic()
         self.one = asyncio.Lock()
 
     async def run(self):
@@ -52,14 +55,13 @@ class Keeping:
             return
         while True:
             async with self.one:
-                for name in sorted(state.erasures):
-                    if await self._free(name, state.erasures[name]):
-                        await self._erase(name, state.erasures[name])
+                await self._erasures(state)
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + LOOK_S
                 await self.prune()
+            wait_s = min([LOOK_S, self._look_at - time.monotonic(), *(at - time.monotonic() for at in self._again.values())])
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.asked.wait(), max(0.1, min(LOOK_S, self._look_at - time.monotonic())))
+                await asyncio.wait_for(self.asked.wait(), max(0.1, wait_s))
             self.asked.clear()
 
     def look_now(self):
@@ -87,6 +89,24 @@ class Keeping:
             self._rows = min(MOST, self._rows + self._rows // 4 + 1)
         await asyncio.sleep(min(1.0, took_s / SHARE))
         return result
+
+    async def make_hours(self):
+        """Hours of reports for a database of before there were any: day by day, beside the calls; a start goes on where a kill ended it."""
+        figures = self.house.stores.figures
+
+        def look():
+            with contextlib.closing(self.house.database.reader()) as reader:
+                return figures.without_hours(reader)
+        found = await asyncio.to_thread(look)
+        if found is None:
+            return
+        at_s, last_s, names = found
+        while at_s <= last_s and names:
+            for start in range(0, len(names), LEAST):
+                await self._write(lambda connection, some, at_s: figures.fill_hours(some, at_s), names[start:start + LEAST], at_s)
+            at_s = figures.day_after(at_s)
+            await self._write(lambda connection, at_s: figures.filled(at_s), at_s)
+        await self._write(lambda connection: figures.filled(None))
 
     # -- pruning --
 
@@ -148,15 +168,27 @@ class Keeping:
 
     # -- erasing a person --
 
+    async def _erasures(self, state):
+        """Those that may begin: one that waits for the end of the person's call does when the number is in none."""
+        at = time.monotonic()
+        names = [name for name in sorted(state.erasures) if self._again.get(name, at) <= at]
+        busy = core_kept.in_calls(self.house.switchboard.core, {form for name in names if state.erasures[name].get("waits") for form in state.erasures[name]["forms"]})
+        for name in names:
+            row = state.erasures[name]
+            if not busy.keys().isdisjoint(row["forms"] if row.get("waits") else ()) or not await self._free(name, row):
+                self._again[name] = time.monotonic() + BUSY_S
+            else:
+                self._again[name] = time.monotonic() + SOON_S       # unless it succeeds
+                await self._erase(name, row)
+        self._again = {name: when for name, when in self._again.items() if name in state.erasures}
+
     async def _free(self, name, row):
-        """Whether an erasure may begin: one that waits for the end of the person's call does when the number is in none."""
-        if not row.get("waits"):
-            return True
-        try:
-            await self.house.command({"kind": "command.erase", "forms": row["forms"], "by": row["by"], "reason": row["reason"], "erasure": name})
-        except LocalError:
-            asyncio.get_running_loop().call_later(BUSY_S, self.asked.set)
-            return False
+        """Let one that waits begin; whether it may."""
+        if row.get("waits"):
+            try:
+                await self.house.command({"kind": "command.erase", "forms": row["forms"], "by": row["by"], "reason": row["reason"], "erasure": name})
+            except LocalError:
+                return False        # the number is in a new call
         return True
 
     async def erase(self, number, confirm, by, reason, later=False):
@@ -216,7 +248,6 @@ class Keeping:
             log.warning("control: erasure %s is done: %s", name, ", ".join("%d %s" % (count, what) for what, count in found.items()))
         except (LocalError, OSError) as error:
             log.error("control: erasure %s is not done yet (%s); it is tried again", name, error)
-            asyncio.get_running_loop().call_later(SOON_S, self.asked.set)
         finally:
             self.busy = None
 

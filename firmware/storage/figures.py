@@ -122,18 +122,50 @@ class Figures:
                 ", ".join("sum(%s)" % n for n in PARTS[part]), part, where), (length, from_s, to_s, *values))
         return [(row[0], dict(zip(PARTS[part], tuple(row)[1:]))) for row in rows]
 
-    def fill_hours(self):
-        """Hours of the quarters of a database that was written before there were hours (inside the caller's transaction)."""
+    @staticmethod
+    def has_hours(connection):
+        """Whether the hours are whole: not while those of an older database are being made."""
+        row = connection.execute("SELECT upto_s FROM figures_filled WHERE length = ?", (HOUR_S,)).fetchone()
+        return row is not None and row[0] is None
+
+    @staticmethod
+    def without_hours(connection):
+        """(at_s, last_s, [(part, name)]): the days whose hours are to be made and of whom; None where all are.  Reads all days: in a thread."""
+        row = connection.execute("SELECT upto_s FROM figures_filled WHERE length = ?", (HOUR_S,)).fetchone()
+        if row is not None and row[0] is None:
+            return None
+        first, last, names = [], [], []
         for part in PARTS:
-            if self._db.execute("SELECT 1 FROM figures_%s WHERE length = ? LIMIT 1" % part, (HOUR_S,)).fetchone():
-                continue
-            hours = {}
-            for row in self._db.execute("SELECT name, start_s, %s FROM figures_%s WHERE length = ?" % (", ".join(PARTS[part]), part), (QUARTER_S,)):
-                offset_s = self._offset(row[1] * 1000) // 1000
-                at_s = (row[1] + offset_s) // HOUR_S * HOUR_S - offset_s
-                add(hours.setdefault((row[0], at_s), {}), dict(zip(PARTS[part], tuple(row)[2:])))
-            for (name, at_s), counts in hours.items():
-                self._db.execute(self._statement(part, tuple(counts)), (HOUR_S, name, at_s, *counts.values()))
+            for name, from_s, to_s in connection.execute("SELECT name, min(start_s), max(start_s) FROM figures_%s WHERE length = ? GROUP BY name" % part, (DAY_S,)):
+                names.append((part, name))
+                first.append(from_s)
+                last.append(to_s)
+        return max([row[0] if row is not None else 0, *([min(first)] if first else [])]), max(last, default=0), names
+
+    def day_after(self, at_s):
+        """The site's midnight after the one at at_s."""
+        at_s += DAY_S + HOUR_S              # where a day has 23 hours or 25, too
+        offset_s = self._offset(at_s * 1000) // 1000
+        return (at_s + offset_s) // DAY_S * DAY_S - offset_s
+
+    def _hour(self, start_s):
+        offset_s = self._offset(start_s * 1000) // 1000
+        return (start_s + offset_s) // HOUR_S * HOUR_S - offset_s
+
+    def fill_hours(self, names, at_s):
+        """Hours of a day of the quarters of names [(part, name)] (inside the caller's transaction); a second time changes nothing."""
+        self._db.create_function("hour_of_site", 1, self._hour)
+        upto_s = self.day_after(at_s)
+        for part, name in names:
+            columns = PARTS[part]
+            self._db.execute("DELETE FROM figures_%s WHERE length = ? AND name = ? AND start_s >= ? AND start_s < ?" % part, (HOUR_S, name, at_s, upto_s))
+            self._db.execute("INSERT INTO figures_%s (length, name, start_s, %s) SELECT %d, name, hour_of_site(start_s) AS hour, %s FROM figures_%s "
+                             "WHERE length = ? AND name = ? AND start_s >= ? AND start_s < ? GROUP BY hour" % (
+                                 part, ", ".join(columns), HOUR_S, ", ".join("sum(%s)" % n for n in columns), part), (QUARTER_S, name, at_s, upto_s))
+
+    def filled(self, upto_s):
+        """Hours are whole before upto_s; None: all are (inside the caller's transaction)."""
+        self._db.execute("INSERT OR REPLACE INTO figures_filled (length, upto_s) VALUES (?, ?)", (HOUR_S, upto_s))
 
     def is_empty(self):
         """Whether nothing is stored, as in a database of before there were sums."""
@@ -155,11 +187,14 @@ class Figures:
         base: what was pruned; then only what begins after it is compared."""
         wanted, stored = self.again(journal, base), {}
         from_s = base["before_ms"] // 1000 if base is not None else 0
+        hours = self.has_hours(connection)
+        if not hours:           # still being made
+            wanted = {key: counts for key, counts in wanted.items() if key[1] != HOUR_S}
         for part in PARTS:
             for row in connection.execute("SELECT length, name, start_s, %s FROM figures_%s" % (", ".join(PARTS[part]), part)):
                 row = tuple(row)
                 counts = {key: value for key, value in zip(PARTS[part], row[3:]) if value}
-                if counts and row[2] >= from_s:
+                if counts and row[2] >= from_s and (row[0] != HOUR_S or hours):
                     stored[(part, *row[:3])] = counts
         return sorted(key for key in set(wanted) | set(stored) if wanted.get(key) != stored.get(key))
 

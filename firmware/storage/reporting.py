@@ -59,7 +59,11 @@ def make(connection, running, part, from_s, to_s, interval, offset, abandons=Non
     """See the module's docstring.  offset: function(utc_ms) of the site's time in ms; abandons: {queue: way of counting}."""
     def whole(length):
         return _begins(length, from_s, offset) and _begins(length, to_s, offset)
-    length = DAY_S if interval in ("day", "month", "whole") and whole(DAY_S) else HOUR_S if interval not in ("quarter", "half") and whole(HOUR_S) else QUARTER_S
+    length = QUARTER_S
+    if interval in ("day", "month", "whole") and whole(DAY_S):
+        length = DAY_S
+    elif interval not in ("quarter", "half") and whole(HOUR_S) and Figures.has_hours(connection):
+        length = HOUR_S
     sums = {}
     if interval == "whole":
         for one, counts in Figures.total(connection, part, length, from_s, to_s, name):

@@ -10,6 +10,7 @@ import pytest
 from firmware.control import keeping
 from firmware.control.client import ControlClient, ControlError
 from firmware.control.desk import Desk
+from firmware.control.keeping import Keeping
 from firmware.storage import retention
 from firmware.storage.journal import Journal
 from tests.control.test_house import abandon
@@ -212,6 +213,41 @@ def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
     run(scenario())
 
 
+def test_hours_of_an_older_database_are_made_beside_the_calls_and_a_kill_costs_nothing(site, monkeypatch):
+    monkeypatch.setattr(keeping, "SHARE", 1.0)
+
+    async def scenario():
+        house, media, clock = await started(site)
+        fill(house, clock, days=6)
+        await until_long(lambda: house.stores.figures.has_hours(house.database.write))
+        before = sums(house)
+        with house.database.transaction() as write:
+            for part in before:
+                write.execute("DELETE FROM figures_%s WHERE length = 3600" % part)
+            house.stores.figures.filled(0)
+        await house.stop()
+        plain, days = Keeping._write, []
+
+        async def dies(self, function, *args):
+            result = await plain(self, function, *args)
+            days.append(house.resumed.is_set())
+            if len(days) == 5:
+                raise asyncio.CancelledError        # killed between two days
+            return result
+        monkeypatch.setattr(Keeping, "_write", dies)
+        house, media, _ = await started(site, media, clock.ahead_ms)
+        assert not house.stores.figures.has_hours(house.database.write)         # control serves before
+        await until_long(lambda: len(days) == 5)
+        assert all(days) and differed(house) == [] and sums(house) != before
+        await house.stop()
+        monkeypatch.setattr(Keeping, "_write", plain)
+        house, media, _ = await started(site, media, clock.ahead_ms)
+        await until_long(lambda: house.stores.figures.has_hours(house.database.write))
+        assert differed(house) == [] and sums(house) == before
+        await house.stop()
+    run(scenario())
+
+
 def test_a_person_who_is_in_a_call_is_erased_after_it_by_itself(site, monkeypatch):
     monkeypatch.setattr(keeping, "BUSY_S", 0.02)
 
@@ -238,6 +274,36 @@ def test_a_person_who_is_in_a_call_is_erased_after_it_by_itself(site, monkeypatc
         await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
         assert [cdr["caller"] for cdr in house.stores.cdrs.page(5)] == ["erased-" + told["erasure"]] * 2
         assert PERSON not in json.dumps(list(house.stores.journal.replay())) and differed(house) == []
+        await house.stop()
+    run(scenario())
+
+
+def test_erasures_that_wait_are_looked_at_together_and_no_oftener_the_more_there_are(site, monkeypatch):
+    """Each look goes once through the calls; the next look is BUSY_S after it, however many wait and however often it was asked for."""
+    monkeypatch.setattr(keeping, "BUSY_S", 5.0)
+
+    async def scenario():
+        house, _, _ = await started(site)
+        client, looks, timers = ControlClient(site.run), [], []
+        call(house, "p1", PERSON, end=False)
+        call(house, "p2", OTHER, end=False)
+        for number in (PERSON, OTHER):
+            await asyncio.to_thread(client.post, "/v1/erasures", {"number": number, "confirm": number, "later": True})
+        await until_long(lambda: len(house.keeping._again) == 2)
+        one = next(iter(house.switchboard.core.state.calls.values()))
+        plain = type(one).dump
+        monkeypatch.setattr(type(one), "dump", lambda self: looks.append(self.id) or plain(self))
+        monkeypatch.setattr(type(asyncio.get_running_loop()), "call_later", lambda self, delay, function, *rest, **more: timers.append(function)
+                            or self.call_at(self.time() + delay, function, *rest, **more))
+        rows = sorted(house.switchboard.core.state.erasures)
+        for _ in range(4):                  # four looks, as soon as both are due
+            house.keeping._again = dict.fromkeys(rows, 0.0)
+            async with house.keeping.one:
+                await house.keeping._erasures(house.switchboard.core.state)
+        assert looks == ["c1", "c2"] * 4 and house.keeping.asked.set not in timers
+        async with house.keeping.one:       # a look in between finds none due
+            await house.keeping._erasures(house.switchboard.core.state)
+        assert len(looks) == 8 and sorted(house.keeping._again) == rows
         await house.stop()
     run(scenario())
 

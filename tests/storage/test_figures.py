@@ -7,6 +7,7 @@ import pytest
 from firmware.acd import report as formulas
 from firmware.acd.statistics import Statistics
 from firmware.call.records import make
+from firmware.control.zone import offset_of
 from firmware.storage import reporting as reports
 from firmware.storage.figures import DAY_S, QUARTER_S
 from firmware.storage.journal import Journal
@@ -20,17 +21,17 @@ def shanghai(utc_ms):
     return 8 * HOUR_MS
 
 
-def days_work(seed, calls=120, hours=6):
+def days_work(seed, calls=120, hours=6, first=0, begin_ms=START_MS):
     """Records of callers, agents and trunks, in order of time."""
     dice, records = random.Random(seed), []
 
     def add(at_ms, kind, call=None, leg=None, agent=None, queue=None, **data):
         records.append((at_ms, len(records), make(kind, at_ms, call, leg, agent, queue, data)))
     for name in ("1", "2"):
-        add(START_MS, "agent.status", agent=name, status="available", reason=None, by="agent")
-    busy = {"1": START_MS, "2": START_MS}
-    for number in range(calls):
-        call, at = "c%d" % number, START_MS + dice.randrange(hours * HOUR_MS)
+        add(begin_ms, "agent.status", agent=name, status="available", reason=None, by="agent")
+    busy = {"1": begin_ms, "2": begin_ms}
+    for number in range(first, first + calls):
+        call, at = "c%d" % number, begin_ms + dice.randrange(hours * HOUR_MS)
         queue, wait = dice.choice(("a", "b")), dice.randrange(60000)
         add(at, "leg.offered", call, "l%d" % number, trunk_group="carrier", span=1, line=None, tech="pri")
         add(at, "leg.answered", call, "l%d" % number, by="near")
@@ -201,10 +202,36 @@ def test_hours_are_the_sums_of_their_quarters_and_are_made_for_a_database_withou
         for part in formulas.PARTS:
             db.execute("DELETE FROM figures_%s WHERE length = 3600" % part)
     with stores.database.transaction():
-        stores.figures.fill_hours()
-        stores.figures.fill_hours()             # nothing twice
-    assert [tuple(row) for row in kept] == [tuple(row) for row in db.execute("SELECT * FROM figures_queues WHERE length = 3600 ORDER BY name, start_s")]
+        stores.figures.filled(0)                # as an update finds it
+    commit(stores, days_work(6, calls=5, first=5000, begin_ms=START_MS + DAY_S * 1000))      # hours of calls after the update are none of the whole
+    fresh = db.execute("SELECT count(*) FROM figures_queues WHERE length = 3600").fetchone()[0]
+    assert fresh and not stores.figures.has_hours(db) and hours() == hours(QUARTER_S) and stores.figures.compare(db, Journal(db)) == []
+    at_s, last_s, names = stores.figures.without_hours(db)
+    days = 0
+    while at_s <= last_s:
+        with stores.database.transaction():
+            stores.figures.fill_hours(names, at_s)
+            stores.figures.fill_hours(names[:1], at_s)          # nothing twice
+        at_s, days = stores.figures.day_after(at_s), days + 1
+        with stores.database.transaction():
+            stores.figures.filled(at_s)
+        assert stores.figures.without_hours(db)[0] == at_s and not stores.figures.has_hours(db)      # killed here, it goes on here
+    with stores.database.transaction():
+        stores.figures.filled(None)
+    assert days >= 2 and stores.figures.without_hours(db) is None and stores.figures.has_hours(db) and hours() == hours(QUARTER_S)
+    assert len(kept) <= db.execute("SELECT count(*) FROM figures_queues WHERE length = 3600").fetchone()[0]
     assert stores.figures.compare(db, Journal(db)) == []
+
+
+def test_hours_of_a_day_that_is_longer_and_of_a_half_hours_zone(stores):
+    for zone in ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"):
+        offset = offset_of(zone)
+        stores.figures.zone(offset)
+        at_s, seen = -(offset(1_735_689_600_000) // 1000) + 1_735_689_600, 0
+        for _ in range(366):
+            assert (at_s + offset(at_s * 1000) // 1000) % DAY_S == 0
+            seen, at_s = seen + 1, stores.figures.day_after(at_s)
+        assert at_s == 1_735_689_600 + 366 * DAY_S - offset(at_s * 1000) // 1000, zone
 
 
 def test_csv_is_safe_and_says_its_formulas():
