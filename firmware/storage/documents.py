@@ -8,24 +8,25 @@
 What goes to a fax machine has 1 bit a pel and 1728, 2048 or 2432 pels a line (ITU-T T.4 2.1; A4, B4, A3), 204 pels and 98, 196 or 391 lines an
 inch.  A picture that is narrower is put into the middle of white paper; another width is refused with a sentence, since we scale nothing."""
 
+import contextlib
+import mmap
 import os
 import pathlib
+import shutil
+import signal
 import struct
 import subprocess
+import sys
 import tempfile
 
 from firmware.errors import LocalError
+from firmware.storage.drawing import BITS, COMPRESSION, COUNTS, LENGTH, LINES_MOST, OFFSETS, PAGES_MOST, RENDER_S, SAMPLES, WIDTH, WIDTHS
 
 OCTETS_MOST = 32 << 20
-PAGES_MOST = 200
-WIDTHS = (1728, 2048, 2432)
-LINES_MOST = 12000              # ours: 78 cm at fine resolution
-RENDER_S = 60
+VALUES_MOST = 1_000_000         # in the directories of a file, which may point at the same octets again and again; invented
 ENDING = ".tif"
-# Tags of TIFF 6.0: width, lines, bits a sample, compression, photometric, strip offsets, samples a pel, rows a strip, strip lengths, x and y resolution, unit.
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS, X_RESOLUTION, Y_RESOLUTION, UNIT = (
-    256, 257, 258, 259, 262, 273, 277, 278, 279, 282, 283, 296)
 SIZES = {1: 1, 3: 2, 4: 4, 5: 8}            # octets of BYTE, SHORT, LONG, RATIONAL
+NAMED = {WIDTH: 1, LENGTH: 1, BITS: 4, COMPRESSION: 1, SAMPLES: 1, OFFSETS: LINES_MOST, COUNTS: LINES_MOST}     # those that check() reads: how many values
 CODED = {1: "not packed", 2: "Huffman", 3: "group 3", 4: "group 4"}
 
 
@@ -40,9 +41,10 @@ class Documents:
         found = []
         for path in sorted(self.folder.glob("[!.]*" + ENDING)):
             try:
-                stat, octets = path.stat(), path.read_bytes()
-                found.append({"document": path.stem, "pages": len(pages_of(octets)), "octets": stat.st_size, "changed_ms": stat.st_mtime_ns // 1_000_000})
-            except (OSError, LocalError):
+                with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:     # the directories only
+                    stat = os.fstat(file.fileno())
+                    found.append({"document": path.stem, "pages": len(pages_of(octets)), "octets": stat.st_size, "changed_ms": stat.st_mtime_ns // 1_000_000})
+            except (OSError, ValueError, LocalError):
                 continue            # removed meanwhile, or put there by hand: file() says what is wrong
         return found
 
@@ -56,16 +58,24 @@ class Documents:
     def put(self, name, octets):
         """Check, convert, keep.  Raises LocalError, OSError."""
         path = self._path(name)
-        made = as_tiff(octets)
-        count = len(pages_of(made))
+        if octets[:2] != b"P4" and octets[:5] != b"%PDF-":
+            check(octets)
         self.folder.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name("." + path.name + ".new")
-        with open(beside, "wb") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        return {"document": name, "pages": count, "octets": len(made)}
+        for left in self.folder.glob(".drawing-*"):         # of a killed process; one is given at a time
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".drawing-", dir=self.folder) as beside:
+            given, made = os.path.join(beside, "given"), os.path.join(beside, "made")
+            with open(given, "wb") as file:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+            if octets[:4] in (b"II*\0", b"MM\0*"):
+                made, count = given, len(pages_of(octets))
+            else:
+                count = drawn(given, made)
+            size = os.path.getsize(made)
+            os.replace(made, path)
+        return {"document": name, "pages": count, "octets": size}
 
     def remove(self, name):
         """Raises LocalError where there is none."""
@@ -77,96 +87,29 @@ class Documents:
         return self.folder / (name + ENDING)
 
 
-def as_tiff(octets):
-    """A TIFF that fax machines take, of what was given.  Raises LocalError with a sentence."""
-    if octets[:4] in (b"II*\0", b"MM\0*"):
-        check(octets)
-        return octets
-    if octets[:2] == b"P4":
-        return tiff([paper(*pbm(octets, "the picture"))])
-    if octets[:5] == b"%PDF-":
-        return tiff([paper(*pbm(page, "page %d" % (number + 1))) for number, page in enumerate(rendered(octets))])
-    raise LocalError("the file is none that can be sent: give a TIFF of 1 bit a pel, a PBM picture (P4) or a PDF")
-
-
-def pbm(octets, what):
-    """(width, lines, rows) of a PBM picture; a bit that is set is black."""
-    parts, at = [], 2
-    while len(parts) < 2 and at < min(len(octets), 1000):
-        while at < len(octets) and octets[at:at + 1] in (b" ", b"\t", b"\r", b"\n"):
-            at += 1
-        if octets[at:at + 1] == b"#":
-            at = octets.find(b"\n", at) + 1 or len(octets)
-            continue
-        end = at
-        while end < len(octets) and 48 <= octets[end] < 58:
-            end += 1
-        if end == at:
-            break
-        parts.append(int(octets[at:end][:8]))
-        at = end
-    rows = octets[at + 1:]
-    if len(parts) < 2 or not 0 < parts[0] <= WIDTHS[-1] or not 0 < parts[1] <= LINES_MOST:
-        raise LocalError("%s has %s; a page has at most %d pels a line and %d lines" % (what, "no size" if len(parts) < 2 else "%d x %d pels" % tuple(parts), WIDTHS[-1], LINES_MOST))
-    if len(rows) < (parts[0] + 7) // 8 * parts[1]:
-        raise LocalError("%s ends too early: %d octets are missing" % (what, (parts[0] + 7) // 8 * parts[1] - len(rows)))
-    return parts[0], parts[1], rows
-
-
-def paper(width, lines, rows):
-    """The same on paper of a width that machines have, in its middle: (width, lines, rows)."""
-    whole, each = next(one for one in WIDTHS if one >= width), (width + 7) // 8
-    left, spare = (whole - width) // 16, 8 * each - width
-    made = bytearray()
-    for line in range(lines):
-        row = int.from_bytes(rows[line * each:(line + 1) * each], "big") >> spare << spare        # what is beyond the width is white
-        made += bytes(left) + row.to_bytes(each, "big") + bytes(whole // 8 - left - each)
-    return whole, lines, bytes(made)
-
-
-def rendered(octets):
-    """[PBM] of the pages of a PDF, by poppler's pdftoppm, a program of its own, at 204 x 196 pels an inch.  Raises LocalError."""
-    with tempfile.TemporaryDirectory(prefix="strowger-document-") as folder:
-        source = os.path.join(folder, "given.pdf")
-        with open(source, "wb") as file:
-            file.write(octets)
-        try:
-            done = subprocess.run(["nice", "-n", "19", "pdftoppm", "-mono", "-rx", "204", "-ry", "196", "-l", str(PAGES_MOST + 1), source, os.path.join(folder, "page")],
-                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=RENDER_S)
-        except FileNotFoundError as error:
-            raise LocalError("this box has no pdftoppm (package poppler-utils), which makes pictures of a PDF; give a TIFF") from error
-        except subprocess.TimeoutExpired as error:
-            raise LocalError("the PDF was not drawn within %d s; give a simpler one, or a TIFF" % RENDER_S) from error
-        paths = sorted(pathlib.Path(folder).glob("page*.pbm"))
-        if done.returncode or not paths:
-            raise LocalError("the PDF cannot be drawn (%s)" % ((done.stderr.decode(errors="replace").strip().splitlines() or ["no page"])[0][:120]))
-        if len(paths) > PAGES_MOST:
-            raise LocalError("the PDF has more than %d pages; send it in parts" % PAGES_MOST)
-        return [path.read_bytes() for path in paths]
-
-
-def tiff(pages):
-    """A TIFF of [(width, lines, rows)], one strip a page, not packed: the modems' library packs anew for each machine."""
-    made, directory_at = bytearray(b"II*\0" + bytes(4)), 4
-    for width, lines, rows in pages:
-        strip = len(made)
-        made += rows + bytes(len(rows) % 2)
-        resolutions = len(made)
-        made += struct.pack("<4I", 204, 1, 196, 1)
-        struct.pack_into("<I", made, directory_at, len(made))
-        entries = [(WIDTH, 4, width), (LENGTH, 4, lines), (BITS, 3, 1), (COMPRESSION, 3, 1), (PHOTOMETRIC, 3, 0), (OFFSETS, 4, strip), (SAMPLES, 3, 1),
-                   (ROWS, 4, lines), (COUNTS, 4, len(rows)), (X_RESOLUTION, 5, resolutions), (Y_RESOLUTION, 5, resolutions + 8), (UNIT, 3, 2)]
-        made += struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
-        directory_at = len(made)
-        made += bytes(4)
-    return bytes(made)
+def drawn(given, made):
+    """Make a TIFF of a picture or PDF in a process of its own (storage/drawing.py); the number of its pages.  Raises LocalError."""
+    child = subprocess.Popen([sys.executable, "-m", "firmware.storage.drawing", given, made], cwd=pathlib.Path(__file__).parents[2], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        told = child.communicate(timeout=RENDER_S)[0].decode(errors="replace").strip()
+    except subprocess.TimeoutExpired as error:
+        raise LocalError("the document was not drawn within %d s; give a simpler one, or a TIFF" % RENDER_S) from error
+    finally:
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+    if child.returncode or not told.isdecimal():
+        raise LocalError(told[:300] or "the document cannot be drawn; give a TIFF")
+    return int(told)
 
 
 def pages_of(octets):
-    """[{tag: [values]}] of the directories of a TIFF.  Raises LocalError."""
+    """[{tag: [values]}] of the directories of a TIFF, of the tags that are named.  Raises LocalError."""
     order = "<" if octets[:2] == b"II" else ">"
     try:
-        (at,), found, seen = struct.unpack_from(order + "I", octets, 4), [], set()
+        (at,), found, seen, values = struct.unpack_from(order + "I", octets, 4), [], set(), 0
         while at:
             if at in seen or len(found) > PAGES_MOST:
                 raise LocalError("the TIFF has more than %d pages, or its pages lead in a ring" % PAGES_MOST)
@@ -175,8 +118,13 @@ def pages_of(octets):
             for place in range(count):
                 tag, kind, number, _ = struct.unpack_from(order + "HHII", octets, at + 2 + 12 * place)
                 size = SIZES.get(kind)
-                if size is None or number > 100_000:
+                if size is None or tag not in NAMED or tag in page:
                     continue
+                if number > NAMED[tag]:
+                    raise LocalError("page %d of the TIFF has %d values for tag %d; %d are possible" % (len(found) + 1, number, tag, NAMED[tag]))
+                values += number
+                if values > VALUES_MOST:
+                    raise LocalError("the TIFF is in more than %d strips; write it with longer ones" % (VALUES_MOST // 2))
                 where = at + 10 + 12 * place if size * number <= 4 else struct.unpack_from(order + "I", octets, at + 10 + 12 * place)[0]
                 letter = {1: "B", 3: "H", 4: "I", 5: "I"}[kind]
                 page[tag] = list(struct.unpack_from("%s%d%s" % (order, number * (2 if kind == 5 else 1), letter), octets, where))
@@ -189,6 +137,8 @@ def pages_of(octets):
 
 def check(octets):
     """Raise LocalError where a fax machine could not print a TIFF; names the page."""
+    if octets[:4] not in (b"II*\0", b"MM\0*"):
+        raise LocalError("the file is none that can be sent: give a TIFF of 1 bit a pel, a PBM picture (P4) or a PDF")
     pages = pages_of(octets)
     if not pages:
         raise LocalError("the TIFF has no page")

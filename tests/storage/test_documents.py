@@ -2,11 +2,14 @@
 
 import struct
 import subprocess
+import tracemalloc
 
 import pytest
 
 from firmware.errors import LocalError
-from firmware.storage.documents import Documents, as_tiff, pages_of, tiff
+from firmware.storage import drawing
+from firmware.storage.documents import Documents, pages_of
+from firmware.storage.drawing import tiff
 
 PBM = b"P4\n# a line\n16 2\n\xff\x00\x80\x01"
 
@@ -22,7 +25,7 @@ def grey(path):
 
 
 def test_a_picture_lies_in_the_middle_of_white_paper_as_an_independent_reader_sees(documents):
-    assert documents.put("small", PBM) == {"document": "small", "pages": 1, "octets": len(as_tiff(PBM))}
+    assert documents.put("small", PBM) == {"document": "small", "pages": 1, "octets": 8 + 2 * 216 + 16 + 2 + 12 * 12 + 4}
     pels = grey(documents.file("small"))
     first, second = pels[:1728], pels[1728:]
     at = (1728 - 16) // 16 * 8
@@ -38,10 +41,10 @@ def test_a_picture_lies_in_the_middle_of_white_paper_as_an_independent_reader_se
         documents.remove("small")
 
 
-def test_a_pdf_is_drawn(documents):
-    """Two pages of A4 with a black square each, written by hand."""
+def pdf(width=595, height=842):
+    """Two pages with a black square of an inch each, written by hand; width, height in points."""
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>"]
-    objects += [b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 5 0 R>>"] * 2
+    objects += [b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]/Contents 5 0 R>>" % (width, height)] * 2
     objects += [b"<</Length 17>>stream\n0 0 72 72 re f   \nendstream"]
     made, places = b"%PDF-1.4\n", []
     for number, one in enumerate(objects):
@@ -49,11 +52,61 @@ def test_a_pdf_is_drawn(documents):
         made += b"%d 0 obj" % (number + 1) + one + b"endobj\n"
     table = b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
     made += table + b"trailer<</Root 1 0 R/Size 6>>startxref\n%d\n%%%%EOF" % len(made)
-    assert documents.put("paper", made)["pages"] == 2
+    return made
+
+
+def test_a_pdf_is_drawn(documents):
+    assert documents.put("paper", pdf())["pages"] == 2
     first = pages_of(open(documents.file("paper"), "rb").read())[0]
     assert first[256] == [1728] and abs(first[257][0] - 842 / 72 * 196) < 3
     black = grey(documents.file("paper")).count(0)
     assert abs(black / (204 * 196) - 1) < 0.05          # an inch by an inch
+
+
+def test_a_page_of_a_pdf_is_bounded_and_control_holds_none_of_it(documents, monkeypatch):
+    """A page of 14,400 points by 14,400 would be 1.6 thousand million pels; one that is too long by little, too, is refused by its size."""
+    for width, height, words in ((14400, 14400, "page 1 (has|cannot be drawn in)"), (595, 4500, "page 1 has 1686 x 12250 pels; a page has at most")):
+        with pytest.raises(LocalError, match=words):
+            documents.put("large", pdf(width, height))
+    monkeypatch.setattr(drawing, "paper", None)         # the work on lines is another process's
+    monkeypatch.setattr(drawing, "tiff", None)
+    assert documents.put("paper", pdf())["pages"] == 2 and [path.name for path in documents.folder.iterdir()] == ["paper.tif"]
+
+
+def test_directories_of_a_tiff_are_no_bomb(documents):
+    """65,535 entries that all point at the same 100,000 values, of a tag that nobody asks for, of one that is, and over many pages."""
+    values = bytes(400_000)
+
+    def bomb(tag, number, count):
+        return b"II*\0" + struct.pack("<I", 8 + len(values)) + values + struct.pack("<H", count) + struct.pack("<HHII", tag, 4, number, 8) * count + bytes(4)
+    tracemalloc.start()
+    for tag, number, count, words in ((4000, 100_000, 65535, "grey|wide"), (273, 100_000, 65535, "100000 values for tag 273"), (273, 12_000, 65535, "wide"), (256, 2, 1, "2 values for tag 256")):
+        with pytest.raises(LocalError, match=words):
+            documents.put("bomb", bomb(tag, number, count))
+    strips = struct.pack("<H", 2) + struct.pack("<HHII", 273, 4, 12_000, 8) + struct.pack("<HHII", 279, 4, 12_000, 8)
+    made = b"II*\0" + struct.pack("<I", 8 + len(values)) + values
+    for page in range(190):
+        made += strips + struct.pack("<I", len(made) + len(strips) + 4 if page < 189 else 0)
+    with pytest.raises(LocalError, match="500000 strips"):
+        documents.put("bomb", made)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 64 << 20 and documents.rows() == []
+
+
+def test_a_refusing_disk_leaves_nothing_and_the_list_reads_no_pictures(documents, monkeypatch):
+    documents.put("a", PBM)
+
+    def refuses(*_):
+        raise OSError(28, "No space left on device")
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", refuses)
+        with pytest.raises(OSError, match="No space"):
+            documents.put("b", tiff([(1728, 4, bytes(216 * 4))]))
+    assert [path.name for path in documents.folder.iterdir()] == ["a.tif"]
+    (documents.folder / "empty.tif").write_bytes(b"")
+    monkeypatch.setattr("pathlib.Path.read_bytes", None)
+    assert [row["document"] for row in documents.rows()] == ["a"]
 
 
 def test_what_cannot_be_printed_is_said_and_the_old_one_stays(documents):

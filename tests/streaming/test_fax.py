@@ -3,7 +3,7 @@
 import numpy
 
 from dsp import g711
-from firmware.storage.documents import tiff
+from firmware.storage.drawing import tiff
 from firmware.streaming import rings
 from firmware.streaming._fax import Terminal
 from firmware.streaming.fax import LEAD_MS, FaxSession, sentence
