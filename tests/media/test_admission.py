@@ -28,6 +28,20 @@ def test_the_kernels_cost_something_and_less_than_a_tick():
     assert costs["echo"] > costs["vad"]
 
 
+def test_both_cancellers_are_measured_on_the_same_echo(monkeypatch):
+    """The second found none, which the first had taken off, slept, and seemed to cost less."""
+    heard, cancel = {}, admission.echo.cancel
+
+    def watched(state, slots, far, near, flags=None, far_rows=None, near_rows=None, partitions=admission.echo.TAIL_64_MS):
+        if flags is None:
+            heard.setdefault(partitions, []).append(near[near_rows].copy())
+        cancel(state, slots, far, near, flags, far_rows, near_rows, partitions)
+    monkeypatch.setattr(admission.echo, "cancel", watched)
+    admission.measure()
+    short, long = heard[admission.echo.TAIL_64_MS], heard[admission.echo.TAIL_128_MS]
+    assert len(short) == len(long) and all((a == b).all() for a, b in zip(short, long))
+
+
 def test_legs_are_reserved_released_and_refused():
     desk = Machine().desk
     cost = desk.cost("timeslot", ALL)
