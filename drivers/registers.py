@@ -63,13 +63,13 @@ class Register:
         return "%s (%02X)" % (self.name, self.offset)
 
 
-def read_pages(bus, wanted):
+def read_pages(bus, wanted, **more):
     """Read registers of several spans in one batch.
 
-    wanted: [(span, registers)].  Returns a list of values for each entry."""
+    wanted: [(span, registers)]; more: of the bus's batch().  Returns a list of values for each entry."""
     requests = [(READ, span, register.offset + n, 0)
                 for span, registers in wanted for register in registers for n in range(register.octets)]
-    octets = iter(bus.batch(requests))
+    octets = iter(bus.batch(requests, **more))
     return [[sum(next(octets) << 8 * n for n in range(register.octets)) for register in registers]
             for _, registers in wanted]
 

@@ -5,7 +5,7 @@ calls it (firmware/chassis) debounces alarms (G.7710: 2.5 s to raise, 10 s to
 clear) and polls counters each second."""
 
 from drivers.registers import READ, read_pages
-from firmware.errors import ConfigError, LocalError
+from firmware.errors import ConfigError, DriverError, LocalError
 
 # name, X.733 severity, what it means, what to look at
 ALARMS = (
@@ -123,18 +123,31 @@ def look_for_chips(bus, framers):
     return {span: sentence for (span, framer), value in zip(framers.items(), values) if (sentence := framer.wrong_identity(value))}
 
 
+def _rows_of_chips(bus, wanted):
+    """Values of [(framer, registers)], from one batch; None for a framer whose chip is not there.
+
+    The identity is read last: a card that is pulled meanwhile has no values.  Raises DriverError where a chip that is there is refused."""
+    rows = []
+    for (framer, registers), values in zip(wanted, read_pages(bus, [(framer.span, (*registers, framer.IDENTITY)) for framer, registers in wanted], refused=ABSENT)):
+        here = framer.wrong_identity(values.pop()) is None
+        if here and min(values) < 0:
+            raise DriverError("span %d" % framer.span, "read of registers", "the board refuses one of them and has the framer")
+        rows.append(values if here else None)
+    return rows
+
+
 def watch_all(bus, framers):
-    """(status(), events) of many framers in one batch."""
+    """(status(), events) of many framers in one batch; None for one whose chip is not there."""
     framers = list(framers)
-    values = read_pages(bus, [(framer.span, framer.STATUS + framer.EVENTS) for framer in framers])
-    return [(framer.decode_status(row[:len(framer.STATUS)]), framer.decode_events(row[len(framer.STATUS):]))
-            for framer, row in zip(framers, values)]
+    rows = _rows_of_chips(bus, [(framer, (*framer.STATUS, *framer.EVENTS)) for framer in framers])
+    return [row and (framer.decode_status(row[:len(framer.STATUS)]), framer.decode_events(row[len(framer.STATUS):]))
+            for framer, row in zip(framers, rows)]
 
 
 def counters_of_all(bus, framers):
-    """counters() of many framers in one batch."""
-    values = read_pages(bus, [(framer.span, framer.COUNTERS) for framer in framers])
-    return [framer.decode_counters(row) for framer, row in zip(framers, values)]
+    """counters() of many framers in one batch; None for one whose chip is not there."""
+    framers = list(framers)
+    return [row and framer.decode_counters(row) for framer, row in zip(framers, _rows_of_chips(bus, [(framer, framer.COUNTERS) for framer in framers]))]
 
 
 def check_settings(span, settings):

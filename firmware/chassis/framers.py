@@ -124,9 +124,13 @@ class Framers(LineOrders, Adapter):
             polls += 1
             if polls % CHIPS_POLLS == 0:
                 framers = self._look_for_chips(ring, framers)
-            polled = dict(zip(framers, watch_all(ring, framers.values())))
+            polled = {span: row for span, row in zip(framers, watch_all(ring, framers.values())) if row is not None}
+            if len(polled) < len(framers):         # a card was pulled
+                framers = self._look_for_chips(ring, framers)
+                polled = {span: row for span, row in polled.items() if span in framers}
             over = [span for span, (_, events) in polled.items() if events["second"]]
-            counters = dict(zip(over, counters_of_all(ring, [framers[span] for span in over]))) if over else {}
+            counted = zip(over, counters_of_all(ring, [framers[span] for span in over])) if over else ()
+            counters = {span: row for span, row in counted if row is not None}
             self._levels = {span: {name: status[name] for name in LEVELS if name in status} for span, (status, _) in polled.items()}
             for span, (status, _) in polled.items():
                 self._obey(span, framers[span], status.get("code"))

@@ -18,14 +18,18 @@ CONFIG = {"spans": [{"span": 1, "type": "e1", "crc4": True, "signalling": "pri",
 
 class Ring:
     def __init__(self):
-        self.registers, self.writes, self.broken, self.versions = {}, [], None, {}
+        self.registers, self.writes, self.broken, self.versions, self.pulled = {}, [], None, {}, {}      # pulled: span -> what is read there, or None: refused
 
     def batch(self, requests, refused=None):
         if self.broken:
             raise DriverError("window", "register access", self.broken)
         results = []
         for op, span, offset, value in requests:
-            if op == READ:
+            if span in self.pulled:
+                if self.pulled[span] is None and refused is None:
+                    raise DriverError("span %d" % span, "read of register %02X" % offset, "the board knows no such register")
+                results.append(refused if self.pulled[span] is None else self.pulled[span])
+            elif op == READ:
                 results.append(self.versions.get(span, 0x05) if offset == falc_regs.VSTR.offset else self.registers.get((span, offset), 0))
             else:
                 self.writes.append((span, offset, value))
@@ -100,6 +104,24 @@ def test_a_framer_that_is_missing_or_another_one_costs_its_own_span(watch):
     ring.versions[2] = 0x20
     until(lambda: len(told) == 4)
     assert told[-1] == (2, ["framer"]) and "version 20" in part._gone[2]
+
+
+@pytest.mark.parametrize("read", [None, 0xFF])
+def test_a_card_that_is_pulled_while_it_is_watched_costs_its_own_span_and_no_errors(watch, monkeypatch, read):
+    part, ring, told = watch
+    heard = []
+    part._watcher = heard.append
+    part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda run, what, *row: told.append(row[1:]) if row else heard.append(what))
+    monkeypatch.setattr(framers, "CHIPS_POLLS", 1_000_000)            # whoever reads sees it, not only the look for chips
+    part._thread.start()
+    until(lambda: len(told) == 2 and heard)
+    ring.pulled[1] = read
+    until(lambda: len(told) == 3)
+    polls = len(heard)
+    until(lambda: len(heard) > polls + 3)
+    assert told[2:] == [(1, ["framer"])] and part.fault is None and not any(each["board"] or each["seconds"] for each in heard)
+    assert heard[-1]["spans"][1][0]["alarms"] == ["framer"] and heard[-1]["spans"][2][0]["alarms"] == []
+    assert not any(row[1]["second"] for each in heard for row in each["spans"].values())
 
 
 def test_the_watcher_hears_every_poll_and_the_seconds_that_are_over(watch):

@@ -14,7 +14,7 @@ class ChipBus:
     def __init__(self):
         self.chip, self.broken = Framer(), set()
 
-    def batch(self, requests):
+    def batch(self, requests, refused=None):
         results = []
         for op, _, offset, value in requests:
             if op and offset not in self.broken:

@@ -22,7 +22,7 @@ class Port:
         self.checker = far.T1Checker(framing == "esf", kind == "j1", cas)
         self.random = numpy.random.default_rng(5)
 
-    def batch(self, requests):
+    def batch(self, requests, refused=None):
         results = []
         for op, _, offset, value in requests:
             if op:
