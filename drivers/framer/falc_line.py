@@ -11,6 +11,7 @@ from drivers.framer import falc_regs as r
 SENSITIVITY_MV = {"normal": 210, "high": 100, "low": 600}
 NOMINAL_MV = {"75": 2370, "120": 3000}       # G.703 table 7; a T1 has 3.0 V (11.2)
 WEAK_DB = 6.0                                # nearer than this to the threshold a signal is called weak: invented
+WEAK_MOVE_DB = 3.0                           # less is not told anew: a level between two steps of RES would be, at each poll.  Invented
 OPEN = "nothing is connected to our transmit pair either: the cable is not plugged in"
 LOADED = ("something is connected to our transmit pair: the two pairs are exchanged (receive on transmit), the receive pair is broken, or "
           "the far end is switched off")
@@ -20,6 +21,7 @@ class LineInterface:
     """settings: as Framer.configure(); version: as identify()."""
 
     def __init__(self, settings, version):
+        self._told_db = None                 # the weak level that was told last
         self._step_db = r.RES_STEP_DB[settings["type"]]
         ohm = settings.get("impedance_ohm", "120") if settings["type"] == "e1" else "120"
         self._thresholds = r.RIL_MV[version]
@@ -52,5 +54,7 @@ class LineInterface:
             raised.add("transmit_short")
         if level_db is not None and level_db > self.limit_db - WEAK_DB:
             raised.add("weak")
-            details["weak"] = "-%.0f dB (-%.0f dB)" % (level_db, self.limit_db)
+            if self._told_db is None or abs(level_db - self._told_db) >= WEAK_MOVE_DB:
+                self._told_db = level_db
+            details["weak"] = "-%.0f dB (-%.0f dB)" % (self._told_db, self.limit_db)
         return {"level_db": level_db, "limit_db": self.limit_db, "transmit": transmit, "details": details}

@@ -22,7 +22,7 @@ class Cable:
         self.t1 = settings.get("type") != "e1"
         self.driver.configure(settings)
 
-    def batch(self, requests):
+    def batch(self, requests, refused=None):
         found = []
         for op, _, offset, value in requests:
             if op:
@@ -72,6 +72,8 @@ def test_the_level_is_told_and_a_weak_one_named(settings, step):
         assert abs(seen["level_db"] - db) <= step / 2 + 0.05 and seen["alarms"] == [] and seen["in_service"]
     weak = port.status(rx_loss_db=20)
     assert weak["alarms"] == ["weak"] and weak["in_service"] and weak["details"]["weak"].startswith("-")
+    assert {port.status(rx_loss_db=db)["details"]["weak"] for db in (19, 20, 20.8, 20)} == {weak["details"]["weak"]}      # steps of RES are no news
+    assert len({port.status(rx_loss_db=db)["level_db"] for db in (19, 20, 20.8)}) > 1
     assert port.look(rx_loss_db=20)["rx_errors"] == 0 < port.look(rx_loss_db=22)["rx_errors"]
     assert port.status(rx_loss_db=30)["alarms"] == ["los"] and port.status(rx_loss_db=30)["level_db"] is None
 
