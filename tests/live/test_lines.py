@@ -180,16 +180,16 @@ def wait_for(condition, timeout_s=30):
 def people_see_it(house):
     """The doctor's page and that of the turn-up in a real browser, in both languages; the page renews itself."""
     with Person(house.web_url) as person:
+        def reads(selector, *words):           # what see() found may be replaced before it is read
+            wait_for(lambda: all(each in " ".join(person.text(selector, 30).split()) for each in words))
         person.sign_in("admin", PASSWORD)
         person.driver.get(house.web_url + "/clock")
-        found = person.see("article[data-finding=own_clock][data-spans='2']", 30)
-        assert "Span 2 is" in found.text and "set it to take its clock from the line" in found.text
+        reads("article[data-finding=own_clock][data-spans='2']", "Span 2 is", "set it to take its clock from the line")
         person.see("button[name=language][value=zh_CN]").click()
-        found = person.see("article[data-finding=own_clock]", 30)
-        assert "中继线 2 比本机所跟随的 中继线 1 快" in found.text and "请让它从线路取时钟" in found.text
-        before = person.see("#now table td:nth-child(5)").text
+        reads("article[data-finding=own_clock]", "中继线 2 比本机所跟随的 中继线 1 快", "请让它从线路取时钟")
+        before = person.text("#now table td:nth-child(5)")
         person.driver.save_screenshot(str(house.folder / "clock.png"))
-        wait_for(lambda: person.see("#now table td:nth-child(5)").text != before)
+        wait_for(lambda: person.text("#now table td:nth-child(5)") != before)
         person.driver.get(house.web_url + "/turn_up")
         person.see("input[name=spans]").send_keys("2-")
         person.see("main form button").click()
