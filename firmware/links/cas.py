@@ -19,7 +19,7 @@ import logging
 from firmware.links.adapter import Adapter
 from firmware.links.cas_calls import CircuitCalls
 from firmware.links.cas_manage import CircuitManagement
-from firmware.links.enhancement import renew
+from firmware.links.enhancement import put, renew
 from firmware.proto.cas.circuit import CLEARING
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class CASLinks(CircuitCalls, CircuitManagement, Adapter):
         if plan != "dtmf" and (plan or before not in (None, "dtmf")):
             self.media.command("mf_listen", id=entry["leg"], plan="r1" if plan == "mf" else plan)
         if plan is None and span.enhance:       # an echo canceller is no good between registers
-            self.media.command("enhance", id=entry["leg"], **span.enhance["enhance"])
+            put(self.media, entry["leg"], span.enhance["enhance"])
 
     def _seated(self, span, timeslot):
         """The entry of the call on a timeslot; a new call gets a leg id and a termination."""

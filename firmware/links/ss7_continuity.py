@@ -11,7 +11,7 @@ Source: Q.764 2.1.8, 2.8.1; Q.724 7."""
 import logging
 
 from firmware.errors import LocalError
-from firmware.links.enhancement import OFF
+from firmware.links.enhancement import OFF, put
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Continuity:
         if leg is not None:
             self.media.command(command, id=leg, **off)
             if command == "check":
-                self.media.command("enhance", id=leg, **dict(OFF, **self._enhance(point, circuit.span).get("enhance", {})))
+                put(self.media, leg, dict(OFF, **self._enhance(point, circuit.span).get("enhance", {})))
 
     def _check_heard(self, event, now_ms):
         """Media: the tone of a check is there."""

@@ -46,7 +46,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  enhance{id, echo?:bool, noise?:bool, level?:"off"|"agc"|"alc", vad?:bool}
         what works on the audio that comes from a leg, from the next tick on; add takes the same as enhance:{...}.
         All off (the start): octets are left as they are.  echo: 66 ms from the first instant at which an echo can be
-        back from the board, for an RTP peer from 20 ms after sending.  vad: events voice.  2100 Hz acts by itself
+        back from the board, for an RTP peer from 20 ms after sending.  vad: events voice.  2100 Hz acts by itself.
+        long_tail?:bool (echo's 128 ms): without a place for it, enhance is refused (47); add, and with or_less:true, takes 64 ms (audit: long_tail_refused)
  record{id, path, left, right, format?, channels?:"stereo"|"mono"}      left, right: leg ids; either may be null (silence);
         formats: formats.py (default "alaw"); channels: stereo where the format has it
  record_stop{id}

@@ -4,8 +4,12 @@ A place costs 9 KB where a canceller of 64 ms costs 4.7, so there are not as man
 (a group of 16) share lanes of the processor, hence belong to legs of one unit of the tick, which one thread works on.
 """
 
+import logging
+
 from firmware.media import _engine
 from firmware.media.checks import refuse
+
+log = logging.getLogger("firmware.media.long_tails")
 
 PLACES, GROUP, UNIT = (_engine.LONG_TAILS[name] for name in ("places", "group", "unit"))
 
@@ -16,6 +20,7 @@ class LongTails:
     def __init__(self):
         self._unit = [None] * (PLACES // GROUP)             # of each group
         self._free = [set(range(at, at + GROUP)) for at in range(0, PLACES, GROUP)]
+        self._said = False                                  # that there is no place
 
     def take(self, slot, what):
         """A place for the leg of a slot.  Raises LocalError (cause 47)."""
@@ -30,11 +35,19 @@ class LongTails:
         self._free[group].remove(place)
         return place
 
+    def say_once(self, error):
+        """That legs get less than was wanted: once, and again only after half of the places were free."""
+        if not self._said:
+            self._said = True
+            log.warning("%s and are used instead; an audit shows long_tail_refused at such legs", error)
+
     def give_back(self, place):
         group = place // GROUP
         self._free[group].add(place)
         if len(self._free[group]) == GROUP:
             self._unit[group] = None
+        if self._said and self.used() <= PLACES // 2:
+            self._said = False
 
     def used(self):
         """How many places are taken."""

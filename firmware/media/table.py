@@ -54,6 +54,7 @@ class Termination:
         self.octets = None          # fsk.Receiver of caller identification
         self.enhance = ENHANCE_OFF
         self.long_place = None      # of a canceller of 128 ms
+        self.long_refused = False   # it was wanted, there was no place: one of 64 ms works
         self.cost = 0               # ns a tick, reserved
         self.signal = None
         self.player = None          # (paused, volume in dB, id of the last seek) of what plays
@@ -148,7 +149,7 @@ class Table(Bridges, Hearing):
             self.terminations[name].cost = cost
         if wanted is not None:
             try:
-                self._enhance(self.terminations[name], wanted)
+                self._enhance(self.terminations[name], wanted, or_less=True)
             except LocalError:
                 if held is None:
                     self.subtract({"id": name})
@@ -431,10 +432,18 @@ class Table(Bridges, Hearing):
     def enhance(self, p):
         """What works on a leg's received audio; what is not named stays."""
         term = self.find(p.get("id"), "enhance: id")
-        self._enhance(term, enhancement(term.enhance, {name: p[name] for name in ENHANCE_OFF if name in p}))
+        or_less, before = boolean(p.get("or_less", False), "enhance: or_less"), term.long_refused
+        if "long_tail" in p:
+            term.long_refused = False
+        try:
+            self._enhance(term, enhancement(term.enhance, {name: p[name] for name in ENHANCE_OFF if name in p}), or_less)
+        except LocalError:
+            term.long_refused = before
+            raise
         return {}
 
-    def _enhance(self, term, wanted):
+    def _enhance(self, term, wanted, or_less=False):
+        """or_less: where no canceller of 128 ms is left, one of 64 ms will do: a call is worth more than its echo's last half."""
         if wanted == term.enhance:
             return
         if term.clear:
@@ -442,7 +451,15 @@ class Table(Bridges, Hearing):
         long, held = wanted["echo"] and wanted["long_tail"], term.long_place
         place = held if long else None
         if long and held is None:
-            place = self.long_tails.take(term.slot, f"enhance: {term.id}")
+            try:
+                place = self.long_tails.take(term.slot, f"enhance: {term.id}")
+            except LocalError as error:
+                if not or_less:
+                    raise
+                self.long_tails.say_once(error)
+                self._enhance(term, dict(wanted, long_tail=False))
+                term.long_refused = True
+                return
         try:
             self.price(term, f"enhance: no room for {term.id}", enhance=wanted)
         except LocalError:
@@ -450,6 +467,7 @@ class Table(Bridges, Hearing):
                 self.long_tails.give_back(place)
             raise
         term.enhance, term.long_place = wanted, place
+        term.long_refused = term.long_refused and wanted["echo"] and place is None
         bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
         self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]), 0 if place is None else place + 1)
         self._engine.commit()
@@ -532,7 +550,7 @@ class Table(Bridges, Hearing):
         terms, signals = [], []
         for term in self.terminations.values():
             row = {"id": term.id, "kind": term.kind, "bridge": term.bridge and term.bridge.id, **term.hears,
-                   "enhance": term.enhance}
+                   "enhance": term.enhance, "long_tail_refused": term.long_refused}
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law=CLEAR if term.clear else "AU"[term.law])
             else:

@@ -105,6 +105,8 @@ class WebSocket:
                 return found
             try:
                 data = await self._reader.read(READ_OCTETS)
+            except ConnectionError:         # a service that dies before it has read everything resets the connection: the same to whoever reads it
+                data = b""
             except OSError as error:
                 raise LocalError("the connection broke (%s)" % (error.strerror or type(error).__name__)) from error
             if not data:

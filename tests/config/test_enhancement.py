@@ -1,11 +1,12 @@
 """Enhancement in the configuration reaches media's command `add` as media wants it."""
 
 import copy
+import types
 
 import pytest
 
 from firmware.config import demo, schema
-from firmware.links.enhancement import enhancement, renew
+from firmware.links.enhancement import enhancement, put, renew
 from firmware.links.pri_span import Span
 from firmware.links.sip_legs import endpoint_config
 from firmware.media import settings
@@ -58,6 +59,14 @@ def test_what_media_has_not_got_is_said_again_after_a_restart():
     for _, parameters in media:
         parameters.pop("id")
         assert settings.enhancement(settings.ENHANCE_OFF, parameters) == parameters
+
+
+def test_what_the_configuration_wants_is_had_in_part_where_places_are_few():
+    told = []
+    media = types.SimpleNamespace(command=lambda do, **parameters: told.append((do, parameters)))
+    put(media, "l1", {"echo": True, "long_tail": True})
+    put(media, "l2", {"echo": True})
+    assert told == [("enhance", {"id": "l1", "echo": True, "long_tail": True, "or_less": True}), ("enhance", {"id": "l2", "echo": True})]
 
 
 @pytest.mark.parametrize("wrong", ({"echo": 1}, {"level": "loud"}, {"tail_ms": 128}, []))

@@ -142,13 +142,15 @@ def test_a_service_that_dies_in_the_middle_costs_the_question_not_the_call(house
     call = at(house, "ask")["call"]
     house.wait(lambda s: service.lines(event="start", path="/asr", call=call), 30, "the service's session")
     service.kill()
-    house.far.wait_for("released", 60, id=name)             # the failed branch: good-bye
-    house.far.wait_for("record_closed", 30, id=name)
-    match = align.compare(wav.read_mono(CHECKOUT / "build" / "prompts" / "en" / "goodbye.wav"), wav.read_mono(house.folder / f"{name}.wav"))
-    assert match.correlation > 0.9, match
-    why = [r["data"]["position"].get("error") for r in house.product.get(f"/calls/{call}")["records"] if r["kind"] == "ivr.moved"]
-    assert any(error and "asr: the service dropped the connection" in error["text"] for error in why), why
-    service.start()
+    try:
+        house.far.wait_for("released", 60, id=name)             # the failed branch: good-bye
+        house.far.wait_for("record_closed", 30, id=name)
+        match = align.compare(wav.read_mono(CHECKOUT / "build" / "prompts" / "en" / "goodbye.wav"), wav.read_mono(house.folder / f"{name}.wav"))
+        assert match.correlation > 0.9, match
+        why = [r["data"]["position"].get("error") for r in house.product.get(f"/calls/{call}")["records"] if r["kind"] == "ivr.moved"]
+        assert any(error and "asr: the service dropped the connection" in error["text"] for error in why), why
+    finally:
+        service.start()                                         # the tests after this one need it, whatever became of this
 
 
 def test_media_killed_in_the_middle_clears_the_call_and_the_next_one_is_served(house, service):

@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import socket
 import ssl
 
 import pytest
@@ -47,6 +48,28 @@ def test_a_message_has_an_end():
         receive([""] * 10000)
     with pytest.raises(LocalError, match="more than 1048576 octets"):
         receive(["x" * 65536] * 17)
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_service_that_dies_is_told_in_one_sentence_whether_it_had_read_everything_or_not(unread):
+    """The kernel closes the connections of a killed process; those with octets that nobody read, it resets."""
+    async def run():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            far, _ = listener.accept()
+        near = websocket.WebSocket(reader, writer, pair()[0])
+        assert near.octets(b"what is said")
+        waiting = far.recv(1, socket.MSG_PEEK)
+        assert waiting
+        if not unread:
+            far.recv(4096)
+        far.close()
+        try:
+            with pytest.raises(LocalError, match="^the service dropped the connection$"):
+                await near.receive()
+        finally:
+            writer.transport.abort()
+    asyncio.run(run())
 
 
 def test_certificates_are_read_once(monkeypatch):
