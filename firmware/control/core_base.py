@@ -237,8 +237,9 @@ class Core:
         for name in ("gain_db", "muted"):
             value = parameters.get(name)
             if value:
-                real = [self.real_leg(leg) for leg in value]
-                parameters[name] = dict(zip(real, value.values())) if isinstance(value, dict) else real
+                real = [(self.real_leg(leg), leg) for leg in value]
+                real = [row for row in real if row[0] is not None]
+                parameters[name] = dict([(row[0], value[row[1]]) for row in real]) if isinstance(value, dict) else [row[0] for row in real]
         return parameters
 
     def is_at_home(self, leg):

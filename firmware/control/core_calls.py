@@ -479,7 +479,7 @@ def released(core, event):
         elif call.state == calls.CLEARING:
             pass
         elif call.offer_at(leg.id) is not None:
-            core_dispatch.offer_failed(core, call, call.offer_at(leg.id), cause)
+            core_dispatch.offer_failed(core, call, call.offer_at(leg.id), cause, bool(event.get("short")))
         elif call.target_leg == leg.id:
             if not core_outside.hunt_on(core, call, leg, cause, by):
                 ring_failed(core, call, cause, leg.line)

@@ -27,6 +27,8 @@ from firmware.control.core_queues import is_known, setting, still_waiting
 # Why an agent was set away, by the outcome of the offer.
 AWAY = {"no_answer": "missed offer", "rejected": "offer refused", "failed": "line out of reach"}
 
+SHORT_REST_MS = 1000        # after an offer that failed at once, else the same agent would be asked within the same moment for ever; invented
+
 
 def dispatch(core):
     """Give waiting callers to ready agents, in the queues that this event has touched."""
@@ -173,16 +175,18 @@ def offer_timeout(core, leg):
     return True
 
 
-def offer_failed(core, call, offer, cause):
-    """The offered agent did not take the call: rests or is set away, as the queue says, and the next one is asked."""
+def offer_failed(core, call, offer, cause, short=False):
+    """The offered agent did not take the call: rests or is set away, as the queue says, and the next one is asked.
+
+    short: the telephone at home was not even called, so nothing was missed; this comes at once, so the agent rests in any case."""
     name = offer["agent"]
     outcome = "rejected" if cause in (BUSY, 21) else "no_answer" if cause in (18, NO_ANSWER) else "failed"
     before, most = core.state.agent(name).missed, setting(core, call.queue, "missed_offers")
-    counts = outcome != "no_answer" or core.strategy_names.get(call.queue) != RING_ALL
+    counts = not short and (outcome != "no_answer" or core.strategy_names.get(call.queue) != RING_ALL)
     missed = before + 1 if counts else before
     rests = most == 0 or missed < most or not counts
-    withdraw_one(core, call, offer, outcome, cause, missed=missed,
-                 rest_until_ms=core.now_ms + setting(core, call.queue, "missed_pause_s") * 1000 if rests else None)
+    pause_ms = max(SHORT_REST_MS if short else 0, setting(core, call.queue, "missed_pause_s") * 1000)
+    withdraw_one(core, call, offer, outcome, cause, missed=missed, rest_until_ms=core.now_ms + pause_ms if rests else None)
     if core.state.agent(name).status == agents.AVAILABLE and not rests:
         core.emit("agent.status", call=call.id, agent=name, status=agents.ON_BREAK, reason=AWAY[outcome], by="switch")
     still_waiting(core, call)

@@ -30,6 +30,8 @@ TRIES = 3                   # of the code; invented
 SERVED = ("media.digit", "media.modem_tone", "media.heard", "leg.held", "leg.retrieved")
 # What tells an agent that a caller comes: the beginning of a ringing tone, which every country has.
 TONE = {"tone": "ringback", "duration_ms": 400}
+# Causes of a hunt that found nothing which say nothing of the person's telephone or its number: circuits and networks were short.
+SHORT = outside.ANOTHER_TRUNK + (34, 38, 41, 42, 47, 58)
 LOST, NOT_REACHED = "telephone lost", "telephone not reached"
 
 
@@ -196,7 +198,7 @@ def create(core, leg):
             _serve(core, core.state.calls[row["call"]], line, leg)
     if why is not None:
         core.emit("home.refused", call=known.call, leg=leg, line=line, why=why)
-        _gone(core, leg, SUBSCRIBER_ABSENT)
+        _gone(core, leg, SUBSCRIBER_ABSENT, short=True)
 
 
 def _serve(core, call, line, leg):
@@ -212,9 +214,16 @@ def _serve(core, call, line, leg):
         core.play(call, "home", [TONE] if announce == "tone" else [{"prompt": announce, "language": language} for language in call.spoken()[:1]])
 
 
-def _gone(core, leg, cause, by="far"):
+def _gone(core, leg, cause, by="far", short=False):
+    """short: the person was not even called, so an offer was not missed."""
     if leg in core.state.legs:
-        core_calls.released(core, {"kind": "leg.released", "leg": leg, "cause": cause, "by": by})
+        core_calls.released(core, {"kind": "leg.released", "leg": leg, "cause": cause, "by": by, "short": short})
+
+
+def _was_short(call):
+    """Whether the hunt for a trunk to the person found nothing, through no fault of the person's."""
+    out = call.outside
+    return out is not None and (out["way"] >= len(out["ways"]) or out["attempts"] >= out["limit"]) and (out["cause"] or SHORT[0]) in SHORT
 
 
 def _free(core, leg):
@@ -248,8 +257,8 @@ def settle(core):
             create(core, leg)
         elif what == "release":
             _gone(core, leg, cause, "near")
-        elif what == "lost":
-            _gone(core, leg, cause)
+        elif what in ("lost", "short"):
+            _gone(core, leg, cause, short=what == "short")
         else:
             _free(core, leg)
 
@@ -263,7 +272,7 @@ def clearing(core, call, cause, reason):
     was, name = row["state"], row["agent"]
     core.emit("home.down", call=call.id, leg=row["leg"], agent=name, line=line, why=reason or "hung up", cause=cause)
     if row["serves"] is not None:
-        core.home_due.append(("lost", row["serves"], cause))
+        core.home_due.append(("short" if was == "calling" and _was_short(call) else "lost", row["serves"], cause))
     if row["mode"] != NAILED:
         return
     core_calls.line(core, {"kind": "line.unregistered", "line": line})
@@ -299,21 +308,36 @@ def look(core):
         row = core.state.homes[line]
         if row["state"] != "down" and (setting(core, line, "number"), setting(core, line, "mode")) != (row["number"], row["mode"]):
             clear(core, core.state.calls[row["call"]], NORMAL, SWITCH, "self_service", "the configuration of line %s has changed" % line)
+    up = {}                             # trunk group -> whether a trunk of it is up, asked once
     for name in core.agent_names:
         line = core.line_of(name)
-        if setting(core, line, "number") and core.state.agent(name).status == agents.AVAILABLE and _has_trunk(core, line):
+        if _wants(core, name, line) and _has_trunk(core, line, up):
             status(core, name)
-    for line in core.line_names:
-        if not setting(core, line, "number") and line in core.state.homes:
+    for line in sorted(core.state.homes):
+        if not setting(core, line, "number"):
             core.emit("home.removed", line=line)
 
 
-def _has_trunk(core, line):
+def _wants(core, name, line):
+    """Whether an agent who is available waits for the home telephone."""
+    if not setting(core, line, "number") or core.state.agent(name).status != agents.AVAILABLE:
+        return False
+    if setting(core, line, "mode") == PER_CALL:
+        return not core.is_registered(line)
+    return (core.state.homes.get(line) or {"state": "down"})["state"] == "down"
+
+
+def _has_trunk(core, line, up):
     """Whether a trunk that leads to a home telephone is up: after a start, trunks come one by one."""
     route = core.router.outside(setting(core, line, "number"))
     ways = outside.ways(route["row"], route["target"], *core.local_time(), areas=core.router.areas) if route is not None else []
-    groups = [core.state.groups.get(way["trunk_group"]) for way in ways]
-    return [group for group in groups if group is not None and [trunk for trunk in group.trunks if core.span_is_up(trunk[0])]] != []
+    for name in [way["trunk_group"] for way in ways]:
+        if name not in up:
+            group = core.state.groups.get(name)
+            up[name] = group is not None and any(core.span_is_up(trunk[0]) for trunk in group.trunks)
+        if up[name]:
+            return True
+    return False
 
 
 def resume(core, call):

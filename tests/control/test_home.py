@@ -192,7 +192,7 @@ def test_a_key_takes_the_caller_where_that_is_wanted_and_no_key_is_a_missed_offe
     caller(rig, "p2")
     rig.wait(15_000)
     assert rig.home()["state"] == "up" and rig.agent("1001")["state"] == "idle" and rig.heard(rig.real) == ["1000"]
-    assert rig.agent("1001")["missed"] == 1 or rig.agent("1001")["reason"] == "missed offer"
+    assert (rig.agent("1001")["status"], rig.agent("1001")["reason"]) == ("on_break", "missed offer")
 
 
 @pytest.mark.parametrize("announce, heard", [("none", ["1000"]), ("queue_sales", ["queue_sales zh_CN"])])
@@ -241,8 +241,72 @@ def test_a_busy_telephone_is_a_refused_offer():
     rig.command("command.log_in", agent="1001", line="1001")
     caller(rig)
     rig.hang_up(rig.last("leg.create")["leg"], cause=17)
-    assert rig.agent("1001")["status"] == "on_break" or rig.agent("1001")["rests"]
+    assert (rig.agent("1001")["status"], rig.agent("1001")["reason"]) == ("on_break", "offer refused")
     assert rig.call()["state"] == "queued"
+
+
+def limited(rig, most=200):
+    """So many records and no more: what would go on for ever fails instead."""
+    emit, count = rig.sb.core.emit, []
+
+    def counted(*args, **more):
+        count.append(1)
+        assert len(count) < most, "the switchboard does not come to rest"
+        return emit(*args, **more)
+    rig.sb.core.emit = counted
+
+
+@pytest.mark.parametrize("up, number, why", [((), NUMBER, "trunk"), ((1,), "6666", "no route"), ((1,), "90044123", "international")])
+def test_an_offer_that_fails_at_once_is_made_again_later_and_is_no_missed_one(up, number, why):
+    rig = house(mode="per_call", number=number)
+    rig.command("command.log_in", agent="1001", line="1001")
+    for span in {1, 2, 3} - set(up):
+        rig.do("span.state", span=span, state="down", alarms=["los"])
+    rig.config["queues"][0].update(missed_offers=0, missed_pause_s=0)
+    rig.sb.configure(rig.config, rig.now)
+    limited(rig)
+    caller(rig)
+    rig.wait(3500)
+    offered = [record["ts_ms"] for record in rig.journal if record["kind"] == "agent.offered"]
+    assert offered == [offered[0] + 1000 * index for index in range(4)]
+    assert rig.agent("1001")["missed"] == 0 and rig.call()["state"] == "queued"
+    assert why in [record["data"]["why"] for record in rig.journal if record["kind"] in ("home.refused", "home.down")][0]
+
+
+def test_trunks_that_are_short_set_nobody_away():
+    rig = house(mode="per_call", up=(1, 3))
+    rig.command("command.log_in", agent="1001", line="1001")
+    caller(rig)
+    for _ in range(4):
+        rig.hang_up(rig.last("leg.create")["leg"], cause=34)
+    assert (rig.agent("1001")["status"], rig.agent("1001")["missed"], rig.agent("1001")["rests"]) == ("available", 0, True)
+    rig.wait(5000)
+    rig.hang_up(rig.last("leg.create")["leg"], cause=1)
+    assert (rig.agent("1001")["status"], rig.agent("1001")["reason"]) == ("on_break", "line out of reach")
+
+
+def test_a_span_that_comes_up_asks_no_trunks_for_who_has_a_telephone(monkeypatch):
+    rig = seated()
+    monkeypatch.setattr(rig.sb.core.router, "outside", None)
+    rig.do("span.state", span=2, state="down", alarms=["los"])
+    rig.do("span.state", span=2, state="up", alarms=[])
+    assert rig.home()["state"] == "up"
+
+
+def test_a_line_that_is_gone_leaves_nothing():
+    rig = seated()
+    rig.config["lines"] = [line for line in rig.config["lines"] if line["name"] != "1001"]
+    rig.config["agents"][0]["line"] = ""
+    rig.sb.configure(rig.config, rig.now)
+    rig.settle()
+    assert not rig.sb.core.state.homes and not rig.adapter
+
+
+def test_who_is_not_there_is_in_no_conference():
+    core = house(mode="per_call").sb.core
+    core.act("media.conference", bridge="b1", loudest=3, legs=["p1", "h9"], gain_db={"p1": 1, "h9": 2}, muted=["h9", "p1"])
+    done = core.actions[-1]
+    assert (done["gain_db"], done["muted"], done["legs"]) == ({"p1": 1}, ["p1"], ["p1"])
 
 
 @pytest.mark.parametrize("moment", ["calling", "asking", "up", "announced", "talking", "key"])
