@@ -22,10 +22,13 @@ def check(result):
     """ConfigErrors of home telephones.  result: the configuration with every default filled in."""
     errors = []
     provisioned = {row["line"] for row in result["desk_phones"]}
+    emergency = {row["number"] for row in result["routes"] if row["class"] == "emergency"}
     for i, line in enumerate(result["lines"]):
         home = line["home"]
         if not home["number"]:
             continue
+        if home["number"] in emergency:
+            errors.append(ConfigError(f"lines[{i}].home.number", f"{home['number']} is an emergency number, which nobody works at; give the agent's own"))
         if line["name"] in provisioned:
             errors.append(ConfigError(f"lines[{i}].home.number", f"line {line['name']!r} is that of a desk phone in desk_phones; give one of the two a line of its own"))
         if "nailed" != home["mode"] and home["answer"] == "key":
