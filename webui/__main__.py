@@ -83,7 +83,7 @@ class Application:
             return
         given = cookies(scope)
         user = self.sessions.user(given.get(COOKIE))
-        if user is None or self.users.must_change(user):
+        if user is None or not self.users.known(user) or self.users.must_change(user):
             await secured({"type": "http.response.start", "status": 401, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return
@@ -115,7 +115,7 @@ class Application:
 
         async def still():
             nonlocal looked_s
-            if self.sessions.user(token) != user or self.users.must_change(user):
+            if self.sessions.user(token) != user or not self.users.known(user) or self.users.must_change(user):
                 return False
             if time.monotonic() - looked_s < RIGHTS_S:
                 return True

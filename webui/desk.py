@@ -106,7 +106,7 @@ def add(app, show, ask, relay, problem, json_body, zone, request, response, hous
         must_be_admin()
         if name == request.environ["strowger.user"]:
             raise problem(409, "not possible now", "You would lock yourself out; another administrator can remove you.")
-        if not users.remove(name):
+        if not users.remove(name, request.environ["strowger.user"]):
             raise problem(404, "not found", f"There is no user {name[:32]}.")
         sessions.end_others(name, "")
         return {"ok": True}

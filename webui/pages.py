@@ -73,6 +73,8 @@ def build(house, users, sessions, data_dir, site_name):
         response.set_header("Cache-Control", "no-store")
         api = request.path.startswith("/api/")
         cookie_user = sessions.user(request.get_cookie(COOKIE))
+        if cookie_user is not None and not users.known(cookie_user):
+            cookie_user = None          # removed by the command line or another administrator
         user = cookie_user or (basic_user() if api else None)
         request.environ["strowger.user"] = user
         if request.path.startswith(PUBLIC):

@@ -6,6 +6,7 @@ Verifying costs 19 MiB and tens of milliseconds each, so a small gate lets two
 through at a time: a thousand log-ins at shift start queue, they do not thrash.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -38,8 +39,10 @@ class Users:
         self._users = self._read()
         first = first_boot.read(self.first_boot)
         if not self._users and first:
-            self._users = {FIRST_USER: {"hash": HASHER.hash(first), "must_change": True}}
-            self._save()
+            digest = HASHER.hash(first)
+            with self._alone():
+                self._users.setdefault(FIRST_USER, {"hash": digest, "must_change": True})
+                self._save()
         if not self._users:
             raise LocalError(f"{self.path} names no user and there is no first-boot password, so nobody could sign in; "
                              f"{RECOVERY}")
@@ -56,6 +59,16 @@ class Users:
             raise LocalError(f"{self.path} is damaged ({error}); restore it from a backup (it is read again each minute), or "
                              f"{RECOVERY}") from error
         return found
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Alone with the file, which other processes change as well (first_boot.py); what it holds now is known within."""
+        with self._lock, first_boot.locked(self.path.parent):
+            try:
+                self._users = self._read() or self._users
+            except LocalError:
+                pass                    # what was known stands
+            yield
 
     def _look(self):
         """Take notice of a file that somebody else wrote: the craft port gave a password, or a backup was restored."""
@@ -86,13 +99,16 @@ class Users:
     def change(self, name, password):
         """Set a password.  Returns None, or the sentence that says why not."""
         self._look()
+        before = self._users.get(name)
         if len(password) < SHORTEST:
             return f"The password is too short; use at least {SHORTEST} characters."
         if self.must_change(name) and self.verify(name, password):
             return "This is the first-boot password; choose another."
         with GATE:
             digest = HASHER.hash(password)
-        with self._lock:
+        with self._alone():
+            if self._users.get(name) != before:
+                return "An administrator has removed you or given you another password meanwhile; sign in anew."
             self._users[name] = {"hash": digest, "must_change": False}
             self._save()
         if name == FIRST_USER:
@@ -111,15 +127,21 @@ class Users:
             return f"The password is too short; use at least {SHORTEST} characters."
         with GATE:
             digest = HASHER.hash(password)
-        with self._lock:
+        with self._alone():
             self._users[name] = {"hash": digest, "must_change": True}
             self._save()
         return None
 
-    def remove(self, name):
-        """Whether there was such a user, who may sign in no more."""
+    def known(self, name):
+        """Whether the user may sign in yet, whoever wrote the file."""
         self._look()
-        with self._lock:
+        return name in self._users
+
+    def remove(self, name, by):
+        """Whether there was such a user, who may sign in no more.  by: the administrator who asks and so is left; nobody, once removed."""
+        with self._alone():
+            if by not in self._users or by == name:
+                return False
             found = self._users.pop(name, None) is not None
             if found:
                 self._save()

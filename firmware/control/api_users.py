@@ -2,7 +2,7 @@
 
     GET  /v1/users                       {"users": [{name, must_change}]}
     PUT  /v1/users/{name}/password       {"password"}: the user signs in with it once and chooses another
-    POST /v1/users/{name}/remove         who is signed in stays so until the session ends, where this did not come over the web
+    POST /v1/users/{name}/remove         not the last administrator; who is signed in is so no more
 
 The file is users.json, which the web process reads anew when it has changed."""
 
@@ -21,6 +21,7 @@ class UsersAPI:
     """api: the whole API (house)."""
 
     def __init__(self, api):
+        self._house = api.house
         self._folder = pathlib.Path(api.house.data_dir)
         self._one = asyncio.Lock()
 
@@ -45,8 +46,9 @@ class UsersAPI:
         who = roles.WHO.get()
         if who is not None and who.name == name:
             raise Problem(409, "not possible now", "You would lock yourself out; another administrator can remove you.")
+        config = self._house.config.running()
         async with self._one:
-            if not await self._disk(first_boot.remove, self._folder, name):
+            if not await self._disk(first_boot.remove, self._folder, name, lambda one: roles.person(config, one).role == "admin"):
                 raise not_found("user", name[:32])
         return {"ok": True}
 

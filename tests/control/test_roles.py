@@ -269,6 +269,11 @@ def test_users_by_the_local_api(site):
                 assert PasswordHasher().verify(json.load(file)["anna"]["hash"], "a long enough one")
             assert "10 to 200" in str(await desk.refused("PUT", "/v1/users/anna/password", {"password": "short"}, None))
             assert (await desk.refused("GET", "/v1/users", None, "all")).status == 403
+            assert "anna is the last administrator" in str(await desk.refused("POST", "/v1/users/anna/remove", {}, None))      # the last user of all
+            await desk.ask("PUT", "/v1/users/admin/password", {"password": "a long enough one"})
+            await desk.ask("PUT", "/v1/users/sue/password", {"password": "a long enough one"})
+            assert "admin is the last administrator" in str(await desk.refused("POST", "/v1/users/admin/remove", {}, None))
+            await desk.ask("POST", "/v1/users/sue/remove", {})
             await desk.ask("POST", "/v1/users/anna/remove", {})
             assert (await desk.refused("POST", "/v1/users/anna/remove", {}, None)).status == 404
             with open(path, "w", encoding="utf-8") as file:
