@@ -25,7 +25,7 @@ MONITOR = "monitor"  # a supervisor's telephone that listens
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams", "cls")
 
 
 class Leg:
@@ -52,6 +52,7 @@ class Leg:
         self.enhance = {}       # what works on its sound by command, before the configuration
         self.streams = {}       # by command: {stream: {service, other}}
         self.heard = {}         # kind -> the last that was heard of it
+        self.cls = None         # to the outside: class of the route that it was dialled by (outside.CLASSES)
         self.agent = None       # whose telephone it was when the leg began
 
     def dump(self):

@@ -32,7 +32,7 @@ KINDS = {
     "leg.offered": "tech trunk_group span timeslot caller caller_presentation caller_type called called_complete redirecting bearer line "
                    "agent? order carried?(carriage.py)",
     "leg.digits": "called called_complete",
-    "leg.created": "role(agent|callee) tech line caller caller_name; to the outside: trunk_group span timeslot called{number type plan}",
+    "leg.created": "role(agent|callee) tech line caller caller_name; to the outside: trunk_group span timeslot called{number type plan} cls?(of the route)",
     "leg.seized": "span timeslot(another channel than was asked for)",
     "leg.proceeding": "",
     "leg.alerting": "inband?(to the caller: something is to be heard)",

@@ -42,9 +42,7 @@ def offered(core, event):
     elif not line_was_free and not core_emergency.asked(core, line, None, call.called):
         clear(core, call, BUSY, SWITCH, "busy", "the calling line is in another call")
     else:
-        blocked = calendar.treatment(core.blocked, call.caller) if line is None and call.caller_presentation == "allowed" else None
-        if blocked is not None and not core_emergency.asked(core, line, event.get("trunk_group"), call.called):
-            _refuse_blocked(core, call, blocked)
+        if _is_blocked(core, call):
             return True
         if agent is not None and state.agent(agent).call is None and core.router.feature(call.called, line is not None) is None:
             core_queues.take_line(core, agent, call, "talking")
@@ -52,6 +50,20 @@ def offered(core, event):
             core.act("leg.need_more_digits", leg=call.caller_leg)
             if event.get("dial_tone") and not call.called:
                 core.play(call, "dial", [{"tone": "dial"}], 0)
+    return True
+
+
+def _is_blocked(core, call, whole=False):
+    """Refuse a caller of a list of blocked ones, unless the number is an emergency number, or may still become one.  Whether it was so.
+
+    whole: the number is known by now."""
+    leg = core.state.legs[call.caller_leg]
+    row = calendar.treatment(core.blocked, call.caller) if leg.line is None and call.caller_presentation == "allowed" else None
+    if row is None or core_emergency.asked(core, None, leg.trunk_group, call.called):
+        return False
+    if not whole and not call.called_complete and core_emergency.may_become(core, leg.trunk_group, call.called):
+        return False
+    _refuse_blocked(core, call, row)
     return True
 
 
@@ -83,6 +95,8 @@ def digits(core, event):
         return core_overlap.more(core, call, called, complete)
     core.silence(call)                      # dial tone, for who gets one
     core.emit("leg.digits", call=call.id, leg=call.caller_leg, called=called, called_complete=complete)
+    if _is_blocked(core, call):
+        return True
     if not _route(core, call) and core.state.legs[call.caller_leg].tech == "r2":
         core.act("leg.need_more_digits", leg=call.caller_leg)       # a compelled register asks for each digit (Q.440)
     return True
@@ -100,6 +114,8 @@ def _route(core, call):
         return False
     if verdict != MATCH:
         clear(core, call, CAUSES[verdict], SWITCH, "rejected", "nothing answers the number %s" % call.called)
+        return True
+    if not call.called_complete and _is_blocked(core, call, True):
         return True
     why_not = core_outside.forbidden(core, call, route)
     if why_not is not None:

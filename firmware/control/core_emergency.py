@@ -2,7 +2,7 @@
 
 Who may: every telephone, whatever it may call otherwise, also one that is in another call; who is behind a trunk of which we are the
 network (an exchange on our PRI, telephones at a channel bank), black lists or not; callers of other trunk groups where these may
-dial through.  A carrier's digits "110" are an extension of ours, so a trunk that may not dial through reaches no emergency number.
+dial through, who take no circuit from others.  A carrier's digits "110" are an extension of ours, so a trunk that may not dial through reaches no emergency number.
 
 Where all circuits of all ways are taken, one is taken from another call (Q.850 cause 8, pre-emption):
 
@@ -34,6 +34,17 @@ def is_emergency(call):
     return call.outside is not None and call.outside.get("cls") == outside.EMERGENCY
 
 
+def _is_spared(core, victim):
+    """Whether a call is an emergency call, or somebody in it speaks with an emergency number: a consultation, a conference, a transfer."""
+    return is_emergency(victim) or outside.EMERGENCY in [core.state.legs[name].cls for name in victim.legs]
+
+
+def _may_take(core, call):
+    """Whether the caller is one of ours; whoever dials through from a carrier may call for help, but at nobody else's cost."""
+    caller = core.state.legs.get(call.caller_leg)
+    return caller is not None and (caller.line is not None or caller.trunk_group in core.home_groups)
+
+
 def asked(core, line, trunk_group, digits):
     """Whether dialled digits are a whole emergency number that this caller can reach."""
     if line is None and outside.EMERGENCY not in core.classes_of_group(trunk_group):
@@ -41,10 +52,20 @@ def asked(core, line, trunk_group, digits):
     return core.router.outside(digits or "", (outside.EMERGENCY,)) is not None
 
 
+def may_become(core, trunk_group, digits):
+    """Whether digits of a caller from outside, of whom more may come, may still become an emergency number."""
+    if outside.EMERGENCY not in core.classes_of_group(trunk_group):
+        return False
+    for row in core.config.get("routes") or []:
+        if row.get("class") == outside.EMERGENCY and outside.is_whole(row["number"]) and row["number"][:len(digits)] == digits:
+            return True
+    return False
+
+
 def preempt(core, call):
     """Take a circuit from another call.  False: there is none to take, or it is no emergency call."""
     out = call.outside
-    if not is_emergency(call) or out.get("preempted", 0) >= MOST:
+    if not is_emergency(call) or not _may_take(core, call) or out.get("preempted", 0) >= MOST:
         return False
     best = None
     for index, way in enumerate(out["ways"]):
@@ -70,7 +91,7 @@ def _on(core, call, group, trunk):
     """(call, leg) on a trunk that may be taken, or (None, None)."""
     leg = core.state.legs.get(group.holder(*trunk))
     victim = core.state.calls.get(leg.call) if leg is not None else None
-    if victim is None or victim is call or is_emergency(victim) or group.holders(*trunk) > 1:
+    if victim is None or victim is call or _is_spared(core, victim) or group.holders(*trunk) > 1:
         return None, None
     return victim, leg
 

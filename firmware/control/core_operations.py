@@ -89,7 +89,7 @@ def create_outside(core, call, route):
         group = core.state.groups.get(way["trunk_group"])
         trunk = group.select(lambda span, timeslot: core.span_is_up(span)) if group else None
         if trunk is not None:
-            return core_outside.create_leg(core, call, way, trunk, core.state.legs[call.agent_leg].line)
+            return core_outside.create_leg(core, call, way, trunk, core.state.legs[call.agent_leg].line, route["class"])
     return core.refuse("no trunk is free for %s" % route["target"])
 
 

@@ -182,12 +182,12 @@ def carries_data(core, group):
 
 
 def _seize(core, call, way, trunk):
-    leg = create_leg(core, call, way, trunk, core.state.legs[call.caller_leg].line)
+    leg = create_leg(core, call, way, trunk, core.state.legs[call.caller_leg].line, call.outside.get("cls"))
     core.emit("call.ringing", call=call.id, leg=leg, deadline_ms=core.now_ms + call.outside["ring_ms"], failed=call.failed)
 
 
-def create_leg(core, call, way, trunk, line):
-    """A leg to the outside on a trunk [span, timeslot].  line: of our telephone that calls, or None.  Returns its id."""
+def create_leg(core, call, way, trunk, line, cls):
+    """A leg to the outside on a trunk [span, timeslot].  line: of our telephone that calls, or None; cls: of the route.  Returns its id."""
     row = core.group_rows.get(way["trunk_group"]) or {}
     known = {"number": call.caller, "type": call.caller_type, "presentation": call.caller_presentation}
     if call.callback is not None:       # we call: with the number of ours that was dialled, where there was one
@@ -204,11 +204,12 @@ def create_leg(core, call, way, trunk, line):
     called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
     leg, tech = core.ids.next("l"), core.tech_of_span(trunk[0])
     core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=tech, line=None, caller=caller["number"] if caller else "",
-              caller_name=call.shown_name(), trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called)
+              caller_name=call.shown_name(), trunk_group=way["trunk_group"], span=trunk[0], timeslot=trunk[1], called=called,
+              cls=cls)
     core.act("leg.create", leg=leg, tech=tech, line=None, trunk_group=way["trunk_group"], call=call.id, span=trunk[0], timeslot=trunk[1],
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
              bearer=call.bearer or "speech", carried=more,
-             **({"priority": True} if call.outside is not None and call.outside.get("cls") == outside.EMERGENCY else {}),
+             **({"priority": True} if cls == outside.EMERGENCY else {}),
              **({"complete": False} if call.outside is not None and call.outside.get("overlap") and not call.called_complete else {}))
     return leg
 

@@ -26,7 +26,7 @@ class LegFolds:
 
     def leg_created(self, record, data, call):
         leg = legs.Leg(record["leg"], record["call"], data["role"], data["tech"], legs.CREATED)
-        leg.line = data["line"]
+        leg.line, leg.cls = data["line"], data.get("cls")
         if call is not None:
             self._add_leg(call, leg, record["agent"])
             if data.get("span") is not None:

@@ -170,6 +170,55 @@ def test_callers_who_are_refused_otherwise():
     assert other.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": 1}
 
 
+def test_a_consultation_with_an_emergency_number_keeps_its_circuit():
+    rig = world(timeslots=2)
+    rig.dial("1001", "2001", "s1")
+    rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
+    call = call_of(rig, "s1").id
+    assert rig.command("command.consult", call=call, to="number", target="110") is None
+    helped = rig.last("leg.create")
+    assert helped["called"]["number"] == "110" and helped["priority"] is True
+    rig.do("leg.answered", leg=helped["leg"])
+    rig.kill(sip_restores=False)
+    one = out(rig, "1002", "9138", "s2")
+    rig.dial("2002", "110", "e1")
+    assert {row["leg"] for row in rig.actions_of("leg.release")} == {"s2", one["leg"]}
+    rig.dial("1003", "110", "e2")                   # the other circuit is nobody's to take
+    assert helped["leg"] not in [row["leg"] for row in rig.actions_of("leg.release")] and helped["leg"] in rig.sb.core.state.legs
+
+
+def test_who_dials_through_takes_no_circuit():
+    rig = world()
+    full(rig)
+    rig.offer("p1", "110")
+    assert [row["leg"] for row in rig.actions_of("leg.release")] == ["p1"] and rig.last("leg.release")["cause"] == 34
+    rig.do("leg.offered", leg="p5", tech="pri", trunk_group="pbx", span=3, timeslot=1, caller="8001", caller_presentation="allowed", called="110", called_complete=True)
+    assert len(rig.actions_of("leg.release")) == 3, "who is behind us does"
+
+
+@pytest.mark.parametrize("steps, end", [(("", "1", "11", "110"), "110"), (("1", "19"), 21), (("", "0"), 21), (("02",), 21), (("1", "11", "110"), "110")])
+def test_a_blocked_caller_behind_us_reaches_it_digit_by_digit(steps, end):
+    rig = world()
+    for number, called in enumerate(steps):
+        assert "leg.release" not in [row["do"] for row in rig.actions], "not yet"
+        if number:
+            rig.do("leg.digits", leg="p1", called=called, called_complete=False)
+        else:
+            rig.do("leg.offered", leg="p1", tech="pri", trunk_group="pbx", span=3, timeslot=1, caller="13912345", caller_presentation="allowed",
+                   called=called, called_complete=False)
+    if end == "110":
+        assert rig.last("leg.create")["called"]["number"] == "110"
+    else:
+        assert rig.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": end}
+
+
+def test_a_blocked_caller_who_stops_in_the_middle_is_refused():
+    rig = world()
+    rig.do("leg.offered", leg="p1", tech="pri", trunk_group="pbx", span=3, timeslot=1, caller="13912345", caller_presentation="allowed", called="11", called_complete=False)
+    rig.do("leg.digits", leg="p1", called="11", called_complete=True)
+    assert rig.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": 21}
+
+
 @pytest.mark.parametrize("digits, trunk_group, allowed", [("110", "pbx", True), ("9138", "pbx", False), ("110", "few", False)])
 def test_it_is_explained(digits, trunk_group, allowed):
     rig = world()
