@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -55,7 +56,7 @@ class Person:
     def see(self, selector, timeout_s=10):
         """Wait until the selector shows; returns the element.  Raises TimeoutError."""
         try:
-            return WebDriverWait(self.driver, timeout_s, 0.1).until(
+            return WebDriverWait(self.driver, timeout_s, 0.1, [StaleElementReferenceException]).until(      # a page that renews itself
                 lambda d: next((e for e in d.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()), False))
         except Exception as error:
             raise TimeoutError(f"The page {self.driver.current_url} did not show {selector} within {timeout_s} s.") from error
