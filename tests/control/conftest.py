@@ -98,6 +98,7 @@ class FakeMedia:
         self.boot_id, self.commands, self.acks, self.signalling_acks, self.sent = "boot1", [], [], [], []
         self.tasks = set()
         self.connected, self.absent, self.link, self.number, self.up_number = False, False, None, 0, 0
+        self.epoch = 0                  # as media's: what a control process said before a later one's hello is refused
         self.unacknowledged = {}
         self.standing = {"terminations": [], "bridges": [], "signals": [], "recordings": [], "links": []}
 
@@ -106,12 +107,17 @@ class FakeMedia:
         if self.absent:
             raise LocalError("media: no answer")
         self.connected = True
+        self.epoch += 1
         for receive, message in list(self.unacknowledged.values()):
             getattr(self.link, receive)(message)
         return {"ok": True, "boot_id": self.boot_id, "generation": 1, "capacity": 100}
 
     def post(self, do, parameters, answered):
+        epoch = self.epoch
+
         async def act():
+            if epoch < self.epoch:
+                return                  # of a dead process: nobody waits for the answer
             try:
                 answered(await self.call(do, **parameters), None)
             except LocalError as error:
@@ -121,7 +127,10 @@ class FakeMedia:
         task.add_done_callback(self.tasks.discard)
 
     async def call(self, do, **parameters):
+        epoch = self.epoch
         await asyncio.sleep(0)
+        if epoch < self.epoch:
+            raise LocalError("media: the epoch is over")
         self.commands.append((do, parameters))
         name = parameters.get("id")
         if do == "add":
