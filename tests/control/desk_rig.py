@@ -2,6 +2,7 @@
 
 import asyncio
 
+from firmware.control import roles
 from firmware.control.client import ControlClient, ControlError
 from firmware.control.compose import make_core
 from firmware.control.desk import Desk
@@ -30,6 +31,7 @@ class DeskHouse:
 
     async def __aenter__(self):
         from firmware.control.house import House
+        roles._told.clear()             # what was denied in a house before this one, in the same process
         self.media, self.legs = FakeMedia(), Telephones()
         site = self.site
         self.house = House(site.run, site.data, site.data.parent / "prompts", make_core,
