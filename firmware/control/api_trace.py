@@ -11,13 +11,12 @@ import json
 import os
 import time
 
-from firmware.call.signalling_points import circuits_of, link_places, point_code
 from firmware.control.commands import Problem
+from firmware.control.trace_legs import legs_of
 from firmware.errors import LocalError
 from firmware.storage.journal import Journal
 
 MINUTES_10_MS = 600_000
-FIELDS = ("tech", "span", "timeslot")
 
 
 class TraceAPI:
@@ -65,41 +64,11 @@ class TraceAPI:
         records = await self._api._read(lambda connection: Journal(connection).of_call(call))
         if not records:
             raise Problem(404, "not found", "There is no call %s." % call[:40])
-        legs, wide = self._legs(records)
+        legs, wide = legs_of(records, self._api.house.config.running())
         if not legs:
             raise LocalError("call %s has no leg of a telephone or trunk" % call[:40])
         return await self._cut({"since_us": min(leg["from_us"] for leg in legs) - 5_000_000, "until_us": max(leg["until_us"] for leg in legs) + 15_000_000,
                                 "legs": legs, "wide": wide, "comment": "call %s" % call})
-
-    def _legs(self, records):
-        """([leg of firmware/trace/calls.py], whether point codes have 24 bits) of a call's records."""
-        legs, wide, circuits = {}, False, self._circuits()
-        for record in records:
-            leg, data, when = record["leg"], record.get("data") or {}, record["ts_ms"] * 1000
-            if record["kind"] in ("leg.offered", "leg.created") and data.get("tech") == "sip":
-                legs[leg] = {"tech": "sip", "leg": leg, "from_us": when, "until_us": time.time_ns() // 1000}
-            elif record["kind"] in ("leg.offered", "leg.created") and isinstance(data.get("span"), int):
-                legs[leg] = {**{name: data[name] for name in FIELDS}, "from_us": when, "until_us": time.time_ns() // 1000}
-            elif record["kind"] == "leg.seized" and leg in legs and isinstance(data.get("span"), int):
-                legs[leg].update(span=data["span"], timeslot=data["timeslot"])
-            elif record["kind"] == "leg.released" and leg in legs:
-                legs[leg]["until_us"] = when
-        for leg in list(legs.values()):
-            if leg["tech"] == "ss7":
-                leg["cic"], leg["codes"], wide = circuits.get((leg["span"], leg["timeslot"]), (None, None, wide))
-        return list(legs.values()), wide
-
-    def _circuits(self):
-        """{(span, timeslot): (CIC, [our point code, theirs], 24 bits)} of the running configuration."""
-        config, found = self._api.house.config.running(), {}
-        places = link_places(config)
-        for point in config["ss7"]:
-            own = point_code(point["point_code"], point["variant"], "")
-            for group in point["circuit_groups"]:
-                codes = [own, point_code(group["destination"], point["variant"], "")]
-                for cic, span, timeslot in circuits_of(group, places):
-                    found[(span, timeslot)] = (cic, codes, point["variant"] != "itu")
-        return found
 
     async def _cut(self, question):
         return await self._api.children.child(("firmware.trace", os.path.join(self._api.house.data_dir, "trace")), json.dumps(question).encode(),

@@ -21,6 +21,7 @@ import time
 log = logging.getLogger("firmware.trace")
 
 LAPD, MTP2, CAS, REGISTER, SIP, NOTE, REFUSED = 1, 2, 3, 4, 5, 6, 7
+ERASED = 8                      # of an erased person (forget.py): no content
 SEGMENT_OCTETS = 4 << 20
 MOST = 128                      # invented: 512 MiB, a day of a busy call centre
 HEAD = struct.Struct("<IBBBBQ")
@@ -169,8 +170,8 @@ def _first(path):
     return when if length else None
 
 
-def records(folder, since_us, until_us):
-    """All records of all writers between two moments, by time."""
+def records(folder, since_us, until_us, read=read_segment):
+    """All records of all writers between two moments, by time.  read: read_segment, or what yields the same with more."""
     import heapq
     rings = {}
     for number, path in segments(folder):
@@ -185,7 +186,7 @@ def records(folder, since_us, until_us):
                 pass
         wanted = [path for n, (first, path) in enumerate(firsts)
                   if first is not None and first <= until_us and (n + 1 == len(firsts) or firsts[n + 1][0] is None or firsts[n + 1][0] >= since_us)]
-        streams.append(record for path in wanted for record in read_segment(path))
+        streams.append(record for path in wanted for record in read(path))
     for record in heapq.merge(*streams, key=lambda record: record[4]):
         if since_us <= record[4] <= until_us:
             yield record
