@@ -26,6 +26,7 @@ SIP = {
     "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
     "name_servers": Rows("who is asked where trunks with a name are; empty: those of the system", Section("a name server", {
         "address": Address("its address", required=True), "port": Whole("its UDP and TCP port", 1, 65535, default=53)}), most=3),
+    "publish": Switch("phones may publish their presence and the calls they have elsewhere (RFC 3903)", default=True),
     "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}
 
 SECTION = Section("phones", SIP)

@@ -8,7 +8,15 @@ from firmware.config.field import Host, Rows, Section, Several, Switch, Text, Wh
 from firmware.errors import ConfigError
 
 TRANSPORTS = ("udp", "tcp", "tls", "auto")
+HEADER = r"[A-Za-z][A-Za-z0-9-]{1,63}"
 CREDENTIAL = r"[!-~]{0,128}"
+
+# What makes a message what it is: neither passed nor set by rule
+RESERVED = ("via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "route", "record-route", "path", "service-route", "require",
+            "proxy-require", "supported", "unsupported", "allow", "allow-events", "authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
+            "authentication-info", "content-type", "content-length", "content-encoding", "content-disposition", "mime-version", "expires", "min-expires",
+            "session-expires", "min-se", "rack", "rseq", "replaces", "refer-to", "referred-by", "event", "subscription-state", "user-agent", "server",
+            "p-asserted-identity", "p-preferred-identity", "privacy", "remote-party-id", "diversion", "history-info", "p-charging-vector", "user-to-user", "reason")
 
 ADDRESS = Section("where the far end listens", {
     "address": Host("the address of the carrier, proxy or gateway, or its name in DNS (RFC 3263)", required=True),
@@ -27,10 +35,11 @@ SIP_TRUNK = Section("a trunk over IP", {
     "label": Text("what pages show", default=""),
     "trunk_group": Text("the trunk group its calls belong to", pattern=r"[A-Za-z0-9_.-]{1,32}", required=True),
     "enabled": Switch("in service", default=True),
-    "kind": Text("register: we register there with user and password; peer: the far end knows us by our address",
-                 choices=("register", "peer"), default="peer"),
-    "addresses": Rows("where the far end listens, the first choice first; the next one takes over while one is dead",
-                      ADDRESS, most=8, required=True),
+    "kind": Text("register: we register there with user and password; peer: the far end knows us by our address; pbx: a PBX registers here for all "
+                 "its numbers (RFC 6140), with incoming_user and incoming_password", choices=("register", "peer", "pbx"), default="peer"),
+    "addresses": Rows("where the far end listens, the first choice first; the next one takes over while one is dead; of a pbx none",
+                      ADDRESS, most=8, default=[]),
+    "bulk": Switch("register for all our numbers at once (RFC 6140) where kind is register", default=False),
     "sources": Rows("further networks its calls come from", Section("a network", {
         "network": Text("an address, or a network such as 203.0.113.0/24", pattern=r"[0-9A-Fa-f.:/]{2,49}", required=True)}), most=64),
     "channels": Whole("how many calls at a time", 1, 2000, default=30),
@@ -59,6 +68,13 @@ SIP_TRUNK = Section("a trunk over IP", {
     "diversion": Text("how it is told that a call was forwarded to it", choices=("diversion", "history", "both", "none"),
                       default="diversion"),
     "reliable": Text("reliable provisional responses (100rel, RFC 3262)", choices=("off", "supported", "required"), default="supported"),
+    "pass_headers": Rows("further headers that its calls bring along to another trunk which names them too", Section("a header", {
+        "name": Text("its name", pattern=HEADER, hint="give the whole name of a header", required=True)}), key="name", most=16),
+    "set_headers": Rows("headers that each call to it gets, such as P-Access-Network-Info (RFC 7315 4.4)", Section("a header", {
+        "name": Text("its name", pattern=HEADER, hint="give the whole name of a header", required=True),
+        "value": Text("its value", pattern=r"[ -~]{1,256}", hint="use printable ASCII, at most 256 characters", required=True)}), most=16),
+    "charging": Text("our name (orig-ioi) in the P-Charging-Vector of calls to it (RFC 7315 4.6); empty: without that header",
+                     pattern=r"[A-Za-z0-9._-]{0,64}", default=""),
     "session_s": Whole("after how long a session is refreshed, or ended where the far end is gone (RFC 4028), from 90; 0: we do not ask for it",
                        0, 86400, unit="s", default=1800)})
 
@@ -66,13 +82,21 @@ SIP_TRUNK = Section("a trunk over IP", {
 def check(result, groups):
     """ConfigErrors of the checked rows of "sip_trunks".  groups: names of the trunk groups."""
     errors = []
-    registered = {}
+    registered, taken = {}, {line["name"]: "a line" for line in result["lines"]}
     for index, row in enumerate(result["sip_trunks"]):
         here = f"sip_trunks[{index}]"
         if row["trunk_group"] not in groups:
             errors.append(ConfigError(f"{here}.trunk_group", f"there is no trunk group {row['trunk_group']!r}; add it or choose one of "
                                       f"{', '.join(sorted(groups)) or '(none)'}"))
-        if not row["addresses"]:
+        if row["kind"] == "pbx":
+            if row["addresses"]:
+                errors.append(ConfigError(f"{here}.addresses", "are given, but a pbx is where it registers from; leave them out"))
+            if not row["incoming_user"]:
+                errors.append(ConfigError(f"{here}.incoming_user", "is missing; a pbx shows user and password when it registers"))
+            elif row["incoming_user"] in taken:
+                errors.append(ConfigError(f"{here}.incoming_user", f"{row['incoming_user']!r} is {taken[row['incoming_user']]} already; give each its own"))
+            taken.setdefault(row["incoming_user"], f"sip_trunks[{index}]")
+        elif not row["addresses"]:
             errors.append(ConfigError(f"{here}.addresses", "is empty; give at least one address of the far end"))
         for number, entry in enumerate(row["addresses"]):
             if entry["transport"] == "auto" and not is_name(entry["address"]):
@@ -81,6 +105,12 @@ def check(result, groups):
             errors.append(ConfigError(f"{here}.user", "is missing, or its password; a trunk that registers needs both"))
         if bool(row["incoming_user"]) != bool(row["incoming_password"]):
             errors.append(ConfigError(f"{here}.incoming_password", "and incoming_user go together; give both, or none"))
+        if row["bulk"] and row["kind"] != "register":
+            errors.append(ConfigError(f"{here}.bulk", "belongs to a trunk that registers; choose kind register, or switch it off"))
+        for part in ("pass_headers", "set_headers"):
+            for number, rule in enumerate(row[part]):
+                if rule["name"].lower() in RESERVED:
+                    errors.append(ConfigError(f"{here}.{part}[{number}].name", f"{rule['name']!r} is a header that the switch writes itself; choose others"))
         if row["from"] == "user" and not row["user"]:
             errors.append(ConfigError(f"{here}.from", "names the user, but user is empty; give one, or choose number"))
         if 0 < row["session_s"] < 90:

@@ -52,7 +52,7 @@ def endpoint_config(config):
     """What SIPEndpoint wants, from the configuration."""
     sip = config["sip"]
     return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
-            "qualify_s": sip["qualify_s"],
+            "qualify_s": sip["qualify_s"], "publish": sip["publish"],
             "guard": {part: sip[part] for part in ("source_rate", "wrong_passwords", "ban_s")},
             "emergency": [row["number"] for row in config["routes"] if row["class"] == EMERGENCY],
             "lines": {line["name"]: line["password"] for line in config["lines"] if not (line.get("home") or {}).get("number")},
@@ -477,6 +477,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         """New lines and passwords; address and port need a restart (schema: impact)."""
         self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most")})
         self.endpoint.set_realm(config["sip"]["realm"])
+        self.endpoint.set_publish(config["sip"]["publish"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         fresh = endpoint_config(config)
         self.endpoint.set_guard(fresh["guard"], fresh["emergency"])
@@ -490,6 +491,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         for line in state.get("lines", []):
             line["contacts"] = self.endpoint.contacts(line["name"])
             line["silent"] = self.endpoint.is_silent(line["name"])
+            line["published"] = self.endpoint.publications.describe(line["name"])
         for agent in state.get("agents", []):
             agent["silent"] = self.endpoint.is_silent(agent["line"])
         state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors,

@@ -4,6 +4,7 @@
     status = check(request, user, password, hmac_sha1)   # 0: authentic; else the error to answer with
     octets = success(request, (host as int, port), password, hmac_sha1)
     octets = error(request, status)
+    octets = keep_alive_answer(octets, (host, port))     # of a SIP telephone (RFC 5626 8); None: no such question
 
 hmac_sha1(key, octets) -> 20 octets is injected; portable.  Only IPv4 addresses are written.
 """
@@ -126,6 +127,37 @@ def success(message, source, password, hmac_sha1):
     """The answer to an authentic request from source (IPv4 address as int, port)."""
     mapped = struct.pack(">BBHI", 0, 1, source[1] ^ COOKIE >> 16, source[0] ^ COOKIE)
     return _sealed(BINDING_SUCCESS, message.transaction, _attribute(XOR_MAPPED_ADDRESS, mapped), password, hmac_sha1)
+
+
+def keep_alive_answer(octets, source):
+    """The answer to a telephone that asks by STUN whether its flow stands (RFC 5626 4.4.2, 8): its address as seen here, unprotected.
+
+    source: (host as text, port).  None where the octets are no binding request."""
+    if octets[:2] != b"\x00\x01":
+        return None
+    message = parse(octets)
+    if message is None or message.kind != BINDING_REQUEST:
+        return None
+    host = _address(source[0])
+    if host is None:
+        return None
+    mask = struct.pack(">I", COOKIE) + message.transaction
+    mapped = struct.pack(">BBH", 0, 1 if len(host) == 4 else 2, source[1] ^ COOKIE >> 16) + bytes([one ^ other for one, other in zip(host, mask)])
+    body = _attribute(XOR_MAPPED_ADDRESS, mapped)
+    return struct.pack(">HHI", BINDING_SUCCESS, len(body), COOKIE) + message.transaction + body
+
+
+def _address(host):
+    """Octets of an address as text, or None."""
+    if ":" not in host:
+        parts = host.split(".")
+        return bytes([int(part) for part in parts]) if len(parts) == 4 else None
+    head, gap, tail = host.split("%")[0].partition("::")
+    groups = [[int(word, 16) for word in part.split(":")] if part else [] for part in (head, tail)]
+    missing = 8 - len(groups[0]) - len(groups[1])
+    if missing < 0 or (missing and not gap):
+        return None
+    return b"".join([struct.pack(">H", word) for word in groups[0] + [0] * missing + groups[1]])
 
 
 def error(message, status, password=None, hmac_sha1=None):

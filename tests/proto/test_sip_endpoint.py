@@ -577,7 +577,7 @@ def test_other_requests_in_and_out_of_a_dialog(switch, phone):
     assert status(phone.send(phone.in_dialog(invite, "INFO", body=b"x"))[1][0]) == 415
     assert status(phone.send(phone.in_dialog(invite, "INFO", cseq=1))[1][0]) == 500          # out of order
     assert status(phone.send(phone.request("BYE", "sip:9@x", to="<sip:9@x>;tag=none"))[1][0]) == 481
-    assert status(phone.send(phone.request("PUBLISH", "sip:9@x"))[1][0]) == 405
+    assert status(phone.send(phone.request("NOTIFY", "sip:9@x"))[1][0]) == 405
     assert status(phone.send(phone.request("INFO", "sip:9@x"))[1][0]) == 481
     _, output = phone.send(phone.request("OPTIONS", "sip:9@x"))
     assert status(output[0]) == 200 and "INVITE" in header(output[0], "Allow")

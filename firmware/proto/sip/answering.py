@@ -9,7 +9,7 @@ from firmware.proto.sip.uri import bare_host
 
 MAX_FAULTS = 1000                       # kept (name, source) pairs, so that each is told once only
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, SUBSCRIBE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, PRACK, REFER, SUBSCRIBE, PUBLISH"
 
 
 class Answering:

@@ -22,7 +22,7 @@ STATUS = (
     (410, "Gone", 22), (412, "Conditional Request Failed", 127), (413, "Request Entity Too Large", 127),
     (414, "Request-URI Too Long", 127), (415, "Unsupported Media Type", 79), (416, "Unsupported URI Scheme", 127),
     (420, "Bad Extension", 127), (421, "Extension Required", 127), (422, "Session Interval Too Small", 127),
-    (423, "Interval Too Brief", 127), (430, "Flow Failed", 41), (469, "Bad Info Package", 127),
+    (423, "Interval Too Brief", 127), (430, "Flow Failed", 41), (439, "First Hop Lacks Outbound Support", 127), (469, "Bad Info Package", 127),
     (480, "Temporarily Unavailable", 18), (481, "Call/Transaction Does Not Exist", 41),
     (482, "Loop Detected", 25), (483, "Too Many Hops", 25), (484, "Address Incomplete", 28),
     (485, "Ambiguous", 1), (486, "Busy Here", 17), (487, "Request Terminated", 16),                  # ours: 16

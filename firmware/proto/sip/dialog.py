@@ -29,9 +29,10 @@ class Identity:
         """Our host and port for a transport."""
         return host_port(bracketed_host(self.address), self.ports.get(transport, self.port))
 
-    def contact_of(self, transport, user="strowger"):
-        """Our Contact for a transport; RFC 7118 5.2 has one word for both kinds of WebSocket."""
-        return "<sip:%s@%s%s>" % (user, self.host_of(transport), "" if transport == "UDP" else ";transport=%s" % ("ws" if transport == "WSS" else transport.lower()))
+    def contact_of(self, transport, user="strowger", more=""):
+        """Our Contact for a transport; RFC 7118 5.2 has one word for both kinds of WebSocket.  user: None for none."""
+        way = "" if transport == "UDP" else ";transport=%s" % ("ws" if transport == "WSS" else transport.lower())
+        return "<sip:%s%s%s%s>" % ("" if user is None else user + "@", self.host_of(transport), way, more)
 
     def branch(self):
         """A new branch; random, so that none repeats after a restart."""

@@ -65,8 +65,8 @@ Events (plain dicts, "kind" first):
   dtmf              {leg, digit, duration_ms}  INFO application/dtmf-relay or application/dtmf
 Exactly one of rejected, released ends a leg; afterwards its id is unknown here.
 
-Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>", "line/<name>", "trunk/<name>" and
-"subscription/<number>".
+Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>", "line/<name>", "trunk/<name>",
+"subscription/<number>" and "publication/<line>".
 take_changes() -> {key: dict, or None for removed} since the last call: store them in one row each,
 in the same transaction as the journal.  restore(dump, ...) rebuilds; then resume(now_ms) -> events:
 confirmed and incoming legs live on, a pending outgoing INVITE is cancelled (released, by
@@ -88,6 +88,7 @@ from firmware.proto.sip.guard import Guard
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
+from firmware.proto.sip.publications import Publications
 from firmware.proto.sip.qualify import Qualifier
 from firmware.proto.sip.registrar import Registrar
 from firmware.proto.sip.requests import Requests
@@ -96,7 +97,7 @@ from firmware.proto.sip.subscriptions import Subscriptions
 from firmware.proto.sip.text import octet_text
 from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.timers import T1_MS, T2_MS, T4_MS, TimerQueue, durations_ms
-from firmware.proto.sip.transaction import TransactionLayer
+from firmware.proto.sip.transaction import NOBODY, TransactionLayer
 from firmware.proto.sip.trunk_calls import TrunkSession
 from firmware.proto.sip.trunk_table import TrunkTable
 from firmware.proto.sip.trunks import Trunk
@@ -118,6 +119,7 @@ DEFAULTS = {
     "emergency": (),                    # numbers that are called in overload too
     "trunks": (), "ports": None,
     "qualify_s": 0,
+    "publish": True,                    # telephones may say how they are: publications.py
     "t1_ms": T1_MS, "t2_ms": T2_MS, "t4_ms": T4_MS,
 }
 _RELEASES = ("release_request", "bye_request", "cancel_request")
@@ -156,6 +158,9 @@ class SIPEndpoint(Requests, TrunkTable):
         self._without_flow = {}          # leg of a telephone whose connection is gone: that connection
         self._changed = {}
         self.subscriptions = Subscriptions(self)
+        self.publications = Publications(self)
+        self.publications.enabled = config["publish"]
+        self.nobody = NOBODY
         self.trunks = {}
         self.trunk_legs = {}             # trunk -> {its legs that have not ended: True}
         for row in config["trunks"]:
@@ -219,7 +224,8 @@ class SIPEndpoint(Requests, TrunkTable):
     def _flow_closed(self, address, now_ms):
         for line in self.registered_lines():
             for binding in self.registrar.bindings[line]:
-                if tuple(binding["source"]) == address and self.registrar.mark(line, binding["uri"], True, None):
+                if tuple(binding["source"]) == address and not binding.get("path") and self.registrar.mark(
+                        line, binding["uri"], True, None, None, (address, [])):
                     self.contact_changed(line)
                     if self.registrar.targets(line, True):
                         self.qualifier.soon(line, now_ms)
@@ -240,7 +246,7 @@ class SIPEndpoint(Requests, TrunkTable):
         for line in self.registered_lines():
             for binding in self.registrar.bindings[line]:
                 if tuple(binding["source"]) == address:
-                    self.qualifier.heard(line, binding["uri"])
+                    self.qualifier.heard(line, binding["uri"], None, (address, []))
         for leg in [leg for leg in sorted(self._without_flow) if self._without_flow[leg] == address]:
             del self._without_flow[leg]
             session = self.sessions.get(leg)
@@ -306,6 +312,8 @@ class SIPEndpoint(Requests, TrunkTable):
             out["trunk/" + name] = self.trunks[name].dump()
         for name in self.subscriptions.all:
             out["subscription/" + name] = self.subscriptions.all[name].dump()
+        for line in self.publications.of:
+            out["publication/" + line] = self.publications.dump_line(line)
         return out
 
     @classmethod
@@ -329,7 +337,7 @@ class SIPEndpoint(Requests, TrunkTable):
         if kind == "line":
             if name in self._lines:
                 for binding in record["bindings"]:
-                    if len(binding["source"]) > 2:
+                    if len(binding["source"]) > 2 and not binding.get("path"):
                         binding["silent"] = True     # its connection died with the process before
                 self.registrar.restore_line(name, record, now_ms)
                 self._watch_line(name)
@@ -341,6 +349,9 @@ class SIPEndpoint(Requests, TrunkTable):
                 self._changed[key] = True
         elif kind == "subscription":
             if record["line"] not in self._lines or not self.subscriptions.restore(name, record, now_ms):
+                self._changed[key] = True
+        elif kind == "publication":
+            if name not in self._lines or not self.publications.restore(name, record, now_ms):
                 self._changed[key] = True
         elif kind == "trunk":
             if name not in self.trunks:
@@ -412,7 +423,13 @@ class SIPEndpoint(Requests, TrunkTable):
                 self._line_changed(line)
         for line in sorted({one.line: True for one in self.subscriptions.all.values() if one.line not in self._lines}):
             self.subscriptions.drop_line(line)
+        for line in [line for line in self.publications.of if line not in self._lines]:
+            self.publications.remove(line, now_ms)
         return self._take_events()
+
+    def set_publish(self, enabled):
+        """Whether telephones may say how they are; what they have said stands until it expires."""
+        self.publications.enabled = enabled
 
     def set_realm(self, realm):
         """New realm of challenges; set_lines() must follow, since the secrets of lines hold it."""
@@ -463,6 +480,17 @@ class SIPEndpoint(Requests, TrunkTable):
         """Its record is to be stored."""
         self._changed["subscription/" + name] = True
 
+    def publication_changed(self, line):
+        """What a line has published is to be stored."""
+        self._changed["publication/" + line] = True
+
+    def knows_call(self, call_id):
+        """Whether a call with that Call-ID goes through here."""
+        for session in self.sessions.values():
+            if session.dialog is not None and session.dialog.call_id == call_id:
+                return True
+        return False
+
     def has_line(self, line):
         """Whether there is a line of that name."""
         return line in self._lines
@@ -482,9 +510,15 @@ class SIPEndpoint(Requests, TrunkTable):
             for key in self._session_dialogs.pop(session.leg, ()):
                 self._dialogs.pop(key, None)
 
-    def unanswered(self, line, uri, now_ms):
+    def unanswered(self, line, uri, now_ms, way=None):
         """An INVITE to a contact ran out (timer B) without a response."""
-        self.qualifier.silent(line, uri, now_ms - self.durations["B"][0])
+        self.qualifier.silent(line, uri, now_ms - self.durations["B"][0], way)
+
+    def flow_failed(self, line, uri, way, now_ms):
+        """An edge proxy says that the flow to a telephone is gone (RFC 5626 5.3.1): it is not called there until it registers again."""
+        if line is not None:
+            self.count("flows_failed")
+            self.qualifier.silent(line, uri, None, way)
 
     def contact_changed(self, line):
         """A contact of a line fell silent, or is there again."""
@@ -503,6 +537,8 @@ class SIPEndpoint(Requests, TrunkTable):
             return self.registrar.dump_line(name)
         if kind == "trunk":
             return self.trunks[name].dump() if name in self.trunks else None
+        if kind == "publication":
+            return self.publications.dump_line(name)
         if kind == "subscription":
             return self.subscriptions.all[name].dump() if name in self.subscriptions.all else None
         session = self.sessions.get(name)
@@ -523,7 +559,7 @@ class SIPEndpoint(Requests, TrunkTable):
             self.touch(session)
             return
         if line is not None:
-            targets = self.registrar.targets(line)
+            telephones = self.registrar.telephones(line)
         else:
             uri = primitive.get("uri")
             if not uri:
@@ -533,14 +569,14 @@ class SIPEndpoint(Requests, TrunkTable):
                 parse_uri(uri)
             except RemoteError as error:
                 raise LocalError("leg %s: invite_request: %s" % (leg, error))
-            targets = [(uri, tuple(destination), primitive.get("destination") is not None)]
-        if not targets:
+            telephones = [[(uri, tuple(destination), primitive.get("destination") is not None, [])]]
+        if not telephones:
             self.emit({"kind": "rejected", "leg": leg, "status": 480, "cause": 20,
                        "text": "the line is not registered", "contacts": []})
             return
         session = OutgoingSession(self, leg, line)
         self.sessions[leg] = session
-        session.start(primitive, targets, now_ms)
+        session.start(primitive, telephones, now_ms)
         self.touch(session)
 
     def _take_lines(self, lines):

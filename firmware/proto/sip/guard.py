@@ -89,6 +89,13 @@ class Guard:
                 return False
         return True
 
+    def may_ask(self, source, now_ms):
+        """Whether a keep-alive of a host is answered: not of one that is banned, no more than its new requests."""
+        host = source[0]
+        if self.is_trusted(host) or self.proven.get(source[:2], 0) > now_ms:
+            return True
+        return self.banned.get(host, 0) <= now_ms and self._is_within_rate(b"", host, now_ms)
+
     def is_trusted(self, host):
         """Whether a trunk's messages come from there."""
         trusted = self.trusted.get(host)
@@ -190,7 +197,7 @@ class Guard:
         """The answer that refuses new work in overload, made of its lines; None where it is folded or broken: the parser's matter."""
         end = octets.find(b"\r\n\r\n")
         head = octets if end < 0 else octets[:end]
-        if b"\r\n " in head or b"\r\n\t" in head or not octets.startswith((b"INVITE ", b"REGISTER ", b"SUBSCRIBE ", b"OPTIONS ")):
+        if b"\r\n " in head or b"\r\n\t" in head or not octets.startswith((b"INVITE ", b"REGISTER ", b"SUBSCRIBE ", b"PUBLISH ", b"OPTIONS ")):
             return None
         vias, parts = [], [None] * len(COPIED)
         for line in head.split(b"\r\n")[1:]:

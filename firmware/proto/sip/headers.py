@@ -15,15 +15,16 @@ HEADERS = (
     ("Error-Info", None, True), ("Event", "o", False), ("Expires", None, False), ("From", "f", False),
     ("History-Info", None, True), ("Identity", "y", False), ("Info-Package", None, False),
     ("Max-Forwards", None, False), ("Min-Expires", None, False), ("Min-SE", None, False),
-    ("MIME-Version", None, False), ("P-Asserted-Identity", None, True), ("P-Called-Party-ID", None, False), ("P-Preferred-Identity", None, True),
+    ("MIME-Version", None, False), ("P-Access-Network-Info", None, True), ("P-Asserted-Identity", None, True), ("P-Associated-URI", None, True),
+    ("P-Called-Party-ID", None, False), ("P-Charging-Function-Addresses", None, True), ("P-Charging-Vector", None, False), ("P-Preferred-Identity", None, True), ("P-Visited-Network-ID", None, True),
     ("Path", None, True), ("Privacy", None, False), ("Proxy-Authenticate", None, True),
     ("Proxy-Authorization", None, True), ("Proxy-Require", None, True), ("RAck", None, False),
     ("Reason", None, True), ("Record-Route", None, True), ("Recv-Info", None, True), ("Refer-Sub", None, False), ("Refer-To", "r", False),
     ("Referred-By", "b", False), ("Remote-Party-ID", None, True), ("Replaces", None, False), ("Require", None, True), ("Retry-After", None, False),
     ("Route", None, True), ("RSeq", None, False), ("Server", None, False), ("Service-Route", None, True),
-    ("Session-Expires", "x", False), ("Subject", "s", False), ("Subscription-State", None, False),
+    ("Session-Expires", "x", False), ("SIP-ETag", None, False), ("SIP-If-Match", None, False), ("Subject", "s", False), ("Subscription-State", None, False),
     ("Supported", "k", True), ("Timestamp", None, False), ("To", "t", False), ("Unsupported", None, True),
-    ("User-Agent", None, False), ("Via", "v", True), ("Warning", None, True), ("WWW-Authenticate", None, True),
+    ("User-Agent", None, False), ("User-to-User", None, True), ("Via", "v", True), ("Warning", None, True), ("WWW-Authenticate", None, True),
 )
 MAX_PARAMETERS = 64              # of one value; ours: finding duplicates among more would cost an attacker nothing, us much
 MAX_VALUES = 256                 # of one list header; ours

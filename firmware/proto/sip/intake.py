@@ -17,6 +17,7 @@ says.  A host that stood still leaves a short row behind and is none.
 A request that is in the row already (the far end repeats it each half second) is dropped; a CANCEL takes its INVITE along.
 """
 
+from firmware.proto import stun
 from firmware.proto.sip.headers import parse_via
 from firmware.errors import RemoteError
 from firmware.proto.sip.text import text
@@ -135,6 +136,9 @@ class Intake:
     def take(self, octets, source, waited_ms, now_ms):
         """A message is here.  It waits, has been refused, or is dropped."""
         guard = self.guard
+        if octets[:2] == b"\x00\x01" and len(source) == 2:
+            self._keep_alive(octets, source, now_ms)
+            return
         if not guard.welcome(octets, source, now_ms):
             self.endpoint.count("received")
             return
@@ -164,6 +168,15 @@ class Intake:
         self.new.append(entry)
         if key[1]:
             self._places[key] = entry
+
+    def _keep_alive(self, octets, source, now_ms):
+        """A telephone keeps its flow by STUN (RFC 5626 4.4.2): answered at once, without state, within the limits of its host."""
+        self.endpoint.count("received")
+        answer = stun.keep_alive_answer(octets, source) if self.guard.may_ask(source, now_ms) else None
+        if answer is not None:
+            self.endpoint.count("sent")
+            self.endpoint.count("stun_keep_alives")
+            self._refusals.append((answer, source))
 
     def _refuse(self, entry, now_ms):
         """Whether it was refused: what repeats a request that is being served is not."""

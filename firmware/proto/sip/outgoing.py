@@ -1,4 +1,7 @@
-"""Outgoing legs: one INVITE to each contact of a line, the first answer wins.  RFC 3261 9, 13.2, 16.7.
+"""Outgoing legs: one INVITE to each telephone of a line, the first answer wins.  RFC 3261 9, 13.2, 16.7.
+
+A telephone with several flows is called over one; where that one is gone (430 of its edge proxy, no connection, no answer at all) the
+next is taken (RFC 5626 5.3.1, 6).
 
 Each contact is called in a fork with a Call-ID of its own: a telephone that is registered twice would
 refuse a second INVITE with the same one as merged (8.2.2.2).
@@ -17,13 +20,14 @@ from firmware.proto.sip.transport import transport_of
 from firmware.proto.sip.uri import user_uri
 
 ANSWERED_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'     # RFC 3326 2: no missed call is shown
+FLOW_FAILED = 430                # RFC 5626 11.6
 _NO_PREFERENCE = 4               # responses that say nothing of the callee: 16.7 step 6
 
 
 class Fork:
     """The INVITE to one contact."""
     __slots__ = ("number", "dialog", "request", "transaction", "destination", "provisional", "cancelled", "done",
-                 "cancel_reason", "early")
+                 "cancel_reason", "early", "flows")
 
     def __init__(self, number, dialog, request, destination):
         self.number = number
@@ -36,6 +40,7 @@ class Fork:
         self.cancel_reason = None
         self.done = False
         self.early = {}              # To tag -> [Dialog, last RSeq]: reliable.py
+        self.flows = []              # other ways to the same telephone
 
     def dump(self):
         """JSON-able copy."""
@@ -75,24 +80,27 @@ class OutgoingSession(ReliableReceiver, Session):
         self.best = None             # (status, cause, text, contacts) of the best refusal
         self.early_sdp = None
 
-    def start(self, request, targets, now_ms):
-        """Send the INVITEs.  targets: [(URI text, (host, port), behind NAT)]."""
+    def start(self, request, telephones, now_ms):
+        """Send the INVITEs.  telephones: [[(URI text, (host, port), behind NAT, [Route values])]], the first of each is called."""
         agent = self.agent
         identity = agent.identity
         name = octet_text(request.get("caller_name") or "")
         caller = user_uri(octet_text(request.get("caller") or "anonymous"), identity.address, None)
-        for uri, destination, nat in targets:
+        for flows in telephones:
+            uri, destination, nat, path = flows[0]
             callee = user_uri(octet_text(self.line), identity.address) if self.line else uri
             dialog = Dialog(identity.call_id(), identity.tag(), str(Address(caller, name)), "<%s>" % callee, uri)
             if nat:
                 dialog.peer = destination
-            message = dialog.request("INVITE", identity)
+            dialog.routes = list(path)
+            message = dialog.request("INVITE", identity, hop=destination)
             self.fill(message, request["sdp_web"] if request.get("sdp_web") and transport_of(destination) in ("WS", "WSS") else request["sdp"])
             if request.get("auto_answer"):
                 # No RFC has it: what telephones of several makers take; answer-after is of the Call-Info of RFC 3261 20.9.
                 message.add("Call-Info", "<sip:%s>;answer-after=0" % identity.address)
                 message.add("Alert-Info", "<http://%s>;info=alert-autoanswer;delay=0" % identity.address)
             fork = Fork(len(self.forks), dialog, message, destination)
+            fork.flows = list(flows[1:])
             self.forks.append(fork)
             agent.learn(dialog, self)
         for fork in self.forks:
@@ -233,11 +241,34 @@ class OutgoingSession(ReliableReceiver, Session):
             fork.provisional = False
             fork.transaction = self.agent.transactions.request(message, fork.destination, self, now_ms)
             return
+        if response.status == FLOW_FAILED:
+            self.agent.flow_failed(self.line, fork.dialog.target, (fork.destination, fork.dialog.routes), now_ms)
+            if self._next_flow(fork, now_ms):
+                return
         contacts = []
         if response.status < 400:
             contacts = [address.uri for address in response.contacts()]
         self.fork_failed(fork, response.status, cause_of_reason(response.all("Reason")),
                          display(response.reason[:80]), contacts, now_ms)
+
+    def _next_flow(self, fork, now_ms):
+        """Call the same telephone over its next flow.  False: there is none, or the call has gone on."""
+        if not fork.flows or fork.cancelled or self.state not in (CALLING, ALERTING):
+            return False
+        agent, (uri, destination, nat, path) = self.agent, fork.flows.pop(0)
+        agent.count("next_flows")
+        dialog = fork.dialog
+        dialog.target, dialog.routes, dialog.peer = uri, list(path), destination if nat else None
+        message = dialog.request("INVITE", agent.identity, hop=destination)
+        old = fork.request
+        self.fill(message, old.body)
+        for name in ("Call-Info", "Alert-Info"):
+            for value in old.all(name):
+                message.add(name, value)
+        fork.early, fork.provisional = {}, False
+        fork.destination, fork.request = destination, message
+        fork.transaction = agent.transactions.request(message, destination, self, now_ms)
+        return True
 
     def fork_failed(self, fork, status, cause, words, contacts, now_ms):
         """One fork is over; the last one, or a 6xx, ends the leg."""
@@ -263,7 +294,10 @@ class OutgoingSession(ReliableReceiver, Session):
             Session.failed(self, transaction, status, now_ms)
             return
         if not fork.provisional and self.line is not None:
-            self.agent.unanswered(self.line, fork.request.uri, now_ms)
+            self.agent.unanswered(self.line, fork.dialog.target, now_ms, (fork.destination, fork.dialog.routes))
+            if self._next_flow(fork, now_ms):
+                self.agent.touch(self)
+                return
         self.fork_failed(fork, status, None, phrase(status), [], now_ms)
         self.agent.touch(self)
 

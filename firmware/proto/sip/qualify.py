@@ -18,32 +18,33 @@ RECONNECT_MS = 2000          # ours: shorter than the patience of a caller
 
 class Ping:
     """Owner of one OPTIONS: tells the qualifier how it ended."""
-    __slots__ = ("qualifier", "line", "uri", "destination", "began_ms")
+    __slots__ = ("qualifier", "line", "uri", "destination", "began_ms", "way")
 
-    def __init__(self, qualifier, line, uri, destination, began_ms):
+    def __init__(self, qualifier, line, uri, destination, began_ms, way):
         self.qualifier = qualifier
         self.line = line
         self.uri = uri
         self.destination = destination
         self.began_ms = began_ms
+        self.way = way
 
     def response(self, transaction, message, now_ms):
-        """A sign of life; a 408 is what a proxy says of a telephone that gives none."""
-        if message.status == 408:
-            self.qualifier.silent(self.line, self.uri, self.began_ms)
+        """A sign of life; a 408 is what a proxy says of a telephone that gives none, 430 of one whose flow is gone."""
+        if message.status in (408, 430):
+            self.qualifier.silent(self.line, self.uri, self.began_ms, self.way)
         else:
-            self.qualifier.heard(self.line, self.uri, self.destination)
+            self.qualifier.heard(self.line, self.uri, None if self.way[1] else self.destination, self.way)
 
     def failed(self, transaction, status, now_ms):
         """Timer F: nothing came."""
-        self.qualifier.silent(self.line, self.uri, self.began_ms)
+        self.qualifier.silent(self.line, self.uri, self.began_ms, self.way)
 
     def unacknowledged(self, transaction, now_ms):
         """Not of a client."""
 
     def finished(self, transaction, now_ms):
         """The next question may go out."""
-        self.qualifier.asked.pop((self.line, self.uri), None)
+        self.qualifier.asked.pop((self.line, self.uri, self.way[0]) + tuple(self.way[1]), None)
 
 
 class Qualifier:
@@ -52,7 +53,7 @@ class Qualifier:
     def __init__(self, endpoint, interval_ms):
         self.endpoint = endpoint
         self.interval_ms = interval_ms
-        self.asked = {}              # (line, URI) whose answer is awaited
+        self.asked = {}              # (line, URI, address, Route values ...) whose answer is awaited
         self._timers = {}            # line -> timer
 
     def set_interval(self, interval_ms, now_ms):
@@ -86,29 +87,31 @@ class Qualifier:
         targets = self.endpoint.registrar.targets(name, True)
         if targets and self.interval_ms:
             self._start(name, now_ms + self.interval_ms)
-        for uri, destination, nat in targets:
-            if (name, uri) not in self.asked:
-                self.asked[(name, uri)] = True
+        for uri, destination, nat, path in targets:
+            key = (name, uri, destination) + tuple(path)
+            if key not in self.asked:
+                self.asked[key] = True
                 self.endpoint.count("pings")
-                self._ask(name, uri, destination, nat, now_ms)
+                self._ask(name, uri, destination, nat, path, now_ms)
 
-    def _ask(self, line, uri, destination, nat, now_ms):
+    def _ask(self, line, uri, destination, nat, path, now_ms):
         identity = self.endpoint.identity
         local = "<sip:strowger@%s>" % identity.host
         dialog = Dialog(identity.call_id(), identity.tag(), local, "<%s>" % uri, uri)
         if nat:
             dialog.peer = destination
-        message = dialog.request("OPTIONS", identity)
+        dialog.routes = list(path)
+        message = dialog.request("OPTIONS", identity, hop=destination)
         message.add("Accept", SDP)
-        self.endpoint.transactions.request(message, destination, Ping(self, line, uri, destination, now_ms), now_ms)
+        self.endpoint.transactions.request(message, destination, Ping(self, line, uri, destination, now_ms, (destination, list(path))), now_ms)
 
-    def silent(self, line, uri, began_ms):
+    def silent(self, line, uri, began_ms, way=None):
         """A request that went out at began_ms had no response.  A contact registered since then is another matter."""
-        if self.endpoint.registrar.mark(line, uri, True, began_ms):
+        if self.endpoint.registrar.mark(line, uri, True, began_ms, None, way):
             self.endpoint.count("silent_contacts")
             self.endpoint.contact_changed(line)
 
-    def heard(self, line, uri, destination=None):
+    def heard(self, line, uri, destination=None, way=None):
         """A contact is there, and answered over the connection to destination."""
-        if self.endpoint.registrar.mark(line, uri, False, None, destination):
+        if self.endpoint.registrar.mark(line, uri, False, None, destination, way):
             self.endpoint.contact_changed(line)

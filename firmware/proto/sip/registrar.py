@@ -1,18 +1,22 @@
-"""Bindings of lines to contacts.  RFC 3261 10.3; instance ids of RFC 5626 replace each other.
+"""Bindings of lines to contacts.  RFC 3261 10.3; Path: RFC 3327; flows: RFC 5626.
 
 A binding is a plain dict, so that it is persisted as it stands: {"uri", "source": [host, port], "nat",
-"expires_ms" (UTC), "call_id", "cseq", "q" (thousandths), "user_agent", "instance", "number", "since_ms",
+"expires_ms" (UTC), "call_id", "cseq", "q" (thousandths), "user_agent", "instance", "reg_id", "path": [Route values], "number", "since_ms",
 "silent" (no contact to call for now: qualify.py)}.
+
+A telephone that names itself (+sip.instance) has one binding; with reg-id it has one for each of its flows, and is called over one
+of them only: the one registered last, the next where that one fails (RFC 5626 6, 5.3).
 """
 
 from firmware.errors import RemoteError
 from firmware.proto.sip.dialog import behind_nat
-from firmware.proto.sip.headers import Address
+from firmware.proto.sip.headers import Address, parse_address, parse_list
 from firmware.proto.sip.text import display, number
 from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.uri import parse_uri
 
 SHORT_MS = 3600000               # 10.3 step 7: only expiries below an hour may be called too brief
+MOST_PATH = 8                    # ours: proxies between a telephone and us
 
 
 class Registrar:
@@ -50,12 +54,16 @@ class Registrar:
         bindings = self.bindings.get(line)
         return max([binding["number"] for binding in bindings]) if bindings else None
 
-    def mark(self, line, uri, silent, before_ms, source=None):
+    def mark(self, line, uri, silent, before_ms, source=None, way=None):
         """Note that a contact gives no answer, or does again.  before_ms: not one that registered later, or None.
-        source: the connection over which it did, or None.
+        source: the connection over which it did, or None.  way: (address, [Route values]) of the flow that is meant, where several
+        have one Contact.
 
         Returns True where that changes whether it can be called."""
-        for binding in self.bindings.get(line, ()):
+        rows = self.bindings.get(line, ())
+        if way is not None and sum([binding["uri"] == uri for binding in rows]) > 1:
+            rows = [binding for binding in rows if self._goes(binding, way)]
+        for binding in rows:
             if (binding["uri"] == uri and bool(binding.get("silent")) != silent
                     and (before_ms is None or binding.get("since_ms", 0) <= before_ms)):
                 binding["silent"] = silent
@@ -64,25 +72,54 @@ class Registrar:
                 return True
         return False
 
+    def _goes(self, binding, way):
+        """Whether a binding is reached that way."""
+        path = binding.get("path") or []
+        return path == way[1] if path or way[1] else way[0] in [tuple(binding["source"])] + [known[1] for known in self._ways(binding, True)]
+
     def _ordered(self, line):
         return sorted(self.bindings.get(line, ()), key=lambda binding: (-binding["q"], binding["number"]))
 
     def targets(self, line, silent_too=False):
-        """[(contact URI, (host, port), behind NAT)] to call a line."""
+        """[(contact URI, address (transport.py), behind NAT, [Route values])] of all contacts of a line."""
         out = []
         for binding in self._ordered(line):
-            uri = binding["uri"]
-            if binding.get("silent"):
-                door = _door(binding) if silent_too else None
-                if door is not None:
-                    out.append((uri, door, True))
-                if not silent_too or len(binding["source"]) > 2:
-                    continue
-            if binding["nat"]:
-                out.append((uri, tuple(binding["source"]), True))
-            else:
-                out.append((uri, destination_of(parse_uri(uri)), False))
+            out.extend(self._ways(binding, silent_too))
         return out
+
+    def _ways(self, binding, silent_too=False):
+        out, uri, path = [], binding["uri"], binding.get("path") or []
+        if binding.get("silent"):
+            door = _door(binding) if silent_too and not path else None
+            if door is not None:
+                out.append((uri, door, True, []))
+            if not silent_too or (len(binding["source"]) > 2 and not path):
+                return out
+        if path:
+            out.append((uri, _edge(binding), False, path))
+        elif binding["nat"]:
+            out.append((uri, tuple(binding["source"]), True, []))
+        else:
+            out.append((uri, destination_of(parse_uri(uri)), False, []))
+        return out
+
+    def telephones(self, line):
+        """What is called: a list for each telephone of its targets, the flow registered last first; the others are for when it fails."""
+        out, known = [], {}
+        for binding in self._ordered(line):
+            ways = self._ways(binding)
+            instance = binding["instance"] if binding.get("reg_id") else None
+            if instance is None or instance not in known:
+                flows = []
+                out.append(flows)
+                if instance is not None:
+                    known[instance] = flows
+            else:
+                flows = known[instance]
+            flows.extend([(binding.get("since_ms", 0), binding["number"]) + way for way in ways])
+        for flows in out:
+            flows.sort(key=lambda way: (-way[0], -way[1]))
+        return [[way[2:] for way in flows] for flows in out if flows]
 
     def expire(self, line, now_ms):
         """Drop what expired.  Returns True where something did."""
@@ -155,10 +192,14 @@ class Registrar:
     def _bind(self, bindings, address, message, source, now_ms):
         uri = parse_uri(address.uri)
         lifetime_ms = self._lifetime_ms(address, message)
-        instance = address.parameter("+sip.instance")
+        instance, reg_id = address.parameter("+sip.instance"), _reg_id(address, message)
         found = None
         for index, binding in enumerate(bindings):
-            if (instance and binding["instance"] == instance) or parse_uri(binding["uri"]).same_as(uri):
+            if instance and reg_id and binding.get("reg_id") and binding["instance"]:
+                same = (binding["instance"], binding["reg_id"]) == (instance, reg_id)        # RFC 5626 6: whatever the Contact
+            else:
+                same = (instance and binding["instance"] == instance) or parse_uri(binding["uri"]).same_as(uri)
+            if same:
                 found = index
                 break
         if found is not None:
@@ -168,7 +209,12 @@ class Registrar:
                 bindings.pop(found)
             return
         self._number += 1
-        binding = {"uri": address.uri, "source": list(source), "nat": behind_nat(message, source, address.uri),
+        path = parse_list(message.all("Path"), "Path")
+        if len(path) > MOST_PATH:
+            raise RemoteError("more than %d proxies in Path" % MOST_PATH, status=400)
+        for value in path:
+            parse_uri(parse_address(value, "Path").uri)
+        binding = {"uri": address.uri, "source": list(source), "nat": behind_nat(message, source, address.uri), "reg_id": reg_id, "path": path,
                    "expires_ms": now_ms + lifetime_ms, "call_id": message.call_id, "cseq": message.cseq[0],
                    "q": _thousandths(address.parameter("q")), "instance": instance,
                    "user_agent": display((message.get("User-Agent") or "")[:80]), "number": self._number,
@@ -186,8 +232,46 @@ class Registrar:
             parameters = [("expires", "%d" % ((binding["expires_ms"] - now_ms + 999) // 1000))]
             if binding["instance"]:
                 parameters.append(("+sip.instance", binding["instance"]))
+            if binding.get("reg_id"):
+                parameters.append(("reg-id", "%d" % binding["reg_id"]))
             out.append(str(Address(binding["uri"], "", parameters)))
         return out
+
+
+def _edge(binding):
+    """Where requests for a binding with a Path go first: its first proxy, or where the REGISTER came from if that is a name."""
+    try:
+        return destination_of(parse_uri(parse_address(binding["path"][0], "Path").uri))
+    except RemoteError:
+        return tuple(binding["source"])
+
+
+def keeps_flow(message):
+    """Whether the way of a REGISTER is one flow that its telephone keeps (RFC 5626 6): straight, or by an edge proxy that says so."""
+    if len(message.all("Via")) == 1 and not message.all("Path"):
+        return True
+    try:
+        path = parse_list(message.all("Path"), "Path")
+        return bool(path) and parse_uri(parse_address(path[-1], "Path").uri).parameter("ob") is not None
+    except RemoteError:
+        return False
+
+
+def asks_flow(message):
+    """Whether a REGISTER is one of RFC 5626: it supports outbound, and a Contact has both its names."""
+    return ("outbound" in [token.lower() for token in message.tokens("Supported") + message.tokens("Require")]
+            and any([address.parameter("reg-id") is not None and address.parameter("+sip.instance") is not None for address in message.contacts()]))
+
+
+def _reg_id(address, message):
+    """The number of a flow, or None: from 1 to 2**31 - 1 (RFC 5626 4.2.1), only with an instance."""
+    value = address.parameter("reg-id")
+    if value is None or not address.parameter("+sip.instance") or not asks_flow(message):
+        return None
+    value = number(value, 2 ** 31 - 1)
+    if not value:
+        raise RemoteError("reg-id is not a number from 1 on", status=400)
+    return value
 
 
 def _door(binding):

@@ -4,20 +4,22 @@ Nothing is kept for a request before its sender is authenticated: challenges and
 """
 
 from firmware.errors import RemoteError
+from firmware.proto.sip import bulk
 from firmware.proto.sip.answering import ALLOW, Answering
 from firmware.proto.sip.causes import reason_value
 from firmware.proto.sip.digest import MISSING, OK, STALE
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import parse
+from firmware.proto.sip.registrar import asks_flow, keeps_flow
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
 from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, kind_of
 from firmware.proto.sip.uri import parse_uri
 
-SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER", "SUBSCRIBE")
-EXTENSIONS = ("100rel", "timer")       # option tags that a Require may name
-KNOWN = SERVED + ("NOTIFY", "PUBLISH", "MESSAGE")
+SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER", "SUBSCRIBE", "PUBLISH")
+EXTENSIONS = ("100rel", "timer", "path", "outbound")       # option tags that a Require may name
+KNOWN = SERVED + ("NOTIFY", "MESSAGE")
 
 FLOW_TIMER_S = "120"                   # RFC 5626 4.4.1: our connections stand longer; a dead one is noticed in this time
 
@@ -46,7 +48,7 @@ class Requests(Answering):
                 # a header that only the one who serves the request looks at
                 self.fault("bad_request", str(error), source)
                 if message.method != "ACK":
-                    self.reply(message, source, 400, now_ms)
+                    self.reply(message, source, 413 if error.status == 413 else 400, now_ms)
 
     def _receive_response(self, message, source, now_ms):
         if message.fault is not None:
@@ -88,7 +90,9 @@ class Requests(Answering):
         except RemoteError as error:
             self.reply(message, source, error.status, now_ms)
             return
-        required = [token for token in message.tokens("Require") if token.lower() not in EXTENSIONS]
+        known = EXTENSIONS + (bulk.GIN,) if method == "REGISTER" else EXTENSIONS
+        required = [token for token in message.tokens("Require") + (message.tokens("Proxy-Require") if method == "REGISTER" else [])
+                    if token.lower() not in known]
         if required:
             self.reply(message, source, 420, now_ms, headers=(("Unsupported", ", ".join(required)),))
             return
@@ -111,6 +115,8 @@ class Requests(Answering):
             self.reply(message, source, 200, now_ms, headers=(("Allow", ALLOW), ("Accept", SDP)))
         elif method == "SUBSCRIBE":
             self._receive_subscribe(message, source, now_ms)
+        elif method == "PUBLISH":
+            self._receive_publish(message, source, now_ms)
         elif method == "REFER":
             self.reply(message, source, 403, now_ms)        # only of who is in a call
         else:
@@ -165,7 +171,13 @@ class Requests(Answering):
             # an address-of-record of another scheme: RFC 4475 3.3.4
             self.reply(message, source, 400, now_ms)
             return
+        if bulk.is_bulk(message):
+            self._receive_bulk(message, line, source, now_ms)
+            return
         if not self._authenticated(message, line, source, now_ms):
+            return
+        if asks_flow(message) and not keeps_flow(message):
+            self.reply(message, source, 439, now_ms)         # RFC 5626 6: its first proxy knows nothing of flows
             return
         transaction = self.serve(message, source, NOBODY)
         headers = []
@@ -181,9 +193,14 @@ class Requests(Answering):
         response = self.response(message, 200, self._plain_tag(message), source)
         for value in self.registrar.response_contacts(line, now_ms):
             response.add("Contact", value)
-        if len(source) > 2 and _keeps_flow(message):
+        path = message.all("Path")
+        if "path" in [token.lower() for token in message.tokens("Supported")]:
+            for value in path:
+                response.add("Path", value)                  # RFC 3327 5.3
+        if asks_flow(message) and (len(source) > 2 or path):
             response.add("Require", "outbound")
-            response.add("Flow-Timer", FLOW_TIMER_S)
+            if not path:
+                response.add("Flow-Timer", FLOW_TIMER_S)     # else the edge's matter
         transaction.reply(response, now_ms)
         if message.get("Contact") is not None:
             if self._without_flow and len(source) > 2:
@@ -194,6 +211,31 @@ class Requests(Answering):
         if changed:
             self._tell_line(line, known)
 
+    def _receive_bulk(self, message, user, source, now_ms):
+        """A PBX registers for all its numbers (RFC 6140).  A user that is not there gets the challenge that all get."""
+        trunk = None
+        for known in self.trunks.values():
+            if known.row["kind"] == "pbx" and known.row.get("incoming_user") == user:
+                trunk = known
+        if not self._authenticated(message, user, source, now_ms, _nobody if trunk is None else trunk.secret):
+            return
+        try:
+            bulk.contact_of(message)
+            transaction = self.serve(message, source, NOBODY)
+            seconds = bulk.bind(trunk, message, source, now_ms)
+        except RemoteError as error:
+            headers = (("Min-Expires", "%d" % bulk.LEAST_S),) if error.status == 423 else ()
+            self.fault("bad_request", str(error), source)
+            self.reply(message, source, error.status if error.status in (423, 500) else 400, now_ms, headers=headers)
+            return
+        response = self.response(message, 200, self._plain_tag(message), source)
+        if seconds:
+            contact = message.contacts()[0]
+            response.add("Contact", "<%s>;expires=%d" % (contact.uri, seconds))
+            for value in message.all("Path"):
+                response.add("Path", value)
+        transaction.reply(response, now_ms)
+
     def _receive_subscribe(self, message, source, now_ms):
         try:
             line = parse_uri(message.from_address.uri).plain_user()
@@ -201,6 +243,17 @@ class Requests(Answering):
             line = ""
         if self._authenticated(message, line, source, now_ms):
             self.subscriptions.subscribe(message, line, source, now_ms)
+
+    def _receive_publish(self, message, source, now_ms):
+        if not self.publications.enabled:
+            self.reply(message, source, 405, now_ms)
+            return
+        try:
+            line = parse_uri(message.from_address.uri).plain_user()
+        except RemoteError:
+            line = ""
+        if self._authenticated(message, line, source, now_ms):
+            self.publications.receive(message, line, source, now_ms)
 
     def _receive_invite(self, message, source, now_ms):
         trunk = self.trunk_of(message, source)
@@ -258,11 +311,8 @@ class Requests(Answering):
         self.touch(session)
 
 
-def _keeps_flow(message):
-    """Whether a REGISTER promises to open its connection anew (RFC 5626 6), straight from the telephone."""
-    return ("outbound" in [token.lower() for token in message.tokens("Supported")] and len(message.all("Via")) == 1
-            and any([address.parameter("reg-id") is not None and address.parameter("+sip.instance") is not None
-                     for address in message.contacts()]))
+def _nobody(user, algorithm):
+    """The secret of a user that is not there."""
 
 
 def _unfit_invite(message):

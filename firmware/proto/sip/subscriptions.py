@@ -287,7 +287,7 @@ class Subscriptions:
         """The state of what is watched."""
         host = self.agent.identity.address
         if subscription.package == DIALOG:
-            return dialog_info(subscription.watched, host, subscription.version, self.dialogs.get(subscription.watched, ()))
+            return dialog_info(subscription.watched, host, subscription.version, self.shown(subscription.watched))
         if subscription.package == PRESENCE:
             return self._presence(subscription.watched, host)
         new, old = self.messages.get(subscription.watched, (0, 0))
@@ -295,9 +295,19 @@ class Subscriptions:
 
     def _presence(self, line, host):
         seat = self.agent_of(line)
-        is_open = bool(self.agent.registrar.contacts(line)) and (seat is None or seat[0])
-        activities = ["on-the-phone"] if self.dialogs.get(line) else [seat[1]] if seat is not None and seat[1] else []
-        return pidf(line, host, is_open, activities, None if seat is None else seat[2])
+        says_open, said, note = self.agent.publications.presence(line)
+        is_open = bool(self.agent.registrar.contacts(line)) and (seat is None or seat[0]) and says_open
+        activities = ["on-the-phone"] if self.shown(line) else [seat[1]] if seat is not None and seat[1] else said
+        return pidf(line, host, is_open, activities, note if seat is None else seat[2])
+
+    def shown(self, line):
+        """Its calls, and those that its telephones say they have elsewhere."""
+        return list(self.dialogs.get(line, ())) + self.agent.publications.dialogs(line)
+
+    def show_published(self, line, now_ms):
+        """A telephone has said how it is."""
+        self._tell((DIALOG, line), now_ms)
+        self.show_presence(line, now_ms)
 
     def show_presence(self, line, now_ms):
         """A telephone came or went, or the person who sits there does something else."""

@@ -5,13 +5,15 @@ before the called party rings; what it still says is cancelled or ended.  A rest
 set-up: its transactions go on (dump of the fork).
 """
 
-from firmware.proto.sip import parties
+from firmware.proto.sip import extras, parties
+from firmware.proto.sip.bulk import target_of
 from firmware.proto.sip.causes import phrase
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.outgoing import Fork, OutgoingSession
 from firmware.proto.sip.session import ALERTING, CALLING
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
+from firmware.proto.sip.uri import parse_uri
 
 BIG_OCTETS = 1300                # RFC 3261 18.1.1: longer requests go over a connection
 FAILOVER_MS = 4000               # ours: an address that is alive says 100 within 200 ms (17.2.1)
@@ -27,6 +29,7 @@ class TrunkSession(OutgoingSession):
         self.row = trunk.row
         self.domain = trunk.domain
         self.service_route = list(trunk.service_route)
+        self.bulk = trunk.bulk
         self.wanted_s = trunk.row.get("session_s") or 0
         self.order = None
         self.left = []               # addresses not tried yet
@@ -61,7 +64,9 @@ class TrunkSession(OutgoingSession):
         if len(self.row["addresses"]) > 1 and not self.row.get("domain"):
             self.domain = address[0]
         uri = parties.request_uri(order["called"], self.row, self.domain)
-        if not self.row.get("domain") and (address[1] != 5060 or len(address) > 2):
+        if self.bulk is not None:
+            uri = target_of(self.bulk, parse_uri(uri).user)
+        elif not self.row.get("domain") and (address[1] != 5060 or len(address) > 2):
             uri += ":%d" % address[1] + (";transport=%s" % address[2].lower() if len(address) > 2 else "")
         dialog = Dialog(identity.call_id(), identity.tag(),
                         parties.sender_of(order["caller"], order["caller_name"], self.row, self.domain),
@@ -79,6 +84,7 @@ class TrunkSession(OutgoingSession):
         parties.identify(message, order["caller"], order["caller_name"], order["redirecting"], order["called"], self.row, self.domain,
                          (order.get("carried") or {}).get("redirections") or 1)
         parties.carry(message, order.get("carried") or {})
+        extras.dress(message, order.get("carried") or {}, self.row, self.agent)
         policy = self.row.get("reliable", "off")
         supported = (["100rel"] if policy != "off" else []) + (["timer"] if self.wanted_s else [])
         if supported:

@@ -18,6 +18,9 @@ class TrunkTable:
         old, self.trunks = self.trunks, {}
         for row in rows:
             known = old.get(row["name"])
+            if known is not None and row["kind"] == known.row["kind"] == "pbx":
+                row = dict(row)
+                row["addresses"] = known.row["addresses"]        # of its registration
             if known is not None and _same_row(known.row, row):
                 if row.get("named"):
                     known.readdress(row, now_ms, self._trunks_run)
@@ -25,7 +28,7 @@ class TrunkTable:
                     known.row = row
                 self.trunks[row["name"]] = old.pop(row["name"])
             else:
-                self.trunks[row["name"]] = Trunk(self, row)
+                self.trunks[row["name"]] = Trunk(self, dict(row, addresses=[]) if row["kind"] == "pbx" else row)
         for name in sorted(old):
             old[name].leave(now_ms)
             self.trunk_changed(old[name])

@@ -6,6 +6,8 @@ and goes back to it when it comes back.  A trunk that registers (10.2) is up whi
 that does not answer or refuses for now is replaced by the next address.  A peer that is never asked counts as there;
 an INVITE without any answer makes that address dead for UNASKED_DEAD_MS.
 
+A PBX that registers here for its numbers (kind "pbx", bulk.py) has the address of its registration, and none without one.
+
 A far end with a name ("named") has the addresses that DNS says (links/sip_names.py): none before the first answer; they may change while
 the trunk runs (readdress()), and those that stay keep their state.
 
@@ -14,10 +16,11 @@ A trunk: row, the configuration's (config/sip_trunk.py) with addresses as [(host
 """
 
 from firmware.errors import RemoteError
-from firmware.proto.sip import parties
+from firmware.proto.sip import extras, parties
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.digest import answer_challenge, ha1
-from firmware.proto.sip.headers import parse_list
+from firmware.proto.sip.bulk import GIN
+from firmware.proto.sip.headers import parse_addresses, parse_list
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.text import display, hexadecimal, number
 from firmware.proto.sip.transport import transport_of
@@ -84,6 +87,8 @@ class Trunk:
         self.tries = 0
         self.least_s = 0
         self.registering = None
+        self.bulk = None             # registration of a PBX: {"call_id", "cseq", "target"}
+        self.associated = []         # P-Associated-URI of our registration (RFC 7315 4.1)
         self.timers = {}
 
     # what calls use
@@ -106,6 +111,8 @@ class Trunk:
     def destinations(self):
         """Addresses for a call: the one in use, then the others that are not dead."""
         rows = self.row["addresses"]
+        if not rows:
+            return [self.address]        # nowhere: such a trunk is down, its call fails
         order = [self.at] + [index for index in range(len(rows)) if index != self.at]
         live = [rows[index] for index in order if self.alive[index] is not False]
         return live or [self.address]
@@ -128,6 +135,13 @@ class Trunk:
 
     def start(self, now_ms, restored=False):
         """Begin, or go on after a restart."""
+        if self.row["kind"] == "pbx":
+            if self.bulk is None:
+                self._set(DOWN, "the PBX has not registered")
+            else:
+                self._at(self.expires_ms, "expired")
+                self._asks(now_ms)
+            return
         if not self.row["addresses"]:
             self._set(DOWN, self.row.get("unresolved") or "its name is being looked up")
             return
@@ -138,6 +152,35 @@ class Trunk:
             self._set(UP, "in use without being asked")
         if self.row["options_s"]:
             self._at(now_ms, "options")
+
+    def _asks(self, now_ms):
+        if self.row["options_s"]:
+            self._at(now_ms, "options")
+        else:
+            self._set(UP, "registered from %s" % self.spoken(0))
+
+    def bind(self, address, path, bulk, seconds, now_ms):
+        """A PBX has registered, its password checked.  bulk: as above."""
+        known = self.bulk is not None and self.row["addresses"] == [address]
+        self.row = dict(self.row)
+        self.row["addresses"], self.bulk, self.service_route = [address], bulk, list(path)
+        self.expires_ms = now_ms + seconds * 1000
+        if not known:
+            self.at, self.alive, self.misses = 0, [None], [0]
+            self.agent.guard.trusted = {}
+        self._at(self.expires_ms, "expired")
+        if not known or self.state != UP:
+            self._asks(now_ms)
+        self.agent.trunk_changed(self)
+
+    def unbind(self, why, now_ms):
+        """The registration of a PBX is over."""
+        self.stop()
+        self.row = dict(self.row)
+        self.row["addresses"], self.bulk, self.service_route, self.alive, self.misses, self.at, self.expires_ms = [], None, [], [], [], 0, None
+        self.agent.guard.trusted = {}
+        self._set(DOWN, why)
+        self.agent.trunk_changed(self)
 
     def readdress(self, row, now_ms, runs=True):
         """DNS has answered: other addresses, or another order.  An empty answer changes nothing that works."""
@@ -199,6 +242,8 @@ class Trunk:
             if any([alive is False for alive in self.alive]) or (None in self.alive):
                 wait_ms = min(wait_ms, DEAD_AGAIN_MS)
             self._at(now_ms + wait_ms, "options")
+        elif name == "expired":
+            self.unbind("the registration of the PBX has expired", now_ms)
         elif name == "register":
             self.tries = 0
             self._send_register(None, now_ms)
@@ -309,12 +354,17 @@ class Trunk:
         message.add("Contact", self._contact(address))
         message.add("Expires", "%d" % seconds)
         message.add("Supported", "path")
+        if self.row.get("bulk"):
+            message.add("Require", GIN)
+            message.add("Proxy-Require", GIN)
         message.add("Allow", self.agent.allow)
         if authorization:
             message.add(authorization[0], authorization[1])
         return message
 
     def _contact(self, address):
+        if self.row.get("bulk"):
+            return self.agent.identity.contact_of(transport_of(address), None, ";bnc")
         return self.agent.identity.contact_of(transport_of(address), parse_uri(user_uri(self.row["user"], "x")).user)
 
     def _send_register(self, authorization, now_ms):
@@ -337,6 +387,7 @@ class Trunk:
             self.expires_ms = now_ms + granted_s * 1000
             self.service_route = parse_list(answer.all("Service-Route"), "Service-Route")[:8]
             self.alive[self.at] = True
+            self.associated = _associated(answer)
             wait_s = max(LEAST_REGISTER_S, min(granted_s - 30, granted_s * 4 // 5))
             self._at(now_ms + wait_s * 1000, "register")
             self._set(UP, "registered at %s" % self.spoken(self.at))
@@ -378,6 +429,8 @@ class Trunk:
         why = "%s %s" % (self.spoken(self.at), reason)
         if status in (401, 403, 407):
             why += "; look at user and password"
+        elif status == 420 and self.row.get("bulk"):
+            why += "; it cannot register all numbers at once (RFC 6140), switch bulk off"
         elif status == 404:
             why += "; it does not know our user"
         expired = self.expires_ms is None or self.expires_ms <= now_ms
@@ -406,12 +459,12 @@ class Trunk:
         caller, name = parties.caller_of(message, self.row)
         return {"trunk": self.name, "called": parties.called_of(message, self.row), "caller": caller["number"] or None,
                 "caller_type": caller["type"], "caller_presentation": caller["presentation"], "caller_name": name,
-                "redirecting": parties.redirecting_of(message, self.row), "carried": parties.carried_of(message, self.row, name)}
+                "redirecting": parties.redirecting_of(message, self.row), "carried": dict(parties.carried_of(message, self.row, name), **extras.of_call(message, self.row))}
 
     def dump(self):
         """JSON-able record."""
         return {"at": self.at, "state": self.state, "why": self.why, "alive": list(self.alive), "expires_ms": self.expires_ms,
-                "addresses": [list(address) for address in self.row["addresses"]], "service_route": list(self.service_route),
+                "addresses": [list(address) for address in self.row["addresses"]], "service_route": list(self.service_route), "bulk": self.bulk,
                 "dialog": None if self.dialog is None else self.dialog.dump()}
 
     def load(self, record, now_ms):
@@ -421,6 +474,12 @@ class Trunk:
             self.row = dict(self.row)                # what DNS said before, until it says more
             self.row["addresses"] = [tuple(address) for address in record["addresses"]]
             self.alive, self.misses = [None] * len(record["addresses"]), [0] * len(record["addresses"])
+        if self.row["kind"] == "pbx":
+            if record.get("bulk") is None or (record["expires_ms"] or 0) <= now_ms or any([len(address) > 2 for address in record["addresses"]]):
+                return False                 # a connection died with the process before; the PBX opens another one and registers
+            self.row = dict(self.row)
+            self.row["addresses"], self.bulk = [tuple(address) for address in record["addresses"]], record["bulk"]
+            self.misses = [0]
         if record["addresses"] != [list(address) for address in self.row["addresses"]]:
             return False
         if self.row["kind"] == "register" and (record["expires_ms"] or 0) <= now_ms:
@@ -433,6 +492,15 @@ class Trunk:
         """For people: GET /v1/state."""
         return {"lookup": self.row.get("unresolved"), "trunk": self.name, "label": self.row.get("label") or self.name, "kind": self.row["kind"], "state": self.state,
                 "why": self.why, "trunk_group": self.row["trunk_group"], "channels": self.row["channels"],
-                "registered_until_ms": self.expires_ms if self.row["kind"] == "register" and self.state == UP else None,
+                "associated": list(self.associated),
+                "registered_until_ms": self.expires_ms if self.row["kind"] in ("register", "pbx") and self.state == UP else None,
                 "addresses": [{"address": self.spoken(index), "alive": self.alive[index], "in_use": index == self.at and self.state == UP}
                               for index in range(len(self.alive))]}
+
+
+def _associated(answer):
+    """The addresses that a registrar says are ours as well (RFC 7315 4.1); a header that cannot be read costs no registration."""
+    try:
+        return [display(one.uri)[:200] for one in parse_addresses(answer.all("P-Associated-URI"), "P-Associated-URI")[:64]]
+    except RemoteError:
+        return []
