@@ -13,7 +13,8 @@ LARGE, LARGE_S = 4 << 20, 60        # the same for the others: a configuration o
 FILE, FILE_S = 32 << 20, 300        # a prompt or a document, of whoever has signed in (control/api_prompts.py)
 FILE_CLAIMED = 12 << 20             # ... of REST clients, who are verified behind this; invented
 UNPROVEN = 8                        # large bodies at a time of REST clients whose password nobody has verified yet; invented
-DISCARD = 4 << 20                   # octets beyond the limit that are read and dropped, so that the client sees our answer
+DISCARD = 4 << 20                   # octets beyond the limit that are read and dropped, so that the client sees our answer ...
+DISCARD_FILE = 64 << 20             # ... of a file of whoever signs in; nothing of it is kept
 
 
 FILES = ("/api/v1/prompts/", "/api/v1/documents/")
@@ -46,7 +47,7 @@ class Bodies:
             limit, limit_s = FILE if trust == "proven" else FILE_CLAIMED, FILE_S
         try:
             async with asyncio.timeout(limit_s):
-                body = await self._read(scope, receive, limit, trust == "claimed")
+                body = await self._read(scope, receive, limit, trust == "claimed", DISCARD if limit_s != FILE_S else DISCARD_FILE)
         except TimeoutError:
             await refuse(scope, send, 408, "request timeout", f"The body of the request did not come within {limit_s} s. "
                                                               "Send it again, all of it.")
@@ -67,11 +68,12 @@ class Bodies:
 
         await self.application({**scope, "headers": plain_headers(scope["headers"], len(body))}, whole, send)
 
-    async def _read(self, scope, receive, limit, unproven):
+    async def _read(self, scope, receive, limit, unproven, discard):
         """The body; None when the client has left.  Raises TooLarge and TooMany."""
-        declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit + DISCARD:
-            raise TooLarge
+        headers = dict(scope["headers"])
+        declared, waits = headers.get(b"content-length", b""), headers.get(b"expect", b"").lower() == b"100-continue"
+        if declared.isdigit() and int(declared) > limit + (0 if waits else discard):
+            raise TooLarge              # a client that asks first has sent nothing yet (RFC 9110 10.1.1)
         body, dropped, counted = bytearray(), 0, False
         try:
             while True:
@@ -87,7 +89,7 @@ class Bodies:
                 if dropped or len(body) > limit:
                     dropped += len(body)
                     body.clear()
-                if not message.get("more_body") or dropped > limit + DISCARD:
+                if not message.get("more_body") or dropped > limit + discard:
                     break
         finally:
             self.unproven -= counted

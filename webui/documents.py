@@ -2,7 +2,7 @@
 
 import urllib.parse
 
-NAME = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(?!\n)"       # the end of a path is before a newline, too, to bottle
 TIMEOUT_S = 150.0       # a long PDF is drawn
 
 

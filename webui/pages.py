@@ -403,6 +403,10 @@ def build(house, users, sessions, data_dir, site_name):
             body = None
         if not isinstance(body, dict):
             raise problem(400, "no JSON object", f"Send {example} as application/json.")
+        try:
+            json.dumps(body, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, RecursionError):
+            raise problem(400, "no JSON that can be taken", "The body holds half a character (a lone UTF-16 surrogate), or is nested too deep; write it again.") from None
         return body
 
     @app.put("/api/v1/agents/<agent>/status")

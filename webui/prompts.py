@@ -2,7 +2,7 @@
 
 import urllib.parse
 
-NAME = "[A-Za-z0-9_-]{1,60}"
+NAME = r"[A-Za-z0-9_-]{1,60}(?!\n)"         # the end of a path is before a newline, too, to bottle
 TIMEOUT_S = 150.0       # a long file is converted
 
 

@@ -12,6 +12,7 @@ import urllib.parse
 from firmware.errors import LocalError
 
 VERBS = ("documents", "document")
+TIMEOUT_S = 150.0       # a PDF of many pages is drawn, a TIFF of 32 MiB is read
 
 
 def add(verbs, common):
@@ -35,13 +36,16 @@ def carry_out(client, options, table):
     if options.file is None:
         raise LocalError("document %s needs a file" % options.action)
     if options.action == "get":
-        octets = client.get(path + "/file")
-        with (sys.stdout.buffer if options.file == "-" else open(options.file, "wb")) as file:
-            file.write(octets)
+        octets = client.request("GET", path + "/file", timeout_s=TIMEOUT_S)
+        try:
+            with (sys.stdout.buffer if options.file == "-" else open(options.file, "wb")) as file:
+                file.write(octets)
+        except OSError as error:
+            raise LocalError("%s cannot be written: %s" % (options.file, error.strerror)) from error
         return {"file": options.file, "octets": len(octets)}, lambda a: "" if options.file == "-" else "%(octets)d octets in %(file)s" % a
     try:
         with (sys.stdin.buffer if options.file == "-" else open(options.file, "rb")) as file:
             octets = file.read()
     except OSError as error:
         raise LocalError("%s cannot be read: %s" % (options.file, error.strerror)) from error
-    return client.put(path, octets), lambda a: "%(document)s: %(pages)d pages, %(octets)d octets" % a
+    return client.request("PUT", path, octets, timeout_s=TIMEOUT_S), lambda a: "%(document)s: %(pages)d pages, %(octets)d octets" % a

@@ -56,6 +56,7 @@ from firmware.storage.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
+DROPPED_OCTETS = 64 << 20       # of a body that is too large; ours
 BODY_LIMIT_OCTETS = 4 << 20
 KEEPALIVE_S = 10.0
 GATHER_S = 0.02             # between two pieces of the event stream, so that records of a busy time share one; invented
@@ -107,6 +108,7 @@ class API:
                 await roles.check(self, roles.of_headers(self.house.config.running(), scope["headers"]), "PUT", parts, query, None)
                 body = {"octets": await self._octets(receive, api_prompts.OCTETS_MOST)}
             elif scope["method"] in ("PUT", "POST"):
+                roles.admit(self, roles.of_headers(self.house.config.running(), scope["headers"]), scope["method"], parts)
                 body = await self._body(receive)
             who = roles.of_headers(self.house.config.running(), scope["headers"])
             await roles.check(self, who, scope["method"], parts, query, body)
@@ -182,15 +184,18 @@ class API:
 
     @staticmethod
     async def _octets(receive, most):
-        octets, more = bytearray(), True
-        while more:
+        octets, dropped, more = bytearray(), 0, True
+        while more and dropped <= DROPPED_OCTETS:       # what is too much is read and dropped: a client that still sends hears no answer
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Problem(400, "the client went away")
             octets += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(octets) > most:
-                raise Problem(413, "too large", "A body may have %d octets." % most)
+            if dropped or len(octets) > most:
+                dropped += len(octets)
+                octets.clear()
+        if dropped:
+            raise Problem(413, "too large", "A body may have %d octets." % most)
         return bytes(octets)
 
     async def _body(self, receive):

@@ -394,15 +394,26 @@ async def check(api, who, method, parts, query, body):
     """Raise Problem 403 unless the person may ask this; completes the body (who acts).  parts: of the path below /v1."""
     if who is None or who.role == "admin":
         return
+    what, far = admit(api, who, method, parts)
+    rule = what
+    limit = await far(api, who, parts, query, body if isinstance(body, dict) else {})
+    if limit is not None:
+        raise denied(api.house, who, rule, "%s is %s %s, who may %s only %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what, limit))
+
+
+def admit(api, who, method, parts):
+    """What of check() needs no body: (what the person would do, how far it goes).  Raises Problem 403 unless the role may do it at all.
+
+    Asked before the body of a request is read: who may not is told so, and costs no more."""
+    if who is None or who.role == "admin":
+        return None, _anything
     roles, what, far = _rule(method, parts)
     rule = what if roles else _part(api, method, parts)
     if who.role is None:
         raise denied(api.house, who, rule, "%s has no role; an administrator gives one below users in the configuration." % who.name)
     if who.role not in roles:
         raise denied(api.house, who, rule, "%s is %s %s, who may not %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what))
-    limit = await far(api, who, parts, query, body if isinstance(body, dict) else {})
-    if limit is not None:
-        raise denied(api.house, who, rule, "%s is %s %s, who may %s only %s." % (who.name, "an" if who.role[0] in "aeiou" else "a", who.role, what, limit))
+    return what, far
 
 
 _told = {}      # (person, rule) -> when it was journaled last

@@ -80,7 +80,7 @@ def test_a_large_body_is_refused_with_a_sentence(web):
 
 # -- the middleware alone --
 
-async def ask(middleware, messages, path="/login", headers=()):
+async def ask(middleware, messages, path="/login", headers=(), **more):
     """Returns (status, body) of the answer, the scope and the body that the application got."""
     sent, left = [], list(messages)
 
@@ -92,7 +92,7 @@ async def ask(middleware, messages, path="/login", headers=()):
     async def send(message):
         sent.append(message)
 
-    await middleware({"type": "http", "path": path, "headers": list(headers)}, receive, send)
+    await middleware({"type": "http", "path": path, "headers": list(headers), **more}, receive, send)
     return (sent[0]["status"], sent[1]["body"]) if sent else None
 
 
@@ -157,3 +157,13 @@ def test_the_pages_see_a_length_and_no_transfer_coding():
     assert plain_headers(sent, 5) == [(b"host", b"a"), (b"content-length", b"5")]
     assert plain_headers(sent, 0) == [(b"host", b"a"), (b"content-length", b"0")]
     assert plain_headers([(b"host", b"a")], 0) == [(b"host", b"a")]
+
+
+def test_a_file_that_is_too_large_is_answered_and_not_cut_off():
+    """33 MiB where 12 are allowed: read to its end and dropped, so that the client hears the sentence; one that asks first (100-continue) hears it at once."""
+    middleware = Bodies(Application(), lambda scope: "claimed")
+    file, length = {"method": "PUT", "path": "/api/v1/documents/big"}, (b"content-length", b"%d" % (33 << 20))
+    pieces = [piece(b"x" * (1 << 20), more=number < 32) for number in range(33)]
+    code, body = asyncio.run(ask(middleware, pieces, headers=[length], **file))
+    assert code == 413 and b"12288 KiB" in body and middleware.unproven == 0
+    assert asyncio.run(ask(middleware, [], headers=[length, (b"expect", b"100-continue")], **file))[0] == 413

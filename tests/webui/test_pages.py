@@ -211,6 +211,12 @@ def test_rubbish_in_forms_and_bodies_is_refused(web):
         assert answer.status == 400
     answer, body = client("/api/v1/agents/1001/status", method="PUT", body=deep.encode(), headers={"Content-Type": "application/json"})
     assert answer.status == 400 and json.loads(body)["detail"]
+    half = b'{"password": "long enough \\ud800 it is"}'
+    answer, body = client("/api/v1/users/anna/password", method="PUT", body=half, headers={"Content-Type": "application/json"})
+    assert answer.status == 400 and "half a character" in json.loads(body)["detail"]
+    for method, path in (("PUT", "documents/a%0a"), ("GET", "documents/a%0a/file"), ("GET", "prompts/en/a%0a/audio")):
+        answer, body = client("/api/v1/" + path, method=method, body=b"II*\0" if method == "PUT" else None)
+        assert answer.status == 404, path
     answer, body = client("/api/v1/state", method="POST", body=b"")
     assert answer.status == 405 and json.loads(body)["status"] == 405
 

@@ -1,0 +1,176 @@
+"""Outside stacks on what telephones say and by which way: baresip publishes its presence and registers two flows by two edge proxies (Kamailio
+with its modules path and outbound); linphone registers, calls, is called and takes busy lamps.
+
+Each is a process of its own; tshark reads all that the switch sent.
+"""
+
+import asyncio
+import shutil
+import subprocess
+
+import pytest
+
+from hil.kamailio import Edge
+from hil.ports import TCP, UDP, free_block
+from tests.links.sip_rig import Rig
+from tests.links.test_sip_baresip import Baresip, call, run
+
+BARESIP = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
+
+
+class Publishing(Baresip):
+    """baresip with its presence module, or with edge proxies."""
+
+    def __init__(self, rig, folder, edges=(), publish_s=0):
+        self.edges, self.publish_s = edges, publish_s
+        super().__init__(rig, folder)
+
+    def begin(self, rig, mode, password):
+        parameters = ";auth_user=1001;auth_pass=%s;answermode=%s;regint=60;audio_codecs=PCMA/8000/1" % (password, mode)
+        if self.publish_s:
+            parameters += ";pubint=%d" % self.publish_s
+        if self.edges:
+            parameters += ";sipnat=outbound" + "".join(';outbound%s="sip:127.0.0.1:%d;transport=tcp"' % ("" if n == 0 else str(n + 1), edge.port)
+                                                       for n, edge in enumerate(self.edges))
+        (self.folder / "accounts").write_text("<sip:1001@127.0.0.1:%d>%s\n" % (rig.port, parameters))
+        with open(self.folder / "config", "a") as file:
+            file.write("module_app presence.so\n" if self.publish_s else "")
+        (self.folder / "uuid").write_text("00000000-0000-1000-8000-000a95a0e128")
+
+
+@BARESIP
+@pytest.mark.conformance("RFC 3903", "live", "baresip publishes its presence, refreshes it before it expires and changes it")
+def test_baresip_publishes(tmp_path):
+    async def main():
+        rig = Rig()
+        rig.start()
+        phone = Publishing(rig, tmp_path / "phone", publish_s=60)
+        try:
+            await rig.until_kind("line_registered", timeout_s=30)
+            await rig.until(lambda: rig.endpoint.publications.of.get("1001"), 30)
+            first = rig.endpoint.publications.of["1001"][0]
+            assert first["state"]["open"] is None and rig.records["publication/1001"]      # "unknown" until it is told
+            await phone.command("presence_offline")
+            await rig.until(lambda: rig.endpoint.publications.presence("1001")[0] is False, 30)
+            rows = rig.endpoint.publications.of["1001"]
+            assert len(rows) == 1 and rows[0]["tag"] != first["tag"], "baresip changed what it had published: SIP-If-Match"
+            rig.check_capture(tmp_path / "publish.pcap")
+        finally:
+            await phone.close()
+            rig.close()
+    run(main())
+
+
+@BARESIP
+@pytest.mark.skipif(not Edge.is_there(), reason="kamailio is not installed (Debian: kamailio)")
+@pytest.mark.conformance("RFC 5626", "live", "two flows by two edge proxies of Kamailio; the edge of one loses it (430), the call goes over the other")
+def test_two_flows_by_two_edges(tmp_path):
+    async def main():
+        rig = Rig()
+        rig.start()
+        loop = asyncio.get_running_loop()
+        edges = [Edge(tmp_path / ("edge%d" % n), ("127.0.0.1", rig.port), number=n) for n in (1, 2)]
+        phone = None
+        try:
+            for edge in edges:
+                await loop.run_in_executor(None, edge.start)
+            phone = Publishing(rig, tmp_path / "phone", edges=edges)
+            await rig.until(lambda: len(rig.endpoint.registrar.bindings.get("1001", ())) == 2, 30)
+            rows = rig.endpoint.registrar.bindings["1001"]
+            assert sorted(row["reg_id"] for row in rows) == [1, 2] and len({row["instance"] for row in rows}) == 1
+            assert all(";ob" in row["path"][0] for row in rows) and len(rig.endpoint.registrar.telephones("1001")) == 1
+            call(rig)
+            await rig.until_kind("answered", timeout_s=30)
+            rig.link.request({"kind": "release_request", "leg": "l1", "cause": 16})
+            await asyncio.sleep(0.3)
+            # the edge that the next call will take forgets its flows
+            port = rig.endpoint.registrar.telephones("1001")[0][0][1][1]
+            edge = next(edge for edge in edges if edge.port == port)
+            before = rig.endpoint.counters.get("flows_failed", 0)
+
+            def again():
+                edge.forget()
+                edge.start(port)
+            await loop.run_in_executor(None, again)
+            call(rig, "l2")
+            await rig.until_kind("answered", 2, timeout_s=60)
+            sent = [destination[1] for _, source, destination, octets in rig.packets if source[1] == rig.port and octets.startswith(b"INVITE ")]
+            assert sent[0] in (edges[0].port, edges[1].port)
+            failed = rig.endpoint.counters.get("flows_failed", 0) > before
+            assert failed and sent[-2:] == [port, next(one.port for one in edges if one is not edge)], (sent, port, rig.endpoint.counters)
+            rig.link.request({"kind": "release_request", "leg": "l2", "cause": 16})
+            await asyncio.sleep(0.3)
+            rig.check_capture(tmp_path / "flows.pcap")
+        finally:
+            if phone is not None:
+                await phone.close()
+            for edge in edges:
+                edge.stop()
+            rig.close()
+    run(main())
+
+
+class Linphone:
+    """linphonec, told what to do over its standard input; sound from and to files."""
+
+    def __init__(self, rig, folder):
+        folder.mkdir()
+        (folder / ".local/share/linphone").mkdir(parents=True)
+        base = free_block({UDP: (0, 2, 3), TCP: (0,)}, step=4)
+        (folder / "linphonerc").write_text(
+            "[sip]\nuse_ipv6=0\nsip_port=%d\nsip_tcp_port=-1\nsip_tls_port=-1\nguess_hostname=0\ncontact=sip:1001@127.0.0.1\ndefault_proxy=0\nregister_only_when_network_is_up=0\n"
+            "[rtp]\naudio_rtp_port=%d\n[net]\nfirewall_policy=0\nmtu=1300\n[sound]\nplayback_dev_id=\n[proxy_0]\nreg_proxy=<sip:127.0.0.1:%d;transport=udp>\n"
+            "reg_identity=sip:1001@127.0.0.1\nreg_expires=600\nreg_sendregister=1\npublish=0\n[auth_info_0]\nusername=1001\nuserid=1001\npasswd=secret-1\nrealm=strowger\n"
+            % (base, base + 2, rig.port))
+        self.log = open(folder / "log", "wb")
+        self.path = folder / "log"
+        self.process = subprocess.Popen(["linphonec", "-c", str(folder / "linphonerc"), "-a"], stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT,
+                                        cwd=folder, env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)})
+
+    def say(self, words):
+        self.process.stdin.write((words + "\n").encode())
+        self.process.stdin.flush()
+
+    async def close(self):
+        if self.process.poll() is None:
+            self.say("quit")
+        for _ in range(100):
+            if self.process.poll() is not None:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+@pytest.mark.skipif(not shutil.which("linphonec"), reason="linphonec is not installed (Debian: linphone-cli)")
+@pytest.mark.conformance("RFC 3261", "live linphone", "linphone registers, is called and hangs up, calls, and takes a re-INVITE")
+def test_linphone(tmp_path):
+    async def main():
+        rig = Rig()
+        rig.start()
+        phone = Linphone(rig, tmp_path / "phone")
+        try:
+            event = await rig.until_kind("line_registered", timeout_s=30)
+            assert "inphone" in event["contacts"][0]["user_agent"]
+            phone.say("soundcard use files")
+            call(rig)
+            await rig.until_kind("answered", timeout_s=30)
+            rig.link.request({"kind": "reinvite_request", "leg": "l1", "sdp": rig.offer(2)})
+            await rig.until_kind("reinvited", timeout_s=30)
+            phone.say("terminate")
+            event = await rig.until_kind("released", timeout_s=30)
+            assert event["by"] == "far"
+            phone.say("call sip:5001@127.0.0.1:%d" % rig.port)
+            event = await rig.until_kind("invite_indication", timeout_s=30)
+            assert (event["line"], event["called"]) == ("1001", "5001")
+            await rig.until(lambda: [leg for leg in rig.endpoint.live_legs() if leg["state"] == "confirmed"], 30)
+            rig.link.request({"kind": "release_request", "leg": event["leg"], "cause": 16})
+            await asyncio.sleep(0.5)
+            assert not rig.endpoint.live_legs()
+            rig.check_capture(tmp_path / "linphone.pcap")
+        finally:
+            await phone.close()
+            rig.close()
+    run(main())
