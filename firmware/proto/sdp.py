@@ -10,13 +10,15 @@ chosen: {"remote": [host, port] or None, "payload_type": number, "codec": name o
 "dtmf_payload_type": int or None, "dtmf_clock_hz": of its durations, "ptime_ms", "direction": "sendrecv" | "sendonly" | "recvonly" |
 "inactive" as seen from our side, "rtcp_mux": RTCP on the RTP port (RFC 5761), "rtcp_port": int or None,
 "srtp": None or {"suite", "send": our key, "receive": theirs},
-"browser": of browsers only: what sdp_web.py found of ICE and DTLS; remote is None then}.  remote None: the far end holds the old way (0.0.0.0) or gives
+"browser": of browsers only: what sdp_web.py found of ICE and DTLS; remote is None then,
+"t38": of a fax's image block only: what sdp_t38.py settled; nothing is said of sound then,
+"image_at": the place of an image block, where there is one}.  remote None: the far end holds the old way (0.0.0.0) or gives
 port 0.  RemoteError(status=400) on a malformed description, 488 where nothing fits or the address is
 one that nothing can be sent to (999.1.1.1, a group of multicast, a name).
 """
 
 from firmware.errors import RemoteError
-from firmware.proto import sdes, sdp_web
+from firmware.proto import sdes, sdp_t38, sdp_web
 
 CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order: A-law needs no transcoding here
 # name: (static type or the one of our offers, name on the wire, clock, channels there, parameters)
@@ -243,7 +245,9 @@ PLAIN, SECURE = ("RTP/AVP", "RTP/AVPF"), ("RTP/SAVP", "RTP/SAVPF")
 
 
 def _usable(session, media, local=None):
-    """An audio block that we can take: a codec that we have, and encryption as our policy wants it."""
+    """A block that we can take: T.38, or audio of a codec that we have with encryption as our policy wants it."""
+    if media.kind == "image":
+        return sdp_t38.is_usable(media, (local or {}).get("t38"))
     if media.kind == "audio" and media.protocol in sdp_web.PROTOCOLS and (local or {}).get("browser"):
         return _choose(media, _names(local)) is not None and sdp_web.read(session, media) is not None
     if media.kind != "audio" or media.protocol not in PLAIN + SECURE or _choose(media, _names(local)) is None:
@@ -294,15 +298,35 @@ def _rtcp_port(media):
         return None
 
 
+def _address(media):
+    """[host, port] of a block, None where nothing can be sent to it.  Raises RemoteError(488)."""
+    if not media.port or media.host in ("0.0.0.0", "::"):
+        return None
+    if not (_is_ipv6(media.host) if ":" in media.host else _is_ipv4(media.host)):
+        raise RemoteError("SDP: nothing can be sent to %r; the address of one host is needed" % media.host[:60], status=488)
+    return [media.host, media.port]
+
+
+def _image_at(session):
+    """Where a description has an image block, {} without one: later ones must keep its place (RFC 3264 8)."""
+    places = [place for place in range(len(session.media)) if session.media[place].kind == "image"]
+    return {"image_at": places[0]} if places else {}
+
+
+def _describe_t38(session, media, local):
+    return dict({"remote": _address(media), "t38": sdp_t38.read(media, local["t38"])[0], "payload_type": 8, "codec": "PCMA", "dtmf_payload_type": None,
+                 "dtmf_clock_hz": 8000, "ptime_ms": PTIME_MS, "direction": "sendrecv", "rtcp_mux": False, "rtcp_port": None, "srtp": None}, **_image_at(session))
+
+
 def _describe(session, media, local=None):
+    if media.kind == "image":
+        return _describe_t38(session, media, local)
     payload, codec, event = _choose(media, _names(local))
     remote, browser = None, None
     if media.protocol in sdp_web.PROTOCOLS:
         browser = sdp_web.read(session, media)      # its address is what its connectivity checks come from
-    elif media.port and media.host not in ("0.0.0.0", "::"):
-        remote = [media.host, media.port]
-        if not (_is_ipv6(media.host) if ":" in media.host else _is_ipv4(media.host)):
-            raise RemoteError("SDP: nothing can be sent to %r; the address of one host is needed" % media.host[:60], status=488)
+    else:
+        remote = _address(media)
     direction = _MIRROR[_direction(session, media)]
     if remote is None and media.port and browser is None:
         # the hold of RFC 2543: nothing can be sent to it
@@ -312,17 +336,25 @@ def _describe(session, media, local=None):
             "rtcp_port": _rtcp_port(media), "srtp": _keys(media, local) if browser is None else None}
     if browser is not None:
         chosen["browser"] = browser
+    chosen.update(_image_at(session))
     return chosen
 
 
+def _first(session, local):
+    """The block that is taken, or None: sound before a fax's image, within a call whose image block is meant (local["t38"]["first"]) the other way round."""
+    usable = [media for media in session.media if media.port and _usable(session, media, local)]
+    wants_image = ((local or {}).get("t38") or {}).get("first", False)
+    return ([media for media in usable if (media.kind == "image") == wants_image] or usable or [None])[0]
+
+
 def read(octets, local=None):
-    """What an offer or answer settles for its first usable audio block.  local: as in offer(), for its "srtp".
+    """What an offer or answer settles for its first usable block.  local: as in offer(), for its "srtp" and "t38".
 
     Raises RemoteError(400, 488)."""
     session = parse(octets)
-    for media in session.media:
-        if media.port and _usable(session, media, local):
-            return _describe(session, media, local)
+    media = _first(session, local)
+    if media is not None:
+        return _describe(session, media, local)
     raise RemoteError("SDP: " + _nothing(session, "no %s audio in it" % _said(local), local), status=488)
 
 
@@ -331,7 +363,9 @@ def _said(local):
 
 
 def _nothing(session, sentence, local=None):
-    """Why nothing could be taken: encryption, or the codec."""
+    """Why nothing could be taken: encryption, the codec, or a fax that is not wanted."""
+    if not [media for media in session.media if media.port and media.kind != "image"] and [media for media in session.media if media.port]:
+        return "a fax by T.38, which is off for this line or trunk (t38), or of a kind that is not carried"
     if [media for media in session.media if media.port and media.kind == "audio" and _choose(media, _names(local)) is not None]:
         return "encryption: one side wants it, and there is no key that both can use"
     return sentence
@@ -374,22 +408,30 @@ def offer(local):
     local: {"address", "port", "session": number that stays, "version": one more at each change,
     optional "direction", "codecs": [names in order], "srtp": {"policy": "off" | "optional" | "required",
     "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP.
-    "browser": {"ufrag", "password", "fingerprint"}, all ours: an offer of ICE and DTLS (sdp_web.py), else none of it."""
+    "browser": {"ufrag", "password", "fingerprint"}, all ours: an offer of ICE and DTLS (sdp_web.py), else none of it.
+    "t38": what we can do of it (sdp_t38.py), None: nothing; "fax": true: an offer of T.38 in place of sound.
+    "image_at": where an image block stood before; its place is kept, since none may vanish (RFC 3264 8)."""
     payloads = [(PAYLOADS[name][0], name) for name in _names(local)]
     clocks = [PAYLOADS[name][2] for name in _names(local)]
     events = [(EVENT_TYPES[clock], clock) for clock in ("8000", "48000") if clock == "8000" or clock in clocks]
     srtp = local.get("srtp") or {"policy": "off"}
+    if local.get("fax"):
+        image = sdp_t38.lines(local["port"], local["t38"])
+        if local.get("image_at") == 0:
+            return _octets(_head(local) + image)
+        return _octets(_head(local) + ["m=audio 0 RTP/AVP %d" % payloads[0][0]] + image)
     if local.get("browser"):
         return _octets(_head(local) + sdp_web.session_lines("0") + _audio(
             local["port"], sdp_web.PROTOCOLS[0], payloads, events, PTIME_MS, local.get("direction", "sendrecv"))
             + ["a=rtcp-mux"] + sdp_web.media_lines(local, "actpass", "0"))
     return _octets(_head(local) + _audio(local["port"], "RTP/SAVP" if srtp["policy"] == "required" else "RTP/AVP", payloads, events,
                                          PTIME_MS, local.get("direction", "sendrecv"))
-                   + (sdes.lines(srtp["keys"]) if srtp["policy"] != "off" else []))
+                   + (sdes.lines(srtp["keys"]) if srtp["policy"] != "off" else [])
+                   + (["m=image 0 udptl t38"] if local.get("image_at") else []))
 
 
 def answer(their_offer, local):
-    """Answer an offer: the first usable audio block is taken, every other block gets port 0.
+    """Answer an offer: the first usable block is taken, every other block gets port 0.
 
     local: as in offer(); "direction" limits ours ("sendonly" puts them on hold).
     Returns (octets, chosen).  Raises RemoteError(400, 488)."""
@@ -397,10 +439,14 @@ def answer(their_offer, local):
     lines = _head(local)
     if session.timing is not None:
         lines[4] = "t=" + session.timing      # RFC 3264 6: the answer's t= equals the offer's
-    chosen = None
+    chosen, taken = None, _first(session, local)
     for media in session.media:
-        if chosen is None and media.port and _usable(session, media, local):
+        if media is taken:
             chosen = _describe(session, media, local)
+            if media.kind == "image":
+                lines.append("m=image %d %s %s" % (local["port"], media.protocol, " ".join(media.formats)))
+                lines.extend(sdp_t38.read(media, local["t38"])[1])
+                continue
             direction = _both(_MIRROR[_direction(session, media)], local.get("direction", "sendrecv"))
             chosen["direction"] = _both(chosen["direction"], direction)
             lines.extend(_audio(local["port"], media.protocol, [(chosen["payload_type"], chosen["codec"])],
