@@ -41,7 +41,7 @@ ROOMS = {
     "firmware.media.client": _CORE,
     "firmware.media": _CORE + ("dsp", "drivers.tdm", "firmware.exits", "firmware.heartbeat", "firmware.sockets",
                                "firmware.media.client", "firmware.trace") + tuple(
-        ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "mtp2_table", "rtp", "rtcp", "stun")]),
+        ["firmware.proto." + name for name in ("q921", "q921_frames", "mtp2", "mtp2_table", "rtp", "rtcp", "stun", "udptl")]),
     # Started by media, shares its rings, speaks to services outside: none of the switch's own rooms.
     "firmware.streaming": _CORE + ("dsp",),
     "firmware.links": _CORE + _TEXT + _PORTABLE + _APPLICATIONS + ("firmware.media.client", "firmware.config", "firmware.sockets", "firmware.sip_web", "firmware.trace"),

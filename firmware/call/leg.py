@@ -25,7 +25,7 @@ MONITOR = "monitor"  # a supervisor's telephone that listens
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams", "cls")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams", "cls", "t38")
 
 
 class Leg:
@@ -48,6 +48,7 @@ class Leg:
         self.missing = []       # directions without sound: "in" (from the far side), "out" (to it)
         self.cause = None       # the cause that we release it with
         self.fax = []           # tones of fax machines and modems that were heard, each once
+        self.t38 = None         # of a SIP leg: "on" (a fax as packets), "off" (sound again), "refused"
         self.hears = {}         # what is listened for by command
         self.enhance = {}       # what works on its sound by command, before the configuration
         self.streams = {}       # by command: {stream: {service, other}}

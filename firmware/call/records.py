@@ -14,7 +14,7 @@ agent_answered_ms, talk_ms, cause, released_by("caller"|"agent"|"callee"|"switch
 recording:[ids], result, dialled, out_trunk_group, out_span, out_timeslot, out_attempts,
 quality:{leg: how its RTP went, media/client.py}, charged?:{leg: units of metering pulses that came}, connected?:{number, type, presentation}
 of who answered a call to the outside (COLP, as the far end said it), audio_missing:[{leg, direction, reason, at_ms}], transfers, agents,
-fax?:[{document, ok, pages, why, rate?, ecm?, station?}]};
+fax?:[{document, ok, pages, why, rate?, ecm?, station?}], t38?:[{leg, state, by, why, at_ms}] of SIP legs (what became of the pages: quality[leg].t38)};
 times UTC ms or None.  ended_ms is the moment the
 caller's leg began to be released, which is what a carrier bills to.  The out_ fields are those of the leg to the
 outside (the last one tried), dialled the number that it sent, agent_answered_ms also its answer.
@@ -48,6 +48,7 @@ KINDS = {
     "leg.audio_back": "direction line",
     "leg.fax_heard": "tone(cng: a calling fax machine|calling|ans|ansam: a modem, or a machine that answers|flags: T.30 signals) to(number of ours "
                      "to which the call goes for it, or None)",
+    "leg.t38": "state(on: the leg carries a fax as packets|off: sound again|refused: the fax goes on as sound) by(us|far: who asked) why(sentence or None)",
     "fax.started": "token document role(calls|answers: who we are by T.30)",
     "fax.page": "token pages(that the other machine has confirmed so far)",
     "fax.ended": "token ok why(sentence where not ok) pages rate(bit/s) ecm station(who the other machine says it is); None: no machine spoke",
@@ -414,6 +415,9 @@ class CDRProjection:
             charged = dict(cdr.get("charged") or {})
             charged[record["leg"]] = data["value"]["units"]
             cdr["charged"] = charged
+
+    def _leg_t38(self, cdr, record, data):
+        cdr["t38"] = (cdr.get("t38") or []) + [{"leg": record["leg"], "state": data["state"], "by": data["by"], "why": data["why"], "at_ms": record["ts_ms"]}]
 
     def _fax_started(self, cdr, record, data):
         cdr["fax"] = (cdr.get("fax") or []) + [{"document": data["document"], "ok": False, "pages": 0, "why": "the call ended"}]

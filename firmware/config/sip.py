@@ -6,6 +6,8 @@ from firmware.errors import ConfigError
 STREAMS = {"TCP": "sip-tcp", "TLS": "sip-tls", "WSS": "sip-wss"}      # transport -> name of its socket, as the supervisor hands it on
 CODECS = ("PCMA", "PCMU", "G722", "G726-32", "AAL2-G726-32", "OPUS")     # proto/sdp.py PAYLOADS; a test compares
 PATH = r"(/[^\x00]*)?"
+T38 = Text("faxes as packets (ITU-T T.38) in place of sound: off; accept, where the far end asks for it; gateway, asked for by us too when a fax machine is "
+           "heard (sip.t38_on)", choices=("off", "accept", "gateway"), default="off")
 
 SIP = {
     "address": Address("the address to listen on", default="127.0.0.1", impact=IMPACT_RESTART),
@@ -27,6 +29,16 @@ SIP = {
     "name_servers": Rows("who is asked where trunks with a name are; empty: those of the system", Section("a name server", {
         "address": Address("its address", required=True), "port": Whole("its UDP and TCP port", 1, 65535, default=53)}), most=3),
     "publish": Switch("phones may publish their presence and the calls they have elsewhere (RFC 3903)", default=True),
+    "t38_on": Text("what makes us ask for T.38: flags, the V.21 preamble of an answering fax machine; ced, its answer tone too; cng, the tone of one that calls, "
+                   "too", choices=("flags", "ced", "cng"), default="flags"),
+    "t38_recovery": Text("what T.38 does about lost packets: each datagram repeats those before it, or carries sums of them (FEC), or nothing",
+                         choices=("redundancy", "fec", "none"), default="redundancy"),
+    "t38_depth": Whole("how many packets before it a datagram repeats", 0, 8, default=3),
+    "t38_span": Whole("over how many packets a sum of FEC goes", 1, 4, default=3),
+    "t38_entries": Whole("how many sums of FEC a datagram carries", 1, 4, default=3),
+    "t38_rate": Text("the highest rate of a page by T.38, in bit/s", choices=("4800", "9600", "14400"), default="14400"),
+    "t38_ecm": Switch("let the machines correct errors by ECM (T.30 Annex A) over T.38", default=True),
+    "t38_datagram": Whole("the longest datagram of T.38 that we say we take", 60, 1400, unit="octets", default=400),
     "qualify_s": Whole("how often each phone is asked whether it is there, in seconds; 0: never", 0, 3600, default=60)}
 
 SECTION = Section("phones", SIP)
@@ -66,6 +78,10 @@ def check(result, allowed=()):
         elif port in taken:
             errors.append(ConfigError(f"sip.{name}", f"TCP port {port} is already used by {taken[port]}; give each its own"))
         taken.setdefault(port, f"sip.{name}")
+    for part in ("lines", "sip_trunks"):
+        for index, row in enumerate(result[part]):
+            if row["t38"] != "off" and row["encryption"] == "required":
+                errors.append(ConfigError(f"{part}[{index}].t38", f"is {row['t38']}, but encryption is required, and T.38 goes in the clear; switch one of them off"))
     if bool(sip["certificate"]) != bool(sip["key"]):
         errors.append(ConfigError("sip.key", "and sip.certificate go together; give both, or none"))
     return errors

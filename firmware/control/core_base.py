@@ -117,6 +117,7 @@ class Core:
         for line in config.get("lines") or []:
             self.line_rows[line["name"]] = line
         self.home_rows = dict([(name, row) for name, row in self.line_rows.items() if (row.get("home") or {}).get("number")])
+        self.sip_trunk_rows = dict([(row["name"], row) for row in config.get("sip_trunks") or []])
         self.line_names = [line["name"] for line in config.get("lines") or []]
         self.announcement_rows = {}
         for row in config.get("announcements") or []:
@@ -358,13 +359,19 @@ class Core:
             self.emit("leg.releasing", call=leg.call, leg=leg.id, cause=cause, guard_ms=self.now_ms + RELEASE_GUARD_MS)
             self.act("leg.release", leg=leg.id, cause=cause)
 
+    def may_t38(self, leg):
+        """Whether we ask the far end of a leg for T.38 when a fax machine is heard."""
+        if leg is None or leg.tech != "sip":
+            return False
+        return (self.line_rows.get(leg.line) or self.sip_trunk_rows.get(leg.span) or {}).get("t38") == "gateway"
+
     def listen(self, call):
         """Have media listen to the caller: digits, and fax machines where the trunk group wants it."""
         if call.is_data:
             return
         leg = self.state.legs.get(call.caller_leg)
         group = self.group_rows.get(leg.trunk_group) if leg is not None and leg.line is None else None
-        more = {"modem": True} if group is not None and group.get("fax_detection") else {}
+        more = {"modem": True} if group is not None and group.get("fax_detection") or self.may_t38(leg) else {}
         self.act("media.detect", leg=call.caller_leg, dtmf=True, **more)
 
     def play(self, call, purpose, items, repeat=1, guard_ms=PROMPT_GUARD_MS):

@@ -374,6 +374,7 @@ def connect(core, call, leg, agent):
     bridge = call.bridge or core.ids.next("b")      # they hear each other already where the path was cut through
     core.emit("call.bridged", call=call.id, leg=leg, agent=agent, queue=call.queue, bridge=bridge, legs=[call.caller_leg, leg])
     core_parties.wire(core, call)
+    core.ways_on["fax_attend"](core, call)
     if call.callback is not None:
         core_callbacks.reached(core, call)
     record(core, call)

@@ -52,7 +52,7 @@ def _call(state, call, positions):
                          if row[0] in state.legs],
             "legs": [{"leg": name, "role": state.legs[name].role, "tech": state.legs[name].tech, "state": state.legs[name].state,
                       "line": state.legs[name].line, "trunk_group": state.legs[name].trunk_group, "span": state.legs[name].span, "timeslot": state.legs[name].timeslot,
-                      "audio_missing": list(state.legs[name].missing or []), "fax": list(state.legs[name].fax),
+                      "audio_missing": list(state.legs[name].missing or []), "fax": list(state.legs[name].fax), "t38": state.legs[name].t38,
                       "listens": dict(state.legs[name].hears), "enhance": dict(state.legs[name].enhance), "heard": dict(state.legs[name].heard),
                       "streams": dict(state.legs[name].streams)}
                      for name in call.legs]}

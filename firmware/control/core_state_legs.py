@@ -109,6 +109,9 @@ class LegFolds:
         if record["leg"] in self.legs:
             self.legs[record["leg"]].fax.append(data["tone"])
 
+    def leg_t38(self, record, data, call):
+        self._flag(record, "t38", data["state"])
+
     def leg_listening(self, record, data, call):
         self._flag(record, "hears", dict(data["wishes"]))
 

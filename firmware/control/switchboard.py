@@ -53,6 +53,7 @@ Events (dict with "kind"; other keys are ignored)
   ivr.speech call token                the caller begins to speak to a service
   fax.page call token pages            the caller's fax machine has confirmed so many pages of a document
   stream.told stream what ...          of a stream by command (core_streams.py)
+  leg.t38 leg state("on"|"off"|"refused") by("us"|"far") why      a SIP leg went over to T.38, back to sound, or its far end will not
   ivr.operate call token operation     what an AGI program wants (ivr/program.py)
   span.state span state alarms         span: number, or name of a SIP trunk
   figures.look counted?            each second: how the sums of the last minutes stand, {queue: {minutes: counts}}
@@ -64,6 +65,7 @@ Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
   leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg inband | leg.progress leg inband | leg.answer leg
                inband: the caller is to listen: the path is through, or we play ringing tone
   leg.digits leg digits complete       further digits of a call that was created with complete false (core_overlap.py)
+  leg.fax leg tone on                  a SIP leg: a fax machine is heard in its call (tone), or the other leg is T.38 (tone "t38") from now on, or no longer
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
   leg.create leg tech("sip") line caller caller_name call auto_answer?(the telephone may answer by itself)
   leg.create leg tech("pri"|"ss7"|"r2"|"cas"|"sip": span is the name of a SIP trunk) line(None) trunk_group call span timeslot exclusive called{number type plan} caller{number type presentation}|None
@@ -106,7 +108,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
          held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
-         legs([{leg role tech state line trunk_group span timeslot audio_missing fax([tones heard]) listens enhance heard{what: value}}])
+         legs([{leg role tech state line trunk_group span timeslot audio_missing fax([tones heard]) t38("on"|"off"|"refused"|None) listens enhance heard{what: value}}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open
          expected_wait_ms(of who comes now; None: unknown) expected_error_ms(mean, today) agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
@@ -131,6 +133,7 @@ NEEDS = {
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
+    "leg.t38": ("leg", "state", "by"),
     "media.modem_tone": ("leg", "tone", "on"), "media.heard": ("leg", "what", "value"),
     "media.modem_tone": ("leg", "tone", "on"), "message.mailed": ("message", "ok"), "lookup.answered": ("call", "lookup"),
     "figures.look": (), "notice.mailed": ("notice", "ok"), "customer.found": ("call", "source"), "media.back": (), "recording.room": (), "line.registered": ("line",), "line.unregistered": ("line",),
@@ -152,7 +155,7 @@ WAYS_ON = {
     "home_status": core_home.status,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
-    "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
+    "fax_attend": core_fax.attend, "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
     "hunt": core_outside.hunt, "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
@@ -389,6 +392,7 @@ _HANDLERS = {
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
     "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
+    "leg.t38": core_fax.switched,
     "media.modem_tone": core_fax.heard, "fax.page": core_documents.page, "media.heard": core_listening.heard,
     "media.modem_tone": core_fax.heard, "message.mailed": core_mailboxes.mailed, "lookup.answered": core_queues.looked_up,
     "media.audio": core_calls.audio, "media.leg_quality": core_calls.quality,

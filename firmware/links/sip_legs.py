@@ -28,6 +28,7 @@ from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
 from firmware.links.sip_certificates import Certificates
+from firmware.links.sip_fax import SIPFax
 from firmware.links.resolver import Resolver
 from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
 from firmware.links.sip_names import Names
@@ -62,6 +63,8 @@ def endpoint_config(config):
             "codecs": {line["name"]: line.get("codecs") for line in config["lines"]},
             "g726_upper_first": {line["name"]: line.get("g726_upper_first", False) for line in config["lines"]},
             "calls_most": {line["name"]: line.get("calls_most", 0) for line in config["lines"]},
+            "t38": {line["name"]: line.get("t38", "off") for line in config["lines"]},
+            "fax": {name[4:]: sip[name] for name in sip if name.startswith("t38_")},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
 
@@ -79,7 +82,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
+class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start().  streams: {transport: listening socket}."""
 
     name = "sip"
@@ -208,6 +211,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         self._set(leg, state="answered")
         self._watch(leg)
         self.turns.post({"kind": "leg.answered", "leg": leg})
+        self._tell_fax(leg)
 
     def _on_sdp_answer(self, event, now_ms):
         if not self._far(event["leg"], event["sdp"]):
@@ -228,7 +232,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         response = {"kind": "reinvite_response", "leg": leg}
         try:
             if offer is None:
-                response["sdp"] = sdp.offer(self._local(state))
+                response["sdp"] = sdp.offer(dict(self._local(state), fax=bool((state["far"] or {}).get("t38"))))
             else:
                 body, far = self._answer_offer(leg, offer)
                 self._join(leg, carried(far))
@@ -238,11 +242,12 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         self._take(self.endpoint.request(response, now_ms), now_ms)
 
     def _on_reinvited(self, event, now_ms):
-        if event["sdp"] is not None:
-            self._far(event["leg"], event["sdp"])
+        if event["sdp"] is not None and not self._far(event["leg"], event["sdp"]):
+            self._fax_refused(event["leg"], 488, now_ms, answered=True)
 
     def _on_reinvite_failed(self, event, now_ms):
         log.info("sip: our re-INVITE on %s was refused with %s", event["leg"], event["status"])
+        self._fax_refused(event["leg"], event["status"], now_ms)
 
     def _on_refer(self, event, now_ms):
         """A telephone transfers its call: done where the switchboard takes the leg away from it in this turn."""
@@ -331,6 +336,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
         self._take(self.endpoint.request({"kind": "answer_request", "leg": leg, "sdp": body}, now_ms), now_ms)
         self._set(leg, state="answered")
         self._watch(leg)
+        self._tell_fax(leg)
 
     def _do_release(self, action, now_ms):
         self._release(action["leg"], action["cause"], now_ms)
@@ -475,7 +481,7 @@ class SIPLegs(SIPMedia, SIPTrunks, SilentPhones, Presence, Adapter):
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most")})
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most", "t38", "fax")})
         self.endpoint.set_realm(config["sip"]["realm"])
         self.endpoint.set_publish(config["sip"]["publish"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)

@@ -153,7 +153,7 @@ class SIPMedia:
         if policy != "off" and not state.get("keys"):
             state["keys"] = sdes.new_keys(os.urandom)
         return {"address": state["host"], "port": state["port"] or 9, "codecs": self._codecs_of(state), "session": state["session"],
-                "version": state["version"], "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None,
+                "version": state["version"], "t38": self._t38_local(state, policy), "image_at": state.get("image_at"), "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None,
                 "browser": state.get("web") if web else None}
 
     def _far(self, leg, body):
@@ -184,17 +184,20 @@ class SIPMedia:
                            remote=far["remote"], payload_type=far["payload_type"], codec=self._coder_of(state, far["codec"]), dtmf_payload_type=far["dtmf_payload_type"],
                            dtmf_clock_hz=far.get("dtmf_clock_hz", 8000), ptime_ms=far["ptime_ms"], send=listens,
                            timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
-                           source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **web)
+                           source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **self._t38_media(far), **web)
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
-        self._set(leg, far=far, held=held)
+        was_fax = bool((state["far"] or {}).get("t38"))
+        self._set(leg, far=far, held=held, image_at=far.get("image_at", state.get("image_at")))
         self._watch(leg)
+        if was_fax != bool(far.get("t38")) and state["state"] == "answered":
+            self._tell_fax(leg, always=True)
 
     def _watch(self, leg):
         """Sound both ways is owed from the answer on, unless one side holds."""
         state = self.legs.get(leg)
         if state is not None and state["state"] == "answered" and state["far"] is not None:
-            both = state["far"]["direction"] == "sendrecv" and not state["held"]
+            both = state["far"]["direction"] == "sendrecv" and not state["held"] and not state["far"].get("t38")
             self.media.command("watch", id=leg, sound="both" if both else "none")
 
     def _answer_offer(self, leg, offer):

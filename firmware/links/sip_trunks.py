@@ -170,7 +170,7 @@ class SIPTrunks:
         state = self.legs.get(event["leg"])
         if state is not None and state["state"] == "answered":
             self._take(self.endpoint.request({"kind": "reinvite_request", "leg": event["leg"],
-                                              "sdp": sdp.offer(self._local(state))}, now_ms), now_ms)
+                                              "sdp": sdp.offer(dict(self._local(state), fax=bool((state["far"] or {}).get("t38"))))}, now_ms), now_ms)
 
     # -- configuration and the page --
 

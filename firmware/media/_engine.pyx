@@ -1,6 +1,6 @@
 # distutils: libraries = srtp2 opus
-# distutils: include_dirs = drivers/tdm/native
-# distutils: depends = drivers/tdm/native/bearer.h
+# distutils: include_dirs = drivers/tdm/native firmware/media/native
+# distutils: depends = drivers/tdm/native/bearer.h firmware/media/native/fax_line.h
 """The native half of the media process: one tick each 10 ms, without the GIL.
 
     engine = Engine(kernels)            # firmware.media.kernels.load()
@@ -16,7 +16,7 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
-(jitter buffer), quality (R-factor), srtp, rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
+(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
 signals), bearer (spans that the board does not carry), continuity (check of circuits), hear (modem tones, progress, caller identification,
 answers), units (threads), tick,
@@ -35,6 +35,7 @@ include "native/playout.pxi"
 include "native/quality.pxi"
 include "native/codec.pxi"
 include "native/srtp.pxi"
+include "native/fax.pxi"
 include "native/rtp.pxi"
 include "native/watch.pxi"
 include "native/rtcp.pxi"
@@ -363,6 +364,10 @@ cdef class Engine:
         """What an RTP leg speaks besides G.711, None for that.  It must live until it is replaced or subtracted, and that is done()."""
         self.entry(OP_CODEC, slot).pointer = NULL if codec is None else codec.c
 
+    def set_fax(self, int slot, address):
+        """An RTP leg's fax: address of a struct fax_line, 0 for sound.  It must live until it is replaced or subtracted, and that is done()."""
+        self.entry(OP_FAX, slot).pointer = <void *><uintptr_t>address
+
     def set_srtp(self, int slot, int inbound, SRTPSession session):
         """One direction; None: in the clear.  The session must live until it is replaced or subtracted, and that is done()."""
         cdef Command *c = self.entry(OP_SRTP, slot)
@@ -594,7 +599,7 @@ cdef class Engine:
         return result
 
     def others(self):
-        """Take what came on ports of browsers and is no RTP: [(serial, (IPv4 address as int, port), octets), ...]."""
+        """Take what came on ports of browsers and of faxes and is no RTP: [(serial, (IPv4 address as int, port), octets), ...]."""
         cdef list result = []
         cdef uint64_t tail = self.e.other_tail
         cdef uint64_t head = load64(&self.e.other_head)

@@ -118,15 +118,14 @@ class Browsers:
         leg = self._legs.get(term.serial)
         return leg.suite if leg is not None else None
 
-    def take(self):
-        """Deal with what the tick has put aside."""
-        for serial, source, octets in self._engine.others():
-            leg = self._legs.get(serial)
-            if leg is not None:
-                try:
-                    (self._stun if octets[0] < 4 else self._dtls)(leg, octets, source)
-                except LocalError as error:
-                    self._fail(leg, str(error))
+    def take(self, serial, source, octets):
+        """Deal with a datagram that the tick has put aside."""
+        leg = self._legs.get(serial)
+        if leg is not None:
+            try:
+                (self._stun if octets[0] < 4 else self._dtls)(leg, octets, source)
+            except LocalError as error:
+                self._fail(leg, str(error))
 
     def look(self):
         """Repeat what was lost; give up what will not come.  Several times a second."""

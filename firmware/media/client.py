@@ -30,6 +30,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
         comes from; default true), source_host:IPv4|null (the only host besides remote's that may be latched), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000),
         srtp:{suite, send, receive: base64 of master key and salt}|null (RFC 3711; suites: native/srtp.pxi),
         srtp_only:bool (what comes without is thrown away), rtcp_mux:bool, rtcp_port:int|null (the far end's, null: RTP's and one)}
+        t38:null|{recovery, depth, span, entries, rate, ecm, version, most_octets}     a fax as packets in place of sound: faxes.py
  watch{id, sound:"none"|"in"|"out"|"both"}      the directions in which sound that is missing for 4 s is told
  subtract{id, call?}                    call: told again with leg_quality
  bridge{id, legs:[ids]}                 sets the membership; [] removes; a leg is in one bridge at most
@@ -67,7 +68,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
  record_closed{id, path, octets, duration_ms}, record_mark{id, mark:"paused"|"resumed"|"segment", ms, text}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
  rtp_timeout{id, silent_ms}, audio{id, direction:"in"|"out", missing:bool, reason}, leg_quality{id, call, quality: as
- in an audit, and codec}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
+ in an audit, codec and t38 of a leg that carried a fax}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
  modem_tone{id, tone:"cng"|"calling"|"ans"|"ansam"|"reversal"|"flags", on:bool},
  answer{id, who:"person"|"machine"|"silence"|"unsure"|"beep"|"beep_end", ms|hz, words},
  stream{id, leg, what, ...}: streams.py,

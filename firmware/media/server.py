@@ -25,7 +25,7 @@ import msgpack
 
 from firmware.errors import LocalError
 from firmware.media import _engine
-from firmware.media.admission import Admission, measure, measure_codecs, measure_srtp
+from firmware.media.admission import Admission, measure, measure_codecs, measure_fax, measure_srtp
 from firmware.media.bearers import Bearers
 from firmware.media.bert import Berts
 from firmware.media.checks import check_id, number, refuse
@@ -73,7 +73,7 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(measure(), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp(), codecs=measure_codecs(engine)), self._quality,
+                           Admission(dict(measure(), t38=measure_fax()), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp(), codecs=measure_codecs(engine)), self._quality,
                            self._dtls_failed)
         self.trace = trace or Nothing()
         self.circuits = Circuits(engine, self.table, self.trace)
@@ -149,7 +149,8 @@ class Server:
 
     def _drain(self):
         os.eventfd_read(self.engine.event_fd)
-        self.table.browsers.take()
+        self.table.take_others()
+        self.table.faxes.pump()
         while events := self.engine.events():
             for kind, slot, serial, a, value, other, tick_ms in events:
                 if kind == "record_stopped":

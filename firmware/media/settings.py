@@ -6,10 +6,11 @@ import socket
 from firmware.media._engine import CODECS, GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
 from firmware.media.browsers import setting as browser_setting
 from firmware.media.checks import boolean, number, refuse
+from firmware.media.faxes import setting as fax_setting
 from firmware.media.kernels import ANSWER_PARAMETERS, LEVELS
 
 RTP_DEFAULTS = {"remote": None, "payload_type": 8, "codec": None, "dtmf_payload_type": None, "dtmf_clock_hz": 8000, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
-                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "browser": None, "rtcp_mux": False, "rtcp_port": None, "watch": "none"}
+                "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "browser": None, "rtcp_mux": False, "rtcp_port": None, "watch": "none", "t38": None}
 EVENT_CLOCKS_HZ = (8000, 16000, 24000, 32000, 48000)       # of telephone-events: that of the sound beside them (RFC 4733 2.1)
 OPUS_FRAMES_MS = (10, 20, 40, 60)
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
@@ -60,6 +61,9 @@ def settings(base, p):
                 refuse(f"modify: srtp {name} is no key of suite {srtp['suite'][:40]!r}")
     if new["rtcp_port"] is not None:
         number(new["rtcp_port"], "modify: rtcp_port", 1, 65535)
+    new["t38"] = fax_setting(new["t38"])
+    if new["t38"] is not None and (new["srtp_only"] or new["browser"] is not None):
+        refuse("modify: a fax by T.38 goes in the clear; a leg that must be encrypted carries it as sound")
     if not isinstance(new["watch"], str) or new["watch"] not in WATCH:
         refuse(f"modify: watch is {str(new['watch'])[:40]!r}, not {', '.join(WATCH)}")
     return new

@@ -17,6 +17,7 @@ from firmware.media import _engine, formats
 from firmware.media.bridges import Bridges
 from firmware.media.browsers import Browsers
 from firmware.media.checks import boolean, check_id, number, refuse, text_of
+from firmware.media.faxes import Faxes
 from firmware.media.hearing import Hearing
 from firmware.media.kernels import LEVELS
 from firmware.media.long_tails import LongTails
@@ -75,6 +76,7 @@ class Table(Bridges, Hearing):
                  on_dtls_failed=lambda name, sentence: None):
         self._on_quality = on_quality
         self.browsers = Browsers(engine, on_dtls_failed)
+        self.faxes = Faxes(engine, self.only_peer, self.later)
         self.admission = admission
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
         self.terminations = {}
@@ -105,6 +107,18 @@ class Table(Bridges, Hearing):
         while self._waiting and self._waiting[0][0] <= done:
             self._waiting.popleft()[1]()
         return bool(self._waiting)
+
+    def take_others(self):
+        """Deal with what the tick has put aside: datagrams of faxes and of browsers."""
+        for serial, source, octets in self._engine.others():
+            if not self.faxes.take(serial, source, octets):
+                self.browsers.take(serial, source, octets)
+
+    def only_peer(self, term):
+        """The other termination of a bridge of two, None where there is none."""
+        if term.bridge is None or len(term.bridge.legs) != 2:
+            return None
+        return self.terminations.get(term.bridge.legs[term.bridge.legs[0] == term.id])
 
     def find(self, name, what):
         """A termination by id.  Raises LocalError."""
@@ -235,6 +249,7 @@ class Table(Bridges, Hearing):
             refuse(f"modify: {term.id} is a timeslot; only rtp terminations have parameters")
         chosen = settings(term.settings, p)
         if chosen != term.settings:
+            self.faxes.room(term, chosen["t38"])
             self.price(term, f"modify: no room for {term.id}", chosen=chosen)
             self._set_rtp(term, chosen)
         return self._rtp_reply(term)
@@ -247,7 +262,7 @@ class Table(Bridges, Hearing):
 
     def _price_of(self, chosen):
         """(suite, codec) that a leg has to be paid for."""
-        return self._suite(chosen), chosen and chosen["codec"]
+        return self._suite(chosen), chosen and ("T38" if chosen["t38"] else chosen["codec"])
 
     @staticmethod
     def _suite(chosen):
@@ -295,6 +310,7 @@ class Table(Bridges, Hearing):
                              int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"), chosen["browser"] is not None,
                              chosen["dtmf_clock_hz"])
         term.settings = chosen
+        self.faxes.configure(term, chosen["t38"], chosen["remote"])
         self.browsers.configure(term, chosen["browser"])
         self._engine.commit()
 
@@ -316,13 +332,14 @@ class Table(Bridges, Hearing):
 
         suite = self.browsers.suite(term) or (term.settings and term.settings["srtp"] and term.settings["srtp"]["suite"])
         self.browsers.forget(term)
+        fax = self.faxes.forget(term)
 
         def free():
             term.srtp.clear()
             term.former.clear()
             if term.leg is not None:
                 self._tell_of(term)
-                self._on_quality(term.id, call, dict(term.leg.quality(), codec=codec_of(term.settings), srtp=suite))
+                self._on_quality(term.id, call, dict(term.leg.quality(), codec=codec_of(term.settings), srtp=suite, **({"t38": fax} if fax else {})))
                 term.codec = None
             for sock in term.sockets or ():
                 sock.close()
@@ -554,7 +571,7 @@ class Table(Bridges, Hearing):
             if term.kind == "timeslot":
                 row.update(span=term.row // TIMESLOTS + 1, timeslot=term.row % TIMESLOTS, law=CLEAR if term.clear else "AU"[term.law])
             else:
-                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(), coder=term.codec and term.codec.stats(),
+                row.update(address=term.address, port=term.port, stats=term.leg.stats(), quality=term.leg.quality(), fax=self.faxes.figures(term), coder=term.codec and term.codec.stats(),
                            **dict(term.settings, browser=term.settings["browser"] is not None, srtp=self.browsers.suite(term) or (
                                term.settings["srtp"] and term.settings["srtp"]["suite"])))
             terms.append(row)

@@ -37,7 +37,7 @@ class World:
             sock.settimeout(5)
         self.source = (0x7F000001, self.far.getsockname()[1])
         engine = types.SimpleNamespace(
-            others=self.take, commit=lambda: None, set_remote=lambda *a: self.notes.append(("remote", *a)),
+            commit=lambda: None, set_remote=lambda *a: self.notes.append(("remote", *a)),
             set_srtp=lambda slot, inbound, session: self.notes.append(("srtp", inbound, session)))
         self.browsers = Browsers(engine, lambda name, sentence: self.failed.append(sentence), lambda: self.now_s)
         leg = types.SimpleNamespace(stats=lambda: {"ssrc": 77})
@@ -51,7 +51,8 @@ class World:
 
     def say(self, octets):
         self.queue.append((1, self.source, octets))
-        self.browsers.take()
+        for row in self.take():
+            self.browsers.take(*row)
 
     def close(self):
         self.ours.close()

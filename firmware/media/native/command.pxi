@@ -121,6 +121,8 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             for i in range(2):
                 e.k.g722_reset(e.k.g722_state, c.slot + i * TERMS)
                 e.k.g726_reset(e.k.g726_state, c.slot + i * TERMS)
+    elif c.op == OP_FAX:
+        fax_switch(e, t.rtp, <fax_line *>c.pointer)
     elif c.op == OP_REMOTE:
         r = t.rtp
         r.remote.sin_family = AF_INET

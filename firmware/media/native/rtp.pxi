@@ -188,7 +188,7 @@ cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
 
 
 cdef void other_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, sockaddr_in *source) noexcept nogil:
-    """STUN or DTLS of a browser: to the command thread, as far as there is room; both are repeated by who sent them."""
+    """STUN or DTLS of a browser, or a fax's packet: to the command thread, as far as there is room; both are repeated by who sent them."""
     cdef Other *o
     if r.others_tick != e.tick:
         r.others_tick = e.tick
@@ -218,6 +218,12 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     cdef uint32_t ts, transit
     cdef int32_t d
     cdef uint16_t seq
+    if r.fax != NULL:
+        if fax_source(r, source):
+            other_packet(e, slot, r, p, n, source)
+        else:
+            r.strangers += 1
+        return
     if r.browser and n > 0 and p[0] < 64 and (p[0] < 4 or p[0] >= 20):     # RFC 7983 7
         other_packet(e, slot, r, p, n, source)
         return
@@ -357,6 +363,8 @@ cdef void rtp_times(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     """What happens by itself: ends of events, silence, reports."""
     if r.event_active and e.tick - r.event_tick > EVENT_END_TICKS:
         end_event(e, slot, r)
+    if r.fax != NULL:
+        return
     if r.timeout_ticks and not r.timed_out and e.tick - r.last_tick >= <uint64_t>r.timeout_ticks:
         r.timed_out = 1
         add_event(e, EV_RTP_TIMEOUT, slot, e.term[slot].serial, 0, (e.tick - r.last_tick) * 10, 0)
@@ -370,6 +378,9 @@ cdef void rtp_in(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nogil:
     """This tick's octets of a leg; a key press as telephone-event becomes its tone."""
     cdef int32_t slot32 = TERMS + slot, zero = 0, produced = 0
     cdef int16_t x[BLOCK]
+    if r.fax != NULL:
+        fax_in(e, r, out)
+        return
     playout_block(e, slot, r, out)
     if e.tick <= r.mute_until:
         # The sender may have left the key press in the audio too: heard once only.
@@ -383,6 +394,9 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept 
     Legs start in different ticks by their slot, so that the load spreads."""
     cdef int size = r.ptime_ticks * BLOCK
     cdef int n, payload = size
+    if r.fax != NULL:
+        fax_out(e, r, octets)
+        return
     if r.tx_fill == 0 and (e.tick + <uint64_t>slot) % <uint64_t>r.ptime_ticks != 0 and r.tx_packets == 0:
         return
     if r.codec != NULL:

@@ -167,6 +167,12 @@ cdef extern from *:
     void interleave(uint8_t *, const uint8_t *, const uint8_t *, int) noexcept nogil
     int64_t dot(const int16_t *, const int16_t *, int) noexcept nogil
 
+cdef extern from "fax_line.h" nogil:
+    struct fax_line:                   # _t38.pyx
+        void *state
+        void (*speak)(void *, int16_t *, int) noexcept nogil
+        int (*hear)(void *, const int16_t *, int) noexcept nogil
+
 cdef extern from "bearer.h" nogil:
     struct bearer:                     # drivers/tdm/native/
         void *state
@@ -568,6 +574,7 @@ cdef struct Rtp:
     uint8_t law
     uint8_t kept                       # what is put into the playout has waited: its margin is known
     Codec *codec                       # native/codec.pxi; NULL: G.711
+    fax_line *fax                      # native/fax.pxi; NULL: sound
     uint8_t payload_type
     uint8_t dtmf_payload_type          # 255: none
     uint8_t event_clock                # of its durations: units in a ms
@@ -840,6 +847,7 @@ cdef enum Op:
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
     OP_TAP = 63                        # a: slot, -1 none
     OP_CODEC = 62                      # pointer: of an RTP leg, NULL for G.711
+    OP_FAX = 64                        # pointer: fax_line of an RTP leg, NULL for sound
     OP_REMOTE = 19                     # mask[0]: IPv4 address, a: port that is sent to from now on
     OP_CAS = 20
     OP_MF_LISTEN = 21

@@ -98,6 +98,9 @@ class Session(SessionTimer, Referring, DigitsByINFO):
             self.send_answer(transaction, response, not transaction.request.body, now_ms)
         else:
             transaction.reply(response, now_ms)
+        if self.ours_sdp is not None and self.ours is None:
+            self.ours_sdp = None          # ours met theirs (491) and waited: it was made before theirs was taken
+            self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 491})
 
     def do_reinvite(self, request, now_ms):
         """Send our own re-INVITE."""
