@@ -10,6 +10,7 @@ import pytest
 
 from hil.rig import CHECKOUT
 from tests.conftest import WHOLE_ONLY
+from tests.live.t38_cases import *      # noqa: F403  its tests share this house
 
 pytestmark = [pytest.mark.live, WHOLE_ONLY]
 

@@ -1,0 +1,203 @@
+"""Faxes between an E1 line and a SIP line by T.38, live: cases of tests/live/test_fax.py, which share its house.
+
+The E1's machine is spandsp's T.30 in the far exchange (libpri), the SIP line's is spandsp's T.38 terminal in a process of its own (hil/far/t38.py), whose UDPTL
+is another one than the product's.  Pages are compared pel by pel, by ffmpeg and Pillow; tshark reads every datagram."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hil.phone.fax_phone import FaxPhone
+
+LINE, FAX_NUMBER, OUTSIDE = "1003", "02150801079", "13912345678"
+ROWS = 400
+
+
+def configure(house, t38="gateway", **sip):
+    running = house.product.get("/configuration")
+    config = running["configuration"]
+    next(row for row in config["lines"] if row["name"] == LINE)["t38"] = t38
+    config["sip"].update(sip)
+    if not any(row["number"] == FAX_NUMBER for row in config["numbers"]):
+        config["numbers"].append({"number": FAX_NUMBER, "application": "line", "target": LINE})
+    house.product.post("/configuration/apply", running)
+
+
+@pytest.fixture(scope="module")
+def sheet(pages, house):
+    """(TIFF, pels) of the top of a page of the ITU."""
+    image = Image.open(pages["itu1"]).convert("1").crop((0, 0, 1728, ROWS))
+    image.save(house.folder / "sheet.tif", compression="group4", dpi=(204, 196))
+    return house.folder / "sheet.tif", np.asarray(image)
+
+
+@pytest.fixture
+def adapter(house):
+    configure(house, t38_on="flags", t38_recovery="redundancy")
+    password = next(row for row in house.product.get("/configuration")["configuration"]["lines"] if row["name"] == LINE)["password"]
+    house.available("1001", "logged_out")
+    phone = FaxPhone(LINE, password, house.sip_port).start()
+    yield phone
+    phone.stop()
+    house.far.policy()
+    house.wait_idle(30)
+
+
+def pels(path):
+    return np.asarray(Image.open(path).convert("1"))
+
+
+def legs_of(house):
+    return {leg["leg"]: leg for call in house.state()["calls"] for leg in call["legs"]}
+
+
+def the_cdr(house, call):
+    return house.wait(lambda s: (lambda c: c if c and c["quality"] and any("t38" in q for q in c["quality"].values()) else None)(
+        house.product.get(f"/calls/{call}")["cdr"]), 60, "the CDR with the fax")
+
+
+def decoded(path):
+    """Rows of tshark: every datagram is UDPTL of T.38, none is malformed."""
+    shown = subprocess.run(["tshark", "-r", path, "-d", "udp.port==1-65535,t38", "-T", "fields", "-e", "t38.seq_number", "-e", "_ws.malformed", "-e", "_ws.expert.message"],
+                           capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [line.split("\t") for line in shown]
+    # tshark says this of the end of a signal that had no data, which T.38 has after training.
+    return [row for row in rows if row[0]], [row for row in rows if row[1] and "W/OUT ANY FRAGMENT DATA" not in row[2]]
+
+
+def call_from_the_line(house, adapter, mark):
+    """The SIP line dials out; the far exchange answers: (its name there, call)."""
+    house.far.policy(alerting_ms=50, answer_ms=100)
+    far_mark = house.far.mark()
+    adapter.dial("9" + OUTSIDE)
+    incoming = house.far.wait_for("incoming", 30, since=far_mark)
+    adapter.wait_for("answered", 30, since=mark)
+    return incoming["id"], house.wait_call("talking", 30)["call"]
+
+
+@pytest.mark.conformance("T.38", "gateway", "live: an E1 fax sends a page to a T.38 terminal, 0 and 5 % of the packets lost, redundancy and FEC")
+@pytest.mark.parametrize("loss, recovery", [(0, "redundancy"), (0.05, "redundancy"), (0, "fec")])
+def test_a_page_from_the_e1_to_a_t38_terminal(house, box, sheet, adapter, loss, recovery):
+    configure(house, t38_on="cng", t38_recovery=recovery)
+    got, wire = house.folder / ("ip-%s-%s.tif" % (loss, recovery)), house.folder / ("wire-%s-%s.pcap" % (loss, recovery))
+    adapter.machine(print=got, loss=loss, capture=wire)
+    mark = adapter.mark()
+    name = house.place(called=FAX_NUMBER)
+    adapter.wait_for("answered", 30, since=mark)
+    call = house.wait_call("talking", 30)["call"]
+    house.far.fax(name, send=sheet[0], calls=True, station="13912345678")
+    offer = adapter.wait_for("t38", 60, since=mark)["text"]
+    assert "m=audio 0 " in offer and "a=T38FaxUdpEC:t38UDP" + {"redundancy": "Redundancy", "fec": "FEC"}[recovery] in offer, offer
+    house.wait(lambda s: "on" in [leg["t38"] for leg in legs_of(house).values()], 30, "the leg's T.38 in the state")
+    done = adapter.wait_for("fax_done", 240, since=mark)
+    assert done["status"] == 0 and bool(done["thrown"]) == bool(loss), done
+    there = house.far.wait_for("fax_done", 60, id=name)
+    assert there["status"] == 0 and there["pages"] == 1, there
+    house.far.hangup(name)
+    cdr = the_cdr(house, call)
+    (told,) = [q["t38"] for q in cdr["quality"].values() if "t38" in q]
+    assert (told["pages"], told["ecm"], told["garbage"]) == (1, True, 0) and told["bit_rate"] == there["rate"], told
+    assert [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "us")]
+    assert np.array_equal(pels(got), sheet[1])
+    rows, malformed = decoded(wire)
+    assert len(rows) == done["sent"] + done["received"] and not malformed, malformed[:3]
+
+
+def test_a_page_from_a_t38_terminal_to_the_e1_over_a_kill_of_control(house, box, sheet, adapter):
+    """The E1's machine answers: its flags make us ask.  Control is killed while the page is under way; junk and strangers all the time."""
+    adapter.machine(send=sheet[0], calls=True, junk=1, loss=0.05)
+    mark = adapter.mark()
+    name, call = call_from_the_line(house, adapter, mark)
+    house.far.fax(name, print=house.folder / "e1.tif", station="13912345678")
+    adapter.wait_for("t38", 60, since=mark)
+    house.kill("control")
+    done = adapter.wait_for("fax_done", 240, since=mark)
+    there = house.far.wait_for("fax_done", 60, id=name)
+    assert (done["status"], there["status"], there["pages"]) == (0, 0, 1), (done, there)
+    assert np.array_equal(pels(house.folder / "e1.tif"), sheet[1])
+    adapter.hangup()                                    # the dialog is the new process's
+    house.far.wait_for("released", 30, id=name)
+    cdr = the_cdr(house, call)
+    (told,) = [q["t38"] for q in cdr["quality"].values() if "t38" in q]
+    assert told["pages"] == 1 and told["garbage"] > 0 and told["mended"] >= 0, told
+    assert cdr["released_by"] == "caller" and cdr["cause"] == 16, cdr
+
+
+@pytest.mark.parametrize("single", (False, True))
+def test_the_far_end_asks_itself_and_goes_back_to_sound(house, box, sheet, adapter, single):
+    configure(house, t38="accept", t38_on="flags")
+    adapter.single = single
+    adapter.machine(print=house.folder / "never.tif")
+    mark = adapter.mark()
+    name = house.place(called=FAX_NUMBER)
+    adapter.wait_for("answered", 30, since=mark)
+    call = house.wait_call("talking", 30)["call"]
+    adapter.to_t38()
+    adapter.wait_for("t38", 30, since=mark)
+    house.wait(lambda s: "on" in [leg["t38"] for leg in legs_of(house).values()], 30, "the leg's T.38 in the state")
+    adapter.to_sound()
+    sound = adapter.wait_for("sound", 30, since=mark)["text"]
+    assert "m=audio 0" not in sound and ("m=image 0 udptl t38" in sound) == (not single), sound
+    house.wait(lambda s: "off" in [leg["t38"] for leg in legs_of(house).values()], 30, "sound again")
+    came = len(adapter.stream.packets)
+    house.wait(lambda s: len(adapter.stream.packets) > came + 20, 30, "RTP again")
+    house.far.hangup(name)
+    assert [(row["state"], row["by"]) for row in the_cdr(house, call)["t38"]] == [("on", "far"), ("off", "far")]
+
+
+@pytest.mark.parametrize("refusal", (488, 415, 606, "both"))
+def test_refused_it_goes_on_as_sound(house, box, adapter, refusal):
+    adapter.refusal = refusal
+    mark = adapter.mark()
+    name, call = call_from_the_line(house, adapter, mark)
+    house.far.fax(name, print=house.folder / "nothing.tif", station="13912345678")
+    adapter.wait_for("asked", 60, since=mark)
+    house.wait(lambda s: "refused" in [leg["t38"] for leg in legs_of(house).values()], 30, "the refusal in the state")
+    if refusal == "both":
+        assert "m=audio 0" not in adapter.wait_for("sound", 30, since=mark)["text"]
+    came = len(adapter.stream.packets)
+    house.wait(lambda s: len(adapter.stream.packets) > came + 20, 30, "RTP goes on")
+    row = house.product.get(f"/calls/{call}")
+    told = [record["data"] for record in row["records"] if record["kind"] == "leg.t38"]
+    assert told[0]["state"] == "refused" and "refuses T.38 with %s" % (488 if refusal == "both" else refusal) in told[0]["why"], told
+    adapter.hangup()
+    house.far.wait_for("released", 30, id=name)
+
+
+def test_both_ask_at_once(house, box, sheet, adapter):
+    """Glare: 491 to each, then one of them comes through, once."""
+    adapter.glare = True
+    adapter.machine(send=sheet[0], calls=True)
+    mark = adapter.mark()
+    name, call = call_from_the_line(house, adapter, mark)
+    house.far.fax(name, print=house.folder / "glare.tif", station="13912345678")
+    adapter.wait_for("t38", 60, since=mark)
+    done = adapter.wait_for("fax_done", 240, since=mark)
+    assert done["status"] == 0 and np.array_equal(pels(house.folder / "glare.tif"), sheet[1])
+    adapter.hangup()
+    house.far.wait_for("released", 30, id=name)
+    assert len([row for row in the_cdr(house, call)["t38"] if row["state"] == "on"]) == 1
+
+
+def test_where_it_is_off_it_is_refused_and_media_that_dies_ends_the_call(house, box, adapter):
+    configure(house, t38="off")
+    adapter.machine(print=house.folder / "off.tif")
+    mark = adapter.mark()
+    name = house.place(called=FAX_NUMBER)
+    adapter.wait_for("answered", 30, since=mark)
+    adapter.to_t38()
+    assert adapter.wait_for("refused_t38", 30, since=mark)["status"] == 488
+    house.far.hangup(name)
+    adapter.wait_for("closed", 30, since=mark)
+    house.wait_idle(30)
+    configure(house, t38="accept")
+    mark = adapter.mark()
+    name = house.place(called=FAX_NUMBER)
+    adapter.wait_for("answered", 30, since=mark)
+    adapter.to_t38()
+    adapter.wait_for("t38", 30, since=mark)
+    house.kill("media")
+    house.far.wait_for("released", 30, id=name)
+    adapter.wait_for("closed", 30, since=mark)
