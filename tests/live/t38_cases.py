@@ -195,7 +195,7 @@ def test_where_it_is_off_it_is_refused_and_media_that_dies_ends_the_call(house, 
     configure(house, t38="accept")
     mark = adapter.mark()
     name = house.place(called=FAX_NUMBER)
-    adapter.wait_for("answered", 30, since=mark)
+    house.far.wait_for("connect", 30, id=name)
     adapter.to_t38()
     adapter.wait_for("t38", 30, since=mark)
     house.kill("media")
