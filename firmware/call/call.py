@@ -50,7 +50,7 @@ CLEARING = "clearing"
 # screening: the called leg that was answered, as long as it is not known by whom.
 # announcing: {name, then, to} of the announcement that the caller hears, or heard last; announced: names of all that were heard.
 # tiers: [[at_ms, level], ...] of the queue that are asked later.  reserved: [agent, until_ms]: until then this agent alone is asked.
-# entry_place: where in the queue it came to stand at the entry (1: the next), None: somebody was ready.
+# entry_load: what was before it at the entry (control/core_ahead.py), None: somebody was ready.
 # callback: id of the callback that this call is.  failed_cause: why the telephone that was called last did not answer.
 # recorded_as: what a person asked for, None, "off" or {format, channels}.
 # carried: what it brought besides numbers (carriage.py), or None.
@@ -68,7 +68,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "target_leg", "failed", "agent", "agent_leg", "agent_answered_ms", "bridge", "recording",
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort", "duty",
-          "tiers", "reserved", "entry_place", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
+          "tiers", "reserved", "entry_load", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
           "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer")
 
 

@@ -115,7 +115,7 @@ KINDS = {
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "
                      "callback?(id: no further caller) comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
-                     "expected_ms?(the wait expected; only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked; "": nobody, while looks_up? is asked)",
+                     "expected_ms?(the wait expected) load?(what was before the caller: acd/expected.py; both only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked; "": nobody, while looks_up? is asked)",
     "queue.relaxed": "skills(needed from now on) relax(still to come)",
     "queue.tiers": "tiers(still to come)",
     "queue.owner": "owner(None: nobody known) lookup error unknown(a name that is no agent of the queue) reserved",

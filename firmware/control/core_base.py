@@ -159,6 +159,7 @@ class Core:
             for member in rows:
                 if member["queue"] in self.members:
                     self.members[member["queue"]].append((name, member.get("level", 1), member.get("weight", 10)))
+        self.rivals = {}                # queue -> core_ahead.rivals(), as it is asked for
         self.memberships = {}           # agent -> [(queue, level, place, weight)]
         self.places = {}                # queue -> {agent: place}
         for queue in self.members:

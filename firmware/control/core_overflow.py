@@ -9,10 +9,13 @@ from firmware.acd import agent as agents
 from firmware.acd import overflow
 from firmware.call import calendar
 from firmware.call.outside import is_open
+from firmware.control.core_ahead import Ahead
 from firmware.control.core_base import civil_date
 
 # Invented: how often a target that did not take a waiting caller is asked again.
 AGAIN_MS = 10000
+# Later than any caller: the rank of who comes now.
+LAST_MS = 1 << 53
 # Invented: overflows of a call in one moment; more is rules that lead back to each other.
 MOST_HOPS = 10
 
@@ -36,15 +39,23 @@ def is_queue_open(core, queue, now_ms=None):
     return not hours or True in [is_open(row, weekday, minutes % 1440) for row in hours]
 
 
-def expected_ms(core, queue, place=None):
-    """The wait that is expected at a place in a queue (None: of who comes now): 0 where somebody is ready for who comes, None: unknown."""
-    waiting = len(core.state.queues.get(queue) or ())
-    if place is None:
-        if not waiting and core.ready.of(queue):
-            return 0
-        place = waiting + 1
-    pace = core.state.paces.get(queue)
-    return pace.estimate_ms(place) if pace is not None else None
+def expected_ms(core, queue):
+    """The wait that is expected of who comes now, without needs and priority of their own: 0 where somebody is ready, None: unknown."""
+    if not core.state.queues.get(queue) and core.ready.of(queue):
+        return 0
+    if queue not in core.state.paces:
+        return None
+    config = core.queue_configs.get(queue) or {}
+    rank = (-(config.get("priority") or 0), LAST_MS, 0)
+    return core.state.paces[queue].estimate_ms(Ahead(core).load(queue, rank, config.get("skills") or {}))
+
+
+def expected_of_ms(core, call):
+    """The wait from now on of a caller who waits, or None."""
+    entry = core.state.queue(call.queue).find(call.id)
+    if entry is None or call.queue not in core.state.paces:
+        return None
+    return core.state.paces[call.queue].estimate_ms(Ahead(core).load(call.queue, entry.rank(), call.skills or {}))
 
 
 def is_full(core, queue):

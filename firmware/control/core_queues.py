@@ -15,6 +15,7 @@ from firmware.acd import expected, skills
 from firmware.call import calendar
 from firmware.call import call as calls
 from firmware.control import core_announcements, core_desk, core_ivr, core_overflow
+from firmware.control.core_ahead import Ahead
 from firmware.control.core_base import NORMAL, TEMPORARY_FAILURE
 from firmware.control.core_ending import close, fail, leave, withdraw
 
@@ -93,7 +94,8 @@ def _join(core, call, queue, overflow, given, since_ms, order):
         more["tiers"] = sorted([[core.now_ms + row["after_s"] * 1000, row["level"]] for row in config["tiers"]])
     more.update(_reservation(core, call, queue, given))
     if not core.ready.of(queue) or core.state.queues.get(queue):
-        more["expected_ms"] = core_overflow.expected_ms(core, queue)
+        more["load"] = Ahead(core).load(queue, (-priority, since_ms, order), needs)
+        more["expected_ms"] = core.state.paces[queue].estimate_ms(more["load"]) if queue in core.state.paces else None
     core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
               priority=priority, max_wait_until_ms=core.now_ms + max_wait_s * 1000 if max_wait_s else None,
               announce_at_ms=core.now_ms + announce_s * 1000 if announce_s else None,
@@ -230,7 +232,7 @@ def announce(core, call):
     position = core.state.queue(call.queue).position(call.id)
     announce_s = setting(core, call.queue, "announce_position_s")
     what = setting(core, call.queue, "announce")
-    wait_ms = core_overflow.expected_ms(core, call.queue, position) if what != "position" else None
+    wait_ms = core_overflow.expected_of_ms(core, call) if what != "position" else None
     told = expected.minutes(wait_ms) if wait_ms is not None else None
     core.emit("queue.announced", call=call.id, queue=call.queue, position=position, minutes=told,
               announce_at_ms=core.now_ms + announce_s * 1000 if announce_s else None)

@@ -2,18 +2,19 @@
 
 from firmware.call import call as calls
 from firmware.control import core_announcements, core_broadcasts, core_warnings, core_callbacks, core_home, core_mailboxes, core_overflow
+from firmware.control.core_ahead import Ahead
 
 
 def snapshot(core, now_ms):
     """Calls in order of arrival; queues, agents and lines in the configuration's order."""
     state = core.state
-    positions = {}
+    places, ahead = {}, Ahead(core)        # call -> (position, expected wait)
     for name in state.queues:
-        position = 0
+        position, pace = 0, state.paces.get(name)
         for entry in state.queues[name]:
             position += 1
-            positions[entry.call] = position
-    return {"calls": [_call(state, call, positions) for call in state.calls_in_order()],
+            places[entry.call] = (position, pace.estimate_ms(ahead.load(name, entry.rank(), state.calls[entry.call].skills or {})) if pace is not None else None)
+    return {"calls": [_call(state, call, places.get(call.id, (None, None))) for call in state.calls_in_order()],
             "queues": [_queue(core, name, now_ms) for name in core.queue_names],
             "agents": [_agent(core, name) for name in core.agent_names],
             "lines": [{"name": name, "registered": core.is_registered(name), "agent": core.agent_on(name), "call": _line_call(state, name), "home": core_home.snapshot(core, name)}
@@ -29,7 +30,7 @@ def _line_call(state, name):
     return state.legs[on_line[0]].call if on_line else None
 
 
-def _call(state, call, positions):
+def _call(state, call, place):
     waits = call.state == calls.QUEUED
     caller = state.legs.get(call.caller_leg)
     return {"call": call.id, "state": call.state, "caller": call.caller, "caller_name": call.shown_name() or None,
@@ -38,9 +39,9 @@ def _call(state, call, positions):
             "timeslot": caller.timeslot if caller else None, "application": call.application, "target": call.target,
             "dialled": call.outside["digits"] if call.outside else None,
             "language": call.language, "node": call.position["node"] if call.position else None, "queue": call.queue,
-            "position": positions.get(call.id),
+            "position": place[0],
             "waiting_since_ms": call.waits_since_ms if waits else None, "priority": call.priority if waits else None,
-            "skills": (call.skills or {}) if waits else {}, "expected_wait_ms": _expected(state, call, positions) if waits else None,
+            "skills": (call.skills or {}) if waits else {}, "expected_wait_ms": place[1] if waits else None,
             "agent": call.agent, "offered_agent": call.offer["agent"] if call.offer else None,
             "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
@@ -56,11 +57,6 @@ def _call(state, call, positions):
                       "listens": dict(state.legs[name].hears), "enhance": dict(state.legs[name].enhance), "heard": dict(state.legs[name].heard),
                       "streams": dict(state.legs[name].streams)}
                      for name in call.legs]}
-
-
-def _expected(state, call, positions):
-    pace, place = state.paces.get(call.queue), positions.get(call.id)
-    return pace.estimate_ms(place) if pace is not None and place is not None else None
 
 
 def _queue(core, name, now_ms):

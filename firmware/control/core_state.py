@@ -197,7 +197,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "broadcasts": [dict(self.broadcasts[name]) for name in sorted(self.broadcasts)],
                 "warnings": [[name, dict(self.warnings[name])] for name in sorted(self.warnings)],
                 "notices": [dict(self.notices[name]) for name in sorted(self.notices)],
-                "paces": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
+                "loads": [[queue] + self.paces[queue].dump() for queue in sorted(self.paces)],
                 "shares": [[queue, self.shares[queue]["at"], sorted(self.shares[queue]["passes"].items())] for queue in sorted(self.shares)],
                 "homes": [[name, dict(self.homes[name])] for name in sorted(self.homes)],
                 "lines": [[name, self.lines[name]] for name in sorted(self.lines)],
@@ -249,7 +249,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.broadcasts = dict([(row["broadcast"], dict(row)) for row in dumped.get("broadcasts") or []])
         self.warnings = dict([(name, dict(row)) for name, row in dumped.get("warnings") or []])
         self.notices = dict([(row["id"], dict(row)) for row in dumped.get("notices") or []])
-        self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("paces") or []])
+        self.paces = dict([(row[0], Expected(*row[1:])) for row in dumped.get("loads") or []])
         self.shares = {}
         for queue, at, passes in dumped.get("shares") or []:
             self.shares[queue] = {"at": at, "passes": dict([(name, value) for name, value in passes])}

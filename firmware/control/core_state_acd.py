@@ -31,7 +31,7 @@ class AcdFolds:
             self.timers.set("tier", call.id, call.tiers[0][0] if call.tiers else None)
             call.reserved = data.get("reserved")
             self.timers.set("reserve", call.id, call.reserved[1] if call.reserved else None)
-            call.entry_place = self.queue(call.queue).position(call.id) if "expected_ms" in data else None
+            call.entry_load = data.get("load")
             self.timers.set("wait", call.id, data["max_wait_until_ms"])
             self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
             self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)
@@ -90,8 +90,8 @@ class AcdFolds:
     def queue_left(self, record, data, call):
         queue = self.queue(record["queue"])
         queue.leave(record["call"])
-        if call is not None and call.entry_place is not None and data["reason"] == "answered":
-            self.pace(record["queue"]).answered(call.entry_place, data["wait_ms"])
+        if call is not None and call.entry_load is not None and data["reason"] == "answered":
+            self.pace(record["queue"]).answered(call.entry_load, data["wait_ms"])
         if call is not None and data["reason"] == "overflow":
             call.result = "overflow"
             self._hop(call, record)

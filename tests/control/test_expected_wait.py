@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from firmware.acd.expected import Expected, minutes
+from firmware.acd.expected import Expected, load_of, minutes
 from firmware.acd.report import figures
 from firmware.acd.statistics import Statistics
 from firmware.storage.database import migrations
-from tests.control.test_acd import SALES, answer, ring, to, world
+from tests.control.test_acd import SALES, SERVICE, answer, ring, to, world
 
 
 def busy(sales=None, **more):
@@ -38,6 +38,23 @@ def test_the_estimate_is_shown_recorded_and_outlives_kill_and_checkpoint():
     rig.sb = rig.replayed(rig.journal[-1:])
     rig.kill()
     assert [call["expected_wait_ms"] for call in rig.sb.snapshot(rig.now)["calls"][1:]] == waits
+
+
+def test_callers_of_another_queue_with_the_same_agents_are_before_one():
+    """The place in the queue says 2 in both cases; who is served earlier says 2 and 4.  A caller whose telephone rings already is before nobody."""
+    def told(beside):
+        rig = busy(None)
+        rig.config["agents"][0]["queues"].append({"queue": "service"})
+        rig.configure()
+        ring(rig, "p6")
+        answer(rig)
+        for count in range(beside):
+            rig.offer("q%d" % count, called=SERVICE, timeslot=20 + count)
+            rig.played("q%d" % count)
+        ring(rig, "p7")
+        return [call["expected_wait_ms"] for call in rig.sb.snapshot(rig.now)["calls"] if call["queue"] == "sales"][-1]
+    alone, beside = told(0), told(2)
+    assert 2 * alone < beside < 4 * alone, (alone, beside)
 
 
 def test_it_is_announced_in_minutes_and_only_when_known():
@@ -88,14 +105,15 @@ def test_how_wrong_it_is_with_many_agents_and_callers_who_give_up():
         else:
             arrival = now + max(1, int(draw.expovariate(1.05 * 8 / 120000)))
             place = len(waiting) + 1 if not free else None
-            said = pace.estimate_ms(place) if place else None
-            waiting.append((now, said, now + (240000 if draw.random() < 0.25 else 10 ** 9), place))
+            load = load_of(1000 * place, 8) if place else None
+            said = pace.estimate_ms(load) if place else None
+            waiting.append((now, said, now + (240000 if draw.random() < 0.25 else 10 ** 9), load))
         while free and waiting:
-            entered, said, _, place = waiting.pop(0)
+            entered, said, _, load = waiting.pop(0)
             free -= 1
             busy_until = sorted(busy_until + [now + max(1, int(draw.expovariate(1 / 120000)))])
-            if place is not None:
-                pace.answered(place, now - entered)
+            if load is not None:
+                pace.answered(load, now - entered)
             if said is not None:
                 errors.append(now - entered - said)
                 waits.append(now - entered)
