@@ -11,9 +11,10 @@ from firmware.storage.database import migrations
 from tests.control.test_acd import SALES, SERVICE, answer, ring, to, world
 
 
-def busy(sales=None, **more):
+def busy(sales=None, serves=(), **more):
     """A queue with one agent, who takes 60 s a caller; four callers were served in a row, so that the pace is known."""
-    rig = world({"1002": {"queues": []}, "1003": {"queues": []}}, dict({"max_wait_s": 3600}, **sales or {}), **more)
+    rig = world({"1001": {"queues": [{"queue": "sales"}] + [{"queue": name} for name in serves]}, "1002": {"queues": []}, "1003": {"queues": []}},
+                dict({"max_wait_s": 3600}, **sales or {}), **more)
     for count in range(1, 6):
         rig.offer("p%d" % count, called=SALES, timeslot=count)
         rig.played("p%d" % count)
@@ -43,14 +44,11 @@ def test_the_estimate_is_shown_recorded_and_outlives_kill_and_checkpoint():
 def test_callers_of_another_queue_with_the_same_agents_are_before_one():
     """The place in the queue says 2 in both cases; who is served earlier says 2 and 4.  A caller whose telephone rings already is before nobody."""
     def told(beside):
-        rig = busy(None)
-        rig.config["agents"][0]["queues"].append({"queue": "service"})
-        rig.configure()
+        rig = busy(serves=["service"])
         ring(rig, "p6")
         answer(rig)
-        for count in range(beside):
-            rig.offer("q%d" % count, called=SERVICE, timeslot=20 + count)
-            rig.played("q%d" % count)
+        for leg in ("p8", "p9")[:beside]:
+            assert ring(rig, leg, called=SERVICE) is None
         ring(rig, "p7")
         return [call["expected_wait_ms"] for call in rig.sb.snapshot(rig.now)["calls"] if call["queue"] == "sales"][-1]
     alone, beside = told(0), told(2)
