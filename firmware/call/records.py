@@ -212,7 +212,7 @@ KINDS = {
     # what is kept (control/core_kept.py)
     "journal.pruned": "before_ms rows cdrs",
     "person.erasing": "erasure forms(of the number; erased with the rest) by reason waits?(for the end of a call)",
-    "person.erased": "erasure records calls recordings texts",
+    "person.erased": "erasure records calls recordings texts trace?(records of the signalling trace) files?(places in logs and files set aside)",
     # the house
     "span.state": "span state alarms",
     "media.lost": "",

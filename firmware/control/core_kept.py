@@ -38,6 +38,10 @@ def erase(core, event):
     busy = next(iter(in_calls(core, forms).values()), None)
     if busy is not None:
         if event.get("later") and erasure is None:
+            for name in sorted(core.state.erasures):        # asked again: one is enough
+                if core.state.erasures[name]["waits"] and set(forms) <= set(core.state.erasures[name]["forms"]):
+                    core.answer = {"erasure": name, "waits_for": busy}
+                    return True
             erasure = core.ids.next("e")
             core.emit("person.erasing", erasure=erasure, forms=list(forms), by=event.get("by"), reason=event.get("reason"), waits=True)
             core.answer = {"erasure": erasure, "waits_for": busy}

@@ -11,11 +11,13 @@ is done, and is begun anew, which finds less to do."""
 import asyncio
 import contextlib
 import datetime
+import json
 import logging
 import os
+import sys
 import time
 
-from firmware.control import core_kept
+from firmware.control import core_kept, trace_legs
 from firmware.control.commands import Problem
 from firmware.errors import LocalError
 from firmware.storage import desk_customers as customers
@@ -24,6 +26,7 @@ from firmware.storage.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
+MACHINES_S = 60.0       # longer than any machine outlives its call; invented
 LOOK_S = 3600.0         # between looks for old rows; invented
 SOON_S = 60.0           # after a start
 BUSY_S = 5.0            # between looks whether a person's call is over; invented
@@ -231,6 +234,8 @@ class Keeping:
             own = [call for call in await self._read(erasure.calls_of, forms) if call not in house.calls]
             found = {"records": 0, "calls": 0, "recordings": 0, "texts": 0}
             own = set(own)
+            named = await self._named(forms)
+            found["trace"] = sum((await trace_legs.forget(house, self._read, sorted({form.lstrip("+") for form in forms}), sorted(own | named))).values())     # while the calls are known
             await self._erase_cdrs(forms, numbers, token, own, found)
             for call in sorted(own):
                 found["records"] += await self._change(await self._read(erasure.rows_of, call, upto), numbers, token, own)
@@ -240,6 +245,8 @@ class Keeping:
                 rows, at = await self._read(erasure.rows_with, forms, at, upto)
                 found["records"] += await self._change([one for one in rows if one[2] not in house.calls], numbers, token, own)
             found["texts"] = await self._erase_desk(forms, own)
+            await self._machines_forget(forms)
+            found["files"] = await self._erase_files(forms)
             house.feed.forget()
             await self._write(lambda connection: None)
             await house.command({"kind": "command.kept", "record": "person.erased", "data": {"erasure": name, **found}})
@@ -250,6 +257,37 @@ class Keeping:
             log.error("control: erasure %s is not done yet (%s); it is tried again", name, error)
         finally:
             self.busy = None
+
+    async def _machines_forget(self, forms):
+        """Wait until no protocol machine's dump names the person: that of a telephone's dialogue stands for 32 s after the call (RFC 3261, timers H and B)."""
+        until = time.monotonic() + MACHINES_S
+        while await self._read(erasure.machines_with, forms):
+            if time.monotonic() > until:
+                raise LocalError("a call's signalling is not over yet")
+            await asyncio.sleep(1.0)
+
+    async def _named(self, forms):
+        """Ids of the finished calls whose CDRs name the person."""
+        calls, at = set(), 0
+        while at is not None:
+            rows, at = await self._read(erasure.cdrs_with, forms, at)
+            calls.update(call for _, call, _ in rows if call not in self.house.calls)
+        return calls
+
+    async def _erase_files(self, forms):
+        """Logs and what was set aside, by a process at the lowest priority (storage/erased_files.py).  Returns how many places."""
+        house = self.house
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "firmware.storage.erased_files", house.data_dir, str(house.run_dir),
+                                                       stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        try:
+            out, said = await process.communicate(json.dumps({"forms": list(forms)}).encode())
+        except BaseException:
+            process._transport.close()          # ends it where it runs
+            raise
+        if process.returncode:
+            lines = said.decode(errors="replace").strip().splitlines()
+            raise LocalError("logs still name the person: %s" % (lines or ["their process was ended"])[-1][:300])
+        return json.loads(out)["places"]
 
     async def _erase_cdrs(self, forms, numbers, token, own, found):
         at = 0

@@ -78,6 +78,14 @@ def rows_with(connection, forms, after, upto):
     return [tuple(row) for row in rows], end
 
 
+def machines_with(connection, forms):
+    """How many dumps of protocol machines, and messages that may not have left, hold the number."""
+    text = " OR ".join(["instr(state, ?)"] * len(forms))
+    octets = " OR ".join(["instr(octets, ?)"] * len(forms))
+    return (connection.execute("SELECT count(*) FROM machine WHERE " + text, tuple(forms)).fetchone()[0]
+            + connection.execute("SELECT count(*) FROM outbox WHERE " + octets, tuple(form.encode() for form in forms)).fetchone()[0])
+
+
 def rows_of(connection, call, upto):
     """[(seq, kind, call, data)] of a call."""
     return [tuple(row) for row in connection.execute("SELECT seq, kind, call, data FROM journal WHERE call = ? AND seq <= ? ORDER BY seq", (call, upto))]

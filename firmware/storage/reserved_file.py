@@ -91,6 +91,7 @@ class ReservedFile:
                 os.ftruncate(descriptor, ROOM_OCTETS)
                 self.room = ROOM_OCTETS
             self._put(descriptor, MAGIC + WHOLE + NONE, 0)
+            self._put(descriptor, bytes(max(0, min(self.end, self.room) - FIRST - HEAD.size)), FIRST + HEAD.size)     # nobody's number stays in it
             self.end = FIRST
         finally:
             os.close(descriptor)

@@ -180,6 +180,10 @@ def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
         with house.database.transaction():
             house.stores.recordings.started("r99", mine[0], "recordings/2026/c1-r99.wav", 1)
         await asyncio.to_thread(client.post, "/v1/customers", {"name": "Li Wei", "numbers": [PERSON]})
+        for place in ("log/control.log", "strowger.db.damaged-20261122T000000Z"):
+            (site.data / place).parent.mkdir(exist_ok=True)
+            (site.data / place).write_bytes(b"\xff\0a call to 0%s cannot be sent, 1%s9 can\n" % (PERSON.encode(), OTHER.encode()))
+        house.stores.set_aside.put("event", {"kind": "leg.offered", "caller": PERSON}, "a fault")
         call(house, "p50", PERSON, end=False)
         before, count = sums(house), house.database.write.execute("SELECT count(*) FROM journal").fetchone()[0]
         for body, status, words in (({"number": PERSON}, 422, "once more"), ({"number": "12", "confirm": "12"}, 422, "5 to 20"),
@@ -193,6 +197,11 @@ def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
         await asyncio.to_thread(client.post, "/v1/erasures", {"number": "+86" + PERSON, "confirm": "+86" + PERSON, "reason": "asked", "by": "boss"})
         await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
         done = [record["data"] for record in house.stores.journal.everything() if record["kind"] == "person.erased"]
+        assert done[0]["files"] == 3 and (site.data / "log/control.log").read_bytes() == b"\xff\0a call to ************ cannot be sent, 1%s9 can\n" % OTHER.encode()
+        assert house.stores.set_aside.rows()[0]["what"]["caller"] == "*" * 11
+        house.stores.set_aside.clear()
+        (site.data / "set_aside.jsonl.seen").unlink()
+        (site.data / "strowger.db.damaged-20261122T000000Z").unlink()
         assert done[0]["calls"] == 9 and done[0]["recordings"] == 1 and done[0]["texts"] >= 1 and done[0]["records"] > 9
         assert sums(house) == before and differed(house) == [] and house.stores.cdrs.rebuild(house.stores.journal) == []
         assert len([cdr for cdr in house.stores.cdrs.page(50) if cdr["caller"] == "erased-e1"]) == 9
@@ -260,6 +269,8 @@ def test_a_person_who_is_in_a_call_is_erased_after_it_by_itself(site, monkeypatc
             await asyncio.to_thread(client.post, "/v1/erasures", {"number": PERSON, "confirm": PERSON, "later": 1})
         told = await asyncio.to_thread(client.post, "/v1/erasures", {"number": PERSON, "confirm": PERSON, "later": True, "by": "boss"})
         assert told["waits_for"] in house.calls
+        again = await asyncio.to_thread(client.post, "/v1/erasures", {"number": PERSON, "confirm": PERSON, "later": True})
+        assert again["erasure"] == told["erasure"] and again["waits_for"] == told["waits_for"]
         await asyncio.sleep(0.1)
         (row,) = (await asyncio.to_thread(client.get, "/v1/erasures"))["erasures"]
         assert row["waits"] and row["erasure"] == told["erasure"] and PERSON in house.stores.cdrs.page(1)[0]["caller"]
