@@ -175,7 +175,9 @@ def main():
         state = house.state()[1] or {}
         return (state.get("system") or {}).get("site") or configuration.get("site", {}).get("name", "Strowger")
 
-    application = Application(house, users, Sessions(data_dir), data_dir, site_name, run_dir)
+    sessions = Sessions(data_dir, users.known)
+    users.changed = lambda name: sessions.end_others(name, "")
+    application = Application(house, users, sessions, data_dir, site_name, run_dir)
     config = uvicorn.Config(application, log_level="warning", lifespan="off", http=Punctual, ws=WebSocket, ws_max_size=65536, access_log=False,
                             ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None, proxy_headers=False,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)

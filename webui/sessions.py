@@ -28,14 +28,14 @@ def _digest(token):
 
 
 class Sessions:
-    """The sessions that are open.  clock_s: wall-clock seconds."""
+    """The sessions that are open.  known(name): whether there is such a user; clock_s: wall-clock seconds."""
 
-    def __init__(self, data_dir, clock_s=time.time):
+    def __init__(self, data_dir, known=lambda name: True, clock_s=time.time):
         self.path = pathlib.Path(data_dir) / "sessions.json"
         self.clock_s = clock_s
         self._lock = threading.Lock()
         self._failures = {}
-        self._open = self._read()
+        self._open = {key: entry for key, entry in self._read().items() if known(entry["user"])}    # who was removed meanwhile is not
 
     def _read(self):
         """The sessions of the file; what has not the right shape was never one of ours."""

@@ -36,6 +36,7 @@ class Users:
         # A hash to verify against when the name is unknown: both answers take the same time.
         self._nobody = HASHER.hash(secrets.token_urlsafe(16))
         self._stamp = None
+        self.changed = lambda name: None        # somebody else removed the user or gave another password: called with the name
         self._users = self._read()
         first = first_boot.read(self.first_boot)
         if not self._users and first:
@@ -65,10 +66,17 @@ class Users:
         """Alone with the file, which other processes change as well (first_boot.py); what it holds now is known within."""
         with self._lock, first_boot.locked(self.path.parent):
             try:
-                self._users = self._read() or self._users
+                self._take(self._read())
             except LocalError:
                 pass                    # what was known stands
             yield
+
+    def _take(self, found):
+        """What the file says now, if it says anything."""
+        before, self._users = self._users, found or self._users
+        for name in before:
+            if self._users.get(name, {}).get("hash") != before[name]["hash"]:
+                self.changed(name)
 
     def _look(self):
         """Take notice of a file that somebody else wrote: the craft port gave a password, or a backup was restored."""
@@ -77,7 +85,8 @@ class Users:
             if stamp != self._stamp:
                 found = self._read()
                 with self._lock:
-                    self._users, self._stamp = found or self._users, stamp
+                    self._stamp = stamp
+                    self._take(found)
         except (OSError, LocalError):
             pass                        # what was known stands
 
@@ -93,7 +102,7 @@ class Users:
         return entry is not None
 
     def must_change(self, name):
-        """True while the user still has the first-boot password."""
+        """True while the user has a password that was given: that of the first boot, or one of an administrator."""
         return bool(self._users.get(name, {}).get("must_change"))
 
     def change(self, name, password):
@@ -103,7 +112,7 @@ class Users:
         if len(password) < SHORTEST:
             return f"The password is too short; use at least {SHORTEST} characters."
         if self.must_change(name) and self.verify(name, password):
-            return "This is the first-boot password; choose another."
+            return "This is the password that you were given; choose another."
         with GATE:
             digest = HASHER.hash(password)
         with self._alone():

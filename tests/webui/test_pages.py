@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from firmware import first_boot
 from firmware.errors import LocalError
 from webui import certificate, render
 from webui.sessions import Sessions
@@ -268,3 +269,22 @@ def test_an_open_stream_ends_when_its_rights_do(web, path, what):
         assert kept_alive < 5
     if what == "rights":
         assert web.opener.open(urllib.request.Request(web.url + path, headers={"Cookie": client.cookie}), timeout=60).status == 200
+
+
+def test_who_is_removed_by_the_command_line_has_no_session_left(tmp_path):
+    """Nor one that lives again where the name is given anew; another password ends it as well."""
+    first_boot.set_password(tmp_path, "admin", "a password for admin")
+    users = Users(tmp_path)
+    sessions = Sessions(tmp_path, users.known)
+    users.changed = lambda name: sessions.end_others(name, "")
+    for name, change in (("anna", lambda: first_boot.remove(tmp_path, "anna", lambda left: left == "admin")),
+                         ("bob", lambda: first_boot.set_password(tmp_path, "bob", "bob has another one"))):
+        first_boot.set_password(tmp_path, name, "a password that was given")
+        assert users.known(name)
+        token = sessions.begin(name)
+        assert sessions.user(token) == name
+        change()
+        users.known("admin")
+        assert sessions.user(token) is None and name not in (tmp_path / "sessions.json").read_text()
+    token = Sessions(tmp_path).begin("gone")
+    assert Sessions(tmp_path, users.known).user(token) is None
