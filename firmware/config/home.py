@@ -3,6 +3,7 @@
 from firmware.config.field import Section, Text, Whole
 from firmware.errors import ConfigError
 
+NO_PROMPTS = ("tone", "none")       # what `announce` may be beside the name of a prompt
 PROMPT = r"[A-Za-z0-9_.-]{1,64}"
 
 HOME = Section("an agent's ordinary telephone, which the box calls through a trunk; without a number the line is a SIP phone", {

@@ -9,6 +9,7 @@ anew is looked at, so that a disk or network that is poorer today keeps nobody f
     prompts and music      the file must be there, and hold something
     languages of flows     those of the prompts
     emergency routes       whole numbers
+    home telephones        a number that a route leads to and the line may call, nobody else's, none of ours
     files of SIP over TLS  certificate, key and authorities can be read
 """
 
@@ -21,7 +22,7 @@ import sys
 
 from firmware import sockets
 from firmware.call import outside
-from firmware.config import field, sip
+from firmware.config import field, home, sip
 from firmware.config.schema import ANY_ADDRESS, LANGUAGES, LISTENERS
 from firmware.errors import ConfigError, LocalError
 
@@ -56,7 +57,7 @@ def obstacles(running, wanted, held, prompts):
 
     held: see listening().  prompts: links/prompts.Prompts."""
     return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted) + (
-        _files(running, wanted))
+        _files(running, wanted)) + _homes(running, wanted)
 
 
 def _sockets(running, wanted, held):
@@ -164,6 +165,9 @@ def named(config):
             found.setdefault(("prompt", row["prompt"]), f"caller_lists[{index}].prompt")
     for index, row in enumerate(config.get("announcements") or ()):
         found.setdefault(("prompt", row["prompt"]), f"announcements[{index}].prompt")
+    for index, line in enumerate(config["lines"]):
+        if line["home"]["number"] and line["home"]["announce"] not in home.NO_PROMPTS:
+            found.setdefault(("prompt", line["home"]["announce"]), f"lines[{index}].home.announce")
     for index, queue in enumerate(config["queues"]):
         for place, message in enumerate(queue.get("comfort") or ()):
             found.setdefault(("prompt", message["prompt"]), f"queues[{index}].comfort[{place}].prompt")
@@ -218,6 +222,32 @@ def _emergency(running, wanted):
                         "give whole numbers, or another class")
             for index, row in enumerate(wanted["routes"])
             if row["class"] == outside.EMERGENCY and not outside.is_whole(row["number"]) and row["number"] not in known]
+
+
+def _homes(running, wanted):
+    """Numbers of home telephones that could never be called, of lines that are new or have another one.
+
+    That a route is there and open to the line says nothing of its hours: those of now are not those of tonight."""
+    errors, plan = [], outside.OutsidePlan(wanted)
+    before = {line["name"]: (line["home"]["number"], line["classes"]) for line in running["lines"]}
+    ours = {row["number"] for row in wanted["numbers"]} | {line["name"] for line in wanted["lines"]}
+    for index, line in enumerate(wanted["lines"]):
+        number, advice = line["home"]["number"], None
+        if not number or before.get(line["name"]) == (number, line["classes"]):
+            continue
+        others = [other["name"] for other in wanted["lines"] if other["home"]["number"] == number and other is not line]
+        allowed = {*line["classes"], outside.EMERGENCY}
+        if number in ours:
+            advice = f"{number} is a number of this switch itself, at which it would call itself; give the agent's own"
+        elif others:
+            advice = f"{number} is the home telephone of line {others[0]!r} as well, which can ring for one only; give each its own, or let both agents log in at one line"
+        elif plan.find(number, True, outside.CLASSES)[0] != outside.MATCH:
+            advice = f"no route leads to {number}, so it could never be called; add a route, or give the number as one of our telephones would dial it"
+        elif plan.find(number, True, allowed)[0] != outside.MATCH:
+            advice = f"line {line['name']!r} may not call {number}; allow the class of its route (lines[{index}].classes), or give another number"
+        if advice:
+            errors.append(ConfigError(f"lines[{index}].home.number", advice))
+    return errors
 
 
 def notice(paths):

@@ -139,3 +139,18 @@ def test_the_range_of_rtp_ports_is_that_of_media(monkeypatch):
     assert feasible._rtp_ports() == ports.configured_range()
     monkeypatch.setenv("STROWGER_RTP_PORTS", "31000-31099")
     assert feasible._rtp_ports() == ports.configured_range()
+
+
+def test_a_home_telephone_that_could_never_be_called_is_refused(site):
+    def scenario(client, house, legs, call):
+        applied(client, lambda c: c.update(routes=[{"number": "9.", "choices": [{"trunk_group": c["trunk_groups"][0]["name"], "strip": 1}]},
+                                                   {"number": "900.", "class": "international", "choices": [{"trunk_group": c["trunk_groups"][0]["name"], "strip": 1}]}]))
+        for number, words in (("02150801000", "number of this switch"), ("1002", "number of this switch"), ("8123", "no route leads to 8123"),
+                              ("90044123456", "may not call 90044123456")):
+            assert words in refused(client, "lines[0].home.number", lambda c: c["lines"][0]["home"].update(number=number))
+        assert "notice" in refused(client, "lines[0].home.announce", lambda c: c["lines"][0]["home"].update(number="913912345678", announce="notice"))
+        applied(client, lambda c: c["lines"][0]["home"].update(number="913912345678"))
+        assert "line '%s'" % client.get("/v1/configuration")["configuration"]["lines"][0]["name"] in refused(
+            client, "lines[1].home.number", lambda c: c["lines"][1]["home"].update(number="913912345678"))
+        applied(client, lambda c: c["site"].update(name="y"))           # what stands keeps nobody from changing something else
+    served(site, scenario)
