@@ -90,8 +90,8 @@ def build(house, users, sessions, data_dir, site_name):
                 refuse(403, "foreign page", "This request came from a page that is not ours. Repeat it in our page.")
         if users.must_change(user) and request.path not in ("/password", "/logout"):
             if api:
-                raise problem(403, "change the password first",
-                              "Sign in with a browser and replace the first-boot password.")
+                raise problem(403, "choose your own password first",
+                              "Your password was given to you. Sign in with a browser and choose your own.")
             raise bottle.HTTPResponse("", 303, {"Location": "/password"})
 
     def problem(status, title, detail, headers=None, **more):
@@ -325,10 +325,10 @@ def build(house, users, sessions, data_dir, site_name):
     def api_report_check():
         return relay("POST", "/v1/reports/check", {})
 
-    @app.get("/api/v1/<what:re:announcements|callbacks|mailboxes|mailboxes/[A-Za-z0-9_-]{1,32}|staffing>")
+    @app.get("/api/v1/<what:re:announcements|callbacks|mailboxes|mailboxes/[A-Za-z0-9_-]{1,32}|staffing|staffing/simulation>")
     def api_queue_functions(what):
         query = request.query
-        return relay("GET", f"/v1/{what}", **{name: query.getunicode(name) for name in query} if what == "staffing" else {})
+        return relay("GET", f"/v1/{what}", **{name: query.getunicode(name) for name in query} if what.startswith("staffing") else {})
 
     @app.get("/api/v1/messages/<message:re:m[0-9]{1,16}>/audio")
     def api_message_audio(message):

@@ -14,6 +14,7 @@
     announcements;  announcement NAME on|off [--by WHO]
     mailboxes;  mailbox NAME;  message ID new|read|delete [--by WHO];  message-audio ID FILE
     staffing --calls N --handle-s S [--interval-s I] | --queue Q --day YYYY-MM-DD [--weeks N]; [--target T --within-s S --patience-s P --shrinkage F]
+    staffing-simulation --calls N --handle-s S --agents A [--interval-s I] | --day YYYY-MM-DD --hour H [--weeks N --absent F]; [--within-s S --patience-s P --runs N --seed N]
     callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
 """
 
@@ -24,10 +25,11 @@ from firmware.cli.users import asked
 
 SIMPLE = ("hold", "retrieve", "conference", "malicious")
 VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "assign")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "staffing-simulation", "assign")
 
 
 STAFFING = ("calls", "handle_s", "interval_s", "queue", "day", "weeks", "target", "within_s", "patience_s", "shrinkage")
+SIMULATION = ("calls", "interval_s", "handle_s", "agents", "day", "hour", "weeks", "absent", "within_s", "patience_s", "runs", "seed")
 
 
 def _show_staffing(answer):
@@ -39,6 +41,15 @@ def _show_staffing(answer):
     return "\n".join("%s  %7.1f calls  %6.0f s  %4d agents  plan %4d" % (
         datetime.datetime.fromtimestamp(row["start_ms"] / 1000).astimezone().strftime("%Y-%m-%d %H:%M"), row["calls"], row["handle_s"] or 0,
         row["agents"], row["planned"]) for row in answer["intervals"] if row["calls"]) or "no calls in the weeks before"
+
+
+def _show_simulation(answer):
+    def share(value):
+        return "-" if value is None else "%.1f %%" % (100 * value)
+    return "\n".join(["%-16s %7.1f calls of %5.0f s  %4d agents  in time %s  abandoned %s  answered after %s" % (
+        row["queue"], row["calls"], row["handle_s"], row["agents"], share(row["service_level"]), share(row["abandons"]),
+        "-" if row["speed_of_answer_s"] is None else "%.1f s" % row["speed_of_answer_s"]) for row in answer["queues"] if row["calls"]]
+        + ["%d agents, occupied %s; %d runs" % (answer["agents"], share(answer["occupancy"]), answer["runs"])])
 
 
 def add(verbs, common):
@@ -103,6 +114,9 @@ def add(verbs, common):
     staffing = verbs.add_parser("staffing", parents=[common])
     for name in STAFFING:
         staffing.add_argument("--" + name.replace("_", "-"), dest=name)
+    simulation = verbs.add_parser("staffing-simulation", parents=[common])
+    for name in SIMULATION:
+        simulation.add_argument("--" + name.replace("_", "-"), dest=name)
     verbs.add_parser("mailbox", parents=[common]).add_argument("name")
     message = verbs.add_parser("message", parents=[common])
     message.add_argument("id")
@@ -159,6 +173,8 @@ def carry_out(client, options):
             given["queues"] = [{"queue": word.partition(":")[0], **({"level": int(word.partition(":")[2])} if word.partition(":")[2].isdigit() else {})}
                                for word in options.queues]
         return client.post("/v1/agents/%s/queues" % urllib.parse.quote(options.name, safe=""), given), lambda a: "done"
+    if verb == "staffing-simulation":
+        return client.get("/v1/staffing/simulation", **{name: getattr(options, name) for name in SIMULATION}), _show_simulation
     if verb == "staffing":
         return client.get("/v1/staffing", **{name: getattr(options, name) for name in STAFFING}), _show_staffing
     if verb == "mailboxes":

@@ -373,7 +373,7 @@ RULES = [
     ("POST", ("schedule", "import"), (S,), "plan shifts", _anything), ("GET", ("schedule", "adherence"), (A, S, I), "see adherence", _anything),
     ("GET", ("schedule", "coverage"), (S,), "see the coverage of shifts", _coverage),
     ("GET", ("reports", None), (A, S, I), "see reports", _report),
-    ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
+    ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("staffing", "simulation"), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
 ]
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from firmware.cli.operations import _show_staffing
+from firmware.cli.operations import _show_simulation, _show_staffing
 from firmware.control.client import ControlClient, ControlError
 
 DAY_S = 86400
@@ -30,6 +30,17 @@ def test_from_figures_and_from_history(site):
         assert (nine[0]["calls"], nine[0]["handle_s"]) == (50.0, 120.0) and nine[0]["agents"] >= 8
         assert nine[0]["start_ms"] == house_midnight + 9 * 3600000
         assert "50.0 calls" in _show_staffing(found)
+        for query, status in (({}, 422), ({"calls": 1, "handle_s": 1, "agents": 0}, 400), ({"day": "soon", "hour": 9}, 422), ({"calls": 1e6, "handle_s": 9, "agents": 9}, 422),
+                              ({"day": "2025-11-24", "hour": 24}, 400)):
+            with pytest.raises(ControlError) as caught:
+                client.get("/v1/staffing/simulation", **query)
+            assert caught.value.status == status, query
+        found = client.get("/v1/staffing/simulation", day="2025-11-24", hour=9, weeks=3, runs=2)
+        row = next(row for row in found["queues"] if row["queue"] == "sales")
+        assert found["model"] == "simulation" and 30 <= row["calls"] <= 70 and row["handle_s"] == 120.0 and 0 <= row["service_level"] <= 1
+        assert row["agents"] == len(house.switchboard.core.members["sales"]) and "in time" in _show_simulation(found)
+        one = client.get("/v1/staffing/simulation", calls=100, handle_s=180, agents=14, runs=2)
+        assert one["queues"][0]["agents"] == 14 and one["queues"][0]["service_level"] > 0.7
 
     async def scenario():
         nonlocal house_midnight
