@@ -30,7 +30,8 @@ HELD_BACK_S = 0.045             # a datagram that is overtaken comes later than 
 
 # name: what the network does; "rebind", "partition_s": in the middle of each call
 CASES = {"clean": {}, "loss_1": {"loss": 0.01}, "loss_5": {"loss": 0.05}, "loss_20": {"loss": 0.20},
-         "delay_50": {"delay_ms": 50}, "delay_500": {"delay_ms": 500}, "jitter_40": {"delay_ms": 60, "jitter_ms": 40},
+         "delay_50": {"delay_ms": 50}, "delay_200": {"delay_ms": 200}, "delay_500": {"delay_ms": 500},
+         "jitter_40": {"delay_ms": 60, "jitter_ms": 40}, "jitter_150": {"delay_ms": 100, "jitter_ms": 150},
          "reorder_10": {"delay_ms": 20, "reorder": 0.10}, "duplicate_20": {"duplicate": 0.20},
          "rebind": {"rebind": True}, "partition_30": {"partition_s": 30}}
 
@@ -209,25 +210,42 @@ def call_over(rig, near, case, seconds=3.0, count=2, seed=7):
 
 
 def results(cases=tuple(CASES)):
-    """Rows for make bench: quality and what came of the calls, by case."""
+    """Rows for make bench: quality and what came of the calls, by case; the table goes to build/networks/ (hil/load/networks.py)."""
     from hil import speech
-    rows = []
+    from hil.load import networks
+    rows, table = [], []
     with tempfile.TemporaryDirectory() as folder, Rig(os.path.join(folder, "house")) as rig:
         rig.start(exchange=False)
         rig.impaired_file = speech.make(os.path.join(folder, "said.wav"), seed=5, seconds=20)
         for agent in ("1001", "1002", "1003", "1004"):
             rig.product.put("/agents/%s/status" % agent, {"status": "logged_out"})
-        near = rig.phone("1003", play_file=rig.impaired_file)
+        near = rig.phone("1003", play_file=rig.impaired_file, record_file=os.path.join(folder, "near.wav"))
         for case in cases:
+            before = len(near.recordings)
             found = call_over(rig, near, case)
+            found["correlation"] = likeness(rig.impaired_file, near.recordings[before:])
+            table.append((case, found))
             rows.append({"name": "sip.impaired.%s.mos" % case, "value": found["mos"], "unit": "MOS", "reference": "clean G.711, G.107", "reference_value": 4.41,
                          "ratio": None if found["mos"] is None else found["mos"] / 4.41})
             rows.append({"name": "sip.impaired.%s.wrong_counts" % case, "unit": "calls", "reference": "one CDR and one ring a call",
                          "reference_value": None, "ratio": None, "value": abs(found["cdrs"] - found["calls"]) + abs(found["rang"] - found["calls"])})
             print(case, found, flush=True)
+            networks.write(table)
     return rows
+
+
+def likeness(said, recordings):
+    """The least correlation of what the telephone heard in each of the calls with what was said at their other end; None where nothing of it was heard."""
+    from hil.probes import align, wav
+    sent, found = wav.read_mono(said), []
+    for heard, _ in recordings:
+        try:
+            found.append(align.compare(sent, wav.read_mono(heard)).correlation)
+        except (LookupError, ValueError):
+            return None
+    return min(found) if found else None
 
 
 if __name__ == "__main__":
     import sys
-    results(tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else tuple(CASES))
+    results(tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else tuple(CASES))      # the table as well: python -m hil.load.networks

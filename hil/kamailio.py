@@ -6,6 +6,12 @@
 Whoever registers as `user` gets the calls that come from the gateway; the number that was called stands in To,
 the Request-URI is what was registered.  Calls of others go, behind a challenge (407), to the gateway.  It
 records its route, so that everything in a dialog goes through it.  Realm: "carrier".
+
+    with Edge(folder, registrar=("127.0.0.1", 15060)) as edge:      # an edge proxy of RFC 5626 before our registrar
+        edge.port
+
+Telephones reach it over TCP or UDP; it adds a Path with a flow token (its modules path and outbound), passes requests on to the registrar,
+and sends what comes back down the flow of the token: 430 where that flow is gone.
 """
 
 import os
@@ -63,6 +69,7 @@ request_route {{
     if ($si == "{gateway_host}" && $sp == {gateway_port}) {{
         $ru = "sip:{user}@carrier";
         if (!lookup("location")) {{ sl_send_reply("480", "Not registered"); exit; }}
+        if ($rU == $null) $ru = "sip:" + $tU + "@" + $rd + ":" + $rp;      # registered for all its numbers: RFC 6140 5.3
         t_relay(); exit;
     }}
     if (!pv_proxy_authenticate("carrier", "{password}", "0")) {{ proxy_challenge("carrier", "1"); exit; }}
@@ -72,9 +79,63 @@ request_route {{
 }}
 """
 
+EDGE = """\
+#!KAMAILIO
+debug=2
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=1
+socket_workers=1
+auto_aliases=no
+tcp_connection_lifetime=3605
+listen=udp:{address}:{port}
+listen=tcp:{address}:{port}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "stun.so"
+loadmodule "outbound.so"
+loadmodule "path.so"
+modparam("outbound", "force_outbound_flag", 1)
+modparam("outbound", "flow_token_secret", "{key}")
+modparam("path", "use_received", 0)
+modparam("tm", "fr_inv_timer", 30000)
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("OPTIONS") && uri == myself && $si == "{address}" && $rU == $null) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if ($si == "{registrar_host}" && $sp == {registrar_port}) {{
+        if (!loose_route()) {{ sl_send_reply("430", "Flow Failed"); exit; }}
+        if (is_method("INVITE|SUBSCRIBE") && !has_totag()) record_route();
+        set_forward_no_connect();
+        if (!t_relay()) sl_send_reply("430", "Flow Failed");
+        exit;
+    }}
+    if (is_method("REGISTER")) {{
+        setflag(1);
+        if (!add_path()) {{ sl_reply_error(); exit; }}
+    }} else if (has_totag()) {{
+        loose_route();
+        t_relay();
+        exit;
+    }} else if (!is_method("ACK")) {{
+        record_route();
+    }}
+    $du = "sip:{registrar_host}:{registrar_port}";
+    t_relay();
+}}
+"""
+
 
 class Carrier:
     """See the top.  Raises RuntimeError with Kamailio's last words."""
+
+    config, asked = CONFIG, "x@"
 
     def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600):
         self.folder, self.address = pathlib.Path(folder), address
@@ -91,7 +152,7 @@ class Carrier:
     def start(self, port=None):
         """port: to come back at the same place."""
         self.port = port or free_port(address=self.address)
-        (self.folder / "kamailio.cfg").write_text(CONFIG.format(address=self.address, port=self.port, **self.fields))
+        (self.folder / "kamailio.cfg").write_text(self.config.format(address=self.address, port=self.port, **self.fields))
         with open(self.folder / "kamailio.log", "ab") as log:
             self.process = subprocess.Popen(
                 [shutil.which("kamailio") or "/usr/sbin/kamailio", "-f", str(self.folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4",
@@ -101,9 +162,9 @@ class Carrier:
         probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         probe.bind((self.address, 0))
         probe.settimeout(0.1)
-        ask = ("OPTIONS sip:x@%s:%d SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bKup\r\nMax-Forwards: 9\r\nFrom: <sip:up@x>;tag=1\r\n"
+        ask = ("OPTIONS sip:%s%s:%d SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bKup\r\nMax-Forwards: 9\r\nFrom: <sip:up@x>;tag=1\r\n"
                "To: <sip:x@x>\r\nCall-ID: up\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
-               % (self.address, self.port, self.address, probe.getsockname()[1])).encode()
+               % (self.asked, self.address, self.port, self.address, probe.getsockname()[1])).encode()
         while True:
             try:
                 probe.sendto(ask, (self.address, self.port))
@@ -132,3 +193,19 @@ class Carrier:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Edge(Carrier):
+    """An edge proxy: see the top.  registrar: (host, port) of the switch; number: apart from other edges' tokens."""
+
+    config, asked = EDGE, ""
+
+    def __init__(self, folder, registrar, address="127.0.0.1", number=1):
+        super().__init__(folder, "", "", registrar, address)
+        self.fields = {"registrar_host": registrar[0], "registrar_port": registrar[1], "key": "edge-key-%011d" % number}
+
+    def forget(self):
+        """Die with all children, without a word: who starts it again at the same port finds it without its flows."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None

@@ -241,6 +241,56 @@ def kamailio_cpu_s_per_1000(folder, rate=60, seconds=8):
             process.wait(20)
 
 
+KAMAILIO_REGISTRAR = """\
+#!KAMAILIO
+debug=0
+log_stderror=yes
+fork=yes
+children=1
+disable_tcp=yes
+listen=udp:127.0.0.1:%d
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "siputils.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+modparam("usrloc", "db_mode", 0)
+request_route {
+    if (!pv_www_authenticate("bench", "secret", "0")) { www_challenge("bench", "1"); exit; }
+    save("location");
+}
+"""
+
+
+def kamailio_register_cpu_s(folder, lines=sip_load.LINES - 4, rate=120):
+    """Processor seconds of Debian's Kamailio for the registrations that SIPLoad.register() makes, challenge included, kept in memory only; None
+    where it is not installed.  All have one password: it looks nothing up."""
+    if not shutil.which("kamailio"):
+        return None
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = [free_port() for _ in range(2)]
+    (folder / "kamailio.cfg").write_text(KAMAILIO_REGISTRAR % ports[0])
+    (folder / "register.xml").write_text(sip_load.REGISTER)
+    (folder / "lines.csv").write_text("SEQUENTIAL\n" + "".join("%d;[authentication username=%d password=secret]\n" % (FIRST + n, FIRST + n) for n in range(lines)))
+    common = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": die_with_us}
+    registrar = subprocess.Popen(["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-w", str(folder), "-m", "64"],
+                                 start_new_session=True, **common)
+    try:
+        time.sleep(2)
+        uac = subprocess.Popen(["sipp", "127.0.0.1:%d" % ports[0], "-sf", "register.xml", "-inf", "lines.csv", "-i", "127.0.0.1", "-p", str(ports[1]), "-nostdin",
+                                "-trace_stat", "-stf", "stat.csv", "-fd", "1", "-m", str(lines), "-r", str(rate)], **common)
+        uac.wait(lines // rate + 60)
+        good = int(last_row(folder / "stat.csv")["SuccessfulCall(C)"])
+        used = sum(sum(int(field) for field in pathlib.Path("/proc/%s/stat" % pid).read_text().rsplit(")", 1)[1].split()[11:13])
+                   for pid in _family(registrar.pid)) / TICKS
+        return used if good == lines else None
+    finally:
+        registrar.send_signal(signal.SIGTERM)
+        registrar.wait(20)
+
+
 def _family(pid):
     """A process and its children."""
     children = pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
@@ -293,6 +343,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
     rows, best, asked, capacity = [], None, None, None
     with tempfile.TemporaryDirectory() as folder:
         kamailio = kamailio_cpu_s_per_1000(pathlib.Path(folder) / "kamailio")
+        registrar = kamailio_register_cpu_s(pathlib.Path(folder) / "registrar")
         with QueueLoad(folder) as load:
             idle = load.rss_mb()
             registered = load.register()
@@ -315,6 +366,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
             calm = load.calls(max(5, (capacity or {"rate": 10})["rate"] // 2), 4)
             load.seconds.append((0, per_second(pathlib.Path(folder) / ("uac-%d" % calm["rate"]) / "stat.csv")))
     rows.append(row("sip.kamailio_cpu_s_per_1000_calls", kamailio, "s", "Debian's Kamailio 5.6.3, same calls, no media, no CDR"))
+    rows.append(row("sip.kamailio_register_2000_cpu", registrar, "s", "Debian's Kamailio 5.6.3, the same registrations; ours is sip.register_2000_cpu"))
     rows.append(row("sip.memory_per_registration_kb", (sum(after) - sum(idle)) * 1024 / max(1, registered["registered"]), "KiB"))
     rows.append(row("sip.memory_per_1000_calls_mb", (memory["control_mb"] + memory["media_mb"]) / max(1, memory["calls"]) * 1000, "MB",
                     "Asterisk 22.10, peer-figures.md", 420.0))

@@ -353,7 +353,7 @@ class SIPStreams:
         if connection.address is None:
             log.warning("SIP: the web process %s.", what)
             return
-        mark = (connection.address[0], what[:30])
+        mark = (connection.address[0], what[:30] if connection.theirs else what[:80])      # why we cannot reach somebody is told in full
         if mark not in self._complained and len(self._complained) < 1000:
             self._complained.add(mark)
             log.warning("SIP: %s:%d (%s) %s.", *connection.address[:3], what)

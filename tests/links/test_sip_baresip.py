@@ -41,12 +41,16 @@ class Baresip:
             "auplay_srate 8000", "rtp_ports %d-%d" % (base + 4, base + 15), "module_path " + MODULES,
             "module g711.so", "module aufile.so", "module_tmp uuid.so", "module_tmp account.so", "module_app menu.so",
             "module_app ctrl_tcp.so", "ctrl_tcp_listen 127.0.0.1:%d" % self.control_port]) + "\n")
-        (folder / "accounts").write_text(
-            "<sip:1001@127.0.0.1:%d>;auth_user=1001;auth_pass=%s;answermode=%s;regint=60;"
-            "audio_codecs=PCMA/8000/1\n" % (rig.port, password, mode))
+        self.begin(rig, mode, password)
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(["baresip", "-f", str(folder)], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=subprocess.STDOUT)
+
+    def begin(self, rig, mode, password):
+        """Write its account."""
+        (self.folder / "accounts").write_text(
+            "<sip:1001@127.0.0.1:%d>;auth_user=1001;auth_pass=%s;answermode=%s;regint=60;"
+            "audio_codecs=PCMA/8000/1\n" % (rig.port, password, mode))
 
     async def command(self, name, parameters=""):
         """A command over its control connection (netstrings of JSON)."""

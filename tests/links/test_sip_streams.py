@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import datetime
+import ipaddress
 import os
 import pathlib
 import shutil
@@ -10,6 +12,9 @@ import ssl
 import subprocess
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as web
 
@@ -176,6 +181,52 @@ def test_certificates_are_checked_and_renewed(tmp_path):
         assert second.get_extra_info("ssl_object").getpeercert(True) != before
         writer.close()
         second.close()
+    run(main, tmp_path)
+
+
+def _certified(folder, name, address, issuer=None, days=(-1, 30), authority=False):
+    """A certificate and its key as files; issuer: (certificate, key) objects, or None for itself.  Returns (path, key path, the two)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]), datetime.datetime.now(datetime.timezone.utc)
+    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer[0].subject if issuer else subject).public_key(key.public_key())
+               .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=days[0])).not_valid_after(
+                   now + datetime.timedelta(days=days[1])).add_extension(x509.BasicConstraints(authority, None), critical=True))
+    if address:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+    made = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
+    paths = folder / (name + ".pem"), folder / (name + ".key")
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return *paths, (made, key)
+
+
+@pytest.mark.conformance("RFC 5922", "7.3", "a far end with a certificate of nobody's, an expired one or another's name is refused with a sentence in the log")
+def test_bad_expired_and_wrong_names(tmp_path, caplog):
+    async def main(rig):
+        ca_path, _, ca = _certified(tmp_path, "authority", None, authority=True)
+        rig.certificates.authorities = str(ca_path)
+        cases = (("right", "127.0.0.1", ca, (-1, 30), None), ("bad", "127.0.0.1", None, (-1, 30), "self-signed certificate"),
+                 ("expired", "127.0.0.1", ca, (-30, -1), "certificate has expired"), ("wrong", "192.0.2.1", ca, (-1, 30), "IP address mismatch"))
+        for number, (name, address, issuer, days, words) in enumerate(cases):
+            path, key, _ = _certified(tmp_path, name, address, issuer, days)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(path, key)
+            got = []
+
+            async def far(reader, writer, got=got):
+                got.append(await reader.read(100))
+                writer.close()
+            server = await asyncio.start_server(far, "127.0.0.1", 0, ssl=context)
+            port = server.sockets[0].getsockname()[1]
+            caplog.clear()
+            rig.link.request({"kind": "invite_request", "leg": "c%d" % number, "uri": "sip:x@127.0.0.1", "destination": ("127.0.0.1", port, "TLS"), "sdp": rig.offer()})
+            event = await rig.until_kind("rejected", number + 1, timeout_s=30)
+            assert event["leg"] == "c%d" % number
+            if words is None:
+                assert got and got[0].startswith(b"INVITE sip:x@127.0.0.1"), (got, caplog.text)
+            else:
+                assert not any(got) and words in caplog.text and "127.0.0.1:%d" % port in caplog.text, (name, caplog.text)
+            server.close()
     run(main, tmp_path)
 
 

@@ -134,9 +134,8 @@ def presence_of(octets):
         if inside is not None and depth <= inside:
             inside = None
         if name == "basic":
-            if words not in ("open", "closed"):
-                raise RemoteError("basic is neither open nor closed", status=400)
-            said = bool(said) or words == "open"             # one tuple that is open is enough
+            if words in ("open", "closed"):                  # baresip says "unknown" as long as nobody said anything
+                said = bool(said) or words == "open"         # one tuple that is open is enough
         elif name == "activities":
             inside = depth
         elif inside is not None and name in ACTIVITIES and name not in activities:
