@@ -1,11 +1,18 @@
 """Conferences on live timeslots, against sums made with numpy."""
 
+import socket
+import threading
 import time
+import types
 
 import numpy
 import pytest
 
 from dsp import g711
+from firmware.media import _engine
+from firmware.media.board import BoardFollower
+from firmware.media.kernels import Kernels
+from tests.conftest import WHOLE_ONLY
 
 BLOCK = 80
 
@@ -134,3 +141,79 @@ def test_a_wrong_conference_is_refused(board, control, wrong, words):
     join(board, control, [], 2)
     reply = control.raw("conference", **{"bridge": "c", "loudest": 3, **wrong})
     assert not reply["ok"] and words in reply["error"]
+
+
+@WHOLE_ONLY
+@pytest.mark.conformance("mission", "4096 parties", "4,096 parties in 32 conferences of 128 at the same time, each hearing the exact sum of the others")
+def test_4096_parties_hear_the_exact_sums_of_their_own_conferences(tools, tmp_path):
+    """All timeslots of 64 spans and 2,112 RTP legs, of which one in each conference has a far end (the engine alone: admission
+    counts what so many legs cost with everything else).  Four talk in each; a talker, the first and the last who
+    only listen at timeslots, and the RTP leg's far end are compared octet by octet.  The board waits for each tick."""
+    engine, board = _engine.Engine(Kernels()), tools.Board(tmp_path)
+    thread = threading.Thread(target=engine.run, daemon=True)
+    thread.start()
+    rows = [(span, timeslot) for span in range(1, 65) for timeslot in range(1, 32)]
+    sockets = [[socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) for _ in range(2)] for _ in range(32)]
+    for pair in sockets:
+        for sock in pair:
+            sock.bind(("127.0.0.1", 0))
+
+    def advance(blocks):
+        for _ in range(blocks):
+            before = engine.ticks()
+            board.step()
+            deadline = time.monotonic() + 30
+            while engine.ticks() == before:
+                assert time.monotonic() < deadline, "the tick stands still"
+                time.sleep(0.002)
+
+    def done():
+        number = engine.commit()
+        while engine.done() < number:
+            advance(1)
+    try:
+        BoardFollower(engine, str(board.path)).follow(types.SimpleNamespace(later=lambda function: engine.commit()))
+        legs, members, talkers = [], {}, {}
+        for slot in range(4096):
+            members.setdefault(slot % 32, []).append(slot)
+            if slot < len(rows):
+                span, timeslot = rows[slot]
+                engine.add_timeslot(slot, 1 + slot, (span - 1) * 32 + timeslot, 0)
+            else:
+                legs.append(_engine.RtpLeg(sockets[slot % 32][0].fileno() if slot >= 4064 else -1, -1, 8, 0, 0, 1 + slot))
+                engine.add_rtp(slot, 1 + slot, legs[-1])
+                if slot >= 4064:
+                    engine.set_rtp(slot, (0x7F000001, sockets[slot % 32][1].getsockname()[1]), 8, 255, 20, 40, 0, 1, 0)
+            if slot % 128 == 127:
+                done()
+        for bridge, slots in members.items():
+            engine.set_bridge(bridge, slots)
+            engine.set_conference(bridge, 0, [1024] * len(slots))
+            done()
+            talkers[bridge] = noises(4, 900, seed=100 + bridge)
+            board.far_end.update({rows[slot]: talker for slot, talker in zip(slots, talkers[bridge])})
+        assert {len(slots) for slots in members.values()} == {128}
+        hearers = {(bridge, place): rows[slots[place]] for bridge, slots in members.items() for place in (0, 4, 61)}
+        advance(10)
+        for key in hearers.values():
+            board.listen(*key)
+        advance(25)
+        right = {}
+        for (bridge, place), key in hearers.items():
+            heard = numpy.frombuffer(board.said(*key), numpy.uint8).reshape(-1, BLOCK)
+            others = [talker for n, talker in enumerate(talkers[bridge]) if n != place]
+            right[bridge, place] = matches(heard, sum_of(others) + 8 * (127 - len(others)))      # idle octets are worth 8 of 32768, each
+        for bridge, (_, far) in enumerate(sockets):
+            heard = []
+            while True:
+                try:
+                    heard.append(numpy.frombuffer(far.recv(2048)[12:], numpy.uint8))
+                except BlockingIOError:
+                    break
+            right[bridge, "rtp"] = matches(numpy.concatenate(heard[-12:]).reshape(-1, BLOCK), sum_of(talkers[bridge]) + 8 * 123)
+        assert len(right) == 128 and min(right.values()) > 15, right
+    finally:
+        engine.stop()
+        thread.join(5)
+        for sock in sum(sockets, []):
+            sock.close()
