@@ -142,6 +142,7 @@ cdef extern from *:
         mean *= mean_scale;
         g->share = higher(mean, mean + share_keep * (g->share - mean));
         v.s = clamp((g->share - share_pause) * share_scale, 0, 1);
+        v.s *= v.s * (3 - 2 * v.s);
         v.over = 1 + over_pause * (1 - v.s);
         v.floor = power_of_2(floor_pause + floor_change * v.s);
 

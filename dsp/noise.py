@@ -7,7 +7,8 @@ weight that follows each bin's chance makes the rest of the noise tinkle.  So
      power, with a fixed a-priori ratio (Gerkmann, Hendriks 2012, "Unbiased
      MMSE-based noise power estimation"): no minimum search, no memory of minima;
      the noise power takes p of itself and 1 - p of |Y|^2;
-  3. the share s of bins with speech tells whether this frame is speech at all;
+  3. the share s of bins with speech tells whether this frame is speech at all: it rises at once, falls in 100 ms,
+     and goes through a curve that leaves chance bins of a pause (a few) without effect and ends of words with nearly all;
   4. the a-priori ratio is decision directed (Ephraim, Malah 1984), but where the
      bin and the frame are speech it forgets sooner, so onsets are kept;
   5. Wiener weight, with a floor that goes from FLOOR_PAUSE_DB to FLOOR_SPEECH_DB
@@ -31,14 +32,14 @@ from dsp import isa
 
 BLOCK, FRAME, BINS = 80, 256, 129
 DELAY_SAMPLES = 80
-FLOOR_PAUSE_DB, FLOOR_SPEECH_DB = -20.0, -6.0
-XI_SPEECH = 10 ** 1.5       # a-priori ratio of a bin with speech in step 2
-NOISE_KEEP, LEARN_KEEP, LEARN_FRAMES = 0.8, 0.5, 10
-NOISE_RISE = 0.06           # where p is 1 the noise power rises by 1.2 % (0.05 dB) a frame: a louder noise is learnt, speech is too short
+FLOOR_PAUSE_DB, FLOOR_SPEECH_DB = -26.0, -6.0
+XI_SPEECH = 10 ** 1.25      # a-priori ratio of a bin with speech in step 2
+NOISE_KEEP, LEARN_KEEP, LEARN_FRAMES = 0.95, 0.5, 10     # 200 ms: what follows faster takes the ends of words, and a babble's talkers, for noise
+NOISE_RISE = 0.12           # where p is 1 the noise power rises by 0.6 % (0.026 dB) a frame: a louder noise is learnt, speech is too short
 MEAN_BINS = (4, 110)        # 125 Hz to 3400 Hz
-SHARE_KEEP, SHARE_PAUSE, SHARE_SPEECH = 0.8, 0.1, 0.35
-PAST_PAUSE, PAST_SPEECH = 0.98, 0.70    # weight of the last frame in the a-priori ratio
-OVER_PAUSE = 0.5            # the noise power is taken 1.5 times in pauses
+SHARE_KEEP, SHARE_PAUSE, SHARE_SPEECH = 0.9, 0.11, 0.35
+PAST_PAUSE, PAST_SPEECH = 0.98, 0.40    # weight of the last frame in the a-priori ratio
+OVER_PAUSE = 0.8            # the noise power is taken 1.8 times in pauses
 NOISE_LOWEST = 10.0         # below the noise of rounding to 16 bits
 RATIO_HIGHEST = 1000.0
 EXPONENT_HIGHEST = 80.0
@@ -112,6 +113,7 @@ class Reference:
         mean = p[:, slice(*MEAN_BINS)].mean(1, keepdims=True)
         self.share = np.maximum(mean, SHARE_KEEP * self.share + (1 - SHARE_KEEP) * mean)
         s = np.clip((self.share - SHARE_PAUSE) / (SHARE_SPEECH - SHARE_PAUSE), 0, 1)
+        s = s * s * (3 - 2 * s)
         noise = noise_power * (1 + OVER_PAUSE * (1 - s))
         past = PAST_PAUSE - (PAST_PAUSE - PAST_SPEECH) * s * p
         ratio = np.minimum(power / noise, RATIO_HIGHEST)

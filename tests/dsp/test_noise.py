@@ -63,9 +63,7 @@ def pauses(x):
 
 @pytest.mark.parametrize("snr_db", (10, 20))
 def test_quality(talkers, speech, snr_db):
-    """At least 12 dB less stationary noise in pauses at 10 dB; segmental SNR and STOI not below the input's.
-
-    STOI to 0.003: where the input's is 0.98 and more there is nothing to win, and the floor costs that much."""
+    """At least 12 dB less stationary noise in pauses; segmental SNR and STOI not below the input's, in babble, too."""
     pystoi = pytest.importorskip("pystoi", reason="pystoi (PyPI) is the independent STOI of this test")
     found = {}
     for kind, x, mixed, z in mixtures(talkers, speech, snr_db):
@@ -81,7 +79,7 @@ def test_quality(talkers, speech, snr_db):
         print(f"\n{kind:7} {snr_db} dB: noise -{less:.1f} dB, segmental SNR {snr_in:.1f} -> {snr_out:.1f} dB, STOI {stoi_in:.3f} -> {stoi_out:.3f}")
         assert less >= (12 if kind != "babble" else 2)
         assert snr_out >= snr_in
-        assert stoi_out >= stoi_in - 0.003
+        assert stoi_out >= stoi_in
 
 
 def test_equals_the_reference(level, talkers):
