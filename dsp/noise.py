@@ -33,7 +33,7 @@ from dsp import isa
 BLOCK, FRAME, BINS = 80, 256, 129
 DELAY_SAMPLES = 80
 FLOOR_PAUSE_DB, FLOOR_SPEECH_DB = -26.0, -6.0
-XI_SPEECH = 10 ** 1.25      # a-priori ratio of a bin with speech in step 2
+XI_SPEECH = 10 ** 1.3        # a-priori ratio of a bin with speech in step 2
 NOISE_KEEP, LEARN_KEEP, LEARN_FRAMES = 0.95, 0.5, 10     # 200 ms: what follows faster takes the ends of words, and a babble's talkers, for noise
 NOISE_RISE = 0.12           # where p is 1 the noise power rises by 0.6 % (0.026 dB) a frame: a louder noise is learnt, speech is too short
 MEAN_BINS = (4, 110)        # 125 Hz to 3400 Hz

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import socket
+import struct
 import time
 
 import msgpack
@@ -93,6 +94,34 @@ def test_wrong_items_are_refused_and_what_plays_goes_on(control, media, tools):
         reply = control.raw("signal", id="l1", token="bad", items=items)
         assert not reply["ok"] and reply["error"], items
     assert [row["token"] for row in control.audit()["signals"]] == ["good"]
+
+
+def test_bad_files_are_told_one_by_one_and_the_leg_goes_on(board, control, media, tools):
+    """A header cut at each of its octets, lengths beyond any sense, codings that are none: a sentence each, and not a sample
+    of what plays is lost meanwhile."""
+    good, path = tools.wav(b"\x12" * 8000), media.folder / "spoilt.wav"
+    (media.folder / "plays.wav").write_bytes(good)
+    control.do("add", id="l1", kind="timeslot", span=30, timeslot=3, law="A")
+    control.do("signal", id="l1", token="good", items=[{"file": str(media.folder / "plays.wav")}], repeat=0)
+    put = lambda at, form, *values: good[:at] + struct.pack(form, *values) + good[at + struct.calcsize(form):]
+    spoilt = [good[:size] for size in range(58)] + [put(54, "<I", 0x7FFFFFFE), put(54, "<I", 8001), put(16, "<I", 0xFFFFFFFF), put(16, "<I", 0), put(42, "<I", 0x80000000),
+              put(20, "<H", 0x55), put(20, "<H", 0), put(20, "<H", 0xFFFF), put(22, "<H", 0), put(22, "<H", 65535), put(24, "<I", 0), put(24, "<I", 1 << 31),
+              put(34, "<H", 0), put(34, "<H", 64), put(20, "<H", 0x11), put(20, "<H", 2), b"ID3" + good]
+    began = board.blocks
+    while board.blocks < began + 4:
+        time.sleep(0.005)
+    board.listen(30, 3)
+    missed = board.missed
+    for octets in spoilt:
+        path.write_bytes(octets)
+        reply = control.raw("signal", id="l1", token="bad", items=[{"file": str(path)}])
+        assert not reply["ok"] and reply["error"].startswith(f"prompt {path} ") and len(reply["error"]) > 40, (octets[:60], reply)
+    heard = board.said(30, 3)
+    assert set(heard) == {0x12} and heard or board.missed != missed
+    assert [row["token"] for row in control.audit()["signals"]] == ["good"]
+    path.write_bytes(good)                              # the same file, whole again, is read anew
+    control.do("signal", id="l1", token="whole", items=[{"file": str(path)}])
+    assert control.event("signal_complete", 30, token="whole")["reason"] == "done"
 
 
 def test_a_timeslot_is_given_once(control):
