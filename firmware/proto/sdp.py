@@ -368,6 +368,9 @@ def _nothing(session, sentence, local=None):
         return "a fax by T.38, which is off for this line or trunk (t38), or of a kind that is not carried"
     if [media for media in session.media if media.port and media.kind == "audio" and _choose(media, _names(local)) is not None]:
         return "encryption: one side wants it, and there is no key that both can use"
+    offered = [format for media in session.media if media.port and media.kind == "audio" for format in _formats(media)]
+    if [name for _, name, _ in offered if name == "G729"] or [payload for payload, name, _ in offered if (payload, name) == (18, "")]:
+        return sentence + "; G.729 is not carried, allow one of the others at the telephone or trunk"
     return sentence
 
 

@@ -149,3 +149,14 @@ def test_the_configuration_and_media_know_the_same_codecs():
     from firmware.config.sip import CODECS
     from firmware.media._engine import CODECS as CARRIED
     assert CODECS == tuple(sdp.PAYLOADS) and set(CARRIED) == set(CODECS) - {"PCMA", "PCMU"}
+
+
+@pytest.mark.parametrize("more", ((), ("a=rtpmap:18 G729/8000",), ("a=rtpmap:18 G729/8000", "a=fmtp:18 annexb=no")))
+def test_g729_alone_is_refused_with_what_to_do(more):
+    """Its free coder is GPL and not linked."""
+    with pytest.raises(RemoteError, match="G.729 is not carried, allow one of the others") as caught:
+        sdp.answer(lines("m=audio 4000 RTP/AVP 18", *more), LOCAL)
+    assert caught.value.status == 488
+    with pytest.raises(RemoteError) as caught:
+        sdp.answer(lines("m=audio 4000 RTP/AVP 3"), LOCAL)
+    assert "G.729" not in str(caught.value)

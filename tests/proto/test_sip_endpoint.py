@@ -556,6 +556,29 @@ def test_our_reinvite_and_glare(switch, phone):
     assert events == [{"kind": "released", "leg": "l1", "cause": 41, "by": "failure", "sip_status": 481}]
 
 
+def test_an_offer_that_waits_out_a_glare_is_given_up_where_theirs_is_taken(switch, phone):
+    """It was made before theirs changed the session (RFC 3261 14.1 lets it wait, not outlive them)."""
+    invite = confirmed(switch, phone)
+    switch.request({"kind": "reinvite_request", "leg": "l1", "sdp": OFFER}, phone.now_ms)
+    events, _ = phone.send(phone.respond(switch.take_output()[0][0], 491))
+    assert events == []
+    their = phone.in_dialog(invite, "INVITE", [("Contact", "<%s>" % phone.contact())], OFFER)
+    events, _ = phone.send(their)
+    assert [event["kind"] for event in events] == ["reinvite"]
+    events = switch.request({"kind": "reinvite_response", "leg": "l1", "sdp": ANSWER}, phone.now_ms)
+    assert events == [{"kind": "reinvite_failed", "leg": "l1", "status": 491}]
+    assert status(switch.take_output()[-1][0]) == 200
+    phone.send(phone.in_dialog(invite, "ACK"))
+    sent = []
+    for _ in range(20):
+        if switch.deadline_ms() is None or switch.deadline_ms() > phone.now_ms + 10000:
+            break
+        phone.now_ms = max(phone.now_ms, switch.deadline_ms())
+        switch.expire(phone.now_ms)
+        sent += [method(octets) for octets, _ in switch.take_output()]
+    assert "INVITE" not in sent
+
+
 @pytest.mark.parametrize("kind, body, digit, duration", [
     ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", "5", 160),
     ("application/dtmf-relay", b"Signal= *\nDuration= 100", "*", 100),
