@@ -14,6 +14,7 @@ cdef extern from "dahdi_span.h" nogil:
         void *state
         void (*take)(void *, uint8_t *, uint8_t *) noexcept nogil
         void (*give)(void *, const uint8_t *, const uint8_t *) noexcept nogil
+        void (*look)(void *) noexcept nogil
         uint8_t idle
     struct hdlc_in:
         uint32_t ones
@@ -45,6 +46,7 @@ cdef extern from "dahdi_span.h" nogil:
         uint8_t *sent
     void dahdi_take(void *, uint8_t *, uint8_t *) noexcept nogil
     void dahdi_give(void *, const uint8_t *, const uint8_t *) noexcept nogil
+    void dahdi_look(void *) noexcept nogil
     void hdlc_next_in(hdlc_in *) noexcept nogil
 
 KINDS = {"octets": DAHDI_OCTETS, "frames": DAHDI_FRAMES, "cas": DAHDI_CAS}
@@ -65,6 +67,7 @@ cdef class Span:
         self.p.bearer.state = self.p
         self.p.bearer.take = dahdi_take
         self.p.bearer.give = dahdi_give
+        self.p.bearer.look = dahdi_look
         self.p.bearer.idle = idle
         self.p.numbers.get_event, self.p.numbers.get_rxbits, self.p.numbers.set_txbits, self.p.numbers.flush = ioctls
         for slot, (fd, kind) in sorted(channels.items()):
@@ -90,8 +93,9 @@ cdef class Span:
         self.p.orders.loop = LOOPS[loop]
 
     def take(self, uint8_t[::1] abcd):
-        """By hand: the next block, bytes of 32 timeslots times 80; abcd: 32 octets, updated."""
+        """By hand, after a look: the next block, bytes of 32 timeslots times 80; abcd: 32 octets, updated."""
         cdef uint8_t rows[2560]
+        dahdi_look(self.p)
         dahdi_take(self.p, rows, &abcd[0])
         return (<char *>rows)[:2560]
 

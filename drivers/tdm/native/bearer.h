@@ -3,7 +3,8 @@
  * take: the next block from the far end; rows: 32 timeslots of 80 octets, timeslot after timeslot; abcd: 32 nibbles, left as
  *       they are where nothing new has come.
  * give: the block of this tick for the far end.
- * Both are called by the tick thread, once each 10 ms, take before give; they do not wait and allocate nothing.  */
+ * look: NULL, or what asks a device: after give, when the board has what it waits for.  A device that fails may keep the thread for a moment.
+ * All are called by the tick thread, once each 10 ms, in this order; they do not wait and allocate nothing.  */
 #ifndef STROWGER_BEARER_H
 #define STROWGER_BEARER_H
 
@@ -15,6 +16,7 @@ struct bearer {
     void *state;
     void (*take)(void *state, uint8_t *rows, uint8_t *abcd);
     void (*give)(void *state, const uint8_t *rows, const uint8_t *abcd);
+    void (*look)(void *state);
     uint8_t idle;               /* code of timeslots that nobody uses */
 };
 

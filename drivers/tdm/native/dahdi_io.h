@@ -2,7 +2,8 @@
  *
  * A channel with something to tell fails both read and write with errno 500 until its event is fetched, and alarms and changed ABCD bits
  * queue up: so all of them are fetched at once, and what was asked is asked again.  A device that has gone away answers ENODEV after a
- * sleep of 5 ms in the kernel (nodev_common() of its dahdi-base.c): it is asked once.  */
+ * sleep of 5 ms in the kernel (nodev_common() of its dahdi-base.c; with 250 timer ticks a second that is 8 to 12): it is asked once, and
+ * reads come when nobody waits for this tick (bearer.h, look).  */
 #ifndef STROWGER_DAHDI_IO_H
 #define STROWGER_DAHDI_IO_H
 
@@ -25,6 +26,7 @@ struct dahdi_channel {
     int fd, kind;
     uint8_t abcd;             /* sent last */
     uint8_t look;             /* ABCD bits may have changed */
+    uint8_t bits, fresh;      /* ABCD bits that came, not yet taken */
     struct hdlc_in in;
     struct hdlc_out out;
 };

@@ -38,6 +38,7 @@ struct dahdi_span {
     int slip;                 /* blocks to write twice (1) or not at all (-1) in this tick */
     int ahead;                /* blocks of idle code to write first */
     int unsent;               /* blocks that the card has still to send, at most */
+    int filled;               /* blocks that came since the last tick */
     int empty;                /* ticks in a row without a block of the card */
     int least, settled;       /* shortest queue, and ticks, since the last look */
     uint32_t head, tail;
@@ -102,7 +103,8 @@ static inline int dahdi_fill(struct dahdi_span *d)
 /* The block of this tick, or none; what is too much, or missing. */
 static inline void dahdi_block_in(struct dahdi_span *d, uint8_t *rows)
 {
-    int came = dahdi_fill(d);
+    int came = d->filled;
+    d->filled = 0;
     d->empty = came ? 0 : d->empty + 1;
     d->unsent -= came;
     if (came >= BUFFERS_MOST - 1) {     /* we stood still for so long that blocks may be lost, and the card has nothing to send */
@@ -150,6 +152,14 @@ static inline void dahdi_block_in(struct dahdi_span *d, uint8_t *rows)
 
 static inline void dahdi_frames_in(struct dahdi_span *d, uint8_t *rows)
 {
+    for (int s = 1; s < BEARER_SLOTS; s++)
+        if (d->slot[s].kind == DAHDI_FRAMES)
+            for (int n = 0; n < BEARER_FRAMES; n++)
+                rows[s * BEARER_FRAMES + n] = hdlc_octet_out(&d->slot[s].out);
+}
+
+static inline void dahdi_read_frames(struct dahdi_span *d)
+{
     for (int s = 1; s < BEARER_SLOTS; s++) {
         struct dahdi_channel *c = &d->slot[s];
         if (c->kind != DAHDI_FRAMES)
@@ -161,23 +171,32 @@ static inline void dahdi_frames_in(struct dahdi_span *d, uint8_t *rows)
                 break;
             hdlc_put(&c->out, frame, (uint32_t)length);
         }
-        for (int n = 0; n < BEARER_FRAMES; n++)
-            rows[s * BEARER_FRAMES + n] = hdlc_octet_out(&c->out);
     }
 }
 
-/* By the card's events, and now and then without. */
 static inline void dahdi_bits_in(struct dahdi_span *d, uint8_t *abcd)
 {
-    int all = d->ticks % LOOK_TICKS == 1;
+    for (int s = 1; s < BEARER_SLOTS; s++)
+        if (d->slot[s].fresh) {
+            d->slot[s].fresh = 0;
+            abcd[s] = d->slot[s].bits;
+        }
+}
+
+/* By the card's events, and now and then without. */
+static inline void dahdi_read_bits(struct dahdi_span *d)
+{
+    int all = d->ticks % LOOK_TICKS <= 1;
     for (int s = 1; s < BEARER_SLOTS; s++) {
         struct dahdi_channel *c = &d->slot[s];
         int bits = 0;
         if (c->kind != DAHDI_CAS || !(all || c->look) || !d->numbers.get_rxbits || dahdi_gone(d))
             continue;
         c->look = 0;
-        if (ioctl(c->fd, d->numbers.get_rxbits, &bits) == 0)
-            abcd[s] = bits & 15; /* what stands above them is none of ours */
+        if (ioctl(c->fd, d->numbers.get_rxbits, &bits) == 0) {
+            c->bits = bits & 15; /* what stands above them is none of ours */
+            c->fresh = 1;
+        }
     }
 }
 
@@ -189,8 +208,6 @@ static void dahdi_take(void *state, uint8_t *rows, uint8_t *abcd)
     d->slip = 0;
     memset(rows, d->bearer.idle, BLOCK_OCTETS);
     if (!dahdi_gone(d)) {
-        if (!d->flushed)
-            dahdi_begin(d);
         dahdi_block_in(d, rows);
         dahdi_frames_in(d, rows);
         dahdi_bits_in(d, abcd);
@@ -198,6 +215,23 @@ static void dahdi_take(void *state, uint8_t *rows, uint8_t *abcd)
     memcpy(d->came, rows, sizeof d->came);
     if (d->orders.loop == 1)
         memcpy(rows, d->sent, sizeof d->sent);
+}
+
+/* All that the card has for us: what take() gives next. */
+static void dahdi_look(void *state)
+{
+    struct dahdi_span *d = state;
+
+    if (!dahdi_gone(d) && !d->flushed)
+        dahdi_begin(d);
+    if (!dahdi_gone(d)) {
+        d->filled += dahdi_fill(d);
+        dahdi_read_frames(d);
+        dahdi_read_bits(d);
+    }
+    if (!dahdi_gone(d))
+        d->health.gone = d->health.failed ? d->health.gone + 1 : 0;
+    d->health.failed = 0;
 }
 
 static inline void dahdi_loop_back(struct dahdi_span *d, int first, int last)
@@ -260,9 +294,6 @@ static void dahdi_give(void *state, const uint8_t *rows, const uint8_t *abcd)
             ioctl(c->fd, d->numbers.set_txbits, &bits);
         }
     }
-    if (!dahdi_gone(d))
-        d->health.gone = d->health.failed ? d->health.gone + 1 : 0;
-    d->health.failed = 0;
 }
 
 #endif

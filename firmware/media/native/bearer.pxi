@@ -38,6 +38,14 @@ cdef void bearers_out(Engine_ *e) noexcept nogil:
         e.bearer[span].give(e.bearer[span].state, e.octets_out + span * 32 * BLOCK, e.bearer_abcd_out + span * 32)
 
 
+cdef void bearers_look(Engine_ *e) noexcept nogil:
+    """When the board has its block: what comes next from devices that must be asked."""
+    cdef int i
+    for i in range(e.n_bearers):
+        if e.bearer[e.bearer_span[i]].look != NULL:
+            e.bearer[e.bearer_span[i]].look(e.bearer[e.bearer_span[i]].state)
+
+
 cdef int links_of_bearers(Engine_ *e, int32_t *slots, int32_t *rows) noexcept nogil:
     """Those of the plan's links."""
     cdef int i, n = 0

@@ -176,6 +176,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     if e.wake_events:
         e.wake_events = 0
         wake(e.event_fd)
+    bearers_look(e)
 
 
 cdef void count_late(Engine_ *e, uint64_t blocks) noexcept nogil:

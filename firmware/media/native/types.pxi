@@ -178,6 +178,7 @@ cdef extern from "bearer.h" nogil:
         void *state
         void (*take)(void *, uint8_t *, uint8_t *) noexcept nogil
         void (*give)(void *, const uint8_t *, const uint8_t *) noexcept nogil
+        void (*look)(void *) noexcept nogil
         uint8_t idle
 
 cdef extern from "sys/socket.h" nogil:
