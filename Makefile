@@ -43,9 +43,9 @@ load: setup-test ## full trunk load for ten minutes, faults in its middle; build
 conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance
 
-hil-dahdi: setup-test ## DAHDI spans in a virtual machine without KVM: octets, ABCD bits, PRI calls, the card taken out; build/dahdi/out/result.json (DAHDI=house: the whole house)
+hil-dahdi: setup-test ## DAHDI spans in a virtual machine without KVM: octets, ABCD bits, PRI calls, the card taken out, the whole house; build/dahdi/out/result.json (DAHDI="card calls": without it)
 	@mkdir -p build/dahdi && cc -O2 -Wall -Wextra -o build/dahdi/far hil/dahdi/far.c -lpri -lm
-	@exec hil/dahdi/vm.sh python3 -m tests.dahdi $(or $(DAHDI),card calls)
+	@exec hil/dahdi/vm.sh python3 -m tests.dahdi $(or $(DAHDI),card calls house)
 
 turn-up: setup-test ## turn-up of 16 spans, some with faults that a seed chooses; acceptance reports in build/turn-up/
 	@exec $(PYTHON) -m hil.acceptance
