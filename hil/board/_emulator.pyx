@@ -241,27 +241,10 @@ cdef class Emulator:
     def cable(self, int span, **more):
         """The analogue side of a line: fields of struct liu that change."""
         cdef liu_t *liu = &self._board.lines[span - 1].liu
-        for name, value in more.items():
-            if name == "rx_loss_db":
-                liu.rx_loss_db = value
-            elif name == "tx_loss_db":
-                liu.tx_loss_db = value
-            elif name == "rx_open":
-                liu.rx_open = value
-            elif name == "tx_open":
-                liu.tx_open = value
-            elif name == "tx_short":
-                liu.tx_short = value
-            elif name == "exchanged":
-                liu.exchanged = value
-            elif name == "cable_ohm":
-                liu.cable_ohm = value
-            elif name == "far_least_db":
-                liu.far_least_db = value
-            elif name == "far_most_db":
-                liu.far_most_db = value
-            else:
-                raise ValueError("a cable has no %s" % name)
+        fields = liu[0]
+        if set(more) - set(fields):
+            raise ValueError("a cable has no %s" % ", ".join(sorted(set(more) - set(fields))))
+        liu[0] = {**fields, **more}
         self._board.lines[span - 1].looked = 0
 
     def clock(self, int span, own, double ppm):

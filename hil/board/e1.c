@@ -8,6 +8,8 @@ enum { FAS = 0x1B, FAS_MASK = 0x7F, NFAS_ONE = 0x40, A_BIT = 0x20, SI_BIT = 0x80
 enum { MFAS = 0x0B, MFAS_MASK = 0x3F }; /* 001011 in bit 1 of frames 1,3,...,11 */
 #define FRAMES_8_MS 64u
 #define FRAMES_400_MS 3200u
+#define LOS_POSITIONS 255 /* G.775 4.2: 10 to 255 */
+#define SIGNAL_PULSES 5    /* of timeslot 0 alone, in a double frame */
 
 /* ---- CRC-4: x^4 + x + 1 over a submultiframe, bits in line order (G.704 2.3.3) ----
  *
@@ -147,24 +149,33 @@ void e1_lose_frame(struct e1 *line)
 
 static void lose_signal_levels(struct e1 *line, const uint8_t *block)
 {
-    /* G.775 4.2: LOS is 10..255 pulse positions without a pulse; we take 256, one
-     * frame's worth, and clear at a mark density of 1 in 8 over as many.
-     * G.775 5.2: AIS is at most 2 zeros in each of two double frames. */
+    /* G.775 4.2: LOS is 10..255 pulse positions without a pulse.  We take 255, counted bit by bit from wherever they begin
+     * (a frame of zeros has a pulse each 249: no payload is a LOS), and clear when a double frame has no such gap and a
+     * frame alignment signal's worth of pulses.
+     * G.775 5.2: AIS is at most 2 zeros in each of two double frames, and ends at more in each of two. */
     for (unsigned f = 0; f < BURST_FRAMES; f += 2) {
-        int ones = 0;
+        int ones = 0, lost = 0;
         for (unsigned h = 0; h < 2; h++) {
             uint64_t words[4];
-            int marks = 0;
             memcpy(words, block + (f + h) * TIMESLOTS, 32);
-            for (int n = 0; n < 4; n++)
-                marks += __builtin_popcountll(words[n]);
-            if (!marks && !line->los) {
-                line->los = 1;
-                line->isr[2] |= ISR2_LOS;
-            } else if (marks >= 32) {
-                line->los = 0;
+            for (int n = 0; n < 4; n++) {
+                ones += __builtin_popcountll(words[n]);
+                if (!words[n]) {
+                    line->zero_run += 64;
+                } else {
+                    uint64_t w = be64toh(words[n]);
+                    lost |= line->zero_run + __builtin_clzll(w) >= LOS_POSITIONS;
+                    line->zero_run = __builtin_ctzll(w);
+                }
             }
-            ones += marks;
+            lost |= line->zero_run >= LOS_POSITIONS;
+            line->zero_run = line->zero_run > LOS_POSITIONS ? LOS_POSITIONS : line->zero_run;
+        }
+        if (lost && !line->los) {
+            line->los = 1;
+            line->isr[2] |= ISR2_LOS;
+        } else if (!lost && ones >= SIGNAL_PULSES) {
+            line->los = 0;
         }
         int quiet = ones >= 512 - 2;
         if (quiet == line->ais)

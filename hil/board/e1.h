@@ -35,6 +35,7 @@ struct e1 {
     int search_bit;       /* first bit of `in` not yet tried as a FAS */
     int rai_run;          /* consecutive A bits that differ from `rai` */
     int los, ais, rai;
+    int zero_run;                  /* bits without a pulse so far */
     int ais_run;
     /* CRC-4 multiframe */
     int multiframed, no_crc_far; /* no_crc_far: 400 ms without, mode automatic */

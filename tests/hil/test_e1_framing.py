@@ -5,6 +5,7 @@ import pytest
 
 from hil import line as far
 from hil.board._emulator import Framer
+from hil.probes.bert import PATTERNS, BERT
 
 FMR1, FMR2, XSW, XSP, FRS0, FRS1, IERR, DEC = 0x1D, 0x1E, 0x20, 0x21, 0x4C, 0x4D, 0x1B, 0x60
 CRC4_ON = ((FMR1, 0x0C), (FMR2, 0x82))
@@ -124,6 +125,7 @@ def test_three_wrong_alignment_signals_lose_the_frame_two_do_not():
     assert board.read(FRS0) == 0
 
 
+@pytest.mark.conformance("G.732", "4.2.2", "LOS, AIS and loss of frame are told to the far end at once, and its word (bit A) is heard")
 def test_ais_los_and_rai():
     board, sender = framer(), far.E1Framer()
     feed(board, [sender.block() for _ in range(2)])
@@ -159,6 +161,92 @@ def test_ais_needs_nearly_all_ones():
         block[n + 7] = 0xF9
     feed(board, [bytes(block)])
     assert board.read(FRS0) == AIS | LFA
+
+
+@pytest.mark.conformance("G.775", "5.2 end", "AIS ends with three zeros in each of two double frames in a row, not with those of one")
+def test_ais_ends_after_two_double_frames():
+    board = framer()
+    feed(board, [ALL_ONES])
+    one, two = bytearray(ALL_ONES), bytearray(ALL_ONES)
+    for n in range(0, len(one), 128):
+        one[n + 7] = 0xF8                        # each second double frame
+    for n in (64, 128):
+        two[n + 7] = 0xF8
+    feed(board, [bytes(one)])
+    assert board.read(FRS0) == AIS | LFA
+    board.read(0x6A)
+    feed(board, [bytes(two)])                    # ends, and begins again in the same block
+    assert board.read(0x6A) & 0x08 and board.read(FRS0) == AIS | LFA
+    two[2560 - 64 + 7] = two[2560 - 128 + 7] = 0xF8
+    feed(board, [bytes(two)])
+    assert board.read(FRS0) == LFA
+
+
+@pytest.mark.conformance("G.775", "4.2 intervals", "LOS is 255 pulse positions without a pulse, from wherever they begin; 254 are none; it ends with the pulses")
+@pytest.mark.parametrize("begin", [0, 13, 250, 255, 511, 20480 - 100])
+def test_los_is_255_positions_without_a_pulse(begin):
+    for count, lost in ((254, False), (255, True)):
+        board = framer()
+        bits = numpy.ones(2 * 20480, numpy.uint8)
+        bits[begin:begin + count] = 0
+        octets = numpy.packbits(bits).tobytes()
+        feed(board, [ALL_ONES])
+        assert not board.read(FRS0) & LOS
+        board.read(0x6A)
+        feed(board, [octets[:2560], octets[2560:]])
+        assert bool(board.read(0x6A) & 0x04) == lost             # ISR2.LOS
+        assert not board.read(FRS0) & LOS                        # the pulses are there again
+
+
+@pytest.mark.conformance("G.775", "4.2 silence", "the longest silence of a frame whose payload is all zeros is no LOS")
+def test_a_payload_of_zeros_is_a_signal():
+    board, sender = framer(), far.E1Framer()
+    feed(board, [sender.block(numpy.zeros((80, 32), numpy.uint8)) for _ in range(4)])
+    assert board.read(FRS0) == 0
+
+
+@pytest.mark.conformance("G.775", "RDI", "bit A counts from the third double frame on, two are none; it ends in the same way")
+def test_remote_alarm_needs_three_double_frames():
+    board, sender = framer(), far.E1Framer()
+    feed(board, [sender.block() for _ in range(3)])
+    for state in (True, False):                                  # double frames that say so, of 40
+        for count, told in ((2, not state), (3, state)):
+            frames = numpy.frombuffer(sender.block(), numpy.uint8).reshape(80, 32).copy()
+            frames[1::2, 0] |= 0 if state else 0x20
+            frames[-2 * count + 1::2, 0] ^= 0x20
+            feed(board, [frames.tobytes()])
+            assert bool(board.read(FRS0) & RAI) == told, (state, count)
+    assert board.read(FRS0) == 0
+
+
+@pytest.mark.conformance("G.706", "4.1.1 bit 2", "bit 2 of timeslot 0 wrong three times in a row without a frame alignment signal loses the frame, twice does not")
+def test_bit_2_of_the_other_frames():
+    for count, lost in ((2, False), (3, True)):
+        board, sender = framer(), far.E1Framer()
+        feed(board, [sender.block() for _ in range(3)])
+        board.read(0x6A)
+        frames = numpy.frombuffer(sender.block(), numpy.uint8).reshape(80, 32).copy()
+        frames[21:21 + 2 * count:2, 0] &= ~0x40 & 0xFF
+        feed(board, [frames.tobytes()])
+        assert bool(board.read(0x6A) & 0x40) == lost
+
+
+@pytest.mark.conformance("G.706", "4.2 search", "one multiframe alignment signal is none, two within 8 ms are; without them the frame is searched anew")
+def test_crc4_multiframe_needs_two_signals():
+    board, sender = framer(*CRC4_ON), far.E1Framer(crc4=True)
+    blocks = [numpy.frombuffer(sender.block(), numpy.uint8).reshape(80, 32).copy() for _ in range(6)]
+    for block in blocks:
+        block[1:80:2, 0] &= 0x7F                                 # bit 1 of the odd frames: no multiframe at all
+    feed(board, [block.tobytes() for block in blocks[:3]])
+    assert board.read(FRS0) & LMFA
+    assert board.read(0x6A) & 0x40                               # given up after 8 ms, and searched anew
+    one = blocks[3]
+    good = numpy.frombuffer(sender.block(), numpy.uint8).reshape(80, 32)
+    one[16:32] = good[16:32]                                     # a single one
+    feed(board, [one.tobytes()])
+    assert board.read(FRS0) & LMFA
+    feed(board, [sender.block() for _ in range(3)])
+    assert board.read(FRS0) == 0
 
 
 @pytest.mark.conformance("G.706", "4.2", "CRC-4 multiframe alignment, and wrong blocks told by E bits")
@@ -222,6 +310,30 @@ def test_915_wrong_submultiframes_a_second_search_anew():
     assert board.read(0x6A) & 0x40
 
 
+@pytest.mark.conformance("G.732", "5.2.2", "two wrong multiframe alignment signals in a row lose the multiframe of timeslot 16, one does not; so does a multiframe of zeros")
+def test_when_the_cas_multiframe_is_lost():
+    board, sender = framer((XSP, 0x44)), far.E1Framer(cas=True)
+    feed(board, [sender.block() for _ in range(3)])
+    assert board.read(FRS1) == 0
+
+    def spoiled(*multiframes):
+        frames = numpy.frombuffer(sender.block(), numpy.uint8).reshape(80, 32).copy()
+        for n in multiframes:
+            frames[16 * n, 16] |= 0x50
+        return frames
+    feed(board, [spoiled(1, 3).tobytes()])                       # not in a row
+    assert board.read(0x6B) & 0x40 == 0 and board.read(FRS1) == 0
+    feed(board, [spoiled(3, 4).tobytes()])
+    assert board.read(FRS1) & 0x08                               # TS16LFA
+    feed(board, [sender.block()])
+    assert board.read(FRS1) == 0
+    zeros = spoiled()
+    zeros[:, 16] = 0
+    feed(board, [zeros.tobytes()])
+    assert board.read(FRS1) & 0x08
+
+
+@pytest.mark.conformance("G.732", "5.2", "the CAS multiframe: bits of 30 timeslots both ways, its alarms")
 def test_cas_multiframe_both_ways():
     board = framer((XSP, 0x44))
     sender, checker = far.E1Framer(cas=True), far.E1Checker(cas=True)
@@ -271,3 +383,26 @@ def test_registers_that_do_not_exist_are_refused():
     with pytest.raises(ValueError):
         board.write(FRS0, 1)
     assert board.read(0x4A) == 0x05
+
+
+@pytest.mark.conformance("G.704", "2.3 payload", "spandsp's bit error tester through the frame at both sides: all 30 timeslots bit for bit, errors counted exactly")
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_an_independent_tester_through_the_framer(pattern):
+    board, sender, checker = framer(*CRC4_ON), far.E1Framer(crc4=True), far.E1Checker(crc4=True)
+    slots = [n for n in range(1, 32) if n != 16]
+    towards, back = BERT(pattern), BERT(pattern)
+    for n in range(14):
+        frames = numpy.full((80, 32), 0xD5, numpy.uint8)
+        frames[:, slots] = towards.octets(80 * 30).reshape(80, 30)
+        block = bytearray(sender.block(frames))
+        if n == 12:
+            for place in (5, 1001, 1700):
+                block[place] ^= 0x10                             # three bits of the line, not in timeslot 0 or 16
+        received, = feed(board, [bytes(block)])
+        sent = checker.take(board.transmit(received.tobytes()))  # straight back
+        if n >= 4 and sent is not None:
+            back.take(sent[:, slots].tobytes())
+    told = back.figures()
+    assert told["bits"] > 9 * 80 * 30 * 8 and told["wrong"] == 3, told
+    assert board.read(FRS0) == 0 and checker.crc_errors == 0
+    towards.close(), back.close()
