@@ -28,8 +28,10 @@ FAULTS = {"unplugged": ([{"fault": "unplug"}], "los_open"), "ais": ([{"fault": "
           "pairs exchanged": ([{"fault": "pairs"}], "los_pairs"), "receive pair broken": ([{"fault": "rx_open"}], "los_pairs"),
           "transmit pair broken": ([{"fault": "tx_open"}], "transmit_open"), "transmit pair shorted": ([{"fault": "tx_short"}], "transmit_short"),
           "long cable": ([{"fault": "cable", "rx_db": 19, "tx_db": 10}], "weak"), "too long a cable": ([{"fault": "cable", "rx_db": 26, "tx_db": 10}], "los_weak"),
+          "receive pairs crossed": ([{"fault": "crossed"}], "pairs_crossed"),
           "coax on a 120 ohm socket": ([{"fault": "cable", "ohm": 75}], "errors_level_good"), "no CRC-4 there": ([], "crc4_far_off")}
-NO_CALLS = ("los_open", "los_pairs", "los_weak", "ais", "lfa_e1", "rai_crc4", "looped_far", "transmit_open", "transmit_short")
+NO_CALLS = ("los_open", "los_pairs", "los_weak", "ais", "lfa_e1", "rai_crc4", "looped_far", "transmit_open", "transmit_short", "pairs_crossed")
+CROSSED = "receive pairs crossed"       # takes two spans, each of which must be named
 
 
 def tone_file(path, hz=1004, dbm0=-10.0, seconds=10):
@@ -58,6 +60,10 @@ def prove(folder, out, count, seed, seconds=8, faulty=None, loop=True):
     chance = random.Random(seed)
     spans = tuple(range(1, count + 1))
     wanted = {span: chance.choice(sorted(FAULTS)) for span in sorted(chance.sample(spans, count // 3 if faulty is None else faulty))}
+    partners = {}
+    for span in [span for span, fault in wanted.items() if fault == CROSSED]:
+        partner = chance.choice([other for other in spans if other not in wanted])
+        wanted[partner], partners[span] = CROSSED, partner
     out.mkdir(parents=True, exist_ok=True)
     with Rig(folder, spans=spans, crc4=[span for span in spans if wanted.get(span) != "no CRC-4 there"]) as rig:
         rig.start_board()
@@ -69,6 +75,10 @@ def prove(folder, out, count, seed, seconds=8, faulty=None, loop=True):
         rig.far.policy(incoming="answer", alerting_ms=100, answer_ms=400, repeat=True, play=str(tone_file(rig.folder / "far-tone.wav")))
         for span, fault in wanted.items():
             for row in FAULTS[fault][0]:
+                if fault == CROSSED:
+                    if span not in partners:
+                        continue
+                    row = {**row, "with": partners[span]}
                 ask(str(rig.run_dir), {"do": "inject", "span": span, "on": True, **row})
         time.sleep(2)
         since = time.monotonic()
@@ -90,7 +100,7 @@ def prove(folder, out, count, seed, seconds=8, faulty=None, loop=True):
     said = {report["span"]: [finding["key"] for finding in report["findings"] if finding["result"] == "fail"] for report in run["spans"]}
     wrong = {span: said[span] for span in spans
              if (FAULTS[wanted[span]][1] not in said[span] if span in wanted else said[span])}
-    return {"seed": seed, "spans": count, "faults": wanted, "said": said, "wrong": wrong, "turn_up_s": round(took, 1)}
+    return {"seed": seed, "spans": count, "faults": wanted, "crossed": partners, "said": said, "wrong": wrong, "turn_up_s": round(took, 1)}
 
 
 def call_in(rig, spans):

@@ -3,6 +3,7 @@
 One run takes one span or many beside one another.  Of each it gathers, on a running house:
 
     own loop   (wanted by "loop") PRBS through our own loop in every timeslot, with the span free of calls; then the line must come back
+    pairs      (wanted by "loop", E1) which far end answers to which span: turn_up_pairs.py
     loop       a bit error test in one idle timeslot of each span: so many wrong bits are put in, another number for each span,
                that whoever counts exactly so many hears that span: itself (a loop), or another (crossed cables)
     watch      alarms, errors, slips, clock, signalling for "seconds"
@@ -15,6 +16,7 @@ over restarts of control; one that was cut off says so."""
 import asyncio
 import logging
 
+from firmware.chassis import turn_up_pairs
 from firmware.chassis.framers import LEVELS
 from firmware.chassis.turn_up_judge import judge
 from firmware.errors import LocalError, StrowgerError
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TEST_ERRORS, TEST_S = 5, 3.0
 OWN_LOOP_S, BACK_S = 3.0, 40.0      # PRBS through our own loop; until the far end is back after it: G.706, T200 and RAI take seconds
+SETTLE_S = 1.0                      # after our own loop, until the framers show the line again
 QUIET_S, GIVEN_UP_S = 2, 10         # a line that stays down, or has errors of its own, is not waited for; invented
 LOOK_S = 0.2
 CLOSE_S = 1.0                       # how long a receiver without a signal takes weaker ones; a look at it comes each 0.2 s
@@ -114,7 +117,12 @@ class TurnUp(Adapter):
     async def _run(self, rows, options, run):
         reports = {report["span"]: report for report in run["spans"]}
         try:
-            prbs = await self._own_loops(rows, reports) if options["loop"] else {}
+            prbs, answers = {}, {}
+            if options["loop"]:
+                prbs = await self._own_loops(rows, reports)
+                await asyncio.sleep(SETTLE_S)
+                answers = await self._pairs(rows, reports)
+                await self._settled(rows)
             before = {row["span"]: self._keeper.sums(row["span"]) for row in rows}
             for report in reports.values():
                 report["stage"] = "loop"
@@ -126,8 +134,8 @@ class TurnUp(Adapter):
             alarms = {row["span"]: self._keeper.defects(row["span"]) for row in rows}      # before a lowered threshold lets a signal through
             weak = await self._listen_closely(rows)
             await asyncio.gather(*(self._finish(row, options, reports[row["span"]], {
-                "prbs": prbs.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]], "watched": seen, "weak": weak.get(row["span"]),
-                "alarms": alarms[row["span"]]})
+                "prbs": prbs.get(row["span"]), "answers": answers.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]],
+                "watched": seen, "weak": weak.get(row["span"]), "alarms": alarms[row["span"]]})
                 for row, seen in zip(rows, watched)))
         except asyncio.CancelledError:
             raise
@@ -174,8 +182,8 @@ class TurnUp(Adapter):
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
                 "clock": self._keeper.examine_clocks()["spans"].get(str(span)), "bad_seconds": bad_seconds, "bad_names": bad_names,
                 "link_up": bool(link is not None and link.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
-                "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got["prbs"], "number": None, "out": None,
-                "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
+                "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got["prbs"], "answers": got["answers"],
+                "number": None, "out": None, "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
 
     def _is_up(self, span):
         return self._house.switchboard.core.span_is_up(span)
@@ -235,8 +243,30 @@ class TurnUp(Adapter):
                 await self._framers.loop(span, "none")
             found[span] = {**figures, "errors": figures["errors"] - before["errors"], "inserted": TEST_ERRORS}
         await asyncio.gather(*(one(row) for row in rows))
-        await self._settled(rows)
         return found
+
+    async def _pairs(self, rows, reports):
+        """{span: the span on which the far end answers that hears it}, of spans that are good so far and carry no calls."""
+        kept = []
+        try:
+            for row in rows:
+                if row["type"] == "e1" and not self._keeper.defects(row["span"]):
+                    try:
+                        await self._media.client.call("bert_start", id="pairs-%d" % row["span"], span=row["span"], timeslots=self._bearers(row))
+                        kept.append(row["span"])
+                    except StrowgerError:
+                        pass            # a call is on it
+            if len(kept) < 2:
+                return {}
+            for span in kept:
+                reports[span]["stage"] = "pairs"
+            return {there: here for here, there in (await turn_up_pairs.ask(kept, self._framers, self._keeper)).items()}
+        except StrowgerError as error:
+            log.warning("turn-up: %s", error)
+            return {}
+        finally:
+            for span in kept:
+                await self._media.client.call("bert_stop", id="pairs-%d" % span)
 
     async def _settled(self, rows):
         """The lines are back after their loops: signalling up, and QUIET_S without errors that the loop may have left."""

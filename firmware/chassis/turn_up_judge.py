@@ -4,7 +4,7 @@ A finding is {"check": one of CHECKS, "result": "pass", "fail" or "note", "key",
 for other languages, `text` says it in English."""
 
 SLIP_PPM = 125.0            # a slip is 125 us: so many ppm if it comes once a second
-CHECKS = ("signal", "far end", "own loop", "alarm-free time", "errors", "crc4", "clock", "loop", "d channel", "signalling", "call out",
+CHECKS = ("signal", "far end", "own loop", "pairs", "alarm-free time", "errors", "crc4", "clock", "loop", "d channel", "signalling", "call out",
           "echo", "call in", "test")
 SENTENCES = {
     "signal_ok": "Signal and frames arrive.",
@@ -42,6 +42,9 @@ SENTENCES = {
     "looped_near": "The span is looped by ourselves (%(kind)s): end the loop, then test again.",
     "looped_code": "The far end has ordered a loop by a loop code: it is testing the line.",
     "crossed": "What this span sends arrives at span %(other)d: two cables are crossed.",
+    "pairs_crossed": "The far end that hears this span answers on span %(other)d: a pair of this cable and one of another are exchanged. Compare the "
+                     "receive pairs of the two spans with the plan, then the transmit pairs.",
+    "pairs_ok": "The far end that hears this span answers on it.",
     "no_loop": "The far end is not in loop.",
     "no_loop_test": "No timeslot was free for a loop test.",
     "link_up": "The D channel is up.",
@@ -94,7 +97,8 @@ def judge(facts):
     looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor; "up":
     whether the signalling is in service (not PRI); "prbs": None or {"busy"} or figures of media and "inserted"; "number", "out": result of
     test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"; of a line interface "level_db", "limit_db",
-    "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered}"""
+    "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered; "answers": the span on which the far
+    end answers that hears this one, or None}"""
     findings, alarms = [], facts["alarms"]
 
     def find(check, result, key, **arguments):
@@ -120,6 +124,9 @@ def judge(facts):
         elif facts["type"] == "e1":
             find("crc4", "pass", "crc4_ok" if facts["crc4"] else "crc4_off")
         _alarm_free(facts, find)
+        if facts.get("answers") is not None and not facts["crossed"]:
+            same = facts["answers"] == facts["span"]
+            find("pairs", "pass" if same else "fail", "pairs_ok" if same else "pairs_crossed", other=facts["answers"])
         if facts["type"] != "e1" and facts["blocks"] and facts["errors"] >= 0.9 * facts["blocks"]:
             find("errors", "fail", "crc_all")
         elif facts["errors"] and facts.get("level_db") is not None and "weak" not in alarms:

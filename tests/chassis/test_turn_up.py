@@ -1,7 +1,12 @@
 """What the turn-up says to each fault that installers fight with."""
 
+import asyncio
+import itertools
+import math
+
 import pytest
 
+from firmware.chassis import turn_up_pairs
 from firmware.chassis.turn_up_judge import SENTENCES, judge
 
 GOOD = {"span": 3, "type": "e1", "framing": "esf", "crc4": True, "side": "user", "signalling": "pri", "d_timeslot": 16, "alarms": set(),
@@ -25,6 +30,8 @@ FAULTS = [
     ({"loop": "remote", "link_up": False}, {"looped_near", "link_looped"}),
     ({"loop": "remote", "code": "line_up", "link_up": False}, {"looped_code", "link_looped"}),
     ({"crossed": 4, "link_up": False}, {"crossed", "link_down"}),
+    ({"answers": 9}, {"pairs_crossed"}),
+    ({"answers": 9, "crossed": 9}, {"crossed"}),        # a loop at the far end says more
     ({"link_up": False}, {"link_down"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "open"}, {"los_open", "link_waits"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok"}, {"los_pairs", "link_waits"}),
@@ -58,3 +65,52 @@ def test_every_sentence_is_there_in_both_languages():
     missing = [(language, key) for language in CATALOGUES for key in SENTENCES
                if language != "en" and CATALOGUES[language].gettext("turn_up." + key) == "turn_up." + key]
     assert not missing
+
+
+class Lines:
+    """Spans whose receive pair belongs to a far end; it sends RAI at the look after it received AIS.  deaf: far ends that never do."""
+
+    def __init__(self, receives, deaf=(), always=()):
+        self.receives, self.deaf, self.always = receives, deaf, always
+        self.ais, self.rai, self.orders = {}, set(), 0
+
+    async def force(self, span, rai, ais):
+        self.ais[span], self.orders = ais, self.orders + 1
+
+    @property
+    def looks(self):
+        """Asking for it lets a look pass."""
+        self.rai = {span for span, far in self.receives.items() if self.ais.get(far) and far not in self.deaf} | set(self.always)
+        self._looks = getattr(self, "_looks", 0) + 1
+        return self._looks
+
+    def defects(self, span):
+        return {"rai"} if span in self.rai else set()
+
+
+@pytest.mark.parametrize("change, expected", [
+    ({}, {}), ({3: 7, 7: 3}, {3: 7, 7: 3}), ({1: 64, 64: 1, 2: 5, 5: 2}, {1: 64, 64: 1, 2: 5, 5: 2}), ({4: 5, 5: 6, 6: 4}, {4: 5, 5: 6, 6: 4})])
+def test_the_far_end_that_answers_on_another_span_is_found(change, expected):
+    spans = list(range(1, 65))
+    lines = Lines({span: change.get(span, span) for span in spans})
+    found = asyncio.run(turn_up_pairs.ask(spans, lines, lines))
+    assert found == {span: expected.get(span, span) for span in spans}
+    assert not any(lines.ais.values())                      # ended
+
+
+def test_a_far_end_that_does_not_answer_is_not_accused():
+    spans = list(range(1, 17))
+    lines = Lines({**{span: span for span in spans}, 2: 3, 3: 2}, deaf={2, 9}, always={5})
+    found = asyncio.run(turn_up_pairs.ask(spans, lines, lines))
+    assert found == {span: span for span in spans if span not in (2, 3, 5, 9)} | {2: 3}
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 21, 64, 128])
+def test_a_turn_seen_wrongly_is_no_other_span(count):
+    sent = turn_up_pairs.words(range(count))
+    assert len(set(sent.values())) == count and len({sum(word) for word in sent.values()}) == 1
+    for span, turn in itertools.product(sent, range(len(sent[0]))):
+        word = list(sent[span])
+        word[turn] = not word[turn]
+        assert turn_up_pairs.read(sent, {span: word}) == {}
+    assert math.comb(len(sent[0]), len(sent[0]) // 2) >= count
