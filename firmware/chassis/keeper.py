@@ -60,6 +60,7 @@ class Keeper(Adapter):
         self._derated = any(alarm["kind"] == "derated" for alarm in self.alarms.active())
         self._audio = AudioAlarms(self.alarms, house.legs_that_stand(), now_ms)
         self._spans = {}                  # span -> Performance
+        self.looks = 0                    # at the framers so far
         self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
         self._slips = {}                  # span -> [ms]
         self._found, self._found_ms = [], -EXAMINE_MS
@@ -270,7 +271,8 @@ class Keeper(Adapter):
             if row["ok"] is None:
                 continue
             self.alarms.report(source, power.get(source, {}), liveness.PSU_KINDS, now_ms)
-        self.alarms.report("identity", {"identity": polled["identity_fault"]} if polled["identity_fault"] else {}, ("identity",), now_ms)
+        if "I2C bus" not in polled["faults"]:          # else nothing is known of it: what stood stands
+            self.alarms.report("identity", {"identity": polled["identity_fault"]} if polled["identity_fault"] else {}, ("identity",), now_ms)
         if answer["derate"] != self._derated:
             self._derated = answer["derate"]
             log.warning("chassis: media takes %d %% of its calls", self._percent())
@@ -337,6 +339,7 @@ class Keeper(Adapter):
         self._beats.beat("media", tuple(self._pulse.values()), now_ms)
         self._packets -= set(polled["spans"])
         self._lines(polled, now_ms)
+        self.looks += 1
 
     def bearers(self, polled):
         """One look at the spans that media carries (chassis/bearers.py)."""

@@ -126,6 +126,17 @@ def test_a_blank_eeprom_is_a_warning_and_nothing_more(tmp_path):
     house.die()
 
 
+def test_a_bus_that_is_stuck_when_it_is_opened_is_one_alarm(tmp_path):
+    box = Box()
+    box.bus.stuck = True
+    house = House(tmp_path, box)
+    assert house.run(10) == [("device", ["I2C bus"])]            # not the identity beside it
+    box.bus.stuck = False
+    house.run(70)
+    assert house.keeper.list_box()["identity"]["serial"] == "SW64-0001"
+    house.die()
+
+
 def test_without_a_box_there_is_no_alarm(tmp_path):
     house = House(tmp_path, None)
     house.keeper.polled({"absent": "this machine has no I2C bus of a box"})

@@ -1,6 +1,8 @@
 """Lines on a live house: a T1 span beside an E1 span, faults of the cable, error tests, turn-up."""
 
+import json
 import pathlib
+import socket
 import time
 
 import numpy
@@ -12,6 +14,7 @@ from hil.browser import Person
 from hil.line import LineClient
 from hil.product import ProductError
 from hil.rig import PASSWORD
+from tests.conftest import WHOLE_ONLY
 
 pytestmark = pytest.mark.live
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -226,3 +229,56 @@ def test_the_box_follows_a_span_and_the_clock_doctor_names_who_does_not(house):
     for fault in ("unplug", "ppm"):
         inject(house, 1, fault, on=False)
     inject(house, 2, "ppm", on=False)
+
+
+def box_fault(house, **request):
+    """One line to the emulated box."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control, control.makefile("rw") as file:
+        control.connect(str(house.run_dir / "board" / "box.sock"))
+        file.write(json.dumps(request) + "\n")
+        file.flush()
+        assert json.loads(file.readline())["ok"], request
+
+
+def alarms_now(house):
+    """{id: (kind, members, {member: sentence})} of the alarms that stand."""
+    return {row["id"]: (row["kind"], row["members"], row["detail"]) for row in house.product.get("/alarms")["alarms"]}
+
+
+def new_alarms(house, before, kind):
+    """Those that came since, once one of the kind is there and had time for company."""
+    def fresh():
+        return {number: row for number, row in alarms_now(house).items() if number not in before}
+    wait_for(lambda: any(row[0] == kind for row in fresh().values()), 40)
+    time.sleep(3)
+    return fresh()
+
+
+@WHOLE_ONLY
+def test_each_bad_part_is_one_alarm_that_says_what_and_where(house):
+    """Framer missing, another framer, a chip that is absent, the I2C bus stuck, garbage in the identity EEPROM; the rest goes on."""
+    bare_span(house, 3)
+    inject(house, 3, "plug")
+    wait_for(lambda: not [row for row in house.state()["spans"] if row["span"] == 3 and row["alarms"]], 60)
+    for begin, end, kind, member, words in (
+            (lambda: inject(house, 3, "no_chip"), lambda: inject(house, 3, "no_chip", on=False), "framer", "span 3", "not plugged in"),
+            (lambda: inject(house, 3, "other_chip", identity=0x20), lambda: inject(house, 3, "other_chip", on=False), "framer", "span 3", "version 20"),
+            (lambda: box_fault(house, do="fault", chip="sensor_board", kind="nack"), lambda: box_fault(house, do="fault", chip="sensor_board", kind=None),
+             "device", None, "49"),
+            (lambda: box_fault(house, do="stuck", value=True), lambda: box_fault(house, do="stuck", value=False), "device", "I2C bus", "stuck")):
+        before = alarms_now(house)
+        begin()
+        new = new_alarms(house, before, kind)
+        assert [row[0] for row in new.values()] == [kind], new
+        (number, (_, members, detail)), = new.items()
+        assert len(members) == 1 and member in (None, members[0]) and words in detail[members[0]], new
+        assert next(row for row in house.state()["spans"] if row["span"] == 1)["state"] == "up"
+        end()
+        wait_for(lambda: number not in alarms_now(house), 60)
+    box_fault(house, do="fault", chip="eeprom", kind="garbage")
+    house.kill("control")                   # it is read once
+    new = wait_for(lambda: [row for row in alarms_now(house).values() if row[0] == "identity"], 60)
+    assert [row[1] for row in new] == [["identity"]] and new[0][2]["identity"], new
+    box_fault(house, do="fault", chip="eeprom", kind=None)
+    inject(house, 3, "plug", on=False)
+    span_is_up(house, 1)
