@@ -66,12 +66,16 @@ class Register:
 def read_pages(bus, wanted, **more):
     """Read registers of several spans in one batch.
 
-    wanted: [(span, registers)]; more: of the bus's batch().  Returns a list of values for each entry."""
+    wanted: [(span, registers)]; more: of the bus's batch().  Returns a list of values for each entry; one of which an octet was refused is
+    what the bus gives for that (below 0)."""
     requests = [(READ, span, register.offset + n, 0)
                 for span, registers in wanted for register in registers for n in range(register.octets)]
     octets = iter(bus.batch(requests, **more))
-    return [[sum(next(octets) << 8 * n for n in range(register.octets)) for register in registers]
-            for _, registers in wanted]
+    return [[_whole([next(octets) for _ in range(register.octets)]) for register in registers] for _, registers in wanted]
+
+
+def _whole(octets):
+    return min(octets) if min(octets) < 0 else sum(octet << 8 * n for n, octet in enumerate(octets))
 
 
 class Page:

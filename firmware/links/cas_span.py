@@ -131,7 +131,8 @@ class CircuitSpan:
         for timeslot, circuit in self.machine.circuits.items():
             entry = self.entries.get(timeslot)
             reason = circuit.trouble()
-            busy = circuit.call is not None or not (circuit.line.free or circuit.line.state == "SEIZE_FAILED" or reason == "blocked")
+            # what a circuit of a span in alarm shows is not its far end's word
+            busy = circuit.call is not None or not (self.harmed or circuit.line.free or circuit.line.state == "SEIZE_FAILED" or reason == "blocked")
             slots.append({"timeslot": timeslot, "call": legs.get(entry["leg"]) if entry else None, "line": circuit.line.state,
                           "state": "busy" if busy else "idle" if up and not reason else "blocked", "why": reason})
         if self.row["type"] == "e1":

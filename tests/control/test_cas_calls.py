@@ -289,6 +289,7 @@ def test_an_alarm_blocks_and_clears(site):
         place.house.turns.run("framer", place.circuits.alarms, 3, ["los"])
         span = place.house.state()["spans"][0]
         assert span["state"] == "alarm" and all(slot["state"] != "idle" for slot in span["timeslots"])
+        assert [slot["timeslot"] for slot in span["timeslots"] if slot["state"] == "busy"] == [TIMESLOT]     # the call, nothing else
         place.media.took(place.media.far.receive(("alarm", True), place.media.now()))
         await place.rest(0.1)
         assert not place.calls()

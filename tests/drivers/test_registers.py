@@ -54,6 +54,13 @@ def test_page_reads_two_octet_counters_and_updates_fields():
     assert memory.cells[3, 0x1E] == 0x02
 
 
+@pytest.mark.parametrize("octets", [(-1, 0x12), (0x34, -1), (-1, -1)])
+def test_a_counter_of_which_an_octet_is_refused_is_refused(octets):
+    memory = Memory()
+    memory.cells = {(3, 0x50): octets[0], (3, 0x51): octets[1], (3, 0x4C): 0x80}
+    assert registers.read_pages(memory, [(3, (falc_regs.FEC, falc_regs.FRS0))]) == [[-1, 0x80]]
+
+
 def test_offsets_are_those_of_the_reference():
     # ../shared/reference/framer.md names these; registers and masks
     offsets = {"CMDR": 0x02, "IERR": 0x1B, "FMR0": 0x1C, "FMR1": 0x1D, "FMR2": 0x1E, "XSW": 0x20, "XSP": 0x21,
