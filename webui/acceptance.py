@@ -11,6 +11,7 @@ TrueType outlines, as the library needs them, but no Latin letters."""
 import argparse
 import json
 import os
+import re
 import sys
 
 from firmware.errors import LocalError
@@ -19,7 +20,9 @@ from webui.render import CATALOGUES, LANGUAGES, duration, moment, render, saying
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 CHINESE = "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf"
 MARKS = {"pass": (28, 124, 60), "fail": (179, 38, 30), "note": (85, 85, 85)}
-WIDTHS_MM, LINE_MM, SIZE = (34, 20, 136), 5.0, 9.5
+WIDTHS_MM, SUMMARY_MM, LINE_MM, HEADING_MM, GAP_MM, FOOT_MM, SIZE = (34, 20, 136), (16, 24, 18, 132), 5.0, 8.0, 4.0, 14.0, 9.5
+# where a line may break: at blanks, and beside a character of full width, but not before what closes or after what opens
+PIECES = re.compile(r" +|[（《「“(]*(?:[\u2e80-\uffef]|[^ \u2e80-\uffef]+)[。，、；：！？）》」”,.;:!?)]*")
 
 
 def contents(run, language, zone):
@@ -60,7 +63,7 @@ def as_pdf(run, language, zone):
     shown, pdf = contents(run, language, zone), FPDF(format="A4")
     pdf.set_title("%s %d · %s" % (shown["title"], run["number"], run["site"]))
     pdf.set_margin(10)
-    pdf.set_auto_page_break(True, 14)
+    pdf.set_auto_page_break(True, FOOT_MM)
     for name, path, package in (("report", FONT, "fonts-dejavu-core"), ("chinese", CHINESE, "fonts-droid-fallback")):
         if not os.path.exists(path):
             raise LocalError("the PDF needs the font %s: install Debian's %s" % (path, package))
@@ -79,16 +82,19 @@ def as_pdf(run, language, zone):
     for name, value in shown["heads"]:
         _cells(pdf, (50, 140), (name, value), ("note", None))
     pdf.ln(3)
-    _line(pdf, 13, " / ".join(shown["summary_heads"]), 8)
+    _cells(pdf, SUMMARY_MM, shown["summary_heads"], ("note",) * 4)
     for row in shown["summary"]:
-        _cells(pdf, (14, 24, 16, 136), row["cells"], (None, row["verdict"], None, None))
+        _cells(pdf, SUMMARY_MM, row["cells"], (None, row["verdict"], None, None))
     for span in shown["spans"]:
-        pdf.ln(4)
-        if pdf.get_y() > 250:
+        rows = [((row["check"], row["told"], row["text"]), row["result"]) for row in span["rows"]]
+        height = HEADING_MM + sum(_height(_wrapped(pdf, WIDTHS_MM, texts)) for texts, _ in rows)
+        if pdf.get_y() + GAP_MM + height > _bottom(pdf):       # a span stays on one page
             pdf.add_page()
-        _line(pdf, 13, "%s · %s" % (span["title"], span["told"]), 8, MARKS[span["verdict"]])
-        for row in span["rows"]:
-            _cells(pdf, WIDTHS_MM, (row["check"], row["told"], row["text"]), (None, row["result"], None))
+        else:
+            pdf.ln(GAP_MM)
+        _line(pdf, 13, "%s · %s" % (span["title"], span["told"]), HEADING_MM, MARKS[span["verdict"]])
+        for texts, result in rows:
+            _cells(pdf, WIDTHS_MM, texts, (None, result, None))
     pdf.ln(18)
     if pdf.get_y() > 265:
         pdf.add_page()
@@ -112,13 +118,35 @@ def _font(pdf, size):
     pdf.set_font("report", size=size)
 
 
+def _bottom(pdf):
+    return pdf.h - FOOT_MM
+
+
+def _height(lines):
+    return max(map(len, lines)) * LINE_MM
+
+
+def _wrapped(pdf, widths, texts):
+    """Lines of each text in its width."""
+    _font(pdf, SIZE)
+    return [_wrap(pdf, str(text), width - 2 * pdf.c_margin) for text, width in zip(texts, widths)]
+
+
+def _wrap(pdf, text, width):
+    lines, line = [], ""
+    for piece in PIECES.findall(text):
+        if line and pdf.get_string_width(line + piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece if line or not piece.isspace() else ""
+    return [*lines, line.rstrip()]
+
+
 def _cells(pdf, widths, texts, marks):
     """One row: each text wrapped in its width, a line below all."""
-    _font(pdf, SIZE)
-    lines = [pdf.multi_cell(width, LINE_MM, str(text), dry_run=True, output="LINES", align="L", wrapmode="CHAR" if _is_wide(str(text)) else "WORD")
-             for width, text in zip(widths, texts)]
-    height = max(len(rows) for rows in lines) * LINE_MM
-    if pdf.get_y() + height > pdf.h - 14:
+    lines = _wrapped(pdf, widths, texts)
+    height = _height(lines)
+    if pdf.get_y() + height > _bottom(pdf):
         pdf.add_page()
     top, left = pdf.get_y(), pdf.l_margin
     for width, rows, mark in zip(widths, lines, marks):
@@ -131,11 +159,6 @@ def _cells(pdf, widths, texts, marks):
     pdf.set_draw_color(200, 200, 200)
     pdf.line(pdf.l_margin, top + height, left, top + height)
     pdf.set_xy(pdf.l_margin, top + height)
-
-
-def _is_wide(text):
-    """Whether a text may break anywhere: Chinese has no blanks."""
-    return sum("\u2e80" <= character <= "\uffef" for character in text) * 3 > len(text)
 
 
 def main(arguments=None):

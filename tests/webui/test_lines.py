@@ -78,8 +78,19 @@ def test_the_acceptance_report_as_pdf(language, tmp_path):
         return
     text = subprocess.run(["pdftotext", "-layout", str(tmp_path / "a.pdf"), "-"], capture_output=True, text=True, check=True)
     assert text.stderr == "" and text.stdout.count("10000") == 1 and "8888" in text.stdout and ("验收报告" in text.stdout) == (language == "zh_CN")
+    if language == "zh_CN":         # no line begins with what closes
+        assert not [line for line in text.stdout.splitlines() if line.strip()[:1] in set("。，、；：）")]
     fonts = subprocess.run(["pdffonts", str(tmp_path / "a.pdf")], capture_output=True, text=True, check=True).stdout.splitlines()[2:]
     assert fonts and all(" yes yes yes " in line for line in fonts)
+
+
+def test_how_a_line_of_the_report_breaks():
+    class Page:
+        def get_string_width(self, text):
+            return sum(2 if character > "\u2e80" else 1 for character in text)
+    for text, width, lines in (("One two three", 7, ["One two", "three"]), ("信号足够强。请核对", 10, ["信号足够", "强。请核对"]),
+                               ("时隙 16，不是（时隙 17）。", 12, ["时隙 16，不", "是（时隙", "17）。"]), ("", 5, [""])):
+        assert acceptance._wrap(Page(), text, width) == lines
 
 
 @pytest.mark.parametrize("text, spans", [("", "all"), (" ", "all"), ("3", [3]), ("1-4, 7", [1, 2, 3, 4, 7]), ("2,2", [2]), ("x", ["x"]), ("1-", ["1-"]), ("\u0663", ["\u0663"])])
