@@ -1,5 +1,6 @@
 """The FALC driver on the emulated chip (hil/board/e1.c) with a far end on its line."""
 
+import numpy
 import pytest
 
 from drivers.framer import base, falc
@@ -106,6 +107,29 @@ def test_loops_and_forced_alarms(bus):
     assert bus.chip.transmit(bytes(2560)) != block
     with pytest.raises(LocalError, match="local"):
         driver.loop("sideways")
+
+
+@pytest.mark.parametrize("kind, timeslot, back", [("payload", None, set(range(1, 32))), ("timeslot", 7, {7}), ("timeslot", 31, {31}), ("none", None, set())])
+def test_what_comes_back_through_a_loop(bus, kind, timeslot, back):
+    """Each timeslot with an octet of its own; what is not in loop is ours, and the frame is always made anew."""
+    driver, sender, checker = falc.FALC(bus, 1), far.E1Framer(crc4=True), far.E1Checker(crc4=True)
+    driver.configure({"type": "e1", "crc4": True})
+    driver.loop(kind, timeslot)
+    came = numpy.tile(numpy.arange(32, dtype=numpy.uint8) | 0x80, (80, 1))
+    for _ in range(12):
+        bus.chip.receive(sender.block(came))
+        frames = checker.take(bus.chip.transmit(b"\x11" * 2560))
+    assert {slot for slot in range(1, 32) if (frames[:, slot] == slot | 0x80).all()} == back
+    assert {slot for slot in range(1, 32) if (frames[:, slot] == 0x11).all()} == set(range(1, 32)) - back
+    assert checker.crc_checked > 20 and checker.crc_errors == 0 and driver.status()["alarms"] == []
+
+
+@pytest.mark.parametrize("code, bits", [("hdb3", 3), ("ami", 2)])
+def test_the_line_code_both_ways(bus, code, bits):
+    driver = falc.FALC(bus, 1)
+    driver.configure({"type": "e1", **({} if code == "hdb3" else {"line_code": code})})
+    value = bus.chip.read(0x1C)                  # FMR0: XC1-0 and RC1-0, 10 is AMI, 11 HDB3
+    assert (value >> 6, value >> 4 & 3) == (bits, bits)
 
 
 def test_bad_settings_and_broken_chips(bus):
