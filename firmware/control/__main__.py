@@ -9,6 +9,7 @@ was set aside or the disk has room again; 78 for a configuration or database tha
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -25,6 +26,10 @@ from firmware.ivr.flow import check as check_flow
 from firmware.storage.database import Unusable, damage, set_aside
 from firmware.storage.stores import path_of
 
+# What a call leaves behind is freed by its reference counts (measured: no collection found anything in 200 calls), so what looks for
+# cycles need not look often, nor ever at what a start has built.
+COLLECT = (20_000, 20, 20)
+
 
 async def serve(run_dir, data_dir, prompts_dir):
     """Run until SIGTERM or SIGINT.  Returns the exit code.  Raises what keeps the database from working."""
@@ -33,6 +38,8 @@ async def serve(run_dir, data_dir, prompts_dir):
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     await house.start()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
     beating = asyncio.ensure_future(beat(os.path.join(run_dir, "control.ready")))
     waits = [asyncio.ensure_future(event.wait()) for event in (ended, house.superseded, house.again)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -147,7 +147,8 @@ class MediaLink(Adapter):
         """Queue the removal of a leg's termination, behind all other commands of this turn."""
         self._waiting.pop(leg, None)
         self.enhanced.pop(leg, None)
-        self._last_commands.append(("subtract", {"id": leg, "call": self.call_of(leg)}, None, None))
+        if not any(command[1]["id"] == leg for command in self._last_commands):     # the adapter and the switchboard both ask
+            self._last_commands.append(("subtract", {"id": leg, "call": self.call_of(leg)}, None, None))
 
     def carry_out(self, action, now_ms):
         """One media.* action of the switchboard."""

@@ -108,7 +108,7 @@ class _Pipe:
 
     def __init__(self, path, on_message, on_end, around):
         self._on_message, self._on_end, self._around = on_message, on_end, around
-        self._queue = []
+        self._queue, self._stuck = [], False
         self._loop = asyncio.get_running_loop()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -134,11 +134,14 @@ class _Pipe:
                 self._queue.pop(0)
         except BlockingIOError:
             self._loop.add_writer(self._sock, self._flush)
+            self._stuck = True
             return
         except OSError as error:
             self.close(str(error))
             return
-        self._loop.remove_writer(self._sock)
+        if self._stuck:
+            self._loop.remove_writer(self._sock)
+            self._stuck = False
 
     def _readable(self):
         with self._around():

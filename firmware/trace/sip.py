@@ -9,6 +9,7 @@ Masked, octet for octet so that Content-Length stays true: SRTP keys (a=crypto, 
 passwords in URIs, digits that INFO carries (they may be a code).  Digests stay: they are no password in clear.
 """
 
+import functools
 import ipaddress
 import json
 import re
@@ -29,6 +30,8 @@ RUN = re.compile(rb"(?<![^\s<>\"@])[^\s<>\"@]+(?=@)")
 URI = re.compile(rb"(?i)sips?:[^:;]+:")
 DTMF = re.compile(rb"(?i)\ncontent-type[ \t]*:[ \t]*application/dtmf(?=\r)")
 DIGITS = re.compile(rb"(?i)()([0-9A-D*#]+)")
+APART = bytes(32 if octet in b"\t\n\v\f\r\"<>" else octet for octet in range(256))      # what ends such a piece, as spaces
+HOSTS_KEPT = 4096               # addresses kept packed; ours
 CALL_ID = re.compile(rb"(?i)\r?\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n \t]+)")
 
 
@@ -42,27 +45,42 @@ def _masked_run(match):
     return run if found is None else run[:found.end()] + b"X" * (len(run) - found.end())
 
 
+def _may_have_passwords(small):
+    """Whether something before an @ has the two colons of "sip:user:password"; most messages have none, and cost no search."""
+    if b"@" not in small:
+        return False
+    for piece in small.translate(APART).split(b"@")[:-1]:
+        if piece.count(b":", piece.rfind(b" ") + 1) > 1:
+            return True
+    return False
+
+
 def mask(octets):
     """A message without its secrets, of the same length."""
     small = octets.lower()
     for sign, pattern in SECRETS:
         if sign in small:
             octets = pattern.sub(_masked, octets)
-    if b"@" in octets:
+    if _may_have_passwords(small):
         octets = RUN.sub(_masked_run, octets)
-    kind = DTMF.search(octets)
+    kind = DTMF.search(octets) if b"application/dtmf" in small else None
     if kind is not None:
         head, end, body = octets[kind.end():].partition(b"\r\n\r\n")
         octets = octets[:kind.end()] + head + end + DIGITS.sub(_masked, body)
     return octets
 
 
-def _end(host, port):
+@functools.lru_cache(HOSTS_KEPT)
+def _packed(host):
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         address = ipaddress.ip_address("0.0.0.0")
-    return bytes([address.version]) + address.packed + PORT.pack(port & 0xFFFF)
+    return bytes([address.version]) + address.packed
+
+
+def _end(host, port):
+    return _packed(host) + PORT.pack(port & 0xFFFF)
 
 
 def pack(transport, sender, receiver, octets):
@@ -99,5 +117,11 @@ def refusals(payload):
 
 def call_id(octets):
     """The Call-ID of a message, or None."""
+    at = octets.find(b"\r\nCall-ID: ")          # as nearly all write it
+    if at >= 0:
+        end = octets.find(b"\r", at + 11)
+        name = octets[at + 11:end if end >= 0 else len(octets)].strip(b" \t")
+        if name and b" " not in name and b"\t" not in name and b"\n" not in name:
+            return name
     found = CALL_ID.search(octets)
     return None if found is None else found.group(1)

@@ -5,6 +5,8 @@ the far end sends can fail to decode and everything goes out again unchanged;
 only display() and octet_text() cross to real Unicode, for people.  RFC 3261 25.
 """
 
+import binascii
+
 try:
     _LATIN = b"\xc3\xa4".decode("latin-1") == "\xc3\xa4"
 except (UnicodeError, ValueError, LookupError):
@@ -86,7 +88,7 @@ def number(string, highest):
 
 def hexadecimal(some_octets):
     """Lower-case hexadecimal text of octets."""
-    return "".join(["%02x" % octet for octet in some_octets])
+    return binascii.hexlify(some_octets).decode()
 
 
 def same_text(one, other):

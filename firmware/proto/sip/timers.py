@@ -37,6 +37,7 @@ def durations_ms(t1_ms=T1_MS, t2_ms=T2_MS, t4_ms=T4_MS):
 class TimerQueue:
     """Running timers, a binary heap.  An entry is [deadline_ms, number, target or None, name].
 
+    The number is an entry's own, so that comparing two entries never comes to their targets.
     A target has fire(name, now_ms).  Cancelled entries stay until they come to the top."""
 
     def __init__(self):
@@ -55,7 +56,7 @@ class TimerQueue:
         child = len(heap) - 1
         while child:
             parent = (child - 1) >> 1
-            if heap[parent][:2] <= entry[:2]:
+            if heap[parent] < entry:
                 break
             heap[child] = heap[parent]
             child = parent
@@ -78,9 +79,9 @@ class TimerQueue:
                 child = 2 * parent + 1
                 if child >= size:
                     break
-                if child + 1 < size and heap[child + 1][:2] < heap[child][:2]:
+                if child + 1 < size and heap[child + 1] < heap[child]:
                     child += 1
-                if last[:2] <= heap[child][:2]:
+                if last < heap[child]:
                     break
                 heap[parent] = heap[child]
                 parent = child
