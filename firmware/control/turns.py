@@ -211,10 +211,9 @@ class Turns:
     def _actions(self, now_ms):
         records, actions = self.switchboard.take()
         self._records += records
-        for record in records:
-            self.guard(record, None, self.stores.cdrs.fold, record)
-            self.guard(record, None, self.stores.figures.fold, record)
-            self.guard("a record's note", None, self.on_record, record)
+        self._each(self.stores.cdrs.fold, records)
+        self._each(self.stores.figures.fold, records)
+        self._each(self.on_record, records, "a record's note")
         for action in actions:
             self.guard(action, action.get("leg"), self._carry_out, action, now_ms)
         return bool(records or actions)
@@ -227,10 +226,22 @@ class Turns:
         try:
             return function(*args)
         except Exception as error:
-            self.exceptions += 1
-            log.exception("control: handling failed; the call it belongs to is cleared with cause %d. Event: %r",
-                          FAILURE_CAUSE, without_digits(what))
-            self.stores.set_aside.put("event", without_digits(what), error)
+            self._went_wrong(what, leg, error)
+        return None
+
+    def _each(self, function, records, what=None):
+        """The same for function(record) of each; what: in place of the record."""
+        for record in records:
+            try:
+                function(record)
+            except Exception as error:
+                self._went_wrong(what or record, None, error)
+
+    def _went_wrong(self, what, leg, error):
+        self.exceptions += 1
+        log.exception("control: handling failed; the call it belongs to is cleared with cause %d. Event: %r",
+                      FAILURE_CAUSE, without_digits(what))
+        self.stores.set_aside.put("event", without_digits(what), error)
         if leg is None and isinstance(what, dict):
             leg = what.get("leg")
         if leg is not None and leg not in self._dropped:
@@ -241,7 +252,6 @@ class Turns:
                 except Exception:
                     log.exception("control: dropping leg %s failed", leg)
             self._events.append({"kind": "leg.released", "leg": leg, "cause": FAILURE_CAUSE, "by": "failure"})
-        return None
 
     def _commit(self, now_ms):
         stores, records = self.stores, self._records
@@ -323,7 +333,7 @@ class Turns:
 
     def deadline_ms(self):
         """When expire() is wanted next, or None."""
-        deadlines = [self.switchboard.deadline_ms()] + [adapter.deadline_ms() for adapter in self.adapters]
+        deadlines = [self.switchboard.deadline_ms()] + [adapter.deadline_ms() for adapter in self._with("deadline_ms")]
         deadlines = [deadline for deadline in deadlines if deadline is not None]
         return min(deadlines) if deadlines else None
 
