@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 from dsp import g711
+from tests.conftest import WHOLE_ONLY
 
 BLOCK = 80
 CORPUS = pathlib.Path(os.environ.get("STROWGER_CORPUS") or pathlib.Path(__file__).parents[2].parent / "shared" / "corpus")
@@ -164,6 +165,30 @@ def test_noise_goes_level_comes_and_speech_is_told(board, control):
     board.say(3, 1, plain)
     wait_blocks(board, 55)
     assert plain in board.said(3, 2) or board.missed != missed
+
+
+@WHOLE_ONLY
+@pytest.mark.conformance("issue 3", "ALC", "the level of a trunk's leg, switched on by command: to -19 dBm0 within its 12 dB, and no further")
+def test_alc_brings_a_trunk_to_its_level(board, control):
+    """10 dB too quiet is made good; 20 dB too quiet is raised by 12 dB and no more; without a command nothing changes."""
+    comes, heard = {11: -29, 13: -39, 15: -29}, {11: -19, 13: -27, 15: -29}
+    for timeslot in comes:
+        add(control, f"t{timeslot}", 3, timeslot)
+        add(control, f"o{timeslot}", 3, timeslot + 1)
+        control.do("bridge", id=f"b{timeslot}", legs=[f"t{timeslot}", f"o{timeslot}"])
+    for timeslot in (11, 13):
+        control.do("enhance", id=f"t{timeslot}", level="alc", vad=True)
+    wait_blocks(board, 3)
+    for timeslot, level in comes.items():
+        board.listen(3, timeslot + 1)
+        board.say(3, timeslot, alaw(talker(7) * 10 ** ((level + 17) / 20)).tobytes())
+    wait_blocks(board, 650)
+    found = {}
+    for timeslot in comes:
+        last = linear(board.said(3, timeslot + 1))[-16000:]
+        loud = (last[:len(last) // BLOCK * BLOCK].reshape(-1, BLOCK) ** 2).mean(1)
+        found[timeslot] = round(10 * numpy.log10(loud[loud > 0.02 * loud.max()].mean()) - 20 * numpy.log10(16140), 1)
+    assert all(abs(found[timeslot] - wanted) < 3 for timeslot, wanted in heard.items()), found
 
 
 def test_digits_are_found_behind_all_functions(board, control):
