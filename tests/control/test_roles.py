@@ -70,6 +70,8 @@ def test_who_may_what(site, capsys):
                 error = await desk.refused(method, path, body, user, **dict([query.split("=")] if query else []))
                 assert error.status == 403 and words in str(error) and str(error).endswith("."), (user, path, str(error))
             assert {r["data"]["user"] for r in desk.records("access.denied")} == {"anna", "bob", "sue", "ivy", "stranger"}
+            for parts in (("alarms",), ("alarms", "history"), ("lines",)):      # what the page of alarms asks
+                roles.admit(api.API(desk.house), roles.person(desk.house.config.running(), "sue"), "GET", parts)
             # What each may.
             assert (await desk.ask("GET", "/v1/me", user="anna"))["queues"] == ["operator", "sales", "service"]
             assert (await desk.ask("GET", "/v1/me", user="admin"))["agents"] is None and (await desk.ask("GET", "/v1/me"))["role"] == "admin"
