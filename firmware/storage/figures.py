@@ -107,10 +107,10 @@ class Figures:
             "SELECT DISTINCT name FROM figures_%s WHERE length = %d" % (part, DAY_S))]
         query = "SELECT start_s, %s FROM figures_%s WHERE length = ? AND name = ? AND start_s >= ? AND start_s < ? ORDER BY start_s" % (
             ", ".join(PARTS[part]), part)
-        found = []
+        found, plain = [], connection.cursor()
+        plain.row_factory = None        # tuples: of the hours of a month there are 144,000
         for one in sorted(names):
-            for row in connection.execute(query, (length, one, from_s, to_s)):
-                found.append((one, row[0], dict(zip(PARTS[part], tuple(row)[1:]))))
+            found.extend([(one, row[0], dict(zip(PARTS[part], row[1:]))) for row in plain.execute(query, (length, one, from_s, to_s))])
         return found
 
     @staticmethod

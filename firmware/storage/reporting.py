@@ -85,9 +85,8 @@ def make(connection, running, part, from_s, to_s, interval, offset, abandons=Non
     for one, start_s in sorted(sums):
         if start_s not in ends:
             ends[start_s] = _after(interval, start_s, to_s, offset)
-        row = {"name": one, "start_s": start_s, "end_s": ends[start_s]}
-        row.update(figures(part, sums[one, start_s], (abandons or {}).get(one, "ignore"), ends[start_s] - start_s))
-        rows.append(row)
+        rows.append({"name": one, "start_s": start_s, "end_s": ends[start_s],
+                     **figures(part, sums[one, start_s], (abandons or {}).get(one, "ignore"), ends[start_s] - start_s)})
     return {"part": part, "interval": interval, "from_s": from_s, "to_s": to_s, "rows": rows, "formulas": FORMULAS[part], "booked": BOOKED}
 
 
