@@ -5,6 +5,7 @@ and at the far exchange (its recording), with a kill -9 of control in the middle
 
 import ctypes
 import ctypes.util
+import json
 import time
 
 import numpy as np
@@ -264,6 +265,18 @@ def test_play_record_and_conference_by_command(house, phones):
     floor.ask("record", action="resume")
     floor.hear("heard again", caller=[], _1002=["caller"])
     floor.ask("player", leg="agent", stop=True)
+    # A prompt whose file was spoilt on the disk since it was given: an event with a sentence, and the call goes on.
+    assert json.loads(house.product.octets("/api/v1/prompts/en/greeting?file=g.wav", "PUT", file.read_bytes()))["version"]
+    given = [path for path in house.data_dir.rglob("*.wav") if "greeting" in str(path)]
+    assert given
+    for path in given:
+        path.write_bytes(path.read_bytes()[:40])
+    floor.ask("play", leg="agent", prompt="greeting", language="en")
+    told = lambda: [r["data"] for r in house.product.get(f"/calls/{floor.call}")["records"] if r["kind"] == "play.ended" and r["data"]["reason"] == "error"]
+    house.wait(lambda s: told(), 30, "the event that tells of the spoilt file")
+    assert "cut short" in told()[0]["error"] and "copy it again" in told()[0]["error"]
+    floor.hear("a spoilt prompt does the call no harm", caller=[], _1002=["caller"])
+    house.product.post("/prompts/en/greeting/rollback", {"version": None})
     house.far.hangup(caller)
     house.wait_idle()
     found = house.cdr(floor.call)
@@ -276,7 +289,7 @@ def test_play_record_and_conference_by_command(house, phones):
     samples = np.frombuffer(octets[44:], "<i2").reshape(-1, 2)[:, 0]
     before, within = samples[:marks[0]["ms"] * 8], samples[marks[0]["ms"] * 8 + 800:marks[1]["ms"] * 8 - 800]
     assert heard(before) == ["caller"] and np.abs(within).max() < 100, "not a word of the pause is in the file"
-    (ended,) = [r["data"] for r in found["records"] if r["kind"] == "play.ended"]
+    (ended,) = [r["data"] for r in found["records"] if r["kind"] == "play.ended" and r["data"]["reason"] != "error"]
     assert ended["reason"] == "stopped" and ended["position_ms"] > 1000
     original = house.product.octets(f"/api/v1/calls/{floor.call}/recordings/{row['id']}?original=1")
     assert original[20:22] == b"\x11\x00" and b"paused card" in original
