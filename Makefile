@@ -37,8 +37,8 @@ line-faults: setup-test ## 64 full spans with tones, each kind of line fault on 
 simulate-day: setup-test ## a day of 1,000 agents and 110,000 calls in simulated time, recounted; build/day/ (DAY="--scale 0.1")
 	@exec $(PYTHON) -m tests.day $(DAY)
 
-load: setup-test ## full trunk load for ten minutes, faults in its middle; build/load/ (LOAD="--seconds 60 --faults none")
-	@exec $(PYTHON) -m hil.load $(LOAD)
+load: setup-test ## full trunk load for ten minutes, then each fault in its middle; build/load/ (LOAD_S=seconds, LOAD="--faults none")
+	@exec $(PYTHON) -m hil.load $(if $(LOAD_S),--seconds $(LOAD_S)) $(LOAD)
 
 conformance: setup-test ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance

@@ -59,7 +59,8 @@ CLEARING = "clearing"
 # flow_keys: {flow: key of the version that this call has}.  variables: of its flows.  request: {token, ask} of a service or program that has the call;
 # requests: how many there were.  message: recording of the caller's words that runs.  after: node at which the caller goes on when the agent has
 # hung up.  last_agent: who talked last.  room: of a conference that it began.
-# customer: {customer, source, key} of who calls, {} while it is asked.
+# customer: {customer, source, key} of who calls, {} while it is asked.  seeking: {of(leg), trunk[span, timeslot], group, target, join, count, late} while a
+# circuit is taken from another call, so that an agent can consult an emergency number (control/core_emergency.py).
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -69,7 +70,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort", "duty",
           "tiers", "reserved", "entry_load", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
-          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer")
+          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking")
 
 
 class Call:

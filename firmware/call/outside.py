@@ -221,7 +221,8 @@ def serves(choice, digits, areas):
 def ways(row, digits, weekday, minute, begun=False, areas=None):
     """The choices of a route that are open, in order: [{"trunk_group", "number", "type", "plan"}].
 
-    begun: digits follow, so that none need be there yet, and no area is known."""
+    begun: digits follow, so that none need be there yet, and no area is known.  An emergency number of which every choice is shut takes them all:
+    a call for help is not refused because of the hour."""
     found = []
     for choice in row["choices"]:
         if is_open(choice, weekday, minute) and (begun and not choice.get("areas") or not begun and _leaves_digits(row, choice, digits)
@@ -229,7 +230,22 @@ def ways(row, digits, weekday, minute, begun=False, areas=None):
             way = rewritten(choice, digits, None if begun else areas)
             way["trunk_group"] = choice["trunk_group"]
             found.append(way)
+    if not found and not begun and row.get("class") == EMERGENCY and is_whole(row["number"]):
+        for choice in row["choices"]:
+            if _leaves_digits(row, choice, digits):
+                found.append(dict(rewritten(choice, digits, areas), trunk_group=choice["trunk_group"]))
     return found
+
+
+def always_open(row):
+    """Whether some choice of a whole number is never shut by hours or areas, and sends digits that are no international number."""
+    for choice in row["choices"]:
+        hours = minutes(choice.get("from") or "00:00", "from"), minutes(choice.get("to") or "24:00", "to")
+        days = choice.get("days") or ALL_DAYS
+        if hours in ((0, 1440), (0, 0)) and not [day for day in ALL_DAYS if day not in days] and not choice.get("areas") and (
+                _leaves_digits(row, choice, row["number"]) and rewritten(choice, row["number"])["type"] != INTERNATIONAL):
+            return True
+    return False
 
 
 def shown_number(group, line, caller):

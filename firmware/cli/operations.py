@@ -1,6 +1,7 @@
 """Verbs of the command `strowger` that act on calls that are up and on agents.
 
     hold|retrieve|conference ID [--by WHO];  malicious ID [--by WHO]      the network registers the caller (MCID)
+    network ID hold|retrieve|transfer [--leg caller|agent] [--by WHO]     the network of the trunk does it
     consult ID agent|line|queue|number TARGET [--join] [--by WHO]
     transfer ID [agent|line|queue|number|flow TARGET] [--by WHO]      without target: to the consulted party
     park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
@@ -24,7 +25,7 @@ import urllib.parse
 from firmware.cli.users import asked
 
 SIMPLE = ("hold", "retrieve", "conference", "malicious")
-VERBS = (*SIMPLE, "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
+VERBS = (*SIMPLE, "network", "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
          "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "staffing-simulation", "assign")
 
 
@@ -86,6 +87,11 @@ def add(verbs, common):
         else:
             one.add_argument("switch", nargs="+", help="NAME=on, off or another value")
         one.add_argument("--leg", help="a leg's id, caller or agent")
+    network = verbs.add_parser("network", parents=[common])
+    network.add_argument("id")
+    network.add_argument("what", choices=("hold", "retrieve", "transfer"))
+    network.add_argument("--leg", help="a leg's id, caller or agent")
+    network.add_argument("--by", help="who orders it")
     stream = verbs.add_parser("stream", parents=[common])
     stream.add_argument("id")
     stream.add_argument("action", choices=("start", "stop"))
@@ -216,6 +222,8 @@ def carry_out(client, options):
         return client.post(path, given), lambda a: "done"
     if verb in ("listen", "enhance", "send"):
         given = dict({"leg": options.leg} if options.leg else {}, **(_sent(options) if verb == "send" else _switches(options.switch)))
+    if verb == "network":
+        given.update({"verb": options.what, **({"leg": options.leg} if options.leg else {})})
     if verb == "stream":
         given.update({name: getattr(options, name) for name in ("service", "leg", "both", "stream") if getattr(options, name)})
     answer = client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), verb), given)

@@ -56,7 +56,7 @@ def explain_route(house, digits, line=None, trunk_group=None, caller=None):
     part, name = ("lines", line) if line is not None else ("trunk_groups", trunk_group)
     if not any(row["name"] == name for row in house.config.running()[part]):
         raise not_found("line" if line is not None else "trunk group", name[:32])
-    return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms(), caller)
+    return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms(), caller, house.out_of_service())
 
 
 async def set_agent_status(house, agent, status, reason=None, by=None, locked=None):

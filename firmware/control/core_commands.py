@@ -37,6 +37,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.broadcast      text agents? teams? queues? by? urgent? expires_s?     a message to agents; Switchboard.answer: {"broadcast", "agents"}
   command.broadcast_seen     broadcast agent;  command.broadcast_withdraw broadcast by?
   command.threshold_ack  threshold by? note?             somebody cares about an alarm
+  command.network        call verb leg? by?                    the network of the trunk holds, retrieves or transfers (hold|retrieve|transfer)
   command.malicious      call leg? by?                         the network shall register the caller (MCID)
   command.ivr            call operation                  a program on the CTI link that has the call: ivr/program.py
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
@@ -93,6 +94,7 @@ COMMANDS = {
     "command.kept": (("record", "data"), core_kept.record),
     "command.erase": (("forms",), core_kept.erase),
     "command.malicious": (("call",), core_outside.malicious),
+    "command.network": (("call", "verb"), core_outside.network),
     "command.ivr": (("call", "operation"), core_ivr.operated),
     "leg.transfer": (("leg",), core_operations.refer),
 }

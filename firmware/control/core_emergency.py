@@ -10,6 +10,8 @@ Where all circuits of all ways are taken, one is taken from another call (Q.850 
         its leg is released -> call.preempted -> hunt (CAS: after the guard time of the circuit)
         not in WAIT_MS -> call.preempted(late) -> hunt, which may take another one, MOST times in all
 
+An agent who consults an emergency number in the middle of a call has the same right (call.seeking, call.sought): the caller waits with music meanwhile.
+
 Chosen is first what is being released anyhow, then calls that the box makes by itself, then calls through from trunk to trunk, then those
 of telephones by class (premium, international, national, local), then calls that came in; of these the youngest.  Never another
 emergency call.  The order is ours; no standard at hand ranks civil calls.
@@ -62,28 +64,51 @@ def may_become(core, trunk_group, digits):
     return False
 
 
+def _best(core, call, ways, late):
+    """(index of the way, trunk, call, its leg): what is taken for a call, or None."""
+    best = None
+    for index, way in enumerate(ways):
+        group = core.state.groups.get(way["trunk_group"])
+        for trunk in group.trunks if group is not None else ():
+            victim, leg = _on(core, call, group, trunk)
+            if victim is None or not core.span_is_up(trunk[0]) or leg.id in (late or ()):
+                continue
+            key = (_rank(core, victim, leg), -victim.order, index)
+            if best is None or key < best[0]:
+                best = key, index, trunk, victim, leg
+    return best and best[1:]
+
+
+def _take(core, call, victim, leg):
+    if victim.state != calls.CLEARING and leg.state != legs.RELEASING:
+        clear(core, victim, PREEMPTION, SWITCH, result_of(victim, SWITCH), "its circuit was taken for the emergency call %s" % call.id)
+
+
+def seek(core, call, ways, target, join, before=None):
+    """The same for a consultation: an agent in a call asks an emergency number.  ways: of its route; before: what was sought, in vain.  False: none."""
+    count, late = (before["count"], before["late"]) if before is not None else (0, [])
+    best = _best(core, call, ways, late) if count < MOST else None
+    if best is None:
+        return False
+    index, trunk, victim, leg = best
+    core.emit("call.seeking", call=call.id, victim=victim.id, of=leg.id, trunk=list(trunk), group=ways[index]["trunk_group"], target=target, join=join,
+              count=count + 1, late=late, deadline_ms=core.now_ms + WAIT_MS)
+    _take(core, call, victim, leg)
+    return True
+
+
 def preempt(core, call):
     """Take a circuit from another call.  False: there is none to take, or it is no emergency call."""
     out = call.outside
     if not is_emergency(call) or not _may_take(core, call) or out.get("preempted", 0) >= MOST:
         return False
-    best = None
-    for index, way in enumerate(out["ways"]):
-        group = core.state.groups.get(way["trunk_group"])
-        for trunk in group.trunks if group is not None else ():
-            victim, leg = _on(core, call, group, trunk)
-            if victim is None or not core.span_is_up(trunk[0]) or leg.id in (out.get("late") or ()):
-                continue
-            key = (_rank(core, victim, leg), -victim.order, index)
-            if best is None or key < best[0]:
-                best = key, index, trunk, victim, leg
+    best = _best(core, call, out["ways"], out.get("late"))
     if best is None:
         return False
-    _, index, trunk, victim, leg = best
+    index, trunk, victim, leg = best
     core.emit("call.preempting", call=call.id, victim=victim.id, of=leg.id, way=index, trunk=list(trunk), count=out.get("preempted", 0) + 1,
               deadline_ms=core.now_ms + WAIT_MS)
-    if victim.state != calls.CLEARING and leg.state != legs.RELEASING:
-        clear(core, victim, PREEMPTION, SWITCH, result_of(victim, SWITCH), "its circuit was taken for the emergency call %s" % call.id)
+    _take(core, call, victim, leg)
     return True
 
 
@@ -117,7 +142,10 @@ def freed(core, leg):
     call = _waiting(core, leg.id)
     if call is None:
         return
-    if leg.tech in ("r2", "cas"):
+    if leg.tech in ("r2", "cas") and call.seeking is not None:
+        core.emit("call.seeking", call=call.id, victim=leg.call, of=leg.id, **{name: call.seeking[name] for name in ("trunk", "group", "target", "join", "count", "late")},
+                  deadline_ms=core.now_ms + SETTLE_MS)
+    elif leg.tech in ("r2", "cas"):
         out = call.outside
         core.emit("call.preempting", call=call.id, victim=leg.call, of=leg.id, way=out["way"], trunk=out["waits"][1:], count=out["preempted"],
                   deadline_ms=core.now_ms + SETTLE_MS)
@@ -134,12 +162,19 @@ def due(core, name):
 
 def _waiting(core, name):
     for call in core.state.calls_in_order():
-        if call.outside is not None and (call.outside.get("waits") or [None])[0] == name:
+        if call.outside is not None and (call.outside.get("waits") or [None])[0] == name or call.seeking is not None and call.seeking["of"] == name:
             return call
     return None
 
 
 def _go_on(core, call, outcome):
+    if call.seeking is not None:
+        sought = dict(call.seeking)
+        if outcome == "late":
+            sought["late"] = sought["late"] + [sought["of"]]
+        core.emit("call.sought", call=call.id, outcome=outcome)
+        core.ways_on["sought"](core, call, sought)
+        return
     core.emit("call.preempted", call=call.id, outcome=outcome)
     core.ways_on["hunt"](core, call)
 

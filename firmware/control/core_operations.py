@@ -19,7 +19,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import MATCH
-from firmware.control import core_calls, core_desk, core_dispatch, core_floor, core_ivr, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_calls, core_desk, core_dispatch, core_emergency, core_floor, core_ivr, core_outside, core_parties, core_queues, core_recordings
 from firmware.control.core_base import NO_ANSWER, NORMAL, SWITCH
 from firmware.control.core_ending import clear, leave, stop_recording, withdraw
 from firmware.control.core_parties import acting, detach, hold as hold_call, unhold, wire
@@ -84,13 +84,17 @@ def create(core, call, line, role, auto_answer=False, caller_name=""):
 
 
 def create_outside(core, call, route):
-    """A new leg to the outside: the first way that is open and has a trunk.  Its id, or False (refused)."""
-    for way in outside.ways(route["row"], route["target"], *core_outside.local_time(core), areas=core.router.areas):
+    """A new leg to the outside: the first way that is open and has a trunk.  Its id, or None."""
+    for way in _ways(core, route):
         group = core.state.groups.get(way["trunk_group"])
-        trunk = group.select(lambda span, timeslot: core.span_is_up(span)) if group else None
+        trunk = group.select(lambda span, timeslot: core.span_is_up(span)) if group and not core_outside.is_kept(core, way, route["class"]) else None
         if trunk is not None:
             return core_outside.create_leg(core, call, way, trunk, core.state.legs[call.agent_leg].line, route["class"])
-    return core.refuse("no trunk is free for %s" % route["target"])
+    return None
+
+
+def _ways(core, route):
+    return outside.ways(route["row"], route["target"], *core_outside.local_time(core), areas=core.router.areas)
 
 
 # Hold.
@@ -114,6 +118,8 @@ def retrieve(core, event):
     if call.consult is not None:
         core_parties.consult_over(core, call, "dropped")
     elif call.held:
+        if call.seeking is not None:
+            core.act("media.stop", leg=call.agent_leg)
         unhold(core, call)
     else:
         return core.refuse("call %s is not held" % call.id)
@@ -127,7 +133,7 @@ def consult(core, event):
     call = _call(core, event)
     if not call or not acting(core, call, event.get("by")):
         return False
-    if call.consult is not None:
+    if call.consult is not None or call.seeking is not None:
         return core.refuse("call %s is in consultation already; end it first" % call.id)
     if call.members is not None and core_floor.is_full(core, call):
         return core.refuse("the conference of call %s is full" % call.id)
@@ -138,22 +144,51 @@ def consult(core, event):
         return core.refuse("a flow cannot be consulted; transfer the call to it")
     if found["to"] == "outside":
         leg = create_outside(core, call, found["route"])
+        if leg is None and found["route"]["class"] == outside.EMERGENCY and core_emergency.seek(core, call, _ways(core, found["route"]), event["target"], bool(event.get("join"))):
+            _ask_meanwhile(core, call)
+            return True
+        if leg is None:
+            return core.refuse("no trunk is free for %s" % found["route"]["target"])
     else:
         line = telephone(core, found)
         leg = line and create(core, call, line, legs.CALLEE)
     if not leg:
         return False
-    whole = bool(event.get("join"))
+    _consulting(core, call, found, leg, bool(event.get("join")))
+    return True
+
+
+def _consulting(core, call, found, leg, whole):
+    """A leg calls the party that is asked."""
     core.emit("call.consulting", call=call.id, leg=leg, agent=core.state.legs[leg].agent, to=found["to"], target=found["target"],
               bridge=core.ids.next("b"), join=whole, deadline_ms=core.now_ms + CONSULT_MS)
     core_desk.pop(core, call, core.state.legs[leg].agent, leg)
     if not whole:
-        if not call.held and not call.members:
-            hold_call(core, call, call.agent or "")
-        else:
-            wire(core, call)
-        core.act("media.signal", leg=call.agent_leg, token="%s-a%d" % (call.id, call.signals), items=[{"tone": "ringback"}], repeat=0)
-    return True
+        _ask_meanwhile(core, call)
+
+
+def _ask_meanwhile(core, call):
+    """The caller waits with music, the agent hears ringing."""
+    if not call.held and not call.members:
+        hold_call(core, call, call.agent or "")
+    else:
+        wire(core, call)
+    core.act("media.signal", leg=call.agent_leg, token="%s-a%d" % (call.id, call.signals), items=[{"tone": "ringback"}], repeat=0)
+
+
+def sought(core, call, was):
+    """A circuit that was taken for an emergency consultation is free, or was not given back in time: core_emergency.seek()."""
+    agent = core.state.legs.get(call.agent_leg)
+    if call.state != calls.TALKING or agent is None or agent.state == legs.RELEASING:
+        return
+    found = resolve(core, agent.line, "number", was["target"])
+    route = found and found.get("route")
+    leg = create_outside(core, call, route) if route else None
+    if leg is not None:
+        _consulting(core, call, found, leg, was["join"])
+    elif not route or not core_emergency.seek(core, call, _ways(core, route), was["target"], was["join"], was):
+        core.act("media.stop", leg=call.agent_leg)
+        unhold(core, call)
 
 
 def consult_timeout(core, call):

@@ -100,7 +100,7 @@ def hunt(core, call):
         group = state.groups.get(way["trunk_group"])
         carries = _carries(core, call, way)
         trunk = None
-        if group and carries and not _kept(core, call, way):
+        if group and carries and not is_kept(core, way, call.outside.get("cls")):
             trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot) and (
                 not call.is_data or core.tech_of_span(span) in DIGITAL) and (not out.get("overlap") or core.tech_of_span(span) == "pri"))
         if trunk is not None:
@@ -111,10 +111,10 @@ def hunt(core, call):
     _seize(core, call, way, trunk)
 
 
-def _kept(core, call, way):
-    """Whether what is free of a trunk group is kept for emergency calls."""
+def is_kept(core, way, cls):
+    """Whether what is free of a trunk group is kept for emergency calls.  cls: of the route of the call that asks."""
     kept = (core.group_rows.get(way["trunk_group"]) or {}).get("reserved", 0)
-    if not kept or call.outside.get("cls") == outside.EMERGENCY:
+    if not kept or cls == outside.EMERGENCY:
         return False
     group = core.state.groups[way["trunk_group"]]
     free = [trunk for trunk in group.trunks if group.holder(*trunk) is None and core.span_is_up(trunk[0])]
@@ -163,6 +163,40 @@ def malicious_told(core, event):
     if call is None:
         return False
     core.emit("leg.malicious", call=call.id, leg=event["leg"], outcome=event["outcome"], why=event.get("why"))
+    return True
+
+
+VERBS = ("hold", "retrieve", "transfer")
+
+
+def network(core, event):
+    """The network of a trunk holds a call (EN 300 141), or joins the two parties of a call itself (explicit call transfer, EN 300 369).
+
+    event: call verb leg?("caller"|"agent"|id: of hold and retrieve) by?.  After a transfer both trunks are free, and the call is over for us."""
+    call, verb = core.state.calls.get(event["call"]), event["verb"]
+    if call is None or call.state == calls.CLEARING:
+        return core.refuse("there is no open call %s" % event["call"])
+    if verb not in VERBS:
+        return core.refuse("%s is none of %s" % (str(verb)[:20], ", ".join(VERBS)))
+    name = {None: call.caller_leg, "caller": call.caller_leg, "agent": call.agent_leg}.get(event.get("leg"), event.get("leg"))
+    wanted = [name] if verb != "transfer" else [call.caller_leg, call.agent_leg]
+    for each in wanted:
+        leg = core.state.legs.get(each)
+        if leg is None or leg.call != call.id or leg.line is not None or leg.state != legs.ANSWERED or leg.span not in core.mcid_spans:
+            return core.refuse("call %s has no answered trunk there that is a PRI of etsi with our side user" % call.id)
+    if verb == "transfer" and (call.consult is not None or call.members or call.monitors or call.held):
+        return core.refuse("call %s has more parties, or is held; two trunks that talk are transferred" % call.id)
+    core.emit("leg.network", call=call.id, leg=wanted[0], verb=verb, outcome="asked", by=event.get("by"))
+    core.act("leg.network", leg=wanted[0], verb=verb, other=wanted[1] if verb == "transfer" else None)
+    return True
+
+
+def network_told(core, event):
+    """What became of it."""
+    call = core.call_of(event["leg"])
+    if call is None:
+        return False
+    core.emit("leg.network", call=call.id, leg=event["leg"], verb=event["verb"], outcome=event["outcome"], why=event.get("why"))
     return True
 
 
@@ -322,13 +356,14 @@ def from_flow(core, call, command):
 
 # Why a number goes where it goes.
 
-def explain(core, digits, line=None, trunk_group=None, caller=None):
+def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_service=()):
     """What would become of dialled digits now; nothing is dialled.
 
-    line: of the caller; else trunk_group, on which the caller comes in, caller: whose number that is, or None.  Returns plain data: {"digits", "verdict"("match"|
+    line: of the caller; else trunk_group, on which the caller comes in, caller: whose number that is, or None.  out_of_service: (span, timeslot) that take no
+    call, which only their machines know.  Returns plain data: {"digits", "verdict"("match"|
     "more"|"incomplete"|"unknown"), "application", "target", "number"(the pattern), "label", "class", "allowed", "why", "cause"(of
     a refusal), "area"({"code", "label", "province"} of the number that is sent first, or None), "ways": [{"trunk_group", "number", "type", "plan", "trunks", "up",
-    "free", "first"([span, timeslot] or None), "why"(no call takes it now, or how an emergency call would)}], "closed": [{"trunk_group", "why"}](choices that are not asked)}."""
+    "blocked"(out of service), "free", "first"([span, timeslot] or None), "why"(no call takes it now, or how an emergency call would)}], "closed": [{"trunk_group", "why"}](choices that are not asked)}."""
     internal = line is not None
     verdict, route = core.router.find(digits, True, internal, outside.CLASSES if internal else core.classes_of_group(trunk_group))
     answer = {"digits": digits, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
@@ -352,7 +387,7 @@ def explain(core, digits, line=None, trunk_group=None, caller=None):
         weekday, minute = local_time(core)
         emergency = route["class"] == outside.EMERGENCY
         for way in outside.ways(route["row"], route["target"], weekday, minute, areas=core.router.areas):
-            answer["ways"].append(_explained(core, way, emergency))
+            answer["ways"].append(_explained(core, way, emergency, out_of_service))
         for choice in route["row"]["choices"]:
             if not outside.is_open(choice, weekday, minute):
                 why = "is closed now: days %s, %s to %s" % (choice.get("days") or outside.ALL_DAYS, choice.get("from") or "00:00", choice.get("to") or "24:00")
@@ -369,21 +404,24 @@ def explain(core, digits, line=None, trunk_group=None, caller=None):
     return answer
 
 
-def _explained(core, way, emergency):
+def _explained(core, way, emergency, out_of_service):
     group = core.state.groups.get(way["trunk_group"])
     trunks = group.trunks if group else []
     up = [trunk for trunk in trunks if core.span_is_up(trunk[0])]
-    first = group.select(lambda span, timeslot: core.span_is_up(span)) if group else None
+    first = group.select(lambda span, timeslot: core.span_is_up(span) and (span, timeslot) not in out_of_service) if group else None
     explained = dict(way)
-    free = len([trunk for trunk in up if group.holder(*trunk) is None])
+    blocked = len([trunk for trunk in up if trunk in out_of_service])
+    free = len([trunk for trunk in up if group.holder(*trunk) is None and trunk not in out_of_service])
     kept = (core.group_rows.get(way["trunk_group"]) or {}).get("reserved", 0)
     why = None
     if not up:
         why = "no span or SIP trunk of the group is up"
+    elif blocked == len(up):
+        why = "all circuits are locked or blocked"
     elif not free:
-        why = "all trunks are in use" + ("; the circuit of another call would be taken" if emergency else "")
+        why = "all trunks are in use%s" % (", but %d that are locked or blocked" % blocked if blocked else "") + ("; the circuit of another call would be taken" if emergency else "")
     elif free <= kept and not emergency:
         why = "the trunks that are free are kept for emergency calls (reserved: %d)" % kept
         first = None
-    explained.update(trunks=len(trunks), up=len(up), free=free, first=list(first) if first else None, why=why)
+    explained.update(trunks=len(trunks), up=len(up), blocked=blocked, free=free, first=list(first) if first else None, why=why)
     return explained

@@ -229,6 +229,8 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         for call in self.calls_in_order():
             if call.outside is not None and call.outside.get("waits"):
                 self.keep_trunk(call)
+            if call.seeking is not None:
+                self.keep_sought(call)
         for entry in dumped["agents"]:
             agent = self.agents[entry["name"]] = agents.load(entry)
             if agent.seat is not None:

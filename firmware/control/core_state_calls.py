@@ -67,6 +67,28 @@ class CallFolds:
                 call.outside = dict(call.outside, late=(call.outside.get("late") or []) + call.outside["waits"][:1])
             self.give_trunk(call)
 
+    def call_seeking(self, record, data, call):
+        if call is not None:
+            self.give_sought(call)
+            call.seeking = {name: data[name] for name in ("of", "trunk", "group", "target", "join", "count", "late")}
+            self.timers.set("preempt", data["of"], data["deadline_ms"])
+            self.keep_sought(call)
+
+    def call_sought(self, record, data, call):
+        if call is not None:
+            self.give_sought(call)
+
+    def keep_sought(self, call):
+        """As keep_trunk(), for a consultation."""
+        self.group(call.seeking["group"]).hold(call.id, *call.seeking["trunk"])
+
+    def give_sought(self, call):
+        """Nothing is waited for any more."""
+        if call.seeking is not None:
+            self.timers.cancel("preempt", call.seeking["of"])
+            self.group(call.seeking["group"]).free(call.id, *call.seeking["trunk"])
+            call.seeking = None
+
     def keep_trunk(self, call):
         """The circuit that was taken for an emergency call is nobody else's."""
         waits, way = call.outside["waits"], call.outside["ways"][call.outside["way"]]
@@ -159,6 +181,7 @@ class CallFolds:
             call.signal = None
             call.result = data["result"]
             self.give_trunk(call)
+            self.give_sought(call)
             for kind in CALL_TIMERS:
                 self.timers.cancel(kind, call.id)
 

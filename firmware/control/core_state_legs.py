@@ -83,6 +83,11 @@ class LegFolds:
         if leg is not None:
             leg.heard = dict(leg.heard, malicious={"outcome": data["outcome"], "why": data.get("why")})
 
+    def leg_network(self, record, data, call):
+        leg = self.legs.get(record["leg"])
+        if leg is not None:
+            leg.heard = dict(leg.heard, network={"verb": data["verb"], "outcome": data["outcome"], "why": data.get("why")})
+
     def leg_held(self, record, data, call):
         self._flag(record, "held", True)
 

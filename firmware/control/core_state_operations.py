@@ -13,6 +13,7 @@ class OperationFolds:
 
     def call_retrieved(self, record, data, call):
         if call is not None:
+            self.give_sought(call)
             call.held = None
 
     def call_consulting(self, record, data, call):
@@ -56,6 +57,7 @@ class OperationFolds:
 
     def call_detached(self, record, data, call):
         if call is not None:
+            self.give_sought(call)
             call.agent_leg = call.agent = None
             call.recall = data["recall"]
             call.held = None

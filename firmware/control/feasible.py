@@ -8,7 +8,8 @@ anew is looked at, so that a disk or network that is poorer today keeps nobody f
                            no broadcast or multicast address, no IPv6 for SIP, whose sound has none
     prompts and music      the file must be there, and hold something
     languages of flows     those of the prompts
-    emergency routes       whole numbers
+    emergency routes       whole numbers, with a choice that is never shut
+    areas of choices       are in the table, the site's own too where a 0 goes before mobile numbers
     home telephones        a number that a route leads to and the line may call, nobody else's, none of ours
     files of SIP over TLS  certificate, key and authorities can be read
 """
@@ -57,7 +58,7 @@ def obstacles(running, wanted, held, prompts):
 
     held: see listening().  prompts: links/prompts.Prompts."""
     return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted) + (
-        _files(running, wanted)) + _homes(running, wanted)
+        _areas(running, wanted) + _files(running, wanted)) + _homes(running, wanted)
 
 
 def _sockets(running, wanted, held):
@@ -217,11 +218,34 @@ def _files(running, wanted):
 
 def _emergency(running, wanted):
     """Emergency routes that are open: everybody might call whatever begins so."""
-    known = [row["number"] for row in running["routes"] if row["class"] == outside.EMERGENCY]
-    return [ConfigError(f"routes[{index}].class", f"{row['number']} stands for many numbers, and everybody may call emergency numbers; "
+    before = {row["number"]: row for row in running["routes"] if row["class"] == outside.EMERGENCY}
+    shut = [ConfigError(f"routes[{index}].choices", f"each way of the emergency number {row['number']} can be shut by hours, days or areas, or sends what is no national "
+                        "number; leave one choice without them")
+            for index, row in enumerate(wanted["routes"])
+            if row["class"] == outside.EMERGENCY and outside.is_whole(row["number"]) and before.get(row["number"]) != row and not outside.always_open(row)]
+    return shut + [ConfigError(f"routes[{index}].class", f"{row['number']} stands for many numbers, and everybody may call emergency numbers; "
                         "give whole numbers, or another class")
             for index, row in enumerate(wanted["routes"])
-            if row["class"] == outside.EMERGENCY and not outside.is_whole(row["number"]) and row["number"] not in known]
+            if row["class"] == outside.EMERGENCY and not outside.is_whole(row["number"]) and row["number"] not in before]
+
+
+def _areas(running, wanted):
+    """Areas that choices name and the table does not have: such a way would never be taken."""
+    rows, errors = wanted.get("areas") or [], []
+    known = {row["code"] for row in rows} | {row["province"] for row in rows if row.get("province")}
+    table_is_old = running.get("areas") == wanted.get("areas") and running["site"]["area"] == wanted["site"]["area"]
+    for index, row in enumerate(wanted["routes"]):
+        if table_is_old and row in running["routes"]:
+            continue
+        for place, choice in enumerate(row["choices"]):
+            here = f"routes[{index}].choices[{place}]"
+            missing = [name.strip() for name in (choice.get("areas") or "").split(",") if name.strip() and name.strip() not in known]
+            if missing:
+                errors.append(ConfigError(f"{here}.areas", f"there is no area or province {missing[0]!r} in areas; add it with its code, or choose another"))
+            if choice.get("mobile_zero") and wanted["site"]["area"] not in {row["code"] for row in rows}:
+                errors.append(ConfigError(f"{here}.mobile_zero", f"asks which mobile numbers are of the own area {wanted['site']['area']!r}, and areas does not have it; "
+                                          "add it with its blocks of mobile numbers"))
+    return errors
 
 
 def _homes(running, wanted):

@@ -81,6 +81,7 @@ class House:
         self.media = MediaLink(self.run_dir, self.data_dir, self.epoch, self.turns, self.stores,
                                Prompts(prompts_dir, config["site"]["languages"]), self.legs.get,
                                self._signalling, self._media_lost, self._board, media_client)
+        self.media.configure(config)
         self.listening = feasible.listening(config)
         self.flow_versions = FlowVersions(os.path.join(self.data_dir, "flows"))
         self.faults = []        # of the start: sentences of what was left out
@@ -402,6 +403,14 @@ class House:
             adapter.describe(state, self.legs)
         return state
 
+    def out_of_service(self):
+        """{(span, timeslot)} that take no call, though their span is up: locked by hand, blocked by the far end, being reset."""
+        rows = {"spans": []}
+        for adapter in self.adapters:
+            if adapter.name in ("spans", "circuits", "ss7"):
+                adapter.describe(rows, self.legs)
+        return {(row["span"], slot["timeslot"]) for row in rows["spans"] for slot in row.get("timeslots") or () if slot["state"] not in ("idle", "busy")}
+
     def health(self):
         """GET /v1/health: {"ok", ...}; "faults" has a sentence for each thing that is wrong."""
         faults = [*([self.turns.fault] if self.turns.fault else ()), *(fault.rstrip(".") for fault in self.faults)]
@@ -510,6 +519,7 @@ class House:
         self.media.prompts.languages = list(config["site"]["languages"])
         self._zone(config)
         self.switchboard.configure(config, now_ms)
+        self.media.configure(config, now_ms)
         for adapter in self.adapters:
             adapter.configure(config, now_ms)
 

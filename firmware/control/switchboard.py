@@ -35,6 +35,7 @@ Events (dict with "kind"; other keys are ignored)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
                inband: something is to be heard from that side (progress description 1 or 8)
+  leg.network   leg verb("hold"|"retrieve"|"transfer") outcome("done"|"failed") why?     of the network's hold and transfer (EN 300 141, EN 300 369)
   leg.malicious leg outcome("registered"|"failed"|"told") why?        of MCID (EN 300 130)
   leg.wants_digits leg inband? | leg.accepted leg      the far end of a call out asks for more digits; it has enough
   leg.seized   leg span timeslot       an outgoing trunk leg has another channel than leg.create said
@@ -128,7 +129,7 @@ from firmware.control.core_snapshot import snapshot
 
 # What an event must carry to be looked at.
 NEEDS = {
-    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",), "leg.malicious": ("leg", "outcome"), "leg.wants_digits": ("leg",), "leg.accepted": ("leg",),
+    "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",), "leg.malicious": ("leg", "outcome"), "leg.network": ("leg", "verb", "outcome"), "leg.wants_digits": ("leg",), "leg.accepted": ("leg",),
     "leg.seized": ("leg", "span", "timeslot"), "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
@@ -156,7 +157,7 @@ WAYS_ON = {
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
     "fax_attend": core_fax.attend, "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
-    "hunt": core_outside.hunt, "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
+    "hunt": core_outside.hunt, "sought": core_operations.sought, "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
     "agent": lambda core, call, command: core_calls.ring(core, call, "agent", command["target"], command["failed"]),
     "line": lambda core, call, command: core_calls.ring(core, call, "line", command["target"], command["failed"]),
@@ -274,10 +275,10 @@ class Switchboard:
         """The view for the API; without now_ms as of the last record."""
         return snapshot(self.core, self.core.state.last_ts_ms if now_ms is None else now_ms)
 
-    def explain(self, digits, line, trunk_group, now_ms, caller=None):
+    def explain(self, digits, line, trunk_group, now_ms, caller=None, out_of_service=()):
         """What would become of dialled digits: plain data, shape in core_outside.explain."""
         self.core.now_ms = now_ms
-        return core_outside.explain(self.core, digits, line, trunk_group, caller)
+        return core_outside.explain(self.core, digits, line, trunk_group, caller, out_of_service)
 
     def dump(self):
         """The whole state as plain data, for comparison."""
@@ -387,7 +388,7 @@ def _digit(core, event):
 
 _HANDLERS = {
     "leg.offered": core_calls.offered, "leg.digits": core_calls.digits, "leg.alerting": core_calls.alerting,
-    "leg.malicious": core_outside.malicious_told, "leg.wants_digits": core_overlap.wanted, "leg.accepted": core_overlap.accepted,
+    "leg.malicious": core_outside.malicious_told, "leg.network": core_outside.network_told, "leg.wants_digits": core_overlap.wanted, "leg.accepted": core_overlap.accepted,
     "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,

@@ -147,8 +147,10 @@ class CASLinks(CircuitCalls, CircuitManagement, Adapter):
             entry = self._seat(span, timeslot, self.ids.next("l"), call)
         return entry
 
-    def _seat(self, span, timeslot, leg, call, offered=False):
+    def _seat(self, span, timeslot, leg, call, offered=False, urgent=False):
         entry = span.entries[timeslot] = {"leg": leg, "call": call, "offered": offered, "digits": "", "wanted": None}
+        if urgent:
+            entry["urgent"] = True
         self.legs[leg] = (span.number, timeslot)
         self._terminate(span, timeslot)
         return entry
@@ -158,7 +160,8 @@ class CASLinks(CircuitCalls, CircuitManagement, Adapter):
 
         def refused(error, now_ms):
             self._release(leg, error.cause, now_ms)
-        self.media.command("add", None, refused, id=leg, kind="timeslot", span=span.number, timeslot=timeslot, law=span.law())
+        self.media.command("add", None, refused, id=leg, kind="timeslot", span=span.number, timeslot=timeslot, law=span.law(),
+                           **self.media.urgent("", span.entries[timeslot].get("urgent", False)))
 
     def _forget_unoffered(self, span, timeslot):
         """A call that is over and that the switchboard never heard of: its termination is ours to remove."""

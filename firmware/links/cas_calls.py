@@ -114,7 +114,7 @@ class CircuitCalls:
             self._refuse(leg, NO_CIRCUIT)
             return
         call = span.machine.new_call(timeslot)
-        self._seat(span, timeslot, leg, call.partition(".")[2], offered=True)
+        self._seat(span, timeslot, leg, call.partition(".")[2], offered=True, urgent=bool(action.get("priority")))
         if timeslot != action["timeslot"]:
             self.turns.post({"kind": "leg.seized", "leg": leg, "span": span.number, "timeslot": timeslot})
         caller = action["caller"]

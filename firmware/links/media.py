@@ -17,6 +17,7 @@ import asyncio
 import logging
 import os
 
+from firmware.call import outside
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.media.client import MediaClient
@@ -66,6 +67,7 @@ class MediaLink(Adapter):
         self.known_boot_id = (stores.machines.load("media") or {}).get("boot_id")
         self.serving = False
         self.enhanced = {}          # leg: what a command wants done to its sound, before the configuration
+        self.emergency = frozenset()        # numbers; configure()
         self.listeners = {}         # media's kind: function(event, now_ms) of an adapter; True: that was all
         self.refused = 0
         self._waiting = {}          # leg that cannot hear yet: the signal it shall hear then, or None
@@ -128,6 +130,14 @@ class MediaLink(Adapter):
         self._commands.append((do, parameters, on_reply, on_error))
         if do == "add" and "timeslot" in parameters:
             self._places[parameters["id"]] = _place(parameters)
+
+    def configure(self, config, now_ms=0):
+        """Which numbers are emergency numbers."""
+        self.emergency = frozenset(row["number"] for row in config["routes"] if row["class"] == outside.EMERGENCY)
+
+    def urgent(self, digits, priority=False):
+        """What "add" needs besides for the leg of an emergency call.  digits: called; priority: it is one whatever they are."""
+        return {"emergency": True} if priority or digits in self.emergency else {}
 
     def hold(self, leg):
         """The leg is being answered and cannot hear yet (register signals): what is to be played to it waits for ready()."""

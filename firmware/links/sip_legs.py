@@ -156,7 +156,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
     def _on_invite_indication(self, event, now_ms):
         leg, offer = event["leg"], event["sdp"]
         most = self.config["calls_most"].get(event["line"], 0)
-        if most and sum(1 for state in self.legs.values() if state["line"] == event["line"]) >= most:
+        if most and event["called"] not in self.media.emergency and sum(1 for state in self.legs.values() if state["line"] == event["line"]) >= most:
             self._say_refused(event["line"], "it has %d calls already (lines[].calls_most)" % most, now_ms)
             self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 17}, now_ms), now_ms)
             return

@@ -62,7 +62,7 @@ class SIPMedia:
                            lambda error, now_ms: self._no_termination(leg, error, now_ms),
                            id=leg, kind="rtp", address=self.config["address"],
                            srtp_only=bool(web) or self._encryption_of(state) == "required",
-                           **web, **self._enhancement_of(state))
+                           **web, **self._enhancement_of(state), **self.media.urgent(state.get("called") if state["direction"] == "in" else "", state.get("urgent", False)))
 
     def _allocated(self, leg, reply, now_ms):
         state = self.legs.get(leg)

@@ -124,7 +124,7 @@ class SIPTrunks:
         self._trunk_legs.setdefault(action["span"], {})[action["leg"]] = True
         state.update(trunk=action["span"], channel=action["timeslot"], called=action["called"], caller=action["caller"],
                      caller_name=(action.get("carried") or {}).get("caller_name") or action.get("caller_name") or "",
-                     redirecting=action.get("redirecting"), carried=action.get("carried"))
+                     redirecting=action.get("redirecting"), carried=action.get("carried"), **({"urgent": True} if action.get("priority") else {}))
         trunk = self.endpoint.trunks.get(action["span"])
         if trunk is None or trunk.state != "up":
             self._ended(action["leg"], NETWORK_OUT_OF_ORDER, "failure")

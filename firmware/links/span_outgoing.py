@@ -57,6 +57,8 @@ class OutgoingCalls:
         call = machine.new_call()
         span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": law_of(span.row, action["bearer"]),
                             "timeslot": None, "orphan": None, "listens": True}
+        if action.get("priority"):
+            span.calls[call]["urgent"] = True
         complete = action.get("complete", True) or not machine.rules["overlap"]
         if not complete:
             span.calls[call]["overlap"] = {"digits": "", "complete": False}

@@ -105,7 +105,7 @@ class Calls:
         def refused(error, now_ms):
             self._release(leg, error.cause, now_ms)
         self.media.command("add", None, refused, id=leg, kind="timeslot", span=entry["span"], timeslot=entry["timeslot"],
-                           **({"law": CLEAR} if entry.get("data") else dict(self._enhance(point, entry["span"]),
+                           **self.media.urgent(entry["digits"], entry.get("urgent", False)), **({"law": CLEAR} if entry.get("data") else dict(self._enhance(point, entry["span"]),
                                                                             law="A" if point.types[entry["span"]] == "e1" else "U")))
 
     def _on_information_indication(self, point, event, now_ms):
@@ -222,7 +222,7 @@ class Calls:
         circuit = (wanted or free)[0]
         call = point.isup.new_call(circuit.group["name"], circuit.cic)
         point.calls[call] = {"leg": leg, "digits": action["called"]["number"], "span": span, "timeslot": circuit.timeslot,
-                             "data": action["bearer"] == UNRESTRICTED}
+                             "data": action["bearer"] == UNRESTRICTED, **({"urgent": True} if action.get("priority") else {})}
         self.legs[leg] = (point.name, call)
         if not wanted:
             self.turns.post({"kind": "leg.seized", "leg": leg, "span": span, "timeslot": circuit.timeslot})

@@ -56,7 +56,7 @@ class Termination:
         self.enhance = ENHANCE_OFF
         self.long_place = None      # of a canceller of 128 ms
         self.long_refused = False   # it was wanted, there was no place: one of 64 ms works
-        self.cost = 0               # ns a tick, reserved
+        self.cost, self.emergency = 0, False        # ns a tick, reserved; of an emergency call
         self.signal = None
         self.player = None          # (paused, volume in dB, id of the last seek) of what plays
         self.last_signal = None     # (token, request, duration_ms) until control knows that it is over
@@ -154,13 +154,13 @@ class Table(Bridges, Hearing):
             reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
         else:
             cost = self.admission.cost(kind, wanted or ENHANCE_OFF, *self._price_of(settings(RTP_DEFAULTS, p) if kind == "rtp" else None))
-            self.admission.reserve(0, cost, f"add: no room for {name}")
+            self.admission.reserve(0, cost, f"add: no room for {name}", self._is_emergency(p))
             try:
                 reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
             except LocalError:
                 self.admission.release(cost)
                 raise
-            self.terminations[name].cost = cost
+            self.terminations[name].cost, self.terminations[name].emergency = cost, self._is_emergency(p)
         if wanted is not None:
             try:
                 self._enhance(self.terminations[name], wanted, or_less=True)
@@ -177,6 +177,12 @@ class Table(Bridges, Hearing):
             refuse(f"span {span} timeslot {timeslot} is in use by {self.rows[row]}", 44)
         self.rows[row] = user
         return row
+
+    @staticmethod
+    def _is_emergency(p):
+        if not isinstance(p.get("emergency", False), bool):
+            refuse(f"add: emergency is {str(p['emergency'])[:40]!r}, not true or false")
+        return p.get("emergency", False)
 
     def _slot(self, kind):
         if not self._free or len(self.terminations) >= self.limit:
@@ -257,7 +263,7 @@ class Table(Bridges, Hearing):
     def price(self, term, what, enhance=None, chosen=None, hears=None):
         """Reserve what a leg would cost a tick with these; what is None stays.  Raises LocalError (cause 47)."""
         cost = self.admission.cost(term.kind, enhance or term.enhance, *self._price_of(chosen or term.settings), hears or term.hears)
-        self.admission.reserve(term.cost, cost, what)
+        self.admission.reserve(term.cost, cost, what, term.emergency)
         term.cost = cost
 
     def _price_of(self, chosen):

@@ -5,7 +5,8 @@
 Far ends are processes of their own (libpri, libss7, libopenr2); every call is proved by its own tone at both ends.
 Set-up delay is measured at the far ends: from the moment at which the calling exchange hands its last address signal to the line
 until the called one has the set-up, so both lines' transmission (20 ms of the board's window, 6 ms of a SETUP) is in it.
-Cores of signalling: processor time of control and of media's layer 2 thread.  Exit code 0 only if every check held.
+Cores of signalling: processor time of control and of media's layer 2 thread.  Exit code 0 only if every check held; a call that fails ends
+nothing, it is in the report with what disturbed its time.  load.json is written anew each SAMPLE_S, so a run that is cut leaves its figures.
 """
 
 import argparse
@@ -45,6 +46,8 @@ class Load:
     def __init__(self, rig, seconds, rate, calls=None, wanted=(), say=print):
         self.rig, self.seconds, self.rate, self.calls, self.wanted, self.say = rig, seconds, rate, calls, wanted, say
         self.checks, self.rows, self.faults = [], [], []
+        self.figures, self.failures, self.different, self.stuck = {}, [], [], []
+        self.on_row = lambda: None
 
     def check(self, name, ok, value, unit=""):
         self.checks.append({"name": name, "ok": bool(ok), "value": value, "unit": unit})
@@ -62,23 +65,32 @@ class Load:
                    "failed": driver.outcomes["failed"]}
             self.rows.append(row)
             self.say("%(at_s)5d s: %(placed)d placed, %(up)d up, %(completed)d completed, %(failed)d failed" % row)
-        self.after = self.rig.processors()
-        self.cores = {name: (self.after[name] - before[name]) / (self.after["at"] - before["at"]) for name in before if name != "at"}
-        self.figures = {"calls": driver.placed, "failures": driver.outcomes["failed"], "rate": driver.placed / (self.after["at"] - before["at"]),
-                        "cores": self.cores["control"] + self.cores["layer2"], "busy": sum(self.busy) / max(1, len(self.busy)),
-                        "set_up_p95_ms": quantile([ms for some in driver.set_ups_ms.values() for ms in some], 0.95),
-                        "set_up_p95_ms_by_kind": {kind: quantile(some, 0.95) for kind, some in driver.set_ups_ms.items()},
-                        "set_up_p50_ms": quantile([ms for some in driver.set_ups_ms.values() for ms in some], 0.5),
-                        "tone_after_answer_p95_ms": 10 * (quantile(list(driver.first_blocks.elements()), 0.95) or 0),
-                        "glares": driver.glares, "processors": {name: round(value, 3) for name, value in self.cores.items()}}
+            self.failures = list(driver.failures)
+            self._figures(driver, before)
+            self.on_row()
         self.check("calls set up and cleared", driver.completed > 0, driver.completed)
         self.check("calls that failed, were cut short or heard another tone", not driver.failures, len(driver.failures))
         self.failures = list(driver.failures)
         for name in self.wanted:
             self.fault(name)
+            self.on_row()
         self.at_rest()
         self.at_the_end()
         return self.checks
+
+    def _figures(self, driver, before):
+        """Of what has been so far."""
+        set_ups, first_blocks = {kind: list(some) for kind, some in list(driver.set_ups_ms.items())}, collections.Counter(dict(driver.first_blocks))     # it goes on
+        self.after = self.rig.processors()
+        self.cores = {name: (self.after[name] - before[name]) / (self.after["at"] - before["at"]) for name in before if name != "at"}
+        self.figures = {"calls": driver.placed, "failures": driver.outcomes["failed"], "rate": driver.placed / (self.after["at"] - before["at"]),
+                        "cores": self.cores["control"] + self.cores["layer2"], "busy": sum(self.busy) / max(1, len(self.busy)),
+                        "set_up_p95_ms": quantile([ms for some in set_ups.values() for ms in some], 0.95),
+                        "set_up_p95_ms_by_kind": {kind: quantile(some, 0.95) for kind, some in set_ups.items()},
+                        "set_up_p50_ms": quantile([ms for some in set_ups.values() for ms in some], 0.5),
+                        "tone_after_answer_p95_ms": 10 * (quantile(list(first_blocks.elements()), 0.95) or 0),
+                        "glares": driver.glares, "processors": {name: round(value, 3) for name, value in self.cores.items()},
+                        "disturbed": self.rig.disturbed()}
 
     def fault(self, name):
         """One fault under load: what dies, and whether it must."""
@@ -160,15 +172,20 @@ def main(given=None):
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="strowger-load-") as folder, LoadRig(folder, *map(int, options.spans.split(","))) as rig:
         load = Load(rig.prepare(), options.seconds, options.rate, options.calls, wanted, lambda text: print(text, flush=True))
+
+        def write(ended=False):
+            notes = collections.Counter(note[:80] for note in load.driver.notes).most_common(20)
+            report = {"ok": ended and all(check["ok"] for check in load.checks), "ended": ended, "figures": load.figures, "checks": load.checks, "faults": load.faults,
+                      "failures": load.failures[:300], "different": load.different[:100], "stuck": load.stuck[:100], "notes": notes, "rows": load.rows}
+            (options.out / "load.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            return report
+        load.on_row = write
         checks = load.run()
-        notes = collections.Counter(note[:80] for note in load.driver.notes).most_common(20)
         for name in ("media", "control"):
             log = rig.data_dir / "log" / f"{name}.log"
             if log.exists():
                 (options.out / log.name).write_bytes(log.read_bytes())
-    report = {"ok": all(check["ok"] for check in checks), "figures": load.figures, "checks": checks, "faults": load.faults, "failures": load.failures[:300],
-              "different": load.different[:100], "stuck": load.stuck[:100], "notes": notes, "rows": load.rows}
-    (options.out / "load.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        report = write(True)
     print(json.dumps(load.figures))
     for check in checks:
         print(f"  {'ok  ' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} {check['unit']}".rstrip())

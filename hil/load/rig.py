@@ -131,6 +131,15 @@ class LoadRig(Rig):
                                 {line["span"]: line["late"] for line in told["lines"]}))
             time.sleep(WATCH_S)
 
+    def disturbed(self):
+        """{what: how much} of all looks: times at which the host stood still, frames that media was late with, late blocks of the far ends' lines."""
+        looks = list(self._looks)
+        if not looks:
+            return {}
+        first, last = looks[0], looks[-1]
+        return {"host_stalls": last[1] - first[1], "late_media_frames": last[2] - first[2],
+                "late_line_blocks": sum(last[3].values()) - sum(first[3].values())}
+
     def evidence(self, call):
         """What disturbed a call's time, in words: late blocks of its far ends' lines, stalls of the host, frames that media was late with."""
         looks = list(self._looks)

@@ -226,8 +226,7 @@ class Traffic:
 
     def _on_in(self, end, key, called, at):
         call = self._codes.get(int(called[-4:])) if called[-4:].isdigit() else None
-        if call is None and called in self._late:       # control was away while the caller gave up; the box clears it
-            self._late.discard(called)
+        if call is None and called in self._late:       # control was away while the caller gave up; the box clears it, or hunts on before it knows
             return
         if call is None or call.called != called or call.callee_kind != end.kind:
             self._fail_text("a set-up for %s came in at %s, and no call is for it" % (called, end.kind))

@@ -224,3 +224,87 @@ def test_it_is_explained(digits, trunk_group, allowed):
     rig = world()
     told = rig.sb.explain(digits, None, trunk_group, rig.now)
     assert told["allowed"] is allowed
+
+
+def test_hours_and_areas_shut_no_emergency_number():
+    changed = config()
+    changed["routes"][2] = {"number": "110", "class": "emergency", "choices": [{"trunk_group": "few", "areas": "021"}, {"trunk_group": "few", "days": "1", "from": "00:00", "to": "00:01"}]}
+    changed["routes"].append({"number": "7.", "class": "national", "choices": [{"trunk_group": "few", "areas": "021"}]})
+    rig = Rig(changed, lazy=True, register=("1001", "2001", "2002"))
+    rig.do("span.state", span=2, state="up", alarms=[])
+    rig.dial("2001", "7139", "s1")
+    assert not rig.actions_of("leg.create")
+    rig.dial("2002", "110", "e1")
+    assert rig.last("leg.create")["called"]["number"] == "110" and rig.last("leg.create")["priority"]
+
+
+def test_the_explanation_counts_no_circuit_that_is_locked():
+    rig = world()
+    told = rig.sb.explain("9139", "1001", None, rig.now, out_of_service={(2, 1), (2, 2), (5, 1)})["ways"][0]
+    assert (told["trunks"], told["free"], told["blocked"], told["first"], told["why"]) == (3, 1, 2, [2, 3], None)
+    told = rig.sb.explain("9139", "1001", None, rig.now, out_of_service={(2, 1), (2, 2), (2, 3)})["ways"][0]
+    assert (told["free"], told["first"], told["why"]) == (0, None, "all circuits are locked or blocked")
+    out(rig, "1001", "9139", "s1")
+    told = rig.sb.explain("9139", "1002", None, rig.now, out_of_service={(2, 2), (2, 3)})["ways"][0]
+    assert told["why"] == "all trunks are in use, but 2 that are locked or blocked"
+
+
+def asking(rig):
+    """The telephone 2001 talks with a caller of an exchange behind us; all circuits out are taken."""
+    one, two = full(rig)
+    rig.do("leg.offered", leg="p5", tech="pri", trunk_group="pbx", span=3, timeslot=5, caller="77", caller_presentation="allowed", called="02150801002", called_complete=True)
+    ringing = rig.last("leg.create")
+    assert ringing["line"] == "2001"
+    rig.do("leg.answered", leg=ringing["leg"])
+    return call_of(rig, "p5"), one, two
+
+
+def test_an_agent_who_asks_an_emergency_number_in_a_call_gets_a_circuit():
+    rig = world()
+    call, one, two = asking(rig)
+    assert not rig.do("command.consult", call=call.id, to="number", target="110x")
+    rig.do("command.consult", call=call.id, to="number", target="9137")
+    assert call_of(rig, "p5").consult is None and "no trunk is free" in rig.sb.refusal, "nobody else does"
+    rig.do("command.consult", call=call.id, to="number", target="110")
+    assert call_of(rig, "p5").seeking["of"] == two["leg"] and call_of(rig, "p5").held
+    assert {row["cause"] for row in rig.actions_of("leg.release")} == {8}
+    rig.do("command.consult", call=call.id, to="number", target="110")
+    assert "in consultation already" in rig.sb.refusal
+    rig.kill(sip_restores=False)
+    rig.sb.checkpoint(rig.now)
+    rig.settle()
+    released(rig, two["leg"])
+    rig.wait(1000)                                  # the circuit's guard time
+    create = rig.last("leg.create")
+    assert (create["timeslot"], create["called"]["number"], create["priority"]) == (two["timeslot"], "110", True)
+    rig.do("leg.answered", leg=create["leg"])
+    assert call_of(rig, "p5").consult["state"] == "talking" and call_of(rig, "p5").seeking is None
+    rig.dial("2002", "110", "e2")                   # another one takes no circuit of this
+    assert call_of(rig, "e2").outside["waits"][0] != create["leg"]
+
+
+@pytest.mark.parametrize("end", ("retrieve", "far", "agent"))
+def test_an_emergency_consultation_that_is_given_up_keeps_nothing(end):
+    rig = world()
+    call, one, two = asking(rig)
+    rig.do("command.consult", call=call.id, to="number", target="110")
+    if end == "retrieve":
+        rig.do("command.retrieve", call=call.id)
+        assert not call_of(rig, "p5").held
+    else:
+        rig.do("leg.released", leg="p5" if end == "far" else call_of(rig, "p5").agent_leg, cause=16, by="far")
+        rig.confirm()
+    rig.wait(10000)
+    released(rig, two["leg"])
+    rig.wait(1000)
+    assert (rig.last("leg.create").get("called") or {}).get("number") != "110"
+    assert out(rig, "1003", "9137", "s7", answered=False)["timeslot"] == two["timeslot"], "the circuit is anybody's again"
+
+
+def test_a_deaf_far_end_costs_an_emergency_consultation_three_calls_at_most():
+    rig = world()
+    call, one, two = asking(rig)
+    rig.do("command.consult", call=call.id, to="number", target="110")
+    for _ in range(3):
+        rig.wait(6000)
+    assert call_of(rig, "p5").seeking is None and not call_of(rig, "p5").held, "the agent is with the caller again"

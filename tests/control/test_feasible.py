@@ -83,6 +83,15 @@ def test_new_languages_and_emergency_numbers(site):
         assert "klingon" in refused(client, "ivr.main.languages[0]", lambda c: c["ivr"]["main"].update(languages=["klingon"]))
         route = {"number": "11x", "class": "emergency", "choices": [{"trunk_group": "carrier"}]}
         count = len(client.get("/v1/configuration")["configuration"]["routes"])
+        for shut in ({"days": "12345"}, {"from": "08:00"}, {"areas": "021"}, {"prefix": "+"}):
+            sentence = refused(client, "routes[%d].choices" % count, lambda c, shut=shut: (c.update(areas=[{"code": "021"}]), c["routes"].append(
+                {"number": "999", "class": "emergency", "choices": [{"trunk_group": "carrier", **shut}]})))
+            assert "each way of the emergency number 999 can be shut" in sentence
+        way = {"trunk_group": "carrier"}
+        for more, path, words in (({"areas": "Atlantis"}, "areas", "there is no area or province 'Atlantis'"), ({"mobile_zero": True}, "mobile_zero", "own area '021'")):
+            sentence = refused(client, "routes[%d].choices[0].%s" % (count, path), lambda c, more=more: (c["site"].update(area="021"), c.update(
+                areas=[{"code": "010", "province": "Beijing"}]), c["routes"].append({"number": "77.", "choices": [{**way, **more}]})))
+            assert words in sentence
         assert "whole numbers" in refused(client, "routes[%d].class" % count, lambda c: c["routes"].append(route))
     served(site, scenario)
 

@@ -73,6 +73,21 @@ def test_a_hot_box_takes_fewer_and_throws_nobody_out():
     desk.reserve(0, cost, "add")
 
 
+def test_an_emergency_call_is_refused_by_nothing_but_the_end_of_the_tick():
+    machine = Machine(7_000_000, 9_500_000)             # full, and late already
+    machine.desk.derate(50)                             # and too hot
+    with pytest.raises(LocalError):
+        machine.desk.reserve(0, 20_000, "add")
+    room = 0
+    with pytest.raises(LocalError):
+        while room < 1000:
+            machine.desk.reserve(0, 20_000, "add", emergency=True)
+            room += 1
+    assert room == 100, "9 of 10 ms"
+    with pytest.raises(LocalError):
+        machine.desk.reserve(0, 20_000, "add")
+
+
 @pytest.mark.parametrize("threads", (1, 2))
 def test_a_tick_that_is_busy_for_other_reasons_counts(threads):
     machine = Machine(6_999_000)

@@ -232,6 +232,37 @@ def test_hold_by_the_far_end(side):
     play(side, [">hex 0802%s 24" % flagged, "< HOLD_ACKNOWLEDGE", "> DISCONNECT cause=16", "? release_request", "< RELEASE"], 10, hold=True)
 
 
+@pytest.mark.conformance("Q.931", "EN 300 196-1 7.1", "our HOLD: acknowledged, refused, no answer within T-HOLD; twice, and answers that nobody asked for")
+@pytest.mark.parametrize("side", BOTH)
+def test_our_hold(side):
+    play(side, ["? hold_request", "< HOLD", "> HOLD_ACKNOWLEDGE", "! hold_confirm", "> HOLD_ACKNOWLEDGE", "! -", "= 10"], 10)
+    play(side, ["? hold_request", "< HOLD", "> HOLD_REJECT cause=69", "! hold_failed", "? hold_request", "< HOLD", "= 10"], 10)
+    play(side, ["? hold_request", "< HOLD", "+ THOLD", "! hold_failed", "> HOLD_ACKNOWLEDGE", "! -", "= 10"], 10)
+    play(side, ["> HOLD_ACKNOWLEDGE", "! -", "> RETRIEVE_ACKNOWLEDGE ch=1", "! -", "> HOLD_REJECT cause=69", "! -", "> RETRIEVE_REJECT cause=69", "! -", "< -", "= 10"], 10)
+    play(side, ["? hold_request", "< HOLD", "> HOLD_ACKNOWLEDGE", "! hold_confirm", "> DISCONNECT cause=16", "? release_request", "< RELEASE"], 10)
+
+
+@pytest.mark.conformance("Q.931", "EN 300 196-1 7.2", "our RETRIEVE names the channel: acknowledged, refused, no answer within T-RETRIEVE; another channel clears with cause 6")
+@pytest.mark.parametrize("side", BOTH)
+def test_our_retrieve(side):
+    held = ["? hold_request", "< HOLD", "> HOLD_ACKNOWLEDGE", "! hold_confirm", "? retrieve_request", "< RETRIEVE ch=1 excl=1"]
+    play(side, [*held, "> RETRIEVE_ACKNOWLEDGE ch=1", "! retrieve_confirm", "? hold_request", "< HOLD", "= 10"], 10)
+    play(side, [*held, "> RETRIEVE_REJECT cause=44", "! retrieve_failed", "? retrieve_request", "< RETRIEVE", "= 10"], 10)
+    play(side, [*held, "+ TRETRIEVE", "! retrieve_failed", "? retrieve_request", "< RETRIEVE", "= 10"], 10)
+    play(side, [*held, "> RETRIEVE_ACKNOWLEDGE ch=2", "< DISCONNECT cause=6"], 10)
+
+
+@pytest.mark.conformance("Q.931", "EN 300 369-1 9.2", "explicit call transfer: invoke ectExecute without argument; result, error, reject and silence")
+def test_explicit_call_transfer():
+    asked = ["? ect_request", "< FACILITY"]
+    made = play("user", [*asked, ">hex 08028001 62 1c 06 91a203020165", "! ect_confirm", "= 10"], 10)
+    assert b"\x1c\x09\x91\xa1\x06\x02\x01\x65\x02\x01\x06" in made.said[-1]
+    play("user", [*asked, ">hex 08028001 62 1c 09 91a306020165020103", "! ect_failed", "= 10"], 10)
+    play("user", [*asked, "+ TECT", "! ect_failed", ">hex 08028001 62 1c 06 91a203020165", "! -", "= 10"], 10)
+    play("user", [*asked, ">hex 08028001 45 08028290 1c06 91a203020165", "! ect_confirm", "! disconnect_indication cause=16", "= 12"], 10)
+    play("user", ["? mcid_request", "< FACILITY", *asked, ">hex 08028001 62 1c 06 91a203020165", "! ect_confirm", ">hex 08028001 62 1c 06 91a203020101", "! mcid_confirm", "= 10"], 10)
+
+
 @pytest.mark.conformance("Q.931", "EN 300 130", "malicious call identification: the user asks, the network registers, refuses or is silent; the network side is asked")
 def test_malicious_call_identification():
     asked = ["? mcid_request", "< FACILITY"]

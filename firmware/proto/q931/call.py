@@ -22,9 +22,10 @@ _STATE_CHANGING = ("SETUP", "SETUP_ACKNOWLEDGE", "CALL_PROCEEDING", "ALERTING", 
                    "CONNECT_ACKNOWLEDGE", "DISCONNECT", "RELEASE")
 PRIMITIVES = ("setup_request", "information_request", "setup_ack_request", "proceeding_request",
               "alerting_request", "progress_request", "setup_response", "notify_request",
-              "disconnect_request", "release_request", "status_enquiry", "mcid_request")
+              "disconnect_request", "release_request", "status_enquiry", "mcid_request", "hold_request", "retrieve_request", "ect_request")
 _KEPT = ("reference", "originating", "reference_octets", "timeslot", "exclusive", "responded", "last_sent", "clear",
-         "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts", "held", "asked_mcid")
+         "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts", "held", "asked_mcid",
+         "holding", "asked_ect")
 
 
 class Call(StatusProcedures, Facilities, Machine):
@@ -51,6 +52,8 @@ class Call(StatusProcedures, Facilities, Machine):
         self.overlap_timeouts = 0
         self.held = False               # by the far end
         self.asked_mcid = None          # invoke identifier of the last question
+        self.holding = ""               # by us: "asking", "held" or "retrieving"
+        self.asked_ect = None
 
     @property
     def number(self):
@@ -388,6 +391,7 @@ class Call(StatusProcedures, Facilities, Machine):
         self.end(given.get("cause", 16), "near")
 
     def disconnected(self, now_ms, message):
+        self.take_components(now_ms, message)       # EN 300 369-1: the answer to a transfer may come with the clearing
         cause, problem = self._cause_of(message)
         self.timers.stop_all()
         self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
@@ -422,6 +426,7 @@ class Call(StatusProcedures, Facilities, Machine):
 
     def take_release(self, now_ms, message):
         first = self.clear is None
+        self.take_components(now_ms, message)
         cause, problem = self._cause_of(message)
         content = {}
         if problem:

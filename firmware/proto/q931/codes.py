@@ -113,6 +113,9 @@ TIMERS = {
     "T319": (None, 4000, "not used: no suspension on a primary rate", ""),
     "T320": (30000, None, "not used: packet mode", ""),
     "T321": (30000, 30000, "not used: D channel back-up (Annex F)", ""),
+    "THOLD": (4000, 4000, "HOLD sent (EN 300 196-1)", "the layer above is told"),
+    "TRETRIEVE": (4000, 4000, "RETRIEVE sent (EN 300 196-1)", "the layer above is told"),
+    "TECT": (10000, 10000, "explicit call transfer asked for (EN 300 369-1)", "the layer above is told"),      # ours
     "TMCID": (10000, 10000, "malicious call identification asked for (EN 300 130-1)", "the layer above is told"),      # ours
     "T322": (4000, 4000, "status enquiry", "STATUS_ENQUIRY again; then clear, cause 41"),
 }

@@ -2,13 +2,19 @@
 
     malicious call identification   EN 300 130-1: invoke mCIDRequest (local operation 3, no argument) by the called user; the network
                                     answers with a return result, or an error
+    explicit call transfer          EN 300 369-1: invoke ectExecute (local operation 6, no argument) on the held call by a user who has an active
+                                    one, too; the network joins the two far parties and clears both calls
 
 components(octets) -> [("invoke", id, operation, argument) | ("result", id) | ("error", id, number) | ("reject", id, problem)]; what cannot
 be read is no component, and no fault.  octets: contents of a Facility element."""
 
+from firmware.errors import LocalError
+from firmware.proto.q931.codes import CHANNEL_UNACCEPTABLE
+
 PROFILE_ROSE = 0x91                     # octet 3: remote operations protocol
-MCID = 3
+MCID, ECT = 3, 6
 MCID_MS = 10000                         # ours: EN 300 130 leaves the time to the user
+FIRST_ECT = 101                 # invoke identifiers of ECT are 101 to 126, those of MCID 1 to 100
 ERRORS = {0: "not subscribed", 3: "not available", 7: "not possible in this state of the call"}     # EN 300 196-1 annex C
 
 
@@ -65,7 +71,7 @@ def components(octets):
 
 
 class Facilities:
-    """The half of a Call that has to do with supplementary services: hold by the far end, malicious call identification."""
+    """The half of a Call that has to do with supplementary services: hold by the far end and by us, transfer, malicious call identification."""
 
     # EN 300 141: the far end holds the call and comes back; its B channel stays this call's, so that it can.
 
@@ -85,6 +91,69 @@ class Facilities:
         self.held = False
         self.send("RETRIEVE_ACKNOWLEDGE", {"channel_identification": self.link.channel(self.timeslot, True)})
         self.event("retrieve_indication")
+
+    # EN 300 141 and EN 300 196-1 7.1: we hold; the network keeps a B channel for us, and we ask for the same one again.
+
+    def send_hold(self, now_ms, given):
+        if self.holding:
+            raise LocalError("call %s: is held already, or is being held" % self.identity)
+        self.holding = "asking"
+        self.send("HOLD", {})
+        self.timers.start("THOLD", now_ms)
+
+    def hold_acknowledged(self, now_ms, message):
+        if self.holding == "asking":
+            self.timers.stop("THOLD")
+            self.holding = "held"
+            self.event("hold_confirm")
+
+    def hold_rejected(self, now_ms, message):
+        if self.holding == "asking":
+            self.timers.stop("THOLD")
+            self.holding = ""
+            self.event("hold_failed", {"why": "the network refuses, cause %d" % (message.get("cause") or {}).get("cause", 0)})
+
+    def hold_timeout(self, now_ms):
+        self.holding = ""
+        self.event("hold_failed", {"why": "the network did not answer"})
+
+    def send_retrieve(self, now_ms, given):
+        if self.holding != "held":
+            raise LocalError("call %s: is not held" % self.identity)
+        self.holding = "retrieving"
+        self.send("RETRIEVE", {"channel_identification": self.link.channel(self.timeslot, True)})
+        self.timers.start("TRETRIEVE", now_ms)
+
+    def retrieve_acknowledged(self, now_ms, message):
+        if self.holding != "retrieving":
+            return None
+        self.timers.stop("TRETRIEVE")
+        self.holding = ""
+        channel = message.get("channel_identification")
+        if channel is not None and channel["channels"] and self.link.timeslot_of(channel) != self.timeslot:
+            return self.begin_disconnect(now_ms, CHANNEL_UNACCEPTABLE)      # ours was asked for alone
+        self.event("retrieve_confirm")
+        return None
+
+    def retrieve_rejected(self, now_ms, message):
+        if self.holding == "retrieving":
+            self.timers.stop("TRETRIEVE")
+            self.holding = "held"
+            self.event("retrieve_failed", {"why": "the network refuses, cause %d" % (message.get("cause") or {}).get("cause", 0)})
+
+    def retrieve_timeout(self, now_ms):
+        self.holding = "held"
+        self.event("retrieve_failed", {"why": "the network did not answer"})
+
+    # EN 300 369-1 9.2.
+
+    def ask_ect(self, now_ms, given):
+        self.asked_ect = FIRST_ECT if self.asked_ect is None else FIRST_ECT + (self.asked_ect - FIRST_ECT + 1) % 26
+        self.send("FACILITY", {"facility": [{"octets": invoke(self.asked_ect, ECT).hex()}]})
+        self.timers.start("TECT", now_ms)
+
+    def ect_timeout(self, now_ms):
+        self.event("ect_failed", {"why": "the network did not answer"})
 
     # EN 300 130.
 
@@ -111,11 +180,15 @@ class Facilities:
             self.send("FACILITY", {"facility": [{"octets": result(component[1]).hex()}]})
             self.event("mcid_indication")
             return True
-        if component[1] != self.asked_mcid or not self.timers.running("TMCID"):
-            return False
-        self.timers.stop("TMCID")
+        for name, timer, asked in (("mcid", "TMCID", self.asked_mcid), ("ect", "TECT", self.asked_ect)):
+            if component[1] == asked and self.timers.running(timer):
+                self._answered(name, timer, component)
+                return True
+        return False
+
+    def _answered(self, name, timer, component):
+        self.timers.stop(timer)
         if component[0] == "result":
-            self.event("mcid_confirm")
+            self.event(name + "_confirm")
         else:
-            self.event("mcid_failed", {"why": ERRORS.get(component[2], "refused (%s %d)" % (component[0], component[2]))})
-        return True
+            self.event(name + "_failed", {"why": ERRORS.get(component[2], "refused (%s %d)" % (component[0], component[2]))})

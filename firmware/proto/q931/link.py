@@ -14,7 +14,7 @@ Primitives (request): setup_request(called, caller, redirecting, bearer, law,
 caller_name, timeslot, exclusive, complete), information_request(digits, complete),
 setup_ack_request, proceeding_request, alerting_request, progress_request,
 setup_response (= CONNECT), notify_request(description), disconnect_request
-and release_request (cause), status_enquiry.  inband=True, display="" and
+and release_request (cause), status_enquiry, mcid_request, hold_request, retrieve_request, ect_request.  inband=True, display="" and
 elements={} go with any that answers a SETUP; parameters.py has the details.
 release_request may be given at any time and does what the state needs
 (RELEASE_COMPLETE, DISCONNECT or RELEASE; nothing if the call is over).  Other
@@ -37,6 +37,8 @@ Events: dicts {"event", "call", "timeslot", "state", ...}:
   hold_indication, retrieve_indication     the far end holds the call, comes back (answered already)
   mcid_indication                    the far end, a user, says that its caller is malicious (answered already)
   mcid_confirm, mcid_failed{why}     the answer to mcid_request
+  hold_confirm, hold_failed{why}, retrieve_confirm, retrieve_failed{why}, ect_confirm, ect_failed{why}       the answers to hold_request,
+      retrieve_request (we hold the call) and ect_request (the network joins this call, which we hold, and our active one)
   name_indication{caller_name}       a name that comes after SETUP
 and of the whole link (call None): link_state{up}, restart_indication
 {timeslots}, restart_confirm{timeslots}, restart_failed{timeslots}; with
@@ -355,11 +357,11 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         return sorted(self._calls)
 
     def call_state(self, call):
-        """{"state", "timeslot", "originating"} of a call, or None."""
+        """{"state", "timeslot", "originating", "holding"} of a call, or None."""
         machine = self._calls.get(call)
         if machine is None:
             return None
-        return {"state": machine.state, "timeslot": machine.timeslot, "originating": machine.originating}
+        return {"state": machine.state, "timeslot": machine.timeslot, "originating": machine.originating, "holding": machine.holding}
 
     def free_timeslots(self):
         """Timeslots that a new outgoing call may take, ascending."""
