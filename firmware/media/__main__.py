@@ -1,6 +1,6 @@
 """The media process: `python -m firmware.media`.
 
-Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
+Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RTP_BUNDLES (0: each packet by its leg's socket), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
 (read into memory at start), $STROWGER_RTP_PORTS ("20000-29999"), $STROWGER_DATA (trace/ is the ring of all signalling), $STROWGER_TRACE_MB.
 Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
 main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
@@ -19,7 +19,7 @@ import threading
 from firmware.errors import StrowgerError
 from firmware.exits import EX_CONFIG, exit_code
 from firmware.heartbeat import Heart
-from firmware.media import _engine
+from firmware.media import _engine, ports
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
 from firmware.media.server import Server
@@ -100,6 +100,8 @@ def main():
         raise_file_limit()
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
         engine = _engine.Engine(Kernels())
+        raw = ports.raw_socket()
+        engine.send_raw(raw.fileno() if raw else -1)
         server = Server(run_dir, engine, BoardFollower(engine), trace=trace_ring())
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))

@@ -16,7 +16,7 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
-(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
+(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), bundle (sending), rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
 signals), bearer (spans that the board does not carry), continuity (check of circuits), hear (modem tones, progress, caller identification,
 answers), units (threads), tick,
@@ -36,6 +36,7 @@ include "native/quality.pxi"
 include "native/codec.pxi"
 include "native/srtp.pxi"
 include "native/fax.pxi"
+include "native/bundle.pxi"
 include "native/rtp.pxi"
 include "native/watch.pxi"
 include "native/rtcp.pxi"
@@ -246,7 +247,7 @@ cdef class Engine:
             self.e.digit_tone[code] = kernels.digit_tones.get(digit, -1)
         self.e.event_fd = self.event_fd
         self.e.frame_fd = self.frame_fd
-        self.e.schedstat_fd = -1
+        self.e.raw_fd = -1
         sem_init(&self.e.work, 0, 0)
         self.e.idle = SILENCE_A
         memset(self.e.octets_in, SILENCE_A, sizeof(self.e.octets_in))
@@ -268,15 +269,12 @@ cdef class Engine:
 
     def run(self):
         """Run ticks until stop(); the GIL is released all the time."""
-        try:
-            self.e.schedstat_fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self.e.schedstat_fd = -1    # late ticks are then not told apart by cause
         with nogil:
             run(self.e)
-        if self.e.schedstat_fd >= 0:
-            os.close(self.e.schedstat_fd)
-            self.e.schedstat_fd = -1
+
+    def send_raw(self, int fd):
+        """Before run(): a raw socket (ports.raw_socket()) that all legs send by, which stays the caller's; -1: none."""
+        self.e.raw_fd = fd
 
     def help(self):
         """Body of a helper's thread: take parts of the ticks until stop(); the GIL is released all the time."""
@@ -616,18 +614,20 @@ cdef class Engine:
         return self.e.term[slot].player.serial, self.e.term[slot].player.played - self.e.term[slot].player.ahead
 
     def figures(self):
-        """Counters of the tick since the start; histogram: counts in steps of 10 us."""
+        """Counters of the tick since the start; histograms: counts in steps of 10 us; cpu_: processor time of the tick thread."""
         cdef Engine_ *e = self.e
         return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
                 "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
                 "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
-                "voice_ns": e.voice_ns, "helped_units": e.helped, "helped_ns": e.helped_ns, "sparing_ticks": e.spared,
-                "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)]}
+                "voice_ns": e.voice_ns, "helped_units": e.helped, "helped_ns": e.helped_ns, "helped_cpu_ns": e.helped_cpu_ns, "sparing_ticks": e.spared,
+                "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)],
+                "cpu_ns": e.cpu_ns, "cpu_longest_ns": e.cpu_longest_ns, "cpu_histogram": [e.cpu_histogram[i] for i in range(HISTOGRAM)]}
 
     def clear_figures(self):
         """Start the histogram anew (benchmarks); the tick may lose a count meanwhile."""
         memset(self.e.histogram, 0, sizeof(self.e.histogram))
-        self.e.longest_ns = 0
+        memset(self.e.cpu_histogram, 0, sizeof(self.e.cpu_histogram))
+        self.e.longest_ns = self.e.cpu_longest_ns = self.e.cpu_ns = 0
         self.e.busy_ns = 0
         self.e.voice_ns = 0
 

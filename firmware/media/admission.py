@@ -4,16 +4,19 @@ A tick that takes longer than 10 ms harms everybody who talks, and since its thr
 goes before all others it would keep the commands from coming through, too.  So each
 leg reserves the time that it will cost a tick, and the sum stays below SHARE of it.
 
-    costs   ns a tick and channel of each function, at start: the median of some runs of the kernels on
+    costs   ns a tick and channel of each function, at start: the least of some runs (others on the
+            machine only add) of the kernels on
             loud noise, unit by unit as the tick does it, over so many channels that no cache holds
             them.  Of the canceller: what it costs at rest, and LEARNING of what learning adds;
             more than that is learnt only while there is time for it (native/enhance.pxi,
             follow_pressure).  What a timeslot and an RTP stream cost without any is measured by
             `make bench` (PLAIN_NS), not here
-    load    what the tick really works, measured all the time: the means of the last seconds, of which
-            the median counts, so that no second that the host spoilt refuses anybody.  Where it is
-            more than what is reserved it counts instead, with what has been reserved since; and a
-            new leg is taken to be dearer in the same measure
+    load    what the tick really works, measured all the time in processor time (what the host takes
+            away is not work): the means of the last seconds, of which the median counts.  It counts
+            instead of what is reserved, with what has been reserved since: where it is more, and a
+            new leg is then taken to be dearer in the same measure; where it is less (a price is of
+            cold caches, and of a canceller that has found an echo to follow), down to
+            CHEAPER_LEAST of it, so that a tick would hold even what is priced
     longest one tick in a hundred takes longer, of each second, the median again: beyond HIGH of
             a tick nobody is admitted to a tick that has a load, whatever the sums say
 
@@ -25,7 +28,6 @@ the slots of a leg are chosen so that groups fill up, and a part of one is not r
 """
 
 import collections
-import statistics
 import time
 
 import numpy
@@ -49,6 +51,7 @@ PSEUDOWIRE_NS = {"tick": 8000, "packet": 5000}      # measured: the same; a pack
 CHANNELS, RUNS, UNIT = 1024, 5, 64
 TICKS_A_PACKET = 2
 DEARER_MOST, DEARER_FROM = 3.0, 0.1             # ours: a ratio of less than a tenth of the limit says nothing
+CHEAPER_LEAST = SHARE           # ours: were all legs as dear as priced after all, SHARE / CHEAPER_LEAST of the tick would be full: all of it, and no more
 LATELY_S = SECONDS / 2 + 0.5      # the median of so many seconds shows what was there before that
 SIDE_BY_SIDE = {"G722": 4, "G726-32": 4, "AAL2-G726-32": 4}       # ours: how many legs of a unit share one go of 8 or 16 lanes, at least, where it matters
 FAX_TICKS, FAX_DEARER = 100, 3  # ours: with a V.17 receiver at work the gateway takes up to that many times what it takes on noise
@@ -96,7 +99,7 @@ def measure():
                 spent[rest] += time.thread_time_ns() - began
         for name, ns in spent.items():
             runs[name].append(ns // CHANNELS)
-    costs = {name: int(statistics.median(values)) for name, values in runs.items()}
+    costs = {name: min(values) for name, values in runs.items()}
     for name, of_rest in (("echo", "rest"), ("echo_128", "rest_128")):
         rest = costs.pop(of_rest)
         costs[name] = rest + round(LEARNING * max(0, costs[name] - rest))
@@ -202,8 +205,10 @@ class Admission:
         work, longest = self._load()
         limit = round(self.limit_ns * self.gain() * self.percent / 100)
         shown = self.reserved_ns - self._lately_ns
-        dearer = min(DEARER_MOST, max(1.0, work / shown)) if shown > DEARER_FROM * limit else 1.0
-        return limit, max(self.reserved_ns, work + max(0, round(self._lately_ns * dearer))), dearer, longest
+        known = shown > DEARER_FROM * limit
+        dearer = min(DEARER_MOST, max(1.0, work / shown)) if known else 1.0
+        least = CHEAPER_LEAST if known else 1.0
+        return limit, max(round(shown * least), work) + max(0, round(self._lately_ns * dearer)), dearer, longest
 
     def _remember(self, ns):
         self._lately.append((self._clock() + LATELY_S, ns))

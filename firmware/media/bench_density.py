@@ -24,6 +24,7 @@ What the functions do is proved in the run, from the recordings and events:
 """
 
 import asyncio
+import ipaddress
 import json
 import math
 import os
@@ -43,11 +44,14 @@ from dsp import echo, g711, level, noise, vad
 from firmware.errors import LocalError
 from firmware.media import _load, bench
 from firmware.media.client import MediaClient
+from firmware.media.ports import IP_MTU_DISCOVER, IP_PMTUDISC_DO
 from firmware.media.stats import SECONDS
 
 STEPS = (256, 512, 1024, 2048, 4096)
 TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
 SETTLE_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 4.0, 60.0, 5.0
+SO_RCVBUFFORCE, FAR_BUFFER = 33, 16 << 20       # socket(7)
+AGAIN = 2                       # how often a refusal is waited for
 AT_ONCE = 128                   # channels added between two looks at whether there is room
 TAPS = ((44, 0.25), (51, -0.15), (66, 0.08))
 NOISE_DBM0, QUIET_DB = -45.0, -14.0
@@ -116,7 +120,14 @@ class Density:
         self.parts = Parts(self.speech)
         self.window = bench.Window(self.folder / "window", self.speech)
         self.digits, self.voices, self.count_digits = {}, 0, False
-        self.sockets, self.points, self.recorded = [], [], []
+        self.points, self.recorded = [], []
+        self.far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)        # of all RTP peers, who have addresses of their own
+        self.far.bind(("0.0.0.0", 0))
+        self.far.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)     # else each packet gets a number, a tenth of the cost
+        try:
+            self.far.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, FAR_BUFFER)
+        except OSError:
+            self.far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FAR_BUFFER)
         self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
         self.refusal = None
 
@@ -144,10 +155,9 @@ class Density:
         await self.call_all(commands)
         ports = await self.call_all([("add", {"id": f"r{n}", "kind": "rtp", "address": "127.0.0.1",
                                               "enhance": EVERYTHING}) for n in new_r])
-        peers = [bench._peer() for _ in new_r]
-        self.sockets += peers
-        await self.call_all([("modify", {"id": f"r{n}", "remote": ["127.0.0.1", peer.getsockname()[1]]})
-                             for n, peer in zip(new_r, peers)])
+        first, port = self.load.peers, self.far.getsockname()[1]
+        await self.call_all([("modify", {"id": f"r{n}", "remote": [str(ipaddress.IPv4Address(self.load.host_number(first + i))), port]})
+                             for i, n in enumerate(new_r)])
         legs = [f"t{n}" for n in new_t] + [f"r{n}" for n in new_r]
         await self.call_all([("detect", {"id": leg, "dtmf": True}) for leg in legs])
         pairs = [(f"t{n}", f"r{n}") for n in new_t]
@@ -159,8 +169,8 @@ class Density:
                                          "right": f"r{n}"}) for n in recorded])
         self.recorded += recorded
         self.made = [timeslots, channels - timeslots, self.made[2] + len(pairs)]
-        for reply, peer in zip(ports, peers):
-            self.load.add(peer, (0x7F000001, reply["port"]))
+        for reply in ports:
+            self.load.add_host((0x7F000001, reply["port"]))
         self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
 
     async def shrink(self, channels):
@@ -209,17 +219,18 @@ class Density:
 
     async def grow_to(self, channels):
         """As many as admission takes, at most this many; where it refuses, self.refusal says how."""
-        again = True
+        again = AGAIN
         while (now := sum(self.made[:2])) < channels:
             wanted = min(channels, now + AT_ONCE)
             try:
                 await self.grow(wanted)
+                again = AGAIN
             except LocalError as error:
                 await self.shrink(wanted)
                 if not again:
                     self.refusal = str(error)
                     return
-                again = False           # what was added in the last seconds counts by its price until it is measured
+                again -= 1              # what was added in the last seconds counts by its price until it is measured, and new cancellers learn
                 await asyncio.sleep(SETTLE_S + SECONDS)
 
     def load_figures(self):
@@ -242,6 +253,7 @@ class Density:
             await self.client.connect()
             self.last = 0
             self.load = _load.Load(self.window, [], [], self.speech)
+            self.load.shared(self.far)
             thread = threading.Thread(target=self.load.run)
             thread.start()
             try:
@@ -269,8 +281,7 @@ class Density:
             except subprocess.TimeoutExpired:
                 self.process.kill()     # an overloaded tick leaves the other threads no time
                 self.process.wait()
-            for sock in self.sockets:
-                sock.close()
+            self.far.close()
         return self.points
 
     def proof(self):

@@ -1,14 +1,18 @@
 """UDP sockets of RTP legs: one pair (RTP even, RTCP odd, RFC 3550 11) a leg."""
 
 import errno
+import logging
 import os
 import random
 import socket
 
 from firmware.errors import LocalError
 
+log = logging.getLogger("firmware.media")
+
 RANGE = (20000, 29999)          # ours; $STROWGER_RTP_PORTS="20000-29999" overrides
 DSCP_EXPEDITED = 46 << 2        # RFC 3246, voice
+SO_SNDBUFFORCE, RAW_OCTETS = 32, 4 << 20        # socket(7); ours: what a driver has not sent yet, of all legs
 SO_TIMESTAMPNS, IP_RECVERR, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 35, 11, 10, 2     # Linux; socket(7), ip(7)
 
 
@@ -64,6 +68,23 @@ class Ports:
                     raise LocalError(f"rtp: address {address} cannot be used ({error.strerror}); "
                                      "give an address of this machine") from error
         raise _busy(f"all ports {self.first}-{self.first + 2 * self.count - 1} are in use; widen STROWGER_RTP_PORTS")
+
+
+def raw_socket():
+    """What native/bundle.pxi sends all legs' packets by; None where it is not granted or $STROWGER_RTP_BUNDLES is 0."""
+    if os.environ.get("STROWGER_RTP_BUNDLES") == "0":
+        return None
+    try:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_RAW)
+    except OSError as error:
+        log.warning("no raw socket (%s): each RTP packet is sent alone, which costs more; give CAP_NET_RAW", error.strerror)
+        return None
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EXPEDITED)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, RAW_OCTETS)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RAW_OCTETS)
+    return sock
 
 
 def _busy(sentence):

@@ -42,10 +42,11 @@ class TickStats:
         self.wait_ms = 0.0
         self._stolen = stolen_ticks()
         self._before = None             # figures at the last look
-        self._work = collections.deque([0] * SECONDS, SECONDS)         # ns a tick, of each second
+        self._work = collections.deque([0] * SECONDS, SECONDS)         # processor ns a tick, of each second
         self._longest = collections.deque([0] * SECONDS, SECONDS)
+        # Both are processor time: what the host takes away makes ticks longer, but nobody who is refused would mend it.
         self.work_ns = 0                # of a tick, all its threads: the median of the last seconds' means
-        self.longest_ns = 0             # one tick in a hundred takes longer: the median of the last seconds
+        self.longest_ns = 0             # of the tick's own thread, one tick in a hundred takes more: the median of the last seconds
 
     def sample(self):
         """Once a second: how long did the tick thread wait for a processor?"""
@@ -67,26 +68,28 @@ class TickStats:
 
     def _look(self, figures):
         before, self._before = self._before, figures
-        if before is None or figures["busy_ns"] < before["busy_ns"]:
+        if before is None or figures["cpu_ns"] < before["cpu_ns"]:
             return                      # the first look, or the figures have been cleared
-        counts = [a - b for a, b in zip(figures["histogram"], before["histogram"])]
+        counts = [a - b for a, b in zip(figures["cpu_histogram"], before["cpu_histogram"])]
         ticks = sum(counts)
         if ticks > 0 and min(counts) >= 0:
-            work = figures["busy_ns"] - before["busy_ns"] + figures["helped_ns"] - before["helped_ns"]
+            work = figures["cpu_ns"] - before["cpu_ns"] + figures["helped_cpu_ns"] - before["helped_cpu_ns"]
             self._work.append(work // ticks)
             self.work_ns = statistics.median_low(self._work)
             self._longest.append(round(percentile(counts, 0.99) * 1e6))
             self.longest_ns = statistics.median_low(self._longest)
 
     def figures(self):
-        """Plain dict for the stats command; times in ms."""
+        """Plain dict for the stats command; times in ms; cpu_: of the processor that the tick's thread had, the others by the clock."""
         figures = self._engine.figures()
-        histogram = figures.pop("histogram")
+        histogram, own = figures.pop("histogram"), figures.pop("cpu_histogram")
         measured = max(1, sum(histogram))
         return {"ticks": figures["ticks"], "ticks_with_board": figures["ticks_with_board"],
                 "ticks_without_board": figures["ticks_without_board"], "late_ticks": figures["late_ticks"],
                 "late_ticks_by_host": figures["late_ticks_by_host"], "blocks_lost": figures["blocks_lost"],
                 "helped_units": figures["helped_units"], "helped_ms": round(figures["helped_ns"] / 1e6, 3), "sparing_ticks": figures["sparing_ticks"],
+                "helped_cpu_ms": round(figures["helped_cpu_ns"] / 1e6, 3), "cpu_ms": round(figures["cpu_ns"] / 1e6, 3),       # the latter since the last clear
+                "cpu_p99_ms": percentile(own, 0.99), "cpu_p999_ms": percentile(own, 0.999), "cpu_longest_ms": round(figures["cpu_longest_ns"] / 1e6, 3),
                 "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
                 "voice_ms": round(figures["voice_ns"] / 1e6, 3),    # processor time, since the last clear
                 "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4),

@@ -126,6 +126,49 @@ def test_legs_that_cost_more_than_their_price_are_priced_by_what_they_cost():
         machine.desk.reserve(0, 20_000, "add")
 
 
+def test_legs_that_cost_less_than_their_price_leave_room_but_no_more_than_a_tick_would_hold():
+    machine = Machine()
+    for _ in range(350):
+        machine.desk.reserve(0, 20_000, "add")
+    with pytest.raises(LocalError):
+        machine.desk.reserve(0, 20_000, "add")
+    machine.now += stats.SECONDS
+    machine.load = (3_500_000, 4_000_000)       # half of what was reserved
+    more = 0
+    with pytest.raises(LocalError, match="of 7000 us of a tick are in use"):
+        while more < 1000:
+            machine.desk.reserve(0, 20_000, "add")
+            machine.now += stats.SECONDS        # the measured load stays what it was: the share of the price counts
+            more += 1
+    assert machine.desk.reserved_ns <= admission.TICK_NS and more == 149
+    machine.load = (6_000_000, 8_000_000)       # what talks has become dearer: nobody more, and nobody is thrown out
+    with pytest.raises(LocalError):
+        machine.desk.reserve(0, 20_000, "add")
+    assert machine.desk.reserved_ns == 499 * 20_000
+
+
+def test_time_that_the_host_took_is_no_work(monkeypatch):
+    """A tick of 3 ms of processor time that took 9.5 by the clock: there is room, and the figures by the clock tell the rest."""
+    engine, now = Engine(), [1.0]
+    monkeypatch.setattr(stats.time, "monotonic", lambda: now[0])
+    seen = stats.TickStats(engine)
+    seen.tid = threading.get_native_id()
+    seen.sample()
+    desk = admission.Admission(COSTS, lambda: (seen.work_ns, seen.longest_ns), clock=lambda: now[0])
+    for _ in range(6):
+        now[0] += 1.01
+        engine.second(3_000_000, stolen_ns=6_500_000)
+        seen.sample()
+    assert seen.work_ns == 3_000_000 and seen.longest_ns < 3_100_000
+    desk.reserve(0, 3_900_000, "add")
+    for _ in range(6):
+        now[0] += 1.01
+        engine.second(9_500_000)            # the same by the clock, but computed
+        seen.sample()
+    with pytest.raises(LocalError):
+        desk.reserve(0, 20_000, "add")
+
+
 def test_ticks_that_are_long_refuse_whatever_the_sums_say():
     machine = Machine(1_000_000, 8_600_000)
     machine.desk.reserve(0, 3_000_000, "add")           # a machine with hardly any load: its long ticks are the host's
@@ -139,16 +182,20 @@ class Engine:
     """What stats.py asks of one."""
 
     def __init__(self):
-        self.ticks, self.busy_ns, self.helped_ns, self.histogram = 0, 0, 0, [0] * 2048
+        self.ticks, self.cpu_ns, self.helped_cpu_ns, self.histogram = 0, 0, 0, [0] * 2048
+        self.wall_ns, self.wall_histogram = 0, [0] * 2048
 
     def figures(self):
-        return {"ticks": self.ticks, "busy_ns": self.busy_ns, "helped_ns": self.helped_ns, "histogram": list(self.histogram)}
+        return {"ticks": self.ticks, "cpu_ns": self.cpu_ns, "helped_cpu_ns": self.helped_cpu_ns, "cpu_histogram": list(self.histogram),
+                "busy_ns": self.wall_ns, "helped_ns": self.helped_cpu_ns, "histogram": list(self.wall_histogram)}
 
-    def second(self, tick_ns, helped_ns=0, long_ns=None, long=0):
+    def second(self, tick_ns, helped_ns=0, long_ns=None, long=0, stolen_ns=0):
         for n in range(100):
             took = long_ns if n < long else tick_ns
-            self.ticks, self.busy_ns, self.helped_ns = self.ticks + 1, self.busy_ns + took, self.helped_ns + helped_ns
+            self.ticks, self.cpu_ns, self.helped_cpu_ns = self.ticks + 1, self.cpu_ns + took, self.helped_cpu_ns + helped_ns
             self.histogram[min(took // 10_000, 2047)] += 1
+            self.wall_ns += took + stolen_ns
+            self.wall_histogram[min((took + stolen_ns) // 10_000, 2047)] += 1
 
 
 def test_seconds_that_the_host_spoilt_do_not_count_and_an_overload_does(monkeypatch):
@@ -178,7 +225,7 @@ def test_seconds_that_the_host_spoilt_do_not_count_and_an_overload_does(monkeypa
     for _ in range(3):
         second(3_000_000, helped_ns=1_500_000, long_ns=9_000_000, long=3)       # 3 of 100 ticks are long
     assert seen.work_ns == 3_180_000 + 1_500_000 and 8_900_000 < seen.longest_ns < 9_100_000
-    engine.busy_ns, engine.histogram = 0, [0] * 2048    # somebody cleared them
+    engine.cpu_ns, engine.histogram = 0, [0] * 2048     # somebody cleared them
     second(3_000_000)
     assert seen.work_ns == 4_680_000
 

@@ -6,8 +6,8 @@ cdef class RtpLeg:
 
     cdef Rtp *r
 
-    def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc):
-        """sequence, timestamp, ssrc: random start values (RFC 3550 5.1)."""
+    def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc, local=None):
+        """sequence, timestamp, ssrc: random start values (RFC 3550 5.1); local: (IPv4 address as int, port) of fd, if it may be used to send by a raw socket."""
         self.r = <Rtp *>take_piece(sizeof(Rtp))
         if self.r == NULL:
             raise MemoryError("media: no memory for one more RTP leg")
@@ -27,6 +27,9 @@ cdef class RtpLeg:
         self.r.tx_seq = sequence & 0xFFFF
         self.r.tx_timestamp = timestamp
         self.r.tx_ssrc = ssrc
+        if local is not None:
+            self.r.local.sin_addr.s_addr = htonl(local[0])
+            self.r.local.sin_port = htons(local[1])
 
     def __dealloc__(self):
         give_piece(self.r)

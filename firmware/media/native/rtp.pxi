@@ -388,7 +388,7 @@ cdef void rtp_in(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nogil:
         e.k.compress(r.law, x, out, BLOCK)
 
 
-cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept nogil:
+cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets, bundle *b) noexcept nogil:
     """Put 80 octets into the packet being filled and send it when it is full.
 
     Legs start in different ticks by their slot, so that the load spreads."""
@@ -414,8 +414,8 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets) noexcept 
         put32(r.packet + 4, r.tx_timestamp)
         put32(r.packet + 8, r.tx_ssrc)
         n = srtp_give(r, r.packet, 12 + payload, 0)
-        if n and sendto(r.fd, r.packet, n, MSG_DONTWAIT, <sockaddr *>&r.remote, sizeof(sockaddr_in)) < 0:
-            r.send_errors += 1         # an ICMP answer or a full queue: the next packet tries again
+        if n:
+            send_packet(e, r, n, b)
         r.tx_seq = <uint16_t>(r.tx_seq + 1)
         r.tx_packets += 1
         r.tx_octets += payload

@@ -11,6 +11,7 @@ cdef enum:
     POLL_NS = 250000                   # how often the head is looked at
     SLEEP_NS = 5000000                 # from one block until looking begins: an emulated board may make up for time
     TICK_NS = 10000000
+    OWN_NS = 8000000                   # ours: a tick that is late, and has not computed for so long, was kept from it
     BEHIND_NS = 100000000              # the clock's ticks that are later than this are left out
     BOARD_GONE_LOOKS = 1000            # no block at so many looks, 250 ms at least: the clock takes over (a stall of ours is no look)
     BACKLOG_MOST = 20                  # blocks caught up with; the ring holds 25
@@ -180,26 +181,14 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
 
 
 cdef void count_late(Engine_ *e, uint64_t blocks) noexcept nogil:
-    """A tick came too late for the board: was it the host (run-queue wait) or ourselves?"""
-    cdef char text[96]
-    cdef uint64_t value = 0
-    cdef int field = 0, i
-    cdef ssize_t n
+    """A tick came too late for the board: was it the host or ourselves?
+
+    Ourselves where this thread has computed for most of a tick in this one or the last; else it was kept from
+    its processor (by the host, or by what the kernel did there)."""
+    cdef uint64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID) - e.spent_ns if e.spent_ns else 0
     e.late_ticks += blocks
-    if e.schedstat_fd < 0:
-        return
-    n = pread(e.schedstat_fd, text, sizeof(text), 0)
-    for i in range(<int>n):            # "run_ns wait_ns slices"
-        if text[i] == 32:
-            field += 1
-            if field == 2:
-                break
-            value = 0
-        elif 48 <= text[i] <= 57:
-            value = value * 10 + <uint64_t>(text[i] - 48)
-    if field and value - e.wait_ns > 2000000:
+    if now < OWN_NS and e.cpu_last_ns < OWN_NS:
         e.late_by_host += blocks
-    e.wait_ns = value
 
 
 cdef void silence_timeslots(Engine_ *e) noexcept nogil:
@@ -220,6 +209,7 @@ cdef void start_tick(Engine_ *e) noexcept nogil:
 
 cdef void end_tick(Engine_ *e) noexcept nogil:
     cdef uint64_t took = clock_ns(CLOCK_MONOTONIC) - e.now_ns
+    cdef uint64_t spent = clock_ns(CLOCK_THREAD_CPUTIME_ID) - e.spent_ns
     cdef uint64_t step = took // 10000
     cdef uint64_t helped = load64(&e.helped_ns)
     if took + helped - e.helped_before > HELP_FROM_NS:
@@ -227,7 +217,13 @@ cdef void end_tick(Engine_ *e) noexcept nogil:
     elif e.help_ticks:
         e.help_ticks -= 1
     e.helped_before = helped
-    follow_pressure(e, clock_ns(CLOCK_THREAD_CPUTIME_ID) - e.spent_ns)
+    follow_pressure(e, spent)
+    e.spent_ns = 0
+    e.cpu_last_ns = spent
+    e.cpu_ns += spent
+    if spent > e.cpu_longest_ns:
+        e.cpu_longest_ns = spent
+    e.cpu_histogram[spent // 10000 if spent // 10000 < HISTOGRAM else HISTOGRAM - 1] += 1
     e.histogram[step if step < HISTOGRAM else HISTOGRAM - 1] += 1
     e.busy_ns += took
     if took > e.longest_ns:

@@ -572,6 +572,7 @@ cdef struct Rtp:
     # set by commands
     int fd
     int rtcp_fd
+    sockaddr_in local                  # what fd is bound to; no address: packets go by fd alone
     uint8_t law
     uint8_t kept                       # what is put into the playout has waited: its margin is known
     Codec *codec                       # native/codec.pxi; NULL: G.711
@@ -1029,7 +1030,7 @@ cdef struct Engine_:
     int32_t bearer_link_slot[LINKS]    # scratch
     int32_t bearer_link_row[LINKS]
     int32_t attached                   # the heads of the board are being followed
-    int32_t schedstat_fd
+    int raw_fd                         # all legs' packets go through it: native/bundle.pxi; -1: none
     uint32_t board_generation
     uint64_t rx_next
     uint64_t tick
@@ -1039,12 +1040,15 @@ cdef struct Engine_:
     uint64_t ticks_board
     uint64_t ticks_free
     uint64_t late_ticks                # the board had taken our frames before they were there
-    uint64_t late_by_host              # of these: the thread had waited for a processor
+    uint64_t late_by_host              # of these: the thread had not had the time to be so late by its own work
     uint64_t blocks_lost               # received frames that the ring overtook
-    uint64_t wait_ns                   # run-queue wait at the last look
     uint64_t busy_ns                   # wall time in ticks
     uint64_t longest_ns
     uint32_t histogram[HISTOGRAM]
+    uint64_t cpu_ns                    # processor time of the tick thread in ticks
+    uint64_t cpu_longest_ns
+    uint64_t cpu_last_ns               # of the last tick
+    uint32_t cpu_histogram[HISTOGRAM]
     # scratch
     uint8_t octets_in[ROWS * BLOCK]
     uint8_t octets_out[ROWS * BLOCK]
@@ -1080,6 +1084,7 @@ cdef struct Engine_:
     uint32_t helpers                   # threads in help()
     uint64_t helped                    # units that they have done
     uint64_t helped_ns                 # and the time in them
+    uint64_t helped_cpu_ns             # and the processor time
     uint64_t helped_before             # at the end of the tick before
     uint32_t help_ticks                # they are woken in so many ticks still
     int32_t ready_from[UNITS + 1]      # sockets that have something, by unit: places in ready_at, which are places in ready

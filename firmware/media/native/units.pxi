@@ -49,6 +49,7 @@ cdef inline void fetch_leg(Engine_ *e, int i, int last) noexcept nogil:
 cdef void do_unit(Engine_ *e, int u) noexcept nogil:
     cdef Plan *p = &e.plan
     cdef int i, slot
+    cdef bundle b
     if e.phase == PHASE_IN:
         for i in range(e.ready_from[u], e.ready_from[u + 1]):
             read_socket(e, &e.ready[e.ready_at[i]])
@@ -61,13 +62,15 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
             rtp_in(e, slot, e.term[slot].rtp, e.octets_in + e.term[slot].in_row * BLOCK)
         voice_unit(e, u)
     else:
+        b.n = 0
         remember_sent(e, u)
         if p.coded_from[u] != p.coded_from[u + 1]:
             codec_out_unit(e, u)
         for i in range(p.rtp_from[u], p.rtp_from[u + 1]):
             fetch_leg(e, i, p.rtp_from[u + 1])
             slot = p.rtp[i]
-            rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK)
+            rtp_out(e, slot, e.term[slot].rtp, e.octets_out + e.term[slot].out_row * BLOCK, &b)
+        send_bundle(e, &b)
 
 
 cdef int take_units(Engine_ *e, int helper) noexcept nogil:
@@ -118,7 +121,7 @@ cdef void all_units(Engine_ *e, int phase) noexcept nogil:
 
 cdef void help(Engine_ *e) noexcept nogil:
     """The loop of a helper until e.stop."""
-    cdef uint64_t began
+    cdef uint64_t began, spent
     cdef int done
     flush_denormals()
     add32(&e.helpers, 1)
@@ -127,7 +130,9 @@ cdef void help(Engine_ *e) noexcept nogil:
         while sem_trywait(&e.work) == 0:
             pass                       # woken for phases that are over
         began = clock_ns(CLOCK_MONOTONIC)
+        spent = clock_ns(CLOCK_THREAD_CPUTIME_ID)
         done = take_units(e, 1)
         if done:
             add64(&e.helped, done)
             add64(&e.helped_ns, clock_ns(CLOCK_MONOTONIC) - began)
+            add64(&e.helped_cpu_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - spent)
