@@ -13,6 +13,7 @@ import pytest
 from dsp import g711
 
 BLOCK = 80
+LEGS, PACKETS = 70, 20          # more than a bundle (native/bundle.pxi), in two units
 
 
 class Peer:
@@ -312,3 +313,64 @@ def test_pcmu_and_other_packet_times(board, control, pair):
     assert all(len(p) == 12 + 240 and p[1] & 127 == 0 for p in packets)
     audio = g711.expand(numpy.frombuffer(b"".join(p[12:] for p in packets), numpy.uint8), 1).astype(float)
     assert audio.max() > 4500
+
+
+def folded(octets):
+    """Sum of RFC 1071: 0xFFFF where a checksum in it is right."""
+    octets += b"\0" * (len(octets) % 2)
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+@pytest.fixture
+def wire():
+    """All UDP packets of this machine with their IP headers."""
+    try:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    except PermissionError:
+        pytest.skip("a raw socket wants CAP_NET_RAW; then media sends by its legs' sockets, too")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.settimeout(30)
+    with sock:
+        yield sock
+
+
+@pytest.mark.conformance("RFC 768", "-", "UDP length and checksum of RTP that media writes itself; IPv4 header of RFC 791; DSCP of RFC 3246")
+def test_headers_of_bundles_are_right_and_a_bad_leg_harms_no_other(board, control, wire):
+    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    peer.bind(("127.0.0.1", 0))
+    with peer:
+        number = peer.getsockname()[1]
+        ports = [control.do("add", id=f"r{n}", kind="rtp", address="127.0.0.1", ptime_ms=(10, 20, 30)[n % 3])["port"] for n in range(LEGS)]
+        # Broadcast is allowed to no socket of ours: neither way of sending takes this one's packets.
+        control.do("add", id="bad", kind="rtp", address="127.0.0.1")
+        control.do("modify", id="bad", remote=["127.255.255.255", number])
+        for n in range(LEGS):
+            control.do("modify", id=f"r{n}", remote=["127.0.0.1", number])
+        seen, deadline = {port: [] for port in ports}, time.monotonic() + 30
+        while min(len(numbers) for numbers in seen.values()) < PACKETS:
+            assert time.monotonic() < deadline, {port: len(numbers) for port, numbers in seen.items()}
+            packet = wire.recv(2048)
+            source, target, length, checksum = struct.unpack("!4H", packet[20:28])
+            if target != number or source not in seen:
+                continue
+            assert packet[0] == 0x45 and packet[1] == 46 << 2 and packet[6] & 0x40 and packet[8] == 64
+            assert packet[12:20] == socket.inet_aton("127.0.0.1") * 2 and folded(packet[:20]) == 0xFFFF
+            assert length == len(packet) - 20 and checksum
+            assert folded(packet[12:20] + struct.pack("!HH", 17, length) + packet[20:]) == 0xFFFF
+            octets = (80, 160, 240)[ports.index(source) % 3]
+            assert packet[28] == 0x80 and packet[29] & 127 == 8 and len(packet) == 40 + octets
+            seen[source].append(struct.unpack("!HI", packet[30:36]))
+        for port, numbers in seen.items():
+            step = (80, 160, 240)[ports.index(port) % 3]
+            lost = 0                    # by this test's own socket, if it was kept from reading
+            for (a, at), (b, then) in zip(numbers, numbers[1:]):
+                assert (then - at) % (1 << 32) == step * ((b - a) % 65536)
+                lost += (b - a) % 65536 - 1
+            assert lost < len(numbers)
+        bad = next(t for t in control.audit()["terminations"] if t["id"] == "bad")
+        assert bad["stats"]["send_errors"] > 0
+        good = next(t for t in control.audit()["terminations"] if t["id"] == "r0")
+        assert good["stats"]["send_errors"] == 0 and good["stats"]["sent"] >= PACKETS
