@@ -25,16 +25,22 @@ cdef extern from *:
             disabler_sin[i] = (int16_t)lrint(256 * sin(2 * M_PI * 2100 * i / 8000));
         }
     }
-    /* Correlation (scaled to samples) and energy of a block; sums stay below 2^31. */
-    static void disabler_measure(const int16_t *x, float *c, float *energy)
+    /* Energy of a block and, where it reaches the least of a tone, correlation (scaled to samples); sums stay below 2^31.
+       The engine is built for the oldest processors; this is done for each leg twice a tick. */
+    #if defined(__x86_64__)
+    __attribute__((target_clones("avx2", "default")))
+    #endif
+    static void disabler_measure(const int16_t *restrict x, float least, float *c, float *energy)
     {
         int32_t re = 0, im = 0, sum = 0;
+        for (int i = 0; i < 80; i++) { int16_t y = x[i] >> 3; sum += y * y; }
+        *energy = sum * 64.0f;
+        if (*energy < least)
+            return;
         for (int i = 0; i < 80; i++) re += x[i] * disabler_cos[i];
         for (int i = 0; i < 80; i++) im += x[i] * disabler_sin[i];
-        for (int i = 0; i < 80; i++) { int16_t y = x[i] >> 3; sum += y * y; }
         c[0] = re / 256.0f;
         c[1] = im / 256.0f;
-        *energy = sum * 64.0f;
     }
     """
     enum: TONE_BLOCKS
@@ -42,7 +48,7 @@ cdef extern from *:
     enum: GONE_BLOCKS
     float PURE
     void disabler_prepare()
-    void disabler_measure(const int16_t *, float *, float *) noexcept nogil
+    void disabler_measure(const int16_t *, float, float *, float *) noexcept nogil
     float sqrtf(float) noexcept nogil
 
 cdef enum:
@@ -56,7 +62,7 @@ cdef int disabler_hear(Disabler *d, int way, const int16_t *x) noexcept nogil:
     """One block of one direction; returns whether there is any signal."""
     cdef float c[2]
     cdef float energy, size, before, re, im
-    disabler_measure(x, c, &energy)
+    disabler_measure(x, TONE_ENERGY, c, &energy)
     if energy < TONE_ENERGY or 2 * (c[0] * c[0] + c[1] * c[1]) < PURE * 80 * energy:
         # One block may hold the reversal itself.
         if d.missed[way] or d.run[way] < STEADY_BLOCKS:
