@@ -49,14 +49,23 @@ def broken(value, path=""):
     return None
 
 
+def once(pairs):
+    """An object of JSON; what stands in it twice would be lost without a word.  Raises ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError("%s stands twice in one object; keep one of them" % next(name for name in names if names.count(name) > 1)[:60])
+    return found
+
+
 def _constant(name):
     raise ValueError("%s is no number of JSON" % name)
 
 
-def parse(octets):
-    """The value of a JSON text in UTF-8.  Raises ValueError with a sentence for what cannot be taken in."""
+def parse(octets, pairs=None):
+    """The value of a JSON text in UTF-8.  pairs: once() where a name may not stand twice.  Raises ValueError with a sentence for what cannot be taken in."""
     try:
-        value = json.loads(octets.decode(), parse_constant=_constant)
+        value = json.loads(octets.decode(), parse_constant=_constant, object_pairs_hook=pairs)
     except UnicodeDecodeError:
         raise ValueError("it is not written in UTF-8") from None
     except RecursionError:

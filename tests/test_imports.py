@@ -50,12 +50,12 @@ ROOMS = {
         "firmware.links", "firmware.config", "firmware.storage", "firmware.chassis", "firmware.media.client",
         "firmware.control.client", "firmware.exits", "firmware.heartbeat", "firmware.sockets", "firmware.sip_web", "firmware.first_boot", "boardconfig"),
     # Flows are simulated without a switch.
-    "firmware.cli": _CORE + ("firmware.ivr", "firmware.exits", "firmware.config.schema", "firmware.control.client"),
+    "firmware.cli": _CORE + _TEXT + ("firmware.ivr", "firmware.exits", "firmware.config.schema", "firmware.control.client"),
     # The supervisor refuses a configuration before it starts anybody.
     "firmware.__main__": _CORE + ("firmware.exits", "firmware.sockets", "firmware.config", "firmware.ivr.flow", "firmware.heartbeat",
                                   "firmware.logfile", "firmware.first_boot"),
     "webui": ("firmware.config.schema", "firmware.control.client", "firmware.errors", "firmware.exits", "firmware.sockets",
-              "firmware.heartbeat", "firmware.first_boot", "firmware.sip_web"),
+              "firmware.heartbeat", "firmware.first_boot", "firmware.sip_web", "firmware.jsontext"),
 }
 # What the portable packages may take from the standard library (MicroPython has these).
 STANDARD = {"json", "struct", "re", "math", "binascii"}

@@ -15,6 +15,7 @@ import urllib.parse
 import bottle
 
 from firmware.control.client import ControlError
+from firmware.jsontext import once
 from webui import desk, documents, journal, lines, prompts, provision, turn_up
 from webui.playable import Playable
 from webui.render import LANGUAGES, choose_language, render
@@ -212,7 +213,7 @@ def build(house, users, sessions, data_dir, site_name):
         def relayed(path, body):
             return house.client.request("POST", path, body=body, user=request.environ.get("strowger.user"))
         try:
-            candidate = json.loads(text)
+            candidate = json.loads(text, object_pairs_hook=once)
         except (ValueError, RecursionError) as error:
             return show("configuration.html", 400, errors=[{"path": "", "advice": f"This is no JSON: {error}"}], **values)
         if not isinstance(candidate, dict):
@@ -405,7 +406,12 @@ def build(house, users, sessions, data_dir, site_name):
             raise problem(400, "no JSON object", f"Send {example} as application/json.")
         try:
             json.dumps(body, ensure_ascii=False).encode()
-        except (UnicodeEncodeError, RecursionError):
+            json.loads(request.body.read(), object_pairs_hook=once)
+        except ValueError as error:
+            if not isinstance(error, UnicodeError):
+                raise problem(400, "no JSON that can be taken", f"The body is no JSON that can be taken: {error}.") from None
+            raise problem(400, "no JSON that can be taken", "The body holds half a character (a lone UTF-16 surrogate); write it again.") from None
+        except RecursionError:
             raise problem(400, "no JSON that can be taken", "The body holds half a character (a lone UTF-16 surrogate), or is nested too deep; write it again.") from None
         return body
 

@@ -57,6 +57,7 @@ from firmware.cli import box, cas, desk, documents, floor, flows, journal, lines
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
+from firmware.jsontext import once
 
 
 def clock(ms):
@@ -163,7 +164,7 @@ def load(path):
     """A configuration file ("-": standard input)."""
     try:
         with (sys.stdin if path == "-" else open(path, encoding="utf-8")) as file:
-            return json.load(file)
+            return json.load(file, object_pairs_hook=once)
     except (OSError, ValueError) as error:
         raise LocalError("%s cannot be read as JSON: %s" % (path, error)) from error
 
@@ -345,6 +346,9 @@ def main(arguments=None):
         return 1
     except (KeyboardInterrupt, BrokenPipeError):
         return 0
+    except OSError as error:            # a file of the person's, not the switch's
+        print("strowger: %s cannot be written: %s" % (error.filename or "the answer", error.strerror or error), file=sys.stderr)
+        return 1
     return 0
 
 

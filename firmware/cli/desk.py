@@ -16,6 +16,7 @@
 
 import datetime
 import json
+import re
 import urllib.parse
 
 from firmware.errors import LocalError
@@ -92,13 +93,27 @@ def _read(path):
 
 
 def _fields(words):
-    """{"a": "1", "b": True} of ["a=1", "b=true"]; whole numbers and true or false as such."""
+    """{"a": "1"} of ["a=1"]."""
     found = {}
     for word in words:
         name, mark, value = word.partition("=")
         if not mark:
             raise LocalError("%s is no NAME=VALUE" % word)
-        found[name] = {"true": True, "false": False}.get(value, int(value) if value.isdecimal() and len(value) < 6 else value)
+        found[name] = value
+    return found
+
+
+def _typed(client, words, template):
+    """The fields of a ticket, whole numbers and flags as its template has them; `template()` names it."""
+    found = _fields(words)
+    if found:
+        rows = next((row["fields"] for row in client.get("/v1/desk/setup")["templates"] if row["name"] == template()), ())
+        kinds = {row["name"]: row["type"] for row in rows}
+        for name, value in found.items():
+            if kinds.get(name) == "whole" and re.fullmatch(r"-?[0-9]{1,15}", value):
+                found[name] = int(value)
+            elif kinds.get(name) == "flag":
+                found[name] = {"true": True, "false": False}.get(value, value)
     return found
 
 
@@ -197,7 +212,7 @@ def _customers(client, options):
     if verb == "customer":
         return client.get("/v1/customers/%s" % _quoted(options.id)), _plain
     if verb == "customer-put":
-        fields = {name: str(value) for name, value in _fields(options.fields).items()}
+        fields = _fields(options.fields)
         if "numbers" in fields:
             fields["numbers"] = [number for number in fields["numbers"].split(";") if number]
         return (client.post("/v1/customers/%s" % _quoted(options.id) if options.id else "/v1/customers", fields), lambda a: "%(customer)s revision %(revision)d" % a)
@@ -220,10 +235,12 @@ def _tickets(client, options):
         return client.get("/v1/tickets/%s" % _quoted(options.id)), _plain
     if verb == "ticket-open":
         body = _given(options, "template", "title", "call", "customer", "owner", "queue", "text")
-        return client.post("/v1/tickets", {**body, "fields": _fields(options.fields)}), lambda a: a["ticket"]
+        return client.post("/v1/tickets", {**body, "fields": _typed(client, options.fields, lambda: options.template)}), lambda a: a["ticket"]
     path = "/v1/tickets/%s" % _quoted(options.id)
     body = _given(options, "state", "owner", "comment", "call", "queue")
-    return (client.post(path, {**body, "revision": client.get(path)["revision"], "fields": _fields(options.fields)}), lambda a: "revision %(revision)d" % a)
+    known = client.get(path)
+    return (client.post(path, {**body, "revision": known["revision"], "fields": _typed(client, options.fields, lambda: known["template"])}),
+            lambda a: "revision %(revision)d" % a)
 
 
 def _articles(client, options):

@@ -8,6 +8,8 @@
 
 import urllib.parse
 
+from firmware.errors import LocalError
+
 VERBS = ("play", "player", "party", "room")
 
 
@@ -53,7 +55,11 @@ def carry_out(client, options):
     if getattr(options, "unmute", False):
         body["mute"] = False
     if options.verb == "play":
-        body[options.kind] = int(options.what) if options.kind == "number" else options.what
+        body[options.kind] = options.what
+        if options.kind == "number":
+            if not (options.what.isascii() and options.what.isdigit() and len(options.what) < 10):
+                raise LocalError("a number is a whole number from 0 to 99999, not %s" % options.what[:40])
+            body[options.kind] = int(options.what)
     if options.verb == "room":
         body["loudest"] = options.loudest
     return client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), options.verb), body), lambda a: "done"

@@ -17,6 +17,7 @@ import urllib.parse
 from firmware.errors import LocalError
 from firmware.ivr import simulator, text
 from firmware.ivr.flow import check
+from firmware.jsontext import once
 
 VERBS = ("flows", "flow", "ivr", "surveys")
 
@@ -56,7 +57,7 @@ def load(path):
         except LocalError as error:
             raise LocalError("%s: %s" % (path, error)) from None
     try:
-        return json.loads(octets)
+        return json.loads(octets, object_pairs_hook=once)
     except ValueError as error:
         raise LocalError("%s is no JSON: %s" % (path, error)) from error
 

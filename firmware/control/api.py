@@ -49,7 +49,7 @@ from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
 from firmware.acd.report import FORMULAS
 from firmware.errors import ConfigError, LocalError
-from firmware.jsontext import encode, parse
+from firmware.jsontext import encode, once, parse
 from firmware.storage.cdr import CDRs
 from firmware.storage.journal import Journal
 from firmware.storage.recordings import Recordings
@@ -203,7 +203,7 @@ class API:
         if not octets:
             return {}
         try:
-            body = parse(octets)
+            body = parse(octets, once)
         except ValueError as error:
             raise Problem(400, "no JSON", "The body is no JSON that can be taken: %s." % error) from error
         if not isinstance(body, dict):

@@ -142,8 +142,8 @@ def put(db, key, row, now_ms, revision=None):
 
 def parse(text, agents, extra=(), country=COUNTRY):
     """[(line, row)] of a CSV file with a head line.  Raises BadRows; nothing is written here."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    errors, rows, seen = [], [], {}
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    ended, errors, rows, seen = 0, [], [], {}      # ended: the line in which the row before has its end
 
     def wrong(line, field, advice):
         errors.append({"line": line, "field": field, "advice": advice})
@@ -157,8 +157,9 @@ def parse(text, agents, extra=(), country=COUNTRY):
                 wrong(1, head[:40] or "(empty)", "is no column, or stands twice; the columns are %s" % ", ".join(known))
         if not heads:
             wrong(1, "(head)", "is missing; the first line names the columns: %s" % ", ".join(known))
+        ended = reader.line_num
         for cells in reader:
-            line = reader.line_num
+            line, ended = ended + 1, reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(heads):
@@ -177,7 +178,7 @@ def parse(text, agents, extra=(), country=COUNTRY):
                 wrong(line, "(file)", "has more than %d customers; import it in parts" % MOST_ROWS)
                 raise BadRows(errors)
     except csv.Error as error:
-        wrong(reader.line_num, "(line)", "is no CSV: %s" % error)
+        wrong(ended + 1, "(line)", "is no CSV: %s; look for a quote that is not closed, or is followed by something else than a comma" % error)
     if errors:
         raise BadRows(errors)
     return rows

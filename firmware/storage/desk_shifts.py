@@ -62,8 +62,8 @@ def check(row, agents, day_of, others=()):
 
 def parse(text, agents, day_of, others=()):
     """[(line, shift)] of a CSV file.  Raises BadRows; nothing is written here."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    errors, rows, ends = [], [], {}
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    ended, errors, rows, ends = 0, [], [], {}       # ended: the line in which the row before has its end
 
     def wrong(line, field, advice):
         errors.append({"line": line, "field": field, "advice": advice})
@@ -77,8 +77,9 @@ def parse(text, agents, day_of, others=()):
         for head in COLUMNS[:4]:
             if head not in heads:
                 wrong(1, head, "is missing; the first line names the columns %s" % ", ".join(COLUMNS))
+        ended = reader.line_num
         for cells in [] if errors else reader:
-            line = reader.line_num
+            line, ended = ended + 1, reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(heads):
@@ -98,7 +99,7 @@ def parse(text, agents, day_of, others=()):
                     wrong(line, "(file)", "has more than %d shifts; import it in parts" % MOST_ROWS)
                     raise BadRows(errors)
     except csv.Error as error:
-        wrong(reader.line_num, "(line)", "is no CSV: %s" % error)
+        wrong(ended + 1, "(line)", "is no CSV: %s; look for a quote that is not closed, or is followed by something else than a comma" % error)
     if errors:
         raise BadRows(errors)
     return rows

@@ -107,7 +107,8 @@ def prepared(config):
     config["numbers"].append({"number": SALES, "application": "queue", "target": "sales"})
     config["queues"][0].update(announce_position_s=0, dispositions=[{"code": "sold", "label": "Sold"}, {"code": "later"}])
     config["ticket_templates"] = [{"name": "repair", "label": "Repair", "due_h": 24, "fields": [
-        {"name": "device", "type": "choice", "choices": ["modem", "phone"], "required": "open"}, {"name": "cause", "required": "close"}]}]
+        {"name": "device", "type": "choice", "choices": ["modem", "phone"], "required": "open"}, {"name": "cause", "required": "close"},
+        {"name": "room"}, {"name": "units", "type": "whole", "least": -10}, {"name": "warranty", "type": "flag"}]}]
     config["desk"]["customer_fields"] = ["contract"]
 
 

@@ -224,6 +224,17 @@ def test_the_command_line_does_all_of_it(site, tmp_path, capsys):
             assert "sold" in await do("dispositions") and "hello" in await do("pop", call)
             ticket = (await do("ticket-open", "repair", "Broken", "device=modem", "--call", call)).strip()
             assert "revision 2" in await do("ticket-change", ticket, "--state", "open", "--owner", "1002")
+            more = (await do("ticket-open", "repair", "Broken", "device=phone", "room=00123", "cause=true", "units=1000000", "warranty=true")).strip()
+            assert "revision 2" in await do("ticket-change", more, "units=-5", "room=12")
+            assert json.loads(await do("ticket", more))["fields"] == {"device": "phone", "room": "12", "cause": "true", "units": -5, "warranty": True}
+            assert "units: must be a whole number" in await do("ticket-change", more, "units=many", code=78)
+            own = (await do("customer-put", "name=007", "external=00017")).split()[0]
+            assert (lambda row: (row["name"], row["external"]))(json.loads(await do("customer", own))) == ("007", "00017")
+            await do("customer-erase", own)
+            assert "cannot be written" in await do("customer-export", str(tmp_path / "nowhere" / "out.csv"), code=1)
+            assert "whole number" in await do("play", call, "number", "many", code=1)
+            (tmp_path / "twice.json").write_text('{"site": {"name": "a", "name": "b"}}')
+            assert "name stands twice" in await do("config", "check", str(tmp_path / "twice.json"), code=1)
             assert ticket in await do("tickets", "--state", "open") and "Broken" in await do("ticket", ticket)
             assert "article 1" in await do("article-put", "退款", str(tmp_path / "a.txt"), "--tags", "a,b")
             assert "退款" in await do("articles", "工作日") and "三个" in await do("article", "1")

@@ -32,6 +32,7 @@ HEAD = "agent,date,from,to,activity\n"
     (HEAD + "a,2026-11-31,08:00,12:00,\n", 2, "date", "2026-11-31"), (HEAD + "a,2026-11-23,8:00,12:00,\n", 2, "from", "8:00"),
     (HEAD + "a,2026-11-23,08:00,25:00,\n", 2, "to", "25:00"), (HEAD + "a,2026-11-23,08:00,08:00,\n", 2, "to", "same"),
     (HEAD + "a,2026-11-23,08:00,12:00,\na,2026-11-23,11:00,13:00,\n", 3, "from", "line 2"), (HEAD + "a,2026-11-23\n", 2, "(line)", "cells"),
+    (HEAD + "a,2026-11-23,08:00,12:00,\"work\na,2026-11-23,13:00,15:00,\n", 2, "(line)", "quote"),
     (HEAD + "a,2026-11-23,08:00,12:00,tea time\n", 2, "activity", "work"), (HEAD + "a,2026-11-23,22:00,06:00,\na,2026-11-24,05:00,09:00,\n", 3, "from", "line 2")])
 def test_a_bad_plan_names_line_and_field(text, line, field, word):
     with pytest.raises(shifts.BadRows) as caught:

@@ -215,6 +215,10 @@ def test_rubbish_in_forms_and_bodies_is_refused(web):
     half = b'{"password": "long enough \\ud800 it is"}'
     answer, body = client("/api/v1/users/anna/password", method="PUT", body=half, headers={"Content-Type": "application/json"})
     assert answer.status == 400 and "half a character" in json.loads(body)["detail"]
+    answer, body = client("/api/v1/agents/1001/status", method="PUT", body=b'{"status": "available", "status": "on_break"}', headers={"Content-Type": "application/json"})
+    assert answer.status == 400 and "status stands twice" in json.loads(body)["detail"]
+    answer, body = client("/configuration", {"text": '{"ivr": {"main": 1, "main": 2}}', "revision": "1"})
+    assert answer.status == 400 and "main stands twice" in (body if isinstance(body, str) else body.decode())
     for method, path in (("PUT", "documents/a%0a"), ("GET", "documents/a%0a/file"), ("GET", "prompts/en/a%0a/audio")):
         answer, body = client("/api/v1/" + path, method=method, body=b"II*\0" if method == "PUT" else None)
         assert answer.status == 404, path
