@@ -18,8 +18,8 @@ def test_a_tap_is_exact_and_ends_with_its_source(board, control):
     control.do("tap", id="r", source="t1")
     said = numpy.random.default_rng(3).integers(0, 256, 8000, dtype=numpy.uint8)
     said[said == 0xD5] = 1
+    heard = far.recv(2048)[12:]         # the tap has begun
     board.say(11, 1, said.tobytes())
-    heard = b""
     while said.tobytes()[-400:] not in heard:
         heard += far.recv(2048)[12:]
     assert said.tobytes() in heard
