@@ -2,7 +2,7 @@
 PYTHON := build/venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo test bench conformance turn-up hil-dahdi soak load storm line-faults simulate-day lock clean
+.PHONY: help setup setup-test setup-conformance run demo test bench conformance turn-up hil-dahdi soak load storm line-faults simulate-day lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -12,6 +12,9 @@ setup: ## set up this machine for `make run` (Debian packages, Python packages, 
 
 setup-test:
 	@buildroot/host/setup.sh test
+
+setup-conformance:
+	@buildroot/host/setup.sh conformance
 
 run: setup ## start the appliance on an emulated board with a far exchange that places calls; Ctrl-C stops it
 	@exec $(PYTHON) -m hil.desktop
@@ -40,7 +43,7 @@ simulate-day: setup-test ## a day of 1,000 agents and 110,000 calls in simulated
 load: setup-test ## full trunk load for ten minutes, then each fault in its middle; build/load/ (LOAD_S=seconds, LOAD="--faults none")
 	@exec $(PYTHON) -m hil.load $(if $(LOAD_S),--seconds $(LOAD_S)) $(LOAD)
 
-conformance: setup-test ## standards' tests by number; build/conformance.json
+conformance: setup-conformance ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance
 
 hil-dahdi: setup-test ## DAHDI spans in a virtual machine without KVM: octets, ABCD bits, PRI calls, the card taken out, the whole house; build/dahdi/out/result.json (DAHDI="card calls": without it)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Set up a Debian 12 machine for `make run` and `make test`: Debian packages,
+# Set up a Debian 12 machine for `make run`, `make test` and `make conformance`: Debian packages,
 # virtual environment, native modules, prompts, far ends.  Each step is skipped
 # when its inputs did not change.  sudo is used for apt only.
 # A signal ends what it started, compilers included (apt excepted: dpkg is not to be broken off).
-#   setup.sh run|test
+#   setup.sh run|test|conformance (each all that the one before has, and more)
 set -eu
 cd "$(dirname "$0")/../.."
 purpose=${1:-run}
@@ -45,7 +45,8 @@ trap 'stop 143' TERM
 names() { sed -e 's/#.*//' "$@" | tr -s ' \n' '\n' | sed '/^$/d'; }
 
 lists=buildroot/host/packages.txt
-[ "$purpose" = test ] && lists="$lists buildroot/host/packages-test.txt"
+case $purpose in test | conformance) lists="$lists buildroot/host/packages-test.txt" ;; esac
+[ "$purpose" = conformance ] && lists="$lists buildroot/host/packages-conformance.txt"
 # Where there is a Node.js already (npm's own or Debian's), keep it.
 node=""; command -v npm >/dev/null 2>&1 || node="nodejs npm"
 missing=""

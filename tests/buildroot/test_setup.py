@@ -1,4 +1,4 @@
-"""Set-up ended by a signal: nothing that it started goes on.
+"""Set-up ended by a signal: nothing that it started goes on.  And which Debian packages each target asks for.
 
 A tree of its own, in which the Python of the virtual environment is a stand-in that does what
 setup.py --parallel does: it starts compilers (here: sleep) and waits for them."""
@@ -25,7 +25,7 @@ def tree(tmp_path):
     for name in ("Makefile", "buildroot/host/setup.sh"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("buildroot/host/packages.txt", "buildroot/host/packages-test.txt", "requirements.lock", "setup.py",
+    for name in ("buildroot/host/packages.txt", "buildroot/host/packages-test.txt", "buildroot/host/packages-conformance.txt", "requirements.lock", "setup.py",
                  "build/stamps/lock", "build/venv/bin/python"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -78,3 +78,29 @@ def test_a_signal_ends_the_compilers_too(tree, command, number, code):
     assert not alive(tree)
     assert process.returncode not in (0, None) and (code is None or process.returncode == code), output
     assert "setup: stopped before it was done" in output, output
+
+
+def names(name):
+    return {word for line in (ROOT / "buildroot/host" / name).read_text().splitlines() for word in line.split("#")[0].split()}
+
+
+@pytest.mark.parametrize("target, lists", [("run", 1), ("test", 2), ("conformance", 3)])
+def test_each_target_asks_for_its_packages(tree, target, lists):
+    """On a machine that has none of them (a dpkg-query of ours says so), whose apt-get writes down what it is asked and fails."""
+    files = ("packages.txt", "packages-test.txt", "packages-conformance.txt")
+    for name in files:
+        shutil.copy(ROOT / "buildroot/host" / name, tree / "buildroot/host" / name)
+    for name, text in (("dpkg-query", "exit 1"), ("apt-get", f'echo "$@" >>{tree}/asked; [ "$1" = update ]'), ("sudo", '"$@"')):
+        (tree / "bin" / name).parent.mkdir(exist_ok=True)
+        (tree / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tree / "bin" / name).chmod(0o755)
+    done = subprocess.run(["make", target], cwd=tree, capture_output=True, text=True, env=dict(os.environ, PATH=f"{tree}/bin:{os.environ['PATH']}"))
+    assert done.returncode and "apt-get could not install" in done.stderr
+    asked = {word for word in (tree / "asked").read_text().split() if not word.startswith("-")} - {"update", "install", "nodejs", "npm"}
+    assert asked == set().union(*map(names, files[:lists]))
+    assert all(names(name) for name in files)
+
+
+def test_what_the_tests_run_on_arm_is_set_up_for_conformance_alone():
+    wanted = {"gcc-aarch64-linux-gnu", "qemu-user"}     # as tests/aarch64.py names them
+    assert wanted <= names("packages-conformance.txt") and not wanted & (names("packages-test.txt") | names("packages.txt"))
