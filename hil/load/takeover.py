@@ -1,90 +1,86 @@
 """Control killed while many SIP calls are up: what their far ends hear, and whether their dialogs go on.
 
-    python -m hil.load.takeover [CALLS]          # build/takeover.json
+    python -m hil.load.takeover [CALLS [HEARD]]  # build/takeover.json
     found = measure(folder, calls=500)           # as below; results() for make bench
 
-sipp calls over one SIP trunk a number that goes out over another, where sipp answers.  Both halves' sound goes to two reflectors of our own
-(processes apart): each sends, by its own clock, a packet every 20 ms to each leg that it hears of, and keeps the arrival of each packet by
-the kernel's time stamp.  Control is killed (SIGKILL) while all stand.  Later the trunk's session timers run (RFC 4028, re-INVITE or UPDATE of
-the switch), sipp changes each session by a re-INVITE and ends it by BYE; sipp's own counts say how many calls did all of that.
+sipp calls over one SIP trunk a number that goes out over another, where sipp answers.  Both halves' sound goes to two far ends (a C program,
+sound_ends.c): each sends, by its own clock, a packet every 20 ms to each leg that it hears of, and notes each packet of every leg by the kernel's
+time stamp.  Control is killed (SIGKILL) while all stand.  Later the trunk's session timers run (RFC 4028, re-INVITE or UPDATE of the switch),
+sipp changes each session by a re-INVITE and ends it by BYE; sipp's own counts say how many calls did all of that, the CDRs how each ended.
 
-A gap is the longest time between two packets of a leg at its far end, and apart from it: numbers of packets that never came.
+A gap is the longest time between two packets of a leg at its far end, from the kill on ("longest_gap_before_ms": in the same time before it, which
+is this machine's matter, as are media's late ticks of the host); apart from it, numbers of packets that never came.  What the far ends' own
+sockets threw away is told apart ("dropped_here"): it is not lost by the switch.  So is how late the far ends themselves were ("late_here_ms").
+"Back" is the first answer to OPTIONS after the kill.
 """
 
+import collections
 import json
-import multiprocessing
 import pathlib
 import shutil
 import socket
-import struct
+import subprocess
 import sys
 import tempfile
 import time
 
 from hil import sip_load
 from hil.ports import UDP, free_block
+from hil.rig import CHECKOUT, RigError, die_with_us
 from hil.sip_load import SDP, SIPLoad, _message, last_row
 
 RATE, SESSION_S = 25, 90        # calls a second while they are set up; session timer (the least of RFC 4028)
 KILL_AFTER_S = 6                # since all stand
-PACKET_MS, OCTETS = 20, 160
-SO_TIMESTAMPNS = 35
-BEGAN = "began"
+PACKET_MS = 20
+PROGRAM = CHECKOUT / "build/hil/sound-ends"
 
 
-def reflector(port, orders, answers):
-    """One far end for the sound of all calls: runs in a process of its own."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        sock.setsockopt(socket.SOL_SOCKET, option, 8 << 20)
-    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    sock.bind(("127.0.0.1", port))
-    sock.setblocking(False)
-    legs, sequence, payload = {}, 0, bytes([0xD5]) * OCTETS
-    due, watching, space = time.monotonic(), False, socket.CMSG_SPACE(16)
-    while True:
-        if orders.poll():
-            order = orders.recv()
-            if order == "end":
-                return
-            if order == BEGAN:
-                watching = True
-                for leg in legs.values():
-                    leg[2:] = [0, 0.0, 0]
-            elif order == "count":
-                answers.send([(leg[2], leg[3], leg[4]) for leg in legs.values()])
-            elif order == "legs":
-                answers.send(len(legs))
-        while True:
+class SoundEnds:
+    """The far ends of all sound: hil/load/sound_ends.c, one end for each port.
+
+    heard: how many legs of each end get a packet each 20 ms; the others one a second, which keeps their calls alive."""
+
+    def __init__(self, ports, heard):
+        if not PROGRAM.exists():
+            raise RigError("There is no %s; `make -C hil` makes it." % PROGRAM)
+        self.process = subprocess.Popen([str(PROGRAM), *map(str, ports), "every", str(1000 // PACKET_MS), "beyond", str(heard)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_us)
+        self.ask("legs")            # the ports are open
+
+    def ask(self, order):
+        """"legs", "watch" or "count": an answer for each port."""
+        self.process.stdin.write(order + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RigError("The far ends of the sound have ended.")
+        return json.loads(line)
+
+    def stop(self):
+        """End it."""
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+def answers_after(port, from_port, timeout_s=60):
+    """Seconds until SIP is answered: an OPTIONS each 50 ms, outside of all dialogs.  Raises RigError."""
+    began = time.monotonic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", from_port))
+        sock.settimeout(0.05)
+        number = 0
+        while time.monotonic() - began < timeout_s:
+            number += 1
+            name = "%d-%d" % (from_port, number)
+            sock.sendto(("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK%s;rport\r\nFrom: <sip:rig@127.0.0.1>;tag=%s\r\n"
+                         "To: <sip:127.0.0.1>\r\nCall-ID: %s@rig\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+                         % (from_port, name, name, name)).encode(), ("127.0.0.1", port))
             try:
-                octets, ancillary, _, source = sock.recvmsg(2048, space)
-            except BlockingIOError:
-                break
-            if len(octets) < 12 or octets[0] >> 6 != 2 or 200 <= octets[1] <= 207:
-                continue
-            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
-            at, number = seconds + nanoseconds / 1e9, octets[2] << 8 | octets[3]
-            leg = legs.get(source)
-            if leg is None:
-                legs[source] = [at, number, 0, 0.0, 0]
-                continue
-            if watching:                # [last arrival, last number, packets, longest gap, numbers missing]
-                leg[2] += 1
-                leg[3] = max(leg[3], at - leg[0])
-                leg[4] += (number - leg[1] - 1) & 0xFFFF if (number - leg[1]) & 0xFFFF < 0x8000 else 0
-            leg[0], leg[1] = at, number
-        now = time.monotonic()
-        if now >= due:
-            due = due + PACKET_MS / 1000 if now - due < 0.2 else now + PACKET_MS / 1000
-            sequence = sequence + 1 & 0xFFFF
-            packet = struct.pack(">BBHII", 0x80, 8, sequence, sequence * OCTETS & 0xFFFFFFFF, 0x5157) + payload
-            for source in legs:
-                try:
-                    sock.sendto(packet, source)
-                except OSError:
-                    pass                # its port is gone: the call has ended
-        else:
-            time.sleep(min(0.002, due - now))
+                if sock.recv(65536).startswith(b"SIP/2.0 "):
+                    return time.monotonic() - began
+            except TimeoutError:
+                pass
+    raise RigError("No answer to OPTIONS in %g s after control was killed." % timeout_s)
 
 
 def scenarios(ports, hold_ms, rest_ms):
@@ -137,66 +133,70 @@ def finished(rig):
     return rows
 
 
-def measure(folder, calls=500, rate=RATE):
-    """{"calls", "legs", "longest_gap_ms", "gap_p99_ms", "lost", "packets", "refreshed", "reinvited", "ended", "failed", "cdrs"}."""
+def measure(folder, calls=500, rate=RATE, heard=None):
+    """{"calls", "legs", "packets", "lost", "longest_gap_ms", "back_s", "refreshed", "reinvited", "ended", "failed", "cdrs", "causes", ...}.
+
+    heard: how many calls have sound from their far ends all the time; None: all."""
     with Takeover(folder) as load:
         ports = [free_block({UDP: (0,)}) for _ in range(2)]
-        pipes = [(multiprocessing.Pipe(), multiprocessing.Pipe()) for _ in ports]
-        ends = [multiprocessing.Process(target=reflector, args=(port, orders[1], answers[0]), daemon=True)
-                for port, (orders, answers) in zip(ports, pipes)]
-        for end in ends:
-            end.start()
-
-        def ask(order):
-            for orders, _ in pipes:
-                orders[0].send(order)
-            return [answers[1].recv() for _, answers in pipes]
-        set_up_s = calls / rate
-        hold_ms = int((set_up_s + SESSION_S / 2 + 15) * 1000)
-        paths = [load.folder / name for name in ("caller.xml", "callee.xml")]
-        for path, text in zip(paths, scenarios(ports, hold_ms, 5000)):
-            path.write_text(text)
-        known = len(finished(load.rig))
-        uas, uas_folder = load._sipp("takeover-uas", "-sf", str(paths[1]), "-p", str(load.ports["out"]), "-aa")
-        time.sleep(0.5)
-        uac, folder_ = load._sipp("takeover-uac", "-sf", str(paths[0]), "-p", str(load.ports["in"]), "-s", "7779", "-m", str(calls), "-r", str(rate),
-                                  "-l", str(calls), "-aa", "-recv_timeout", "30000")
-        end_at = time.monotonic() + set_up_s + 30
-        while time.monotonic() < end_at and len(load.rig.state()["calls"]) < calls:
-            time.sleep(0.5)
-        standing = len(load.rig.state()["calls"])
-        time.sleep(2)
-        legs = ask("legs")
-        for orders, _ in pipes:
-            orders[0].send(BEGAN)
-        began = time.monotonic()
-        time.sleep(KILL_AFTER_S)
-        load.rig.kill("control")
-        load.rig.wait(lambda s: len(s["calls"]) >= standing, 60, "the calls after the kill")
-        took_s = time.monotonic() - began - KILL_AFTER_S
-        time.sleep(4)
-        watched_s = time.monotonic() - began
-        rows = [row for part in ask("count") for row in part]
-        uac.wait(hold_ms / 1000 + 120)
-        time.sleep(1.5)
-        row, far = last_row(folder_ / "stat.csv"), last_row(uas_folder / "stat.csv")
-        uas.terminate()
-        uas.wait(10)
-        for orders, _ in pipes:
-            orders[0].send("end")
-        load.rig.wait(lambda s: not s["calls"], 90, "the end of the calls")
-        cdrs = len(finished(load.rig)) - known
-        gaps = sorted(one[1] * 1000 for one in rows)
-        return {"calls": standing, "legs": sum(legs), "watched_s": watched_s, "back_s": took_s, "packets": sum(one[0] for one in rows),
-                "lost": sum(one[2] for one in rows), "longest_gap_ms": gaps[-1] if gaps else None, "gap_median_ms": gaps[len(gaps) // 2] if gaps else None,
-                "refreshed": int(far.get("GenericCounter1(C)") or 0), "reinvited": int(row.get("GenericCounter2(C)") or 0),
-                "ended": int(row["SuccessfulCall(C)"]), "failed": int(row["FailedCall(C)"]), "cdrs": cdrs}
+        ends = SoundEnds(ports, calls if heard is None else heard)
+        try:
+            return _measured(load, ends, ports, calls, rate)
+        finally:
+            ends.stop()
 
 
-def results(calls=500):
+def _measured(load, ends, ports, calls, rate):
+    rig, set_up_s = load.rig, calls / rate
+    hold_ms = int((set_up_s + SESSION_S / 2 + 15) * 1000)
+    paths = [load.folder / name for name in ("caller.xml", "callee.xml")]
+    for path, text in zip(paths, scenarios(ports, hold_ms, 5000)):
+        path.write_text(text)
+    known = len(finished(rig))
+    uas, uas_folder = load._sipp("takeover-uas", "-sf", str(paths[1]), "-p", str(load.ports["out"]), "-aa", "-trace_err")
+    time.sleep(0.5)
+    uac, uac_folder = load._sipp("takeover-uac", "-sf", str(paths[0]), "-p", str(load.ports["in"]), "-s", "7779", "-m", str(calls), "-r", str(rate),
+                                 "-l", str(calls), "-aa", "-recv_timeout", "30000", "-trace_err")
+    end_at = time.monotonic() + set_up_s + 30
+    while time.monotonic() < end_at and len(rig.state()["calls"]) < calls:
+        time.sleep(1)           # the answer names 2,000 lines: asked more often, it would be the load
+    standing = len(rig.state()["calls"])
+    time.sleep(2)
+    legs = ends.ask("legs")
+    ends.ask("watch")
+    began = time.monotonic()
+    time.sleep(KILL_AFTER_S)
+    before, ticks = ends.ask("count"), rig.product.get("/media")["tick"]
+    ends.ask("watch")           # in the same breath: the last arrivals stay
+    rig.kill("control")
+    back_s = answers_after(rig.sip_port, free_block({UDP: (0,)}))
+    time.sleep(4)
+    counted, watched_s = ends.ask("count"), time.monotonic() - began
+    ticks = {name: value - ticks[name] for name, value in rig.product.get("/media")["tick"].items() if name[:10] == "late_ticks"}
+    stand_after = len(rig.wait(lambda s: s["calls"], 60, "the calls after the kill"))
+    rows, rows_before = ([row for end in ends_ for row in end["legs"]] for ends_ in (counted, before))
+    uac.wait(hold_ms / 1000 + 120)
+    time.sleep(1.5)
+    row, far = last_row(uac_folder / "stat.csv"), last_row(uas_folder / "stat.csv")
+    uas.terminate()
+    uas.wait(10)
+    rig.wait(lambda s: not s["calls"], 90, "the end of the calls")
+    cdrs = finished(rig)
+    cdrs = cdrs[:len(cdrs) - known]
+    gaps, gaps_before = (sorted(one[1] / 1000 for one in part) or [None] for part in (rows, rows_before))
+    missing, dropped = sum(one[2] for one in rows + rows_before), sum(end["dropped"] for end in counted + before)
+    return {"calls": standing, "after": stand_after, "legs": sum(legs), "watched_s": watched_s, "back_s": back_s, "packets": sum(one[0] for one in rows + rows_before),
+            "missing": missing, "dropped_here": dropped, "lost": max(0, missing - dropped), "late_here_ms": max(end["late_us"] for end in counted) / 1000,
+            "longest_gap_ms": gaps[-1], "gap_median_ms": gaps[len(gaps) // 2], "longest_gap_before_ms": gaps_before[-1], **ticks,
+            "refreshed": int(far.get("GenericCounter1(C)") or 0), "reinvited": int(row.get("GenericCounter2(C)") or 0),
+            "ended": int(row["SuccessfulCall(C)"]), "failed": int(row["FailedCall(C)"]), "cdrs": len(cdrs),
+            "causes": dict(collections.Counter("%s, cause %s by %s" % (cdr["result"], cdr["cause"], cdr["released_by"]) for cdr in cdrs))}
+
+
+def results(calls=500, heard=None):
     """Rows for make bench."""
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(folder, calls)
+        found = measure(folder, calls, heard=heard)
     path = pathlib.Path("build/takeover.json")
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")
@@ -204,7 +204,7 @@ def results(calls=500):
     def row(name, value, unit, reference, reference_value):
         return {"name": "sip.takeover_%d.%s" % (calls, name), "value": value, "unit": unit, "reference": reference, "reference_value": reference_value, "ratio": None}
     whole = "all of them"
-    return [row("packets_lost", found["lost"], "packets", "none of %d" % found["packets"], 0), row("longest_gap", found["longest_gap_ms"], "ms", "a packet each 20 ms", 20),
+    return [row("packets_lost", found["lost"], "packets", "none of %d" % found["packets"], 0), row("longest_gap", found["longest_gap_ms"], "ms", "in the seconds before the kill", found["longest_gap_before_ms"]),
             row("refreshed", found["refreshed"], "calls", whole, found["calls"]), row("reinvited", found["reinvited"], "calls", whole, found["calls"]),
             row("ended_in_order", found["ended"], "calls", whole, found["calls"]), row("cdrs", found["cdrs"], "CDRs", whole, found["calls"]),
             row("control_back", found["back_s"], "s", None, None)]
@@ -213,4 +213,4 @@ def results(calls=500):
 if __name__ == "__main__":
     if not shutil.which("sipp") or sip_load is None:
         sys.exit("sipp is not installed (Debian: sip-tester)")
-    print(json.dumps(results(int(sys.argv[1]) if len(sys.argv) > 1 else 500), indent=1))
+    print(json.dumps(results(*map(int, sys.argv[1:3])), indent=1))
