@@ -118,7 +118,7 @@ class _Pipe:
         except OSError:
             self._sock.close()
             raise
-        self._loop.add_reader(self._sock, self._readable)
+        self._loop.add_reader(self._sock, self.read)
 
     def send(self, message):
         """Queue one message; raises LocalError when the connection has ended."""
@@ -143,7 +143,8 @@ class _Pipe:
             self._loop.remove_writer(self._sock)
             self._stuck = False
 
-    def _readable(self):
+    def read(self):
+        """Take a burst of what is there."""
         with self._around():
             self._burst()
 
@@ -185,6 +186,8 @@ class MediaClient:
         self._commands = self._signalling = None
         self._seq = 0
         self._waiting = {}          # seq: (answered, command, when it is overdue)
+        self._answered = 0          # seq of the last command that was answered
+        self._heard = 0.0           # when media was read last
         self._watch = None
         self._boot_id = None
         self._last_event = self._last_up = 0
@@ -265,11 +268,16 @@ class MediaClient:
             self._watch = loop.call_later(CALL_TIMEOUT_S, self._overdue)
 
     def _overdue(self):
-        """One timer for all commands: those are in order."""
-        self._watch = None
+        """One timer for all commands: those are in order, and so are their answers.
+
+        Our own slowness is not media's: what lies unread counts as said now, and media that goes on answering what came before is
+        alive, however many commands wait (those of a takeover are some for each leg).  Who is given up here may be a call."""
         loop = asyncio.get_running_loop()
-        late = []
+        if self._commands is not None:
+            self._commands.read()
+        self._watch, late = None, []
         for seq, (answered, do, limit) in self._waiting.items():
+            limit = limit if seq < self._answered else max(limit, self._heard + CALL_TIMEOUT_S)
             if limit > loop.time():
                 self._watch = loop.call_at(limit, self._overdue)
                 break
@@ -331,12 +339,14 @@ class MediaClient:
             answered(None, LocalError(sentence))
 
     def _on_command_message(self, message):
+        self._heard = asyncio.get_running_loop().time()
         if "event" in message:
             self._deliver(message)
             return
         answered, do, _ = self._waiting.pop(message.get("seq"), (None, None, None))
         if answered is None:
             return
+        self._answered = message["seq"]
         if message.get("ok"):
             answered(message, None)
             return
