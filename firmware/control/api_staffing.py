@@ -20,7 +20,8 @@ from firmware.control.commands import Problem, not_found
 from firmware.storage.figures import QUARTER_S, Figures
 
 WEEK_S = 7 * 86400
-MOST_VISITS = 200_000   # of a simulation: some ten seconds of a process at the lowest priority; invented
+MOST_VISITS = 200_000   # of a simulation: some ten seconds of a process at the lowest priority, more where callers wait in long rows; invented
+MOST_S = 60.0           # then it is ended; invented
 
 
 class StaffingAPI:
@@ -28,6 +29,7 @@ class StaffingAPI:
 
     def __init__(self, api):
         self._api = api
+        self._one = asyncio.Lock()      # one simulation at a time
 
     def routes(self):
         """[(method, pattern, handler)]."""
@@ -68,7 +70,10 @@ class StaffingAPI:
         visits = sum(row["rate"] for row in question["queues"]) * question["length_s"] * question["runs"]
         if visits > MOST_VISITS:
             raise Problem(422, "too much", "That is %d calls to simulate, %d are taken at most; ask for fewer runs." % (visits, MOST_VISITS))
-        found = await _simulated(question)
+        if self._one.locked():
+            raise Problem(503, "busy", "Another simulation is running; they run one at a time, so ask again in a minute.")
+        async with self._one:
+            found = await _simulated(question)
         needed = {row["name"]: sum(1 for agent in question["agents"] if row["name"] in agent["queues"]) for row in question["queues"]}
         for row, asked_of in zip(found["queues"], question["queues"]):
             row.update(handle_s=asked_of["handle_s"], agents=needed[row["queue"]])
@@ -76,7 +81,10 @@ class StaffingAPI:
 
     async def _as_configured(self, query, asked, one):
         """The question for an hour of a day: the calls of the weeks before, the queues and agents of the configuration and of what supervisors have moved."""
-        hour, weeks = int(_number(query, "hour", None, 0, 23) or 0), int(_number(query, "weeks", 4, 1, 52))
+        hour = _number(query, "hour", None, 0, 23)
+        if hour is None:
+            raise Problem(422, "incomplete", "Give the hour of the day, 0 to 23, as well.")
+        hour, weeks = int(hour), int(_number(query, "weeks", 4, 1, 52))
         house = self._api.house
         config, core = house.config.running(), house.switchboard.core
         start_s = self._midnight_s(query.get("day", "")) + hour * 3600
@@ -133,13 +141,15 @@ class StaffingAPI:
 
 
 async def _simulated(question):
-    """By a process at the lowest priority, which ends with the request."""
+    """By a process at the lowest priority.  It ends with its answer, after MOST_S, or with us; a client that goes away does not end it."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "firmware.control.staffing_simulation", stdin=asyncio.subprocess.PIPE,
                                                    stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
-        out, said = await process.communicate(json.dumps(question).encode())
-    except BaseException:
-        process._transport.close()
+        out, said = await asyncio.wait_for(process.communicate(json.dumps(question).encode()), MOST_S)
+    except BaseException as error:
+        process._transport.close()          # ends it where it runs
+        if isinstance(error, asyncio.TimeoutError):
+            raise Problem(503, "not possible now", "The simulation was ended after %d s; ask for fewer runs or a shorter time." % MOST_S) from None
         raise
     if process.returncode:
         raise Problem(503, "not possible now", "The simulation was ended: %s." % (said.decode(errors="replace").strip().splitlines() or ["without a word"])[-1][:200])

@@ -4,14 +4,16 @@
 
 question: {"queues": [{"name", "rate" (a second), "handle_s", "patience_s"?, "within_s", "config": the queue's settings}],
            "agents": [{"queues": {queue: level}, "skills": {}}], "length_s", "runs", "absent" (share), "seed"}
-answer:   {"queues": [{"queue", "calls", "service_level", "speed_of_answer_s", "abandons", "overflowed", "waits"}], "occupancy", "runs"}
+answer:   {"queues": [{"queue", "calls", "service_level", "speed_of_answer_s", "abandons", "overflowed", "unanswered", "waits"}], "occupancy", "runs"}
 
 The rules are the ACD's own parts (acd/skills.py, acd/overflow.py, acd/strategy.py): order by priority and waiting time over all queues of an agent, skills that
 relax, levels that open, overflow by the wait to other queues, the longest wait.  Calls are Poisson streams, handle time and patience exponential, as Erlang's
 model has them, so that one queue with equal agents must agree with acd/staffing.py (a test holds that).  Each run begins empty; what begins in its first part
-(WARM) counts for nothing.  A process of its own at the lowest priority.
+(WARM) counts for nothing.  A run goes on after its stretch until all are served, but not for ever: who still waits LEFT lengths later, as two queues that give
+on to each other keep a caller whom nobody may take, stays without answer ("unanswered").  A process of its own at the lowest priority.
 """
 
+import bisect
 import heapq
 import json
 import os
@@ -21,7 +23,8 @@ import sys
 from firmware.acd import overflow, skills, strategy
 
 WARM = 0.25             # share of the length that comes before; invented
-COUNTS = ("calls", "answered", "in_time", "abandoned", "overflowed", "waited", "wait_s")
+LEFT = 3                # lengths of a stretch in which those who came in it may still be served; invented
+COUNTS = ("calls", "answered", "in_time", "abandoned", "overflowed", "unanswered", "waited", "wait_s")
 
 
 class Caller:
@@ -53,10 +56,13 @@ class Run:
         heapq.heappush(self.events, (self.now + seconds, self.order, function, arguments))
 
     def run(self):
-        """To the end of the stretch, and until who came in it has been served."""
-        while self.events:
+        """To the end of the stretch, and until who came in it has been served or LEFT lengths have passed."""
+        until = self.ends + LEFT * (self.ends - self.begins)
+        while self.events and self.events[0][0] <= until:
             self.now, _, function, arguments = heapq.heappop(self.events)
             function(*arguments)
+        for name, callers in self.waiting.items():
+            self.counts[name]["unanswered"] += sum(caller.counted for caller in callers)
         return self
 
     def _arrives(self, name):
@@ -83,8 +89,7 @@ class Run:
             moments.add(int((self.now + config["max_wait_s"]) * 1000))
         for at_ms in moments:
             self._after(max(0.0, at_ms / 1000 - self.now), self._looks, caller, caller.queue)
-        self.waiting[caller.queue].append(caller)
-        self.waiting[caller.queue].sort(key=self._rank)
+        bisect.insort(self.waiting[caller.queue], caller, key=self._rank)
         self._dispatch([caller.queue])
 
     @staticmethod
@@ -178,8 +183,8 @@ def simulate(question):
     def over(a, b):
         return a / b if b else None
     rows = [{"queue": name, "calls": n["calls"] / question["runs"], "service_level": over(n["in_time"], n["calls"]), "speed_of_answer_s": over(n["wait_s"], n["answered"]),
-             "abandons": over(n["abandoned"], n["calls"]), "overflowed": n["overflowed"] / question["runs"],
-             "waits": over(n["waited"] + n["abandoned"] + n["overflowed"], n["calls"])} for name, n in sums.items()]
+             "abandons": over(n["abandoned"], n["calls"]), "overflowed": n["overflowed"] / question["runs"], "unanswered": n["unanswered"] / question["runs"],
+             "waits": over(n["waited"] + n["abandoned"] + n["overflowed"] + n["unanswered"], n["calls"])} for name, n in sums.items()]
     return {"queues": rows, "occupancy": over(busy_s, there_s), "runs": question["runs"]}
 
 

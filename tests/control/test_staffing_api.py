@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from firmware.cli.operations import _show_simulation, _show_staffing
+from firmware.control import api_staffing
 from firmware.control.client import ControlClient, ControlError
 
 DAY_S = 86400
@@ -31,7 +32,7 @@ def test_from_figures_and_from_history(site):
         assert nine[0]["start_ms"] == house_midnight + 9 * 3600000
         assert "50.0 calls" in _show_staffing(found)
         for query, status in (({}, 422), ({"calls": 1, "handle_s": 1, "agents": 0}, 400), ({"day": "soon", "hour": 9}, 422), ({"calls": 1e6, "handle_s": 9, "agents": 9}, 422),
-                              ({"day": "2025-11-24", "hour": 24}, 400)):
+                              ({"day": "2025-11-24", "hour": 24}, 400), ({"day": "2025-11-24"}, 422)):
             with pytest.raises(ControlError) as caught:
                 client.get("/v1/staffing/simulation", **query)
             assert caught.value.status == status, query
@@ -59,3 +60,44 @@ def test_from_figures_and_from_history(site):
             await house.stop()
     house_midnight = None
     asyncio.run(scenario())
+
+
+def test_simulations_run_one_at_a_time_and_are_ended(site, monkeypatch):
+    asked = {"calls": 100, "handle_s": 180, "agents": 14, "runs": 2}
+
+    async def scenario():
+        house, _ = site.whole()
+        await house.start()
+        client, real, begun, may_end, made = ControlClient(site.run), api_staffing._simulated, asyncio.Event(), asyncio.Event(), []
+
+        async def held(question):
+            begun.set()
+            await may_end.wait()
+            return await real(question)
+
+        async def asks():
+            return await asyncio.to_thread(lambda: client.get("/v1/staffing/simulation", **asked))
+        try:
+            monkeypatch.setattr(api_staffing, "_simulated", held)
+            first = asyncio.create_task(asks())
+            await begun.wait()
+            with pytest.raises(ControlError, match="one at a time") as caught:
+                await asks()
+            assert caught.value.status == 503
+            may_end.set()
+            assert (await first)["queues"][0]["agents"] == 14
+            plain = asyncio.create_subprocess_exec
+
+            async def noted(*args, **more):
+                made.append(await plain(*args, **more))
+                return made[-1]
+            monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+            monkeypatch.setattr(api_staffing, "MOST_S", 0.0)
+            with pytest.raises(ControlError, match="ask for fewer runs") as caught:
+                await asks()
+            assert caught.value.status == 503 and await made[0].wait() == -9
+            monkeypatch.setattr(api_staffing, "MOST_S", 60.0)
+            assert (await asks())["model"] == "simulation"          # the next one may
+        finally:
+            await house.stop()
+    asyncio.run(asyncio.wait_for(scenario(), 60))

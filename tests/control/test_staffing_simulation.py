@@ -1,9 +1,11 @@
 """The simulation of queues: where Erlang's formulas hold it agrees with them; where they do not, it follows the ACD's rules."""
 
+import random
+
 import pytest
 
 from firmware.acd import staffing
-from firmware.control.staffing_simulation import simulate
+from firmware.control.staffing_simulation import LEFT, WARM, Run, simulate
 
 
 def question(agents=14, rate=200 / 3600, queues=None, serves=None, **more):
@@ -46,3 +48,22 @@ def test_shared_agents_priority_skills_and_overflow_are_followed():
     alone = [{"queues": {"a": 1}, "skills": {}}] * 2 + [{"queues": {"b": 1}, "skills": {}}] * 12
     given = simulate(question(queues=rows(a={"overflow": [{"when": "wait", "limit": 30, "to": "queue", "target": "b"}]}), serves=alone))["queues"]
     assert given[0]["overflowed"] > 0.4 * given[0]["calls"] and given[1]["service_level"] < 1
+
+
+def test_queues_that_give_on_to_each_other_come_to_an_end():
+    """A skill that nobody has, and 30 s later always the other queue: the callers of a stretch are never served, the run ends none the less."""
+    def needs(other):
+        return {"skills": {"expert": 3}, "overflow": [{"when": "wait", "limit": 30, "to": "queue", "target": other}]}
+    rows = [{"name": name, "rate": 20 / 600, "handle_s": 180, "within_s": 20, "config": needs(other)} for name, other in (("a", "b"), ("b", "a"))]
+    asked = question(queues=rows, serves=[{"queues": {"a": 1, "b": 1}, "skills": {}}] * 3)
+    run = Run({**asked, "length_s": 600}, random.Random(1)).run()
+    assert run.now <= 600 * (1 + WARM + LEFT)
+    found = simulate({**asked, "length_s": 600, "runs": 2})
+    assert sum(row["unanswered"] for row in found["queues"]) == sum(row["calls"] for row in found["queues"]) > 10
+    assert all(row["service_level"] == 0 for row in found["queues"])
+
+
+def test_callers_stand_in_their_order():
+    run = Run(question(agents=0, queues=[{"name": "sales", "rate": 0.5, "handle_s": 180, "within_s": 20, "config": {"priority": 1}}]) | {"length_s": 800}, random.Random(3)).run()
+    ranks = [run._rank(caller) for caller in run.waiting["sales"]]
+    assert len(ranks) > 300 and ranks == sorted(ranks)
