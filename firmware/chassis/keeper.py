@@ -39,7 +39,16 @@ LINKSETS = ("linkset_lost", "linkset_degraded")
 BUTTON_S = 0.1
 EXAMINE_MS = 10_000         # between looks of the clock doctor for the texts of alarms; ours
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
+MEMBERS_MOST = 64           # of an alarm, in the journal; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
+
+
+def journaled(do, alarm):
+    """The switchboard's event that has an alarm's beginning or end written into the journal."""
+    data = {"alarm": alarm["id"], "fault": alarm["kind"]}
+    if do == "raise":
+        data.update(severity=alarm["severity"], text=alarm["text"], members=alarm["members"][:MEMBERS_MOST])
+    return {"kind": "command.desk", "record": "alarm.raised" if do == "raise" else "alarm.cleared", "data": data}
 
 
 class Keeper(Adapter):
@@ -75,6 +84,7 @@ class Keeper(Adapter):
         self.box = None                   # last poll of the devices
         self.absent = "nothing has been polled yet"
         self._unsaved, self._bins, self._saving = {}, [], ({}, [])
+        self._told = []                   # for the journal, with what is unsaved
         self._flushed_s = time.monotonic()
         self.button_wanted, self.presses, self._held = False, 0, False      # of the button on the front
         self._ended, self._thread, self._devices, self._task = threading.Event(), None, None, None
@@ -104,7 +114,7 @@ class Keeper(Adapter):
             self._thread.join(3)
         self._flush_bins()
         if self._bins or self._unsaved:
-            self.turns.run("chassis", self._nothing)
+            self.turns.run("chassis", self._tell)
 
     def committed(self, records):
         """Records of the core: sound that is missing is an alarm."""
@@ -223,10 +233,11 @@ class Keeper(Adapter):
                 log.warning("alarm %d %s: %s %s: %s", alarm["id"], "raised" if event["do"] == "raise" else "cleared",
                             alarm["severity"], ", ".join(alarm["members"][:4]) + (" ..." if len(alarm["members"]) > 4 else ""),
                             alarm["text"])
+                self._told.append(journaled(event["do"], alarm))
         if time.monotonic() - self._flushed_s >= SAVE_S:
             self._flush_bins()
         if (self._unsaved or self._bins) and not self.turns.fault:
-            self.turns.run("chassis", self._nothing)
+            self.turns.run("chassis", self._tell)
 
     def _look_at_trunks(self, now_ms):
         """A trunk over IP that carries no calls, or only over some of its addresses, is an alarm."""
@@ -239,9 +250,11 @@ class Keeper(Adapter):
                 for source in {source for source, kind in self.alarms.sources() if kind in TRUNK_KINDS.values()} - {"SIP trunk " + n for n in names}:
                     self.alarms.forget(source, now_ms)
 
-    @staticmethod
-    def _nothing(now_ms):
-        """A turn that only writes."""
+    def _tell(self, now_ms):
+        """A turn that writes, and tells the journal."""
+        told, self._told = self._told, []
+        for event in told:
+            self.turns.post(event)
 
     def _flush_bins(self):
         self._flushed_s = time.monotonic()

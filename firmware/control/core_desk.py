@@ -10,9 +10,10 @@ from firmware.acd import agent as agents
 from firmware.call import call as calls
 from firmware.control.core_ending import idle
 
-# What control's desk may have written into the journal: kind -> what its data must have.
+# What control's desk, house and keeper may have written into the journal: kind -> what its data must have.
 RECORDED = {"call.noted": ("key",), "ticket.opened": ("template", "state"), "ticket.changed": ("ticket", "revision", "changes"),
-            "desk.changed": ("what", "change"), "access.denied": ("user", "what"), "recording.heard": ("recording", "by")}
+            "desk.changed": ("what", "change"), "access.denied": ("user", "what"), "recording.heard": ("recording", "by"),
+            "configuration.changed": ("revision", "paths", "count"), "alarm.raised": ("alarm", "fault", "severity"), "alarm.cleared": ("alarm", "fault")}
 
 
 def _setting(core, name):

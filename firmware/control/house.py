@@ -21,7 +21,7 @@ import time
 from boardconfig.schema import load_country
 from firmware import sockets
 from firmware.config.store import ConfigStore
-from firmware.control import api, feasible
+from firmware.control import api, feasible, roles
 from firmware.control.checkpoints import Checkpoints
 from firmware.control.clock import Clock
 from firmware.control.commands import Problem
@@ -48,6 +48,7 @@ OWNERS = {"line.messages": "sip", "lookup.ask": "lookups", "customer.ask": "desk
 MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back; then its calls are given up; invented
 RETRY_S = 0.1
 TRACE_MB = 512               # what media keeps of the signalling unless it is told otherwise (media/__main__.py)
+CHANGED_MOST = 100           # paths of a change that the journal names; invented
 AGAIN_S = 5                  # before a task that failed begins anew; invented
 
 
@@ -491,7 +492,13 @@ class House:
             except OSError as error:
                 raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
                                                        "Free space on the data disk." % error) from error
-            self.turns.run("configuration", lambda now_ms: self._configure(config, now_ms, traced))
+            paths = [change["path"] for change in report["changes"]]
+            told = {"revision": config["revision"], "paths": paths[:CHANGED_MOST], "count": len(paths), "by": roles.by(None)}
+
+            def work(now_ms):
+                self._configure(config, now_ms, traced)
+                self.turns.post({"kind": "command.desk", "record": "configuration.changed", "data": told})
+            self.turns.run("configuration", work)
             await self.keep_flows(config)
         return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
                 "notice": feasible.notice(report["restart"])}

@@ -23,7 +23,10 @@ class Turns:
     fault = None
 
     def __init__(self, stores, clock):
-        self.stores, self.clock, self.adapter, self.count = stores, clock, None, 0
+        self.stores, self.clock, self.adapter, self.count, self.posted = stores, clock, None, 0, []
+
+    def post(self, event):
+        self.posted.append(event)
 
     def run(self, what, function, *args):
         function(*args, self.clock.now_ms())
@@ -108,6 +111,8 @@ def test_one_fault_is_one_alarm_that_says_where_and_ends_when_mended(house, spoi
         assert raised == []                              # a part that runs is not asked again who it is
         return
     assert raised == [(kind, [where])]
+    told = [(event["record"], event["data"]["fault"], event["data"].get("members")) for event in house.turns.posted]
+    assert told == [("alarm.raised", kind, [where])]            # for the journal, once
     alarm = next(alarm for alarm in house.keeper.alarms.active() if alarm["kind"] == kind)
     assert alarm["detail"] and KINDS[kind]["advice"] in cli.show_alarms(house.keeper.list_alarms(), table)
     for name in house.box.chips:

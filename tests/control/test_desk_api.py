@@ -5,6 +5,7 @@ import http.server
 import json
 import threading
 
+from firmware.chassis.keeper import journaled
 from firmware.cli.__main__ import main as cli
 from firmware.storage import desk as files
 from firmware.storage.journal import Journal
@@ -299,4 +300,23 @@ def test_without_its_database_calls_go_on_and_health_says_why(site):
             assert desk.records("call.customer")[0]["data"]["error"] and desk.records("agent.popped")[0]["agent"] == "1001"
             assert (await desk.refused("GET", "/v1/customers")).status == 503
             assert any("desk.db" in fault for fault in (await desk.ask("GET", "/v1/health"))["faults"])
+    run(scenario())
+
+
+def test_changes_of_the_configuration_and_alarms_of_the_box_stand_in_the_journal(site):
+    async def scenario():
+        async with DeskHouse(site, prepared) as desk:
+            running = await desk.ask("GET", "/v1/configuration")
+            running["configuration"]["site"]["name"] = "Elsewhere"
+            await desk.ask("POST", "/v1/configuration/apply", running, user="admin")
+            error = await desk.refused("POST", "/v1/configuration/apply", running)          # from an old revision: nothing happens
+            assert error.status == 409
+            first, second = desk.records("configuration.changed")
+            assert first["data"]["count"] > 3 and any(path.startswith("ticket_templates") for path in first["data"]["paths"])
+            assert second["data"] == {"revision": running["revision"] + 1, "paths": ["site.name"], "count": 1, "by": "admin"}
+            alarm = {"id": 7, "kind": "los", "severity": "major", "text": "no signal", "members": ["span 1"]}
+            for do in ("raise", "clear"):
+                desk.house.turns.handle(journaled(do, alarm))
+            assert [row["data"]["fault"] for row in desk.records("alarm.raised") + desk.records("alarm.cleared")] == ["los", "los"]
+            assert (await desk.ask("GET", "/v1/set_aside"))["count"] == 0
     run(scenario())
