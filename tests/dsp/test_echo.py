@@ -45,6 +45,38 @@ def test_first_step_equals_the_reference(level):
     assert np.abs(taps - reference.taps).max() < 1e-3 * np.abs(reference.taps).max()  # float32 against float64
 
 
+def test_steps_on_a_tone_equal_the_reference(level):
+    """Young blocks of 2100 Hz, 1850 Hz from the near party; what was learnt before a block is seen where it is adopted in it."""
+    t = np.arange(80 * 16)
+    far = alaw(at_level(np.sqrt(2) * np.sin(2 * np.pi * 2100 / 8000 * t), -15))
+    near = alaw(far * 0.5 + at_level(np.sqrt(2) * np.sin(2 * np.pi * 1850 / 8000 * t), -30))
+    state, reference, compared = echo.new_state(1, at=level), echo.Reference(), 0
+    p = echo.LARGEST_P
+    for block in range(16):
+        x, d = (v[80 * block:80 * block + 80][None].copy() for v in (far, near))
+        before, noise = reference.taps, 4e-4 * np.mean(d.astype(float) ** 2) + 20
+        offset = echo.control(state, 0, at=level)["offset"]
+        reference.step(x[0].astype(float), d[0] - offset, noise, p)
+        echo.cancel(state, [0], x, d, [echo.NLP_OFF], at=level)
+        now = echo.control(state, 0, at=level)
+        p = now["p"]
+        if now["better"]:
+            compared += block > 8       # a tone by then
+            assert np.abs(echo.response(state, 0, at=level) - before).max() < 0.02 * np.abs(before).max()  # each step rounds taps to half precision
+    assert compared
+
+
+@pytest.mark.parametrize("partitions, delay", [(echo.TAIL_64_MS, 120), (echo.TAIL_128_MS, 760)])
+def test_what_the_near_party_sends_beside_a_tone_leaves_no_echo_of_it(corpus, partitions, delay):
+    """2100 Hz and V.21 begin at once in a young canceller: each block's step was exact for both, and the echo stayed as loud as V.21."""
+    t = np.arange(16000) / 8000
+    far, near = np.sqrt(2) * np.sin(2 * np.pi * 2100 * t), np.sin(2 * np.pi * 1650 * t) + np.sin(2 * np.pi * 1850 * t)
+    line = Line([path(model, 6, delay) for model in models(corpus).values()], partitions)
+    near = at_level(near, -27)
+    _, _, out = line.run(at_level(far, -15), near, echo.NLP_OFF)
+    assert (10 * np.log10(((out - near)[:, 8000:] ** 2).mean(1) / (near[8000:] ** 2).mean()) < -12).all()
+
+
 def test_levels_agree(paths, talkers):
     far = at_level(talkers["demo-instruct.wav"][:16000], -15)
     found = [minima(Line(list(paths.values()), at=at), far, [1.0], flags=echo.NLP_OFF)[0] for at in isa.built_levels(KERNEL)]
