@@ -23,6 +23,7 @@ import datetime
 import urllib.parse
 
 from firmware.cli.users import asked
+from firmware.errors import LocalError
 
 SIMPLE = ("hold", "retrieve", "conference", "malicious")
 VERBS = (*SIMPLE, "network", "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
@@ -51,6 +52,14 @@ def _show_simulation(answer):
         row["queue"], row["calls"], row["handle_s"], row["agents"], share(row["service_level"]), share(row["abandons"]),
         "-" if row["speed_of_answer_s"] is None else "%.1f s" % row["speed_of_answer_s"]) for row in answer["queues"] if row["calls"]]
         + ["%d agents, occupied %s; %d runs" % (answer["agents"], share(answer["occupancy"]), answer["runs"])])
+
+
+def _membership(word):
+    """{"queue", "level"?} of QUEUE[:LEVEL]."""
+    queue, mark, level = word.partition(":")
+    if mark and not (level.isascii() and level.isdigit() and len(level) < 6):
+        raise LocalError("%s is no QUEUE:LEVEL; the level is a whole number from 1 to 9" % word[:60])
+    return {"queue": queue, **({"level": int(level)} if mark else {})}
 
 
 def add(verbs, common):
@@ -176,8 +185,7 @@ def carry_out(client, options):
         return client.post("/v1/parked/%s/fetch" % urllib.parse.quote(options.place, safe=""), given), lambda a: "fetched"
     if verb == "assign":
         if options.queues:
-            given["queues"] = [{"queue": word.partition(":")[0], **({"level": int(word.partition(":")[2])} if word.partition(":")[2].isdigit() else {})}
-                               for word in options.queues]
+            given["queues"] = [_membership(word) for word in options.queues]
         return client.post("/v1/agents/%s/queues" % urllib.parse.quote(options.name, safe=""), given), lambda a: "done"
     if verb == "staffing-simulation":
         return client.get("/v1/staffing/simulation", **{name: getattr(options, name) for name in SIMULATION}), _show_simulation

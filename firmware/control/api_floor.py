@@ -171,6 +171,9 @@ class FloorAPI:
             if errors:
                 raise Problem(422, "nothing was written", "shifts[%d].%s: %s." % (place, *errors[0]),
                               errors=[{"field": "shifts[%d].%s" % (place, field), "advice": advice} for field, advice in errors])
+            if any(shift[2] < other[3] and other[2] < shift[3] for other in made):
+                raise Problem(422, "nothing was written", "shifts[%d].from: the time overlaps that of another of these shifts; an agent does one thing at a time." % place,
+                              errors=[{"field": "shifts[%d].from" % place, "advice": "overlaps another of these shifts"}])
             made.append(shift)
         return await self._load(made, body, [(agent, date)])
 

@@ -59,6 +59,8 @@ class StaffingAPI:
         asked = {"runs": int(_number(query, "runs", 10, 1, 200)), "seed": int(_number(query, "seed", 1, 0, 1 << 31)), "absent": _number(query, "absent", 0.0, 0.0, 0.9)}
         one = {"within_s": within_s, "patience_s": patience_s}
         if "day" in query:
+            if "hour" not in query:
+                raise Problem(422, "incomplete", "Give calls, handle_s and agents, or day and hour.")
             question = await self._as_configured(query, asked, one)
         else:
             calls, handle_s, agents = _number(query, "calls", None, 0, 1e6), _number(query, "handle_s", None, 1, 86400), _number(query, "agents", None, 1, 5000)

@@ -19,7 +19,7 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
 from firmware.call.number_plan import MATCH
-from firmware.control import core_calls, core_desk, core_dispatch, core_emergency, core_floor, core_ivr, core_outside, core_parties, core_queues, core_recordings
+from firmware.control import core_calls, core_desk, core_dispatch, core_emergency, core_floor, core_ivr, core_outside, core_overflow, core_parties, core_queues, core_recordings
 from firmware.control.core_base import NO_ANSWER, NORMAL, SWITCH
 from firmware.control.core_ending import clear, leave, stop_recording, withdraw
 from firmware.control.core_parties import acting, detach, hold as hold_call, unhold, wire
@@ -227,6 +227,9 @@ def transfer(core, event):
     found = resolve(core, core.state.legs[call.agent_leg].line, event["to"], event["target"])
     if not found:
         return False
+    why, rule = core_overflow.at_entry(core, found["target"]) if found["to"] == "queue" else (None, None)
+    if why is not None and rule is None:            # the caller would hear goodbye there
+        return core.refuse("queue %s is %s and has no rule for that; the caller stays" % (found["target"], why))
     if call.consult is not None:
         core_parties.consult_over(core, call, "dropped")
     core.emit("call.transferred", call=call.id, leg=call.agent_leg, agent=call.agent, queue=call.queue, by=call.agent, to=found["to"],

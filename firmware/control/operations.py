@@ -179,4 +179,7 @@ async def operate(house, operation, fields):
         raise not_found("queue", event["queue"][:32])
     if event.get("call") is not None and not house.call_is_open(event["call"]):
         raise not_found("open call", event["call"])
+    for part in ("prompt", "music"):
+        if operation == "play" and part in event and not house.media.prompts.has({part: event[part], "language": event.get("language")}):
+            raise not_found(part if part == "prompt" else "music named", event[part][:60])
     return await house.command(event) or {}

@@ -143,7 +143,7 @@ def put(db, key, row, now_ms, revision=None):
 def parse(text, agents, extra=(), country=COUNTRY):
     """[(line, row)] of a CSV file with a head line.  Raises BadRows; nothing is written here."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    ended, errors, rows, seen = 0, [], [], {}      # ended: the line in which the row before has its end
+    ended, errors, rows, seen, alone = 0, [], [], {}, {}      # ended: the line in which the row before has its end
 
     def wrong(line, field, advice):
         errors.append({"line": line, "field": field, "advice": advice})
@@ -173,6 +173,12 @@ def parse(text, agents, extra=(), country=COUNTRY):
             if row["external"] is not None and row["external"] in seen:
                 wrong(line, "external", "%s stands in line %d already; keep one of them" % (row["external"], seen[row["external"]]))
             seen.setdefault(row["external"], line)
+            if row["external"] is None and row["numbers"]:          # load() would put this row in the place of the other
+                if row["numbers"][0] in alone:
+                    wrong(line, "numbers", "%s stands in line %d already, and neither has a key in external; give both one, or keep one of them" % (
+                        row["numbers"][0], alone[row["numbers"][0]]))
+                for number in row["numbers"]:
+                    alone.setdefault(number, line)
             rows.append((line, row))
             if len(rows) > MOST_ROWS:
                 wrong(line, "(file)", "has more than %d customers; import it in parts" % MOST_ROWS)

@@ -234,6 +234,8 @@ def test_the_command_line_does_all_of_it(site, tmp_path, capsys):
             await do("customer-erase", own)
             assert "cannot be written" in await do("customer-export", str(tmp_path / "nowhere" / "out.csv"), code=1)
             assert "whole number" in await do("play", call, "number", "many", code=1)
+            assert "no prompt nowhere" in await do("play", call, "prompt", "nowhere", code=1)
+            assert "sales:x is no QUEUE:LEVEL" in await do("assign", "1001", "sales:x", code=1)
             (tmp_path / "twice.json").write_text('{"site": {"name": "a", "name": "b"}}')
             assert "name stands twice" in await do("config", "check", str(tmp_path / "twice.json"), code=1)
             assert ticket in await do("tickets", "--state", "open") and "Broken" in await do("ticket", ticket)

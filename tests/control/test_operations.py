@@ -186,6 +186,19 @@ def test_blind_transfer_to_queue_agent_line_number_and_flow():
     assert rig.cdrs[0]["transfers"] == 4 and rig.cdrs[0]["agents"] == ["1001", "1002", "1003"]
 
 
+def test_a_queue_that_would_say_goodbye_gets_nobody_who_talks():
+    rig = floor()
+    call, agent = talking(rig)
+    rig.config["queues"][1].update(max_waiting=0, hours=[{"days": "7", "from": "00:00", "to": "00:01"}])
+    rig.sb.configure(rig.config, rig.now)
+    assert "queue service is closed" in rig.command("command.transfer", call=call, to="queue", target="service")
+    assert rig.hears("p1") == [agent] and rig.call(-1)["state"] == "talking"
+    rig.config["queues"][1]["overflow"] = [{"when": "closed", "limit": 0, "to": "flow", "target": "main"}]
+    rig.sb.configure(rig.config, rig.now)
+    assert rig.command("command.transfer", call=call, to="queue", target="service") is None
+    assert rig.call(-1)["state"] == "ivr"
+
+
 def test_transfer_to_the_outside():
     rig = floor()
     call, agent = talking(rig)

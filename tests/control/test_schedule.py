@@ -92,6 +92,7 @@ def test_through_the_house(site):
             assert [row["activity"] for row in rows] == ["work", "break"] and rows[0]["end_s"] - rows[0]["start_s"] == 12600
             assert (rows[0]["start_s"] + 8 * HOUR) % 86400 == 8.5 * HOUR, "the site's time is Shanghai's"
             for user, change, status_, word in (("sue", {"agent": "1002"}, 403, "1002"), ("sue", {"date": "x"}, 422, "date"), ("sue", {"shifts": [{"from": "8"}]}, 422, "shifts[0]"),
+                                                ("sue", {"shifts": [{"from": "08:00", "to": "12:00"}, {"from": "11:00", "to": "13:00"}]}, 422, "shifts[1].from"),
                                                 ("anna", {}, 403, "may not plan"), ("sue", {"shifts": {}}, 422, "shifts")):
                 error = await desk_.refused("POST", "/v1/schedule", {**body, **change}, user)
                 assert error.status == status_ and word in str(error)

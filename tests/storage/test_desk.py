@@ -52,6 +52,7 @@ def test_import_lookup_change_and_export(db):
     ("name,numbers\nA,139\nB\n", 3, "(line)", "2"), ("name,owner\nA,9\n", 2, "owner", "agent"), ("name,numbers\n,\n,13\n,\n", 2, "name", ""),
     ("external,name\nK,A\nK,B\n", 3, "external", "line 2"), ("name,name\nA,B\n", 1, "name", "twice"), ("name\n\"A\nB\"\nC\x00\n", 4, "", ""),
     ("name,numbers\nA,139\n\"B\nB\",12x\nC,138\n", 3, "numbers", "12x"),             # a row of two lines is named by its first
+    ("name,numbers\nA,139;138\nB,138\n", 3, "numbers", "line 2"),
     ("name,numbers,note\nA,139,\"open\nB,138,\nC,137,\n", 2, "(line)", "quote"), ("name,note\nA,\"b\"c\n", 2, "(line)", "quote")])
 def test_a_bad_file_names_line_and_field_and_changes_nothing(db, text, line, field, word):
     if text.startswith("name,numbers\n,\n"):
