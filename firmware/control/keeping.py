@@ -259,12 +259,17 @@ class Keeping:
             self.busy = None
 
     async def _machines_forget(self, forms):
-        """Wait until no protocol machine's dump names the person: that of a telephone's dialogue stands for 32 s after the call (RFC 3261, timers H and B)."""
+        """Wait until no dump of a call names the person: that of a telephone's dialogue stands for 32 s after the call (RFC 3261, timers H and B)."""
         until = time.monotonic() + MACHINES_S
-        while await self._read(erasure.machines_with, forms):
+        while True:
+            ending, lasting = await self._read(erasure.machines_with, forms)
+            if not ending:
+                break
             if time.monotonic() > until:
                 raise LocalError("a call's signalling is not over yet")
             await asyncio.sleep(1.0)
+        if lasting:
+            log.warning("control: the number to erase is also in the state of %s; it stays there while they are registered or configured so", ", ".join(lasting))
 
     async def _named(self, forms):
         """Ids of the finished calls whose CDRs name the person."""

@@ -17,6 +17,9 @@ FLOW = ("ivr.moved", "ivr.told", "ivr.asked", "ivr.answered")
 # ... of which these stay: where the caller was, not what was keyed, said or answered.
 PLACES = ("position", "node", "waiting", "language", "flow", "token", "ask", "service", "ok", "deadline_ms")
 
+# Dumps that end with their call (links/), and what pruning keeps of calls that were open (retention.py)
+OF_CALLS = re.compile(r"sip/leg/|sip-leg/|siprec$|q931/[0-9]+/|ss7/[^/]+/(?!node$)|cas/[0-9]+/|retention$")
+
 
 def pattern(forms):
     """Finds a number that stands alone, not as part of a longer one."""
@@ -78,12 +81,31 @@ def rows_with(connection, forms, after, upto):
     return [tuple(row) for row in rows], end
 
 
+def alone(forms):
+    """Finds a number in a dump that is no part of a longer one, nor of a tag or Call-ID in hexadecimal; behind an escape of a URI (%2B) it is one."""
+    return re.compile("(?:(?<![0-9A-Fa-f])|(?<=%%[0-9A-Fa-f]{2}))(?:%s)(?![0-9A-Fa-f])" % "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+
+
+def _unescaped(text):
+    """JSON without escapes: \\u4e2d ends in hexadecimal.  What cannot be read stays as it is."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except ValueError:
+        return text
+
+
 def machines_with(connection, forms):
-    """How many dumps of protocol machines, and messages that may not have left, hold the number."""
+    """(how many dumps of calls, and messages that may not have left, hold the number, names of other dumps that do: lines, trunks, telephones).
+
+    The former end with the call, or with the next base of what was pruned; the latter may stand for ever."""
     text = " OR ".join(["instr(state, ?)"] * len(forms))
     octets = " OR ".join(["instr(octets, ?)"] * len(forms))
-    return (connection.execute("SELECT count(*) FROM machine WHERE " + text, tuple(forms)).fetchone()[0]
-            + connection.execute("SELECT count(*) FROM outbox WHERE " + octets, tuple(form.encode() for form in forms)).fetchone()[0])
+    stands = alone(forms)
+    names = [name for name, state in connection.execute("SELECT name, state FROM machine WHERE " + text, tuple(forms))
+             if stands.search(_unescaped(state))]
+    ending = [name for name in names if OF_CALLS.match(name)]
+    return (len(ending) + connection.execute("SELECT count(*) FROM outbox WHERE " + octets, tuple(form.encode() for form in forms)).fetchone()[0],
+            sorted(set(names) - set(ending)))
 
 
 def rows_of(connection, call, upto):

@@ -387,3 +387,19 @@ def test_exports_are_streamed_by_time_and_safe_for_spreadsheets(site):
                 await asyncio.to_thread(lambda: read(path, **query))
         await house.stop()
     run(scenario())
+
+
+def test_a_trunk_or_a_tag_with_the_digits_keeps_no_erasure_from_its_end(site, monkeypatch, caplog):
+    monkeypatch.setattr(keeping, "MACHINES_S", 0.0)
+
+    async def scenario():
+        house, media, clock = await started(site)
+        call(house, "p1", PERSON)
+        with house.database.transaction() as write:
+            write.executemany("INSERT INTO machine VALUES (?, ?)", [("sip/trunk/theirs", json.dumps({"user": PERSON})), ("sip/leg/l999", json.dumps({"tag": "a%sf" % PERSON}))])
+        await house.keeping.erase(PERSON, PERSON, None, None)
+        await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
+        assert "also in the state of sip/trunk/theirs;" in caplog.text and PERSON not in caplog.text
+        assert PERSON not in json.dumps(house.stores.cdrs.page(5))
+        await house.stop()
+    run(scenario())
