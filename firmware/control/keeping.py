@@ -244,7 +244,7 @@ class Keeping:
             while at < upto:
                 rows, at = await self._read(erasure.rows_with, forms, at, upto)
                 found["records"] += await self._change([one for one in rows if one[2] not in house.calls], numbers, token, own)
-            found["texts"] = await self._erase_desk(forms, own)
+            found["texts"] = await self._erase_desk(forms, own, lambda value: erasure.cleaned(value, numbers, token))
             await self._machines_forget(forms)
             found["files"] = await self._erase_files(forms)
             house.feed.forget()
@@ -324,7 +324,8 @@ class Keeping:
             house.turns.run("recordings of an erased person", lambda now_ms: house.media.forget_recordings([row["id"] for row in rows]))
         return len(rows)
 
-    async def _erase_desk(self, forms, own):
+    async def _erase_desk(self, forms, own, clean):
+        """The person's customers, the texts of the calls, the number in notes and tickets of others."""
         desk = next((adapter for adapter in self.house.adapters if adapter.name == "desk"), None)
         if desk is None:
             return 0
@@ -337,7 +338,14 @@ class Keeping:
                 texts += 1 + customers.erase(db, key)
             return texts
         async with desk.writing:
-            return await desk.run(work)
+            texts = await desk.run(work)
+        for table in ("text", "customer"):
+            at = ""
+            while at is not None:
+                async with desk.writing:        # in pieces, so that others have their turn
+                    count, at = await desk.run(customers.forget, table, at, clean)
+                texts += count
+        return texts
 
     def status(self):
         """{"busy", "pruned", "gone_upto", "erasures": not done yet}."""

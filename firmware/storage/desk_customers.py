@@ -17,6 +17,7 @@ LONGEST = 500
 MOST_NUMBERS = 20
 MOST_ROWS = 100_000
 MOST_ERRORS = 100
+SCANNED = 2000          # rows of words looked through at a time by an erasure; ours
 COUNTRY = "86"
 # What a cell begins with that the export guarded against spreadsheets.
 _GUARDED = re.compile(r"'[=+\-@\t\r]")
@@ -228,6 +229,23 @@ def erase_calls(db, calls):
         texts = sum(db.execute("DELETE FROM text WHERE call = ?", (call,)).rowcount for call in calls)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return texts
+
+
+def forget(db, table, after, clean):
+    """Change what others' words say of a person, SCANNED rows of `text` or `customer` at a time.  clean(plain data) -> the same without the person.
+    Returns (rows changed, where to go on or None)."""
+    name = {"text": "key", "customer": "id"}[table]
+    rows = db.execute("SELECT %s, body FROM %s WHERE %s > ? ORDER BY %s LIMIT ?" % (name, table, name, name), (after, SCANNED)).fetchall()
+    changed = []
+    for key, body in rows:
+        new = json.dumps(clean(json.loads(body)), ensure_ascii=False)
+        if new != json.dumps(json.loads(body), ensure_ascii=False):
+            changed.append((new, key))
+    with transaction(db):
+        db.executemany("UPDATE %s SET body = ? WHERE %s = ?" % (table, name), changed)
+    if changed:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(changed), rows[-1][0] if len(rows) == SCANNED else None
 
 
 def export(db, extra=()):

@@ -180,6 +180,9 @@ def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
         with house.database.transaction():
             house.stores.recordings.started("r99", mine[0], "recordings/2026/c1-r99.wav", 1)
         await asyncio.to_thread(client.post, "/v1/customers", {"name": "Li Wei", "numbers": [PERSON]})
+        await asyncio.to_thread(client.post, "/v1/customers", {"name": "Anna", "numbers": ["13000000002"], "note": "married to %s, 1%s9" % (PERSON, OTHER)})
+        others = next(cdr["call"] for cdr in house.stores.cdrs.page(50) if PERSON not in cdr["caller"])
+        await asyncio.to_thread(client.post, "/v1/calls/%s/notes" % others, {"text": "ring back 0%s" % PERSON})
         for place in ("log/control.log", "strowger.db.damaged-20261122T000000Z"):
             (site.data / place).parent.mkdir(exist_ok=True)
             (site.data / place).write_bytes(b"\xff\0a call to 0%s cannot be sent, 1%s9 can\n" % (PERSON.encode(), OTHER.encode()))
@@ -206,7 +209,9 @@ def test_a_person_is_erased_everywhere_and_the_figures_stay(site):
         assert sums(house) == before and differed(house) == [] and house.stores.cdrs.rebuild(house.stores.journal) == []
         assert len([cdr for cdr in house.stores.cdrs.page(50) if cdr["caller"] == "erased-e1"]) == 9
         assert not (folder / "c1-r99.wav").exists() and house.stores.recordings.get("r99") is None
-        assert (await asyncio.to_thread(client.get, "/v1/customers"))["customers"] == []
+        anna, = (await asyncio.to_thread(client.get, "/v1/customers"))["customers"]
+        assert anna["note"] == "married to erased-e1, 1%s9" % OTHER, "what others' words say of the person"
+        assert (await asyncio.to_thread(client.get, "/v1/calls/%s/desk" % others))["notes"][0]["text"] == "ring back erased-e1"
         told = await asyncio.to_thread(client.get, "/v1/calls/%s" % mine[0])
         assert PERSON not in json.dumps(told) and "Li Wei" not in json.dumps(told)
         assert PERSON not in json.dumps(list(house.stores.journal.replay()))
