@@ -6,16 +6,23 @@ makes us ask: no answer within PROBE_MS of proto/sip/session.py, or 481, ends th
 other answer is a sign of life; while the silence lasts the question comes again.
 
 "silent" stands in the stored leg, so that the next process goes on asking.
+
+Hundreds may fall silent in the same moment, and a restart finds all of them: they are asked BURST in BURST_MS, who has waited longest
+first.  All at once, questions and answers would overflow the socket of a carrier that has them all, or ours, and who is not
+heard in time is hung up.
 """
 
 from firmware.errors import LocalError
 
 RTP_TIMEOUT_MS = 5000       # ours: silence after which media reports a SIP leg
 PROBE_AGAIN_MS = 10000      # ours: between questions to one that is silent and answers
+BURST, BURST_MS = 10, 100   # ours: 500 calls (1,000 legs) in PROBE_AGAIN_MS
 
 
 class SilentPhones:
     """The half of SIPLegs that asks silent telephones."""
+
+    _burst_at, _asked = 0, 0        # when the last burst began; its questions
 
     def committed(self, records):
         """The core's word that RTP of a leg stopped or came back."""
@@ -29,7 +36,7 @@ class SilentPhones:
         self._set(leg, silent=silent)
         self._probe_at.pop(leg, None)
         if silent:
-            self._probe(leg, now_ms)
+            self._probe_at[leg] = now_ms        # asked as soon as this turn is over
 
     def _resume_probes(self, now_ms):
         """After a restart: what was asked is asked again."""
@@ -37,7 +44,14 @@ class SilentPhones:
             if state.get("silent"):
                 self._probe_at[leg] = now_ms
 
+    def _may_ask(self, now_ms):
+        """Whether the burst of now has room for one more question."""
+        if not self._burst_at <= now_ms < self._burst_at + BURST_MS:
+            self._burst_at, self._asked = now_ms, 0
+        return self._asked < BURST
+
     def _probe(self, leg, now_ms):
+        self._asked += 1
         self._probe_at[leg] = now_ms + PROBE_AGAIN_MS
         try:
             self._take(self.endpoint.request({"kind": "probe_request", "leg": leg}, now_ms), now_ms)
@@ -48,12 +62,15 @@ class SilentPhones:
 
     def deadline_ms(self):
         """The next question."""
-        return min(self._probe_at.values(), default=None)
+        at = min(self._probe_at.values(), default=None)
+        return max(at, self._burst_at + BURST_MS) if at is not None and self._asked >= BURST else at
 
     def expire(self, now_ms):
         """Questions that are due."""
-        for leg in [leg for leg, at in self._probe_at.items() if at <= now_ms]:
-            if leg in self.legs:
-                self._probe(leg, now_ms)
-            else:
+        for at, leg in sorted((at, leg) for leg, at in self._probe_at.items() if at <= now_ms):
+            if leg not in self.legs:
                 del self._probe_at[leg]
+            elif not self._may_ask(now_ms):
+                break
+            else:
+                self._probe(leg, now_ms)
