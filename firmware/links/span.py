@@ -295,7 +295,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
         """The two parties stay with us; whom we held is taken back."""
         self._joins(span, call, None)
         self._of_leg(span, {"call": call}, "leg.network", verb="transfer", outcome="failed", why=why)
-        if span.machine.call_state(call).get("holding") == "held":
+        state = span.machine.call_state(call)
+        if state is not None and state.get("holding") == "held":        # None: a RELEASE said it
             self._request(span, "retrieve_request", call, now_ms)
 
     def _joins(self, span, call, other):
@@ -304,7 +305,8 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
 
     @staticmethod
     def _is_active(span, call):
-        return codes.state_number(span.machine.call_state(call)["state"]) == 10
+        state = span.machine.call_state(call)
+        return state is not None and codes.state_number(state["state"]) == 10
 
     def _network(self, span, call, action, now_ms):
         """leg.network: what the network shall do with a call: hold, retrieve, or join it with another one of ours (transfer)."""
