@@ -69,6 +69,16 @@ def test_what_a_pbx_may_not():
     assert switch.trunks["pbx"].state == "down" and switch.trunks["pbx"].row["addresses"] == []
 
 
+def test_a_bulk_registration_that_is_refused_leaves_no_transaction():
+    switch = house()
+    box = Box(switch)
+    for _ in range(5):
+        assert status(box.register(expires=10)[1]) == 423
+    assert status(box.register("<sip:pbx@192.0.2.100:5060;bnc>")[1]) == 400
+    box.pass_ms(40000)                                           # Timer J: 32 s
+    assert not switch.transactions.servers and not switch.transactions.merging
+
+
 def test_calls_of_a_pbx_are_challenged_and_the_registration_ends():
     switch = house()
     box = Box(switch)

@@ -219,14 +219,13 @@ class Requests(Answering):
                 trunk = known
         if not self._authenticated(message, user, source, now_ms, _nobody if trunk is None else trunk.secret):
             return
+        transaction = self.serve(message, source, NOBODY)
         try:
-            bulk.contact_of(message)
-            transaction = self.serve(message, source, NOBODY)
             seconds = bulk.bind(trunk, message, source, now_ms)
         except RemoteError as error:
             headers = (("Min-Expires", "%d" % bulk.LEAST_S),) if error.status == 423 else ()
             self.fault("bad_request", str(error), source)
-            self.reply(message, source, error.status if error.status in (423, 500) else 400, now_ms, headers=headers)
+            self.respond(transaction, error.status if error.status in (423, 500) else 400, now_ms, headers=headers)
             return
         response = self.response(message, 200, self._plain_tag(message), source)
         if seconds:
