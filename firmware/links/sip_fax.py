@@ -105,6 +105,8 @@ class SIPFax:
             self._set(leg, fax="asked", fax_again=True)         # it was under way when control was killed
             if self._reoffer(leg, True, now_ms):
                 return
+        if status == 491:
+            return                          # an offer of theirs was under way, a hold perhaps; the next tone asks again
         self._set(leg, fax="refused")
         log.info("sip: %s: the far end refuses T.38 with %s; the fax goes on as sound", leg, status)
         self._as_sound(leg)
