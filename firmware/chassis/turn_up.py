@@ -265,8 +265,10 @@ class TurnUp(Adapter):
             log.warning("turn-up: %s", error)
             return {}
         finally:
-            for span in kept:
-                await self._media.client.call("bert_stop", id="pairs-%d" % span)
+            stops = [self._media.client.call("bert_stop", id="pairs-%d" % span) for span in kept]
+            for error in await asyncio.gather(*stops, return_exceptions=True):      # one that fails keeps no other's running
+                if isinstance(error, StrowgerError):
+                    log.warning("turn-up: %s", error)
 
     async def _settled(self, rows):
         """The lines are back after their loops: signalling up, and QUIET_S without errors that the loop may have left."""

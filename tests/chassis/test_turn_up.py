@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 
-from firmware.chassis import turn_up_pairs
+from firmware.chassis import turn_up, turn_up_pairs
 from firmware.chassis.turn_up_judge import SENTENCES, judge
+from firmware.errors import LocalError
 
 GOOD = {"span": 3, "type": "e1", "framing": "esf", "crc4": True, "side": "user", "signalling": "pri", "d_timeslot": 16, "alarms": set(),
         "seconds": 10, "errors": 0, "far_errors": 0, "blocks": 10000, "slips": 0, "clock_selected": False, "link_up": True, "loop": None,
@@ -114,3 +116,22 @@ def test_a_turn_seen_wrongly_is_no_other_span(count):
         word[turn] = not word[turn]
         assert turn_up_pairs.read(sent, {span: word}) == {}
     assert math.comb(len(sent[0]), len(sent[0]) // 2) >= count
+
+
+def test_a_test_that_cannot_be_stopped_keeps_no_other_running(monkeypatch):
+    stopped = []
+
+    async def call(verb, id, **given):
+        if verb == "bert_stop":
+            stopped.append(id)
+            if id == "pairs-1":
+                raise LocalError("media: not connected")
+
+    async def ask(kept, framers, keeper):
+        return {1: 2, 2: 1}
+    monkeypatch.setattr(turn_up_pairs, "ask", ask)
+    one = turn_up.TurnUp.__new__(turn_up.TurnUp)
+    one._media, one._framers = SimpleNamespace(client=SimpleNamespace(call=call)), None
+    one._keeper, one._bearers = SimpleNamespace(defects=lambda span: set()), lambda row: [1]
+    found = asyncio.run(one._pairs([{"span": span, "type": "e1"} for span in (1, 2, 3)], {span: {} for span in (1, 2, 3)}))
+    assert found == {1: 2, 2: 1} and stopped == ["pairs-1", "pairs-2", "pairs-3"]
