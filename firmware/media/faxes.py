@@ -54,7 +54,7 @@ class Fax:
 
     def __init__(self, term, given):
         self.term, self.given = term, given
-        self.gateway = Gateway(given["ecm"], given["rate"], given["version"], 400)
+        self.gateway = Gateway(given["ecm"], given["rate"], given["version"], given["most_octets"])
         self.line = UDPTL(given["recovery"], given["depth"], given["span"], given["entries"], given["most_octets"], given["version"])
         self.signalled = self.remote = self.rival = None
         self.heard_s = 0.0              # monotonic, when the latched port was heard; 0: never

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from firmware.media import faxes
 from hil import fax
 from tests.dsp.conftest import corpus       # noqa: F401  a fixture
 
@@ -144,3 +145,10 @@ def test_settings_are_checked_and_sound_comes_back(control):
     assert row(control, "s1")["fax"]["sent"] >= 0 and row(control, "s1")["t38"] is None
     assert control.do("stats")["admission"]["reserved_us"] == reserved
     peer.close()
+
+
+def test_the_gateway_is_told_how_long_a_datagram_may_be(monkeypatch):
+    told = []
+    monkeypatch.setattr(faxes, "Gateway", lambda *given: told.append(given))
+    faxes.Fax(None, {**faxes.DEFAULTS, "most_octets": 160})
+    assert told == [(True, 14400, 0, 160)]
