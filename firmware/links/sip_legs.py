@@ -494,10 +494,11 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
     def describe(self, state, legs):
         """Where each line's phones are; the trunks."""
         self._describe_trunks(state, legs)
+        known = self.endpoint.call_ids()
         for line in state.get("lines", []):
             line["contacts"] = self.endpoint.contacts(line["name"])
             line["silent"] = self.endpoint.is_silent(line["name"])
-            line["published"] = self.endpoint.publications.describe(line["name"])
+            line["published"] = self.endpoint.publications.describe(line["name"], known)
         for agent in state.get("agents", []):
             agent["silent"] = self.endpoint.is_silent(agent["line"])
         state["system"]["sip"] = {"counters": dict(self.endpoint.counters), "send_errors": self.link.send_errors,

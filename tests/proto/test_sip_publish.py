@@ -125,13 +125,16 @@ def test_dialogs():
     made = world.publish(DIALOGS % ("elsewhere@phone", "confirmed"), event="dialog")
     body = world.notified()[0].split(b"\r\n\r\n", 1)[1]
     assert b'<dialog id="p0-as7d900as8" direction="initiator"><state>confirmed</state></dialog>' in body
+    made = world.publish(tag=header(made, "SIP-ETag"), event="dialog")
+    assert status(made) == 200 and world.notified() == []                          # a plain refresh is no news
     assert world.publish(DIALOGS % ("elsewhere@phone", "terminated"), header(made, "SIP-ETag"), event="dialog") and b"<dialog " not in world.notified()[0]
     _, output = world.phone.invite("9")
     assert output
     world.switch.request({"kind": "answer_request", "leg": sorted(world.switch.sessions)[0], "sdp": b"v=0\r\n"}, world.phone.now_ms)
     world.switch.take_output()
     assert status(world.publish(DIALOGS % (world.phone.call_id, "confirmed"), event="dialog")) == 200
-    assert world.switch.publications.dialogs("1001") == []
+    assert world.switch.publications.dialogs("1001") == [] and world.switch.publications.describe("1001")["dialogs"] == 0
+    assert world.switch.publications.describe("1001", set())["dialogs"] == 1       # the calls are looked up once, by who asks for many lines
     with pytest.raises(RemoteError, match="full state"):
         dialogs_of(b'<dialog-info state="partial"/>')
 

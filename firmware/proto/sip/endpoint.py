@@ -484,12 +484,9 @@ class SIPEndpoint(Requests, TrunkTable):
         """What a line has published is to be stored."""
         self._changed["publication/" + line] = True
 
-    def knows_call(self, call_id):
-        """Whether a call with that Call-ID goes through here."""
-        for session in self.sessions.values():
-            if session.dialog is not None and session.dialog.call_id == call_id:
-                return True
-        return False
+    def call_ids(self):
+        """The Call-IDs of the calls that go through here."""
+        return set([session.dialog.call_id for session in self.sessions.values() if session.dialog is not None])
 
     def has_line(self, line):
         """Whether there is a line of that name."""

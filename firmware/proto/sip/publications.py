@@ -81,7 +81,11 @@ class Publications:
             return {"open": is_open, "activities": activities, "note": note}
         return {"dialogs": [list(row) for row in dialogs_of(body)]}
 
+    def _said(self, line):
+        return [(row["package"], row["state"]) for row in self.of.get(line, ())]
+
     def _store(self, line, rows, now_ms):
+        former = self._said(line)
         if rows:
             self.of[line] = rows
         else:
@@ -90,7 +94,8 @@ class Publications:
         if rows:
             self._timers[line] = self.agent.timers.start(min([row["expires_ms"] for row in rows]), self, line)
         self.agent.publication_changed(line)
-        self.agent.subscriptions.show_published(line, now_ms)
+        if self._said(line) != former:                       # a plain refresh is nothing to tell
+            self.agent.subscriptions.show_published(line, now_ms)
 
     def fire(self, line, now_ms):
         """Some publication of a line was not refreshed in time."""
@@ -112,20 +117,22 @@ class Publications:
                 note = row["state"]["note"] or note
         return False not in said or True in said, activities, note
 
-    def dialogs(self, line):
-        """[(id, direction, state)] that telephones have beside us: none that goes through this switch."""
+    def dialogs(self, line, known=None):
+        """[(id, direction, state)] that telephones have beside us: none that goes through this switch.  known: agent.call_ids(), of who asks for many lines."""
         out = []
         for index, row in enumerate(self.of.get(line, ())):
             if row["package"] == DIALOG:
                 for name, call_id, direction, state in row["state"]["dialogs"]:
-                    if call_id is None or not self.agent.knows_call(call_id):
+                    if known is None:
+                        known = self.agent.call_ids()
+                    if call_id is None or call_id not in known:
                         out.append(("p%d-%s" % (index, name), direction, state))
         return out
 
-    def describe(self, line):
-        """For people: GET /v1/state."""
+    def describe(self, line, known=None):
+        """For people: GET /v1/state.  known: as in dialogs()."""
         is_open, activities, note = self.presence(line)
-        return {"open": is_open, "activities": activities, "note": note, "dialogs": len(self.dialogs(line)),
+        return {"open": is_open, "activities": activities, "note": note, "dialogs": len(self.dialogs(line, known)),
                 "until_ms": max([row["expires_ms"] for row in self.of[line]])} if line in self.of else None
 
     def dump_line(self, line):
