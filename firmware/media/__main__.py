@@ -19,7 +19,7 @@ import threading
 from firmware.errors import StrowgerError
 from firmware.exits import EX_CONFIG, exit_code
 from firmware.heartbeat import Heart
-from firmware.media import _engine, ports
+from firmware.media import _engine
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
 from firmware.media.server import Server
@@ -100,8 +100,6 @@ def main():
         raise_file_limit()
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
         engine = _engine.Engine(Kernels())
-        raw = ports.raw_socket()
-        engine.send_raw(raw.fileno() if raw else -1)
         server = Server(run_dir, engine, BoardFollower(engine), trace=trace_ring())
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))

@@ -247,7 +247,6 @@ cdef class Engine:
             self.e.digit_tone[code] = kernels.digit_tones.get(digit, -1)
         self.e.event_fd = self.event_fd
         self.e.frame_fd = self.frame_fd
-        self.e.raw_fd = -1
         sem_init(&self.e.work, 0, 0)
         self.e.idle = SILENCE_A
         memset(self.e.octets_in, SILENCE_A, sizeof(self.e.octets_in))
@@ -271,10 +270,6 @@ cdef class Engine:
         """Run ticks until stop(); the GIL is released all the time."""
         with nogil:
             run(self.e)
-
-    def send_raw(self, int fd):
-        """Before run(): a raw socket (ports.raw_socket()) that all legs send by, which stays the caller's; -1: none."""
-        self.e.raw_fd = fd
 
     def help(self):
         """Body of a helper's thread: take parts of the ticks until stop(); the GIL is released all the time."""

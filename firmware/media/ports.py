@@ -12,6 +12,7 @@ log = logging.getLogger("firmware.media")
 
 RANGE = (20000, 29999)          # ours; $STROWGER_RTP_PORTS="20000-29999" overrides
 DSCP_EXPEDITED = 46 << 2        # RFC 3246, voice
+RAW_MOST = 16                   # ours: addresses with a raw socket
 SO_SNDBUFFORCE, RAW_OCTETS = 32, 4 << 20        # socket(7); ours: what a driver has not sent yet, of all legs
 SO_TIMESTAMPNS, IP_RECVERR, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 35, 11, 10, 2     # Linux; socket(7), ip(7)
 
@@ -38,6 +39,7 @@ class Ports:
         self.first = first + (first & 1)
         self.count = (last - self.first + 1) // 2
         self._next = random.randrange(self.count)
+        self._raw = {}          # address: its raw socket, or None
 
     def open(self, address):
         """Returns (RTP socket, RTCP socket, port).
@@ -69,9 +71,16 @@ class Ports:
                                      "give an address of this machine") from error
         raise _busy(f"all ports {self.first}-{self.first + 2 * self.count - 1} are in use; widen STROWGER_RTP_PORTS")
 
+    def raw(self, address):
+        """The file of the raw socket of an address of this machine, or -1."""
+        if address not in self._raw and len(self._raw) < RAW_MOST:
+            self._raw[address] = None if address == "0.0.0.0" else raw_socket(address)
+        sock = self._raw.get(address)
+        return -1 if sock is None else sock.fileno()
 
-def raw_socket():
-    """What native/bundle.pxi sends all legs' packets by; None where it is not granted or $STROWGER_RTP_BUNDLES is 0."""
+
+def raw_socket(address):
+    """What native/bundle.pxi sends the packets of an address' legs by, bound to it so that the kernel routes by it; None where it is not granted or $STROWGER_RTP_BUNDLES is 0."""
     if os.environ.get("STROWGER_RTP_BUNDLES") == "0":
         return None
     try:
@@ -80,6 +89,12 @@ def raw_socket():
         log.warning("no raw socket (%s): each RTP packet is sent alone, which costs more; give CAP_NET_RAW", error.strerror)
         return None
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_EXPEDITED)
+    try:
+        sock.bind((address, 0))
+    except OSError as error:
+        sock.close()
+        log.warning("no raw socket at %s (%s): each RTP packet is sent alone, which costs more", address, error.strerror)
+        return None
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, RAW_OCTETS)
     except OSError:

@@ -374,3 +374,26 @@ def test_headers_of_bundles_are_right_and_a_bad_leg_harms_no_other(board, contro
         assert bad["stats"]["send_errors"] > 0
         good = next(t for t in control.audit()["terminations"] if t["id"] == "r0")
         assert good["stats"]["send_errors"] == 0 and good["stats"]["sent"] >= PACKETS
+
+
+def test_packets_leave_by_a_raw_socket_of_their_own_address(control, wire):
+    """Bound, so that the kernel routes by the address of the leg."""
+    addresses = ("127.0.0.2", "127.0.0.3")
+    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    peer.bind(("127.0.0.1", 0))
+    with peer:
+        number = peer.getsockname()[1]
+        ports = {}
+        for n in range(8):
+            ports[control.do("add", id=f"r{n}", kind="rtp", address=addresses[n % 2])["port"]] = addresses[n % 2]
+            control.do("modify", id=f"r{n}", remote=["127.0.0.1", number])
+        seen, deadline = {port: 0 for port in ports}, time.monotonic() + 30
+        while min(seen.values()) < 5:
+            assert time.monotonic() < deadline, seen
+            packet = wire.recv(2048)
+            source, target = struct.unpack("!2H", packet[20:24])
+            if target == number:
+                assert packet[12:16] == socket.inet_aton(ports[source])
+                seen[source] += 1
+        bound = [row.split()[1] for row in open("/proc/net/raw", encoding="ascii").readlines()[1:]]
+        assert {"0200007F:00FF", "0300007F:00FF"} <= set(bound), bound

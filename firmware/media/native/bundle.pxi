@@ -2,8 +2,9 @@
 #
 # Each leg has a port, hence a socket, of its own, and a call for each packet touches each socket, which with 2,000 of
 # them is in no cache: a third of what sending costs.  Where the process may have a raw socket, the packets of a unit
-# get their IP and UDP headers here and go through that one socket, 64 at a time; routing, the firewall and the
-# neighbour's address stay the kernel's.  What the raw socket does not take is sent by the leg's own, which
+# get their IP and UDP headers here and go through one socket, 64 at a time, which is bound to the legs' address: the kernel
+# routes by it as by the leg's own socket, and takes nothing once this machine has that address no more.  The firewall and
+# the neighbour's address stay the kernel's, too.  What the raw socket does not take is sent by the leg's own, which
 # also gets what ICMP says.  A leg bound to no particular address, large packets and multicast go by their own sockets.
 
 cdef extern from *:
@@ -17,6 +18,7 @@ cdef extern from *:
     enum { BUNDLE = 64, BUNDLE_OCTETS = 1200, BUNDLE_HEADER = 28 };
     typedef struct {
         int n;
+        int fd;                                                         /* of all that are in it */
         struct { struct msghdr h; unsigned int sent; } m[BUNDLE];       /* struct mmsghdr, which wants _GNU_SOURCE */
         struct iovec piece[BUNDLE][2];
         struct sockaddr_in to[BUNDLE];
@@ -88,6 +90,7 @@ cdef extern from *:
     enum: BUNDLE_OCTETS
     ctypedef struct bundle:
         int n
+        int fd
         void **leg
     void bundle_put(bundle *, uint32_t, uint16_t, const sockaddr_in *, void *, int, void *) noexcept nogil
     int bundle_send(bundle *, int, int) noexcept nogil
@@ -104,7 +107,7 @@ cdef void send_bundle(Engine_ *e, bundle *b) noexcept nogil:
     """What a unit's legs have put into a bundle goes out."""
     cdef int i = 0
     while b.n:
-        i = bundle_send(b, e.raw_fd, i)
+        i = bundle_send(b, b.fd, i)
         if i >= b.n:
             break
         send_alone(<Rtp *>b.leg[i], bundle_length(b, i))       # it tells what is wrong, too
@@ -114,9 +117,10 @@ cdef void send_bundle(Engine_ *e, bundle *b) noexcept nogil:
 
 cdef void send_packet(Engine_ *e, Rtp *r, int n, bundle *b) noexcept nogil:
     """n octets of r.packet to where the leg sends: at once, or with the others of its unit."""
-    if e.raw_fd < 0 or not r.local.sin_addr.s_addr or n > BUNDLE_OCTETS or ntohl(r.remote.sin_addr.s_addr) >> 28 >= 14:
+    if r.raw_fd < 0 or not r.local.sin_addr.s_addr or n > BUNDLE_OCTETS or ntohl(r.remote.sin_addr.s_addr) >> 28 >= 14:
         send_alone(r, n)
         return
-    if b.n == BUNDLE:
+    if b.n == BUNDLE or b.n and b.fd != r.raw_fd:
         send_bundle(e, b)
+    b.fd = r.raw_fd
     bundle_put(b, r.local.sin_addr.s_addr, r.local.sin_port, &r.remote, r.packet, n, r)

@@ -6,13 +6,15 @@ cdef class RtpLeg:
 
     cdef Rtp *r
 
-    def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc, local=None):
-        """sequence, timestamp, ssrc: random start values (RFC 3550 5.1); local: (IPv4 address as int, port) of fd, if it may be used to send by a raw socket."""
+    def __cinit__(self, int fd, int rtcp_fd, int payload_type, int sequence, timestamp, ssrc, local=None, int raw_fd=-1):
+        """sequence, timestamp, ssrc: random start values (RFC 3550 5.1); local: (IPv4 address as int, port) of fd, and
+        raw_fd: a raw socket bound to its address, which stays the caller's (ports.py)."""
         self.r = <Rtp *>take_piece(sizeof(Rtp))
         if self.r == NULL:
             raise MemoryError("media: no memory for one more RTP leg")
         self.r.fd = fd
         self.r.rtcp_fd = rtcp_fd
+        self.r.raw_fd = raw_fd
         self.r.law = 1 if payload_type == 0 else 0
         self.r.payload_type = payload_type
         self.r.dtmf_payload_type = 255

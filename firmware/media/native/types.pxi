@@ -570,6 +570,7 @@ cdef struct Audio:                     # is there sound both ways?  native/watch
 
 cdef struct Rtp:
     # set by commands
+    int raw_fd                         # its packets go through it with others': native/bundle.pxi; -1: none
     int fd
     int rtcp_fd
     sockaddr_in local                  # what fd is bound to; no address: packets go by fd alone
@@ -1030,7 +1031,6 @@ cdef struct Engine_:
     int32_t bearer_link_slot[LINKS]    # scratch
     int32_t bearer_link_row[LINKS]
     int32_t attached                   # the heads of the board are being followed
-    int raw_fd                         # all legs' packets go through it: native/bundle.pxi; -1: none
     uint32_t board_generation
     uint64_t rx_next
     uint64_t tick
