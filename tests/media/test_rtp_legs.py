@@ -301,6 +301,19 @@ def test_silence_of_the_far_end_is_told_once(board, control, pair):
     assert not [e for e in control.events if e["kind"] == "rtp_timeout"]
 
 
+@pytest.mark.parametrize("modified", [False, True])
+def test_the_return_of_a_far_end_that_was_silent_is_told(board, control, pair, modified):
+    """Or control goes on asking a telephone that speaks whether it is still there, for as long as the call lasts."""
+    control.do("modify", id="r", timeout_ms=300)
+    pair.stream(noise(11, 1600))
+    control.event("rtp_started", id="r")
+    control.event("rtp_timeout", id="r")
+    if modified:                        # a re-INVITE meanwhile
+        control.do("modify", id="r", ptime_ms=40)
+    pair.stream(noise(12, 1600), seq=110, ts=6600)
+    control.event("rtp_started", id="r")
+
+
 def test_pcmu_and_other_packet_times(board, control, pair):
     control.do("modify", id="r", payload_type=0, ptime_ms=30)
     time.sleep(0.1)

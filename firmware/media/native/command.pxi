@@ -110,7 +110,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             r.source.sin_port = 0
             r.rtcp.source.sin_port = 0
             r.tx_marker = 1
-        r.timed_out = 0
+        r.timed_out &= 2
         r.last_tick = e.tick
     elif c.op == OP_CODEC:
         r = t.rtp

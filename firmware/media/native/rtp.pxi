@@ -259,7 +259,7 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
         ts = codec_time(r.codec, ts)
     if not sequence_accepted(r, e.tick, be32(p + 8), seq):
         return
-    if not r.started:
+    if not r.started or r.timed_out & 2:        # the latter: what was told lost is back
         r.started = 1
         add_event(e, EV_RTP_STARTED, slot, e.term[slot].serial, ntohl(source.sin_addr.s_addr), 0, ntohs(source.sin_port))
     r.last_tick = e.tick
@@ -365,8 +365,8 @@ cdef void rtp_times(Engine_ *e, int slot, Rtp *r) noexcept nogil:
         end_event(e, slot, r)
     if r.fax != NULL:
         return
-    if r.timeout_ticks and not r.timed_out and e.tick - r.last_tick >= <uint64_t>r.timeout_ticks:
-        r.timed_out = 1
+    if r.timeout_ticks and not r.timed_out & 1 and e.tick - r.last_tick >= <uint64_t>r.timeout_ticks:
+        r.timed_out = 3
         add_event(e, EV_RTP_TIMEOUT, slot, e.term[slot].serial, 0, (e.tick - r.last_tick) * 10, 0)
     if r.audio.watch:
         watch_audio(e, slot, r)

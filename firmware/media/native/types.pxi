@@ -608,7 +608,7 @@ cdef struct Rtp:
     uint64_t send_errors
     # receiving
     uint8_t started
-    uint8_t timed_out
+    uint8_t timed_out                  # 1: no packet for timeout_ticks; 2: that has been told, and none has come since
     uint64_t hit_tick                  # of the last read
     sockaddr_in source                 # where accepted packets come from
     uint64_t source_tick
