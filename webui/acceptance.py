@@ -32,7 +32,7 @@ def contents(run, language, zone):
     say = catalogue.gettext if catalogue else (lambda message: message)
     sentence = sayings(catalogue)["sentence"]
     options, spans, summary = run["options"], [], []
-    failed = [report for report in run["spans"] if report["verdict"] == "fail"]
+    verdicts = [report["verdict"] for report in run["spans"]]
     for report in run["spans"]:
         told = say("turn_up." + (report["verdict"] or "running"))
         rows = [{"check": say("check." + finding["check"]), "result": finding["result"], "told": say("result." + finding["result"]),
@@ -41,15 +41,20 @@ def contents(run, language, zone):
                       "verdict": report["verdict"] or "note", "told": told, "rows": rows})
         why = [row["text"] for row in rows if row["result"] == "fail"]
         took = duration(report["ended_ms"] - report["started_ms"]) if report["ended_ms"] else ""
-        summary.append({"verdict": report["verdict"] or "note", "cells": [str(report["span"]), told, took, why[0] if why else ""]})
-    verdict = "running" if any(report["running"] for report in run["spans"]) else "fail" if failed else "pass"
+        summary.append({"verdict": report["verdict"] or "note", "cells": [str(report["span"]), told, took, _in_short(why, say)]})
+    running = any(report["running"] for report in run["spans"])
     heads = [(say("Site"), run["site"]), (say("Run"), "%d" % run["number"]), (say("Begins"), "%s (%s)" % (moment(run["started_ms"], zone), zone)),
              (say("Ended"), moment(run["ended_ms"], zone)), (say("Watched"), "%d s" % options["seconds"]),
              (say("Test number called"), options["number"] or say("none called")),
              (say("Our test numbers"), ", ".join(run.get("test_numbers") or ()) or say("none called")),
-             (say("Verdict"), "%s: %d / %d" % (say("turn_up." + verdict), len(run["spans"]) - len(failed), len(run["spans"])))]
+             (say("Verdict"), say("turn_up.running") if running else say("turn_up.count") % {"passed": verdicts.count("pass"), "all": len(verdicts)})]
     return {"title": say("Acceptance report"), "heads": heads, "summary_heads": [say("Span"), say("Verdict"), say("Took"), say("Reason")],
             "summary": summary, "spans": spans, "signs": [say("Installer"), say("Carrier"), say("Date")]}
+
+
+def _in_short(why, say):
+    """The first of the reasons, and how many more there are."""
+    return "" if not why else why[0] if len(why) == 1 else "%s (%s)" % (why[0], say("turn_up.more") % {"more": len(why) - 1})
 
 
 def as_html(run, language, zone):

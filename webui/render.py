@@ -113,6 +113,8 @@ def sayings(catalogue):
         arguments = finding["arguments"]
         if "names" in arguments:            # kinds of alarms
             arguments = {**arguments, "names": ", ".join(known("kind." + name, name) for name in arguments["names"].split(", "))}
+        if "why" in arguments:              # why a test call was not measured
+            arguments = {**arguments, "why": known("turn_up.why.%s" % arguments["why"], arguments["why"])}
         return known(f"turn_up.{finding['key']}", finding["text"].replace("%", "%%")) % arguments
 
     def names(members):

@@ -175,12 +175,13 @@ class TurnUp(Adapter):
         looped, crossed = got["heard"]
         settings = self._config.running().get("turn_up") or {}
         bad_seconds, bad_names = got["watched"]
+        clocks = self._keeper.examine_clocks()["spans"]
         return {**{name: line.get(name) for name in LEVELS}, "weak_db": got["weak"], "span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
                 "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": got["alarms"],
                 "seconds": seconds, "errors": errors["errors"], "far_errors": errors["far_errors"],
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
-                "clock": self._keeper.examine_clocks()["spans"].get(str(span)), "bad_seconds": bad_seconds, "bad_names": bad_names,
+                "clock": clocks.get(str(span)), "clocks": clocks, "bad_seconds": bad_seconds, "bad_names": bad_names,
                 "link_up": bool(link is not None and link.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
                 "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got["prbs"], "answers": got["answers"],
                 "number": None, "out": None, "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}

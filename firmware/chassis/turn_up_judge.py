@@ -3,6 +3,9 @@
 A finding is {"check": one of CHECKS, "result": "pass", "fail" or "note", "key", "arguments", "text"}: `key` is the sentence's name
 for other languages, `text` says it in English."""
 
+from firmware.chassis.alarm_table import KINDS
+from firmware.chassis.clock_doctor import ALIKE
+
 SLIP_PPM = 125.0            # a slip is 125 us: so many ppm if it comes once a second
 CHECKS = ("signal", "far end", "own loop", "pairs", "alarm-free time", "errors", "crc4", "clock", "loop", "d channel", "signalling", "call out",
           "echo", "call in", "test")
@@ -21,7 +24,10 @@ SENTENCES = {
     "weak": "The signal is weak: %(level).0f dB below nominal, and at %(limit).0f dB it is lost. Look for a long or bad cable, or a joint on one wire only; "
             "set the sensitivity of the span to high if the cable must be so long.",
     "errors_level_good": "%(errors)d errored blocks in %(seconds)d s although the signal is strong (%(level).0f dB below nominal): a loose connector, or 75 ohm "
-                         "cable on a 120 ohm socket or the other way round. Compare impedance_ohm with the cable, then change cable and connector.",
+                         "cable on a 120 ohm socket or the other way round. Compare the impedance that the span is set to (75 or 120 ohm) with the cable, then "
+                         "change cable and connector.",
+    "errors_both": "Errored blocks in both directions in %(seconds)d s: %(errors)d here, %(far)d at the far end. Compare the impedance first, at both ends: "
+                   "75 ohm (coaxial cable) on a 120 ohm socket, or the other way round, spoils both; then look at connectors and cable.",
     "ais": "All ones arrive: the cable is good, the fault is behind the far end's equipment. Ask the carrier.",
     "lfa_e1": "A signal arrives, but no E1 frames: the far end is a T1, or has another line code, or a bad line. Compare the settings of both ends.",
     "lfa_t1": "A signal arrives, but no %(framing)s frames: the far end has another framing (ESF or D4), or is an E1, or has another line code.",
@@ -38,12 +44,16 @@ SENTENCES = {
     "clock_selected": "%(slips)d slips in %(seconds)d s although this span is the box's clock: the line is bad, or the far end's clock jumps.",
     "clock_far": "%(slips)d slips in %(seconds)d s: the far end's clock is about %(ppm).1f ppm away from ours, and it should follow us: set its clock to "
                  "the line. If the carrier gives the clock there, name span %(span)d as clock source here.",
+    "clock_odd": "%(slips)d slips in %(seconds)d s: the far end's clock is about %(ppm).1f ppm away from ours, while other spans (%(agree)d of %(others)d) agree "
+                 "with one another: it is this far end that does not follow, and no clock source for the box. Set its clock to the line; if it belongs to "
+                 "another network, slips stay unless both follow a common clock.",
     "looped_far": "What we send comes back bit for bit: the far end is in loop, or a loop plug is in the socket.",
     "looped_near": "The span is looped by ourselves (%(kind)s): end the loop, then test again.",
     "looped_code": "The far end has ordered a loop by a loop code: it is testing the line.",
     "crossed": "What this span sends arrives at span %(other)d: two cables are crossed.",
     "pairs_crossed": "The far end that hears this span answers on span %(other)d: a pair of this cable and one of another are exchanged. Compare the "
                      "receive pairs of the two spans with the plan, then the transmit pairs.",
+    "pairs_untested": "Run turn-up again with the own loop (--loop): pairs may be exchanged with another span.",
     "pairs_ok": "The far end that hears this span answers on it.",
     "no_loop": "The far end is not in loop.",
     "no_loop_test": "No timeslot was free for a loop test.",
@@ -87,6 +97,7 @@ SENTENCES = {
     "call_in_unmeasured": "A call came in on timeslot %(timeslot)d, but was not measured: %(why)s",
     "call_in_missing": "No call came in to a test number over this span in %(seconds)d s.",
 }
+CALL_FAULTS = ("call_out_failed", "call_out_silent", "call_out_unmeasured")
 SILENCE_DBM0 = -60.0         # nobody is heard below it; ours
 
 
@@ -94,7 +105,8 @@ def judge(facts):
     """Findings.  facts: {"span", "type", "framing", "crc4", "side", "signalling", "d_timeslot", "alarms": set of names now,
     "seconds", "errors", "far_errors", "blocks", "slips", "clock_selected": bool, "link_up": bool, "loop": kind of our own or None,
     "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
-    looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor; "up":
+    looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor, "clocks": those of all
+    spans, by the span's number as text; "up":
     whether the signalling is in service (not PRI); "prbs": None or {"busy"} or figures of media and "inserted"; "number", "out": result of
     test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"; of a line interface "level_db", "limit_db",
     "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered; "answers": the span on which the far
@@ -103,7 +115,8 @@ def judge(facts):
 
     def find(check, result, key, **arguments):
         arguments = {"span": facts["span"], "seconds": facts["seconds"], **arguments}
-        findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % arguments})
+        words = {"names": _words(arguments["names"])} if "names" in arguments else {}
+        findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % {**arguments, **words}})
     _own_loop(facts, find)
     line = "los" if "los" in alarms else "ais" if "ais" in alarms else "lfa" if "lfa" in alarms else None
     if line == "lfa":
@@ -129,17 +142,20 @@ def judge(facts):
             find("pairs", "pass" if same else "fail", "pairs_ok" if same else "pairs_crossed", other=facts["answers"])
         if facts["type"] != "e1" and facts["blocks"] and facts["errors"] >= 0.9 * facts["blocks"]:
             find("errors", "fail", "crc_all")
+        elif facts["type"] == "e1" and facts["errors"] and facts["far_errors"] and "weak" not in alarms:
+            find("errors", "fail", "errors_both", errors=facts["errors"], far=facts["far_errors"])
         elif facts["errors"] and facts.get("level_db") is not None and "weak" not in alarms:
             find("errors", "fail", "errors_level_good", errors=facts["errors"], level=facts["level_db"])
         elif facts["errors"]:
             find("errors", "fail", "errors", errors=facts["errors"])
         else:
             find("errors", "pass", "errors_none")
-        if facts["far_errors"]:
+        if facts["far_errors"] and findings[-1]["key"] != "errors_both":
             find("errors", "fail", "far_errors", errors=facts["far_errors"])
         if facts["slips"]:
-            find("clock", "fail", "clock_selected" if facts["clock_selected"] else "clock_follow" if facts["side"] == "user" else "clock_far",
-                 slips=facts["slips"], ppm=facts["slips"] * SLIP_PPM / facts["seconds"])
+            agree, others = _others_agree(facts)
+            find("clock", "fail", "clock_selected" if facts["clock_selected"] else "clock_odd" if agree else "clock_follow" if facts["side"] == "user" else "clock_far",
+                 slips=facts["slips"], ppm=facts["slips"] * SLIP_PPM / facts["seconds"], agree=agree, others=others)
         elif (facts.get("clock") or {}).get("seconds", 0) > facts["seconds"]:
             find("clock", "pass", "clock_within", ppm=facts["clock"]["within_ppm"], watched=facts["clock"]["seconds"])
         else:
@@ -167,7 +183,36 @@ def judge(facts):
         else:
             find("signalling", *(("pass", "signalling_up") if facts["up"] else ("fail", "signalling_down")), kind=kind)
     _calls(facts, find)
+    clean = not (alarms or facts["errors"] or facts["far_errors"] or looped or facts["crossed"])
+    if facts["type"] == "e1" and clean and facts.get("prbs") is None and any(
+            finding["key"] == "link_down" or finding["key"] in CALL_FAULTS for finding in findings):
+        find("pairs", "note", "pairs_untested")
     return findings
+
+
+def _words(names):
+    """Kinds of alarms ("ais, los") in words."""
+    return "; ".join(KINDS[name]["text"] if name in KINDS else name for name in names.split(", "))
+
+
+def _others_agree(facts):
+    """(how many of the other spans have one clock, of how many), or (0, ...) where they are no evidence against this span's far end: most of them
+    must agree, with one another or a single one with the box, and this one differ from them."""
+    rows = dict(facts.get("clocks") or {})
+    this = rows.pop(str(facts["span"]), None)
+    best = []
+    for middle in rows.values():
+        near = [row for row in rows.values() if _one_clock(row, middle)]
+        if len(near) > len(best):
+            best, centre = near, middle
+    if this is None or 2 * len(best) <= len(rows) or len(rows) == 1 and centre["slips"] or _one_clock(this, centre):
+        return 0, len(rows)
+    return len(best), len(rows)
+
+
+def _one_clock(row, other):
+    """Whether two spans' far ends cannot be told apart by their offsets."""
+    return abs(row["ppm"] - other["ppm"]) <= max(ALIKE * abs(other["ppm"]), row["within_ppm"] + other["within_ppm"])
 
 
 def _no_signal(facts, find):
@@ -218,16 +263,16 @@ def _calls(facts, find):
     if result is None and waited:
         find("call in", "fail", "call_in_missing", seconds=waited)
     elif result is not None:
-        heard = result["figures"]
+        heard, bad = result["figures"], "fail" if waited else "note"      # nobody asked for a call that came by itself
         if heard is None:
-            find("call in", "fail", "call_in_unmeasured", timeslot=result["timeslot"], why=result["why"])
+            find("call in", bad, "call_in_unmeasured", timeslot=result["timeslot"], why=result["why"])
         elif heard["looped"]:
             find("call in", "pass", "call_in_looped", timeslot=result["timeslot"])
         elif heard["heard_hz"] is not None and heard["heard_dbm0"] >= facts["least_tone_dbm0"]:
             find("call in", "pass", "call_in_ok", timeslot=result["timeslot"], hz=heard["heard_hz"], dbm0=heard["heard_dbm0"])
         else:
             good = heard["level_dbm0"] > SILENCE_DBM0
-            find("call in", "pass" if good else "fail", "call_in_sound" if good else "call_in_silent", timeslot=result["timeslot"],
+            find("call in", "pass" if good else bad, "call_in_sound" if good else "call_in_silent", timeslot=result["timeslot"],
                  dbm0=heard["level_dbm0"])
 
 

@@ -34,7 +34,12 @@ FAULTS = [
     ({"crossed": 4, "link_up": False}, {"crossed", "link_down"}),
     ({"answers": 9}, {"pairs_crossed"}),
     ({"answers": 9, "crossed": 9}, {"crossed"}),        # a loop at the far end says more
-    ({"link_up": False}, {"link_down"}),
+    ({"link_up": False}, {"link_down", "pairs_untested"}),
+    ({"link_up": False, "prbs": {"busy": True}}, {"link_down", "prbs_busy"}),        # asked for already
+    ({"link_up": False, "errors": 7}, {"link_down", "errors"}),
+    ({"errors": 7, "far_errors": 4}, {"errors_both"}),
+    ({"errors": 7, "far_errors": 4, "level_db": 2.0, "limit_db": 23.1, "transmit": "ok"}, {"errors_both"}),
+    ({"errors": 7, "far_errors": 4, "type": "t1"}, {"errors", "far_errors"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "open"}, {"los_open", "link_waits"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok"}, {"los_pairs", "link_waits"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok", "weak_db": 26.0, "limit_db": 23.1}, {"los_weak", "link_waits"}),
@@ -60,6 +65,60 @@ def test_each_fault_has_its_sentence(change, keys):
 def test_the_offset_is_told():
     text = next(f["text"] for f in judge({**GOOD, "slips": 4}) if f["check"] == "clock")
     assert "50.0 ppm" in text                               # 4 slips of 125 us in 10 s
+
+
+CALLS = {"number": "", "out": None, "in": None, "incoming_s": 0, "least_erl_db": 6, "least_tone_dbm0": -30}
+SILENT_CALLER = {"timeslot": 1, "why": None, "figures": {"looped": False, "heard_hz": None, "heard_dbm0": None, "level_dbm0": -60.0, "erl_db": None}}
+CUT = {"timeslot": 1, "answer_ms": 900, "cause": 16, "figures": None, "why": "the call ended before it was measured"}
+
+
+def results(**change):
+    return {f["key"]: f["result"] for f in judge({**GOOD, **change})}
+
+
+@pytest.mark.parametrize("came, key", [(SILENT_CALLER, "call_in_silent"), (CUT, "call_in_unmeasured")])
+def test_a_call_that_nobody_asked_for_fails_no_span(came, key):
+    assert results(**{**CALLS, "in": came})[key] == "note"
+    assert results(**{**CALLS, "in": came, "incoming_s": 20})[key] == "fail"
+
+
+def test_a_failed_call_on_a_clean_line_asks_for_the_test_of_the_pairs():
+    failed = {**CALLS, "number": "1", "out": {**CUT, "answer_ms": None}}
+    assert results(**failed)["pairs_untested"] == "note"
+    assert not any("pairs_untested" in results(**{**failed, **more}) for more in ({"alarms": {"rai"}}, {"crossed": 4}, {"type": "t1"}, {"far_errors": 1}))
+
+
+def clocks(**ppm):
+    return {name[1:]: {"ppm": offset, "within_ppm": 12.5, "slips": 9 if offset else 0, "seconds": 10, "errored": 0} for name, offset in ppm.items()}
+
+
+@pytest.mark.parametrize("seen, key", [
+    (clocks(s3=60.0), "clock_follow"),                                          # no other evidence
+    (None, "clock_follow"),
+    (clocks(s3=60.0, s4=0.0, s5=0.0, s6=0.0), "clock_odd"),
+    (clocks(s3=60.0, s4=-50.0, s5=-50.0), "clock_odd"),                         # the others have one clock, which is not the box's
+    (clocks(s3=60.0, s4=60.0, s5=60.0), "clock_follow"),                        # all of them are away from the box
+    (clocks(s3=60.0, s4=60.0, s5=60.0, s6=0.0), "clock_follow"),
+    (clocks(s3=60.0, s4=0.0), "clock_odd"),
+    (clocks(s3=60.0, s4=-50.0), "clock_follow"),                                # who is right cannot be said
+    (clocks(s3=60.0, s4=-50.0, s5=0.0, s6=120.0), "clock_follow"),
+    (clocks(s3=20.0, s4=0.0, s5=0.0), "clock_follow")])                         # within what can be told apart
+def test_a_far_end_that_is_the_odd_one_is_no_clock_source(seen, key):
+    for side in ("user", "network"):
+        found = next(f for f in judge({**GOOD, "slips": 5, "side": side, "clocks": seen}) if f["check"] == "clock")
+        assert found["key"] == ("clock_far" if side == "network" and key == "clock_follow" else key)
+    assert results(slips=5, clock_selected=True, clocks=seen)["clock_selected"] == "fail"
+
+
+def test_alarms_are_named_in_words():
+    found = next(f for f in judge({**GOOD, "bad_seconds": 3, "bad_names": {"rai", "transmit_open"}}) if f["key"] == "alarm_seconds")
+    assert found["arguments"]["names"] == "rai, transmit_open" and "rai" not in found["text"] and "transmit_open" not in found["text"]
+
+
+def test_no_sentence_names_a_field():
+    from webui.render import CATALOGUES
+    said = [*SENTENCES.values(), *(CATALOGUES["zh_CN"].gettext("turn_up." + key) for key in SENTENCES)]
+    assert not [text for text in said if "impedance_ohm" in text]
 
 
 def test_every_sentence_is_there_in_both_languages():

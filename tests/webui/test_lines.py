@@ -68,6 +68,19 @@ def test_the_acceptance_report_stands_by_itself(language):
     assert "x &lt;b&gt;" in html and "100" in html and "http" not in html and ("验收报告" in html) == (language == "zh_CN") and "2026-09-21" in html
 
 
+@pytest.mark.parametrize("language, count, more", [("en", "1 of 2 spans passed", "(and %d more)"), ("zh_CN", "2 条中 1 条通过", "(另有 %d 项)")])
+def test_the_acceptance_report_counts_and_gives_reasons(language, count, more):
+    shown = acceptance.contents(RUN, language, "Asia/Shanghai")
+    assert shown["heads"][-1][1] == count
+    assert shown["summary"][0]["cells"][3] == "" and shown["summary"][1]["cells"][3].endswith(more % (len(CHECKS) - 1))
+    now = {**RUN, "spans": [*RUN["spans"], {**RUN["spans"][0], "running": True, "verdict": None}]}
+    assert count[0] not in acceptance.contents(now, language, "Asia/Shanghai")["heads"][-1][1]
+    cut = {"check": "call in", "result": "fail", "key": "call_in_unmeasured", "arguments": {"timeslot": 7, "why": "the call ended before it was measured"},
+           "text": "A call came in on timeslot 7, but was not measured: the call ended before it was measured"}
+    row = acceptance.contents({**RUN, "spans": [{**RUN["spans"][1], "findings": [cut]}]}, language, "Asia/Shanghai")
+    assert row["summary"][0]["cells"][3] == row["spans"][0]["rows"][0]["text"] and ("ended before" in str(row)) == (language == "en")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_acceptance_report_as_pdf(language, tmp_path):
     """64 spans; read back by Poppler: each text is there, all fonts are embedded."""
