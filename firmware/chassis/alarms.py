@@ -25,7 +25,7 @@ from firmware.errors import LocalError
 GROUP_MS, GROUP_LEAST, JOIN_MS = 300, 3, 60_000            # invented; GROUP_MS stays within G.7710's 0.5 s
 FLAP_ONSETS, FLAP_WINDOW_MS = 6, 60_000                    # invented
 REPEATS, REPEAT_WINDOW_MS, CLEAR_MOST_MS = 3, 3_600_000, 600_000   # invented
-UNFLAPPED = ("flapping", "configuration", "identity")
+UNFLAPPED = ("flapping", "configuration", "identity", "d_channel_down")
 
 
 @functools.lru_cache(8192)

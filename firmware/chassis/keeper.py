@@ -18,12 +18,13 @@ import time
 from boardconfig.schema import load_board
 from drivers.framer.base import ALARM_NAMES
 from drivers.watchdog import Watchdog
-from firmware.chassis import clock_selection, liveness, thermal
+from firmware.chassis import clock_selection, error_thresholds, liveness, thermal
 from firmware.chassis.alarms import Alarms
 from firmware.chassis.audio_alarms import AudioAlarms
 from firmware.chassis.clock_doctor import ClockDoctor
 from firmware.chassis.clock_selection import ClockSelection
 from firmware.chassis.devices import Devices, open_bus
+from firmware.chassis.error_thresholds import ErrorThresholds
 from firmware.chassis.performance import DEFECTS, KEEP_S, LENGTH_S, Performance
 from firmware.errors import DriverError
 from firmware.links.adapter import Adapter
@@ -35,11 +36,13 @@ LINE = (*ALARM_NAMES, "configuration", "pw_stranger", "pw_mismatch", "card")
 TRUNK_KINDS = {"down": "sip_trunk_down", "part": "sip_trunk_part"}
 TRUNK_TICKS = 5             # ticks between looks at the trunks over IP
 QUALITY = ("excessive_errors", "slips")
+D_CHANNEL = ("d_channel_down",)
 LINKSETS = ("linkset_lost", "linkset_degraded")
 BUTTON_S = 0.1
 EXAMINE_MS = 10_000         # between looks of the clock doctor for the texts of alarms; ours
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
 MEMBERS_MOST = 64           # of an alarm, in the journal; invented
+AFTER_LOOP_S = 3            # seconds after our own loop that are its own too: frames are found anew; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
 
@@ -72,6 +75,10 @@ class Keeper(Adapter):
         self.looks = 0                    # at the framers so far
         self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
         self._slips = {}                  # span -> [ms]
+        self._thresholds = ErrorThresholds(self._standing_errors())
+        self._loops = {}                  # span -> the loop ordered on it
+        self.data_links = dict            # {span: sentence, "" (all is well) or None (not known)} of the PRI spans (compose.py)
+        self.tested = dict                # {span: "running", ...} of the turn-up (compose.py)
         self._found, self._found_ms = [], -EXAMINE_MS
         self._packets = set()             # spans that come in packets: no clock of theirs reaches the DPLL
         self._sums = {}                   # span -> counts since this process started
@@ -127,6 +134,14 @@ class Keeper(Adapter):
             self.alarms.forget("span %d" % span, now_ms)
             self._bins += [(span, *row) for row in self._spans.pop(span).flush()]
             self._seconds.pop(span, None)
+            self._thresholds.forget(span)
+
+    def _standing_errors(self):
+        found = {}
+        for alarm in self.alarms.active():
+            for member in alarm["members"] if alarm["kind"] in error_thresholds.KINDS else ():
+                found.setdefault(int(member.split()[1]), {})[alarm["kind"]] = alarm["detail"].get(member)
+        return found
 
     def signalling(self, source, kinds, now_ms):
         """What a linkset lacks (links/ss7_linksets.py): {kind: sentence}; None: there is no such linkset any more."""
@@ -225,6 +240,7 @@ class Keeper(Adapter):
             self.clock_selection.expire(now_ms)
         if self._ticks % TRUNK_TICKS == 0:
             self._look_at_trunks(now_ms)
+            self._look_at_data_links(now_ms)
         self.alarms.expire(now_ms)
         for event in self.alarms.take():
             alarm = event["alarm"]
@@ -249,6 +265,15 @@ class Keeper(Adapter):
             if names or adapter.name == "sip":
                 for source in {source for source, kind in self.alarms.sources() if kind in TRUNK_KINDS.values()} - {"SIP trunk " + n for n in names}:
                     self.alarms.forget(source, now_ms)
+
+    def _look_at_data_links(self, now_ms):
+        """A D channel that does not come up on a span that is neither looped by us nor in turn-up."""
+        links, tested = self.data_links(), self.tested()
+        others = {int(source.split()[1]) for source, kind in self.alarms.sources() if kind in D_CHANNEL} - set(links)
+        for span, sentence in [*links.items(), *((span, "") for span in others)]:
+            if sentence is not None:       # else nothing is known of it: what stood stands
+                quiet = not sentence or self._loops.get(span) or tested.get(span) == "running"
+                self.alarms.report("span %d" % span, {} if quiet else {D_CHANNEL[0]: sentence}, D_CHANNEL, now_ms)
 
     def _tell(self, now_ms):
         """A turn that writes, and tells the journal."""
@@ -366,7 +391,7 @@ class Keeper(Adapter):
         """{"spans": {span: (status, events)}, "loops", "seconds", "settings"}; alarms: kinds, or their sentences by kind."""
         for span, (status, events) in polled["spans"].items():
             kinds = set(status["alarms"])
-            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "now": kinds})
+            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "own": 0, "now": kinds})
             row["now"] = kinds
             row["defects"] |= kinds | events["defects"]
             row["slips"] += events["slips"]
@@ -375,7 +400,9 @@ class Keeper(Adapter):
             self.alarms.report("span %d" % span, status["alarms"] if isinstance(status["alarms"], dict) else {kind: details.get(kind) for kind in kinds},
                                LINE, now_ms)
             self.doctor.level(span, status.get("level_db"), "weak" in kinds)
-            loop = polled.get("loops", {}).get(span)
+            loop = self._loops[span] = polled.get("loops", {}).get(span)
+            if loop and loop["kind"] == "local":
+                row["own"] = AFTER_LOOP_S + 1
             self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
                                ("looped",), now_ms)
             if span in polled["seconds"]:
@@ -392,7 +419,8 @@ class Keeper(Adapter):
             performance = self._spans[span] = Performance(framing)
             performance.load(self._growing.pop(span, []))
         performance.framing = framing
-        performance.second(now_ms // 1000, {**counters, "slips": row["slips"]}, row["defects"])
+        if not row["own"]:                # in our own loop we hear ourselves: that is maintenance, and nothing of the line's quality
+            performance.second(now_ms // 1000, {**counters, "slips": row["slips"]}, row["defects"])
         sums = self._sums.setdefault(span, dict.fromkeys(("seconds", "errors", "far_errors", "slips"), 0))
         crc = framing in ("e1_crc4", "t1_esf")
         for name, value in (("seconds", 1), ("errors", counters.get("crc_errors" if crc else "fas_errors", 0)),
@@ -411,7 +439,9 @@ class Keeper(Adapter):
             found = [row["text"] for row in self._findings(now_ms) if span in row["spans"] and row["finding"] != "one_clock"]
             quality["slips"] = " ".join(["%d in %d minutes." % (len(slips), SLIPS_WINDOW_MS // 60_000), *found])
         self.alarms.report("span %d" % span, quality, QUALITY, now_ms)
-        row.update(defects=set(row["now"]), slips=0, left_out=0)
+        lost = row["own"] or row["now"] & {*DEFECTS, "rai"}
+        self.alarms.report("span %d" % span, self._thresholds.second(span, now_ms // 1000, performance, bool(lost)), error_thresholds.KINDS, now_ms)
+        row.update(defects=set(row["now"]), slips=0, left_out=0, own=max(0, row["own"] - 1))
 
     def _findings(self, now_ms):
         """What the doctor finds, looked at each EXAMINE_MS: it costs all slips of all spans, and each span asks each second."""

@@ -124,6 +124,10 @@ class Performance:
                 del self._bins[length, start_s]
         return changed
 
+    def quarter(self, start_s):
+        """Counts of the quarter of an hour that began then, or None."""
+        return self._bins.get(("quarter", start_s))
+
     def current(self):
         """{"quarter": (start_s, counts), "day": (start_s, counts)} of the bins that grow now."""
         newest = {}

@@ -75,6 +75,7 @@ def make_adapters(house):
     board, fault = described_board(house.data_dir)
     trunks, keeper = [SpanLinks(house), SS7Points(house), CASLinks(house, load_r2)], Keeper(house, board)
     trunks[0].report_alarm, trunks[1].report_alarm = keeper.channels, keeper.signalling
+    keeper.data_links = trunks[0].data_links
     keeper.linksets(trunks[1].linkset_sources(), house.turns.clock.now_ms())
 
     def alarms(span, alarms, now_ms):
@@ -83,7 +84,8 @@ def make_adapters(house):
     carried = Bearers(house, board.get("bearers", []), alarms, keeper.bearers, fault)
     framers = Framers(house, alarms, watch=keeper.framers, elsewhere=lambda: carried.wanted)
     lines, test_calls = AllLines(framers, carried), TestCalls(house)
+    turn_up = TurnUp(house, lines, keeper, trunks[0], bearers, test_calls)
+    keeper.tested = turn_up.tested
     return [*trunks, SIPLegs(house, sip, streams), Provisioning(house), carried, framers, lines, keeper, test_calls,
-            TurnUp(house, lines, keeper, trunks[0], bearers, test_calls),
-            CraftLine(house, BoxActions(keeper, house.data_dir)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house),
+            turn_up, CraftLine(house, BoxActions(keeper, house.data_dir)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house),
             Siprec(house)]

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 CHANNEL_VERBS = ("lock", "drain", "unlock", "restart")
 LOCKED, IGNORED = "locked", "restart_ignored"       # why a channel is out of service
 TEMPORARY_FAILURE = 41
+SIDES = {"user": "no data link; we are the user side, the far end must be the network", "network": "no data link; we are the network side, the far end must be the user"}
 
 
 class Management:
@@ -33,6 +34,22 @@ class Management:
             slots = [span.place(channel)[1] for channel in span.restarts_failed if span.place(channel)[0] == number]
             self.report_alarm(number, "RESTART of timeslots %s was not answered twice%s" % (
                 ", ".join(map(str, slots)), "; they are out of service" if span.row.get("restart_ignored") == "block" else "") if slots else None, now_ms)
+
+    def data_links(self):
+        """{span with a D channel: a sentence where none of its group has a data link though the line is good, "" where that is not so, None: not known}.
+
+        One that a person locked, or that comes to its end, is what was wanted.  Of a group one span is told: the first whose line is good."""
+        found = {}
+        for span in self.spans.values():
+            if span.closing_ms is not None or span.condemned or span.open_links or {channel for channel, why in span.locked if why == LOCKED} >= set(
+                    span.machine.config["timeslots"]):
+                found.update(dict.fromkeys(span.links, ""))
+            elif not span.opened or any(link not in span.alarmed for link in span.links):
+                found.update(dict.fromkeys(span.links))
+            else:
+                good = [link for link in sorted(span.links) if span.state_of(link) != "alarm"]
+                found.update({link: SIDES[span.row["side"]] if link in good[:1] else "" for link in span.links})
+        return found
 
     def _managed(self, number):
         span = self.span_with(number) if isinstance(number, int) else None
