@@ -216,4 +216,7 @@ def test_what_was_said_in_secret_and_the_tokens_are_nowhere(house, service):
     assert found == []
     with sqlite3.connect("file:%s?mode=ro" % (house.data_dir / "strowger.db"), uri=True) as db:
         kinds = {row[0] for row in db.execute("select kind from journal where data like ?", ("%" + WORD + "%",))}
-    assert kinds <= {"flow.loaded", "core.checkpoint"}      # the flow itself names the word that is right
+        changes = [row[0] for row in db.execute("select data from journal where kind = 'configuration.changed'")]
+    # The flow itself names the word that is right, and so does the path of what a configuration changed in it.
+    assert kinds <= {"flow.loaded", "core.checkpoint", "configuration.changed"}
+    assert not [row for row in changes if any(WORD in path and not path.startswith("ivr.voice.nodes.right.choices.") for path in json.loads(row)["paths"])]
