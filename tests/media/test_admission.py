@@ -135,9 +135,10 @@ def test_legs_that_cost_less_than_their_price_leave_no_room():
     machine.load = (3_500_000, 4_000_000)       # half of what was reserved
     with pytest.raises(LocalError, match="7000 of 7000 us of a tick are in use"):
         machine.desk.reserve(0, 20_000, "add")
-    machine.load = (6_000_000, 8_000_000)       # what talks has become dearer: nobody more, and nobody is thrown out
+    machine.load = (9_000_000, 9_500_000)       # what talks has become dearer: nobody more, and nobody is thrown out
     with pytest.raises(LocalError):
         machine.desk.reserve(0, 20_000, "add")
+    assert machine.desk.reserved_ns == 350 * 20_000
 
 
 def test_time_that_the_host_took_is_no_work(monkeypatch):
