@@ -15,17 +15,19 @@ from firmware.acd import expected, skills
 
 LEAST_SHARE = 50        # thousandths; a queue that shares fewer of its agents is left out; invented
 MOST_RIVALS = 16        # queues that are looked at; invented
+SAMPLE = 64             # of a larger queue's agents every n-th is asked what else they serve, so that this many or twice as many are; invented
 
 
 def rivals(core, queue):
     """[(queue, thousandths of its agents who serve this queue)], the own queue first; kept until somebody is moved."""
     found = core.rivals.get(queue)
     if found is None:
-        counts = {}
-        for name in core.places.get(queue) or ():
+        counts, all_names = {}, list(core.places.get(queue) or ())
+        asked = all_names[::max(1, len(all_names) // SAMPLE)]
+        for name in asked:
             for other in core.queues_of(name):
                 counts[other] = counts.get(other, 0) + 1
-        shares = sorted([(-1000 * counts[other] // len(core.members[other]), other) for other in counts if other != queue])
+        shares = sorted([(-min(1000, 1000 * counts[other] * len(all_names) // (len(asked) * len(core.members[other]))), other) for other in counts if other != queue])
         found = core.rivals[queue] = [(queue, 1000)] + [(other, -share) for share, other in shares[:MOST_RIVALS] if -share >= LEAST_SHARE]
     return found
 
