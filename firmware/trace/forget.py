@@ -101,7 +101,8 @@ def forget(folder, forms, asked=()):
 
 
 def _drop(folder, asked):
-    count, oldest = 0, next(ring.records(folder, 0, 1 << 62), (0,) * 5)[4] if asked else 0
+    """Changes are kept for each segment until all calls have been looked at: one write to the disk for each, not one for each record."""
+    changes, oldest = {}, next(ring.records(folder, 0, 1 << 62), (0,) * 5)[4] if asked else 0
     for call in asked:
         legs = [dict(leg, codes=leg.get("codes") and frozenset(leg["codes"])) for leg in call["legs"]]
         if not legs or max(leg["until_us"] for leg in legs) + LATER_US < oldest:
@@ -115,8 +116,9 @@ def _drop(folder, asked):
         mine = calls.of_legs(list(calls.candidates(found(), legs, wide, known)), legs, wide)
         names = {leg["leg"] for leg in legs if leg["tech"] == "sip"}
         for record in mine + [record for record in found() if names and record[0] == ring.NOTE and _note_of(record[5]) in names]:
-            count += _write(record.path, [(record.at + 4, bytes([ring.ERASED])), (record.at + ring.HEAD.size, bytes(len(record[5])))])
-    return count
+            changes.setdefault(record.path, {})[record.at] = len(record[5])
+    return sum(len(octets) for path, octets in changes.items() if _write(
+        path, [change for at, length in octets.items() for change in ((at + 4, bytes([ring.ERASED])), (at + ring.HEAD.size, bytes(length)))]))
 
 
 def _note_of(payload):
