@@ -12,10 +12,9 @@ Erlang C, or A with patience_s.  Answer: {"model", "agents", "planned" (with shr
 
 import asyncio
 import datetime
-import json
-import sys
 
 from firmware.acd import staffing
+from firmware.control import apart
 from firmware.control.commands import Problem, not_found
 from firmware.storage.figures import QUARTER_S, Figures
 
@@ -144,18 +143,12 @@ class StaffingAPI:
 
 async def _simulated(question):
     """By a process at the lowest priority.  It ends with its answer, after MOST_S, or with us; a client that goes away does not end it."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "firmware.control.staffing_simulation", stdin=asyncio.subprocess.PIPE,
-                                                   stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
-        out, said = await asyncio.wait_for(process.communicate(json.dumps(question).encode()), MOST_S)
-    except BaseException as error:
-        process._transport.close()          # ends it where it runs
-        if isinstance(error, asyncio.TimeoutError):
-            raise Problem(503, "not possible now", "The simulation was ended after %d s; ask for fewer runs or a shorter time." % MOST_S) from None
-        raise
-    if process.returncode:
-        raise Problem(503, "not possible now", "The simulation was ended: %s." % (said.decode(errors="replace").strip().splitlines() or ["without a word"])[-1][:200])
-    return json.loads(out)
+        return await apart.ask("firmware.control.staffing_simulation", question, most_s=MOST_S)
+    except TimeoutError:
+        raise Problem(503, "not possible now", "The simulation was ended after %d s; ask for fewer runs or a shorter time." % MOST_S) from None
+    except apart.Unanswered as error:
+        raise Problem(503, "not possible now", "The simulation was ended: %s." % error) from None
 
 
 def _needed(calls, interval_s, handle_s, asked, shrinkage):

@@ -11,13 +11,11 @@ is done, and is begun anew, which finds less to do."""
 import asyncio
 import contextlib
 import datetime
-import json
 import logging
 import os
-import sys
 import time
 
-from firmware.control import core_kept, trace_legs
+from firmware.control import apart, core_kept, trace_legs
 from firmware.control.commands import Problem
 from firmware.errors import LocalError
 from firmware.storage import desk_customers as customers
@@ -281,18 +279,11 @@ class Keeping:
 
     async def _erase_files(self, forms):
         """Logs and what was set aside, by a process at the lowest priority (storage/erased_files.py).  Returns how many places."""
-        house = self.house
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "firmware.storage.erased_files", house.data_dir, str(house.run_dir),
-                                                       stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
         try:
-            out, said = await process.communicate(json.dumps({"forms": list(forms)}).encode())
-        except BaseException:
-            process._transport.close()          # ends it where it runs
-            raise
-        if process.returncode:
-            lines = said.decode(errors="replace").strip().splitlines()
-            raise LocalError("logs still name the person: %s" % (lines or ["their process was ended"])[-1][:300])
-        return json.loads(out)["places"]
+            found = await apart.ask("firmware.storage.erased_files", {"forms": list(forms)}, self.house.data_dir, str(self.house.run_dir))
+        except apart.Unanswered as error:
+            raise LocalError("logs still name the person: %s" % error) from None
+        return found["places"]
 
     async def _erase_cdrs(self, forms, numbers, token, own, found):
         at = 0

@@ -4,13 +4,11 @@
     found = await forget(house, read, forms, calls)     {"masked", "dropped"}: records of the ring; after the person's last call
 """
 
-import asyncio
-import json
 import os
-import sys
 import time
 
 from firmware.call.signalling_points import circuits_of, link_places, point_code
+from firmware.control import apart
 from firmware.errors import LocalError
 from firmware.storage.journal import Journal
 
@@ -67,14 +65,7 @@ async def forget(house, read, forms, calls):
                 asked.append({"legs": legs, "wide": wide})
         return asked
     asked = await read(places)
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "firmware.trace.forget", os.path.join(house.data_dir, "trace"),
-                                                   stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     try:
-        out, said = await process.communicate(json.dumps({"forms": list(forms), "calls": asked}).encode())
-    except BaseException:
-        process._transport.close()          # ends it where it runs
-        raise
-    if process.returncode:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise LocalError("the signalling trace still names the person: %s" % (lines or ["its process was ended"])[-1][:300])
-    return json.loads(out)
+        return await apart.ask("firmware.trace.forget", {"forms": list(forms), "calls": asked}, os.path.join(house.data_dir, "trace"))
+    except apart.Unanswered as error:
+        raise LocalError("the signalling trace still names the person: %s" % error) from None
