@@ -3,6 +3,8 @@
 Errors of the far end: test_q931_errors.py; kill -9: test_q931_restart.py; random input:
 test_q931_random.py; interoperability: test_q931_libpri.py.  Clauses stand in the marks."""
 
+import json
+
 import pytest
 
 from firmware.errors import LocalError
@@ -267,12 +269,35 @@ def test_link_failure():
     assert [(e["event"], e.get("call")) for e in events] == [("link_state", None), ("released", other)]
     assert made.deadline_ms() == 91000 and made.link_down(2000) == []
     assert names(made.link_up(50000)) == ["link_state"]
-    assert kinds(made) == ["STATUS_ENQUIRY"]
+    assert kinds(made) == ["RELEASE_COMPLETE", "STATUS_ENQUIRY"]
     events = made.receive(build("STATUS", 1, 0, cause={"cause": 30, "location": 2}, call_state={"state": 10}), 50001)
     assert names(events) == ["status_indication", "call_confirmed"] and made.deadline_ms() is None
     made.link_down(60000)
     assert [(e["event"], e["cause"]) for e in made.expire(150000)] == [("released", 27)]
     assert made.calls() == [] and call
+
+
+@mark("5.8.9 told", "calls that end here while the data link is down: the far end, which may have seen a reset only, is told when it is back, over a restart of ours")
+@pytest.mark.parametrize("state, primitive", [(6, None), (9, "proceeding_request"), (7, "alerting_request"), (8, "setup_response"), (10, "setup_response")])
+def test_a_call_that_ended_without_the_link_is_released_when_it_is_back(state, primitive):
+    """A far end that keeps its calls over a reset and asks nothing (5.8.8; libpri) would hold the channel for ever."""
+    made = link()
+    call = incoming(made)
+    if primitive is not None:
+        made.request(primitive, call, 0)
+    if state == 10:
+        made.receive(build("CONNECT_ACKNOWLEDGE"), 0)
+    assert codes.state_number(made.call_state(call)["state"]) == state
+    made.take_output()
+    made.link_down(1000)
+    made.expire(1000 + made.timers_ms["T309"])
+    assert made.calls() == []
+    made = Q931Link.restore(json.loads(json.dumps(made.dump())))
+    made.link_up(200000)
+    assert [(m.kind, m.reference, m.flag, m.get("cause")["cause"]) for m in sent(made)] == [("RELEASE_COMPLETE", 1, 1, 41)]
+    made.link_down(200001)
+    made.link_up(200002)
+    assert kinds(made) == [], "once"
 
 
 @mark("5.8.8", "data link reset: a call in overlap is cleared, cause 41; others stay")

@@ -154,7 +154,8 @@ CASES = [
     ("5.8.9/T309", "the data link fails in a call: T309, then cause 27", BOTH, 10, ["down", "= 10", "+ T309", "! link_state", "! released cause=27"]),
     ("5.8.9/back", "... and comes back: asked", BOTH, 10, ["down", "up", "< STATUS_ENQUIRY", "> STATUS cause=30 state=10", "= 10"]),
     ("5.8.9/lost", "... and the far end has no call any more: cleared here", BOTH, 10, ["down", "up", "< STATUS_ENQUIRY", "> STATUS cause=30 state=0", "= -"]),
-    ("5.8.9/set-up", "the data link fails in a set-up: cleared at once", BOTH, None, ["? setup_request called=1 timeslot=1", "> CALL_PROCEEDING", "down", "= -"]),
+    ("5.8.9/set-up", "the data link fails in a set-up: cleared at once, and said when it is back", BOTH, None,
+     ["? setup_request called=1 timeslot=1", "< SETUP", "> CALL_PROCEEDING", "down", "= -", "up", "< RELEASE_COMPLETE cause=41 flag=0", "< -"]),
     ("5.8.10/T322", "STATUS ENQUIRY without an answer: three times, then 41", BOTH, 10,
      ["? status_enquiry", "< STATUS_ENQUIRY", "+ T322", "< STATUS_ENQUIRY", "+ T322", "< STATUS_ENQUIRY", "+ T322", "< DISCONNECT cause=41"]),
     ("5.8.10/one", "no second STATUS ENQUIRY while one is open", BOTH, 10, ["? status_enquiry", "< STATUS_ENQUIRY", "? status_enquiry", "< -"]),
@@ -272,6 +273,17 @@ def test_malicious_call_identification():
     play("user", [*asked, "+ TMCID", "! mcid_failed", ">hex 08028001 62 1c 06 91a203020101", "! -", "= 10"], 10)
     play("network", [">hex 08020001 62 1c 09 91a106020105020103", "< FACILITY", "! mcid_indication", "= 10"], 10)
     play("user", [">hex 08028001 62 1c 09 91a106020105020103", "< -", "! -", "= 10"], 10)
+
+
+@pytest.mark.conformance("Q.931", "EN 300 196-1/end", "what the network was asked and did not answer has failed when the call ends, whoever ends it and how")
+@pytest.mark.parametrize("ends", (["> DISCONNECT cause=16"], ["> RELEASE cause=16"], [">hex 08028001 5a"], ["? release_request cause=16"], ["> STATUS cause=30 state=0"]),
+                         ids=("disconnect", "release", "release_complete", "ours", "status"))
+def test_questions_fail_with_the_call(ends):
+    held = ["? hold_request", "< HOLD", "> HOLD_ACKNOWLEDGE", "! hold_confirm"]
+    for asked, failed in ((["? hold_request"], "hold_failed"), ([*held, "? retrieve_request"], "retrieve_failed"), (["? ect_request"], "ect_failed"), (["? mcid_request"], "mcid_failed")):
+        made = play("user", [*asked, *ends], 10)
+        told = [event["event"] for event in made.events]
+        assert told.count(failed) == 1 and (told[-1] not in ("released", "disconnect_indication") or told.index(failed) < len(told) - 1), told
 
 
 def test_mutated_facilities():

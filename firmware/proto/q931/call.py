@@ -183,10 +183,15 @@ class Call(StatusProcedures, Facilities, Machine):
             self.clear = {"cause": cause, "by": by, "diagnostics": diagnostics,
                           "location": self.link.location if location is None else location}
 
+    def _stop_all(self):
+        """No timer of the call runs on into its clearing; who asked something of the network is told that nobody will answer."""
+        self.fail_questions("the call ended before the network answered")
+        self.timers.stop_all()
+
     def end(self, cause, by, maintenance=False):
         """The last thing of every call: one event `released`, and the reference is free."""
         self._begin_clearing(cause, by)
-        self.timers.stop_all()
+        self._stop_all()
         fields = dict(self.clear)
         fields["maintenance"] = maintenance
         self.state = self.INITIAL
@@ -369,7 +374,7 @@ class Call(StatusProcedures, Facilities, Machine):
     def begin_disconnect(self, now_ms, cause, by="failure", inband=False):
         """Send DISCONNECT.  Returns the state in which we wait."""
         self._begin_clearing(cause, by)
-        self.timers.stop_all()
+        self._stop_all()
         content = {"cause": self._cause(cause)}
         user = self.link.role == "user"
         inband = inband and self.link.rules["clear_with_tone"]
@@ -393,7 +398,7 @@ class Call(StatusProcedures, Facilities, Machine):
     def disconnected(self, now_ms, message):
         self.take_components(now_ms, message)       # EN 300 369-1: the answer to a transfer may come with the clearing
         cause, problem = self._cause_of(message)
-        self.timers.stop_all()
+        self._stop_all()
         self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
         fields = parameters.progress_fields(message)
         fields.update(self.clear)
@@ -414,7 +419,7 @@ class Call(StatusProcedures, Facilities, Machine):
         return cause, (wrong if wrong[0] else None)
 
     def _release(self, now_ms, cause):
-        self.timers.stop_all()
+        self._stop_all()
         self.repeated = False
         self.send("RELEASE", {"cause": cause})
         self.timers.start("T308", now_ms)
@@ -438,6 +443,7 @@ class Call(StatusProcedures, Facilities, Machine):
         self.end(cause["cause"], "far")
 
     def take_release_complete(self, now_ms, message):
+        self.take_components(now_ms, message)
         cause, _ = self._cause_of(message)
         self._begin_clearing(cause["cause"], "far", cause["location"], cause["diagnostics"])
         self.end(cause["cause"], "far")
@@ -476,11 +482,13 @@ class Call(StatusProcedures, Facilities, Machine):
         return self.INITIAL
 
     def link_timeout(self, now_ms):
+        self.link.owe_release(self)
         self.end(codes.DESTINATION_OUT_OF_ORDER, "failure")
 
     # The data link, restart
 
     def lost_with_link(self, now_ms):
+        self.link.owe_release(self)
         self.end(codes.DESTINATION_OUT_OF_ORDER, "failure")
 
     def wait_for_link(self, now_ms):

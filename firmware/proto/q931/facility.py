@@ -15,6 +15,7 @@ PROFILE_ROSE = 0x91                     # octet 3: remote operations protocol
 MCID, ECT = 3, 6
 MCID_MS = 10000                         # ours: EN 300 130 leaves the time to the user
 FIRST_ECT = 101                 # invoke identifiers of ECT are 101 to 126, those of MCID 1 to 100
+QUESTIONS = (("THOLD", "hold_failed"), ("TRETRIEVE", "retrieve_failed"), ("TECT", "ect_failed"), ("TMCID", "mcid_failed"))
 ERRORS = {0: "not subscribed", 3: "not available", 7: "not possible in this state of the call"}     # EN 300 196-1 annex C
 
 
@@ -72,6 +73,13 @@ def components(octets):
 
 class Facilities:
     """The half of a Call that has to do with supplementary services: hold by the far end and by us, transfer, malicious call identification."""
+
+    def fail_questions(self, why):
+        """Each question to the network that is open has failed: every request of ours gets a confirmation or a failure, and none afterwards."""
+        for timer, name in QUESTIONS:
+            if self.timers.running(timer):
+                self.timers.stop(timer)
+                self.event(name, {"why": why})
 
     # EN 300 141: the far end holds the call and comes back; its B channel stays this call's, so that it can.
 

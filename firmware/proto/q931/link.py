@@ -114,6 +114,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         self._next_reference = 1
         self._last_sequence = None
         self._timers = Timers(self.timers_ms)
+        self._owed = []                 # [reference, flag, octets of it] of calls that ended while the data link was down
         self._restarts = []             # [[timeslots], tries]; the first one is under way
         self.near_status, self.far_status = {}, {}      # {timeslot: status} of those that are not in service
         self.on_d_channel = None        # function(what a SERVICE says of a D channel, now_ms), where d_channels.py keeps several
@@ -230,6 +231,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
             self.up = True
             self._services_after_link_up(now_ms)
             self.events.append({"event": "link_state", "call": None, "up": True})
+        self._send_owed()
         self._step_all(name, now_ms)
         if self._restarts:
             self._send_restart(now_ms)
@@ -243,6 +245,17 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
             self.events.append({"event": "link_state", "call": None, "up": False})
             self._step_all("link_down", now_ms)
         return self._finish()
+
+    def owe_release(self, call):
+        """A call ends here while the data link is down (5.8.9).  The far end may have seen no more than a reset, where it keeps what it has (5.8.8), or nothing
+        (our layer 2 died and came back): it is told when the link is up.  RELEASE_COMPLETE ends a call in any state, and one that is gone ignores it (5.8.3.2)."""
+        self._owed.append([call.reference, 0 if call.originating else 1, call.reference_octets])
+
+    def _send_owed(self):
+        owed, self._owed = self._owed, []
+        for reference, flag, octets in owed:
+            self.send(messages.encode(messages.Message("RELEASE_COMPLETE", reference, flag, {"cause": {
+                "coding": 0, "location": self.location, "cause": codes.TEMPORARY_FAILURE, "diagnostics": ""}}, octets)))
 
     def _step_all(self, name, now_ms):
         for identity in self.calls():
@@ -426,7 +439,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         state = self._dump_maintenance()
         state.update({"side": self.side, "variant": self.variant, "up": self.up,
                 "next_reference": self._next_reference, "last_sequence": self._last_sequence,
-                "restarts": self._restarts, "timers": self._timers.dump(),
+                "owed": self._owed, "restarts": self._restarts, "timers": self._timers.dump(),
                 "blocked": list(self.blocked)})
         return state
 
@@ -446,6 +459,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         link.blocked = list(state["blocked"])
         link._next_reference = state["next_reference"]
         link._last_sequence = state["last_sequence"]
+        link._owed = [list(row) for row in state.get("owed", ())]       # none in a dump of before there was it
         link._restarts = [list(restart) for restart in state["restarts"]]
         link._restore_maintenance(state)
         link._timers.restore(state["timers"])
