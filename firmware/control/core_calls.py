@@ -485,6 +485,7 @@ def released(core, event):
     cause = event.get("cause") or NORMAL
     by = event.get("by") or "far"
     was_releasing = leg.state == legs.RELEASING
+    core_outside.unanswered(core, leg)
     core.emit("leg.released", call=leg.call, leg=leg.id, agent=agent, cause=cause, by=by, sip_status=event.get("sip_status"))
     if by == "failure" and not was_releasing:
         core.act("leg.release", leg=leg.id, cause=cause)    # whatever failed, its adapter shall not keep half a leg

@@ -200,6 +200,15 @@ def network_told(core, event):
     return True
 
 
+def unanswered(core, leg):
+    """A leg ends: what its network was asked and did not answer has failed, so no question stands open in the journal."""
+    for kind in ("network", "malicious"):
+        asked = leg.heard.get(kind)
+        if asked is not None and asked["outcome"] == "asked":
+            more = {"verb": asked["verb"]} if kind == "network" else {}
+            core.emit("leg." + kind, call=leg.call, leg=leg.id, outcome="failed", why="the call ended before the network answered", **more)
+
+
 def refused_bearer(core, leg):
     """The cause for a data call that cannot be carried: the network's answer or the user's (Q.931 5.1.5.2, 5.2.2)."""
     return BEARER_NOT_IMPLEMENTED if leg.span in core.network_spans else INCOMPATIBLE_DESTINATION

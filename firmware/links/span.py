@@ -8,7 +8,8 @@ Layer 3 messages go through the outbox: committed with the event that caused the
 to media, then deleted.  While the data link is down Q.931 loses its messages (5.8.9), so
 the release of an answered call is kept and made when the link is up again; the
 switchboard hears "released" at once, the timeslot stays busy until the far end has let go.
-Outgoing calls: span_outgoing.py.  Changes of the configuration: span_change.py.  What people command: span_manage.py.
+Outgoing calls: span_outgoing.py.  Hold, transfer and malicious call identification: span_services.py.  Changes of the configuration:
+span_change.py.  What people command: span_manage.py.
 """
 
 import logging
@@ -22,6 +23,7 @@ from firmware.links.pri_span import ROWS, link_is_up
 from firmware.links.span_change import SpanChanges
 from firmware.links.span_manage import Management
 from firmware.links.span_outgoing import OutgoingCalls
+from firmware.links.span_services import NetworkServices
 from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ ACTIONS = {
 }
 
 
-class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
+class SpanLinks(OutgoingCalls, NetworkServices, SpanChanges, Management, Adapter):
     """The adapter of all PRI spans."""
 
     name = "spans"
@@ -250,91 +252,6 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
         for number in sorted(span.members):
             self.turns.post({"kind": "span.state", "span": number, "state": span.state_of(number), "alarms": span.alarms_of(number)})
 
-    def _of_leg(self, span, event, kind, **more):
-        leg = span.calls[event["call"]]["leg"]
-        if leg is not None:
-            self.turns.post({"kind": kind, "leg": leg, **more})
-
-    def _on_hold_indication(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.held")
-
-    def _on_retrieve_indication(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.retrieved")
-
-    def _on_hold_confirm(self, span, event, now_ms):
-        entry = span.calls[event["call"]]
-        other = entry.get("joins")
-        if other is None:
-            self._of_leg(span, event, "leg.network", verb="hold", outcome="done")
-        elif other in span.calls and self._is_active(span, other):
-            self._request(span, "ect_request", event["call"], now_ms)
-        else:
-            self._not_joined(span, event["call"], "the other call is over", now_ms)
-
-    def _on_hold_failed(self, span, event, now_ms):
-        if span.calls[event["call"]].get("joins") is None:
-            self._of_leg(span, event, "leg.network", verb="hold", outcome="failed", why=event["why"])
-        else:
-            self._not_joined(span, event["call"], "HOLD: " + event["why"], now_ms)
-
-    def _on_retrieve_confirm(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.network", verb="retrieve", outcome="done")
-
-    def _on_retrieve_failed(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.network", verb="retrieve", outcome="failed", why=event["why"])
-
-    def _on_ect_confirm(self, span, event, now_ms):
-        """The network clears both calls now."""
-        self._joins(span, event["call"], None)
-        self._of_leg(span, event, "leg.network", verb="transfer", outcome="done")
-
-    def _on_ect_failed(self, span, event, now_ms):
-        self._not_joined(span, event["call"], event["why"], now_ms)
-
-    def _not_joined(self, span, call, why, now_ms):
-        """The two parties stay with us; whom we held is taken back."""
-        self._joins(span, call, None)
-        self._of_leg(span, {"call": call}, "leg.network", verb="transfer", outcome="failed", why=why)
-        state = span.machine.call_state(call)
-        if state is not None and state.get("holding") == "held":        # None: a RELEASE said it
-            self._request(span, "retrieve_request", call, now_ms)
-
-    def _joins(self, span, call, other):
-        span.calls[call]["joins"] = other
-        self._touch(span, call)
-
-    @staticmethod
-    def _is_active(span, call):
-        state = span.machine.call_state(call)
-        return state is not None and codes.state_number(state["state"]) == 10
-
-    def _network(self, span, call, action, now_ms):
-        """leg.network: what the network shall do with a call: hold, retrieve, or join it with another one of ours (transfer)."""
-        leg, verb, held = action["leg"], action["verb"], span.machine.call_state(call).get("holding")
-        other = self.legs.get(action.get("other"), (None, None))
-        why = None
-        if not self._is_active(span, call) or verb == "transfer" and other[0] == span.number and not self._is_active(span, other[1]):
-            why = "a call is not answered, or clears"
-        elif verb == "transfer" and other[0] != span.number:
-            why = "the two calls are not of one D channel"
-        elif held and verb != "retrieve" or held != "held" and verb == "retrieve":
-            why = "the call is held already" if held else "the call is not held"
-        if why is not None:
-            self.turns.post({"kind": "leg.network", "leg": leg, "verb": verb, "outcome": "failed", "why": why})
-            return
-        if verb == "transfer":
-            self._joins(span, call, other[1])
-        self._request(span, "retrieve_request" if verb == "retrieve" else "hold_request", call, now_ms)
-
-    def _on_mcid_indication(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.malicious", outcome="told")
-
-    def _on_mcid_confirm(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.malicious", outcome="registered")
-
-    def _on_mcid_failed(self, span, event, now_ms):
-        self._of_leg(span, event, "leg.malicious", outcome="failed", why=event["why"])
-
     def _on_call_lost(self, span, event, now_ms):
         log.warning("span %d: call %s: the far end does not answer STATUS ENQUIRY", span.number, event["call"])
 
@@ -372,10 +289,7 @@ class SpanLinks(OutgoingCalls, SpanChanges, Management, Adapter):
         number, call = self.legs[leg]
         span = self.spans[number]
         if do == "leg.mcid":
-            if codes.state_number(span.machine.call_state(call)["state"]) == 10:
-                self._request(span, "mcid_request", call, now_ms)
-            else:
-                self.turns.post({"kind": "leg.malicious", "leg": leg, "outcome": "failed", "why": "the call is not answered, or clears"})
+            self._malicious(span, call, leg, now_ms)
             return
         if do == "leg.network":
             self._network(span, call, action, now_ms)

@@ -257,6 +257,73 @@ def test_media_dies_in_the_call(site):
     run(scenario())
 
 
+@pytest.mark.parametrize("killed", (False, True))
+@pytest.mark.parametrize("known", ("SETUP", "CONNECT"))
+def test_media_dies_before_connect_is_acknowledged(site, known, killed):
+    """The far end sees a reset (5.8.8), keeps its call and asks nothing, as libpri: it is told, even by the next control process."""
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        call = far.machine.new_call()
+        far.machine.request("setup_request", call, far.now(), called=NUMBER, timeslot=5, complete=True, caller=None, redirecting=None)
+        for octets in far.machine.take_output():
+            media.up("dl_data_indication", octets=octets)
+        await settle()
+        for link, kind, octets in media.sent[far.seen:]:
+            if known == "CONNECT" and kind == "dl_data_request" and link == 1:
+                far.machine.receive(octets, far.now())
+        assert far.machine.take_output() if known == "CONNECT" else True      # CONNECT ACKNOWLEDGE dies with media
+        assert house.adapters[0].spans[1].machine.call_state("f1")["state"].startswith("U8")
+        media.die("boot2")
+        assert house.state()["calls"] == [] and house.adapters[0].spans[1].machine.calls() == []
+        await asyncio.sleep(0.2)
+        if killed:
+            kill(house)
+            house, _ = site.whole(media)
+            far.house = house
+            await house.start()
+            await settle()
+        far.seen = len(media.sent)
+        far.machine.link_up(far.now())
+        far.machine.take_output()
+        assert far.machine.calls() == [call]
+        media.standing["links"] = [{"link": 1, "state": "up"}]
+        media.up("dl_establish_confirm")
+        await settle()
+        far.exchange()
+        assert [(event["event"], event["cause"]) for event in far.events if event["event"] == "released"] == [("released", 41)]
+        assert far.machine.calls() == [] and media.standing["terminations"] == []
+        far.call(timeslot=5)
+        await settle()
+        far.exchange()
+        assert "setup_confirm" in far.names()
+        await house.stop()
+    run(scenario())
+
+
+@pytest.mark.parametrize("end", ("far", "media"))
+def test_what_the_network_did_not_answer_is_told(site, end):
+    """A question that is open when the call ends, or when media dies under it, does not stay "asked" in the journal."""
+    async def scenario():
+        house, media, far = await house_with_far(site)
+        call = far.call()
+        await settle()
+        far.exchange()
+        name = house.state()["calls"][0]["call"]
+        await house.command({"kind": "command.malicious", "call": name})
+        if end == "far":
+            far.machine.request("disconnect_request", call, far.now(), cause=16)
+            for octets in far.machine.take_output():
+                media.up("dl_data_indication", octets=octets)
+        else:
+            media.die("boot2")
+        await settle()
+        assert house.state()["calls"] == []
+        rows = [row["data"] for row in house.stores.journal.of_call(name) if row["kind"] == "leg.malicious"]
+        assert [row["outcome"] for row in rows] == ["asked", "failed"] and "ended before the network answered" in rows[1]["why"]
+        await house.stop()
+    run(scenario())
+
+
 def test_a_hang_up_lost_with_the_data_link(site):
     """The far end's DISCONNECT went down with the link, and only layer 3 can find out."""
     async def scenario():
