@@ -1,10 +1,11 @@
-"""A scripted far end of E&M circuits on an emulated T1 (ESF, robbed bits): wink start, DTMF digits.
+"""A scripted far end of robbed-bit circuits on an emulated T1 (ESF): E&M with wink start, DTMF and MF digits; any bits for loop and ground start.
 
     with EMTrunk(run_dir, span=8) as far:
         far.call(3, "1000")             # seize, wait for the wink, send digits
         far.wait(lambda: far.off_hook(3), 10, "the answer")
 
-Made of hil/line_t1.py and the board's time only; it knows E&M from GR-506: on-hook 0000, off-hook 1111, a wink of 140 to 290 ms."""
+Made of hil/line_t1.py and the board's time only; it knows E&M from GR-506: on-hook 0000, off-hook 1111, a wink of 140 to 290 ms; MF of
+System R1 from Q.320 to Q.322."""
 
 import threading
 import time
@@ -16,6 +17,7 @@ from hil.line import LineClient
 from hil.probes import dtmf, wav
 
 ROWS_HZ, COLUMNS_HZ, KEYS = (697, 770, 852, 941), (1209, 1336, 1477, 1633), "123A456B789C*0#D"
+FULL_DBM0 = 3.17                        # of a mu-law sine (G.711)
 _LEVELS = wav.ulaw_expand(numpy.arange(256, dtype=numpy.uint8)).astype(int)
 
 
@@ -28,23 +30,59 @@ def ulaw(samples):
     return numpy.where(nearer, above, below).astype(numpy.uint8)
 
 
+def peak(dbm0):
+    """Of a sine of a level, on the 16-bit scale."""
+    return _LEVELS.max() * 10 ** ((dbm0 - FULL_DBM0) / 20)
+
+
 def keys(digits):
     """80 ms on, 80 ms off each, -8 dBm0 each tone: mu-law octets."""
     n, parts = numpy.arange(640), []
     for digit in digits:
         i = KEYS.index(digit)
-        parts += [3200 * (numpy.sin(2 * numpy.pi * ROWS_HZ[i // 4] / 8000 * n) + numpy.sin(2 * numpy.pi * COLUMNS_HZ[i % 4] / 8000 * n)),
+        parts += [peak(-8) * (numpy.sin(2 * numpy.pi * ROWS_HZ[i // 4] / 8000 * n) + numpy.sin(2 * numpy.pi * COLUMNS_HZ[i % 4] / 8000 * n)),
                   numpy.zeros(640)]
     return ulaw(numpy.concatenate(parts))
 
 
-class EMTrunk:
-    """span: set to t1 by the product before this connects."""
+MF_HZ = (700, 900, 1100, 1300, 1500, 1700)
+MF = {"1": (0, 1), "2": (0, 2), "3": (1, 2), "4": (0, 3), "5": (1, 3), "6": (2, 3), "7": (0, 4), "8": (1, 4), "9": (2, 4), "0": (3, 4), "K": (2, 5), "S": (4, 5)}
 
-    def __init__(self, run_dir, span):
+
+def mf_keys(symbols):
+    """MF of System R1: KP ("K") of 100 ms, others of 68 ms, 68 ms between, -7 dBm0 each tone: mu-law octets."""
+    parts = []
+    for symbol in symbols:
+        n = numpy.arange(800 if symbol == "K" else 544)
+        parts += [peak(-7) * sum(numpy.sin(2 * numpy.pi * MF_HZ[i] / 8000 * n) for i in MF[symbol]), numpy.zeros(544)]
+    return ulaw(numpy.concatenate(parts))
+
+
+def mf_text(samples):
+    """The MF symbols in int16 samples: frames of 20 ms in which two of the six tones hold the energy, 30 ms long and more."""
+    x, n = numpy.asarray(samples, float), numpy.arange(160)
+    if len(x) < 160:
+        return ""
+    bank = numpy.array([numpy.hanning(160) * numpy.exp(-2j * numpy.pi * f * n / 8000) for f in MF_HZ])
+    frames = numpy.lib.stride_tricks.sliding_window_view(x, 160)[::40]
+    power, pairs, found, run = numpy.abs(frames @ bank.T) ** 2, {pair: symbol for symbol, pair in MF.items()}, "", ("", 0)
+    for row, frame in zip(power, frames, strict=True):
+        best = tuple(sorted(numpy.argsort(row)[-2:]))
+        clear = numpy.sqrt(numpy.mean(frame ** 2)) > 500 and row[list(best)].sum() > 0.9 * row.sum() and row[list(best)].min() > 0.2 * row.max()
+        symbol = pairs.get(best, "") if clear else ""
+        run = (symbol, run[1] + 1 if symbol == run[0] else 1)
+        if symbol and run[1] == 6:
+            found += symbol
+    return found
+
+
+class EMTrunk:
+    """span: set to t1 by the product before this connects.  idle: ABCD of each circuit at first."""
+
+    def __init__(self, run_dir, span, idle=0):
         self.path = f"{run_dir}/lines/{span}.sock"
         self.framer, self.checker = line_t1.T1Framer(), line_t1.T1Checker(cas=True)
-        self.framer.cas_bits = numpy.zeros(24, numpy.uint8)
+        self.framer.cas_bits = numpy.full(24, idle, numpy.uint8)
         self.blocks = 0                 # each 10 ms of the board's time
         self.heard = {}                 # timeslot: list of blocks of octets, where listened
         self._say = {}
@@ -83,6 +121,19 @@ class EMTrunk:
         """What we send: off-hook or on-hook."""
         self.framer.cas_bits[timeslot - 1] = 0b1111 if off else 0
 
+    def send(self, timeslot, bits):
+        """Any ABCD."""
+        self.framer.cas_bits[timeslot - 1] = bits
+
+    def seen(self, timeslot):
+        """The ABCD that we receive, or None."""
+        return None if self.checker.cas_bits is None else int(self.checker.cas_bits[timeslot - 1])
+
+    def changed(self, before):
+        """The first timeslot that says something else than before (checker.cas_bits of then), or None."""
+        places = numpy.flatnonzero(self.checker.cas_bits != before)
+        return int(places[0]) + 1 if len(places) else None
+
     def off_hook(self, timeslot):
         """What we receive."""
         return self.checker.cas_bits is not None and bool(self.checker.cas_bits[timeslot - 1] & 8)
@@ -95,8 +146,12 @@ class EMTrunk:
 
     def digits(self, timeslot):
         """The keys that were heard since listen()."""
-        octets = numpy.concatenate(self.heard[timeslot]) if self.heard[timeslot] else numpy.zeros(0, numpy.uint8)
-        return dtmf.text(wav.ulaw_expand(octets))
+        return dtmf.text(self.samples(timeslot))
+
+    def samples(self, timeslot):
+        """What was heard since listen(), int16."""
+        blocks = list(self.heard[timeslot])
+        return wav.ulaw_expand(numpy.concatenate(blocks) if blocks else numpy.zeros(0, numpy.uint8))
 
     def pause(self, ms):
         """Let the board's time pass."""

@@ -17,6 +17,7 @@ from hil.probes import exact, wav
 from hil.r2.client import BINARY, R2Exchange
 from hil.rig import Rig
 from tests.live import probe_moves
+from tests.live.cas_t1_cases import bank, test_each_protocol_of_a_channel_bank      # noqa: F401  they share this house
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
 LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
