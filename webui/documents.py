@@ -1,4 +1,4 @@
-"""REST of documents that flows send by fax."""
+"""REST of documents that are sent by fax, by flows and to numbers."""
 
 import urllib.parse
 
@@ -27,3 +27,15 @@ def add(app, relay, stream, json_body, request, response):
     @app.post(f"/api/v1/documents/<name:re:{NAME}>/remove")
     def remove(name):
         return relay("POST", path_of(name, "remove"), json_body("{}") if request.content_length > 0 else {})
+
+    @app.get("/api/v1/faxes")
+    def faxes():
+        return relay("GET", "/v1/faxes")
+
+    @app.post("/api/v1/faxes")
+    def fax():
+        return relay("POST", "/v1/faxes", json_body('{"document": "offer", "number": "13912345678"}'))
+
+    @app.post("/api/v1/faxes/<name:re:f[0-9]+>/cancel")
+    def cancel(name):
+        return relay("POST", f"/v1/faxes/{name}/cancel", json_body("{}") if request.content_length > 0 else {})

@@ -156,6 +156,12 @@ KINDS = {
     "callback.joined": "callback (leg: the caller's, who is there)",
     "callback.failed": "callback attempts cause due_ms",
     "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden)",
+    # documents sent to numbers (control/core_faxes.py); what the machines did: fax.started, fax.page, fax.ended above
+    "fax.asked": "fax document number station header by note order due_ms expires_ms (call: in which a caller asked, or None)",
+    "fax.dialled": "fax order number languages (call: begins; leg: of nobody)",
+    "fax.joined": "fax (leg: of who answered)",
+    "fax.failed": "fax attempts why cause due_ms(when it is tried again)",
+    "fax.finished": "fax document number outcome(sent|exhausted|expired|cancelled|forbidden) why(None: sent)",
     # test calls (control/core_test_calls.py)
     "test.begun": "order number span (call: begins; leg: of nobody)",
     "test.joined": "way(out|in) sound(milliwatt_1004|milliwatt_1020|loop: what the caller of ours hears; None: out) deadline_ms (leg: that is tested)",
@@ -263,7 +269,7 @@ class CDRProjection:
         call = record["call"]
         if call is None:
             return None
-        if kind in ("leg.offered", "callback.waits", "test.begun", "home.called"):
+        if kind in ("leg.offered", "callback.waits", "test.begun", "home.called", "fax.dialled"):
             self._open[call] = self._begin(record)
             return None
         cdr = self._open.get(call)
@@ -315,6 +321,8 @@ class CDRProjection:
             cdr["application"] = "callback"
         elif record["kind"] == "test.begun":
             cdr["application"] = "test"
+        elif record["kind"] == "fax.dialled":
+            cdr["application"], cdr["called"] = "fax", data["number"]
         elif record["kind"] == "home.called":
             cdr["application"], cdr["called"], cdr["line"], cdr["agent"] = "home", data["number"], data["line"], record["agent"]
         cdr["started_ms"] = record["ts_ms"]
@@ -367,6 +375,9 @@ class CDRProjection:
     def _test_joined(self, cdr, record, data):
         if cdr["answered_ms"] is None:
             cdr["answered_ms"] = record["ts_ms"]
+
+    def _fax_joined(self, cdr, record, data):
+        cdr["answered_ms"] = record["ts_ms"]
 
     def _home_joined(self, cdr, record, data):
         cdr["answered_ms"] = record["ts_ms"]

@@ -11,7 +11,7 @@ from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import SELECTIONS
-from firmware.config import acd, bearer, callers, cas, desk, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
+from firmware.config import acd, bearer, callers, cas, desk, fax, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -260,6 +260,7 @@ SCHEMA = Section("the configuration", {
     "agents": Rows("the agents", AGENT, key="name"),
     "lines": Rows("the SIP lines", LINE, key="name", most=2000),
     **acd.PARTS,
+    "fax": fax.SECTION,
     **mailboxes.PARTS,
     **callers.PARTS,
     **desk.PARTS,

@@ -10,6 +10,20 @@ DEFAULTS = {"enabled": False, "key": "", "first": "agent", "attempts": 3, "retry
             "classes": ["local", "national"], "hours": []}
 
 
+LEAST_DIGITS = 5            # of a number that is a person's, as an erasure takes (keeping.py): fewer are services and extensions; invented
+UNTRIED = (34, 38, 41, 42, 44, 47)      # Q.850: the number was not reached for want of a way
+
+
+def no_number(number):
+    """Why a text cannot be the telephone number of somebody outside, as a sentence, or None."""
+    digits = number[1:] if number[:1] == "+" else number
+    if not digits:
+        return "no number is known"
+    if not digits.isdigit() or len(digits) < LEAST_DIGITS:
+        return "%s is no telephone number: give all of its digits, at least %d" % (number[:40], LEAST_DIGITS)
+    return None
+
+
 def setting(core, queue, name):
     """A setting of a queue's callbacks."""
     value = ((core.queue_configs.get(queue) or {}).get("callback") or {}).get(name)
@@ -18,8 +32,11 @@ def setting(core, queue, name):
 
 def permitted(core, queue, number):
     """(route, None), or (None, why a number may not be called back)."""
+    why = no_number(number)
+    if why is not None:
+        return None, why
     digits = setting(core, queue, "prefix") + number
-    route = core.router.outside(digits) if number else None
+    route = core.router.outside(digits)
     if route is None:
         return None, "no route takes %s to the outside" % digits
     for kind in route.get("classes") or ():

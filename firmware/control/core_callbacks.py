@@ -19,7 +19,7 @@ is made again.  Reports: the caller who leaves counts as "callbacks", the callba
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.control import core_dispatch, core_ivr, core_outside, core_queues
-from firmware.control.core_callback_rules import look_again, next_opening_ms, permitted, setting, waiting_for
+from firmware.control.core_callback_rules import UNTRIED, look_again, next_opening_ms, permitted, setting, waiting_for
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, close, leave
 from firmware.control.core_queues import say
@@ -28,7 +28,6 @@ from firmware.control.core_queues import say
 SOON_MS = 30000
 BLENDS = {"equal": 0, "inbound_first": -10, "outbound_first": 10}      # to the priority, which is 0 to 9
 MOST = 2000             # that wait at once; invented
-UNTRIED = (34, 38, 41, 42, 44, 47)      # Q.850: the number was not reached for want of a way
 
 
 # Asking.

@@ -328,6 +328,8 @@ def answered(core, event):
         core.ways_on["test_answered"](core, call, leg)
     elif core.is_absent(call) and call.application == "home":
         core.ways_on["home_answered"](core, call, leg)
+    elif core.is_absent(call) and call.application == "fax":
+        core.ways_on["fax_answered"](core, call, leg)
     elif core.is_absent(call) and leg.id == call.target_leg:
         if core_listening.group_screens(core, leg):
             core.emit("leg.answered", call=call.id, leg=leg.id, by="far", connects=False)

@@ -8,6 +8,8 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.announcement   name on by?                     switches an announcement on or off
   command.callback       queue number agent? at_ms? note?  Switchboard.answer: {"callback"}
   command.callback_cancel    callback by?
+  command.fax            document number station? header? at_ms? by? note?      a document to a number; Switchboard.answer: {"fax"}
+  command.fax_cancel     fax by?
   command.listen         call leg? modem? progress? answer? caller_id? r1?      what is listened for on a leg
   command.enhance        call leg? echo? long_tail? noise? level? vad?          what works on a leg's sound
   command.send           call leg? tone|dtmf|r1|caller_id duration_ms?          played to a leg
@@ -43,7 +45,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_recordings, core_streams, core_test_calls
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_faxes, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_recordings, core_streams, core_test_calls
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
@@ -67,6 +69,8 @@ COMMANDS = {
     "command.announcement": (("name", "on"), core_announcements.switch),
     "command.callback": (("queue", "number"), core_callbacks.command),
     "command.callback_cancel": (("callback",), core_callbacks.cancel),
+    "command.fax": (("document", "number"), core_faxes.command),
+    "command.fax_cancel": (("fax",), core_faxes.cancel),
     "command.message_state": (("message", "state"), core_mailboxes.set_state),
     "command.message_delete": (("message",), core_mailboxes.remove),
     "command.hangup": (("call",), hangup),

@@ -97,6 +97,8 @@ def end_if_done(core, call):
         core.emit("call.ended", call=call.id, agent=call.agent, queue=call.queue)
         if call.callback is not None:
             core.ways_on["callback_ended"](core, call)
+        if call.application == "fax":
+            core.ways_on["fax_over"](core, call)
 
 
 def take_apart(core, call, left):

@@ -162,6 +162,11 @@ def _leave(core, call, position, command):
 def _ask(core, call, command):
     """Have the adapter ask; media may play meanwhile."""
     token = "%s-q%d" % (call.id, (call.requests or 0) + 1)
+    if command["kind"] == "send_fax":
+        core.silence(call)
+        ok, result = core.ways_on["fax_wanted"](core, call, command["request"])
+        step(core, call, visit(core, call).answer(where(call), ok, result), {"answer": "send_fax", "ok": ok} if ok else {"answer": "send_fax", "ok": ok, "why": result})
+        return
     speaks = command["kind"] in ("speak", "fax")
     if command["items"] and not speaks:
         core.play(call, "prompt", command["items"])

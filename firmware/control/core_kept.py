@@ -4,7 +4,7 @@ command.erase cancels the person's callbacks and deletes the messages that the p
 last; what is on the disk follows beside the calls (control/erasure.py), and `erasures` in the state says what is still to be done, so
 that a killed process goes on.  A number that is in a call just now is refused, or (later) waits in `erasures` until it is in none."""
 
-from firmware.control import core_callbacks, core_mailboxes
+from firmware.control import core_callbacks, core_faxes, core_mailboxes
 
 RECORDED = {"journal.pruned": ("before_ms", "rows", "cdrs"), "person.erased": ("erasure", "records", "calls", "recordings", "texts")}
 
@@ -51,6 +51,7 @@ def erase(core, event):
         row = core.state.callbacks[name]
         if row["number"] in forms:
             core_callbacks.cancel(core, {"callback": name})
+    core_faxes.forget(core, forms)
     for name in sorted(core.state.messages):
         row = core.state.messages[name]
         if row["caller"] in forms and row["state"] != "recording":

@@ -255,6 +255,7 @@ def media_back(core, event):
         return False
     core.emit("media.back")
     core_home.look(core)
+    core.ways_on["fax_look"](core)
     for queue in core.queue_names:      # of callbacks that wait
         core.touch(queue)
     if event.get("audit") is not None:

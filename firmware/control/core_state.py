@@ -22,6 +22,7 @@ from firmware.control.core_state_acd import AcdFolds
 from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
 from firmware.control.core_state_desk import DeskFolds
+from firmware.control.core_state_faxes import FaxFolds
 from firmware.control.core_state_floor import FloorFolds
 from firmware.control.core_state_home import HomeFolds
 from firmware.control.core_state_legs import LegFolds
@@ -32,7 +33,7 @@ from firmware.control.core_state_tests import TestFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds, FaxFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -52,6 +53,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.greetings = {}     # mailbox -> path of the greeting that its owner recorded
         self.wrong_codes = {}   # mailbox -> (wrong codes in a row, the last one's ms)
         self.callbacks = {}     # id -> what core_state_callbacks.py makes of the records
+        self.faxes = {}         # id -> document for a number: core_state_faxes.py
         self.paces = {}         # queue -> Expected
         self.customers = {}     # caller of customer_day -> the agent whose customer that is
         self.customer_counts = {}       # agent -> how many
@@ -194,6 +196,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "greetings": [[name, self.greetings[name]] for name in sorted(self.greetings)],
                 "wrong_codes": [[name] + list(self.wrong_codes[name]) for name in sorted(self.wrong_codes)],
                 "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
+                "faxes": [dict(self.faxes[name]) for name in sorted(self.faxes)],
                 "broadcasts": [dict(self.broadcasts[name]) for name in sorted(self.broadcasts)],
                 "warnings": [[name, dict(self.warnings[name])] for name in sorted(self.warnings)],
                 "notices": [dict(self.notices[name]) for name in sorted(self.notices)],
@@ -248,6 +251,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.greetings = dict([(name, path) for name, path in dumped.get("greetings") or []])
         self.wrong_codes = dict([(row[0], (row[1], row[2])) for row in dumped.get("wrong_codes") or []])
         self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
+        self.faxes = dict([(row["id"], dict(row)) for row in dumped.get("faxes") or []])
         self.broadcasts = dict([(row["broadcast"], dict(row)) for row in dumped.get("broadcasts") or []])
         self.warnings = dict([(name, dict(row)) for name, row in dumped.get("warnings") or []])
         self.notices = dict([(row["id"], dict(row)) for row in dumped.get("notices") or []])

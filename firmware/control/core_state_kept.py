@@ -12,6 +12,7 @@ class KeptFolds:
         for number in data["forms"]:
             self.last_agents.pop(number, None)
             self.customers.pop(number, None)
+        self.forget_faxes(data["forms"])
 
     def person_erased(self, record, data, call):
         self.erasures.pop(data["erasure"], None)

@@ -348,7 +348,7 @@ class House:
         """Each record as it is made: which calls stand, which leg belongs to which."""
         kind, leg, call = record["kind"], record["leg"], record["call"]
         self.lookout.made(record)
-        if kind in ("leg.offered", "callback.waits"):
+        if kind in ("leg.offered", "callback.waits", "fax.dialled", "home.called", "test.begun"):
             self.calls.add(call)
         elif kind == "call.ended":
             self.calls.discard(call)

@@ -50,6 +50,19 @@ def _number(value, name):
     return value
 
 
+def _station(value, name):
+    """T.30 5.3.6.2.5: digits, + and blanks."""
+    if not isinstance(value, str) or not 0 < len(value) <= 20 or not set(value) <= set("0123456789+ "):
+        raise Problem(422, "bad " + name, "%s must be up to 20 digits, + and blanks." % name)
+    return value
+
+
+def _header(value, name):
+    if "{" in _text(value, name) or "}" in value:
+        raise Problem(422, "bad " + name, "%s must not have curly brackets." % name)
+    return value
+
+
 def _moment(value, name):
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1 << 48:
         raise Problem(422, "bad " + name, "%s must be a moment in ms since 1970, UTC." % name)
@@ -136,6 +149,8 @@ OPERATIONS = {
     "announcement": ("command.announcement", {"name": _text, "on": _flag}, {"by": _text}, ()),
     "callback": ("command.callback", {"queue": _text, "number": _number}, {"agent": _text, "at_ms": _moment, "note": _text}, ()),
     "callback_cancel": ("command.callback_cancel", {"callback": _text}, PARTY, ()),
+    "fax": ("command.fax", {"document": _text, "number": _number}, {"station": _station, "header": _header, "at_ms": _moment, "note": _text, **PARTY}, ()),
+    "fax_cancel": ("command.fax_cancel", {"fax": _text}, PARTY, ()),
     "message_state": ("command.message_state", {"message": _text, "state": _one_of(("new", "read"))}, PARTY, ()),
     "message_delete": ("command.message_delete", {"message": _text}, PARTY, ()),
     "assign": ("command.assign", {"agent": _text}, {**PARTY, "queues": _queues}, ()),

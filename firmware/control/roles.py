@@ -364,6 +364,8 @@ RULES = [
     ("GET", ("dispositions",), (S, I), "see dispositions", _anything),
     ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
     ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _callback),
+    ("GET", ("faxes",), (S,), "see documents that are sent", _anything), ("POST", ("faxes",), (S,), "send documents", _anything),
+    ("POST", ("faxes", None, "cancel"), (S,), "cancel documents", _anything),
     ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _announcement),
     ("GET", ("broadcasts",), (A, S), "see messages", _anything), ("POST", ("broadcasts",), (S,), "send messages", _recipients),
     ("POST", ("broadcasts", None, "seen"), (A, S), "say that messages were seen", _seen), ("POST", ("broadcasts", None, "withdraw"), (S,), "withdraw messages", _message),

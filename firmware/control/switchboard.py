@@ -120,7 +120,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
@@ -156,6 +156,7 @@ WAYS_ON = {
     "home_status": core_home.status,
     "outside": core_outside.from_flow, "callback": core_callbacks.from_flow,
     "callback_dial": core_callbacks.dial_caller, "callback_ended": core_callbacks.ended,
+    "fax_wanted": core_faxes.from_flow, "fax_answered": core_faxes.answered, "fax_over": core_faxes.ended, "fax_look": core_faxes.look,
     "fax_attend": core_fax.attend, "ring_failed": core_calls.ring_failed, "alerting": core_calls.alerting, "taken": core_calls.taken, "undo_cut_through": core_outside.undo_cut_through,
     "hunt": core_outside.hunt, "sought": core_operations.sought, "caller_answered": core_callbacks.caller_answered, "progress": core_outside.progress,
     "queue": lambda core, call, command: core_queues.enter(core, call, command["queue"], command["overflow"], command.get("given")),
@@ -240,7 +241,7 @@ class Switchboard:
         """After the replay, at every start: heal what the restart has torn.  guard: core_recovery.resume."""
         self.core.now_ms = now_ms
         core_recovery.resume(self.core, audit, live_legs, guard)
-        for what, function in (("queues that are gone", core_queues.leave_removed), ("lamps", core_mailboxes.show_all), ("who calls", core_desk.ask_again),
+        for what, function in (("queues that are gone", core_queues.leave_removed), ("lamps", core_mailboxes.show_all), ("who calls", core_desk.ask_again), ("documents to send", core_faxes.look),
                                ("waiting callers", _finish)):
             guard("healing: %s" % what, None, function, self.core)
 
@@ -257,6 +258,7 @@ class Switchboard:
         core_mailboxes.show_all(self.core)
         core_queues.leave_removed(self.core)
         core_home.look(self.core)
+        core_faxes.look(self.core)
         _finish(self.core)
 
     def checkpoint(self, now_ms):
@@ -314,6 +316,8 @@ def _expired(core, kind, name):
         core_callbacks.timer(core, name)
     elif kind == "callback_end":
         core_callbacks.expired(core, name)
+    elif kind == "fax":
+        core_faxes.timer(core, name)
     elif kind == "wrap_up":
         core_agents.wrap_up_over(core, name)
     elif kind == "rest":

@@ -441,7 +441,9 @@ class Visit:
         self.at["waiting"] = PROGRAM if program else ANSWER
         items = [] if program else self.spoken(prompts)
         limit_s = option(node, "timeout_s")
-        if node["type"] in ("speak", "fax"):
+        if node["type"] == "send_fax":
+            limit_s = 0                     # the switchboard answers by itself, at once
+        elif node["type"] in ("speak", "fax"):
             limit_s, items = option(node, "most_s"), [{"speech": True}]
         elif node["type"] == "recognize" and items:
             limit_s = option(node, "most_s")        # the silence counts from the end of the prompts
@@ -572,7 +574,7 @@ class Visit:
             return self.play(node["prompts"])
         if kind == "play" or kind == "record":
             return self.play(option(node, "prompts"))
-        if kind in ("http", "sql", "agi", "cti") or kind in SPEECH:
+        if kind in ("http", "sql", "agi", "cti", "send_fax") or kind in SPEECH:
             return self._ask(node, option(node, "prompts") or [])
         position["waiting"] = OTHER
         self._typed()

@@ -21,6 +21,8 @@ are only taken after an act of the caller or of somebody who talks with the call
     speak       service, text, voice, next, failed, timeout_s (until the first sound), most_s, barge_in         a text is spoken by a service
     fax         document, next, failed, role, station, header, into, most_s      the switch is a fax machine on this call and sends a stored document; role
                 calls: the caller has pressed start to receive (the usual way); answers: the caller's machine polls; into: pages, rate, ecm, station
+    send_fax    document, next, failed, number (else the caller's), station, header, into      the box calls a number and sends the document, beside
+                this call and as often as the configuration's fax section says; next: it will be tried; into: {fax: its id}; failed: it may not
     queue       queue, overflow, priority, skills, after         after: where the caller goes on when the agent has hung up
     agent, line agent | line, failed, after
     outside     number, failed, ring_s, after
@@ -65,6 +67,7 @@ TYPES = {
               "next": ("next", "failed"), "act": ()},
     "fax": {"must": ("document", "next", "failed"), "may": {"role": "calls", "station": "", "header": "", "into": None, "most_s": 900},
             "next": ("next", "failed"), "act": ("next",)},
+    "send_fax": {"must": ("document", "next", "failed"), "may": {"number": None, "station": "", "header": "", "into": None}, "next": ("next", "failed"), "act": ()},
     "queue": {"must": ("queue",), "may": {"overflow": None, "priority": None, "skills": None, "after": None}, "next": ("overflow", "after"),
               "act": ("overflow", "after")},
     "agent": {"must": ("agent",), "may": {"failed": None, "after": None}, "next": ("failed", "after"), "act": ("after",)},
@@ -84,11 +87,11 @@ TYPES = {
 # Nodes at which the caller waits for something else than the flow: a ring of edges through them is none.
 WAITING = ("queue",)
 # Nodes that pass at once, or fail at once, and by which keys.
-SILENT = {"language": ("next",), "agent": ("failed",), "line": ("failed",), "outside": ("failed",), "callback": ("failed",), "branch": ("otherwise",), "set": ("next", "failed"), "flow": ("next",)}
+SILENT = {"language": ("next",), "agent": ("failed",), "line": ("failed",), "outside": ("failed",), "callback": ("failed",), "branch": ("otherwise",), "set": ("next", "failed"), "flow": ("next",), "send_fax": ("next", "failed")}
 # Nodes that wait for keys; what is typed ahead of them is kept.
 KEYED = ("menu", "collect", "survey")
 # What is typed while these are passed comes to the node that follows.
-PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "record", "speak")
+PASSED = ("play", "language", "branch", "set", "http", "sql", "flow", "return", "record", "speak", "send_fax")
 # Nodes whose service gets the caller's sound, or gives some.
 SPEECH = ("recognize", "speak", "fax")
 

@@ -4,10 +4,10 @@
         http    {service, method, path, query [[name, text]], headers [[name, text]], body (JSON value, Hidden or None), timeout_s}
         sql     {service, statement, parameters {name: value or Hidden}, most_rows, timeout_s}
         recognize   {service, language, phrases [text], first_s}      speak   {service, language, text, voice, first_s}
-        fax     {document, role, station, header, timeout_s}
+        fax     {document, role, station, header, timeout_s}     send_fax    {document, number (empty: the caller's), station, header}
         agi     {service, script, arguments [text], timeout_s, variables {}}     cti {application, data {}, timeout_s}
     taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}, recognize {text, confidence},
-                                fax {pages, rate, ecm, station}
+                                fax {pages, rate, ecm, station}, send_fax {fax}
 
 Where secret entries are in it a value is Hidden: it shows itself to nobody but the adapter that sends it.
 """
@@ -48,10 +48,12 @@ def of(node, visit):
     """The request of a node.  Raises LocalError where an expression cannot be worked out."""
     kind, look = node["type"], visit.look
     limit = {"service": node.get("service"), "timeout_s": option(node, "timeout_s")}
-    if kind == "fax":
+    if kind in ("fax", "send_fax"):
         said = dict([(name, expression.fill(option(node, name), look)) for name in ("document", "station", "header")])
         if not is_document(said["document"]):
             raise LocalError("%r is no name of a document" % said["document"][:40])
+        if kind == "send_fax":
+            return dict(said, number=expression.fill(option(node, "number") or "", look))
         return dict(said, role=option(node, "role"), timeout_s=option(node, "most_s"))
     if kind == "http":
         limit.update(method=option(node, "method"), path=expression.fill(node["path"], look, quoted),
@@ -92,7 +94,7 @@ def taken(node, visit, result):
         if option(node, "confidence"):
             found[option(node, "confidence")] = sure
         return node["next"], found
-    if node["type"] == "fax":
+    if node["type"] in ("fax", "send_fax"):
         if option(node, "into"):
             found[node["into"]] = result
         return node["next"], found

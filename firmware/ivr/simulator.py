@@ -7,7 +7,7 @@
     http 200 {"balance": 5}     the answer that is waited for;   sql [{"name": "Li"}];
     says yes please             the caller says it to a recognize node (with "says 0.4 yes" the service is not surer than that)
     speaks                      ... or begins to, which ends the prompts
-    fax 2                       so many pages went to the caller's fax machine
+    fax 2                       so many pages went to the caller's fax machine;  sends: the document of a send_fax node will be sent
     fails no connection         ... or why there is none
     record 5                    so many seconds of a message
     agent answers | busy | no_answer | hangs_up         the telephone, the outside or the queue's agent; hangs_up: the flow goes on at after
@@ -157,6 +157,9 @@ class _Run:
     def fax(self, rest):
         self.answer({"pages": int(rest or 1), "rate": 14400, "ecm": True, "station": ""})
 
+    def sends(self, rest):
+        self.answer({"fax": rest or "f1"})
+
     def fails(self, rest):
         self.settle_ask()
         self.heard = []
@@ -250,7 +253,7 @@ class _Run:
 
 
 _STEPS = {"press": _Run.press, "wait": _Run.wait, "hear": _Run.hear, "http": _Run.http, "sql": _Run.sql,
-          "says": _Run.says, "speaks": _Run.speaks, "fax": _Run.fax, "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
+          "says": _Run.says, "speaks": _Run.speaks, "fax": _Run.fax, "sends": _Run.sends, "fails": _Run.fails, "record": _Run.record, "agent": _Run.agent, "queue": _Run.queue, "program": _Run.program, "expect": _Run.expect}
 
 
 def run(flows, name, script, title=""):

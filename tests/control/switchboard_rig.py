@@ -290,7 +290,7 @@ class Rig:
         assert not self.media["recordings"]
         for group in state.groups.values():
             assert group.seized() == 0
-        begun = [record["call"] for record in self.journal if record["kind"] == "leg.offered"]
+        begun = [record["call"] for record in self.journal if record["kind"] in ("leg.offered", "fax.dialled")]
         assert sorted(begun) == sorted(cdr["call"] for cdr in self.cdrs)
 
     # Looking.

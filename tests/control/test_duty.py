@@ -278,7 +278,7 @@ def test_callbacks_stand_to_callers_as_the_blend_says(blend, order):
     rig = world({"callback": {"enabled": True, "prefix": "9", "blend": blend}})
     for name in ("1001", "1002", "1003"):
         rig.do("agent.status", agent=name, status="on_break", reason="r")
-    assert rig.command("command.callback", queue="sales", number="139") is None
+    assert rig.command("command.callback", queue="sales", number="1390000") is None
     rig.wait(1000)
     rig.offer("p1", called=SALES, caller="131")
     places = sorted((call["position"], "callback" if call["callback"] else call["caller"]) for call in rig.sb.snapshot(rig.now)["calls"])

@@ -1,4 +1,5 @@
-"""Fax on demand on real PRI calls: a flow sends a stored document to the fax machine of the caller (spandsp's T.30 in the far exchange), control is killed meanwhile.
+"""Fax on real PRI calls: a flow sends a stored document to the fax machine of the caller (spandsp's T.30 in the far exchange), the box calls a number and sends
+one there; control is killed meanwhile.
 
 The printed page is compared pel by pel with the ITU test page, read by ffmpeg."""
 
@@ -119,3 +120,73 @@ def test_a_caller_who_hangs_up_in_the_middle_and_a_document_that_is_not_there(ho
     house.far.wait_for("released", 60, id=name)             # good-bye
     (fax,) = house.wait(lambda s: house.product.get(f"/calls/{call}")["cdr"], 60, "the CDR")["fax"]
     assert not fax["ok"] and "there is no document offer-9999" in fax["why"], fax
+
+
+FROM_FLOW = {"version": 1, "languages": ["en"], "start": "ask", "nodes": {
+    "ask": {"type": "collect", "prompts": ["greeting"], "into": "number", "length": 11, "next": "send", "failed": "end"},
+    "send": {"type": "send_fax", "document": "offer-5678", "number": "{number}", "next": "end", "failed": "end"},
+    "end": {"type": "hangup"}}}
+
+
+def sent(house, name):
+    """The row of a document that is sent to a number."""
+    return next((row for row in house.product.get("/faxes")["faxes"] if row["fax"] == name), None)
+
+
+def state_of(house, name, wanted, timeout_s=60):
+    return house.wait(lambda s: (row := sent(house, name)) and row["state"] == wanted and row, timeout_s, "fax %s %s" % (name, wanted))
+
+
+def take(house, known):
+    """The far exchange's next call from the box is let ring."""
+    call = house.far.wait_for("incoming", 60, since=known)
+    house.far.alert(call["id"])
+    return call
+
+
+def test_a_document_goes_to_a_number_over_a_kill_with_a_retry(house, box, pages):
+    assert house.product.put("/flows/fax-later", {"flow": FROM_FLOW})["version"] == 1
+    running = house.product.get("/configuration")
+    running["configuration"]["fax"] = {"enabled": True, "prefix": "9", "retry_s": 10, "attempts": 3, "station": "02150801000"}
+    running["configuration"]["numbers"].append({"number": "02150801079", "application": "ivr", "target": "fax-later"})
+    house.product.post("/configuration/apply", running)
+    assert "at least 5" in box("fax", "offer-1234", "12", fails=True) and "no document" in box("fax", "nothing", "13987654321", fails=True)
+    house.far.policy(incoming="refuse", cause=17)
+    begin = house.far.mark()
+    name = box("fax", "offer-1234", "13987654321").split()[1]
+    row = house.wait(lambda s: (row := sent(house, name)) and row["attempts"] == 1 and row, 30, "a refused call")
+    assert row["state"] == "waiting" and "cause 17" in row["why"]
+    house.far.policy(incoming="manual")
+    known = house.far.mark()
+    house.kill("control")                       # while it waits
+    call = take(house, known)
+    assert call["called"] == "13987654321"
+    state_of(house, name, "calling")
+    house.kill("control")                       # while the number rings
+    house.wait(lambda s: s, 30, "control after the kill")
+    house.far.answer(call["id"])
+    house.far.fax(call["id"], print=house.folder / "there.tif", station="13987654321")
+    state_of(house, name, "sending")
+    house.kill("control")                       # while the modems train or send
+    done = house.far.wait_for("fax_done", 240, id=call["id"])
+    assert done["status"] == 0 and done["pages"] == 1 and done["station"] == "02150801000", done
+    row = state_of(house, name, "sent")
+    assert (row["pages"], row["attempts"], row["document"]) == (1, 1, "offer-1234") and "sent" in box("faxes")
+    cdr = house.wait(lambda s: house.product.get(f"/calls/{row['call']}")["cdr"], 60, "the CDR")
+    assert (cdr["application"], cdr["called"], cdr["dialled"], cdr["fax"][0]["ok"]) == ("fax", "13987654321", "13987654321", True)
+    assert printed(house.folder / "there.tif") == pels(pages["itu1"])
+    assert len(house.far.events("incoming", since=begin)) == 2           # nobody was called twice for one attempt
+    known = house.far.mark()
+    caller = house.place(called="02150801079")  # a caller keys the number of a machine
+    house.far.wait_for("connect", 30, id=caller)
+    house.wait(lambda s: any(c["node"] == "ask" for c in s["calls"]), 60, "a caller who is asked")
+    house.far.dtmf(caller, "13900001111")
+    call = take(house, known)
+    assert call["called"] == "13900001111"
+    (row,) = [row for row in house.product.get("/faxes")["faxes"] if row["number"] == "13900001111"]
+    assert (row["document"], row["by"], row["state"]) == ("offer-5678", "flow", "calling")
+    box("fax-cancel", row["fax"])
+    house.far.wait_for("released", 30, id=call["id"])
+    house.product.post("/faxes", {"document": "offer-5678", "number": "13900001111", "at_ms": 1 << 46})
+    assert [row["state"] for row in house.product.get("/faxes")["faxes"]] == ["waiting", "cancelled", "sent"]
+    house.far.policy()
