@@ -326,6 +326,10 @@ def build(house, users, sessions, data_dir, site_name):
     def api_report_check():
         return relay("POST", "/v1/reports/check", {})
 
+    @app.post("/api/v1/staffing/flows")
+    def api_staffing_flows():
+        return relay("POST", "/v1/staffing/flows", json_body('{"day": "2026-11-23", "hour": 9}'), timeout_s=90.0)
+
     @app.get("/api/v1/<what:re:announcements|callbacks|mailboxes|mailboxes/[A-Za-z0-9_-]{1,32}|staffing|staffing/simulation>")
     def api_queue_functions(what):
         query = request.query
@@ -353,6 +357,10 @@ def build(house, users, sessions, data_dir, site_name):
     @app.post("/api/v1/parked/<place:int>/fetch")
     def api_fetch(place):
         return relay("POST", f"/v1/parked/{place}/fetch", json_body('{"agent": "1001"}'))
+
+    @app.post("/api/v1/alarms/<number:int>/acknowledge")
+    def api_acknowledge(number):
+        return relay("POST", f"/v1/alarms/{number}/acknowledge", json_body("{}") if request.content_length > 0 else {})
 
     @app.get("/api/v1/<what:re:alarms|alarms/history|performance|chassis|clock>")
     def api_box(what):
@@ -423,7 +431,15 @@ def build(house, users, sessions, data_dir, site_name):
     def api_configuration():
         return relay("GET", "/v1/configuration")
 
-    @app.post("/api/v1/configuration/<step:re:propose|apply>")
+    @app.get("/api/v1/configuration/history")
+    def api_configuration_history():
+        return relay("GET", "/v1/configuration/history")
+
+    @app.get("/api/v1/configuration/history/<revision:int>")
+    def api_configuration_change_of(revision):
+        return relay("GET", f"/v1/configuration/history/{revision}")
+
+    @app.post("/api/v1/configuration/<step:re:propose|apply|rollback>")
     def api_configuration_change(step):
         return relay("POST", f"/v1/configuration/{step}", json_body('{"revision": 1, "configuration": {}}'))
 

@@ -218,8 +218,10 @@ KINDS = {
     "notice.queued": "notice to subject text(a mail)", "notice.mailed": "notice ok error again_ms(None: not again) to(who is still to get it)",
     "access.denied": "user role what(that the role does not allow)",
     "recording.heard": "recording by(user)",
-    "configuration.changed": "revision paths(what differs, CHANGED_MOST at most; values stand in the file's history) count by(user)",
-    "alarm.raised": "alarm(id) fault(its kind) severity text members(of the box: chassis/alarms.py; as it was then)", "alarm.cleared": "alarm fault",
+    "configuration.changed": "revision paths(what differs, CHANGED_MOST at most; values stand in the file's history) count(None: not known) by(user, or file: it was replaced while control was down) back_to?(the revision that it is again)",
+    "alarm.raised": "alarm(id) fault(its kind) severity text members(of the box: chassis/alarms.py; as it was then) detail{member: sentence} raised_ms repeats acked?",
+    "alarm.changed": "alarm joined[members] left[members] detail{member: sentence}(what is new of it) repeats", "alarm.acknowledged": "alarm by note",
+    "alarm.cleared": "alarm fault",
     # what is kept (control/core_kept.py)
     "journal.pruned": "before_ms rows cdrs",
     "person.erasing": "erasure forms(of the number; erased with the rest) by reason waits?(for the end of a call)",

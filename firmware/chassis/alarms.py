@@ -13,7 +13,7 @@ Against floods:
 
 Pure: time is passed in, events are taken with take(): {"do": "raise" | "change" | "clear", "alarm": {...}}.
 An alarm: {"id", "kind", "severity", "type", "cause", "text", "advice", "members": [sources, sorted], "detail": {source: sentence},
-"raised_ms", "cleared_ms" or None, "repeats"}."""
+"raised_ms", "cleared_ms" or None, "repeats", "acked": {by ts_ms note} or None}."""
 
 import bisect
 import functools
@@ -32,6 +32,19 @@ UNFLAPPED = ("flapping", "configuration", "identity", "d_channel_down")
 def natural(source):
     """Sort key: "span 2" before "span 10"."""
     return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", source))
+
+
+def of_journal(row):
+    """An alarm that stands by the journal (control/core_state_trail.py), in full; None: of a kind that another version knew."""
+    known = KINDS.get(row["kind"])
+    if known is None:
+        return None
+    alarm = {"cleared_ms": None, **{name: known[name] for name in ("kind", "severity", "type", "cause", "text", "advice")}}
+    for name in ("id", "raised_ms", "repeats", "acked"):
+        alarm[name] = row[name]
+    for name in ("members", "all_members"):
+        alarm[name] = sorted(row[name], key=natural)
+    return {**alarm, "detail": dict(row["detail"])}
 
 
 class _Failure:
@@ -60,6 +73,7 @@ class Alarms:
     def _restore(self, row):
         if row["kind"] not in KINDS:
             return                     # of another version
+        row.setdefault("acked", None)  # of a version that knew none
         self._alarms[row["id"]] = row
         self._last_id = max(self._last_id, row["id"])
         for source in row["members"]:
@@ -76,6 +90,17 @@ class Alarms:
     def active(self):
         """Alarms that stand, worst first, then newest first."""
         return sorted(self._alarms.values(), key=lambda alarm: (SEVERITIES.index(alarm["severity"]), -alarm["raised_ms"], alarm["id"]))
+
+    def standing(self, number):
+        """The alarm of an id that stands, or None."""
+        return self._alarms.get(number)
+
+    def acknowledge(self, number, acked):
+        """Somebody cares about an alarm.  acked: {"by", "ts_ms", "note"}."""
+        alarm = self._alarms.get(number)
+        if alarm is not None:
+            alarm["acked"] = acked
+            self._tell("change", alarm)
 
     def worst(self):
         """The worst severity that stands, or "cleared"."""
@@ -211,7 +236,7 @@ class Alarms:
         row = KINDS[kind]
         self._last_id += 1
         alarm = {"id": self._last_id, **{name: row[name] for name in ("kind", "severity", "type", "cause", "text", "advice")},
-                 "members": [], "all_members": [], "detail": {}, "raised_ms": at_ms, "cleared_ms": None, "repeats": 1}
+                 "members": [], "all_members": [], "detail": {}, "raised_ms": at_ms, "cleared_ms": None, "repeats": 1, "acked": None}
         self._alarms[alarm["id"]] = alarm
         for source in sources:
             self._join(alarm, source)

@@ -2,7 +2,8 @@
 
 Adapter of the control process, named "chassis".  Two threads feed it through the control loop: the framers' (chassis/framers.py)
 and one of its own for the chips on I2C.  What it decides goes back as orders; what must survive is written in a turn's
-transaction: alarms when they change, performance bins once a minute.
+transaction: alarms when they change, performance bins once a minute.  Which alarms stand is folded from the journal (core_state_trail.py); the table
+of alarms, written in the same transaction as the records, is what pages of the history read.
 
 Environment: STROWGER_WATCHDOG (a watchdog device to feed), STROWGER_POWEROFF (a command for a box that is too hot); without them
 there is an alarm and a line in the log only."""
@@ -19,7 +20,7 @@ from boardconfig.schema import load_board
 from drivers.framer.base import ALARM_NAMES
 from drivers.watchdog import Watchdog
 from firmware.chassis import clock_selection, error_thresholds, liveness, thermal
-from firmware.chassis.alarms import Alarms
+from firmware.chassis.alarms import Alarms, of_journal
 from firmware.chassis.audio_alarms import AudioAlarms
 from firmware.chassis.clock_doctor import ClockDoctor
 from firmware.chassis.clock_selection import ClockSelection
@@ -41,7 +42,7 @@ LINKSETS = ("linkset_lost", "linkset_degraded")
 BUTTON_S = 0.1
 EXAMINE_MS = 10_000         # between looks of the clock doctor for the texts of alarms; ours
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
-MEMBERS_MOST = 64           # of an alarm, in the journal; invented
+CHANGED_MS = 1000           # at least, between two records of one alarm's changes; invented
 AFTER_LOOP_S = 3            # seconds after our own loop that are its own too: frames are found anew; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
@@ -50,8 +51,24 @@ def journaled(do, alarm):
     """The switchboard's event that has an alarm's beginning or end written into the journal."""
     data = {"alarm": alarm["id"], "fault": alarm["kind"]}
     if do == "raise":
-        data.update(severity=alarm["severity"], text=alarm["text"], members=alarm["members"][:MEMBERS_MOST])
+        data.update(severity=alarm["severity"], text=alarm["text"], members=list(alarm["members"]), detail=dict(alarm.get("detail") or {}))
+        data.update({name: alarm[name] for name in ("raised_ms", "repeats", "acked") if alarm.get(name) is not None})
     return {"kind": "command.desk", "record": "alarm.raised" if do == "raise" else "alarm.cleared", "data": data}
+
+
+def difference(known, alarm):
+    """The event of what has changed of an alarm since the journal was told, or None.  known: (members, detail, repeats) as told."""
+    members, detail, repeats = known
+    joined, left = [name for name in alarm["members"] if name not in members], [name for name in members if name not in alarm["members"]]
+    news = {name: sentence for name, sentence in alarm["detail"].items() if detail.get(name) != sentence}
+    if not (joined or left or news or repeats != alarm["repeats"]):
+        return None
+    return {"kind": "command.desk", "record": "alarm.changed", "data": {"alarm": alarm["id"], "joined": joined, "left": left, "detail": news, "repeats": alarm["repeats"]}}
+
+
+def told_of(alarm):
+    """What the journal knows of an alarm: (members, detail, repeats)."""
+    return list(alarm["members"]), dict(alarm["detail"]), alarm["repeats"]
 
 
 class Keeper(Adapter):
@@ -65,7 +82,8 @@ class Keeper(Adapter):
         self._board = board or load_board()
         self._chassis = self._board.get("chassis", {})
         self._open_devices = open_devices or (lambda: self._open(house.run_dir))
-        self.alarms = Alarms(self._stores.machines.load("chassis.alarms"))
+        self._told, self._known, self._changed, self._changed_ms = [], {}, {}, 0      # for the journal, with what is unsaved; {alarm: told_of()}
+        self.alarms = Alarms(self._standing())
         self.alarms.number_above(self._stores.alarms.last_id())
         now_ms = self._clock.now_ms()
         self._media = getattr(house, "media", None)
@@ -91,13 +109,32 @@ class Keeper(Adapter):
         self.box = None                   # last poll of the devices
         self.absent = "nothing has been polled yet"
         self._unsaved, self._bins, self._saving = {}, [], ({}, [])
-        self._told = []                   # for the journal, with what is unsaved
         self._flushed_s = time.monotonic()
         self.button_wanted, self.presses, self._held = False, 0, False      # of the button on the front
         self._ended, self._thread, self._devices, self._task = threading.Event(), None, None, None
         self._beats = liveness.Heartbeats(("control", "media"), now_ms)
         self._ticks, self._pulse = 0, {"board": None, "ticks": None}
         self._powered_off = False
+
+    def _standing(self):
+        """The alarms that stand by the journal, and those of a database of before it said so, which it is told."""
+        core = getattr(getattr(self._house, "switchboard", None), "core", None)
+        rows, alarms = core.state.alarms if core is not None else {}, []
+        for row in rows.values():
+            alarm = of_journal(row)
+            if alarm is None:
+                self._told.append(journaled("clear", row))
+            else:
+                alarms.append(alarm)
+                self._known[alarm["id"]] = told_of(alarm)
+        old = self._stores.machines.load("chassis.alarms")
+        self._old = old is not None
+        for alarm in (old or {}).get("alarms", ()):
+            if alarm["id"] not in rows:
+                alarms.append(alarm)
+                self._known[alarm["id"]] = told_of(alarm)
+                self._told.append(journaled("raise", alarm))
+        return {"alarms": alarms}
 
     def _open(self, run_dir):
         bus = open_bus(run_dir, self._chassis.get("i2c_bus", 0))
@@ -120,7 +157,7 @@ class Keeper(Adapter):
         if self._thread is not None:
             self._thread.join(3)
         self._flush_bins()
-        if self._bins or self._unsaved:
+        if self._bins or self._unsaved or self._told:
             self.turns.run("chassis", self._tell)
 
     def committed(self, records):
@@ -250,9 +287,22 @@ class Keeper(Adapter):
                             alarm["severity"], ", ".join(alarm["members"][:4]) + (" ..." if len(alarm["members"]) > 4 else ""),
                             alarm["text"])
                 self._told.append(journaled(event["do"], alarm))
+                self._changed.pop(alarm["id"], None)
+                self._known.pop(alarm["id"], None)
+                if event["do"] == "raise":
+                    self._known[alarm["id"]] = told_of(alarm)
+            else:
+                self._changed[alarm["id"]] = alarm
+        if self._changed and now_ms - self._changed_ms >= CHANGED_MS:
+            self._changed_ms, changed, self._changed = now_ms, self._changed, {}
+            for alarm in changed.values():
+                event = difference(self._known.get(alarm["id"], ([], {}, 0)), alarm)
+                if event is not None:
+                    self._known[alarm["id"]] = told_of(alarm)
+                    self._told.append(event)
         if time.monotonic() - self._flushed_s >= SAVE_S:
             self._flush_bins()
-        if (self._unsaved or self._bins) and not self.turns.fault:
+        if (self._unsaved or self._bins or self._told) and not self.turns.fault:
             self.turns.run("chassis", self._tell)
 
     def _look_at_trunks(self, now_ms):
@@ -460,7 +510,7 @@ class Keeper(Adapter):
 
     def dirty(self):
         """Whether something is to be written."""
-        return bool(self._unsaved or self._bins)
+        return bool(self._unsaved or self._bins or self._old and not self._told)
 
     def save(self, stores):
         """Alarms that changed, bins that grew."""
@@ -468,8 +518,9 @@ class Keeper(Adapter):
         for alarm in self._unsaved.values():
             stores.alarms.save({name: value for name, value in alarm.items() if name != "all_members"})
         if self._unsaved:
-            stores.machines.save("chassis.alarms", self.alarms.dump())
             stores.alarms.prune()
+        if self._old and not self._told:
+            stores.machines.save("chassis.alarms", None)        # of a version that kept them there; the journal is told in this transaction
         if self._bins:
             stores.performance.save(self._bins)
             now_s = self._clock.now_ms() // 1000
@@ -479,6 +530,7 @@ class Keeper(Adapter):
     def saved(self):
         """They are committed."""
         alarms, bins = self._saving
+        self._old = self._old and bool(self._told)
         for number, alarm in alarms.items():
             if self._unsaved.get(number) is alarm:
                 del self._unsaved[number]

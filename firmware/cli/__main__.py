@@ -40,7 +40,8 @@
     python -m firmware.cli turn-up SPAN...|all|show [--seconds N] [--number N|none] [--incoming S] [--loop] [--html F] [--pdf F] [--language en|zh_CN]
                                                 test spans, say in sentences what is wrong, write the acceptance report
     python -m firmware.cli test-call [SPAN [NUMBER]]       call over a span and measure; without: what was measured
-    python -m firmware.cli config show | check FILE | apply FILE
+    python -m firmware.cli config show | check FILE | apply FILE | history | diff REVISION | rollback REVISION
+    python -m firmware.cli alarm-ack ID [--note T]
 
 --json on any of them prints the API's own answer.  Exit codes: 0 done, 1 refused, 2 wrong usage,
 75 the control process is not there, 78 the configuration is not usable.
@@ -170,9 +171,18 @@ def load(path):
 
 
 def configuration(client, options):
-    """config show, check, apply."""
+    """config show, check, apply; history, diff, rollback."""
     if options.action == "show":
         return client.get("/v1/configuration"), lambda a: json.dumps(a["configuration"], ensure_ascii=False, indent=1)
+    if options.action == "history":
+        return client.get("/v1/configuration/history"), lambda a: table(["REVISION", "WHEN", "BY", "PLACES", "WHAT"], [
+            [row["revision"], box.clock(row["at_ms"]), row["by"] or "", "?" if row["count"] is None else row["count"],
+             ("back to %d: " % row["back_to"] if row["back_to"] else "") + ", ".join(row["paths"][:4])] for row in a["changes"]])
+    if options.action in ("diff", "rollback"):
+        if not options.file.isdigit():
+            raise LocalError("config %s needs the number of a revision; config history lists them" % options.action)
+        answer = client.get("/v1/configuration/history/" + options.file) if options.action == "diff" else client.post("/v1/configuration/rollback", {"revision": int(options.file)})
+        return answer, lambda a: "\n".join("%s: %s -> %s" % (c["path"], c["old"], c["new"]) for c in a["changes"]) or "no change"
     candidate = load(options.file)
     answer = client.post("/v1/configuration/propose", {"configuration": candidate})
     answer.pop("configuration", None)
@@ -244,8 +254,11 @@ def parser():
     route.add_argument("--caller", help="with --trunk-group: the calling number")
     verbs.add_parser("events", parents=[common]).add_argument("--after", type=int, default=0)
     config = verbs.add_parser("config", parents=[common])
-    config.add_argument("action", choices=("show", "check", "apply"))
-    config.add_argument("file", nargs="?", default="-")
+    config.add_argument("action", choices=("show", "check", "apply", "history", "diff", "rollback"))
+    config.add_argument("file", nargs="?", default="-", help="a file; of diff and rollback: a revision")
+    ack = verbs.add_parser("alarm-ack", parents=[common])
+    ack.add_argument("id")
+    ack.add_argument("--note")
     return top
 
 
@@ -270,6 +283,8 @@ def carry_out(client, options):
         return client.get("/v1/clock"), lambda a: box.show_clock(a, table)
     if verb == "alarms":
         return client.get("/v1/alarms/history" if options.history else "/v1/alarms"), lambda a: box.show_alarms(a, table)
+    if verb == "alarm-ack":
+        return client.post("/v1/alarms/%s/acknowledge" % urllib.parse.quote(options.id, safe=""), {"note": options.note} if options.note else {}), lambda a: "acknowledged"
     if verb == "performance":
         if options.span is None:
             return client.get("/v1/performance"), lambda a: box.show_performance(a, table)

@@ -23,12 +23,17 @@ def runs(members):
                      for name, first, end in parts)
 
 
+def _acknowledged(acked):
+    return "" if not acked else "%s %s%s" % (clock(acked["ts_ms"]), acked["by"] or "somebody", ": " + acked["note"] if acked["note"] else "")
+
+
 def show_alarms(answer, table):
     """One line an alarm, and what to do below it."""
     if not answer["alarms"]:
         return "no alarms"
-    rows = [[a["id"], a["severity"], runs(a["members"]), a["text"], clock(a["raised_ms"]), clock(a["cleared_ms"])] for a in answer["alarms"]]
-    lines = [table(["ID", "SEVERITY", "WHERE", "WHAT", "SINCE", "CLEARED"], rows)]
+    rows = [[a["id"], a["severity"], runs(a["members"]), a["text"], clock(a["raised_ms"]), clock(a["cleared_ms"]),
+             _acknowledged(a.get("acked"))] for a in answer["alarms"]]
+    lines = [table(["ID", "SEVERITY", "WHERE", "WHAT", "SINCE", "CLEARED", "ACKNOWLEDGED"], rows)]
     for alarm in answer["alarms"]:
         if alarm["cleared_ms"] is None:
             detail = "; ".join("%s: %s" % pair for pair in list(alarm["detail"].items())[:4])

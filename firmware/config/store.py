@@ -70,6 +70,19 @@ class ConfigStore:
         """The configuration in force, as plain data with every default filled in.  Do not change it."""
         return self._running
 
+    def earlier(self, revision):
+        """The configuration of a revision, as it was written.  Raises LocalError where it is not kept."""
+        if revision == self._running["revision"]:
+            return self._running
+        try:
+            return json.loads((self.history / f"{revision:08d}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LocalError(f"Revision {revision} of the configuration is not kept here; the last {KEEP_REVISIONS} are.") from error
+
+    def change(self, revision):
+        """What a revision changed against the one before: differences().  Raises LocalError."""
+        return differences(self.earlier(revision - 1), self.earlier(revision))
+
     def propose(self, candidate):
         """Check a candidate.  Returns {"ok", "errors": [{path, advice}], "changes", "configuration",
         "restart": paths of changes that wait for a restart}."""

@@ -18,6 +18,9 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
+    GET  /v1/configuration/history     {"changes": [{revision at_ms by paths count back_to}]}: who changed what when, the newest first, from the journal
+    GET  /v1/configuration/history/N   what revision N changed: {"revision", "changes": [{path old new}]}
+    POST /v1/configuration/rollback    {"revision"}: that one is in force again, as a new revision
     GET  /v1/flows, /v1/surveys ...    flows, their versions, their checks: api_flows.py
     GET  /v1/customers, /v1/tickets, /v1/articles, /v1/calls/{id}/pop ...: api_desk.py
     GET  /v1/broadcasts, /v1/thresholds, /v1/schedule ...: api_floor.py
@@ -43,7 +46,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_cas, api_chassis, api_desk, api_documents, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, api_users, commands
+from firmware.control import api_cas, api_chassis, api_desk, api_documents, api_flow_staffing, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, api_users, commands
 from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
@@ -83,12 +86,13 @@ class API:
             ("GET", ("routes", None), self.route),
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
-            ("POST", ("configuration", "apply"), self.apply),
+            ("POST", ("configuration", "apply"), self.apply), ("GET", ("configuration", "history"), self.changes),
+            ("GET", ("configuration", "history", None), self.change), ("POST", ("configuration", "rollback"), self.rollback),
             ("GET", ("me",), self.me), ("GET", ("agents", None, "figures"), self.figures),
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(), *api_cas.CASAPI(self).routes(),
-            *api_staffing.StaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
+            *api_staffing.StaffingAPI(self).routes(), *api_flow_staffing.FlowStaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
             *api_phones.PhonesAPI(self).routes(), *api_documents.DocumentsAPI(self).routes(), *api_users.UsersAPI(self).routes()]
 
     async def __call__(self, scope, receive, send):
@@ -343,6 +347,19 @@ class API:
         if not isinstance(revision, int) or not isinstance(candidate, dict):
             raise Problem(422, "incomplete", 'The body must be {"revision": number, "configuration": object}.')
         return await self.house.apply_configuration(candidate, revision)
+
+    async def changes(self, query, body):
+        return {"changes": self.house.switchboard.core.state.changes[::-1]}
+
+    async def change(self, revision, query, body):
+        number = int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 16 else 0
+        return {"revision": number, "changes": await asyncio.to_thread(self.house.config.change, number)}
+
+    async def rollback(self, query, body):
+        revision = body.get("revision")
+        if isinstance(revision, bool) or not isinstance(revision, int):
+            raise Problem(422, "incomplete", 'The body must be {"revision": number of an earlier one}.')
+        return await self.house.rollback_configuration(revision)
 
     # -- the live stream --
 

@@ -2,6 +2,7 @@
 
     GET /v1/alarms                          {"worst", "alarms"} that stand, worst first
     GET /v1/alarms/history?limit=50&before=ID
+    POST /v1/alarms/{id}/acknowledge        {"note"?, "by"?}     somebody cares; it stays until the alarm ends
     GET /v1/performance                     bins that grow now, of every span, and the sums of 7 days
     GET /v1/performance/{span}?length=quarter|day&limit=96     newest first
     GET /v1/chassis                         temperatures, fans, supplies, clock, identity
@@ -10,9 +11,12 @@
 from firmware.chassis.performance import KEEP_S, LENGTH_S
 from firmware.control import core_warnings
 from firmware.control.commands import Problem
+from firmware.control.roles import by
+from firmware.jsontext import writable
 from firmware.storage.performance import AlarmHistory, PerformanceBins
 
 
+NOTE_MOST = 200             # characters; invented
 RANK = ("critical", "major", "minor", "warning")
 
 
@@ -21,7 +25,7 @@ def traffic_alarm(row):
     text = "%s %s %s %s" % (row["figure"].replace("_", " "), row["when"], row["limit"], row["unit"])
     told = "acknowledged by %s" % (row["acked"]["by"] or "somebody") if row["acked"] else "nobody has acknowledged it"
     return {"id": "threshold " + row["name"], "kind": "threshold", "severity": row["severity"], "members": ["queue " + row["queue"]], "raised_ms": row["raised_ms"],
-            "cleared_ms": None, "text": "%s: %s" % (row["label"], text.strip()), "advice": "It is %s now; %s." % (row["value"], told), "detail": {}}
+            "cleared_ms": None, "acked": row["acked"], "text": "%s: %s" % (row["label"], text.strip()), "advice": "It is %s now; %s." % (row["value"], told), "detail": {}}
 
 
 def summed(stored, growing):
@@ -37,7 +41,7 @@ class ChassisAPI:
 
     def routes(self):
         """[(method, pattern, handler)]."""
-        return [("GET", ("alarms",), self.alarms), ("GET", ("alarms", "history"), self.history),
+        return [("GET", ("alarms",), self.alarms), ("GET", ("alarms", "history"), self.history), ("POST", ("alarms", None, "acknowledge"), self.acknowledge),
                 ("GET", ("performance",), self.performance), ("GET", ("performance", None), self.of_span),
                 ("GET", ("chassis",), self.chassis), ("GET", ("clock",), self.clock)]
 
@@ -56,6 +60,17 @@ class ChassisAPI:
             alarms = sorted(found["alarms"] + traffic, key=lambda alarm: (RANK.index(alarm["severity"]) if alarm["severity"] in RANK else len(RANK), alarm["raised_ms"]))
             found = {**found, "alarms": alarms, "worst": alarms[0]["severity"]}
         return found
+
+    async def acknowledge(self, number, query, body):
+        keeper, note = self._keeper(), body.get("note")
+        if note is not None and (not isinstance(note, str) or not 0 < len(note) <= NOTE_MOST or not note.isprintable() or not writable(note)):
+            raise Problem(422, "bad note", "note is a text of 1 to %d printable characters." % NOTE_MOST)
+        if not (number.isascii() and number.isdigit() and len(number) < 16) or keeper.alarms.standing(int(number)) is None:
+            raise Problem(404, "not found", "No alarm %s of the box stands%s." % (number[:40], "; thresholds are acknowledged by their name" if number.startswith("threshold") else ""))
+        acked = {"by": by(body), "ts_ms": self._api.house.clock.now_ms(), "note": note}
+        await self._api.house.command({"kind": "command.desk", "record": "alarm.acknowledged", "data": {"alarm": int(number), "by": acked["by"], "note": note}})
+        keeper.alarms.acknowledge(int(number), acked)
+        return {"ok": True}
 
     async def history(self, query, body):
         limit, before = self._api._whole(query, "limit", 50, 1, 500), self._api._whole(query, "before", 0, 0, 1 << 53)

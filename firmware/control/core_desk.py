@@ -13,7 +13,8 @@ from firmware.control.core_ending import idle
 # What control's desk, house and keeper may have written into the journal: kind -> what its data must have.
 RECORDED = {"call.noted": ("key",), "ticket.opened": ("template", "state"), "ticket.changed": ("ticket", "revision", "changes"),
             "desk.changed": ("what", "change"), "access.denied": ("user", "what"), "recording.heard": ("recording", "by"),
-            "configuration.changed": ("revision", "paths", "count"), "alarm.raised": ("alarm", "fault", "severity"), "alarm.cleared": ("alarm", "fault")}
+            "configuration.changed": ("revision", "paths", "count"), "alarm.raised": ("alarm", "fault", "severity"),
+            "alarm.changed": ("alarm", "joined", "left", "detail", "repeats"), "alarm.acknowledged": ("alarm", "by", "note"), "alarm.cleared": ("alarm", "fault")}
 
 
 def _setting(core, name):

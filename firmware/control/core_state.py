@@ -30,10 +30,11 @@ from firmware.control.core_state_mailboxes import MailboxFolds
 from firmware.control.core_state_operations import OperationFolds
 from firmware.control.core_state_kept import KeptFolds
 from firmware.control.core_state_tests import TestFolds
+from firmware.control.core_state_trail import TrailFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds, FaxFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds, FaxFolds, TrailFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -54,6 +55,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.wrong_codes = {}   # mailbox -> (wrong codes in a row, the last one's ms)
         self.callbacks = {}     # id -> what core_state_callbacks.py makes of the records
         self.faxes = {}         # id -> document for a number: core_state_faxes.py
+        self.alarms, self.changes = {}, []      # of the box and the configuration: core_state_trail.py
         self.paces = {}         # queue -> Expected
         self.customers = {}     # caller of customer_day -> the agent whose customer that is
         self.customer_counts = {}       # agent -> how many
@@ -197,6 +199,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "wrong_codes": [[name] + list(self.wrong_codes[name]) for name in sorted(self.wrong_codes)],
                 "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
                 "faxes": [dict(self.faxes[name]) for name in sorted(self.faxes)],
+                "alarms": [dict(self.alarms[name]) for name in sorted(self.alarms)], "changes": [dict(row) for row in self.changes],
                 "broadcasts": [dict(self.broadcasts[name]) for name in sorted(self.broadcasts)],
                 "warnings": [[name, dict(self.warnings[name])] for name in sorted(self.warnings)],
                 "notices": [dict(self.notices[name]) for name in sorted(self.notices)],
@@ -252,6 +255,8 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.wrong_codes = dict([(row[0], (row[1], row[2])) for row in dumped.get("wrong_codes") or []])
         self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
         self.faxes = dict([(row["id"], dict(row)) for row in dumped.get("faxes") or []])
+        self.alarms = dict([(row["id"], dict(row)) for row in dumped.get("alarms") or []])
+        self.changes = [dict(row) for row in dumped.get("changes") or []]
         self.broadcasts = dict([(row["broadcast"], dict(row)) for row in dumped.get("broadcasts") or []])
         self.warnings = dict([(name, dict(row)) for name, row in dumped.get("warnings") or []])
         self.notices = dict([(row["id"], dict(row)) for row in dumped.get("notices") or []])

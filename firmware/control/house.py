@@ -182,6 +182,7 @@ class House:
             log.error("control: %s; starting without it", error)
             audit = None
         self.turns.run("resume", self._resume, audit)
+        self.turns.run("configuration", self._replaced)
         self.resumed.set()
         for adapter in self.adapters:
             adapter.start()
@@ -476,8 +477,8 @@ class House:
         return Problem(503, "the disk refuses", "Done, but not kept: a restart of the switch may lose it (%s). "
                                                 "Free space on the data disk." % reason)
 
-    async def apply_configuration(self, candidate, revision):
-        """Put a configuration in force.  Returns {"revision", "configuration", "restart", "notice"}.
+    async def apply_configuration(self, candidate, revision, back_to=None):
+        """Put a configuration in force.  back_to: the revision that it is again.  Returns {"revision", "configuration", "restart", "notice", "changes"}.
 
         Raises ConfigError where this machine cannot carry it out."""
         await self.resumed.wait()
@@ -493,7 +494,7 @@ class House:
                 raise Problem(503, "the disk refuses", "The configuration cannot be written (%s); the old one stays. "
                                                        "Free space on the data disk." % error) from error
             paths = [change["path"] for change in report["changes"]]
-            told = {"revision": config["revision"], "paths": paths[:CHANGED_MOST], "count": len(paths), "by": roles.by(None)}
+            told = {"revision": config["revision"], "paths": paths[:CHANGED_MOST], "count": len(paths), "by": roles.by(None), **({"back_to": back_to} if back_to else {})}
 
             def work(now_ms):
                 self._configure(config, now_ms, traced)
@@ -501,7 +502,21 @@ class House:
             self.turns.run("configuration", work)
             await self.keep_flows(config)
         return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
-                "notice": feasible.notice(report["restart"])}
+                "notice": feasible.notice(report["restart"]), **({"changes": report["changes"]} if back_to else {})}
+
+    async def rollback_configuration(self, revision):
+        """Put an earlier revision in force, as a new one.  Returns what apply_configuration() does."""
+        running = self.config.running()["revision"]
+        if revision == running:
+            raise LocalError(f"Revision {revision} is in force already.")
+        return await self.apply_configuration(await asyncio.to_thread(self.config.earlier, revision), running, revision)
+
+    def _replaced(self, now_ms):
+        """A turn's function: the configuration is not the one that the journal knows, as after a restore by hand."""
+        core = getattr(self.switchboard, "core", None)
+        known, revision = core.state.changes[-1:] if core is not None else [], self.config.running()["revision"]
+        if known and known[0]["revision"] != revision:
+            self.turns.post({"kind": "command.desk", "record": "configuration.changed", "data": {"revision": revision, "paths": [], "count": None, "by": "file"}})
 
     async def keep_flows(self, config):
         """Write the versions of flows down that are new."""

@@ -371,12 +371,12 @@ RULES = [
     ("POST", ("broadcasts", None, "seen"), (A, S), "say that messages were seen", _seen), ("POST", ("broadcasts", None, "withdraw"), (S,), "withdraw messages", _message),
     ("GET", ("thresholds",), (S, I), "see thresholds", _anything), ("GET", ("thresholds", "history"), (S, I), "see alarms", _anything),
     ("POST", ("thresholds", None, "acknowledge"), (S,), "acknowledge alarms", _threshold), ("GET", ("alarms",), (S,), "see alarms", _anything),
-    ("GET", ("alarms", "history"), (S,), "see alarms", _anything), ("GET", ("lines",), (S,), "see which spans there are", _anything),
+    ("GET", ("alarms", "history"), (S,), "see alarms", _anything), ("POST", ("alarms", None, "acknowledge"), (S,), "acknowledge alarms", _anything), ("GET", ("lines",), (S,), "see which spans there are", _anything),
     ("GET", ("schedule",), (A, S), "see shifts", _anything), ("POST", ("schedule",), (S,), "plan shifts", _anything),
     ("POST", ("schedule", "import"), (S,), "plan shifts", _anything), ("GET", ("schedule", "adherence"), (A, S, I), "see adherence", _anything),
     ("GET", ("schedule", "coverage"), (S,), "see the coverage of shifts", _coverage),
     ("GET", ("reports", None), (A, S, I), "see reports", _report),
-    ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("staffing", "simulation"), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
+    ("GET", ("staffing",), (S,), "see staffing", _anything), ("GET", ("staffing", "simulation"), (S,), "see staffing", _anything), ("POST", ("staffing", "flows"), (S,), "see staffing", _anything), ("GET", ("surveys",), (S, I), "see surveys", _anything),
 ]
 
 

@@ -11,10 +11,15 @@ from firmware.chassis.devices import Devices, open_bus
 from firmware.chassis.keeper import Keeper
 from firmware.cli import box as cli
 from firmware.cli.__main__ import table
+from firmware.control.core_state_trail import TrailFolds
 from firmware.storage.stores import Stores
 from hil.chassis.box import Box
 
 START_MS = 1_763_780_400_000
+
+
+def fold(state, record):
+    getattr(state, record["kind"].replace(".", "_"))(record, record["data"], None)
 
 
 class Turns:
@@ -23,10 +28,14 @@ class Turns:
     fault = None
 
     def __init__(self, stores, clock):
-        self.stores, self.clock, self.adapter, self.count, self.posted = stores, clock, None, 0, []
+        self.stores, self.clock, self.adapter, self.count, self.posted, self.journal = stores, clock, None, 0, [], None
 
     def post(self, event):
+        """The switchboard would make a record of it; the file of them is all that the next house knows."""
         self.posted.append(event)
+        with open(self.journal, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": event["record"], "ts_ms": self.clock.now_ms(), "data": event["data"]}) + "\n")
+        fold(self.state, json.loads(json.dumps({"kind": event["record"], "ts_ms": self.clock.now_ms(), "data": event["data"]})))
 
     def run(self, what, function, *args):
         function(*args, self.clock.now_ms())
@@ -45,6 +54,12 @@ class House:
         self.clock = types.SimpleNamespace(now_ms=lambda: self.now_ms)
         self.stores = Stores(str(folder))
         self.turns = Turns(self.stores, self.clock)
+        self.turns.journal = folder / "journal.jsonl"
+        state = self.turns.state = TrailFolds()
+        state.alarms, state.changes = {}, []
+        for line in self.turns.journal.read_text(encoding="utf-8").splitlines() if self.turns.journal.exists() else ():
+            fold(state, json.loads(line))
+        self.switchboard = types.SimpleNamespace(core=types.SimpleNamespace(state=state))
         self.devices = None
         self.adapters, self.told = (), []
         self.media = types.SimpleNamespace(serving=True, command=lambda do, **given: self.told.append((do, given)))
@@ -272,3 +287,57 @@ def test_a_poll_of_64_spans_is_cheap(house):
 
 def test_runs():
     assert cli.runs(["span 1", "span 2", "span 3", "span 7", "psu 1", "fans"]) == "span 1-3, span 7, psu 1, fans"
+
+
+def test_what_stands_is_what_the_journal_says_over_kills(tmp_path):
+    """Begin, members, sentences and who has acknowledged it; what ended meanwhile is told as ended, once."""
+    house = House(tmp_path, None)
+    house.spans = {span: {"crc4": True} for span in range(1, 9)}
+    house.alarms = {span: ["los"] for span in range(1, 6)}
+    house.run(10)
+    house.alarms[6] = ["los"]                   # joins the same alarm later
+    house.alarms[8] = ["ais"]
+    house.run(10)
+    los, ais = sorted(house.keeper.alarms.active(), key=lambda alarm: len(alarm["members"]), reverse=True)
+    house.keeper.turns.post({"record": "alarm.acknowledged", "data": {"alarm": los["id"], "by": "anna", "note": "the cable"}})
+    house.keeper.alarms.acknowledge(los["id"], {"by": "anna", "ts_ms": house.now_ms, "note": "the cable"})
+    house.run(2)
+    before = json.loads(json.dumps(house.keeper.list_alarms()))
+    house.die()
+    assert house.stores.machines._written == {}                 # nothing beside the journal says what stands
+    again = House(tmp_path, None, house.now_ms + 3000)
+    assert again.keeper.list_alarms() == before and [row["acked"]["by"] for row in before["alarms"] if row["acked"]] == ["anna"]
+    again.spans, again.alarms = house.spans, {span: ["los"] for span in range(1, 7)}
+    again.run(30)                               # span 8 has recovered while nobody looked
+    (left,) = again.keeper.alarms.active()
+    assert (left["id"], left["raised_ms"], left["members"], left["acked"]["note"]) == (los["id"], los["raised_ms"], ["span %d" % n for n in range(1, 7)], "the cable")
+    assert [(event["record"], event["data"]["alarm"]) for event in again.turns.posted] == [("alarm.cleared", ais["id"])]
+    assert "ACKNOWLEDGED" in cli.show_alarms(again.keeper.list_alarms(), table) and "anna: the cable" in cli.show_alarms(again.keeper.list_alarms(), table)
+    history = {alarm["id"]: alarm for alarm in again.stores.alarms.page(10)}
+    assert history[ais["id"]]["cleared_ms"] and not history[los["id"]]["cleared_ms"] and history[los["id"]]["acked"]["by"] == "anna"
+    folded = TrailFolds()
+    folded.alarms, folded.changes = {}, []
+    for line in again.turns.journal.read_text(encoding="utf-8").splitlines():
+        fold(folded, json.loads(line))
+    assert {number: module.of_journal(row) for number, row in folded.alarms.items()} == {left["id"]: {**left, "all_members": left["all_members"]}}
+    again.die()
+
+
+def test_alarms_of_a_database_of_before_are_told_to_the_journal(tmp_path):
+    house = House(tmp_path, None)
+    house.alarms = {1: ["los"]}
+    house.run(10)
+    (alarm,) = house.keeper.alarms.active()
+    with house.stores.database.transaction():
+        house.stores.machines.save("chassis.alarms", {"alarms": [alarm], "last_id": 1})
+    house.die()
+    house.turns.journal.unlink()
+    again = House(tmp_path, None, house.now_ms)
+    again.alarms = {1: ["los"]}
+    assert again.run(10) == [("los", ["span 1"])]
+    (told,) = again.turns.posted
+    assert (told["record"], told["data"]["alarm"], told["data"]["raised_ms"]) == ("alarm.raised", alarm["id"], alarm["raised_ms"])
+    again.die()
+    third = House(tmp_path, None, again.now_ms)
+    assert third.stores.machines.load("chassis.alarms") is None and [row["raised_ms"] for row in third.keeper.alarms.active()] == [alarm["raised_ms"]]
+    third.die()

@@ -321,4 +321,21 @@ def test_changes_of_the_configuration_and_alarms_of_the_box_stand_in_the_journal
                 desk.house.turns.handle(journaled(do, alarm))
             assert [row["data"]["fault"] for row in desk.records("alarm.raised") + desk.records("alarm.cleared")] == ["los", "los"]
             assert (await desk.ask("GET", "/v1/set_aside"))["count"] == 0
+            history = (await desk.ask("GET", "/v1/configuration/history"))["changes"]
+            assert [(row["revision"], row["by"], row["paths"]) for row in history][:1] == [(running["revision"] + 1, "admin", ["site.name"])]
+            change = await desk.ask("GET", "/v1/configuration/history/%d" % (running["revision"] + 1))
+            assert change["changes"] == [{"path": "site.name", "old": "Strowger demo", "new": "Elsewhere"}]
+            for wrong, status in ((999, 409), (running["revision"] + 1, 409), ("x", 422)):
+                assert (await desk.refused("POST", "/v1/configuration/rollback", {"revision": wrong})).status == status
+            back = await desk.ask("POST", "/v1/configuration/rollback", {"revision": running["revision"]}, user="admin")
+            assert back["configuration"]["site"]["name"] == "Strowger demo" and back["revision"] == running["revision"] + 2 and [row["path"] for row in back["changes"]] == ["site.name"]
+            before = (await desk.ask("GET", "/v1/configuration/history"))["changes"]
+            assert before[0]["back_to"] == running["revision"] and before[1:] == history
+            desk.house.database.close()
+        async with DeskHouse(site, None) as desk:           # after a kill: from the journal
+            assert (await desk.ask("GET", "/v1/configuration/history"))["changes"] == before
+        path = site.data / "configuration.json"
+        path.write_text(path.read_text().replace('"revision": %d' % back["revision"], '"revision": %d' % (back["revision"] + 5)))
+        async with DeskHouse(site, None) as desk:           # somebody has replaced the file
+            assert [(row["revision"], row["by"]) for row in (await desk.ask("GET", "/v1/configuration/history"))["changes"]][0] == (back["revision"] + 5, "file")
     run(scenario())

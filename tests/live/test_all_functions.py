@@ -160,6 +160,9 @@ def test_the_desk_by_command_on_a_live_call_over_a_kill(house, floor):
     one = {"calls": 100, "handle_s": 180, "agents": 14, "runs": 2}
     assert floor.strowger("staffing-simulation", *(word for name, value in one.items() for word in ("--" + name.replace("_", "-"), str(value)))) == floor.product.get(
         "/staffing/simulation?" + "&".join("%s=%s" % pair for pair in one.items()))
+    landing = floor.product.get("/configuration")["configuration"]["numbers"][0]["number"]
+    through = floor.strowger("staffing-flows", "--calls", landing + "=30", "--handle-s", "120", "--runs", "2")
+    assert through == floor.product.post("/staffing/flows", {"calls": {landing: 30}, "handle_s": 120, "runs": 2}) and through["flows"][0]["version"]
     house.far.hangup(name)
     house.cdr(call, WAIT_S)
     floor.strowger("customer-erase", known)
@@ -200,6 +203,42 @@ def test_what_is_kept_by_command_over_a_kill(house, floor):
     kinds = {json.loads(line)["kind"] for line in (house.folder / "journal.jsonl").read_text().splitlines()}
     assert {"agent.status", "line.registered"} <= kinds
     assert floor.product.octets("/api/v1/export/calls?format=csv").startswith(b"\xef\xbb\xbfcall,started_ms")
+
+
+def test_alarms_and_the_configuration_over_a_kill(house, floor):
+    """An alarm of the box keeps its begin and who has seen it; one that ended while control was away is told as ended; who changed what, and back again."""
+    running = floor.strowger("config", "show")
+    before = running["configuration"]["site"]["name"]
+    running["configuration"]["site"]["name"] = "Elsewhere"
+    file = _written(house, "new.json", json.dumps(running["configuration"]))
+    assert [row["path"] for row in floor.strowger("config", "check", str(file))["changes"]] == ["site.name"]
+    floor.strowger("config", "apply", str(file))
+    for span in (1, 2):
+        house.far.line(span, "cut")
+    alarms = house.wait(lambda s: (found := {tuple(a["members"]): a for a in floor.product.get("/alarms")["alarms"] if a["kind"] == "los"}) and {
+        ("span 1",), ("span 2",)} <= set(found) and found, WAIT_S, "two alarms")
+    first, second = alarms["span 1",], alarms["span 2",]
+    floor.strowger("alarm-ack", str(first["id"]), "--note", "the cable is being laid")
+    assert "stands" in floor.strowger("alarm-ack", "99999", fails=True)
+    house.far.line(2, "normal")
+    house.kill("control")
+    house.wait(lambda s: s, WAIT_S, "control after the kill")
+    there = next(a for a in floor.strowger("alarms")["alarms"] if a["id"] == first["id"])
+    assert (there["raised_ms"], there["acked"]["note"]) == (first["raised_ms"], "the cable is being laid")
+    house.wait(lambda s: not any(a["id"] == second["id"] for a in floor.product.get("/alarms")["alarms"]), WAIT_S, "the end of the other")
+    assert next(a for a in floor.strowger("alarms", "--history")["alarms"] if a["id"] == second["id"])["cleared_ms"]
+    house.far.line(1, "normal")
+    house.wait(lambda s: not any(a["id"] == first["id"] for a in floor.product.get("/alarms")["alarms"]), WAIT_S, "the end of the alarm")
+    assert next(a for a in floor.product.get("/alarms/history")["alarms"] if a["id"] == first["id"])["acked"]["note"] == "the cable is being laid"
+    changes = floor.product.get("/configuration/history")["changes"]
+    assert changes[0]["paths"] == ["site.name"] and changes == floor.strowger("config", "history")["changes"]
+    revision = changes[0]["revision"]
+    assert floor.strowger("config", "diff", str(revision))["changes"] == [{"path": "site.name", "old": before, "new": "Elsewhere"}]
+    floor.strowger("config", "rollback", str(revision - 1))
+    floor.killed()
+    assert floor.product.get("/configuration")["configuration"]["site"]["name"] == before
+    changed = floor.product.get("/configuration/history")["changes"][0]
+    assert (changed["revision"], changed["back_to"], changed["paths"]) == (revision + 1, revision - 1, ["site.name"])
 
 
 def test_a_person_is_erased_and_no_file_has_the_number(house, floor):
