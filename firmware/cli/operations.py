@@ -16,10 +16,13 @@
     mailboxes;  mailbox NAME;  message ID new|read|delete [--by WHO];  message-audio ID FILE
     staffing --calls N --handle-s S [--interval-s I] | --queue Q --day YYYY-MM-DD [--weeks N]; [--target T --within-s S --patience-s P --shrinkage F]
     staffing-simulation --calls N --handle-s S --agents A [--interval-s I] | --day YYYY-MM-DD --hour H [--weeks N --absent F]; [--within-s S --patience-s P --runs N --seed N]
+    staffing-flows --day YYYY-MM-DD --hour H | --calls NUMBER=N ...; [--weeks N --handle-s S --patience-s P --within-s S --pick-up-s S --absent F --runs N --seed N]
+        [--assume FILE]                           JSON with shares, answers, entered: what callers and services do where the journal does not tell
     callbacks;  callback QUEUE NUMBER [--agent A] [--at-ms MS] [--note TEXT];  callback-cancel ID
 """
 
 import datetime
+import json
 import urllib.parse
 
 from firmware.cli.users import asked
@@ -27,10 +30,11 @@ from firmware.errors import LocalError
 
 SIMPLE = ("hold", "retrieve", "conference", "malicious")
 VERBS = (*SIMPLE, "network", "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
-         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "staffing-simulation", "assign")
+         "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "staffing-simulation", "staffing-flows", "assign")
 
 
 STAFFING = ("calls", "handle_s", "interval_s", "queue", "day", "weeks", "target", "within_s", "patience_s", "shrinkage")
+FLOWS = ("day", "hour", "weeks", "handle_s", "patience_s", "within_s", "pick_up_s", "absent", "runs", "seed")
 SIMULATION = ("calls", "interval_s", "handle_s", "agents", "day", "hour", "weeks", "absent", "within_s", "patience_s", "runs", "seed")
 
 
@@ -52,6 +56,33 @@ def _show_simulation(answer):
         row["queue"], row["calls"], row["handle_s"], row["agents"], share(row["service_level"]), share(row["abandons"]),
         "-" if row["speed_of_answer_s"] is None else "%.1f s" % row["speed_of_answer_s"]) for row in answer["queues"] if row["calls"]]
         + ["%d agents, occupied %s; %d runs" % (answer["agents"], share(answer["occupancy"]), answer["runs"])])
+
+
+def _show_flows(answer):
+    return "\n".join([_show_simulation({**answer, "queues": [dict(row, handle_s=answer["handle_s"].get(row["queue"], answer["handle_s"][""]), agents=answer["agents"])
+                                                             for row in answer["queues"]]})]
+                     + ["flow %s version %s: %.1f calls, %.0f s in it" % (row["flow"], row["version"], row["calls"], row["seconds"] or 0) for row in answer["flows"]]
+                     + ["    %s: %s  %.1f" % (row["node"], row["outcome"], row["calls"]) for row in answer["ways"]]
+                     + ["%s.%s: keys by %s" % (row["flow"], row["node"], row["from"]) for row in answer["branches"]]
+                     + ["assumed at %s.%s: %s" % (row["flow"], row["node"], row["what"]) for row in answer["assumed"]])
+
+
+def _flows(client, options):
+    """The body of staffing-flows, asked."""
+    body = {name: getattr(options, name) for name in FLOWS if getattr(options, name) is not None}
+    for word in options.calls or ():
+        number, mark, count = word.partition("=")
+        try:
+            body.setdefault("calls", {})[number] = float(count)
+        except ValueError:
+            raise LocalError("%s is no NUMBER=CALLS an hour" % word[:60]) from None
+    if options.assume is not None:
+        try:
+            with open(options.assume, encoding="utf-8") as file:
+                body.update(json.load(file))
+        except (OSError, ValueError, TypeError) as error:
+            raise LocalError("%s cannot be read as a JSON object: %s" % (options.assume, error)) from error
+    return client.request("POST", "/v1/staffing/flows", body, timeout_s=90.0)
 
 
 def _membership(word):
@@ -132,6 +163,11 @@ def add(verbs, common):
     simulation = verbs.add_parser("staffing-simulation", parents=[common])
     for name in SIMULATION:
         simulation.add_argument("--" + name.replace("_", "-"), dest=name)
+    flows = verbs.add_parser("staffing-flows", parents=[common])
+    for name in FLOWS:
+        flows.add_argument("--" + name.replace("_", "-"), dest=name, type=str if name == "day" else int if name in ("hour", "weeks", "runs", "seed") else float)
+    flows.add_argument("--calls", action="append", metavar="NUMBER=CALLS", help="of an hour")
+    flows.add_argument("--assume", metavar="FILE", help="JSON with shares, answers, entered")
     verbs.add_parser("mailbox", parents=[common]).add_argument("name")
     message = verbs.add_parser("message", parents=[common])
     message.add_argument("id")
@@ -189,6 +225,8 @@ def carry_out(client, options):
         return client.post("/v1/agents/%s/queues" % urllib.parse.quote(options.name, safe=""), given), lambda a: "done"
     if verb == "staffing-simulation":
         return client.get("/v1/staffing/simulation", **{name: getattr(options, name) for name in SIMULATION}), _show_simulation
+    if verb == "staffing-flows":
+        return _flows(client, options), _show_flows
     if verb == "staffing":
         return client.get("/v1/staffing", **{name: getattr(options, name) for name in STAFFING}), _show_staffing
     if verb == "mailboxes":

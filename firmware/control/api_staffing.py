@@ -6,6 +6,7 @@
     GET /v1/staffing/simulation?calls=100&handle_s=180&agents=14 [&interval_s=1800&patience_s=120&within_s=20&runs=10&seed=1]
     GET /v1/staffing/simulation?day=2026-11-23&hour=9 [&weeks=4&absent=0.1 and as above]     all queues and agents of the configuration with the calls of
                                                  that hour in the weeks before: skills, priorities, levels and overflow as they are (staffing_simulation.py)
+    POST /v1/staffing/flows                      through the flows of the configuration: api_flow_staffing.py
 
 Erlang C, or A with patience_s.  Answer: {"model", "agents", "planned" (with shrinkage), figures} or {"intervals": [{"start_ms", "calls",
 "handle_s", ...}]}; an interval without history needs nobody."""
@@ -88,7 +89,7 @@ class StaffingAPI:
         hour, weeks = int(hour), int(_number(query, "weeks", 4, 1, 52))
         house = self._api.house
         config, core = house.config.running(), house.switchboard.core
-        start_s = self._midnight_s(query.get("day", "")) + hour * 3600
+        start_s = midnight_s(house, query.get("day", "")) + hour * 3600
 
         def read(db):
             found = {}
@@ -106,19 +107,11 @@ class StaffingAPI:
         agents = [{"queues": {queue: level for queue, level, _, _ in core.memberships.get(row["name"]) or ()}, "skills": row["skills"]} for row in config["agents"]]
         return {**asked, "length_s": 3600, "queues": queues, "agents": [row for row in agents if row["queues"]]}
 
-    def _midnight_s(self, text):
-        try:
-            day = datetime.date.fromisoformat(text)
-        except ValueError:
-            raise Problem(422, "bad day", "day must be a date, for example 2026-11-23.") from None
-        noon_s = (day - datetime.date(1970, 1, 1)).days * 86400 + 43200
-        return noon_s - 43200 - self._api.house.utc_offset_ms(noon_s * 1000) // 1000
-
     async def _of_queue(self, query, asked, shrinkage):
         name, house = query["queue"], self._api.house
         if not any(row["name"] == name for row in house.config.running()["queues"]):
             raise not_found("queue", name[:32])
-        weeks, start_s = int(_number(query, "weeks", 4, 1, 52)), self._midnight_s(query.get("day", ""))
+        weeks, start_s = int(_number(query, "weeks", 4, 1, 52)), midnight_s(house, query.get("day", ""))
 
         def read(db):
             found = {}
@@ -139,6 +132,23 @@ class StaffingAPI:
             intervals.append(row)
         return {"model": "erlang_a" if asked["patience_s"] else "erlang_c", "queue": name, "day": query["day"], "weeks": len(known),
                 "intervals": intervals}
+
+
+def midnight_s(house, text):
+    """The beginning of a day of the site, UTC seconds.  Raises Problem."""
+    try:
+        day = datetime.date.fromisoformat(text)
+    except ValueError:
+        raise Problem(422, "bad day", "day must be a date, for example 2026-11-23.") from None
+    noon_s = (day - datetime.date(1970, 1, 1)).days * 86400 + 43200
+    return noon_s - 43200 - house.utc_offset_ms(noon_s * 1000) // 1000
+
+
+def number_of(value, name, least, most):
+    """A number of a body.  Raises Problem."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise Problem(422, "bad number", "%s must be a number from %g to %g." % (name, least, most))
+    return value
 
 
 async def _simulated(question):

@@ -168,6 +168,15 @@ class Run:
         self._dispatch([queue for queue in self.agents[number]["queues"] if queue in self.rows])
 
 
+def summary(sums, runs):
+    """The answer's rows of the counts of all runs: {queue: {of COUNTS}}."""
+    def over(a, b):
+        return a / b if b else None
+    return [{"queue": name, "calls": n["calls"] / runs, "service_level": over(n["in_time"], n["calls"]), "speed_of_answer_s": over(n["wait_s"], n["answered"]),
+             "abandons": over(n["abandoned"], n["calls"]), "overflowed": n["overflowed"] / runs, "unanswered": n["unanswered"] / runs,
+             "waits": over(n["waited"] + n["abandoned"] + n["overflowed"] + n["unanswered"], n["calls"])} for name, n in sums.items()]
+
+
 def simulate(question):
     """See the module's docstring."""
     sums = {row["name"]: dict.fromkeys(COUNTS, 0) for row in question["queues"]}
@@ -180,12 +189,7 @@ def simulate(question):
         busy_s += run.busy_s
         there_s += len(run.agents) * question["length_s"]
 
-    def over(a, b):
-        return a / b if b else None
-    rows = [{"queue": name, "calls": n["calls"] / question["runs"], "service_level": over(n["in_time"], n["calls"]), "speed_of_answer_s": over(n["wait_s"], n["answered"]),
-             "abandons": over(n["abandoned"], n["calls"]), "overflowed": n["overflowed"] / question["runs"], "unanswered": n["unanswered"] / question["runs"],
-             "waits": over(n["waited"] + n["abandoned"] + n["overflowed"] + n["unanswered"], n["calls"])} for name, n in sums.items()]
-    return {"queues": rows, "occupancy": over(busy_s, there_s), "runs": question["runs"]}
+    return {"queues": summary(sums, question["runs"]), "occupancy": busy_s / there_s if there_s else None, "runs": question["runs"]}
 
 
 def main():

@@ -9,11 +9,11 @@ import types
 import pytest
 
 from firmware.cli.__main__ import parser
-from firmware.control import api, api_desk, api_documents, api_floor, api_flows, api_journal, api_operations, api_prompts, api_reports, api_staffing, api_users
+from firmware.control import api, api_desk, api_documents, api_floor, api_flow_staffing, api_flows, api_journal, api_operations, api_prompts, api_reports, api_staffing, api_users
 from webui import pages
 
 ROOT = pathlib.Path(__file__).parents[2]
-PARTS = (api_operations.OperationsAPI, api_desk.DeskAPI, api_floor.FloorAPI, api_flows.FlowsAPI, api_reports.ReportsAPI, api_staffing.StaffingAPI, api_journal.JournalAPI,
+PARTS = (api_operations.OperationsAPI, api_desk.DeskAPI, api_floor.FloorAPI, api_flows.FlowsAPI, api_reports.ReportsAPI, api_staffing.StaffingAPI, api_flow_staffing.FlowStaffingAPI, api_journal.JournalAPI,
          api_prompts.PromptsAPI, api_documents.DocumentsAPI, api_users.UsersAPI)
 with open(pathlib.Path(__file__).with_name("functions.tsv"), encoding="utf-8", newline="") as file:
     ROWS = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]

@@ -1,10 +1,11 @@
 """How many agents are needed: over the API, from figures and from the weeks before."""
 
 import asyncio
+import json
 
 import pytest
 
-from firmware.cli.operations import _show_simulation, _show_staffing
+from firmware.cli.operations import _show_flows, _show_simulation, _show_staffing
 from firmware.control import api_staffing
 from firmware.control.client import ControlClient, ControlError
 
@@ -59,6 +60,55 @@ def test_from_figures_and_from_history(site):
         finally:
             await house.stop()
     house_midnight = None
+    asyncio.run(scenario())
+
+
+def test_the_flows_with_the_calls_and_the_keys_of_the_weeks_before(site):
+    """A menu of which the journal knows the keys; the version that is in force is named; what is wrong is said with flow and node."""
+    monday = 1763942400
+
+    def look(house):
+        client = ControlClient(site.run)
+        config = house.config.running()
+        number = next(row["number"] for row in config["numbers"] if row["application"] == "ivr")
+        flow = next(row["target"] for row in config["numbers"] if row["number"] == number)
+        menu = next(name for name, node in config["ivr"][flow]["nodes"].items() if node["type"] == "menu")
+        key = sorted(config["ivr"][flow]["nodes"][menu]["choices"])[0]
+        at_ms = monday * 1000 - house.utc_offset_ms(monday * 1000) + 9 * 3600_000 - 7 * DAY_S * 1000
+        with house.database.transaction() as write:
+            for call in range(40):
+                write.execute("INSERT INTO cdr (number, call, started_ms, ended_ms, caller, called, body) VALUES (?, ?, ?, ?, '1', ?, '{}')",
+                              (100000 + call, "c%d" % (100000 + call), at_ms + call * 60_000, at_ms + call * 60_000 + 9000, number))
+        # Older rows than any of the journal come first by their numbers.
+        least = house.database.write.execute("SELECT coalesce(min(seq), 1) FROM journal").fetchone()[0]
+        assert least > 0
+        with house.database.transaction() as write:
+            seq = least - 200
+            for call in range(40):
+                for given in (None, {"digit": key} if call % 4 else {"timeout": True}):
+                    data = {"position": {"flow": flow, "node": menu if given is None else "x", "waiting": "prompt", "language": "en"}, "input": given or {"start": True}, "deadline_ms": None}
+                    write.execute("INSERT INTO journal (seq, ts_ms, kind, call, data) VALUES (?, ?, 'ivr.moved', ?, ?)", (seq, at_ms + call * 60_000, "c%d" % (100000 + call), json.dumps(data)))
+                    seq += 1
+        found = client.post("/v1/staffing/flows", {"day": "2025-11-24", "hour": 9, "weeks": 2, "runs": 3, "handle_s": 60})
+        assert found["calls"] == {number: 40.0} and found["branches"] == [{"flow": flow, "node": menu, "keys": {key: 30, "": 10}, "from": "history"}]
+        assert found["flows"][0]["flow"] == flow and found["flows"][0]["version"] == str(config["ivr"][flow]["version"]) and 20 < found["flows"][0]["calls"] < 60
+        assert "keys by history" in _show_flows(found) and "version" in _show_flows(found)
+        given = client.post("/v1/staffing/flows", {"calls": {number: 20}, "shares": {flow: {menu: {key: 1}}}, "runs": 2})
+        assert given["branches"][0]["from"] == "given" and {way["node"] for way in given["ways"]} == {config["ivr"][flow]["nodes"][menu]["choices"][key]}
+        for body, words in (({}, "day and hour"), ({"calls": {"7": 1}}, "none of our numbers"), ({"calls": {number: 1e6}}, "fewer runs"), ({"calls": {number: 1}, "x": 1}, "no field x"),
+                            ({"calls": {number: 1}, "shares": {"nothing": {}}}, "no flow nothing"), ({"calls": {number: 1}, "shares": {flow: {"nowhere": {}}}}, "no node nowhere"),
+                            ({"calls": {number: 1}, "shares": {flow: {menu: {"99": 1}}}}, "no key 99"), ({"day": "soon", "hour": 1}, "a date"),
+                            ({"calls": {number: 1}, "entered": {flow: {menu: "x"}}}, "must be digits"), ({"calls": {number: "many"}}, "a number")):
+            with pytest.raises(ControlError, match=words):
+                client.post("/v1/staffing/flows", body)
+
+    async def scenario():
+        house, media = site.whole()
+        await house.start()
+        try:
+            await asyncio.wait_for(asyncio.to_thread(look, house), 60)
+        finally:
+            await house.stop()
     asyncio.run(scenario())
 
 
