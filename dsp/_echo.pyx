@@ -1,6 +1,6 @@
 # distutils: extra_compile_args = -Wno-psabi -Wno-unused-function
 # distutils: include_dirs = dsp/native
-# distutils: depends = dsp/native/voice.h dsp/native/fft128.h dsp/native/echo.h
+# distutils: depends = dsp/native/voice.h dsp/native/fft128.h dsp/native/echo.h dsp/native/echo_state.h dsp/native/echo_spectra.h dsp/native/echo_solve.h
 """Line echo canceller of groups of channels; the public side, the method and the reference are dsp/echo.py."""
 
 from cpython.pycapsule cimport PyCapsule_New

@@ -1,6 +1,6 @@
 """The media process: `python -m firmware.media`.
 
-Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RTP_BUNDLES (0: each packet by its leg's socket), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
+Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RTP_BUNDLES (0: each packet by its leg's socket), $STROWGER_RTP_STEERING (0: each is read from it), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
 (read into memory at start), $STROWGER_RTP_PORTS ("20000-29999"), $STROWGER_DATA (trace/ is the ring of all signalling), $STROWGER_TRACE_MB.
 Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
 main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
@@ -22,6 +22,7 @@ from firmware.heartbeat import Heart
 from firmware.media import _engine
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
+from firmware.media import steering
 from firmware.media.server import Server
 from firmware.media.threads import ask_realtime, lock_memory, name_thread
 from firmware.trace import ring
@@ -100,6 +101,7 @@ def main():
         raise_file_limit()
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
         engine = _engine.Engine(Kernels())
+        steered = steering.start(engine, _engine.UNITS_MOST)
         server = Server(run_dir, engine, BoardFollower(engine), trace=trace_ring())
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))

@@ -16,7 +16,7 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
-(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), bundle (sending), rtp, watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
+(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), bundle (sending), rtp, gather (receiving), watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
 signals), bearer (spans that the board does not carry), continuity (check of circuits), hear (modem tones, progress, caller identification,
 answers), units (threads), tick,
@@ -38,6 +38,7 @@ include "native/srtp.pxi"
 include "native/fax.pxi"
 include "native/bundle.pxi"
 include "native/rtp.pxi"
+include "native/gather.pxi"
 include "native/watch.pxi"
 include "native/rtcp.pxi"
 include "native/record.pxi"
@@ -60,6 +61,7 @@ include "native/tick.pxi"
 CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBERS,
             "recordings": RECORDINGS, "streams": STREAMS, "links": LINKS, "berts": BERTS}
 TDM_ROW_COUNT = TDM_ROWS
+UNITS_MOST, UNIT_SLOTS = UNITS, UNIT
 LONG_TAILS = {"places": LONGS, "group": LONG_GROUP, "unit": UNIT}
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 STRETCH_OCTETS = STRETCH
@@ -165,6 +167,8 @@ cdef class Engine:
         self.e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.e.epoll_fd < 0:
             raise OSError(errno, "media: no epoll descriptor")
+        for i in range(UNITS):
+            self.e.gather_fd[i] = -1
         self.kernels = kernels
         self.windows = (None, None)
         cdef Kernels *k = &self.e.k
@@ -323,6 +327,13 @@ cdef class Engine:
         c.b = leg.r.law
         c.c = TDM_ROWS + slot
         c.pointer = leg.r
+
+    def gather(self, fds, table, clock):
+        """Sockets that the legs of the units are gathered in, addresses of the kernel's tables (steering.py); before the tick runs, for good."""
+        for i, fd in enumerate(fds):
+            self.e.gather_fd[i] = fd
+        self.e.steered = <Steered *><uintptr_t>table
+        self.e.steer_clock = <uint32_t *><uintptr_t>clock
 
     def subtract(self, int slot):
         """Remove a termination; what plays on it ends with reason stopped."""
@@ -613,7 +624,7 @@ cdef class Engine:
         cdef Engine_ *e = self.e
         return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
                 "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
-                "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
+                "gathered_packets": e.gathered, "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
                 "voice_ns": e.voice_ns, "helped_units": e.helped, "helped_ns": e.helped_ns, "helped_cpu_ns": e.helped_cpu_ns, "sparing_ticks": e.spared,
                 "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)],
                 "cpu_ns": e.cpu_ns, "cpu_longest_ns": e.cpu_longest_ns, "cpu_histogram": [e.cpu_histogram[i] for i in range(HISTOGRAM)]}

@@ -3,18 +3,20 @@
     load = Load(window, sockets, [(address as int, port), ...], speech)
     threading.Thread(target=load.run).start(); ...; load.stop()
     load.add(sock, (address, port))                     more peers, while it runs
-    load.shared(sock); load.add_host((address, port))   a peer with an address of its own, all behind one socket
+    load.shared(socks); load.add_host((address, port))  a peer with an address of its own, HOSTS of them behind one of the sockets
     load.subscribers(octets, [(row, start, length), ...], [(delay, gain / 256), ...])
 
 window: a bench window (firmware.media.bench.Window) whose rx ring already holds
 speech.  With subscribers() each row (span index * 32 + timeslot) says its part of
 `octets` (A-law, start and length multiples of 80) round and round, and returns an
 echo of what media sends, by the taps given: samples of delay and gain.  Each 10 ms the heads advance, half of the peers send one packet of 160
-octets and all read what media has sent them.  Peers of add_host() are machines of their own, 127.64.x.y, which one
-socket stands for: their packets go and come in batches, since 2,000 sockets of other machines would not be on this
-processor either.  Nothing of this counts as media's work: it runs in another process; but what sending costs the
+octets and all read what media has sent them.  Peers of add_host() are machines of their own, 127.64.x.y, for HOSTS of which
+one socket stands: their packets go and come in batches, since 2,000 sockets of other machines would not be on this
+processor either.  Subscribers are worked on row by row with the kernels of dsp/: they would not be on it either.  Nothing of this counts as media's work: it runs in another process; but what sending costs the
 kernel contains the way to the receiver's queue on loopback, so each side pays for the other's receiving.
 """
+
+from dsp import isa
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -59,6 +61,20 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <netinet/in.h>
     enum { BATCH = 64, PACKET = 172 };
+    /* 80 samples that a subscriber says, and what comes back of h, which he hears: gains in 1 / 256. */
+    static void with_echo(const int16_t *x, const int16_t *h, const int64_t *delay, const int32_t *gain, int taps, int16_t *y)
+    {
+        int32_t s[80];
+        for (int f = 0; f < 80; f++) s[f] = x[f] * 256;
+        for (int k = 0; k < taps; k++) {
+            const int16_t *back = h - delay[k];
+            for (int f = 0; f < 80; f++) s[f] += back[f] * gain[k];
+        }
+        for (int f = 0; f < 80; f++) {
+            int32_t v = s[f] >> 8;
+            y[f] = (int16_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v);
+        }
+    }
     struct load_message { struct msghdr h; unsigned int n; };      /* struct mmsghdr, which wants _GNU_SOURCE */
     struct load_info { int interface; struct in_addr from, to; };  /* struct in_pktinfo: the same */
     static struct {
@@ -114,6 +130,7 @@ cdef extern from *:
     }
     """
     enum: BATCH
+    void with_echo(const int16_t *, const int16_t *, const int64_t *, const int32_t *, int, int16_t *) noexcept nogil
     void batch_put(int, uint32_t, const sockaddr_in *) noexcept nogil
     uint8_t *batch_octets(int) noexcept nogil
     long batch_send(int, int) noexcept nogil
@@ -121,7 +138,7 @@ cdef extern from *:
 
 
 cdef struct Peer:
-    int fd                             # -1: behind the shared socket
+    int fd                             # -1: behind a shared socket
     uint32_t host                      # then its address, network order
     sockaddr_in to
     uint16_t seq
@@ -142,6 +159,16 @@ cdef enum:
     PEERS = 4096
     FRAMES = 2048                      # of a ring, as firmware.media.bench.Window lays it out
     COLUMNS = 2048
+    HOSTS = 2 * BATCH                  # behind one socket: half of them send in a tick
+    SHARED = PEERS // HOSTS
+    BLOCK = 80
+
+ctypedef void (*Turn)(const uint8_t *, int64_t, uint8_t *, int64_t, int64_t, int64_t) noexcept nogil
+ctypedef void (*Expand)(int64_t, const uint8_t *, int16_t *, int64_t) noexcept nogil
+ctypedef void (*Compress)(int64_t, const int16_t *, uint8_t *, int64_t) noexcept nogil
+
+
+HOSTS_A_SOCKET = HOSTS
 
 
 cdef class Load:
@@ -160,9 +187,12 @@ cdef class Load:
     cdef int taps
     cdef int64_t delay[8]
     cdef int32_t gain[8]
-    cdef int16_t linear[256]
-    cdef uint8_t law[8192]
-    cdef int shared_fd
+    cdef Turn to_rows, to_frames
+    cdef Expand expand
+    cdef Compress compress
+    cdef int16_t heard_of[SUBSCRIBERS][2 * BLOCK]   # what a subscriber hears, this block and the one before
+    cdef uint8_t rows[COLUMNS * BLOCK]
+    cdef int shared_fd[SHARED]
     cdef uint64_t shared_received
     cdef uint8_t heard_from[65536]     # by port of media, network order
     cdef readonly uint64_t sent
@@ -172,7 +202,8 @@ cdef class Load:
     def __cinit__(self, window, sockets, addresses, speech):
         cdef int i
         self.keep = [window, sockets, speech]
-        self.shared_fd = -1
+        for i in range(SHARED):
+            self.shared_fd[i] = -1
         self.base = <uint8_t *><uintptr_t>window.address if window is not None else NULL
         self.speech = <const uint8_t *><uintptr_t>speech.ctypes.data
         self.speech_octets = len(speech)
@@ -184,12 +215,13 @@ cdef class Load:
         """One more RTP peer; the socket must stay open until run() has returned."""
         self.put(sock.fileno(), 0, address)
 
-    def shared(self, sock):
-        """The socket of all peers that add_host() makes, bound to any address; it must stay open until run() has returned."""
-        self.shared_fd = sock.fileno()
+    def shared(self, socks):
+        """The sockets of the peers that add_host() makes, HOSTS each in their order, bound to any address; they must stay open until run() has returned."""
+        for i, sock in enumerate(socks):
+            self.shared_fd[i] = sock.fileno()
 
     def add_host(self, address):
-        """One more peer behind the shared socket; its address is host_number() of how many there were."""
+        """One more peer behind its shared socket; its address is host_number() of how many there were."""
         self.put(-1, htonl(self.host_number(self.n)), address)
 
     @staticmethod
@@ -204,7 +236,7 @@ cdef class Load:
 
     @property
     def heard(self):
-        """How many of media's ports have sent something to the shared socket."""
+        """How many of media's ports have sent something to a shared socket."""
         return sum(self.heard_from[i] for i in range(65536))
 
     cdef put(self, int fd, uint32_t host, address):
@@ -222,14 +254,13 @@ cdef class Load:
     def subscribers(self, octets, rows, taps):
         """See above.  rows: those that are new; the others stay."""
         cdef int i
-        from dsp import g711
-        import numpy
         self.keep.append(octets)
+        if not self.n_says:
+            self.to_rows = <Turn><uintptr_t>isa.pointer("_rows", "frames_to_rows")
+            self.to_frames = <Turn><uintptr_t>isa.pointer("_rows", "rows_to_frames")
+            self.expand = <Expand><uintptr_t>isa.pointer("_g711", "expand")
+            self.compress = <Compress><uintptr_t>isa.pointer("_g711", "compress")
         self.octets = <const uint8_t *><uintptr_t>octets.ctypes.data
-        for i, value in enumerate(g711.expand(numpy.arange(256, dtype=numpy.uint8), 0)):
-            self.linear[i] = value
-        for i, value in enumerate(g711.compress((numpy.arange(8192) * 8 - 32764).astype(numpy.int16), 0)):
-            self.law[i] = value
         for i, (delay, gain) in enumerate(taps):
             self.delay[i], self.gain[i] = delay, round(gain * 256)
         self.taps = len(taps)
@@ -275,14 +306,14 @@ cdef class Load:
         cdef Peer *p
         for i in range(self.n):
             p = &self.peer[i]
+            if n and i % HOSTS == 0:
+                self.sent += batch_send(self.shared_fd[i // HOSTS - 1], n)
+                n = 0
             if p.fd < 0:
                 if i % 2 == phase:
                     self.fill(i, batch_octets(n))
                     batch_put(n, p.host, &p.to)
                     n += 1
-                if n == BATCH:
-                    self.sent += batch_send(self.shared_fd, n)
-                    n = 0
                 continue
             if i % 2 == phase:
                 self.fill(i, packet)
@@ -291,9 +322,10 @@ cdef class Load:
             while recvfrom(p.fd, buffer, sizeof(buffer), MSG_DONTWAIT, NULL, NULL) > 0:
                 p.received += 1
         if n:
-            self.sent += batch_send(self.shared_fd, n)
-        if self.shared_fd >= 0:
-            self.shared_received += batch_receive(self.shared_fd, self.heard_from)
+            self.sent += batch_send(self.shared_fd[(self.n - 1) // HOSTS], n)
+        for i in range((self.n + HOSTS - 1) // HOSTS):
+            if self.shared_fd[i] >= 0:
+                self.shared_received += batch_receive(self.shared_fd[i], self.heard_from)
 
     cdef void advance(self) noexcept nogil:
         """One instant of the board, as the emulator does it."""
@@ -313,23 +345,29 @@ cdef class Load:
 
     cdef void answer(self, uint64_t rx_frame, uint64_t tx_frame) noexcept nogil:
         """80 frames of all subscribers: what they say, and the echo of what was on the line from tx_frame on."""
-        cdef uint8_t *rx
-        cdef const uint8_t *tx[8]
-        cdef const uint8_t *all_tx = self.base + 4096 + FRAMES * COLUMNS
+        cdef uint8_t *tx = self.base + 4096 + FRAMES * COLUMNS
+        cdef int16_t x[BLOCK]
+        cdef int16_t *heard
         cdef Says *s
-        cdef int f, i, k, taps = self.taps
-        cdef int32_t y
-        for f in range(80):
-            rx = self.base + 4096 + ((rx_frame + f) % FRAMES) * COLUMNS
-            for k in range(taps):
-                tx[k] = all_tx + ((tx_frame + f + FRAMES - self.delay[k]) % FRAMES) * COLUMNS
-            for i in range(self.n_says):
-                s = &self.says[i]
-                y = self.linear[self.octets[s.at + f]] * 256
-                for k in range(taps):
-                    y += self.linear[tx[k][s.row]] * self.gain[k]
-                y = (y >> 8) + 32768
-                rx[s.row] = self.law[(0 if y < 0 else 65535 if y > 65535 else y) >> 3]
+        cdef int i
+        cdef int64_t at = <int64_t>(tx_frame % FRAMES), first
+        first = min(BLOCK, FRAMES - at)
+        self.to_rows(tx + at * COLUMNS, COLUMNS, self.rows, BLOCK, first, COLUMNS)
+        if first < BLOCK:
+            self.to_rows(tx, COLUMNS, self.rows + first, BLOCK, BLOCK - first, COLUMNS)
+        for i in range(self.n_says):
+            s = &self.says[i]
+            heard = self.heard_of[i]
+            memcpy(heard, heard + BLOCK, BLOCK * sizeof(int16_t))
+            self.expand(0, self.rows + s.row * BLOCK, heard + BLOCK, BLOCK)
+            self.expand(0, self.octets + s.at, x, BLOCK)
+            with_echo(x, heard + BLOCK, self.delay, self.gain, self.taps, x)
+            self.compress(0, x, self.rows + s.row * BLOCK, BLOCK)
+        at = <int64_t>(rx_frame % FRAMES)
+        first = min(BLOCK, FRAMES - at)
+        self.to_frames(self.rows, BLOCK, self.base + 4096 + at * COLUMNS, COLUMNS, first, COLUMNS)
+        if first < BLOCK:
+            self.to_frames(self.rows + first, BLOCK, self.base + 4096, COLUMNS, BLOCK - first, COLUMNS)
         for i in range(self.n_says):
             s = &self.says[i]
             s.at += 80

@@ -13,7 +13,7 @@ added in steps, each of which is measured, in one process, when its cancellers h
 after which they learn more rarely; before the first the process is measured without any channel (the fixed part); a
 board with 1,984 subscribers, who speak in turns of 2 s and return an echo
 (10.4 dB down, by three paths), and the RTP peers run beside it
-(_load.pyx), a second thread with less priority than the tick; the peers have addresses of their own behind one socket.  Beside, a
+(_load.pyx), a second thread with less priority than the tick; the peers have addresses of their own behind few sockets.  Beside, a
 command is given five times a second, and its answer is waited for: whether everybody else gets a processor.
 What the functions do is proved in the run, from the recordings and events:
 
@@ -51,7 +51,7 @@ from firmware.media.stats import SECONDS
 STEPS = (256, 512, 1024, 2048, 4096)
 TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
 SETTLE_S, LEARNT_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 12.0, 4.0, 60.0, 5.0
-SO_RCVBUFFORCE, FAR_BUFFER = 33, 16 << 20       # socket(7)
+SO_RCVBUFFORCE, FAR_BUFFER = 33, 4 << 20       # socket(7)
 AGAIN = 2                       # how often a refusal is waited for
 AT_ONCE = 128                   # channels added between two looks at whether there is room
 TAPS = ((44, 0.25), (51, -0.15), (66, 0.08))
@@ -64,6 +64,18 @@ SVG = bench.ROOT / "build" / "bench-density.svg"
 
 def dbm0(power):
     return 10 * numpy.log10(numpy.maximum(power, 1e-3) / 16140 ** 2)
+
+
+def far_socket():
+    """One for some of the far ends."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("0.0.0.0", 0))
+    sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)     # else each packet gets a number, a tenth of the cost
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, FAR_BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FAR_BUFFER)
+    return sock
 
 
 def whole(octets):
@@ -122,13 +134,7 @@ class Density:
         self.window = bench.Window(self.folder / "window", self.speech)
         self.digits, self.voices, self.count_digits = {}, 0, False
         self.points, self.recorded = [], []
-        self.far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)        # of all RTP peers, who have addresses of their own
-        self.far.bind(("0.0.0.0", 0))
-        self.far.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)     # else each packet gets a number, a tenth of the cost
-        try:
-            self.far.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, FAR_BUFFER)
-        except OSError:
-            self.far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FAR_BUFFER)
+        self.far = [far_socket() for _ in range(0, STEPS[-1], _load.HOSTS_A_SOCKET)]     # of the RTP peers, who have addresses of their own
         self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
         self.refusal = None
         self.fixed = {"cores": 0.0, "voice_cores": 0.0}     # without any channel: of a whole run only
@@ -157,8 +163,9 @@ class Density:
         await self.call_all(commands)
         ports = await self.call_all([("add", {"id": f"r{n}", "kind": "rtp", "address": "127.0.0.1",
                                               "enhance": EVERYTHING}) for n in new_r])
-        first, port = self.load.peers, self.far.getsockname()[1]
-        await self.call_all([("modify", {"id": f"r{n}", "remote": [str(ipaddress.IPv4Address(self.load.host_number(first + i))), port]})
+        first = self.load.peers
+        ports_of_far = [sock.getsockname()[1] for sock in self.far]
+        await self.call_all([("modify", {"id": f"r{n}", "remote": [str(ipaddress.IPv4Address(self.load.host_number(first + i))), ports_of_far[(first + i) // _load.HOSTS_A_SOCKET]]})
                              for i, n in enumerate(new_r)])
         legs = [f"t{n}" for n in new_t] + [f"r{n}" for n in new_r]
         await self.call_all([("detect", {"id": leg, "dtmf": True}) for leg in legs])
@@ -287,7 +294,8 @@ class Density:
             except subprocess.TimeoutExpired:
                 self.process.kill()     # an overloaded tick leaves the other threads no time
                 self.process.wait()
-            self.far.close()
+            for sock in self.far:
+                sock.close()
         return self.points
 
     def proof(self):

@@ -12,7 +12,8 @@ log = logging.getLogger("firmware.media")
 
 RANGE = (20000, 29999)          # ours; $STROWGER_RTP_PORTS="20000-29999" overrides
 DSCP_EXPEDITED = 46 << 2        # RFC 3246, voice
-RAW_MOST = 16                   # ours: addresses with a raw socket
+RAW_MOST = 64                   # ours: raw sockets
+RAW_WAYS = 4                    # ours, a power of two: of an address, so that threads at work on neighbouring units do not share one
 SO_SNDBUFFORCE, RAW_OCTETS = 32, 4 << 20        # socket(7); ours: what a driver has not sent yet, of all legs
 SO_TIMESTAMPNS, IP_RECVERR, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 35, 11, 10, 2     # Linux; socket(7), ip(7)
 
@@ -39,7 +40,7 @@ class Ports:
         self.first = first + (first & 1)
         self.count = (last - self.first + 1) // 2
         self._next = random.randrange(self.count)
-        self._raw = {}          # address: its raw socket, or None
+        self._raw = {}          # (address, way): its raw socket, or None
 
     def open(self, address):
         """Returns (RTP socket, RTCP socket, port).
@@ -71,11 +72,12 @@ class Ports:
                                      "give an address of this machine") from error
         raise _busy(f"all ports {self.first}-{self.first + 2 * self.count - 1} are in use; widen STROWGER_RTP_PORTS")
 
-    def raw(self, address):
-        """The file of the raw socket of an address of this machine, or -1."""
-        if address not in self._raw and len(self._raw) < RAW_MOST:
-            self._raw[address] = None if address == "0.0.0.0" else raw_socket(address)
-        sock = self._raw.get(address)
+    def raw(self, address, unit=0):
+        """The file of a raw socket of an address of this machine for the legs of a unit of the tick, or -1."""
+        key = address, unit % RAW_WAYS
+        if key not in self._raw and len(self._raw) < RAW_MOST:
+            self._raw[key] = None if address == "0.0.0.0" else raw_socket(address)
+        sock = self._raw.get(key)
         return -1 if sock is None else sock.fileno()
 
 

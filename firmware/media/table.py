@@ -236,7 +236,7 @@ class Table(Bridges, Hearing):
             raise
         term.address, term.sockets = address, (rtp, rtcp)
         term.leg = _engine.RtpLeg(rtp.fileno(), rtcp.fileno(), chosen["payload_type"], secrets.randbits(16),
-                                  secrets.randbits(32), secrets.randbits(32), (int.from_bytes(socket.inet_aton(address), "big"), term.port), self._ports.raw(address))
+                                  secrets.randbits(32), secrets.randbits(32), (int.from_bytes(socket.inet_aton(address), "big"), term.port), self._ports.raw(address, term.slot // _engine.UNIT_SLOTS))
         self._engine.add_rtp(term.slot, term.serial, term.leg)
         self._set_rtp(term, chosen)
         self._keep(term)

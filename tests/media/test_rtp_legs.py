@@ -85,8 +85,8 @@ def noise(seed, octets):
     return bytes(rng.choice([o for o in range(256) if o != 0xD5]) for _ in range(octets))
 
 
-def stats(control):
-    return next(row for row in control.audit()["terminations"] if row["id"] == "r")["stats"]
+def stats(control, leg="r"):
+    return next(row for row in control.audit()["terminations"] if row["id"] == leg)["stats"]
 
 
 def wait_blocks(board, count):
@@ -133,15 +133,15 @@ def test_a_steady_stream_reaches_the_timeslot_unchanged(board, control, pair):
 
 
 def test_disorder_and_duplicates_do_no_harm(board, control, pair):
-    octets = noise(3, 16000)
+    octets = noise(3, 8000)
     order = {}
-    for at in range(10, 90, 10):
+    for at in range(10, 50, 10):
         order[at], order[at + 1] = at + 1, at
     board.listen(11, 1)
-    pair.stream(octets, order=order, twice=set(range(5, 95, 9)))
+    pair.stream(octets, order=order, twice=set(range(5, 50, 9)))
     wait_blocks(board, 40)
     figures = stats(control)
-    assert figures["lost"] == 0 and figures["duplicates"] == 10 and figures["reordered"] == 8
+    assert figures["lost"] == 0 and figures["duplicates"] == 5 and figures["reordered"] == 4
     if figures["concealed_samples"] == 0 and board.missed == 0:
         assert octets in board.said(11, 1)
 
@@ -205,6 +205,37 @@ def test_garbage_of_any_kind_is_counted_and_dropped(board, control, pair):
     pair.stream(octets, seq=9000, ts=777777)
     wait_blocks(board, 40)
     assert octets[1600:6400] in board.said(11, 1) or board.missed
+
+
+def test_a_flood_to_one_leg_and_refusals_of_its_packets_harm_no_neighbour(board, control, media, pair):
+    """Both legs' packets come by one socket (native/gather.pxi), and what ICMP says of their packets, too."""
+    victim = ("127.0.0.1", control.do("add", id="victim", kind="rtp", address="127.0.0.1")["port"])
+    before, octets, over = control.do("stats")["tick"]["gathered_packets"], noise(10, 4000), threading.Event()
+
+    def flood():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            while not over.wait(0.004):
+                for _ in range(300):
+                    sock.sendto(b"no RTP at all, and much of it", victim)
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    board.listen(11, 1)
+    pair.stream(octets)
+    over.set()
+    flooding.join()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        control.do("modify", id="victim", remote=list(closed.getsockname()))
+    deadline = time.monotonic() + 30
+    while not stats(control, "victim")["send_errors"]:
+        assert time.monotonic() < deadline, stats(control, "victim")
+        time.sleep(0.02)
+    figures = stats(control)
+    assert figures["received"] == 25 and figures["lost"] == 0 and figures["send_errors"] == 0 and figures["garbage"] == 0
+    assert octets[1600:2400] in board.said(11, 1) or board.missed or figures["concealed_samples"]
+    assert stats(control, "victim")["garbage"] > 300
+    if os.environ.get("STROWGER_RTP_STEERING") != "0" and "are not gathered" not in (media.folder / "media.log").read_text():
+        assert control.do("stats")["tick"]["gathered_packets"] > before + 25
 
 
 def test_a_stranger_is_not_heard_and_a_new_source_is_believed_later(board, control, pair):

@@ -72,6 +72,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             t.rtp.last_tick = e.tick
             rtcp_start(e, t.rtp)
             watch_socket(e.epoll_fd, t.rtp.fd, <uint64_t>c.slot)
+            steer_leg(e, c.slot, t.rtp)
             if t.rtp.rtcp_fd >= 0:
                 watch_socket(e.epoll_fd, t.rtp.rtcp_fd, <uint64_t>c.slot | <uint64_t>1 << 32)
     elif c.op == OP_SUBTRACT:
@@ -79,6 +80,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         forget_leg(e, c.slot)
         if t.kind == RTP:
             rtcp_report(e, t.rtp, 1)
+            unsteer_leg(e, t.rtp)
             unwatch_socket(e.epoll_fd, t.rtp.fd)
             unwatch_socket(e.epoll_fd, t.rtp.rtcp_fd)
         memset(e.octets_out + t.out_row * BLOCK, idle_of(e, t.out_row), BLOCK)

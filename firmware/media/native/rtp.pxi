@@ -318,7 +318,10 @@ cdef void rtp_read(Engine_ *e, int slot, Rtp *r) noexcept nogil:
 
 cdef void refused(Engine_ *e, Rtp *r) noexcept nogil:
     """The far end's host, or a router, has sent packets of ours back."""
-    cdef int n = take_refusals(r.fd)
+    count_refusals(e, r, take_refusals(r.fd))
+
+
+cdef inline void count_refusals(Engine_ *e, Rtp *r, int n) noexcept nogil:
     if n:
         r.send_errors += n
         r.audio.refused += n

@@ -154,6 +154,8 @@ cdef int put_frame(Engine_ *e, int slot, const uint8_t *octets, HDLCFrame *f) no
 cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     """One block.  received: octets_in holds new timeslots; send: the board takes our output."""
     e.tick += 1
+    if e.steer_clock != NULL:
+        store32(e.steer_clock, <uint32_t>e.tick)
     if e.plan.n_rtp:
         find_sockets(e)
     all_units(e, PHASE_IN)

@@ -12,7 +12,7 @@ cdef extern from *:
 from libc.string cimport memcmp, memcpy, memset, memchr
 from libc.stdlib cimport calloc, free
 from libc.math cimport cos, sin
-from libc.errno cimport errno
+from libc.errno cimport EAGAIN, errno
 from posix.types cimport off_t
 from posix.mman cimport mmap, munmap, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE
 from posix.unistd cimport read, write, close, pwrite, pread
@@ -396,6 +396,7 @@ cdef enum:
     STREAM_IN = 16384                  # octets of audio on its way to the leg: 2.048 s
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
+    PORTS = 65536
     SOCKETS = 8192                     # RTP and RTCP of all terminations
     RECEIVE_MOST = 2048                # octets of a datagram
     PARTITIONS = 3                     # of the echo canceller: 66 ms (dsp/echo.py TAIL_64_MS)
@@ -568,8 +569,15 @@ cdef struct Audio:                     # is there sound both ways?  native/watch
     int32_t refused                    # packets that the far host refused, without a pause
     uint64_t refused_tick              # of the last
 
+cdef struct Steered:                   # what the kernel's program reads: firmware/media/steering.py, by port
+    uint32_t host                      # network order, 0: no leg
+    uint32_t unit
+    uint32_t tick
+    uint32_t packets
+
 cdef struct Rtp:
     # set by commands
+    uint8_t steered                    # its packets come by its unit's socket: native/gather.pxi
     int raw_fd                         # its packets go through it with others': native/bundle.pxi; -1: none
     int fd
     int rtcp_fd
@@ -1015,6 +1023,11 @@ cdef struct Engine_:
     int32_t event_fd
     int32_t frame_fd
     int32_t epoll_fd
+    int32_t gather_fd[UNITS]           # sockets of the units' legs: native/gather.pxi; -1: none
+    Steered *steered                   # PORTS of them; NULL: the kernel does not steer
+    uint32_t *steer_clock
+    uint64_t gathered                  # packets read from them
+    int32_t slot_of_port[PORTS]
     epoll_event ready[SOCKETS]
     int32_t wake_events
     # time

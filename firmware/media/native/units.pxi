@@ -51,6 +51,8 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
     cdef int i, slot
     cdef bundle b
     if e.phase == PHASE_IN:
+        if e.gather_fd[u] >= 0 and p.rtp_from[u] != p.rtp_from[u + 1]:
+            gather_unit(e, u)
         for i in range(e.ready_from[u], e.ready_from[u + 1]):
             read_socket(e, &e.ready[e.ready_at[i]])
         if p.coded_from[u] != p.coded_from[u + 1]:

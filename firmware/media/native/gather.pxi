@@ -1,0 +1,169 @@
+# Packets for a unit's legs, read by one call.  Included by _engine.pyx.
+#
+# A program in the kernel (firmware/media/steering.py) gives what comes for the ports of a unit's legs to one socket.  Each
+# datagram tells which port and address it was sent to, and the table of ports, whose leg that is.  What the unit's
+# socket does not get (a leg's flood, a leg bound to no particular address, one whose port another address has taken) is
+# read from the leg's own, after it: native/rtp.pxi.  Errors that ICMP tells of come to the unit's socket too, with the
+# beginning of the packet that was refused: where it was sent to says whose it was, and among legs that send there the SSRC.
+
+cdef extern from *:
+    """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE
+    #endif
+    #include <stdint.h>
+    #include <string.h>
+    #include <unistd.h>
+    #include <time.h>
+    #include <sys/syscall.h>
+    #include <sys/socket.h>
+    #include <netinet/in.h>
+    #include <linux/errqueue.h>
+    enum { GATHERED = 64, GATHERED_ROOM = 2048, GATHERED_STRIDE = GATHERED_ROOM + 64 };     /* not all on the same lines of the cache */
+    typedef struct {
+        struct { struct msghdr h; unsigned int n; } m[GATHERED];        /* struct mmsghdr, which wants _GNU_SOURCE */
+        struct iovec piece[GATHERED];
+        struct sockaddr_in from[GATHERED];
+        union { char room[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct sockaddr_in))]; struct cmsghdr align; } control[GATHERED];
+        uint8_t octets[GATHERED][GATHERED_STRIDE];
+    } gathered;
+    static long gather_read(gathered *g, int fd)
+    {
+        for (int i = 0; i < GATHERED; i++) {
+            struct msghdr *h = &g->m[i].h;
+            g->piece[i].iov_base = g->octets[i];
+            g->piece[i].iov_len = GATHERED_ROOM;
+            h->msg_name = &g->from[i];
+            h->msg_namelen = sizeof g->from[i];
+            h->msg_iov = &g->piece[i];
+            h->msg_iovlen = 1;
+            h->msg_control = &g->control[i];
+            h->msg_controllen = sizeof g->control[i];
+            h->msg_flags = 0;
+        }
+        return syscall(SYS_recvmmsg, fd, g->m, GATHERED, MSG_DONTWAIT, NULL);
+    }
+    /* Length (-1: too long, or from nowhere), to: where it was sent to, ns: when it came (0: not told). */
+    static int gathered_one(gathered *g, int i, struct sockaddr_in *to, uint64_t *ns)
+    {
+        struct msghdr *h = &g->m[i].h;
+        *ns = 0;
+        to->sin_port = 0;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c))
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+                struct timespec t;
+                memcpy(&t, CMSG_DATA(c), sizeof t);
+                *ns = (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+            } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == 20 /* IP_ORIGDSTADDR */)
+                memcpy(to, CMSG_DATA(c), sizeof *to);
+        return h->msg_flags & MSG_TRUNC || h->msg_namelen < sizeof(struct sockaddr_in) || !g->from[i].sin_port ? -1 : (int)g->m[i].n;
+    }
+    /* One packet of ours that a host or router has sent back: 1, where it went and its SSRC (has_ssrc); 0 for something else; -1 for nothing. */
+    static int gather_refusal(int fd, struct sockaddr_in *to, int *has_ssrc, uint32_t *ssrc)
+    {
+        uint8_t octets[12];
+        union { char room[256]; struct cmsghdr align; } control;
+        struct iovec piece = { octets, sizeof octets };
+        struct msghdr m = { .msg_name = to, .msg_namelen = sizeof *to, .msg_iov = &piece, .msg_iovlen = 1,
+                            .msg_control = control.room, .msg_controllen = sizeof control.room };
+        long n = syscall(SYS_recvmsg, fd, &m, MSG_DONTWAIT | MSG_ERRQUEUE);
+        int refused = 0;
+        if (n < 0)
+            return -1;
+        *has_ssrc = n >= 12 && octets[0] >> 6 == 2;
+        *ssrc = (uint32_t)octets[8] << 24 | (uint32_t)octets[9] << 16 | (uint32_t)octets[10] << 8 | octets[11];
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+            if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == 11 /* IP_RECVERR */)
+                refused = ((struct sock_extended_err *)CMSG_DATA(c))->ee_origin == SO_EE_ORIGIN_ICMP;
+        return refused && m.msg_namelen == sizeof *to;
+    }
+    """
+    enum: GATHERED
+    ctypedef struct gathered:
+        sockaddr_in *from_ "from"
+        uint8_t **octets
+    long gather_read(gathered *, int) noexcept nogil
+    int gathered_one(gathered *, int, sockaddr_in *, uint64_t *) noexcept nogil
+    int gather_refusal(int, sockaddr_in *, int *, uint32_t *) noexcept nogil
+
+cdef enum:
+    GATHERS_MOST = 20                  # calls for a unit in a tick: beyond, the rest waits
+    REFUSALS_MOST = 64
+
+
+cdef void steer_leg(Engine_ *e, int slot, Rtp *r) noexcept nogil:
+    """A leg has come: its packets go to its unit's socket from now on."""
+    cdef Steered *s
+    r.steered = 0
+    if e.steered == NULL or e.gather_fd[slot // UNIT] < 0 or not r.local.sin_addr.s_addr or not r.local.sin_port:
+        return
+    s = &e.steered[ntohs(r.local.sin_port)]
+    if s.host:
+        return                         # this port of another address
+    r.steered = 1
+    e.slot_of_port[ntohs(r.local.sin_port)] = slot
+    s.unit = slot // UNIT
+    s.tick = s.packets = 0
+    store32(&s.host, r.local.sin_addr.s_addr)
+
+
+cdef void unsteer_leg(Engine_ *e, Rtp *r) noexcept nogil:
+    """A leg goes; what still waits in the socket of its unit is nobody's."""
+    if r.steered:
+        store32(&e.steered[ntohs(r.local.sin_port)].host, 0)
+        r.steered = 0
+
+
+cdef void gather_refusals(Engine_ *e, int u) noexcept nogil:
+    """What ICMP has told about packets of a unit's legs."""
+    cdef Plan *p = &e.plan
+    cdef sockaddr_in to
+    cdef int has_ssrc, found, i, j
+    cdef uint32_t ssrc
+    cdef Rtp *r
+    cdef Rtp *whose
+    for i in range(REFUSALS_MOST):
+        found = gather_refusal(e.gather_fd[u], &to, &has_ssrc, &ssrc)
+        if found < 0:
+            return
+        if not found:
+            continue
+        whose = NULL
+        for j in range(p.rtp_from[u], p.rtp_from[u + 1]):
+            r = e.term[p.rtp[j]].rtp
+            if same_address(&r.remote, &to) and (whose == NULL or has_ssrc and r.tx_ssrc == ssrc):
+                whose = r
+        if whose != NULL:
+            count_refusals(e, whose, 1)
+
+
+cdef void gather_unit(Engine_ *e, int u) noexcept nogil:
+    """All that has come for the legs of a unit."""
+    cdef gathered g
+    cdef sockaddr_in to
+    cdef uint64_t came_ns
+    cdef long n, i
+    cdef int call, length, slot
+    cdef Rtp *r
+    for call in range(GATHERS_MOST):
+        n = gather_read(&g, e.gather_fd[u])
+        if n < 0:
+            if errno == EAGAIN:
+                return
+            gather_refusals(e, u)      # the error of a packet sent is told once, by the next call
+            continue
+        add64(&e.gathered, n)
+        for i in range(n):
+            length = gathered_one(&g, i, &to, &came_ns)
+            slot = e.slot_of_port[ntohs(to.sin_port)]
+            if slot // UNIT != u or e.term[slot].kind != RTP:
+                continue               # its leg is gone
+            r = e.term[slot].rtp
+            if not r.steered or not same_address(&r.local, &to):
+                continue
+            if length < 0:
+                r.garbage += 1
+            else:
+                rtp_packet(e, slot, r, g.octets[i], length, &g.from_[i], came_ns)
+        if n < GATHERED:
+            return
