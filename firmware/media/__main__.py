@@ -117,6 +117,7 @@ def main():
     asked.wait()
     helpers = start_helpers(engine, helpers_wanted(len(os.sched_getaffinity(0)), os.environ.get("STROWGER_TICK_HELPERS", "")))
     server.table.admission.threads = 1 + len(helpers)
+    server.table.admission.gathered(steered is not None)
     if not (server.stats.realtime and server.stats.locked):
         server.table.limit = REDUCED
         server.table.admission.realtime(False)

@@ -46,7 +46,8 @@ SHARED = 0.7                    # an estimate from runs with 2,048 channels besi
 HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are the host's
 EMERGENCY = 0.9                 # ours; of the tick, whatever other legs may use: some 200 legs
 LEARNING = 0.25                 # one block in four: dsp/echo.py, Rest
-PLAIN_NS = {"timeslot": 500, "rtp": 4000}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded
+PLAIN_NS = {"timeslot": 500, "rtp": 2500}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded, 1,216 of each: 2,900 together
+ALONE_NS = 1500                 # measured: what it costs more where each leg's packets are read from its own socket
 PSEUDOWIRE_NS = {"tick": 8000, "packet": 5000}      # measured: the same; a packet of 31 timeslots and 1 ms each way, two system calls (`make bench`, line.pseudowire)
 CHANNELS, RUNS, UNIT = 1024, 5, 64
 TICKS_A_PACKET = 2
@@ -136,6 +137,7 @@ class Admission:
     def __init__(self, costs, load, srtp=None, clock=time.monotonic, codecs=None):
         self.costs, self._load, self.srtp, self._clock, self.codecs = dict(costs), load, dict(srtp or {}), clock, dict(codecs or {})
         self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
+        self.plain = dict(PLAIN_NS)
         self.realtime(True)
         self.percent = 100              # of the limit: less where the box is too hot
         self.reserved_ns = 0
@@ -146,6 +148,10 @@ class Admission:
     def realtime(self, granted):
         """Whether the tick has its priority and its memory is locked: without, less is admitted."""
         self.limit_ns = round(TICK_NS * (SHARE if granted else SHARE_WITHOUT_REALTIME))
+
+    def gathered(self, granted):
+        """Whether the packets of a unit's legs come by one socket (steering.py): without, a leg costs more."""
+        self.plain["rtp"] = PLAIN_NS["rtp"] + (0 if granted else ALONE_NS)
 
     def derate(self, percent):
         """How much of the machine new legs may use; those that are up stay."""
@@ -158,7 +164,7 @@ class Admission:
     def cost(self, kind, enhance, suite=None, codec=None, hears=None):
         """ns a tick of a leg, digit detection in it.  kind: of its termination; enhance, hears: as in settings.py; suite: of its SRTP; codec: but G.711; "T38": a fax."""
         hears = hears or HEARS_NOTHING
-        ns = PLAIN_NS[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0) + (self.costs.get("t38", 0) if codec == "T38" else self.codecs.get(codec, 0) // SIDE_BY_SIDE.get(codec, 1))
+        ns = self.plain[kind] + self.costs["dtmf"] + self.srtp.get(suite, 0) + (self.costs.get("t38", 0) if codec == "T38" else self.codecs.get(codec, 0) // SIDE_BY_SIDE.get(codec, 1))
         for name in ("echo", "noise", "level"):
             if enhance[name] not in (False, "off"):
                 ns += self.costs["echo_128" if name == "echo" and enhance["long_tail"] else name]

@@ -50,7 +50,7 @@ from firmware.media.stats import SECONDS
 
 STEPS = (256, 512, 1024, 2048, 4096)
 TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
-SETTLE_S, LEARNT_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 12.0, 4.0, 60.0, 5.0
+SETTLE_S, LEARNT_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 16.0, 4.0, 60.0, 5.0
 SO_RCVBUFFORCE, FAR_BUFFER = 33, 4 << 20       # socket(7)
 AGAIN = 2                       # how often a refusal is waited for
 AT_ONCE = 128                   # channels added between two looks at whether there is room
@@ -321,12 +321,14 @@ class Density:
                 levels.append(dbm0(blocks[blocks > blocks.max() / 300].mean()))
             else:
                 floors.append(NOISE_DBM0 - dbm0(numpy.percentile(blocks, 10)))
-        dialled = sum(self.parts.kind(n) == "digits" for n in range(self.made[0])) * self.points[-1]["took_s"] / 0.2
-        right, leaked, wrong = 0, 0, 0
+        dialled, right, leaked, wrong, least = 0, 0, 0, 0, int(self.points[-1]["took_s"] / 0.2) - 2      # one is cut at each end
+        self.digits = {f"t{n}": [] for n in range(self.made[0]) if self.parts.kind(n) == "digits"} | self.digits
         for leg, found in self.digits.items():
             if leg[0] == "t" and self.parts.kind(int(leg[1:])) == "digits":
                 steps = [(DIGITS.index(b) - DIGITS.index(a)) % 12 for a, b in zip(found, found[1:])]
-                right += len(found) - sum(step > 6 or step == 0 for step in steps)      # lost ones make small steps
+                good = len(found) - sum(step > 6 or step == 0 for step in steps)
+                dialled += max(least, good + sum(step - 1 for step in steps if 1 < step <= 6))      # lost ones make small steps
+                right += good
             elif leg[0] == "r" and self.parts.kind(int(leg[1:])) == "digits":
                 leaked += len(found)    # what he is sent: a canceller that adapts to tones beside speech lets some through
             else:
@@ -335,7 +337,7 @@ class Density:
         return {"echo_loss_db": (numpy.median(losses), "dB", f"median of {len(losses)} silent subscribers, least {min(losses):.1f}; processor on"),
                 "agc_level_dbm0": (numpy.median(levels), "dBm0", f"median of {len(levels)} quiet talkers at {quiet_in:.1f}; target -19"),
                 "noise_reduction_db": (numpy.median(floors), "dB", f"median of {len(floors)}, 10th percentile of blocks against {NOISE_DBM0} dBm0"),
-                "digits_found": (right / dialled, "of those dialled", f"{right} of some {dialled:.0f}; {leaked} at those who hear them; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
+                "digits_found": (right / dialled, "of those dialled", f"{right} of {dialled}; {leaked} at those who hear them; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
                 "recorded_octets": (octets, "octets", f"{len(self.recorded)} files")}
 
 

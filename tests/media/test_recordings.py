@@ -2,10 +2,15 @@
 
 import os
 import random
+import shutil
 import struct
+import subprocess
 import time
 
+import pytest
+
 from firmware.media.recorder import Recorder
+from tests.conftest import WHOLE_ONLY
 
 
 def parse(data):
@@ -103,6 +108,45 @@ def test_a_full_disk_is_told_and_the_call_goes_on(board, control, media):
     board.say(20, 1, b"\x55" * 800)
     time.sleep(0.2)
     assert b"\x55" * 400 in board.said(20, 2)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of its own that can be made to stand still: a file system in a file."""
+    image, folder = tmp_path / "disk.image", tmp_path / "disk"
+    image.write_bytes(b"")
+    os.truncate(image, 32 << 20)
+    folder.mkdir()
+    for command in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, folder]):
+        if shutil.which(command[0]) is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip(f"no disk in a file: {command[0]} is missing or not allowed here")
+    yield folder
+    subprocess.run(["fsfreeze", "-u", folder], capture_output=True)
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@WHOLE_ONLY
+def test_a_disk_that_stands_still_for_two_seconds_loses_nothing(board, control, media, disk):
+    path = disk / "slow.wav"
+    start(control, path, "slow")
+    time.sleep(0.6)
+    said, missed = noise(7, 28000), board.missed
+    board.listen(20, 2)
+    board.say(20, 1, said)
+    subprocess.run(["fsfreeze", "-f", disk], check=True)
+    size, began = path.stat().st_size, time.monotonic()
+    while time.monotonic() < began + 2.2:
+        time.sleep(0.1)
+        assert control.do("stats")["terminations"] == 2         # commands are answered meanwhile
+    assert path.stat().st_size == size, "the disk did not stand still"
+    assert said[4000:12000] in board.said(20, 2) or board.missed != missed
+    subprocess.run(["fsfreeze", "-u", disk], check=True)
+    time.sleep(max(0, began + 3.8 - time.monotonic()))
+    control.do("record_stop", id="slow")
+    event = control.event("record_closed", 30, id="slow")
+    audio = parse(path.read_bytes())[3]
+    assert event["octets"] == len(audio)
+    assert said in audio[0::2] or board.missed != missed
 
 
 def test_after_kill_9_the_file_is_playable_to_the_last_second(tmp_path, tools):

@@ -9,6 +9,7 @@ import pytest
 from dsp import g711
 
 BLOCK = 80
+CHORD = {350: -16, 440: -16, 1400: -13, 2060: -19}      # Hz: dBm0
 
 
 def speech(seed, octets):
@@ -155,7 +156,8 @@ def test_a_signal_is_replaced_stopped_and_not_begun_twice(board, control, media,
 
 
 def test_tones_and_digits_are_played_and_digits_detected_once(board, control):
-    control.do("tones", ringback={"frequencies_hz": [450], "level_dbm0": -10, "cadence_ms": [1000, 4000]})
+    control.do("tones", ringback={"frequencies_hz": [450], "level_dbm0": -10, "cadence_ms": [1000, 4000]},
+               chord={"frequencies_hz": list(CHORD), "level_dbm0": list(CHORD.values()), "cadence_ms": [200, 100]})
     add(control, "l1", 6, 1)
     add(control, "l2", 6, 2)
     control.do("bridge", id="b1", legs=["l1", "l2"])
@@ -175,12 +177,26 @@ def test_tones_and_digits_are_played_and_digits_detected_once(board, control):
     assert not [event for event in control.events if event["kind"] == "digit"]
     board.listen(6, 3)
     control.do("signal", id="l3", token="t2", items=[{"tone": "ringback"}], repeat=0)
-    wait_blocks(board, 90)
-    heard = g711.expand(numpy.frombuffer(board.said(6, 3), numpy.uint8), 0)[-6400:].astype(float)
+    wait_blocks(board, 50)
+    heard = g711.expand(numpy.frombuffer(board.said(6, 3), numpy.uint8), 0)[-3200:].astype(float)
     level = 20 * numpy.log10(numpy.sqrt(numpy.mean(heard ** 2)) * 2 ** 0.5 / 32124) + 3.14
     assert abs(level - -10) < 0.7, level
     spectrum = abs(numpy.fft.rfft(heard * numpy.hanning(len(heard))))
     assert abs(spectrum.argmax() * 8000 / len(heard) - 450) < 3
+    control.do("stop", id="l3")
+    wait_blocks(board, 4)
+    board.listen(6, 3)
+    control.do("signal", id="l3", token="t3", items=[{"tone": "chord"}], repeat=0)
+    wait_blocks(board, 40)
+    heard = g711.expand(numpy.frombuffer(board.said(6, 3), numpy.uint8), 0).astype(float)
+    loud = numpy.convolve(abs(heard), numpy.ones(80) / 80, "same") > 300
+    begin = int(loud.argmax())
+    assert abs(int((~loud[begin:]).argmax()) - 1600) < 100 or board.missed, "the cadence: 200 ms"
+    part = heard[begin + 200:begin + 1400]
+    for hz, dbm0 in CHORD.items():
+        turning = numpy.exp(-2j * numpy.pi * hz * numpy.arange(len(part)) / 8000) * numpy.hanning(len(part))
+        peak = 2 * abs(part @ turning) / numpy.hanning(len(part)).sum()
+        assert abs(20 * numpy.log10(peak / 32124) + 3.14 - dbm0) < 0.7 or board.missed, hz
     control.do("stop", id="l3")
 
 
