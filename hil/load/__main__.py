@@ -47,6 +47,7 @@ class Load:
         self.rig, self.seconds, self.rate, self.calls, self.wanted, self.say = rig, seconds, rate, calls, wanted, say
         self.checks, self.rows, self.faults = [], [], []
         self.figures, self.failures, self.different, self.stuck = {}, [], [], []
+        self._seen = {}             # {kind: set-ups that a row has told of}
         self.on_row = lambda: None
 
     def check(self, name, ok, value, unit=""):
@@ -62,9 +63,9 @@ class Load:
             time.sleep(min(SAMPLE_S, max(0.1, began + self.seconds - time.monotonic())))
             self.busy.append(2 * len(driver.live))
             row = {"at_s": round(time.monotonic() - began), "placed": driver.placed, "up": len(driver.live), "completed": driver.completed,
-                   "failed": driver.outcomes["failed"]}
+                   "failed": driver.outcomes["failed"], **self._sample(driver)}
             self.rows.append(row)
-            self.say("%(at_s)5d s: %(placed)d placed, %(up)d up, %(completed)d completed, %(failed)d failed" % row)
+            self.say("%(at_s)5d s: %(placed)d placed, %(up)d up, %(completed)d completed, %(failed)d failed; set-up p95 %(set_up_p95_ms)s ms, the host stood still %(host_stalls)d times" % row)
             self.failures = list(driver.failures)
             self._figures(driver, before)
             self.on_row()
@@ -77,6 +78,16 @@ class Load:
         self.at_rest()
         self.at_the_end()
         return self.checks
+
+    def _sample(self, driver):
+        """The set-up delay of the last SAMPLE_S beside what disturbed it: on a shared host both change together."""
+        fresh, stalls = [], self.rig.disturbed().get("host_stalls", 0)
+        for kind, some in list(driver.set_ups_ms.items()):
+            fresh += some[self._seen.get(kind, 0):]
+            self._seen[kind] = len(some)
+        stalls, self._seen["stalls"] = stalls - self._seen.get("stalls", 0), stalls
+        p95 = quantile(fresh, 0.95)
+        return {"set_up_p95_ms": None if p95 is None else round(p95, 1), "host_stalls": stalls}
 
     def _figures(self, driver, before):
         """Of what has been so far."""
@@ -111,7 +122,7 @@ class Load:
         lost = [call for call in spared if call.failure is not None]
         failed, died = driver.outcomes["failed"], driver.outcomes["died with the fault"]
         self.faults.append({"fault": name, "answered_before": len(answered), "died_with_it": died, "failed_beside": failed,
-                            "first": list(driver.failures)[:10]})
+                            "longest_turn_ms": self.rig.product.get("/health")["turns"]["longest_ms"], "first": list(driver.failures)[:10]})
         self.say("fault: %s: %d calls stood, %d died with it, %d failed beside" % (name, len(answered), died, failed))
         self.check("fault: %s: calls lost that must not be" % name, not lost and not failed, max(len(lost), failed))
         driver.end_excuse()

@@ -102,10 +102,12 @@ class CommonChannel:
             return False
 
     def hang_up(self, key):
+        """Whether there was such a call."""
         try:
             self.far.hangup(key)
-        except Refused:
-            pass                        # it has ended meanwhile
+            return True
+        except Refused:                 # it has ended meanwhile, or this exchange has forgotten it
+            return False
 
     def up(self):
         """The spans (SS7: the exchange) that can signal now."""
@@ -232,11 +234,13 @@ class R2:
 
     def hang_up(self, key):
         timeslot = int(key.rsplit("-", 1)[1]) if key.startswith("r2-") else next((t for t, n in self._names.items() if n == key), None)
-        if timeslot is not None:
-            try:
-                self.far.hangup(timeslot)
-            except (OSError, ValueError):
-                pass                    # its process is being restarted: begin_anew() ends the call
+        if timeslot is None:
+            return False
+        try:
+            self.far.hangup(timeslot)
+            return True
+        except (OSError, ValueError):
+            return False                # its process is being restarted: begin_anew() ends the call
 
     def up(self):
         return {self.span} if len(self.states()) == 30 else set()

@@ -17,11 +17,13 @@ from hil.load.ends import TIMESLOTS
 NUMBERS = {"pri": "81", "ss7": "82", "r2": "83"}
 CODES, CIRCUITS = 10000, 30
 R2_ROOM = 28                        # of a span: the box guards a released circuit for a while (Q.422), and the far end does not know
+R2_REST_S = 1.0                     # ... so long at most: 100 ms of idle (Q.422), and the box's queue when a fault clears hundreds of calls at once
 CONNECT_S = {"r2": 25.0}            # a set-up that takes longer has failed; R2's compelled signals need seconds
 CONNECT_OTHER_S = 10.0
 RELEASE_S = 15.0
 # Of 10 ms: how long the tone must be heard at least, until when it must begin; half tones of the clearing, silence until the far end is told.
 HEARD_LEAST, FIRST_MOST, OTHER_MOST, SILENT_MOST = 100, 300, 4, 100
+FAULT_TIMES = 3                     # SILENT_MOST, while a fault lasts
 NORMAL = 16                         # Q.850
 
 
@@ -43,6 +45,10 @@ class Call:
         self.excused = False            # a fault has hit it; how it ends tells nothing any more
         self.again = False              # lost its circuit to the box, which seized it as well
         self.timeslot = None
+        self.history = []               # (what, when), to tell with a failure
+
+    def note(self, what):
+        self.history.append((what, time.monotonic()))
 
 
 class Traffic:
@@ -72,6 +78,8 @@ class Traffic:
         self._turn = 0
         self._ending, self._holding = threading.Event(), threading.Event()
         self._excuse = None
+        self._rested = collections.deque()              # when R2 circuits that the box calls out on became free
+        self._over = collections.deque(maxlen=2000)     # calls that have ended
         self._late = set()              # numbers of calls that died with a fault: their set-ups may come yet
         self.evidence = None            # function(call): what disturbed its time, in words
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
@@ -148,8 +156,16 @@ class Traffic:
     def _at(self, delay_s, action, call):
         heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._order), action, call))
 
+    def _resting(self, kind, side):
+        """Circuits that the box may still guard."""
+        if (kind, side) != ("r2", "callee"):
+            return 0
+        while self._rested and self._rested[0] < time.monotonic() - R2_REST_S:
+            self._rested.popleft()
+        return len(self._rested)
+
     def _emptiest(self, side):
-        kinds = [kind for kind in self.shares if self.busy[kind, side] < self.room[kind, side] and self.busy[kind] < self.shares[kind]
+        kinds = [kind for kind in self.shares if self.busy[kind, side] + self._resting(kind, side) < self.room[kind, side] and self.busy[kind] < self.shares[kind]
                  and (side == "callee" or any(end.is_serving for end in self.ends[kind]))]
         return min(kinds, key=lambda kind: self.busy[kind] / self.shares[kind], default=None)
 
@@ -229,18 +245,30 @@ class Traffic:
         if call is None and called in self._late:       # control was away while the caller gave up; the box clears it, or hunts on before it knows
             return
         if call is None or call.called != called or call.callee_kind != end.kind:
-            self._fail_text("a set-up for %s came in at %s, and no call is for it" % (called, end.kind))
+            self._fail_text("a set-up for %s came in at %s, and no call is for it%s" % (called, end.kind, self._past(called)))
             return
-        if "caller" in call.connected:          # another call's, whose number came here wrong
-            self._fail_text("a set-up for %s came in at %s, and that call is answered" % (called, end.kind))
+        if len(call.connected) == 2:            # another call's, whose number came here wrong; of two exchanges either may be heard first
+            self._fail_text("a set-up for %s came in at %s, and that call is answered%s" % (called, end.kind, self._told(call)))
             return
         # More than one: the box hunted on (Q.764 2.9.3.2: a circuit was reset), and the end of the old one may come after the new one, as may
         # the old one itself, which lay in the queue of another signalling link.
+        call.note("came in as %s" % key)
         call.attempts[(end, key)] = False
         if "callee" not in call.connected:
             call.callee, call.callee_key, call.came = end, key, at
         self.by_callee[(end, key)] = call
         self._measure(call)
+
+    @staticmethod
+    def _told(call):
+        """What became of a call so far, in words."""
+        now = time.monotonic()
+        return " (%s to %s, placed %.2f s ago, %s)" % (call.kind, call.callee_kind, now - call.placed, ", ".join(
+            "%s %.2f s ago" % (what, now - at) for what, at in call.history) or "nothing since")
+
+    def _past(self, called):
+        call = next((call for call in reversed(self._over) if call.called == called), None)
+        return self._told(call) if call is not None else ""
 
     def _measure(self, call):
         begun = call.last if call.kind == "r2" else call.out
@@ -254,6 +282,7 @@ class Traffic:
         if (end, key) in call.attempts:
             call.attempts[(end, key)] = True
             call.callee, call.callee_key = end, key
+        call.note("%s end connected" % ("called" if (end, key) in call.attempts else "calling"))
         call.connected.add("callee" if (end, key) in call.attempts else "caller")
         if "caller" in call.connected:
             self._answered[call.name] = call
@@ -262,6 +291,7 @@ class Traffic:
         call = self._find(end, key)
         if call is None:
             return
+        call.note("%s end over by %s (%s)" % ("called" if (end, key) in call.attempts else "calling", by, cause))
         if (end, key) in call.attempts and len(call.attempts) > 1:
             self._forget_attempt(call, end, key)
             return
@@ -291,6 +321,7 @@ class Traffic:
         if call.again and side == "caller":
             call.again = False
             self.glares += 1
+            call.note("placed again")
             if self._seize(call):
                 return
         if side == "callee" and "callee" not in call.connected and call.cleared is None and call.failure is None:
@@ -316,18 +347,23 @@ class Traffic:
         self.breaks += proof["breaks"]
         if proof["first"] >= 0:
             self.first_blocks[proof["first"]] += 1
-        if proof["heard"] < HEARD_LEAST or proof["other"] > OTHER_MOST or proof["silent"] > SILENT_MOST or proof["first"] > FIRST_MOST:
+        # A party whose partner has hung up hears nothing until it is told; in a fault hundreds are cleared at once.
+        silent = SILENT_MOST * (FAULT_TIMES if self._excuse is not None and call.cleared is not None else 1)
+        if proof["heard"] < HEARD_LEAST or proof["other"] > OTHER_MOST or proof["silent"] > silent or proof["first"] > FIRST_MOST:
             self._fail(call, "the %s does not hear the call's own tone: %s" % (side, proof))
 
     def _done(self, call):
         self.live.pop(call.name, None)
         self._answered.pop(call.name, None)
+        self._over.append(call)
         for place in call.attempts:
             self.by_callee.pop(place, None)
         if self._codes.get(call.number % CODES) is call:
             del self._codes[call.number % CODES]
         self._take(call.kind, "caller", -1)
         self._take(call.callee_kind, "callee", -1)
+        if call.callee_kind == "r2":
+            self._rested.append(time.monotonic())
         if call.failure is None:
             self.completed += 1
             self.outcomes["completed"] += 1
@@ -340,10 +376,9 @@ class Traffic:
         self._answered.pop(call.name, None)
         call.cleared = time.monotonic()
         self._turn += 1
-        if self._turn % 2 and call.callee is not None:
+        # An exchange that a fault made forget the call has nobody to hang up: the other party does.
+        if not (self._turn % 2 and call.callee is not None and call.callee.hang_up(call.callee_key)) and not call.caller.hang_up(call.name) and call.callee is not None:
             call.callee.hang_up(call.callee_key)
-        else:
-            call.caller.hang_up(call.name)
         self._at(RELEASE_S, self._still_there, call)
 
     def _still_unanswered(self, call):
@@ -354,6 +389,8 @@ class Traffic:
     def _still_there(self, call):
         if call.name in self.live:
             self._fail(call, "not released %g s after the clearing (free: %s)" % (RELEASE_S, ", ".join(call.free) or "nobody"))
+            for end, key in [(call.caller, call.name), *call.attempts]:     # nobody stays on a line that is not looked at any more
+                end.hang_up(key)
             self._done(call)
 
     def _fail(self, call, text):
@@ -365,7 +402,7 @@ class Traffic:
             self.outcomes["died with the fault"] += 1
             self._late.add(call.called)
         else:
-            self._fail_text("%s (%s to %s): %s%s" % (call.name, call.kind, call.callee_kind, text, self.evidence(call) if self.evidence else ""))
+            self._fail_text("%s (%s to %s): %s%s" % (call.name, call.kind, call.callee_kind, text + self._told(call), self.evidence(call) if self.evidence else ""))
         if call.cleared is None:
             self._at(RELEASE_S, self._still_there, call)
 

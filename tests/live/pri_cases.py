@@ -609,3 +609,6 @@ def test_tshark_reads_what_we_said(house):
                 argumentless = b"\x1c\x09\x91\xa1\x06" in frame and ("Empty choice" in row[1] or frame[-3:] == b"\x02\x01\x06")
                 assert frame[4] == 0x43 or argumentless or not row[1], (span, frame.hex(), row)
     assert seen > 100
+    trace = house.product.octets("/api/v1/trace?span=2")            # of the box's own ring on the disk
+    first = int.from_bytes(trace[4:8], "little")
+    assert trace[:4] == b"\x0a\x0d\x0d\x0a" and trace[first:first + 4] == b"\x01\0\0\0" and trace[first + 8:first + 10] == b"\xb1\0", "pcapng, link type 177"

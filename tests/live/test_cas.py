@@ -160,6 +160,8 @@ def test_calls_come_in_with_numbers_and_sound_both_ways(house, phone):
         found = house.cdr(probe_moves.undisturbed(measure, house, phone))
         assert (found["cdr"]["caller"], found["cdr"]["called"], found["cdr"]["result"]) == (CALLER, LANDING, "answered")
         assert found["cdr"]["released_by"] == ("caller" if span == 5 else "agent"), "clear-forward, clear-back"
+        trace = house.product.octets("/api/v1/calls/%s/trace" % found["cdr"]["call"])
+        assert trace[:4] == b"\x0a\x0d\x0d\x0a" and b"timeslot %d: far end sends ABCD" % timeslot in trace and b"r2_backward signal" in trace, "R2 as text (pcapng)"
         if span == 6:
             assert far.events("disconnect", timeslot=timeslot), "libopenr2 took our clear-back for one"
 
