@@ -70,9 +70,9 @@ class Bearers(Adapter):
         """Spans changed."""
         self._config = config
         self._choose()
-        for span in set(self._known) - set(self.wanted):
-            self._known.pop(span)
-            self._before.pop(span, None)
+        self._known.clear()             # a span with another signalling is another adapter's, which has heard nothing
+        for span in set(self._before) - set(self.wanted):
+            self._before.pop(span)
             self._last.pop(span, None)
             self.seen.pop(span, None)
         if self.media.serving:

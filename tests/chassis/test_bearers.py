@@ -83,6 +83,17 @@ def test_alarms_are_told_when_two_looks_agree_and_those_of_packets_stay_here():
     assert seen[-1]["spans"][2][0] == {"los": "no packets", "pw_stranger": "from x"}
 
 
+def test_a_span_that_gets_another_signalling_is_told_of_again():
+    """Its new adapter has heard nothing: it would stay "unknown" on a line without a fault."""
+    house, bearers, seen = make()
+    for _ in range(3):
+        bearers.polled(answer(), False)
+    bearers.configure(configuration(), 0)
+    for _ in range(3):
+        bearers.polled(answer(), False)
+    assert [args for _, args in house.made] == [(2, []), (2, [])]
+
+
 def test_slips_and_seconds_are_what_was_new():
     house, bearers, seen = make()
     bearers.polled(answer(slips_left_out=5, frames_missing=80, frames_played=8000), True)
