@@ -202,6 +202,7 @@ def test_numbers(digits, complete, type_):
     assert parameters.decode("itu", 4, parameters.encode("itu", "called_party_number", value)) == value
 
 
+@pytest.mark.conformance("bad input", "Q.763 messages", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_mutated_messages():
     """Mutations of valid messages: RemoteError or a Message, nothing else."""
     rng = random.Random(7637)

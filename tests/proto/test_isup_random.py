@@ -29,6 +29,7 @@ def test_any_octets_are_survived(octets, variant):
         messages.decode(variant, out)
 
 
+@pytest.mark.conformance("bad input", "ISUP node", "mutations of valid input: no exception, alive afterwards, memory flat")
 @pytest.mark.parametrize("variant", sorted(TABLES))
 def test_mutated_messages(variant):
     """Mutations of every message to circuits in all states: no exception, answers that decode, a dump that JSON takes."""

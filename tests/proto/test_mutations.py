@@ -49,6 +49,7 @@ def mutated(rng, octets):
     return bytes(octets)
 
 
+@pytest.mark.conformance("bad input", "Q.921 frames", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_q921():
     """A link in any state: it comes up again whenever the far end wants it, and holds no more than a window."""
     rng, now = random.Random(921), 0
@@ -72,6 +73,7 @@ def test_q921():
     assert link.queued_frames <= 12
 
 
+@pytest.mark.conformance("bad input", "SERVICE", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_maintenance():
     """SERVICE of both discriminators."""
     rng, now = random.Random(43), 0
@@ -88,6 +90,7 @@ def test_maintenance():
     assert len(json.dumps(link.dump())) < 20000
 
 
+@pytest.mark.conformance("bad input", "Q.703 signal units", "mutations of valid input: no exception, alive afterwards, memory flat")
 @pytest.mark.parametrize("correction", ["basic", "pcr"])
 def test_mtp2(correction):
     """Signal units of every kind: after all of it the link aligns."""
@@ -110,6 +113,7 @@ def test_mtp2(correction):
     assert [units.decode(octets).kind for octets in link.take_output()][-1] in ("SIO", "SIN", "SIE")
 
 
+@pytest.mark.conformance("bad input", "Q.704 messages", "mutations of valid input: no exception, alive afterwards, memory flat")
 @pytest.mark.parametrize("variant", mtp3.VARIANTS)
 def test_mtp3_messages(variant):
     rng = random.Random(variant)
@@ -122,6 +126,7 @@ def test_mtp3_messages(variant):
             pass
 
 
+@pytest.mark.conformance("bad input", "Q.704 node", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_mtp3_node():
     """Every management and test message, mutated, on any link: the links carry traffic in the end."""
     rng = random.Random(704)
@@ -135,6 +140,7 @@ def test_mtp3_node():
     assert len(json.dumps(rig.node.dump())) < 100000
 
 
+@pytest.mark.conformance("bad input", "SIP and SDP", "mutations of valid input: no exception, alive afterwards, memory flat")
 @pytest.mark.parametrize("what, seed, parse", [("message", INVITE, sip.parse), ("sdp", SDP, sdp.read)])
 def test_sip(what, seed, parse):
     rng = random.Random(what)

@@ -286,6 +286,7 @@ def test_questions_fail_with_the_call(ends):
         assert told.count(failed) == 1 and (told[-1] not in ("released", "disconnect_indication") or told.index(failed) < len(told) - 1), told
 
 
+@pytest.mark.conformance("bad input", "FACILITY components", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_mutated_facilities():
     """Components of FACILITY, mutated: no exception; what is read is in its ranges."""
     import os

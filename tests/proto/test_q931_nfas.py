@@ -237,6 +237,7 @@ def test_any_order_of_events_keeps_one_in_service(seed):
     assert ends[0].active is not None and ends[1].active is not None
 
 
+@pytest.mark.conformance("bad input", "NFAS SERVICE", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_mutated_service_messages():
     """Maintenance messages with interfaces and D channels, mutated: no exception, every answer decodes."""
     rng = random.Random(77)

@@ -45,6 +45,7 @@ def seeds():
                   bytes.fromhex("080200017b70028035")]
 
 
+@pytest.mark.conformance("bad input", "Q.931 messages", "mutations of valid input: no exception, alive afterwards, memory flat")
 def test_mutated_messages():
     """Mutations of valid messages to links with calls in all states: no exception, every
     answer is a message that decodes without a fault, and a dump that JSON takes."""

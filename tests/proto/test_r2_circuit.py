@@ -419,6 +419,7 @@ def test_requests_out_of_place():
             far.ask(primitive, circuit.now_ms, digits="1")
 
 
+@pytest.mark.conformance("bad input", "R2 lines and registers", "a far end that says anything at any time, 100,000 signals: no exception, alive afterwards, memory flat")
 @pytest.mark.parametrize("variant, address", (("itu", "mfc"), ("cn", "mfc"), ("br", "mfc"), ("itu", "dtmf")))
 def test_random_far_end(variant, address):
     """A far end that does anything at any time, a call layer that does so too: no exception but LocalError, each call
