@@ -4,7 +4,7 @@ A test says what it proves with a marker:
 
     @pytest.mark.conformance("Q.921", "5.5.1.2", "establishment: SABME answered by UA")
 
-The verdict is pass or fail, not-run for a test that was skipped.  A purpose that has no test yet is listed as
+Beside it stand the evidence: who was at the other end, and the file of what was said (tests/evidence.py).  The verdict is pass or fail, not-run for a test that was skipped.  A purpose that has no test yet is listed as
 not-run where shared/reference/conformance.tsv is at hand, what cannot be run is in tests/not_run.tsv.  What failed and what was not run is named below the table.
 """
 
@@ -16,6 +16,8 @@ import sys
 
 import pytest
 
+from tests.evidence import BUILD, Evidence, peer_of
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOT_RUN = ROOT / "tests" / "not_run.tsv"           # what cannot be run, and why
 PURPOSES = pathlib.Path(os.environ.get("STROWGER_SHARED", ROOT.parent / "shared")) / "reference/conformance.tsv"
@@ -24,7 +26,8 @@ PURPOSES = pathlib.Path(os.environ.get("STROWGER_SHARED", ROOT.parent / "shared"
 class Verdicts:
     """A pytest plugin: keeps only marked tests and notes how they ended."""
 
-    def __init__(self):
+    def __init__(self, evidence=None):
+        self.evidence = evidence
         self.rows = {}
         self.marked = {}        # node id: [(standard, number, purpose)]
 
@@ -47,6 +50,7 @@ class Verdicts:
                 row.update(verdict="not-run", note=_why_skipped(report))
             elif not row["note"]:
                 row["note"] = report.nodeid
+                row.update(peer=peer_of(report.nodeid), trace=self.evidence.paths.get(report.nodeid, "") if self.evidence else "")
 
 
 def _why_skipped(report):
@@ -79,8 +83,9 @@ def told(rows):
 def main():
     os.environ["STROWGER_WHOLE"] = "1"      # what tests run as a sample is run whole
     os.environ.setdefault("STROWGER_MUTATIONS", "100000")
-    verdicts = Verdicts()
-    pytest.main(["-q", str(ROOT / "tests"), *sys.argv[1:]], plugins=[verdicts])
+    evidence = Evidence()
+    verdicts = Verdicts(evidence)
+    pytest.main(["-q", str(ROOT / "tests"), *sys.argv[1:]], plugins=[verdicts, evidence])
     rows = dict(verdicts.rows)
     with open(NOT_RUN, newline="") as file:
         for entry in csv.DictReader(file, delimiter="\t"):
@@ -92,7 +97,7 @@ def main():
                 rows.setdefault((entry["standard"], entry["number"]), {
                     **{k: entry[k] for k in ("standard", "number", "purpose")}, "verdict": "not-run",
                     "note": "not part of this run" if sys.argv[1:] else "no test yet"})
-    output = ROOT / "build/conformance.json"
+    output = BUILD / "conformance.json"
     output.parent.mkdir(exist_ok=True)
     output.write_text(json.dumps(list(rows.values()), indent=1) + "\n")
     print("", *told(list(rows.values())), f"written: {output}", sep="\n")
