@@ -15,8 +15,8 @@ COLUMNS = ("case", "calls", "answered", "CDRs", "rang", "wrong", "lost or late %
 
 
 def wrong(found):
-    """How many calls or CDRs are too many or missing."""
-    return abs(found["cdrs"] - found["answered"]) + max(0, found["rang"] - found["calls"])
+    """How many calls or CDRs are too many or missing.  A call that was not answered may have a CDR, or have never come through."""
+    return max(0, found["cdrs"] - found["calls"]) + max(0, found["answered"] - found["cdrs"]) + max(0, found["rang"] - found["calls"])
 
 
 def line(case, found):
