@@ -224,7 +224,8 @@ LINE = Section("a SIP phone", {
     "classes": Several("what may be called from it; emergency numbers always", outside.CLASSES, default=list(outside.LINE_CLASSES)),
     "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES): off, optional (where the phone offers it), or "
                        "required (no call without)", choices=("off", "optional", "required"), default="off"),
-    "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick", sip.CODECS,
+    "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick; G729 is passed on between "
+                      "two SIP legs that have it and needs another one beside it", sip.CODECS,
                       default=["PCMA", "PCMU"]),
     "g726_upper_first": Switch("its G726-32 has the first code in the upper half of an octet, as AAL2-G726-32 has it and RFC 3551 has not "
                                "(baresip, and others on spandsp)", default=False),

@@ -4,7 +4,7 @@ from firmware.config.field import ANY_ADDRESS, IMPACT_RESTART, Address, Rows, Se
 from firmware.errors import ConfigError
 
 STREAMS = {"TCP": "sip-tcp", "TLS": "sip-tls", "WSS": "sip-wss"}      # transport -> name of its socket, as the supervisor hands it on
-CODECS = ("PCMA", "PCMU", "G722", "G726-32", "AAL2-G726-32", "OPUS")     # proto/sdp.py PAYLOADS; a test compares
+CODECS = ("PCMA", "PCMU", "G722", "G726-32", "AAL2-G726-32", "OPUS", "G729")     # proto/sdp.py PAYLOADS; a test compares
 PATH = r"(/[^\x00]*)?"
 T38 = Text("faxes as packets (ITU-T T.38) in place of sound: off; accept, where the far end asks for it; gateway, asked for by us too when a fax machine is "
            "heard (sip.t38_on)", choices=("off", "accept", "gateway"), default="off")

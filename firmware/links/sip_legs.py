@@ -32,6 +32,7 @@ from firmware.links.sip_fax import SIPFax
 from firmware.links.resolver import Resolver
 from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
 from firmware.links.sip_names import Names
+from firmware.links.sip_passing import SIPPassing
 from firmware.links.sip_presence import Presence
 from firmware.links.sip_probe import SilentPhones
 from firmware.links.sip_streams import SIPStreams
@@ -82,7 +83,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
+class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start().  streams: {transport: listening socket}."""
 
     name = "sip"
@@ -106,6 +107,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         self._changes = {}
         self._lamps = set()         # lines whose calls changed in this turn
         self._referring = set()     # legs whose REFER this turn decides
+        self._begin_passed()
         self.now_ms = house.clock.now_ms
         self._refused = {}          # line or trunk -> (calls refused since it was said, when)
         self._probe_at = {}         # leg -> when its silent telephone is asked again
@@ -176,7 +178,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
             if is_browser(offer):
                 state["web"] = new_credentials()
             try:
-                state["far"] = carried(sdp.answer(offer, self._local(state, web=True))[1])
+                state["far"] = carried(self._first_answer(state, offer))
             except RemoteError as error:
                 self._say_refused(event["line"] or "trunk %s" % event.get("trunk"), error, now_ms)
                 self._forget(leg)
@@ -184,6 +186,13 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
                     {"kind": "reject_request", "leg": leg, "status": error.status or 488}, now_ms), now_ms)
                 return
         self._allocate(leg)
+
+    def _first_answer(self, state, offer):
+        """What an INVITE's description settles.  Raises RemoteError."""
+        try:
+            return sdp.answer(offer, self._local(state, web=True))[1]
+        except RemoteError as error:
+            return self._only_passed(state, error)
 
     def _say_refused(self, who, error, now_ms):
         """A telephone that offers what cannot be carried does so at each call: one line a minute, with the count."""
@@ -242,12 +251,16 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         self._take(self.endpoint.request(response, now_ms), now_ms)
 
     def _on_reinvited(self, event, now_ms):
-        if event["sdp"] is not None and not self._far(event["leg"], event["sdp"]):
+        if self.legs.get(event["leg"], {}).get("sounding"):
+            usable = event["sdp"] is None or self._far(event["leg"], event["sdp"])
+            self._sounding_ended(event["leg"], 200 if usable else 488, now_ms)
+        elif event["sdp"] is not None and not self._far(event["leg"], event["sdp"]):
             self._fax_refused(event["leg"], 488, now_ms, answered=True)
 
     def _on_reinvite_failed(self, event, now_ms):
         log.info("sip: our re-INVITE on %s was refused with %s", event["leg"], event["status"])
-        self._fax_refused(event["leg"], event["status"], now_ms)
+        if self._sounding_ended(event["leg"], event["status"], now_ms):
+            self._fax_refused(event["leg"], event["status"], now_ms)
 
     def _on_refer(self, event, now_ms):
         """A telephone transfers its call: done where the switchboard takes the leg away from it in this turn."""
@@ -291,7 +304,8 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         state.update(caller=action["caller"], caller_name=action.get("caller_name"))
         if action.get("auto_answer"):
             state["auto_answer"] = True
-        self._allocate(leg)
+        if self._begin_passing(leg, state, action.get("call")):
+            self._allocate(leg)
 
     def _do_messages(self, action, now_ms):
         """A line's lamp for messages (RFC 3842)."""
@@ -320,7 +334,9 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         if state["offer"] is None or state["direction"] == "out":
             return False
         if state["state"] in ("setup", "alerting") and not state.get("early"):
-            body = sdp.answer(state["offer"].encode("utf-8", "surrogateescape"), self._local(state))[0]
+            body = self._answered_as(leg)
+            if body is None:
+                return False
             self._take(self.endpoint.request({"kind": "alerting_request", "leg": leg, "status": 183, "sdp": body}, now_ms), now_ms)
             self._set(leg, state="alerting", early=True)
         return True
@@ -331,8 +347,11 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         if state["direction"] == "out" or state["state"] not in ("setup", "alerting"):
             return
         offer = state["offer"]
-        body = (sdp.offer(self._local(state)) if offer is None
-                else sdp.answer(offer.encode("utf-8", "surrogateescape"), self._local(state))[0])
+        body = sdp.offer(self._local(state)) if offer is None else self._answered_as(leg)
+        if body is None:
+            self._say_refused(state["line"] or "trunk %s" % state.get("trunk"), "its telephone offers G.729 alone, which only another SIP leg that has it too can take", now_ms)
+            self._release(leg, 65, now_ms)
+            return
         self._take(self.endpoint.request({"kind": "answer_request", "leg": leg, "sdp": body}, now_ms), now_ms)
         self._set(leg, state="answered")
         self._watch(leg)
@@ -379,6 +398,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         if state is not None and state["line"] is not None:
             self._lamps.add(state["line"])
         self._probe_at.pop(leg, None)
+        self._note_passed(leg, None)
         self._changed.add(leg)
 
     def _ended(self, leg, cause, by, sip_status=None):
@@ -436,6 +456,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPTrunks, SilentPhones, Presence, Adapter):
         """Records that have just been committed."""
         super().committed(records)
         self._presence_changed(records, self.now_ms())
+        self._look_at_passing()
 
     # -- life --
 

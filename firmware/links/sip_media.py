@@ -152,7 +152,7 @@ class SIPMedia:
         policy = self._encryption_of(state)
         if policy != "off" and not state.get("keys"):
             state["keys"] = sdes.new_keys(os.urandom)
-        return {"address": state["host"], "port": state["port"] or 9, "codecs": self._codecs_of(state), "session": state["session"],
+        return {"address": state["host"], "port": state["port"] or 9, "codecs": self._spoken(state, self._codecs_of(state)), "session": state["session"],
                 "version": state["version"], "t38": self._t38_local(state, policy), "image_at": state.get("image_at"), "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None,
                 "browser": state.get("web") if web else None}
 
@@ -188,6 +188,7 @@ class SIPMedia:
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         was_fax = bool((state["far"] or {}).get("t38"))
+        self._note_passed(leg, far)
         self._set(leg, far=far, held=held, image_at=far.get("image_at", state.get("image_at")))
         self._watch(leg)
         if was_fax != bool(far.get("t38")) and state["state"] == "answered":

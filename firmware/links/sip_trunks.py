@@ -129,7 +129,8 @@ class SIPTrunks:
         if trunk is None or trunk.state != "up":
             self._ended(action["leg"], NETWORK_OUT_OF_ORDER, "failure")
             return
-        self._allocate(action["leg"])
+        if self._begin_passing(action["leg"], state, action.get("call")):
+            self._allocate(action["leg"])
 
     def _invite_trunk(self, leg, state, now_ms):
         try:

@@ -37,6 +37,7 @@ include "native/codec.pxi"
 include "native/srtp.pxi"
 include "native/fax.pxi"
 include "native/bundle.pxi"
+include "native/passed.pxi"
 include "native/rtp.pxi"
 include "native/gather.pxi"
 include "native/watch.pxi"
@@ -68,7 +69,8 @@ STRETCH_OCTETS = STRETCH
 STREAM_LAYOUT = {"page": sizeof(StreamPage), "out": STREAM_OUT, "in": STREAM_IN}
 RECORD_CHUNK_FRAMES = CHUNK
 RECORD_FORMS = {"alaw": FORM_A, "ulaw": FORM_U, "pcm16": FORM_PCM, "ima": FORM_IMA, "g726": FORM_G726, "vox": FORM_VOX}
-CODECS = {"G722": (CODEC_G722, 0, 1), "AAL2-G726-32": (CODEC_G726, 2, 1), "G726-32": (CODEC_G726, 1, 1), "OPUS": (CODEC_OPUS, 0, 6)}     # kind, packing, clock
+CODECS = {"G722": (CODEC_G722, 0, 1), "AAL2-G726-32": (CODEC_G726, 2, 1), "G726-32": (CODEC_G726, 1, 1), "OPUS": (CODEC_OPUS, 0, 6),
+          "G729": (CODEC_PASSED, 0, 1)}     # kind, packing, clock
 RECORD_MARKS = {MARK_PAUSED: "paused", MARK_RESUMED: "resumed", MARK_LEGS: "segment"}
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
@@ -367,6 +369,10 @@ cdef class Engine:
     def set_codec(self, int slot, RtpCodec codec):
         """What an RTP leg speaks besides G.711, None for that.  It must live until it is replaced or subtracted, and that is done()."""
         self.entry(OP_CODEC, slot).pointer = NULL if codec is None else codec.c
+
+    def set_passed(self, int slot, from_slot):
+        """Whose packets go out on a leg whose codec is only passed on; None: nobody's."""
+        self.entry(OP_PASSED, slot).a = 0 if from_slot is None else from_slot + 1
 
     def set_fax(self, int slot, address):
         """An RTP leg's fax: address of a struct fax_line, 0 for sound.  It must live until it is replaced or subtracted, and that is done()."""

@@ -46,6 +46,7 @@ class Bridges:
         for leg in bridge.legs:
             if leg not in wanted:
                 self.terminations[leg].bridge = None
+                self.pass_on(self.terminations[leg])
         for term in terms:
             term.bridge = bridge
         bridge.legs = list(wanted)
@@ -55,7 +56,16 @@ class Bridges:
     def _leave(self, term):
         bridge, term.bridge = term.bridge, None
         bridge.legs = [leg for leg in bridge.legs if leg != term.id]
+        self.pass_on(term)
         self._write(bridge)
+
+    def pass_on(self, term):
+        """Whose packets go out on a leg that speaks what is only passed on: those of the only other one, where that is of its kind and heard here."""
+        if term is None or term.codec is None or not term.codec.passes:
+            return
+        other = self.only_peer(term)
+        fits = other is not None and other.codec is not None and other.codec.passes and (term.id, other.id) not in term.bridge.blocked
+        self._engine.set_passed(term.slot, other.slot if fits else None)
 
     def _write(self, bridge):
         """Bring a bridge to the engine: membership, then who does not hear everybody."""
@@ -71,6 +81,8 @@ class Bridges:
             loudest, gains, muted = bridge.conference
             self._engine.set_conference(bridge.index, loudest,
                                         [0 if leg in muted else gain_of(gains.get(leg, 0)) for leg in legs])
+        for leg in legs:
+            self.pass_on(self.terminations[leg])
         self._engine.commit()
         if not legs:
             del self.bridges[bridge.id]

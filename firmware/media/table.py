@@ -302,6 +302,8 @@ class Table(Bridges, Hearing):
             former, term.codec = term.codec, None if name is None else _engine.RtpCodec(name)
             self._engine.set_codec(term.slot, term.codec)
             self.later(lambda: former)
+            for leg in (term, self.only_peer(term)):
+                self.pass_on(leg)
 
     def _set_rtp(self, term, chosen):
         self._set_srtp(term, chosen)

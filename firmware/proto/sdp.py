@@ -1,4 +1,4 @@
-"""Session descriptions and offer/answer for G.711, G.722, G.726 at 32 kbit/s, Opus and telephone-event.
+"""Session descriptions and offer/answer for G.711, G.722, G.726 at 32 kbit/s, Opus, G.729 and telephone-event.
 
 RFC 8866 (4566), RFC 3264, RFC 4733, RFC 3551 (G722 has a clock of 8000, 4.5.2), RFC 7587.  Octets in, octets out; portable.
 
@@ -24,7 +24,8 @@ CODECS = (("PCMA", 8), ("PCMU", 0))     # static types of RFC 3551, in our order
 # name: (static type or the one of our offers, name on the wire, clock, channels there, parameters)
 PAYLOADS = {"PCMA": (8, "PCMA", "8000", "", ""), "PCMU": (0, "PCMU", "8000", "", ""), "G722": (9, "G722", "8000", "", ""),
             "G726-32": (102, "G726-32", "8000", "", ""), "AAL2-G726-32": (103, "AAL2-G726-32", "8000", "", ""),
-            "OPUS": (111, "opus", "48000", "2", "useinbandfec=1;maxplaybackrate=8000;sprop-maxcapturerate=8000")}
+            "OPUS": (111, "opus", "48000", "2", "useinbandfec=1;maxplaybackrate=8000;sprop-maxcapturerate=8000"),
+            "G729": (18, "G729", "8000", "", "annexb=no")}      # passed on only: links/sip_passing.py
 OPUS_FRAMES_MS = (10, 20, 40, 60)       # that are carried too; RFC 6716 2.1.4
 EVENT = "telephone-event"
 EVENT_TYPE = 101                        # ours, for offers; most telephones use the same
@@ -200,7 +201,7 @@ def _formats(media):
             continue
         coding = maps.get(text)
         if coding is None:
-            coding = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000"}.get(text, "")
+            coding = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "18": "G729/8000"}.get(text, "")
         pieces = coding.split("/")
         clock = pieces[1] if len(pieces) > 1 else ""
         name = pieces[0].upper()
@@ -370,7 +371,7 @@ def _nothing(session, sentence, local=None):
         return "encryption: one side wants it, and there is no key that both can use"
     offered = [format for media in session.media if media.port and media.kind == "audio" for format in _formats(media)]
     if [name for _, name, _ in offered if name == "G729"] or [payload for payload, name, _ in offered if (payload, name) == (18, "")]:
-        return sentence + "; G.729 is not carried, allow one of the others at the telephone or trunk"
+        return sentence + "; G.729 is passed on between two SIP legs that have it (codecs) and nowhere else, allow one of the others at the telephone or trunk"
     return sentence
 
 

@@ -98,9 +98,12 @@ cdef enum CodecKind:
     CODEC_G722 = 1
     CODEC_G726 = 2
     CODEC_OPUS = 3
+    CODEC_PASSED = 4                   # passed.pxi
 
 cdef struct Coded:                     # one packet that waits for its turn
     uint8_t here
+    uint8_t marks                      # of one that is passed on: PASSED_MARKER, PASSED_EVENT
+    uint64_t tick                      # of one that is passed on: when it came
     uint16_t seq
     uint32_t ts                        # in samples of 8 kHz
     int32_t n
@@ -117,7 +120,14 @@ cdef struct Codec:
     uint32_t far_base                  # RTP's clock at base
     uint32_t base
     uint64_t recovered                 # samples that came with the packet after
-    uint64_t failed                    # packets that the decoder refused
+    uint64_t failed                    # packets that the decoder refused, or that nobody was there for
+    int32_t peer                       # passed.pxi: 1 + slot of the leg whose packets go out here, 0: none
+    uint32_t put                       # packets that waited to be passed on so far ...
+    uint32_t got                       # ... and have been
+    uint64_t passed                    # went out here
+    uint32_t passed_ssrc               # source of those, 0: none yet
+    uint16_t seq_offset                # from its numbers to ours
+    uint32_t ts_offset
     int16_t before_up[23]
     int16_t before_down[46]
     uint8_t coded[BLOCK]               # this tick's, of G.722 and G.726

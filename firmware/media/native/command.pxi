@@ -123,6 +123,12 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             for i in range(2):
                 e.k.g722_reset(e.k.g722_state, c.slot + i * TERMS)
                 e.k.g726_reset(e.k.g726_state, c.slot + i * TERMS)
+            if r.codec.kind == CODEC_PASSED:
+                r.playing = 0
+                r.plc_left = -1
+    elif c.op == OP_PASSED:
+        if t.rtp.codec != NULL:
+            t.rtp.codec.peer = c.a
     elif c.op == OP_FAX:
         fax_switch(e, t.rtp, <fax_line *>c.pointer)
     elif c.op == OP_REMOTE:

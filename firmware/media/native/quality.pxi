@@ -131,9 +131,12 @@ cdef double burst_ratio(const Quality *q) noexcept nogil:
 
 cdef void codec_impairment(const Rtp *r, double *ie, double *bpl) noexcept nogil:
     """Ie and Bpl of a codec: G.113 Appendix I, tables I.1 (G.726 at 32 kbit/s: 7) and I.4 (G.711 with concealment of its Appendix I, which works on
-    whatever was decoded here).  G.722 and Opus are 8 kHz here: supposed as good as G.711."""
+    whatever was decoded here; what is passed on is G.729, whose row is that of G.729-A with VAD).  G.722 and Opus are 8 kHz here: supposed as good as G.711."""
     ie[0] = 7 if r.codec != NULL and r.codec.kind == CODEC_G726 else 0
     bpl[0] = 25.1
+    if r.codec != NULL and r.codec.kind == CODEC_PASSED:
+        ie[0] = 11
+        bpl[0] = 19.0
 
 
 cdef double mean_delay_ms(const Rtp *r) noexcept nogil:

@@ -214,7 +214,7 @@ cdef void other_packet(Engine_ *e, int slot, Rtp *r, const uint8_t *p, int n, so
 cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_in *source,
                      uint64_t came_ns) noexcept nogil:
     """One datagram.  came_ns: CLOCK_REALTIME of its arrival, 0: not known."""
-    cdef int header, kind
+    cdef int header, kind, passes, marker
     cdef uint32_t ts, transit
     cdef int32_t d
     cdef uint16_t seq
@@ -248,6 +248,7 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
             return
         n -= p[n - 1]
     kind = p[1] & 127
+    marker = PASSED_MARKER if p[1] & 0x80 else 0
     if n < header or (kind != r.payload_type and kind != r.dtmf_payload_type and kind != 13):
         r.garbage += 1
         return
@@ -266,8 +267,11 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     r.timed_out = 0
     n -= header
     p += header
+    passes = r.codec != NULL and r.codec.kind == CODEC_PASSED
     if r.codec != NULL and (kind != r.payload_type or n == 0) and seq == r.codec.next:
         r.codec.next = <uint16_t>(seq + 1)          # no audio, but its number is used
+    if passes and kind != 13 and n > 0:
+        passed_receive(e, r, ts, seq, marker | (PASSED_EVENT if kind == r.dtmf_payload_type else 0), p, n)
     if kind == r.dtmf_payload_type:
         telephone_event(e, slot, r, ts, p, n)
         return
@@ -286,6 +290,8 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
     r.transit = transit
     if n > 1920:                       # a packet of over 240 ms of audio is none
         r.garbage += 1
+        return
+    if passes:
         return
     if r.codec != NULL:
         codec_receive(r, ts, seq, p, n)
@@ -399,6 +405,9 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets, bundle *b
     cdef int n, payload = size
     if r.fax != NULL:
         fax_out(e, r, octets)
+        return
+    if r.codec != NULL and r.codec.kind == CODEC_PASSED:
+        passed_out(e, r, b)
         return
     if r.tx_fill == 0 and (e.tick + <uint64_t>slot) % <uint64_t>r.ptime_ticks != 0 and r.tx_packets == 0:
         return

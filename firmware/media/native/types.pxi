@@ -858,6 +858,7 @@ cdef enum Op:
     OP_SRTP = 18                       # a: 0 outbound 1 inbound 2 nothing in the clear
     OP_TAP = 63                        # a: slot, -1 none
     OP_CODEC = 62                      # pointer: of an RTP leg, NULL for G.711
+    OP_PASSED = 65                     # a: 1 + slot of the leg whose packets go out here, 0 none
     OP_FAX = 64                        # pointer: fax_line of an RTP leg, NULL for sound
     OP_REMOTE = 19                     # mask[0]: IPv4 address, a: port that is sent to from now on
     OP_CAS = 20
