@@ -148,7 +148,14 @@ def keep_alive_answer(octets, source):
 
 
 def _address(host):
-    """Octets of an address as text, or None."""
+    """Octets of an address as text, or None where it is no such, or a mixed form ("::ffff:192.0.2.1")."""
+    try:
+        return _octets_of(host)
+    except ValueError:
+        return None
+
+
+def _octets_of(host):
     if ":" not in host:
         parts = host.split(".")
         return bytes([int(part) for part in parts]) if len(parts) == 4 else None

@@ -68,3 +68,11 @@ def test_garbage_raises_nothing():
         octets = bytes(octets[:chance.randrange(len(octets) + 1)])
         stun.parse(octets)
         stun.parse(octets[:2] + (len(octets) - 20 & 0xFFFF).to_bytes(2, "big") + octets[4:])
+
+
+def test_a_keep_alive_from_an_address_in_a_mixed_form_gets_no_answer():
+    """What a socket of both families may say; none of ours is one, and no octets of the outside may raise."""
+    ask = bytes.fromhex("000100002112a442") + bytes(range(12))
+    assert stun.keep_alive_answer(ask, ("192.0.2.1", 5060)) is not None and stun.keep_alive_answer(ask, ("2001:db8::1", 5060)) is not None
+    for host in ("::ffff:192.0.2.1", "192.0.2", "host", "1:2", "300.1.1.1"):
+        assert stun.keep_alive_answer(ask, (host, 5060)) is None, host
