@@ -22,6 +22,7 @@ from hil.ports import free_port
 from hil.rig import Rig, die_with_us
 
 LINES, REGISTER_RATE = 2000, 60
+RE_REGISTER_RATE = 40   # lines a second beside calls: 2,000 in 50 s, where the issue gives 60
 HOLD_MS = 1000
 STANDING = 500          # calls that are up while all lines register, as the issue asks
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -91,9 +92,13 @@ class SIPLoad:
                                  "addresses": [{"address": "127.0.0.1", "port": self.ports[name]}]} for name in ("in", "out")]
         config["routes"].append({"number": "777.", "choices": [{"trunk_group": "load-out"}]})
         config["recording"]["enabled"] = False
+        self.more(config)
         rig.product.post("/configuration/apply", running)
         time.sleep(1)
         return self
+
+    def more(self, config):
+        """What a house of another load has besides."""
 
     def __exit__(self, *_):
         for process in self.processes:
@@ -120,6 +125,10 @@ class SIPLoad:
             used.append((int(fields[11]) + int(fields[12])) / TICKS)
         return used
 
+    def refused(self):
+        """Messages that the switch has refused in overload so far."""
+        return self.rig.state()["system"]["sip"]["counters"].get("overload_refused", 0)
+
     def register(self, rate=REGISTER_RATE):
         """All lines register, each with its challenge."""
         path = self.folder / "lines.csv"
@@ -145,8 +154,9 @@ class SIPLoad:
         end = time.monotonic() + calls / call_rate + 20
         while time.monotonic() < end and len(self.rig.state()["calls"]) < calls:
             time.sleep(0.3)
-        before = len(self.rig.state()["calls"])
+        before, counted = len(self.rig.state()["calls"]), self.refused()
         found = self.register(rate)
+        found["refused"] = self.refused() - counted
         found["calls"] = (before, len(self.rig.state()["calls"]))
         for process in (uac, uas):
             process.kill()
@@ -175,6 +185,12 @@ class SIPLoad:
                 "media_cpu_s_per_1000": (after[1] - before[1]) / max(1, good) * 1000}
 
 
+def row(name, value, unit, reference=None, reference_value=None):
+    """One row of build/bench.json."""
+    return {"name": name, "value": value, "unit": unit, "reference": reference, "reference_value": reference_value,
+            "ratio": value / reference_value if reference_value and value is not None else None}
+
+
 def last_row(path):
     """The last line of a statistics file of sipp."""
     with open(path, newline="") as file:
@@ -183,25 +199,34 @@ def last_row(path):
 
 
 def results():
-    """Rows for make bench: the highest rate of a ladder without a failure or retransmission."""
+    """Rows for make bench: the highest rate of a ladder without a failure or retransmission, then for a minute (or three quarters of it)."""
     import tempfile
     rows, best = [], None
     with tempfile.TemporaryDirectory() as folder, SIPLoad(folder) as load:
-        registered = load.register_beside_calls(STANDING, 120)
-        for rate in (20, 40, 60, 80, 100):
+        registered = load.register_beside_calls(STANDING, RE_REGISTER_RATE)
+        for rate in (20, 40, 60, 80, 100, 120):
             got = load.calls(rate, 10)
             if got["failed"] or got["retransmissions"]:
                 break
             best = got
+        minute = None
+        for rate in (best["rate"], best["rate"] * 3 // 4) if best else ():
+            minute = load.calls(rate, 60)
+            if not minute["failed"] and not minute["retransmissions"]:
+                break
     reference = "Asterisk 22.10, peer-figures.md, another machine"
     rows.append({"name": "sip.register_2000_s", "value": registered["seconds"], "unit": "s", "reference": "aim of the issue", "reference_value": 60.0,
                  "ratio": registered["seconds"] / 60})
     rows.append({"name": "sip.register_2000_calls_lost", "value": registered["calls"][0] - registered["calls"][1], "unit": "of %d calls" % registered["calls"][0]})
     rows.append({"name": "sip.register_2000_failed", "value": registered["failed"], "unit": "lines"})
     rows.append({"name": "sip.register_2000_cpu", "value": registered["cpu_s"], "unit": "s"})
-    if best is not None:
-        rows.append({"name": "sip.calls_per_second", "value": best["rate"], "unit": "1/s", "reference": reference, "reference_value": 150.0,
-                     "ratio": best["rate"] / 150})
+    rows.append(row("sip.register_2000_refused", registered["refused"], "messages", "503 of overload"))
+    if minute is not None:
+        best = minute
+        rows.append(row("sip.calls_60_s.failed", minute["failed"], "of %d calls" % minute["offered"]))
+        rows.append(row("sip.calls_60_s.retransmissions", minute["retransmissions"], "of %d calls" % minute["offered"]))
+        clean = None if minute["failed"] or minute["retransmissions"] else minute["rate"]
+        rows.append(row("sip.calls_per_second", clean, "1/s", reference, 150.0))
         rows.append({"name": "sip.cpu_s_per_1000_calls", "value": best["control_cpu_s_per_1000"] + best["media_cpu_s_per_1000"], "unit": "s",
                      "reference": reference, "reference_value": 3.6,
                      "ratio": (best["control_cpu_s_per_1000"] + best["media_cpu_s_per_1000"]) / 3.6})

@@ -1,38 +1,30 @@
-"""More of the load on the SIP side: calls through a queue to agents, overload, memory; Kamailio for comparison.
+"""More of the load on the SIP side: calls through a queue to agents, memory; Kamailio (sip_reference.py) for comparison.
 
     with QueueLoad(folder) as load:
         load.sign_on(agents)                # their phones register; sipp answers for them
         load.queue_calls(rate, seconds)     # {..., "p99_ms": from the caller's INVITE to the agent's}
-        load.overload(capacity, factor, seconds)
-        load.memory_of_calls(count)
+            load.memory_of_calls(count)
     results()                               # rows for make bench
 
 A queue call: sipp calls over the trunk "in" a number that is a queue; the switch answers, offers the call to the longest idle agent,
 records both sides; sipp hangs up after HOLD_MS.  When each INVITE left and arrived is written down by the two sipps (their log
-action), told apart by the caller's number.  Refusals in overload are counted apart from failures, and timed.
+action), told apart by the caller's number.  Overload: sip_overload.py.
 """
 
-import csv
-import html
 import math
 import pathlib
 import re
-import shutil
-import signal
-import subprocess
 import time
 
-from hil import sip_load
+from hil import sip_load, sip_reference
 from hil.ports import free_port
-from hil.rig import die_with_us
-from hil.sip_load import SDP, TICKS, SIPLoad, _message, last_row
+from hil.sip_load import SDP, SIPLoad, _message, last_row, row
 
 AGENTS, FIRST = 240, 20000
 QUEUE_NUMBER = "8880"
 HOLD_MS = 1500
 ASKED_RATE = 60         # calls a second at which the issue asks for the 99th percentile
 STAMP = re.compile(r"(\d{10}\.\d+) (\d+)")
-PICTURE = "build/sip_overload.svg"
 LOG = '<nop><action><log message="[timestamp] %s"/></action></nop>'
 REFUSED = ("480", "486", "500", "503")
 
@@ -70,10 +62,6 @@ AGENT = ('<?xml version="1.0"?><scenario name="agent"><recv request="INVITE"><ac
 
 class QueueLoad(SIPLoad):
     """A house with AGENTS agents of one queue besides what SIPLoad has."""
-
-    def __init__(self, folder):
-        super().__init__(folder)
-        self.seconds = []           # of each overload: (factor, per_second())
 
     def __enter__(self):
         super().__enter__()
@@ -132,24 +120,6 @@ class QueueLoad(SIPLoad):
         delays.sort()
         return delays[math.ceil(len(delays) * 0.99) - 1] if delays else None
 
-    def overload(self, capacity, factor, seconds):
-        """Trunk-to-trunk calls at factor times the capacity: what comes through, how fast the rest is refused."""
-        rate = max(1, round(capacity * factor))
-        uas, _ = self._sipp("overload-uas-%d" % rate, "-sn", "uas", "-p", str(self.ports["out"]))
-        time.sleep(0.5)
-        process, folder = self._callers("overload-%d" % rate, caller_scenario("777%d" % rate, 1000, refusals=True), rate, rate * seconds)
-        began = time.monotonic()
-        process.wait(seconds + 180)
-        took = max(seconds, time.monotonic() - began - 1)       # the last calls stand for a second; what waited longer came late
-        uas.terminate()
-        uas.wait(10)
-        row = last_row(folder / "stat.csv")
-        refused = int(row.get("GenericCounter1(C)") or 0)
-        self.seconds.append((factor, per_second(folder / "stat.csv")))
-        good = int(row["SuccessfulCall(C)"]) - refused
-        return {"factor": factor, "rate": rate, "good": good, "refused": refused, "failed": int(row["FailedCall(C)"]),
-                "goodput": good / took, "ratio": good / took / capacity, "refusal_ms": seconds_of(row.get("ResponseTime2(C)")) * 1000}
-
     def rss_mb(self):
         """Resident memory of control and media: (control, media)."""
         pids = self.rig.pids()
@@ -174,176 +144,13 @@ class QueueLoad(SIPLoad):
         return {"calls": up, "control_mb": after[0] - before[0], "media_mb": after[1] - before[1]}
 
 
-def per_second(path):
-    """[(calls begun, refused, come through, ms of the refusals)] of each second of a statistics file of sipp."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=";"))[:-1]
-    out = []
-    for row in rows:
-        refused = int(row.get("GenericCounter1(P)") or 0)
-        out.append((int(row["OutgoingCall(P)"]), refused, max(0, int(row["SuccessfulCall(P)"]) - refused), seconds_of(row.get("ResponseTime2(P)")) * 1000))
-    return out
-
-
-def seconds_of(text):
-    """sipp's "00:00:00:012000" in seconds."""
-    found = re.match(r"(\d+):(\d+):(\d+):(\d+)", text or "")
-    return int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) + int(found[4]) / 1e6 if found else 0.0
-
-
-KAMAILIO = """\
-#!KAMAILIO
-debug=0
-log_stderror=yes
-fork=yes
-children=1
-disable_tcp=yes
-listen=udp:127.0.0.1:%d
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "siputils.so"
-loadmodule "textops.so"
-request_route {
-    if (has_totag()) { t_relay(); exit; }       # the caller sends it here, its Request-URI is the far end's Contact
-    $du = "sip:127.0.0.1:%d";
-    t_relay();
-}
-"""
-
-
-def kamailio_cpu_s_per_1000(folder, rate=60, seconds=8):
-    """Processor seconds of Debian's Kamailio, a stateful proxy without media or CDR, for 1,000 of the same calls; None where it is not installed."""
-    if not shutil.which("kamailio"):
-        return None
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    ports = [free_port() for _ in range(3)]
-    (folder / "kamailio.cfg").write_text(KAMAILIO % (ports[0], ports[1]))
-    (folder / "call.xml").write_text(sip_load.CALL)
-    common = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": die_with_us}
-    proxy = subprocess.Popen(["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-w", str(folder), "-m", "64"],
-                             start_new_session=True, **common)
-    uas = subprocess.Popen(["sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(ports[1]), "-nostdin"], **common)
-    try:
-        time.sleep(2)
-        uac = subprocess.Popen(["sipp", "127.0.0.1:%d" % ports[0], "-sf", "call.xml", "-s", "777", "-i", "127.0.0.1", "-p", str(ports[2]), "-nostdin", "-trace_stat",
-                                "-stf", "stat.csv", "-fd", "1", "-m", str(rate * seconds), "-r", str(rate), "-recv_timeout", "10000"], **common)
-        uac.wait(seconds + 60)
-        good = int(last_row(folder / "stat.csv")["SuccessfulCall(C)"])
-        used = sum(sum(int(field) for field in pathlib.Path("/proc/%s/stat" % pid).read_text().rsplit(")", 1)[1].split()[11:13])
-                   for pid in _family(proxy.pid)) / TICKS
-        return used / good * 1000 if good else None
-    finally:
-        for process in (proxy, uas):
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
-
-
-KAMAILIO_REGISTRAR = """\
-#!KAMAILIO
-debug=0
-log_stderror=yes
-fork=yes
-children=1
-disable_tcp=yes
-listen=udp:127.0.0.1:%d
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "siputils.so"
-loadmodule "usrloc.so"
-loadmodule "registrar.so"
-loadmodule "auth.so"
-modparam("usrloc", "db_mode", 0)
-request_route {
-    if (!pv_www_authenticate("bench", "secret", "0")) { www_challenge("bench", "1"); exit; }
-    save("location");
-}
-"""
-
-
-def kamailio_register_cpu_s(folder, lines=sip_load.LINES - 4, rate=120):
-    """Processor seconds of Debian's Kamailio for the registrations that SIPLoad.register() makes, challenge included, kept in memory only; None
-    where it is not installed.  All have one password: it looks nothing up."""
-    if not shutil.which("kamailio"):
-        return None
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    ports = [free_port() for _ in range(2)]
-    (folder / "kamailio.cfg").write_text(KAMAILIO_REGISTRAR % ports[0])
-    (folder / "register.xml").write_text(sip_load.REGISTER)
-    (folder / "lines.csv").write_text("SEQUENTIAL\n" + "".join("%d;[authentication username=%d password=secret]\n" % (FIRST + n, FIRST + n) for n in range(lines)))
-    common = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": die_with_us}
-    registrar = subprocess.Popen(["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-w", str(folder), "-m", "64"],
-                                 start_new_session=True, **common)
-    try:
-        time.sleep(2)
-        uac = subprocess.Popen(["sipp", "127.0.0.1:%d" % ports[0], "-sf", "register.xml", "-inf", "lines.csv", "-i", "127.0.0.1", "-p", str(ports[1]), "-nostdin",
-                                "-trace_stat", "-stf", "stat.csv", "-fd", "1", "-m", str(lines), "-r", str(rate)], **common)
-        uac.wait(lines // rate + 60)
-        good = int(last_row(folder / "stat.csv")["SuccessfulCall(C)"])
-        used = sum(sum(int(field) for field in pathlib.Path("/proc/%s/stat" % pid).read_text().rsplit(")", 1)[1].split()[11:13])
-                   for pid in _family(registrar.pid)) / TICKS
-        return used if good == lines else None
-    finally:
-        registrar.send_signal(signal.SIGTERM)
-        registrar.wait(20)
-
-
-def _family(pid):
-    """A process and its children."""
-    children = pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()
-    return [str(pid), *children]
-
-
-def draw(rows, capacity, path, seconds=()):
-    """Bars: what came through, was refused, failed, in calls a second, at each factor of overload; below them each second of it.
-
-    seconds: [(factor, per_second())], the calm after the overload last, with factor 0."""
-    width, base = 640, 290
-    height = 340 + (200 if seconds else 0)
-    most = max(row["rate"] for row in rows)
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">' % (width, height),
-             '<rect width="%d" height="%d" fill="#ffffff"/><text x="20" y="22" font-size="15">Overload: calls a second; capacity %g</text>' % (width, height, capacity)]
-    for place, row in enumerate(rows):
-        x, y = 60 + place * 150, base
-        for name, value, colour in (("through", row["goodput"], "#1c7c3c"), ("refused", row["rate"] * row["refused"] / max(1, row["good"] + row["refused"] + row["failed"]), "#b26a00"),
-                                    ("failed", row["rate"] * row["failed"] / max(1, row["good"] + row["refused"] + row["failed"]), "#b3261e")):
-            tall = 240 * value / most
-            y -= tall
-            parts.append('<rect x="%d" y="%.1f" width="70" height="%.1f" fill="%s"><title>%s %.1f</title></rect>' % (x, y, tall, colour, html.escape(name), value))
-        parts.append('<text x="%d" y="%d">%gx: %.0f of %d through, refusals %.0f ms</text>' % (x - 30, base + 18 + 16 * (place % 2), row["factor"], row["goodput"], row["rate"], row["refusal_ms"]))
-    if seconds:
-        flat = [(factor, number, *row) for factor, series in seconds for number, row in enumerate(series)]
-        top = max([row[4] for row in flat] + [1]) * 1.2
-        slowest = max([row[5] for row in flat] + [100])
-        wide = 560 / max(1, len(flat))
-        parts.append('<text x="20" y="362">each second: come through (green, calls), mean time of a refusal (red, ms; the line is 100 ms)</text>')
-        parts.append('<line x1="60" x2="620" y1="%.1f" y2="%.1f" stroke="#b3261e" stroke-dasharray="4"/>' % ((520 - 140 * 100 / slowest,) * 2))
-        for place, (factor, number, _, _, through, ms) in enumerate(flat):
-            x = 60 + wide * place
-            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#1c7c3c"/>' % (x, 520 - 140 * through / top, wide * 0.5, 140 * through / top))
-            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#b3261e"/>' % (x + wide * 0.5, 520 - 140 * ms / slowest, wide * 0.4, 140 * ms / slowest))
-            if not number:
-                parts.append('<text x="%.1f" y="535">%s</text>' % (x, "%gx" % factor if factor else "calm"))
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    pathlib.Path(path).write_text("".join(parts) + "</svg>")
-
-
-def row(name, value, unit, reference=None, reference_value=None):
-    """One row of build/bench.json."""
-    return {"name": name, "value": value, "unit": unit, "reference": reference, "reference_value": reference_value,
-            "ratio": value / reference_value if reference_value and value is not None else None}
-
-
-def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), seconds=8):
+def results(ladder=(20, 40, 60, 80, 100, 120, 150), seconds=8):
     """Rows for make bench."""
     import tempfile
-    rows, best, asked, capacity = [], None, None, None
+    rows, best, asked = [], None, None
     with tempfile.TemporaryDirectory() as folder:
-        kamailio = kamailio_cpu_s_per_1000(pathlib.Path(folder) / "kamailio")
-        registrar = kamailio_register_cpu_s(pathlib.Path(folder) / "registrar")
+        kamailio = sip_reference.cpu_s_per_1000_calls(pathlib.Path(folder) / "kamailio")
+        registrar = sip_reference.register_cpu_s(pathlib.Path(folder) / "registrar")
         with QueueLoad(folder) as load:
             idle = load.rss_mb()
             registered = load.register()
@@ -356,15 +163,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
                 best = got
                 if rate <= ASKED_RATE or asked is None:
                     asked = got
-            for rate in ladder:
-                got = load.calls(rate, seconds)
-                if got["failed"] or got["retransmissions"]:
-                    break
-                capacity = got
             memory = load.memory_of_calls(400, 20)
-            worse = [load.overload(capacity["rate"], factor, seconds) for factor in overload] if capacity else []
-            calm = load.calls(max(5, (capacity or {"rate": 10})["rate"] // 2), 4)
-            load.seconds.append((0, per_second(pathlib.Path(folder) / ("uac-%d" % calm["rate"]) / "stat.csv")))
     rows.append(row("sip.kamailio_cpu_s_per_1000_calls", kamailio, "s", "Debian's Kamailio 5.6.3, same calls, no media, no CDR"))
     rows.append(row("sip.kamailio_register_2000_cpu", registrar, "s", "Debian's Kamailio 5.6.3, the same registrations; ours is sip.register_2000_cpu"))
     rows.append(row("sip.memory_per_registration_kb", (sum(after) - sum(idle)) * 1024 / max(1, registered["registered"]), "KiB"))
@@ -374,13 +173,6 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), overload=(1.5, 3, 10), secon
         rows.append(row("sip.queue_calls_per_second", best["rate"], "1/s", "Asterisk 22.10 (prompt, queue, recording), another machine", 60.0))
         rows.append(row("sip.queue_cpu_s_per_1000_calls", best["cpu_s_per_1000"], "s"))
         rows.append(row("sip.invite_to_agent_p99_ms", asked["p99_ms"], "ms", "aim of the issue at %d a second; here at %d" % (ASKED_RATE, asked["rate"]), 50.0))
-    if capacity is not None:
-        rows.append(row("sip.failures", capacity["failed"], "calls", "at %d calls a second" % capacity["rate"]))
-        draw(worse, capacity["rate"], PICTURE, load.seconds)
-        for one, aim in zip(worse, (0.9, 0.85, 0.8)):
-            rows.append(row("sip.overload_%gx.goodput_ratio" % one["factor"], one["ratio"], "", "aim of the issue", aim))
-            rows.append(row("sip.overload_%gx.refusal_ms" % one["factor"], one["refusal_ms"], "ms", "aim of the issue", 100.0))
-        rows.append(row("sip.overload_after.failures", calm["failed"], "calls", "at half the capacity, right after 10x"))
     return rows
 
 

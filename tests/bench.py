@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODULES = ("dsp.bench", *(f"dsp.{path.stem}" for path in sorted((ROOT / "dsp").glob("bench_*.py"))),
            "tests.dsp.quality_bench", "firmware.media.bench", "firmware.media.bench_density", "firmware.media.bench_jitter", "firmware.media.bench_rtp", "tests.media.relay_bench", "hil.board.bench", "hil.line_bench", "tests.proto.sip_bench", "tests.control.acd_bench", "tests.control.ivr_bench", "firmware.storage.bench",
-           "hil.sip_load", "hil.sip_load_more", "hil.impaired", "hil.load.takeover", "hil.load.__main__")
+           "hil.sip_load", "hil.sip_load_more", "hil.sip_overload", "hil.impaired", "hil.load.takeover", "hil.load.__main__")
 FIELDS = ("name", "value", "unit", "reference", "reference_value", "ratio")
 
 
