@@ -167,8 +167,8 @@ class ImpairedNetwork:
             pass                        # nobody listens there any more
 
 
-def call_over(rig, near, case, seconds=3.0, count=2, seed=7):
-    """Calls of a telephone behind a bad network to one that is not.  near: a Phone that answers by itself.
+def call_over(rig, near, case, seconds=11.0, count=2, seed=7):
+    """Calls of a telephone behind a bad network to one that is not, long enough for RTCP's reports (each 5 s) to tell the delay.  near: a Phone that answers by itself.
 
     Returns {"calls", "answered", "cdrs", "rang" (INVITEs that the near phone saw), "mos", "r", "lost_share"} of the far leg, worst call."""
     more = dict(CASES[case])
@@ -205,7 +205,7 @@ def call_over(rig, near, case, seconds=3.0, count=2, seed=7):
             if record["kind"] == "leg.quality" and record["leg"] == first:
                 came = record["data"]["quality"]["in"]
                 if came["r"] is not None and (found["r"] is None or came["r"] < found["r"]):
-                    found.update(r=came["r"], mos=came["mos"], lost_share=(came["lost"] + came["discarded"]) / max(1, came["packets"] + came["lost"]))
+                    found.update(r=came["r"], mos=came["mos"], lost_share=(came["lost"] + came["discarded"]) / max(1, came["packets"]))
     return found
 
 
@@ -230,7 +230,7 @@ def results(cases=tuple(CASES)):
             rows.append({"name": "sip.impaired.%s.wrong_counts" % case, "unit": "calls", "reference": "one CDR and one ring a call",
                          "reference_value": None, "ratio": None, "value": networks.wrong(found)})
             print(case, found, flush=True)
-            networks.write(table)
+            networks.write(table, list(CASES))
     return rows
 
 

@@ -2,7 +2,8 @@
 
 build/networks/networks.md, .json and .svg: for each case the calls, how many were answered, CDRs, INVITEs that the called telephone rang for
 (more than calls: a duplicate), packets lost or too late, MOS and R (G.107, as the switch measured the worst leg), and where the telephone
-at the far end of the good network heard the speech: correlation with what was said, the best of all alignments.
+at the far end of the good network heard the speech: correlation with what was said, the best of all alignments.  Cases that are named replace
+their rows in a table that is there.
 """
 
 import html
@@ -27,10 +28,14 @@ def line(case, found):
             shown(found["mos"], "%.2f"), shown(found["r"], "%.1f"), shown(found.get("correlation"), "%.3f"))
 
 
-def write(table, folder=FOLDER):
-    """table: [(case, what call_over() found)]."""
+def write(table, order, folder=FOLDER):
+    """table: [(case, what call_over() found)], rows of other cases stay; order: all cases."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "networks.json").write_text(json.dumps([dict(found, case=case) for case, found in table], indent=1) + "\n")
+    path = folder / "networks.json"
+    before = {row["case"]: row for row in json.loads(path.read_text())} if path.exists() else {}
+    whole = dict({case: row for case, row in before.items() if case in order}, **{case: dict(found, case=case) for case, found in table})
+    table = sorted(whole.items(), key=lambda row: order.index(row[0]))
+    path.write_text(json.dumps([found for _, found in table], indent=1) + "\n")
     rows = [line(case, found) for case, found in table]
     text = ["| %s |" % " | ".join(COLUMNS), "|%s" % ("---|" * len(COLUMNS))] + ["| %s |" % " | ".join(row) for row in rows]
     (folder / "networks.md").write_text("# Calls over bad networks\n\n" + "\n".join(text) + "\n")
