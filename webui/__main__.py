@@ -182,6 +182,7 @@ def main():
                             ssl_keyfile=str(key), ssl_certfile=str(chain), server_header=False, log_config=None, proxy_headers=False,
                             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=65536)
     server = Server(config, more_descriptors())
+    renewal = certificate.Renewal(key, chain)
 
     async def serve():
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
@@ -192,6 +193,7 @@ def main():
         heart = Heart(run_dir / "web.ready")
         while not task.done():
             heart.beat()
+            renewal.look(config.ssl)
             await asyncio.wait([task], timeout=BEAT_S)
         await task
 

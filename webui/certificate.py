@@ -49,3 +49,32 @@ def ensure(folder, address):
                                      serialization.NoEncryption()))
     certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return key_path, certificate_path
+
+
+class Renewal:
+    """A new pair in the place of the old one counts for connections that begin then; those that stand, browsers' telephones among them, are left alone."""
+
+    def __init__(self, key_path, certificate_path):
+        self.paths = certificate_path, key_path
+        self._seen = self._marks()
+
+    def _marks(self):
+        try:
+            return [(os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in self.paths]
+        except OSError:
+            return None
+
+    def look(self, context):
+        """context: the server's ssl.SSLContext.  Returns whether a new pair was taken."""
+        marks = self._marks()
+        if marks is None or marks == self._seen:
+            return False
+        self._seen = marks
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self.paths)
+            context.load_cert_chain(*self.paths)
+        except (ssl.SSLError, OSError) as error:
+            log.error("certificate: the new %s with its key cannot be used (%s); the one before stays in use; give a pair that fits together", self.paths[0], error)
+            return False
+        log.info("certificate: %s was renewed", self.paths[0])
+        return True

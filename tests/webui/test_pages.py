@@ -196,6 +196,21 @@ def test_damaged_users_are_one_sentence(tmp_path, text):
         Users(tmp_path)
 
 
+def test_a_renewed_certificate_counts_for_connections_that_begin_then(tmp_path):
+    """Half a pair, or rubbish, changes nothing."""
+    import ssl
+    paths, other = certificate.ensure(tmp_path / "tls", "127.0.0.1"), certificate.ensure(tmp_path / "other", "127.0.0.1")
+    context, renewal = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate.Renewal(*paths)
+    context.load_cert_chain(paths[1], paths[0])
+    assert renewal.look(context) is False
+    paths[0].write_bytes(other[0].read_bytes())
+    assert renewal.look(context) is False, "the key of another certificate"
+    paths[1].write_bytes(other[1].read_bytes())
+    assert renewal.look(context) is True and renewal.look(context) is False
+    paths[1].write_text("rubbish")
+    assert renewal.look(context) is False
+
+
 def test_an_unusable_certificate_is_set_aside(tmp_path):
     key, _ = certificate.ensure(tmp_path, "127.0.0.1")
     key.write_text("")
