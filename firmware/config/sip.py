@@ -82,6 +82,8 @@ def check(result, allowed=()):
         for index, row in enumerate(result[part]):
             if row["t38"] != "off" and row["encryption"] == "required":
                 errors.append(ConfigError(f"{part}[{index}].t38", f"is {row['t38']}, but encryption is required, and T.38 goes in the clear; switch one of them off"))
+            if row["codecs"] == ["G729"]:
+                errors.append(ConfigError(f"{part}[{index}].codecs", "are G729 alone, which nothing here can play, record or mix; add PCMA"))
     if bool(sip["certificate"]) != bool(sip["key"]):
         errors.append(ConfigError("sip.key", "and sip.certificate go together; give both, or none"))
     return errors

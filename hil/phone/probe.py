@@ -62,6 +62,8 @@ class ProbePhone(Dialling):
 
     answer: "auto" or "manual".  expires_s: of the registration.  clock: a BoardClock to send audio by."""
 
+    payload_types = (8,)                   # what it speaks, the best first: 8 PCMA, 18 G.729 (any octets, 20 a packet: nothing is coded here)
+
     def __init__(self, user, password, registrar_port, answer="auto", expires_s=60, host="127.0.0.1", clock=None):
         self.clock = clock
         self.user, self.password, self.registrar = user, password, (host, registrar_port)
@@ -308,12 +310,14 @@ class ProbePhone(Dialling):
         if call is not None:
             self._respond(message, 486, "Busy Here")
             return
+        stream = RTPStream(self.host, self.clock)
         try:
-            media = probe_sip.read_description(message.body)
+            media = self.understood(message.body, stream)
         except ValueError:
+            stream.stop()
             self._respond(message, 488, "Not Acceptable Here")
             return
-        self.stream = RTPStream(self.host, self.clock)
+        self.stream = stream
         self._call = call = _Call(message, self.stream, media)
         self._respond(message, 180, "Ringing", keep=False)
         self._note("incoming", text=message.get("from"), peer=message.uri("from"))
@@ -321,11 +325,15 @@ class ProbePhone(Dialling):
             self.answer()
 
     def _on_reinvite(self, call, message):
-        call.version += 1
         if message.body:
-            media = call.media = probe_sip.read_description(message.body)
+            try:
+                media = call.media = self.understood(message.body, call.stream)
+            except ValueError:
+                self._respond(message, 488, "Not Acceptable Here")
+                return
             call.stream.sending = media.direction in ("sendrecv", "recvonly")
             call.stream.start((media.host, media.port))
+        call.version += 1
         call.accepted = self._respond(message, 200, "OK", body=self._description(call))
         call.interval, call.due = T1_S, time.monotonic() + T1_S
         self._note("reinvite", text=call.media.direction)
@@ -388,7 +396,7 @@ class ProbePhone(Dialling):
 
     def _description(self, call):
         direction = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(call.media.direction, call.media.direction)
-        return probe_sip.describe(self.host, call.stream.port, call.version, direction)
+        return probe_sip.describe(self.host, call.stream.port, call.version, direction, (call.stream.payload_type,))
 
     def _contact(self):
         return f"<sip:{self.user}@{self.host}:{self.port}>"

@@ -36,10 +36,16 @@ class Dialling:
             value = challenge.get("proxy-authenticate" if challenge.status == 407 else "www-authenticate")
             headers.append((name, probe_sip.authorization(value, self.user, self.password, "INVITE", call.uri)))
         call.branch = self._request("INVITE", call.uri, headers, lambda answer: self._invited(call, answer),
-                                    probe_sip.describe(self.host, call.stream.port, 1), lambda answer: self._told(call, answer))
+                                    probe_sip.describe(self.host, call.stream.port, 1, payload_types=self.payload_types), lambda answer: self._told(call, answer))
+
+    def understood(self, body, stream):
+        """Media of their description; the stream speaks what both have, by our order.  Raises ValueError."""
+        media = probe_sip.read_description(body, self.payload_types)
+        stream.speak(next(number for number in self.payload_types if number in media.payload_types))
+        return media
 
     def _listen(self, call, answer):
-        call.media = probe_sip.read_description(answer.body)
+        call.media = self.understood(answer.body, call.stream)
         call.stream.start((call.media.host, call.media.port))
 
     def _told(self, call, answer):

@@ -28,7 +28,8 @@ import threading
 import time
 
 PCMA = 8
-FRAME = 160                    # samples and octets in a packet of 20 ms
+FRAME = 160                    # samples in a packet of 20 ms, and octets of PCMA
+OCTETS = {8: FRAME, 18: 20}    # of such a packet, by payload type
 FRAME_S = 0.020
 SILENCE = 0xD5
 PRIORITY = 41                  # SCHED_FIFO: above the board emulator (40), below the far exchange (42)
@@ -92,6 +93,8 @@ class RTPStream:
     """address: to bind.  clock: a BoardClock to send by, None: CLOCK_MONOTONIC.
     packets: [Packet] received, in order of arrival; malformed: number of others."""
 
+    payload_type = PCMA
+
     def __init__(self, address="127.0.0.1", clock=None):
         self.clock = clock
         self._socket, self._rtcp = bound_pair(address)
@@ -126,6 +129,10 @@ class RTPStream:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="probe-rtp", daemon=True)
             self._thread.start()
+
+    def speak(self, payload_type):
+        """What play() sends from the next packet on."""
+        self.payload_type = payload_type
 
     def stop(self):
         """End the thread, close the sockets.  packets stays."""
@@ -191,7 +198,7 @@ class RTPStream:
 
     def _next_packet(self):
         play, payload = self._next_payload()
-        octets = self.packet(payload, PCMA, self._seq, self._timestamp)
+        octets = self.packet(payload, self.payload_type, self._seq, self._timestamp)
         with self._lock:
             kind, size = self._faults.popleft() if self._faults else (None, 0)
         sent = Sent(time.monotonic(), self._seq, self._timestamp, payload, self._frames())
@@ -216,11 +223,12 @@ class RTPStream:
     def _next_payload(self):
         with self._lock:
             play = self._queue[0] if self._queue else None
+        size = OCTETS[self.payload_type]
         if play is None:
-            return None, bytes([SILENCE]) * FRAME
-        payload = play[0].octets[play[1]:play[1] + FRAME]
-        play[1] += FRAME
-        return play, payload.ljust(FRAME, bytes([SILENCE]))
+            return None, bytes([SILENCE]) * size
+        payload = play[0].octets[play[1]:play[1] + size]
+        play[1] += size
+        return play, payload.ljust(size, bytes([SILENCE]))
 
     def _send(self, octets, sock):
         try:

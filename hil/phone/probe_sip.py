@@ -110,19 +110,23 @@ def authorization(challenge, user, password, method, uri):
 Media = collections.namedtuple("Media", "host port payload_types direction")
 
 
-def describe(host, port, version, direction="sendrecv"):
-    """Our session description: PCMA alone, 20 ms."""
+RTPMAP = {8: "PCMA/8000", 18: "G729/8000"}
+
+
+def describe(host, port, version, direction="sendrecv", payload_types=(8,)):
+    """Our session description, 20 ms; payload_types: of RTPMAP, the best first."""
+    kinds = "".join(f"a=rtpmap:{number} {RTPMAP[number]}\r\n" for number in payload_types)
     return (f"v=0\r\no=probe 1 {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\na={direction}\r\n").encode()
+            f"m=audio {port} RTP/AVP {' '.join(map(str, payload_types))}\r\n{kinds}a=ptime:20\r\na={direction}\r\n").encode()
 
 
-def read_description(body):
-    """Media of their session description.  Raises ValueError without an audio stream that has PCMA."""
+def read_description(body, payload_types=(8,)):
+    """Media of their session description.  Raises ValueError without an audio stream that has one of ours."""
     text = body.decode("utf-8", "replace")
     audio = re.search(r"^m=audio (\d+) RTP/AVP ([\d ]+)", text, re.M)
     hosts = re.findall(r"^c=IN IP4 (\S+)", text, re.M)
-    if not audio or not hosts or "8" not in audio.group(2).split():
-        raise ValueError(f"no PCMA is offered: {text!r}")
+    if not audio or not hosts or not {str(number) for number in payload_types} & set(audio.group(2).split()):
+        raise ValueError(f"none of {payload_types} is offered: {text!r}")
     direction = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", text, re.M)
     return Media(hosts[-1], int(audio.group(1)), [int(n) for n in audio.group(2).split()],
                  direction.group(1) if direction else "sendrecv")

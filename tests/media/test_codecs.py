@@ -151,7 +151,10 @@ def drain(far):
         far.settimeout(10)
 
 
-@pytest.mark.parametrize("codec", _engine.CODECS)
+TRANSCODED = [name for name in _engine.CODECS if name != "G729"]       # that is passed on
+
+
+@pytest.mark.parametrize("codec", TRANSCODED)
 def test_both_ways_against_coders_that_are_not_ours(board, control, leg, codec):
     """From the far end, with one packet in 20 swapped with its successor; and to it, with RTP's clock of the codec."""
     clock = CLOCK.get(codec, 1)
@@ -208,7 +211,7 @@ def test_another_source_with_lower_numbers_is_heard(board, control, leg, codec):
 def test_what_is_no_speech_of_the_codec(control, leg):
     """Any octets, any length, any order: counted, and the leg goes on."""
     rng = random.Random(3)
-    for codec in _engine.CODECS:
+    for codec in TRANSCODED:
         far, address, number = leg(codec)
         for place in range(300):
             head = struct.pack(">BBHII", 0x80, 96, rng.choice((place, rng.randrange(65536))), rng.choice((place * 160, rng.randrange(1 << 32))), 5)
@@ -218,7 +221,7 @@ def test_what_is_no_speech_of_the_codec(control, leg):
         assert control.do("stats")["ok"]
         packet = receive(far, 96, 3)[0]
         assert len(packet) > 12
-    for wrong in ({"codec": "G729"}, {"codec": "OPUS", "ptime_ms": 30}, {"codec": "G722", "payload_type": 128}, {"codec": 5}, {"payload_type": 9}):
+    for wrong in ({"codec": "G723"}, {"codec": "OPUS", "ptime_ms": 30}, {"codec": "G722", "payload_type": 128}, {"codec": 5}, {"payload_type": 9}):
         reply = control.raw("modify", id=f"r{number}", **{"codec": None, "payload_type": 8, **wrong})
         assert not reply["ok"] and "modify:" in reply["error"], (wrong, reply)
 

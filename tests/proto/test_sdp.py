@@ -139,7 +139,7 @@ def test_events_have_the_clock_of_the_sound():
 
 def test_an_offer_names_all_codecs_once():
     octets = sdp.offer(dict(LOCAL, codecs=list(sdp.PAYLOADS)))
-    assert b"RTP/AVP 8 0 9 102 103 111 101 110\r\n" in octets
+    assert b"RTP/AVP 8 0 9 102 103 111 18 101 110\r\n" in octets
     for name in sdp.PAYLOADS:
         assert sdp.read(octets, dict(LOCAL, codecs=[name]))["codec"] == name
     assert b"opus" not in sdp.offer(LOCAL)
@@ -153,8 +153,10 @@ def test_the_configuration_and_media_know_the_same_codecs():
 
 @pytest.mark.parametrize("more", ((), ("a=rtpmap:18 G729/8000",), ("a=rtpmap:18 G729/8000", "a=fmtp:18 annexb=no")))
 def test_g729_alone_is_refused_with_what_to_do(more):
-    """Its free coder is GPL and not linked."""
-    with pytest.raises(RemoteError, match="G.729 is not carried, allow one of the others") as caught:
+    """Its free coder is GPL and not linked; where it is allowed it is chosen, with Annex B off (RFC 4856 2.1.9)."""
+    octets, chosen = sdp.answer(lines("m=audio 4000 RTP/AVP 18", *more), dict(LOCAL, codecs=["G729"]))
+    assert (chosen["codec"], chosen["payload_type"]) == ("G729", 18) and b"a=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\n" in octets
+    with pytest.raises(RemoteError, match="G.729 is passed on between two SIP legs.*, allow one of the others") as caught:
         sdp.answer(lines("m=audio 4000 RTP/AVP 18", *more), LOCAL)
     assert caught.value.status == 488
     with pytest.raises(RemoteError) as caught:

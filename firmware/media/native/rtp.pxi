@@ -9,6 +9,8 @@ cdef enum:
     EVENT_END_TICKS = 15               # an event whose end was lost is over after 150 ms
     ALIVE_TICKS = 10                   # a source that sent within 100 ms is not followed by another
     RELATCH_TICKS = 100                # a source silent for 1 s may be replaced
+    MOVED_TICKS = 20                   # ours: one silent for 200 ms by what goes on with its SSRC and numbers: a NAT has bound anew
+    MOVED_AHEAD = 1000                 # ours: numbers, 20 s
 
 cdef inline uint32_t be16(const uint8_t *p) noexcept nogil:
     return (<uint32_t>p[0] << 8) | p[1]
@@ -46,17 +48,18 @@ cdef uint32_t codec_time(Codec *c, uint32_t ts) noexcept nogil:
     return c.base + <uint32_t>(step // c.clock)
 
 
-cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint16_t seq) noexcept nogil:
+cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint16_t seq, uint32_t ssrc) noexcept nogil:
     """Whether packets from this address are ours.
 
     With latch the first sender of valid RTP becomes the address we answer to
     (symmetric RTP, RFC 4961); another one must show two packets in a row
-    and the old one must have been silent for a second, but the signalled address
-    itself is believed at once.  Where control has said which host the signalling comes from,
+    and the old one must have been silent for a second, or for MOVED_TICKS where it goes on with that one's SSRC and numbers, which
+    nobody off the path knows; but the signalled address itself is believed at once.  Where control has said which host the signalling comes from,
     nobody but that host and the signalled one is latched: who is not on the path cannot
     take audio away; with SRTP whoever has the key is the far end.  Without latch only the
     signalled host counts.
     """
+    cdef uint64_t silent = RELATCH_TICKS
     if r.source.sin_port and same_address(source, &r.source):
         r.source_tick = e.tick
         return 1
@@ -68,7 +71,9 @@ cdef int source_accepted(Engine_ *e, int slot, Rtp *r, sockaddr_in *source, uint
         r.strangers += 1
         return 0
     elif r.source.sin_port and not same_address(source, &r.signalled):
-        if e.tick - r.source_tick < RELATCH_TICKS or not same_address(source, &r.rival) \
+        if r.started and ssrc == r.ssrc and <uint16_t>(seq - r.max_seq) < MOVED_AHEAD:
+            silent = MOVED_TICKS
+        if e.tick - r.source_tick < silent or not same_address(source, &r.rival) \
                 or <uint16_t>(seq - r.rival_seq) != 1:
             r.rival = source[0]
             r.rival_seq = seq
@@ -253,7 +258,7 @@ cdef void rtp_packet(Engine_ *e, int slot, Rtp *r, uint8_t *p, int n, sockaddr_i
         r.garbage += 1
         return
     seq = <uint16_t>be16(p + 2)
-    if not source_accepted(e, slot, r, source, seq):
+    if not source_accepted(e, slot, r, source, seq, be32(p + 8)):
         return
     ts = be32(p + 4)
     if r.codec != NULL and r.codec.clock != 1 and kind == r.payload_type:

@@ -1,0 +1,94 @@
+"""G.729 between two telephones of the house: played in the house of test_sip_transports.py.
+
+The telephones are probes whose frames are any octets, which only a coder could tell from speech; what one sends, the other must get octet by octet."""
+
+import random
+import time
+
+from hil.phone.probe import ProbePhone
+
+ONE, OTHER = "1003", "1004"
+FRAMES = 100            # of 20 ms, two of G.729 each
+
+
+def said(seed):
+    return random.Random(seed).randbytes(20 * FRAMES)
+
+
+def configure(house, codecs, recorded=False):
+    running = house.product.get("/configuration")
+    for line in running["configuration"]["lines"]:
+        if line["name"] in codecs:
+            line["codecs"] = codecs[line["name"]]
+    running["configuration"]["recording"]["enabled"] = recorded
+    house.product.post("/configuration/apply", running)
+
+
+def talk(house, one, other):
+    """(caller's octets came to the other, the other way round): each says its own for two seconds."""
+    marks = [len(phone.packets) for phone in (one, other)]
+    plays = [phone.play(said(seed)) for seed, phone in enumerate((one, other))]
+    for play in plays:
+        play.wait(30)
+    time.sleep(0.3)
+    heard = [phone.received_octets(mark) for phone, mark in zip((one, other), marks)]
+    return said(0) in heard[1], said(1) in heard[0]
+
+
+def test_g729_passes_between_two_telephones_octet_by_octet(house):
+    """Chosen by the called one, kept over a kill of control; a hold needs the switch's music, so both go over to G.711 by re-INVITE; alone it is refused
+    where the other side has none."""
+    for agent in (ONE, OTHER):
+        house.available(agent, "logged_out")
+    rows = house.product.get("/configuration")["configuration"]["lines"]
+    password = {row["name"]: row["password"] for row in rows}
+    one, other = (ProbePhone(name, password[name], house.sip_port) for name in (ONE, OTHER))
+    one.payload_types = other.payload_types = (18, 8)
+    try:
+        configure(house, {ONE: ["G729", "PCMA"], OTHER: ["G729", "PCMA"]})
+        for phone in (one, other):
+            phone.start()
+        one.dial(OTHER)
+        other.wait_for("answered", 30)
+        one.wait_for("answered", 30)
+        call = house.wait_call("talking", 30)["call"]
+        assert (one.stream.payload_type, other.stream.payload_type) == (18, 18)
+        assert talk(house, one, other) == (True, True)
+        house.kill("control")
+        house.wait(lambda s: any(c["call"] == call and c["state"] == "talking" for c in s["calls"]), 30, "the call after the kill")
+        assert talk(house, one, other) == (True, True), "the kill touched nothing"
+        marks = one.mark(), other.mark()
+        house.product.post("/calls/%s/hold" % call, {})
+        for phone, mark in zip((one, other), marks):
+            phone.wait_for("reinvite", 30, since=mark)
+        assert (one.stream.payload_type, other.stream.payload_type) == (8, 8)
+        house.product.post("/calls/%s/retrieve" % call, {})
+        one.hangup()
+        other.wait_for("closed", 30, since=marks[1])
+        found = house.cdr(call, 30)
+        kinds = {record["data"]["quality"]["codec"] for record in found["records"] if record["kind"] == "leg.quality"}
+        assert found["cdr"]["result"] == "answered" and kinds == {"PCMA"}, kinds
+
+        one.payload_types = (18,)
+        configure(house, {OTHER: ["PCMA"]})
+        mark = one.mark()
+        one.dial(OTHER)
+        refused = one.wait_for("refused", 30, since=mark)
+        assert refused["status"] == 488, refused
+        house.wait_idle(30)
+        configure(house, {OTHER: ["G729", "PCMA"]}, recorded=True)
+        mark = one.mark()
+        one.dial(OTHER)
+        assert one.wait_for("refused", 30, since=mark)["status"] == 488, "a call that is recorded must be heard"
+        configure(house, {}, recorded=False)
+        marks = one.mark(), other.mark()
+        one.dial(OTHER)
+        one.wait_for("answered", 30, since=marks[0])
+        other.wait_for("answered", 30, since=marks[1])
+        assert talk(house, one, other) == (True, True), "a telephone that has nothing else"
+        other.hangup()
+        one.wait_for("closed", 30, since=marks[0])
+    finally:
+        for phone in (one, other):
+            phone.stop()
+        configure(house, {ONE: ["PCMA", "PCMU"], OTHER: ["PCMA", "PCMU"]}, recorded=True)
