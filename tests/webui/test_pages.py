@@ -198,7 +198,6 @@ def test_damaged_users_are_one_sentence(tmp_path, text):
 
 def test_a_renewed_certificate_counts_for_connections_that_begin_then(tmp_path):
     """Half a pair, or rubbish, changes nothing."""
-    import ssl
     paths, other = certificate.ensure(tmp_path / "tls", "127.0.0.1"), certificate.ensure(tmp_path / "other", "127.0.0.1")
     context, renewal = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate.Renewal(*paths)
     context.load_cert_chain(paths[1], paths[0])
