@@ -5,7 +5,7 @@
 
 Whoever registers as `user` gets the calls that come from the gateway; the number that was called stands in To,
 the Request-URI is what was registered.  Calls of others go, behind a challenge (407), to the gateway.  It
-records its route, so that everything in a dialog goes through it.  Realm: "carrier".
+records its route, so that everything in a dialog goes through it.  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315 of each call that it sends on.
 
     with Edge(folder, registrar=("127.0.0.1", 15060)) as edge:      # an edge proxy of RFC 5626 before our registrar
         edge.port
@@ -46,6 +46,7 @@ loadmodule "siputils.so"
 loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "auth.so"
+loadmodule "xlog.so"
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", {expires})
 modparam("tm", "fr_inv_timer", 30000)
@@ -74,6 +75,7 @@ request_route {{
     }}
     if (!pv_proxy_authenticate("carrier", "{password}", "0")) {{ proxy_challenge("carrier", "1"); exit; }}
     consume_credentials();
+    xlog("L_ERR", "INVITE of $tU: P-Charging-Vector: $hdr(P-Charging-Vector) P-Access-Network-Info: $hdr(P-Access-Network-Info)\\n");
     $rd = "{gateway_host}"; $rp = "{gateway_port}";
     t_relay();
 }}
@@ -177,6 +179,10 @@ class Carrier:
                     words = (self.folder / "kamailio.log").read_text(errors="replace")[-800:]
                     self.stop()
                     raise RuntimeError(f"Kamailio did not come up: {words}") from None
+
+    def log(self):
+        """What it has said so far."""
+        return (self.folder / "kamailio.log").read_text(errors="replace")
 
     def stop(self, number=signal.SIGTERM):
         """End it and its children."""

@@ -38,7 +38,8 @@ def carrier(house):
         running = house.product.get("/configuration")
         config = running["configuration"]
         config["trunk_groups"] += [{"name": "ip", "caller_number": OURS, "classes": []}, {"name": "gateway", "caller_number": OURS}]
-        config["sip_trunks"] = [row("telco", "ip", edge.port, kind="register", user="acc", password="pw-1", register_s=60),
+        config["sip_trunks"] = [row("telco", "ip", edge.port, kind="register", user="acc", password="pw-1", register_s=60, charging="home1.net",
+                                    set_headers=[{"name": "P-Access-Network-Info", "value": "IEEE-802.3; eth-location=1"}]),
                                 row("direct", "gateway", subscriber.sip_port, kind="peer", diversion="both", encryption="required")]
         config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "ip", "strip": 1}, {"trunk_group": "gateway", "strip": 1}]},
                             {"number": "8.", "choices": [{"trunk_group": "gateway", "strip": 1}]}]
@@ -107,6 +108,9 @@ def test_telephone_calls_out(house, carrier, phone, prefix, trunk):
         assert (cdr["out_span"], cdr["dialled"], cdr["result"], cdr["out_attempts"]) == (trunk, NUMBER, "answered", 1)
         suites = {record["leg"]: record["data"]["quality"]["srtp"] for record in found["records"] if record["kind"] == "leg.quality"}
         assert bool(suites[leg["leg"]]) == (trunk == "direct"), suites
+        if trunk == "telco":        # an IMS trunk's headers, as the carrier's edge has seen them (RFC 7315 4.4, 4.6)
+            seen = [line for line in carrier.log().splitlines() if "INVITE of " + NUMBER in line][-1]
+            assert 'icid-value="' in seen and "orig-ioi=home1.net" in seen and "P-Access-Network-Info: IEEE-802.3; eth-location=1" in seen, seen
     probe_moves.undisturbed(once, house, phone)
 
 

@@ -84,6 +84,7 @@ Sources: RFC 3261, 3264, 3326, 3581, 6026, 7616, 8760.
 from firmware.errors import LocalError, RemoteError
 from firmware.proto.sip.dialog import Identity
 from firmware.proto.sip.digest import DigestServer, ha1
+from firmware.proto.sip.flows import Flows
 from firmware.proto.sip.guard import Guard
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
@@ -129,7 +130,7 @@ _FIELDS = {                             # what a primitive must bring besides it
 }
 
 
-class SIPEndpoint(Requests, TrunkTable):
+class SIPEndpoint(Requests, Flows, TrunkTable):
     """See the top of this module."""
 
     def __init__(self, config, random, hash_functions, new_leg):
@@ -155,7 +156,7 @@ class SIPEndpoint(Requests, TrunkTable):
         self._lines = {}
         self._secrets = {}
         self._line_timers = {}
-        self._without_flow = {}          # leg of a telephone whose connection is gone: that connection
+        Flows.__init__(self)
         self._changed = {}
         self.subscriptions = Subscriptions(self)
         self.publications = Publications(self)
@@ -207,64 +208,6 @@ class SIPEndpoint(Requests, TrunkTable):
             else:
                 session.primitive(primitive, now_ms)
         return self._take_events()
-
-    def connection_lost(self, address, opened, now_ms):
-        """A connection ended (opened), or an address cannot be connected to.  Returns events; never raises.
-
-        Requests that wait for its answer have failed (RFC 3261 17.1.4).  What was reached over it only is not there
-        until it speaks again: a telephone registers anew."""
-        try:
-            self.transactions.unreachable(address, now_ms)
-            if opened:
-                self._flow_closed(address, now_ms)
-        except Exception as error:
-            self.fault("internal_error", "connection lost: %s: %s" % (type(error).__name__, error), address)
-        return self._take_events()
-
-    def _flow_closed(self, address, now_ms):
-        for line in self.registered_lines():
-            for binding in self.registrar.bindings[line]:
-                if tuple(binding["source"]) == address and not binding.get("path") and self.registrar.mark(
-                        line, binding["uri"], True, None, None, (address, [])):
-                    self.contact_changed(line)
-                    if self.registrar.targets(line, True):
-                        self.qualifier.soon(line, now_ms)
-        for session in self.sessions.values():
-            dialog = session.dialog
-            if dialog is not None and dialog.peer == address and session.state != ENDED:
-                self._flow_lost(session)
-                self.touch(session)
-
-    def _flow_lost(self, session):
-        """The connection of a call is gone: its Contact or Route may be connected to, or the far end opens another one."""
-        if session.line is not None:
-            self._without_flow[session.leg] = session.dialog.peer
-        session.dialog.peer = None
-
-    def connection_back(self, address, now_ms):
-        """A connection that counted as gone stands after all.  Returns events."""
-        for line in self.registered_lines():
-            for binding in self.registrar.bindings[line]:
-                if tuple(binding["source"]) == address:
-                    self.qualifier.heard(line, binding["uri"], None, (address, []))
-        for leg in [leg for leg in sorted(self._without_flow) if self._without_flow[leg] == address]:
-            del self._without_flow[leg]
-            session = self.sessions.get(leg)
-            if session is not None and session.dialog is not None and session.dialog.peer is None:
-                session.dialog.peer = address
-                self.touch(session)
-        return self._take_events()
-
-    def flow_opened(self, line, uris, source):
-        """A telephone has registered over a connection: what is said in its calls goes there.  uris: its Contacts."""
-        for leg in sorted(self._without_flow):
-            session = self.sessions.get(leg)
-            if session is None or session.dialog is None or session.dialog.peer is not None:
-                del self._without_flow[leg]
-            elif session.line == line and (session.dialog.target in uris or len(self.registrar.bindings.get(line, ())) == 1):
-                del self._without_flow[leg]
-                session.dialog.peer = source
-                self.touch(session)
 
     def expire(self, now_ms):
         """Let all timers that are due take effect.  Returns events; never raises."""
@@ -510,12 +453,6 @@ class SIPEndpoint(Requests, TrunkTable):
     def unanswered(self, line, uri, now_ms, way=None):
         """An INVITE to a contact ran out (timer B) without a response."""
         self.qualifier.silent(line, uri, now_ms - self.durations["B"][0], way)
-
-    def flow_failed(self, line, uri, way, now_ms):
-        """An edge proxy says that the flow to a telephone is gone (RFC 5626 5.3.1): it is not called there until it registers again."""
-        if line is not None:
-            self.count("flows_failed")
-            self.qualifier.silent(line, uri, None, way)
 
     def contact_changed(self, line):
         """A contact of a line fell silent, or is there again."""

@@ -235,23 +235,25 @@ class Requests(Answering):
                 response.add("Path", value)
         transaction.reply(response, now_ms)
 
-    def _receive_subscribe(self, message, source, now_ms):
+    def _line_that_asks(self, message, source, now_ms):
+        """The line in From, where it has shown its password; else None, and the challenge is out."""
         try:
             line = parse_uri(message.from_address.uri).plain_user()
         except RemoteError:
             line = ""
-        if self._authenticated(message, line, source, now_ms):
+        return line if self._authenticated(message, line, source, now_ms) else None
+
+    def _receive_subscribe(self, message, source, now_ms):
+        line = self._line_that_asks(message, source, now_ms)
+        if line is not None:
             self.subscriptions.subscribe(message, line, source, now_ms)
 
     def _receive_publish(self, message, source, now_ms):
         if not self.publications.enabled:
             self.reply(message, source, 405, now_ms)
             return
-        try:
-            line = parse_uri(message.from_address.uri).plain_user()
-        except RemoteError:
-            line = ""
-        if self._authenticated(message, line, source, now_ms):
+        line = self._line_that_asks(message, source, now_ms)
+        if line is not None:
             self.publications.receive(message, line, source, now_ms)
 
     def _receive_invite(self, message, source, now_ms):
@@ -263,11 +265,8 @@ class Requests(Answering):
             # before authentication: an overloaded switch spends nothing on what it refuses
             self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
             return
-        try:
-            line = parse_uri(message.from_address.uri).plain_user()
-        except RemoteError:
-            line = ""
-        if not self._authenticated(message, line, source, now_ms):
+        line = self._line_that_asks(message, source, now_ms)
+        if line is None:
             return
         self._begin_session(message, line, None, source, now_ms)
 
