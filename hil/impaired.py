@@ -198,6 +198,7 @@ def call_over(rig, near, case, seconds=11.0, count=2, seed=7):
     new = [row for row in rig.product.get("/calls?limit=50")["calls"] if row["call"] not in known]
     found["cdrs"] = len(new)
     found["rang"] = len(near.events("incoming", rang)) or len(near.events("answered", rang))
+    found["ended"] = ["%s, cause %s by %s after %.1f s" % (row["result"], row["cause"], row["released_by"], (row["ended_ms"] - row["started_ms"]) / 1000) for row in new]
     for row in new:
         records = rig.product.get("/calls/" + row["call"])["records"]
         first = min((record["leg"] for record in records if record["leg"]), key=lambda leg: int(leg[1:]))

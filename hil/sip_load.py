@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import time
 
-from hil.ports import free_port
+from hil.ports import UDP, free_block, free_port
 from hil.rig import Rig, die_with_us
 
 LINES, REGISTER_RATE = 2000, 60
@@ -145,12 +145,16 @@ class SIPLoad:
                 "cpu_s": after[0] - before[0]}
 
     def register_beside_calls(self, calls, rate=REGISTER_RATE, call_rate=50):
-        """All lines register while so many calls stand; as register(), and "calls": how many stood before and after."""
-        path = self.folder / "standing.xml"
-        path.write_text(CALL.replace('milliseconds="%d"' % HOLD_MS, 'milliseconds="120000"'))
-        uas, _ = self._sipp("standing-uas", "-sn", "uas", "-aa", "-p", str(self.ports["out"]))      # -aa: silent, but answers OPTIONS
+        """All lines register while so many calls with sound (a packet a second each way) stand; as register(), and "calls": how many stood before and after."""
+        from hil.load.takeover import SoundEnds, scenarios      # it is built upon this module
+        ports = [free_block({UDP: (0,)}) for _ in range(2)]
+        paths = [self.folder / name for name in ("standing-caller.xml", "standing-callee.xml")]
+        for path, text in zip(paths, scenarios(ports, 600000, 1000)):
+            path.write_text(re.sub("Require: timer\nSession-Expires: .*\n", "", text))
+        ends = SoundEnds(ports, 0)
+        uas, _ = self._sipp("standing-uas", "-sf", str(paths[1]), "-aa", "-p", str(self.ports["out"]))
         time.sleep(0.5)
-        uac, _ = self._sipp("standing-uac", "-aa", "-sf", str(path), "-p", str(self.ports["in"]), "-s", "7775", "-m", str(calls), "-r", str(call_rate), "-l", str(calls))
+        uac, _ = self._sipp("standing-uac", "-aa", "-sf", str(paths[0]), "-p", str(self.ports["in"]), "-s", "7775", "-m", str(calls), "-r", str(call_rate), "-l", str(calls))
         end = time.monotonic() + calls / call_rate + 20
         while time.monotonic() < end and len(self.rig.state()["calls"]) < calls:
             time.sleep(0.3)
@@ -161,6 +165,7 @@ class SIPLoad:
         for process in (uac, uas):
             process.kill()
             process.wait(10)
+        ends.stop()
         end = time.monotonic() + 90             # calls without sound and without a far end are ended by the switch
         while time.monotonic() < end and self.rig.state()["calls"]:
             time.sleep(1)

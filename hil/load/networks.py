@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 FOLDER = pathlib.Path("build/networks")
-COLUMNS = ("case", "calls", "answered", "CDRs", "rang", "wrong", "lost or late %", "MOS", "R", "correlation")
+COLUMNS = ("case", "calls", "answered", "CDRs", "rang", "wrong", "lost or late %", "MOS", "R", "correlation", "ended")
 
 
 def wrong(found):
@@ -25,7 +25,7 @@ def line(case, found):
     def shown(value, form):
         return "-" if value is None else form % value
     return (case, str(found["calls"]), str(found["answered"]), str(found["cdrs"]), str(found["rang"]), str(wrong(found)), "%.1f" % (100 * found["lost_share"]),
-            shown(found["mos"], "%.2f"), shown(found["r"], "%.1f"), shown(found.get("correlation"), "%.3f"))
+            shown(found["mos"], "%.2f"), shown(found["r"], "%.1f"), shown(found.get("correlation"), "%.3f"), "; ".join(sorted(set(found.get("ended") or ()))))
 
 
 def write(table, order, folder=FOLDER):
