@@ -6,12 +6,11 @@ Each is a process of its own; tshark reads all that the switch sent.
 
 import asyncio
 import shutil
-import subprocess
 
 import pytest
 
 from hil.kamailio import Carrier, Edge
-from hil.ports import TCP, UDP, free_block
+from hil.phone.linphone import Linphone
 from tests.links.sip_rig import Rig, bound_socket, now_ms
 from tests.links.test_sip_baresip import Baresip, call, run
 from tests.proto.test_sip_trunks import ROW as TRUNK
@@ -154,47 +153,13 @@ def test_all_numbers_at_kamailio(tmp_path):
     run(main())
 
 
-class Linphone:
-    """linphonec, told what to do over its standard input; sound from and to files."""
-
-    def __init__(self, rig, folder):
-        folder.mkdir()
-        (folder / ".local/share/linphone").mkdir(parents=True)
-        base = free_block({UDP: (0, 2, 3), TCP: (0,)}, step=4)
-        (folder / "linphonerc").write_text(
-            "[sip]\nuse_ipv6=0\nsip_port=%d\nsip_tcp_port=-1\nsip_tls_port=-1\nguess_hostname=0\ncontact=sip:1001@127.0.0.1\ndefault_proxy=0\nregister_only_when_network_is_up=0\n"
-            "[rtp]\naudio_rtp_port=%d\n[net]\nfirewall_policy=0\nmtu=1300\n[sound]\nplayback_dev_id=\n[proxy_0]\nreg_proxy=<sip:127.0.0.1:%d;transport=udp>\n"
-            "reg_identity=sip:1001@127.0.0.1\nreg_expires=600\nreg_sendregister=1\npublish=0\n[auth_info_0]\nusername=1001\nuserid=1001\npasswd=secret-1\nrealm=strowger\n"
-            % (base, base + 2, rig.port))
-        self.log = open(folder / "log", "wb")
-        self.path = folder / "log"
-        self.process = subprocess.Popen(["linphonec", "-c", str(folder / "linphonerc"), "-a"], stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT,
-                                        cwd=folder, env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)})
-
-    def say(self, words):
-        self.process.stdin.write((words + "\n").encode())
-        self.process.stdin.flush()
-
-    async def close(self):
-        if self.process.poll() is None:
-            self.say("quit")
-        for _ in range(100):
-            if self.process.poll() is not None:
-                break
-            await asyncio.sleep(0.05)
-        else:
-            self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-
-@pytest.mark.skipif(not shutil.which("linphonec"), reason="linphonec is not installed (Debian: linphone-cli)")
+@pytest.mark.skipif(not Linphone.is_there(), reason="linphonec is not installed (Debian: linphone-cli)")
 @pytest.mark.conformance("RFC 3261", "live linphone", "linphone registers, is called and hangs up, calls, and takes a re-INVITE")
 def test_linphone(tmp_path):
     async def main():
         rig = Rig()
         rig.start()
-        phone = Linphone(rig, tmp_path / "phone")
+        phone = Linphone("1001", "secret-1", rig.port, tmp_path / "phone").start()
         try:
             event = await rig.until_kind("line_registered", timeout_s=30)
             assert "inphone" in event["contacts"][0]["user_agent"]
@@ -215,6 +180,6 @@ def test_linphone(tmp_path):
             assert not rig.endpoint.live_legs()
             rig.check_capture(tmp_path / "linphone.pcap")
         finally:
-            await phone.close()
+            await asyncio.to_thread(phone.stop)
             rig.close()
     run(main())

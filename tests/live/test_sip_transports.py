@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from hil.browser_phone import BrowserPhone
+from hil.phone.linphone import Linphone
 from hil.phone.phone import Phone
+from hil.phone.probe import ProbePhone
 from hil.probes import dtmf, wav
 from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet     # noqa: F401  it shares this house
 
@@ -183,6 +185,35 @@ def test_calls_over_tcp_and_tls(house):
         tcp.wait_for("answered", 30, since=mark)
         tls.hangup()
         house.wait_idle(30)
+
+
+@pytest.mark.skipif(not Linphone.is_there(), reason="linphonec is not installed (Debian: linphone-cli)")
+def test_another_softphone_talks(house):
+    """linphone is called, and hears and is heard: tones both ways."""
+    for agent in ("1003", "1004"):
+        house.available(agent, "logged_out")
+    softphone = Linphone("1004", password(house, "1004"), house.sip_port, house.folder / "linphone").start()
+    caller = ProbePhone("1003", password(house, "1003"), house.sip_port)
+    try:
+        caller.start()
+        house.wait(lambda s: any(line["name"] == "1004" and line["contacts"] for line in s["lines"]), 30, "linphone")
+        softphone.say("soundcard use files")
+        caller.dial("1004")
+        caller.wait_for("answered", 30)
+        softphone.say("record %s" % (house.folder / "linphone-heard.wav"))
+        softphone.say("play %s" % tone(house.folder / "linphone.wav", 900, 8))
+        play = caller.play(wav.alaw_compress(wav.read_mono(tone(house.folder / "to-linphone.wav", 600, 6))).tobytes())
+        play.wait(30)
+        heard = np.array(caller.received_samples(-150, -25))
+        caller.hangup()
+        house.wait_idle(30)
+    finally:
+        caller.stop()
+        softphone.stop()
+    best, above = loudest_hz(heard)
+    assert abs(best - 900) < 4 and above > CLEAR_DB, (best, above)
+    best, above = loudest_hz(wav.read_mono(house.folder / "linphone-heard.wav")[16000:32000])
+    assert abs(best - 600) < 4 and above > CLEAR_DB, (best, above)
 
 
 def test_a_large_message_over_tcp(house):
