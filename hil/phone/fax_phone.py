@@ -14,6 +14,7 @@ and one of ours goes out.  silent_packets: sound that is sent before, A-law.  Im
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -139,3 +140,15 @@ class FaxPhone(ProbePhone):
         if process is not None:
             process.stdin.close()
             process.wait(10)
+
+
+class FaxGateway(FaxPhone):
+    """The same at the far end of a SIP trunk of kind peer: it registers nowhere.  port: known from the start on."""
+
+    def start(self, timeout_s=10):
+        """Bind, listen."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((self.host, 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._run, name="fax-gateway", daemon=True).start()
+        return self

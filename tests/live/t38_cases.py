@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hil.phone.fax_phone import FaxPhone
+from hil.phone.fax_phone import FaxGateway, FaxPhone
 
-LINE, FAX_NUMBER, OUTSIDE = "1003", "02150801079", "13912345678"
+LINE, FAX_NUMBER, OWN, TRUNK_NUMBER, OUTSIDE = "1003", "02150801079", "02150801080", "02150801081", "13912345678"
 ROWS = 400
 
 
@@ -201,3 +201,110 @@ def test_where_it_is_off_it_is_refused_and_media_that_dies_ends_the_call(house, 
     house.kill("media")
     house.far.wait_for("released", 30, id=name)
     adapter.wait_for("closed", 30, since=mark)
+
+
+def test_a_document_of_ours_goes_to_a_sip_line_by_t38(house, box, sheet, adapter):
+    """The switch's own machine (a flow's fax node) speaks T.30 in sound; the leg's gateway makes packets of it."""
+    assert box("document", "put", "sheet", str(sheet[0])) is not None
+    assert house.product.put("/flows/fax-direct", {"flow": {"version": 1, "languages": ["en"], "start": "send", "nodes": {
+        "send": {"type": "fax", "document": "sheet", "role": "calls", "station": "02150801000", "next": "end", "failed": "end"}, "end": {"type": "hangup"}}}})["version"]
+    configure(house, t38="accept")
+    running = house.product.get("/configuration")
+    if not any(row["number"] == OWN for row in running["configuration"]["numbers"]):
+        running["configuration"]["numbers"].append({"number": OWN, "application": "ivr", "target": "fax-direct"})
+        house.product.post("/configuration/apply", running)
+    adapter.machine(print=house.folder / "own.tif")
+    mark = adapter.mark()
+    adapter.dial(OWN)
+    adapter.wait_for("answered", 30, since=mark)
+    call = house.newest_call()["call"]
+    adapter.to_t38()
+    adapter.wait_for("t38", 30, since=mark)
+    done = adapter.wait_for("fax_done", 240, since=mark)
+    assert done["status"] == 0 and np.array_equal(pels(house.folder / "own.tif"), sheet[1]), done
+    adapter.wait_for("closed", 60, since=mark)
+    cdr = the_cdr(house, call)
+    assert cdr["fax"][0]["ok"] and cdr["fax"][0]["pages"] == 1 and cdr["t38"][0]["state"] == "on", cdr
+
+
+def test_two_sip_lines_pass_packets_on_untouched(house, box, sheet, adapter):
+    """One side asks; the switch takes the other along, and demodulates nothing."""
+    running = house.product.get("/configuration")
+    other_line = next(row for row in running["configuration"]["lines"] if row["name"] == "1002")
+    other_line["t38"] = "gateway"
+    house.product.post("/configuration/apply", running)
+    other = FaxPhone("1002", other_line["password"], house.sip_port).start()
+    try:
+        adapter.machine(send=sheet[0], calls=True)
+        other.machine(print=house.folder / "through.tif")
+        mark, its_mark = adapter.mark(), other.mark()
+        adapter.dial("1002")
+        adapter.wait_for("answered", 30, since=mark)
+        call = house.wait_call("talking", 30)["call"]
+        adapter.to_t38()
+        adapter.wait_for("t38", 30, since=mark)
+        other.wait_for("t38", 30, since=its_mark)
+        assert adapter.wait_for("fax_done", 240, since=mark)["status"] == 0
+        assert other.wait_for("fax_done", 60, since=its_mark)["status"] == 0
+        assert np.array_equal(pels(house.folder / "through.tif"), sheet[1])
+        adapter.hangup()
+        other.wait_for("closed", 30, since=its_mark)
+        cdr = the_cdr(house, call)
+        assert sorted((row["state"], row["by"]) for row in cdr["t38"]) == [("on", "far"), ("on", "us")]
+        assert all(q["t38"]["pages"] == 0 for q in cdr["quality"].values()), "no gateway has seen a page: the packets went through as they were"
+    finally:
+        other.stop()
+
+
+@pytest.mark.conformance("T.38", "SIP trunk", "live: a page from a trunk's T.38 terminal to an E1 machine whose answer tone makes us ask, and one the other way")
+def test_pages_over_a_sip_trunk_both_ways(house, box, sheet):
+    gateway = FaxGateway("gateway", "none", house.sip_port).start()
+    running = house.product.get("/configuration")
+    before = {part: list(running["configuration"][part]) for part in ("trunk_groups", "sip_trunks", "routes", "numbers")}
+    config = running["configuration"]
+    config["trunk_groups"].append({"name": "fax-trunk", "classes": ["national"]})
+    config["sip_trunks"].append({"name": "fax", "trunk_group": "fax-trunk", "channels": 4, "options_s": 0, "t38": "gateway", "addresses": [{"address": "127.0.0.1", "port": gateway.port}]})
+    config["routes"].append({"number": "6.", "choices": [{"trunk_group": "fax-trunk", "strip": 1}]})
+    config["numbers"].append({"number": TRUNK_NUMBER, "application": "outside", "target": "6" + OUTSIDE})
+    config["sip"].update(t38_on="ced", t38_recovery="redundancy")
+    house.product.post("/configuration/apply", running)
+    try:
+        house.far.policy(alerting_ms=50, answer_ms=100)
+        gateway.machine(send=sheet[0], calls=True)
+        mark, far_mark = gateway.mark(), house.far.mark()
+        gateway.dial("9" + OUTSIDE)
+        name = house.far.wait_for("incoming", 30, since=far_mark)["id"]
+        gateway.wait_for("answered", 30, since=mark)
+        call = house.wait_call("talking", 30)["call"]
+        house.far.fax(name, print=house.folder / "trunk-e1.tif", station="13912345678")
+        gateway.wait_for("t38", 60, since=mark)
+        heard = [tone for leg in legs_of(house).values() for tone in leg["fax"]]
+        assert gateway.wait_for("fax_done", 240, since=mark)["status"] == 0
+        assert house.far.wait_for("fax_done", 60, id=name)["status"] == 0
+        assert np.array_equal(pels(house.folder / "trunk-e1.tif"), sheet[1]) and heard, heard
+        gateway.hangup()
+        house.far.wait_for("released", 30, id=name)
+        cdr = the_cdr(house, call)
+        assert [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "us")] and cdr["span"] == "fax", cdr
+
+        house.wait_idle(30)
+        gateway.machine(print=house.folder / "trunk-ip.tif")
+        mark = gateway.mark()
+        name = house.place(called=TRUNK_NUMBER)
+        gateway.wait_for("answered", 30, since=mark)
+        call = house.wait_call("talking", 30)["call"]
+        gateway.to_t38()                    # as the answering gateway does that hears its machine's tone itself
+        gateway.wait_for("t38", 60, since=mark)
+        house.far.fax(name, send=sheet[0], calls=True, station="13912345678")
+        assert gateway.wait_for("fax_done", 240, since=mark)["status"] == 0
+        assert np.array_equal(pels(house.folder / "trunk-ip.tif"), sheet[1])
+        house.far.hangup(name)
+        cdr = the_cdr(house, call)
+        assert cdr["out_span"] == "fax" and [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "far")], cdr
+    finally:
+        gateway.stop()
+        house.far.policy()
+        house.wait_idle(30)
+        running = house.product.get("/configuration")
+        running["configuration"].update(before)
+        house.product.post("/configuration/apply", running)

@@ -12,6 +12,7 @@ from hil.probes import exact
 from tests.live import pri_cases, probe_moves
 from tests.live.home_cases import test_a_home_agent_on_an_ordinary_telephone     # noqa: F401  it shares this house
 from tests.live.pri_cases import *      # noqa: F403  its tests share this house
+from tests.live.qsig_cases import test_an_agent_at_an_extension_of_an_old_pbx     # noqa: F401  so does it
 from tests.live.test_kill import assert_layer_2_stayed_up
 
 pytestmark = pytest.mark.live
