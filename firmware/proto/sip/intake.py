@@ -31,6 +31,8 @@ LEAST_ROW = 8                # ours: a row so short is let stand, whatever it is
 MOST_ROW = 4096              # ours: messages; what comes beyond is refused, or dropped
 FIRST_AT_ONCE = 64           # messages of calls that share a turn, and its commit
 NEW_AT_ONCE = 4              # new work in a turn: then what came meanwhile for calls that stand has its turn
+OVERLOADED_AT_ONCE = (16, 2)     # both in overload: the socket is read, and refusals leave, between two turns only
+TAKEN_MS = 32000             # for so long a request is repeated (timers B and F)
 
 BEGINNINGS = (b"INVITE ", b"REGISTER ", b"OPTIONS ", b"SUBSCRIBE ", b"MESSAGE ", b"PUBLISH ", b"NOTIFY ", b"REFER ")
 URGENT = (b"\npriority: emergency", b"\nresource-priority: esnet", b"\nresource-priority: ets.", b"\nresource-priority: wps.")
@@ -117,6 +119,9 @@ class Intake:
         self.since_ms = None         # when new work was taken up last, while a row was left ...
         self.taken = 0               # ... and how much of it
         self._places = {}            # (source, branch) -> entry in the row
+        self._taken = ({}, {})       # the same, of what was taken out of it: within TAKEN_MS, and before
+        self._turned_ms = None       # when those were exchanged last, at first when the first was taken
+        self._knows_all = False      # a process before may have taken what is repeated now
         self._refusals = []
 
     def waiting(self):
@@ -181,7 +186,8 @@ class Intake:
     def _refuse(self, entry, now_ms):
         """Whether it was refused: what repeats a request that is being served is not."""
         octets, source, _ = entry
-        if self._is_served(octets):
+        key = (source, branch_of(octets))
+        if (not key[1] or not self._knows_all or key in self._taken[0] or key in self._taken[1]) and self._is_served(octets):
             return False
         answer = self.guard.refusal(octets, source, now_ms)
         if answer is None:
@@ -207,6 +213,7 @@ class Intake:
         if entry is not None:
             self.new.remove(entry)
             self.first.append(entry)
+            self._taken[0][key] = True
 
     def _trim(self, now_ms):
         """Overload has begun: what would wait too long is refused, the last first."""
@@ -220,7 +227,8 @@ class Intake:
 
     def some(self, now_ms):
         """What is looked at next: [(octets, source, waited_ms)]."""
-        out = self.first[:FIRST_AT_ONCE]
+        first_at_once, new_at_once = OVERLOADED_AT_ONCE if self.guard.overloaded else (FIRST_AT_ONCE, NEW_AT_ONCE)
+        out = self.first[:first_at_once]
         self.first = self.first[len(out):]
         if self.guard.overloaded and self.would_wait_ms() > 2 * REFUSE_MS:
             self._trim(now_ms)
@@ -230,10 +238,16 @@ class Intake:
                 self.cost_ms += (each_ms - self.cost_ms) / SMOOTHING
                 self.since_ms, self.taken = now_ms, 0
         if self.new and not self.first:
-            taken = self.new[:NEW_AT_ONCE]
+            taken = self.new[:new_at_once]
             self.new = self.new[len(taken):]
+            if self._turned_ms is None:
+                self._turned_ms = now_ms
+            elif now_ms - self._turned_ms > TAKEN_MS:
+                self._taken, self._turned_ms, self._knows_all = ({}, self._taken[0]), now_ms, True
             for entry in taken:
-                self._places.pop((entry[1], branch_of(entry[0])), None)
+                key = (entry[1], branch_of(entry[0]))
+                self._places.pop(key, None)
+                self._taken[0][key] = True
             out = out + taken
             self.since_ms, self.taken = (now_ms, len(taken)) if self.new else (None, 0)
             if not self.new:
