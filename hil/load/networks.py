@@ -56,8 +56,8 @@ def drawn(table):
         high = tall * (mos - 1) / 4
         parts.append('<rect x="%d" y="%.1f" width="34" height="%.1f" fill="%s"><title>%s: %s</title></rect>' % (
             x, 30 + tall - high, high, "#b3261e" if wrong(found) else "#1c7c3c", html.escape(case), html.escape(" ".join(line(case, found)))))
-        parts.append('<text x="%d" y="%.1f">%.2f</text><text transform="translate(%d %d) rotate(60)">%s</text>' % (
-            x + 4, 26 + tall - high, mos, x + 8, tall + 44, html.escape(case)))
+        parts.append('<text x="%d" y="%.1f">%.2f</text><text x="%d" y="%d" text-anchor="middle">%s</text>' % (
+            x + 4, 26 + tall - high, mos, x + 17, tall + 48 + 16 * (place % 2), html.escape(case)))
     return "".join(parts) + "</svg>\n"
 
 

@@ -35,8 +35,8 @@ def agent_of(house):
     return next(agent for agent in house.state()["agents"] if agent["name"] == HOME)
 
 
-def command(house, *words):
-    done = subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(house.run_dir), *words], cwd=CHECKOUT, capture_output=True, text=True)
+def command(house, *words, typed=None):
+    done = subprocess.run([sys.executable, "-m", "firmware.cli", "--run", str(house.run_dir), *words], cwd=CHECKOUT, capture_output=True, text=True, input=typed)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -56,7 +56,7 @@ def test_a_home_agent_on_an_ordinary_telephone(house, phone):
     house.far.policy(record_dir=house.folder, alerting_ms=50, answer_ms=100)
     house.available(phone.user, "logged_out")
     far_mark = house.far.mark()
-    command(house, "log-in", HOME, HOME, "--pin", "4711")
+    command(house, "log-in", HOME, HOME, "--pin", typed="4711\n")
     incoming = house.far.wait_for("incoming", 30, since=far_mark)
     assert incoming["called"] == "13700001111" and incoming["span"] == 2
     telephone(house, "asking")

@@ -14,7 +14,7 @@ def test_an_agent_at_an_extension_of_an_old_pbx(house, phone):
     home_cases.configure(house, number="8%02d" % SPAN + EXTENSION, mode="per_call", confirm="none", announce="none")
     house.far.policy(record_dir=house.folder, alerting_ms=50, answer_ms=100)
     house.available(phone.user, "logged_out")
-    home_cases.command(house, "log-in", home_cases.HOME, home_cases.HOME, "--pin", "4711")
+    home_cases.command(house, "log-in", home_cases.HOME, home_cases.HOME, "--pin", typed="4711\n")
 
     def measure():
         house.wait_agent_idle(home_cases.HOME, 30)
