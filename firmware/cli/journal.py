@@ -65,7 +65,7 @@ def carry_out(client, options):
     if verb == "erase":
         return (client.post("/v1/erasures", {"number": options.number, "confirm": options.confirm, "reason": options.reason, "later": options.later}),
                 lambda a: "erasure %s %s; forms of the number: %s" % (a["erasure"], "waits for the end of call " + a["waits_for"] if "waits_for" in a else "has begun",
-                                                                      ", ".join(a["forms"])))
+                                                                      ", ".join(a["forms"])) + "".join("\nthe configuration still has it: %s; take it out there" % path for path in a["stands"]))
     if verb == "erasures":
         return client.get("/v1/erasures"), _erasures
     if options.clear:

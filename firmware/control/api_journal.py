@@ -6,7 +6,8 @@
     POST /v1/retention/prune           look for old rows now
     GET  /v1/export/{journal|calls|surveys}?from=M&to=M&format=jsonl|csv     streamed; moments as of reports, any second; default: all
     POST /v1/erasures                  {"number", "confirm": the same, "by"?, "reason"?, "later"?}: all that is kept of a person, by the number; later: a number
-                                       that is in a call just now is erased by itself after it, else that is refused
+                                       that is in a call just now is erased by itself after it, else that is refused.  Answer: {"erasure", "forms", "waits_for"?,
+                                       "stands": places of the configuration (lists of callers, home telephones) that name it: there a person must take it out}
     GET  /v1/erasures                  {"erasures": those that are not done yet}; done ones are records person.erased"""
 
 import asyncio
@@ -18,6 +19,15 @@ from firmware.control.roles import by
 from firmware.storage.export import PARTS
 
 FORMATS = {"jsonl": b"application/x-ndjson", "csv": b"text/csv; charset=utf-8"}
+
+
+def named_in(value, forms, path=""):
+    """The places of a configuration where one of these numbers stands, alone or as a list's entry: [path]."""
+    if isinstance(value, dict):
+        return [found for name in value for found in named_in(value[name], forms, "%s.%s" % (path, name) if path else name)]
+    if isinstance(value, list):
+        return [found for index, inner in enumerate(value) for found in named_in(inner, forms, "%s[%d]" % (path, index))]
+    return [path] if isinstance(value, str) and value.lstrip("+") in forms else []
 
 
 class JournalAPI:
@@ -56,7 +66,8 @@ class JournalAPI:
             raise Problem(422, "incomplete", 'Send {"number": the person\'s, "confirm": the same once more}.')
         if not isinstance(body.get("later", False), bool):
             raise Problem(422, "bad later", "later must be true or false.")
-        return await self._house.keeping.erase(number, confirm, by(body), body.get("reason"), body.get("later", False))
+        found = await self._house.keeping.erase(number, confirm, by(body), body.get("reason"), body.get("later", False))
+        return {**found, "stands": named_in(self._house.config.running(), found["forms"])}
 
     def _moment_ms(self, query, name, default_ms):
         text = query.get(name)

@@ -81,7 +81,7 @@ def _agent(core, name):
     agent = core.state.agent(name)
     config = core.agent_configs[name]
     line = core.line_of(name)
-    return {"name": name, "label": config.get("label") or name, "line": line, "registered": core.is_registered(line),
+    return {"name": name, "label": config.get("label") or name, "line": line, "registered": core.is_registered(line), "home": core_home.snapshot(core, line) if line is not None else None,
             "status": agent.status, "reason": agent.reason, "state": agent.state, "since_ms": agent.since_ms, "call": agent.call,
             "seat": agent.seat, "locked": agent.locked, "missed": agent.missed, "rests": agent.rests, "wrap_up_until_ms": core.state.timers.get("wrap_up", name),
             "wrapped": agent.wrapped, "undone": agent.undone, "queues": core.queues_of(name), "assigned": name in core.state.assigned}

@@ -152,3 +152,10 @@ def test_an_absent_control_process_is_said(tmp_path):
     with pytest.raises(ControlError, match="start the control process") as error:
         ControlClient(tmp_path).get("/v1/state")
     assert error.value.status == 503
+
+
+def test_what_an_erasure_leaves_to_a_person_is_named():
+    from firmware.control.api_journal import named_in
+    config = {"caller_lists": [{"name": "vip", "numbers": ["13912345678", "139*"]}], "lines": [{"home": {"number": "913912345678"}}], "site": {"name": "13912345678 Ltd"}}
+    assert named_in(config, ["13912345678", "913912345678"]) == ["caller_lists[0].numbers[0]", "lines[0].home.number"]
+    assert named_in({"a": "+8613912345678"}, ["8613912345678"]) == ["a"] and named_in(config, ["99999"]) == []
