@@ -29,6 +29,7 @@ PROMPT_S = {"greeting": 4, "menu": 7, "please_wait": 3, "goodbye": 2, "queue_ful
 RESTART_MS = 700                # of the world's time until a new switch listens
 PATIENCE_S, TALK_S, TALK_SHAPE = 150, 150, 0.6
 FIRST_CAUSE, BUSY = 16, 17
+REFUSED_S = 15                  # that two talk on whose transfer is refused
 
 
 class Died(Exception):
@@ -299,6 +300,7 @@ class World:
         if leg in self.phones and self.phones[leg].talk is not None:
             self._say({"kind": "command.transfer", "call": self.phones[leg].call, "to": "queue",
                        "target": "q%d%d" % (call.number, self.rng.randrange(4)), "by": self.phones[leg].agent})
+            self.after(REFUSED_S, self._over, self.phones[leg].peer, leg, False)        # a full queue takes nobody: they talk on for a while
 
     def _over(self, leg, phone, by_caller):
         if leg not in self.callers or phone not in self.phones or self.phones[phone].talk is None:
