@@ -326,6 +326,22 @@ def build(house, users, sessions, data_dir, site_name):
     def api_report_check():
         return relay("POST", "/v1/reports/check", {})
 
+    @app.get("/api/v1/campaigns")
+    def api_campaigns():
+        return relay("GET", "/v1/campaigns")
+
+    @app.get("/api/v1/campaigns/<name:re:[A-Za-z0-9_.-]{1,32}>")
+    def api_campaign(name):
+        return relay("GET", f"/v1/campaigns/{name}")
+
+    @app.post("/api/v1/campaigns/<name:re:[A-Za-z0-9_.-]{1,32}>")
+    def api_campaign_load(name):
+        return relay("POST", f"/v1/campaigns/{name}", json_body('{"queue": "sales", "mode": "progressive", "csv": "number,note..."}'))
+
+    @app.post("/api/v1/campaigns/<name:re:[A-Za-z0-9_.-]{1,32}>/<action:re:start|pause|stop|remove>")
+    def api_campaign_move(name, action):
+        return relay("POST", f"/v1/campaigns/{name}/{action}", json_body("{}") if request.content_length > 0 else {})
+
     @app.post("/api/v1/staffing/flows")
     def api_staffing_flows():
         return relay("POST", "/v1/staffing/flows", json_body('{"day": "2026-11-23", "hour": 9}'), timeout_s=90.0)

@@ -110,7 +110,7 @@ class Statistics:
             self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
         elif kind == "queue.left":
             self._leave(record)
-        elif kind == "callback.ended" and record["data"]["outcome"] == "reached":
+        elif kind == "callback.ended" and record["data"]["outcome"] == "reached" and record["data"].get("campaign") is None:
             counts = self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])
             counts["callbacks_reached"] = counts.get("callbacks_reached", 0) + 1
         elif kind in _LEG_MOVES:

@@ -147,15 +147,18 @@ KINDS = {
     "message.deleted": "message mailbox recording path reason by",
     "message.mailed": "message mailbox ok error again_ms(None: not again) to?(recipients whom the server took)",
     # callbacks (control/core_callbacks.py)
-    "callback.asked": "callback number by(key|entered|api) priority since_ms order skills given called language languages due_ms(None: now) note "
+    "callback.asked": "callback number by(key|entered|api|campaign) campaign?[name, row] first? attempts? priority since_ms order skills given called language languages due_ms(None: now) note "
                       "expires_ms",
     "callback.refused": "why",
-    "callback.waits": "callback order caller caller_presentation called languages look_at_ms (call: begins; leg: of nobody)",
+    "callback.waits": "callback order caller caller_presentation called languages look_at_ms campaign? (call: begins; leg: of nobody)",
     "callback.looked": "callback look_at_ms",
     "callback.dialled": "callback first(agent: leg is the agent's, who hears it ring|caller)",
     "callback.joined": "callback (leg: the caller's, who is there)",
     "callback.failed": "callback attempts cause due_ms",
-    "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden)",
+    "callback.ended": "callback number outcome(reached|exhausted|expired|cancelled|removed|forbidden; of a campaign: paused|later|not_called|do_not_call) campaign?",
+    # campaigns (control/core_campaigns.py); each number that is called is a callback
+    "campaign.loaded": "campaign mode(progressive|preview) rows[[number, note]] by", "campaign.moved": "campaign state(running|paused|stopped|done) by",
+    "campaign.passed": "campaign row outcome(do_not_call|forbidden) why", "campaign.removed": "campaign by",
     # documents sent to numbers (control/core_faxes.py); what the machines did: fax.started, fax.page, fax.ended above
     "fax.asked": "fax document number station header by note order due_ms expires_ms (call: in which a caller asked, or None)",
     "fax.dialled": "fax order number languages (call: begins; leg: of nobody)",
@@ -320,7 +323,9 @@ class CDRProjection:
             cdr[name] = data.get(name) if name in _OFFERED else None
         cdr["call"] = record["call"]
         if record["kind"] == "callback.waits":
-            cdr["application"] = "callback"
+            cdr["application"] = "callback" if data.get("campaign") is None else "campaign"
+            if data.get("campaign") is not None:
+                cdr["campaign"] = data["campaign"]
         elif record["kind"] == "test.begun":
             cdr["application"] = "test"
         elif record["kind"] == "fax.dialled":

@@ -54,7 +54,7 @@ import os
 import sys
 import urllib.parse
 
-from firmware.cli import box, cas, desk, documents, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace, users
+from firmware.cli import box, campaigns, cas, desk, documents, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace, users
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -242,6 +242,7 @@ def parser():
     journal.add(verbs, common)
     prompts.add(verbs, common)
     documents.add(verbs, common)
+    campaigns.add(verbs, common)
     users.add(verbs, common)
     reports.add(verbs, common)
     lines.add(verbs, common)
@@ -325,6 +326,8 @@ def carry_out(client, options):
         return trace.carry_out(client, options)
     if verb in users.VERBS:
         return users.carry_out(client, options, table)
+    if verb in campaigns.VERBS:
+        return campaigns.carry_out(client, options, table)
     if verb in documents.VERBS:
         return documents.carry_out(client, options, table)
     if verb in prompts.VERBS:

@@ -46,7 +46,7 @@ import urllib.parse
 
 import uvicorn
 
-from firmware.control import api_cas, api_chassis, api_desk, api_documents, api_flow_staffing, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, api_users, commands
+from firmware.control import api_campaigns, api_cas, api_chassis, api_desk, api_documents, api_flow_staffing, api_flows, api_journal, api_lines, api_operations, api_phones, api_pri, api_prompts, api_reports, api_ss7, api_staffing, api_trace, api_users, commands
 from firmware.control import api_floor, roles
 from firmware.control.commands import Problem
 from firmware.control.streams import IDLE_S, Children, Stream
@@ -92,7 +92,7 @@ class API:
             ("GET", ("health",), self.health), ("GET", ("media",), self.media),
             *api_operations.OperationsAPI(self).routes(), *api_desk.DeskAPI(self).routes(), *api_floor.FloorAPI(self).routes(), *api_reports.ReportsAPI(self).routes(), *api_chassis.ChassisAPI(self).routes(),
             *api_flows.FlowsAPI(self).routes(), *api_lines.LinesAPI(self).routes(), *api_ss7.SS7API(self).routes(), *api_pri.PRIAPI(self).routes(), *api_cas.CASAPI(self).routes(),
-            *api_staffing.StaffingAPI(self).routes(), *api_flow_staffing.FlowStaffingAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
+            *api_staffing.StaffingAPI(self).routes(), *api_flow_staffing.FlowStaffingAPI(self).routes(), *api_campaigns.CampaignsAPI(self).routes(), *api_journal.JournalAPI(self).routes(), *api_prompts.PromptsAPI(self).routes(), *api_trace.TraceAPI(self).routes(),
             *api_phones.PhonesAPI(self).routes(), *api_documents.DocumentsAPI(self).routes(), *api_users.UsersAPI(self).routes()]
 
     async def __call__(self, scope, receive, send):

@@ -125,6 +125,7 @@ class Core:
         self.services = dict([(row["name"], row["kind"]) for row in config.get("services") or []])
         self.mailbox_rows = dict([(row["name"], row) for row in config.get("mailboxes") or []])
         self.vips = [row for row in config.get("caller_lists") or [] if row["treatment"] == "vip"]
+        self.do_not_call = [row for row in config.get("caller_lists") or [] if row["treatment"] == "do_not_call"]
         self.blocked = [row for row in config.get("caller_lists") or [] if row["treatment"] == "blocked"]
         self.duty_rows = dict([(row["name"], row) for row in config.get("duty") or []])
         self.calendars = dict([(row["name"], row["days"]) for row in config.get("calendars") or []])

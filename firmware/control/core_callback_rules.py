@@ -2,6 +2,7 @@
 
 from firmware.acd import claims as acd_claims
 from firmware.acd import skills
+from firmware.call import calendar
 from firmware.call import call as calls
 from firmware.call.outside import EMERGENCY, is_open
 
@@ -45,11 +46,21 @@ def permitted(core, queue, number):
     return route, None
 
 
+def never(core, number):
+    """The list of callers who are never called by campaigns that has a number, or None."""
+    return calendar.treatment(core.do_not_call, number)
+
+
+def first(core, call, queue):
+    """Who is called first for a callback: the row's own word (of a campaign), else the queue's setting."""
+    return (core.state.callbacks.get(call.callback) or {}).get("first") or setting(core, queue, "first")
+
+
 def waiting_for(core, queue, number):
     """The callback of a number in a queue, or None."""
     for name in sorted(core.state.callbacks):
         row = core.state.callbacks[name]
-        if row["queue"] == queue and row["number"] == number:
+        if row["queue"] == queue and row["number"] == number and row.get("campaign") is None:
             return row
     return None
 

@@ -19,7 +19,7 @@ is made again.  Reports: the caller who leaves counts as "callbacks", the callba
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.control import core_dispatch, core_ivr, core_outside, core_queues
-from firmware.control.core_callback_rules import UNTRIED, look_again, next_opening_ms, permitted, setting, waiting_for
+from firmware.control.core_callback_rules import UNTRIED, look_again, never, next_opening_ms, permitted, setting, waiting_for
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, close, leave
 from firmware.control.core_queues import say
@@ -74,14 +74,22 @@ def ask(core, call, queue, number):
     return True
 
 
-def _emit(core, call, queue, number, by, priority, since_ms, order, skills, given, called, language, languages, due_ms=None, note=None):
+def _emit(core, call, queue, number, by, priority, since_ms, order, skills, given, called, language, languages, due_ms=None, note=None, **more):
     config = core.queue_configs[queue]
     needs = dict(config.get("skills") or {})
     needs.update(given.get("skills") or {})
     core.emit("callback.asked", call=call.id if call is not None else None, queue=queue, callback=core.ids.next("k"), number=number, by=by,
               priority=core_queues.setting(core, queue, "priority") if priority is None else priority, since_ms=since_ms, order=order,
               skills=needs if skills is None else skills, given=given, called=called, language=language, languages=languages, due_ms=due_ms,
-              note=note, expires_ms=max(core.now_ms, due_ms or 0) + setting(core, queue, "expires_s") * 1000)
+              note=note, expires_ms=max(core.now_ms, due_ms or 0) + setting(core, queue, "expires_s") * 1000, **more)
+
+
+def for_campaign(core, campaign, index, entry, queue, first):
+    """A row of a campaign comes into its queue, as a callback that nobody asked for."""
+    before = set(core.state.callbacks)
+    _emit(core, None, queue, entry["number"], "campaign", None, core.now_ms, core.state.order + 1, None, {}, "", None, list(core.site.get("languages") or ["en"]), None,
+          entry["note"], campaign=[campaign, index], first=first, attempts=entry["attempts"])
+    _wait(core, core.state.callbacks[[name for name in core.state.callbacks if name not in before][0]])
 
 
 def command(core, event):
@@ -121,7 +129,7 @@ def cancel(core, event):
     call = core.state.calls.get(row["call"])
     if call is not None and not (core.is_absent(call) and call.state == calls.QUEUED):
         return core.refuse("callback %s is being made just now; hang up call %s" % (row["id"], call.id))
-    _end(core, row, "cancelled")
+    end(core, row, "cancelled")
     return True
 
 
@@ -133,7 +141,7 @@ def _wait(core, row):
     call = core.ids.next("c")
     core.emit("callback.waits", call=call, leg=core.ids.next("l"), queue=queue, callback=row["id"], order=row["order"], caller=row["number"],
               caller_presentation="allowed", called=row["called"], languages=row["languages"],
-              look_at_ms=next_opening_ms(core, queue))
+              look_at_ms=next_opening_ms(core, queue), **({"campaign": row["campaign"][0]} if row.get("campaign") else {}))
     _queue(core, core.state.calls[call], row)
 
 
@@ -157,7 +165,7 @@ def timer(core, name):
         return
     if row["call"] is None:
         if row["queue"] not in core.queue_configs:
-            _end(core, row, "removed")
+            end(core, row, "removed")
         else:
             _wait(core, row)
     else:
@@ -170,12 +178,17 @@ def expired(core, name):
     row = core.state.callbacks.get(name)
     call = core.state.calls.get(row["call"]) if row is not None else None
     if row is not None and (call is None or call.state == calls.QUEUED and core.is_absent(call)):
-        _end(core, row, "expired")
+        end(core, row, "expired")
 
 
-def _end(core, row, outcome):
+def _over(core, call, row, outcome):
+    core.emit("callback.ended", call=call, queue=row["queue"], callback=row["id"], number=row["number"], outcome=outcome,
+              **({"campaign": row["campaign"][0]} if row.get("campaign") else {}))
+
+
+def end(core, row, outcome):
     """Over before it was made."""
-    core.emit("callback.ended", call=row["call"], queue=row["queue"], callback=row["id"], number=row["number"], outcome=outcome)
+    _over(core, row["call"], row, outcome)
     call = core.state.calls.get(row["call"])
     if call is not None:
         clear(core, call, NORMAL, SWITCH, "callback", "the callback is %s" % outcome)
@@ -202,9 +215,10 @@ def dial_caller(core, call):
 
 def _dial(core, call, row):
     route, why = permitted(core, row["queue"], row["number"]) if row is not None else (None, "the callback is gone")
-    if route is None:
+    barred = row is not None and row.get("campaign") and never(core, row["number"]) is not None
+    if route is None or barred:
         if row is not None:
-            core.emit("callback.ended", call=call.id, queue=row["queue"], callback=row["id"], number=row["number"], outcome="forbidden")
+            _over(core, call.id, row, "do_not_call" if barred else "forbidden")
         close(core, call, NORMAL, say(call, ["not_possible"]), "failed", why)
         return
     core_outside.dial(core, call, route, None, setting(core, row["queue"], "ring_s") * 1000)
@@ -228,14 +242,17 @@ def caller_answered(core, call, leg):
     _queue(core, call, row)
     look_again(core)
     core.listen(call)
-    core.play(call, "announcement", say(call, ["callback_hello"]))
+    if row.get("campaign"):
+        core_queues.music(core, call)
+    else:
+        core.play(call, "announcement", say(call, ["callback_hello"]))
 
 
 def reached(core, call):
     """Caller and agent talk: it is done."""
     row = core.state.callbacks.get(call.callback)
     if row is not None and row["call"] == call.id:
-        core.emit("callback.ended", call=call.id, queue=row["queue"], callback=row["id"], number=row["number"], outcome="reached")
+        _over(core, call.id, row, "reached")
 
 
 def ended(core, call):
@@ -257,16 +274,19 @@ def ended(core, call):
     elif row["queue"] not in core.queue_configs:
         outcome = "removed"
     if outcome is not None:
-        core.emit("callback.ended", call=call.id, queue=row["queue"], callback=row["id"], number=row["number"], outcome=outcome)
+        _over(core, call.id, row, outcome)
         return
     core.emit("callback.failed", call=call.id, queue=row["queue"], callback=row["id"], attempts=attempts, cause=cause,
               due_ms=core.now_ms + (setting(core, row["queue"], "retry_s") * 1000 if tried else SOON_MS))
+    if row.get("campaign"):             # gives its room to another number meanwhile
+        whole = core.state.campaigns.get(row["campaign"][0])
+        _over(core, call.id, core.state.callbacks[row["id"]], "later" if whole is not None and whole["state"] != "stopped" else "not_called")
 
 
 def snapshot(core):
     """[{callback queue number state("waiting"|"later"|"calling") since_ms due_ms expires_ms attempts by call position agent note}], oldest first."""
     found = []
-    for row in sorted(core.state.callbacks.values(), key=lambda row: (row["since_ms"], row["order"])):
+    for row in sorted([row for row in core.state.callbacks.values() if row.get("campaign") is None], key=lambda row: (row["since_ms"], row["order"])):
         call = core.state.calls.get(row["call"])
         position = core.state.queue(row["queue"]).position(call.id) if call is not None and call.state == calls.QUEUED else None
         found.append({"callback": row["id"], "queue": row["queue"], "number": row["number"], "since_ms": row["since_ms"], "due_ms": row["due_ms"],

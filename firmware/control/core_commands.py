@@ -8,6 +8,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.announcement   name on by?                     switches an announcement on or off
   command.callback       queue number agent? at_ms? note?  Switchboard.answer: {"callback"}
   command.callback_cancel    callback by?
+  command.campaign_load  campaign queue mode rows([[number, note]]) by?;  command.campaign campaign action("start"|"pause"|"stop"|"remove") by?
   command.fax            document number station? header? at_ms? by? note?      a document to a number; Switchboard.answer: {"fax"}
   command.fax_cancel     fax by?
   command.listen         call leg? modem? progress? answer? caller_id? r1?      what is listened for on a leg
@@ -45,7 +46,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   leg.transfer           leg called | leg other           a telephone's REFER: to a number; to the party of its second call
 """
 
-from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_desk, core_faxes, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_recordings, core_streams, core_test_calls
+from firmware.control import core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_desk, core_faxes, core_floor, core_ivr, core_kept, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_recordings, core_streams, core_test_calls
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, result_of
@@ -69,6 +70,7 @@ COMMANDS = {
     "command.announcement": (("name", "on"), core_announcements.switch),
     "command.callback": (("queue", "number"), core_callbacks.command),
     "command.callback_cancel": (("callback",), core_callbacks.cancel),
+    "command.campaign_load": (("campaign", "queue", "mode", "rows"), core_campaigns.load), "command.campaign": (("campaign", "action"), core_campaigns.move),
     "command.fax": (("document", "number"), core_faxes.command),
     "command.fax_cancel": (("fax",), core_faxes.cancel),
     "command.message_state": (("message", "state"), core_mailboxes.set_state),

@@ -51,7 +51,7 @@ def dispatch(core):
             return
         entry, able = found[best]
         call = core.state.calls[entry.call]
-        if core.is_absent(call) and callbacks.setting(core, best, "first") == "caller":
+        if core.is_absent(call) and callbacks.first(core, call, best) == "caller":
             core.ways_on["callback_dial"](core, call)
             found, free = {}, callbacks.spare(core)
             continue

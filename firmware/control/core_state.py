@@ -21,6 +21,7 @@ from firmware.call.trunk_group import TrunkGroup
 from firmware.control.core_state_acd import AcdFolds
 from firmware.control.core_state_callbacks import CallbackFolds
 from firmware.control.core_state_calls import CallFolds
+from firmware.control.core_state_campaigns import CampaignFolds
 from firmware.control.core_state_desk import DeskFolds
 from firmware.control.core_state_faxes import FaxFolds
 from firmware.control.core_state_floor import FloorFolds
@@ -34,7 +35,7 @@ from firmware.control.core_state_trail import TrailFolds
 from firmware.control.core_timers import Timers
 
 
-class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds, FaxFolds, TrailFolds):
+class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, MailboxFolds, FloorFolds, DeskFolds, TestFolds, KeptFolds, HomeFolds, FaxFolds, TrailFolds, CampaignFolds):
     """Everything the switchboard knows.
 
     groups: {name: TrunkGroup} of the configuration; utc_offset_ms: for the statistics' days;
@@ -54,6 +55,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.greetings = {}     # mailbox -> path of the greeting that its owner recorded
         self.wrong_codes = {}   # mailbox -> (wrong codes in a row, the last one's ms)
         self.callbacks = {}     # id -> what core_state_callbacks.py makes of the records
+        self.campaigns = {}     # name -> core_state_campaigns.py
         self.faxes = {}         # id -> document for a number: core_state_faxes.py
         self.alarms, self.changes = {}, []      # of the box and the configuration: core_state_trail.py
         self.paces = {}         # queue -> Expected
@@ -199,6 +201,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
                 "wrong_codes": [[name] + list(self.wrong_codes[name]) for name in sorted(self.wrong_codes)],
                 "callbacks": [dict(self.callbacks[name]) for name in sorted(self.callbacks)],
                 "faxes": [dict(self.faxes[name]) for name in sorted(self.faxes)],
+                "campaigns": [dict(self.campaigns[name], rows=list(self.campaigns[name]["rows"]), later=list(self.campaigns[name]["later"])) for name in sorted(self.campaigns)],
                 "alarms": [dict(self.alarms[name]) for name in sorted(self.alarms)], "changes": [dict(row) for row in self.changes],
                 "broadcasts": [dict(self.broadcasts[name]) for name in sorted(self.broadcasts)],
                 "warnings": [[name, dict(self.warnings[name])] for name in sorted(self.warnings)],
@@ -255,6 +258,7 @@ class CoreState(LegFolds, CallFolds, OperationFolds, AcdFolds, CallbackFolds, Ma
         self.wrong_codes = dict([(row[0], (row[1], row[2])) for row in dumped.get("wrong_codes") or []])
         self.callbacks = dict([(row["id"], dict(row)) for row in dumped.get("callbacks") or []])
         self.faxes = dict([(row["id"], dict(row)) for row in dumped.get("faxes") or []])
+        self.campaigns = dict([(row["id"], dict(row, rows=list(row["rows"]))) for row in dumped.get("campaigns") or []])
         self.alarms = dict([(row["id"], dict(row)) for row in dumped.get("alarms") or []])
         self.changes = [dict(row) for row in dumped.get("changes") or []]
         self.broadcasts = dict([(row["broadcast"], dict(row)) for row in dumped.get("broadcasts") or []])

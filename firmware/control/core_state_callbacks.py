@@ -17,6 +17,9 @@ class CallbackFolds:
         row = {"id": data["callback"], "attempts": 0, "call": None, "joined": False}
         for name in ASKED:
             row[name] = record["queue"] if name == "queue" else data[name]
+        if data.get("campaign"):
+            row.update(campaign=data["campaign"], first=data["first"], attempts=data["attempts"])
+            self.campaign_asked(data["campaign"], record)
         self.callbacks[row["id"]] = row
         self.order = max(self.order, data["order"])
         self.timers.set("callback", row["id"], data["due_ms"])
@@ -47,6 +50,9 @@ class CallbackFolds:
     def callback_dialled(self, record, data, call):
         self._caller_is(call, record["leg"])
         self.timers.cancel("callback", data["callback"])
+        row = self.callbacks.get(data["callback"]) or {}
+        if row.get("campaign"):
+            self.campaign_called(row["campaign"], record, call=record["call"])
 
     def callback_joined(self, record, data, call):
         self._caller_is(call, record["leg"])
@@ -57,6 +63,8 @@ class CallbackFolds:
         self.timers.set("callback", data["callback"], data["due_ms"])
 
     def callback_ended(self, record, data, call):
-        self.callbacks.pop(data["callback"], None)
+        row = self.callbacks.pop(data["callback"], None)
+        if row is not None and row.get("campaign"):
+            self.campaign_over(row["campaign"], record, data, row)
         for kind in ("callback", "callback_end"):
             self.timers.cancel(kind, data["callback"])

@@ -14,6 +14,7 @@ class DeskFolds:
             call.customer = {"customer": data["customer"], "source": data["source"], "key": data.get("key")}
 
     def call_disposed(self, record, data, call):
+        self.campaign_disposed(record, data)
         if record["agent"] is not None:
             agent = self.agent(record["agent"])
             agent.disposed = record["call"]

@@ -13,6 +13,7 @@ class KeptFolds:
             self.last_agents.pop(number, None)
             self.customers.pop(number, None)
         self.forget_faxes(data["forms"])
+        self.forget_campaigns(data["forms"])
 
     def person_erased(self, record, data, call):
         self.erasures.pop(data["erasure"], None)

@@ -364,6 +364,7 @@ RULES = [
     ("GET", ("dispositions",), (S, I), "see dispositions", _anything),
     ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
     ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _callback),
+    ("GET", ("campaigns",), (S,), "see campaigns", _anything), ("GET", ("campaigns", None), (S,), "see campaigns", _anything),
     ("GET", ("faxes",), (S,), "see documents that are sent", _anything), ("POST", ("faxes",), (S,), "send documents", _anything),
     ("POST", ("faxes", None, "cancel"), (S,), "cancel documents", _anything),
     ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _announcement),

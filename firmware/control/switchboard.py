@@ -113,14 +113,14 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open
          expected_wait_ms(of who comes now; None: unknown) expected_error_ms(mean, today) agents_logged_in service_level_abandons("ignore"|"negative"|"positive": how service_level counts them)
-  agent  name label line registered status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
+  agent  name label line registered home(as of its line) status reason state("idle"|"offered"|"talking"|"wrap_up") since_ms call queues
          seat(the line at which the person has logged in, or None) missed(offers in a row) rests wrap_up_until_ms
   line   name registered agent call home({number mode state("calling"|"asking"|"up"|"down") call leg why} of an ordinary telephone, or None)
 """
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
@@ -291,6 +291,7 @@ class Switchboard:
 def _finish(core):
     """The end of an event: home telephones do what was asked of them, and waiting callers are given to who is ready."""
     core_home.settle(core)
+    core_campaigns.look(core)
     core_dispatch.dispatch(core)
     while core.home_due:
         core_home.settle(core)
@@ -318,6 +319,8 @@ def _expired(core, kind, name):
         core_callbacks.expired(core, name)
     elif kind == "fax":
         core_faxes.timer(core, name)
+    elif kind == "campaign":
+        pass                            # at the end of each event its rows are looked at
     elif kind == "wrap_up":
         core_agents.wrap_up_over(core, name)
     elif kind == "rest":

@@ -241,6 +241,106 @@ def test_alarms_and_the_configuration_over_a_kill(house, floor):
     assert (changed["revision"], changed["back_to"], changed["paths"]) == (revision + 1, revision - 1, ["site.name"])
 
 
+def test_a_campaign_calls_its_numbers_over_kills(house, floor):
+    """One number is reached while control is killed during its ringing, one is on a list, one is busy; paused over another kill; nobody is called twice."""
+    def numbers():
+        return {row["number"]: row for row in floor.product.get("/campaigns/spring")["numbers"]}
+    queue = house.state()["queues"][0]["name"]
+    floor.configure(lambda config: config.update(caller_lists=[{"name": "robinson", "treatment": "do_not_call", "numbers": ["13900000002"]}]))
+    assert "line 3, number" in floor.strowger("campaign-load", "spring", queue, str(_written(house, "bad.csv", "number,note\n13900000001,Li\n12,x\n")), fails=True)
+    assert floor.product.get("/campaigns")["campaigns"] == []
+    file = _written(house, "spring.csv", "number,note\n13900000001,Li\n13900000002,Wang\n13900000003,\n")
+    assert floor.strowger("campaign-load", "spring", queue, str(file))["numbers"] == 3
+    house.far.policy(incoming="manual")
+    begin = house.far.mark()
+    house.available("1001")
+    house.wait_agent_idle("1001", WAIT_S)
+    floor.product.post("/campaigns/spring/start", {})
+    first = house.far.wait_for("incoming", WAIT_S, since=begin)
+    assert first["called"] == "13900000001"
+    house.far.alert(first["id"])
+    floor.killed()                              # while the number rings
+    assert numbers()["13900000001"]["state"] == "out" and floor.strowger("campaigns")["campaigns"][0]["state"] == "running"
+    house.wait(lambda s: any(a["name"] == "1001" and a["registered"] for a in s["agents"]), WAIT_S, "agent 1001's telephone")
+    house.far.answer(first["id"])
+    call = house.wait_call("talking", WAIT_S)
+    assert call["agent"] == "1001"
+    house.far.policy(incoming="refuse", cause=17)
+    floor.strowger("dispose", call["call"], "sold", "--agent", "1001")
+    house.far.hangup(first["id"])
+    house.cdr(call["call"], WAIT_S)
+    house.wait(lambda s: numbers()["13900000003"]["attempts"] == 1, WAIT_S, "the busy number")
+    found = numbers()
+    assert {number: row["state"] for number, row in found.items()} == {"13900000001": "reached", "13900000002": "do_not_call", "13900000003": "new"}
+    assert (found["13900000001"]["disposition"], found["13900000001"]["call"]) == ("sold", call["call"])
+    floor.strowger("campaign-pause", "spring")
+    floor.killed()
+    assert floor.strowger("campaign", "spring")["numbers"] == list(numbers().values()) == list(found.values())
+    assert floor.product.get("/campaigns")["campaigns"][0]["state"] == "paused"
+    floor.strowger("campaign-start", "spring")
+    floor.strowger("campaign-stop", "spring")
+    assert numbers()["13900000003"]["state"] == "not_called" and len(house.far.events("incoming", since=begin)) == 2
+    floor.strowger("campaign-remove", "spring")
+    assert floor.product.get("/campaigns")["campaigns"] == []
+    house.far.policy()
+
+
+def test_the_rest_is_the_same_after_a_kill(house, floor):
+    """What only reads answers as before; what was taken away does not come back; a malicious caller is registered before and after, on the same call."""
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date().isoformat()       # of the site
+    config = floor.product.get("/configuration")["configuration"]
+    flow = next(row["target"] for row in config["numbers"] if row["application"] == "ivr")
+    definition = floor.product.get("/flows/" + flow)["flow"]
+    for node in definition["nodes"].values():
+        if node["type"] == "menu":
+            node["timeout_s"] = 6
+    assert floor.product.put("/flows/" + flow, {"flow": definition})["version"] > 1        # a version to compare with
+    text = _written(house, "flow.json", json.dumps(definition))
+    article = floor.strowger("article-put", "Short", str(_written(house, "short.txt", "of no use")))["article"]
+    floor.strowger("article-remove", str(article))
+    message = floor.strowger("broadcast", "nothing", "--agents", "1002")["broadcast"]
+    floor.strowger("broadcast-withdraw", message)
+    for version in (1, 2):
+        floor.strowger("prompt", "put", "en", "other", str(house.files["agent"]))
+    floor.strowger("prompt", "put", "en", "gone", str(house.files["agent"]))
+    floor.strowger("prompt", "remove", "en", "gone")
+    if CORPUS is not None:
+        floor.strowger("document", "put", "offer", str(CORPUS / "itu1.pbm"))
+        floor.strowger("document", "remove", "offer")
+    house.available("1001")
+    house.wait_agent_idle("1001", WAIT_S)
+    name, call = floor.caller(SALES)
+    house.wait_call("talking", WAIT_S)
+
+    def registered():
+        return [row["data"]["outcome"] for row in floor.product.get("/calls/" + call)["records"] if row["kind"] == "leg.malicious"]
+
+    def look():
+        reads = {path: floor.product.get(path) for path in ("/me", "/desk/setup", "/flows/%s/diff" % flow, "/prompts", "/articles", "/broadcasts", "/documents", "/set_aside",
+                                                             "/users", "/staffing?calls=100&handle_s=180", "/staffing/simulation?calls=100&handle_s=180&agents=14&runs=2",
+                                                             "/schedule/coverage?queue=sales&day=" + today)}
+        words = {each: floor.strowger(*each) for each in (("me",), ("flow", "diff", flow), ("flow", "check", flow, str(text)), ("prompts",), ("articles",), ("broadcasts",),
+                                                          ("documents",), ("set-aside",), ("users",), ("staffing", "--calls", "100", "--handle-s", "180"),
+                                                          ("staffing-simulation", "--calls", "100", "--handle-s", "180", "--agents", "14", "--runs", "2"),
+                                                          ("coverage", "sales", today))}
+        return reads, words, floor.product.octets("/api/v1/prompts/en/other/audio")
+    floor.strowger("malicious", call)
+    house.wait(lambda s: "registered" in registered(), WAIT_S, "the network's word")
+    before = look()
+    floor.strowger("export", "journal", str(house.folder / "before.jsonl"))
+    floor.killed()
+    assert house.wait_call("talking", WAIT_S)["call"] == call and registered() == ["asked", "registered"]
+    assert look() == before
+    floor.strowger("export", "journal", str(house.folder / "after.jsonl"))
+    lines = (house.folder / "before.jsonl").read_text().splitlines()
+    assert len(lines) > 10 and (house.folder / "after.jsonl").read_text().splitlines()[:len(lines)] == lines
+    floor.product.post("/calls/%s/malicious" % call, {})
+    house.wait(lambda s: registered().count("registered") == 2, WAIT_S, "the network's word again")
+    house.far.hangup(name)
+    house.cdr(call, WAIT_S)
+    floor.strowger("prompt", "remove", "en", "other")
+
+
 def test_a_person_is_erased_and_no_file_has_the_number(house, floor):
     """The one who called above, on a call just now: it is waited for; asked twice it is one erasure; control is killed."""
     house.available("1001")
