@@ -22,6 +22,7 @@ from firmware.control.commands import Problem, not_found
 from firmware.errors import LocalError
 from firmware.ivr import text
 from firmware.storage.flow_versions import order
+from firmware.storage.personal import told
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
 
@@ -153,8 +154,8 @@ class FlowsAPI:
             return db.execute("SELECT json_extract(data, '$.survey'), json_extract(data, '$.question'), json_extract(data, '$.answer')%s, count(*) "
                               "FROM journal WHERE kind = 'ivr.survey' AND ts_ms >= ? AND ts_ms < ? GROUP BY 1, 2, 3%s" % (group, ", 4" if by else ""),
                               (since_ms, until_ms + 1)).fetchall()
-        rows = {}
-        for survey, question, answer, *who, count in await self._api.read(read):
+        rows, found = {}, await self._api.read(lambda db: [(*told(db, row[:3]), *row[3:]) for row in map(tuple, read(db))])
+        for survey, question, answer, *who, count in found:
             if query.get("survey") in (None, survey):
                 row = rows.setdefault((survey, question, *who), {})
                 row[answer] = row.get(answer, 0) + count

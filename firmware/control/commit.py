@@ -10,6 +10,7 @@ import logging
 
 from firmware.jsontext import clean
 from firmware.storage.database import refused
+from firmware.storage.personal import forget
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def _attempt(stores, what, function, *args):
         log.error("journal: %r cannot be written", what, exc_info=True)
         execute("ROLLBACK TO attempt")
         execute("RELEASE attempt")
+        forget(stores.database.write)
         return error
     execute("RELEASE attempt")
     return None

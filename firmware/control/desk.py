@@ -25,8 +25,8 @@ from firmware.links.lookups import Databases, ask_all
 from firmware.storage import desk as files
 from firmware.storage import desk_customers as customers
 from firmware.storage import desk_tickets as tickets
-from firmware.storage.cdr import CDRs
-from firmware.storage.journal import COLUMNS, as_record
+from firmware.storage.cdr import CDRs, of_callers
+from firmware.storage.journal import COLUMNS, as_records
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Desk(Adapter):
             newest = self._reader.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0]
             rows = self._reader.execute("SELECT %s FROM journal WHERE seq > ? AND kind IN (%s) ORDER BY seq LIMIT ?" % (COLUMNS, marks),
                                         (last, *files.PROJECTED, PIECE)).fetchall()
-            files.fold(db, [as_record(tuple(row)) for row in rows], newest if len(rows) < PIECE else None)
+            files.fold(db, list(as_records(self._reader, rows)), newest if len(rows) < PIECE else None)
             if len(rows) < PIECE:
                 break
         self._behind = False
@@ -250,10 +250,8 @@ class Desk(Adapter):
                         if form})
 
         def read(db):
-            marks = ",".join("?" * len(forms))
-            rows = self._cdrs.execute("SELECT call, started_ms, queue, agent, result, called FROM cdr WHERE caller IN (%s) ORDER BY number DESC LIMIT ?"
-                                        % marks, (*forms, LAST_CALLS + 1)).fetchall() if forms else []
-            calls = [dict(zip(("call", "started_ms", "queue", "agent", "result", "called"), tuple(row))) for row in rows if row[0] != call][:LAST_CALLS]
+            rows = of_callers(self._cdrs, forms, LAST_CALLS + 1) if forms else []
+            calls = [dict(zip(("call", "started_ms", "queue", "agent", "result", "called"), row)) for row in rows if row[0] != call][:LAST_CALLS]
             for row in calls:
                 row["notes"], row["dispositions"] = tickets.notes(db, row["call"]), tickets.dispositions(db, row["call"])
             found = tickets.page(db, limit=LAST_TICKETS, customer=customer) if customer else []

@@ -229,20 +229,27 @@ class Keeping:
             await house.checkpoints.make()          # a start replays nothing of what is changed now
             if retention.limit_of(house.database.write) < upto:
                 raise LocalError("no checkpoint could be written")
+            plain, plain_cdr = await self._read(erasure.plain_upto)
+            upto_key = await self._read(erasure.newest_key)
             own = [call for call in await self._read(erasure.calls_of, forms) if call not in house.calls]
             found = {"records": 0, "calls": 0, "recordings": 0, "texts": 0}
             own = set(own)
-            named = await self._named(forms)
+            keys = [(key, call) for key, call in await self._read(erasure.numbers_of, forms, upto_key) if call not in house.calls]
+            named = await self._named(forms, plain_cdr) | {call for _, call in keys if call is not None}
             found["trace"] = sum((await trace_legs.forget(house, self._read, sorted({form.lstrip("+") for form in forms}), sorted(own | named))).values())     # while the calls are known
-            await self._erase_cdrs(forms, numbers, token, own, found)
             for call in sorted(own):
-                found["records"] += await self._change(await self._read(erasure.rows_of, call, upto), numbers, token, own)
+                found["records"] += await self._erase_keys(await self._read(erasure.values_of, call), name)
+                found["records"] += await self._change(await self._read(erasure.rows_of, call, min(upto, plain)), numbers, token, own)
                 found["recordings"] += await self._erase_recordings(call)
-            at = 0
-            while at < upto:
-                rows, at = await self._read(erasure.rows_with, forms, at, upto)
+            at = self.gone_upto()
+            while at < min(upto, plain):
+                rows, at = await self._read(erasure.rows_with, forms, at, min(upto, plain))
                 found["records"] += await self._change([one for one in rows if one[2] not in house.calls], numbers, token, own)
             found["texts"] = await self._erase_desk(forms, own, lambda value: erasure.cleaned(value, numbers, token))
+            # Last, since they say whose calls these were, should a kill begin all this anew.
+            found["records"] += await self._erase_keys([(key, token) for key, _ in keys], name)
+            await self._erase_cdrs(forms, numbers, token, own, plain_cdr)
+            found["calls"] = len(named)
             await self._machines_forget(forms)
             found["files"] = await self._erase_files(forms)
             house.feed.forget()
@@ -269,11 +276,11 @@ class Keeping:
         if lasting:
             log.warning("control: the number to erase is also in the state of %s; it stays there while they are registered or configured so", ", ".join(lasting))
 
-    async def _named(self, forms):
-        """Ids of the finished calls whose CDRs name the person."""
+    async def _named(self, forms, upto):
+        """Ids of the finished calls whose CDRs name the person themselves."""
         calls, at = set(), 0
         while at is not None:
-            rows, at = await self._read(erasure.cdrs_with, forms, at)
+            rows, at = await self._read(erasure.cdrs_with, forms, at, upto)
             calls.update(call for _, call, _ in rows if call not in self.house.calls)
         return calls
 
@@ -285,14 +292,18 @@ class Keeping:
             raise LocalError("logs still name the person: %s" % error) from None
         return found["places"]
 
-    async def _erase_cdrs(self, forms, numbers, token, own, found):
+    async def _erase_cdrs(self, forms, numbers, token, own, upto):
         at = 0
         while at is not None:
-            rows, at = await self._read(erasure.cdrs_with, forms, at)
+            rows, at = await self._read(erasure.cdrs_with, forms, at, upto)
             for number, call, body in rows:
                 if call not in self.house.calls:
                     await self._write(erasure.write_cdr, number, erasure.new_text(None, body, numbers, token, call in own))
-                    found["calls"] += 1
+
+    async def _erase_keys(self, rows, name):
+        for start in range(0, len(rows), LEAST):
+            await self._write(erasure.erase, rows[start:start + LEAST], name)
+        return len(rows)
 
     async def _change(self, rows, numbers, token, own):
         changed = [(seq, new) for seq, kind, call, text in rows if not isinstance(text, bytes)

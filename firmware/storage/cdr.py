@@ -2,12 +2,16 @@
 
 A CDR is the fold of its call's records (firmware.call.records.CDRProjection); it is
 written in the transaction of the record that ends the call.  rebuild() folds the
-whole journal again; a difference is a fault of the product.
+whole journal again; a difference is a fault of the product.  Numbers in it are keys (storage/personal.py), the call's own: what
+write() takes out, get() and page() put back.
 """
 
 import json
 
 from firmware.call.records import CDRProjection
+from firmware.storage.personal import MARK, keys_of, told
+
+ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
 def call_number(call):
@@ -15,6 +19,17 @@ def call_number(call):
     if not call.startswith("c") or not (call[1:].isascii() and call[1:].isdigit()):
         raise ValueError("%r is no call id; ids look like c17" % (call,))
     return int(call[1:])
+
+
+def of_callers(connection, forms, limit):
+    """[(call, started_ms, queue, agent, result, called)] of the newest calls of a caller.  forms: the number, as it may have been written."""
+    marks = ",".join("?" * len(forms))
+    rows = connection.execute(
+        "SELECT cdr.call, started_ms, queue, agent, result, called FROM cdr WHERE number IN ("
+        "SELECT number FROM cdr WHERE caller IN (%s) UNION SELECT cdr.number FROM personal JOIN cdr ON cdr.call = personal.call "
+        "WHERE personal.number IN (%s) AND ltrim(cdr.caller, '+') = ? || personal.key || ?) ORDER BY number DESC LIMIT ?" % (marks, marks),
+        (*forms, *forms, MARK, MARK, limit)).fetchall()
+    return [(*tuple(row)[:5], called) for row, called in zip(rows, told(connection, [row[5] for row in rows]))]
 
 
 class CDRs:
@@ -57,24 +72,27 @@ class CDRs:
 
     def write(self, cdr):
         """Write one CDR (inside the caller's transaction)."""
+        keys = keys_of(self._db)
+        cdr, rows = keys.split(None, cdr["call"], cdr)
         self._db.execute(
             "INSERT OR REPLACE INTO cdr (number, call, started_ms, ended_ms, caller, called, queue, agent, "
             "result, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
             (call_number(cdr["call"]), cdr["call"], cdr.get("started_ms"), cdr.get("ended_ms"), cdr.get("caller"),
-             cdr.get("called"), cdr.get("queue"), cdr.get("agent"), cdr.get("result"),
-             json.dumps(cdr, ensure_ascii=False, separators=(",", ":"), sort_keys=True)))
+             cdr.get("called"), cdr.get("queue"), cdr.get("agent"), cdr.get("result"), ENCODE(cdr)))
+        if rows:
+            keys.write(None, rows)
 
     def get(self, call):
         """One CDR, or None while the call has not ended."""
         row = self._db.execute("SELECT body FROM cdr WHERE call = ?", (call,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else json.loads(told(self._db, [row[0]])[0])
 
     def page(self, limit=50, before=None):
         """Newest first.  before: a call id; only older calls."""
         number = (1 << 62) if before is None else call_number(before)
         rows = self._db.execute("SELECT body FROM cdr WHERE number < ? ORDER BY number DESC LIMIT ?",
                                 (number, limit))
-        return [json.loads(row[0]) for row in rows]
+        return [json.loads(text) for text in told(self._db, [row[0] for row in rows])]
 
     def rebuild(self, journal, base=None):
         """Fold all that is kept of the journal and write every CDR (inside the caller's transaction).  base: storage/retention.py.

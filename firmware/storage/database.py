@@ -34,6 +34,7 @@ import threading
 import time
 
 from firmware.errors import LocalError
+from firmware.storage.personal import Writing, forget
 
 MIGRATIONS = pathlib.Path(__file__).with_name("migrations")
 CHECKPOINT_COMMITS = 1000  # invented: about 4 MB of WAL at 3 to 5 pages a commit
@@ -154,7 +155,7 @@ class Database:
 
     def _connect(self):
         self.write = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False,
-                                     cached_statements=256, timeout=READ_WAIT_S)
+                                     cached_statements=256, timeout=READ_WAIT_S, factory=Writing)
 
     def _open(self):
         self._connect()
@@ -220,6 +221,7 @@ class Database:
 
     def _roll_back(self):
         """SQLite has done so by itself after some errors (a full disk); the first error is the one to be told."""
+        forget(self.write)
         if self.write.in_transaction:
             with contextlib.suppress(sqlite3.Error):
                 self.write.execute("ROLLBACK")

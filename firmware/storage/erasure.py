@@ -1,22 +1,20 @@
 """Erasing one person: every place of a number in the journal and the CDRs becomes a name that says nothing ("erased-e7").
 
 Figures stay true: the sums of reports name no callers, and one name for one person keeps their counts.  What a caller keyed, said or was
-called by in the person's calls goes as well, by the kinds of records and the names of fields below; answers of surveys stay.
+called by in the person's calls goes as well, by the kinds of records and the names of fields in storage/personal.py; answers of surveys stay.
+Both stand in rows of the table `personal`, which are found by indexes: numbers_of(), values_of(), erase().  Rows of the journal and CDRs
+that older firmware wrote hold them themselves (plain_upto()): these are looked through and written anew.
 secure_delete lets SQLite overwrite what was there.
 """
 
 import json
 import re
 
+from firmware.storage.cdr import of_callers
 from firmware.storage.journal import CHECKPOINT
+from firmware.storage.personal import ENCODE, FLOW, PERSONAL, PLACES, forget, named
 
 WIDE = 20_000           # rows looked through at once
-# Fields that hold what is personal beside the number, of records and CDRs of the person's calls.
-PERSONAL = ("caller_name", "names", "carried", "user_to_user", "text", "note", "words", "variables", "set", "input", "entry", "ahead", "error")
-FLOW = ("ivr.moved", "ivr.told", "ivr.asked", "ivr.answered")
-# ... of which these stay: where the caller was, not what was keyed, said or answered.
-PLACES = ("position", "node", "waiting", "language", "flow", "token", "ask", "service", "ok", "deadline_ms")
-
 # Dumps that end with their call (links/), and what pruning keeps of calls that were open (retention.py)
 OF_CALLS = re.compile(r"sip/leg/|sip-leg/|siprec$|q931/[0-9]+/|ss7/[^/]+/(?!node$)|cas/[0-9]+/|retention$")
 
@@ -67,9 +65,40 @@ def new_text(kind, text, numbers, name, own):
 
 
 def calls_of(connection, forms):
-    """Ids of the calls of a number as caller, by the index of the CDRs."""
+    """Ids of the calls of a number as caller, by indexes."""
+    return [row[0] for row in of_callers(connection, sorted(forms), -1)]
+
+
+def plain_upto(connection):
+    """(number of the last row of the journal, of the last CDR) that may hold what is personal themselves; 0: none does."""
+    found = dict(connection.execute("SELECT name, value FROM counter WHERE name IN ('plain.journal', 'plain.cdr')").fetchall())
+    return found.get("plain.journal", 0), found.get("plain.cdr", 0)
+
+
+def newest_key(connection):
+    """What is written from now on is not the erased person's any more."""
+    return connection.execute("SELECT coalesce(max(key), 0) FROM personal").fetchone()[0]
+
+
+def numbers_of(connection, forms, upto):
+    """[(key, its call or None)] of a number, with keys up to one."""
     marks = ",".join("?" * len(forms))
-    return [row[0] for row in connection.execute("SELECT call FROM cdr WHERE caller IN (%s)" % marks, tuple(forms))]
+    return [tuple(row) for row in connection.execute("SELECT key, call FROM personal WHERE number IN (%s) AND key <= ? ORDER BY key" % marks, (*forms, upto))]
+
+
+def values_of(connection, call):
+    """[(key, JSON that is read from now on)] of all that a caller keyed, said or was called by in a call, and of the numbers in it."""
+    found = []
+    for key, value in connection.execute("SELECT key, value FROM personal WHERE call = ? AND value IS NOT NULL AND erased IS NULL", (call,)).fetchall():
+        found.append((key, ENCODE(emptied(json.loads(value)))))
+        found += [(inner, "") for inner in sorted(named(value))]
+    return found
+
+
+def erase(connection, rows, erasure):
+    """rows: [(key, what is read from now on)] (inside the caller's transaction)."""
+    connection.executemany("UPDATE personal SET number = NULL, value = ?, erased = ? WHERE key = ?", [(text, erasure, key) for key, text in rows])
+    forget(connection)
 
 
 def rows_with(connection, forms, after, upto):
@@ -113,9 +142,9 @@ def rows_of(connection, call, upto):
     return [tuple(row) for row in connection.execute("SELECT seq, kind, call, data FROM journal WHERE call = ? AND seq <= ? ORDER BY seq", (call, upto))]
 
 
-def cdrs_with(connection, forms, after):
-    """([(number, call, body)] of the next WIDE CDRs that hold the number, the last number looked at or None at the end)."""
-    last = connection.execute("SELECT max(number) FROM (SELECT number FROM cdr WHERE number > ? ORDER BY number LIMIT ?)", (after, WIDE)).fetchone()[0]
+def cdrs_with(connection, forms, after, upto):
+    """([(number, call, body)] of the next WIDE CDRs, up to a number, that hold the number, the last number looked at or None at the end)."""
+    last = connection.execute("SELECT max(number) FROM (SELECT number FROM cdr WHERE number > ? AND number <= ? ORDER BY number LIMIT ?)", (after, upto, WIDE)).fetchone()[0]
     if last is None:
         return [], None
     having = " OR ".join(["instr(body, ?)"] * len(forms))

@@ -8,12 +8,14 @@ order of the journal, of the call's number; calls count by their end.  CSV: UTF-
 
 import csv
 import io
+import itertools
 import json
 import os
 import sqlite3
 import sys
 
-from firmware.storage.journal import CHECKPOINT, COLUMNS, as_record
+from firmware.storage.journal import CHECKPOINT, COLUMNS, as_records
+from firmware.storage.personal import told
 from firmware.storage.reporting import cell
 
 PIECE = 1000            # rows between two flushes
@@ -39,24 +41,22 @@ def first_seq(connection, since_ms):
 def journal(connection, since_ms, until_ms, kind=None):
     """Records of a time."""
     where, values = (" AND kind = ?", (kind,)) if kind else ("", ())
-    for row in connection.execute("SELECT %s FROM journal WHERE seq >= ? AND kind <> ?%s ORDER BY seq" % (COLUMNS, where),
-                                  (first_seq(connection, since_ms), CHECKPOINT, *values)):
-        if row[1] >= until_ms:
-            return
-        if row[1] >= since_ms:
-            yield as_record(row)
+    rows = connection.execute("SELECT %s FROM journal WHERE seq >= ? AND kind <> ?%s ORDER BY seq" % (COLUMNS, where),
+                              (first_seq(connection, since_ms), CHECKPOINT, *values))
+    yield from as_records(connection, (row for row in itertools.takewhile(lambda row: row[1] < until_ms, rows) if row[1] >= since_ms))
 
 
 def calls(connection, since_ms, until_ms):
     """CDRs of a time."""
-    for row in connection.execute("SELECT body FROM cdr WHERE ended_ms >= ? AND ended_ms < ? ORDER BY number", (since_ms, until_ms)):
-        yield json.loads(row[0])
+    rows = connection.execute("SELECT body FROM cdr WHERE ended_ms >= ? AND ended_ms < ? ORDER BY number", (since_ms, until_ms))
+    while piece := [row[0] for row in itertools.islice(rows, PIECE)]:
+        yield from map(json.loads, told(connection, piece))
 
 
 def surveys(connection, since_ms, until_ms):
     """Answers of surveys, flat."""
-    for row in connection.execute("SELECT %s FROM journal WHERE kind = 'ivr.survey' AND ts_ms >= ? AND ts_ms < ? ORDER BY seq" % COLUMNS, (since_ms, until_ms)):
-        record = as_record(row)
+    rows = connection.execute("SELECT %s FROM journal WHERE kind = 'ivr.survey' AND ts_ms >= ? AND ts_ms < ? ORDER BY seq" % COLUMNS, (since_ms, until_ms))
+    for record in as_records(connection, rows):
         yield {**{name: record[name] for name in SURVEYS[:5]}, **record["data"]}
 
 

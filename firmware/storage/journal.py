@@ -10,21 +10,37 @@ switchboard in one record).  One that was made beside the control loop holds in 
 last record that it contains: records after that come after it in a replay, though their numbers are below its
 own.  Older checkpoints say nothing that the other records do not:
 they are deleted when a new one is written, and they are not given out.
+
+What is personal in a record stands in rows of its own (storage/personal.py): append() takes it out, whoever reads here gets it back.
 """
 
+import itertools
 import json
 
 from firmware.storage.checkpoint import unpack
+from firmware.storage.personal import ENCODE, keys_of, told
 
 CHECKPOINT = "core.checkpoint"
-ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+PIECE = 256             # rows whose personal part is looked up at once; invented
 COLUMNS = "seq, ts_ms, kind, call, leg, agent, queue, data"
 
 
-def as_record(row):
-    """A journal row (by position, COLUMNS) as a record."""
+def checkpoint_of(row):
+    """The row (by position, COLUMNS) of a checkpoint as a record."""
+    return _record(row, row[7])
+
+
+def _record(row, text):
     return {"seq": row[0], "ts_ms": row[1], "kind": row[2], "call": row[3], "leg": row[4],
-            "agent": row[5], "queue": row[6], "data": unpack(row[7]) if isinstance(row[7], bytes) else json.loads(row[7])}
+            "agent": row[5], "queue": row[6], "data": unpack(text) if isinstance(text, bytes) else json.loads(text)}
+
+
+def as_records(connection, rows):
+    """Iterate over journal rows (by position, COLUMNS; no checkpoints) as records."""
+    rows = iter(rows)
+    while piece := [tuple(row) for row in itertools.islice(rows, PIECE)]:
+        for row, text in zip(piece, told(connection, [row[7] for row in piece])):
+            yield _record(row, text)
 
 
 class Journal:
@@ -35,13 +51,17 @@ class Journal:
 
     def append(self, records):
         """Write records in order (inside the caller's transaction); each gets its "seq".  Returns them."""
-        execute = self._db.execute
+        execute, keys = self._db.execute, keys_of(self._db)
         for record in records:
+            data, rows = record.get("data") or {}, None
+            if record["kind"] != CHECKPOINT:
+                data, rows = keys.split(record["kind"], record.get("call"), data)
             record["seq"] = execute(
                 "INSERT INTO journal (ts_ms, kind, call, leg, agent, queue, data) VALUES (?,?,?,?,?,?,?)",
                 (record["ts_ms"], record["kind"], record.get("call"), record.get("leg"), record.get("agent"),
-                 record.get("queue"),
-                 ENCODE(record.get("data") or {}))).lastrowid
+                 record.get("queue"), ENCODE(data))).lastrowid
+            if rows:
+                keys.write(record["seq"], rows)
             if record["kind"] == CHECKPOINT:
                 self._only(record["seq"])
         return records
@@ -62,17 +82,16 @@ class Journal:
         """Up to `limit` records with a number above seq, oldest first; without checkpoints."""
         rows = self._db.execute("SELECT %s FROM journal WHERE seq > ? AND kind <> 'core.checkpoint' "
                                 "ORDER BY seq LIMIT ?" % COLUMNS, (seq, limit))
-        return [as_record(tuple(row)) for row in rows]
+        return list(as_records(self._db, rows))
 
     def of_call(self, call):
         """All records of one call, oldest first."""
         rows = self._db.execute("SELECT %s FROM journal WHERE call = ? ORDER BY seq" % COLUMNS, (call,))
-        return [as_record(tuple(row)) for row in rows]
+        return list(as_records(self._db, rows))
 
     def everything(self, after=0):
         """Iterate over all records above a number, without checkpoints, oldest first."""
-        for row in self._db.execute("SELECT %s FROM journal WHERE seq > ? AND kind <> 'core.checkpoint' ORDER BY seq" % COLUMNS, (after,)):
-            yield as_record(tuple(row))
+        return as_records(self._db, self._db.execute("SELECT %s FROM journal WHERE seq > ? AND kind <> 'core.checkpoint' ORDER BY seq" % COLUMNS, (after,)))
 
     def replay(self):
         """Iterate over what rebuilds the switchboard: the last checkpoint and all after it."""
@@ -80,9 +99,7 @@ class Journal:
                                % COLUMNS).fetchone()
         start = 0
         if row is not None:
-            checkpoint = as_record(tuple(row))
+            checkpoint = checkpoint_of(tuple(row))
             start = checkpoint["data"].get("as_of", checkpoint["seq"])
             yield checkpoint
-        for row in self._db.execute("SELECT %s FROM journal WHERE seq > ? AND kind <> 'core.checkpoint' ORDER BY seq"
-                                    % COLUMNS, (start,)):
-            yield as_record(tuple(row))
+        yield from self.everything(start)

@@ -4,7 +4,7 @@
            the CDRs that were open.  Stored (machine "retention") in one transaction with the number of the last row that is gone
 
 Three steps, each of which may be killed: fold() reads the rows to go, beside the loop, into a new base; keep() stores it, and from then
-on they count as gone; delete() removes them in small transactions.  The sums of what is kept can so be made anew from the base and
+on they count as gone; delete() removes them in small transactions, and with a call's last row what is personal in it (storage/personal.py).  The sums of what is kept can so be made anew from the base and
 the rows behind it (storage/figures.py).  Never beyond the last checkpoint, which a start needs.
 """
 
@@ -12,7 +12,8 @@ import json
 
 from firmware.call.records import CDRProjection
 from firmware.storage.figures import Figures
-from firmware.storage.journal import CHECKPOINT, COLUMNS, as_record
+from firmware.storage.journal import CHECKPOINT, COLUMNS, as_records, checkpoint_of
+from firmware.storage.personal import forget, named
 
 NAME = "retention"
 EMPTY = {"seq": 0, "before_ms": 0, "figures": None, "cdrs": None}
@@ -29,7 +30,7 @@ def limit_of(connection):
     row = connection.execute("SELECT %s FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 1" % COLUMNS, (CHECKPOINT,)).fetchone()
     if row is None:
         return 0
-    record = as_record(tuple(row))
+    record = checkpoint_of(tuple(row))
     return record["data"].get("as_of", record["seq"] - 1)
 
 
@@ -42,8 +43,7 @@ def fold(connection, base, cutoff_ms, most, offset):
     last, count, more = base["seq"], 0, False
     rows = connection.execute("SELECT %s FROM journal WHERE seq > ? AND seq <= ? AND kind <> ? ORDER BY seq" % COLUMNS,
                               (base["seq"], limit_of(connection), CHECKPOINT))
-    for row in rows:
-        record = as_record(tuple(row))
+    for record in as_records(connection, rows):
         if record["ts_ms"] >= cutoff_ms:
             break
         if count >= most:
@@ -64,14 +64,35 @@ def keep(connection, base):
 
 def delete(connection, upto, most):
     """Remove up to `most` rows with numbers up to `upto`, the oldest (inside the caller's transaction).  Returns how many."""
-    return connection.execute("DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE seq <= ? AND kind <> ? ORDER BY seq LIMIT ?)",
-                              (upto, CHECKPOINT, most)).rowcount
+    gone = connection.execute("DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE seq <= ? AND kind <> ? ORDER BY seq LIMIT ?) RETURNING seq, call",
+                              (upto, CHECKPOINT, most)).fetchall()
+    if gone:
+        _forget_calls(connection, {call for _, call in gone if call is not None})
+        connection.execute("DELETE FROM personal WHERE call IS NULL AND seq <= ?", (max(seq for seq, _ in gone),))
+    return len(gone)
 
 
 def delete_cdrs(connection, before_ms, most):
     """Remove up to `most` CDRs of calls that ended before a moment (inside the caller's transaction).  Returns how many."""
-    return connection.execute("DELETE FROM cdr WHERE number IN (SELECT number FROM cdr ORDER BY number LIMIT ?) AND ended_ms < ?",
-                              (most, before_ms)).rowcount
+    gone = connection.execute("DELETE FROM cdr WHERE number IN (SELECT number FROM cdr ORDER BY number LIMIT ?) AND ended_ms < ? RETURNING call",
+                              (most, before_ms)).fetchall()
+    _forget_calls(connection, {call for call, in gone})
+    return len(gone)
+
+
+def _forget_calls(connection, calls):
+    """What is personal in calls whose rows go: of one that has none in the journal all but what its CDR names."""
+    for call in calls:
+        if connection.execute("SELECT 1 FROM journal WHERE call = ? LIMIT 1", (call,)).fetchone():
+            continue
+        row = connection.execute("SELECT caller, called, body FROM cdr WHERE call = ?", (call,)).fetchone()
+        stay, look = set(), {key for text in row or () for key in named(text or "")}
+        while look:                 # and what these name
+            stay |= look
+            values = connection.execute("SELECT value FROM personal WHERE value IS NOT NULL AND key IN (SELECT value FROM json_each(?))", (json.dumps(sorted(look)),)).fetchall()
+            look = {key for value, in values for key in named(value)} - stay
+        connection.execute("DELETE FROM personal WHERE call = ? AND key NOT IN (SELECT value FROM json_each(?))", (call, json.dumps(sorted(stay))))
+    forget(connection)
 
 
 def oldest(connection):

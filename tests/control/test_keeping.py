@@ -11,7 +11,7 @@ from firmware.control import keeping
 from firmware.control.client import ControlClient, ControlError
 from firmware.control.desk import Desk
 from firmware.control.keeping import Keeping
-from firmware.storage import retention
+from firmware.storage import erasure, personal, retention
 from firmware.storage.journal import Journal
 from tests.control.test_house import abandon
 
@@ -103,7 +103,7 @@ def test_old_rows_go_the_sums_stay_and_the_rest_can_be_checked(site, monkeypatch
         assert kept[0]["ts_ms"] >= cutoff_ms > [row for row in rows if row["seq"] < kept[0]["seq"]][-1]["ts_ms"]
         assert [row for row in rows if row["ts_ms"] >= cutoff_ms] == kept[:-1] and kept[-1]["kind"] == "journal.pruned"
         assert min(cdr["ended_ms"] for cdr in house.stores.cdrs.page(500)) >= cutoff_ms
-        assert differed(house) == []
+        assert differed(house) == [] and keys_without_a_row(house) == set() == rows_without_a_key(house)
         with house.database.transaction() as write:     # a fault in the kept range is found, one before it cannot be
             write.execute("UPDATE figures_queues SET queued = queued + 1 WHERE length = 86400 AND start_s = (SELECT max(start_s) FROM figures_queues WHERE length = 86400)")
         assert len(differed(house)) == 1
@@ -122,6 +122,27 @@ def test_old_rows_go_the_sums_stay_and_the_rest_can_be_checked(site, monkeypatch
         assert (await asyncio.to_thread(client.post, "/v1/reports/check"))["differed"] == []
         await house.stop()
     run(scenario())
+
+
+def rows_and_keys(house):
+    """(keys that the journal, the CDRs and values name, keys that there are)."""
+    read = house.database.write.execute
+    texts = [text for query in ("SELECT data FROM journal WHERE kind <> 'core.checkpoint'", "SELECT caller || called || body FROM cdr",
+                                "SELECT value FROM personal WHERE value IS NOT NULL") for text, in read(query).fetchall()]
+    return {key for text in texts for key in personal.named(text or "")}, {key for key, in read("SELECT key FROM personal").fetchall()}
+
+
+def rows_without_a_key(house):
+    found, there = rows_and_keys(house)
+    return found - there
+
+
+def keys_without_a_row(house):
+    """Values that nobody names any more, of calls that are pruned as a whole."""
+    found, there = rows_and_keys(house)
+    calls = dict(house.database.write.execute("SELECT key, call FROM personal").fetchall())
+    kept = {call for call, in house.database.write.execute("SELECT DISTINCT call FROM journal")} - {None}
+    return {key for key in there - found if calls[key] not in kept}
 
 
 @pytest.mark.parametrize("dies_at", ["keep", "delete"])
@@ -157,6 +178,7 @@ def test_a_kill_in_the_middle_of_pruning_goes_on(site, monkeypatch, dies_at):
         assert differed(house) == []
         await house.keeping.prune()
         assert differed(house) == [] and next(house.stores.journal.everything())["ts_ms"] >= house.keeping.cutoff_ms(1)
+        assert keys_without_a_row(house) == set() == rows_without_a_key(house)
         assert {part: len(rows) for part, rows in sums(house).items()} == {part: len(rows) for part, rows in before.items()}
         await house.stop()
     run(scenario())
@@ -332,35 +354,54 @@ async def until_long(condition):
     raise AssertionError("waited in vain")
 
 
-def test_a_kill_in_the_middle_of_an_erasure_goes_on(site, monkeypatch):
-    from firmware.storage import erasure
+def as_older_firmware_wrote_it(house):
+    """Rows of the journal and CDRs hold what is personal themselves."""
+    with house.database.transaction() as write:
+        for table, number, columns in (("journal", "seq", ("data",)), ("cdr", "number", ("caller", "called", "body"))):
+            for row in write.execute("SELECT %s, %s FROM %s%s" % (number, ", ".join(columns), table, " WHERE kind <> 'core.checkpoint'" * (table == "journal"))).fetchall():
+                write.execute("UPDATE %s SET %s WHERE %s = ?" % (table, ", ".join(name + " = ?" for name in columns), number), (*personal.told(write, row[1:]), row[0]))
+        write.execute("DELETE FROM personal")
+        write.execute("UPDATE counter SET value = (SELECT max(seq) FROM journal) WHERE name = 'plain.journal'")
+        write.execute("UPDATE counter SET value = (SELECT max(number) FROM cdr) WHERE name = 'plain.cdr'")
+        personal.forget(write)
 
+
+@pytest.mark.parametrize("dies_in, at", [("erase", 2), ("erase", 5), ("write_rows", 2), ("write_cdr", 2)])
+def test_a_kill_in_the_middle_of_an_erasure_goes_on(site, monkeypatch, dies_in, at):
+    """In the rows of keys (a call's values, the numbers), in rows of older firmware, in its CDRs; the rest is written by this one."""
     async def scenario():
         house, media, clock = await started(site)
         for number in range(1, 9):
             call(house, "p%d" % number, (PERSON, OTHER)[number % 2])
-        before, write_rows, count = sums(house), erasure.write_rows, []
+            if number == (4 if dies_in.startswith("write") else 1):
+                as_older_firmware_wrote_it(house)
+        assert PERSON in house.database.write.execute("SELECT body FROM cdr WHERE number = 2").fetchone()[0] or dies_in == "erase"
+        before, plain, count = sums(house), getattr(erasure, dies_in), []
 
-        def dies(connection, rows):
+        def dies(connection, *rows):
             count.append(1)
-            if len(count) == 2:
+            if len(count) == at:
                 for task in house._tasks:
                     task.cancel()
                 raise asyncio.CancelledError
-            return write_rows(connection, rows)
-        monkeypatch.setattr(erasure, "write_rows", dies)
+            return plain(connection, *rows)
+        monkeypatch.setattr(erasure, dies_in, dies)
         await house.keeping.erase(PERSON, PERSON, None, None)
-        await until_long(lambda: len(count) == 2)
+        await until_long(lambda: len(count) == at)
         await asyncio.sleep(0.05)
-        monkeypatch.setattr(erasure, "write_rows", write_rows)
+        monkeypatch.setattr(erasure, dies_in, plain)
         assert house.switchboard.core.state.erasures
         abandon(house)
         house.database.close()
         house, media, _ = await started(site, media, clock.ahead_ms)
         await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
-        assert PERSON not in json.dumps(list(house.stores.journal.everything())) and PERSON not in json.dumps(house.stores.cdrs.page(50))
-        assert sums(house) == before and differed(house) == []
+        told = json.dumps([list(house.stores.journal.everything()), house.stores.cdrs.page(50)])
+        keyed = [cdr["caller"] for cdr in house.stores.cdrs.page(50) for record in house.stores.journal.of_call(cdr["call"]) if record["data"].get("input", {}).get("digit")]
+        assert PERSON not in told and keyed == [OTHER] * 4, "what the others keyed stays"
+        assert [cdr["caller"] for cdr in house.stores.cdrs.page(50)] == ["erased-e1", OTHER] * 4
+        assert sums(house) == before and differed(house) == [] and house.stores.cdrs.rebuild(house.stores.journal) == []
         await house.stop()
+        assert [path for path, octets in everything(site).items() if PERSON.encode() in octets] == []
     run(scenario())
 
 

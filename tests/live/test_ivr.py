@@ -17,6 +17,7 @@ import time
 import numpy
 import pytest
 
+from firmware.storage.journal import Journal
 from hil.probes import align, wav
 from hil.product import ProductError
 from hil.rig import CHECKOUT
@@ -248,7 +249,7 @@ def test_the_pin_is_nowhere(house, services):
             if PIN.encode() in path.read_bytes():
                 found.append(str(path.relative_to(house.folder)))
     with sqlite3.connect("file:%s?mode=ro" % (house.data_dir / "strowger.db"), uri=True) as db:
-        moved = [json.loads(row[0]) for row in db.execute("select data from journal where kind = 'ivr.moved' order by seq")]
+        moved = [record["data"] for record in Journal(db).everything() if record["kind"] == "ivr.moved"]
     at_pin = [data for data in moved if data["position"]["node"] == "pin" and data["input"] != {"digit": "1"}]
     assert len([data for data in at_pin if data["input"] == {"key": "hidden"}]) >= 5
     assert not [data for data in at_pin if data["position"].get("entry") or data["position"].get("ahead")]

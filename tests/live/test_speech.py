@@ -10,6 +10,7 @@ import time
 import numpy
 import pytest
 
+from firmware.storage.journal import Journal
 from hil.probes import align, wav
 from hil.rig import CHECKOUT
 from tests.conftest import WHOLE_ONLY
@@ -216,6 +217,7 @@ def test_what_was_said_in_secret_and_the_tokens_are_nowhere(house, service):
     assert found == []
     with sqlite3.connect("file:%s?mode=ro" % (house.data_dir / "strowger.db"), uri=True) as db:
         kinds = {row[0] for row in db.execute("select kind from journal where data like ?", ("%" + WORD + "%",))}
+        kinds |= {record["kind"] for record in Journal(db).everything() if WORD in json.dumps(record, ensure_ascii=False)}
         changes = [row[0] for row in db.execute("select data from journal where kind = 'configuration.changed'")]
     # The flow itself names the word that is right, and so does the path of what a configuration changed in it.
     assert kinds <= {"flow.loaded", "core.checkpoint", "configuration.changed"}
