@@ -2,7 +2,10 @@
 
 For forecasts (control/api_flow_staffing.py).  Nothing that a caller entered is looked at beyond the key of a menu or survey."""
 
+import collections
 import json
+
+from firmware.storage.personal import told
 
 MOST_ROWS = 20_000          # of flows that are read, the first of the time asked for: the reading is beside the calls; invented
 HANG_UP = "hang up"
@@ -10,8 +13,8 @@ HANG_UP = "hang up"
 
 def calls_by_number(connection, from_ms, to_ms):
     """{number that was called: calls} of a time."""
-    return dict(tuple(row) for row in connection.execute("SELECT called, count(*) FROM cdr WHERE started_ms >= ? AND started_ms < ? AND called IS NOT NULL GROUP BY called",
-                                                         (from_ms, to_ms)))
+    called = [row[0] for row in connection.execute("SELECT called FROM cdr WHERE started_ms >= ? AND started_ms < ? AND called IS NOT NULL", (from_ms, to_ms))]
+    return dict(collections.Counter(told(connection, called)))
 
 
 def seq_at(connection, ts_ms):
@@ -32,8 +35,8 @@ def choices(connection, from_ms, to_ms):
     """({(flow, node): {key: times; "": none, "hang up"}}, {(flow, node): [answered, not answered]}) of a time."""
     keys, answers, at = {}, {}, {}
     rows = connection.execute("SELECT kind, call, data FROM journal WHERE seq >= ? AND seq < ? AND kind IN ('ivr.moved', 'ivr.left', 'call.clearing') ORDER BY seq LIMIT ?",
-                              (seq_at(connection, from_ms), seq_at(connection, to_ms), MOST_ROWS))
-    for kind, call, text in rows:
+                              (seq_at(connection, from_ms), seq_at(connection, to_ms), MOST_ROWS)).fetchall()
+    for (kind, call, _), text in zip(rows, told(connection, [row[2] for row in rows])):
         before = at.pop(call, None)
         if kind == "ivr.left":
             continue
