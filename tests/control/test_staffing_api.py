@@ -67,28 +67,28 @@ def test_the_flows_with_the_calls_and_the_keys_of_the_weeks_before(site):
     """A menu of which the journal knows the keys; the version that is in force is named; what is wrong is said with flow and node."""
     monday = 1763942400
 
-    def look(house):
-        client = ControlClient(site.run)
+    def facts(house):
         config = house.config.running()
         number = next(row["number"] for row in config["numbers"] if row["application"] == "ivr")
         flow = next(row["target"] for row in config["numbers"] if row["number"] == number)
         menu = next(name for name, node in config["ivr"][flow]["nodes"].items() if node["type"] == "menu")
-        key = sorted(config["ivr"][flow]["nodes"][menu]["choices"])[0]
+        return config, number, flow, menu, sorted(config["ivr"][flow]["nodes"][menu]["choices"])[0]
+
+    def before(house):
+        """Forty calls a week before, thirty of which pressed the first key."""
+        config, number, flow, menu, key = facts(house)
         at_ms = monday * 1000 - house.utc_offset_ms(monday * 1000) + 9 * 3600_000 - 7 * DAY_S * 1000
         with house.database.transaction() as write:
             for call in range(40):
-                write.execute("INSERT INTO cdr (number, call, started_ms, ended_ms, caller, called, body) VALUES (?, ?, ?, ?, '1', ?, '{}')",
-                              (100000 + call, "c%d" % (100000 + call), at_ms + call * 60_000, at_ms + call * 60_000 + 9000, number))
-        # Older rows than any of the journal come first by their numbers.
-        least = house.database.write.execute("SELECT coalesce(min(seq), 1) FROM journal").fetchone()[0]
-        assert least > 0
-        with house.database.transaction() as write:
-            seq = least - 200
-            for call in range(40):
+                write.execute("INSERT INTO cdr (number, call, started_ms, ended_ms, caller, called, body) VALUES (?, ?, ?, ?, '1', ?, ?)",
+                              (100000 + call, "c%d" % (100000 + call), at_ms + call * 60_000, at_ms + call * 60_000 + 9000, number, json.dumps({"called": number})))
                 for given in (None, {"digit": key} if call % 4 else {"timeout": True}):
                     data = {"position": {"flow": flow, "node": menu if given is None else "x", "waiting": "prompt", "language": "en"}, "input": given or {"start": True}, "deadline_ms": None}
-                    write.execute("INSERT INTO journal (seq, ts_ms, kind, call, data) VALUES (?, ?, 'ivr.moved', ?, ?)", (seq, at_ms + call * 60_000, "c%d" % (100000 + call), json.dumps(data)))
-                    seq += 1
+                    write.execute("INSERT INTO journal (ts_ms, kind, call, data) VALUES (?, 'ivr.moved', ?, ?)", (at_ms + call * 60_000, "c%d" % (100000 + call), json.dumps(data)))
+
+    def look(house):
+        client = ControlClient(site.run)
+        config, number, flow, menu, key = facts(house)
         found = client.post("/v1/staffing/flows", {"day": "2025-11-24", "hour": 9, "weeks": 2, "runs": 3, "handle_s": 60})
         assert found["calls"] == {number: 40.0} and found["branches"] == [{"flow": flow, "node": menu, "keys": {key: 30, "": 10}, "from": "history"}]
         assert found["flows"][0]["flow"] == flow and found["flows"][0]["version"] == str(config["ivr"][flow]["version"]) and 20 < found["flows"][0]["calls"] < 60
@@ -104,6 +104,7 @@ def test_the_flows_with_the_calls_and_the_keys_of_the_weeks_before(site):
 
     async def scenario():
         house, media = site.whole()
+        before(house)
         await house.start()
         try:
             await asyncio.wait_for(asyncio.to_thread(look, house), 60)
