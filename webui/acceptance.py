@@ -35,13 +35,14 @@ def contents(run, language, zone):
     verdicts = [report["verdict"] for report in run["spans"]]
     for report in run["spans"]:
         told = say("turn_up." + (report["verdict"] or "running"))
+        mark = report["verdict"] if report["verdict"] in ("pass", "fail") else "note"       # neither: it runs, or did not come to its end
         rows = [{"check": say("check." + finding["check"]), "result": finding["result"], "told": say("result." + finding["result"]),
                  "text": sentence(finding)} for finding in report["findings"]]
         spans.append({"title": "%s %d (%s, %s)" % (say("Span"), report["span"], report["type"].upper(), report["signalling"].upper()),
-                      "verdict": report["verdict"] or "note", "told": told, "rows": rows})
+                      "verdict": mark, "told": told, "rows": rows})
         why = [row["text"] for row in rows if row["result"] == "fail"]
         took = duration(report["ended_ms"] - report["started_ms"]) if report["ended_ms"] else ""
-        summary.append({"verdict": report["verdict"] or "note", "cells": [str(report["span"]), told, took, _in_short(why, say)]})
+        summary.append({"verdict": mark, "cells": [str(report["span"]), told, took, _in_short(why, say)]})
     running = any(report["running"] for report in run["spans"])
     heads = [(say("Site"), run["site"]), (say("Run"), "%d" % run["number"]), (say("Begins"), "%s (%s)" % (moment(run["started_ms"], zone), zone)),
              (say("Ended"), moment(run["ended_ms"], zone)), (say("Watched"), "%d s" % options["seconds"]),

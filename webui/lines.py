@@ -74,6 +74,8 @@ def add(app, show, ask, relay, refuse, zone, request, response):
             if do == "turn_up":
                 seconds = form.get("seconds") or ""
                 relay("POST", "/v1/lines/%d/turn_up" % span, {"seconds": int(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0})
+            elif do == "cancel":
+                relay("POST", "/v1/lines/%d/turn_up/cancel" % span, {})
             elif do == "loop":
                 relay("POST", "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")})
             elif do == "bert":

@@ -412,7 +412,7 @@ def build(house, users, sessions, data_dir, site_name):
     def api_lines(what):
         return relay("GET", f"/v1/{what}")
 
-    @app.post("/api/v1/<what:re:lines/[0-9]{1,2}/(?:loop|code|force|turn_up)|turn_up|test_calls|berts|berts/[A-Za-z0-9_.-]{1,40}/(?:insert|stop)>")
+    @app.post("/api/v1/<what:re:lines/[0-9]{1,2}/(?:loop|code|force|turn_up|turn_up/cancel)|turn_up|turn_up/cancel|test_calls|berts|berts/[A-Za-z0-9_.-]{1,40}/(?:insert|stop)>")
     def api_line_order(what):
         return relay("POST", f"/v1/{what}", json_body('{"kind": "none"}') if request.content_length > 0 else {})
 

@@ -4,6 +4,7 @@ import datetime
 import gettext
 import json
 import pathlib
+import re
 import zoneinfo
 
 import jinja2
@@ -22,6 +23,7 @@ class Catalogue(gettext.NullTranslations):
         super().__init__()
         with open(path, "rb") as file:
             self.messages = {m.id: m.string for m in read_po(file) if m.id and m.string}
+        self.forms = [(re.compile(re.sub(r"\\\{\d\\\}", "(.+)", re.escape(name[7:])), re.DOTALL), said) for name, said in self.messages.items() if name.startswith("detail.")]
 
     def gettext(self, message):
         return self.messages.get(message, message)
@@ -113,9 +115,25 @@ def sayings(catalogue):
         arguments = finding["arguments"]
         if "names" in arguments:            # kinds of alarms
             arguments = {**arguments, "names": ", ".join(known("kind." + name, name) for name in arguments["names"].split(", "))}
-        if "why" in arguments:              # why a test call was not measured
-            arguments = {**arguments, "why": known("turn_up.why.%s" % arguments["why"], arguments["why"])}
+        for name, head in (("why", "turn_up.why."), ("meaning", "q850.")):              # why a test call was not measured, or what its cause means
+            if name in arguments:
+                arguments = {**arguments, name: known(head + arguments[name], arguments[name])}
+        if "why" in arguments:
+            arguments = {**arguments, "why": detail(arguments["why"])}
+        if "stage" in arguments:            # of a test that was cut
+            arguments = {**arguments, "stage": known("stage." + arguments["stage"], arguments["stage"])}
         return known(f"turn_up.{finding['key']}", finding["text"].replace("%", "%%")) % arguments
+
+    def detail(text):
+        """A sentence of control that the catalogue knows, or whose form it knows: "detail.{0} times in {1} minutes"."""
+        said = known(text, None)
+        if said is not None:
+            return said
+        for form, message in catalogue.forms if catalogue else ():
+            found = form.fullmatch(text)
+            if found:
+                return message.format(*(detail(part) for part in found.groups()))
+        return text
 
     def names(members):
         return where(members, lambda name: known("source." + name, name))
@@ -136,7 +154,7 @@ def sayings(catalogue):
             return json.loads(body)["detail"]
         except (ValueError, KeyError, TypeError):
             return body
-    return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said}
+    return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said, "said_detail": detail}
 
 
 def render(template, language, **values):

@@ -60,11 +60,17 @@ def add(app, show, ask, relay, page_parameters, zone, request, response):
         def whole(name):
             text = form.get(name) or "0"
             return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else -1
+        if form.get("do") in ("cancel", "again"):
+            where, body = ("/v1/turn_up/cancel", {}) if form.get("do") == "cancel" else ("/v1/turn_up", {"again": True})
+            return ordered(where, body)
         body = {"spans": spans_of(form.getunicode("spans") or ""), "seconds": whole("seconds"), "incoming_s": whole("incoming_s"), "loop": bool(form.get("loop"))}
         if (form.getunicode("number") or "").strip():
             body["number"] = form.getunicode("number").strip()
+        return ordered("/v1/turn_up", body)
+
+    def ordered(where, body):
         try:
-            relay("POST", "/v1/turn_up", body)
+            relay("POST", where, body)
             time.sleep(0.3)             # what was ordered shows when the page comes back
         except Exception as error:
             if not isinstance(getattr(error, "body", None), str):

@@ -9,6 +9,8 @@ Against floods:
 * A failure that was declared REPEATS times in REPEAT_WINDOW_MS waits longer to clear, twice each time, at most CLEAR_MOST_MS:
   so one source makes a few alarms an hour at worst, and the alarm stands while the fault goes on.
   There is one such alarm at a time: whatever begins to flap while it stands becomes a member.
+* A fault that comes and goes is told as that, not as one that lasts: COMINGS onsets in COMINGS_MS, declared or not, and the sentence of its source says
+  how often it came, again when that has doubled; it says what the source reported again once the fault lasts for STEADY_MS.
 * GROUP_LEAST failures of one kind within GROUP_MS become one alarm; later ones join it for JOIN_MS.
 
 Pure: time is passed in, events are taken with take(): {"do": "raise" | "change" | "clear", "alarm": {...}}.
@@ -16,6 +18,7 @@ An alarm: {"id", "kind", "severity", "type", "cause", "text", "advice", "members
 "raised_ms", "cleared_ms" or None, "repeats", "acked": {by ts_ms note} or None}."""
 
 import bisect
+import collections
 import functools
 import re
 
@@ -25,6 +28,9 @@ from firmware.errors import LocalError
 GROUP_MS, GROUP_LEAST, JOIN_MS = 300, 3, 60_000            # invented; GROUP_MS stays within G.7710's 0.5 s
 FLAP_ONSETS, FLAP_WINDOW_MS = 6, 60_000                    # invented
 REPEATS, REPEAT_WINDOW_MS, CLEAR_MOST_MS = 3, 3_600_000, 600_000   # invented
+COMINGS, COMINGS_MS, STEADY_MS = 4, 600_000, 60_000        # invented
+PLUGS = ("los", "lfa", "rai", "transmit_open", "transmit_short", "weak")           # what a loose plug makes
+COMES = (*PLUGS, "ais", "lmfa", "no_crc4", "cas_lfa", "cas_ais", "cas_los", "cas_rai")
 UNFLAPPED = ("flapping", "configuration", "identity", "d_channel_down")
 
 
@@ -50,11 +56,18 @@ def of_journal(row):
 class _Failure:
     """One kind at one source."""
 
-    __slots__ = ("present", "since_ms", "declared", "declared_ms", "detail", "onsets", "declarations", "alarm")
+    __slots__ = ("present", "since_ms", "declared", "declared_ms", "detail", "reported", "comings", "told", "onsets", "declarations", "alarm")
 
     def __init__(self):
         self.present, self.since_ms, self.declared, self.declared_ms = False, 0, False, 0
-        self.detail, self.onsets, self.declarations, self.alarm = None, [], [], None
+        self.detail, self.reported, self.onsets, self.declarations, self.alarm = None, None, [], [], None
+        self.comings, self.told = collections.deque(maxlen=1000), 0     # onsets of the last COMINGS_MS; how many of them the sentence tells
+
+
+def _comes_and_goes(kind, comings):
+    """The sentence; the pages know it by its form (webui/render.py)."""
+    minutes = -(-max(1, comings[-1] - comings[0]) // 60_000)
+    return "comes and goes: %d times in %d minute%s%s" % (len(comings), minutes, "s" * (minutes > 1), ", a loose plug or patch cable" * (kind in PLUGS))
 
 
 class Alarms:
@@ -81,7 +94,8 @@ class Alarms:
             failure.present = failure.declared = True
             failure.since_ms = failure.declared_ms = row["raised_ms"]
             failure.declarations = [row["raised_ms"]] * row.get("repeats", 1)
-            failure.detail, failure.alarm = row["detail"].get(source), row["id"]
+            failure.detail = failure.reported = row["detail"].get(source)
+            failure.alarm = row["id"]
 
     def dump(self):
         """What survives a restart: the alarms that stand."""
@@ -114,6 +128,16 @@ class Alarms:
         """(source, kind) of everything that was reported and is not forgotten."""
         return list(self._failures)
 
+    def shows(self, source, kind):
+        """Whether a source shows a kind now, told or not."""
+        failure = self._failures.get((source, kind))
+        return failure is not None and failure.present
+
+    def stands(self, source, kind):
+        """Whether a failure is declared."""
+        failure = self._failures.get((source, kind))
+        return failure is not None and failure.declared
+
     def take(self):
         """Events since the last call."""
         events, self._events = self._events, []
@@ -145,21 +169,47 @@ class Alarms:
                 del self._failures[name, kind]
 
     def _seen(self, source, kind, failure, detail, now_ms):
-        if detail is not None and detail != failure.detail:
-            failure.detail = detail
-            if failure.alarm is not None:
-                alarm = self._alarms[failure.alarm]
-                alarm["detail"][source] = detail
-                self._tell("change", alarm)
+        if detail is not None and detail != failure.reported:
+            failure.reported = detail
+            if not failure.told:
+                self._say(source, failure, detail)
         if failure.present:
             return
         failure.present, failure.since_ms = True, now_ms
-        if not failure.declared and kind not in UNFLAPPED:
+        if kind in UNFLAPPED:
+            return
+        self._comes(source, kind, failure, now_ms)
+        if not failure.declared:
             failure.onsets = [at for at in failure.onsets if at > now_ms - FLAP_WINDOW_MS][-FLAP_ONSETS + 1:] + [now_ms]
             if len(failure.onsets) >= FLAP_ONSETS:
                 flap = self._failures.setdefault((source, "flapping"), _Failure())
-                flap.present, flap.since_ms, flap.detail = True, now_ms, "%s came %d times in %d s" % (
-                    KINDS[kind]["text"], len(failure.onsets), max(1, (now_ms - failure.onsets[0]) // 1000))
+                flap.present, flap.since_ms = True, now_ms
+                self._say(source, flap, "%s: %s" % (KINDS[kind]["text"], failure.detail if failure.told else "%d times in %d s" % (
+                    len(failure.onsets), max(1, (now_ms - failure.onsets[0]) // 1000))))
+
+    def _comes(self, source, kind, failure, now_ms):
+        if kind not in COMES:
+            return
+        failure.comings.append(now_ms)
+        while failure.comings[0] <= now_ms - COMINGS_MS:
+            failure.comings.popleft()
+        if len(failure.comings) >= max(COMINGS, 2 * failure.told):
+            failure.told = len(failure.comings)
+            self._say(source, failure, _comes_and_goes(kind, failure.comings))
+
+    def _say(self, source, failure, detail):
+        """Another sentence of a source."""
+        if detail == failure.detail:
+            return
+        failure.detail = detail
+        if failure.alarm is not None:
+            alarm = self._alarms[failure.alarm]
+            alarm["detail"] = {name: text for name, text in {**alarm["detail"], source: detail}.items() if text is not None}
+            self._tell("change", alarm)
+
+    def comings(self, source, since_ms, now_ms):
+        """How often something of PLUGS came at a source since then (of COMINGS_MS at most): the most of one kind."""
+        return max((sum(since_ms <= at > now_ms - COMINGS_MS for at in failure.comings) for kind in PLUGS if (failure := self._failures.get((source, kind)))), default=0)
 
     # -- time --
 
@@ -169,6 +219,10 @@ class Alarms:
             row = KINDS[kind]
             if kind == "flapping" and failure.present and now_ms - failure.since_ms >= row["clear_ms"]:
                 failure.present = False           # no onset renewed it
+            if failure.told and now_ms - (failure.since_ms if failure.present else failure.comings[-1]) >= (STEADY_MS if failure.present else COMINGS_MS):
+                failure.told = 0
+                failure.comings.clear()
+                self._say(source, failure, failure.reported)
             if failure.present and not failure.declared:
                 if now_ms - failure.since_ms >= row["declare_ms"]:
                     self._declare(source, kind, failure, now_ms)

@@ -8,7 +8,7 @@ its own clock (slips of before say nothing of now) and from when the span was la
     doctor.level(span, db, weak)                                 what its line interface sees of the signal, below nominal; None: nothing
     doctor.gone(span)                                            out of frame: what was seen is forgotten
     doctor.reference(name, mode, now_ms)                         what the box follows
-    doctor.examine(now_ms) -> {"reference", "mode", "spans": {span: {"ppm", "within_ppm", "slips", "seconds", "errored"}},
+    doctor.examine(now_ms, {span: times}) -> {"reference", "mode", "spans": {span: {"ppm", "within_ppm", "slips", "seconds", "errored"}},
                                "findings": [{"finding", "key", "spans", "ppm", "arguments", "text", "advice"}]}
 
 text and advice are English; for other languages there are the sentence's name, `key`, and what stands in it: spans, ppm and arguments.
@@ -87,8 +87,8 @@ class ClockDoctor:
         return {"ppm": round(ppm, 2), "within_ppm": round(within, 2), "slips": len(seen.slips), "seconds": seen.seconds,
                 "errored": seen.errored}
 
-    def examine(self, now_ms):
-        """What is found now; without findings where nothing has been watched yet."""
+    def examine(self, now_ms, unsteady=None):
+        """What is found now; without findings where nothing has been watched yet.  unsteady: spans that come and go, how often in ten minutes."""
         spans = {span: self._figures(seen, now_ms) for span, seen in sorted(self._spans.items()) if seen.seconds}
         drifting, restless, bad = {}, [], []
         for span, row in spans.items():
@@ -102,7 +102,7 @@ class ClockDoctor:
             else:
                 restless.append(span)
         return {"reference": self._reference, "mode": self._mode, "spans": {str(span): row for span, row in spans.items()},
-                "findings": [*self._lines(bad, restless), *self._clocks(drifting, spans)] or self._fine(spans)}
+                "findings": [*_unsteady(unsteady or {}), *([*self._lines(bad, restless), *self._clocks(drifting, spans)] or self._fine(spans))]}
 
     def _lines(self, bad, restless):
         for span in [span for span in bad if span in self._weak]:
@@ -170,6 +170,12 @@ def _recent(slips):
                 break
         recent.append(slip)
     return recent[::-1]
+
+
+def _unsteady(spans):
+    for span, times in sorted(spans.items()):
+        yield _finding("unsteady", [span], None, "Span %d comes and goes, %d times in ten minutes: its clock cannot be judged." % (span, times),
+                       "look for a loose plug or patch cable, from the box to the far end; judge its clock when it stays", times=times)
 
 
 def _finding(name, spans, ppm, text, advice, key=None, **arguments):

@@ -55,6 +55,7 @@ class Framers(LineOrders, Adapter):
         self._known = {}            # span -> alarms told
         self._before = {}           # span -> alarms of the poll before
         self._gone = {}             # span -> what is wrong with its framer
+        self._written = set()       # spans whose framer was set up anew since the watcher was told
         self._window = None         # of the board, for the transmit heartbeat of media
         self.fault = None
 
@@ -140,9 +141,10 @@ class Framers(LineOrders, Adapter):
                 self._before[span] = alarms
             self.fault = None
             polled.update({span: ({"alarms": ["framer"], "details": {"framer": sentence}}, NOTHING) for span, sentence in self._gone.items()})
-            self._told({"board": None, "spans": polled, "seconds": counters, "settings": self._rows,
+            self._told({"board": None, "spans": polled, "seconds": counters, "settings": self._rows, "configured": self._written,
                         "loops": {span: dict(row) for span, row in list(self._loops.items())},
                         "heartbeat": self._window.get("tx_written") if self._window is not None else None})
+            self._written = set()
             if self._changed.wait(POLL_S):
                 self._changed.clear()
                 if self._anew:
@@ -179,6 +181,7 @@ class Framers(LineOrders, Adapter):
                 if framer.configure(settings):
                     log.info("framers: span %d configured: %s", span, settings)
                     self._forget_orders(span)
+                    self._written.add(span)
             except DriverError:
                 raise
             except StrowgerError as error:

@@ -20,7 +20,7 @@ from boardconfig.schema import load_board
 from drivers.framer.base import ALARM_NAMES
 from drivers.watchdog import Watchdog
 from firmware.chassis import clock_selection, error_thresholds, liveness, thermal
-from firmware.chassis.alarms import Alarms, of_journal
+from firmware.chassis.alarms import COMINGS, Alarms, of_journal
 from firmware.chassis.audio_alarms import AudioAlarms
 from firmware.chassis.clock_doctor import ClockDoctor
 from firmware.chassis.clock_selection import ClockSelection
@@ -43,7 +43,7 @@ BUTTON_S = 0.1
 EXAMINE_MS = 10_000         # between looks of the clock doctor for the texts of alarms; ours
 SETTLE_MS = 10_000          # after a start: the DPLL goes on as it is until the sources have been looked at; invented
 CHANGED_MS = 1000           # at least, between two records of one alarm's changes; invented
-AFTER_LOOP_S = 3            # seconds after our own loop that are its own too: frames are found anew; invented
+AFTER_LOOP_S = 3            # seconds after our own loop, or a framer set up anew, that are our doing too: frames are found anew; invented
 SLIPS_LEAST, SLIPS_WINDOW_MS = 2, 600_000          # invented: G.822 allows 5 in a day of an international connection
 
 
@@ -97,6 +97,7 @@ class Keeper(Adapter):
         self._loops = {}                  # span -> the loop ordered on it
         self.data_links = dict            # {span: sentence, "" (all is well) or None (not known)} of the PRI spans (compose.py)
         self.tested = dict                # {span: "running", ...} of the turn-up (compose.py)
+        self.asked = tuple                # spans on which the turn-up sends all ones now (compose.py)
         self._found, self._found_ms = [], -EXAMINE_MS
         self._packets = set()             # spans that come in packets: no clock of theirs reaches the DPLL
         self._sums = {}                   # span -> counts since this process started
@@ -439,20 +440,26 @@ class Keeper(Adapter):
 
     def _lines(self, polled, now_ms):
         """{"spans": {span: (status, events)}, "loops", "seconds", "settings"}; alarms: kinds, or their sentences by kind."""
+        asked = self.asked()
         for span, (status, events) in polled["spans"].items():
             kinds = set(status["alarms"])
-            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "own": 0, "now": kinds})
+            row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "own": 0, "hush": 0, "now": kinds})
             row["now"] = kinds
             row["defects"] |= kinds | events["defects"]
             row["slips"] += events["slips"]
             row["left_out"] += events.get("slips_left_out", 0)
-            details = status.get("details", {})
-            self.alarms.report("span %d" % span, status["alarms"] if isinstance(status["alarms"], dict) else {kind: details.get(kind) for kind in kinds},
-                               LINE, now_ms)
-            self.doctor.level(span, status.get("level_db"), "weak" in kinds)
             loop = self._loops[span] = polled.get("loops", {}).get(span)
-            if loop and loop["kind"] == "local":
+            local = bool(loop) and loop["kind"] == "local"
+            if local or span in polled.get("configured", ()):
                 row["own"] = AFTER_LOOP_S + 1
+            if local or span in asked:
+                row["hush"] = AFTER_LOOP_S + 1
+            details = status.get("details", {})
+            details = status["alarms"] if isinstance(status["alarms"], dict) else {kind: details.get(kind) for kind in kinds}
+            if row["hush"]:               # what begins now is our own doing; what is none is there afterwards
+                details = {kind: detail for kind, detail in details.items() if self.alarms.shows("span %d" % span, kind)}
+            self.alarms.report("span %d" % span, details, LINE, now_ms)
+            self.doctor.level(span, status.get("level_db"), "weak" in kinds)
             self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
                                ("looped",), now_ms)
             if span in polled["seconds"]:
@@ -466,10 +473,10 @@ class Keeper(Adapter):
             framing = "t1_esf" if settings.get("framing") == "esf" else "t1_sf"
         performance = self._spans.get(span)
         if performance is None:
-            performance = self._spans[span] = Performance(framing)
+            performance = self._spans[span] = Performance(framing, any(self.alarms.stands("span %d" % span, kind) for kind in (*DEFECTS, QUALITY[0])))
             performance.load(self._growing.pop(span, []))
         performance.framing = framing
-        if not row["own"]:                # in our own loop we hear ourselves: that is maintenance, and nothing of the line's quality
+        if not row["own"]:                # in our own loop we hear ourselves, a framer set up anew hears nothing: that is nothing of the line's quality
             performance.second(now_ms // 1000, {**counters, "slips": row["slips"]}, row["defects"])
         sums = self._sums.setdefault(span, dict.fromkeys(("seconds", "errors", "far_errors", "slips"), 0))
         crc = framing in ("e1_crc4", "t1_esf")
@@ -483,7 +490,7 @@ class Keeper(Adapter):
             self.doctor.second(span, now_ms, row["left_out"], row["slips"] - row["left_out"],
                                counters.get("crc_errors" if crc else "fas_errors", 0) or counters.get("code_violations", 0))
         quality = {}
-        if not performance.available and not row["now"] & set(DEFECTS):
+        if performance.spoilt and not row["now"] & set(DEFECTS):
             quality["excessive_errors"] = None
         if len(slips) >= SLIPS_LEAST:
             found = [row["text"] for row in self._findings(now_ms) if span in row["spans"] and row["finding"] != "one_clock"]
@@ -491,12 +498,12 @@ class Keeper(Adapter):
         self.alarms.report("span %d" % span, quality, QUALITY, now_ms)
         lost = row["own"] or row["now"] & {*DEFECTS, "rai"}
         self.alarms.report("span %d" % span, self._thresholds.second(span, now_ms // 1000, performance, bool(lost)), error_thresholds.KINDS, now_ms)
-        row.update(defects=set(row["now"]), slips=0, left_out=0, own=max(0, row["own"] - 1))
+        row.update(defects=set(row["now"]), slips=0, left_out=0, own=max(0, row["own"] - 1), hush=max(0, row["hush"] - 1))
 
     def _findings(self, now_ms):
         """What the doctor finds, looked at each EXAMINE_MS: it costs all slips of all spans, and each span asks each second."""
         if not self._found_ms <= now_ms < self._found_ms + EXAMINE_MS:
-            self._found, self._found_ms = self.doctor.examine(now_ms)["findings"], now_ms
+            self._found, self._found_ms = self.examine_clocks()["findings"], now_ms
         return self._found
 
     def _power_off(self):
@@ -561,7 +568,13 @@ class Keeper(Adapter):
 
     def examine_clocks(self):
         """What the clock doctor finds: chassis/clock_doctor.py."""
-        return self.doctor.examine(self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        comings = {span: self.alarms.comings("span %d" % span, 0, now_ms) for span in self._spans}
+        return self.doctor.examine(now_ms, {span: count for span, count in comings.items() if count >= COMINGS})
+
+    def comings(self, span, since_ms):
+        """How often the line of a span came and went since then, of the last ten minutes."""
+        return self.alarms.comings("span %d" % span, since_ms, self._clock.now_ms())
 
     def list_box(self):
         """The box: temperatures, fans, supplies, clock, identity."""

@@ -91,6 +91,8 @@ class LineOrders:
     def _carry_out(self, framers):
         while self._orders:
             span, function, future = self._orders.popleft()
+            if not future.set_running_or_notify_cancel():       # nobody waits for it any more: what it would set, nobody would end
+                continue
             try:
                 if span not in framers:
                     raise LocalError("span %d has no framer" % span)

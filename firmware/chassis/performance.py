@@ -24,7 +24,6 @@ RUN_S = 10                                       # annex A
 FRAMINGS = {"e1_crc4": (1000, 300, "G.826 annex B: 30 % of 1,000"), "e1": (4000, 28, "M.2100: 28 FAS"),
             "packets": (1000, 300, "ours, after G.826: a thousandth of a second's frames is a block; one that did not come in time is errored"),
             "t1_esf": (333, 320, "T1.231: 320 CRC-6"), "t1_sf": (8000, 8, "T1.231: 8 framing bits")}
-SIDES = ("near", "far")
 COUNTS = ("seconds", "es", "ses", "bbe", "uas", "fe_es", "fe_ses", "fe_bbe", "fe_uas", "slips", "blocks_errored", "code_violations")
 DEFECTS = ("los", "lfa", "ais")
 
@@ -34,8 +33,8 @@ class _Side:
 
     __slots__ = ("available", "pending")
 
-    def __init__(self, available=True):
-        self.available, self.pending = available, []
+    def __init__(self):
+        self.available, self.pending = True, []
 
     def second(self, at_s, ses, es, bbe):
         """Returns the seconds that are decided now: [(at_s, "es", "ses", "bbe" and "uas" counts)]."""
@@ -56,14 +55,18 @@ class _Side:
 
 
 class Performance:
-    """One span.  framing: one of FRAMINGS."""
+    """One span.  framing: one of FRAMINGS; failed: an alarm of before a restart stands: unavailable, if the first second is severely errored, too.
 
-    def __init__(self, framing="e1_crc4"):
+    spoilt: whether the path is unavailable for ten seconds that were severely errored though frames came."""
+
+    def __init__(self, framing="e1_crc4", failed=False):
         if framing not in FRAMINGS:
             raise LocalError("there is no counting for %r, use one of %s" % (framing, ", ".join(FRAMINGS)))
         self.framing = framing
-        self._sides = {side: _Side() for side in SIDES}
+        self._sides = {"near": _Side(), "far": _Side()}
         self._bins = {}                          # (length name, start_s) -> counts
+        self._spoilt_s, self.spoilt = 0, False   # severely errored seconds in a row, without a defect
+        self._failed = failed
         self._dirty = set()
 
     def load(self, bins):
@@ -89,10 +92,15 @@ class Performance:
         defect = any(kind in DEFECTS for kind in defects)
         slips = counters.get("slips", 0)
         ses = defect or errors >= severe
+        self._spoilt_s = self._spoilt_s + 1 if ses and not defect else 0
+        if self._failed:
+            self._failed, self._sides["near"].available, self.spoilt = False, not ses, ses
         self._add(at_s, seconds=1, slips=slips, blocks_errored=0 if defect else errors,
                   code_violations=0 if defect else counters.get("code_violations", 0))
         # a slip makes the second errored (G.821 does not count it, T1.231 does: SES is not touched)
         self._decide("near", at_s, ses, ses or errors > 0 or slips > 0, 0 if ses else errors)
+        # a signal that was lost and is found is no bad line, although the path is unavailable for ten seconds more
+        self.spoilt = not defect and not self.available and (self.spoilt or self._spoilt_s >= RUN_S)
         # while our receiver has lost the signal nothing is known of the far end: its second is not errored
         if not defect:
             far = min(counters.get("e_bits", 0), 1000) if self.framing == "e1_crc4" else 0

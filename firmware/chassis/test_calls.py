@@ -5,7 +5,7 @@ script plays to its leg while the leg is recorded, and the recording is analysed
 goes on to hear the milliwatt or to be looped, until the caller hangs up.
 
 A result: {"call", "way": "out"|"in", "span", "timeslot", "number", "started_ms", "answer_ms" (from the set-up to the answer), "ended_ms",
-"cause" (Q.850), "figures": line_audio.analyse() or None, "why": a sentence where there are none}"""
+"cause" (Q.850), "meaning" (its name), "figures": line_audio.analyse() or None, "why": a sentence where there are none}"""
 
 import asyncio
 import contextlib
@@ -26,11 +26,12 @@ FOLLOWED = ("test.begun", "test.joined", "leg.offered", "leg.created", "leg.seiz
 
 
 class TestCalls(Adapter):
-    """house: its media, clock, run_dir, command()."""
+    """house: its media, clock, run_dir, command(); meaning(cause): the name of a Q.850 cause."""
 
     name = "test_calls"
 
-    def __init__(self, house):
+    def __init__(self, house, meaning=lambda cause: None):
+        self._meaning = meaning
         self._house, self._media, self._clock = house, house.media, house.turns.clock
         self._folder = os.path.join(str(house.run_dir), "test_calls")
         self._open, self.results = {}, []
@@ -40,12 +41,22 @@ class TestCalls(Adapter):
 
     async def place(self, span, number):
         """Call a number over a span and measure.  Returns the result; raises Problem where the core refuses."""
-        call = await self.begin(span, number)
+        begins = asyncio.ensure_future(self.begin(span, number))
+        try:
+            call = await asyncio.shield(begins)
+        except asyncio.CancelledError:          # in the middle of the order
+            await self._hang_up(await begins)
+            raise
         result = self._open.get(call)
         if result is None:
             return next(row for row in reversed(self.results) if row["call"] == call)
         future = self._told[call] = asyncio.get_running_loop().create_future()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:          # nobody wants it any more
+            self._told.pop(call, None)
+            await self._hang_up(call)
+            raise
 
     async def begin(self, span, number):
         """Begin; returns the call's id."""
@@ -79,7 +90,7 @@ class TestCalls(Adapter):
     def _row(self, record, way, **known):
         return self._open.setdefault(record["call"], {
             "call": record["call"], "way": way, "span": None, "timeslot": None, "number": None, "started_ms": record["ts_ms"], "answer_ms": None,
-            "ended_ms": None, "cause": None, "figures": None, "why": "the call was not answered", **known})
+            "ended_ms": None, "cause": None, "meaning": None, "figures": None, "why": "the call was not answered", **known})
 
     def _test_begun(self, record, data, row):
         self._row(record, "out", span=data["span"], number=data["number"])
@@ -103,7 +114,7 @@ class TestCalls(Adapter):
         task.add_done_callback(self._tasks.discard)
 
     def _call_clearing(self, record, data, row):
-        row["cause"] = data["cause"]
+        row["cause"], row["meaning"] = data["cause"], self._meaning(data["cause"])
         if row["answer_ms"] is None and row["way"] == "out" and data.get("reason"):
             row["why"] = data["reason"]
 
@@ -134,10 +145,11 @@ class TestCalls(Adapter):
             log.exception("test call %s", row["call"])
             row["why"] = "it could not be measured; the log of control says why"
         if row["way"] == "out" and row["ended_ms"] is None:
-            try:
-                await self._house.command({"kind": "command.hangup", "call": row["call"]})
-            except LocalError:
-                pass                # the far end was faster
+            await self._hang_up(row["call"])
+
+    async def _hang_up(self, call):
+        with contextlib.suppress(LocalError):           # the far end may be faster
+            await self._house.command({"kind": "command.hangup", "call": call})
 
     async def _measure(self, call, leg):
         media, name = self._media.client, "test-" + call

@@ -10,30 +10,33 @@ One run takes one span or many beside one another.  Of each it gathers, on a run
     call out   (wanted by a number) a test call over the span, measured: test_calls.py
     call in    (wanted by "incoming_s") a call to a test number of ours that comes in over the span meanwhile
 
-turn_up_judge.py judges.  But for the own loop calls on the span go on; a timeslot that is busy is not tested.  The last run is kept
-over restarts of control; one that was cut off says so."""
+turn_up_judge.py judges.  But for the own loop calls on the span go on; a timeslot that is busy is not tested.
+
+A run can be cancelled: what it holds of the lines is given back (turn_up_held.py), its reports say what was measured until then.  The last run,
+and each that goes on, is kept at every step, before the step begins: a killed control process leaves reports that say in which step they were
+cut, the next one takes back what was set, and the same can be begun again."""
 
 import asyncio
 import logging
 
-from firmware.chassis import turn_up_pairs
 from firmware.chassis.framers import LEVELS
-from firmware.chassis.turn_up_judge import judge
+from firmware.chassis.turn_up_held import Held, left_behind
+from firmware.chassis.turn_up_judge import cut, judge, judge_so_far
+from firmware.chassis.turn_up_tests import LineTests, all_of
 from firmware.errors import LocalError, StrowgerError
 from firmware.links.adapter import Adapter
 
 log = logging.getLogger(__name__)
 
-TEST_ERRORS, TEST_S = 5, 3.0
-OWN_LOOP_S, BACK_S = 3.0, 40.0      # PRBS through our own loop; until the far end is back after it: G.706, T200 and RAI take seconds
 SETTLE_S = 1.0                      # after our own loop, until the framers show the line again
-QUIET_S, GIVEN_UP_S = 2, 10         # a line that stays down, or has errors of its own, is not waited for; invented
 LOOK_S = 0.2
-CLOSE_S = 1.0                       # how long a receiver without a signal takes weaker ones; a look at it comes each 0.2 s
+BEFORE_MS = 60_000                  # how long before the test a line that came and went counts; invented
+KEEP_S = 5.0                        # between looks at what was measured so far, for the page and for who comes after a kill; invented
+CANCEL_S = 15.0                     # for what is set to be given back: an order to a board takes 5 s at most
 OPTIONS = {"seconds": 10, "number": None, "incoming_s": 0, "loop": False}
 
 
-class TurnUp(Adapter):
+class TurnUp(LineTests, Adapter):
     """framers, keeper, spans (PRI), test_calls: adapters.  bearers(row): the timeslots of a span that carry calls."""
 
     name = "turn_up"
@@ -43,15 +46,20 @@ class TurnUp(Adapter):
         self._framers, self._keeper, self._spans = framers, keeper, spans
         self._house, self._media, self._clock, self._config = house, house.media, house.turns.clock, house.config
         self._turns = house.turns
-        self._reports, self._tasks, self._runs = {}, set(), 0
-        self._unsaved = False
+        self._reports, self._tasks, self._runs = {}, {}, 0      # span -> report; task -> run; number of the last run
+        self._unsaved, self._cleared = False, False             # whether what an earlier process left was taken back
+        self._clearing = None                                   # the task of that
+        self._stages = {}                                       # of an earlier process: {span: step in which it was cut}
         self.last = house.stores.machines.load("turn_up")       # the last run of all: {"number", "started_ms", "ended_ms", "options", "spans": [report]}
         if self.last is not None:
             self._runs = self.last["number"]
-            for report in self.last["spans"]:
-                if report["running"]:
-                    report.update(running=False, verdict="fail", ended_ms=self._clock.now_ms(), findings=[_failed("the control process was restarted meanwhile")])
-                self._reports[report["span"]] = report
+            for run in (*self.last.pop("others", ()), self.last):
+                for report in run["spans"]:
+                    if report["running"]:
+                        self._stages[report["span"]] = report["stage"]
+                        self._cut(report, "interrupted")
+                        run["ended_ms"] = report["ended_ms"]
+                    self._reports[report["span"]] = report
 
     # -- what people order and see --
 
@@ -73,9 +81,21 @@ class TurnUp(Adapter):
             run["spans"].append(report)
         self.last = run
         task = asyncio.get_running_loop().create_task(self._run(rows, options, run))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = run
+        task.add_done_callback(self._tasks.pop)
         return run
+
+    async def cancel(self, span=None):
+        """End the run that a span is in (all its spans), or whatever runs.  Returns the last run, when all is given back.  Raises LocalError where none runs."""
+        found = {task: run for task, run in self._tasks.items() if span is None or any(row["span"] == span and row["running"] for row in run["spans"])}
+        if not found:
+            raise LocalError("no turn-up runs" if span is None else "span %d is not being tested" % span)
+        for task, run in found.items():
+            if not run.get("cancelled"):
+                run["cancelled"] = True
+                task.cancel()
+        await asyncio.wait(found, timeout=CANCEL_S)
+        return self.whole()
 
     def report(self, span):
         """The last report of a span.  Raises LocalError when there is none."""
@@ -94,68 +114,126 @@ class TurnUp(Adapter):
         """{span: "running", "pass" or "fail"} of the reports that there are."""
         return {span: "running" if report["running"] else report["verdict"] for span, report in self._reports.items()}
 
+    def asked(self):
+        """Spans on which all ones are sent: their far ends say RAI."""
+        return {report["span"] for run in self._tasks.values() for report in run["spans"] if report["stage"] == "pairs"}
+
+    def start(self):
+        """What an earlier process left on lines is taken back as soon as media is there."""
+        if self._house.media.serving:
+            self._clear()
+
+    def media_found(self, audit, now_ms):
+        """Tests of an earlier control process may run in it."""
+        if not self._cleared:
+            asyncio.get_running_loop().call_soon(self._clear)
+
+    def _clear(self):
+        if not self._cleared:
+            self._cleared = True
+            self._clearing = asyncio.get_running_loop().create_task(left_behind(self._media.client, self._framers, self._runs, self._stages))
+
     def stop(self):
-        """End what runs."""
+        """End what runs; the next control process finds it cut."""
         for task in self._tasks:
             task.cancel()
 
     def dirty(self):
-        """Whether a run is over that has not been written."""
+        """Whether something of a run has not been written."""
         return self._unsaved
 
     def save(self, stores):
-        """Keep the last run."""
+        """Keep the last run, and others that go on."""
         if self._unsaved:
-            stores.machines.save("turn_up", self.last)
+            others = [run for run in self._tasks.values() if run is not self.last]
+            stores.machines.save("turn_up", {**self.last, "others": others} if others else self.last)
 
     def saved(self):
         """It is kept."""
         self._unsaved = False
 
+    def _keep(self):
+        self._unsaved = True
+        if not self._turns.fault:
+            self._turns.run("turn_up", lambda now_ms: None)
+
     # -- a run --
 
     async def _run(self, rows, options, run):
-        reports = {report["span"]: report for report in run["spans"]}
+        reports, got = {report["span"]: report for report in run["spans"]}, {row["span"]: {} for row in rows}
+        held, told = Held(self._media.client, self._framers, run["number"]), None
+
+        def stage(name, spans=reports):
+            for span in spans:
+                reports[span]["stage"] = name
+            self._so_far(rows, reports, got)
         try:
-            prbs, answers = {}, {}
+            if self._clearing is not None:
+                await self._clearing
+            told = asyncio.create_task(self._tell(rows, reports, got))
             if options["loop"]:
-                prbs = await self._own_loops(rows, reports)
+                stage("own loop")
+                for span, figures in (await self._own_loops(rows, held)).items():
+                    got[span]["prbs"] = figures
                 await asyncio.sleep(SETTLE_S)
-                answers = await self._pairs(rows, reports)
+                for span, answers in (await self._pairs(rows, held, stage)).items():
+                    got[span]["answers"] = answers
+                stage("settles")
                 await self._settled(rows)
-            before = {row["span"]: self._keeper.sums(row["span"]) for row in rows}
-            for report in reports.values():
-                report["stage"] = "loop"
-            watch = [asyncio.create_task(self._watch(row, options["seconds"])) for row in rows]
-            heard = await self._loop_test(rows)
-            for report in reports.values():
-                report["stage"] = "watches"
-            watched = await asyncio.gather(*watch)
-            alarms = {row["span"]: self._keeper.defects(row["span"]) for row in rows}      # before a lowered threshold lets a signal through
-            weak = await self._listen_closely(rows)
-            await asyncio.gather(*(self._finish(row, options, reports[row["span"]], {
-                "prbs": prbs.get(row["span"]), "answers": answers.get(row["span"]), "before": before[row["span"]], "heard": heard[row["span"]],
-                "watched": seen, "weak": weak.get(row["span"]), "alarms": alarms[row["span"]]})
-                for row, seen in zip(rows, watched)))
+            for row in rows:
+                got[row["span"]].update(before=self._keeper.sums(row["span"]), watched=(0, set()), watched_s=0)
+            stage("loop")
+            await all_of((self._heard(rows, held, got, stage), *(self._watch(row, options["seconds"], got[row["span"]]) for row in rows)))
+            for row in rows:                        # before a lowered threshold lets a signal through
+                got[row["span"]]["alarms"] = self._keeper.defects(row["span"])
+            stage("listens")
+            for span, level_db in (await self._listen_closely(rows)).items():
+                got[span]["weak"] = level_db
+            await all_of(self._finish(row, options, reports[row["span"]], got[row["span"]], held) for row in rows)
         except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            log.exception("turn-up")
+            if not run.get("cancelled"):
+                raise                           # the process ends
+            await held.give_all_back()
+            self._so_far(rows, reports, got)
             for report in reports.values():
                 if report["running"]:
-                    self._end(report, [_failed(error)])
+                    self._cut(report, "cancelled", held)
+        except Exception as error:
+            log.exception("turn-up")
+            await held.give_all_back()
+            for report in reports.values():
+                if report["running"]:
+                    self._end(report, [_failed(error), *report["findings"]])
         finally:
-            run["ended_ms"] = self._clock.now_ms()
-            if run is self.last:
-                self._unsaved = True
-                if not self._turns.fault:
-                    self._turns.run("turn_up", lambda now_ms: None)
+            if told is not None:
+                told.cancel()
+        run["ended_ms"] = self._clock.now_ms()
+        self._keep()
 
-    async def _finish(self, row, options, report, got):
+    async def _tell(self, rows, reports, got):
+        while True:
+            await asyncio.sleep(KEEP_S)
+            self._so_far(rows, reports, got)
+
+    def _so_far(self, rows, reports, got):
+        """What was measured until now, into the reports of spans that are not done; kept."""
+        clocks = self._keeper.examine_clocks()["spans"]
+        for row in rows:
+            report, facts = reports[row["span"]], got[row["span"]]
+            if report["running"]:
+                report["findings"] = judge_so_far(self._facts(row, facts.get("watched_s", 0), facts, clocks), facts)
+        self._keep()
+
+    async def _heard(self, rows, held, got, stage):
+        for span, heard in (await self._loop_test(rows, held)).items():
+            got[span]["heard"] = heard
+        stage("watches")
+
+    async def _finish(self, row, options, report, got, held):
         try:
-            facts = self._facts(row, options["seconds"], got)
-            await self._calls(row, options, report, facts)
-            self._end(report, judge(facts))
+            facts = self._facts(row, options["seconds"], got, self._keeper.examine_clocks()["spans"])
+            await self._calls(row, options, report, facts, got)
+            self._end(report, [*judge(facts), *self._left(report, held)])
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -167,161 +245,57 @@ class TurnUp(Adapter):
         report["verdict"] = "fail" if any(finding["result"] == "fail" for finding in findings) else "pass"
         report["ended_ms"] = self._clock.now_ms()
 
-    def _facts(self, row, seconds, got):
-        span, before, after = row["span"], got["before"], self._keeper.sums(row["span"])
+    def _cut(self, report, why, held=None):
+        """It did not come to its end: "cancelled" or "interrupted"."""
+        report.update(running=False, verdict=why, ended_ms=self._clock.now_ms())
+        report["findings"] = [cut(why, report["stage"]), *report["findings"], *self._left(report, held)]
+
+    @staticmethod
+    def _left(report, held):
+        fault = held.faults.get(report["span"]) if held is not None else None
+        return [] if fault is None else [{"check": "test", "result": "fail", "key": None, "arguments": {}, "text":
+                "What the test had set on the line could not be taken back: %s. Look at the span's loop and bit error tests, and end them there." % fault.rstrip(".")}]
+
+    def _facts(self, row, seconds, got, clocks):
+        span, after = row["span"], self._keeper.sums(row["span"])
+        before, seconds = got.get("before", after), max(1, seconds)
         line = self._framers.lines().get(span) or {}
         link = self._spans.span_with(span)
         errors = {name: after[name] - before[name] for name in after}
-        looped, crossed = got["heard"]
+        looped, crossed = got.get("heard", (None, None))
         settings = self._config.running().get("turn_up") or {}
-        bad_seconds, bad_names = got["watched"]
-        clocks = self._keeper.examine_clocks()["spans"]
-        return {**{name: line.get(name) for name in LEVELS}, "weak_db": got["weak"], "span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
-                "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": got["alarms"],
+        since_ms = self._reports[span]["started_ms"] - BEFORE_MS
+        bad_seconds, bad_names = got.get("watched", (None, ()))
+        return {**{name: line.get(name) for name in LEVELS}, "weak_db": got.get("weak"), "span": span, "type": row["type"], "framing": row["framing"], "crc4": row["crc4"], "side": row["side"],
+                "signalling": row["signalling"], "d_timeslot": row["d_timeslot"], "alarms": got["alarms"] if "alarms" in got else self._keeper.defects(span),
                 "seconds": seconds, "errors": errors["errors"], "far_errors": errors["far_errors"],
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
-                "clock": clocks.get(str(span)), "clocks": clocks, "bad_seconds": bad_seconds, "bad_names": bad_names,
+                "clock": clocks.get(str(span)), "clocks": clocks, "comings": self._keeper.comings(span, since_ms), "comings_min": (self._clock.now_ms() - since_ms) / 60_000, "bad_seconds": bad_seconds, "bad_names": bad_names,
                 "link_up": bool(link is not None and link.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
-                "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got["prbs"], "answers": got["answers"],
+                "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got.get("prbs"), "answers": got.get("answers"),
                 "number": None, "out": None, "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
 
     def _is_up(self, span):
         return self._house.switchboard.core.span_is_up(span)
 
-    async def _watch(self, row, seconds):
-        """(seconds in which an alarm stood, its kinds)."""
-        bad, names = 0, set()
-        for _ in range(seconds):
+    async def _watch(self, row, seconds, got):
+        """got["watched"]: (seconds in which an alarm stood, its kinds); got["watched_s"]: of so many."""
+        bad, names = got["watched"]
+        for second in range(seconds):
             this = set()
             for _ in range(int(1 / LOOK_S)):
                 this |= self._keeper.defects(row["span"])
                 await asyncio.sleep(LOOK_S)
             bad, names = bad + bool(this), names | this
-        return bad, sorted(names)
-
-    async def _listen_closely(self, rows):
-        """{span: dB below nominal} of spans without a signal to which one comes while their receivers take all that they can."""
-        found = {}
-
-        async def one(span):
-            try:
-                await self._framers.listen(span, "high")
-                await asyncio.sleep(CLOSE_S)
-                line = self._framers.lines().get(span) or {}
-                if line.get("level_db") is not None:
-                    found[span] = line["level_db"]
-            finally:
-                await self._framers.listen(span, None)
-        silent = [row["span"] for row in rows if "los" in self._keeper.defects(row["span"]) and "level_db" in (self._framers.lines().get(row["span"]) or {})]
-        for answer in await asyncio.gather(*(one(span) for span in silent), return_exceptions=True):
-            if isinstance(answer, Exception):
-                log.warning("turn-up: %s", answer)
-        return found
-
-    # -- loops --
-
-    async def _own_loops(self, rows, reports):
-        """PRBS of each span through its own loop: {span: figures, {"busy": True}}."""
-        found = {}
-
-        async def one(row):
-            span, name = row["span"], "own-loop-%d" % row["span"]
-            reports[span]["stage"] = "own loop"
-            try:
-                await self._media.client.call("bert_start", id=name, span=span, timeslots=self._bearers(row))
-            except StrowgerError:
-                found[span] = {"busy": True}
-                return
-            try:
-                await self._framers.loop(span, "local")
-                await asyncio.sleep(OWN_LOOP_S / 2)
-                before = next(figures for figures in (await self._media.client.call("berts"))["berts"] if figures["id"] == name)
-                await self._media.client.call("bert_insert", id=name, errors=TEST_ERRORS)
-                await asyncio.sleep(OWN_LOOP_S / 2)
-            finally:
-                figures = (await self._media.client.call("bert_stop", id=name)).get("bert")
-                await self._framers.loop(span, "none")
-            found[span] = {**figures, "errors": figures["errors"] - before["errors"], "inserted": TEST_ERRORS}
-        await asyncio.gather(*(one(row) for row in rows))
-        return found
-
-    async def _pairs(self, rows, reports):
-        """{span: the span on which the far end answers that hears it}, of spans that are good so far and carry no calls."""
-        kept = []
-        try:
-            for row in rows:
-                if row["type"] == "e1" and not self._keeper.defects(row["span"]):
-                    try:
-                        await self._media.client.call("bert_start", id="pairs-%d" % row["span"], span=row["span"], timeslots=self._bearers(row))
-                        kept.append(row["span"])
-                    except StrowgerError:
-                        pass            # a call is on it
-            if len(kept) < 2:
-                return {}
-            for span in kept:
-                reports[span]["stage"] = "pairs"
-            return {there: here for here, there in (await turn_up_pairs.ask(kept, self._framers, self._keeper)).items()}
-        except StrowgerError as error:
-            log.warning("turn-up: %s", error)
-            return {}
-        finally:
-            stops = [self._media.client.call("bert_stop", id="pairs-%d" % span) for span in kept]
-            for error in await asyncio.gather(*stops, return_exceptions=True):      # one that fails keeps no other's running
-                if isinstance(error, StrowgerError):
-                    log.warning("turn-up: %s", error)
-
-    async def _settled(self, rows):
-        """The lines are back after their loops: signalling up, and QUIET_S without errors that the loop may have left."""
-        quiet, before = 0, None
-        for second in range(int(BACK_S)):
-            await asyncio.sleep(1)
-            sums = {row["span"]: {name: value for name, value in self._keeper.sums(row["span"]).items() if name != "seconds"} for row in rows}
-            quiet = quiet + 1 if sums == before else 0
-            before = sums
-            up = all(self._is_up(row["span"]) or row["signalling"] == "none" and not self._keeper.defects(row["span"]) for row in rows)
-            if up and quiet >= QUIET_S or quiet >= QUIET_S + GIVEN_UP_S or second > 2 * GIVEN_UP_S and up:
-                break
-
-    async def _loop_test(self, rows):
-        """{span: (whether our own pattern comes back, or None; the other span at which it arrives, or None)}."""
-        tests, run = {}, self._runs
-        wanted = {row["span"]: TEST_ERRORS + place for place, row in enumerate(rows)}
-        try:
-            for row in rows + [r for r in self._config.running()["spans"] if r["enabled"] and r["span"] not in wanted]:
-                name = "turn-up-%d-%d" % (run, row["span"])
-                for timeslot in reversed(self._bearers(row)):
-                    try:
-                        await self._media.client.call("bert_start", id=name, span=row["span"], timeslots=[timeslot])
-                        tests[row["span"]] = name
-                        break
-                    except StrowgerError:
-                        continue           # a call is on it
-            await asyncio.sleep(TEST_S / 2)
-            before = {row["id"]: row["errors"] for row in (await self._media.client.call("berts"))["berts"]}
-            for span in wanted:
-                if span in tests:
-                    await self._media.client.call("bert_insert", id=tests[span], errors=wanted[span])
-            await asyncio.sleep(TEST_S / 2)
-            figures = {row["id"]: row for row in (await self._media.client.call("berts"))["berts"]}
-        finally:
-            for name in tests.values():
-                try:
-                    await self._media.client.call("bert_stop", id=name)
-                except StrowgerError as error:
-                    log.warning("turn-up: %s", error)
-        counted = {span: figures[name]["errors"] - before.get(name, 0) for span, name in tests.items() if name in figures and figures[name]["synced"]}
-        heard = {}
-        for span, errors in wanted.items():
-            others = [other for other in counted if other != span and counted[other] == errors]
-            looped = counted.get(span) == errors
-            heard[span] = (None, None) if span not in tests else (looped, others[0] if others and not looped else None)
-        return heard
+            got.update(watched=(bad, sorted(names)), watched_s=second + 1)
+            names = set(names)
 
     # -- calls --
 
-    async def _calls(self, row, options, report, facts):
+    async def _calls(self, row, options, report, facts, got):
         span, number = row["span"], options["number"]
+        got["calls"] = facts
         facts.update(number=number, incoming_s=options["incoming_s"])
         if number and facts["up"] and row["signalling"] != "none":
             report["stage"] = "calls"

@@ -28,6 +28,8 @@ SENTENCES = {
                          "change cable and connector.",
     "errors_both": "Errored blocks in both directions in %(seconds)d s: %(errors)d here, %(far)d at the far end. Compare the impedance first, at both ends: "
                    "75 ohm (coaxial cable) on a 120 ohm socket, or the other way round, spoils both; then look at connectors and cable.",
+    "comes_goes": "The line comes and goes, %(times)d times in %(minutes)d minutes: a loose plug or patch cable. Look at each plug from the box to the far end; "
+                  "what else stands here may follow from it.",
     "ais": "All ones arrive: the cable is good, the fault is behind the far end's equipment. Ask the carrier.",
     "lfa_e1": "A signal arrives, but no E1 frames: the far end is a T1, or has another line code, or a bad line. Compare the settings of both ends.",
     "lfa_t1": "A signal arrives, but no %(framing)s frames: the far end has another framing (ESF or D4), or is an E1, or has another line code.",
@@ -69,6 +71,10 @@ SENTENCES = {
     "prbs_bad": "Through our own loop: %(errors)d errors in %(bits)d bits where %(inserted)d had been put in, in step: %(synced)s. The fault is on "
                 "the board itself, or its clock fails.",
     "prbs_busy": "Our own loop was not set: timeslots of the span are in use.",
+    "prbs_failed": "The test through our own loop did not come to its end: %(why)s. Test again.",
+    "cut_cancelled": "The test was cancelled in the step \"%(stage)s\". What else stands here was measured until then.",
+    "cut_interrupted": "The control process was restarted in the step \"%(stage)s\" of this test. What the test had set on the line is taken back; what else "
+                       "stands here was measured until then. Begin it again.",
     "alarm_free": "No alarm for %(seconds)d s.",
     "alarm_seconds": "An alarm stood in %(bad)d of %(seconds)d s: %(names)s.",
     "crc4_ok": "CRC-4 is on at both ends: its multiframes come.",
@@ -81,7 +87,7 @@ SENTENCES = {
     "call_out_sound": "The call to %(number)s was answered after %(answer_s).1f s; sound of %(dbm0).1f dBm0 comes, but no tone: this number is no test number.",
     "call_out_silent": "The call to %(number)s was answered, but nothing is heard (%(dbm0).1f dBm0): its sound does not come through, or it sends none. "
                        "Name a number that answers with a tone or a loop.",
-    "call_out_failed": "The call to %(number)s failed (cause %(cause)d): %(why)s",
+    "call_out_failed": "The call to %(number)s failed with cause %(cause)d, %(meaning)s: %(why)s.",
     "call_out_unmeasured": "The call to %(number)s was answered, but not measured: %(why)s",
     "call_none": "No test call was made: no number is configured that answers test calls (turn_up.number).",
     "call_waits": "No test call was made: the span is not up.",
@@ -97,7 +103,11 @@ SENTENCES = {
     "call_in_unmeasured": "A call came in on timeslot %(timeslot)d, but was not measured: %(why)s",
     "call_in_missing": "No call came in to a test number over this span in %(seconds)d s.",
 }
+COMINGS_LEAST = 2            # once may be the plug that was put in for this test; ours
 CALL_FAULTS = ("call_out_failed", "call_out_silent", "call_out_unmeasured")
+# what must have been measured for a finding, in a test that is not at its end
+MEASURED = (({"prbs"}, {"own loop"}), ({"answers"}, {"pairs"}), ({"heard"}, {"loop"}), ({"watched_s"}, {"signal", "far end", "crc4", "alarm-free time", "errors", "clock"}),
+            ({"watched_s", "heard"}, {"d channel", "signalling"}), ({"out"}, {"call out", "echo"}), ({"in"}, {"call in"}))
 SILENCE_DBM0 = -60.0         # nobody is heard below it; ours
 
 
@@ -107,7 +117,7 @@ def judge(facts):
     "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
     looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor, "clocks": those of all
     spans, by the span's number as text; "up":
-    whether the signalling is in service (not PRI); "prbs": None or {"busy"} or figures of media and "inserted"; "number", "out": result of
+    whether the signalling is in service (not PRI); "prbs": None or {"busy"} or {"failed": sentence} or figures of media and "inserted"; "number", "out": result of
     test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"; of a line interface "level_db", "limit_db",
     "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered; "answers": the span on which the far
     end answers that hears this one, or None}"""
@@ -119,14 +129,17 @@ def judge(facts):
         findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % {**arguments, **words}})
     _own_loop(facts, find)
     line = "los" if "los" in alarms else "ais" if "ais" in alarms else "lfa" if "lfa" in alarms else None
+    if facts.get("comings", 0) >= COMINGS_LEAST:
+        find("signal", "fail", "comes_goes", times=facts["comings"], minutes=max(1, round(facts["comings_min"])))
     if line == "lfa":
         find("signal", "fail", "lfa_e1" if facts["type"] == "e1" else "lfa_t1", framing=facts["framing"].upper())
-    elif line == "los":
+    elif line == "los" and facts.get("comings", 0) < COMINGS_LEAST:
         _no_signal(facts, find)
-    elif line:
+    elif line == "ais":
         find("signal", "fail", line)
-    else:
-        find("signal", "pass", "signal_ok")
+    elif not line:
+        if facts.get("comings", 0) < COMINGS_LEAST:
+            find("signal", "pass", "signal_ok")
         _level(facts, find)
         if facts.get("transmit") in ("open", "short"):
             find("far end", "fail", "transmit_" + facts["transmit"])
@@ -195,6 +208,20 @@ def _words(names):
     return "; ".join(KINDS[name]["text"] if name in KINDS else name for name in names.split(", "))
 
 
+def judge_so_far(facts, got):
+    """Findings of a test that is not at its end: of what was measured already.  got: what the test has gathered (turn_up.py)."""
+    calls = got.get("calls") or {}
+    got = {**got, **{name: calls.get(name) for name in ("out", "in")}}
+    known = set().union(*(checks for needed, checks in MEASURED if all(got.get(name) for name in needed)))
+    return [finding for finding in judge({**facts, **calls}) if finding["check"] in known and finding["key"] != "pairs_untested"]
+
+
+def cut(why, stage):
+    """The finding of a test that did not come to its end.  why: "cancelled" or "interrupted"."""
+    key = "cut_" + why
+    return {"check": "test", "result": "note", "key": key, "arguments": {"stage": stage}, "text": SENTENCES[key] % {"stage": stage}}
+
+
 def _others_agree(facts):
     """(how many of the other spans have one clock, of how many), or (0, ...) where they are no evidence against this span's far end: most of them
     must agree, with one another or a single one with the box, and this one differ from them."""
@@ -235,6 +262,9 @@ def _own_loop(facts, find):
         return
     if "busy" in prbs:
         find("own loop", "note", "prbs_busy")
+        return
+    if "failed" in prbs:
+        find("own loop", "fail", "prbs_failed", why=prbs["failed"].rstrip("."))
         return
     good = prbs["synced"] and prbs["errors"] == prbs["inserted"] and prbs["bits"]
     find("own loop", "pass" if good else "fail", "prbs_ok" if good else "prbs_bad", bits=prbs["bits"], timeslots=len(prbs["timeslots"]),
@@ -281,7 +311,9 @@ def _out(facts, result, find):
     answered = result["answer_ms"] is not None
     common = {"number": number, "answer_s": (result["answer_ms"] or 0) / 1000}
     if not answered:
-        find("call out", "fail", "call_out_failed", cause=result["cause"] or 0, why=result["why"] or "no reason is known", **common)
+        cause = result["cause"] or 0
+        find("call out", "fail", "call_out_failed", cause=cause, meaning=result.get("meaning") or "none came",
+             why=(result["why"] or "no reason is known").rstrip("."), **common)
         return
     if heard is None:
         find("call out", "fail", "call_out_unmeasured", why=result["why"], **common)

@@ -39,7 +39,8 @@ def add(verbs, common):
     bert.add_argument("--octet", type=int, default=255)
     bert.add_argument("--errors", type=int, default=1)
     turn_up = verbs.add_parser("turn-up", parents=[common])
-    turn_up.add_argument("span", nargs="+", help="numbers, all, or show: the last run again")
+    turn_up.add_argument("span", nargs="+", help="numbers, all; show: the report of the last run; again: the last run's spans and options; "
+                         "cancel [SPAN]: end the run that the span is in, or all")
     turn_up.add_argument("--seconds", type=int, default=10)
     turn_up.add_argument("--number", help="is called over each span; default: the configured one; none: no call")
     turn_up.add_argument("--incoming", type=int, default=0, metavar="SECONDS", help="wait for a call to a test number of ours over each span")
@@ -107,7 +108,8 @@ def show_run(run):
     """Reports of a run as text, those that failed at last, where a person looks first."""
     reports = sorted(run["spans"], key=lambda report: (report["verdict"] == "fail", report["span"]))
     failed = [str(report["span"]) for report in reports if report["verdict"] == "fail"]
-    told = "%d spans: %s" % (len(reports), "span %s FAILED" % ", ".join(failed) if failed else "all PASSED")
+    cut = ["%s %s" % (report["span"], report["verdict"].upper()) for report in reports if report["verdict"] in ("cancelled", "interrupted")]
+    told = "%d spans: %s" % (len(reports), "; ".join(["span %s FAILED" % ", ".join(failed)] * bool(failed) + ["span %s" % ", ".join(cut)] * bool(cut)) or "all PASSED")
     return "\n".join([*(show_report(report) for report in reports), *([told] if len(reports) > 1 else [])])
 
 
@@ -144,13 +146,21 @@ def carry_out(client, options, table):
 
 
 def _turn_up(client, options):
-    if options.span != ["show"]:
+    if options.span[0] == "cancel" and len(options.span) <= 2:
+        return client.post("/v1/lines/%s/turn_up/cancel" % urllib.parse.quote(options.span[1], safe="") if options.span[1:] else "/v1/turn_up/cancel")
+    if options.span == ["again"]:
+        client.post("/v1/turn_up", {"again": True})
+    elif options.span != ["show"]:
         spans = "all" if options.span == ["all"] else [int(span) if span.isdecimal() else span for span in options.span]
         number = "" if options.number == "none" else options.number
         client.post("/v1/turn_up", {"spans": spans, "seconds": options.seconds, "incoming_s": options.incoming, "loop": options.loop,
                                     **({} if number is None else {"number": number})})
-    while (run := client.get("/v1/turn_up"))["running"]:
-        time.sleep(0.5)
+    try:
+        while (run := client.get("/v1/turn_up"))["running"]:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print("strowger: the test goes on; strowger turn-up show waits for it, strowger turn-up cancel ends it", file=sys.stderr)
+        raise
     for kind in ("html", "pdf"):
         if getattr(options, kind):
             # The words and the layout are the web process's; here it lends them as a program.

@@ -8,7 +8,10 @@
     POST /v1/lines/{span}/turn_up        {"seconds"?: 5..3600, "number"?: called for a test; absent: the configured one, "": none,
                                           "incoming_s"?: 0..3600 to wait for a test call that comes in, "loop"?: true: our own loop
                                           first, with PRBS, no call may be up}     begins; GET /v1/lines/{span}/turn_up is its report
-    POST /v1/turn_up                     the same for {"spans": [...] or "all"} beside one another; GET /v1/turn_up is the last run
+    POST /v1/turn_up                     the same for {"spans": [...] or "all"} beside one another; GET /v1/turn_up is the last run;
+                                         {"again": true}: the last run's spans with its options
+    POST /v1/turn_up/cancel              ends what runs: what it set on lines is taken back, the reports say what was measured until then;
+    POST /v1/lines/{span}/turn_up/cancel     the run that this span is in, with all its spans
     POST /v1/test_calls                  {"span", "number"?} -> {"call"}; GET /v1/test_calls: results, newest first
     GET  /v1/berts                       {"berts": [figures]}
     POST /v1/berts                       {"span", "timeslots": [...] or "all", "pattern", "octet"?} -> {"id"}
@@ -32,6 +35,7 @@ class LinesAPI:
                 ("POST", ("lines", None, "code"), self.code), ("POST", ("lines", None, "force"), self.force),
                 ("POST", ("lines", None, "turn_up"), self.turn_up), ("GET", ("lines", None, "turn_up"), self.report),
                 ("POST", ("turn_up",), self.turn_up_many), ("GET", ("turn_up",), self.last_run),
+                ("POST", ("turn_up", "cancel"), self.cancel_all), ("POST", ("lines", None, "turn_up", "cancel"), self.cancel),
                 ("POST", ("test_calls",), self.test_call), ("GET", ("test_calls",), self.test_calls),
                 ("GET", ("berts",), self.berts), ("POST", ("berts",), self.start), ("POST", ("berts", None, "insert"), self.insert),
                 ("POST", ("berts", None, "stop"), self.stop)]
@@ -74,6 +78,10 @@ class LinesAPI:
 
     async def turn_up_many(self, query, body):
         spans = body.get("spans", "all")
+        if body.get("again"):
+            last = self._adapter("turn_up").whole()
+            spans = [report["span"] for report in last["spans"]]
+            body = {**last["options"], **body}
         rows = [row for row in self._api.house.config.running()["spans"] if row["enabled"]]
         if spans != "all":
             if not isinstance(spans, list) or not spans or any(type(span) is not int for span in spans) or len(set(spans)) != len(spans):
@@ -82,6 +90,12 @@ class LinesAPI:
         if not rows:
             raise Problem(404, "not found", "There is no span in service.")
         return self._adapter("turn_up").begin(rows, **self._options(body))
+
+    async def cancel_all(self, query, body):
+        return await self._adapter("turn_up").cancel()
+
+    async def cancel(self, span, query, body):
+        return await self._adapter("turn_up").cancel(self._row(span)["span"])
 
     async def last_run(self, query, body):
         return self._adapter("turn_up").whole()

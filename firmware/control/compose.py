@@ -30,6 +30,7 @@ from firmware.links.sip_legs import SIPLegs
 from firmware.links.siprec import Siprec
 from firmware.links.span import SpanLinks
 from firmware.links.ss7 import SS7Points
+from firmware.proto.sip import causes
 
 
 log = logging.getLogger(__name__)
@@ -83,9 +84,9 @@ def make_adapters(house):
             adapter.alarms(span, alarms, now_ms)
     carried = Bearers(house, board.get("bearers", []), alarms, keeper.bearers, fault)
     framers = Framers(house, alarms, watch=keeper.framers, elsewhere=lambda: carried.wanted)
-    lines, test_calls = AllLines(framers, carried), TestCalls(house)
+    lines, test_calls = AllLines(framers, carried), TestCalls(house, causes.meaning)
     turn_up = TurnUp(house, lines, keeper, trunks[0], bearers, test_calls)
-    keeper.tested = turn_up.tested
+    keeper.tested, keeper.asked = turn_up.tested, turn_up.asked
     return [*trunks, SIPLegs(house, sip, streams), Provisioning(house), carried, framers, lines, keeper, test_calls,
             turn_up, CraftLine(house, BoxActions(keeper, house.data_dir)), IVRServices(house), Desk(house), Watch(house), CTILink(house, cti), Lookups(house),
             Siprec(house)]

@@ -99,9 +99,28 @@ def test_a_span_that_flaps_fast_is_one_alarm():
     run = Run()
     run.until(600_000, lambda now: {"span 1": {"los"} if now // 1000 % 2 else set()})     # never 2.5 s long
     assert [row[1:3] for row in run.events if row[1] != "change"] == [("raise", "flapping")]
-    assert "came 6 times" in run.alarms.active()[0]["detail"]["span 1"]
+    assert "comes and goes" in run.alarms.active()[0]["detail"]["span 1"]
     run.until(700_000, {"span 1": set()})
     assert run.events[-1][1:3] == ("clear", "flapping") and run.alarms.active() == []
+
+
+def test_a_plug_that_is_pulled_each_few_seconds_is_told_as_that():
+    """Four seconds out, four in: declared as no signal, and said to come and go, until it has lasted for a minute."""
+    def shows(now):
+        return {"span 1": {"los": "the cable is not plugged in"} if now // 4000 % 2 else {}, "span 2": {"ais": None} if now // 3000 % 2 else {}}
+    run = Run()
+    run.until(12_000, shows)
+    assert {alarm["detail"].get("span 1") for alarm in run.alarms.active() if alarm["kind"] == "los"} == {"the cable is not plugged in"}
+    run.until(150_000, shows)
+    detail = {alarm["kind"]: alarm["detail"] for alarm in run.alarms.active()}
+    assert detail["los"]["span 1"] == "comes and goes: 16 times in 2 minutes, a loose plug or patch cable"
+    assert detail["ais"]["span 2"] == "comes and goes: 16 times in 2 minutes"
+    assert run.alarms.comings("span 1", 0, run.now_ms) == 19 and run.alarms.comings("span 1", 100_000, run.now_ms) == 7
+    changes = len(run.events)
+    assert changes < 12                                     # told when it has doubled, not each time
+    run.until(240_000, {"span 1": {"los": "the cable is not plugged in"}, "span 2": {}})
+    assert {alarm["kind"]: alarm["detail"] for alarm in run.alarms.active()}["los"]["span 1"] == "the cable is not plugged in"
+    assert run.alarms.comings("span 1", 0, run.now_ms) == 0
 
 
 def test_64_spans_at_1_hz_for_ten_minutes_are_few_alarms():

@@ -91,3 +91,9 @@ def test_errors_of_a_weak_signal_are_the_cables():
     assert (finding["finding"], finding["key"]) == ("bad_line", "bad_line.weak") and "20 dB below nominal" in finding["text"]
     doctor.level(2, 3.0, False)
     assert doctor.examine(120_000)["findings"][0]["key"] == "bad_line"
+
+
+def test_a_span_that_comes_and_goes_is_named_beside_what_else_is_found():
+    doctor = ClockDoctor()
+    answer = doctor.examine(0, {3: 9})
+    assert found(answer) == [("unsteady", [3])] and "9 times in ten minutes" in answer["findings"][0]["text"] and "loose plug" in answer["findings"][0]["advice"]

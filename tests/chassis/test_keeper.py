@@ -68,7 +68,7 @@ class House:
         if box:
             self.keeper._devices = self.devices = Devices(box.bus, self.keeper._chassis)
         self.alarms, self.counters, self.slips, self.board = {}, {}, {}, None
-        self.spans = {1: {"crc4": True}}
+        self.spans, self.configured = {1: {"crc4": True}}, ()
 
     def legs_that_stand(self):
         return []
@@ -79,7 +79,7 @@ class House:
             second = tick % 5 == 4
             polled = {span: ({"alarms": list(self.alarms.get(span, ()))}, {"second": second, "defects": set(),
                       "slips": self.slips.get(span, 0) if second else 0}) for span in self.spans}
-            self.keeper.framers({"board": self.board, "spans": polled, "settings": self.spans, "heartbeat": self.now_ms,
+            self.keeper.framers({"board": self.board, "spans": polled, "settings": self.spans, "heartbeat": self.now_ms, "configured": self.configured,
                                  "seconds": {span: self.counters.get(span, {}) for span in self.spans} if second else {}})
             if second and self.devices:
                 self.keeper.polled(self.devices.poll(self.now_ms))
@@ -230,6 +230,47 @@ def test_errors_and_slips(house):
     house.run(3)
     house.slips = {}
     assert house.run(5) == [("slips", ["span 1"])]
+
+
+def test_what_we_do_ourselves_begins_no_alarm(house):
+    """A framer that was set up anew, and all ones that the turn-up sends: RAI comes back, and stays only where it is the line's."""
+    house.counters = {1: {"crc_errors": 500}}
+    house.configured = {1}
+    house.run(1)
+    house.configured = ()
+    house.run(2)
+    house.counters = {}
+    house.run(3)
+    assert house.keeper.list_performance()["1"]["quarter"]["es"] == 0
+    house.keeper.asked, house.alarms = lambda: {1}, {1: ["rai"]}
+    assert house.run(10) == []
+    house.keeper.asked = tuple
+    assert house.run(3) == []
+    assert house.run(6) == [("rai", ["span 1"])]
+
+
+def test_a_signal_that_was_away_is_no_bad_line_when_it_is_back(tmp_path):
+    """Nor after a kill of control in the middle; and what was told of a bad line before it is not told anew."""
+    house = House(tmp_path, None)
+    house.run(5)
+    house.alarms = {1: ["ais"]}
+    house.run(30)
+    house.die()
+    again = House(tmp_path, None, house.now_ms + 3000)
+    again.alarms = {1: ["ais"]}
+    again.run(20)
+    again.alarms = {}
+    again.run(8)
+    assert [alarm["kind"] for alarm in again.keeper.alarms.active()] == ["ais"]
+    assert again.run(10) == [] and [row["kind"] for row in again.stores.alarms.page(9)] == ["ais"]
+    again.counters = {1: {"crc_errors": 500}}
+    assert ("excessive_errors", ["span 1"]) in again.run(15)
+    again.die()
+    third = House(tmp_path, None, again.now_ms + 3000)
+    third.counters = again.counters
+    third.run(30)
+    assert sorted(row["kind"] for row in third.stores.alarms.page(9)) == ["ais", "excessive_errors"]
+    third.die()
 
 
 def test_everything_survives_a_kill(tmp_path):

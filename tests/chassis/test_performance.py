@@ -134,3 +134,24 @@ def test_64_spans_for_an_hour_keep_little_in_memory():
             span.flush()
     span.flush()
     assert len(span._bins) <= 4
+
+
+def test_a_lost_signal_that_is_found_is_no_bad_line():
+    """Unavailable for ten seconds more (annex A), and yet no line that works badly."""
+    performance = Performance()
+    for at_s in range(60):
+        performance.second(at_s, {}, {"los"} if 5 <= at_s < 40 else ())
+        assert not performance.spoilt and performance.available == (at_s < 14 or at_s >= 49)
+    for at_s in range(60, 80):
+        performance.second(at_s, {"crc_errors": 500})
+        assert performance.spoilt == (at_s >= 69)
+    performance.second(80, {}, {"ais"})
+    assert not performance.spoilt
+
+
+@pytest.mark.parametrize("shown, available, spoilt", [(((), {"crc_errors": 500}), False, True), ((("los",), {}), False, False), (((), {}), True, False)])
+def test_what_a_killed_process_knew_is_believed_where_the_line_still_says_so(shown, available, spoilt):
+    performance = Performance(failed=True)
+    performance.second(0, shown[1], shown[0])
+    assert (performance.available, performance.spoilt) == (available, spoilt)
+    assert performance.quarter(0)["uas"] == (not available)

@@ -1,15 +1,18 @@
 """What the turn-up says to each fault that installers fight with."""
 
 import asyncio
+import concurrent.futures
 import itertools
+import json
 import math
 from types import SimpleNamespace
 
 import pytest
 
-from firmware.chassis import turn_up, turn_up_pairs
+from firmware.chassis import line_orders, turn_up, turn_up_pairs, turn_up_tests
 from firmware.chassis.turn_up_judge import SENTENCES, judge
 from firmware.errors import LocalError
+from firmware.proto.sip.causes import meaning
 
 GOOD = {"span": 3, "type": "e1", "framing": "esf", "crc4": True, "side": "user", "signalling": "pri", "d_timeslot": 16, "alarms": set(),
         "seconds": 10, "errors": 0, "far_errors": 0, "blocks": 10000, "slips": 0, "clock_selected": False, "link_up": True, "loop": None,
@@ -177,20 +180,168 @@ def test_a_turn_seen_wrongly_is_no_other_span(count):
     assert math.comb(len(sent[0]), len(sent[0]) // 2) >= count
 
 
-def test_a_test_that_cannot_be_stopped_keeps_no_other_running(monkeypatch):
-    stopped = []
+def test_a_line_that_comes_and_goes_is_not_called_unplugged():
+    for change in ({"alarms": {"los"}, "link_up": False, "transmit": "open"}, {}):
+        found = judge({**GOOD, **change, "comings": 5, "comings_min": 1.4})
+        assert [f["key"] for f in found if f["check"] == "signal"] == ["comes_goes"] and "5 times in 1 minutes: a loose plug" in found[0]["text"]
+    assert results(comings=1, comings_min=1.4)["signal_ok"] == "pass"
 
-    async def call(verb, id, **given):
-        if verb == "bert_stop":
-            stopped.append(id)
-            if id == "pairs-1":
-                raise LocalError("media: not connected")
 
-    async def ask(kept, framers, keeper):
-        return {1: 2, 2: 1}
-    monkeypatch.setattr(turn_up_pairs, "ask", ask)
-    one = turn_up.TurnUp.__new__(turn_up.TurnUp)
-    one._media, one._framers = SimpleNamespace(client=SimpleNamespace(call=call)), None
-    one._keeper, one._bearers = SimpleNamespace(defects=lambda span: set()), lambda row: [1]
-    found = asyncio.run(one._pairs([{"span": span, "type": "e1"} for span in (1, 2, 3)], {span: {} for span in (1, 2, 3)}))
-    assert found == {1: 2, 2: 1} and stopped == ["pairs-1", "pairs-2", "pairs-3"]
+def test_the_cause_of_a_call_that_failed_is_told_in_words():
+    from webui.render import CATALOGUES, sayings
+    found = next(f for f in judge({**GOOD, **CALLS, "number": "1", "out": {**CUT, "answer_ms": None, "cause": 1, "meaning": meaning(1), "why": "no trunk for 1: 1 tried"}}) if f["check"] == "call out")
+    assert "cause 1, Unallocated number: no trunk for 1: 1 tried." in found["text"]
+    said = sayings(CATALOGUES["zh_CN"])["sentence"](found)
+    assert "未分配的号码" in said and "已尝试 1 条" in said
+
+
+# -- a run: cancelled, cut by a kill, with media that refuses --
+
+class Media:
+    """Bit error tests by name.  refuse: {verb: names that it does not take}."""
+
+    def __init__(self):
+        self.client, self.serving, self.tests, self.refuse, self.all_names = self, True, {}, {}, []
+
+    async def call(self, verb, id=None, **given):
+        if id in self.refuse.get(verb, ()):
+            raise LocalError("media: not connected")
+        if verb == "bert_start":
+            self.tests[id] = {"id": id, "errors": 0, "bits": 9, "synced": True, **given}
+            self.all_names.append(id)
+        elif verb == "bert_insert":
+            self.tests[id]["errors"] += given["errors"] if id.startswith("own-loop-") else 0        # the far end is not in loop
+        elif verb == "bert_stop":
+            return {"bert": self.tests.pop(id)} if id in self.tests else {}
+        return {"berts": [dict(row) for row in self.tests.values()]}
+
+
+class House:
+    """What a TurnUp asks of its house, of the lines and of the keeper; each save is what a killed process leaves."""
+
+    def __init__(self, saved=None):
+        self.media, self.loops, self.forced, self.saved, self.now_ms, self.looks = Media(), {}, {}, saved, 1000, 0
+        self.turns = SimpleNamespace(clock=SimpleNamespace(now_ms=lambda: self.now_ms), fault=None, run=self.run)
+        self.config = SimpleNamespace(running=lambda: {"site": {"name": "x"}, "numbers": [], "spans": [{"span": n, "enabled": True} for n in (1, 2, 3)]})
+        self.stores = SimpleNamespace(machines=SimpleNamespace(load=lambda name: self.saved, save=self.save))
+        self.switchboard = SimpleNamespace(core=SimpleNamespace(span_is_up=lambda span: True))
+        self.clock_selection, self.lines, self.comings = SimpleNamespace(selected=None), lambda: {}, lambda span, since_ms: 0
+        self.span_with, self.came_in = lambda span: SimpleNamespace(up=True), lambda span, since_ms: None
+        self.turn_up = turn_up.TurnUp(self, self, self, self, lambda row: [1, 2], self)
+
+    def save(self, name, state):
+        self.saved = json.loads(json.dumps(state))
+
+    def run(self, what, function):
+        self.turn_up.save(self.stores)
+        self.turn_up.saved()
+
+    def sums(self, span):
+        return dict.fromkeys(("seconds", "errors", "far_errors", "slips"), 0)
+
+    def defects(self, span):
+        return set()
+
+    def examine_clocks(self):
+        self.looks += 3
+        return {"spans": {}}
+
+    async def loop(self, span, kind):
+        self.loops[span] = kind
+
+    async def force(self, span, rai, ais):
+        self.forced[span], self.looks = ais, self.looks + 3
+
+    def begin(self, **options):
+        return self.turn_up.begin([{**GOOD, "span": span} for span in (1, 2, 3)], **options)
+
+    async def until(self, stage):
+        while not any(report["stage"] == stage for report in self.turn_up.last["spans"]):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    for module, name in ((turn_up_tests, "TEST_S"), (turn_up_tests, "OWN_LOOP_S"), (turn_up, "SETTLE_S"), (turn_up, "LOOK_S"), (turn_up, "KEEP_S")):
+        monkeypatch.setattr(module, name, 0.001)
+    monkeypatch.setattr(turn_up_tests, "QUIET_S", 0)
+
+
+def run_until(stage, act):
+    async def whole():
+        house = House()
+        house.begin(seconds=3600, loop=True)
+        await house.until(stage)
+        return house, await act(house)
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("stage", ["own loop", "pairs", "watches"])
+def test_a_run_that_is_cancelled_gives_everything_back(at_once, stage):
+    house, run = run_until(stage, lambda house: house.turn_up.cancel(2))
+    assert not run["running"] and run["ended_ms"] and house.media.tests == {} and not any(house.forced.values()) and set(house.loops.values()) <= {"none"}
+    for report in run["spans"]:
+        assert report["verdict"] == "cancelled" and report["findings"][0]["key"] == "cut_cancelled" and stage in report["findings"][0]["text"]
+    keys = {finding["key"] for finding in run["spans"][0]["findings"]}
+    assert ("prbs_ok" in keys) == (stage != "own loop") and ("no_loop" in keys) == (stage == "watches")
+    with pytest.raises(LocalError, match="no turn-up runs"):
+        asyncio.run(house.turn_up.cancel())
+    assert house.saved["spans"][1]["verdict"] == "cancelled"
+
+
+@pytest.mark.parametrize("stage, taken_back", [("own loop", "loops"), ("pairs", "forced"), ("watches", None)])
+def test_a_run_that_a_kill_cuts_is_kept_and_what_it_set_is_taken_back(at_once, stage, taken_back):
+    async def die(house):
+        return house.saved, house.media
+
+    async def again(saved, media):
+        house = House(saved)
+        house.media.tests = dict(media.tests)
+        house.media.tests["bert-1-all"] = {"id": "bert-1-all", "errors": 0}      # a person's
+        left = {name: row for name, row in house.turn_up.tested().items()}
+        first = house.turn_up.whole()
+        house.turn_up.media_found({}, 0)
+        house.begin(seconds=1, loop=False)
+        assert house.turn_up.last["number"] == 2
+        while house.turn_up.whole()["running"]:
+            await asyncio.sleep(0)
+        return house, left, first
+    _, (saved, media) = run_until(stage, die)
+    house, left, run = asyncio.run(again(saved, media))
+    assert left == {1: "interrupted", 2: "interrupted", 3: "interrupted"} and not run["running"] and run["ended_ms"]
+    first = run["spans"][0]["findings"]
+    assert first[0]["key"] == "cut_interrupted" and stage in first[0]["text"] and ("prbs_ok" in {f["key"] for f in first}) == (stage != "own loop")
+    assert set(house.media.tests) == {"bert-1-all"}
+    assert house.loops == ({1: "none", 2: "none", 3: "none"} if taken_back == "loops" else {})
+    assert house.forced == ({1: False, 2: False, 3: False} if taken_back == "forced" else {})
+    assert [report["verdict"] for report in house.turn_up.last["spans"]] == ["pass"] * 3
+
+
+def test_a_test_that_cannot_be_stopped_keeps_no_other_running_and_is_told(at_once):
+    async def whole(house):
+        house.media.refuse["bert_stop"] = ("own-loop-1-2", "pairs-1-1")
+        return await house.turn_up.cancel()
+    house, run = run_until("watches", whole)
+    assert house.media.tests == {}
+
+    async def begun():
+        house = House()
+        house.media.refuse["bert_stop"] = ("own-loop-1-2", "pairs-1-1")
+        house.begin(seconds=1, loop=True)
+        while house.turn_up.whole()["running"]:
+            await asyncio.sleep(0)
+        return house
+    house = asyncio.run(begun())
+    assert set(house.media.tests) == {"own-loop-1-2", "pairs-1-1"} and set(house.loops.values()) == {"none"}
+    failed = {report["span"]: [finding["text"] for finding in report["findings"] if finding["result"] == "fail"] for report in house.turn_up.last["spans"]}
+    assert failed[3] == [] and "could not be taken back: media: not connected" in failed[1][0] and "could not be taken back" in failed[2][-1]
+
+
+def test_an_order_that_nobody_waits_for_any_more_is_not_carried_out():
+    done, future = [], concurrent.futures.Future()
+    orders = line_orders.LineOrders()
+    orders._begin_orders()
+    future.cancel()
+    orders._orders.extend([(1, done.append, future), (1, done.append, concurrent.futures.Future())])
+    orders._carry_out({1: "framer"})
+    assert done == ["framer"]

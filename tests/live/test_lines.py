@@ -135,6 +135,7 @@ def calls_are_tested(house):
 def test_turn_up_says_what_is_wrong(house):
     """Each fault by its sentence, on the command line and by REST; a good span with calls out and in, heard as they were sent."""
     inject(house, 4, "plug")
+    bare_span(house, 3, like=1)
     bare_span(house, 4)
     span_is_up(house, 2)
     calls_are_tested(house)
@@ -150,20 +151,47 @@ def test_turn_up_says_what_is_wrong(house):
     assert told.count("a tone of 1004 Hz comes at -10.") == 2 and "echo return loss at least" in told, told
     assert "呼出测试" in page.read_text() and "验收报告" in page.read_text()
     assert [row["way"] for row in house.product.get("/test_calls")["test_calls"]][:2] in (["in", "out"], ["out", "in"])
-    plug = run(house, "turn-up", "4", "--seconds", "5")
-    assert "FAIL" in plug and "comes back bit for bit" in plug
-    inject(house, 4, "plug", on=False)
-    assert "the cable is not plugged in" in run(house, "turn-up", "4", "--seconds", "5")
     inject(house, 2, "rx_rai")
-    house.product.post("/lines/2/turn_up", {"seconds": 5})
+    house.product.post("/turn_up", {"spans": [2, 3, 4], "seconds": 5, "number": ""})
     with pytest.raises(Exception, match="is being tested"):
         house.product.post("/lines/2/turn_up", {"seconds": 5})
-    deadline = time.monotonic() + 30
-    while house.product.get("/lines/2/turn_up")["running"] and time.monotonic() < deadline:
-        time.sleep(0.2)
+    told = run(house, "turn-up", "show")
     inject(house, 2, "rx_rai", on=False)
-    keys = [f["key"] for f in house.product.get("/lines/2/turn_up")["findings"]]
-    assert "rai" in keys and "signal_ok" in keys
+    inject(house, 4, "plug", on=False)
+    assert "span 2, 3, 4 FAILED" in told and "comes back bit for bit" in told and "the cable is not plugged in" in told, told
+    found = {report["span"]: [f["key"] for f in report["findings"]] for report in house.product.get("/turn_up")["spans"]}
+    assert "rai" in found[2] and "signal_ok" in found[2] and "los_open" in found[3] and "looped_far" in found[4]
+
+
+def nothing_is_left(house):
+    """No test of the turn-up runs, and no line is looped."""
+    return not house.product.get("/berts")["berts"] and not any(row["loop"] for row in house.product.get("/lines")["lines"].values())
+
+
+def test_a_turn_up_is_cancelled_and_a_killed_one_can_be_begun_again(house):
+    """In its own loop: by the command line, then control is killed, then by REST: what it set is taken back, its report says in which step it was cut."""
+    bare_span(house, 4)
+
+    def begun(body):
+        number = house.product.post("/turn_up", body)["number"]
+        run = wait_for(lambda: (run := house.product.get("/turn_up")) and [report["stage"] for report in run["spans"]] == ["own loop"] * 2
+                       and len(house.product.get("/berts")["berts"]) == 2 and run)
+        assert run["number"] == number
+        wait_for(lambda: house.product.get("/lines")["lines"]["2"]["loop"])
+    begun({"spans": [2, 4], "seconds": 3600, "loop": True})
+    told = run(house, "turn-up", "cancel", "2")
+    assert "span 2 (T1): CANCELLED" in told and "cancelled in the step" in told and "2 spans: span 2 CANCELLED, 4 CANCELLED" in told, told
+    assert nothing_is_left(house)
+    begun({"again": True})
+    house.kill("control")
+    cut = wait_for(lambda: house.product.get("/turn_up"))
+    assert not cut["running"] and [report["verdict"] for report in cut["spans"]] == ["interrupted"] * 2
+    assert {report["findings"][0]["key"] for report in cut["spans"]} == {"cut_interrupted"} and "own loop" in cut["spans"][1]["findings"][0]["text"]
+    wait_for(lambda: nothing_is_left(house))
+    begun({"again": True})
+    assert not house.product.post("/lines/4/turn_up/cancel", {})["running"]
+    assert nothing_is_left(house)
+    span_is_up(house, 2)
 
 
 def wait_for(condition, timeout_s=30):
@@ -198,6 +226,13 @@ def people_see_it(house):
         person.see("main form button").click()
         assert "spans is a list" in person.see("[role=alert]").text
         person.driver.save_screenshot(str(house.folder / "turn_up.png"))
+        field = person.see("input[name=spans]")
+        field.clear()
+        field.send_keys("3")
+        person.see("main form button").click()
+        person.see("button[name=do][value=cancel]").click()
+        person.see("tr[data-span='3'][data-verdict=cancelled]")
+        person.driver.save_screenshot(str(house.folder / "cancelled.png"))
 
 
 def test_the_box_follows_a_span_and_the_clock_doctor_names_who_does_not(house):

@@ -69,6 +69,11 @@ for _cause, _name, _status in CAUSES:
     _NAME[_cause] = _name
 
 
+def meaning(cause):
+    """The name of a Q.850 cause, or "unknown cause"."""
+    return _NAME.get(cause, "unknown cause")
+
+
 def phrase(status):
     """Reason phrase of a status code."""
     return _PHRASE.get(status, "Unknown")
