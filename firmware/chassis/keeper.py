@@ -559,11 +559,13 @@ class Keeper(Adapter):
                                                           for alarm in self.alarms.active()]}
 
     def list_performance(self):
-        """{span: {"available", "framing", "quarter": {...}, "day": {...}}} of the bins that grow."""
+        """{span: {"available", "framing", "quarter": {...}, "day": {...}}} of the bins that grow, of spans of which a second was counted."""
         answer = {}
         for span, performance in sorted(self._spans.items()):
-            answer[str(span)] = {"available": performance.available, "framing": performance.framing, **{
-                length: {"start_s": start_s, **counts} for length, (start_s, counts) in performance.current().items()}}
+            bins = performance.current()
+            if bins:
+                answer[str(span)] = {"available": performance.available, "framing": performance.framing, **{
+                    length: {"start_s": start_s, **counts} for length, (start_s, counts) in bins.items()}}
         return answer
 
     def examine_clocks(self):

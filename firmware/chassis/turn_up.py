@@ -261,6 +261,7 @@ class TurnUp(LineTests, Adapter):
         before, seconds = got.get("before", after), max(1, seconds)
         line = self._framers.lines().get(span) or {}
         link = self._spans.span_with(span)
+        serves = None if link is None or span in link.links else link.number          # of a group with one D channel: another span's
         errors = {name: after[name] - before[name] for name in after}
         looped, crossed = got.get("heard", (None, None))
         settings = self._config.running().get("turn_up") or {}
@@ -272,7 +273,8 @@ class TurnUp(LineTests, Adapter):
                 "blocks": errors["seconds"] * (333 if row["type"] != "e1" else 1000), "slips": errors["slips"],
                 "clock_selected": self._keeper.clock_selection.selected == "span %d" % span,
                 "clock": clocks.get(str(span)), "clocks": clocks, "comings": self._keeper.comings(span, since_ms), "comings_min": (self._clock.now_ms() - since_ms) / 60_000, "bad_seconds": bad_seconds, "bad_names": bad_names,
-                "link_up": bool(link is not None and link.up), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
+                "d_span": serves,
+                "link_up": bool(link is not None and link.up and (serves is not None or len(link.links) == 1 or span in link.open_links)), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
                 "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got.get("prbs"), "answers": got.get("answers"),
                 "number": None, "out": None, "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
 

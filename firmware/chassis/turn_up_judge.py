@@ -63,6 +63,9 @@ SENTENCES = {
     "link_down": "The line is good, but the D channel does not come up: the far end has not enabled it, both ends are the same side (user or "
                  "network), or it is in another timeslot than %(timeslot)d.",
     "link_looped": "The D channel hears itself: it comes up when the loop ends.",
+    "link_of_group": "This span has no D channel of its own: that of span %(other)d serves it, and is up.",
+    "link_of_group_down": "This span has no D channel of its own, and that of span %(other)d, which serves it, is down: no call goes over this one until it is up. Test "
+                          "span %(other)d.",
     "link_waits": "The D channel waits for the line.",
     "signalling_up": "The signalling (%(kind)s) is in service.",
     "signalling_down": "The line is good, but the signalling (%(kind)s) is not in service: the far end has not enabled it, or its settings differ.",
@@ -114,7 +117,7 @@ SILENCE_DBM0 = -60.0         # nobody is heard below it; ours
 def judge(facts):
     """Findings.  facts: {"span", "type", "framing", "crc4", "side", "signalling", "d_timeslot", "alarms": set of names now,
     "seconds", "errors", "far_errors", "blocks", "slips", "clock_selected": bool, "link_up": bool, "loop": kind of our own or None,
-    "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
+    "d_span": the span whose D channel serves this one (NFAS), or None; "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
     looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor, "clocks": those of all
     spans, by the span's number as text; "up":
     whether the signalling is in service (not PRI); "prbs": None or {"busy"} or {"failed": sentence} or figures of media and "inserted"; "number", "out": result of
@@ -183,7 +186,9 @@ def judge(facts):
     elif not line:
         find("loop", *(("note", "no_loop_test") if facts["looped"] is None else ("pass", "no_loop")))
     if facts["signalling"] == "pri":
-        if facts["link_up"] and not line and not looped:
+        if facts.get("d_span") is not None:
+            find("d channel", *(("note", "link_of_group") if facts["link_up"] else ("fail", "link_of_group_down")), other=facts["d_span"])
+        elif facts["link_up"] and not line and not looped:
             find("d channel", "pass", "link_up")
         elif line:
             find("d channel", "note", "link_waits")

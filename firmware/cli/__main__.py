@@ -1,47 +1,7 @@
 """The command `strowger`: look at the switch and act on it, over the local API.
 
-    python -m firmware.cli state                what stands now
-    python -m firmware.cli calls [--limit N] [--before ID]
-    python -m firmware.cli call ID              one call: CDR, records, recordings
-    python -m firmware.cli hangup ID
-    python -m firmware.cli agents
-    python -m firmware.cli agent NAME available|on_break|logged_out [--reason TEXT]
-    python -m firmware.cli hold | retrieve | consult | transfer | conference | park | fetch | pick-up | monitor | log-in | wrap-up | listen | enhance | send ...
-                                                acts on calls that are up and on agents: cli/operations.py, cli/floor.py
-    python -m firmware.cli flows | flow ... | ivr CALL OPERATION | surveys      flows and their versions: cli/flows.py
-    python -m firmware.cli simulate FILE [SCRIPT...]     runs a flow in text, without a switch
-    python -m firmware.cli spans
-    python -m firmware.cli phones               desk phones that the box sets up; phone-enrol MAC, phone-revoke MAC
-    python -m firmware.cli trunks               SIP trunks: state and why, addresses, calls
-    python -m firmware.cli ss7 | ss7-link | ss7-circuits ...     signalling points, links, circuits: cli/ss7.py
-    python -m firmware.cli pri | pri-channels | pri-switch ...   channels of PRI in and out of service, NFAS: cli/pri.py
-    python -m firmware.cli cas | cas-circuits ...                circuits of R2, E&M, loop and ground start in and out of service: cli/cas.py
-    python -m firmware.cli trace --span N | --call ID FILE       signalling as pcapng: cli/trace.py
-    python -m firmware.cli route DIGITS --line LINE | --trunk-group GROUP [--caller NUMBER]    what would become of a number
-    python -m firmware.cli events [--after N]   journal records as they come
-    python -m firmware.cli report queues|agents|trunk_groups [--from M] [--to M] [--interval I] [--name N] [--csv] | report check
-    python -m firmware.cli customers|tickets|articles|pop|note|dispose ...     the desk: cli/desk.py
-    python -m firmware.cli health
-    python -m firmware.cli set-aside [--clear]  what could not be carried out or written for a fault of the firmware
-    python -m firmware.cli prompts | prompt put|get|rollback|remove LANGUAGE NAME ...     sound files that people give: cli/prompts.py
-    python -m firmware.cli users | user-password NAME | user-remove NAME     who may sign in: cli/users.py
-    python -m firmware.cli documents | document put|get|remove NAME FILE     what flows send by fax: cli/documents.py
-    python -m firmware.cli retention [--prune] | export journal|calls|surveys FILE | erase NUMBER --confirm NUMBER | erasures     what is kept: cli/journal.py
-    python -m firmware.cli media                the tick: its times, late ticks, what it carries
-    python -m firmware.cli alarms [--history]   what is wrong, and what to do
-    python -m firmware.cli performance [SPAN] [--days]
-    python -m firmware.cli chassis              temperatures, fans, supplies, clock
-    python -m firmware.cli clock                the clock doctor: whose clock is wrong, by how much, what to do
-    python -m firmware.cli lines                loops, loop codes, bit error tests
-    python -m firmware.cli loop SPAN none|local|remote|payload|timeslot [--timeslot N]
-    python -m firmware.cli code SPAN line_up|line_down|payload_up|payload_down|all_down|in_band_up|in_band_down|none
-    python -m firmware.cli force SPAN [--rai] [--ais]      send an alarm to the far end; neither: end it
-    python -m firmware.cli bert start SPAN [--timeslot N] [--pattern P] | stop ID | insert ID [--errors N] | show
-    python -m firmware.cli turn-up SPAN...|all|show [--seconds N] [--number N|none] [--incoming S] [--loop] [--html F] [--pdf F] [--language en|zh_CN]
-                                                test spans, say in sentences what is wrong, write the acceptance report
-    python -m firmware.cli test-call [SPAN [NUMBER]]       call over a span and measure; without: what was measured
-    python -m firmware.cli config show | check FILE | apply FILE | history | diff REVISION | rollback REVISION
-    python -m firmware.cli alarm-ack ID [--note T]
+    python -m firmware.cli --help               all verbs, a sentence each: cli/verbs.py
+    python -m firmware.cli VERB --help          its arguments; the modules of cli/ have examples
 
 --json on any of them prints the API's own answer.  Exit codes: 0 done, 1 refused, 2 wrong usage,
 75 the control process is not there, 78 the configuration is not usable.
@@ -55,6 +15,7 @@ import sys
 import urllib.parse
 
 from firmware.cli import box, campaigns, cas, desk, documents, floor, flows, journal, lines, operations, phones, pri, prompts, reports, ss7, trace, users
+from firmware.cli import verbs as sentences
 from firmware.control.client import ControlClient, ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_CONFIG, EX_TEMPFAIL
@@ -213,7 +174,7 @@ def parser():
     top.add_argument("--as", dest="user", default=os.environ.get("STROWGER_USER"), help="what this user may (control/roles.py); else everything")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the API's answer")
-    verbs = top.add_subparsers(dest="verb", required=True)
+    verbs = sentences.Verbs(top.add_subparsers(dest="verb", required=True, metavar="VERB"))
     for name in ("state", "agents", "spans", "trunks", "health", "media", "chassis", "clock"):
         verbs.add_parser(name, parents=[common])
     verbs.add_parser("alarms", parents=[common]).add_argument("--history", action="store_true")

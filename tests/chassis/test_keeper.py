@@ -237,6 +237,7 @@ def test_what_we_do_ourselves_begins_no_alarm(house):
     house.counters = {1: {"crc_errors": 500}}
     house.configured = {1}
     house.run(1)
+    assert house.keeper.list_performance() == {}
     house.configured = ()
     house.run(2)
     house.counters = {}

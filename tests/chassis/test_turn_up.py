@@ -50,6 +50,8 @@ FAULTS = [
     ({"alarms": {"rai", "transmit_short"}, "transmit": "short"}, {"transmit_short"}),
     ({"alarms": {"weak"}, "errors": 7, "level_db": 19.0, "limit_db": 23.1, "transmit": "ok"}, {"weak", "errors"}),
     ({"errors": 7, "level_db": 2.0, "limit_db": 23.1, "transmit": "ok"}, {"errors_level_good"}),
+    ({"d_span": 1}, {"link_of_group"}),                  # NFAS: neither tested by a D channel of its own nor in lack of one
+    ({"d_span": 1, "link_up": False}, {"link_of_group_down"}),
 ]
 
 
@@ -226,7 +228,7 @@ class House:
         self.stores = SimpleNamespace(machines=SimpleNamespace(load=lambda name: self.saved, save=self.save))
         self.switchboard = SimpleNamespace(core=SimpleNamespace(span_is_up=lambda span: True))
         self.clock_selection, self.lines, self.comings = SimpleNamespace(selected=None), lambda: {}, lambda span, since_ms: 0
-        self.span_with, self.came_in = lambda span: SimpleNamespace(up=True), lambda span, since_ms: None
+        self.span_with, self.came_in = lambda span: SimpleNamespace(up=True, links={span: 0}, open_links={span}, number=span), lambda span, since_ms: None
         self.turn_up = turn_up.TurnUp(self, self, self, self, lambda row: [1, 2], self)
 
     def save(self, name, state):
@@ -274,6 +276,15 @@ def run_until(stage, act):
         await house.until(stage)
         return house, await act(house)
     return asyncio.run(whole())
+
+
+def test_whose_data_link_a_span_of_a_group_is_judged_by(at_once):
+    async def facts(house, **link):
+        house.span_with = lambda span: SimpleNamespace(number=1, **{"links": {1: 0, 2: 1}, "open_links": {2}, "up": True, **link})
+        house.turn_up._reports = {span: {"started_ms": 0} for span in (1, 2, 3)}
+        return [(told["d_span"], told["link_up"]) for span in (1, 2, 3) for told in [house.turn_up._facts({**GOOD, "span": span}, 5, {}, {})]]
+    assert asyncio.run(facts(House())) == [(None, False), (None, True), (1, True)]      # the back-up carries the group, the first is down
+    assert asyncio.run(facts(House(), links={1: 0}, open_links={1})) == [(None, True), (1, True), (1, True)]
 
 
 @pytest.mark.parametrize("stage", ["own loop", "pairs", "watches"])

@@ -9,6 +9,7 @@ import types
 import pytest
 
 from firmware.cli.__main__ import parser
+from firmware.cli.verbs import HELP
 from firmware.control import api, api_campaigns, api_desk, api_documents, api_floor, api_flow_staffing, api_flows, api_journal, api_operations, api_prompts, api_reports, api_staffing, api_users
 from webui import pages
 
@@ -64,3 +65,14 @@ def test_the_tests_that_it_names_are_there():
                 lost.append((row[0], name))
     assert lost == []
     assert all(len(row) == 6 for row in ROWS) and [row[0] for row in ROWS if not row[4].startswith("tests/live/") or row[5] == "-"] == []
+
+
+def test_each_verb_says_in_a_sentence_what_it_does(capsys):
+    """And none is told of that is not there: `strowger --help` is what a person has who does not know the verb."""
+    actions = next(action for action in parser()._actions if action.dest == "verb")
+    assert set(actions.choices) == set(HELP)
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert [name for name, sentence in HELP.items() if "%s %s" % (name, sentence) not in shown] == []
+    assert [name for name, sentence in HELP.items() if len(sentence.split()) < 3 or sentence.endswith(".")] == []
