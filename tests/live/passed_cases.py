@@ -6,6 +6,7 @@ import random
 import time
 
 from hil.phone.probe import ProbePhone
+from tests.conftest import WHOLE_ONLY
 
 ONE, OTHER = "1003", "1004"
 FRAMES = 100            # of 20 ms, two of G.729 each
@@ -35,6 +36,7 @@ def talk(house, one, other):
     return said(0) in heard[1], said(1) in heard[0]
 
 
+@WHOLE_ONLY
 def test_g729_passes_between_two_telephones_octet_by_octet(house):
     """Chosen by the called one, kept over a kill of control; a hold needs the switch's music, so both go over to G.711 by re-INVITE; alone it is refused
     where the other side has none."""

@@ -21,6 +21,7 @@ from hil.phone.linphone import Linphone
 from hil.phone.phone import Phone
 from hil.phone.probe import ProbePhone
 from hil.probes import dtmf, wav
+from tests.conftest import WHOLE_ONLY
 from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet     # noqa: F401  it shares this house
 
 pytestmark = pytest.mark.live
@@ -28,6 +29,7 @@ RIG = {"tls": True}
 MICROPHONE_HZ, TRUNK_HZ = 1004, 440
 CLEAR_DB = 20           # a tone above everything else that is heard
 BROWSER = "1002"
+WHOLE = bool(os.environ.get("STROWGER_WHOLE"))          # a renewal of the certificate takes some seconds to be seen
 
 
 def tone(path, hz, seconds, write=wav.write_pcm):
@@ -91,9 +93,10 @@ def test_an_agent_works_with_only_a_browser(house, browser):
     browser.click("hold")
     browser.wait_state("talking")
     heard_well(browser)
-    renew_certificate(house, int(house.web_url.rsplit(":", 1)[1].strip("/")))        # the page's WebSocket and the call stand over it; the re-INVITEs below go over that WebSocket
-    assert browser.state == "talking"
-    heard_well(browser)
+    if WHOLE:
+        renew_certificate(house, int(house.web_url.rsplit(":", 1)[1].strip("/")))        # the page's WebSocket and the call stand over it; the re-INVITEs below go over that WebSocket
+        assert browser.state == "talking"
+        heard_well(browser)
     transport = [row for row in browser.stats() if row["type"] == "transport"][0]
     assert transport["dtlsState"] == "connected" and transport["srtpCipher"], transport
 
@@ -155,11 +158,12 @@ def test_calls_over_tcp_and_tls(house):
         assert shown["TCP"] == 1 and shown["TLS"] == 1, shown
         call = house.wait_call("talking", 30)["call"]
         closed = tcp.mark(), tls.mark()
-        renew_certificate(house, house.tls_port)    # and the connection of before is still the telephone's
-        tls.command("hold")
-        time.sleep(0.5)
-        tls.command("resume")
-        time.sleep(0.5)
+        if WHOLE:
+            renew_certificate(house, house.tls_port)    # and the connection of before is still the telephone's
+            tls.command("hold")
+            time.sleep(0.5)
+            tls.command("resume")
+            time.sleep(0.5)
         assert house.state()["system"]["sip"]["streams"]["connections"]["TLS"] == 1
         assert not tcp.events("closed", closed[0]) and not tls.events("closed", closed[1]), "the renewal drops no call"
         house.kill("control")
@@ -173,7 +177,7 @@ def test_calls_over_tcp_and_tls(house):
         tcp.wait_for("closed", 30, since=mark)
         house.wait_idle(30)
         kinds = [record["kind"] for record in house.cdr(call, 30)["records"]]
-        assert kinds.count("leg.held") == kinds.count("leg.retrieved") == 2, kinds      # over the connection from before the renewal, and over a new one
+        assert kinds.count("leg.held") == kinds.count("leg.retrieved") == 1 + WHOLE, kinds      # over the connection from before the renewal, and over a new one
         for phone, hz in ((tcp, 900), (tls, 600)):
             samples = wav.read_mono(phone.recordings[0][0])
             best, above = loudest_hz(samples[-8000:])
@@ -187,6 +191,7 @@ def test_calls_over_tcp_and_tls(house):
         house.wait_idle(30)
 
 
+@WHOLE_ONLY
 @pytest.mark.skipif(not Linphone.is_there(), reason="linphonec is not installed (Debian: linphone-cli)")
 def test_another_softphone_talks(house):
     """linphone is called, and hears and is heard: tones both ways."""

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from firmware.media import _engine
+from tests.conftest import WHOLE_ONLY
 
 ids = itertools.count(1)
 SOURCE, FIRST, CLOCK = 4711, 65500, 0xFFFFF000
@@ -54,7 +55,7 @@ def say(far, address, payloads, order=None, **more):
         time.sleep(0.02)
 
 
-def take(far, wait_s=0.5, most_s=1.5):
+def take(far, wait_s=0.3, most_s=1.5):
     """[(payload type, marker, number, time, source, payload)] of all that comes until nothing does, or for so long."""
     found, end = [], time.monotonic() + most_s
     far.settimeout(wait_s)
@@ -93,6 +94,7 @@ def test_octets_order_and_time_go_on(control, legs):
     assert (rows[one]["stats"]["reordered"], rows[one]["stats"]["lost"]) == (1, 3), rows[one]["stats"]
 
 
+@WHOLE_ONLY
 def test_key_presses_go_along_and_are_told(control, legs):
     """RFC 4733, under the other leg's payload type, at its place in the stream."""
     (a, to_a, one), (b, _, other) = legs()
@@ -111,6 +113,7 @@ def test_key_presses_go_along_and_are_told(control, legs):
     assert control.event("digit", id=one)["digit"] == "5"
 
 
+@WHOLE_ONLY
 def test_who_is_not_meant_to_hear_gets_nothing(control, legs, board):
     """A third party, a timeslot, a leg of the other law, a blocked direction: no packet of it goes there, and it goes on where two are left."""
     (a, to_a, one), (b, to_b, other), (c, _, third) = legs(3)
@@ -139,6 +142,7 @@ def test_who_is_not_meant_to_hear_gets_nothing(control, legs, board):
     assert [row[5] for row in take(b, 0.3) if row[0] == 96] == sound[20:25]
 
 
+@WHOLE_ONLY
 def test_any_octets_and_a_new_source(control, legs):
     """What is too long is counted; a far end that begins anew is followed, its numbers go on from ours."""
     (a, to_a, one), (b, _, other) = legs()
