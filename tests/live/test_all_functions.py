@@ -357,7 +357,8 @@ def test_a_person_is_erased_and_no_file_has_the_number(house, floor):
     house.far.hangup(name)
     house.wait(lambda s: not s["calls"], WAIT_S, "the end of the call")
     house.wait(lambda s: not floor.product.get("/erasures")["erasures"] and not floor.product.get("/retention")["busy"], 120, "the erasure")
-    assert {row["caller"] for row in floor.product.get("/calls")["calls"]} == {"erased-" + first["erasure"]}
+    callers = {row["caller"] for row in floor.product.get("/calls")["calls"]}
+    assert "erased-" + first["erasure"] in callers and PERSON not in callers       # others were called by the campaign
     floor.killed()
     assert floor.product.post("/reports/check", {}) == {"differed": []}
     held = [path for path, octets in _files(house).items() if PERSON.encode() in octets or b"the blue one" in octets]
