@@ -191,7 +191,9 @@ cdef class Load:
     cdef Expand expand
     cdef Compress compress
     cdef int16_t heard_of[SUBSCRIBERS][2 * BLOCK]   # what a subscriber hears, this block and the one before
+    cdef uint8_t line[2][COLUMNS * BLOCK]           # what media had written when the head passed it, by row: this block and the one before
     cdef uint8_t rows[COLUMNS * BLOCK]
+    cdef int instant
     cdef int shared_fd[SHARED]
     cdef uint64_t shared_received
     cdef uint8_t heard_from[65536]     # by port of media, network order
@@ -332,42 +334,46 @@ cdef class Load:
         cdef uint64_t *rx_head = <uint64_t *>(self.base + 0x040)
         cdef uint64_t *tx_head = <uint64_t *>(self.base + 0x048)
         cdef uint64_t written = load64(<uint64_t *>(self.base + 0x080))
-        cdef uint64_t i
-        if written and tx_head[0] + 80 > written:
-            self.missed += 1
-            if self.n_says:             # idle code goes out
-                for i in range(tx_head[0], tx_head[0] + 80):
-                    memset(self.base + 4096 + (FRAMES + i % FRAMES) * COLUMNS, 0xD5, COLUMNS)
+        cdef int late = written and tx_head[0] + 80 > written
+        self.missed += late
+        self.instant ^= 1
+        if self.n_says and late:        # idle code goes out
+            memset(self.line[self.instant], 0xD5, sizeof(self.line[0]))
+        elif self.n_says:
+            self.turn(self.base + 4096 + FRAMES * COLUMNS, tx_head[0], self.line[self.instant], 1)
         store64(tx_head, tx_head[0] + 80)
         if self.n_says:
-            self.answer(rx_head[0], tx_head[0] - 160)
+            self.answer(rx_head[0], self.line[self.instant ^ 1])
         store64(rx_head, rx_head[0] + 80)
 
-    cdef void answer(self, uint64_t rx_frame, uint64_t tx_frame) noexcept nogil:
-        """80 frames of all subscribers: what they say, and the echo of what was on the line from tx_frame on."""
-        cdef uint8_t *tx = self.base + 4096 + FRAMES * COLUMNS
+    cdef void turn(self, uint8_t *ring, uint64_t frame, uint8_t *rows, int to_rows) noexcept nogil:
+        """80 frames of a ring from `frame` on to rows, or back."""
+        cdef int64_t at = <int64_t>(frame % FRAMES), first = min(BLOCK, FRAMES - at)
+        cdef Turn way = self.to_rows if to_rows else self.to_frames
+        if to_rows:
+            way(ring + at * COLUMNS, COLUMNS, rows, BLOCK, first, COLUMNS)
+            if first < BLOCK:
+                way(ring, COLUMNS, rows + first, BLOCK, BLOCK - first, COLUMNS)
+        else:
+            way(rows, BLOCK, ring + at * COLUMNS, COLUMNS, first, COLUMNS)
+            if first < BLOCK:
+                way(rows + first, BLOCK, ring, COLUMNS, BLOCK - first, COLUMNS)
+
+    cdef void answer(self, uint64_t rx_frame, const uint8_t *line) noexcept nogil:
+        """80 frames of all subscribers: what they say, and the echo of what was on the line, by row."""
         cdef int16_t x[BLOCK]
         cdef int16_t *heard
         cdef Says *s
         cdef int i
-        cdef int64_t at = <int64_t>(tx_frame % FRAMES), first
-        first = min(BLOCK, FRAMES - at)
-        self.to_rows(tx + at * COLUMNS, COLUMNS, self.rows, BLOCK, first, COLUMNS)
-        if first < BLOCK:
-            self.to_rows(tx, COLUMNS, self.rows + first, BLOCK, BLOCK - first, COLUMNS)
         for i in range(self.n_says):
             s = &self.says[i]
             heard = self.heard_of[i]
             memcpy(heard, heard + BLOCK, BLOCK * sizeof(int16_t))
-            self.expand(0, self.rows + s.row * BLOCK, heard + BLOCK, BLOCK)
+            self.expand(0, line + s.row * BLOCK, heard + BLOCK, BLOCK)
             self.expand(0, self.octets + s.at, x, BLOCK)
             with_echo(x, heard + BLOCK, self.delay, self.gain, self.taps, x)
             self.compress(0, x, self.rows + s.row * BLOCK, BLOCK)
-        at = <int64_t>(rx_frame % FRAMES)
-        first = min(BLOCK, FRAMES - at)
-        self.to_frames(self.rows, BLOCK, self.base + 4096 + at * COLUMNS, COLUMNS, first, COLUMNS)
-        if first < BLOCK:
-            self.to_frames(self.rows + first, BLOCK, self.base + 4096, COLUMNS, BLOCK - first, COLUMNS)
+        self.turn(self.base + 4096, rx_frame, self.rows, 0)
         for i in range(self.n_says):
             s = &self.says[i]
             s.at += 80

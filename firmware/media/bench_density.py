@@ -223,7 +223,7 @@ class Density:
             "channels": channels, "took_s": took, "cores": sum(threads.values()), "threads": threads, "tick": tick,
             "voice_cores": tick["voice_ms"] / 1000 / took, "answers_ms": sorted(1000 * s for s in answers),
             "helped_cores": (tick["helped_ms"] - first["helped_ms"]) / 1000 / took, "spared": tick["sparing_ticks"] - first["sparing_ticks"], "late": tick["late_ticks"] - first["late_ticks"],
-            "late_by_host": tick["late_ticks_by_host"] - first["late_ticks_by_host"], "recordings": stats["recordings"],
+            "late_by_host": tick["late_ticks_by_host"] - first["late_ticks_by_host"], "stolen_cores": (tick["stolen_ms"] - first["stolen_ms"]) / 1000 / took, "recordings": stats["recordings"],
             "load": {name: value - load[name] for name, value in self.load_figures().items()}})
 
     async def grow_to(self, channels):
@@ -362,7 +362,7 @@ def plot(points, fixed):
     for place, (name, colour, values) in enumerate(series):
         line = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values))
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        out.append(f'<text x="{60 + place * 205}" y="355" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
+        out.append(f'<text x="{(60, 225, 465)[place]}" y="355" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
     return "\n".join(out + ["</svg>", ""])
 
 
@@ -404,6 +404,8 @@ def results(short=False):
             ("late_ticks", full["late"], "ticks", "aim", 0, f"{full['late'] - full['late_by_host']} by its own work, {full['late_by_host']} while the tick was kept from its processor"),
             ("late_ticks_own", full["late"] - full["late_by_host"], "ticks", "aim", 0, "the tick's thread had computed for 8 ms or more"),
             ("late_ticks_by_host", full["late_by_host"], "ticks", None, None, "it had not"),
+            ("stolen_cores", full["stolen_cores"], "cores", None, None, "what the hypervisor gave to others meanwhile, as it tells"),
+            ("load_late", full["load"]["late"], "times", None, None, "the far ends and the board themselves came over 5 ms late"),
             ("fixed_cores", run.fixed["cores"], "cores", None, None, "the process with its board and no channel"),
             ("cores", full["cores"], "cores", "aim", 1.2, note),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
