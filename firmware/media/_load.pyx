@@ -250,7 +250,7 @@ cdef class Load:
         p.to.sin_family = AF_INET
         p.to.sin_addr.s_addr = htonl(address[0])
         p.to.sin_port = htons(address[1])
-        p.at = (self.n * 7919 * 160) % (self.speech_octets - 320)
+        p.at = <int64_t>self.n * 7919 * 160 % (self.speech_octets - 320)
         self.n += 1
 
     def subscribers(self, octets, rows, taps):
