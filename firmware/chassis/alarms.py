@@ -31,6 +31,7 @@ REPEATS, REPEAT_WINDOW_MS, CLEAR_MOST_MS = 3, 3_600_000, 600_000   # invented
 COMINGS, COMINGS_MS, STEADY_MS = 4, 600_000, 60_000        # invented
 PLUGS = ("los", "lfa", "rai", "transmit_open", "transmit_short", "weak")           # what a loose plug makes
 COMES = (*PLUGS, "ais", "lmfa", "no_crc4", "cas_lfa", "cas_ais", "cas_los", "cas_rai")
+COMES_AND_GOES = "comes and goes: "
 UNFLAPPED = ("flapping", "configuration", "identity", "d_channel_down")
 
 
@@ -67,7 +68,7 @@ class _Failure:
 def _comes_and_goes(kind, comings):
     """The sentence; the pages know it by its form (webui/render.py)."""
     minutes = -(-max(1, comings[-1] - comings[0]) // 60_000)
-    return "comes and goes: %d times in %d minute%s%s" % (len(comings), minutes, "s" * (minutes > 1), ", a loose plug or patch cable" * (kind in PLUGS))
+    return COMES_AND_GOES + "%d times in %d minute%s%s" % (len(comings), minutes, "s" * (minutes > 1), ", a loose plug or patch cable" * (kind in PLUGS))
 
 
 class Alarms:
@@ -95,6 +96,10 @@ class Alarms:
             failure.since_ms = failure.declared_ms = row["raised_ms"]
             failure.declarations = [row["raised_ms"]] * row.get("repeats", 1)
             failure.detail = failure.reported = row["detail"].get(source)
+            if (failure.detail or "").startswith(COMES_AND_GOES):
+                # Its onsets are forgotten: it says so again if it still does, and else nothing that was true before the restart.
+                failure.reported, failure.told = None, COMINGS
+                failure.comings.append(row["raised_ms"])
             failure.alarm = row["id"]
 
     def dump(self):

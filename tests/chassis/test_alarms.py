@@ -123,6 +123,17 @@ def test_a_plug_that_is_pulled_each_few_seconds_is_told_as_that():
     assert run.alarms.comings("span 1", 0, run.now_ms) == 0
 
 
+def test_after_a_restart_a_line_that_stays_is_not_said_to_come_and_go():
+    run = Run()
+    run.until(150_000, lambda now: {"span 2": {"ais": None} if now // 3000 % 2 else {}})
+    again = Alarms(json.loads(json.dumps(run.alarms.dump())))
+    assert [alarm["detail"] for alarm in again.active()] == [{"span 2": "comes and goes: 16 times in 2 minutes"}]
+    for now_ms in range(150_000, 212_000, 200):
+        again.report("span 2", {"ais": None}, ("ais",), now_ms)
+        again.expire(now_ms)
+    assert [(alarm["kind"], alarm["detail"]) for alarm in again.active()] == [("ais", {})]
+
+
 def test_64_spans_at_1_hz_for_ten_minutes_are_few_alarms():
     run = Run()
     run.until(600_000, lambda now: {"span %d" % n: {"los"} if now // 600 % 2 else set() for n in range(1, 65)})
