@@ -82,8 +82,17 @@ class TurnUp(LineTests, Adapter):
         self.last = run
         task = asyncio.get_running_loop().create_task(self._run(rows, options, run))
         self._tasks[task] = run
-        task.add_done_callback(self._tasks.pop)
+        task.add_done_callback(lambda ended: self._over(self._tasks.pop(ended)))
         return run
+
+    def _over(self, run):
+        """A task is at its end; cancelled before its first step it has said nothing."""
+        if run.get("cancelled") and run["ended_ms"] is None:
+            for report in run["spans"]:
+                if report["running"]:
+                    self._cut(report, "cancelled")
+            run["ended_ms"] = self._clock.now_ms()
+            self._keep()
 
     async def cancel(self, span=None):
         """End the run that a span is in (all its spans), or whatever runs.  Returns the last run, when all is given back.  Raises LocalError where none runs."""

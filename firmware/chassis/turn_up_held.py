@@ -38,19 +38,30 @@ class Held:
 
     async def give_back(self, what):
         """The name of a test, or ("loop of", span).  Returns what media or the line says at the end, or None."""
-        span, function = self._held.pop(what, (None, None))
+        span, function = self._held.get(what, (None, None))
         if function is None:
             return None
         try:
-            return await function()
+            answer = await function()           # cancelled meanwhile: an order that nobody waits for is not carried out, so it is held on
         except StrowgerError as error:
             log.warning("turn-up: %s", error)
-            self.faults[span] = str(error)
-            return None
+            self.faults[span], answer = str(error), None
+        self._held.pop(what, None)
+        return answer
 
     async def give_all_back(self):
         """Whatever is still held."""
         await asyncio.gather(*(self.give_back(what) for what in list(self._held)))
+
+
+async def to_its_end(coroutine):
+    """Wait for an order that takes something back; whoever is cancelled meanwhile hears of it when the order is carried out."""
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def left_behind(client, lines, number, stages):

@@ -12,6 +12,8 @@ import asyncio
 import itertools
 import math
 
+from firmware.chassis.turn_up_held import to_its_end
+
 TURNS_LEAST = 6             # so that a span with faults of its own hardly has a word by chance; ours
 LOOKS = 3                   # at all framers, after which a turn is seen; the first may have begun before
 TURN_S = 5.0                # a board that does not look meanwhile has other troubles; invented
@@ -45,7 +47,7 @@ async def ask(spans, framers, keeper):
             for span in spans:
                 heard[span].append("rai" in keeper.defects(span))
     finally:
-        await asyncio.gather(*(framers.force(span, False, False) for span in spans), return_exceptions=True)
+        await to_its_end(asyncio.gather(*(framers.force(span, False, False) for span in spans), return_exceptions=True))
     return read(sent, heard)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from firmware.chassis import turn_up_pairs
+from firmware.chassis.turn_up_held import to_its_end
 from firmware.errors import StrowgerError
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class LineTests:
             except StrowgerError as error:
                 log.warning("turn-up: %s", error)
             finally:
-                await self._framers.listen(span, None)
+                await to_its_end(self._framers.listen(span, None))
         silent = [row["span"] for row in rows if "los" in self._keeper.defects(row["span"]) and "level_db" in (self._framers.lines().get(row["span"]) or {})]
         for answer in await asyncio.gather(*(one(span) for span in silent), return_exceptions=True):
             if isinstance(answer, Exception):

@@ -300,6 +300,71 @@ def test_a_run_that_is_cancelled_gives_everything_back(at_once, stage):
     assert house.saved["spans"][1]["verdict"] == "cancelled"
 
 
+class SlowHouse(House):
+    """Orders take turns of the loop, as they wait for a framer's thread; what nobody waits for any more is not carried out (line_orders.py)."""
+
+    def __init__(self):
+        super().__init__()
+        self.orders, self.heard = 0, {}
+        self.lines = lambda: {span: {"level_db": None} for span in (1, 2, 3, 4)}
+
+    def begin(self, **options):
+        """Of four: the word of the fourth ends with all ones."""
+        return self.turn_up.begin([{**GOOD, "span": span} for span in (1, 2, 3, 4)], **options)
+
+    def defects(self, span):
+        return {"los"} if self.turn_up._reports[span]["stage"] in ("loop", "watches", "listens") else set()
+
+    async def _order(self):
+        self.orders += 1
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def loop(self, span, kind):
+        await self._order()
+        await super().loop(span, kind)
+
+    async def force(self, span, rai, ais):
+        await self._order()
+        await super().force(span, rai, ais)
+
+    async def listen(self, span, sensitivity):
+        await self._order()
+        self.heard[span] = sensitivity
+
+
+def test_whatever_order_a_cancelled_run_is_in_nothing_stays_on_a_line(at_once, monkeypatch):
+    """Cancelled in the middle of each order that it gives, those that take back among them."""
+    async def settled(self, rows):
+        pass
+    monkeypatch.setattr(turn_up_tests.LineTests, "_settled", settled)
+    monkeypatch.setattr(turn_up_tests, "CLOSE_S", 0)
+
+    async def whole(cut):
+        house = SlowHouse()
+        run = house.begin(seconds=0, loop=True)
+        while house.orders < cut and run["ended_ms"] is None:
+            await asyncio.sleep(0)
+        if run["ended_ms"] is None:
+            await house.turn_up.cancel()
+        return house
+    orders = asyncio.run(whole(1000)).orders
+    assert orders > 20
+    for cut in range(1, orders + 1):
+        house = asyncio.run(whole(cut))
+        assert set(house.loops.values()) <= {"none"} and not any(house.forced.values()) and not any(house.heard.values()) and house.media.tests == {}, cut
+        assert not house.turn_up.whole()["running"]
+
+
+def test_a_run_that_is_cancelled_before_its_first_step_is_over():
+    async def whole():
+        house = House()
+        house.begin(seconds=1)
+        await house.turn_up.cancel(1)
+        return house.turn_up.tested(), house.begin(seconds=1)["number"]
+    assert asyncio.run(whole()) == ({1: "cancelled", 2: "cancelled", 3: "cancelled"}, 2)
+
+
 @pytest.mark.parametrize("stage, taken_back", [("own loop", "loops"), ("pairs", "forced"), ("watches", None)])
 def test_a_run_that_a_kill_cuts_is_kept_and_what_it_set_is_taken_back(at_once, stage, taken_back):
     async def die(house):
