@@ -201,6 +201,7 @@ KINDS = {
     "play.changed": "token paused volume_db speed seek_ms by",
     "play.ended": "token reason(done|stopped|replaced|error|lost) position_ms error",
     "conference.set": "loudest gain_db{leg: dB} muted[legs] by",
+    "conference.tones": "tones(whether tones tell who comes and goes) by",
     # the desk (control/core_desk.py): persons by keys only, texts in storage/desk.py
     "call.customer_asked": "lookup(None: our own list only)",
     "call.customer": "customer(key, None: nobody known) others(how many more have the number) source(own|lookup|none) key?(of the text that the lookup "

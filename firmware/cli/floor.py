@@ -3,7 +3,7 @@
     play ID prompt|number|digits|music|tone WHAT [--leg LEG] [--language L] [--repeat N] [--start-ms MS] [--resume] [--volume-db DB] [--speed S]
     player ID [--leg LEG] [--pause | --go-on] [--seek-ms MS] [--volume-db DB] [--speed S] [--stop]
     party ID LEG [--mute | --unmute] [--gain-db DB]
-    room ID LOUDEST                                   how many are heard at once; 0: all
+    room ID [LOUDEST] [--tones on|off]                how many are heard at once, 0: all; whether tones tell who comes and goes
 """
 
 import urllib.parse
@@ -42,7 +42,8 @@ def add(verbs, common):
             way.add_argument("--unmute", action="store_true")
             one.add_argument("--gain-db", type=int)
         if name == "room":
-            one.add_argument("loudest", type=int)
+            one.add_argument("loudest", type=int, nargs="?")
+            one.add_argument("--tones", choices=("on", "off"), help="when somebody comes or goes; the configuration says it for all conferences")
         one.add_argument("--by", help="agent or line that acts")
 
 
@@ -60,6 +61,6 @@ def carry_out(client, options):
             if not (options.what.isascii() and options.what.isdigit() and len(options.what) < 10):
                 raise LocalError("a number is a whole number from 0 to 99999, not %s" % options.what[:40])
             body[options.kind] = int(options.what)
-    if options.verb == "room":
-        body["loudest"] = options.loudest
+    if getattr(options, "tones", None) is not None:
+        body["tones"] = options.tones == "on"
     return client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), options.verb), body), lambda a: "done"

@@ -89,7 +89,7 @@ HELP = {
     "play": "play a prompt, number, digits, music or tone into a call",
     "player": "pause, go on, seek, stop or change what plays in a call",
     "party": "mute a party of a conference, or set its level",
-    "room": "set how many are heard at once in a conference",
+    "room": "set how many are heard at once in a conference, and its tones",
     "ss7": "show SS7 links, destinations and circuit groups",
     "ss7-link": "activate, deactivate, inhibit or uninhibit a signalling link",
     "ss7-circuits": "block, unblock, reset, check or command circuits of SS7",

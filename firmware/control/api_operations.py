@@ -12,7 +12,7 @@
                                                     "volume_db"?, "speed"?: 0.5 to 2, "by"?} -> {"start_ms"}
     POST /v1/calls/{id}/player                     {"leg"?, "pause"?, "seek_ms"?, "volume_db"?, "speed"?, "stop"?, "by"?}
     POST /v1/calls/{id}/party                      {"leg", "mute"?, "gain_db"?, "by"?}      one party of the conversation
-    POST /v1/calls/{id}/room                       {"loudest": 0 to 16, "by"?}              how many are heard at once; 0: all
+    POST /v1/calls/{id}/room                       {"loudest"?: 0 to 16, "tones"?, "by"?}   how many are heard at once, 0: all; whether tones tell who comes and goes
     POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "level_db"?, "by"?}
     POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?}
     POST /v1/calls/{id}/enhance                    {"leg"?, "echo"?, "long_tail"?, "noise"?, "level"?: "off"|"agc"|"alc", "vad"?}

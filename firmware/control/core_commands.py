@@ -31,7 +31,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.play           call leg? prompt|number|digits|music|tone language? repeat? start_ms? resume? volume_db? speed? by?    answer: {"start_ms"}
   command.player         call leg? pause? seek_ms? volume_db? speed? stop? by?
   command.party          call leg mute? gain_db? by?           one party of a conference
-  command.room           call loudest by?                      how many are heard at once; 0: all
+  command.room           call loudest? tones? by?              how many are heard at once, 0: all; tones when somebody comes or goes
   command.monitor        call mode("listen"|"whisper"|"barge"|"take_over"|"end") agent|line by?
   command.dispose        call code agent? queue? key? by?      what a call was about
   command.kept           record data                            something for the journal: core_kept.RECORDED
@@ -80,7 +80,7 @@ COMMANDS = {
     "command.listen": (("call",), core_listening.listen),
     "command.enhance": (("call",), core_listening.enhance),
     "command.play": (("call",), core_floor.play), "command.player": (("call",), core_floor.player),
-    "command.party": (("call", "leg"), core_floor.party), "command.room": (("call", "loudest"), core_floor.room),
+    "command.party": (("call", "leg"), core_floor.party), "command.room": (("call",), core_floor.room),
     "command.send": (("call",), core_listening.send),
     "command.stream": (("call", "action"), core_streams.command),
     "command.hold": (("call",), core_operations.hold),

@@ -13,12 +13,14 @@ from firmware.control.core_ending import clear
 
 
 def from_flow(core, call, command):
-    """A node of the flow: {"room", "most", "failed"}."""
+    """A node of the flow: {"room", "most", "tones", "failed"}; who begins a room says whether tones tell who comes and goes (None: as configured)."""
     room = command["room"]
     there = [other for other in core.state.calls_in_order()
              if other.room == room and other.id != call.id and other.state in (calls.PARKED, calls.TALKING)]
     if not there:
         core.emit("call.room", call=call.id, leg=call.caller_leg, room=room)
+        if command.get("tones") is not None:
+            core_floor.set_tones(core, call, command["tones"])
         core_parties.hold_music(core, call)
         return
     host = there[0]

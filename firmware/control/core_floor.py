@@ -4,7 +4,7 @@
               stopped last), volume and speed of its own; play.ended says how far it came
     player    pause, place, volume, speed of it; stop
     party     one party of the conversation: mute (listens only), gain
-    room      how many are heard at once (the loudest; 0 all), for everybody
+    room      how many are heard at once (the loudest; 0 all), and whether tones tell who comes and goes, for everybody
     joined, parted    tones to those who talk, and the number of a telephone where the configuration wants it
 
 A conference in media is asked for where more than two talk or anything of it is set; supervisors are in it at the level that they
@@ -113,7 +113,7 @@ def _conference(core, call):
 
 def settings(core, call, members, heard):
     """Parameters of media's conference for these talkers and supervisors [(leg, mode)]; loudest None: a plain bridge."""
-    set_, levels = _floor(core, call)["conference"], {row[0]: row[3] for row in call.monitors or [] if len(row) > 3 and row[3]}
+    set_, levels = set(_floor(core, call)["conference"]) - {"tones"}, {row[0]: row[3] for row in call.monitors or [] if len(row) > 3 and row[3]}
     wanted = _conference(core, call)
     here = members + [leg for leg, mode in heard]
     gains = dict([(leg, wanted["gain_db"][leg]) for leg in sorted(wanted["gain_db"]) if leg in here])
@@ -155,13 +155,23 @@ def party(core, event):
 
 
 def room(core, event):
-    """event: call loudest by?"""
+    """event: call loudest? tones? by?"""
     call = _talking(core, event)
     if not call:
         return False
-    now = _conference(core, call)
-    _set(core, call, event["loudest"], now["gain_db"], now["muted"], event)
+    if event.get("loudest") is None and event.get("tones") is None:
+        return core.refuse("name what is to change: loudest, tones")
+    if event.get("tones") is not None:
+        set_tones(core, call, event["tones"], event.get("by"))
+    if event.get("loudest") is not None:
+        now = _conference(core, call)
+        _set(core, call, event["loudest"], now["gain_db"], now["muted"], event)
     return True
+
+
+def set_tones(core, call, tones, by=None):
+    """Whether tones tell who comes to this conference and leaves it, whatever the configuration says."""
+    core.emit("conference.tones", call=call.id, tones=tones, by=by)
 
 
 def _set(core, call, loudest, gains, muted, event):
@@ -178,15 +188,14 @@ def is_full(core, call):
 
 def told(core, call, leg, tone):
     """Those who talk hear that somebody came ("conference_in") or went ("conference_out")."""
-    setting = _setting(core)
-    if not setting["tones"] or call.state != calls.TALKING:
+    setting, floor = _setting(core), _floor(core, call)
+    if not floor["conference"].get("tones", setting["tones"]) or call.state != calls.TALKING:
         return
     items = [{"tone": tone, "duration_ms": TONE_MS}]
     line = leg.line if leg is not None else None
     if setting["announce"] == "line" and line and line.isdigit():
         items.append({"digits": line, "language": (call.spoken() or ["en"])[0]})
     present = [call.caller_leg, call.agent_leg] + list(call.members or [])
-    floor = _floor(core, call)
     for other in present:
         if other not in core.state.legs or other in floor["plays"] or other == call.caller_leg and call.signal is not None:
             continue

@@ -224,6 +224,7 @@ def left(core, call, leg, cause, by):
     if leg.id not in (call.caller_leg, call.agent_leg):
         return False
     rest = [other for other in call.members or [] if other in state.legs and state.legs[other].state == legs.ANSWERED]
+    conference = bool(rest)
     if consult is not None and consult["state"] == "talking" and leg.id == call.caller_leg and call.agent_leg in state.legs:
         if not rest and not consult["join"]:
             drop_bridge(core, call)
@@ -243,6 +244,8 @@ def left(core, call, leg, cause, by):
     if call.held:
         core.emit("call.retrieved", call=call.id, leg=call.caller_leg, agent=call.agent)
     wire(core, call)
+    if conference:
+        core_floor.told(core, call, leg, "conference_out")
     return True
 
 

@@ -44,4 +44,12 @@ class FloorFolds:
 
     def conference_set(self, record, data, call):
         if call is not None:
-            self._floor(record, "conference", {"loudest": data["loudest"], "gain_db": data["gain_db"], "muted": data["muted"]})
+            self._conference(record, loudest=data["loudest"], gain_db=data["gain_db"], muted=data["muted"])
+
+    def conference_tones(self, record, data, call):
+        if call is not None:
+            self._conference(record, tones=data["tones"])
+
+    def _conference(self, record, **now):
+        known = (self.floors.get(record["call"]) or {"conference": {}})["conference"]
+        self._floor(record, "conference", dict(known, **now))

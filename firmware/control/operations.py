@@ -138,7 +138,7 @@ OPERATIONS = {
                                                "tone": _text, "language": _text, "repeat": _within(0, 1000000), "start_ms": PLACE, "resume": _flag}, ()),
     "player": ("command.player", {"call": _call}, {**PARTY, **HOW, "leg": _text, "pause": _flag, "seek_ms": PLACE, "stop": _flag}, ()),
     "party": ("command.party", {"call": _call, "leg": _text}, {**PARTY, "mute": _flag, "gain_db": _within(-40, 12)}, ()),
-    "room": ("command.room", {"call": _call, "loudest": _within(0, 16)}, PARTY, ()),
+    "room": ("command.room", {"call": _call}, {**PARTY, "loudest": _within(0, 16), "tones": _flag}, ()),
     "record": ("command.record", {"call": _call, "action": _one_of(("start", "stop", "pause", "resume"))},
                {**PARTY, "format": _one_of(FORMATS), "channels": _one_of(("stereo", "mono")), "text": _text}, ()),
     "agent_log_in": ("command.log_in", {"agent": _text, "line": _text}, {"pin": _text, "status": _one_of(STATUSES[:2]), "by": _text}, ()),

@@ -35,7 +35,7 @@ Commands (dict with "do"):
     {"do": "queue", "queue", "overflow", "given"? {"priority"?, "skills"?}, "after"}     leaves the interpreter, jump() may come back
     {"do": "agent"|"line", "target", "failed", "after"}
     {"do": "outside", "number", "failed", "ring_s", "after"}
-    {"do": "conference", "room", "most", "failed"}
+    {"do": "conference", "room", "most", "tones", "failed"}
     {"do": "voicemail", "mailbox"} {"do": "callback", "queue", "number", "failed"}
     {"do": "hangup", "cause", "items"}      items may be empty
     {"do": "none"}                          nothing changes (a digit that barge-in does not allow)
@@ -626,7 +626,7 @@ class Visit:
             room = expression.fill(node["room"], self.look)
             if not room or len(room) > 64:
                 raise LocalError("a room has a name of 1 to 64 characters")
-            return {"do": kind, "room": room, "most": option(node, "most"), "failed": option(node, "failed")}
+            return {"do": kind, "room": room, "most": option(node, "most"), "tones": option(node, "tones"), "failed": option(node, "failed")}
         if kind == "voicemail":
             return {"do": kind, "mailbox": node["mailbox"]}
         if kind == "callback":

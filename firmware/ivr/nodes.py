@@ -27,7 +27,7 @@ are only taken after an act of the caller or of somebody who talks with the call
     agent, line agent | line, failed, after
     outside     number, failed, ring_s, after
     record      into, prompts, most_s, keys (that end it), beep, least_s, next, failed
-    conference  room, most, failed                               callers of the same room talk together
+    conference  room, most, tones (left out: as configured), failed  callers of the same room talk together
     voicemail   mailbox                                          the caller leaves a message there; the call ends
     callback    queue, number (else the caller's), failed        the queue calls back in the caller's place; the call ends
     flow        flow, next                                       another flow, until its return or its end
@@ -75,7 +75,7 @@ TYPES = {
     "outside": {"must": ("number",), "may": {"failed": None, "ring_s": 60, "after": None}, "next": ("failed", "after"), "act": ("after",)},
     "record": {"must": ("into", "next", "failed"), "may": {"prompts": [], "most_s": 120, "least_s": 1, "keys": "#", "beep": True},
                "next": ("next", "failed"), "act": ()},
-    "conference": {"must": ("room",), "may": {"most": 8, "failed": None}, "next": ("failed",), "act": ()},
+    "conference": {"must": ("room",), "may": {"most": 8, "tones": None, "failed": None}, "next": ("failed",), "act": ()},
     "voicemail": {"must": ("mailbox",), "may": {}, "next": (), "act": ()},
     "callback": {"must": ("queue",), "may": {"number": None, "failed": None}, "next": ("failed",), "act": ()},
     "flow": {"must": ("flow", "next"), "may": {}, "next": ("next",), "act": ()},
@@ -98,7 +98,7 @@ SPEECH = ("recognize", "speak", "fax")
 # key: (what its value is, ...); a pair (node, key) overrides.
 KINDS = {
     "prompts": ("prompts",), "invalid": ("prompts",), "no_input": ("prompts",),
-    "barge_in": ("switch",), "beep": ("switch",), "secret": ("switch",), "repeat": ("switch or none",),
+    "barge_in": ("switch",), "beep": ("switch",), "secret": ("switch",), "repeat": ("switch or none",), "tones": ("switch or none",),
     "attempts": ("whole", 1, 100), "wrong_attempts": ("whole", 1, 100), "timeout_s": ("seconds", 120), "first_timeout_s": ("seconds", 120),
     "digit_timeout_s": ("seconds", 60), ("agi", "timeout_s"): ("seconds", 3600), ("cti", "timeout_s"): ("seconds", 3600),
     "length": ("whole", 1, 32), "min_length": ("whole", 1, 32), "terminator": ("key",), "erase": ("key",), "keys": ("keys",),

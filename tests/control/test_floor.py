@@ -89,6 +89,47 @@ def test_tones_tell_who_comes_and_goes():
     assert sorted(tones) == sorted([("p1", "conference_out"), (agent, "conference_out")])
 
 
+def tones_of(rig):
+    return [(action["leg"], action["items"][0]["tone"]) for action in rig.actions_of("media.signal") if action["items"][0].get("tone", "").startswith("conference")]
+
+
+@pytest.mark.parametrize("leaves", ("caller", "agent"))
+def test_who_began_a_conference_and_leaves_is_told_too(leaves):
+    rig = floor()
+    call, agent, leg = conference(rig)
+    before = len(tones_of(rig))
+    rig.hang_up("p1" if leaves == "caller" else agent)
+    assert sorted(tones_of(rig)[before:]) == sorted((other, "conference_out") for other in (agent if leaves == "caller" else "p1", leg))
+
+
+def test_a_conference_has_tones_or_none_as_it_was_told():
+    rig = floor()
+    call, agent, leg = conference(rig)
+    before = len(tones_of(rig))
+    assert rig.command("command.room", call=call, tones=False) is None
+    assert set_in_media(rig) == {"loudest": 0}, "nothing of the sound has changed"
+    rig.kill()
+    assert rig.command("command.room", call=call, loudest=2) is None
+    rig.hang_up(leg)
+    assert len(tones_of(rig)) == before
+    other = consulting(rig, call, "1003")
+    assert rig.command("command.room", call=call, tones=True) is None
+    assert rig.command("command.conference", call=call) is None
+    assert sorted(tones_of(rig)[before:]) == sorted((each, "conference_in") for each in ("p1", agent, other))
+    assert "loudest, tones" in rig.command("command.room", call=call)
+
+
+def test_a_configuration_without_tones_has_them_where_one_conference_wants_them():
+    rig = floor()
+    rig.config["conference"] = {"tones": False}
+    rig.sb.configure(rig.config, rig.now)
+    call, agent, leg = conference(rig)
+    assert not tones_of(rig)
+    rig.command("command.room", call=call, tones=True)
+    rig.hang_up(leg)
+    assert sorted(tones_of(rig)) == sorted([("p1", "conference_out"), (agent, "conference_out")])
+
+
 def test_a_conference_has_its_most():
     rig = floor()
     rig.config["conference"] = {"most": 3}
@@ -114,7 +155,7 @@ def test_a_supervisor_whispers_at_a_level():
 
 @pytest.mark.parametrize("operation, fields, words", [
     ("play", {"call": "c1", "prompt": "x", "speed": 2.5}, "0.5 to 2"), ("play", {"call": "c1", "prompt": "x", "volume_db": 13}, "-40 to 12"),
-    ("player", {"call": "c1", "seek_ms": -1}, "from 0"), ("party", {"call": "c1"}, "needs leg"), ("room", {"call": "c1", "loudest": 17}, "0 to 16"),
+    ("player", {"call": "c1", "seek_ms": -1}, "from 0"), ("party", {"call": "c1"}, "needs leg"), ("room", {"call": "c1", "loudest": 17}, "0 to 16"), ("room", {"call": "c1", "tones": 1}, "tones"),
     ("monitor", {"call": "c1", "mode": "whisper", "agent": "1", "level_db": 1.5}, "whole number")])
 def test_wrong_fields_get_a_sentence(operation, fields, words):
     with pytest.raises(Problem) as caught:

@@ -29,9 +29,11 @@ NODES = {
 SUB = {"version": 1, "languages": ["en"], "start": "a", "nodes": {"a": {"type": "play", "prompts": ["sub"], "next": "b"}, "b": {"type": "return"}}}
 
 
-def rig():
-    config = copy.deepcopy(CONFIG)
-    config["ivr"] = {"main": {"version": 1, "languages": ["en"], "start": "hello", "nodes": copy.deepcopy(NODES)}, "sub": copy.deepcopy(SUB)}
+def rig(**room):
+    """room: more of its node."""
+    config, nodes = copy.deepcopy(CONFIG), copy.deepcopy(NODES)
+    nodes["room"].update(room)
+    config["ivr"] = {"main": {"version": 1, "languages": ["en"], "start": "hello", "nodes": nodes}, "sub": copy.deepcopy(SUB)}
     return Rig(config)
 
 
@@ -304,6 +306,19 @@ def test_callers_of_one_room_talk_together():
     for leg in list(world.adapter):
         world.hang_up(leg)
     world.finished()
+
+
+@pytest.mark.parametrize("tones", (None, True, False))
+def test_a_room_has_tones_as_its_node_says(tones):
+    """Left out: as configured, which is with them."""
+    world = rig(**({} if tones is None else {"tones": tones}))
+    for number in (1, 2, 3):
+        world.offer("p%d" % number, timeslot=number)
+        world.press("8", "p%d" % number)
+    world.kill()
+    world.hang_up("p1")
+    heard = [(action["leg"], action["items"][0]["tone"]) for action in world.actions_of("media.signal") if action["items"][0].get("tone", "").startswith("conference")]
+    assert sorted(heard) == ([] if tones is False else [("p1", "conference_in"), ("p2", "conference_in"), ("p2", "conference_out"), ("p3", "conference_in"), ("p3", "conference_out")])
 
 
 def test_no_digit_stands_in_the_log_of_a_fault():
