@@ -46,9 +46,9 @@ load: setup-test ## full trunk load for ten minutes, then each fault in its midd
 conformance: setup-conformance ## standards' tests by number; build/conformance.json
 	@exec $(PYTHON) -m tests.conformance
 
-hil-dahdi: setup-test ## DAHDI spans in a virtual machine without KVM: octets, ABCD bits, PRI calls, the card taken out, the whole house; build/dahdi/out/result.json (DAHDI="card calls": without it)
+hil-dahdi: setup-test ## DAHDI spans in a virtual machine without KVM: octets, ABCD bits, PRI calls, the card taken out, robbed-bit trunks, the whole house; build/dahdi/out/result.json (DAHDI="card t1": only these)
 	@mkdir -p build/dahdi && cc -O2 -Wall -Wextra -o build/dahdi/far hil/dahdi/far.c -lpri -lm
-	@exec hil/dahdi/vm.sh python3 -m tests.dahdi $(or $(DAHDI),card calls house)
+	@exec hil/dahdi/vm.sh python3 -m tests.dahdi $(or $(DAHDI),card calls t1 house)
 
 turn-up: setup-test ## turn-up of 16 spans, some with faults that a seed chooses; acceptance reports in build/turn-up/
 	@exec $(PYTHON) -m hil.acceptance

@@ -1,7 +1,8 @@
-"""What `make hil-dahdi` proves, inside the virtual machine of hil/dahdi/vm.sh: python3 -m tests.dahdi [card] [calls] [house]
+"""What `make hil-dahdi` proves, inside the virtual machine of hil/dahdi/vm.sh: python3 -m tests.dahdi [card] [calls] [t1] [house]
 
     card    drivers/tdm/dahdi.py by itself: octets and ABCD bits (plain.py)
     calls   the same, PRI calls against libpri on DAHDI, the card taken out (near.py)
+    t1      the whole house with a T1 whose far end is DAHDI's own E&M, loop start, ground start and feature groups (t1.py); "t1:fgb,fgd" for some of them
     house   the whole house with a span on DAHDI (house.py)
 
 Prints as it goes and writes build/dahdi/out/result.json; exit code 1 where something is missing."""
@@ -50,17 +51,24 @@ def house(result):
     return whole.run(result, say)
 
 
+def t1(result, *protocols):
+    """Returns what is wrong."""
+    from tests.dahdi import t1 as robbed_bits
+    return robbed_bits.run(result, say, *([protocols] if protocols else []))
+
+
 def main(names):
     """The program."""
     OUT.mkdir(parents=True, exist_ok=True)
     result, wrong = {}, []
-    for name, part in (("card", card), ("calls", calls), ("house", house)):
-        if names and name not in names:
+    asked = {name: [word for word in some.split(",") if word] for name, _, some in (name.partition(":") for name in names)}
+    for name, part in (("card", card), ("calls", calls), ("t1", t1), ("house", house)):
+        if names and name not in asked:
             continue
         say("%s begins" % name)
         result[name] = {}
         try:
-            wrong += ["%s: %s" % (name, sentence) for sentence in part(result[name])]
+            wrong += ["%s: %s" % (name, sentence) for sentence in part(result[name], *asked.get(name, ()))]
         except Exception as error:              # the other part still tells what it finds
             traceback.print_exc()
             wrong.append("%s broke off: %s: %s" % (name, type(error).__name__, error))

@@ -32,8 +32,8 @@ def configure(*lines):
     settle([*SPANS, *lines])
 
 
-def settle(lines, *arguments):
-    CONF.write_text("\n".join([*lines, "alaw=1-62", "loadzone=us", "defaultzone=us"]) + "\n")
+def settle(lines, *arguments, law="alaw=1-62"):
+    CONF.write_text("\n".join([*lines, law, "loadzone=us", "defaultzone=us"]) + "\n")
     done = subprocess.run(["dahdi_cfg", "-c", str(CONF), *arguments], check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError("dahdi_cfg: " + (done.stderr or done.stdout))
