@@ -3,10 +3,13 @@
 import ctypes
 import socket
 import struct
+import threading
+import time
 
 import pytest
 
-from firmware.media import steering
+from firmware.media import _engine, steering
+from firmware.media.kernels import Kernels
 
 UNITS = 2
 
@@ -113,6 +116,43 @@ def test_nothing_is_steered_any_more_after_the_end(steered, leg):
     with bound("127.0.0.5") as far:
         far.sendto(b"own", ("127.0.0.1", port))
     assert [octets for octets, _, _ in taken(leg)] == [b"own"]
+
+
+def until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def test_what_came_for_a_leg_that_is_gone_is_not_heard_by_the_next_one_of_its_port(leg):
+    """A unit without legs is not read: what waits in its socket then is nobody's."""
+    def packet(number):
+        return struct.pack("!BBHII", 0x80, 8, number, 160 * number, 7) + bytes(160)
+    engine, unit = _engine.Engine(Kernels()), steering.unit_socket()
+    address, table, clock = unit.getsockname(), (ctypes.c_uint32 * 4 * steering.PORTS)(), ctypes.c_uint32()
+    engine.gather([unit.fileno()], ctypes.addressof(table), ctypes.addressof(clock))
+    rtp = _engine.RtpLeg(leg.fileno(), -1, 8, 0, 0, 1, (int.from_bytes(socket.inet_aton(address[0]), "big"), address[1]))
+    ticking = threading.Thread(target=engine.run, daemon=True)
+    with unit, bound("127.0.0.5") as old, bound("127.0.0.6") as far:
+        for number in range(40):
+            old.sendto(packet(number), address)
+        ticking.start()
+        engine.add_rtp(0, 1, rtp)
+        number = engine.commit()
+        until(lambda: engine.done() >= number)
+        before = engine.figures()["ticks"]
+        until(lambda: engine.figures()["ticks"] > before + 2)
+        assert rtp.stats()["received"] == 0
+        far.sendto(packet(1), address)
+        until(lambda: rtp.stats()["received"] == 1)
+        assert rtp.stats()["source"] == list(far.getsockname()) and rtp.stats()["strangers"] == rtp.stats()["garbage"] == 0
+        engine.subtract(0)
+        number = engine.commit()
+        until(lambda: engine.done() >= number)
+        assert table[address[1]][0] == 0
+        engine.stop()
+        ticking.join(10)
 
 
 def test_without_the_right_there_is_no_steering_and_a_sentence(monkeypatch, caplog):

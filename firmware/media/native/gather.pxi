@@ -11,6 +11,7 @@ cdef extern from *:
     #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
     #endif
+    #include <errno.h>
     #include <stdint.h>
     #include <string.h>
     #include <unistd.h>
@@ -19,7 +20,8 @@ cdef extern from *:
     #include <sys/socket.h>
     #include <netinet/in.h>
     #include <linux/errqueue.h>
-    enum { GATHERED = 64, GATHERED_ROOM = 2048, GATHERED_STRIDE = GATHERED_ROOM + 64 };     /* not all on the same lines of the cache */
+    enum { GATHERED = 64, GATHERED_ROOM = 2048, GATHERED_STRIDE = GATHERED_ROOM + 64,       /* not all on the same lines of the cache */
+           GATHERED_WAITING = 2048 };      /* twice what a tick's legs of a unit may get (steering.py MOST) */
     typedef struct {
         struct { struct msghdr h; unsigned int n; } m[GATHERED];        /* struct mmsghdr, which wants _GNU_SOURCE */
         struct iovec piece[GATHERED];
@@ -58,6 +60,13 @@ cdef extern from *:
                 memcpy(to, CMSG_DATA(c), sizeof *to);
         return h->msg_flags & MSG_TRUNC || h->msg_namelen < sizeof(struct sockaddr_in) || !g->from[i].sin_port ? -1 : (int)g->m[i].n;
     }
+    /* What came for legs that are gone: while a unit has none its socket is not read, and the port may be another leg's by now. */
+    static void gather_drop(int fd)
+    {
+        char octet;
+        for (int i = 0; i < GATHERED_WAITING && (recv(fd, &octet, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN); i++)
+            ;
+    }
     /* One packet of ours that a host or router has sent back: 1, where it went and its SSRC (has_ssrc); 0 for something else; -1 for nothing. */
     static int gather_refusal(int fd, struct sockaddr_in *to, int *has_ssrc, uint32_t *ssrc)
     {
@@ -85,6 +94,7 @@ cdef extern from *:
     long gather_read(gathered *, int) noexcept nogil
     int gathered_one(gathered *, int, sockaddr_in *, uint64_t *) noexcept nogil
     int gather_refusal(int, sockaddr_in *, int *, uint32_t *) noexcept nogil
+    void gather_drop(int) noexcept nogil
 
 cdef enum:
     GATHERS_MOST = 20                  # calls for a unit in a tick: beyond, the rest waits
@@ -100,6 +110,8 @@ cdef void steer_leg(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     s = &e.steered[ntohs(r.local.sin_port)]
     if s.host:
         return                         # this port of another address
+    if e.plan.rtp_from[slot // UNIT] == e.plan.rtp_from[slot // UNIT + 1]:
+        gather_drop(e.gather_fd[slot // UNIT])
     r.steered = 1
     e.slot_of_port[ntohs(r.local.sin_port)] = slot
     s.unit = slot // UNIT
