@@ -80,7 +80,8 @@ class CampaignsAPI:
         return self._house.switchboard.core
 
     async def campaigns(self, query, body):
-        return {"campaigns": core_campaigns.snapshot(self._core())}
+        _, served = roles.domain(self._house.config.running(), roles.WHO.get())
+        return {"campaigns": [row for row in core_campaigns.snapshot(self._core()) if served is None or row["queue"] in served]}
 
     async def campaign(self, name, query, body):
         if name not in self._core().state.campaigns:
@@ -93,6 +94,8 @@ class CampaignsAPI:
         for part in ("queue", "csv"):
             if not isinstance(body.get(part), str):
                 raise Problem(422, "incomplete", 'The body must be {"queue", "mode"?, "csv": the text of a file with the columns number and note}.')
+        if not isinstance(body.get("mode") or "", str):
+            raise Problem(422, "bad mode", "mode must be one of %s." % ", ".join(sorted(core_campaigns.MODES)))
         if set(body) - {"queue", "mode", "csv", "by"}:
             raise Problem(422, "unknown field", "A campaign has queue, mode and csv.")
         rows = parse(body["csv"])

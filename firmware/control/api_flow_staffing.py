@@ -48,7 +48,7 @@ class FlowStaffingAPI:
             asked[part] = _by_node(config, body, part)
         begin_s, past = None, ({}, {}, {}, {})
         if "day" in body:
-            if not isinstance(body["day"], str) or "hour" not in body:
+            if not isinstance(body["day"], str) or body.get("hour") is None:
                 raise Problem(422, "incomplete", "Give day as a date and hour, 0 to 23.")
             begin_s = midnight_s(house, body["day"]) + int(_of(body, "hour", None, 0, 23)) * 3600
             weeks = int(_of(body, "weeks", 4, 1, 52))

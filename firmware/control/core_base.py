@@ -16,6 +16,7 @@ from firmware.call import outside
 from firmware.call.records import make
 from firmware.call.routing import Router
 from firmware.call.trunk_group import groups_of
+from firmware.control import core_callback_rules
 from firmware.control.core_ready import Ready
 from firmware.control.core_state import CoreState
 
@@ -72,6 +73,7 @@ class Core:
         self.records = []
         self.actions = []
         self.touched = {}
+        self.unfed = {}                 # queues that were touched since campaigns were looked at
         self.answer = None              # what the present command found out
         self.refusal = None             # why the present command was not carried out
         self.home_due = []              # what is asked of legs on home telephones: core_home.settle, at the end of the event
@@ -125,7 +127,8 @@ class Core:
         self.services = dict([(row["name"], row["kind"]) for row in config.get("services") or []])
         self.mailbox_rows = dict([(row["name"], row) for row in config.get("mailboxes") or []])
         self.vips = [row for row in config.get("caller_lists") or [] if row["treatment"] == "vip"]
-        self.do_not_call = [row for row in config.get("caller_lists") or [] if row["treatment"] == "do_not_call"]
+        self.do_not_call = core_callback_rules.never_called([row for row in config.get("caller_lists") or [] if row["treatment"] == "do_not_call"],
+                                                            (config.get("desk") or {}).get("country") or "86")
         self.blocked = [row for row in config.get("caller_lists") or [] if row["treatment"] == "blocked"]
         self.duty_rows = dict([(row["name"], row) for row in config.get("duty") or []])
         self.calendars = dict([(row["name"], row["days"]) for row in config.get("calendars") or []])
@@ -262,7 +265,7 @@ class Core:
 
     def touch(self, queue):
         """This queue may have a caller for an agent now."""
-        self.touched[queue] = True
+        self.touched[queue] = self.unfed[queue] = True
 
     def queues_of(self, name):
         """Names of the queues that an agent serves."""

@@ -20,7 +20,7 @@ def no_number(number):
     digits = number[1:] if number[:1] == "+" else number
     if not digits:
         return "no number is known"
-    if not digits.isdigit() or len(digits) < LEAST_DIGITS:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) < LEAST_DIGITS:
         return "%s is no telephone number: give all of its digits, at least %d" % (number[:40], LEAST_DIGITS)
     return None
 
@@ -46,9 +46,45 @@ def permitted(core, queue, number):
     return route, None
 
 
+def plain(text, country):
+    """A number, or the pattern of a list, as it is dialled in the country: with no code of the country, abroad as 00."""
+    if text[:1] == "+":
+        text = "00" + text[1:]
+    inside = text.startswith("00" + country)
+    if inside:
+        text = text[2 + len(country):]
+    if country != "86":
+        return text
+    if text[:2] == "01" and text[2:3] in tuple("3456789"):      # some write the 0 before a mobile number, too
+        return text[1:]
+    if inside and (text[:1] in tuple("23456789") or text[:2] == "10"):     # an area code that has lost its 0 abroad
+        return "0" + text
+    return text
+
+
+def never_called(rows, country):
+    """Lists of treatment do_not_call as they are looked up: whole numbers by index, in any way of writing them."""
+    whole, open_ones = {}, []
+    for row in rows:
+        for pattern in row["numbers"]:
+            pattern = plain(pattern, country)
+            if "x" in pattern or "." in pattern:
+                open_ones.append((pattern, row))
+            else:
+                whole.setdefault(pattern, row)
+    return {"whole": whole, "open": open_ones, "country": country}
+
+
 def never(core, number):
     """The list of callers who are never called by campaigns that has a number, or None."""
-    return calendar.treatment(core.do_not_call, number)
+    lists = core.do_not_call
+    number = plain(number, lists["country"])
+    if number in lists["whole"]:
+        return lists["whole"][number]
+    for pattern, row in lists["open"]:
+        if calendar.matches(pattern, number):
+            return row
+    return None
 
 
 def first(core, call, queue):
@@ -90,30 +126,33 @@ def is_time(core, queue):
 
 
 def claims(core):
-    """Of each caller who is being dialled and shall come to a ready agent: the ready agents who would do, [{agent: Candidate}]."""
-    found = []
-    for name in sorted(core.state.callbacks):
-        row = core.state.callbacks[name]
+    """Of callers who are being dialled and shall come to a ready agent, those of one queue and the same needs together: ([ready agents who would do], [how many callers])."""
+    alike = {}
+    for row in core.state.callbacks.values():
         call = core.state.calls.get(row["call"])
         if call is not None and call.state == calls.RINGING and core.is_absent(call):
-            there, needs = core.ready.of(row["queue"]), row["skills"] or {}
-            found.append(dict([(agent, there[agent]) for agent in there if skills.fits(there[agent].has, needs)]))
-    return found
+            place = (row["queue"], skills.key(row["skills"] or {}))
+            alike[place] = alike.get(place, 0) + 1
+    found, places = [], sorted(alike)
+    for queue, needs in places:
+        there = core.ready.of(queue)
+        found.append(dict([(agent, True) for agent in there if skills.fits(there[agent].has, dict(needs))]))
+    return found, [alike[place] for place in places]
 
 
 def spare(core):
     """{agent: True} of the ready agents whom no caller who is being dialled needs, over all queues; None: nobody is dialled."""
-    found = claims(core)
+    found, counts = claims(core)
     if not found:
         return None
     ready = {}
     for queue in core.queue_names:
         ready.update(core.ready.of(queue))
-    return acd_claims.spare(found, sorted(ready))
+    return acd_claims.spare(found, sorted(ready), counts)
 
 
 def look_again(core):
     """Agents who were kept for a dialled caller may be free for callers of any queue."""
     for queue in core.queue_names:
         if core.state.queues.get(queue):
-            core.touch(queue)
+            core.touched[queue] = True          # no touch(): of campaigns nothing is new

@@ -19,7 +19,7 @@ is made again.  Reports: the caller who leaves counts as "callbacks", the callba
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.control import core_dispatch, core_ivr, core_outside, core_queues
-from firmware.control.core_callback_rules import UNTRIED, look_again, never, next_opening_ms, permitted, setting, waiting_for
+from firmware.control.core_callback_rules import UNTRIED, is_time, look_again, never, next_opening_ms, permitted, setting, waiting_for
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear, close, leave
 from firmware.control.core_queues import say
@@ -182,6 +182,8 @@ def expired(core, name):
 
 
 def _over(core, call, row, outcome):
+    if row.get("campaign"):
+        core.touch(row["queue"])        # room for another number
     core.emit("callback.ended", call=call, queue=row["queue"], callback=row["id"], number=row["number"], outcome=outcome,
               **({"campaign": row["campaign"][0]} if row.get("campaign") else {}))
 
@@ -216,10 +218,11 @@ def dial_caller(core, call):
 def _dial(core, call, row):
     route, why = permitted(core, row["queue"], row["number"]) if row is not None else (None, "the callback is gone")
     barred = row is not None and row.get("campaign") and never(core, row["number"]) is not None
-    if route is None or barred:
-        if row is not None:
+    late = route is not None and not barred and not is_time(core, row["queue"])        # the hours ended while the agent's telephone rang: it waits again
+    if route is None or barred or late:
+        if row is not None and not late:
             _over(core, call.id, row, "do_not_call" if barred else "forbidden")
-        close(core, call, NORMAL, say(call, ["not_possible"]), "failed", why)
+        close(core, call, NORMAL, say(call, ["not_possible"]), "failed", "the hours for calling are over" if late else why)
         return
     core_outside.dial(core, call, route, None, setting(core, row["queue"], "ring_s") * 1000)
 
@@ -278,7 +281,7 @@ def ended(core, call):
         return
     core.emit("callback.failed", call=call.id, queue=row["queue"], callback=row["id"], attempts=attempts, cause=cause,
               due_ms=core.now_ms + (setting(core, row["queue"], "retry_s") * 1000 if tried else SOON_MS))
-    if row.get("campaign"):             # gives its room to another number meanwhile
+    if row.get("campaign") and tried:   # gives its room to another number meanwhile; not where no trunk was free, else all numbers would be looked at for one
         whole = core.state.campaigns.get(row["campaign"][0])
         _over(core, call.id, core.state.callbacks[row["id"]], "later" if whole is not None and whole["state"] != "stopped" else "not_called")
 

@@ -19,6 +19,7 @@ from firmware.control import core_callbacks
 RUNNING, PAUSED, READY, STOPPED, DONE = "running", "paused", "ready", "stopped", "done"
 MODES = {"progressive": "caller", "preview": "agent"}       # who is called first
 MOST, MOST_ROWS = 50, 5000                  # campaigns; numbers of one; invented
+AT_ONCE = 50                                # numbers of one that come into the queue in one event, some 100 ms with 1,000 ready agents; the others in the next; invented
 # Commands: from which states, to which.
 MOVES = {"start": ((READY, PAUSED), RUNNING), "pause": ((RUNNING,), PAUSED), "stop": ((READY, RUNNING, PAUSED), STOPPED)}
 
@@ -48,19 +49,20 @@ def move(core, event):
     if event["action"] == "remove":
         if row["state"] not in (READY, STOPPED, DONE):
             return core.refuse("campaign %s is %s; stop it first" % (row["id"], row["state"]))
+        if row["out"]:
+            return core.refuse("%d numbers of campaign %s are being called just now; remove it when these calls are over" % (row["out"], row["id"]))
         core.emit("campaign.removed", queue=row["queue"], campaign=row["id"], by=event.get("by"))
         return True
     before, after = MOVES[event["action"]]
     if row["state"] not in before:
         return core.refuse("campaign %s is %s" % (row["id"], row["state"]))
     core.emit("campaign.moved", queue=row["queue"], campaign=row["id"], state=after, by=event.get("by"))
-    if after != RUNNING:
-        _withdraw(core, row["id"], "paused" if after == PAUSED else "not_called")
+    core.touch(row["queue"])
     return True
 
 
 def _withdraw(core, name, outcome):
-    """What waits leaves the queue; what is being called goes on."""
+    """What waits leaves the queue; what is being called goes on, and what an agent is asked to call."""
     for key in sorted(core.state.callbacks):
         row = core.state.callbacks[key]
         call = core.state.calls.get(row["call"])
@@ -69,20 +71,36 @@ def _withdraw(core, name, outcome):
 
 
 def look(core):
-    """Numbers of campaigns that run come into their queues: as many as agents are there."""
+    """Numbers of campaigns that run come into their queues, as many as agents are there; of others what waits leaves.  Where a queue was touched: else nothing of it is new."""
     if not core.state.media_up:
         return
+    more = {}
     for name in sorted(core.state.campaigns):
         row = core.state.campaigns[name]
+        if row["queue"] not in core.unfed:
+            continue
         if row["state"] == RUNNING:
-            _feed(core, row)
+            if _feed(core, row):
+                more[row["queue"]] = True
+        elif row["out"]:                # now, or when the agent who was asked did not answer
+            _withdraw(core, name, "paused" if row["state"] == PAUSED else "not_called")
+    core.unfed = more
+
+
+def timer(core, name):
+    """Numbers of a campaign are to be called again."""
+    row = core.state.campaigns.get(name)
+    if row is not None:
+        core.touch(row["queue"])
 
 
 def _feed(core, row):
+    """Returns whether there is room for more."""
     queue, there = row["queue"], 0
     if queue in core.queue_configs:
         there = len([1 for agent, *_ in core.members[queue] if core.is_registered(core.line_of(agent)) and core.state.agent(agent).status == "available"])
-    room = there - row["out"]
+    room = min(there - row["out"], AT_ONCE)
+    cut = room < there - row["out"]
     if room > 0:
         due = [index for index in sorted(row["later"]) if (row["rows"][index]["due_ms"] or 0) <= core.now_ms]
         for index in due + list(range(row["next"], len(row["rows"]))):
@@ -98,8 +116,17 @@ def _feed(core, row):
                 core_callbacks.for_campaign(core, row["id"], index, entry, queue, MODES[row["mode"]])
                 room -= 1
     row = core.state.campaigns[row["id"]]
-    if not row["out"] and not [entry for entry in row["rows"] if entry["state"] == "new"]:
+    if not row["out"] and not _is_left(row):
         core.emit("campaign.moved", queue=queue, campaign=row["id"], state=DONE, by="switch")
+    return cut
+
+
+def _is_left(row):
+    """Whether a campaign has a number without a result."""
+    for index in row["later"] + list(range(row["next"], len(row["rows"]))):
+        if row["rows"][index]["state"] == "new":
+            return True
+    return False
 
 
 def _never(core, queue, number):

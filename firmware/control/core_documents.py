@@ -20,5 +20,6 @@ def page(core, event):
 def ended(core, call, ok, event):
     """What became of a document.  event: ivr.answer, with fax {pages, rate, ecm, station} where the machines spoke."""
     known = event.get("fax") or {}
+    station = known.get("station")      # T.30 lets blanks stand in it; without them it is a number that an erasure finds
     core.emit("fax.ended", call=call.id, leg=call.caller_leg, token=event["token"], ok=ok, why=None if ok else str(event["result"])[:200],
-              pages=known.get("pages"), rate=known.get("rate"), ecm=known.get("ecm"), station=known.get("station"))
+              pages=known.get("pages"), rate=known.get("rate"), ecm=known.get("ecm"), station=station.replace(" ", "") if station else station)

@@ -103,7 +103,7 @@ def forget(core, forms):
     """A person is to be erased: what is still to be sent to the number is not sent."""
     for name in sorted(core.state.faxes):
         row = core.state.faxes[name]
-        if row["number"] in forms and row["outcome"] is None:
+        if row["number"].lstrip("+") in forms and row["outcome"] is None:
             cancel(core, {"fax": name, "by": "erasure"})
 
 
@@ -116,7 +116,9 @@ def look(core):
     waiting = [row for row in core.state.faxes.values() if row["outcome"] is None]
     free = setting(core, "at_once") - len([1 for row in waiting if row["call"] is not None])
     for row in sorted(waiting, key=lambda row: row["order"]):
-        if free > 0 and row["call"] is None and row["due_ms"] <= core.now_ms:
+        if row["call"] is None and row["expires_ms"] <= core.now_ms:
+            _finish(core, row, "expired", _why(row))
+        elif free > 0 and row["call"] is None and row["due_ms"] <= core.now_ms:
             free -= 1
             _dial(core, row)
 

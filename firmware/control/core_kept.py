@@ -4,6 +4,7 @@ command.erase cancels the person's callbacks and deletes the messages that the p
 last; what is on the disk follows beside the calls (control/erasure.py), and `erasures` in the state says what is still to be done, so
 that a killed process goes on.  A number that is in a call just now is refused, or (later) waits in `erasures` until it is in none."""
 
+from firmware.call import call as calls
 from firmware.control import core_callbacks, core_faxes, core_mailboxes
 
 RECORDED = {"journal.pruned": ("before_ms", "rows", "cdrs"), "person.erased": ("erasure", "records", "calls", "recordings", "texts")}
@@ -19,13 +20,13 @@ def record(core, event):
 
 
 def in_calls(core, forms):
-    """{form: the call that it is in just now}; each call is looked through once for all of them."""
+    """{form: the call that it is in just now, or that is being made to it}; each call is looked through once for all of them."""
     found = {}
     for call in core.state.calls_in_order() if forms else ():
-        if not core.is_absent(call):
+        if not (core.is_absent(call) and call.state == calls.QUEUED):       # a callback that waits is cancelled
             told = str(call.dump())
             for form in forms:
-                if "'%s'" % form in told:
+                if "'%s'" % form in told or "'+%s'" % form in told:
                     found.setdefault(form, call.id)
     return found
 
@@ -49,12 +50,12 @@ def erase(core, event):
         return core.refuse("the number is in call %s just now; ask again when it is over" % busy)
     for name in sorted(core.state.callbacks):
         row = core.state.callbacks[name]
-        if row["number"] in forms:
+        if row["number"].lstrip("+") in forms:
             core_callbacks.cancel(core, {"callback": name})
     core_faxes.forget(core, forms)
     for name in sorted(core.state.messages):
         row = core.state.messages[name]
-        if row["caller"] in forms and row["state"] != "recording":
+        if (row["caller"] or "").lstrip("+") in forms and row["state"] != "recording":
             core_mailboxes.delete(core, row, "the person is erased", event.get("by") or "api")
     if erasure is None:
         erasure = core.ids.next("e")

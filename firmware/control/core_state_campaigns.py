@@ -81,5 +81,5 @@ class CampaignFolds:
         for name in self.campaigns:
             rows = self.campaigns[name]["rows"]
             for index in range(len(rows)):
-                if rows[index]["number"] in forms:
+                if rows[index]["number"].lstrip("+") in forms:
                     rows[index] = dict(rows[index], number="", note="", why=None, state="erased" if rows[index]["state"] == "new" else rows[index]["state"])

@@ -68,5 +68,5 @@ class FaxFolds:
     def forget_faxes(self, forms):
         """A person is erased: what was sent to the number is not listed any more."""
         for name in sorted(self.faxes):
-            if self.faxes[name]["number"] in forms and self.faxes[name]["outcome"] is not None:
+            if self.faxes[name]["number"].lstrip("+") in forms and self.faxes[name]["outcome"] is not None:
                 del self.faxes[name]

@@ -9,7 +9,7 @@ class KeptFolds:
                                           "waits": data.get("waits", False)}
         if data.get("waits"):
             return                      # the call goes on as if nobody had asked
-        for number in data["forms"]:
+        for number in data["forms"] + ["+" + form for form in data["forms"]]:
             self.last_agents.pop(number, None)
             self.customers.pop(number, None)
         self.forget_faxes(data["forms"])

@@ -246,6 +246,7 @@ class Keeping:
                 rows, at = await self._read(erasure.rows_with, forms, at, min(upto, plain))
                 found["records"] += await self._change([one for one in rows if one[2] not in house.calls], numbers, token, own)
             found["texts"] = await self._erase_desk(forms, own, lambda value: erasure.cleaned(value, numbers, token))
+            found["records"] += await self._erase_keys(await self._read(erasure.notes_of, [key for key, call in keys if call is None]), name)
             # Last, since they say whose calls these were, should a kill begin all this anew.
             found["records"] += await self._erase_keys([(key, token) for key, _ in keys], name)
             await self._erase_cdrs(forms, numbers, token, own, plain_cdr)

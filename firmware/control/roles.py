@@ -282,6 +282,13 @@ async def _callback(api, who, parts, query, body):
     return None if row is None or served is None or row["queue"] in served else "of the own queues"
 
 
+async def _campaign(api, who, parts, query, body):
+    """One of the own queues."""
+    _, served = domain(api.house.config.running(), who)
+    row = api.house.switchboard.core.state.campaigns.get(parts[1])
+    return None if row is None or served is None or row["queue"] in served else "of the own queues"
+
+
 async def _announcement(api, who, parts, query, body):
     """One that nobody hears but callers of the own queues."""
     config = api.house.config.running()
@@ -364,7 +371,7 @@ RULES = [
     ("GET", ("dispositions",), (S, I), "see dispositions", _anything),
     ("GET", ("callbacks",), (A, S), "see callbacks", _anything), ("POST", ("callbacks",), (A, S), "ask for callbacks", _queue_of_body),
     ("POST", ("callbacks", None, "cancel"), (S,), "cancel callbacks", _callback),
-    ("GET", ("campaigns",), (S,), "see campaigns", _anything), ("GET", ("campaigns", None), (S,), "see campaigns", _anything),
+    ("GET", ("campaigns",), (S,), "see campaigns", _anything), ("GET", ("campaigns", None), (S,), "see campaigns", _campaign),
     ("GET", ("faxes",), (S,), "see documents that are sent", _anything), ("POST", ("faxes",), (S,), "send documents", _anything),
     ("POST", ("faxes", None, "cancel"), (S,), "cancel documents", _anything),
     ("GET", ("announcements",), (A, S), "see announcements", _anything), ("POST", ("announcements", None), (S,), "switch announcements", _announcement),

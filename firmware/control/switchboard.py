@@ -320,7 +320,7 @@ def _expired(core, kind, name):
     elif kind == "fax":
         core_faxes.timer(core, name)
     elif kind == "campaign":
-        pass                            # at the end of each event its rows are looked at
+        core_campaigns.timer(core, name)
     elif kind == "wrap_up":
         core_agents.wrap_up_over(core, name)
     elif kind == "rest":

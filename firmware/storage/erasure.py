@@ -12,7 +12,7 @@ import re
 
 from firmware.storage.cdr import of_callers
 from firmware.storage.journal import CHECKPOINT
-from firmware.storage.personal import ENCODE, FLOW, PERSONAL, PLACES, forget, named
+from firmware.storage.personal import ENCODE, FLOW, LISTED, OF_NUMBER, PERSONAL, PLACES, forget, named
 
 WIDE = 20_000           # rows looked through at once
 # Dumps that end with their call (links/), and what pruning keeps of calls that were open (retention.py)
@@ -88,8 +88,25 @@ def numbers_of(connection, forms, upto):
 
 def values_of(connection, call):
     """[(key, JSON that is read from now on)] of all that a caller keyed, said or was called by in a call, and of the numbers in it."""
+    return _without(connection.execute("SELECT key, value FROM personal WHERE call = ? AND value IS NOT NULL AND erased IS NULL", (call,)).fetchall())
+
+
+def notes_of(connection, keys):
+    """The same of what was noted beside numbers in records of no call.  keys: of the numbers."""
+    found = set()
+    for key in keys:
+        row = connection.execute("SELECT kind, data FROM journal WHERE seq = (SELECT seq FROM personal WHERE key = ?)", (key,)).fetchone()
+        if row is not None and row[0] == LISTED:
+            found.update(inner for number, note in json.loads(row[1])["rows"] if key in named(number) for inner in named(note))
+        elif row is not None and row[0] in OF_NUMBER and key in named(row[1]):
+            found |= named(row[1])
+    return _without(connection.execute("SELECT key, value FROM personal WHERE key IN (SELECT value FROM json_each(?)) AND value IS NOT NULL AND erased IS NULL",
+                                       (json.dumps(sorted(found)),)).fetchall())
+
+
+def _without(rows):
     found = []
-    for key, value in connection.execute("SELECT key, value FROM personal WHERE call = ? AND value IS NOT NULL AND erased IS NULL", (call,)).fetchall():
+    for key, value in rows:
         found.append((key, ENCODE(emptied(json.loads(value)))))
         found += [(inner, "") for inner in sorted(named(value))]
     return found

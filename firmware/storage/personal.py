@@ -5,7 +5,8 @@ reads gets them back at the same border, so nobody above knows of it.  A row tha
 the value: every record, CDR and export that names the key reads "erased-e7", or nothing of the same kind, and is not written anew.
 
     number   any 5 digits or more in any text, at any depth, names of fields included; not ids ("c12345").  In the text: MARK key MARK
-    value    a field that is personal by its name, of a record of a call, as JSON; numbers in it are keyed again.  "MARK = key MARK"
+    value    a field that is personal by its name, of a record of a call or of a number that is to be called, as JSON; numbers in it are keyed
+             again.  "MARK = key MARK"
     MARK     a character that Unicode keeps from being text (U+FDD0); one that comes in all the same is written as MARK ! MARK
 
 A row belongs to one call, or to one record without a call, and goes with the last row that names it (storage/retention.py).  A number has
@@ -35,6 +36,8 @@ PERSONAL = frozenset(("caller_name", "names", "carried", "user_to_user", "text",
 FLOW = frozenset(("ivr.moved", "ivr.told", "ivr.asked", "ivr.answered"))
 # ... of which these stay: where the caller was, not what was keyed, said or answered.
 PLACES = frozenset(("position", "node", "waiting", "language", "flow", "token", "ask", "service", "ok", "deadline_ms"))
+# Records that may be of no call: all in them is about one number; rows of numbers with a note each.
+OF_NUMBER, LISTED = frozenset(("callback.asked", "fax.asked")), "campaign.loaded"
 NUMBERS, FIELDS, STEP = range(3)
 NAMES = frozenset(("trunk_group", "service", "node", "flow", "token"))      # of the configuration, and of ours: no person's
 
@@ -53,7 +56,9 @@ class Keys:
     def split(self, kind, call, data):
         """(data with keys, [(key, call, number, value)] to be written with it).  kind: of a record; None: a CDR.  The data stay as they are."""
         self._call, self._rows = call, []
-        if call is None:
+        if kind == LISTED:
+            found = {**self._dict({name: inner for name, inner in data.items() if name != "rows"}, NUMBERS), "rows": [[self._one(number, NUMBERS), self._value(note) if note else note] for number, note in data["rows"]]}
+        elif call is None and kind not in OF_NUMBER:
             found = self._dict(data, NUMBERS)
         elif kind in FLOW:
             found = self._dict(data, STEP)

@@ -2,10 +2,13 @@
 
 The rig replays the whole journal after every step and compares, so each of these tests is one of replay too."""
 
+import asyncio
+import types
+
 import pytest
 
-from firmware.control import core_campaigns
-from firmware.control.api_campaigns import parse
+from firmware.control import core_campaigns, roles
+from firmware.control.api_campaigns import CampaignsAPI, parse
 from firmware.control.commands import Problem
 from tests.control.test_acd import SALES
 from tests.control.test_callbacks import away, created, here, world
@@ -160,6 +163,139 @@ def test_an_erasure_takes_a_number_out():
     here(rig, "1001")
     talk(rig, created(rig)[1])
     assert states(rig)[1] == "erased" and calls_to(rig) == ["1310000", "1330000"] and "1320000" not in str(rig.sb.core.state.dump()["campaigns"])
+
+
+def test_a_paused_campaign_asks_no_further_agent():
+    rig = world()
+    loaded(rig, "preview")
+    here(rig, "1001")
+    leg = created(rig)[1]
+    assert rig.command("command.campaign", campaign="spring", action="pause") is None
+    rig.do("leg.released", leg=leg, cause=17, by="far")         # the agent who was asked does not want it
+    here(rig, "1002")
+    rig.wait(10**6)
+    assert calls_to(rig) == [] and created(rig)[1] == leg and states(rig) == ["new"] * 4 and rig.queue("sales")["waiting"] == 0
+    rig.command("command.campaign", campaign="spring", action="start")
+    assert created(rig)[1] != leg
+
+
+def test_hours_that_end_while_the_agents_telephone_rings():
+    rig = world(hours=[{"days": "1234567", "from": "08:00", "to": "08:01"}])
+    loaded(rig, "preview", numbers=["1310000"])
+    rig.wait(59000)
+    here(rig, "1001")
+    rig.wait(2000)
+    rig.do("leg.answered", leg=created(rig)[1])
+    rig.hang_up(created(rig)[1])
+    rig.wait(3600 * 1000)
+    assert calls_to(rig) == [] and core_campaigns.told(rig.sb.core, "spring")["numbers"][0]["attempts"] == 0
+    rig.wait(24 * 3600 * 1000 - 3600 * 1000 - 56000)      # five seconds past eight
+    rig.do("leg.answered", leg=created(rig)[1])
+    assert calls_to(rig) == ["1310000"]
+
+
+@pytest.mark.parametrize("listed, number", [("13912345678", "+8613912345678"), ("+8613912345678", "13912345678"), ("013912345678", "13912345678"), ("0086139xxxx5678", "013912345678"),
+                                            ("02150801234", "+862150801234"), ("+4930.", "004930123456"), ("13912345678", "13912345678")])
+def test_a_list_has_a_number_however_it_is_written(listed, number):
+    rig = world()
+    rig.config["caller_lists"] = [{"name": "robinson", "treatment": "do_not_call", "numbers": ["1399", listed]}]
+    rig.sb.configure(rig.config, rig.now)
+    rig.settle()
+    loaded(rig, numbers=[number, "1310000"])
+    here(rig, "1001")
+    assert states(rig) == ["do_not_call", "out"] and calls_to(rig) == ["1310000"]
+
+
+def test_a_list_has_no_other_number():
+    rig = world()
+    rig.config["caller_lists"] = [{"name": "robinson", "treatment": "do_not_call", "numbers": ["00.", "0.", "1391234567", "13912345679"]}]
+    rig.sb.configure(rig.config, rig.now)
+    rig.settle()
+    loaded(rig, numbers=["13912345678"])
+    here(rig, "1001")
+    assert states(rig) == ["out"]
+
+
+def test_who_is_being_called_is_erased_after_it_and_in_any_way_of_writing():
+    rig = world(prefix="")
+    rig.config["routes"].append({"number": "+86.", "class": "national", "choices": [{"trunk_group": "carrier", "strip": 3}]})
+    rig.sb.configure(rig.config, rig.now)
+    loaded(rig, numbers=["+861310000", "+861320000"])
+    here(rig, "1001")
+    forms = ["1310000", "01310000", "861310000", "00861310000"]
+    assert "just now" in rig.command("command.erase", forms=forms)
+    assert rig.command("command.erase", forms=["1320000", "861320000"]) is None and states(rig) == ["out", "erased"]
+    rig.do("leg.released", leg=created(rig)[1], cause=17, by="far")
+    away(rig, "1001")
+    assert rig.command("command.erase", forms=forms) is None and states(rig) == ["erased", "erased"]
+    assert "31310000" not in str(rig.sb.core.state.dump()["campaigns"]) and "1320000" not in str(rig.sb.core.state.dump()["campaigns"])
+
+
+def test_a_campaign_goes_when_its_calls_are_over():
+    rig = world()
+    loaded(rig, numbers=["1310000"])
+    here(rig, "1001")
+    rig.command("command.campaign", campaign="spring", action="stop")
+    assert "1 numbers of campaign spring are being called" in rig.command("command.campaign", campaign="spring", action="remove")
+    rig.do("leg.released", leg=created(rig)[1], cause=17, by="far")
+    assert rig.command("command.campaign", campaign="spring", action="remove") is None
+
+
+def test_agents_are_counted_only_where_something_happened_to_the_queue(monkeypatch):
+    """A call that has nothing to do with the queue of a campaign costs no look at its agents."""
+    rig = world()
+    loaded(rig)
+    here(rig, "1001")
+    looked, plain = [], core_campaigns._feed
+    monkeypatch.setattr(core_campaigns, "_feed", lambda core, row: looked.append(row["id"]) or plain(core, row))
+    rig.do("span.state", span=1, state="up", alarms=[])
+    assert looked == []
+    here(rig, "1002")
+    assert looked and calls_to(rig) == ["1310000", "1320000"]
+
+
+def test_many_agents_do_not_make_one_long_moment(monkeypatch):
+    monkeypatch.setattr(core_campaigns, "AT_ONCE", 1)
+    rig = world()
+    for name in ("1001", "1002"):
+        here(rig, name)
+    loaded(rig)
+    assert len(calls_to(rig)) == 1
+    rig.do("leg.alerting", leg=created(rig)[1])         # whatever happens next
+    assert len(calls_to(rig)) == 2
+
+
+def test_no_trunk_free_lets_no_other_number_in():
+    """Else every number of the list would be tried for one that is free, again and again."""
+    rig = world()
+    for span in (1, 2, 3):
+        rig.do("span.state", span=span, state="down", alarms=[])
+    loaded(rig)
+    here(rig, "1001")
+    assert states(rig) == ["out", "new", "new", "new"]
+    rig.wait(10000)
+    assert len([record for record in rig.journal if record["kind"] == "callback.asked"]) == 1
+    for span in (1, 2, 3):
+        rig.do("span.state", span=span, state="up", alarms=[])
+    rig.wait(31000)
+    assert calls_to(rig) == ["1310000"]
+
+
+def test_a_mode_that_is_no_text_and_campaigns_of_other_teams():
+    with pytest.raises(Problem, match="mode must be"):
+        asyncio.run(CampaignsAPI(types.SimpleNamespace(house=None)).load("spring", {}, {"queue": "sales", "csv": "number\n13912345678", "mode": ["preview"]}))
+    rig = world()
+    loaded(rig)
+    config = {"teams": [{"name": "a", "agents": [], "queues": ["service"]}, {"name": "b", "agents": [], "queues": ["sales"]}]}
+    house = types.SimpleNamespace(switchboard=rig.sb, clock=types.SimpleNamespace(now_ms=lambda: 0), command=None, config=types.SimpleNamespace(running=lambda: config))
+    api, seen = types.SimpleNamespace(house=house), []
+    for team in "ab":
+        who = roles.Person("s", "supervisor", teams=[team])
+        token = roles.WHO.set(who)
+        seen.append((len(asyncio.run(CampaignsAPI(api).campaigns({}, {}))["campaigns"]), asyncio.run(roles._campaign(api, who, ["campaigns", "spring"], {}, {}))))
+        roles.WHO.reset(token)
+    assert seen == [(0, "of the own queues"), (1, None)]
+    assert ("GET", ("campaigns", None), roles._campaign) in [(row[0], row[1], row[4]) for row in roles.RULES]
 
 
 def test_what_cannot_be_loaded_says_why():

@@ -185,6 +185,39 @@ def test_an_erasure_takes_what_is_to_be_sent_and_what_was():
     assert not [value for value in rig.sb.core.state.dump()["faxes"] if NUMBER in str(value)]
 
 
+def test_a_person_to_whom_a_document_is_on_its_way_is_erased_after_it():
+    rig = world(prefix="")
+    rig.config["routes"].append({"number": "+86.", "choices": [{"trunk_group": "carrier", "strip": 3}], "classes": ["national"]})
+    rig.sb.configure(rig.config, rig.now)
+    ask(rig, "+86" + NUMBER)
+    forms = [NUMBER, "0" + NUMBER, "86" + NUMBER]
+    assert "just now" in rig.command("command.erase", forms=forms) and rows(rig)[0][0] == "calling"
+    refuse(rig, 17)
+    assert rig.command("command.erase", forms=forms) is None and rows(rig) == []
+    assert NUMBER not in str(rig.sb.core.state.dump()["faxes"])
+
+
+def test_one_that_waited_too_long_for_its_turn_is_not_sent():
+    rig = world(at_once=1, expires_s=300, ring_s=600)
+    ask(rig)
+    ask(rig, "13900001111")
+    rig.wait(299000)
+    rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
+    rig.wait(2000)
+    machine(rig)
+    assert [state for state, *_ in rows(rig)] == ["expired", "sent"] and len(rig.actions_of("leg.create")) == 1
+
+
+def test_a_machine_that_says_its_number_with_blanks():
+    rig = world()
+    ask(rig)
+    rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
+    request = rig.last("ivr.ask")
+    said = {"pages": 2, "rate": 14400, "ecm": True, "station": "+86 139 8765 4321"}
+    rig.do("ivr.answer", call=request["call"], token=request["token"], ok=True, result=said, fax=said)
+    assert [record["data"]["station"] for record in rig.journal if record["kind"] == "fax.ended"] == ["+8613987654321"] and rig.cdrs[-1]["fax"][0]["station"] == "+8613987654321"
+
+
 def test_the_node_is_checked_written_as_text_and_simulated():
     assert flow.check(ON_DEMAND, "ivr.f") == [] and text.read(text.write(ON_DEMAND)) == ON_DEMAND
     for script in ("press 13912345678#\nexpect ask send_fax\nsends f7\nexpect hear thanks\nexpect hangup", "press 123456#\nfails no route\nexpect hear sorry"):

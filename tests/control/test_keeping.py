@@ -346,6 +346,21 @@ def test_erasures_that_wait_are_looked_at_together_and_no_oftener_the_more_there
     run(scenario())
 
 
+def test_what_was_noted_beside_a_number_of_a_campaign_is_erased_with_it(site):
+    async def scenario():
+        house, media, clock = await started(site)
+        with house.database.transaction():
+            house.stores.journal.append([{"kind": "campaign.loaded", "ts_ms": clock.now_ms(), "call": None, "leg": None, "agent": None, "queue": "sales",
+                                          "data": {"campaign": "spring", "mode": "preview", "rows": [[PERSON, "Li Wei owes"], [OTHER, "Anna asks"]], "by": None}}])
+        await house.keeping.erase(PERSON, PERSON, None, None)
+        await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
+        (row,) = [record["data"]["rows"] for record in house.stores.journal.everything() if record["kind"] == "campaign.loaded"]
+        assert row == [["erased-e1", ""], [OTHER, "Anna asks"]]
+        await house.stop()
+        assert [path for path, octets in everything(site).items() if b"Li Wei owes" in octets or PERSON.encode() in octets] == []
+    run(scenario())
+
+
 async def until_long(condition):
     for _ in range(6000):
         if condition():

@@ -97,7 +97,7 @@ def test_the_flows_with_the_calls_and_the_keys_of_the_weeks_before(site):
         assert given["branches"][0]["from"] == "given" and {way["node"] for way in given["ways"]} == {config["ivr"][flow]["nodes"][menu]["choices"][key]}
         for body, words in (({}, "day and hour"), ({"calls": {"7": 1}}, "none of our numbers"), ({"calls": {number: 1e6}}, "fewer runs"), ({"calls": {number: 1}, "x": 1}, "no field x"),
                             ({"calls": {number: 1}, "shares": {"nothing": {}}}, "no flow nothing"), ({"calls": {number: 1}, "shares": {flow: {"nowhere": {}}}}, "no node nowhere"),
-                            ({"calls": {number: 1}, "shares": {flow: {menu: {"99": 1}}}}, "no key 99"), ({"day": "soon", "hour": 1}, "a date"),
+                            ({"calls": {number: 1}, "shares": {flow: {menu: {"99": 1}}}}, "no key 99"), ({"day": "soon", "hour": 1}, "a date"), ({"day": "2025-11-24", "hour": None}, "Give day"),
                             ({"calls": {number: 1}, "entered": {flow: {menu: "x"}}}, "must be digits"), ({"calls": {number: "many"}}, "a number")):
             with pytest.raises(ControlError, match=words):
                 client.post("/v1/staffing/flows", body)

@@ -104,6 +104,24 @@ def test_a_number_is_found_by_its_index_and_erased_for_every_row_that_names_it(d
     assert list(journal.everything())[-1]["data"] == {"caller": PERSON}
 
 
+def test_what_was_noted_beside_a_number_without_a_call_goes_with_it(db):
+    asked = {"number": "+86" + PERSON, "note": "Li Wei, owes 12345", "given": {}, "language": None}
+    listed = {"campaign": "spring", "mode": "preview", "rows": [[PERSON, "Li Wei owes"], [OTHER, "ask Anna, not %s" % PERSON], ["13900002222", ""]], "by": None}
+    texts = append(db, record("callback.asked", None, asked), record("campaign.loaded", None, listed), record("callback.asked", None, {"number": OTHER, "note": "Anna"}))
+    assert [one["data"] for one in Journal(db.write).everything()] == [asked, listed, {"number": OTHER, "note": "Anna"}]
+    assert not [text for text in texts if "Li Wei" in text or PERSON in text or "12345" in text]
+    named = {key for text in texts for key in personal.named(text)}
+    values = {key for value, in db.write.execute("SELECT value FROM personal WHERE value IS NOT NULL") for key in personal.named(value)}
+    assert named | values == {key for key, in db.write.execute("SELECT key FROM personal")}
+    keys = [key for key, _ in erasure.numbers_of(db.write, [PERSON, "86" + PERSON], erasure.newest_key(db.write))]
+    with db.transaction() as write:
+        erasure.erase(write, erasure.notes_of(write, keys) + [(key, "erased-e1") for key in keys], "e1")
+    first, second, third = [one["data"] for one in Journal(db.write).everything()]
+    assert first == {"number": "+erased-e1", "note": "", "given": {}, "language": None} and third == {"number": OTHER, "note": "Anna"}
+    assert second["rows"] == [["erased-e1", ""], [OTHER, "ask Anna, not erased-e1"], ["13900002222", ""]]
+    assert erasure.notes_of(db.write, keys) == []
+
+
 def test_with_its_last_row_a_value_goes(db):
     cdrs = CDRs(db.write)
     for call in ("c1", "c2"):
