@@ -8,6 +8,7 @@ from firmware.acd import staffing
 from firmware.control.flow_simulation import simulate
 from tests.conftest import WHOLE_ONLY
 from tests.control.switchboard_rig import FLOW
+from tests.control.test_faxes import ON_DEMAND
 
 BEGIN_MS = 1753920000000                # Thursday 2025-07-31 08:00 in Shanghai
 MENU = {**FLOW, "version": 7}
@@ -82,3 +83,11 @@ def test_opening_hours_and_overflow_are_the_switchboards():
     assert found["sales"]["overflowed"] > 30 < found["service"]["calls"] and found["service"]["service_level"] < 1
     shut = {**asked, "config": {**asked["config"], "queues": [dict(row, hours=[{"days": "7"}]) for row in asked["config"]["queues"]]}}
     assert sum(row["calls"] for row in simulate(shut)["queues"]) == 0           # it is a Thursday
+
+
+def test_documents_that_a_flow_sends_to_numbers_are_asked_for_and_sent_by_nobody():
+    """The caller goes where the document will be sent; its call is none of the answer, however many there are (1,000 may wait in the house)."""
+    asked = question(agents=1, calls={"2000": 1500}, flow=ON_DEMAND, entered={"main": {"ask": "139123456789"}})
+    asked["config"].update(fax={"enabled": True, "prefix": "9"}, routes=[{"number": "9.", "choices": [{"trunk_group": "carrier", "strip": 1}], "classes": ["national"]}])
+    found = simulate(asked)
+    assert [row["flow"] for row in found["flows"]] == ["main"] and {(way["flow"], way["node"]) for way in found["ways"]} == {("main", "thanks")} and found["assumed"] == []
