@@ -57,11 +57,12 @@ def of_journal(row):
 class _Failure:
     """One kind at one source."""
 
-    __slots__ = ("present", "since_ms", "declared", "declared_ms", "detail", "reported", "comings", "told", "onsets", "declarations", "alarm")
+    __slots__ = ("present", "since_ms", "declared", "declared_ms", "detail", "reported", "comings", "told", "onsets", "declarations", "alarm", "hidden")
 
     def __init__(self):
         self.present, self.since_ms, self.declared, self.declared_ms = False, 0, False, 0
         self.detail, self.reported, self.onsets, self.declarations, self.alarm = None, None, [], [], None
+        self.hidden = False             # it went because of what we did ourselves: its coming back is none
         self.comings, self.told = collections.deque(maxlen=1000), 0     # onsets of the last COMINGS_MS; how many of them the sentence tells
 
 
@@ -150,8 +151,10 @@ class Alarms:
 
     # -- raw --
 
-    def report(self, source, kinds, family, now_ms):
-        """What a source shows now.  kinds: {kind: sentence or None}, or a set; family: all kinds that this caller watches."""
+    def report(self, source, kinds, family, now_ms, own=False):
+        """What a source shows now.  kinds: {kind: sentence or None}, or a set; family: all kinds that this caller watches.
+
+        own: what it shows is our own doing (a loop, a lowered threshold): what goes now and is there afterwards has not come anew."""
         details = kinds if isinstance(kinds, dict) else dict.fromkeys(kinds)
         for kind in details:
             if kind not in family:
@@ -163,7 +166,9 @@ class Alarms:
                     failure = self._failures[source, kind] = _Failure()
                 self._seen(source, kind, failure, details[kind], now_ms)
             elif failure is not None and failure.present:
-                failure.present, failure.since_ms = False, now_ms
+                failure.present, failure.since_ms, failure.hidden = False, now_ms, own
+            elif failure is not None and not own:
+                failure.hidden = False
 
     def forget(self, source, now_ms):
         """A source is no more (a span taken out of the configuration): its alarms end at once."""
@@ -180,8 +185,8 @@ class Alarms:
                 self._say(source, failure, detail)
         if failure.present:
             return
-        failure.present, failure.since_ms = True, now_ms
-        if kind in UNFLAPPED:
+        hidden, failure.present, failure.since_ms, failure.hidden = failure.hidden, True, now_ms, False
+        if kind in UNFLAPPED or hidden:
             return
         self._comes(source, kind, failure, now_ms)
         if not failure.declared:

@@ -29,7 +29,7 @@ class LineKeeper:
         self._loops = {}                  # span -> the loop ordered on it
         self.data_links = dict            # {span: sentence, "" (all is well) or None (not known)} of the PRI spans (compose.py)
         self.tested = dict                # {span: "running", ...} of the turn-up (compose.py)
-        self.asked = tuple                # spans on which the turn-up sends all ones now (compose.py)
+        self.asked = tuple                # spans on which the turn-up sends all ones, or listens closely, now (compose.py)
         self._found, self._found_ms = [], -EXAMINE_MS
         self._packets = set()             # spans that come in packets: no clock of theirs reaches the DPLL
         self._sums = {}                   # span -> counts since this process started
@@ -94,7 +94,7 @@ class LineKeeper:
             details = status["alarms"] if isinstance(status["alarms"], dict) else {kind: details.get(kind) for kind in kinds}
             if row["hush"]:               # what begins now is our own doing; what is none is there afterwards
                 details = {kind: detail for kind, detail in details.items() if self.alarms.shows("span %d" % span, kind)}
-            self.alarms.report("span %d" % span, details, LINE, now_ms)
+            self.alarms.report("span %d" % span, details, LINE, now_ms, own=row["hush"] > 0)
             self.doctor.level(span, status.get("level_db"), "weak" in kinds)
             self.alarms.report("span %d" % span, {"looped": "%s loop, ordered by %s" % (loop["kind"], loop["by"])} if loop else {},
                                ("looped",), now_ms)

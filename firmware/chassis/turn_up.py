@@ -47,6 +47,7 @@ class TurnUp(LineTests, Adapter):
         self._house, self._media, self._clock, self._config = house, house.media, house.turns.clock, house.config
         self._turns = house.turns
         self._reports, self._tasks, self._runs = {}, {}, 0      # span -> report; task -> run; number of the last run
+        self._close = frozenset()       # spans that are listened to closely
         self._unsaved, self._cleared = False, False             # whether what an earlier process left was taken back
         self._clearing = None                                   # the task of that
         self._stages = {}                                       # of an earlier process: {span: step in which it was cut}
@@ -124,8 +125,8 @@ class TurnUp(LineTests, Adapter):
         return {span: "running" if report["running"] else report["verdict"] for span, report in self._reports.items()}
 
     def asked(self):
-        """Spans on which all ones are sent: their far ends say RAI."""
-        return {report["span"] for run in self._tasks.values() for report in run["spans"] if report["stage"] == "pairs"}
+        """Spans on which all ones are sent (their far ends say RAI), or whose threshold is lowered."""
+        return self._close | {report["span"] for run in self._tasks.values() for report in run["spans"] if report["stage"] == "pairs"}
 
     def start(self):
         """What an earlier process left on lines is taken back as soon as media is there."""

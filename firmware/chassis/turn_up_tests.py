@@ -16,7 +16,7 @@ CLOSE_S = 1.0                       # how long a receiver without a signal takes
 
 
 class LineTests:
-    """Mixed into TurnUp: uses _media, _framers, _keeper, _bearers, _config, _is_up."""
+    """Mixed into TurnUp: uses _media, _framers, _keeper, _bearers, _config, _is_up, _close."""
 
     async def _own_loops(self, rows, held):
         """PRBS of each span through its own loop: {span: figures, {"busy": True} or {"failed": sentence}}."""
@@ -119,7 +119,12 @@ class LineTests:
             finally:
                 await to_its_end(self._framers.listen(span, None))
         silent = [row["span"] for row in rows if "los" in self._keeper.defects(row["span"]) and "level_db" in (self._framers.lines().get(row["span"]) or {})]
-        for answer in await asyncio.gather(*(one(span) for span in silent), return_exceptions=True):
+        self._close |= set(silent)          # what goes and comes by that is no plug
+        try:
+            answers = await asyncio.gather(*(one(span) for span in silent), return_exceptions=True)
+        finally:
+            self._close -= set(silent)
+        for answer in answers:
             if isinstance(answer, Exception):
                 log.warning("turn-up: %s", answer)
         return found

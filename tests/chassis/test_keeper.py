@@ -68,7 +68,7 @@ class House:
         if box:
             self.keeper._devices = self.devices = Devices(box.bus, self.keeper._chassis)
         self.alarms, self.counters, self.slips, self.board = {}, {}, {}, None
-        self.spans, self.configured = {1: {"crc4": True}}, ()
+        self.spans, self.configured, self.loops = {1: {"crc4": True}}, (), {}
 
     def legs_that_stand(self):
         return []
@@ -79,7 +79,7 @@ class House:
             second = tick % 5 == 4
             polled = {span: ({"alarms": list(self.alarms.get(span, ()))}, {"second": second, "defects": set(),
                       "slips": self.slips.get(span, 0) if second else 0}) for span in self.spans}
-            self.keeper.framers({"board": self.board, "spans": polled, "settings": self.spans, "heartbeat": self.now_ms, "configured": self.configured,
+            self.keeper.framers({"board": self.board, "spans": polled, "settings": self.spans, "heartbeat": self.now_ms, "configured": self.configured, "loops": self.loops,
                                  "seconds": {span: self.counters.get(span, {}) for span in self.spans} if second else {}})
             if second and self.devices:
                 self.keeper.polled(self.devices.poll(self.now_ms))
@@ -248,6 +248,30 @@ def test_what_we_do_ourselves_begins_no_alarm(house):
     house.keeper.asked = tuple
     assert house.run(3) == []
     assert house.run(6) == [("rai", ["span 1"])]
+
+
+@pytest.mark.parametrize("how", ["loop", "asked"])
+def test_a_fault_that_our_own_loop_hides_has_not_come_and_gone(house, how):
+    """A cable that is not plugged in, tested with the own loop again and again, or listened to closely, is no loose plug; a plug that is pulled afterwards is."""
+    house.alarms = {1: ["los"]}
+    house.run(5)
+    before = house.keeper.comings(1, 0)
+    for _ in range(4):
+        house.alarms = {}
+        if how == "loop":
+            house.loops = {1: {"kind": "local", "timeslot": None, "by": "us"}}
+        else:
+            house.keeper.asked = lambda: {1}
+        house.run(3)
+        house.loops, house.keeper.asked, house.alarms = {}, tuple, {1: ["los"]}
+        house.run(10)
+        assert house.keeper.comings(1, 0) == before
+    for _ in range(2):
+        house.alarms = {}
+        house.run(2)
+        house.alarms = {1: ["los"]}
+        house.run(2)
+    assert house.keeper.comings(1, 0) == before + 2
 
 
 def test_a_signal_that_was_away_is_no_bad_line_when_it_is_back(tmp_path):
