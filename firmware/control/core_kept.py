@@ -23,7 +23,7 @@ def in_calls(core, forms):
     """{form: the call that it is in just now, or that is being made to it}; each call is looked through once for all of them."""
     found = {}
     for call in core.state.calls_in_order() if forms else ():
-        if not (core.is_absent(call) and call.state == calls.QUEUED):       # a callback that waits is cancelled
+        if not (core.is_absent(call) and call.state == calls.QUEUED and not call.offers):       # a callback that waits is cancelled
             told = str(call.dump())
             for form in forms:
                 if "'%s'" % form in told or "'+%s'" % form in told:

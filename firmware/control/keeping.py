@@ -213,10 +213,15 @@ class Keeping:
         plain = customers.plain(number, country) or digits
         forms = {number, digits, plain, plain.lstrip("0")}
         if not plain.startswith("00"):
-            forms |= {"0" + plain.lstrip("0"), "%s%s" % (country, plain.lstrip("0")), "00%s%s" % (country, plain.lstrip("0"))}
+            abroad = country + plain.lstrip("0")
+            forms |= {"0" + plain.lstrip("0"), abroad, "00" + abroad, "+" + abroad}
+        else:
+            forms.add("+" + plain[2:])
         own = {row["number"] for row in config["numbers"]} | {row["name"] for row in config["lines"]}
         if forms & own:
             raise Problem(422, "our own number", "%s is a number or line of this switch, no person's." % sorted(forms & own)[0])
+        digits = [form for form in forms if form.isdecimal()]
+        forms.update(prefix + form for prefix in _prefixes(config) for form in digits)
         return sorted(form for form in forms if len(form) >= 5)
 
     async def _erase(self, name, row):
@@ -356,6 +361,14 @@ class Keeping:
         return {"busy": self.busy, "pruned": {"rows": self.pruned_rows, "calls": self.pruned_cdrs}, "gone_upto": self.gone_upto(),
                 "erasures": [{"erasure": name, "asked_ms": row["asked_ms"], "by": row["by"], "reason": row["reason"], "waits": bool(row.get("waits"))}
                              for name, row in sorted(state.erasures.items())]}
+
+
+def _prefixes(config):
+    """Digits that are dialled before numbers to the outside, and those that trunks put there, as the configuration says."""
+    found = {row["callback"]["prefix"] for row in config.get("queues") or ()} | {(config.get("fax") or {}).get("prefix") or ""}
+    for row in config.get("routes") or ():
+        found |= {text for choice in row["choices"] for text in (row["number"][:choice["strip"]], choice["prefix"])}
+    return {text for text in found if text.isdecimal()}
 
 
 def _beside(root, path):

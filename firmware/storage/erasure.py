@@ -81,9 +81,13 @@ def newest_key(connection):
 
 
 def numbers_of(connection, forms, upto):
-    """[(key, its call or None)] of a number, with keys up to one."""
-    marks = ",".join("?" * len(forms))
-    return [tuple(row) for row in connection.execute("SELECT key, call FROM personal WHERE number IN (%s) AND key <= ? ORDER BY key" % marks, (*forms, upto))]
+    """[(key, its call or None)] of a number, with keys up to one; first what ends in it in the same calls: as it was dialled, behind a prefix of ours or a carrier's."""
+    marks, ends = ",".join("?" * len(forms)), tuple(forms)
+    found = [tuple(row) for row in connection.execute("SELECT key, call FROM personal WHERE number IN (%s) AND key <= ? ORDER BY key" % marks, (*forms, upto))]
+    dialled = [(key, call) for call in sorted({call for _, call in found if call is not None})
+               for key, number in connection.execute("SELECT key, number FROM personal WHERE call = ? AND number IS NOT NULL AND key <= ?", (call, upto)).fetchall()
+               if number not in ends and number.endswith(ends)]
+    return dialled + found
 
 
 def values_of(connection, call):

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import types
 
 import pytest
 
@@ -282,6 +283,15 @@ def test_hours_of_an_older_database_are_made_beside_the_calls_and_a_kill_costs_n
         assert differed(house) == [] and sums(house) == before
         await house.stop()
     run(scenario())
+
+
+@pytest.mark.parametrize("written", [PERSON, "0" + PERSON, "+86" + PERSON, "0086" + PERSON])
+def test_a_number_is_sought_in_every_way_of_writing_and_dialling_it(written):
+    config = {"desk": {"country": "86"}, "numbers": [], "lines": [], "queues": [{"callback": {"prefix": "8"}}], "fax": {"prefix": ""},
+              "routes": [{"number": "9.", "choices": [{"strip": 1, "prefix": ""}, {"strip": 1, "prefix": "17951"}]}, {"number": "x1.", "choices": [{"strip": 1, "prefix": "#"}]}]}
+    keeping_of = Keeping(types.SimpleNamespace(config=types.SimpleNamespace(running=lambda: config)))
+    assert set(keeping_of.forms(written)) >= {PERSON, "0" + PERSON, "86" + PERSON, "0086" + PERSON, "+86" + PERSON, "9" + PERSON, "17951" + PERSON, "80" + PERSON}
+    assert set(keeping_of.forms("004930123456")) >= {"004930123456", "+4930123456"}
 
 
 def test_a_person_who_is_in_a_call_is_erased_after_it_by_itself(site, monkeypatch):

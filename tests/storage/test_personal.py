@@ -122,6 +122,18 @@ def test_what_was_noted_beside_a_number_without_a_call_goes_with_it(db):
     assert erasure.notes_of(db.write, keys) == []
 
 
+def test_a_number_goes_as_it_was_dialled_too(db):
+    """Behind prefixes: "9" of ours, a carrier's."""
+    append(db, record("call.dialling", "c1", {"digits": "9" + PERSON, "ways": [{"number": PERSON}, {"number": "17951" + PERSON}]}),
+           record("call.dialling", "c2", {"digits": "9" + OTHER, "ways": [{"number": OTHER}]}))
+    for _ in range(3):                  # one after the other, each begun anew after a kill: the last one says whose call it was
+        keys = erasure.numbers_of(db.write, [PERSON, "0" + PERSON], erasure.newest_key(db.write))
+        with db.transaction() as write:
+            erasure.erase(write, [(keys[0][0], "erased-e1")], "e1")
+    assert [one["data"]["digits"] for one in Journal(db.write).everything()] == ["erased-e1", "9" + OTHER]
+    assert PERSON not in str(list(Journal(db.write).everything())) + str(db.write.execute("SELECT * FROM personal").fetchall())
+
+
 def test_with_its_last_row_a_value_goes(db):
     cdrs = CDRs(db.write)
     for call in ("c1", "c2"):
