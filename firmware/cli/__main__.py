@@ -140,7 +140,7 @@ def configuration(client, options):
             [row["revision"], box.clock(row["at_ms"]), row["by"] or "", "?" if row["count"] is None else row["count"],
              ("back to %d: " % row["back_to"] if row["back_to"] else "") + ", ".join(row["paths"][:4])] for row in a["changes"]])
     if options.action in ("diff", "rollback"):
-        if not options.file.isdigit():
+        if not (options.file.isascii() and options.file.isdigit()):
             raise LocalError("config %s needs the number of a revision; config history lists them" % options.action)
         answer = client.get("/v1/configuration/history/" + options.file) if options.action == "diff" else client.post("/v1/configuration/rollback", {"revision": int(options.file)})
         return answer, lambda a: "\n".join("%s: %s -> %s" % (c["path"], c["old"], c["new"]) for c in a["changes"]) or "no change"

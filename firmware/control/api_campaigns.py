@@ -16,13 +16,16 @@ from firmware.config.schema import NAME
 from firmware.control import core_campaigns, roles
 from firmware.control.commands import Problem, not_found
 from firmware.control.core_callback_rules import no_number
+from firmware.storage.desk_customers import COUNTRY, plain
 
 ACTIONS = ("start", "pause", "stop", "remove")
 COLUMNS, NOTE_MOST, ERRORS_MOST = ("number", "note"), 200, 50
 
 
-def parse(text):
-    """[[number, note]] of a CSV file with a first line number,note.  Raises Problem 422 with errors [{line, field, advice}]; blanks and dashes in numbers do not count."""
+def parse(text, country=COUNTRY):
+    """[[number, note]] of a CSV file with a first line number,note.  Raises Problem 422 with errors [{line, field, advice}]; blanks and dashes in numbers do not count.
+
+    country: as in the section desk; one number written in two ways stands twice."""
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
     rows, seen, errors, ended = [], {}, [], 0
 
@@ -48,13 +51,14 @@ def parse(text):
             row = dict(zip(heads, [cell.strip() for cell in cells]))
             number, note = re.sub(r"[ ()-]", "", row["number"]), row.get("note", "")
             why = no_number(number) if number.isascii() and len(number) <= 24 else "%s is no telephone number" % row["number"][:40]
+            same = plain(number, country) or number
             if why is not None:
                 wrong(line, "number", why)
-            elif number in seen:
-                wrong(line, "number", "%s stands in line %d already; leave one out" % (number, seen[number]))
+            elif same in seen:
+                wrong(line, "number", "%s stands in line %d already; leave one out" % (number, seen[same]))
             if len(note) > NOTE_MOST or not note.isprintable():
                 wrong(line, "note", "must be at most %d printable characters" % NOTE_MOST)
-            seen.setdefault(number, line)
+            seen.setdefault(same, line)
             rows.append([number, note])
     except csv.Error as error:
         wrong(ended + 1, "(line)", "is no CSV: %s; look for a quote that is not closed" % error)
@@ -98,7 +102,7 @@ class CampaignsAPI:
             raise Problem(422, "bad mode", "mode must be one of %s." % ", ".join(sorted(core_campaigns.MODES)))
         if set(body) - {"queue", "mode", "csv", "by"}:
             raise Problem(422, "unknown field", "A campaign has queue, mode and csv.")
-        rows = parse(body["csv"])
+        rows = parse(body["csv"], self._house.config.running()["desk"]["country"])
         await self._house.command({"kind": "command.campaign_load", "campaign": name, "queue": body["queue"], "mode": body.get("mode") or "progressive", "rows": rows,
                                    "by": roles.by(body)})
         return {"ok": True, "numbers": len(rows)}

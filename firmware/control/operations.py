@@ -8,6 +8,7 @@ from firmware.control.commands import STATUSES, Problem, check_call_id, not_foun
 from firmware.jsontext import writable
 
 TEXT_MAX = 64
+LATEST_MS = 1 << 47         # the year 6429: what is shown must be a date that calendars know
 TARGETS = ("agent", "line", "queue", "number", "flow")
 FORMATS = ("alaw", "ulaw", "pcm16", "ima", "g726_16", "g726_24", "g726_32", "g726_40", "vox")      # media/formats.py; a test compares
 MODES = ("listen", "whisper", "barge", "take_over", "end")
@@ -64,8 +65,8 @@ def _header(value, name):
 
 
 def _moment(value, name):
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1 << 48:
-        raise Problem(422, "bad " + name, "%s must be a moment in ms since 1970, UTC." % name)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LATEST_MS:
+        raise Problem(422, "bad " + name, "%s must be a moment in ms since 1970, UTC, before the year 6429." % name)
     return value
 
 

@@ -145,6 +145,13 @@ def test_numbers_that_are_never_called_and_hours():
     assert states(rig)[2] == "do_not_call" and state(rig) == "done" and len(calls_to(rig)) == 1         # it came on the list between two attempts
 
 
+def test_a_number_for_which_a_telephone_rings_is_in_a_call_for_an_erasure():
+    rig = world()
+    loaded(rig, mode="preview")
+    here(rig, "1001")
+    assert "is in call" in rig.command("command.erase", forms=["1310000"])
+
+
 def test_media_that_dies_costs_no_attempt():
     rig = world()
     loaded(rig, numbers=["1310000"])
@@ -316,6 +323,10 @@ def test_a_file_is_taken_whole_or_not_at_all():
     with pytest.raises(Problem) as caught:
         parse("number,note\n12,x\n13912345678,ok\n13912345678,again\nabc,\n1391234567\n")
     assert [(row["line"], row["field"]) for row in caught.value.document["errors"]] == [(2, "number"), (4, "number"), (5, "number"), (6, "(line)")]
+    with pytest.raises(Problem) as caught:          # one person
+        parse("number\n13912345678\n+86 139 1234 5678\n013912345678\n")
+    assert [(row["line"], row["advice"]) for row in caught.value.document["errors"]] == [(3, "+8613912345678 stands in line 2 already; leave one out"),
+                                                                                         (4, "013912345678 stands in line 2 already; leave one out")]
     for text, words in (("", "number: is missing"), ("number,color\n1,2", "is no column"), ("number\n", "has 0 numbers"), ('number\n"13912345678', "is no CSV"),
                         ("number,note\n13912345678," + "x" * 300, "at most 200"), ("number\n" + "\n".join("1391%07d" % n for n in range(5001)), "1 to 5000")):
         with pytest.raises(Problem, match=words.replace("(", r"\(")):

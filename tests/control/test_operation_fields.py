@@ -30,6 +30,7 @@ def test_every_operation_is_a_command_of_the_core():
     ("send", {"call": "c1", "dtmf": "X"}, "made of"), ("send", {"call": "c1", "tone": "busy"}, "duration_ms"), ("send", {"call": "c1", "caller_id": {}}, "number"),
     ("send", {"call": "c1", "caller_id": {"number": "12a"}}, "made of"), ("send", {"call": "c1", "caller_id": {"number": "1", "format": "sdmf"}}, "time"),
     ("send", {"call": "c1", "caller_id": {"number": "1", "speed": 3}}, "map of"), ("send", {"call": "c1", "caller_id": 5}, "map of"),
+    ("fax", {"document": "d", "number": "13912345678", "at_ms": 1 << 48}, "before the year 6429"), ("callback", {"queue": "q", "number": "13912345678", "at_ms": 1 << 48}, "6429"),
     ("agent_log_in", {"agent": "1", "line": "2", "status": "logged_out"}, "available, on_break"), ("wrap_up", {"agent": ""}, "1 to 64")))
 def test_bad_fields(operation, fields, words):
     with pytest.raises(Problem) as caught:
