@@ -27,10 +27,9 @@ class AutoPhone(Phone):
         self.open, self.waiting = {}, {}
 
     async def live(self):
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                text = (await asyncio.wait_for(loop.sock_recv(self.sock, 65536), 0.1)).decode()
+                text = await self.hear(0.1)
             except asyncio.TimeoutError:
                 for call in list(self.waiting):
                     self.answer(self.waiting[call], "200 OK", SDP % (40000, ""))
