@@ -97,7 +97,7 @@ def timer(core, name):
 def _feed(core, row):
     """Returns whether there is room for more."""
     queue, there = row["queue"], 0
-    if queue in core.queue_configs:
+    if queue in core.queue_configs and rules.setting(core, queue, "enabled"):
         there = len([1 for agent, *_ in core.members[queue] if core.is_registered(core.line_of(agent)) and core.state.agent(agent).status == "available"])
     room = min(there - row["out"], AT_ONCE)
     cut = room < there - row["out"]

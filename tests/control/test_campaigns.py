@@ -238,6 +238,18 @@ def test_who_is_being_called_is_erased_after_it_and_in_any_way_of_writing():
     assert "31310000" not in str(rig.sb.core.state.dump()["campaigns"]) and "1320000" not in str(rig.sb.core.state.dump()["campaigns"])
 
 
+def test_a_queue_whose_setting_is_switched_off_calls_no_further_number():
+    rig = world()
+    loaded(rig)
+    here(rig, "1001")
+    for enabled, numbers in ((False, ["1310000"]), (True, ["1310000", "1320000"])):
+        rig.config["queues"][0]["callback"]["enabled"] = enabled
+        rig.sb.configure(rig.config, rig.now)
+        rig.settle()
+        here(rig, "1002")
+        assert calls_to(rig) == numbers
+
+
 def test_a_campaign_goes_when_its_calls_are_over():
     rig = world()
     loaded(rig, numbers=["1310000"])
