@@ -62,10 +62,15 @@ class LinesAPI:
 
     async def loop(self, span, query, body):
         kind, timeslot = body.get("kind"), body.get("timeslot")
+        if timeslot is not None and type(timeslot) is not int:
+            raise Problem(400, "bad parameter", "timeslot is a number.")
         return await self._adapter("lines").loop(self._row(span)["span"], kind, timeslot)
 
     async def code(self, span, query, body):
-        return await self._adapter("lines").send_code(self._row(span)["span"], body.get("code"))
+        code = body.get("code")
+        if code is not None and not isinstance(code, str):
+            raise Problem(400, "bad parameter", "code is the name of a loop code, or null.")
+        return await self._adapter("lines").send_code(self._row(span)["span"], code)
 
     async def force(self, span, query, body):
         rai, ais = body.get("rai", False), body.get("ais", False)
