@@ -126,6 +126,13 @@ def test_no_sentence_names_a_field():
     assert not [text for text in said if "impedance_ohm" in text]
 
 
+def test_every_alarm_is_there_in_chinese():
+    from firmware.chassis.alarm_table import KINDS
+    from webui.render import CATALOGUES
+    messages = CATALOGUES["zh_CN"].messages
+    assert [name for kind in KINDS for name in ("kind." + kind, "advice." + kind) if name not in messages] == []
+
+
 def test_every_sentence_is_there_in_both_languages():
     from webui.render import CATALOGUES
     missing = [(language, key) for language in CATALOGUES for key in SENTENCES
