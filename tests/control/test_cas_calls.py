@@ -285,7 +285,7 @@ def test_media_dies(site):
 def test_an_alarm_blocks_and_clears(site):
     async def story(place):
         await dial(place)
-        await place.until(lambda: place.media.standing["terminations"])
+        await place.until(lambda: place.media.standing["terminations"] and place.slot()["state"] == "busy")
         place.house.turns.run("framer", place.circuits.alarms, 3, ["los"])
         span = place.house.state()["spans"][0]
         assert span["state"] == "alarm" and all(slot["state"] != "idle" for slot in span["timeslots"])
