@@ -168,7 +168,7 @@ def test_late_answers_are_counted_and_do_not_shift_the_samples(board):
 
     def stalling():
         if peer.blocks == 60:
-            time.sleep(0.045)
+            time.sleep(0.08)         # 8 blocks of wall time; the board stands still for as long as its host does
         step()
     peer.step = stalling
     peer.start()
