@@ -3,6 +3,7 @@ one there; control is killed meanwhile.
 
 The printed page is compared pel by pel with the ITU test page, read by ffmpeg."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tests.live.t38_cases import *      # noqa: F403  its tests share this house
 
 pytestmark = [pytest.mark.live, WHOLE_ONLY]
 
-CORPUS = CHECKOUT.parent / "shared" / "corpus" / "fax"
+CORPUS = pathlib.Path(os.environ.get("STROWGER_SHARED", CHECKOUT.parent / "shared")) / "corpus" / "fax"
 NUMBER, POLLED = "02150801077", "02150801078"
 PAGES = ("itu1", "itu5")
 
@@ -31,10 +32,9 @@ def flow(role):
 @pytest.fixture(scope="module")
 def pages():
     """{name: (width, lines, rows)} of the ITU's test pages."""
-    folder = next((path for path in (CORPUS, pathlib.Path("/work/shared/corpus/fax")) if path.is_dir()), None)
-    if folder is None:
+    if not CORPUS.is_dir():
         pytest.skip("the corpus with the ITU's test pages is not here")
-    return {name: folder / (name + ".pbm") for name in PAGES}
+    return {name: CORPUS / (name + ".pbm") for name in PAGES}
 
 
 @pytest.fixture(scope="module")
