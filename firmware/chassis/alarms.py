@@ -278,14 +278,15 @@ class Alarms:
             fresh.setdefault(kind, []).append((at, source))
         for kind, rows in fresh.items():
             number, until_ms = self._open.get(kind, (None, 0))
-            if kind == "flapping":          # in a storm spans begin and cease to flap all the time: one alarm tells of all
+            all_one = kind == "flapping"    # in a storm spans begin and cease to flap all the time: one alarm tells of all
+            if all_one:
                 number, until_ms = next((n for n, alarm in self._alarms.items() if alarm["kind"] == kind), None), now_ms
             if number in self._alarms and now_ms <= until_ms:
                 for _, source in rows:
                     self._join(self._alarms[number], source)
                 self._tell("change", self._alarms[number])
             elif now_ms - rows[0][0] >= GROUP_MS or KINDS[kind]["severity"] == "critical" and len(rows) >= 64:
-                if len(rows) >= GROUP_LEAST:
+                if len(rows) >= GROUP_LEAST or all_one:
                     alarm = self._new(kind, [source for _, source in rows], rows[0][0])
                     self._open[kind] = (alarm["id"], now_ms + JOIN_MS)
                 else:

@@ -140,6 +140,13 @@ def test_64_spans_at_1_hz_for_ten_minutes_are_few_alarms():
     assert [row[1:] for row in run.events if row[1] == "raise"] == [("raise", "flapping", 64)]
 
 
+def test_two_spans_that_begin_to_flap_before_the_others_are_in_the_one_alarm():
+    run = Run()
+    run.until(30_000, lambda now: {"span %d" % n: {"los"} if (now > 2000 or n < 3) and now // 600 % 2 else set() for n in range(1, 65)})
+    assert [row[1:3] for row in run.events if row[1] == "raise"] == [("raise", "flapping")]
+    assert [len(alarm["members"]) for alarm in run.alarms.active()] == [64]
+
+
 def test_spans_that_begin_and_cease_to_flap_one_by_one_are_one_alarm():
     """As under load, when a look misses some of the short faults: each span flaps for 90 s of each four minutes, another one each 4 s."""
     run = Run()
