@@ -1,6 +1,6 @@
 """The media process: `python -m firmware.media`.
 
-Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RTP_BUNDLES (0: each packet by its leg's socket), $STROWGER_RTP_STEERING (0: each is read from it), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
+Environment: $STROWGER_TICK_HELPERS (0 to 3), $STROWGER_RTP_BUNDLES (0: each packet by its leg's socket), $STROWGER_RTP_STEERING (0: each is read from it), $STROWGER_ADMISSION (0: nobody is refused for want of time; benches only), $STROWGER_RUN (sockets), $STROWGER_BOARD (window), $STROWGER_PROMPTS
 (read into memory at start), $STROWGER_RTP_PORTS ("20000-29999"), $STROWGER_DATA (trace/ is the ring of all signalling), $STROWGER_TRACE_MB.
 Threads: tick (native, SCHED_FIFO), layer2 (Q.921), disk (recordings) and the
 main one (commands).  When it serves it writes $STROWGER_RUN/media.ready; SIGTERM or SIGINT
@@ -118,6 +118,7 @@ def main():
     helpers = start_helpers(engine, helpers_wanted(len(os.sched_getaffinity(0)), os.environ.get("STROWGER_TICK_HELPERS", "")))
     server.table.admission.threads = 1 + len(helpers)
     server.table.admission.gathered(steered is not None)
+    server.table.admission.refuses = os.environ.get("STROWGER_ADMISSION") != "0"
     if not (server.stats.realtime and server.stats.locked):
         server.table.limit = REDUCED
         server.table.admission.realtime(False)

@@ -5,6 +5,7 @@
     load.add(sock, (address, port))                     more peers, while it runs
     load.shared(socks); load.add_host((address, port))  a peer with an address of its own, HOSTS of them behind one of the sockets
     load.subscribers(octets, [(row, start, length), ...], [(delay, gain / 256), ...])
+    load.pace = 3                                       # before run(): the world's clock is three times slower
 
 window: a bench window (firmware.media.bench.Window) whose rx ring already holds
 speech.  With subscribers() each row (span index * 32 + timeslot) says its part of
@@ -13,7 +14,11 @@ echo of what media sends, by the taps given: samples of delay and gain.  Each 10
 octets and all read what media has sent them.  Peers of add_host() are machines of their own, 127.64.x.y, for HOSTS of which
 one socket stands: their packets go and come in batches, since 2,000 sockets of other machines would not be on this
 processor either.  Subscribers are worked on row by row with the kernels of dsp/: they would not be on it either.  Nothing of this counts as media's work: it runs in another process; but what sending costs the
-kernel contains the way to the receiver's queue on loopback, so each side pays for the other's receiving.
+kernel contains the way to the receiver's queue on loopback, so each side pays for the other's receiving: send_ns is this side's part.
+
+With a pace of n the board hands over its 10 ms of sound each n * 10 ms.  All that it says is worked out before its heads move; from
+then on this thread is still for half of that time, in which media's tick has all processors, and packets go and come in the other
+half.  What media does in a tick is the same as at pace 1.
 """
 
 from dsp import isa
@@ -21,7 +26,7 @@ from dsp import isa
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
-from posix.time cimport clock_gettime, clock_nanosleep, timespec, CLOCK_MONOTONIC
+from posix.time cimport clock_gettime, clock_nanosleep, timespec, CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID
 
 cdef extern from "netinet/in.h" nogil:
     struct in_addr:
@@ -162,6 +167,21 @@ cdef enum:
     HOSTS = 2 * BATCH                  # behind one socket: half of them send in a tick
     SHARED = PEERS // HOSTS
     BLOCK = 80
+    TICK_NS = 10000000
+    LATE_NS = 5000000
+
+cdef inline uint64_t clock_ns(int which) noexcept nogil:
+    cdef timespec t
+    clock_gettime(which, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec
+
+
+cdef void sleep_until(uint64_t ns) noexcept nogil:
+    cdef timespec t
+    t.tv_sec = <long>(ns // 1000000000)
+    t.tv_nsec = <long>(ns % 1000000000)
+    clock_nanosleep(CLOCK_MONOTONIC, 1, &t, NULL)
+
 
 ctypedef void (*Turn)(const uint8_t *, int64_t, uint8_t *, int64_t, int64_t, int64_t) noexcept nogil
 ctypedef void (*Expand)(int64_t, const uint8_t *, int16_t *, int64_t) noexcept nogil
@@ -199,10 +219,14 @@ cdef class Load:
     cdef uint8_t heard_from[65536]     # by port of media, network order
     cdef readonly uint64_t sent
     cdef readonly uint64_t late          # instants at which this thread itself was over 5 ms late
+    cdef readonly uint64_t send_ns       # processor time of sending, the way into media's queues with it
+    cdef readonly uint64_t work_ns       # all of this thread's
+    cdef public int pace
     cdef readonly uint64_t missed        # blocks that media had not written in time
 
     def __cinit__(self, window, sockets, addresses, speech):
         cdef int i
+        self.pace = 1
         self.keep = [window, sockets, speech]
         for i in range(SHARED):
             self.shared_fd[i] = -1
@@ -301,6 +325,12 @@ cdef class Load:
         p.seq += 1
         p.ts += 160
 
+    cdef void send(self, int fd, int n) noexcept nogil:
+        """What batch_put() has prepared."""
+        cdef uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        self.sent += batch_send(fd, n)
+        self.send_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
+
     cdef void exchange(self, int phase) noexcept nogil:
         cdef uint8_t packet[172]
         cdef uint8_t buffer[2048]
@@ -309,7 +339,7 @@ cdef class Load:
         for i in range(self.n):
             p = &self.peer[i]
             if n and i % HOSTS == 0:
-                self.sent += batch_send(self.shared_fd[i // HOSTS - 1], n)
+                self.send(self.shared_fd[i // HOSTS - 1], n)
                 n = 0
             if p.fd < 0:
                 if i % 2 == phase:
@@ -324,7 +354,7 @@ cdef class Load:
             while recvfrom(p.fd, buffer, sizeof(buffer), MSG_DONTWAIT, NULL, NULL) > 0:
                 p.received += 1
         if n:
-            self.sent += batch_send(self.shared_fd[(self.n - 1) // HOSTS], n)
+            self.send(self.shared_fd[(self.n - 1) // HOSTS], n)
         for i in range((self.n + HOSTS - 1) // HOSTS):
             if self.shared_fd[i] >= 0:
                 self.shared_received += batch_receive(self.shared_fd[i], self.heard_from)
@@ -382,23 +412,21 @@ cdef class Load:
 
     def run(self):
         """Until stop(); without the GIL."""
-        cdef timespec t
-        cdef int64_t due, now
+        cdef uint64_t due, now, period = <uint64_t>self.pace * TICK_NS
         cdef int phase = 0
         with nogil:
-            clock_gettime(CLOCK_MONOTONIC, &t)
-            due = <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
+            due = clock_ns(CLOCK_MONOTONIC)
             while not self.ended:
-                due += 10000000
-                t.tv_sec = <long>(due // 1000000000)
-                t.tv_nsec = <long>(due % 1000000000)
-                clock_nanosleep(CLOCK_MONOTONIC, 1, &t, NULL)
-                clock_gettime(CLOCK_MONOTONIC, &t)
-                now = <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
-                if now - due > 5000000:
+                due += period
+                sleep_until(due)
+                now = clock_ns(CLOCK_MONOTONIC)
+                if now > due + LATE_NS:
                     self.late += 1
                     due = now
                 if self.base != NULL:
                     self.advance()
+                if self.pace > 1:
+                    sleep_until(due + period // 2)
                 self.exchange(phase)
                 phase ^= 1
+                self.work_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)

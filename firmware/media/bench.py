@@ -28,6 +28,7 @@ import numpy
 from dsp import g711
 from firmware.media import _load
 from firmware.media.client import MediaClient
+from firmware.media.threads import die_with_parent
 from firmware.media.wav import read_wav
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -85,6 +86,26 @@ def processor_ns(pid):
     return times
 
 
+def start_media(folder, **environment):
+    """The media process of a bench in a folder, with its board window there; it ends with the thread that has started it."""
+    folder = pathlib.Path(folder)
+    (folder / "media.ready").unlink(missing_ok=True)
+    environment = dict(os.environ, STROWGER_RUN=str(folder), STROWGER_BOARD=str(folder / "window"),
+                       STROWGER_RTP_PORTS="40000-49999") | environment
+    with open(folder / "media.log", "ab") as log:
+        return subprocess.Popen([sys.executable, "-m", "firmware.media"], cwd=ROOT, env=environment, stdout=log, stderr=log,
+                                preexec_fn=die_with_parent)
+
+
+async def until_ready(process, folder, seconds=30):
+    """Wait until the process of start_media() serves.  Raises RuntimeError with the end of its log."""
+    deadline, folder = time.monotonic() + seconds, pathlib.Path(folder)
+    while not (folder / "media.ready").exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError((folder / "media.log").read_text()[-2000:])
+        await asyncio.sleep(0.05)
+
+
 def _pin(pid, processor):
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(task.name), {processor})
@@ -102,14 +123,9 @@ class Bench:
 
     async def run(self, setups):
         """[(name, figures)] for each setup: an async function(client, count) -> sockets, addresses."""
-        environment = dict(os.environ, STROWGER_RUN=str(self.folder), STROWGER_BOARD=str(self.folder / "window"),
-                           STROWGER_RTP_PORTS="40000-49999")
         results = []
         for name, count, setup in setups:
-            (self.folder / "media.ready").unlink(missing_ok=True)
-            with open(self.folder / "media.log", "ab") as log:
-                process = subprocess.Popen([sys.executable, "-m", "firmware.media"], cwd=ROOT, env=environment,
-                                           stdout=log, stderr=log)
+            process = start_media(self.folder)
             try:
                 results.append((name, count, await self._measure(process, count, setup)))
             finally:
@@ -118,11 +134,7 @@ class Bench:
         return results
 
     async def _measure(self, process, count, setup):
-        deadline = time.monotonic() + 20
-        while not (self.folder / "media.ready").exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.folder / "media.log").read_text()[-2000:])
-            await asyncio.sleep(0.05)
+        await until_ready(process, self.folder)
         client = MediaClient(str(self.folder), 1, lambda event: client.ack(event["event"]), lambda message: None,
                              lambda reason: None)
         await client.connect()

@@ -1,347 +1,42 @@
 """Full density: 4,096 channels that do everything, in the real media process.
 
-    results(short=False) -> rows as in bench.py; writes build/bench-density.svg
-    python -m firmware.media.bench_density [--short]
+    results(short=False) -> rows as in bench.py; writes build/bench-density.svg, build/bench-density-paced.svg
+    python -m firmware.media.bench_density [--short] [real] [paced]
 
-Channels are added until there are 4,096 or the engine's admission refuses one; the run is made with as many as it
-took, and what 4,096 would need is told by proportion.
+Two runs (bench_density_run.py tells what the channels do and how it is proved):
 
-Channels are 1,984 timeslots (all of 64 spans) and 2,112 RTP streams, bridged in
-pairs, each with echo canceller (64 ms), noise reduction, AGC, speech detection
-with events and DTMF detection on; up to 1,000 of the calls are recorded.  They are
-added in steps, each of which is measured, in one process, when its cancellers have had the 10 s of far speech
-after which they learn more rarely; before the first the process is measured without any channel (the fixed part); a
-board with 1,984 subscribers, who speak in turns of 2 s and return an echo
-(10.4 dB down, by three paths), and the RTP peers run beside it
-(_load.pyx), a second thread with less priority than the tick; the peers have addresses of their own behind few sockets.  Beside, a
-command is given five times a second, and its answer is waited for: whether everybody else gets a processor.
-What the functions do is proved in the run, from the recordings and events:
-
-    echo    every 16th subscriber is silent: what is recorded of him, beside his echo (without level control)
-    level   every 16th speaks 14 dB more quietly than the others
-    noise   every 16th speaks in white noise of -45 dBm0
-            (without level control)
-    digits  every 16th dials 12 digits in 2.4 s, again and again
+    dsp.full_density.*   in real time.  Channels are added until there are 4,096 or the engine's admission refuses one; the run is
+                         made with as many as it took, and what 4,096 would need is told by proportion.  The board and the far
+                         ends are on the same processors and take their part of them.
+    dsp.paced_density.*  all 4,096, in a world PACE times slower than time: the board hands over 10 ms of sound each 30 ms,
+                         and its own work and the far ends' are done while the tick is not.  So the tick has the
+                         processors to itself, as with a board and far ends outside, and what it takes by the clock and of the
+                         processors is measured without them.  It says what the box needs for 4,096 channels; it does not say
+                         that this machine carries them beside its load, which is dsp.full_density.channels.  A tick is
+                         long when it took more than 10 ms.  Cores are of the world: processor time of the ticks by their
+                         10 ms, and of media's other threads by the same time, which is too much of those that go by the clock (disk).
+                         Packets: on loopback the way into the receiver's socket is in the sender's time.  So the tick's
+                         contains that of its packets into the far ends' sockets, in place of that of as many others into its own
+                         (in load_send_cores); a driver and its interrupts are in neither.
 """
 
 import asyncio
-import ipaddress
 import json
 import math
 import os
-import pathlib
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 
-import numpy
+from dsp import echo, level, noise, vad
+from firmware.media import bench
+from firmware.media.bench_density_run import Density
 
-from dsp import echo, g711, level, noise, vad
-from firmware.errors import LocalError
-from firmware.media import _load, bench
-from firmware.media.client import MediaClient
-from firmware.media.ports import IP_MTU_DISCOVER, IP_PMTUDISC_DO
-from firmware.media.stats import SECONDS
-
-STEPS = (256, 512, 1024, 2048, 4096)
-TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
-SETTLE_S, LEARNT_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 16.0, 4.0, 60.0, 5.0
-SO_RCVBUFFORCE, FAR_BUFFER = 33, 4 << 20       # socket(7)
-AGAIN = 2                       # how often a refusal is waited for
-AT_ONCE = 128                   # channels added between two looks at whether there is room
-TAPS = ((44, 0.25), (51, -0.15), (66, 0.08))
-NOISE_DBM0, QUIET_DB = -45.0, -14.0
-TURN_S = 2                      # subscribers speak and listen in turns; RTP peers always speak
-DIGITS = "1234567890*#"
-EVERYTHING = {"echo": True, "noise": True, "level": "agc", "vad": True}
-SVG = bench.ROOT / "build" / "bench-density.svg"
+PACE = 3
+SVG, PACED_SVG = bench.ROOT / "build" / "bench-density.svg", bench.ROOT / "build" / "bench-density-paced.svg"
 
 
-def dbm0(power):
-    return 10 * numpy.log10(numpy.maximum(power, 1e-3) / 16140 ** 2)
-
-
-def far_socket():
-    """One for some of the far ends."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("0.0.0.0", 0))
-    sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)     # else each packet gets a number, a tenth of the cost
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, FAR_BUFFER)
-    except OSError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FAR_BUFFER)
-    return sock
-
-
-def whole(octets):
-    return octets[:len(octets) // 160 * 160]
-
-
-def dialling():
-    """12 digits, 100 ms each and 100 ms between, -9 dBm0 a frequency: octets."""
-    t, parts = numpy.arange(800) / 8000, []
-    for digit in DIGITS:
-        row, column = divmod("123456789*0#".index(digit), 3)
-        a, b = (697, 770, 852, 941)[row], (1209, 1336, 1477)[column]
-        parts += [5700 * (numpy.sin(2 * numpy.pi * a * t) + numpy.sin(2 * numpy.pi * b * t)), numpy.zeros(800)]
-    return g711.compress(numpy.concatenate(parts).astype(numpy.int16), 0)
-
-
-class Parts:
-    """All that subscribers say, in one array of octets."""
-
-    def __init__(self, speech):
-        x = g711.expand(whole(speech), 0).astype(float)
-        x[numpy.arange(len(x)) // (TURN_S * 8000) % 2 == 1] = 0
-        noisy = x + numpy.random.default_rng(1).normal(0, 16140 * 10 ** (NOISE_DBM0 / 20), len(x))
-        pack = lambda y: g711.compress(numpy.clip(numpy.rint(y), -32768, 32767).astype(numpy.int16), 0)
-        pieces = {"speech": pack(x), "quiet": pack(x * 10 ** (QUIET_DB / 20)), "noisy": pack(noisy),
-                  "digits": dialling(), "silent": numpy.full(160, 0xD5, numpy.uint8)}
-        self.octets = numpy.ascontiguousarray(numpy.concatenate(list(pieces.values())))
-        self.at, begin = {}, 0
-        for name, piece in pieces.items():
-            self.at[name] = (begin, len(piece))
-            begin += len(piece)
-        loud = (x[:len(x) // 80 * 80].reshape(-1, 80) ** 2).mean(1)
-        self.active_dbm0 = float(dbm0(loud[loud > loud.max() / 300].mean()))
-
-    @staticmethod
-    def kind(n):
-        """What the subscriber of timeslot n does."""
-        return {3: "silent", 7: "quiet", 11: "noisy", 15: "digits"}.get(n % 16, "speech")
-
-    def of(self, n):
-        """(start, length) of what he says; speakers begin at different places."""
-        start, length = self.at[self.kind(n)]
-        if self.kind(n) == "speech":
-            skip = n * 7919 * 80 % (length // 2) // 80 * 80
-            return start + skip, length - skip
-        return start, length
-
-
-class Density:
-    """One run.  Figures of each step in `points`."""
-
-    def __init__(self, folder, short):
-        self.folder, self.short = pathlib.Path(folder), short
-        self.speech, self.source = bench.speech()
-        self.parts = Parts(self.speech)
-        self.window = bench.Window(self.folder / "window", self.speech)
-        self.digits, self.voices, self.count_digits = {}, 0, False
-        self.points, self.recorded = [], []
-        self.far = [far_socket() for _ in range(0, STEPS[-1], _load.HOSTS_A_SOCKET)]     # of the RTP peers, who have addresses of their own
-        self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
-        self.refusal = None
-        self.fixed = {"cores": 0.0, "voice_cores": 0.0}     # without any channel: of a whole run only
-
-    def event(self, event):
-        if event["kind"] == "digit" and self.count_digits:
-            self.digits.setdefault(event["id"], []).append(event["digit"])
-        self.voices += event["kind"] == "voice"
-        self.last = event["event"]
-
-    async def call_all(self, commands):
-        """Many commands, some of them on the way at a time."""
-        replies = []
-        for begin in range(0, len(commands), 32):
-            replies += await asyncio.gather(*(self.client.call(do, **p) for do, p in commands[begin:begin + 32]))
-            if getattr(self, "last", 0):
-                self.client.ack(self.last)
-        return replies
-
-    async def grow(self, channels):
-        """Bring the number of channels up to this."""
-        timeslots = min(channels // 2, TIMESLOTS_MOST)
-        new_t, new_r = range(self.made[0], timeslots), range(self.made[1], channels - timeslots)
-        commands = [("add", {"id": f"t{n}", "kind": "timeslot", "span": n // 31 + 1, "timeslot": n % 31 + 1, "law": "A",
-                             "enhance": self.enhancement(n)}) for n in new_t]
-        await self.call_all(commands)
-        ports = await self.call_all([("add", {"id": f"r{n}", "kind": "rtp", "address": "127.0.0.1",
-                                              "enhance": EVERYTHING}) for n in new_r])
-        first = self.load.peers
-        ports_of_far = [sock.getsockname()[1] for sock in self.far]
-        await self.call_all([("modify", {"id": f"r{n}", "remote": [str(ipaddress.IPv4Address(self.load.host_number(first + i))), ports_of_far[(first + i) // _load.HOSTS_A_SOCKET]]})
-                             for i, n in enumerate(new_r)])
-        legs = [f"t{n}" for n in new_t] + [f"r{n}" for n in new_r]
-        await self.call_all([("detect", {"id": leg, "dtmf": True}) for leg in legs])
-        pairs = [(f"t{n}", f"r{n}") for n in new_t]
-        rest = [n for n in new_r if n >= timeslots]
-        pairs += [(f"r{a}", f"r{b}") for a, b in zip(rest[0::2], rest[1::2])]
-        await self.call_all([("bridge", {"id": f"b{self.made[2] + i}", "legs": list(pair)}) for i, pair in enumerate(pairs)])
-        recorded = list(new_t)[:max(0, min(len(new_t) // 2, RECORDED_MOST - len(self.recorded)))]
-        await self.call_all([("record", {"id": f"w{n}", "path": str(self.folder / f"{n}.wav"), "left": f"t{n}",
-                                         "right": f"r{n}"}) for n in recorded])
-        self.recorded += recorded
-        self.made = [timeslots, channels - timeslots, self.made[2] + len(pairs)]
-        for reply in ports:
-            self.load.add_host((0x7F000001, reply["port"]))
-        self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
-
-    async def shrink(self, channels):
-        """Take away what growing to this many has added before it was refused."""
-        timeslots = min(channels // 2, TIMESLOTS_MOST)
-        wanted = [f"t{n}" for n in range(self.made[0], timeslots)] + [f"r{n}" for n in range(self.made[1], channels - timeslots)]
-        for _ in range(5):              # a machine that is loaded by others may owe an answer
-            for leg in wanted:
-                try:
-                    await self.client.call("subtract", id=leg)
-                except LocalError:
-                    pass                # it was never added, or is gone
-            if (await self.client.call("stats"))["terminations"] == sum(self.made[:2]):
-                return
-            await asyncio.sleep(1)
-        raise RuntimeError("bench_density: media keeps legs that it was told to subtract")
-
-    def enhancement(self, n):
-        """Everything, but no level control where echo and noise are to be measured (6 % of the channels each)."""
-        return dict(EVERYTHING, level="off" if self.parts.kind(n) in ("silent", "noisy") else "agc")
-
-    async def measure(self, channels, seconds):
-        await asyncio.sleep(SETTLE_S if self.short or not channels else LEARNT_S)
-        self.count_digits = self.last_step
-        first = (await self.client.call("stats", clear=True))["tick"]
-        before, began, load = bench.processor_ns(self.process.pid), time.monotonic(), self.load_figures()
-        answers = []
-        while time.monotonic() < began + seconds:
-            await asyncio.sleep(0.2)
-            self.client.ack(self.last)
-            asked = time.monotonic()
-            await self.client.call("stats")
-            answers.append(time.monotonic() - asked)
-        stats = (await self.client.call("stats"))
-        tick, after, took = stats["tick"], bench.processor_ns(self.process.pid), time.monotonic() - began
-        self.count_digits = False
-        threads = {}
-        for key, value in after.items():
-            threads[key[1]] = threads.get(key[1], 0) + (value - before.get(key, 0)) / took / 1e9
-        self.points.append({
-            "channels": channels, "took_s": took, "cores": sum(threads.values()), "threads": threads, "tick": tick,
-            "voice_cores": tick["voice_ms"] / 1000 / took, "answers_ms": sorted(1000 * s for s in answers),
-            "helped_cores": (tick["helped_ms"] - first["helped_ms"]) / 1000 / took, "spared": tick["sparing_ticks"] - first["sparing_ticks"], "late": tick["late_ticks"] - first["late_ticks"],
-            "late_by_host": tick["late_ticks_by_host"] - first["late_ticks_by_host"], "stolen_cores": (tick["stolen_ms"] - first["stolen_ms"]) / 1000 / took, "recordings": stats["recordings"],
-            "load": {name: value - load[name] for name, value in self.load_figures().items()}})
-
-    async def grow_to(self, channels):
-        """As many as admission takes, at most this many; where it refuses, self.refusal says how."""
-        again = AGAIN
-        while (now := sum(self.made[:2])) < channels:
-            wanted = min(channels, now + AT_ONCE)
-            try:
-                await self.grow(wanted)
-                again = AGAIN
-            except LocalError as error:
-                await self.shrink(wanted)
-                if not again:
-                    self.refusal = str(error)
-                    return
-                again -= 1              # what was added in the last seconds counts by its price until it is measured, and new cancellers learn
-                await asyncio.sleep(SETTLE_S + SECONDS)
-
-    def load_figures(self):
-        return {"sent": self.load.sent, "received": self.load.received, "missed": self.load.missed, "late": self.load.late}
-
-    async def run(self):
-        environment = dict(os.environ, STROWGER_RUN=str(self.folder), STROWGER_BOARD=str(self.folder / "window"),
-                           STROWGER_RTP_PORTS="40000-49999")
-        with open(self.folder / "media.log", "ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "firmware.media"], cwd=bench.ROOT, env=environment,
-                                            stdout=log, stderr=log)
-        thread = None
-        try:
-            deadline = time.monotonic() + 30
-            while not (self.folder / "media.ready").exists():
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((self.folder / "media.log").read_text()[-2000:])
-                await asyncio.sleep(0.05)
-            self.client = MediaClient(str(self.folder), 1, self.event, lambda message: None, lambda reason: None)
-            await self.client.connect()
-            self.last = 0
-            self.load = _load.Load(self.window, [], [], self.speech)
-            self.load.shared(self.far)
-            thread = threading.Thread(target=self.load.run)
-            thread.start()
-            try:
-                os.sched_setscheduler(thread.native_id, os.SCHED_FIFO, os.sched_param(40))
-            except OSError:
-                pass                    # the load may come late then: load late tells
-            self.last_step = False
-            if not self.short:
-                await self.measure(0, STEP_S)
-                self.fixed = self.points.pop()
-            for channels in STEPS:
-                await self.grow_to(channels)
-                self.last_step = bool(self.refusal) or channels == STEPS[-1]
-                if self.last_step:
-                    await self.measure(sum(self.made[:2]), FULL_SHORT_S if self.short else FULL_S)
-                    break
-                if not self.short:
-                    await self.measure(channels, STEP_S)
-            self.admission = (await self.client.call("stats"))["admission"]
-            self.load.stop()
-            thread.join()
-            self.client.close()
-        finally:
-            if thread is not None:
-                self.load.stop()
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()     # an overloaded tick leaves the other threads no time
-                self.process.wait()
-            for sock in self.far:
-                sock.close()
-        return self.points
-
-    def proof(self):
-        """What the functions have done, from files and events: {name: (value, unit, note)}."""
-        seconds = int(self.points[-1]["took_s"])
-        losses, levels, floors, octets = [], [], [], 0
-        for n in self.recorded:
-            data = numpy.fromfile(self.folder / f"{n}.wav", numpy.uint8)[58:]
-            octets += len(data)
-            kind = self.parts.kind(n)
-            if kind not in ("silent", "quiet", "noisy"):
-                continue
-            left, right = (g711.expand(numpy.ascontiguousarray(data[side::2][-seconds * 8000:]), 0).astype(float)
-                           for side in (0, 1))
-            blocks = (left[:len(left) // 80 * 80].reshape(-1, 80) ** 2).mean(1)
-            if kind == "silent":
-                taps = numpy.zeros(80)
-                for delay, gain in TAPS:
-                    taps[delay] = gain
-                echo_power = (numpy.convolve(right, taps) ** 2).mean()
-                losses.append(dbm0(echo_power) - dbm0((left ** 2).mean()))
-            elif kind == "quiet":
-                levels.append(dbm0(blocks[blocks > blocks.max() / 300].mean()))
-            else:
-                floors.append(NOISE_DBM0 - dbm0(numpy.percentile(blocks, 10)))
-        dialled, right, leaked, wrong, least = 0, 0, 0, 0, int(self.points[-1]["took_s"] / 0.2) - 2      # one is cut at each end
-        self.digits = {f"t{n}": [] for n in range(self.made[0]) if self.parts.kind(n) == "digits"} | self.digits
-        for leg, found in self.digits.items():
-            if leg[0] == "t" and self.parts.kind(int(leg[1:])) == "digits":
-                steps = [(DIGITS.index(b) - DIGITS.index(a)) % 12 for a, b in zip(found, found[1:])]
-                good = len(found) - sum(step > 6 or step == 0 for step in steps)
-                dialled += max(least, good + sum(step - 1 for step in steps if 1 < step <= 6))      # lost ones make small steps
-                right += good
-            elif leg[0] == "r" and self.parts.kind(int(leg[1:])) == "digits":
-                leaked += len(found)    # what he is sent: a canceller that adapts to tones beside speech lets some through
-            else:
-                wrong += len(found)
-        quiet_in = self.parts.active_dbm0 + QUIET_DB
-        return {"echo_loss_db": (numpy.median(losses), "dB", f"median of {len(losses)} silent subscribers, least {min(losses):.1f}; processor on"),
-                "agc_level_dbm0": (numpy.median(levels), "dBm0", f"median of {len(levels)} quiet talkers at {quiet_in:.1f}; target -19"),
-                "noise_reduction_db": (numpy.median(floors), "dB", f"median of {len(floors)}, 10th percentile of blocks against {NOISE_DBM0} dBm0"),
-                "digits_found": (right / dialled, "of those dialled", f"{right} of {dialled}; {leaked} at those who hear them; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
-                "recorded_octets": (octets, "octets", f"{len(self.recorded)} files")}
-
-
-def plot(points, fixed):
+def plot(points, fixed, title="channels do everything"):
     """Cost per channel over the number of channels, as SVG text."""
     series = [("all of media", "#1f6f8b", [p["cores"] * 1e6 / p["channels"] for p in points]),
               ("without its fixed part", "#6b8e23", [(p["cores"] - fixed["cores"]) * 1e6 / p["channels"] for p in points]),
@@ -352,7 +47,7 @@ def plot(points, fixed):
     y = lambda v: 300 - 260 * v / (5 * step)
     out = ['<svg xmlns="http://www.w3.org/2000/svg" width="660" height="370" font-family="sans-serif" font-size="12">',
            '<rect width="660" height="370" fill="white"/>',
-           '<text x="80" y="20">Processor time per channel, microseconds a second (channels do everything)</text>',
+           f'<text x="80" y="20">Processor time per channel, microseconds a second ({title})</text>',
            '<path d="M80 40V300H620" fill="none" stroke="#444"/>']
     for i, p in enumerate(points):
         near = i and x(i) - x(i - 1) < 40
@@ -375,29 +70,37 @@ def state_octets():
     return sum(parts.values()), ", ".join(f"{name} {value:.0f}" for name, value in parts.items())
 
 
-def measure(short=False):
+def measure(short=False, pace=1):
     """One run: (Density, points, proof)."""
     folder = tempfile.mkdtemp(prefix="strowger-density-", dir=os.environ.get("TMPDIR"))
     try:
-        run = Density(folder, short)
+        run = Density(folder, short, pace)
         points = asyncio.run(run.run())
         return run, points, run.proof()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def results(short=False):
-    """Rows for build/bench.json."""
-    run, points, proof = measure(short)
-    if not short:
-        SVG.parent.mkdir(parents=True, exist_ok=True)
-        SVG.write_text(plot(points, run.fixed))
-    full, tick = points[-1], points[-1]["tick"]
-    note = (f"{run.source}; {run.made[0]} timeslots, {run.made[1]} RTP streams both ways, {len(run.recorded)} recordings, "
+def outline(run, full):
+    """What was measured, in words."""
+    return (f"{run.source}; {run.made[0]} timeslots, {run.made[1]} RTP streams both ways, {len(run.recorded)} recordings, "
             f"{full['took_s']:.0f} s; threads " + ", ".join(f"{name} {share:.3f}" for name, share in full["threads"].items() if share > 0.005)
             + f"; packets {full['load']['sent']} in {full['load']['received']} out; the load came late {full['load']['late']} times")
-    octets, parts = state_octets()
-    answers = full["answers_ms"]
+
+
+def growth(run, points, key):
+    """Rows of the cost per channel at each step, beyond the fixed part.  key: of a point."""
+    cost = [(p[key] - run.fixed[key]) / p["channels"] for p in points]
+    rows = [("growth_spread", max(cost) / min(cost), "dearest to cheapest step", "aim", 1.15, f"cost per channel beyond the fixed part, {len(points)} steps")]
+    for p in {p["channels"]: p for p in points}.values():
+        rows.append((f"at_{p['channels']}.us_per_channel", p[key] * 1e6 / p["channels"], "us/s", "voice functions alone",
+                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}, p99.9 {p['tick']['p999_ms']} ms; beyond the fixed part {(p[key] - run.fixed[key]) * 1e6 / p['channels']:.0f}"))
+    return rows
+
+
+def real_rows(run, points, proof):
+    """In real time: (name, value, unit, reference, its value, note)."""
+    full, tick, answers = points[-1], points[-1]["tick"], points[-1]["answers_ms"]
     sharing = f"helpers at work {full['helped_cores']:.3f} of the time; cancellers asked to spare in {full['spared']} ticks"
     rows = [("channels", full["channels"], "channels", "aim", 4096, run.refusal or "nobody was refused"),
             ("cores_for_4096", full["cores"] * 4096 / full["channels"], "cores", "aim", 1.2, "by proportion"),
@@ -406,21 +109,51 @@ def results(short=False):
             ("late_ticks_by_host", full["late_by_host"], "ticks", None, None, "it had not"),
             ("stolen_cores", full["stolen_cores"], "cores", None, None, "what the hypervisor gave to others meanwhile, as it tells"),
             ("load_late", full["load"]["late"], "times", None, None, "the far ends and the board themselves came over 5 ms late"),
+            ("load_cores", full["load"]["work_ns"] / full["took_s"] / 1e9, "cores", None, None, "what they took of the same processors"),
             ("fixed_cores", run.fixed["cores"], "cores", None, None, "the process with its board and no channel"),
-            ("cores", full["cores"], "cores", "aim", 1.2, note),
+            ("cores", full["cores"], "cores", "aim", 1.2, outline(run, full)),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
             ("tick_cpu_p999_ms", tick["cpu_p999_ms"], "ms", None, None, f"of the tick's thread, without what the host took; p99 {tick['cpu_p99_ms']}, longest {tick['cpu_longest_ms']}"),
             ("command_p99_ms", answers[int(len(answers) * 0.99)], "ms", None, None, f"of {len(answers)} commands, there and back; longest {answers[-1]:.1f}"),
             ("legs_dearer_than_priced", run.admission["dearer"], "times", None, None, f"reserved {run.admission['reserved_us']} us a tick, worked {run.admission['busy_us']}, limit {run.admission['limit_us']}"),
             ("recordings", len(run.recorded), "recordings", "aim", 1000, f"{proof['recorded_octets'][0]} octets; timeslots {run.made[0]}, RTP streams {run.made[1]}")]
-    rows += [(f"{name}", *values[:2], None, None, values[2]) for name, values in proof.items()]
-    spread = [(p["cores"] - run.fixed["cores"]) / p["channels"] for p in points]
-    rows.append(("growth_spread", max(spread) / min(spread), "dearest to cheapest step", "aim", 1.15, f"cost per channel beyond the fixed part, {len(points)} steps"))
-    for p in {p["channels"]: p for p in points}.values():
-        rows.append((f"at_{p['channels']}.us_per_channel", p["cores"] * 1e6 / p["channels"], "us/s", "voice functions alone",
-                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}, p99.9 {p['tick']['p999_ms']} ms; beyond the fixed part {(p['cores'] - run.fixed['cores']) * 1e6 / p['channels']:.0f}"))
-    rows = [("dsp.full_density." + name, *rest) for name, *rest in rows]
+    return rows + growth(run, points, "cores")
+
+
+def paced_rows(run, points, proof):
+    """In the slow world: (name, value, unit, reference, its value, note)."""
+    full, tick, load = points[-1], points[-1]["tick"], points[-1]["load"]
+    sharing = f"helpers at work {full['helped_cores']:.3f} of the time; cancellers asked to spare in {full['spared']} of {full['ticks']} ticks"
+    rows = [("channels", full["channels"], "channels", "aim", 4096, f"each 10 ms of the world take {10 * run.pace} ms"),
+            ("long_ticks", tick["over_10_ms"], "ticks", "aim", 0, f"took more than 10 ms by the clock, of {full['ticks']}"),
+            ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
+            ("cores", full["cores"], "cores", "aim", 1.2, outline(run, full)),
+            ("tick_cores", full["tick_cores"], "cores", None, None, "processor time of all threads of the tick"),
+            ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
+            ("kernel_cores", full["kernel_cores"], "cores", None, None, "the kernel's own threads for packets (ksoftirqd), in no other figure"),
+            ("load_cores", load["work_ns"] / full["took_s"] / 1e9, "cores", None, None, "what board and far ends would take in real time"),
+            ("load_send_cores", load["send_ns"] / full["took_s"] / 1e9, "cores", None, None, f"of it, sending: the way of {load['sent']} packets into media's sockets with it"),
+            ("stolen_cores", full["stolen_cores"], "cores", None, None, "what the hypervisor gave to others meanwhile, as it tells"),
+            ("fixed_cores", run.fixed["tick_cores"], "cores", None, None, "ticks with the board and no channel"),
+            ("recordings", len(run.recorded), "recordings", "aim", 1000, f"{proof['recorded_octets'][0]} octets; timeslots {run.made[0]}, RTP streams {run.made[1]}")]
+    return rows + growth(run, points, "tick_cores")
+
+
+RUNS = {"real": ("dsp.full_density.", 1, real_rows, SVG), "paced": ("dsp.paced_density.", PACE, paced_rows, PACED_SVG)}
+
+
+def results(short=False, kinds=tuple(RUNS)):
+    """Rows for build/bench.json.  kinds: of RUNS."""
+    rows = []
+    for kind in kinds:
+        prefix, pace, told, svg = RUNS[kind]
+        run, points, proof = measure(short, pace)
+        if not short:
+            svg.parent.mkdir(parents=True, exist_ok=True)
+            svg.write_text(plot(points, run.fixed, "channels do everything" + (f"; a world {pace} times slower than time" if pace > 1 else "")))
+        rows += [(prefix + name, *rest) for name, *rest in told(run, points, proof) + [(name, *values[:2], None, None, values[2]) for name, values in proof.items()]]
+    octets, parts = state_octets()
     rows.append(("dsp.state_bytes_per_channel", octets, "octets", "aim", 12288, parts))
     return [{"name": name, "value": round(float(value), 3), "unit": unit, "reference": reference,
              "reference_value": reference_value, "ratio": round(float(value) / reference_value, 3) if reference_value else None,
@@ -428,4 +161,4 @@ def results(short=False):
 
 
 if __name__ == "__main__":
-    print(json.dumps(results("--short" in sys.argv), indent=1))
+    print(json.dumps(results("--short" in sys.argv, [kind for kind in RUNS if kind in sys.argv] or tuple(RUNS)), indent=1))

@@ -6,6 +6,7 @@ import statistics
 import time
 
 SECONDS = 5             # the middle one of these counts: two that the host spoilt do not, an overload does in the third
+STEPS_A_TICK = 1000     # of the engine's histograms: 10 us each
 
 
 def percentile(histogram, share):
@@ -94,6 +95,7 @@ class TickStats:
                 "voice_ms": round(figures["voice_ns"] / 1e6, 3),    # processor time, since the last clear
                 "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4),
                 "longest_ms": round(figures["longest_ns"] / 1e6, 3),
+                "over_10_ms": sum(histogram[STEPS_A_TICK:]),        # since the last clear
                 "p50_ms": percentile(histogram, 0.5), "p99_ms": percentile(histogram, 0.99),
                 "p999_ms": percentile(histogram, 0.999), "run_queue_wait_ms": round(self.wait_ms, 3),
                 "worst_wait_in_a_second_ms": round(self.worst_wait_ms, 3),

@@ -3,12 +3,13 @@
 import ctypes
 import logging
 import os
+import signal
 
 log = logging.getLogger("firmware.media")
 
 TICK_PRIORITY = 45              # emulator 40, far exchange 42
 MCL_CURRENT, MCL_FUTURE = 1, 2
-PR_SET_NAME = 15
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 
 
 def name_thread(name):
@@ -35,3 +36,10 @@ def ask_realtime():
         log.warning("real-time priority was refused (%s): ticks may come late under load; give CAP_SYS_NICE",
                     error.strerror)
         return False
+
+
+def die_with_parent():
+    """Between fork and exec (preexec_fn): this process ends when the thread that started it does, however that ends.
+
+    For benches and tests: a media process that outlived them would send RTP into the next one's ports."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

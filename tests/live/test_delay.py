@@ -25,7 +25,7 @@ from firmware.media.client import MediaClient
 from hil import delay
 from hil.line import FRAMES, E1Checker, E1Framer, LineClient
 from hil.probes import exact
-from hil.rig import CHECKOUT, Rig
+from hil.rig import CHECKOUT, Rig, die_with_us
 from tests.live import probe_moves
 
 pytestmark = pytest.mark.live
@@ -211,7 +211,7 @@ class MediaOnly(Rig):
         self.supervisor = subprocess.Popen(
             [sys.executable, "-m", "firmware.media"], cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env={**os.environ, "STROWGER_RUN": str(self.run_dir), "STROWGER_DATA": str(self.data_dir),
-                 "STROWGER_PROMPTS": str(CHECKOUT / "build/prompts")}, start_new_session=True)
+                 "STROWGER_PROMPTS": str(CHECKOUT / "build/prompts")}, start_new_session=True, preexec_fn=die_with_us)
         log.close()
         self._until(lambda: (self.run_dir / "media.ready").exists(), 20, self.supervisor, "The media process",
                     self.folder / "media.log")

@@ -17,6 +17,8 @@ import time
 import msgpack
 import numpy
 
+from firmware.media.threads import die_with_parent
+
 ROOT = pathlib.Path(__file__).parents[2]
 SPANS, TIMESLOTS, RING, BLOCK = 64, 32, 2048, 80
 FRAME = SPANS * TIMESLOTS
@@ -139,7 +141,7 @@ class Media:
         (self.folder / "media.ready").unlink(missing_ok=True)
         self.log = open(self.folder / "media.log", "ab")
         self.process = subprocess.Popen([sys.executable, "-m", "firmware.media"], cwd=ROOT, env=environment,
-                                        stderr=self.log, stdout=self.log)
+                                        stderr=self.log, stdout=self.log, preexec_fn=die_with_parent)
         deadline = time.monotonic() + 15
         while not (self.folder / "media.ready").exists():
             assert self.process.poll() is None, (self.folder / "media.log").read_text()

@@ -59,6 +59,15 @@ def test_legs_are_reserved_released_and_refused():
     desk.reserve(0, cost, "add")
 
 
+def test_a_bench_in_a_slow_world_is_refused_nothing():
+    machine = Machine(9_000_000, 9_900_000)
+    with pytest.raises(LocalError):
+        machine.desk.reserve(0, 20_000, "add")
+    machine.desk.refuses = False
+    machine.desk.reserve(0, 20_000_000, "add")
+    assert machine.desk.figures()["reserved_us"] == 20_000, "but it is counted"
+
+
 def test_a_hot_box_takes_fewer_and_throws_nobody_out():
     desk = Machine().desk
     cost = desk.cost("timeslot", ALL)
