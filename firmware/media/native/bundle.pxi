@@ -25,13 +25,13 @@ cdef extern from *:
         uint16_t header[BUNDLE][BUNDLE_HEADER / 2];
         void *leg[BUNDLE];
     } bundle;
-    static uint64_t bundle_sum(const void *p, int n)       /* of 16-bit words in the machine's order, RFC 1071 */
+    static uint64_t bundle_sum(const void *p, int n)       /* of 16-bit words in the machine's order, RFC 1071; below 2^33 */
     {
-        uint64_t sum = 0;
+        uint64_t sum = 0, w;
         int i = 0;
-        for (; i + 4 <= n; i += 4) { uint32_t w; memcpy(&w, (const char *)p + i, 4); sum += w; }
-        if (i < n) { uint32_t w = 0; memcpy(&w, (const char *)p + i, n - i); sum += w; }
-        return sum;
+        for (; i + 8 <= n; i += 8) { memcpy(&w, (const char *)p + i, 8); sum += w; sum += sum < w; }
+        if (i < n) { w = 0; memcpy(&w, (const char *)p + i, n - i); sum += w; sum += sum < w; }
+        return (sum & 0xFFFFFFFF) + (sum >> 32);
     }
     static uint16_t bundle_folded(uint64_t sum)
     {

@@ -99,6 +99,7 @@ cdef extern from *:
 cdef enum:
     GATHERS_MOST = 20                  # calls for a unit in a tick: beyond, the rest waits
     REFUSALS_MOST = 64
+    GATHER_AHEAD = 4                   # ours: packets; where the next one's sound goes is fetched meanwhile
 
 
 cdef void steer_leg(Engine_ *e, int slot, Rtp *r) noexcept nogil:
@@ -149,14 +150,41 @@ cdef void gather_refusals(Engine_ *e, int u) noexcept nogil:
             count_refusals(e, whose, 1)
 
 
+cdef void gather_packets(Engine_ *e, int u, gathered *g, long n) noexcept nogil:
+    """n packets that were read for a unit: first whose they are, so that what their legs need is on its way when it is needed."""
+    cdef sockaddr_in to[GATHERED]
+    cdef uint64_t came_ns[GATHERED]
+    cdef int length[GATHERED]
+    cdef Rtp *leg[GATHERED]
+    cdef int slot
+    cdef long i
+    cdef Rtp *r
+    for i in range(n):
+        length[i] = gathered_one(g, <int>i, &to[i], &came_ns[i])
+        slot = e.slot_of_port[ntohs(to[i].sin_port)]
+        leg[i] = NULL
+        if slot // UNIT == u and e.term[slot].kind == RTP:         # else its leg is gone
+            leg[i] = e.term[slot].rtp
+            prefetch(leg[i], PACKET_LINES)
+    for i in range(n):
+        if i + GATHER_AHEAD < n and leg[i + GATHER_AHEAD] != NULL:
+            r = leg[i + GATHER_AHEAD]
+            prefetch(r.data + (r.newest_ts & (JITTER_RING - 1)), 3)
+            prefetch(r.valid + (r.newest_ts & (JITTER_RING - 1)), 3)
+        r = leg[i]
+        if r == NULL or not r.steered or not same_address(&r.local, &to[i]):
+            continue
+        if length[i] < 0:
+            r.garbage += 1
+        else:
+            rtp_packet(e, e.slot_of_port[ntohs(to[i].sin_port)], r, g.octets[i], length[i], &g.from_[i], came_ns[i])
+
+
 cdef void gather_unit(Engine_ *e, int u) noexcept nogil:
     """All that has come for the legs of a unit."""
     cdef gathered g
-    cdef sockaddr_in to
-    cdef uint64_t came_ns
     cdef long n, i
-    cdef int call, length, slot
-    cdef Rtp *r
+    cdef int call
     for call in range(GATHERS_MOST):
         n = gather_read(&g, e.gather_fd[u])
         if n < 0:
@@ -165,17 +193,6 @@ cdef void gather_unit(Engine_ *e, int u) noexcept nogil:
             gather_refusals(e, u)      # the error of a packet sent is told once, by the next call
             continue
         add64(&e.gathered, n)
-        for i in range(n):
-            length = gathered_one(&g, i, &to, &came_ns)
-            slot = e.slot_of_port[ntohs(to.sin_port)]
-            if slot // UNIT != u or e.term[slot].kind != RTP:
-                continue               # its leg is gone
-            r = e.term[slot].rtp
-            if not r.steered or not same_address(&r.local, &to):
-                continue
-            if length < 0:
-                r.garbage += 1
-            else:
-                rtp_packet(e, slot, r, g.octets[i], length, &g.from_[i], came_ns)
+        gather_packets(e, u, &g, n)
         if n < GATHERED:
             return

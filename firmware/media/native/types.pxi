@@ -642,8 +642,16 @@ cdef struct Rtp:
     uint8_t on_probation
     uint64_t strangers                 # from an address that we do not talk to, or of a source on probation
     uint64_t resyncs
-    Rtcp rtcp
-    Quality quality
+    # telephone-event (RFC 4733)
+    uint8_t event_active
+    uint8_t event_digit
+    uint8_t events_used                # this sender uses events: its in-band digits are echoes of them
+    uint8_t event_done                 # event_ts has been reported
+    uint16_t event_duration
+    uint32_t event_before              # of its segments that are over
+    uint32_t event_ts
+    uint64_t event_tick
+    uint64_t mute_until
     Audio audio
     # playout
     uint8_t playing
@@ -663,18 +671,10 @@ cdef struct Rtp:
     uint64_t removed
     uint64_t skipped                   # left out: too old
     int32_t plc_left                   # samples in plc_ahead; -1: not concealing
+    Quality quality
+    Rtcp rtcp
     int16_t plc_ahead[320]
-    # telephone-event (RFC 4733)
-    uint8_t event_active
-    uint8_t event_digit
-    uint8_t events_used                # this sender uses events: its in-band digits are echoes of them
-    uint8_t event_done                 # event_ts has been reported
-    uint16_t event_duration
-    uint32_t event_before              # of its segments that are over
-    uint32_t event_ts
-    uint64_t event_tick
-    uint64_t mute_until
-    uint8_t packet[12 + 480 + 144]     # being filled, and what SRTP adds; the large ones last: what is looked at in each tick is together
+    uint8_t packet[12 + 480 + 144]     # being filled, and what SRTP adds; the large ones last: what is looked at in each tick is together, in the order of LEG_LINES
     uint8_t data[JITTER_RING]
     uint8_t valid[JITTER_RING]
 

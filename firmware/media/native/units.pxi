@@ -11,19 +11,21 @@
 # A helper that wakes late finds nothing left, or takes part in the next phase.
 #
 # Helpers go before all other processes as the tick does, and on two processors that
-# would leave none to control and SIP while the tick is at work.  So they help only where a tick
+# leaves none to control and SIP while the tick is at work.  So they help only where a tick
 # has needed more than HELP_FROM_NS lately, and take no unit later than HELP_UNTIL_NS after the
-# tick's beginning: what is left then the tick thread does alone.  Of the second processor
-# everybody else has 40 % at least, and never waits longer than those 6 ms and a unit for it.
+# tick's beginning: what is left then the tick thread does alone.  Work is the same whoever does it: a helper that stopped
+# sooner would only make the tick longer.  Everybody else never waits longer than those 8 ms and a unit, and has a fifth of
+# both processors at least.
 
 cdef enum:
     HELP_UNITS = 4                     # fewer are done sooner than a helper is awake
     HELP_FROM_NS = 2500000             # work of a tick, all threads together
-    HELP_UNTIL_NS = 6000000
+    HELP_UNTIL_NS = 8000000
     HELP_TICKS = 100                   # how long a tick that needed help is remembered
     SPINS = 1000                       # ours: some 30 to 60 us
-    LEG_LINES = 7                      # of 64 octets: of an Rtp, what is set and counted for each packet
-    PLAYOUT_LINES = 3
+    SENT_LINES = 4                     # of 64 octets: of an Rtp, what a packet out needs
+    LEG_LINES = 10                     # and what a block of its playout needs
+    PACKET_LINES = 13                  # and what a packet in needs
     PHASE_IN = 0                       # packets in, their playout, voice functions
     PHASE_OUT = 1                      # what was sent is kept for the cancellers, packets out
 
@@ -33,10 +35,9 @@ cdef inline void fetch_leg(Engine_ *e, int i, int last) noexcept nogil:
     cdef Rtp *r
     if i + 2 < last:
         r = e.term[e.plan.rtp[i + 2]].rtp
-        prefetch(r, LEG_LINES)
+        prefetch(r, LEG_LINES if e.phase == PHASE_IN else SENT_LINES)
         if e.phase == PHASE_IN:
             prefetch(&r.rtcp, 1)
-            prefetch(&r.playing, PLAYOUT_LINES)
     if i + 1 < last:
         r = e.term[e.plan.rtp[i + 1]].rtp
         if e.phase == PHASE_IN:
