@@ -6,8 +6,8 @@ leg reserves the time that it will cost a tick, and the sum stays below SHARE of
 
     costs   ns a tick and channel of each function, at start: the least of some runs (others on the
             machine only add) of the kernels on
-            loud noise, unit by unit as the tick does it, over so many channels that no cache holds
-            them.  Of the canceller: what it costs at rest, and LEARNING of what learning adds;
+            loud noise, unit by unit as the tick does it, after a sweep that has put their states out of
+            the caches, as the other channels do it to each.  Of the canceller: what it costs at rest, and LEARNING of what learning adds;
             more than that is learnt only while there is time for it (native/enhance.pxi,
             follow_pressure).  What a timeslot and an RTP stream cost without any is measured by
             `make bench` (PLAIN_NS), not here
@@ -19,6 +19,9 @@ leg reserves the time that it will cost a tick, and the sum stays below SHARE of
             echo loss; 2,688 by price: 2, and 28 dB)
     longest one tick in a hundred takes longer, of each second, the median again: beyond HIGH of
             a tick nobody is admitted to a tick that has a load, whatever the sums say
+    near    seconds of the last 20 in which a tick has computed for 80 % of its time: more than NEAR of them are more than one tick
+            in a thousand, and nobody is admitted, either.  Seconds, since what disturbs a machine comes in bursts of ticks.  Such
+            ticks are what a machine looks like before its first late one: the helper came late to them, or many cancellers learnt
 
 A leg of an emergency call is refused for none of this below EMERGENCY of a tick, hot box or not: the rest beyond the limit, which is for
 disturbances otherwise, is its reserve.
@@ -28,6 +31,8 @@ the slots of a leg are chosen so that groups fill up, and a part of one is not r
 """
 
 import collections
+import concurrent.futures
+import os
 import time
 
 import numpy
@@ -37,20 +42,22 @@ from firmware.media import _engine
 from firmware.media._t38 import Gateway
 from firmware.media.checks import refuse
 from firmware.media.settings import HEARS_NOTHING
-from firmware.media.stats import SECONDS
+from firmware.media.stats import NEAR_SECONDS, SECONDS
 
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
 SHARE_WITHOUT_REALTIME = 0.4
-SHARED = 0.3                    # ours, of measured runs on two processors beside the bench's load: what a second thread of the tick, which helps in its first 6 ms, adds: with 0.7 12 ticks were late and
+SHARED = 0.3                    # ours, of measured runs on two processors beside the bench's load: what a second thread of the tick, which helps in its first 8 ms (6 then), adds, so that a tick without it is hardly late: with 0.7 12 ticks were late and
                                 # cancellers spared (3,328 channels, 12.4 ms of work a tick); 2,432 channels, 8.6 ms of work: none late in 8 s
 HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are the host's
+NEAR = 2                        # ours; of stats.py NEAR_SECONDS
 EMERGENCY = 0.9                 # ours; of the tick, whatever other legs may use: some 200 legs
 LEARNING = 0.25                 # one block in four: dsp/echo.py, Rest
 PLAIN_NS = {"timeslot": 500, "rtp": 2500}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded, 1,216 of each: 2,900 together
 ALONE_NS = 1500                 # measured: what it costs more where each leg's packets are read from its own socket
 PSEUDOWIRE_NS = {"tick": 8000, "packet": 5000}      # measured: the same; a packet of 31 timeslots and 1 ms each way, two system calls (`make bench`, line.pseudowire)
 CHANNELS, RUNS, UNIT = 1024, 5, 64
+SWEPT = 64 << 20                # octets, ours: more than the caches of a processor hold; 1,024 channels are 9 MB, which many hold, 4,096 and all that is between two ticks are not
 TICKS_A_PACKET = 2
 DEARER_MOST, DEARER_FROM = 3.0, 0.1             # ours: a ratio of less than a tenth of the limit says nothing
 LATELY_S = SECONDS / 2 + 0.5      # the median of so many seconds shows what was there before that
@@ -59,8 +66,19 @@ FAX_TICKS, FAX_DEARER = 100, 3  # ours: with a V.17 receiver at work the gateway
 CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
-def measure():
-    """{"echo": ns a tick and channel, "echo_128" (of a long tail), "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.1 s."""
+def measure(threads=2):
+    """{"echo": ns a tick and channel, "echo_128" (of a long tail), "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.2 s.
+
+    threads: that many measure at once, as far as there are processors, as the tick's threads will be at work at once: they share
+    caches and memory, and two that are one core's cost each other a quarter.  The dearest counts."""
+    threads = min(threads, len(os.sched_getaffinity(0)))
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(measure_alone, range(threads)))
+    return {name: max(costs[name] for costs in found) for name in found[0]}
+
+
+def measure_alone(_=None):
+    """measure() of one thread."""
     rng = numpy.random.default_rng(1)
     states = {"echo": echo.new_state(CHANNELS), "echo_128": echo.new_state(CHANNELS, echo.TAIL_128_MS), "noise": noise.new_state(CHANNELS), "level": level.new_state(CHANNELS),
               "vad": vad.new_state(CHANNELS), "dtmf": dtmf.new_state(CHANNELS), "modem": modem.new_state(CHANNELS), "amd": amd.new_state(CHANNELS),
@@ -73,7 +91,9 @@ def measure():
     far = rng.integers(-4000, 4000, (CHANNELS, 80)).astype(numpy.int16)
     frozen = numpy.full(UNIT, echo.FREEZE, numpy.uint8)
     runs = {name: [] for name in ("rest", "rest_128", *states)}
+    swept = numpy.empty(SWEPT, numpy.uint8)
     for run in range(RUNS):
+        swept.fill(run)
         near = (far // 4 + rng.integers(-100, 100, far.shape)).astype(numpy.int16)
         near_128 = near.copy()          # a canceller that finds no echo sleeps
         spent = dict.fromkeys(runs, 0)
@@ -92,6 +112,7 @@ def measure():
                 began = time.thread_time_ns()
                 work()
                 spent[name] += time.thread_time_ns() - began
+        swept.fill(run)
         for first in range(0, CHANNELS, UNIT):
             slots = numpy.arange(first, first + UNIT, dtype=numpy.int32)
             for name, rest, partitions in (("echo", "rest", echo.TAIL_64_MS), ("echo_128", "rest_128", echo.TAIL_128_MS)):
@@ -133,9 +154,10 @@ def measure_codecs(engine):
 
 class Admission:
     """costs: of measure(); load: function that tells (work of all threads, longest) in ns a tick, see stats.py;
-    srtp: of measure_srtp(); clock: seconds."""
+    srtp: of measure_srtp(); clock: seconds; near: function that tells near_seconds of stats.py."""
 
-    def __init__(self, costs, load, srtp=None, clock=time.monotonic, codecs=None):
+    def __init__(self, costs, load, srtp=None, clock=time.monotonic, codecs=None, near=lambda: 0):
+        self._near = near
         self.costs, self._load, self.srtp, self._clock, self.codecs = dict(costs), load, dict(srtp or {}), clock, dict(codecs or {})
         self.threads = 1                # of the tick; what they add is SHARED of one each, the rest of a tick is for one alone
         self.plain = dict(PLAIN_NS)
@@ -199,6 +221,8 @@ class Admission:
             self._refuse(f"{what}: {taken // 1000} of {limit // 1000} us of a tick are in use and this needs {needs // 1000} more")
         if longest > HIGH * TICK_NS and taken > HIGH_FROM * limit:
             self._refuse(f"{what}: one tick in a hundred takes {longest / 1e6:.1f} of its {TICK_NS // 1_000_000} ms")
+        if self._near() > NEAR and taken > HIGH_FROM * limit:
+            self._refuse(f"{what}: in {self._near()} of the last {NEAR_SECONDS} seconds a tick took 80 % of its {TICK_NS // 1_000_000} ms")
 
     def _refuse(self, reason):
         self.refused += 1
@@ -233,5 +257,5 @@ class Admission:
         """For the stats command; times in us a tick."""
         limit, taken, dearer, longest = self._state()
         return {"reserved_us": self.reserved_ns // 1000, "busy_us": self._load()[0] // 1000, "taken_us": taken // 1000,
-                "longest_us": longest // 1000, "dearer": round(dearer, 3), "limit_us": limit // 1000, "percent": self.percent,
+                "longest_us": longest // 1000, "near_seconds": self._near(), "dearer": round(dearer, 3), "limit_us": limit // 1000, "percent": self.percent,
                 "threads": self.threads, "refused": self.refused, "costs_ns": self.costs, "srtp_ns": self.srtp, "codecs_ns": self.codecs}

@@ -73,7 +73,7 @@ class Server:
         self.recorder = Recorder(engine, lambda: os.eventfd_write(self._wake_fd, 1))
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
-                           Admission(dict(measure(), t38=measure_fax()), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp(), codecs=measure_codecs(engine)), self._quality,
+                           Admission(dict(measure(), t38=measure_fax()), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp(), codecs=measure_codecs(engine), near=lambda: self.stats.near_seconds), self._quality,
                            self._dtls_failed)
         self.trace = trace or Nothing()
         self.circuits = Circuits(engine, self.table, self.trace)

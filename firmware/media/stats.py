@@ -6,7 +6,9 @@ import statistics
 import time
 
 SECONDS = 5             # the middle one of these counts: two that the host spoilt do not, an overload does in the third
+NEAR_SECONDS = 20       # ours: two ticks in so many seconds are one in a thousand
 STEPS_A_TICK = 1000     # of the engine's histograms: 10 us each
+STEPS_NEAR = 800
 
 
 def percentile(histogram, share):
@@ -45,9 +47,11 @@ class TickStats:
         self._before = None             # figures at the last look
         self._work = collections.deque([0] * SECONDS, SECONDS)         # processor ns a tick, of each second
         self._longest = collections.deque([0] * SECONDS, SECONDS)
-        # Both are processor time: what the host takes away makes ticks longer, but nobody who is refused would mend it.
+        self._near = collections.deque([0] * NEAR_SECONDS, NEAR_SECONDS)       # ticks near their end, of each second
+        # All are processor time: what the host takes away makes ticks longer, but nobody who is refused would mend it.
         self.work_ns = 0                # of a tick, all its threads: the median of the last seconds' means
         self.longest_ns = 0             # of the tick's own thread, one tick in a hundred takes more: the median of the last seconds
+        self.near_seconds = 0           # of the last NEAR_SECONDS those in which the tick's own thread has once computed for 80 % of a tick
 
     def sample(self):
         """Once a second: how long did the tick thread wait for a processor?"""
@@ -79,6 +83,8 @@ class TickStats:
             self.work_ns = statistics.median_low(self._work)
             self._longest.append(round(percentile(counts, 0.99) * 1e6))
             self.longest_ns = statistics.median_low(self._longest)
+            self._near.append(sum(counts[STEPS_NEAR:]))
+            self.near_seconds = sum(map(bool, self._near))
 
     def figures(self):
         """Plain dict for the stats command; times in ms; cpu_: of the processor that the tick's thread had, the others by the clock."""

@@ -37,7 +37,7 @@ def test_both_cancellers_are_measured_on_the_same_echo(monkeypatch):
             heard.setdefault(partitions, []).append(near[near_rows].copy())
         cancel(state, slots, far, near, flags, far_rows, near_rows, partitions)
     monkeypatch.setattr(admission.echo, "cancel", watched)
-    admission.measure()
+    admission.measure_alone()
     short, long = heard[admission.echo.TAIL_64_MS], heard[admission.echo.TAIL_128_MS]
     assert len(short) == len(long) and all((a == b).all() for a, b in zip(short, long))
 
@@ -181,6 +181,18 @@ def test_ticks_that_are_long_refuse_whatever_the_sums_say():
     machine.desk.reserve(0, 20_000, "add")
 
 
+def test_ticks_near_their_end_refuse_when_they_are_more_than_one_in_a_thousand():
+    near, machine = [2], Machine(3_000_000, 5_000_000)
+    desk = admission.Admission(COSTS, lambda: machine.load, clock=lambda: machine.now, near=lambda: near[0])
+    desk.reserve(0, 3_000_000, "add")
+    near[0] = 3
+    with pytest.raises(LocalError, match="in 3 of the last 20 seconds a tick took 80 %") as refusal:
+        desk.reserve(0, 20_000, "add")
+    assert refusal.value.cause == 47
+    desk.reserve(0, 20_000, "add", emergency=True)
+    desk.reserve(1_000_000, 900_000, "enhance")         # less is always granted
+
+
 class Engine:
     """What stats.py asks of one."""
 
@@ -228,6 +240,12 @@ def test_seconds_that_the_host_spoilt_do_not_count_and_an_overload_does(monkeypa
     for _ in range(3):
         second(3_000_000, helped_ns=1_500_000, long_ns=9_000_000, long=3)       # 3 of 100 ticks are long
     assert seen.work_ns == 3_180_000 + 1_500_000 and 8_900_000 < seen.longest_ns < 9_100_000
+    assert seen.near_seconds == 5, "two spoilt, three long"
+    for _ in range(stats.NEAR_SECONDS - 2):
+        second(3_000_000, helped_ns=1_500_000)
+    assert seen.near_seconds == 2, "the last two long ones are still among them"
+    for _ in range(3):
+        second(3_000_000, helped_ns=1_500_000, long_ns=9_000_000, long=3)
     engine.cpu_ns, engine.histogram = 0, [0] * 2048     # somebody cleared them
     second(3_000_000)
     assert seen.work_ns == 4_680_000
@@ -259,7 +277,7 @@ def test_media_refuses_what_it_cannot_serve_and_goes_on(control):
                 break
         else:
             pytest.skip("this machine serves more than the test has ports for")
-    assert reply["cause"] == 47 and ("us of a tick" in reply["error"] or "one tick in a hundred" in reply["error"]) and n > 100
+    assert reply["cause"] == 47 and ("us of a tick" in reply["error"] or "one tick in a hundred" in reply["error"] or "of the last 20 seconds" in reply["error"]) and n > 100
     assert control.do("stats")["admission"]["refused"] == 1
     assert len(control.audit()["terminations"]) == n
     control.do("enhance", id="t0", noise=False, level="off", echo=False, vad=False)
