@@ -4,7 +4,9 @@
 Both laws are floating-point formats in disguise: sign, 3 bits of exponent, 4 of
 mantissa.  The exponent is applied as a factor looked up in a register, and found
 by three conditional shifts of 4, 2 and 1: everything stays in 16 bits, so that a
-vector holds as many samples as it can, and no table in memory is read.
+vector holds as many samples as it can, and no table in memory is read.  AVX-512 looks up 64 words
+in two registers, so there the segment (compression) or the whole value (expansion) comes from such tables.
+Rows that follow each other in memory and have one law are one run.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -89,10 +91,71 @@ cdef extern from *:
         return __builtin_convertvector((code + (v >> 1) - 16) ^ 0xFF ^ (negative & 0x80), octets);
     }
 
+    #ifdef __AVX512BW__
+    #include <immintrin.h>
+    #define RUN 32
+    /* Magnitudes of the octets' low 7 bits as they come; segments of A-law magnitudes by their 6 upper bits of 11, and of
+       biased mu-law ones by the 6 below the first of 13. */
+    static uint16_t magnitude[2][128] __attribute__((aligned(64))), segment_of[2][64] __attribute__((aligned(64)));
+    static void prepare(void)
+    {
+        for (int first = 0; first < 128; first += 16) {
+            octets16 codes;
+            for (int i = 0; i < 16; i++) codes[i] = first + i + 128;
+            samples16 a = expand_a(codes), mu = expand_mu(codes);
+            for (int i = 0; i < 16; i++) {
+                magnitude[0][first + i] = a[i];
+                magnitude[1][first + i] = mu[i];
+            }
+        }
+        for (int i = 1; i < 64; i++)
+            segment_of[0][i] = segment_of[1][i] = 32 - __builtin_clz(i);
+    }
+
+    /* 32 samples.  Octets of either law have their top bit set where the sample is not negative. */
+    static inline void expand_32(const uint16_t *table, const uint8_t *octets, int16_t *x)
+    {
+        __m512i code = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)octets));
+        __m512i low = _mm512_permutex2var_epi16(_mm512_load_si512(table), code, _mm512_load_si512(table + 32));
+        __m512i high = _mm512_permutex2var_epi16(_mm512_load_si512(table + 64), code, _mm512_load_si512(table + 96));
+        __m512i value = _mm512_mask_mov_epi16(low, _mm512_test_epi16_mask(code, _mm512_set1_epi16(0x40)), high);
+        value = _mm512_mask_sub_epi16(value, _mm512_testn_epi16_mask(code, _mm512_set1_epi16(0x80)), _mm512_setzero_si512(), value);
+        _mm512_storeu_si512(x, value);
+    }
+    static inline __m512i segments(int64_t law, __m512i at)
+    {
+        return _mm512_permutex2var_epi16(_mm512_load_si512(segment_of[law]), at, _mm512_load_si512(segment_of[law] + 32));
+    }
+    static inline void compress_32(int64_t law, const int16_t *x, uint8_t *octets)
+    {
+        __m512i in = _mm512_loadu_si512(x), negative = _mm512_srai_epi16(in, 15), v = _mm512_xor_si512(in, negative), segment, code;
+        __m512i sign = _mm512_and_si512(negative, _mm512_set1_epi16(0x80));
+        if (law == 0) {
+            v = _mm512_srli_epi16(v, 4);
+            segment = segments(law, _mm512_srli_epi16(v, 5));
+            code = _mm512_add_epi16(_mm512_srlv_epi16(v, segment), _mm512_slli_epi16(segment, 4));
+            code = _mm512_xor_si512(code, _mm512_xor_si512(sign, _mm512_set1_epi16(0xD5)));
+        } else {
+            v = _mm512_min_epi16(_mm512_add_epi16(_mm512_srli_epi16(v, 2), _mm512_set1_epi16(33)), _mm512_set1_epi16(0x1FFF));
+            segment = segments(law, _mm512_srli_epi16(v, 6));
+            segment = _mm512_mask_mov_epi16(segment, _mm512_test_epi16_mask(v, _mm512_set1_epi16(0x1000)), _mm512_set1_epi16(7));
+            code = _mm512_add_epi16(_mm512_srli_epi16(_mm512_srlv_epi16(v, segment), 1), _mm512_slli_epi16(segment, 4));
+            code = _mm512_xor_si512(_mm512_sub_epi16(code, _mm512_set1_epi16(16)), _mm512_xor_si512(sign, _mm512_set1_epi16(0xFF)));
+        }
+        _mm256_storeu_si256((__m256i *)octets, _mm512_cvtepi16_epi8(code));
+    }
+    #else
+    #define RUN 0
+    static void prepare(void) {}
+    #endif
+
     static inline void expand_run(int64_t law, const uint8_t *octets, int16_t *x, int64_t n)
     {
         int64_t i = 0;
         samples16 y;
+    #if RUN
+        for (; i + RUN <= n; i += RUN) expand_32(magnitude[law != 0], octets + i, x + i);
+    #endif
         if (law == 0)
             for (; i + 16 <= n; i += 16) { y = expand_a(load_octets(octets + i)); memcpy(x + i, &y, 32); }
         else
@@ -109,6 +172,12 @@ cdef extern from *:
     {
         int64_t i = 0;
         octets y;
+    #if RUN
+        if (law == 0)
+            for (; i + RUN <= n; i += RUN) compress_32(0, x + i, octets_out + i);
+        else
+            for (; i + RUN <= n; i += RUN) compress_32(1, x + i, octets_out + i);
+    #endif
         if (law == 0)
             for (; i + WIDTH <= n; i += WIDTH) { y = compress_a(load_samples(x + i)); memcpy(octets_out + i, &y, WIDTH); }
         else
@@ -123,6 +192,9 @@ cdef extern from *:
     """
     void expand_run(int64_t law, const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil
     void compress_run(int64_t law, const int16_t *x, uint8_t *octets, int64_t n) noexcept nogil
+    void prepare()
+
+prepare()
 
 
 cdef void expand(int64_t law, const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil:
@@ -140,22 +212,39 @@ cdef void convert(int64_t law, const uint8_t *octets, uint8_t *out, int64_t n) n
         out[i] = table[octets[i]]
 
 
+cdef inline int64_t row_of(const int32_t *rows, int64_t i) noexcept nogil:
+    return rows[i] if rows != NULL else i
+
+
+cdef inline int64_t neighbours(const int32_t *octets_row, int64_t octets_stride, const int32_t *x_row, int64_t x_stride,
+                               const uint8_t *law, int64_t i, int64_t n, int64_t n_samples) noexcept nogil:
+    """How many rows from i on are one run of octets and of samples, and have one law."""
+    cdef int64_t k = 1
+    if octets_stride != n_samples or x_stride != n_samples:
+        return 1
+    while i + k < n and law[i + k] == law[i] and row_of(octets_row, i + k) == row_of(octets_row, i) + k and row_of(x_row, i + k) == row_of(x_row, i) + k:
+        k += 1
+    return k
+
+
 cdef void expand_rows(const uint8_t *octets, int64_t octets_stride, const int32_t *octets_row,
                       int16_t *x, int64_t x_stride, const int32_t *x_row,
                       const uint8_t *law, int64_t n, int64_t n_samples) noexcept nogil:
-    cdef int64_t i
-    for i in range(n):
-        expand(law[i], octets + octets_stride * (octets_row[i] if octets_row != NULL else i),
-               x + x_stride * (x_row[i] if x_row != NULL else i), n_samples)
+    cdef int64_t i = 0, k
+    while i < n:
+        k = neighbours(octets_row, octets_stride, x_row, x_stride, law, i, n, n_samples)
+        expand(law[i], octets + octets_stride * row_of(octets_row, i), x + x_stride * row_of(x_row, i), k * n_samples)
+        i += k
 
 
 cdef void compress_rows(const int16_t *x, int64_t x_stride, const int32_t *x_row,
                         uint8_t *octets, int64_t octets_stride, const int32_t *octets_row,
                         const uint8_t *law, int64_t n, int64_t n_samples) noexcept nogil:
-    cdef int64_t i
-    for i in range(n):
-        compress(law[i], x + x_stride * (x_row[i] if x_row != NULL else i),
-                 octets + octets_stride * (octets_row[i] if octets_row != NULL else i), n_samples)
+    cdef int64_t i = 0, k
+    while i < n:
+        k = neighbours(octets_row, octets_stride, x_row, x_stride, law, i, n, n_samples)
+        compress(law[i], x + x_stride * row_of(x_row, i), octets + octets_stride * row_of(octets_row, i), k * n_samples)
+        i += k
 
 
 capi = {

@@ -8,7 +8,7 @@ each block of 80 errors is one linear problem, nearly exactly solved:
 
  1. The mean of the error is taken off the near signal (a slow tracker; G.168 test 15).
  2. Two echo estimates, from the *foreground* taps, that make the output, and the
-    *background* taps, that learn; overlap-save, FFT of 256, partitions of 176 taps.
+    *background* taps, that learn; overlap-save, 256 samples at odd multiples of half a bin, partitions of 176 taps.
  3. e = near - background estimate.
  4. The far signal's correlation r(0..48), fading by 0.85 a block.  The fading is
     put on the samples, so r is a true autocorrelation, and the Toeplitz matrix R

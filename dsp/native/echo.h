@@ -32,7 +32,7 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     tap *fore_taps = fore_of(g, partitions), *back_taps = back_of(g, partitions);
     control *c = &g->c;
     const int ring = (int)ring_pairs(partitions);
-    const float scale = 1.0f / 1024;
+    const float scale = 1.0f / 256;     /* of spectra: taps are kept twice too large */
 
     /* 1: the far samples, and the near ones without their mean */
     const int64_t ahead = echo_group_octets(partitions);
@@ -101,28 +101,23 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
         if (learning)
             filter_twice(x[q], far, start, ring, fore_taps + FRAME_PAIRS * q, fore_sum, back_taps + FRAME_PAIRS * q, back_sum, q == 0, ahead, record);
         else
-            filter_once(x[0], far, start, ring, fore_taps + FRAME_PAIRS * q, fore_sum, q == 0, ahead, record);
+            filter_once(far, start, ring, fore_taps + FRAME_PAIRS * q, fore_sum, q == 0, ahead, record);
     }
     if (asleep) {
-        for (int i = 0; i < PAIRS; i++) fore_sum[TAP_PAIRS + i] = (point){{0}, {0}};
+        memcpy(fore, d, sizeof fore);
         for (unsigned i = 0; i < sizeof(echo_group); i += 64) __builtin_prefetch((const char *)g + ahead + i, 1, 2);
-    } else
-        values_of_block(fore_sum);
-    lanes apart = {0}, mean = {0};
-    for (int i = 0; i < PAIRS; i++) {
-        point f = fore_sum[TAP_PAIRS + i];
-        fore[2 * i] = d[2 * i] - f.re * scale;
-        fore[2 * i + 1] = d[2 * i + 1] - f.im * scale;
-        mean += fore[2 * i] + fore[2 * i + 1];
+    } else {
+        values_of_block(fore_sum, fore);
+        for (int i = 0; i < BLOCK; i++) fore[i] = d[i] - fore[i] * scale;
     }
+    lanes apart = {0}, mean = {0};
+    for (int i = 0; i < BLOCK; i++) mean += fore[i];
     if (learning) {
-        values_of_block(back_sum);
-        for (int i = 0; i < PAIRS; i++) {
-            point b = back_sum[TAP_PAIRS + i];
-            back[2 * i] = d[2 * i] - b.re * scale;
-            back[2 * i + 1] = d[2 * i + 1] - b.im * scale;
-            lanes even = fore[2 * i] - back[2 * i], odd = fore[2 * i + 1] - back[2 * i + 1];
-            apart += even * even + odd * odd;
+        values_of_block(back_sum, back);
+        for (int i = 0; i < BLOCK; i++) {
+            back[i] = d[i] - back[i] * scale;
+            lanes between = fore[i] - back[i];
+            apart += between * between;
         }
         apart *= 1.0f / BLOCK;
     }
@@ -222,9 +217,8 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
         lanes share = BLOCK - solve(g->correlation, load, back, step);
         share = clamp(share * (1.0f / (TAPS * partitions)), 0, 1.0f / 7);
         c->p = choose(due, c->p * (1 - 0.5f * share), c->p);
-        lanes go = any(due) * 0.5f, size = {0};
-        for (int i = 0; i < PAIRS; i++) z[TAP_PAIRS + i] = (point){step[2 * i] * go, step[2 * i + 1] * go};
-        spectrum_of_block(z);
+        lanes size = {0};
+        spectrum_of_block(step, any(due) * 2, z);
         for (int64_t q = 0; q < partitions; q++)
             learn(back_taps + FRAME_PAIRS * q, x[q], z, &size);
         size *= 1.0f / (512 * 512);
@@ -326,21 +320,10 @@ static void echo_control(const void *state, int32_t slot, int64_t partitions, fl
 
 static void echo_response(const void *state, int32_t slot, int64_t partitions, float *out)
 {
-    point z[FRAME_PAIRS];
+    lanes values[TAPS];
     for (int64_t q = 0; q < partitions; q++) {
-        const tap *taps = fore_of(group_at((void *)state, slot / LANES, partitions), partitions) + FRAME_PAIRS * q;
-        point zero = wide(taps[0]), values[4];
-        z[0] = (point){zero.re + zero.im, zero.re - zero.im};
-        for (int k = 1; k <= 64; k++)
-            join(z, k, wide(taps[fft_place[k]]), wide(taps[fft_place[128 - k]]));
-        fft_rest_back(z);
-        for (int j = 0; j < 32; j++) {
-            butterfly_back(z + j, 32, j, values);
-            for (int i = 0; i < 4 && j + 32 * i < TAP_PAIRS; i++) {
-                out[TAPS * q + 2 * (j + 32 * i)] = values[i].re[slot % LANES] / 512;
-                out[TAPS * q + 2 * (j + 32 * i) + 1] = values[i].im[slot % LANES] / 512;
-            }
-        }
+        taps_of(fore_of(group_at((void *)state, slot / LANES, partitions), partitions) + FRAME_PAIRS * q, values);
+        for (int i = 0; i < TAPS; i++) out[TAPS * q + i] = values[i][slot % LANES];
     }
 }
 #endif

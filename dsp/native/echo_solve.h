@@ -22,21 +22,6 @@ static __attribute__((noinline)) void correlate_block(const lanes *x, lanes *cor
     correlation[48] = correlation[48] * fading + s;
 }
 
-/* Sum of n products; b is gone through forwards or (way -1) backwards.  Four sums, that the processor need not wait for one. */
-static inline __attribute__((always_inline)) lanes dot(const lanes *a, const lanes *b, int way, int n)
-{
-    lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
-    int j = 0;
-    for (; j + 3 < n; j += 4) {
-        s0 += a[j] * b[way * j];
-        s1 += a[j + 1] * b[way * (j + 1)];
-        s2 += a[j + 2] * b[way * (j + 2)];
-        s3 += a[j + 3] * b[way * (j + 3)];
-    }
-    for (; j < n; j++) s0 += a[j] * b[way * j];
-    return (s0 + s1) + (s2 + s3);
-}
-
 /* Step 5: error of a predictor of order 4 over the power.  A tone through A-law leaves 0.001 to 0.005 (its fading is most of
    that), speech falls below 0.01 in one block of 400. */
 static inline lanes unpredicted(const lanes *correlation)
@@ -59,60 +44,77 @@ static inline lanes unpredicted(const lanes *correlation)
     return error * whole;
 }
 
-/* Step 5: g of (R + load) g = e; returns the trace of load (R + load)^-1, estimated. */
+/* Step 5: g of (R + load) g = e; returns the trace of load (R + load)^-1, estimated.
+
+   The predictor a of order n - 1 becomes that of order n in one walk from both its ends, which also takes its part in g by the
+   error that it left (u), and sums what the next order will need: its own error of e, and the next reflection k.
+   So each value is loaded once an order. */
 static __attribute__((noinline)) lanes solve(const lanes *correlation, lanes load, const lanes *e, lanes *g)
 {
-    lanes a[ORDER + 1], r[ORDER + 1], trace = {0}, norm = all_lanes(1);
-    lanes error = correlation[0] * 1.0001f + load, inverse = reciprocal(error);
-    for (int i = 0; i <= ORDER; i++)
-        r[i] = correlation[ORDER - i];      /* reversed, so that both run upwards */
+    lanes a[ORDER + 4], trace, norm = all_lanes(1);
+    lanes error = correlation[0] * 1.0001f + load, inverse = reciprocal(error), u = e[0] * inverse, k_sum = correlation[1];
     a[0] = all_lanes(1);
-    g[0] = e[0] * inverse;
-    trace += inverse;
-    for (int n = 1; n < BLOCK; n++) {
-        if (n <= ORDER) {
-            lanes k = -dot(a, r + ORDER - n, 1, n) * inverse;
-            k = clamp(k, -0.9999f, 0.9999f);
-            for (int i = 1; 2 * i <= n; i++) {
-                lanes low = a[i], high = a[n - i];
-                a[i] = low + k * high;
-                a[n - i] = high + k * low;
-            }
-            a[n] = k;
-            error *= 1 - k * k;
-            inverse = reciprocal(higher(error, all_lanes(1e-20f)));
-            if (n % 4 == 0) {
-                norm = all_lanes(0);
-                for (int i = 0; i <= n; i++) norm += a[i] * a[i];
-            }
+    for (int i = 1; i < ORDER + 4; i++) a[i] = all_lanes(0);
+    for (int i = 0; i < BLOCK; i++) g[i] = all_lanes(0);
+    trace = inverse;
+    for (int n = 1; n <= ORDER; n++) {
+        const int next = n < ORDER ? n + 1 : n;         /* the last order has no next: what it sums is not used */
+        lanes k = clamp(-k_sum * inverse, -0.9999f, 0.9999f);
+        lanes u_low = e[n] + k * e[0], u_high = {0}, k_low = correlation[next] + k * correlation[1], k_high = {0};
+        g[n - 1] += u;
+        int i = 1;
+        for (; 2 * i < n; i++) {
+            lanes low = a[i], high = a[n - i];
+            g[n - 1 - i] += low * u;
+            g[i - 1] += high * u;
+            lanes new_low = low + k * high, new_high = high + k * low;
+            a[i] = new_low;
+            a[n - i] = new_high;
+            u_low += new_low * e[n - i];
+            u_high += new_high * e[i];
+            k_low += new_low * correlation[next - i];
+            k_high += new_high * correlation[next - n + i];
+        }
+        if (2 * i == n) {
+            lanes middle = a[i];
+            g[i - 1] += middle * u;
+            a[i] = middle += k * middle;
+            u_low += middle * e[i];
+            k_low += middle * correlation[next - i];
+        }
+        a[n] = k;
+        error *= 1 - k * k;
+        inverse = reciprocal(higher(error, all_lanes(1e-20f)));
+        u = (u_low + u_high) * inverse;
+        k_sum = k_low + k_high;
+        if (n % 4 == 0) {
+            norm = all_lanes(0);
+            for (int j = 0; j <= n; j++) norm += a[j] * a[j];
         }
         trace += norm * inverse;
-        if (n > ORDER)
-            continue;
-        lanes u = dot(a, e + n, -1, n + 1) * inverse;
-        lanes *to = g + n;
-        *to = u;
-        for (int j = 1; j <= n; j++) to[-j] += a[j] * u;
     }
     /* From here the predictor stays: eight errors, then eight values of g, at a time, so that each load of it serves
        eight and the sums do not wait for each other. */
-    lanes u[BLOCK + ORDER];
-    for (int i = 0; i <= ORDER; i++) u[i] = all_lanes(0);
-    for (int i = BLOCK; i < BLOCK + ORDER; i++) u[i] = all_lanes(0);
+    lanes errors[BLOCK + ORDER + 8];
+    for (int i = 0; i < ORDER; i++) errors[i] = all_lanes(0);
+    for (int i = BLOCK; i < BLOCK + ORDER + 8; i++) errors[i] = all_lanes(0);
     for (int n = ORDER; n < BLOCK; n += 8) {
-        lanes s[8] = {{0}};
-        for (int j = 0; j <= ORDER; j++)
+        lanes s[8];
+        for (int i = 0; i < 8; i++) s[i] = e[n + i];
+        #pragma GCC unroll 4
+        for (int j = 1; j <= ORDER; j++)
             for (int i = 0; i < 8; i++) s[i] += a[j] * e[n - j + i];
-        for (int i = n == ORDER; i < 8; i++) u[n + i] = s[i] * inverse;
+        for (int i = 0; i < 8; i++) errors[n + i] = s[i] * inverse;
     }
-    for (int i = ORDER + 1; i < BLOCK; i++) g[i] = all_lanes(0);
     for (int n = 0; n < BLOCK; n += 8) {
+        const int begin = n + 7 < ORDER ? (ORDER - n - 7) & ~3 : 0, end = n + ORDER < BLOCK ? ORDER + 4 : BLOCK - n;   /* beyond these are zeros */
         lanes s[8];
         for (int i = 0; i < 8; i++) s[i] = g[n + i];
-        for (int j = 0; j <= ORDER; j++)
-            for (int i = 0; i < 8; i++) s[i] += a[j] * u[n + j + i];
+        #pragma GCC unroll 4
+        for (int j = begin; j < end; j++)
+            for (int i = 0; i < 8; i++) s[i] += a[j] * errors[n + j + i];
         for (int i = 0; i < 8; i++) g[n + i] = s[i];
     }
-    return trace * load;
+    return (trace + (BLOCK - 1 - ORDER) * norm * inverse) * load;
 }
 #endif
