@@ -13,6 +13,10 @@ from firmware.storage.personal import MARK, keys_of, told
 
 ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
+# What is told of a leg after the CDR was written, set in place: the rest of the CDR, and its indexes, stay as they are.
+LATE = ("UPDATE cdr SET body = json_set(iif(json_type(body, '$.quality') = 'object', body, json_set(body, '$.quality', json('{}'))), "
+        "'$.quality.\"' || ? || '\"', json(?)) WHERE call = ?")
+
 
 def call_number(call):
     """The number in a call id: "c17" -> 17.  Raises ValueError for what is no call id."""
@@ -62,13 +66,23 @@ class CDRs:
 
     def save(self):
         """Write the finished CDRs, and what was told of finished ones later (inside the caller's transaction)."""
+        finished = {cdr["call"]: cdr for cdr in self._finished}
+        late = []
+        for call, leg, quality in self._late:
+            if call in finished:
+                finished[call]["quality"][leg] = quality
+            else:
+                late.append((call, leg, quality))
         for cdr in self._finished:
             self.write(cdr)
-        for call, leg, quality in self._late:
-            cdr = self.get(call)
-            if cdr is not None:
-                cdr["quality"] = dict(cdr.get("quality") or {}, **{leg: quality})
-                self.write(cdr)
+        for call, leg, quality in late:
+            self._amend(call, leg, quality)
+
+    def _amend(self, call, leg, quality):
+        keys = keys_of(self._db)
+        told_late, rows = keys.split(None, call, {"quality": quality})
+        if self._db.execute(LATE, (leg, ENCODE(told_late["quality"]), call)).rowcount and rows:
+            keys.write(None, rows)
 
     def write(self, cdr):
         """Write one CDR (inside the caller's transaction)."""

@@ -54,12 +54,14 @@ class Journal:
         execute, keys = self._db.execute, keys_of(self._db)
         for record in records:
             data, rows = record.get("data") or {}, None
-            if record["kind"] != CHECKPOINT:
-                data, rows = keys.split(record["kind"], record.get("call"), data)
+            if record["kind"] == CHECKPOINT:
+                text = ENCODE(data)
+            else:
+                text, rows = keys.encoded(record["kind"], record.get("call"), data)
             record["seq"] = execute(
                 "INSERT INTO journal (ts_ms, kind, call, leg, agent, queue, data) VALUES (?,?,?,?,?,?,?)",
                 (record["ts_ms"], record["kind"], record.get("call"), record.get("leg"), record.get("agent"),
-                 record.get("queue"), ENCODE(data))).lastrowid
+                 record.get("queue"), text)).lastrowid
             if rows:
                 keys.write(record["seq"], rows)
             if record["kind"] == CHECKPOINT:

@@ -73,6 +73,20 @@ def test_any_data_come_back_as_they_were_and_no_number_stays_in_them(db):
     reader.close()
 
 
+def test_what_the_short_way_passes_over_has_nothing_personal(db):
+    dice, keys, passed = random.Random(9), personal.keys_of(db.write), 0
+    for _ in range(20000):
+        data = {dice.choice(NAMES): drawn(dice) for _ in range(dice.randrange(6))}
+        if not personal.SUSPECT(personal.ENCODE(data)):
+            passed += 1
+            assert keys.split("leg.answered", dice.choice(("c1", None)), data) == (data, []), data
+    assert passed > 500
+    for number, (kind, data) in enumerate((("leg.answered", {"a": ":" + PERSON}), ("leg.answered", {"a": [PERSON]}), ("leg.held", {"a": {"b": "x " + PERSON}}),
+                                           ("leg.held", {"caller_name": "Ann"}), ("ivr.moved", {"set": {"pin": 1}}), ("leg.answered", {"": "12345"}))):
+        text, rows = keys.encoded(kind, "c%d" % number, data)
+        assert rows and MARK in text and PERSON not in text, data
+
+
 def test_a_number_is_found_by_its_index_and_erased_for_every_row_that_names_it(db):
     cdrs, journal = CDRs(db.write), Journal(db.write)
     append(db, record("leg.offered", "c1", {"caller": "+86" + PERSON, "called": OTHER, "caller_name": "Li Wei"}),
