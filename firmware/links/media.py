@@ -72,6 +72,7 @@ class MediaLink(Adapter):
         self.refused = 0
         self._waiting = {}          # leg that cannot hear yet: the signal it shall hear then, or None
         self._commands = []
+        self._asked = []            # commands that need not wait for the commit: reserve()
         self._last_commands = []
         self._turn_from = 0         # the first of _commands of the present turn
         self._places = {}           # leg: (span, timeslot) of its termination
@@ -118,7 +119,7 @@ class MediaLink(Adapter):
 
     def _lost(self, reason):
         self.serving = False
-        self._commands, self._last_commands, self._held, self._waiting, self._turn_from, self._places = [], [], None, {}, 0, {}
+        self._commands, self._asked, self._last_commands, self._held, self._waiting, self._turn_from, self._places = [], [], [], None, {}, 0, {}
         self.enhanced = {}
         self._ack = self._ack_signalling = 0
         self.on_lost(reason)
@@ -130,6 +131,11 @@ class MediaLink(Adapter):
         self._commands.append((do, parameters, on_reply, on_error))
         if do == "add" and "timeslot" in parameters:
             self._places[parameters["id"]] = _place(parameters)
+
+    def reserve(self, on_reply, on_error, **parameters):
+        """Ask for an RTP termination at the end of this turn already: it is nothing outside, and the audit of the next control process
+        finds one that nobody knows.  So a call waits for one commit less.  Otherwise as command()."""
+        self._asked.append(("add", dict(parameters, kind="rtp"), on_reply, on_error))
 
     def configure(self, config, now_ms=0):
         """Which numbers are emergency numbers."""
@@ -278,6 +284,8 @@ class MediaLink(Adapter):
             self._commands.insert(at, command)
         self._last_commands = []
         self._turn_from = len(self._commands)
+        asked, self._asked = self._asked, []
+        self._send_all(asked)
 
     def dirty(self):
         """The recordings index has something to write."""
@@ -300,8 +308,15 @@ class MediaLink(Adapter):
         if not self._commands:
             return
         commands, self._commands, self._turn_from = self._commands, [], 0
-        for command in commands:
-            self._send(*command)
+        self._send_all(commands)
+
+    def _send_all(self, commands):
+        if len(commands) == 1:
+            self._send(*commands[0])
+        elif commands:
+            with self.client.together():
+                for command in commands:
+                    self._send(*command)
 
     def _send(self, do, parameters, on_reply, on_error):
         def answered(reply, error):

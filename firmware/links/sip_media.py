@@ -9,8 +9,10 @@ telephones offers each kind what it can do; the one that answers decides.
 Hold: a far end that stops listening (sendonly, inactive, address 0.0.0.0) is held; media sends it nothing.
 """
 
+import functools
 import logging
 import os
+import time
 
 from firmware.errors import LocalError, RemoteError
 from firmware.links.sip_probe import RTP_TIMEOUT_MS
@@ -20,7 +22,14 @@ from firmware.sockets import is_broadcast
 log = logging.getLogger(__name__)
 
 NO_TERMINATION_CAUSE = 47   # Q.850: resource unavailable, unspecified
+BROADCAST_S = 10            # ours: so long the kernel's word on an address is remembered
 NOT_CARRIED_CAUSE = 65      # Q.850: bearer capability not implemented; 488 to a telephone (proto/sip/causes.py)
+
+
+@functools.lru_cache(1024)
+def _is_broadcast(address, now):
+    """is_broadcast(), asked again when `now` is another number: it costs three system calls, and each leg asks twice."""
+    return is_broadcast(address)
 
 
 def carried(far):
@@ -29,7 +38,7 @@ def carried(far):
         raise RemoteError("SDP: %s has payload type %d; only its static one is carried" % (far["codec"], far["payload_type"]), status=488)
     if far["remote"] is not None and ":" in far["remote"][0]:
         raise RemoteError("SDP: audio to %s: IPv6 is not carried" % far["remote"][0][:60], status=488)
-    if far["remote"] is not None and is_broadcast(far["remote"][0]):
+    if far["remote"] is not None and _is_broadcast(far["remote"][0], time.monotonic() // BROADCAST_S):
         raise RemoteError("SDP: audio to %s: that is a broadcast address" % far["remote"][0][:60], status=488)
     return far
 
@@ -58,13 +67,19 @@ class SIPMedia:
                 contact["source"][2:] in (["WS"], ["WSS"]) for contact in self.endpoint.contacts(state["line"])):
             state["web"] = new_credentials()
         web = {"browser": {part: state["web"][part] for part in ("ufrag", "password")}} if state.get("web") else {}
-        self.media.command("add", lambda reply, now_ms: self._allocated(leg, reply, now_ms),
-                           lambda error, now_ms: self._no_termination(leg, error, now_ms),
-                           id=leg, kind="rtp", address=self.config["address"],
-                           srtp_only=bool(web) or self._encryption_of(state) == "required",
-                           **web, **self._enhancement_of(state), **self.media.urgent(state.get("called") if state["direction"] == "in" else "", state.get("urgent", False)))
+        asked = dict(id=leg, address=self.config["address"], srtp_only=bool(web) or self._encryption_of(state) == "required", **web, **self._enhancement_of(state),
+                     **self.media.urgent(state.get("called") if state["direction"] == "in" else "", state.get("urgent", False)))
 
-    def _allocated(self, leg, reply, now_ms):
+        def plainly(error=None, now_ms=None):
+            self.media.reserve(lambda reply, now_ms: self._allocated(leg, reply, now_ms), lambda error, now_ms: self._no_termination(leg, error, now_ms), **asked)
+        if state["direction"] == "in" and state["far"] is not None and not web and not state["far"].get("t38"):
+            # Where it is to send is known: one command for both.  Refused: apart, so that it is known which of them was.
+            self.media.reserve(lambda reply, now_ms: self._allocated(leg, reply, now_ms, joined=True), plainly, **{**asked, **self._far_media(state, state["far"])})
+        else:
+            plainly()
+
+    def _allocated(self, leg, reply, now_ms, joined=False):
+        """Media has the termination.  joined: and knows where the far end listens."""
         state = self.legs.get(leg)
         if state is None:
             self.media.subtract(leg)
@@ -75,9 +90,11 @@ class SIPMedia:
         if state.get("web"):
             self._set(leg, web=dict(state["web"], fingerprint=reply["fingerprint"]))
         if state["direction"] == "in":
-            if state["far"] is not None:
+            if state["far"] is not None and not joined:
                 self._join(leg, state["far"], lambda reply, now_ms: self._offer(leg))
             else:
+                if joined:
+                    self._note_far(leg, state["far"])
                 self._offer(leg)
             return
         self._set(leg, state="setup")
@@ -172,19 +189,29 @@ class SIPMedia:
     def _join(self, leg, far, done=None):
         """Tell media where the far end listens; tell the switchboard about hold.  done(reply, now_ms): media has taken it."""
         state = self.legs[leg]
-        browser = far.get("browser")
-        listens = (far["remote"] is not None or browser is not None) and far["direction"] in ("sendrecv", "sendonly")
-        web = {}
+        self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg, **self._far_media(state, far))
+        self._note_far(leg, far)
+
+    @staticmethod
+    def _listens(far):
+        """Whether a far end wants to hear anything."""
+        return (far["remote"] is not None or far.get("browser") is not None) and far["direction"] in ("sendrecv", "sendonly")
+
+    def _far_media(self, state, far):
+        """Where a far end listens and what it speaks, as media wants it."""
+        browser, web = far.get("browser"), {}
         if state.get("web"):
             ours = {part: state["web"][part] for part in ("ufrag", "password")}
             web = {"browser": dict(ours, **browser) if browser is not None else None,
                    "srtp_only": browser is not None or self._encryption_of(state) == "required"}
-        held = not listens
-        self.media.command("modify", done, lambda error, now_ms: self._not_carried(leg, error, now_ms), id=leg,
-                           remote=far["remote"], payload_type=far["payload_type"], codec=self._coder_of(state, far["codec"]), dtmf_payload_type=far["dtmf_payload_type"],
-                           dtmf_clock_hz=far.get("dtmf_clock_hz", 8000), ptime_ms=far["ptime_ms"], send=listens,
-                           timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
-                           source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **self._t38_media(far), **web)
+        return dict(remote=far["remote"], payload_type=far["payload_type"], codec=self._coder_of(state, far["codec"]), dtmf_payload_type=far["dtmf_payload_type"],
+                    dtmf_clock_hz=far.get("dtmf_clock_hz", 8000), ptime_ms=far["ptime_ms"], send=self._listens(far),
+                    timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
+                    source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **self._t38_media(far), **web)
+
+    def _note_far(self, leg, far):
+        """Keep what was settled; tell the switchboard about hold."""
+        state, held = self.legs[leg], not self._listens(far)
         if held != state["held"] and state["state"] == "answered":
             self.turns.post({"kind": "leg.held" if held else "leg.retrieved", "leg": leg})
         was_fax = bool((state["far"] or {}).get("t38"))

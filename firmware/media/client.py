@@ -89,6 +89,7 @@ from firmware.errors import LocalError
 log = logging.getLogger("firmware.media.client")
 
 MESSAGE_OCTETS = 1 << 20      # longest message that is received
+TOGETHER_OCTETS = 65536       # ours: commands that leave in one packet, the last one beyond it; media takes 262144
 BUFFER_OCTETS = 1 << 20       # asked of the kernel, which may grant less
 CALL_TIMEOUT_S = 5.0          # ours: media answers within a tick unless its prompt disk stalls
 
@@ -104,10 +105,11 @@ def signalling_socket_path(run_dir):
 
 
 class _Pipe:
-    """One SEQPACKET connection: whole msgpack maps in and out, never blocking."""
+    """One SEQPACKET connection: whole msgpack maps in and out, never blocking.  together: several may stand in a packet."""
 
-    def __init__(self, path, on_message, on_end, around):
+    def __init__(self, path, on_message, on_end, around, together=False):
         self._on_message, self._on_end, self._around = on_message, on_end, around
+        self._together, self.corked = together, False
         self._queue, self._stuck = [], False
         self._loop = asyncio.get_running_loop()
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -125,13 +127,24 @@ class _Pipe:
         if self._sock is None:
             raise LocalError("media: the connection has ended; connect again")
         self._queue.append(msgpack.packb(message))
-        self._flush()
+        if not self.corked:
+            self._flush()
+
+    def uncork(self):
+        """Let out what was sent since `corked` was set."""
+        self.corked = False
+        if self._sock is not None and not self._stuck:
+            self._flush()
 
     def _flush(self):
         try:
             while self._queue:
-                self._sock.send(self._queue[0])
-                self._queue.pop(0)
+                size = count = 0
+                while count < len(self._queue) and size < (TOGETHER_OCTETS if self._together else 1):
+                    size += len(self._queue[count])
+                    count += 1
+                self._sock.send(b"".join(self._queue[:count]))
+                del self._queue[:count]
         except BlockingIOError:
             self._loop.add_writer(self._sock, self._flush)
             self._stuck = True
@@ -162,7 +175,14 @@ class _Pipe:
             if not data:
                 self.close("media closed the connection")
                 return
-            self._on_message(msgpack.unpackb(data))
+            if not self._together:
+                self._on_message(msgpack.unpackb(data))
+                continue
+            messages = msgpack.Unpacker(max_buffer_size=MESSAGE_OCTETS)
+            messages.feed(data)
+            for message in messages:
+                if self._sock is not None:
+                    self._on_message(message)
 
     def close(self, reason=None):
         """End the connection; a reason given is told to the owner."""
@@ -218,10 +238,10 @@ class MediaClient:
 
     async def _connect_once(self):
         self._early = []                  # what arrives before hello is judged
-        self._commands = _Pipe(media_socket_path(self._run_dir), self._on_command_message, self._ended, self._around)
+        self._commands = _Pipe(media_socket_path(self._run_dir), self._on_command_message, self._ended, self._around, together=True)
         self._signalling = _Pipe(signalling_socket_path(self._run_dir), self._on_up_message, self._ended, self._around)
         try:
-            hello = await self.call("hello")
+            hello = await self.call("hello", together=True)
             self._signalling.send({"do": "hello", "epoch": self._epoch})
         except LocalError as error:
             if not self.connected:        # died between connect and hello: try again
@@ -285,6 +305,19 @@ class MediaClient:
         for seq in late:
             answered, do, _ = self._waiting.pop(seq)
             answered(None, LocalError("media: no answer to '%s' within %g s" % (do, CALL_TIMEOUT_S)))
+
+    @contextlib.contextmanager
+    def together(self):
+        """Commands that are posted inside leave at its end, in as few packets as they fit into."""
+        pipe = self._commands
+        if pipe is None or pipe.corked:
+            yield
+            return
+        pipe.corked = True
+        try:
+            yield
+        finally:
+            pipe.uncork()
 
     async def audit(self):
         """All pages of audit as one dict of lists."""

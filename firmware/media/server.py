@@ -1,7 +1,10 @@
 """The command thread of the media process: media.sock, events, epochs.
 
-Messages are msgpack maps, one a SOCK_SEQPACKET message; the commands and events
+Messages are msgpack maps in SOCK_SEQPACKET messages; the commands and events
 are listed in client.py.  Here is what holds them together:
+
+packets   Commands may stand behind each other in one packet, each answered for itself.  Who says hello with
+          together:true takes replies and events in the same way; others get one a packet.
 
 epoch     The highest one that said hello is in charge.  Commands with a lower one
           are refused, on whatever connection they come, so an old control process
@@ -42,7 +45,9 @@ from firmware.trace.ring import Nothing
 log = logging.getLogger("firmware.media.server")
 
 MESSAGE_OCTETS = 262144
+TOGETHER_OCTETS = 65536         # ours: replies or events that leave in one packet, the last one beyond it
 PAGE_ENTRIES = 100              # of an audit: well under 100 kB
+EVENTS_AT_ONCE = 32             # ours: in a packet
 EVENTS_MOST = 65536             # ours: kept for a control that does not come back
 OUT_MOST = 1024                 # replies that wait for a control that does not read
 CONNECTIONS = 16
@@ -55,10 +60,20 @@ class Connection:
 
     def __init__(self, sock):
         self.sock = sock
-        self.out = collections.deque()
+        self.out = []               # packed replies
         self.cursor = 0
         self.audit = []
         self.writing = False
+        self.together = False       # takes several messages in a packet
+
+    def send(self, packed):
+        """Send packed messages as they fit into a packet; returns how many have gone.  Raises OSError."""
+        size = count = 0
+        while count < len(packed) and size < (TOGETHER_OCTETS if self.together else 1):
+            size += len(packed[count])
+            count += 1
+        self.sock.send(b"".join(packed[:count]) if count > 1 else packed[0])
+        return count
 
 
 class Server:
@@ -227,56 +242,55 @@ class Server:
             if not data:
                 self._drop(connection)
                 return
-            reply = self._message(connection, data, flags)
-            if reply is not None:
-                connection.out.append(msgpack.packb(reply))
+            connection.out += [msgpack.packb(reply) for reply in self._replies(connection, data, flags) if reply is not None]
         self._send_events()
         self._flush(connection)
 
-    def _message(self, connection, data, flags):
+    def _replies(self, connection, data, flags):
+        """The answer to each command of a packet; None: it wants none."""
+        if flags & socket.MSG_TRUNC:
+            return [self._refused(None, LocalError(f"a command is longer than {MESSAGE_OCTETS} octets"))]
+        unpacker, replies = msgpack.Unpacker(max_buffer_size=MESSAGE_OCTETS), []
+        unpacker.feed(data)
+        while unpacker.tell() < len(data):
+            try:
+                message = unpacker.unpack()
+            except Exception as error:      # msgpack raises many kinds on garbage
+                message = error
+            if not isinstance(message, dict):       # what stands behind it may be anything
+                return [*replies, self._refused(None, LocalError("a command is no msgpack map"))]
+            replies.append(self._message(connection, message))
+        return replies
+
+    def _message(self, connection, message):
         seq = None
         try:
-            if flags & socket.MSG_TRUNC:
-                refuse(f"a command is longer than {MESSAGE_OCTETS} octets")
-            message = self._unpack(data)
             seq = message.get("seq")
+            if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
+                seq = None
+                refuse("seq is no whole number")
             reply = self._command(connection, message)
             return None if message.get("do") == "ack" and seq is None else dict(reply, seq=seq, ok=True)
         except LocalError as error:
-            self.bad_messages += 1
-            return {"seq": seq, "ok": False, "error": str(error), "cause": getattr(error, "cause", TEMPORARY_FAILURE)}
+            return self._refused(seq, error)
         except Exception as error:
-            self.bad_messages += 1
             log.exception("a command failed inside media")
-            return {"seq": seq, "ok": False, "error": f"media failed in the command: {error!r}; see its log",
-                    "cause": TEMPORARY_FAILURE}
+            return self._refused(seq, LocalError(f"media failed in the command: {error!r}; see its log"))
 
-    @staticmethod
-    def _unpack(data):
-        try:
-            message = msgpack.unpackb(data)
-        except Exception as error:      # msgpack raises many kinds on garbage
-            message = error
-        if not isinstance(message, dict):
-            refuse("a command is no msgpack map")
-        seq = message.get("seq")
-        if seq is not None and (isinstance(seq, bool) or not isinstance(seq, int)):
-            del message["seq"]
-            refuse("seq is no whole number")
-        return message
+    def _refused(self, seq, error):
+        self.bad_messages += 1
+        return {"seq": seq, "ok": False, "error": str(error), "cause": getattr(error, "cause", TEMPORARY_FAILURE)}
 
     def _flush(self, connection):
         """Send replies, then events, as far as the peer takes them."""
         try:
             while connection.out:
-                connection.sock.send(connection.out[0])
-                connection.out.popleft()
-            if connection is self.owner and self.events:
+                del connection.out[:connection.send(connection.out)]
+            while connection is self.owner and self.events and connection.cursor < self.events[-1]["event"]:
                 at = max(0, connection.cursor + 1 - self.events[0]["event"])
-                for position in range(at, len(self.events)):
-                    event = self.events[position]
-                    connection.sock.send(msgpack.packb(event))
-                    connection.cursor = event["event"]
+                due = [self.events[position] for position in range(at, min(at + EVENTS_AT_ONCE, len(self.events)))]
+                count = connection.send([msgpack.packb(event) for event in due])
+                connection.cursor = due[count - 1]["event"]
             wants = False
         except BlockingIOError:
             wants = True
@@ -315,7 +329,7 @@ class Server:
     def _hello(self, connection, message):
         self._shared_epoch(message["epoch"])
         self.owner = connection
-        connection.cursor = 0
+        connection.cursor, connection.together = 0, message.get("together") is True
         return {"generation": self.board.generation, "boot_id": self.boot_id, "board": self.board.present,
                 "capacity": dict(_engine.CAPACITY, terminations=self.table.limit)}
 

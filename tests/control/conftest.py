@@ -1,6 +1,7 @@
 """Stand-ins for the rooms around the house: the core, media, a leg adapter."""
 
 import asyncio
+import contextlib
 import json
 import types
 
@@ -93,6 +94,8 @@ class FakeCore:
 
 class FakeMedia:
     """The media process, as MediaClient shows it."""
+
+    together = staticmethod(contextlib.nullcontext)
 
     def __init__(self):
         self.boot_id, self.commands, self.acks, self.signalling_acks, self.sent = "boot1", [], [], [], []

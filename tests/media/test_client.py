@@ -19,6 +19,7 @@ class Script:
 
     def __init__(self, folder, obey):
         self._listeners = [listen(path(str(folder))) for path in (media_socket_path, signalling_socket_path)]
+        self.packets = 0
         self.obey, self.seen, self._thread = obey, threading.Semaphore(0), threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -29,15 +30,19 @@ class Script:
                 listener.setblocking(True)
                 ends.append(stack.enter_context(stack.enter_context(listener).accept()[0]))
             self.end = ends[0]
-            while octets := self.end.recv(65536):
-                message = msgpack.unpackb(octets)
-                reply = {"boot_id": "b"} if message["do"] == "hello" else self.obey(message)
-                if reply is not None:
-                    self.say(message, reply)
-                self.seen.release()
+            while octets := self.end.recv(1 << 20):
+                unpacker = msgpack.Unpacker()
+                unpacker.feed(octets)
+                self.packets += 1
+                for message in unpacker:
+                    reply = {"boot_id": "b"} if message["do"] == "hello" else self.obey(message)
+                    if reply is not None:
+                        self.say(message, reply)
+                    self.seen.release()
 
-    def say(self, message, reply):
-        self.end.send(msgpack.packb(dict(reply, seq=message["seq"], ok=True)))
+    def say(self, *answers):
+        """answers: message, its reply, and so on, in one packet."""
+        self.end.send(b"".join([msgpack.packb(dict(reply, seq=message["seq"], ok=True)) for message, reply in zip(answers[::2], answers[1::2])]))
 
 
 async def posted(tmp_path, obey, count):
@@ -112,4 +117,24 @@ def test_what_media_passed_over_is_told_though_later_commands_are_answered(tmp_p
         await rounds(lambda: len(outcomes) == 2)
         client.close()
         assert "no answer" in str(outcomes[0])
+    asyncio.run(run())
+
+
+def test_commands_and_answers_share_packets(tmp_path):
+    async def run():
+        asked = []
+        client, script, outcomes, _ = await posted(tmp_path, asked.append, 1)
+        before = script.packets
+        with client.together():
+            for number in range(1, 200):
+                client.post("modify", {"id": "l%d" % number, "text": "x" * 1000}, lambda reply, error, number=number: outcomes.update({number: error}))
+            assert client.connected and script.packets == before, "nothing leaves before the end"
+        for _ in range(199):
+            script.seen.acquire()
+        assert script.packets - before == 4, "200 kB in packets of 64 kB"
+        assert [message["id"] for message in asked] == ["l%d" % number for number in range(200)]
+        script.say(*[part for message in asked for part in (message, {})])
+        await rounds(lambda: len(outcomes) == 200)
+        client.close()
+        assert outcomes == dict.fromkeys(range(200))
     asyncio.run(run())

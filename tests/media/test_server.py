@@ -51,6 +51,33 @@ def test_repeating_any_command_changes_nothing(control, media, tools):
     control.do("stop", id="nothing")
 
 
+def test_commands_behind_each_other_are_each_answered_and_in_order(media, control):
+    def packet(*dos):
+        return b"".join([msgpack.packb({"do": do, "seq": number, "epoch": control.epoch}) for number, do in enumerate(dos)])
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.connect(str(media.folder / "media.sock"))
+    sock.settimeout(2)
+    sock.send(packet("stats", "nothing", "stats") + b"\xc1")
+    replies = [msgpack.unpackb(sock.recv(1 << 20)) for _ in range(4)]
+    assert [(reply["seq"], reply["ok"]) for reply in replies] == [(0, True), (1, False), (2, True), (None, False)], "one a packet, until it was asked otherwise"
+    sock.send(msgpack.packb({"do": "hello", "seq": 9, "epoch": control.epoch, "together": True}))
+    assert msgpack.unpackb(sock.recv(1 << 20))["ok"]
+    sock.send(packet(*["stats"] * 5))
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(sock.recv(1 << 20))
+    assert [reply["seq"] for reply in unpacker] == list(range(5)), "in one packet"
+    sock.send(packet(*["audit", "stats"] * 400)[:262144])
+    seen = 0
+    while seen < 800:
+        octets = sock.recv(1 << 20)
+        unpacker = msgpack.Unpacker()
+        unpacker.feed(octets)
+        seen += sum(reply["ok"] for reply in unpacker)
+        assert len(octets) < 200000, "packets stay within what a receiver takes"
+    sock.close()
+    control.do("hello")
+
+
 @pytest.mark.parametrize("do, parameters, word", [
     ("add", dict(id="l9", kind="timeslot", span=0, timeslot=1, law="A"), "span"),
     ("add", dict(id="l9", kind="timeslot", span=1, timeslot=32, law="A"), "timeslot"),
