@@ -23,6 +23,7 @@ class AudioAlarms:
         self._alarms = alarms
         self._silent = {}           # leg -> {direction: sentence}
         self._source = {}           # leg -> source
+        self._legs = {}             # source -> {leg: True}: on a dead network thousands are silent, and each report looks at its own only
         for leg in legs:
             for direction in leg.missing or ():
                 self._missing(leg.id, leg.call, leg.line, direction, "nothing")
@@ -31,7 +32,8 @@ class AudioAlarms:
                 alarms.forget(source, now_ms)       # its leg ended while nobody watched
 
     def _missing(self, leg, call, line, direction, reason):
-        self._source[leg] = "line %s" % line if line else "leg %s" % leg
+        source = self._source[leg] = "line %s" % line if line else "leg %s" % leg
+        self._legs.setdefault(source, {})[leg] = True
         self._silent.setdefault(leg, {})[direction] = "call %s, leg %s: %s; %s" % (
             call, leg, DIRECTIONS[direction], WHY.get(reason, reason))
 
@@ -48,13 +50,13 @@ class AudioAlarms:
                 if kind == "leg.audio_back":
                     self._silent[leg].pop(record["data"]["direction"], None)
                 if kind == "leg.released" or not self._silent[leg]:
-                    del self._silent[leg], self._source[leg]
+                    del self._silent[leg], self._source[leg], self._legs[source][leg]
                 self._report(source, now_ms)
 
     def _report(self, source, now_ms):
-        sentences = [sentence for leg in sorted(self._silent) if self._source[leg] == source
-                     for _, sentence in sorted(self._silent[leg].items())]
+        sentences = [sentence for leg in sorted(self._legs[source]) for _, sentence in sorted(self._silent[leg].items())]
         if sentences:
             self._alarms.report(source, {KIND: ". ".join(sentences)}, (KIND,), now_ms)
         else:
+            del self._legs[source]
             self._alarms.forget(source, now_ms)

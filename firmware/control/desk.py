@@ -53,7 +53,7 @@ class Desk(Adapter):
         self._read_db, self._cdrs = None, None      # of the reading thread
         self._folds, self._counting = 0, threading.Lock()       # how many are on their way
         self._behind = True         # records may be missing in the projections
-        self._asked = []
+        self._asked, self._own, self._looking = [], [], False       # questions of this turn; those that wait for our own list; whether it is being read
         self._databases = Databases(os.path.join(house.data_dir, "databases"))
         self.fault = None           # sentence
         self.writing = asyncio.Lock()       # of changes that look before they write
@@ -168,20 +168,57 @@ class Desk(Adapter):
         self._asked.append(action)
 
     def flush(self):
-        """Ask."""
+        """Ask.  What only our own list can answer goes there together with what came while it was read."""
         asked, self._asked = self._asked, []
         for action in asked:
-            self.house.spawn(self._ask(action))
+            if action["lookup"]:
+                self.house.spawn(self._ask(action))
+            else:
+                self._own.append(action)
+        if self._own and not self._looking:
+            self._looking = True
+            self.house.spawn(self._ask_own_list())
+
+    async def _ask_own_list(self):
+        try:
+            while self._own:
+                actions, self._own = self._own, []
+                found = await self._in_own_list([action["caller"] for action in actions])
+                with self.house.turns.together():
+                    for action, known in zip(actions, found):
+                        self._tell(action, known)
+        finally:
+            self._looking = False
+
+    async def _in_own_list(self, callers):
+        """For each caller: the customers of that number, or the exception that kept us from knowing."""
+        try:
+            country = self.country()
+            return await asyncio.wait_for(self.read(lambda db: [customers.by_number(db, caller, country) for caller in callers]), ASK_LIMIT_S)
+        except Exception as error:      # whatever it is: the core waits for customer.found, and the agent for the call
+            return [error] * len(callers)
+
+    def _tell(self, action, known):
+        event = {"kind": "customer.found", "call": action["call"], "customer": None, "source": "none"}
+        if isinstance(known, Exception):
+            self.failed += 1
+            event["error"] = ("%s: %s" % (type(known).__name__, known))[:200]
+            log.warning("desk: who calls in call %s: %s", action["call"], event["error"])
+        else:
+            self.answered += 1
+            if known:
+                event.update(customer=known[0], others=len(known) - 1, source="own")
+        self.house.turns.handle(event)
 
     async def _ask(self, action):
         caller, event = action["caller"], {"kind": "customer.found", "call": action["call"], "customer": None, "source": "none"}
-        theirs = asyncio.ensure_future(self._look_up(action)) if action["lookup"] else None         # beside our own list
+        theirs = asyncio.ensure_future(self._look_up(action))       # beside our own list
         try:
             country = self.country()
             known = await asyncio.wait_for(self.read(lambda db: customers.by_number(db, caller, country)), ASK_LIMIT_S)
             if known:
                 event.update(customer=known[0], others=len(known) - 1, source="own")
-            found = await theirs if theirs is not None else []
+            found = await theirs
             if found:
                 event["key"] = await self.run(lambda db: files.put_text(db, "external", self.house.clock.now_ms(), dict(found),
                                                                         event["customer"], action["call"]))
@@ -196,9 +233,8 @@ class Desk(Adapter):
             event["error"] = ("%s: %s" % (type(error).__name__, error))[:200]
             log.exception("desk: who calls in call %s", action["call"])
         finally:
-            if theirs is not None:
-                theirs.cancel()
-                theirs.add_done_callback(lambda task: task.cancelled() or task.exception())         # nobody else asks for it
+            theirs.cancel()
+            theirs.add_done_callback(lambda task: task.cancelled() or task.exception())         # nobody else asks for it
         self.house.turns.handle(event)
 
     async def _look_up(self, action):

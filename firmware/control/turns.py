@@ -9,8 +9,8 @@
     5 the source is acknowledged, the live feed told
 
 Events that have come together (one reading of media's socket) are carried to their ends one after the other
-and share steps 3 to 5 (`together`), and a commit waits until WINDOW_S after the one before: under load one serves many.  So a kill -9 before 3 means that the event has not happened (its source repeats
-it), and after 3 that it has: layer 3 messages wait in the outbox,
+and share steps 3 to 5 (`together`), and a commit waits until WINDOW_S after the one before, or longer where that one took long: under load one serves
+many.  So a kill -9 before 3 means that the event has not happened (its source repeats it), and after 3 that it has: layer 3 messages wait in the outbox,
 SIP repeats by its own timers, media commands are found missing by the audit.
 
 An exception in handling one event is logged with the event and costs that call
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 FAILURE_CAUSE = 41          # Q.850: temporary failure
 WINDOW_S = 0.005            # half a tick of media; invented
+WINDOW_MOST_S = 0.02        # what waits longer is felt by who waits; invented
+COMMITS_APART = 4           # times as long as a commit took is waited until the next: they take a fifth of the time at most; invented
 WAITING_RECORDS = 200_000   # kept in memory while the disk refuses; invented: some hours
 EVENTS_IN_A_TURN = 10_000   # more means that two machines answer each other for ever; invented
 
@@ -70,6 +72,7 @@ class Turns:
         self.turns = self.commits = 0
         self.later = None           # (seconds, function) of the loop; None: commits do not wait for more
         self._together, self._lingers, self._closed = 0, False, 0.0
+        self._commit_s = 0.0        # how long the last commit took
         self._open = None           # when the turns that are not committed yet began
         self._done = []             # (what, done) of them
         self._waiting = collections.deque()
@@ -120,7 +123,8 @@ class Turns:
         finally:
             self._together -= 1
             if not self._together and self._open is not None:
-                left_s = self._closed + WINDOW_S - time.perf_counter()
+                window_s = min(WINDOW_MOST_S, max(WINDOW_S, COMMITS_APART * self._commit_s))
+                left_s = self._closed + window_s - time.perf_counter()
                 if self.later is None or left_s <= 0:
                     self.finish()
                 elif not self._lingers:
@@ -177,7 +181,9 @@ class Turns:
 
     def _close(self):
         """Commit what the turns since the last commit made, let it out, acknowledge."""
+        began_s = time.perf_counter()
         self._commit(self.clock.now_ms())
+        self._commit_s = time.perf_counter() - began_s
         for adapter in self._with("flush"):
             self.guard("flush", None, adapter.flush)
         self._sent()
