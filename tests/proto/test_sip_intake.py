@@ -132,11 +132,11 @@ def overload(factor, seconds=20, calm_s=40):
             next_ms += chance.expovariate(capacity * (factor if now < end else 0.5) / 1000)
         while rest and rest[0][0] <= now:
             intake.take(rest.pop(0)[1], FIRST, 0, now)
-        for answer, _ in intake.refusals():
+        came, work = intake.refusals(), intake.some(now)
+        for answer, _ in came + intake.refusals():          # links/sip_udp.py: before the work
             now += REFUSE_COST_MS
             delays.append((now, now - sent[int(header(answer, "Call-ID")[1:])]))
             late_refusals += now > end + 30000
-        work = intake.some(now)
         for octets, source, waited_ms in work:
             if is_new_work(octets, (), True):
                 made.guard.admit(octets, source, waited_ms, now, True)
@@ -157,7 +157,7 @@ def test_goodput_and_refusals_in_overload(factor, least):
     ratio, delays, late, made = overload(factor)
     delays.sort()
     assert ratio >= least, ratio
-    assert delays[len(delays) // 2] < 50 and delays[int(len(delays) * 0.95)] < 100, (delays[len(delays) // 2], delays[int(len(delays) * 0.95)])
+    assert delays[len(delays) // 2] < 50 and delays[-1] <= 100, (delays[len(delays) // 2], delays[-1])
     assert late == 0 and not made.guard.overloaded, "back to normal within 30 s"
 
 

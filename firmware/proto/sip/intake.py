@@ -12,7 +12,8 @@ Resource-Priority, RFC 4412) come first, however much new work waits.
 
 How long new work would wait is the length of its row times what one costs, which is measured while a row stands.  What would
 wait more than REFUSE_MS is refused in overload (guard.py says when that begins); CERTAIN_MS is overload at once, whatever the clock
-says.  A host that stood still leaves a short row behind and is none.
+says.  A host that stood still leaves a short row behind and is none.  A refusal leaves within REFUSED_WITHIN_MS or not at all: what waited while
+nobody knew of the overload is served, late.
 
 A request that is in the row already (the far end repeats it each half second) is dropped; a CANCEL takes its INVITE along.
 """
@@ -23,7 +24,9 @@ from firmware.errors import RemoteError
 from firmware.proto.sip.text import text
 
 REFUSE_MS = 100              # ours: in overload, new work that would wait longer is refused
-CERTAIN_MS, CERTAIN_ROW = 400, 32    # ours: a row that would take so long, and is so long, is overload without doubt
+CERTAIN_MS, CERTAIN_ROW = 200, 32    # ours: a row that would take so long, and is so long, is overload without doubt
+REFUSED_WITHIN_MS = 90       # what has waited longer when overload is noticed is served: its refusal would come too late to be one ...
+SERVED_LATE = 64             # ... unless so much waits already
 FIRST_GUESS_MS = 5.0         # ours: what new work costs until it is measured
 LEAST_MS, MOST_MS = 0.3, 60.0    # ours: bounds of that figure; one long standstill must not move it far
 SMOOTHING = 8
@@ -184,8 +187,10 @@ class Intake:
             self._refusals.append((answer, source))
 
     def _refuse(self, entry, now_ms):
-        """Whether it was refused: what repeats a request that is being served is not."""
-        octets, source, _ = entry
+        """Whether it was refused: what repeats a request that is being served is not, nor what has waited too long for it."""
+        octets, source, arrived_ms = entry
+        if now_ms - arrived_ms > REFUSED_WITHIN_MS and len(self.new) < SERVED_LATE:
+            return False
         key = (source, branch_of(octets))
         if (not key[1] or not self._knows_all or key in self._taken[0] or key in self._taken[1]) and self._is_served(octets):
             return False
