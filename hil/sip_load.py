@@ -209,7 +209,7 @@ def results():
     rows, best = [], None
     with tempfile.TemporaryDirectory() as folder, SIPLoad(folder) as load:
         registered = load.register_beside_calls(STANDING, RE_REGISTER_RATE)
-        for rate in (20, 40, 60, 80, 100, 120):
+        for rate in (40, 80, 100, 120, 150, 180, 200):
             got = load.calls(rate, 10)
             if got["failed"] or got["retransmissions"]:
                 break

@@ -22,7 +22,7 @@ from hil.sip_load import SIPLoad, last_row, row
 from hil.sip_load_more import caller_scenario
 
 STANDING, CALM_S = 40, 10
-LADDER, FACTORS, AIMS = (30, 40, 50, 60, 70, 80, 90, 100, 120), (1.5, 3, 10), (0.9, 0.85, 0.8)
+LADDER, FACTORS, AIMS = (60, 80, 90, 100, 110, 120, 130, 150, 180), (1.5, 3, 10), (0.9, 0.85, 0.8)
 BUILD = pathlib.Path("build")
 
 
