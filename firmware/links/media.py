@@ -1,7 +1,7 @@
 """Joins the switchboard to the media process.
 
 Actions media.* and the adapters' own wishes (terminations, links) become commands.
-They are collected during a turn and sent after its commit, in order, without waiting for
+They are collected during a turn and sent after its commit (an RTP termination is asked for before it: reserve()), in order, without waiting for
 replies: media carries them out in the order in which they come.  A refusal
 becomes a switchboard event of the leg or recording concerned.
 

@@ -96,8 +96,9 @@ class SIPPassing:
 
     def _partner(self, leg):
         """The leg out that speaks G.729 with the far end of this one's call, or None."""
-        for state in self.legs.values():
-            if state.get("through") == leg and state["state"] != "releasing" and (state["far"] or {}).get("codec") == PASSED:
+        for other in self._passed:
+            state = self.legs[other]
+            if state.get("through") == leg and state["state"] != "releasing":
                 return state
         return None
 

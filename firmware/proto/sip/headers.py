@@ -26,6 +26,7 @@ HEADERS = (
     ("Supported", "k", True), ("Timestamp", None, False), ("To", "t", False), ("Unsupported", None, True),
     ("User-Agent", None, False), ("User-to-User", None, True), ("Via", "v", True), ("Warning", None, True), ("WWW-Authenticate", None, True),
 )
+NO_VALUE = frozenset([chr(octet) for octet in range(33)] + list('",;<>\x7f'))     # what cannot stand in a parameter's value without quotes
 MAX_PARAMETERS = 64              # of one value; ours: finding duplicates among more would cost an attacker nothing, us much
 MAX_VALUES = 256                 # of one list header; ours
 KNOWN_MOST, KNOWN_OCTETS = 2048, 250     # addresses remembered: From and To stand in each message of a call; ours
@@ -140,10 +141,7 @@ def _parameter_value(value):
         return False
     if value[0] == '"':
         return len(value) >= 2 and value[-1] == '"'
-    for character in value:
-        if character <= " " or character in '",;<>\x7f':
-            return False
-    return True
+    return NO_VALUE.isdisjoint(value)
 
 
 def parse_address(string, what):
