@@ -99,10 +99,10 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         self.endpoint = (SIPEndpoint.restore(dump, *arguments, house.clock.now_ms()) if dump
                          else SIPEndpoint(*arguments))
         self.legs = {name[8:]: machines.load(name) for name in machines.names("sip-leg/")}
-        self._trunk_legs = {}       # trunk -> {its legs: True}
+        self._trunk_legs = {}       # trunk -> {its legs: channel}
         for leg, state in self.legs.items():
             if state.get("trunk") is not None:
-                self._trunk_legs.setdefault(state["trunk"], {})[leg] = True
+                self._trunk_legs.setdefault(state["trunk"], {})[leg] = state["channel"]
         self._changed = set()
         self._changes = {}
         self._lamps = set()         # lines whose calls changed in this turn
@@ -169,7 +169,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
         if state["trunk"] is not None:
             state["channel"] = self._free_channel(state["trunk"])
-            self._trunk_legs.setdefault(state["trunk"], {})[leg] = True
+            self._trunk_legs.setdefault(state["trunk"], {})[leg] = state["channel"]
             if state["channel"] is None:
                 self._forget(leg)
                 self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 34}, now_ms), now_ms)

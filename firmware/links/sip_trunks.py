@@ -83,7 +83,7 @@ class SIPTrunks:
 
     def _free_channel(self, trunk):
         """The highest channel that no leg has, or None."""
-        taken = {self.legs[leg]["channel"] for leg in self._trunk_legs.get(trunk, ())}
+        taken = set(self._trunk_legs.get(trunk, {}).values())
         for channel in range(self.endpoint.trunks[trunk].row["channels"], 0, -1):
             if channel not in taken:
                 return channel
@@ -121,7 +121,7 @@ class SIPTrunks:
     def _create_trunk_leg(self, action, now_ms):
         """leg.create over a trunk: a termination first, then the INVITE."""
         state = self._begin(action["leg"], "out", None, now_ms)
-        self._trunk_legs.setdefault(action["span"], {})[action["leg"]] = True
+        self._trunk_legs.setdefault(action["span"], {})[action["leg"]] = action["timeslot"]
         state.update(trunk=action["span"], channel=action["timeslot"], called=action["called"], caller=action["caller"],
                      caller_name=(action.get("carried") or {}).get("caller_name") or action.get("caller_name") or "",
                      redirecting=action.get("redirecting"), carried=action.get("carried"), **({"urgent": True} if action.get("priority") else {}))
