@@ -22,9 +22,9 @@ class AllLines(Adapter):
         """{span: {"loop", "code_sent", "code_received", "bearer": {"kind", ...}}}."""
         return {**{span: {**row, "bearer": BOARD} for span, row in self._framers.lines().items()}, **self._bearers.lines()}
 
-    async def loop(self, span, kind, timeslot=None):
-        """Set or end a loop."""
-        return await self._of(span).loop(span, kind, timeslot)
+    async def loop(self, span, kind, timeslot=None, by="us"):
+        """Set or end a loop.  by: "us" or line_orders.TURN_UP."""
+        return await self._of(span).loop(span, kind, timeslot, by)
 
     async def send_code(self, span, code):
         """Send a loop code; None ends it."""

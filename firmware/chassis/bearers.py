@@ -187,8 +187,8 @@ class Bearers(Adapter):
             state["system"]["faults"] = [*state["system"]["faults"], *self.faults]
             state["system"]["ok"] = False
 
-    async def loop(self, span, kind, timeslot=None):
-        """Set or end a loop."""
+    async def loop(self, span, kind, timeslot=None, by="us"):
+        """Set or end a loop; media holds it, and who ordered it is not kept there."""
         await self.media.client.call("bearer_order", span=span, loop=kind, timeslot=timeslot)
         return await self._now(span)
 

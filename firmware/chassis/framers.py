@@ -49,12 +49,13 @@ class Framers(LineOrders, Adapter):
         self._rows = self._wanted(house.config.running())
         self._changed = threading.Event()
         self._anew = False          # the settings changed
-        self._begin_orders()
+        self._begin_orders(house.stores.machines)
         self._ended = threading.Event()
         self._thread = None
         self._known = {}            # span -> alarms told
         self._before = {}           # span -> alarms of the poll before
         self._gone = {}             # span -> what is wrong with its framer
+        self._set_up = {}           # span -> (settings that its framer holds, framer)
         self._written = set()       # spans whose framer was set up anew since the watcher was told
         self._window = None         # of the board, for the transmit heartbeat of media
         self.fault = None
@@ -120,6 +121,7 @@ class Framers(LineOrders, Adapter):
             self._ended.wait(AWAY_S)
 
     def _watch(self, ring):
+        self._set_up = {}
         framers, polls = self._configure(ring), 0
         while not self._ended.is_set():
             polls += 1
@@ -161,6 +163,7 @@ class Framers(LineOrders, Adapter):
             log.error("framers: span %d: %s", span, gone[span])
             self._say(span, ["framer"])
         came, self._gone = set(self._gone) - set(gone), gone
+        self._set_up = {span: row for span, row in self._set_up.items() if span not in gone}
         for span in came:
             log.warning("framers: span %d has its framer again", span)
         return self._configure(ring) if came else {span: framer for span, framer in framers.items() if span not in gone}
@@ -173,14 +176,19 @@ class Framers(LineOrders, Adapter):
             if "framer" not in self._known.get(span, ()):
                 log.error("framers: span %d: %s", span, sentence)
             self._say(span, ["framer"])
+        self._set_up = {span: row for span, row in self._set_up.items() if span not in self._gone and row[0] == self._rows.get(span)}
         for span, settings in sorted(self._rows.items()):
             if span in self._gone:
+                continue
+            if span in self._set_up:            # not touched: what was ordered of it stands
+                framers[span] = self._set_up[span][1]
                 continue
             framer = self._driver(ring, span)
             try:
                 if framer.configure(settings):
                     log.info("framers: span %d configured: %s", span, settings)
                     self._forget_orders(span)
+                    self._loop_again(span, framer)
                     self._written.add(span)
             except DriverError:
                 raise
@@ -189,8 +197,12 @@ class Framers(LineOrders, Adapter):
                 self._say(span, ["configuration"])
                 continue
             framers[span] = framer
+            self._set_up[span] = (settings, framer)
         for span in set(self._known) - set(self._rows):
             self._known.pop(span)
+        if self._of_before:
+            self._of_before = {}
+            self._keep_loops()
         return framers
 
     def _told(self, polled):

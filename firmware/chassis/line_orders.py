@@ -1,7 +1,8 @@
 """What people (and far ends) order of a line: loops, loop codes, forced alarms.
 
 The half of Framers that acts.  Orders are carried out by the thread that owns the request ring; who ordered waits for it.
-A loop lasts until it is ended, the span's settings change, or the board starts anew.
+A loop lasts until it is ended, the span's settings change, or its framer is set up anew; a control process that starts again sets it
+again.  One of the turn-up's ends with that process: turn_up_held.py.
 
 A far end of a T1 may order loops by codes (T1.403 9): one of the data link acts at once (the framer has seen it eight times),
 one in band after IN_BAND_S of it.  A loop that we ordered ourselves is not changed by a code."""
@@ -19,14 +20,18 @@ log = logging.getLogger(__name__)
 
 IN_BAND_S = 5.0         # T1.403 9.4.1
 ANSWER_S = 5.0          # ours: a thread that needs longer has lost its board
+LOOPS = "loops"         # under which they are kept
+TURN_UP = "turn-up"
 
 
 class LineOrders:
-    """Mixed into Framers: uses _rows, _changed, _loop."""
+    """Mixed into Framers: uses _rows, _changed, _loop, turns."""
 
-    def _begin_orders(self):
+    def _begin_orders(self, machines):
         self._orders = collections.deque()
-        self._loops = {}            # span -> {"kind", "timeslot", "by": "us" or "far end", "since_ms"}
+        self._loops = {}            # span -> {"kind", "timeslot", "by": "us", TURN_UP or "far end", "since_ms"}
+        self._of_before = {int(span): row for span, row in (machines.load(LOOPS) or {}).items()}       # loops of the control process before
+        self._unsaved = False       # loops changed since they were saved
         self._codes_sent = {}       # span -> code
         self._levels = {}           # span -> what its line interface sees
         self._codes = {}            # span -> (code that comes, since when)
@@ -51,13 +56,13 @@ class LineOrders:
                 span, ANSWER_S, self.fault or "look at the alarms")) from None
         return self.lines()[span]
 
-    async def loop(self, span, kind, timeslot=None):
-        """Set or end a loop."""
+    async def loop(self, span, kind, timeslot=None, by="us"):
+        """Set or end a loop.  by: "us" or TURN_UP."""
         check_loop(kind, timeslot, 31 if self._rows.get(span, {}).get("type", "e1") == "e1" else 24)
 
         def order(framer):
             framer.loop(kind, timeslot)
-            self._note_loop(span, kind, timeslot, "us")
+            self._note_loop(span, kind, timeslot, by)
         return await self.act(span, order)
 
     async def force(self, span, rai, ais):
@@ -80,6 +85,15 @@ class LineOrders:
                 self._codes_sent[span] = code
         return await self.act(span, order)
 
+    def dirty(self):
+        """Loops changed."""
+        return self._unsaved
+
+    def save(self, stores):
+        """Those that are to stand after a restart."""
+        self._unsaved = False
+        stores.machines.save(LOOPS, {str(span): row for span, row in list(self._loops.items()) if row["by"] != TURN_UP} or None)
+
     # -- in the thread --
 
     def _note_loop(self, span, kind, timeslot, by):
@@ -87,6 +101,20 @@ class LineOrders:
         if kind != "none":
             self._loops[span] = {"kind": kind, "timeslot": timeslot, "by": by, "since_ms": time.time_ns() // 1_000_000}
         log.warning("span %d: loop %s, ordered by %s", span, kind, by)
+        self._keep_loops()
+
+    def _keep_loops(self):
+        self._unsaved = True
+        if not self._ended.is_set():
+            self._loop.call_soon_threadsafe(self.turns.run, {"loops": sorted(self._loops)}, lambda: None)
+
+    def _loop_again(self, span, framer):
+        """What the control process before had looped, whose configure() has just ended it."""
+        row = self._of_before.get(span)
+        if row is not None:
+            framer.loop(row["kind"], row["timeslot"])
+            self._loops[span] = row
+            log.warning("span %d: loop %s, ordered by %s, stands again after the restart", span, row["kind"], row["by"])
 
     def _carry_out(self, framers):
         while self._orders:
@@ -103,8 +131,9 @@ class LineOrders:
 
     def _forget_orders(self, span):
         """The framer was configured anew: it loops no more."""
-        self._loops.pop(span, None)
         self._codes_sent.pop(span, None)
+        if self._loops.pop(span, None):
+            self._keep_loops()
 
     def _obey(self, span, framer, code):
         """A loop code of the far end, or None."""
@@ -118,7 +147,7 @@ class LineOrders:
         if code.startswith("in_band") and now - since < IN_BAND_S:
             return
         wanted, standing = LOOP_CODES[code][1], self._loops.get(span)
-        if wanted == (standing or {}).get("kind", "none") or (standing and standing["by"] == "us"):
+        if wanted == (standing or {}).get("kind", "none") or (standing and standing["by"] != "far end"):
             return
         framer.loop(wanted)
         self._note_loop(span, wanted, None, "far end")

@@ -9,6 +9,7 @@ of their run; a framer that loops, or sends a forced alarm, is set up anew by ch
 import asyncio
 import logging
 
+from firmware.chassis.line_orders import TURN_UP
 from firmware.errors import StrowgerError
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Held:
     async def loop(self, span):
         """Our own loop.  Raises StrowgerError."""
         self._held["loop of", span] = (span, lambda: self._lines.loop(span, "none"))
-        await self._lines.loop(span, "local")
+        await self._lines.loop(span, "local", by=TURN_UP)
 
     async def give_back(self, what):
         """The name of a test, or ("loop of", span).  Returns what media or the line says at the end, or None."""

@@ -1,5 +1,6 @@
 """The watch of the framers, on a ring whose registers are the test's."""
 
+import concurrent.futures
 import threading
 import time
 import types
@@ -44,7 +45,8 @@ def watch(monkeypatch):
     monkeypatch.setattr(framers, "AWAY_S", 0.005)
     ring, told = Ring(), []
     house = types.SimpleNamespace(turns=types.SimpleNamespace(run=None),
-                                  config=types.SimpleNamespace(running=lambda: CONFIG))
+                                  config=types.SimpleNamespace(running=lambda: CONFIG),
+                                  stores=types.SimpleNamespace(machines=types.SimpleNamespace(load=lambda name: None)))
     part = framers.Framers(house, lambda span, alarms, now_ms: None, lambda: ring)
     part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda run, what, tell, *row: told.append(row))
     part._thread = threading.Thread(target=part._run, daemon=True)
@@ -139,3 +141,24 @@ def test_the_watcher_hears_every_poll_and_the_seconds_that_are_over(watch):
     ring.broken = "no answer in 500 ms: the board has stopped"
     until(lambda: heard[-1]["board"])
     assert "stopped" in heard[-1]["board"] and heard[-1]["spans"] == {}
+
+
+def test_a_loop_stands_when_other_spans_change_and_ends_with_its_own_settings(watch):
+    part, ring, told = watch
+    part._thread.start()
+    until(lambda: len(told) == 2)
+    part._orders.append((2, lambda framer: (framer.loop("remote"), part._note_loop(2, "remote", None, "us")), concurrent.futures.Future()))
+    part._changed.set()
+    until(lambda: part.lines()[2]["loop"])
+
+    def apply(span, **settings):
+        spans = [{**row, **settings} if row["span"] == span else row for row in CONFIG["spans"]]
+        count = len(ring.writes)
+        part.configure({"spans": spans}, 0)
+        until(lambda: any(where == span for where, _, _ in ring.writes[count:]))
+        until(lambda: not part._anew)
+    apply(1, line_code="ami")
+    assert part.lines()[2]["loop"]["kind"] == "remote" and ring.registers[2, falc_regs.LIM1.offset] & 2
+    apply(2, line_code="ami")
+    until(lambda: part.lines()[2]["loop"] is None)
+    assert not ring.registers[2, falc_regs.LIM1.offset] & 2

@@ -5,6 +5,7 @@ import concurrent.futures
 import itertools
 import json
 import math
+import types
 from types import SimpleNamespace
 
 import pytest
@@ -255,7 +256,7 @@ class House:
         self.looks += 3
         return {"spans": {}}
 
-    async def loop(self, span, kind):
+    async def loop(self, span, kind, by="us"):
         self.loops[span] = kind
 
     async def force(self, span, rai, ais):
@@ -327,7 +328,7 @@ class SlowHouse(House):
         for _ in range(3):
             await asyncio.sleep(0)
 
-    async def loop(self, span, kind):
+    async def loop(self, span, kind, by="us"):
         await self._order()
         await super().loop(span, kind)
 
@@ -423,7 +424,7 @@ def test_a_test_that_cannot_be_stopped_keeps_no_other_running_and_is_told(at_onc
 def test_an_order_that_nobody_waits_for_any_more_is_not_carried_out():
     done, future = [], concurrent.futures.Future()
     orders = line_orders.LineOrders()
-    orders._begin_orders()
+    orders._begin_orders(types.SimpleNamespace(load=lambda name: None))
     future.cancel()
     orders._orders.extend([(1, done.append, future), (1, done.append, concurrent.futures.Future())])
     orders._carry_out({1: "framer"})

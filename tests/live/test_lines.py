@@ -163,6 +163,23 @@ def test_turn_up_says_what_is_wrong(house):
     assert "rai" in found[2] and "signal_ok" in found[2] and "los_open" in found[3] and "looped_far" in found[4]
 
 
+def test_a_loop_stands_until_somebody_ends_it(house):
+    """Control is killed, and other things are configured meanwhile; the transmitted line is what comes in all the while."""
+    def loops():
+        return {int(span): row["loop"]["kind"] for span, row in house.product.get("/lines")["lines"].items() if row["loop"]}
+    run(house, "loop", "4", "remote")
+    assert loops() == {4: "remote"}
+    running = house.product.get("/configuration")
+    running["configuration"]["site"]["name"] += " looped"
+    house.product.post("/configuration/apply", running)
+    house.kill("control")
+    wait_for(lambda: loops() == {4: "remote"})
+    wait_for(lambda: any(alarm["kind"] == "looped" and alarm["members"] == ["span 4"] for alarm in house.product.get("/alarms")["alarms"]))
+    run(house, "loop", "4", "none")
+    house.kill("control")
+    wait_for(lambda: house.product.get("/lines")["lines"].get("4", {}).get("loop", 1) is None)
+
+
 def nothing_is_left(house):
     """No test of the turn-up runs, and no line is looped."""
     return not house.product.get("/berts")["berts"] and not any(row["loop"] for row in house.product.get("/lines")["lines"].values())
