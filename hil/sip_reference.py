@@ -18,7 +18,7 @@ from hil.rig import die_with_us
 from hil.sip_load import TICKS, last_row
 
 FIRST = 20000
-KAMAILIO = """\
+HEAD = """\
 #!KAMAILIO
 debug=0
 log_stderror=yes
@@ -26,33 +26,15 @@ fork=yes
 children=1
 disable_tcp=yes
 listen=udp:127.0.0.1:%d
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "siputils.so"
-loadmodule "textops.so"
+"""
+PROXY = """\
 request_route {
     if (has_totag()) { t_relay(); exit; }       # the caller sends it here, its Request-URI is the far end's Contact
     $du = "sip:127.0.0.1:%d";
     t_relay();
 }
 """
-
-KAMAILIO_REGISTRAR = """\
-#!KAMAILIO
-debug=0
-log_stderror=yes
-fork=yes
-children=1
-disable_tcp=yes
-listen=udp:127.0.0.1:%d
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "siputils.so"
-loadmodule "usrloc.so"
-loadmodule "registrar.so"
-loadmodule "auth.so"
+REGISTRAR = """\
 modparam("usrloc", "db_mode", 0)
 request_route {
     if (!pv_www_authenticate("bench", "secret", "0")) { www_challenge("bench", "1"); exit; }
@@ -61,15 +43,20 @@ request_route {
 """
 
 
+def configuration(port, modules, rest):
+    """Kamailio's file: one worker on UDP."""
+    return HEAD % port + "".join('loadmodule "%s.so"\n' % module for module in modules) + rest
+
+
 def _common(folder):
     return {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "preexec_fn": die_with_us}
 
 
 @contextlib.contextmanager
-def kamailio(folder, configuration):
+def kamailio(folder, configured):
     """It runs meanwhile; the value is a function: its processor seconds so far."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "kamailio.cfg").write_text(configuration)
+    (folder / "kamailio.cfg").write_text(configured)
     process = subprocess.Popen(["kamailio", "-DD", "-E", "-f", str(folder / "kamailio.cfg"), "-Y", str(folder), "-w", str(folder), "-m", "64"],
                                start_new_session=True, **_common(folder))
     try:
@@ -100,7 +87,7 @@ def cpu_s_per_1000_calls(folder, rate=60, seconds=8):
     if not shutil.which("kamailio"):
         return None
     folder, ports = pathlib.Path(folder), [free_port() for _ in range(3)]
-    with kamailio(folder, KAMAILIO % (ports[0], ports[1])) as used:
+    with kamailio(folder, configuration(ports[0], ("tm", "sl", "rr", "pv", "siputils", "textops"), PROXY % ports[1])) as used:
         (folder / "call.xml").write_text(sip_load.CALL)
         uas = subprocess.Popen(["sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(ports[1]), "-nostdin"], **_common(folder))
         try:
@@ -117,7 +104,7 @@ def register_cpu_s(folder, lines=sip_load.LINES - 4, rate=120):
     if not shutil.which("kamailio"):
         return None
     folder, ports = pathlib.Path(folder), [free_port() for _ in range(2)]
-    with kamailio(folder, KAMAILIO_REGISTRAR % ports[0]) as used:
+    with kamailio(folder, configuration(ports[0], ("sl", "pv", "siputils", "usrloc", "registrar", "auth"), REGISTRAR)) as used:
         (folder / "register.xml").write_text(sip_load.REGISTER)
         (folder / "lines.csv").write_text("SEQUENTIAL\n" + "".join("%d;[authentication username=%d password=secret]\n" % (FIRST + n, FIRST + n) for n in range(lines)))
         row = _sipp(folder, ports[0], ports[1], "register.xml", lines, rate, "-inf", "lines.csv", timeout_s=lines // rate + 60)

@@ -413,16 +413,14 @@ def held(core, event):
 def rtp(core, event):
     """RTP of a leg stopped or came.
 
-    A telephone may be silent for good reasons (hold, silence suppression), so this alone ends
-    nothing; it does once the line's registration is gone too."""
+    A telephone may be silent for good reasons (hold, silence suppression) and a network may be back in a minute, so this ends
+    nothing; whose telephone gives no sign of life any more is the adapter's to say (links/sip_probe.py)."""
     call = core.call_of(event["leg"])
     leg = core.state.legs.get(event["leg"])
     lost = event["kind"] == "media.rtp_timeout"
     if call is None or leg.rtp_lost == lost or leg.state != legs.ANSWERED:
         return False
     core.emit("leg.rtp_lost" if lost else "leg.rtp_back", call=call.id, leg=leg.id)
-    if lost:
-        telephone_gone(core, leg)
     return True
 
 
@@ -447,18 +445,6 @@ def quality(core, event):
     return True
 
 
-def telephone_gone(core, leg):
-    """End a conversation with a telephone that neither sends nor is registered."""
-    call = core.state.calls.get(leg.call)
-    if (call is None or not leg.rtp_lost or leg.held or leg.line is None or core.is_registered(leg.line)
-            or call.state != calls.TALKING):
-        return
-    if leg.id == call.caller_leg:
-        clear(core, call, TEMPORARY_FAILURE, SWITCH, "answered", "the telephone is gone")
-    else:
-        fail(core, call, TEMPORARY_FAILURE, "the telephone is gone")
-
-
 def line(core, event):
     """A telephone has come or gone."""
     name = event["line"]
@@ -469,9 +455,6 @@ def line(core, event):
     core.emit(event["kind"], agent=agent, line=name)
     if agent is not None:
         core.touch_agent(agent)
-    if not here:
-        for leg in list(core.state.line_legs.get(name) or []):
-            telephone_gone(core, core.state.legs[leg])
     return True
 
 

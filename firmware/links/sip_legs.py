@@ -34,7 +34,7 @@ from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credenti
 from firmware.links.sip_names import Names
 from firmware.links.sip_passing import SIPPassing
 from firmware.links.sip_presence import Presence
-from firmware.links.sip_probe import SilentPhones
+from firmware.links.sip_probe import DEAD_S, SilentPhones
 from firmware.links.sip_streams import SIPStreams
 from firmware.links.sip_trace import SIPTrace
 from firmware.links.sip_trunks import SIPTrunks, named_entries, trunk_rows
@@ -65,6 +65,7 @@ def endpoint_config(config):
             "g726_upper_first": {line["name"]: line.get("g726_upper_first", False) for line in config["lines"]},
             "calls_most": {line["name"]: line.get("calls_most", 0) for line in config["lines"]},
             "t38": {line["name"]: line.get("t38", "off") for line in config["lines"]},
+            "dead_s": {line["name"]: line.get("dead_s", DEAD_S) for line in config["lines"]},
             "fax": {name[4:]: sip[name] for name in sip if name.startswith("t38_")},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
@@ -153,6 +154,8 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         self.turns.post({"kind": "line.registered", "line": event["line"]})
 
     def _on_line_unregistered(self, event, now_ms):
+        if event["left"]:
+            self._telephone_left(event["line"], now_ms)
         self.turns.post({"kind": "line.unregistered", "line": event["line"]})
 
     def _on_invite_indication(self, event, now_ms):
@@ -502,7 +505,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most", "t38", "fax")})
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most", "t38", "dead_s", "fax")})
         self.endpoint.set_realm(config["sip"]["realm"])
         self.endpoint.set_publish(config["sip"]["publish"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)

@@ -2,10 +2,12 @@
 
 A telephone may be silent for good reasons (hold, silence suppression), and its registration outlives
 its death by minutes.  So RTP that stops (media: after RTP_TIMEOUT_MS; the core's record leg.rtp_lost)
-makes us ask: no answer within PROBE_MS of proto/sip/session.py, or 481, ends the leg as failed.  Any
-other answer is a sign of life; while the silence lasts the question comes again.
+makes us ask.  481 ends the leg as failed: the telephone is there and knows nothing of the call.  Any other answer is a sign
+of life; while the silence lasts the question comes again.  No answer is a telephone that died, or a network that is cut: people
+expect their call to be there when the network is back, so the leg ends only when neither sound nor an answer has
+come for dead_s of its line or trunk.  A telephone that unregisters by itself while it is silent gets no such patience.
 
-"silent" stands in the stored leg, so that the next process goes on asking.
+"silent" and "heard_ms" (its last sign of life) stand in the stored leg, so that the next process goes on asking.
 
 Hundreds may fall silent in the same moment, and a restart finds all of them: they are asked BURST in BURST_MS, who has waited longest
 first.  All at once, questions and answers would overflow the socket of a carrier that has them all, or ours, and who is not
@@ -13,9 +15,11 @@ heard in time is hung up.
 """
 
 from firmware.errors import LocalError
+from firmware.proto.sip.session import PROBE_MS
 
 RTP_TIMEOUT_MS = 5000       # ours: silence after which media reports a SIP leg
-PROBE_AGAIN_MS = 10000      # ours: between questions to one that is silent and answers
+PROBE_AGAIN_MS = 10000      # ours: between questions to one that is silent
+DEAD_S = 60                 # of a line or trunk whose configuration does not say it; the same as config/sip.py
 BURST, BURST_MS = 10, 100   # ours: 500 calls (1,000 legs) in PROBE_AGAIN_MS
 
 
@@ -33,7 +37,7 @@ class SilentPhones:
     def _silence(self, leg, silent, now_ms):
         if leg not in self.legs:
             return
-        self._set(leg, silent=silent)
+        self._set(leg, silent=silent, heard_ms=now_ms - RTP_TIMEOUT_MS if silent else now_ms)
         self._probe_at.pop(leg, None)
         if silent:
             self._probe_at[leg] = now_ms        # asked as soon as this turn is over
@@ -50,11 +54,31 @@ class SilentPhones:
             self._burst_at, self._asked = now_ms, 0
         return self._asked < BURST
 
+    def _telephone_left(self, line, now_ms):
+        """The line's telephone has unregistered by its own word: where it is silent, the next question must be answered."""
+        for leg, state in self.legs.items():
+            if state["line"] == line and state.get("silent"):
+                self._set(leg, heard_ms=0)
+                self._probe_at[leg] = now_ms
+
+    def _on_alive(self, event, now_ms):
+        self._set(event["leg"], heard_ms=now_ms)
+
+    def _dead_ms(self, state):
+        """How long the far end of a leg may give no sign of life."""
+        if state.get("trunk") is None:
+            return self.config["dead_s"].get(state["line"], DEAD_S) * 1000
+        trunk = self.endpoint.trunks.get(state["trunk"])
+        return (trunk.row.get("dead_s", DEAD_S) if trunk is not None else DEAD_S) * 1000
+
     def _probe(self, leg, now_ms):
+        """Ask.  The last question goes out in time for its answer."""
         self._asked += 1
-        self._probe_at[leg] = now_ms + PROBE_AGAIN_MS
+        until_ms = self.legs[leg].get("heard_ms", now_ms) + self._dead_ms(self.legs[leg])
+        next_ms, last_ms = now_ms + PROBE_AGAIN_MS, until_ms - PROBE_MS
+        self._probe_at[leg] = last_ms if now_ms < last_ms < next_ms + PROBE_MS else next_ms
         try:
-            self._take(self.endpoint.request({"kind": "probe_request", "leg": leg}, now_ms), now_ms)
+            self._take(self.endpoint.request({"kind": "probe_request", "leg": leg, "until_ms": until_ms}, now_ms), now_ms)
         except LocalError:
             pass                    # not confirmed yet, or over: other timers look after that
         if leg not in self.legs:

@@ -14,6 +14,9 @@ a delayed one is sent at once and the time base stays, as a telephone's crystal
 would have it; `worst_lateness_s` says how far off the worst was.  Between the
 words of play() the sender sends A-law silence (0xD5).
 
+Only packets from where its peer listens count (RFC 4961: the address of its session description): what another program of a
+shared machine sends to the port by mistake is `foreign`.
+
 A received packet's time is when the kernel took it in (SO_TIMESTAMPNS),
 moved to the scale of time.monotonic(), so that a busy Python does not count.
 RFC 3550 5.1 (header), RFC 3551 (PCMA is 8).  Imports nothing of the product.
@@ -91,7 +94,8 @@ class Play:
 
 class RTPStream:
     """address: to bind.  clock: a BoardClock to send by, None: CLOCK_MONOTONIC.
-    packets: [Packet] received, in order of arrival; malformed: number of others."""
+    packets: [Packet] received from the remote, in order of arrival; malformed: number of others of its own; foreign: [(source, octets)] of
+    who else sent something."""
 
     payload_type = PCMA
 
@@ -107,7 +111,7 @@ class RTPStream:
         self.port = self._socket.getsockname()[1]
         self.remote = None
         self.sending = True
-        self.packets = []
+        self.packets, self.foreign = [], []
         self.malformed = self.sent_packets = self.send_errors = 0
         self.worst_lateness_s = 0.0
         self.realtime = False
@@ -241,6 +245,9 @@ class RTPStream:
         try:
             octets, notes, _, source = self._socket.recvmsg(4096, 128, socket.MSG_DONTWAIT)
         except OSError:
+            return
+        if source != self.remote:
+            self.foreign.append((source, octets))
             return
         mono, wall = time.monotonic(), time.time()
         for level, kind, data in notes:

@@ -332,6 +332,7 @@ def test_a_telephone_that_is_silent_and_alive_is_asked_and_kept(site, monkeypatc
 @pytest.mark.parametrize("silence", ["no answer", "no such dialog", "no answer, and a kill"])
 def test_a_telephone_that_died_ends_the_talk(site, monkeypatch, silence):
     monkeypatch.setattr("firmware.proto.sip.session.PROBE_MS", 300)
+    monkeypatch.setattr("firmware.links.sip_legs.SIPLegs._dead_ms", lambda legs, state: 5000)      # as long as it was silent already
 
     async def scenario():
         house, media, far, call, phone, invite = await talking(site)

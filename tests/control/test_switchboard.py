@@ -296,15 +296,16 @@ def test_agent_leg_fails_in_conversation():
     assert rig.cdrs[0]["cause"] == 41 and rig.cdrs[0]["released_by"] == "switch" and rig.cdrs[0]["result"] == "answered"
 
 
-def test_dead_telephone_ends_the_call_but_a_silent_one_does_not():
+def test_a_silent_telephone_ends_no_call_while_its_adapter_says_nothing():
     rig = Rig()
     leg = rig.to_talk()
     rig.do("media.rtp_timeout", leg=leg)
     assert rig.call()["state"] == "talking"
     rig.do("media.rtp_started", leg=leg)
+    rig.do("media.rtp_timeout", leg=leg)
     rig.do("line.unregistered", line="1001")
     assert rig.call()["state"] == "talking"
-    rig.do("media.rtp_timeout", leg=leg)
+    rig.do("leg.released", leg=leg, cause=41, by="failure")
     assert rig.call()["state"] == "closing" and rig.heard() == ["busy"]
 
 

@@ -4,18 +4,21 @@ import collections
 
 import pytest
 
-from firmware.links.sip_probe import BURST, BURST_MS, PROBE_AGAIN_MS, SilentPhones
+from firmware.links.sip_probe import BURST, BURST_MS, DEAD_S, PROBE_AGAIN_MS, RTP_TIMEOUT_MS, SilentPhones
+from firmware.proto.sip.session import PROBE_MS
 
 
 class House(SilentPhones):
-    """What SilentPhones is the half of; `asked` holds (ms, leg)."""
+    """What SilentPhones is the half of; `asked` holds (ms, leg), `limits` until when each may be silent."""
 
     def __init__(self, legs):
-        self.legs, self._probe_at, self.asked, self.endpoint, self.now_ms = legs, {}, [], self, 0
+        self.legs, self._probe_at, self.asked, self.endpoint, self.now_ms = {leg: dict(row, line="1001") for leg, row in legs.items()}, {}, [], self, 0
+        self.config, self.limits = {"dead_s": {}}, []
 
     def request(self, primitive, now_ms):
         assert primitive["kind"] == "probe_request"
         self.asked.append((now_ms, primitive["leg"]))
+        self.limits.append(primitive["until_ms"])
         return []
 
     def _take(self, events, now_ms):
@@ -78,3 +81,34 @@ def test_legs_that_are_gone_take_no_room():
         del house.legs["l%d" % number]
     house.go_on(0)
     assert len(house.asked) == BURST
+
+
+@pytest.mark.parametrize("dead_s", (None, 10, 3600))
+def test_the_last_question_is_asked_in_time_for_its_answer(dead_s):
+    house = fall_silent(1)
+    if dead_s:
+        house.config["dead_s"]["1001"] = dead_s
+    limit_ms = (dead_s or DEAD_S) * 1000 - RTP_TIMEOUT_MS
+    house.go_on(limit_ms)
+    times = [at for at, _ in house.asked]
+    assert set(house.limits) == {limit_ms} and limit_ms - PROBE_MS in times
+    assert all(later - sooner < PROBE_AGAIN_MS + PROBE_MS for sooner, later in zip(times, times[1:]))
+
+
+def test_an_answer_is_a_sign_of_life_and_so_is_sound():
+    house = fall_silent(1)
+    house.go_on(0)
+    house._on_alive({"leg": "l0"}, 20)
+    house.go_on(PROBE_AGAIN_MS)
+    assert house.limits == [DEAD_S * 1000 - RTP_TIMEOUT_MS, 20 + DEAD_S * 1000]
+
+
+def test_who_unregisters_while_it_is_silent_is_asked_at_once_and_for_the_last_time():
+    house = fall_silent(1)
+    house.go_on(0)
+    house._telephone_left("1002", 3000)
+    assert house.deadline_ms() == PROBE_AGAIN_MS
+    house.now_ms = DEAD_S * 2000
+    house._telephone_left("1001", house.now_ms)
+    house.go_on(house.now_ms)
+    assert house.asked[1:] == [(house.now_ms, "l0")] and house.limits[1] < house.now_ms

@@ -76,6 +76,7 @@ def test_a_span_changed_and_taken_out_with_a_call_up(house):
 
 
 def test_a_telephone_that_sleeps_is_kept_and_one_that_dies_is_not(house):
+    apply(house, lambda c: next(line for line in c["lines"] if line["name"] == "1001").update(dead_s=10))
     name, call = talk(house)
     os.kill(house.agent_phone.pid, signal.SIGSTOP)
     try:

@@ -57,6 +57,33 @@ def incoming(switch, phone, leg_answer=True):
     return leg, ok
 
 
+# whether a silent telephone is there
+
+def ask(switch, phone, until_ms):
+    switch.request({"kind": "probe_request", "leg": "l1", "until_ms": until_ms}, phone.now_ms)
+    return [octets for octets, _ in switch.take_output() if method(octets) == "OPTIONS" and header(octets, "To").endswith("tag=phone-tag")][-1]
+
+
+def test_a_silent_telephone_has_until_its_limit_to_answer(switch, phone):
+    confirmed(switch, phone)
+    limit_ms = phone.now_ms + 60000
+    ask(switch, phone, limit_ms)
+    assert switch.expire(phone.now_ms + 4000) == [], "a network may be back in a minute"
+    phone.now_ms += 10000
+    events, _ = phone.send(phone.respond(ask(switch, phone, limit_ms), 200, "OK"))
+    assert events == [{"kind": "alive", "leg": "l1"}]
+    phone.now_ms = limit_ms - 4000
+    ask(switch, phone, limit_ms)
+    assert switch.expire(limit_ms - 1) == []
+    assert [(event["kind"], event["by"], event["cause"]) for event in switch.expire(limit_ms)] == [("released", "failure", 41)]
+
+
+def test_a_telephone_that_does_not_know_the_call_ends_it_at_once(switch, phone):
+    confirmed(switch, phone)
+    events, _ = phone.send(phone.respond(ask(switch, phone, phone.now_ms + 60000), 481, "Call/Transaction Does Not Exist"))
+    assert [(event["kind"], event["by"]) for event in events] == [("released", "failure")]
+
+
 # registration
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
@@ -75,14 +102,14 @@ def test_register(switch, phone, algorithm):
     assert switch.take_changes()["line/1001"]["bindings"][0]["expires_ms"] == phone.now_ms + 600000
     # expiry
     assert switch.expire(phone.now_ms + 599999) == []
-    assert switch.expire(phone.now_ms + 600000) == [{"kind": "line_unregistered", "line": "1001", "contacts": []}]
+    assert switch.expire(phone.now_ms + 600000) == [{"kind": "line_unregistered", "line": "1001", "contacts": [], "left": False}]
     assert switch.take_changes() == {"line/1001": None}
 
 
 def test_unregister_and_wildcard(switch, phone):
     phone.register()
     events, answer = phone.register(expires=0)
-    assert kinds(events) == ["line_unregistered"] and header(answer, "Contact") is None
+    assert kinds(events) == ["line_unregistered"] and events[0]["left"] and header(answer, "Contact") is None
     phone.register()
     events, output, _ = phone.challenged("REGISTER", "sip:strowger", [("Contact", "*"), ("Expires", "0")],
                                          to="<sip:1001@strowger>")

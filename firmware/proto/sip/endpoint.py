@@ -39,12 +39,12 @@ Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
   reinvite_response {leg, sdp} | {leg, status}   answers a reinvite event
   reinvite_request {leg, sdp}         our own re-INVITE (hold, new media address)
   refer_outcome {leg, status}         how a refer event ended (referring.py)
-  probe_request {leg}                 OPTIONS in the dialog; released{by "failure"} where nobody has it any more
+  probe_request {leg, until_ms?}      OPTIONS in the dialog; released{by "failure"} where nobody has it any more, or nobody answers at until_ms or later
 
 Events (plain dicts, "kind" first):
   line_registered   {line, contacts: [{uri, source, expires_ms, user_agent}]}  contact set is new
                     or changed (not on a mere refresh)
-  line_unregistered {line, contacts: []}      the last contact went, expired or gives no answer (is_silent(line))
+  line_unregistered {line, contacts: [], left}    the last contact went (left: by its own word), expired or gives no answer (is_silent(line))
   invite_indication {leg, line, called, caller, caller_name, sdp | None}  from a registered line,
                     digest checked, or from a trunk: line None, and trunk, caller_type,
                     caller_presentation, redirecting; 100 Trying is already out.  sdp None: answer_request carries
@@ -535,13 +535,13 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         """HA1 of a line, or None."""
         return self._secrets.get(user, {}).get(algorithm)
 
-    def _tell_line(self, line, known):
+    def _tell_line(self, line, known, left=False):
         self.subscriptions.show_presence(line, 0)
         contacts = self.registrar.contacts(line)
         if contacts:
             self.emit({"kind": "line_registered", "line": line, "contacts": contacts})
         elif known:
-            self.emit({"kind": "line_unregistered", "line": line, "contacts": []})
+            self.emit({"kind": "line_unregistered", "line": line, "contacts": [], "left": left})
 
     def _line_changed(self, line):
         self._changed["line/" + line] = True

@@ -209,7 +209,7 @@ class Requests(Answering):
             self._watch_line(line)
             self.qualifier.watch(line, now_ms)
         if changed:
-            self._tell_line(line, known)
+            self._tell_line(line, known, line not in self.registrar.bindings)
 
     def _receive_bulk(self, message, user, source, now_ms):
         """A PBX registers for all its numbers (RFC 6140).  A user that is not there gets the challenge that all get."""

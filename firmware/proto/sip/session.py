@@ -52,6 +52,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         self.bye_cause = None         # a BYE that waits for the ACK of our 2xx
         self.probe = None             # client transaction of our OPTIONS; not stored, control asks again
         self.probe_timer = None
+        self.probe_until_ms = 0
         self.last_cause = 16
         self.challenged = {}
         self.retransmit = None
@@ -111,7 +112,8 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         self.send_reinvite(None, now_ms)
 
     def do_probe(self, request, now_ms):
-        """Ask by OPTIONS whether the far end still has the dialog; silence or 481 ends the leg (12.2.1.2)."""
+        """Ask by OPTIONS whether the far end still has the dialog; 481, or silence that lasts until until_ms, ends the leg (12.2.1.2)."""
+        self.probe_until_ms = request.get("until_ms", 0)
         if self.probe is None:
             message = self.dialog.request("OPTIONS", self.agent.identity)
             message.add("Accept", SDP)
@@ -122,7 +124,11 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         """The outcome of our OPTIONS; a refusal is a sign of life too."""
         self.probe = None
         self.agent.timers.cancel(self.probe_timer)
-        if status in (408, 481) and self.state != ENDED:
+        if self.state == ENDED or (status == 408 and now_ms < self.probe_until_ms):
+            return
+        if status not in (408, 481):
+            self.agent.emit({"kind": "alive", "leg": self.leg})
+        else:
             self.agent.count("lost_far_ends")
             self.end("failure", 41, now_ms, status)
             self.send_bye(41, now_ms)
