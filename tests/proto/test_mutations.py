@@ -4,6 +4,7 @@ Q.931 and ISUP: test_q931_random.py, test_isup_random.py, test_isup_messages.py;
 test_r2_circuit.py, test_cas_t1.py.
 STROWGER_MUTATIONS says how many each; `make conformance` takes 100,000."""
 
+import gc
 import json
 import os
 import pathlib
@@ -21,7 +22,9 @@ from firmware.proto.q931 import maintenance
 from firmware.proto.q931.link import Q931Link
 from firmware.proto.sip import message as sip
 from tests.proto.mtp3_rig import Rig as MTP3Rig
+from tests.proto import sip_world
 from tests.proto.test_mtp3_messages import ALL, whole
+from tests.proto.test_sip_properties import samples
 
 MUTATIONS = int(os.environ.get("STROWGER_MUTATIONS", "2000"))
 INVITE = (b"INVITE sip:100@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\nFrom: \"A\" <sip:200@10.0.0.2>;tag=1\r\n"
@@ -153,3 +156,38 @@ def test_sip(what, seed, parse):
             parse(mutated(rng, rng.choice(seeds)))
         except RemoteError:
             pass
+
+
+@pytest.mark.conformance("bad input", "SIP endpoint", "mutations of a call's own messages: no exception, a call afterwards, memory flat")
+def test_sip_endpoint():
+    """A registered telephone, its peer and a stranger send what a call has on the wire, spoilt; every indicated call is answered or refused.
+    When its timers have run out the switch holds what it held after the first tenth."""
+    rng, switch = random.Random(3261), sip_world.endpoint()
+    phone, seeds, held = sip_world.Phone(switch), samples(), []
+    phone.register()
+    for turn in range(1, MUTATIONS + 1):
+        source = rng.choice((phone.address, phone.address, ("10.9.8.7", 5060), ("10.9.8.7", 5062, "tcp")))
+        for event in switch.receive(mutated(rng, rng.choice(seeds)), source, phone.now_ms):
+            if event["kind"] == "invite_indication":
+                request = {"kind": "answer_request", "sdp": sip_world.ANSWER} if rng.random() < 0.5 else {"kind": "reject_request", "status": 486}
+                switch.request(dict(request, leg=event["leg"]), phone.now_ms)
+        switch.take_output()
+        switch.take_changes()
+        phone.now_ms += rng.choice((0, 1, 50))
+        switch.expire(phone.now_ms)
+        if turn in (MUTATIONS // 10, MUTATIONS):
+            for session in [leg["leg"] for leg in switch.live_legs()]:
+                switch.request({"kind": "release_request", "leg": session}, phone.now_ms)
+            for _ in range(40):
+                phone.now_ms += 16000
+                switch.expire(phone.now_ms)
+                switch.take_output()
+            switch.take_changes()
+            switch.take_faults()
+            gc.collect()
+            held.append(len(gc.get_objects()))
+    assert "internal_error" not in switch.counters, switch.counters
+    assert not switch.live_legs() and held[1] - held[0] < 2000, held
+    phone.register()
+    events, output = phone.invite("5001")
+    assert [event["kind"] for event in events] == ["invite_indication"]
