@@ -5,7 +5,8 @@
 
 Whoever registers as `user` gets the calls that come from the gateway; the number that was called stands in To,
 the Request-URI is what was registered.  Calls of others go, behind a challenge (407), to the gateway.  It
-records its route, so that everything in a dialog goes through it.  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315 of each call that it sends on.
+records its route, so that everything in a dialog goes through it.  With flows=True it keeps several flows of one
+instance (RFC 5626) and sends a call over the next where one fails.  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315 of each call that it sends on.
 
     with Edge(folder, registrar=("127.0.0.1", 15060)) as edge:      # an edge proxy of RFC 5626 before our registrar
         edge.port
@@ -51,6 +52,7 @@ modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", {expires})
 modparam("tm", "fr_inv_timer", 30000)
 modparam("rr", "enable_full_lr", 1)
+{flow_parameters}
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
@@ -70,6 +72,7 @@ request_route {{
     if ($si == "{gateway_host}" && $sp == {gateway_port}) {{
         $ru = "sip:{user}@carrier";
         if (!lookup("location")) {{ sl_send_reply("480", "Not registered"); exit; }}
+        {next_flow}
         if ($rU == $null) $ru = "sip:" + $tU + "@" + $rd + ":" + $rp;      # registered for all its numbers: RFC 6140 5.3
         t_relay(); exit;
     }}
@@ -79,7 +82,23 @@ request_route {{
     $rd = "{gateway_host}"; $rp = "{gateway_port}";
     t_relay();
 }}
+{flow_failed}
 """
+
+# RFC 5626 6, 7: one flow of an instance is tried, the next where it fails.
+FLOWS = {"flow_parameters": """\
+modparam("registrar", "use_path", 1)
+modparam("registrar", "outbound_mode", 1)
+modparam("tm", "contacts_avp", "tm_contacts")
+modparam("tm", "contact_flows_avp", "tm_contact_flows")
+modparam("tm", "fr_timer", 1500)""",
+         "next_flow": """t_load_contacts();
+        if (!t_next_contacts()) { sl_send_reply("480", "Not registered"); exit; }
+        t_on_branch_failure("flow");""",
+         "flow_failed": """event_route[tm:branch-failure:flow] {
+    if (t_check_status("408|430|5..")) { if (t_next_contact_flow()) t_relay(); }
+}"""}
+NO_FLOWS = dict.fromkeys(FLOWS, "")
 
 EDGE = """\
 #!KAMAILIO
@@ -100,6 +119,7 @@ loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
+loadmodule "xlog.so"
 loadmodule "stun.so"
 loadmodule "outbound.so"
 loadmodule "path.so"
@@ -113,7 +133,7 @@ request_route {{
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     if ($si == "{registrar_host}" && $sp == {registrar_port}) {{
         if (!loose_route()) {{ sl_send_reply("430", "Flow Failed"); exit; }}
-        if (is_method("INVITE|SUBSCRIBE") && !has_totag()) record_route();
+        if (is_method("INVITE|SUBSCRIBE") && !has_totag()) {{ record_route(); xlog("L_ERR", "$rm of $tU\\n"); }}
         set_forward_no_connect();
         if (!t_relay()) sl_send_reply("430", "Flow Failed");
         exit;
@@ -127,6 +147,7 @@ request_route {{
         exit;
     }} else if (!is_method("ACK")) {{
         record_route();
+        xlog("L_ERR", "$rm of $tU\\n");
     }}
     $du = "sip:{registrar_host}:{registrar_port}";
     t_relay();
@@ -139,11 +160,12 @@ class Carrier:
 
     config, asked = CONFIG, "x@"
 
-    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600):
+    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600, flows=False):
         self.folder, self.address = pathlib.Path(folder), address
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = None
-        self.fields = {"user": user, "password": password, "gateway_host": gateway[0], "gateway_port": gateway[1], "expires": expires_s}
+        self.fields = {"user": user, "password": password, "gateway_host": gateway[0], "gateway_port": gateway[1], "expires": expires_s,
+                       **(FLOWS if flows else NO_FLOWS)}
         self.port = None
 
     @staticmethod

@@ -40,6 +40,10 @@ SIP_TRUNK = Section("a trunk over IP", {
     "addresses": Rows("where the far end listens, the first choice first; the next one takes over while one is dead; of a pbx none",
                       ADDRESS, most=8, default=[]),
     "bulk": Switch("register for all our numbers at once (RFC 6140) where kind is register", default=False),
+    "flows": Switch("register over each of its addresses at once, edge proxies of one registrar (RFC 5626): calls go over one that stands, and one that is "
+                    "lost is registered anew", default=False),
+    "flow_again_s": Whole("after a lost flow: the first pause, three times as long while another one stands; it doubles with each failure", 1, 600, unit="s",
+                          default=30),
     "sources": Rows("further networks its calls come from", Section("a network", {
         "network": Text("an address, or a network such as 203.0.113.0/24", pattern=r"[0-9A-Fa-f.:/]{2,49}", required=True)}), most=64),
     "channels": Whole("how many calls at a time", 1, 2000, default=30),
@@ -110,6 +114,8 @@ def check(result, groups):
             errors.append(ConfigError(f"{here}.incoming_password", "and incoming_user go together; give both, or none"))
         if row["bulk"] and row["kind"] != "register":
             errors.append(ConfigError(f"{here}.bulk", "belongs to a trunk that registers; choose kind register, or switch it off"))
+        if row["flows"] and row["kind"] != "register":
+            errors.append(ConfigError(f"{here}.flows", "belong to a trunk that registers; choose kind register, or switch it off"))
         for part in ("pass_headers", "set_headers"):
             for number, rule in enumerate(row[part]):
                 if rule["name"].lower() in RESERVED:

@@ -72,11 +72,12 @@ class SilentPhones:
         return (trunk.row.get("dead_s", DEAD_S) if trunk is not None else DEAD_S) * 1000
 
     def _probe(self, leg, now_ms):
-        """Ask.  The last question goes out in time for its answer."""
+        """Ask.  The last question goes out in time for its answer, but not before the one before it has had its time."""
         self._asked += 1
         until_ms = self.legs[leg].get("heard_ms", now_ms) + self._dead_ms(self.legs[leg])
         next_ms, last_ms = now_ms + PROBE_AGAIN_MS, until_ms - PROBE_MS
-        self._probe_at[leg] = last_ms if now_ms < last_ms < next_ms + PROBE_MS else next_ms
+        near_the_end = now_ms - PROBE_MS < last_ms < next_ms + PROBE_MS
+        self._probe_at[leg] = max(last_ms, now_ms + PROBE_MS) if near_the_end else next_ms
         try:
             self._take(self.endpoint.request({"kind": "probe_request", "leg": leg, "until_ms": until_ms}, now_ms), now_ms)
         except LocalError:

@@ -18,6 +18,7 @@ counted (SAID_A_SECOND), a telephone's too; a trunk's are not.  Connections die 
 
 import asyncio
 import logging
+import random
 import socket
 import ssl
 
@@ -28,12 +29,13 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from firmware import sip_web
 from firmware.errors import RemoteError
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
-from firmware.proto.sip.stream import PONG, StreamFramer
+from firmware.proto.sip.stream import PING, PONG, StreamFramer
 
 log = logging.getLogger(__name__)
 
 FIRST_MESSAGE_S = 15
 IDLE_S = 7200
+PONG_S = 10                  # RFC 5626 4.4.1: until a ping of ours must be answered
 CONNECT_S = 5
 LOOK_S = 5                   # between looks at idle connections and at the certificate
 MOST = 4500                  # 2,000 lines with two telephones, and trunks
@@ -59,6 +61,23 @@ class Connection(asyncio.Protocol):
         self.theirs = address is None       # the far end opened it
         self.stranger = False               # of whom nothing is known yet
         self.allowance, self.allowed_at = SAID_AT_ONCE, 0.0
+        self.every_s = self.pinged_at = None    # of a flow that we keep
+        self.ping_at = 0.0
+
+    def keep(self, every_s):
+        """Ping it from now on; what says nothing PONG_S after a ping is gone."""
+        self.every_s = every_s
+        self.ping_at = self.streams.loop.time() + every_s * random.uniform(0.8, 1)
+
+    def look(self, now):
+        """Now and then, of one that is kept."""
+        if self.pinged_at is not None and self.heard_at < self.pinged_at and now - self.pinged_at > PONG_S:
+            self.streams.complain(self, "gives no answer to a ping; the connection is closed")
+            self.transport.abort()
+        elif now >= self.ping_at:
+            self.pinged_at = now
+            self.write(PING)
+            self.keep(self.every_s)
 
     def connection_made(self, transport):
         self.transport = transport
@@ -370,6 +389,11 @@ class SIPStreams:
             self._spawn(self._connect(connection))
         connection.send(octets)
 
+    def keep(self, address, every_s):
+        """The connection to an address is a flow of ours (RFC 5626): it is pinged."""
+        if address in self.connections:
+            self.connections[address].keep(every_s)
+
     async def _unreachable(self, address):
         self.lost(address, False)
 
@@ -399,6 +423,8 @@ class SIPStreams:
         """Each few seconds: who is idle, is there a new certificate."""
         now = self.loop.time()
         for connection in list(self.connections.values()):
+            if connection.every_s is not None and connection.transport is not None:
+                connection.look(now)
             if connection.transport is not None and (
                     not self.is_known(connection) and now - connection.opened_at > PROOF_S
                     or now - connection.heard_at > IDLE_S

@@ -106,6 +106,9 @@ class SIPTrunks:
         log.warning("sip: trunk %s is down: %s", event["trunk"], event["why"])
         self._tell_trunk(event["trunk"], "down")
 
+    def _on_flow_kept(self, event, now_ms):
+        self.link.streams.keep(event["address"], event["every_s"])
+
     def _tell_trunk(self, name, state):
         self.turns.post({"kind": "span.state", "span": name, "state": state, "alarms": []})
 

@@ -323,6 +323,20 @@ class Phone:
                 heard, sent = target, copy
             self.recordings.append((heard, sent))
 
+    def _users(self):
+        """(user, password) of each account."""
+        return [(self.user, self.password)]
+
+    def _account(self, user, password):
+        register = f"auth_pass={password};regint={self.expires_s}" if password is not None else "regint=0"
+        text = (f"<sip:{user}@{self.registrar};transport={self.transport}>;auth_user={user};{register};"
+                f"answermode={self.answer_mode};audio_codecs={self.codec};ptime=20")
+        if self.encryption:
+            text += f";mediaenc={self.encryption}"
+        if self.outbound:
+            text += f';sipnat=outbound;outbound="sip:{self.registrar};transport={self.transport}"'
+        return text + "\n"
+
     def _write_configuration(self):
         for name in ("dumps", "none"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
@@ -342,11 +356,7 @@ class Phone:
             config = config.replace("module_tmp account.so", "module_tmp uuid.so\nmodule_tmp account.so")
         (self.directory / "config").write_text(config)
         (self.directory / "contacts").write_text("")
-        register = f"auth_pass={self.password};regint={self.expires_s}" if self.password is not None else "regint=0"
-        (self.directory / "accounts").write_text(
-            f"<sip:{self.user}@{self.registrar};transport={self.transport}>;auth_user={self.user};{register};"
-            f"answermode={self.answer_mode};audio_codecs={self.codec};ptime=20"
-            + (f";mediaenc={self.encryption}" if self.encryption else "") + (f';sipnat=outbound;outbound="sip:{self.registrar};transport={self.transport}"' if self.outbound else "") + "\n")
+        (self.directory / "accounts").write_text("".join(self._account(user, password) for user, password in self._users()))
         least = int(self.play_seconds * 8000)
         samples = wav.read_mono(self.play_file) if self.play_file else np.zeros(0, np.int16)
         if self.repeat and len(samples):

@@ -34,6 +34,11 @@ def material(seed, seconds, path=None):
     return octets
 
 
+def octets_of(path):
+    """The A-law octets of what a telephone has recorded."""
+    return wav.alaw_compress(wav.read_mono(path)).tobytes()
+
+
 _made = {}
 
 

@@ -22,7 +22,8 @@ from hil.phone.phone import Phone
 from hil.phone.probe import ProbePhone
 from hil.probes import dtmf, wav
 from tests.conftest import WHOLE_ONLY
-from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet     # noqa: F401  it shares this house
+from tests.live.gateway_cases import test_analog_telephones_behind_a_gateway     # noqa: F401  these share this house
+from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet     # noqa: F401
 
 pytestmark = pytest.mark.live
 RIG = {"tls": True}

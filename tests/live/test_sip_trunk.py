@@ -16,6 +16,7 @@ from hil.phone.phone import Phone
 from hil.probes import wav
 from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
+from tests.live.flow_cases import test_a_call_over_each_flow_and_one_flow_dies     # noqa: F401  it shares this house
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not Carrier.is_there(), reason="kamailio is not installed (Debian: kamailio)")]
 NUMBER, OURS, HOST = "13912345678", "02150809000", "127.0.0.1"     # baresip sends RTP from there whatever it listens on

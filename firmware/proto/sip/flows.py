@@ -21,6 +21,8 @@ class Flows:
             self.transactions.unreachable(address, now_ms)
             if opened:
                 self._flow_closed(address, now_ms)
+            for name in sorted(self.trunks):
+                self.trunks[name].connection_gone(address, now_ms)
         except Exception as error:
             self.fault("internal_error", "connection lost: %s: %s" % (type(error).__name__, error), address)
         return self._take_events()

@@ -28,7 +28,7 @@ class TrunkSession(OutgoingSession):
         self.trunk = trunk.name
         self.row = trunk.row
         self.domain = trunk.domain
-        self.service_route = list(trunk.service_route)
+        self.service_route = trunk.route_over(trunk.address)
         self.bulk = trunk.bulk
         self.wanted_s = trunk.row.get("session_s") or 0
         self.order = None
@@ -61,6 +61,8 @@ class TrunkSession(OutgoingSession):
         """(INVITE, its dialog) to an address."""
         agent, order, identity = self.agent, self.order, self.agent.identity
         self.challenged = {}
+        if self.trunk in agent.trunks:
+            self.service_route = agent.trunks[self.trunk].route_over(address)
         if len(self.row["addresses"]) > 1 and not self.row.get("domain"):
             self.domain = address[0]
         uri = parties.request_uri(order["called"], self.row, self.domain)
@@ -74,6 +76,8 @@ class TrunkSession(OutgoingSession):
         message = dialog.request("INVITE", identity, hop=address)
         self.dress(message)
         self.fill(message, to_octets(order["sdp"]))
+        if self.row.get("flows"):
+            message.replace("Contact", identity.contact_of(message.via.transport, more=";ob"))       # RFC 5626 4.3
         return message, dialog
 
     def dress(self, message):

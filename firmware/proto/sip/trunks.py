@@ -6,6 +6,8 @@ and goes back to it when it comes back.  A trunk that registers (10.2) is up whi
 that does not answer or refuses for now is replaced by the next address.  A peer that is never asked counts as there;
 an INVITE without any answer makes that address dead for UNASKED_DEAD_MS.
 
+A trunk that keeps flows registers over each address at once: trunk_flows.py.
+
 A PBX that registers here for its numbers (kind "pbx", bulk.py) has the address of its registration, and none without one.
 
 A far end with a name ("named") has the addresses that DNS says (links/sip_names.py): none before the first answer; they may change while
@@ -15,16 +17,14 @@ A trunk: row, the configuration's (config/sip_trunk.py) with addresses as [(host
 "is_source": function(host) -> whether its calls may come from there.  state: "up" or "down"; why: a sentence.
 """
 
-from firmware.errors import RemoteError
 from firmware.proto.sip import extras, parties
 from firmware.proto.sip.dialog import Dialog
-from firmware.proto.sip.digest import answer_challenge, ha1
-from firmware.proto.sip.bulk import GIN
-from firmware.proto.sip.headers import parse_addresses, parse_list
+from firmware.proto.sip.digest import ha1
 from firmware.proto.sip.session import SDP
-from firmware.proto.sip.text import display, hexadecimal, number
 from firmware.proto.sip.transport import transport_of
-from firmware.proto.sip.uri import bracketed_host, host_port, parse_uri, user_uri
+from firmware.proto.sip.trunk_flows import REFUSED, TrunkFlows
+from firmware.proto.sip.trunk_registration import Question, Registration
+from firmware.proto.sip.uri import bracketed_host, host_port
 
 UP, DOWN = "up", "down"
 ANSWER_MS = 3000                 # ours: an OPTIONS without an answer for so long counts as unanswered (timer F: 32 s)
@@ -34,41 +34,9 @@ UNASKED_DEAD_MS = 30000          # ours
 REGISTER_AGAIN_MS = (5000, 15000, 30000, 60000)     # ours: pauses after all registrars failed, the last one for ever
 REFUSED_AGAIN_MS = 60000         # ours: after a refusal that another try will hardly change
 NOWHERE = ("0.0.0.0", 5060)      # of a name that DNS has not answered yet: such a trunk is down
-LEAST_REGISTER_S = 30            # ours: a far end that grants less is asked no more often
 
 
-class Question:
-    """Owner of one request of a trunk: says once how it ended."""
-
-    def __init__(self, tell):
-        self.tell = tell
-
-    def response(self, transaction, message, now_ms):
-        """A final response."""
-        if message.status >= 200:
-            self._end(message, now_ms)
-
-    def failed(self, transaction, status, now_ms):
-        """Timer F, or no way there."""
-        self._end(None, now_ms)
-
-    def fire(self, name, now_ms):
-        """Waited long enough."""
-        self._end(None, now_ms)
-
-    def _end(self, message, now_ms):
-        tell, self.tell = self.tell, None
-        if tell is not None:
-            tell(message, now_ms)
-
-    def unacknowledged(self, transaction, now_ms):
-        """Not of a client."""
-
-    def finished(self, transaction, now_ms):
-        """Nothing is kept."""
-
-
-class Trunk:
+class Trunk(TrunkFlows):
     """One trunk.  agent: the endpoint."""
 
     def __init__(self, agent, row):
@@ -80,18 +48,24 @@ class Trunk:
         self.why = "not asked yet"
         self.alive = [None] * len(row["addresses"])
         self.misses = [0] * len(row["addresses"])
-        self.expires_ms = None
-        self.dialog = None           # of our registration: Call-ID, tag and CSeq
-        self.service_route = []
+        self.registration = Registration(self)       # ours, or what stands for that of a PBX
         self.failures = 0
-        self.tries = 0
-        self.least_s = 0
-        self.registering = None
         self.bulk = None             # registration of a PBX: {"call_id", "cseq", "target"}
-        self.associated = []         # P-Associated-URI of our registration (RFC 7315 4.1)
         self.timers = {}
+        self.instance = _uuid(agent.random(16))      # RFC 5626 4.1
+        self._begin_flows()
+
+    def _begin_flows(self):
+        """One for each address, where the trunk keeps flows."""
+        wanted = self.row["kind"] == "register" and self.row.get("flows")
+        self.flows = [Registration(self, place) for place in range(len(self.row["addresses"]))] if wanted else []
 
     # what calls use
+
+    @property
+    def expires_ms(self):
+        """When the registration ends, or None."""
+        return max([flow.expires_ms or 0 for flow in self.standing]) if self.standing else self.registration.expires_ms
 
     @property
     def address(self):
@@ -113,6 +87,8 @@ class Trunk:
         rows = self.row["addresses"]
         if not rows:
             return [self.address]        # nowhere: such a trunk is down, its call fails
+        if self.standing:
+            return [flow.address for flow in self.standing]
         order = [self.at] + [index for index in range(len(rows)) if index != self.at]
         live = [rows[index] for index in order if self.alive[index] is not False]
         return live or [self.address]
@@ -139,15 +115,16 @@ class Trunk:
             if self.bulk is None:
                 self._set(DOWN, "the PBX has not registered")
             else:
-                self._at(self.expires_ms, "expired")
+                self._at(self.registration.expires_ms, "expired")
                 self._asks(now_ms)
             return
         if not self.row["addresses"]:
             self._set(DOWN, self.row.get("unresolved") or "its name is being looked up")
             return
         if self.row["kind"] == "register":
-            wait_ms = max(0, self.expires_ms - 30000 - now_ms) if restored and self.state == UP and self.expires_ms else 0
-            self._at(now_ms + wait_ms, "register")
+            wait_ms = max(0, self.expires_ms - 30000 - now_ms) if restored and self.state == UP and self.expires_ms and not self.flows else 0
+            for registration in self.flows or [self.registration]:
+                self._at(now_ms + wait_ms, registration.timer)      # connections of flows have died with the process before
         elif not self.row["options_s"]:
             self._set(UP, "in use without being asked")
         if self.row["options_s"]:
@@ -163,12 +140,12 @@ class Trunk:
         """A PBX has registered, its password checked.  bulk: as above."""
         known = self.bulk is not None and self.row["addresses"] == [address]
         self.row = dict(self.row)
-        self.row["addresses"], self.bulk, self.service_route = [address], bulk, list(path)
-        self.expires_ms = now_ms + seconds * 1000
+        self.row["addresses"], self.bulk, self.registration.service_route = [address], bulk, list(path)
+        self.registration.expires_ms = now_ms + seconds * 1000
         if not known:
             self.at, self.alive, self.misses = 0, [None], [0]
             self.agent.guard.trusted = {}
-        self._at(self.expires_ms, "expired")
+        self._at(self.registration.expires_ms, "expired")
         if not known or self.state != UP:
             self._asks(now_ms)
         self.agent.trunk_changed(self)
@@ -177,7 +154,8 @@ class Trunk:
         """The registration of a PBX is over."""
         self.stop()
         self.row = dict(self.row)
-        self.row["addresses"], self.bulk, self.service_route, self.alive, self.misses, self.at, self.expires_ms = [], None, [], [], [], 0, None
+        self.row["addresses"], self.bulk, self.alive, self.misses, self.at = [], None, [], [], 0
+        self.registration = Registration(self)
         self.agent.guard.trusted = {}
         self._set(DOWN, why)
         self.agent.trunk_changed(self)
@@ -200,6 +178,9 @@ class Trunk:
         stays = in_use in new
         self.at = new.index(in_use) if stays else 0
         self.agent.trunk_changed(self)
+        if self.flows or self.row.get("flows"):
+            self.stop()
+            self._begin_flows()
         if not runs:
             return
         if not old or not self.timers:
@@ -207,7 +188,7 @@ class Trunk:
             return
         if not stays:
             if self.row["kind"] == "register":
-                self.registering = None
+                self.registration.waiting = None
                 self._at(now_ms, "register")
             elif True in self.alive:
                 self._choose("its name leads elsewhere", now_ms)
@@ -219,13 +200,14 @@ class Trunk:
         for name in self.timers:
             self.agent.timers.cancel(self.timers[name])
         self.timers = {}
-        self.registering = None
+        for registration in [self.registration] + self.flows:
+            registration.waiting = None
 
     def leave(self, now_ms):
         """The trunk goes out of the configuration: its registration is taken back (10.2.2)."""
-        if self.row["kind"] == "register" and self.state == UP and self.dialog is not None:
-            message = self._register(0)
-            self.agent.transactions.request(message, self.address, Question(lambda answer, now: None), now_ms)
+        if self.row["kind"] == "register" and self.state == UP:
+            for registration in self.standing or [self.registration]:
+                registration.leave(now_ms)
         self.stop()
 
     def _at(self, deadline_ms, name):
@@ -244,9 +226,8 @@ class Trunk:
             self._at(now_ms + wait_ms, "options")
         elif name == "expired":
             self.unbind("the registration of the PBX has expired", now_ms)
-        elif name == "register":
-            self.tries = 0
-            self._send_register(None, now_ms)
+        elif name[:8] == "register":
+            (self.flows[int(name[8:])] if name[8:] else self.registration).begin(now_ms)
         elif name[:5] == "alive":
             index = int(name[5:])
             if index < len(self.alive):
@@ -297,7 +278,7 @@ class Trunk:
 
     def heard(self, index, now_ms):
         """An address is alive.  A registrar that was away may have forgotten us."""
-        if self.row["kind"] == "register" and self.state == DOWN and self.alive[index] is False and self.registering is None:
+        if self.row["kind"] == "register" and self.state == DOWN and self.alive[index] is False and self.registration.waiting is None and not self.flows:
             self.at = index
             self._at(now_ms, "register")
         if self.alive[index] is not True:
@@ -309,11 +290,15 @@ class Trunk:
         if self.alive[index] is not False:
             self.alive[index] = False
             self.agent.trunk_changed(self)
-        if index == self.at or self.state != UP:
+        if self.flows:
+            self.flow_lost(index, why, now_ms)
+        elif index == self.at or self.state != UP:
             self._choose(why, now_ms)
 
     def _choose(self, why, now_ms=None):
         """Use the first address that is not dead.  A trunk that registers moves its registration there."""
+        if self.flows:
+            return                       # each for itself
         index = 0
         while index < len(self.alive) and self.alive[index] is False:
             index += 1
@@ -342,115 +327,36 @@ class Trunk:
 
     # REGISTER
 
-    def _register(self, seconds, authorization=None):
-        identity = self.agent.identity
-        address = self.address
-        account = "<%s>" % user_uri(self.row["user"], self.domain)
-        if self.dialog is None:
-            self.dialog = Dialog(identity.call_id(), identity.tag(), account, account, "sip:" + self.domain)
-        self.dialog.local = self.dialog.remote = account
-        self.dialog.target = "sip:" + (self.row.get("domain") or host_port(bracketed_host(address[0]), address[1]))
-        message = self.dialog.request("REGISTER", identity, hop=address)
-        message.add("Contact", self._contact(address))
-        message.add("Expires", "%d" % seconds)
-        message.add("Supported", "path")
-        if self.row.get("bulk"):
-            message.add("Require", GIN)
-            message.add("Proxy-Require", GIN)
-        message.add("Allow", self.agent.allow)
-        if authorization:
-            message.add(authorization[0], authorization[1])
-        return message
-
-    def _contact(self, address):
-        if self.row.get("bulk"):
-            return self.agent.identity.contact_of(transport_of(address), None, ";bnc")
-        return self.agent.identity.contact_of(transport_of(address), parse_uri(user_uri(self.row["user"], "x")).user)
-
-    def _send_register(self, authorization, now_ms):
-        message = self._register(max(self.row["register_s"], self.least_s), authorization)
-        question = Question(lambda answer, now: self._registered(question, message, answer, now))
-        self.registering = question
-        self.agent.timers.start(now_ms + 2 * ANSWER_MS, question, "no answer")
-        self.agent.transactions.request(message, self.address, question, now_ms)
+    def registered(self, registration, answer, now_ms):
+        """A registration stands."""
+        if self.flows:
+            self.flow_up(registration, answer, now_ms)
+            return
+        self.failures = 0
+        self.misses[self.at] = 0
+        self.alive[self.at] = True
+        self._at(registration.refresh_at_ms(now_ms), registration.timer)
+        self._set(UP, "registered at %s" % self.spoken(self.at))
         self.agent.trunk_changed(self)
 
-    def _registered(self, question, request, answer, now_ms):
-        if self.registering is not question:
-            return
-        self.registering = None
-        status = 408 if answer is None else answer.status
-        if status < 300:
-            self.failures = 0
-            self.misses[self.at] = 0
-            granted_s = self._granted_s(answer)
-            self.expires_ms = now_ms + granted_s * 1000
-            self.service_route = parse_list(answer.all("Service-Route"), "Service-Route")[:8]
-            self.alive[self.at] = True
-            self.associated = _associated(answer)
-            wait_s = max(LEAST_REGISTER_S, min(granted_s - 30, granted_s * 4 // 5))
-            self._at(now_ms + wait_s * 1000, "register")
-            self._set(UP, "registered at %s" % self.spoken(self.at))
-            self.agent.trunk_changed(self)
-            return
-        if status in (401, 407) and self.tries < 2:
-            self.tries += 1
-            proxy = status == 407
-            value = answer_challenge(answer.all("Proxy-Authenticate" if proxy else "WWW-Authenticate"), "REGISTER", request.uri,
-                                     self.credentials, self.agent.hash_functions, hexadecimal(self.agent.random(8)))
-            if value is not None:
-                self._send_register(("Proxy-Authorization" if proxy else "Authorization", value), now_ms)
-                return
-        if status == 423 and self.tries < 2:
-            self.tries += 1
-            self.least_s = min(number((answer.get("Min-Expires") or "").strip(), 86400) or 0, 86400)
-            self._send_register(None, now_ms)
-            return
-        self._not_registered(status, answer, now_ms)
-
-    def _granted_s(self, answer):
-        """Seconds of our own binding in the 200 (10.2.4)."""
-        wanted = max(self.row["register_s"], self.least_s)
-        ours = parse_uri(self._contact(self.address)[1:-1])
-        text = answer.get("Expires")
-        try:
-            for contact in answer.contacts():
-                if parse_uri(contact.uri).same_as(ours):
-                    text = contact.parameter("expires") or text
-        except RemoteError:
-            pass
-        granted = None if text is None else number(text.strip(), 2 ** 31)
-        return max(LEAST_REGISTER_S, wanted if granted is None else granted)
-
-    def _not_registered(self, status, answer, now_ms):
+    def not_registered(self, registration, status, answer, now_ms):
         """Another registrar where this one is dead or refuses for now; else again later."""
-        reason = "does not answer REGISTER" if answer is None else "refuses our registration (%d %s)" % (
-            status, display(answer.reason[:60]))
-        why = "%s %s" % (self.spoken(self.at), reason)
-        if status in (401, 403, 407):
-            why += "; look at user and password"
-        elif status == 420 and self.row.get("bulk"):
-            why += "; it cannot register all numbers at once (RFC 6140), switch bulk off"
-        elif status == 404:
-            why += "; it does not know our user"
-        expired = self.expires_ms is None or self.expires_ms <= now_ms
-        wait_ms = REFUSED_AGAIN_MS
+        why, expired, wait_ms = registration.why_not(status, answer), registration.expires_ms is None or registration.expires_ms <= now_ms, REFUSED_AGAIN_MS
+        self.agent.count("trunk_registrations_failed")
+        if self.flows:
+            self.flow_lost(registration.place, why, now_ms, status in REFUSED)
+            return
         if status in (408, 500, 502, 503, 504):
             self.alive[self.at] = False if status == 408 else self.alive[self.at]
             self.failures += 1
             count = len(self.alive)
-            if self.failures % count:
-                self.at = (self.at + 1) % count
-                wait_ms = 0
-            else:
-                self.at = (self.at + 1) % count
-                wait_ms = REGISTER_AGAIN_MS[min(self.failures // count, len(REGISTER_AGAIN_MS)) - 1]
+            wait_ms = 0 if self.failures % count else REGISTER_AGAIN_MS[min(self.failures // count, len(REGISTER_AGAIN_MS)) - 1]
+            self.at = (self.at + 1) % count
         else:
             expired = True               # it knows us no more, so it sends us nothing
-        self._at(now_ms + wait_ms, "register")
+        self._at(now_ms + wait_ms, registration.timer)
         if expired or status == 408:
             self._set(DOWN, why)
-        self.agent.count("trunk_registrations_failed")
 
     # parties and persistence
 
@@ -463,17 +369,18 @@ class Trunk:
 
     def dump(self):
         """JSON-able record."""
-        return {"at": self.at, "state": self.state, "why": self.why, "alive": list(self.alive), "expires_ms": self.expires_ms,
-                "addresses": [list(address) for address in self.row["addresses"]], "service_route": list(self.service_route), "bulk": self.bulk,
-                "dialog": None if self.dialog is None else self.dialog.dump()}
+        return dict(self.registration.dump(), at=self.at, state=self.state, why=self.why, alive=list(self.alive), bulk=self.bulk, instance=self.instance,
+                    addresses=[list(address) for address in self.row["addresses"]], flows=[dict(flow.dump(), up_ms=flow.up_ms) for flow in self.flows])
 
     def load(self, record, now_ms):
         """Take over what dump() made, as far as it fits the configuration of today."""
-        self.dialog = None if record["dialog"] is None else Dialog.restore(record["dialog"])
+        self.registration.load(dict(record, expires_ms=None, service_route=()))
+        self.instance = record.get("instance") or self.instance
         if self.row.get("named") and not self.row["addresses"]:
             self.row = dict(self.row)                # what DNS said before, until it says more
             self.row["addresses"] = [tuple(address) for address in record["addresses"]]
             self.alive, self.misses = [None] * len(record["addresses"]), [0] * len(record["addresses"])
+            self._begin_flows()
         if self.row["kind"] == "pbx":
             if record.get("bulk") is None or (record["expires_ms"] or 0) <= now_ms or any([len(address) > 2 for address in record["addresses"]]):
                 return False                 # a connection died with the process before; the PBX opens another one and registers
@@ -482,25 +389,29 @@ class Trunk:
             self.misses = [0]
         if record["addresses"] != [list(address) for address in self.row["addresses"]]:
             return False
-        if self.row["kind"] == "register" and (record["expires_ms"] or 0) <= now_ms:
+        for flow, kept in zip(self.flows, record.get("flows") or ()):
+            flow.load(kept)
+            flow.up_ms = kept["up_ms"] if (flow.expires_ms or 0) > now_ms else None
+        if self.row["kind"] == "register" and not self.standing and (self.flows or (record["expires_ms"] or 0) <= now_ms):
             return False
         self.at, self.state, self.why, self.alive = record["at"], record["state"], record["why"], list(record["alive"])
-        self.expires_ms, self.service_route = record["expires_ms"], list(record["service_route"])
+        self.registration.load(record)
         return True
 
     def describe(self):
         """For people: GET /v1/state."""
         return {"lookup": self.row.get("unresolved"), "trunk": self.name, "label": self.row.get("label") or self.name, "kind": self.row["kind"], "state": self.state,
                 "why": self.why, "trunk_group": self.row["trunk_group"], "channels": self.row["channels"],
-                "associated": list(self.associated),
+                "associated": list((self.standing or [self.registration])[0].associated),
                 "registered_until_ms": self.expires_ms if self.row["kind"] in ("register", "pbx") and self.state == UP else None,
-                "addresses": [{"address": self.spoken(index), "alive": self.alive[index], "in_use": index == self.at and self.state == UP}
+                "addresses": [{"address": self.spoken(index), "alive": self.alive[index], "in_use": self._in_use(index)}
                               for index in range(len(self.alive))]}
 
+    def _in_use(self, index):
+        return self.flows[index].up_ms is not None if self.flows else index == self.at and self.state == UP
 
-def _associated(answer):
-    """The addresses that a registrar says are ours as well (RFC 7315 4.1); a header that cannot be read costs no registration."""
-    try:
-        return [display(one.uri)[:200] for one in parse_addresses(answer.all("P-Associated-URI"), "P-Associated-URI")[:64]]
-    except RemoteError:
-        return []
+
+def _uuid(octets):
+    """A random UUID (RFC 9562 5.4) as a URN."""
+    text = "".join(["%02x" % octet for octet in octets])
+    return "urn:uuid:%s-%s-4%s-%x%s-%s" % (text[:8], text[8:12], text[13:16], 8 + octets[8] % 4, text[17:20], text[20:32])
