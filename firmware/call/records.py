@@ -50,7 +50,7 @@ KINDS = {
     "leg.fax_heard": "tone(cng: a calling fax machine|calling|ans|ansam: a modem, or a machine that answers|flags: T.30 signals) to(number of ours "
                      "to which the call goes for it, or None)",
     "leg.t38": "state(on: the leg carries a fax as packets|off: sound again|refused: the fax goes on as sound) by(us|far: who asked) why(sentence or None)",
-    "fax.started": "token document role(calls|answers: who we are by T.30)",
+    "fax.started": "token document role(calls|answers|receives: who we are by T.30; receives: the document comes)",
     "fax.page": "token pages(that the other machine has confirmed so far)",
     "fax.ended": "token ok why(sentence where not ok) pages rate(bit/s) ecm station(who the other machine says it is); None: no machine spoke",
     "leg.listening": "wishes{modem progress answer caller_id r1}(what is listened for, beside digits, from now on)",

@@ -1,4 +1,4 @@
-"""Documents that flows send by fax (node fax): fax.started, fax.page for each page that the other machine has confirmed, fax.ended.
+"""Documents that flows send or receive by fax (node fax): fax.started, fax.page for each page that was confirmed, fax.ended.
 
 The modems are media's streaming process; they go on while control is away, and what they told meanwhile is told again."""
 

@@ -175,6 +175,8 @@ def _ask(core, call, command):
     core.emit("ivr.asked", call=call.id, token=token, ask=command["kind"],
               service=command["request"].get("service") or command["request"].get("application"),
               data=command["request"]["data"] if command["kind"] == "cti" else None)
+    if command["kind"] == "fax" and command["request"]["role"] == "receives":      # a document of its own, of whose name the end is the token
+        command["request"]["document"] = "%s-%s" % (command["request"]["document"][:40], token)
     caller = {"caller": call.shown_caller(), "called": call.called, "language": call.language or (call.languages or ["en"])[0]}
     core.act("ivr.ask", leg=call.caller_leg, call=call.id, token=token, ask=command["kind"], request=command["request"], caller=caller)
     if command["kind"] == "fax":

@@ -20,7 +20,8 @@ are only taken after an act of the caller or of somebody who talks with the call
                 (speech ends the prompts), secret              what the caller says as text
     speak       service, text, voice, next, failed, timeout_s (until the first sound), most_s, barge_in         a text is spoken by a service
     fax         document, next, failed, role, station, header, into, most_s      the switch is a fax machine on this call and sends a stored document; role
-                calls: the caller has pressed start to receive (the usual way); answers: the caller's machine polls; into: pages, rate, ecm, station
+                calls: the caller has pressed start to receive (the usual way); answers: the caller's machine polls; receives: the caller sends, and what
+                comes is kept as a document whose name begins with `document` (inbox-c12-q1); into: document, pages, rate, ecm, station
     send_fax    document, next, failed, number (else the caller's), station, header, into      the box calls a number and sends the document, beside
                 this call and as often as the configuration's fax section says; next: it will be tried; into: {fax: its id}; failed: it may not
     queue       queue, overflow, priority, skills, after         after: where the caller goes on when the agent has hung up
@@ -105,7 +106,7 @@ KINDS = {
     "check": ("expression",), "into": ("name",), "language": ("language",), "cases": ("cases",), "value": ("expression",), "choices": ("choices",),
     ("survey", "choices"): ("keys",), "survey": ("word",), "question": ("word",), "variables": ("values",),
     "confidence": ("name",), "least": ("share",), "phrases": ("texts",), ("speak", "text"): ("text",), "voice": ("word",),
-    "document": ("text",), "role": ("one of", "calls", "answers"), "station": ("text",), "header": ("text",), ("fax", "most_s"): ("whole", 60, 3600),
+    "document": ("text",), "role": ("one of", "calls", "answers", "receives"), "station": ("text",), "header": ("text",), ("fax", "most_s"): ("whole", 60, 3600),
     ("recognize", "most_s"): ("whole", 1, 600), ("speak", "most_s"): ("whole", 1, 600),
     "service": ("service",), "path": ("path",), "method": ("one of", "GET", "POST", "PUT", "PATCH", "DELETE"), "query": ("values",), "headers": ("values",),
     "body": ("value",), "statuses": ("statuses",), "take": ("expressions",), "statement": ("statement",), "parameters": ("values",),

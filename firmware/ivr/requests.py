@@ -7,7 +7,7 @@
         fax     {document, role, station, header, timeout_s}     send_fax    {document, number (empty: the caller's), station, header}
         agi     {service, script, arguments [text], timeout_s, variables {}}     cti {application, data {}, timeout_s}
     taken(node, visit, result)  (name of the next node, {variable: value}) of an answer: http {status, body}, sql {rows, count}, recognize {text, confidence},
-                                fax {pages, rate, ecm, station}, send_fax {fax}
+                                fax {pages, rate, ecm, station, document (received)}, send_fax {fax}
 
 Where secret entries are in it a value is Hidden: it shows itself to nobody but the adapter that sends it.
 """

@@ -15,6 +15,7 @@ from firmware.errors import LocalError
 log = logging.getLogger(__name__)
 
 KINDS = ("recognize", "speak", "fax")
+CLOSED_S = 5                # ours: after which the streaming process has let go of a file
 
 
 class Speech:
@@ -44,12 +45,12 @@ class Speech:
         self._open(token, action["ask"], action["call"], action["leg"], None, request["service"], start, private, request.get("first_s"))
 
     def _fax(self, action, request, token):
-        """A document goes to the leg; media's streaming process is the machine."""
+        """A document goes to the leg, or comes from it; media's streaming process is the machine."""
         name = request["document"]
         self.open[token] = ("fax", action["call"], action["leg"], "fax")
         try:
-            path = self.house.documents.file(name)
-        except LocalError as error:
+            path = self.house.documents.receiving(name) if request["role"] == "receives" else self.house.documents.file(name)
+        except (LocalError, OSError) as error:
             self._failed(token, str(error))
             return
         self.house.media.command("stream_open", None, lambda error, now_ms: self._failed(token, str(error)), id=token, left=action["leg"], purpose="fax",
@@ -89,7 +90,7 @@ class Speech:
         elif what == "page":
             self.house.turns.post({"kind": "fax.page", "call": call, "token": name, "pages": event["pages"]})
         elif what == "fax":
-            told = {"pages": event["pages"], "rate": event["rate"], "ecm": event["ecm"], "station": event["station"]}
+            told = {"pages": event["pages"], "rate": event["rate"], "ecm": event["ecm"], "station": event["station"], **self._received(name)}
             self._answer(name, event["ok"], told if event["ok"] else "%s: %s" % (service, event["why"]), told)
         elif what == "speech":
             self.house.turns.post({"kind": "ivr.speech", "call": call, "token": name})
@@ -99,6 +100,22 @@ class Speech:
         elif what in ("failed", "interrupted") and (kind in ("speak", "fax") or what == "failed"):
             self._failed(name, str(event.get("error") or "it failed"))
         return True
+
+    def _received(self, name):
+        """{"document"} where one came; kept before anybody is told of it."""
+        try:
+            came = self.house.documents.received(name)
+        except OSError as error:
+            log.error("services: the fax %s is not kept yet: %s", name, error)
+            return {}
+        return {"document": came["document"]} if came is not None else {}
+
+    def _adopt(self):
+        """Pages of faxes whose call has ended in their middle are documents, too."""
+        try:
+            self.house.documents.adopt(set(self.open))
+        except OSError as error:
+            log.error("services: received faxes are not kept yet: %s", error)
 
     def _failed(self, name, why):
         """Inside a turn, or (refused by media) in one of its own."""
@@ -134,7 +151,10 @@ class Speech:
     def _close_all(self, names, now_ms):
         for name in names:
             if name in self.open and not self._wanted(name):
+                fax = self.open[name][0] == "fax"
                 self._close(name)
+                if fax:
+                    asyncio.get_running_loop().call_later(CLOSED_S, self._adopt)
 
     def media_found(self, audit):
         """After a restart: streams that media still has are ours again, or nobody's."""
@@ -151,6 +171,7 @@ class Speech:
                 self.open[row["id"]] = wanted[row["id"]]
             else:
                 self.house.media.command("stream_close", id=row["id"])
+        asyncio.get_running_loop().call_later(CLOSED_S, self._adopt)
 
     def media_lost(self):
         """All streams ended with it."""

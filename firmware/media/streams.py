@@ -2,8 +2,8 @@
 
     stream_open{id, left: leg, right?: leg|null, purpose: "recognize"|"speak"|"stream", url, audio: "pcm16_8k"|"pcm16_16k"|"alaw",
                 verify?: bool, start?: map (told to the service), first_s?, private?: {token?, start?}}
-    stream_open{id, left: leg, purpose: "fax", document: path of a TIFF, role: "calls"|"answers", station?, header?}     the streaming process is a fax
-                machine on the leg and sends the document
+    stream_open{id, left: leg, purpose: "fax", document: path of a TIFF, role: "calls"|"answers"|"receives", station?, header?}     the streaming
+                process is a fax machine on the leg and sends the document; receives: it writes what the other machine sends there
     stream_tell{id, message: map}       to the service, as JSON
     stream_close{id}                    an unknown one is no error
     audit: streams [{id, left, right, purpose, state: "opening"|"open"|"ended", lost_ms, played_ms}]
@@ -35,6 +35,7 @@ log = logging.getLogger("firmware.media.streams")
 
 PURPOSES = ("recognize", "speak", "stream", "fax")
 ONCE = ("speak", "fax")          # what was half said is not begun again
+FAX_ROLES = ("calls", "answers", "receives")
 AUDIO = ("pcm16_8k", "pcm16_16k", "alaw")
 MESSAGE_OCTETS = 65536
 START_AGAIN_S = (0.0, 0.5, 2.0, 5.0)    # ours: pauses between deaths of the process; it that served for long begins at the first again
@@ -115,8 +116,8 @@ class Streams:
         document = p.get("document")
         if not isinstance(document, str) or not os.path.isabs(document) or "\0" in document:
             refuse("stream_open: document is no absolute path of a file")
-        if p.get("role") not in ("calls", "answers"):
-            refuse("stream_open: role is %r, not one of calls, answers" % str(p.get("role"))[:40])
+        if p.get("role") not in FAX_ROLES:
+            refuse("stream_open: role is %r, not one of %s" % (str(p.get("role"))[:40], ", ".join(FAX_ROLES)))
         if p.get("right") is not None:
             refuse("stream_open: a fax machine hears one leg; leave right out")
         return {"purpose": "fax", "document": document, "role": p["role"], "station": str(p.get("station") or "")[:20], "header": str(p.get("header") or "")[:50]}

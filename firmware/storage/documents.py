@@ -1,9 +1,12 @@
-"""Documents that fax nodes send: $STROWGER_DATA/documents/<name>.tif, one TIFF each, written whole or not at all.
+"""Documents that fax nodes send and receive: $STROWGER_DATA/documents/<name>.tif, one TIFF each, written whole or not at all.
 
     documents.rows()                [{"document", "pages", "octets", "changed_ms"}]
     documents.put(name, octets)     a TIFF, a PBM picture (P4) or, where pdftoppm is installed, a PDF -> {"pages", "octets"}
     documents.file(name)            path
     documents.remove(name)
+    documents.receiving(name)       path to which a fax machine writes what comes; no document yet.  name ends in the token of the fax
+    documents.received(token)       its pages are a document now: {"document", "pages"}; None where no page has come, or nothing was received
+    documents.adopt(tokens)         the same of all that nobody writes any more.  tokens: of faxes that run
 
 What goes to a fax machine has 1 bit a pel and 1728, 2048 or 2432 pels a line (ITU-T T.4 2.1; A4, B4, A3), 204 pels and 98, 196 or 391 lines an
 inch.  A picture that is narrower is put into the middle of white paper; another width is refused with a sentence, since we scale nothing."""
@@ -24,7 +27,7 @@ from firmware.storage.drawing import BITS, COMPRESSION, COUNTS, LENGTH, LINES_MO
 
 OCTETS_MOST = 32 << 20
 VALUES_MOST = 1_000_000         # in the directories of a file, which may point at the same octets again and again; invented
-ENDING = ".tif"
+ENDING, RECEIVING = ".tif", ".receiving-"
 SIZES = {1: 1, 3: 2, 4: 4, 5: 8}            # octets of BYTE, SHORT, LONG, RATIONAL
 NAMED = {WIDTH: 1, LENGTH: 1, BITS: 4, COMPRESSION: 1, SAMPLES: 1, OFFSETS: LINES_MOST, COUNTS: LINES_MOST}     # those that check() reads: how many values
 CODED = {1: "not packed", 2: "Huffman", 3: "group 3", 4: "group 4"}
@@ -81,10 +84,50 @@ class Documents:
         """Raises LocalError where there is none."""
         os.unlink(self.file(name))
 
+    def receiving(self, name):
+        """Raises LocalError, OSError."""
+        path = self._path(name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return str(path.with_name(RECEIVING + path.name))
+
+    def received(self, token):
+        """The same answer when it is asked again.  Raises OSError."""
+        for came in self.folder.glob("%s*-%s%s" % (RECEIVING, token, ENDING)):
+            if not _pages(came):
+                came.unlink()
+                continue
+            with open(came, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(came, came.with_name(came.name[len(RECEIVING):]))
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        for path in self.folder.glob("[!.]*-%s%s" % (token, ENDING)):
+            return {"document": path.stem, "pages": _pages(path)}
+        return None
+
+    def adopt(self, tokens):
+        """Raises OSError."""
+        for path in self.folder.glob("%s*%s" % (RECEIVING, ENDING)):
+            token = "-".join(path.stem.split("-")[-2:])
+            if token not in tokens:
+                self.received(token)
+
     def _path(self, name):
         if not (0 < len(name) <= 64 and name[0] != "." and all(c.isascii() and (c.isalnum() or c in "-._") for c in name)):
             raise LocalError("a document has a name of 1 to 64 letters, digits, dots, dashes and underlines that begins with no dot")
         return self.folder / (name + ENDING)
+
+
+def _pages(path):
+    """How many pages a received file has, 0 where none is whole."""
+    octets = path.read_bytes()
+    try:
+        return len(pages_of(octets)) if octets[:4] in (b"II*\0", b"MM\0*") else 0
+    except LocalError:
+        return 0
 
 
 def drawn(given, made):

@@ -7,6 +7,7 @@
     terminal.transmit(n) -> int16 (n,)              what goes to the line in the same time, silence where there is nothing
     terminal.over, terminal.status                  whether the procedure has ended, and T30_ERR_ of spandsp's t30.h (0: all went well)
     terminal.figures()                              {"pages", "rate", "ecm", "station", "bad_rows", "resent"}
+    terminal.close()                                files are closed; nothing but over and status may be asked of it afterwards
 
 Not fit for several threads.  The files are TIFF, one picture a page, 1 bit, 1728 pels (T.4 2.1) or wider."""
 
@@ -94,6 +95,13 @@ cdef class Terminal:
     def __dealloc__(self):
         if self._fax != NULL:
             fax_free(self._fax)
+
+    def close(self):
+        """See the module's docstring; once more does nothing."""
+        if self._fax != NULL:
+            fax_free(self._fax)
+            self._fax = NULL
+            self._t30 = NULL
 
     def receive(self, int16_t[::1] x):
         """What the line says."""

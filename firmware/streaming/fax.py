@@ -4,7 +4,7 @@ The leg's audio is taken in steps of the pump, and as many samples as came go ou
 ahead: so long may this process, or media's thread, stand still without a hole in what a modem sends.  What is told:
 
     opened      the machine listens
-    page        pages: confirmed so far
+    page        pages: confirmed so far, by whoever receives
     fax         ok, pages, rate (bit/s), ecm, station (who the far end says it is), why (a sentence where ok is false)"""
 
 import numpy
@@ -37,7 +37,8 @@ class FaxSession:
     def __init__(self, order, page, say):
         from firmware.streaming._fax import Terminal
         self.order, self.page, self._say = order, page, say
-        self._terminal = Terminal(calls=order["role"] == "calls", send=order["document"], station=order["station"], header=order["header"])
+        way = "receive" if order["role"] == "receives" else "send"
+        self._terminal = Terminal(calls=order["role"] == "calls", station=order["station"], header=order["header"], **{way: order["document"]})
         self._lost, self._pages, self._told = page.lost, 0, False
         self._rest = numpy.zeros(0, numpy.int16)
         page.put(bytes([SILENCE]) * (LEAD_MS * 8))
@@ -69,6 +70,7 @@ class FaxSession:
         if self._terminal.over:
             self._told = True
             ok = self._terminal.status == 0
+            self._terminal.close()          # what was received is a whole file before it is told
             self._say("fax", ok=ok, why=None if ok else sentence(self._terminal.status),
                       **{name: figures[name] for name in ("pages", "rate", "ecm", "station")})
             self.page.end()
@@ -79,6 +81,7 @@ class FaxSession:
     def close(self):
         """The page is not touched from now on.  Returns a coroutine."""
         self._told = True
+        self._terminal.close()
         return _nothing()
 
 

@@ -7,7 +7,7 @@ moved), then runs in the world's time and says {"event": "done", "status": 0 (T.
 It ends with its standard input.
 
 Recovery: redundancy of two packets (T.38 9.1.4.1), or --recovery fec: what comes with sums is taken without them, what goes out carries none.  --loss:
-share of what comes in that is thrown away, --seed of the chance.  --junk n: n datagrams of chance go out beside each one.  Imports nothing of the product."""
+share of what comes in that is thrown away, --drop: of what goes out, --seed of the chance.  --junk n: n datagrams of chance go out beside each one.  Imports nothing of the product."""
 
 import argparse
 import json
@@ -95,6 +95,7 @@ def main():
     parser.add_argument("--print")
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--loss", type=float, default=0)
+    parser.add_argument("--drop", type=float, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--junk", type=int, default=0)
     parser.add_argument("--capture")
@@ -131,9 +132,11 @@ def main():
             machine.tick(STEP)
             for ifp in machine.packets():
                 octets = wire.pack(ifp)
+                sent += 1
+                if chance.random() < given.drop:
+                    continue
                 capture.note(octets, own, remote)
                 sock.sendto(octets, remote)
-                sent += 1
                 for _ in range(given.junk):
                     sock.sendto(bytes(chance.randrange(256) for _ in range(chance.randrange(1, 60))), remote)
             if machine.result is not None and not over_steps:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from hil.phone.fax_phone import FaxGateway, FaxPhone
 
+INBOX = "02150801082"
 LINE, FAX_NUMBER, OWN, TRUNK_NUMBER, OUTSIDE = "1003", "02150801079", "02150801080", "02150801081", "13912345678"
 ROWS = 400
 
@@ -256,55 +257,117 @@ def test_two_sip_lines_pass_packets_on_untouched(house, box, sheet, adapter):
         other.stop()
 
 
-@pytest.mark.conformance("T.38", "SIP trunk", "live: a page from a trunk's T.38 terminal to an E1 machine whose answer tone makes us ask, and one the other way")
-def test_pages_over_a_sip_trunk_both_ways(house, box, sheet):
+@pytest.fixture
+def fax_trunk(house, box):
+    """A SIP trunk with T.38 by which a fax gateway calls; 6 leads there.  Yields the gateway."""
     gateway = FaxGateway("gateway", "none", house.sip_port).start()
     running = house.product.get("/configuration")
-    before = {part: list(running["configuration"][part]) for part in ("trunk_groups", "sip_trunks", "routes", "numbers")}
     config = running["configuration"]
+    before = {part: list(config[part]) for part in ("trunk_groups", "sip_trunks", "routes", "numbers")}
     config["trunk_groups"].append({"name": "fax-trunk", "classes": ["national"]})
     config["sip_trunks"].append({"name": "fax", "trunk_group": "fax-trunk", "channels": 4, "options_s": 0, "t38": "gateway", "addresses": [{"address": "127.0.0.1", "port": gateway.port}]})
     config["routes"].append({"number": "6.", "choices": [{"trunk_group": "fax-trunk", "strip": 1}]})
-    config["numbers"].append({"number": TRUNK_NUMBER, "application": "outside", "target": "6" + OUTSIDE})
     config["sip"].update(t38_on="ced", t38_recovery="redundancy")
     house.product.post("/configuration/apply", running)
-    try:
-        house.far.policy(alerting_ms=50, answer_ms=100)
-        gateway.machine(send=sheet[0], calls=True)
-        mark, far_mark = gateway.mark(), house.far.mark()
-        gateway.dial("9" + OUTSIDE)
-        name = house.far.wait_for("incoming", 30, since=far_mark)["id"]
-        gateway.wait_for("answered", 30, since=mark)
-        call = house.wait_call("talking", 30)["call"]
-        house.far.fax(name, print=house.folder / "trunk-e1.tif", station="13912345678")
-        gateway.wait_for("t38", 60, since=mark)
-        heard = [tone for leg in legs_of(house).values() for tone in leg["fax"]]
-        assert gateway.wait_for("fax_done", 240, since=mark)["status"] == 0
-        assert house.far.wait_for("fax_done", 60, id=name)["status"] == 0
-        assert np.array_equal(pels(house.folder / "trunk-e1.tif"), sheet[1]) and heard, heard
-        gateway.hangup()
-        house.far.wait_for("released", 30, id=name)
-        cdr = the_cdr(house, call)
-        assert [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "us")] and cdr["span"] == "fax", cdr
+    yield gateway
+    gateway.stop()
+    house.far.policy()
+    house.wait_idle(30)
+    running = house.product.get("/configuration")
+    running["configuration"].update(before)
+    house.product.post("/configuration/apply", running)
 
-        house.wait_idle(30)
-        gateway.machine(print=house.folder / "trunk-ip.tif")
-        mark = gateway.mark()
-        name = house.place(called=TRUNK_NUMBER)
-        gateway.wait_for("answered", 30, since=mark)
-        call = house.wait_call("talking", 30)["call"]
-        gateway.to_t38()                    # as the answering gateway does that hears its machine's tone itself
-        gateway.wait_for("t38", 60, since=mark)
-        house.far.fax(name, send=sheet[0], calls=True, station="13912345678")
-        assert gateway.wait_for("fax_done", 240, since=mark)["status"] == 0
-        assert np.array_equal(pels(house.folder / "trunk-ip.tif"), sheet[1])
-        house.far.hangup(name)
-        cdr = the_cdr(house, call)
-        assert cdr["out_span"] == "fax" and [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "far")], cdr
-    finally:
-        gateway.stop()
-        house.far.policy()
-        house.wait_idle(30)
-        running = house.product.get("/configuration")
-        running["configuration"].update(before)
-        house.product.post("/configuration/apply", running)
+
+RECEIVES = {"version": 1, "languages": ["en"], "start": "take", "nodes": {
+    "take": {"type": "fax", "document": "inbox", "role": "receives", "station": "02150801082", "into": "came", "next": "end", "failed": "end"}, "end": {"type": "hangup"}}}
+
+
+def receives(house):
+    """A number that is a fax mailbox."""
+    assert house.product.put("/flows/fax-inbox", {"flow": RECEIVES})["version"]
+    running = house.product.get("/configuration")
+    running["configuration"]["numbers"].append({"number": INBOX, "application": "ivr", "target": "fax-inbox"})
+    house.product.post("/configuration/apply", running)
+
+
+def assert_kept(house, box, call, sheet, by):
+    """The CDR names the document, and it is the page that was sent."""
+    cdr = house.wait(lambda s: house.product.get(f"/calls/{call}")["cdr"], 60, "the CDR")
+    (fax,) = cdr["fax"]
+    assert fax["ok"] and fax["pages"] == 1 and fax["document"].startswith("inbox-" + call), fax
+    assert [(row["state"], row["by"]) for row in cdr.get("t38") or []] == by, cdr
+    assert any(row.split()[:2] == [fax["document"], "1"] for row in box("documents").splitlines())
+    kept = house.folder / (fax["document"] + ".tif")
+    kept.write_bytes(house.product.octets("/api/v1/documents/%s/file" % fax["document"]))
+    assert np.array_equal(pels(kept), sheet[1])
+
+
+@pytest.mark.conformance("T.38", "reception", "live: a page from a SIP trunk's T.38 terminal into a fax mailbox, 0 and 5 % of its packets lost, control killed before it asks for T.38, or meanwhile")
+@pytest.mark.parametrize("drop, killed", [(0, "meanwhile"), (0.05, "before")])
+def test_a_fax_from_a_sip_trunk_comes_into_a_mailbox(house, box, sheet, fax_trunk, drop, killed):
+    receives(house)
+    fax_trunk.machine(send=sheet[0], calls=True, drop=drop)
+    mark = fax_trunk.mark()
+    fax_trunk.dial(INBOX)
+    fax_trunk.wait_for("answered", 30, since=mark)
+    call = house.newest_call()["call"]
+    if killed == "before":
+        house.kill("control")
+    fax_trunk.to_t38()
+    fax_trunk.wait_for("t38", 60, since=mark)
+    if killed == "meanwhile":
+        house.kill("control")
+    assert fax_trunk.wait_for("fax_done", 240, since=mark)["status"] == 0
+    fax_trunk.wait_for("closed", 60, since=mark)
+    assert_kept(house, box, call, sheet, [("on", "far")])
+
+
+def test_a_fax_from_the_e1_comes_into_a_mailbox(house, box, sheet, fax_trunk):
+    receives(house)
+    name = house.place(called=INBOX)
+    house.far.wait_for("connect", 30, id=name)
+    call = house.newest_call()["call"]
+    house.far.fax(name, send=sheet[0], calls=True, station="13912345678")
+    assert house.far.wait_for("fax_done", 240, id=name)["status"] == 0
+    house.far.wait_for("released", 60, id=name)
+    assert_kept(house, box, call, sheet, [])
+
+
+@pytest.mark.conformance("T.38", "SIP trunk", "live: a page from a trunk's T.38 terminal to an E1 machine whose answer tone makes us ask, and one the other way")
+def test_pages_over_a_sip_trunk_both_ways(house, box, sheet, fax_trunk):
+    gateway = fax_trunk
+    running = house.product.get("/configuration")
+    running["configuration"]["numbers"].append({"number": TRUNK_NUMBER, "application": "outside", "target": "6" + OUTSIDE})
+    house.product.post("/configuration/apply", running)
+    house.far.policy(alerting_ms=50, answer_ms=100)
+    gateway.machine(send=sheet[0], calls=True)
+    mark, far_mark = gateway.mark(), house.far.mark()
+    gateway.dial("9" + OUTSIDE)
+    name = house.far.wait_for("incoming", 30, since=far_mark)["id"]
+    gateway.wait_for("answered", 30, since=mark)
+    call = house.wait_call("talking", 30)["call"]
+    house.far.fax(name, print=house.folder / "trunk-e1.tif", station="13912345678")
+    gateway.wait_for("t38", 60, since=mark)
+    heard = [tone for leg in legs_of(house).values() for tone in leg["fax"]]
+    assert gateway.wait_for("fax_done", 240, since=mark)["status"] == 0
+    assert house.far.wait_for("fax_done", 60, id=name)["status"] == 0
+    assert np.array_equal(pels(house.folder / "trunk-e1.tif"), sheet[1]) and heard, heard
+    gateway.hangup()
+    house.far.wait_for("released", 30, id=name)
+    cdr = the_cdr(house, call)
+    assert [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "us")] and cdr["span"] == "fax", cdr
+
+    house.wait_idle(30)
+    gateway.machine(print=house.folder / "trunk-ip.tif")
+    mark = gateway.mark()
+    name = house.place(called=TRUNK_NUMBER)
+    gateway.wait_for("answered", 30, since=mark)
+    call = house.wait_call("talking", 30)["call"]
+    gateway.to_t38()                    # as the answering gateway does that hears its machine's tone itself
+    gateway.wait_for("t38", 60, since=mark)
+    house.far.fax(name, send=sheet[0], calls=True, station="13912345678")
+    assert gateway.wait_for("fax_done", 240, since=mark)["status"] == 0
+    assert np.array_equal(pels(house.folder / "trunk-ip.tif"), sheet[1])
+    house.far.hangup(name)
+    cdr = the_cdr(house, call)
+    assert cdr["out_span"] == "fax" and [(row["state"], row["by"]) for row in cdr["t38"]] == [("on", "far")], cdr

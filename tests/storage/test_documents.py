@@ -41,6 +41,29 @@ def test_a_picture_lies_in_the_middle_of_white_paper_as_an_independent_reader_se
         documents.remove("small")
 
 
+def test_what_a_machine_has_sent_is_a_document_when_it_is_whole(documents):
+    """Over and over: a restart asks again.  What ended before a page was there is nothing."""
+    assert documents.received("c1-q1") is None
+    path = documents.receiving("inbox-c1-q1")
+    with open(path, "wb") as file:
+        file.write(tiff([(1728, 1, bytes(216)), (1728, 3, bytes(3 * 216))]))
+    with open(documents.receiving("inbox-c2-q1"), "wb") as file:
+        file.write(b"II*\0")
+    assert documents.rows() == [], "nobody may read what is being written"
+    assert [documents.received("c1-q1") for _ in range(2)] == [{"document": "inbox-c1-q1", "pages": 2}] * 2
+    assert documents.received("c2-q1") is None and [row["document"] for row in documents.rows()] == ["inbox-c1-q1"]
+
+
+def test_pages_of_calls_that_ended_in_their_middle_are_kept(documents):
+    for token in ("c3-q1", "c4-q2"):
+        with open(documents.receiving("in-box-" + token), "wb") as file:
+            file.write(tiff([(1728, 1, bytes(216))]))
+    documents.adopt({"c4-q2"})
+    assert [row["document"] for row in documents.rows()] == ["in-box-c3-q1"], "the other one is being written"
+    documents.adopt(())
+    assert len(documents.rows()) == 2 and not list(documents.folder.glob(".*"))
+
+
 def pdf(width=595, height=842):
     """Two pages with a black square of an inch each, written by hand; width, height in points."""
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>"]

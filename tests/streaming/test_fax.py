@@ -3,6 +3,7 @@
 import numpy
 
 from dsp import g711
+from firmware.storage.documents import pages_of
 from firmware.storage.drawing import tiff
 from firmware.streaming import rings
 from firmware.streaming._fax import Terminal
@@ -55,6 +56,35 @@ def test_pages_reach_another_machine_though_the_pump_is_late_now_and_then(tmp_pa
     assert told[-1][1]["ok"] and told[-1][1]["pages"] == 2 and told[-1][1]["station"] == "13912345678", told
     assert other.status == 0 and other.figures()["pages"] == 2 and other.figures()["bad_rows"] == 0
     assert line.words[rings.ENDED] == 1
+
+
+def received(tmp_path, ticks):
+    """(what was told, the session, pels of each page that was sent) of another machine that sends two pages for so long."""
+    pages = [(1728, 40, ROW * 40), (1728, 900, ROW * 900)]
+    (tmp_path / "a.tif").write_bytes(tiff(pages))
+    line, told, other = Line(), [], Terminal(calls=True, send=str(tmp_path / "a.tif"), station="13912345678")
+    session = FaxSession(order(tmp_path / "b.tif", "receives"), line.page, lambda what, **fields: told.append((what, fields)))
+    heard = bytes(160)
+    for _ in range(ticks):
+        session.pump()
+        other.receive(g711.expand(numpy.frombuffer(heard, numpy.uint8), 0))
+        heard = line.tick(g711.compress(other.transmit(160), 0).tobytes())
+        if told[-1][0] == "fax" or [what for what, _ in told].count("page") and ticks < 50 * 90:
+            break
+    return told, session, pages
+
+
+def test_pages_of_another_machine_are_a_whole_file_when_it_is_told(tmp_path):
+    told, _, pages = received(tmp_path, 50 * 90)
+    assert told[-1][0] == "fax" and told[-1][1]["ok"] and (told[-1][1]["pages"], told[-1][1]["station"]) == (2, "13912345678"), told
+    assert [page[257][0] for page in pages_of((tmp_path / "b.tif").read_bytes())] == [40, 900]
+
+
+def test_a_call_that_ends_in_the_second_page_leaves_the_first(tmp_path):
+    told, session, _ = received(tmp_path, 50 * 60)
+    assert told[-1][0] == "page" and told[-1][1]["pages"] == 1, told
+    session.close().close()
+    assert pages_of((tmp_path / "b.tif").read_bytes())[0][257] == [40]
 
 
 def test_nobody_answers_or_the_document_is_gone(tmp_path):
