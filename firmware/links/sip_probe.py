@@ -76,7 +76,7 @@ class SilentPhones:
         self._asked += 1
         until_ms = self.legs[leg].get("heard_ms", now_ms) + self._dead_ms(self.legs[leg])
         next_ms, last_ms = now_ms + PROBE_AGAIN_MS, until_ms - PROBE_MS
-        near_the_end = now_ms - PROBE_MS < last_ms < next_ms + PROBE_MS
+        near_the_end = now_ms < last_ms < next_ms + PROBE_MS
         self._probe_at[leg] = max(last_ms, now_ms + PROBE_MS) if near_the_end else next_ms
         try:
             self._take(self.endpoint.request({"kind": "probe_request", "leg": leg, "until_ms": until_ms}, now_ms), now_ms)

@@ -112,13 +112,15 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         self.send_reinvite(None, now_ms)
 
     def do_probe(self, request, now_ms):
-        """Ask by OPTIONS whether the far end still has the dialog; 481, or silence that lasts until until_ms, ends the leg (12.2.1.2)."""
+        """Ask by OPTIONS whether the far end still has the dialog; 481, or silence that lasts until until_ms, ends the leg (12.2.1.2).
+
+        Another question takes the place of one that is out."""
         self.probe_until_ms = request.get("until_ms", 0)
-        if self.probe is None:
-            message = self.dialog.request("OPTIONS", self.agent.identity)
-            message.add("Accept", SDP)
-            self.probe = self.send_request(message, now_ms)
-            self.probe_timer = self.agent.timers.start(now_ms + PROBE_MS, self, "no sign of life")
+        self.agent.timers.cancel(self.probe_timer)
+        message = self.dialog.request("OPTIONS", self.agent.identity)
+        message.add("Accept", SDP)
+        self.probe = self.send_request(message, now_ms)
+        self.probe_timer = self.agent.timers.start(now_ms + PROBE_MS, self, "no sign of life")
 
     def probed(self, status, now_ms):
         """The outcome of our OPTIONS; a refusal is a sign of life too."""
