@@ -28,6 +28,8 @@ SIP = {
                              "0: never", 0, 1000, default=20),
     "ban_s": Whole("for how long", 10, 86400, unit="s", default=600),
     "realm": Text("the realm of the digest authentication", pattern=r"[\w.-]{1,64}", default="strowger"),
+    "digest": Text("how passwords of phones are asked for: by MD5, which all know; by SHA-256 (RFC 8760), or by both, SHA-256 first, where a phone "
+                   "that does not know it may give up", choices=("md5", "sha256", "both"), default="md5"),
     "name_servers": Rows("who is asked where trunks with a name are; empty: those of the system", Section("a name server", {
         "address": Address("its address", required=True), "port": Whole("its UDP and TCP port", 1, 65535, default=53)}), most=3),
     "publish": Switch("phones may publish their presence and the calls they have elsewhere (RFC 3903)", default=True),

@@ -45,6 +45,7 @@ from firmware.proto.sip.endpoint import SIPEndpoint
 log = logging.getLogger(__name__)
 
 HASHES = {"MD5": lambda octets: hashlib.md5(octets).digest(), "SHA-256": lambda octets: hashlib.sha256(octets).digest()}
+DIGESTS = {"md5": ("MD5",), "sha256": ("SHA-256",), "both": ("SHA-256", "MD5")}
 LAMPS = {"setup": "trying", "alerting": "early", "answered": "confirmed"}     # states of legs as RFC 4235 3.7.1 names them
 SAY_AGAIN_MS = 60000        # of one line's refused calls; invented
 LIVE = {"calling": "setup", "alerting": "alerting", "accepted": "answered", "confirmed": "answered"}
@@ -54,7 +55,7 @@ def endpoint_config(config):
     """What SIPEndpoint wants, from the configuration."""
     sip = config["sip"]
     return {"address": own_address(sip["address"]), "port": sip["port"], "realm": sip["realm"],
-            "qualify_s": sip["qualify_s"], "publish": sip["publish"],
+            "digest_algorithms": DIGESTS[sip["digest"]], "qualify_s": sip["qualify_s"], "publish": sip["publish"],
             "guard": {part: sip[part] for part in ("source_rate", "wrong_passwords", "ban_s")},
             "emergency": [row["number"] for row in config["routes"] if row["class"] == EMERGENCY],
             "lines": {line["name"]: line["password"] for line in config["lines"] if not (line.get("home") or {}).get("number")},
@@ -507,6 +508,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         """New lines and passwords; address and port need a restart (schema: impact)."""
         self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most", "t38", "dead_s", "fax")})
         self.endpoint.set_realm(config["sip"]["realm"])
+        self.endpoint.set_digest(DIGESTS[config["sip"]["digest"]])
         self.endpoint.set_publish(config["sip"]["publish"])
         self.endpoint.set_qualify(config["sip"]["qualify_s"], now_ms)
         fresh = endpoint_config(config)

@@ -5,6 +5,7 @@ Each is a process of its own; tshark reads all that the switch sent.
 """
 
 import asyncio
+import re
 import shutil
 
 import pytest
@@ -154,10 +155,11 @@ def test_all_numbers_at_kamailio(tmp_path):
 
 
 @pytest.mark.skipif(not Linphone.is_there(), reason="linphonec is not installed (Debian: linphone-cli)")
+@pytest.mark.conformance("RFC 8760", "live linphone", "asked for SHA-256, it registers and calls with that")
 @pytest.mark.conformance("RFC 3261", "live linphone", "linphone registers, is called and hangs up, calls, and takes a re-INVITE")
 def test_linphone(tmp_path):
     async def main():
-        rig = Rig()
+        rig = Rig(digest_algorithms=("SHA-256",))
         rig.start()
         phone = Linphone("1001", "secret-1", rig.port, tmp_path / "phone").start()
         try:
@@ -178,6 +180,8 @@ def test_linphone(tmp_path):
             rig.link.request({"kind": "release_request", "leg": event["leg"], "cause": 16})
             await asyncio.sleep(0.5)
             assert not rig.endpoint.live_legs()
+            answers = [octets for _, _, _, octets in rig.packets if re.search(rb"(?i)\r\n(proxy-)?authorization: *digest", octets)]
+            assert {octets.split(b" ")[0] for octets in answers} >= {b"REGISTER", b"INVITE"} and all(b"algorithm=SHA-256" in octets for octets in answers), answers
             rig.check_capture(tmp_path / "linphone.pcap")
         finally:
             await asyncio.to_thread(phone.stop)

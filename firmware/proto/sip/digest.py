@@ -81,7 +81,7 @@ class DigestServer:
         self._turned_ms = None
         self.guessed = False
         self._nobody = {}
-        for name in self.algorithms:
+        for name in sorted(hash_functions):
             self._nobody[name] = hexadecimal(random(32 if name == "SHA-256" else 16))
 
     def _sign(self, stamp, host):

@@ -380,6 +380,12 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
             self.config["realm"] = self.digest.realm = realm
             self._secrets = {}
 
+    def set_digest(self, algorithms):
+        """New algorithms of challenges, in their order; set_lines() must follow as after set_realm()."""
+        if list(algorithms) != self.digest.algorithms:
+            self.digest.algorithms = list(algorithms)
+            self._secrets = {}
+
     def set_guard(self, settings, emergency):
         """New limits; numbers that are called in overload too."""
         self.guard.settings = settings
