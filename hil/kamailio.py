@@ -5,8 +5,8 @@
 
 Whoever registers as `user` gets the calls that come from the gateway; the number that was called stands in To,
 the Request-URI is what was registered.  Calls of others go, behind a challenge (407), to the gateway.  It
-records its route, so that everything in a dialog goes through it.  With flows=True it keeps several flows of one
-instance (RFC 5626) and sends a call over the next where one fails.  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315 of each call that it sends on.
+records its route, so that everything in a dialog goes through it.  Digests by algorithm "MD5" or "SHA-256" (RFC 8760).  With flows=True it keeps several flows of one
+instance (RFC 5626) and sends a call over the next where one fails.  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315, identity and diversion of each call that it sends on.
 
     with Edge(folder, registrar=("127.0.0.1", 15060)) as edge:      # an edge proxy of RFC 5626 before our registrar
         edge.port
@@ -52,6 +52,7 @@ modparam("usrloc", "db_mode", 0)
 modparam("registrar", "max_expires", {expires})
 modparam("tm", "fr_inv_timer", 30000)
 modparam("rr", "enable_full_lr", 1)
+modparam("auth", "algorithm", "{algorithm}")
 {flow_parameters}
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
@@ -78,7 +79,7 @@ request_route {{
     }}
     if (!pv_proxy_authenticate("carrier", "{password}", "0")) {{ proxy_challenge("carrier", "1"); exit; }}
     consume_credentials();
-    xlog("L_ERR", "INVITE of $tU: P-Charging-Vector: $hdr(P-Charging-Vector) P-Access-Network-Info: $hdr(P-Access-Network-Info)\\n");
+    xlog("L_ERR", "INVITE of $tU: P-Charging-Vector: $hdr(P-Charging-Vector) P-Access-Network-Info: $hdr(P-Access-Network-Info) P-Asserted-Identity: $hdr(P-Asserted-Identity) Privacy: $hdr(Privacy) Diversion: $hdr(Diversion) History-Info: $hdrc(History-Info)\\n");
     $rd = "{gateway_host}"; $rp = "{gateway_port}";
     t_relay();
 }}
@@ -160,12 +161,12 @@ class Carrier:
 
     config, asked = CONFIG, "x@"
 
-    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600, flows=False):
+    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600, flows=False, algorithm="MD5"):
         self.folder, self.address = pathlib.Path(folder), address
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = None
         self.fields = {"user": user, "password": password, "gateway_host": gateway[0], "gateway_port": gateway[1], "expires": expires_s,
-                       **(FLOWS if flows else NO_FLOWS)}
+                       "algorithm": algorithm, **(FLOWS if flows else NO_FLOWS)}
         self.port = None
 
     @staticmethod

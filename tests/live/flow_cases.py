@@ -1,6 +1,6 @@
 """A trunk that keeps a flow over each of two edges (RFC 5626), played in the house of test_sip_trunk.py.
 
-Edges and registrar are Kamailio with its modules path and outbound, the carrier's subscriber is baresip.  What was said is looked for octet by octet."""
+Edges and registrar are Kamailio with its modules path and outbound, which asks for digests by SHA-256 (RFC 8760); the carrier's subscriber is baresip.  What was said is looked for octet by octet."""
 
 import contextlib
 
@@ -18,7 +18,7 @@ def edges_and_trunk(house, subscriber):
     """The switch has the trunk "flows" by two edges; route 7 leads there.  Yields (carrier, edges)."""
     folder = house.folder / "flows"
     with contextlib.ExitStack() as stack:
-        carrier = stack.enter_context(Carrier(folder / "carrier", "twice", "pw-2", (HOST, subscriber.sip_port), HOST, flows=True))
+        carrier = stack.enter_context(Carrier(folder / "carrier", "twice", "pw-2", (HOST, subscriber.sip_port), HOST, flows=True, algorithm="SHA-256"))
         edges = [stack.enter_context(Edge(folder / ("edge%d" % number), (HOST, carrier.port), number=number)) for number in (1, 2)]
         running = house.product.get("/configuration")
         config = running["configuration"]
@@ -45,6 +45,7 @@ def stand(house, count, timeout_s=60):
     return [row["in_use"] for row in trunk["addresses"]]
 
 
+@pytest.mark.conformance("RFC 8760", "client, live", "we register and call with SHA-256 at Kamailio")
 @pytest.mark.conformance("RFC 5626", "client, live", "a trunk with a flow over each of two Kamailio edges: one dies in the middle of a call, which goes on; a call comes "
                          "in over the other; the flow comes back and the first call ends in order")
 def test_a_call_over_each_flow_and_one_flow_dies(house, carrier, phone):

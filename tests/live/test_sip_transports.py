@@ -22,7 +22,9 @@ from hil.phone.phone import Phone
 from hil.phone.probe import ProbePhone
 from hil.probes import dtmf, wav
 from tests.conftest import WHOLE_ONLY
+from tests.live import probe_moves
 from tests.live.gateway_cases import test_analog_telephones_behind_a_gateway     # noqa: F401  these share this house
+from tests.live.lamp_cases import test_a_busy_lamp     # noqa: F401
 from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet     # noqa: F401
 
 pytestmark = pytest.mark.live
@@ -220,6 +222,43 @@ def test_another_softphone_talks(house):
     assert abs(best - 900) < 4 and above > CLEAR_DB, (best, above)
     best, above = loudest_hz(wav.read_mono(house.folder / "linphone-heard.wav")[16000:32000])
     assert abs(best - 600) < 4 and above > CLEAR_DB, (best, above)
+
+
+@WHOLE_ONLY
+@pytest.mark.skipif(not Linphone.is_there(), reason="linphonec is not installed (Debian: linphone-cli)")
+@pytest.mark.conformance("RFC 3891", "live linphone", "its attended transfer: REFER whose Refer-To has Replaces joins its two calls")
+def test_another_softphone_transfers_attended(house):
+    """The probe calls linphone, which calls agent 1001's baresip and gives the one to the other: what the probe says then, baresip has octet by octet."""
+    for agent in ("1001", "1003", "1004"):
+        house.available(agent, "logged_out")
+    agent, said = house.agent_phone, probe_moves.material(93, 2.6)
+    softphone = Linphone("1004", password(house, "1004"), house.sip_port, house.folder / "linphone-transfers").start()
+    caller = ProbePhone("1003", password(house, "1003"), house.sip_port)
+    count, mark = len(agent.recordings), agent.mark()
+    try:
+        caller.start()
+        house.wait(lambda s: any(line["name"] == "1004" and line["contacts"] for line in s["lines"]), 30, "linphone")
+        softphone.say("soundcard use files")
+        caller.dial("1004")
+        caller.wait_for("answered", 30)
+        first = house.wait_call("talking", 30)["call"]
+        reinvites = caller.mark()
+        softphone.say("pause")
+        caller.wait_for("reinvite", 30, since=reinvites)
+        softphone.say("call sip:1001@127.0.0.1:%d" % house.sip_port)
+        agent.wait_for("answered", 30, since=mark)
+        house.wait(lambda s: len([c for c in s["calls"] if c["state"] == "talking"]) == 2, 30, "both calls")
+        softphone.say("transfer 1 --to-call 2")
+        house.wait(lambda s: len(s["calls"]) == 1 and {leg["line"] for leg in s["calls"][0]["legs"]} == {"1003", "1001"}, 30, "the two who are joined")
+        caller.play(said).wait(30)
+        caller.hangup()
+        agent.wait_for("closed", 30, since=mark)
+        house.wait_idle(30)
+        assert said[8000:12000] in probe_moves.octets_of(agent.recordings[count][0]), "who was called by linphone hears who called it"
+        assert house.cdr(first, 30)["cdr"]["result"] == "answered"
+    finally:
+        caller.stop()
+        softphone.stop()
 
 
 def test_a_large_message_over_tcp(house):

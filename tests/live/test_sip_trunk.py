@@ -19,7 +19,7 @@ from tests.live import probe_moves
 from tests.live.flow_cases import test_a_call_over_each_flow_and_one_flow_dies     # noqa: F401  it shares this house
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not Carrier.is_there(), reason="kamailio is not installed (Debian: kamailio)")]
-NUMBER, OURS, HOST = "13912345678", "02150809000", "127.0.0.1"     # baresip sends RTP from there whatever it listens on
+NUMBER, OURS, FORWARDED, HOST = "13912345678", "02150809000", "02150809001", "127.0.0.1"     # baresip sends RTP from there whatever it listens on
 SECONDS = 2.6
 
 
@@ -39,12 +39,12 @@ def carrier(house):
         running = house.product.get("/configuration")
         config = running["configuration"]
         config["trunk_groups"] += [{"name": "ip", "caller_number": OURS, "classes": []}, {"name": "gateway", "caller_number": OURS}]
-        config["sip_trunks"] = [row("telco", "ip", edge.port, kind="register", user="acc", password="pw-1", register_s=60, charging="home1.net",
+        config["sip_trunks"] = [row("telco", "ip", edge.port, kind="register", user="acc", password="pw-1", register_s=60, charging="home1.net", diversion="both",
                                     set_headers=[{"name": "P-Access-Network-Info", "value": "IEEE-802.3; eth-location=1"}]),
                                 row("direct", "gateway", subscriber.sip_port, kind="peer", diversion="both", encryption="required")]
         config["routes"] = [{"number": "9.", "choices": [{"trunk_group": "ip", "strip": 1}, {"trunk_group": "gateway", "strip": 1}]},
                             {"number": "8.", "choices": [{"trunk_group": "gateway", "strip": 1}]}]
-        config["numbers"].append({"number": OURS, "application": "queue", "target": "sales"})
+        config["numbers"] += [{"number": OURS, "application": "queue", "target": "sales"}, {"number": FORWARDED, "application": "outside", "target": "9" + NUMBER}]
         house.product.post("/configuration/apply", running)
         house.wait(lambda s: all(t["state"] == "up" for t in s["sip_trunks"]), 10, "both SIP trunks up")
         yield edge
@@ -110,9 +110,47 @@ def test_telephone_calls_out(house, carrier, phone, prefix, trunk):
         suites = {record["leg"]: record["data"]["quality"]["srtp"] for record in found["records"] if record["kind"] == "leg.quality"}
         assert bool(suites[leg["leg"]]) == (trunk == "direct"), suites
         if trunk == "telco":        # an IMS trunk's headers, as the carrier's edge has seen them (RFC 7315 4.4, 4.6)
-            seen = [line for line in carrier.log().splitlines() if "INVITE of " + NUMBER in line][-1]
+            seen = seen_by(carrier)
+            assert "P-Asserted-Identity: <sip:%s@" % OURS in seen and "Privacy: <null>" in seen and "Diversion: <null>" in seen, seen
             assert 'icid-value="' in seen and "orig-ioi=home1.net" in seen and "P-Access-Network-Info: IEEE-802.3; eth-location=1" in seen, seen
     probe_moves.undisturbed(once, house, phone)
+
+
+def seen_by(carrier):
+    """What the carrier's edge wrote of the newest call to it."""
+    return [line for line in carrier.log().splitlines() if "INVITE of " + NUMBER in line][-1]
+
+
+@pytest.mark.conformance("RFC 5806", "live", "a call from the E1 that is forwarded to the carrier tells by whom: Diversion, and History-Info (RFC 7044), at Kamailio")
+@pytest.mark.conformance("RFC 3325", "live", "a number that is withheld goes to the carrier with Privacy: id and P-Asserted-Identity, From is anonymous")
+def test_a_forwarded_call_and_a_withheld_number(house, carrier, phone):
+    subscriber = carrier.subscriber
+    mark = subscriber.mark()
+    name = house.place(called=FORWARDED)
+    subscriber.wait_for("answered", 30, since=mark)
+    house.far.wait_for("connect", 30, id=name)
+    seen = seen_by(carrier)
+    assert "Diversion: <sip:%s@" % FORWARDED in seen and "reason=unconditional" in seen and "History-Info: 0" not in seen, seen
+    house.far.hangup(name)
+    subscriber.wait_for("closed", 30, since=mark)
+    house.wait_idle(30)
+    withhold(house, True)
+    try:
+        dial(house, phone, "9" + NUMBER)
+        seen = seen_by(carrier)
+        assert "Privacy: id" in seen and "sip:%s@" % OURS in seen.split("P-Asserted-Identity: ")[1].split(" Privacy")[0], seen
+        incoming = subscriber.events("answered", mark)[-1]
+        assert "anonymous" in incoming["peeruri"], incoming
+        phone.hangup()
+        house.wait_idle(30)
+    finally:
+        withhold(house, False)
+
+
+def withhold(house, on):
+    running = house.product.get("/configuration")
+    next(row for row in running["configuration"]["lines"] if row["name"] == "1002")["withhold"] = on
+    house.product.post("/configuration/apply", running)
 
 
 def test_a_line_has_its_limit_of_calls(house, carrier, phone):
