@@ -9,7 +9,8 @@ import time
 import pytest
 
 from hil.ports import free_port
-from tests.links.sip_rig import LossyRelay, Rig
+from tests.links.sip_rig import LossyRelay, Rig, now_ms
+from tests.proto.test_sip_trunks import CALLED, CALLER, ROW as TRUNK
 
 pytestmark = pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed (Debian: sip-tester)")
 
@@ -87,6 +88,27 @@ UAS_CANCELLED = (HEAD % "wait for cancel" + '<recv request="INVITE"></recv>' + R
 UAS_BUSY = (HEAD % "busy" + '<recv request="INVITE"></recv>'
             + "<send retrans=\"500\"><![CDATA[\n\nSIP/2.0 486 Busy Here\n" + ANSWER_HEAD
             + "Reason: Q.850;cause=17\nContent-Length: 0\n\n]]></send><recv request=\"ACK\"></recv></scenario>")
+
+
+def reliable(status, number, body=""):
+    """sipp sends a provisional response that must be acknowledged (RFC 3262), takes the PRACK for it and answers that."""
+    text = "SIP/2.0 %s\nVia:[$1]\n[last_From:]\n[last_To:];tag=[pid]SIPpTag[call_number]\n[last_Call-ID:]\nCSeq: 1 INVITE\n" % status
+    if number > 1:
+        text = text.replace(";tag=[pid]SIPpTag[call_number]", "")           # the PRACK before has it
+    return ("<send><![CDATA[\n\n" + text + "Contact: <sip:sipp@[local_ip]:[local_port]>\nRequire: 100rel\nRSeq: %d\n" % number
+            + ("Content-Type: application/sdp\n" if body else "") + "Content-Length: [len]\n\n" + body + "\n]]></send>"
+            + '<recv request="PRACK"><action><ereg regexp="RAck: *%d 1 INVITE" search_in="msg" check_it="true" assign_to="2"/></action></recv>' % number
+            + "<send><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>")
+
+
+UAS_RELIABLE = (HEAD % "100rel" + '<recv request="INVITE"><action><ereg regexp=".*" search_in="hdr" header="Via:" assign_to="1"/>'
+                '<ereg regexp="Require: *100rel" search_in="msg" check_it="true" assign_to="2"/></action></recv>'
+                + reliable("183 Session Progress", 1, SDP_BODY) + reliable("180 Ringing", 2)
+                + "<send><![CDATA[\n\nSIP/2.0 200 OK\nVia:[$1]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\nCSeq: 1 INVITE\n"
+                  "Contact: <sip:sipp@[local_ip]:[local_port]>\nContent-Type: application/sdp\nContent-Length: [len]\n\n" + SDP_BODY + "\n]]></send>"
+                + '<recv request="ACK"></recv><recv request="BYE"></recv>'
+                + "<send><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send>"
+                + '<Reference variables="1,2"/></scenario>')
 
 
 def sipp(rig, tmp_path, scenario, *arguments):
@@ -186,6 +208,28 @@ def test_we_call_sipp(tmp_path):
                 rig.link.request({"kind": "release_request", "leg": "out%d" % number})
             await ended(process, tmp_path)
             rig.check_capture(tmp_path / "out.pcap")
+        finally:
+            process.kill()
+            rig.close()
+    run(main())
+
+
+@pytest.mark.conformance("RFC 3262", "4, live sipp", "a carrier's 183 with a session and its 180 are acknowledged by PRACK, each by its number, before the answer")
+def test_provisional_responses_of_sipp_are_acknowledged(tmp_path):
+    async def main():
+        rig = Rig()
+        process = sipp(rig, tmp_path, UAS_RELIABLE, "-m", "1")
+        rig.endpoint.set_trunks([dict(TRUNK, addresses=[("127.0.0.1", rig.sipp_port)], reliable="required")], now_ms())
+        rig.start()
+        try:
+            await asyncio.sleep(0.5)
+            rig.link.request({"kind": "invite_request", "leg": "out0", "trunk": "telco", "called": CALLED, "caller": CALLER, "caller_name": "", "redirecting": None,
+                              "sdp": rig.offer()})
+            await rig.until_kind("answered")
+            assert [event.get("status") for event in rig.events if event["kind"] == "alerting"] == [183, 180]
+            rig.link.request({"kind": "release_request", "leg": "out0", "cause": 16})
+            await ended(process, tmp_path)
+            rig.check_capture(tmp_path / "reliable.pcap")
         finally:
             process.kill()
             rig.close()
