@@ -47,8 +47,8 @@ from firmware.media.stats import NEAR_SECONDS, SECONDS
 TICK_NS = 10_000_000
 SHARE = 0.7                     # of a tick; the rest is for disturbances and for the other threads
 SHARE_WITHOUT_REALTIME = 0.4
-SHARED = 0.3                    # ours, of measured runs on two processors beside the bench's load: what a second thread of the tick, which helps in its first 8 ms (6 then), adds, so that a tick without it is hardly late: with 0.7 12 ticks were late and
-                                # cancellers spared (3,328 channels, 12.4 ms of work a tick); 2,432 channels, 8.6 ms of work: none late in 8 s
+SHARED = 0.3                    # ours, of runs on two processors beside the bench's load: what a second thread of the tick, which helps in its first 8 ms, adds, so that a tick without it is hardly
+                                # late.  3,072 channels, 9.7 ms of work a tick: none late in 25 s; with 0.7, and help for 6 ms, 12 were late and cancellers spared (3,328 channels, 12.4 ms)
 HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are the host's
 NEAR = 2                        # ours; of stats.py NEAR_SECONDS
 EMERGENCY = 0.9                 # ours; of the tick, whatever other legs may use: some 200 legs

@@ -43,7 +43,7 @@ from firmware.media.stats import SECONDS
 
 STEPS = (256, 512, 1024, 2048, 4096)
 TIMESLOTS_MOST, RECORDED_MOST = 1984, 1000
-SETTLE_S, LEARNT_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 16.0, 4.0, 60.0, 5.0
+SETTLE_S, LEARNT_S, STEP_S, FULL_S, FULL_SHORT_S = 1.5, 24.0, 4.0, 60.0, 5.0       # in 24 s a subscriber speaks for 12
 TICK_THREADS = ("tick", "tick-helper")
 SO_RCVBUFFORCE, FAR_BUFFER = 33, 4 << 20       # socket(7)
 AGAIN = 2                       # how often a refusal is waited for
