@@ -13,8 +13,9 @@ NFAS = Section("several spans with one D channel (non-facility associated signal
     "interface": Whole("the interface identifier of the span (Q.931 4.5.13), as the far end has it", 0, 126, default=0, impact=IMPACT_SPAN),
     "d_channel": Text("primary: carries the D channel of the group; backup: carries the one that takes over; none: bearers only",
                       choices=("primary", "backup", "none"), default="primary", impact=IMPACT_SPAN)})
-TIMERS = Table("timers of Q.931 that differ from the standard's, by name, in ms",
-               Whole("how long", 100, 600000, unit="ms"))
+LEAST_MS = 100
+TIMERS = Table("timers of Q.931 that differ from the standard's, by name, in ms; T309 of the user side may be 0: calls end with their D channel (5.8.9)",
+               Whole("how long", 0, 600000, unit="ms"))
 RESTART_IGNORED = Text("what becomes of channels whose RESTART the far end never answers (T316 twice): alarm, and they stay in use, or block, and a "
                        "person puts them in service again (Q.931 5.5.1.1)", choices=("alarm", "block"), default="alarm", impact=IMPACT_SPAN)
 CHANNEL_NUMBERING = Text("what a channel number means: timeslot, 1 to 31, or consecutive, 1 to 30 of an E1 (Q.931 4.5.13)",
@@ -25,7 +26,9 @@ def check(result):
     """ConfigErrors of a whole configuration."""
     errors, groups = [], {}
     for i, row in enumerate(result["spans"]):
-        for name in row["timers"]:
+        for name, value in row["timers"].items():
+            if value < LEAST_MS and (value, name, row["side"]) != (0, "T309", "user"):
+                errors.append(ConfigError(f"spans[{i}].timers.{name}", f"is {value}; give {LEAST_MS} to 600000 ms (only T309 of the user side may be 0)"))
             if name not in TIMER_NAMES:
                 errors.append(ConfigError(f"spans[{i}].timers.{name}", f"is no timer that can be set; choose one of {', '.join(TIMER_NAMES)}"))
         if row["nfas"]["group"] and row["signalling"] == "pri" and row["enabled"]:

@@ -167,3 +167,4 @@ def test_spans_with_one_d_channel_fit_together():
     assert errors((2, "trunk_group", "u")) == ["spans[1].trunk_group"]
     assert errors(*[(n, "variant", "etsi") for n in (1, 2, 3)]) == ["spans[1].nfas.d_channel"]
     assert errors((1, "timers", {"T303": 5000, "T999": 1000})) == ["spans[0].timers.T999"]
+    assert errors((1, "timers", {"T303": 0})) == ["spans[0].timers.T303"] and not errors((1, "timers", {"T309": 0}))

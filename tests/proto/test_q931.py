@@ -277,6 +277,17 @@ def test_link_failure():
     assert made.calls() == [] and call
 
 
+@mark("5.8.9 without T309", "T309 is optional on the user side: without it an active call ends with its data link, cause 27")
+def test_link_failure_without_t309():
+    made = link(timers={"T309": 0})
+    call = talking(made)
+    events = made.link_down(1000)
+    assert [(e["event"], e.get("call"), e.get("cause")) for e in events] == [("link_state", None, None), ("released", call, 27)]
+    assert made.calls() == [] and made.deadline_ms() is None
+    made.link_up(2000)
+    assert kinds(made) == ["RELEASE_COMPLETE"], "the far end is told"
+
+
 @mark("5.8.9 told", "calls that end here while the data link is down: the far end, which may have seen a reset only, is told when it is back, over a restart of ours")
 @pytest.mark.parametrize("state, primitive", [(6, None), (9, "proceeding_request"), (7, "alerting_request"), (8, "setup_response"), (10, "setup_response")])
 def test_a_call_that_ended_without_the_link_is_released_when_it_is_back(state, primitive):

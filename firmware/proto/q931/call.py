@@ -492,6 +492,9 @@ class Call(StatusProcedures, Facilities, Machine):
         self.end(codes.DESTINATION_OUT_OF_ORDER, "failure")
 
     def wait_for_link(self, now_ms):
+        if not self.link.timers_ms["T309"]:         # none, as the user side may have it
+            self.lost_with_link(now_ms)
+            return self.INITIAL
         self.timers.stop("T322")
         self.enquiries = 0
         if not self.timers.running("T309"):

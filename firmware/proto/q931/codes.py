@@ -102,7 +102,7 @@ TIMERS = {
     "T306": (30000, None, "N12 with tone", "RELEASE"),
     "T307": (180000, None, "not used: no suspension on a primary rate", ""),
     "T308": (4000, 4000, "N19, U19", "RELEASE once more; then give up the timeslot"),
-    "T309": (90000, 90000, "any, D channel down", "clear, cause 27"),           # 6-90 s
+    "T309": (90000, 90000, "any, D channel down", "clear, cause 27"),           # 6-90 s; optional on the user side: 0 there is none
     "T310": (30000, 60000, "N9, U3", "clear"),                                  # U: 30-120 s
     "T312": (6000, None, "not used: point to point only", ""),
     "T313": (None, 4000, "U8", "DISCONNECT"),
