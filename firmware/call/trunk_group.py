@@ -40,6 +40,15 @@ def bearers(span):
     return slots
 
 
+LAWS = ("line", "a", "u")
+
+
+def law_of(span):
+    """The law of G.711 in the bearers of a span's configuration, "A" or "U": that of its kind of line, unless it says another."""
+    said = span.get("law") or LAWS[0]
+    return said.upper() if said != LAWS[0] else "A" if span.get("type", "e1") == "e1" else "U"
+
+
 def _listed(timeslot, text):
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -10,7 +10,7 @@ from firmware.acd.skills import MAX_LEVEL
 from firmware.acd.strategy import STRATEGIES
 from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
-from firmware.call.trunk_group import SELECTIONS
+from firmware.call.trunk_group import LAWS, SELECTIONS
 from firmware.config import acd, bearer, callers, cas, desk, fax, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
                                    Text, Whole, Zone)
@@ -53,6 +53,7 @@ SPAN = Section("one E1, T1 or J1 span", {
     "sensitivity": Text("how weak a signal may be: normal, about 21 dB below nominal; high, 28 dB, for long cables; low, 12 dB, where crosstalk "
                         "looks like a signal", choices=("normal", "high", "low"), default="normal", impact=IMPACT_SPAN),
     "loop_codes": Switch("obey the loop codes that the far end of a T1 sends", default=True, impact=IMPACT_SPAN),
+    "law": Text("the law of its sound (G.711): line, that of the kind of line (E1 A-law, T1 and J1 mu-law); a; u", choices=LAWS, default="line", impact=IMPACT_SPAN),
     "signalling": Text("how calls are signalled", choices=SIGNALLING, default="pri", impact=IMPACT_SPAN),
     "variant": Text("the dialect of Q.931: etsi (EuroISDN), ni2, 5ess and dms100 (North America), qsig (between exchanges), ins1500 (Japan)",
                     choices=VARIANTS, default="etsi", impact=IMPACT_SPAN),

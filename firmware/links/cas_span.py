@@ -1,6 +1,6 @@
 """One span with channel-associated signalling: its configuration, its circuits' machines, the legs of their calls."""
 
-from firmware.call.trunk_group import bearers
+from firmware.call.trunk_group import bearers, law_of
 from firmware.links.enhancement import enhancement
 from firmware.proto.cas.span import CASSpan
 from firmware.proto.cas.t1_circuit import T1Circuit
@@ -106,7 +106,7 @@ class CircuitSpan:
             circuit.line.blocking = before is not None and before.line.blocking
 
     def law(self):
-        return "A" if self.row["type"] == "e1" else "U"
+        return law_of(self.row)
 
     def leg_state(self, timeslot):
         """State of a circuit's call in the words of live_legs()."""

@@ -1,7 +1,7 @@
 """One PRI span: its configuration, its Q.931 machine, the legs of its calls, its timeslots."""
 
 from firmware.call.call import UNRESTRICTED
-from firmware.call.trunk_group import bearers
+from firmware.call.trunk_group import bearers, law_of
 from firmware.links.enhancement import CLEAR, enhancement
 from firmware.proto.q931 import codes, maintenance
 from firmware.proto.q931.d_channels import DChannels
@@ -43,9 +43,9 @@ def machine_config(row, group):
             "bearer_cause": codes.BEARER_NOT_IMPLEMENTED if row["side"] == "network" else codes.INCOMPATIBLE_DESTINATION}
 
 
-def law_of(row, bearer):
+def law_for(row, bearer):
     """The law of media's `add` for an outgoing call."""
-    return CLEAR if bearer == UNRESTRICTED else "A" if row["type"] == "e1" else "U"
+    return CLEAR if bearer == UNRESTRICTED else law_of(row)
 
 
 def link_is_up(audit, link):

@@ -20,7 +20,7 @@ import logging
 
 from firmware.call.outside import ANOTHER_TRUNK, ANOTHER_WAY
 from firmware.errors import LocalError
-from firmware.links.pri_span import law_of
+from firmware.links.pri_span import law_for
 from firmware.proto.q931 import codes
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class OutgoingCalls:
             self._refuse(leg, NO_CIRCUIT)
             return
         call = machine.new_call()
-        span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": law_of(span.row, action["bearer"]),
+        span.calls[call] = {"leg": leg, "digits": action["called"]["number"], "law": law_for(span.row, action["bearer"]),
                             "timeslot": None, "orphan": None, "listens": True}
         if action.get("priority"):
             span.calls[call]["urgent"] = True

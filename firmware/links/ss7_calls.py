@@ -104,9 +104,9 @@ class Calls:
 
         def refused(error, now_ms):
             self._release(leg, error.cause, now_ms)
+        sound = {"law": CLEAR} if entry.get("data") else dict(self._enhance(point, entry["span"]), law=point.laws[entry["span"]])
         self.media.command("add", None, refused, id=leg, kind="timeslot", span=entry["span"], timeslot=entry["timeslot"],
-                           **self.media.urgent(entry["digits"], entry.get("urgent", False)), **({"law": CLEAR} if entry.get("data") else dict(self._enhance(point, entry["span"]),
-                                                                            law="A" if point.types[entry["span"]] == "e1" else "U")))
+                           **self.media.urgent(entry["digits"], entry.get("urgent", False)), **sound)
 
     def _on_information_indication(self, point, event, now_ms):
         entry = point.calls[event["call"]]

@@ -56,7 +56,7 @@ class Continuity:
 
     def _add_timeslot(self, point, circuit, leg):
         self.media.command("add", None, self._cannot(point, circuit), id=leg, kind="timeslot", span=circuit.span, timeslot=circuit.timeslot,
-                           law="A" if point.types[circuit.span] == "e1" else "U")
+                           law=point.laws[circuit.span])
 
     def _unseat(self, point, circuit, command, **off):
         """The check is over.  In order: the timeslot may be a call's with the next command."""

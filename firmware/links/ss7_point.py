@@ -5,6 +5,7 @@ another configuration ends the old one in order (ss7_change.py); "ss7/NAME/node"
 "ss7/NAME/CIRCUIT" one circuit and the leg on it."""
 
 from firmware.call.signalling_points import code_text, isup_config, link_places, links_of, mtp3_config
+from firmware.call.trunk_group import LAWS, law_of
 from firmware.links.pri_span import HARMLESS
 from firmware.proto.isup import codes
 from firmware.proto.isup.node import ISUP
@@ -14,11 +15,12 @@ HARDWARE_MS = 3000          # ours: a span in alarm for so long is blocked for h
 
 
 def basis(point, config):
-    """What a point is made of: any change needs a restart of it.  {"row", "places", "types"}."""
+    """What a point is made of: any change needs a restart of it.  {"row", "places", "types", "enabled", "laws"?: those that are not the line's}."""
     spans = sorted({link["span"] for link in links_of(point).values()}
                    | {piece["span"] for group in point["circuit_groups"] for piece in group["circuits"]})
     rows = {row["span"]: row for row in config["spans"]}
-    return {"row": point, "places": sorted([span, timeslot] for span, timeslot in link_places(config)),
+    laws = [[span, law_of(rows[span])] for span in spans if span in rows and rows[span].get("law", LAWS[0]) != LAWS[0]]
+    return {**({"laws": laws} if laws else {}), "row": point, "places": sorted([span, timeslot] for span, timeslot in link_places(config)),
             "types": [[span, rows[span]["type"]] for span in spans if span in rows],
             "enabled": [span for span in spans if span in rows and rows[span]["enabled"]]}
 
@@ -31,9 +33,9 @@ class Point:
         self.spans = spans
         places = {tuple(place): True for place in made_of["places"]}
         self.types = {span: kind for span, kind in made_of["types"]}
-        laws = {span: "A" if kind == "e1" else "u" for span, kind in self.types.items()}
+        self.laws = {**{span: law_of({"type": kind}) for span, kind in self.types.items()}, **{span: law for span, law in made_of.get("laws", ())}}
         self.enabled = set(made_of["enabled"])
-        mtp3, isup = mtp3_config(self.row), isup_config(self.row, places, laws)
+        mtp3, isup = mtp3_config(self.row), isup_config(self.row, places, {span: law.replace("U", "u") for span, law in self.laws.items()})
         self.links = links_of(self.row)
         self.calls = {}             # call -> {"leg", "digits", "span", "timeslot"}
         self.alarms, self.alarm_since = {}, {}
