@@ -52,3 +52,9 @@ def treatment(lists, number):
             if number and matches(pattern, number):
                 return row
     return None
+
+
+def blocks(lists, number):
+    """The list that keeps a number out, or None.  lists: those of treatment "blocked" and "allowed", of which the first that has it decides."""
+    row = treatment(lists, number)
+    return row if row is not None and row["treatment"] == "blocked" else None

@@ -27,8 +27,9 @@ CALLERS = Section("callers who are treated differently", {
     "name": Text("the name of the list", pattern=NAME, hint=HINT, required=True),
     "numbers": Anything("a list of calling numbers: x any digit, . at the end any further ones", default=[]),
     "treatment": Text("vip: served earlier, by `priority` and `skills`; blocked: the call is refused, or hears `prompt` and is cleared; "
+                      "allowed: not blocked by the lists that follow (with a list x. of blocked ones behind it nobody else gets in); "
                       "do_not_call: never called by campaigns",
-                      choices=("vip", "blocked", "do_not_call"), required=True),
+                      choices=("vip", "blocked", "allowed", "do_not_call"), required=True),
     "priority": Whole("of a vip in each queue, where it is above the queue's", 0, 9, default=9),
     "skills": Anything("skills with levels that the agent of a vip must have, for example {\"vip\": 1}", default={}),
     "prompt": Text("what a blocked caller hears; empty: is refused without an answer", pattern="(%s)?" % NAME, hint=HINT, default="")})

@@ -129,7 +129,7 @@ class Core:
         self.vips = [row for row in config.get("caller_lists") or [] if row["treatment"] == "vip"]
         self.do_not_call = core_callback_rules.never_called([row for row in config.get("caller_lists") or [] if row["treatment"] == "do_not_call"],
                                                             (config.get("desk") or {}).get("country") or "86")
-        self.blocked = [row for row in config.get("caller_lists") or [] if row["treatment"] == "blocked"]
+        self.screening = [row for row in config.get("caller_lists") or [] if row["treatment"] in ("blocked", "allowed")]
         self.duty_rows = dict([(row["name"], row) for row in config.get("duty") or []])
         self.calendars = dict([(row["name"], row["days"]) for row in config.get("calendars") or []])
         self.lookup_rows = dict([(row["name"], row) for row in config.get("lookups") or []])
@@ -142,6 +142,9 @@ class Core:
         # Where ringing tone is ours to give: Q.931 by the side, SS7 and CAS always (Q.764 2.1.4: the exchange of the called party).
         self.network_spans = [span["span"] for span in config.get("spans") or []
                               if span.get("side") == "network" or span.get("signalling") in ("ss7", "r2", "cas")]
+        # Who is a subscriber of ours at a PRI is not told a number that is restricted; other exchanges are, which keep it to themselves.
+        self.subscriber_spans = [span["span"] for span in config.get("spans") or [] if span.get("side") == "network" and span.get("signalling", "pri") == "pri"
+                                 and span.get("variant", "etsi") != "qsig"]
         # Whose callers are behind us, not a carrier's: they reach emergency numbers whatever their group may call otherwise.
         self.home_groups = set([span.get("trunk_group") for span in config.get("spans") or [] if span.get("side") == "network" and span.get("signalling", "pri") == "pri"
                                 or span.get("signalling") == "cas" and (span.get("cas") or {}).get("protocol", "")[:3] == "fxs"])

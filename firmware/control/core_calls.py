@@ -58,7 +58,7 @@ def _is_blocked(core, call, whole=False):
 
     whole: the number is known by now."""
     leg = core.state.legs[call.caller_leg]
-    row = calendar.treatment(core.blocked, call.caller) if leg.line is None and call.caller_presentation == "allowed" else None
+    row = calendar.blocks(core.screening, call.caller) if leg.line is None and call.caller_presentation == "allowed" else None
     if row is None or core_emergency.asked(core, None, leg.trunk_group, call.called):
         return False
     if not whole and not call.called_complete and core_emergency.may_become(core, leg.trunk_group, call.called):

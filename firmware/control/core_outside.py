@@ -244,6 +244,8 @@ def create_leg(core, call, way, trunk, line, cls):
             "number": call.called, "type": "unknown", "presentation": "allowed", "reason": "unconditional"} if diverted else None)
         if not row.get("redirecting", True):
             redirecting = None
+    if trunk[0] in core.subscriber_spans and cls != outside.EMERGENCY:
+        caller, redirecting = _without_digits(caller), _without_digits(redirecting)
     called = {"number": way["number"], "type": way["type"], "plan": way["plan"]}
     leg, tech = core.ids.next("l"), core.tech_of_span(trunk[0])
     core.emit("leg.created", call=call.id, leg=leg, role=legs.CALLEE, tech=tech, line=None, caller=caller["number"] if caller else "",
@@ -255,6 +257,11 @@ def create_leg(core, call, way, trunk, line, cls):
              **({"priority": True} if cls == outside.EMERGENCY else {}),
              **({"complete": False} if call.outside is not None and call.outside.get("overlap") and not call.called_complete else {}))
     return leg
+
+
+def _without_digits(number):
+    """A number for a subscriber of ours: what is restricted goes no further (EN 300 093, EN 300 207)."""
+    return dict(number, number="") if number is not None and number["presentation"] == "restricted" else number
 
 
 def seized(core, event):
@@ -377,7 +384,7 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
     verdict, route = core.router.find(digits, True, internal, outside.CLASSES if internal else core.classes_of_group(trunk_group))
     answer = {"digits": digits, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
               "allowed": False, "why": None, "cause": None, "area": None, "ways": [], "closed": []}
-    blocked = calendar.treatment(core.blocked, caller) if caller and not internal else None
+    blocked = calendar.blocks(core.screening, caller) if caller and not internal else None
     if blocked is not None and not core_emergency.asked(core, line, trunk_group, digits):
         answer["cause"], answer["why"] = REJECTED, "callers like %s are on the list %s" % (caller, blocked["name"])
         return answer

@@ -151,6 +151,19 @@ def test_blocked_callers_are_refused_or_told():
     assert [record["data"]["list"] for record in rig.journal if record["kind"] == "call.blocked"] == ["bad", "odd"]
 
 
+def test_a_white_list_lets_its_callers_in_and_nobody_else():
+    """The first list that has the number decides; who shows no number is on none."""
+    shape = {"priority": 9, "skills": {}, "prompt": ""}
+    rig = world(caller_lists=[{"name": "ours", "numbers": ["13900000xxx"], "treatment": "allowed", **shape},
+                              {"name": "all", "numbers": ["x."], "treatment": "blocked", **shape}])
+    for number, (caller, taken) in enumerate((("13900000123", True), ("13900001123", False), ("5551", False))):
+        leg = "w%d" % number
+        rig.do("leg.offered", leg=leg, tech="pri", trunk_group="carrier", span=1, timeslot=1 + number, caller=caller, caller_presentation="allowed",
+               called="02150801000", called_complete=True)
+        assert (leg in rig.adapter) == taken, caller
+        assert rig.sb.explain("02150801000", None, "carrier", rig.now, caller)["allowed"] == taken
+
+
 def test_vips_are_served_first_by_who_can():
     rig = world(caller_lists=[{"name": "gold", "numbers": ["138."], "treatment": "vip", "priority": 8, "skills": {"vip": 2}, "prompt": ""}])
     for agent in rig.config["agents"]:

@@ -218,6 +218,18 @@ def test_permissions_and_numbers_shown():
     assert dialled(rig, "1001", "110", "s2")["called"]["number"] == "110"
 
 
+def test_a_restricted_number_is_not_told_to_a_subscriber_of_ours():
+    """EN 300 093: a carrier gets it with its presentation, whom we are the network of does not; a call for help shows it."""
+    rig = world(carrier={"classes": ["national", "emergency"]}, second={"caller": "line"})
+    numbers = []
+    for leg, called in (("p1", "9138"), ("p2", "98138"), ("p3", "110")):
+        rig.do("leg.offered", leg=leg, tech="pri", trunk_group="carrier", span=1, timeslot=int(leg[1]), caller="13912345678", caller_presentation="restricted",
+               called=called, called_complete=True)
+        create = rig.last("leg.create")
+        numbers.append((create["span"], create["caller"]["number"], create["caller"]["presentation"]))
+    assert numbers == [(2, "13912345678", "restricted"), (3, "", "restricted"), (2, "13912345678", "restricted")]
+
+
 def test_the_time_of_the_day_chooses():
     rig = world()
     assert dialled(rig, number="98123")["span"] == 3, "08:00 is no night any more"
