@@ -1,11 +1,11 @@
-"""A scripted far end of robbed-bit circuits on an emulated T1 (ESF): E&M with wink start, DTMF and MF digits; any bits for loop and ground start.
+"""A scripted far end of robbed-bit circuits on an emulated T1 (ESF): E&M, digits in DTMF, MF and dial pulses; any bits for loop and ground start.
 
     with EMTrunk(run_dir, span=8) as far:
         far.call(3, "1000")             # seize, wait for the wink, send digits
         far.wait(lambda: far.off_hook(3), 10, "the answer")
 
 Made of hil/line_t1.py and the board's time only; it knows E&M from GR-506: on-hook 0000, off-hook 1111, a wink of 140 to 290 ms; MF of
-System R1 from Q.320 to Q.322."""
+System R1 from Q.320 to Q.322; dial pulses of EIA-464: 10 a second, 60 % break, 0 is ten."""
 
 import threading
 import time
@@ -76,6 +76,32 @@ def mf_text(samples):
     return found
 
 
+BREAK_MS, MAKE_MS, PAUSE_MS, DIGIT_END_MS = 60, 40, 700, 200
+
+
+def pulsed(digits, off_hook, on_hook):
+    """Steps for EMTrunk.signal(): digits as dial pulses.  off_hook, on_hook: ABCD."""
+    steps = []
+    for digit in digits:
+        steps += [(on_hook, BREAK_MS), (off_hook, MAKE_MS)] * (int(digit) or 10)
+        steps.append((off_hook, PAUSE_MS))
+    return steps
+
+
+def pulses_text(hooks):
+    """The digits in off-hook (True) and on-hook, one each 10 ms, from off-hook on: breaks of 40 to 80 ms, a make of DIGIT_END_MS ends a digit."""
+    found, count, run, before = "", 0, 0, True
+    for hook in [*hooks, None]:
+        if hook == before:
+            run += 10
+        else:
+            count += not before and 40 <= run <= 80
+            run, before = 10, hook
+        if hook and count and run >= DIGIT_END_MS:
+            found, count = found + str(count % 10), 0
+    return found
+
+
 class EMTrunk:
     """span: set to t1 by the product before this connects.  idle: ABCD of each circuit at first."""
 
@@ -85,7 +111,8 @@ class EMTrunk:
         self.framer.cas_bits = numpy.full(24, idle, numpy.uint8)
         self.blocks = 0                 # each 10 ms of the board's time
         self.heard = {}                 # timeslot: list of blocks of octets, where listened
-        self._say = {}
+        self.hooks = {}                 # timeslot: off-hook in each block, where listened
+        self._say, self._signals = {}, {}
         self._end = threading.Event()
 
     def __enter__(self):
@@ -108,14 +135,32 @@ class EMTrunk:
             for timeslot, blocks in self.heard.items():
                 if frames is not None:
                     blocks.append(frames[:, timeslot - 1].copy())
+                self.hooks[timeslot].append(self.off_hook(timeslot))
             payload = numpy.full((line_t1.FRAMES, line_t1.TIMESLOTS), 0xFF, numpy.uint8)
             for timeslot, octets in list(self._say.items()):
                 payload[:len(octets[:80]), timeslot - 1] = octets[:80]
                 self._say[timeslot] = octets[80:]
                 if not len(self._say[timeslot]):
                     del self._say[timeslot]
+            self._step()
             self._line.send(self.framer.block(payload))
             self.blocks += 1
+
+    def _step(self):
+        """10 ms of what signal() was given."""
+        for timeslot, steps in list(self._signals.items()):
+            bits, ms = steps[0]
+            self.framer.cas_bits[timeslot - 1] = bits
+            steps[0] = (bits, ms - 10)
+            if ms <= 10:
+                steps.pop(0)
+            if not steps:
+                del self._signals[timeslot]
+
+    def signal(self, timeslot, steps):
+        """[(ABCD, ms)] one after the other, in the board's time."""
+        self._signals[timeslot] = list(steps)
+        self.wait(lambda: timeslot not in self._signals, sum(ms for _, ms in steps) / 1000 + 10, "the signals to be sent")
 
     def hook(self, timeslot, off):
         """What we send: off-hook or on-hook."""
@@ -142,11 +187,16 @@ class EMTrunk:
         self._say[timeslot] = octets
 
     def listen(self, timeslot):
+        self.hooks[timeslot] = []
         self.heard[timeslot] = []
 
     def digits(self, timeslot):
         """The keys that were heard since listen()."""
         return dtmf.text(self.samples(timeslot))
+
+    def pulses(self, timeslot):
+        """The digits that came as dial pulses since listen(), which was while we saw off-hook."""
+        return pulses_text(list(self.hooks[timeslot]))
 
     def samples(self, timeslot):
         """What was heard since listen(), int16."""

@@ -210,12 +210,12 @@ cdef class Emulator:
         self._board.lines[span - 1].port.t1.tx_fas_errors += count
 
     def bit_errors(self, int span, direction, double rate, int count, int timeslot):
-        """Wrong bits of a direction: at random at a rate (errors a bit), until 0, and `count` more, one a frame."""
+        """Wrong bits of a direction: at random at a rate (errors a bit), until 0, and `count` more, one a frame; neither: no more of either."""
         cdef bit_errors *errors = &self._board.lines[span - 1].rx_errors
         if direction == "tx":
             errors = &self._board.lines[span - 1].tx_errors
         errors.timeslot = timeslot
-        errors.count += count
+        errors.count = errors.count + count if count or rate > 0 else 0
         errors.next = 0
         errors.rate = rate
 

@@ -337,9 +337,9 @@ static void incoming(struct span *s, pri_event_ring *r)
     if (*policy.record_dir) snprintf(c->record_at_answer, sizeof c->record_at_answer, "%s/%s.wav", policy.record_dir, id);
     bool enough = r->complete || (int)strlen(c->called) >= policy.digits;
     tell(c, "incoming", "\"caller\":%s,\"called\":%s,\"redirecting\":%s,\"complete\":%s,\"capability\":%d,\"layer1\":%d,"
-         "\"presentation\":%d,\"name\":%s,\"called_subaddress\":%s,\"user_user\":%s",
+         "\"presentation\":%d,\"called_plan\":%d,\"name\":%s,\"called_subaddress\":%s,\"user_user\":%s",
          json_quote(r->callingnum), json_quote(r->callednum), json_quote(r->redirectingnum),
-         r->complete ? "true" : "false", r->ctype, r->layer1, r->callingpres, json_quote(r->callingname),
+         r->complete ? "true" : "false", r->ctype, r->layer1, r->callingpres, r->calledplan, json_quote(r->callingname),
          json_quote(r->called_subaddress.valid ? (char *)r->called_subaddress.data : ""), json_quote(r->useruserinfo));
     if (enough) { complete(c); return; }
     pri_need_more_info(s->pri, r->call, channel_of(c), policy.inband);
@@ -582,13 +582,13 @@ static const char *place(const struct json *in, char *reply, size_t room)
     pri_sr_set_bearer(sr, data ? PRI_TRANS_CAP_DIGITAL : !strcmp(capability, "speech") ? PRI_TRANS_CAP_SPEECH : PRI_TRANS_CAP_3_1K_AUDIO,
                       data ? -1 : s->is_t1 ? PRI_LAYER_1_ULAW : PRI_LAYER_1_ALAW);
     const char *subaddress = json_text(in, "subaddress", NULL), *user_user = json_text(in, "user_user", NULL);
-    if (subaddress) {
+    if (user_user) pri_sr_set_useruser(sr, user_user);
+    pri_sr_set_called(sr, digits, (int)json_number(in, "called_plan", PRI_UNKNOWN), !overlap);
+    if (subaddress) {               /* behind the number, with which libpri begins the party anew */
         struct pri_party_subaddress a = {.valid = 1, .length = (int)strlen(subaddress) < 20 ? (int)strlen(subaddress) : 20};
         memcpy(a.data, subaddress, a.length);
         pri_sr_set_called_subaddress(sr, &a);
     }
-    if (user_user) pri_sr_set_useruser(sr, user_user);
-    pri_sr_set_called(sr, digits, (int)json_number(in, "called_plan", PRI_UNKNOWN), !overlap);
     if (*caller)
         pri_sr_set_caller(sr, (char *)caller, (char *)json_text(in, "name", NULL), (int)json_number(in, "caller_plan", PRI_NATIONAL_ISDN),
                           json_true(in, "caller_restricted") ? PRES_PROHIB_USER_NUMBER_PASSED_SCREEN : PRES_ALLOWED_USER_NUMBER_PASSED_SCREEN);

@@ -32,7 +32,7 @@ Events (fields beside event, n, time, mono, span, sample):
   link_up link_down            the data link of timeslot 16 (DL-establish, -release)
   bad_frame                    a frame whose check sequence is wrong came: octets (hex)
   setup setup_ack proceeding progress alerting connect     id, timeslot
-  incoming                     id, timeslot, caller, called, complete, redirecting
+  incoming                     id, timeslot, caller, called, called_plan (type and plan, octet 3 of Q.931 4.5.8), complete, redirecting, name, ...
   digits                       id, digits (new), called (all so far)
   hangup                       id, cause, by "box" | "exchange" | "failure"
   released                     id, cause: the call reference is free again

@@ -243,5 +243,5 @@ void dchannel_init(struct span *s)
     pri_transfer_enable(s->pri, 1);
     pri_mcid_enable(s->pri, 1);
     pri_set_service_message_support(s->pri, 1);
-    if (settings.facility) pri_facility_enable(s->pri);
+    if (settings.facility || s->switch_type == PRI_SWITCH_QSIG) pri_facility_enable(s->pri);      /* names of QSIG are operations */
 }

@@ -17,13 +17,13 @@ from hil.load.ends import TIMESLOTS
 NUMBERS = {"pri": "81", "ss7": "82", "r2": "83"}
 CODES, CIRCUITS = 10000, 30
 R2_ROOM = 28                        # of a span: the box guards a released circuit for a while (Q.422), and the far end does not know
-R2_REST_S = 1.0                     # ... so long at most: 100 ms of idle (Q.422), and the box's queue when a fault clears hundreds of calls at once
+R2_REST_S = 1.0                     # ... so long at most: 100 ms of idle (Q.422) and the box's queue
 CONNECT_S = {"r2": 25.0}            # a set-up that takes longer has failed; R2's compelled signals need seconds
 CONNECT_OTHER_S = 10.0
 RELEASE_S = 15.0
 # Of 10 ms: how long the tone must be heard at least, until when it must begin; half tones of the clearing, silence until the far end is told.
 HEARD_LEAST, FIRST_MOST, OTHER_MOST, SILENT_MOST = 100, 300, 4, 100
-FAULT_TIMES = 3                     # SILENT_MOST, while a fault lasts
+FAULT_TIMES = 3                     # SILENT_MOST and R2_REST_S, while a fault lasts
 NORMAL = 16                         # Q.850
 
 
@@ -160,7 +160,7 @@ class Traffic:
         """Circuits that the box may still guard."""
         if (kind, side) != ("r2", "callee"):
             return 0
-        while self._rested and self._rested[0] < time.monotonic() - R2_REST_S:
+        while self._rested and self._rested[0] < time.monotonic() - R2_REST_S * (FAULT_TIMES if self._excuse is not None else 1):
             self._rested.popleft()
         return len(self._rested)
 
@@ -306,6 +306,10 @@ class Traffic:
                 by, cause, "called" if (end, key) == (call.callee, call.callee_key) else "calling",
                 "" if call.connected else ", before the answer"))
 
+    def _own_attempts(self, call):
+        """Of the called end's keys those that are still this call's: R2 has a name for each circuit, which may be the next call's by now."""
+        return [place for place in call.attempts if self.by_callee.get(place) is call]
+
     def _forget_attempt(self, call, end, key):
         """One of several set-ups is over: the call is another one's."""
         del call.attempts[(end, key)], self.by_callee[(end, key)]
@@ -356,8 +360,8 @@ class Traffic:
         self.live.pop(call.name, None)
         self._answered.pop(call.name, None)
         self._over.append(call)
-        for place in call.attempts:
-            self.by_callee.pop(place, None)
+        for place in self._own_attempts(call):
+            del self.by_callee[place]
         if self._codes.get(call.number % CODES) is call:
             del self._codes[call.number % CODES]
         self._take(call.kind, "caller", -1)
@@ -389,7 +393,7 @@ class Traffic:
     def _still_there(self, call):
         if call.name in self.live:
             self._fail(call, "not released %g s after the clearing (free: %s)" % (RELEASE_S, ", ".join(call.free) or "nobody"))
-            for end, key in [(call.caller, call.name), *call.attempts]:     # nobody stays on a line that is not looked at any more
+            for end, key in [(call.caller, call.name), *self._own_attempts(call)]:      # nobody stays on a line that is not looked at any more
                 end.hang_up(key)
             self._done(call)
 

@@ -82,12 +82,17 @@ class ProbePhone(Dialling):
 
     # -- as hil.phone.phone.Phone --
 
-    def start(self, timeout_s=10):
-        """Register.  Raises TimeoutError with the last answer."""
+    def open(self):
+        """Be there without a registration: a far end of a SIP trunk that is known by its address."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((self.host, 0))
         self.port = self._socket.getsockname()[1]
         threading.Thread(target=self._run, name=f"probe-sip-{self.user}", daemon=True).start()
+        return self
+
+    def start(self, timeout_s=10):
+        """Register.  Raises TimeoutError with the last answer."""
+        self.open()
         self._send_register(self.expires_s)
         self.wait_for("registered", timeout_s)
         return self
@@ -320,7 +325,7 @@ class ProbePhone(Dialling):
         self.stream = stream
         self._call = call = _Call(message, self.stream, media)
         self._respond(message, 180, "Ringing", keep=False)
-        self._note("incoming", text=message.get("from"), peer=message.uri("from"))
+        self._note("incoming", text=message.get("from"), peer=message.uri("from"), invite=message)
         if self.answer_mode == "auto":
             self.answer()
 

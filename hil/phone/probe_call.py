@@ -18,19 +18,20 @@ from hil.phone.probe_rtp import RTPStream
 class Dialling:
     """The half of ProbePhone that calls."""
 
-    def dial(self, number):
-        """Send INVITE.  Raises RuntimeError when there is a call already."""
+    def dial(self, number, headers=()):
+        """Send INVITE.  headers: further ones.  Raises RuntimeError when there is a call already."""
         with self._changed:
             if self._call is not None:
                 raise RuntimeError(f"The phone {self.user} is in a call.")
             self.stream = RTPStream(self.host, self.clock)
             call = self._call = OutgoingCall(self, number, self.stream)
+            call.further = list(headers)
             self._invite(call)
 
     def _invite(self, call, challenge=None):
         call.number += 1
         headers = [("from", call.own), ("to", call.other), ("call-id", call.call_id), ("cseq", f"{call.number} INVITE"),
-                   ("content-type", "application/sdp"), ("allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")]
+                   ("content-type", "application/sdp"), ("allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"), *call.further]
         if challenge:
             name = "proxy-authorization" if challenge.status == 407 else "authorization"
             value = challenge.get("proxy-authenticate" if challenge.status == 407 else "www-authenticate")
@@ -103,7 +104,7 @@ class OutgoingCall:
         self.uri = f"sip:{number}@{phone.host}:{phone.registrar[1]}"
         self.own = f"<sip:{phone.user}@{phone.host}>;tag={self.tag}"
         self.other = f"<sip:{number}@{phone.host}>"
-        self.number, self.branch = 0, ""
+        self.number, self.branch, self.further = 0, "", []
         self.version, self.accepted, self.interval, self.due = 1, None, 0.0, time.monotonic()
         self.invite = probe_sip.Message("", [("call-id", self.call_id)])
 
