@@ -383,6 +383,14 @@ def build(house, users, sessions, data_dir, site_name):
         query = request.query
         return relay("GET", f"/v1/{what}", limit=query.getunicode("limit"), before=query.getunicode("before"))
 
+    @app.get("/api/v1/routes/<digits:re:[+0-9*#]{1,64}>")
+    def api_route(digits):
+        return relay("GET", "/v1/routes/" + urllib.parse.quote(digits, safe=""), **{name: request.query.getunicode(name) for name in ("line", "trunk_group", "caller")})
+
+    @app.get("/api/v1/spans/<span:re:[0-9]{1,2}>/timeslots/<timeslot:re:[0-9]{1,2}>")
+    def api_timeslot(span, timeslot):
+        return relay("GET", f"/v1/spans/{span}/timeslots/{timeslot}", limit=request.query.getunicode("limit"))
+
     @app.get("/api/v1/pri")
     def api_pri():
         return relay("GET", "/v1/pri")

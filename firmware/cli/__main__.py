@@ -110,6 +110,12 @@ def show_calls(calls):
                   for c in calls])
 
 
+def show_timeslot(told):
+    """What it is now, and its calls."""
+    slot = told["timeslot"]
+    return "timeslot %d: %s\n%s" % (slot["timeslot"], " ".join(filter(None, (slot["state"], slot.get("call"), slot.get("why")))), show_calls(told["calls"]))
+
+
 def show_call(answer):
     """A call's CDR, its records and its recordings."""
     lines = ["%-18s %s" % (name, value) for name, value in (answer["cdr"] or {}).items()]
@@ -214,6 +220,9 @@ def parser():
     who.add_argument("--line")
     who.add_argument("--trunk-group")
     route.add_argument("--caller", help="with --trunk-group: the calling number")
+    timeslot = verbs.add_parser("timeslot", parents=[common])
+    timeslot.add_argument("span", type=int)
+    timeslot.add_argument("timeslot", type=int)
     verbs.add_parser("events", parents=[common]).add_argument("--after", type=int, default=0)
     config = verbs.add_parser("config", parents=[common])
     config.add_argument("action", choices=("show", "check", "apply", "history", "diff", "rollback"))
@@ -298,6 +307,8 @@ def carry_out(client, options):
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
         return client.get(path, line=options.line, trunk_group=options.trunk_group, caller=options.caller), show_route
+    if verb == "timeslot":
+        return client.get("/v1/spans/%d/timeslots/%d" % (options.span, options.timeslot)), show_timeslot
     return configuration(client, options)
 
 

@@ -15,6 +15,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
     GET  /v1/staffing                  how many agents calls need: see api_staffing.py
     GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there, &caller=N)
+    GET  /v1/spans/{span}/timeslots/{timeslot}?limit=50     a timeslot now, as in the state, and its calls before: {"timeslot", "calls": CDRs, newest first}
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
@@ -83,7 +84,7 @@ class API:
             ("GET", ("state",), self.state), ("GET", ("events",), None), ("GET", ("calls",), self.calls),
             ("GET", ("calls", None), self.call), ("POST", ("calls", None, "hangup"), self.hangup),
             ("PUT", ("agents", None, "status"), self.agent_status),
-            ("GET", ("routes", None), self.route),
+            ("GET", ("routes", None), self.route), ("GET", ("spans", None, "timeslots", None), self.timeslot),
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply), ("GET", ("configuration", "history"), self.changes),
@@ -333,6 +334,14 @@ class API:
 
     async def route(self, digits, query, body):
         return commands.explain_route(self.house, digits, query.get("line"), query.get("trunk_group"), query.get("caller"))
+
+    async def timeslot(self, span, timeslot, query, body):
+        for row in self.house.state()["spans"]:
+            for slot in row["timeslots"] if str(row["span"]) == span else ():
+                if str(slot["timeslot"]) == timeslot:
+                    limit = self._whole(query, "limit", 50, 1, PAGE_LIMIT)
+                    return {"timeslot": slot, "calls": await self._read(lambda db: CDRs(db).of_timeslot(row["span"], slot["timeslot"], limit))}
+        raise commands.not_found("timeslot", "%s of span %s" % (timeslot[:8], span[:8]))
 
     async def configuration(self, query, body):
         running = self.house.config.running()

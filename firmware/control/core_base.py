@@ -63,12 +63,14 @@ class Core:
     """State, configuration, and what the present event has decided so far.
 
     config: plain data checked by firmware/config/schema.py; ids: .next(prefix); utc_offset_ms: function(utc_ms) or None.
-    ways_on: what a flow's command leads to, {"do": function(core, call, command)}.
+    ways_on: what a flow's command leads to, {"do": function(core, call, command)}.  unusable: function, {(span, timeslot)} that take no call though their
+    span is up.
     Raises ConfigError on a configuration that cannot route."""
 
-    def __init__(self, config, ids, utc_offset_ms, ways_on):
+    def __init__(self, config, ids, utc_offset_ms, ways_on, unusable=tuple):
         self.ids = ids
         self.ways_on = ways_on
+        self.unusable = unusable
         self.now_ms = 0
         self.records = []
         self.actions = []

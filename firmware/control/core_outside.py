@@ -118,6 +118,9 @@ def is_kept(core, way, cls):
         return False
     group = core.state.groups[way["trunk_group"]]
     free = [trunk for trunk in group.trunks if group.holder(*trunk) is None and core.span_is_up(trunk[0])]
+    if len(free) > kept:
+        unusable = core.unusable()
+        free = [trunk for trunk in free if trunk not in unusable]
     return len(free) <= kept
 
 

@@ -49,6 +49,7 @@ MEDIA_WAIT_S = 3.0           # at a start: longer than media needs to come back;
 RETRY_S = 0.1
 TRACE_MB = 512               # what media keeps of the signalling unless it is told otherwise (media/__main__.py)
 CHANGED_MOST = 100           # paths of a change that the journal names; invented
+UNUSABLE_S = 1.0            # invented: with 64 spans it costs milliseconds
 AGAIN_S = 5                  # before a task that failed begins anew; invented
 
 
@@ -121,6 +122,8 @@ class House:
     def _replay(self, switchboard):
         began = time.perf_counter()
         self.switchboard = switchboard
+        switchboard.unusable = self._unusable
+        self._unusable_slots, self._unusable_until = set(), 0.0
         count = 0
         try:
             for record in self.stores.journal.replay():
@@ -412,6 +415,13 @@ class House:
             if adapter.name in ("spans", "circuits", "ss7"):
                 adapter.describe(rows, self.legs)
         return {(row["span"], slot["timeslot"]) for row in rows["spans"] for slot in row.get("timeslots") or () if slot["state"] not in ("idle", "busy")}
+
+    def _unusable(self):
+        """The same, at most UNUSABLE_S old: what reservations are counted by."""
+        now = time.monotonic()
+        if now >= self._unusable_until:
+            self._unusable_slots, self._unusable_until = self.out_of_service(), now + UNUSABLE_S
+        return self._unusable_slots
 
     def health(self):
         """GET /v1/health: {"ok", ...}; "faults" has a sentence for each thing that is wrong."""

@@ -172,7 +172,8 @@ class Switchboard:
     no summer time are known by name, others count as UTC.  Raises ConfigError."""
 
     def __init__(self, config, ids, utc_offset_ms=None):
-        self.core = Core(config, ids, utc_offset_ms, WAYS_ON)
+        self.unusable = tuple   # function: {(span, timeslot)} that take no call though their span is up, which only their machines know (house.py)
+        self.core = Core(config, ids, utc_offset_ms, WAYS_ON, lambda: self.unusable())
         self.ignored = {}       # event kind -> how many meant nothing
         self.refusal = None     # why the last event was refused, as a sentence, or None
         self.answer = None      # what the last command found out, a dict, or None

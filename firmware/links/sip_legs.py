@@ -322,9 +322,13 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         """A SIP line sends whole numbers: what is incomplete stays so."""
 
     def _do_alerting(self, action, now_ms):
-        if action.get("inband") and self._early(action["leg"], now_ms):
+        """180.  With a tone from beyond a telephone gets 183, else it would make its own; an exchange is told that it rings all the same (Q.1912.5: ACM
+        with "subscriber free" is 180)."""
+        state = self.legs[action["leg"]]
+        untold = state.get("trunk") is not None and state.get("early")
+        if action.get("inband") and self._early(action["leg"], now_ms, 183 if state.get("trunk") is None else 180) and not untold:
             return
-        if self.legs[action["leg"]]["state"] == "setup":
+        if state["state"] == "setup" or untold:
             self._take(self.endpoint.request({"kind": "alerting_request", "leg": action["leg"]}, now_ms), now_ms)
             self._set(action["leg"], state="alerting")
 
@@ -332,8 +336,8 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         if action["inband"]:
             self._early(action["leg"], now_ms)
 
-    def _early(self, leg, now_ms):
-        """183 with our half of the session: the phone listens before the answer.  False where its INVITE had no offer."""
+    def _early(self, leg, now_ms, status=183):
+        """A provisional response with our half of the session: the phone listens before the answer.  False where its INVITE had no offer."""
         state = self.legs[leg]
         if state["offer"] is None or state["direction"] == "out":
             return False
@@ -341,7 +345,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
             body = self._answered_as(leg)
             if body is None:
                 return False
-            self._take(self.endpoint.request({"kind": "alerting_request", "leg": leg, "status": 183, "sdp": body}, now_ms), now_ms)
+            self._take(self.endpoint.request({"kind": "alerting_request", "leg": leg, "status": status, "sdp": body}, now_ms), now_ms)
             self._set(leg, state="alerting", early=True)
         return True
 

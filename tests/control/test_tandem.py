@@ -70,6 +70,17 @@ def test_the_last_trunks_are_kept_for_emergency_calls():
 DATA = {"carrier": {"classes": ["national"], "data_calls": True}, "second": {"data_calls": True}}
 
 
+def test_circuits_that_take_no_call_are_not_counted_as_free():
+    """Locked by hand or blocked by the far end, which only the circuits' machines know."""
+    rig = world(carrier={"reserved": 3})
+    for usable, out in ((4, True), (3, False)):
+        rig.sb.unusable = lambda: {(2, timeslot) for timeslot in range(1 + usable, 32)} | {(1, timeslot) for timeslot in range(1, 32)}
+        rig.dial("1001", "913912345678", "s%d" % usable)
+        assert bool([create for create in rig.actions_of("leg.create") if create["trunk_group"] == "carrier"]) == out
+        rig.hang_up("s%d" % usable)
+        rig.actions.clear()
+
+
 def test_data_goes_from_trunk_to_trunk_and_nobody_listens():
     """64 kbit/s unrestricted: the bearer goes on, nothing is detected, played or recorded, and it can be neither held nor listened to."""
     rig = world(**DATA)
