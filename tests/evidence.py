@@ -25,7 +25,7 @@ BUILD = pathlib.Path(os.environ.get("STROWGER_CONFORMANCE") or pathlib.Path(__fi
 MOST = 5000             # records of a test: mutations would fill the disk
 # part of a test's path: its far end.  The rest: the test's own script.
 PEERS = (("libpri", "libpri 1.6.0"), ("libss7", "libss7 2.0.0"), ("openr2", "libopenr2 1.3.3"), ("live/test_ss7_script", "scripted (hil/far/ss7_script.py)"),
-         ("live/test_ss7", "libss7 2.0.0"), ("live/test_cas", "libopenr2 1.3.3"), ("live/pri_cases", "libpri 1.6.0"), ("live/test_outgoing", "libpri 1.6.0"))
+         ("live/test_ss7", "libss7 2.0.0"), ("live/test_cas", "libopenr2 1.3.3"), ("live/pri_", "libpri 1.6.0"), ("live/test_outgoing", "libpri 1.6.0"))
 
 
 def peer_of(nodeid):

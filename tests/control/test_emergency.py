@@ -1,6 +1,6 @@
 """Calls to emergency numbers: from anywhere, never refused, and with a circuit even where all are taken.
 
-On the small world of switchboard_rig.py, which replays the journal after each step; live: tests/live/pri_cases.py."""
+On the small world of switchboard_rig.py, which replays the journal after each step; live: tests/live/pri_channel_cases.py."""
 
 import copy
 

@@ -6,7 +6,7 @@ and shares no code with the product.  Codes: ANSI T1.403.02; feature groups: GR-
 import numpy as np
 import pytest
 
-from hil.em import keys, mf_keys, mf_text, ulaw
+from hil.em import keys, mf_keys, mf_text, pulsed, ulaw
 from hil.probes import wav
 from hil.probes.pieces import share
 from hil.rig import RigError
@@ -16,7 +16,10 @@ from tests.live import probe_moves
 LANDING, PILOT, DIALLED, OURS, CALLER = "1000", "8008", "4321", "2000", "2125550100"
 FREE, BUSY, RING, IDLE_GROUND = 0b0101, 0b1111, 0b0000, 0b1111
 SPAN, ROUTE = 8, "8"            # of test_cas.py
-IDLE = {"fxs_loop": FREE, "fxs_ground": FREE, "fxo_loop": FREE, "fxo_ground": IDLE_GROUND, "fgb": 0, "fgd": 0, "em_wink": 0, "em_immediate": 0}      # of the far end
+IDLE = {"fxs_loop": FREE, "fxs_ground": FREE, "fxo_loop": FREE, "fxo_ground": IDLE_GROUND, "fgb": 0, "fgd": 0, "em_wink": 0, "em_immediate": 0, "em_delay": 0}     # of the far end
+PULSES = "/pulse"               # behind a protocol: digits are dial pulses
+WAYS = (*IDLE, "em_immediate" + PULSES, "fxs_loop" + PULSES, "fxo_loop" + PULSES)
+DELAY_MS = 600                  # of delay dial: longer than any wink
 SECONDS = 2
 HEARD = 0.8
 
@@ -37,26 +40,39 @@ def give(house, idle, **cas):
 @pytest.fixture
 def bank(house, request):
     """Its parameter's protocol on the T1; afterwards what was there before."""
-    protocol = request.param
+    protocol, _, pulses = request.param.partition("/")
     before = next(row for row in house.product.get("/configuration")["configuration"]["spans"] if row["span"] == SPAN)["cas"]
-    give(house, IDLE[protocol], protocol=protocol, **({"pilot": PILOT, "answer_after_s": 1} if protocol[:3] == "fxo" else {"called_length": 4}))
-    yield protocol
+    give(house, IDLE[protocol], protocol=protocol, **({"pilot": PILOT, "answer_after_s": 1} if protocol[:3] == "fxo" else {"called_length": 4}),
+         **({"address": "pulse"} if pulses else {}))
+    yield request.param
     give(house, 0, **before)
 
 
 class Circuit:
-    """The far end of one circuit in the words of its protocol.  number: of the timeslot."""
+    """The far end of one circuit in the words of its protocol.  way: of WAYS; number: of the timeslot."""
 
-    def __init__(self, far, protocol, number):
-        self.far, self.protocol, self.number = far, protocol, number
+    def __init__(self, far, way, number):
+        self.far, self.number = far, number
+        self.protocol, _, self.pulses = way.partition("/")
 
     def sees(self, bits, what):
         self.far.wait(lambda: self.far.seen(self.number) == bits, 30, what)
 
     def wink(self):
+        """Ready for digits: a wink, or the end of a delay."""
         self.far.hook(self.number, True)
-        self.far.pause(200)
+        self.far.pause(DELAY_MS if self.protocol == "em_delay" else 200)
         self.far.hook(self.number, False)
+
+    def dial(self, digits):
+        if self.pulses:
+            self.far.signal(self.number, pulsed(digits, BUSY, IDLE[self.protocol]))
+        else:
+            self.far.say(self.number, keys(digits))
+
+    def hears(self, digits):
+        """The digits have come, as keys or pulses."""
+        self.far.wait(lambda: (self.far.pulses if self.pulses else self.far.digits)(self.number) == digits, 20, "the digits")
 
     def winked(self, what):
         self.far.wait(lambda: self.far.off_hook(self.number), 30, what)
@@ -72,7 +88,10 @@ class Circuit:
                 far.pause(200)
             else:
                 self.winked("the wink")
-            far.say(number, keys(LANDING) if kind[:2] == "em" else mf_keys(("K00" + CALLER + "S" if kind == "fgd" else "") + "K" + LANDING + "S"))
+            if kind[:2] == "em":
+                self.dial(LANDING)
+            else:
+                far.say(number, mf_keys(("K00" + CALLER + "S" if kind == "fgd" else "") + "K" + LANDING + "S"))
             if kind == "fgd":
                 self.winked("the acknowledgement wink")
             far.wait(lambda: far.off_hook(number), 10, "the answer")
@@ -85,7 +104,7 @@ class Circuit:
             far.send(number, BUSY)
             far.listen(number)
             far.wait(lambda: len(far.samples(number)) > 1600 and self.dial_tone(), 30, "dial tone")
-            far.say(number, keys(LANDING))
+            self.dial(LANDING)
             far.wait(lambda: not self.dial_tone(), 30, "the end of dial tone")
             return LANDING
         far.send(number, FREE)              # ground start: tip ground is the seizure
@@ -109,7 +128,7 @@ class Circuit:
                 self.wink()
             wanted = ("K00" + OURS + "S" if kind == "fgd" else "") + "K" + DIALLED + "S"
             if kind[:2] == "em":
-                far.wait(lambda: far.digits(number) == DIALLED, 15, "the digits")
+                self.hears(DIALLED)
             else:
                 far.wait(lambda: mf_text(far.samples(number)) == wanted, 15, "the digits " + wanted)
             if kind == "fgd":
@@ -127,7 +146,7 @@ class Circuit:
             far.send(number, FREE)
         self.sees(BUSY, "the loop closed")
         far.listen(number)
-        far.wait(lambda: far.digits(number) == DIALLED, 15, "the digits")
+        self.hears(DIALLED)
 
     def rest(self):
         """Idle again, whatever was under way."""
@@ -183,7 +202,7 @@ def thrice(house, move, rest):
 
 
 @WHOLE_ONLY
-@pytest.mark.parametrize("bank", IDLE, indirect=True)
+@pytest.mark.parametrize("bank", WAYS, indirect=True)
 def test_each_protocol_of_a_channel_bank(bank, house, phone):
     """In: number or pilot, dial tone for telephones, to an agent; out: digits or ringing, answered; sound both ways on both."""
     protocol, far = bank, house.em

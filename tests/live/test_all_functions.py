@@ -319,11 +319,11 @@ def test_the_rest_is_the_same_after_a_kill(house, floor):
     def look():
         reads = {path: floor.product.get(path) for path in ("/me", "/desk/setup", "/flows/%s/diff" % flow, "/prompts", "/articles", "/broadcasts", "/documents", "/set_aside",
                                                              "/users", "/staffing?calls=100&handle_s=180", "/staffing/simulation?calls=100&handle_s=180&agents=14&runs=2",
-                                                             "/schedule/coverage?queue=sales&day=" + today)}
+                                                             "/schedule/coverage?queue=sales&day=" + today, "/routes/913912345678?line=1001", "/spans/1/timeslots/1")}
         words = {each: floor.strowger(*each) for each in (("me",), ("flow", "diff", flow), ("flow", "check", flow, str(text)), ("prompts",), ("articles",), ("broadcasts",),
                                                           ("documents",), ("set-aside",), ("users",), ("staffing", "--calls", "100", "--handle-s", "180"),
                                                           ("staffing-simulation", "--calls", "100", "--handle-s", "180", "--agents", "14", "--runs", "2"),
-                                                          ("coverage", "sales", today))}
+                                                          ("coverage", "sales", today), ("route", "913912345678", "--line", "1001"), ("timeslot", "1", "1"))}
         return reads, words, floor.product.octets("/api/v1/prompts/en/other/audio")
     floor.strowger("malicious", call)
     house.wait(lambda s: "registered" in registered(), WAIT_S, "the network's word")

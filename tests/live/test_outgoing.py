@@ -9,17 +9,24 @@ import time
 import pytest
 
 from hil.probes import exact
-from tests.live import pri_cases, probe_moves
+from tests.live import pri_house, probe_moves
 from tests.live.home_cases import test_a_home_agent_on_an_ordinary_telephone     # noqa: F401  it shares this house
-from tests.live.pri_cases import *      # noqa: F403  its tests share this house
+from tests.live.pri_call_cases import *      # noqa: F403  these share it, too
+from tests.live.pri_channel_cases import *      # noqa: F403
+from tests.live.pri_group_cases import *      # noqa: F403
+from tests.live.pri_house import script      # noqa: F401  a fixture
+from tests.live.pri_link_cases import *      # noqa: F403
+from tests.live.pri_service_cases import *      # noqa: F403
+from tests.live.pri_trace_cases import *      # noqa: F403  after the others
 from tests.live.qsig_cases import test_an_agent_at_an_extension_of_an_old_pbx     # noqa: F401  so does it
+from tests.live.routing_cases import *      # noqa: F403
 from tests.live.test_kill import assert_layer_2_stayed_up
 
 pytestmark = pytest.mark.live
 SEED = 20261122
 NUMBER, TANDEM = "13912345678", "02150801009"
 SECONDS = 3
-RIG = pri_cases.RIG
+RIG = pri_house.RIG
 
 
 @pytest.fixture(scope="module")

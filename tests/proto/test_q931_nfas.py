@@ -1,4 +1,4 @@
-"""NFAS: interface identifiers, and the two D channels of a group with back-up.  Live: tests/live/pri_cases.py."""
+"""NFAS: interface identifiers, and the two D channels of a group with back-up.  Live: tests/live/pri_group_cases.py."""
 
 import os
 import random
