@@ -1,5 +1,7 @@
 """Live NFAS: one D channel for several spans, with back-up (scripted) and without (libpri); collected in test_outgoing.py, in the house of pri_house.py."""
 
+import time
+
 import pytest
 
 from tests.conftest import WHOLE_ONLY
