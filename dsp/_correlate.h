@@ -56,6 +56,33 @@ static inline void correlate(const int16_t *x, const int16_t *pair_table, int32_
 #endif
 }
 
+/* Four blocks at once, so that each load of the table serves all of them. */
+static inline void correlate_four(const int16_t *const *x, const int16_t *pair_table, int32_t (*sums)[16])
+{
+#if defined(__AVX512BW__)
+    __m512i s[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (int i = 0; i < PAIRS; i++) {
+        __m512i table = _mm512_load_si512(pair_table + 32 * i);
+        for (int k = 0; k < 4; k++) s[k] = _mm512_add_epi32(s[k], _mm512_madd_epi16(_mm512_set1_epi32(pair_at(x[k] + 2 * i)), table));
+    }
+    for (int k = 0; k < 4; k++) _mm512_storeu_si512(sums[k], s[k]);
+#elif defined(__AVX2__)
+    __m256i s[8];
+    for (int k = 0; k < 8; k++) s[k] = _mm256_setzero_si256();
+    for (int i = 0; i < PAIRS; i++) {
+        const __m256i *at = (const __m256i *)(pair_table + 32 * i), low = at[0], high = at[1];
+        for (int k = 0; k < 4; k++) {
+            __m256i pair = _mm256_set1_epi32(pair_at(x[k] + 2 * i));
+            s[2 * k] = _mm256_add_epi32(s[2 * k], _mm256_madd_epi16(pair, low));
+            s[2 * k + 1] = _mm256_add_epi32(s[2 * k + 1], _mm256_madd_epi16(pair, high));
+        }
+    }
+    for (int k = 0; k < 8; k++) _mm256_storeu_si256((__m256i *)sums + k, s[k]);
+#else
+    for (int k = 0; k < 4; k++) correlate(x[k], pair_table, sums[k]);
+#endif
+}
+
 /* Sum of (x >> 3)^2, which fits 32 bits for any input. */
 static inline int32_t energy_of(const int16_t *x)
 {

@@ -21,7 +21,7 @@ cdef extern from *:
     static int16_t pair_table[PAIRS * 32] __attribute__((aligned(64)));
     """
     int16_t pair_table[1280]
-    void correlate(const int16_t *, const int16_t *, int32_t *) noexcept nogil
+    void correlate_four(const int16_t *const *, const int16_t *, int32_t (*)[16]) noexcept nogil
     int32_t energy_of(const int16_t *) noexcept nogil
 
 cdef struct dtmf_slot:
@@ -162,33 +162,45 @@ cdef inline int64_t report(dtmf_event *events, int64_t count, int64_t max_events
     return count
 
 
+cdef inline void hear(const int16_t *x, int64_t x_stride, const int32_t *row, int64_t n, float *energy, int32_t (*sums)[16]) noexcept nogil:
+    """Energies of the next n rows, at most 4, and correlations, unless all of them are silent."""
+    cdef const int16_t *block[4]
+    cdef int k, loud = 0
+    for k in range(4):
+        block[k] = x + x_stride * row[k if k < n else 0]
+        energy[k] = <float>energy_of(block[k])
+        loud |= energy[k] >= lowest_power
+    if loud:
+        correlate_four(block, pair_table, sums)
+
+
 cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_t n, const int16_t *x, int64_t x_stride,
                     uint8_t *present, void *events, int64_t max_events) noexcept nogil:
     cdef int64_t i, count = 0
-    cdef int32_t sums[16]
+    cdef int32_t sums[4][16]
     cdef int32_t hit
+    cdef float energies[4]
     cdef float energy
     cdef float powers[2]
     cdef bint same, sure
     cdef dtmf_slot *s
     cdef dtmf_slot before
-    cdef const int16_t *block
     for i in range(n):
+        if i % 4 == 0:
+            hear(x, x_stride, row + i, n - i, energies, sums)
         s = &(<dtmf_slot *>state)[slot[i]]
-        block = x + x_stride * row[i]
-        energy = <float>energy_of(block)
+        energy = energies[i % 4]
         hit = -1
         if energy < lowest_power:
             s.candidate = -1
         else:
-            correlate(block, pair_table, sums)
             if s.candidate >= 0:
                 before = s[0]
-                find(s, sums, energy)
+                find(s, sums[i % 4], energy)
                 if s.candidate == before.candidate and matches(s, &before, powers):
                     hit = s.candidate
             else:
-                find(s, sums, energy)
+                find(s, sums[i % 4], energy)
         same = hit >= 0 and hit == s.hit
         s.hit = hit
         if hit < 0:

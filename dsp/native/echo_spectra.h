@@ -236,25 +236,29 @@ static __attribute__((noinline)) void learn(tap *taps, const point *x, const poi
         }
         inner_pass_back(w + at);
     }
+    lanes size = {0};
     for (int j = 0; j < 32; j++) {
         point out[4];
         odd_butterfly_back(w + j, j, out);
+        size += out[0].re * out[0].re + out[0].im * out[0].im;
         for (int i = 1; i < 4; i++)
             if (j + 32 * i >= 48) {         /* the imaginary part is one of the last 80: only the real one stays */
                 lanes v = out[i].re * STEP[i][0] + out[i].im * STEP[i][1];
                 out[i] = (point){v * STEP[i][0], v * STEP[i][1]};
-            }
+                size += v * v;
+            } else
+                size += out[i].re * out[i].re + out[i].im * out[i].im;
         odd_butterfly(w + j, scaled_turn[j], out);
     }
-    lanes size = {0};
+    size *= 1.0f / 128;         /* of the spectrum, too: no tap is larger than the root of that */
+    const int small = none_of(~(size < LARGEST * LARGEST));
     for (int at = 0; at < FRAME_PAIRS; at += 8) {
         point bins[8];
         if (at % 32 == 0)
             inner_pass(w + at);
         last_pass(w + at, bins);
         for (int k = 0; k < 8; k++) {
-            taps[at + k] = narrow(bins[k]);
-            size += bins[k].re * bins[k].re + bins[k].im * bins[k].im;
+            taps[at + k] = small ? narrow(bins[k]) : narrow(limited(bins[k]));
         }
     }
     *size_of += size;

@@ -38,8 +38,10 @@ static inline half chosen_half(lanes_int mask, half a, half b) { return choose(m
 #endif
 typedef struct { half re, im; } tap;
 static inline point wide(tap a) { return (point){widened(a.re), widened(a.im)}; }
+static inline tap narrow(point a) { return (tap){narrowed(a.re), narrowed(a.im)}; }
 /* An infinite tap would stay so: half precision ends at 65504. */
-static inline tap narrow(point a) { return (tap){narrowed(clamp(a.re, -6e4f, 6e4f)), narrowed(clamp(a.im, -6e4f, 6e4f))}; }
+static const float LARGEST = 6e4f;
+static inline point limited(point a) { return (point){clamp(a.re, -LARGEST, LARGEST), clamp(a.im, -LARGEST, LARGEST)}; }
 
 typedef struct {
     control c;

@@ -58,13 +58,21 @@ static inline lanes nearest(lanes a) { return (a + 12582912.0f) - 12582912.0f; }
 /* 2^a for -126 < a < 126, relative error below 3e-7 (polynomial fitted on +-0.5). */
 static inline lanes power_of_2(lanes a)
 {
+#if defined(__AVX512F__)
+    lanes whole = (lanes)_mm512_roundscale_ps((__m512)a, 0), f = a - whole;
+#else
     lanes whole = nearest(a), f = a - whole;
+#endif
     lanes p = 1.3333558e-3f * f + 9.6181291e-3f;
     p = p * f + 5.5504109e-2f;
     p = p * f + 2.4022651e-1f;
     p = p * f + 6.9314718e-1f;
     p = p * f + 1.0f;
+#if defined(__AVX512F__)
+    return (lanes)_mm512_scalef_ps((__m512)p, (__m512)whole);
+#else
     return (lanes)((lanes_int)p + (__builtin_convertvector(whole, lanes_int) << 23));
+#endif
 }
 
 /* log2(a) for normal a > 0, absolute error below 2e-6: log2((1 + t) / (1 - t)) as a series in t. */
