@@ -106,13 +106,16 @@ POINTS = Rows("our signalling points in SS7 networks", POINT, key="name", most=1
 
 def check(config):
     """ConfigErrors of the whole configuration's "ss7"; its values have the right types."""
-    errors, spans, used = [], {row["span"]: row for row in config["spans"]}, {}
+    errors, spans, used, own = [], {row["span"]: row for row in config["spans"]}, {}, {}
     for i, point in enumerate(config["ss7"]):
         here = "ss7[%d]" % i
         errors += _names_of_timers(point, here)
-        codes = _codes(point, here, errors)
-        if codes is None:
+        if not _codes(point, here, errors):
             continue
+        network = point["variant"], point["network_indicator"], point_code(point["point_code"], point["variant"])
+        if point["enabled"] and own.setdefault(network, here) != here:
+            errors.append(ConfigError(here + ".point_code", "%s is that of %s in the same network; put linksets and circuits into one of them, "
+                                      "or give the other code" % (point["point_code"], own[network])))
         for j, linkset in enumerate(point["linksets"]):
             seen = {}
             for k, link in enumerate(linkset["links"]):
@@ -140,7 +143,7 @@ def _names_of_timers(point, here):
 
 
 def _codes(point, here, errors):
-    """All point codes of a row as numbers, or None where one is wrong."""
+    """Whether all point codes of a row are right, and lead somewhere."""
     variant, before = point["variant"], len(errors)
 
     def code(text, path):
@@ -159,7 +162,11 @@ def _codes(point, here, errors):
         if value is not None and value == own:
             errors.append(ConfigError(path, "is our own point code; give the neighbour's"))
     for j, row in enumerate(point["routes"]):
-        reached.add(code(row["destination"], "%s.routes[%d].destination" % (here, j)))
+        path = "%s.routes[%d].destination" % (here, j)
+        value = code(row["destination"], path)
+        reached.add(value)
+        if value is not None and value == own:
+            errors.append(ConfigError(path, "is our own point code; a route leads to another exchange"))
         if row["linkset"] not in names:
             errors.append(ConfigError("%s.routes[%d].linkset" % (here, j), "there is no linkset %r; choose one of %s"
                                       % (row["linkset"], ", ".join(sorted(names)) or "(none)")))
@@ -176,7 +183,7 @@ def _codes(point, here, errors):
                                           "give %s" % (row[name], "0" if name == "metering_s" else "first or caller")))
         if value is not None and value not in reached:
             errors.append(ConfigError(path, "no linkset leads to %s; give its neighbour's code, or add a route" % row["destination"]))
-    return None if len(errors) > before else reached
+    return len(errors) == before
 
 
 def _take(path, span, timeslot, what, spans, used, errors):
@@ -194,9 +201,18 @@ def _take(path, span, timeslot, what, spans, used, errors):
         used[(span, timeslot)] = (what, path)
 
 
+def _exchange(text, variant):
+    """What tells exchanges apart: a point code in either notation is one; a wrong one, which _codes() tells of, is itself."""
+    try:
+        return point_code(text, variant)
+    except ConfigError:
+        return text
+
+
 def _circuits(point, here, spans, places, used):
     errors, codes = [], {}
     for j, group in enumerate(point["circuit_groups"]):
+        far = _exchange(group["destination"], point["variant"])
         for k, piece in enumerate(group["circuits"]):
             path = "%s.circuit_groups[%d].circuits[%d]" % (here, j, k)
             if piece["timeslot"] + piece["count"] > 32:
@@ -210,10 +226,10 @@ def _circuits(point, here, spans, places, used):
                 if cic >= 1 << CIC_BITS[point["variant"]]:
                     errors.append(ConfigError(path + ".cic", "%d does not fit the %d bits of a CIC"
                                               % (cic, CIC_BITS[point["variant"]])))
-                elif (group["destination"], cic) in codes:
+                elif (far, cic) in codes:
                     errors.append(ConfigError(path + ".cic", "CIC %d to %s is already used by %s" % (
-                        cic, group["destination"], codes[(group["destination"], cic)])))
+                        cic, group["destination"], codes[(far, cic)])))
                 else:
-                    codes[(group["destination"], cic)] = path
+                    codes[(far, cic)] = path
                     _take(path, span, timeslot, "a circuit", spans, used if point["enabled"] else {}, errors)
     return errors

@@ -70,6 +70,9 @@ def test_point_codes():
     (lambda p, c: p.update(isup_timers={"T99": 5}), "ss7[0].isup_timers", "T99"),
     (lambda p, c: p["linksets"][0].update(links=[]), "ss7[0].linksets[0].links", "1 to 16"),
     (lambda p, c: c["ss7"].append(copy.deepcopy(p)), "ss7[1].name", "already used"),
+    (lambda p, c: c["ss7"].append(dict(copy.deepcopy(p), name="twin", point_code=str(point_code("11-22-33", "china")))), "ss7[1].point_code", "that of ss7[0]"),
+    (lambda p, c: p["routes"].append({"destination": "11-22-33", "linkset": "a"}), "ss7[0].routes[1].destination", "our own"),
+    (lambda p, c: p["circuit_groups"][1].update(destination=str(point_code("11-22-44", "china"))), "ss7[0].circuit_groups[1].circuits[0].cic", "CIC 1 to"),
     (lambda p, c: p["circuit_groups"][0].update(metering_s=100000), "ss7[0].circuit_groups[0].metering_s", "3600"),
     (lambda p, c: p["circuit_groups"][0].update(release_in="both"), "ss7[0].circuit_groups[0].release_in", "called"),
 ])
