@@ -33,7 +33,25 @@ def legs_of(records, config, until_us=None):
         if leg["tech"] == "ss7":
             circuits = _circuits(config) if circuits is None else circuits
             leg["cic"], leg["codes"], wide = circuits.get((leg["span"], leg["timeslot"]), (None, None, wide))
+        elif leg["tech"] == "pri":
+            leg.update(_numbering(config, leg["span"]))
     return list(legs.values()), wide
+
+
+def _numbering(config, span):
+    """{"numbering"} of a PRI leg's channels, as a configuration has it; nothing where they are the timeslots of the D channel's span."""
+    rows = [row for row in config.get("spans") or [] if row["signalling"] == "pri"]
+    own = next((row for row in rows if row["span"] == span), None)
+    if own is None:
+        return {}
+    group = own["nfas"]["group"]
+    members = [row for row in rows if row["nfas"]["group"] == group] if group else [own]
+    leader = next((row for row in members if row["nfas"]["d_channel"] == "primary"), own)
+    consecutive = leader["channel_numbering"] == "consecutive"
+    if not group and not consecutive:
+        return {}
+    return {"numbering": {"spans": [row["span"] for row in members if not group or row["nfas"]["d_channel"] != "none"], "consecutive": consecutive,
+                          "interface": own["nfas"]["interface"] if group else None, "own_interface": leader["nfas"]["interface"]}}
 
 
 def _circuits(config):

@@ -1,6 +1,8 @@
 """Which records of the ring belong to one call: by call reference on a D channel, by circuit in ISUP, by timeslot with CAS.
 
 A leg is {"tech", "span", "timeslot", "from_us", "until_us", "cic"? , "codes"?: both point codes}; one over IP {"tech": "sip", "leg", times}.
+One of PRI has "numbering" where its channels are not timeslots of the span that carries the D channel: {"spans": those that may carry it, "interface":
+the leg's or None, "own_interface": the one that is meant where none is named, "consecutive": 1 to 30 of an E1} (Q.931 4.5.13).
 Chosen from what the ring holds, so a call of yesterday needs nothing but its place and time.  Of a long time only what could be the
 call's is held in memory (`candidates`).
 """
@@ -15,7 +17,7 @@ SETUP, CHANNEL, IAM, R2_IDLE = 0x05, 0x18, 0x01, 0b1001
 
 
 def q931(payload):
-    """(whether the sender of the frame allocated the call reference, reference, type, timeslot or None) of a frame, or None.
+    """(whether the sender of the frame allocated the call reference, reference, type, channel or None: see _channel()) of a frame, or None.
 
     payload: our side, then the frame of layer 2 (address on, without FCS)."""
     frame = payload[1:]
@@ -28,10 +30,11 @@ def q931(payload):
     reference &= (1 << (8 * length - 1)) - 1
     if not reference:
         return None                 # the global one: of no call
-    return not theirs, reference, frame[6 + length] & 0x7F, _timeslot(frame[7 + length:])
+    return not theirs, reference, frame[6 + length] & 0x7F, _channel(frame[7 + length:])
 
 
-def _timeslot(elements):
+def _channel(elements):
+    """(interface or None, number, whether it comes from a map) of the first Channel identification, or None where it names no single channel."""
     at = 0
     while at < len(elements):
         if elements[at] & 0x80:
@@ -40,10 +43,43 @@ def _timeslot(elements):
         if at + 1 >= len(elements):
             break
         value = elements[at + 2:at + 2 + elements[at + 1]]
-        if elements[at] == CHANNEL and len(value) >= 3:
-            return value[-1] & 0x7F
+        if elements[at] == CHANNEL:
+            return _one_channel(value)
         at += 2 + elements[at + 1]
     return None
+
+
+def _one_channel(value):
+    interface, at = None, 1
+    if len(value) > 1 and value[0] & 0x40:
+        interface = value[1] & 0x7F
+        while at < len(value) and not value[at] & 0x80:
+            at += 1
+        at += 1
+    rest = value[at + 1:]
+    if not rest:
+        return None
+    if not value[at] & 0x10:
+        return interface, rest[0] & 0x7F, False
+    bits = int.from_bytes(rest, "big")
+    if bits == 0 or bits & bits - 1:
+        return None                 # none, or several
+    return interface, bits.bit_length() - (1 if len(rest) == 4 else 0), True
+
+
+def _names(leg, channel):
+    """Whether a channel is the leg's timeslot."""
+    interface, number, mapped = channel
+    numbering = leg.get("numbering") or {}
+    if numbering.get("consecutive") and number >= 16 and not mapped:
+        number += 1
+    mine = numbering.get("interface")
+    return number == leg["timeslot"] and (mine is None or mine == (numbering["own_interface"] if interface is None else interface))
+
+
+def _carriers(leg):
+    """The spans that may carry the D channel of a leg."""
+    return (leg.get("numbering") or {}).get("spans") or [leg["span"]]
 
 
 def isup_circuit(unit, wide):
@@ -77,7 +113,7 @@ def call_ids(records, legs):
 
 def candidates(records, legs, wide, known):
     """Those of the records that could belong to a call's legs; the others need not be held.  known: call_ids()."""
-    spans = {leg["span"] for leg in legs if leg["tech"] == "pri"}
+    spans = {span for leg in legs if leg["tech"] == "pri" for span in _carriers(leg)}
     circuits = {leg["cic"] for leg in legs if leg["tech"] == "ss7"}
     places = {(leg["span"], leg["timeslot"]) for leg in legs if leg["tech"] not in ("pri", "ss7", "sip")}
     for record in records:
@@ -115,22 +151,23 @@ def _in_time(leg, when):
 
 
 def _of_pri(records, leg, wide):
-    calls, mine = {}, []
+    calls, mine, spans = {}, [], _carriers(leg)
     for at, (kind, span, _, sent, when, payload) in enumerate(records):
-        if kind != ring.LAPD or span != leg["span"] or not _in_time(leg, when):
+        if kind != ring.LAPD or span not in spans or not _in_time(leg, when):
             continue
         found = q931(payload)
         if found is None:
             continue
-        allocated, reference, message, timeslot = found
+        allocated, reference, message, channel = found
         key = (bool(sent) == allocated, reference)          # ours or theirs
-        if message == SETUP or key not in calls:            # a reference used again is another call
-            calls[key] = {"from": when, "setup": message == SETUP, "timeslots": set(), "at": []}
+        if key not in calls or message == SETUP and calls[key]["answered"]:     # a reference used again is another call; T303 says SETUP twice
+            calls[key] = {"from": when, "setup": message == SETUP, "answered": False, "fits": False, "at": []}
             mine.append(calls[key])
-        calls[key]["at"].append(at)
-        if timeslot is not None:
-            calls[key]["timeslots"].add(timeslot)
-    fitting = [call for call in mine if leg["timeslot"] in call["timeslots"] and (not call["setup"] or abs(call["from"] - leg["from_us"]) <= NEAR_US)]
+        call = calls[key]
+        call["at"].append(at)
+        call["answered"] = call["answered"] or message != SETUP
+        call["fits"] = call["fits"] or channel is not None and _names(leg, channel)
+    fitting = [call for call in mine if call["fits"] and (not call["setup"] or abs(call["from"] - leg["from_us"]) <= NEAR_US)]
     best = min(fitting, key=lambda call: abs(call["from"] - leg["from_us"]), default=None)
     return set(best["at"]) if best else set()
 

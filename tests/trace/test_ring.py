@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from firmware.control.trace_legs import legs_of
 from firmware.trace import calls, pcapng, ring
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -92,6 +93,42 @@ def test_a_call_on_a_d_channel_is_found_by_its_reference(tmp_path):
     leg = {"tech": "pri", "span": 3, "timeslot": 7, "from_us": found[0][4], "until_us": found[-1][4]}
     assert [record[5] for record in calls.of_legs(found, [leg])] == [SETUP, RELEASE]
     assert calls.of_legs(found, [{**leg, "timeslot": 9}]) == []
+
+
+def frames(*texts):
+    """Records of span 3's D channel, one each 10 ms; sent by the far end where the reference is the sender's."""
+    return [(ring.LAPD, 3, 16, int(text[4:6] == "80"), 10_000_000 + 10_000 * number, bytes.fromhex("0000010000" + text)) for number, text in enumerate(texts)]
+
+
+def test_a_call_whose_setup_was_said_twice_is_one_call():
+    found = frames("0802000505" "1803a98387", "0802000505" "1803a98387", "0802800502" "1803a98387", "080200055a", "0802000505" "1803a98387")
+    leg = {"tech": "pri", "span": 3, "timeslot": 7, "from_us": 10_000_000, "until_us": 10_030_000}
+    assert calls.of_legs(found, [leg]) == found[:4]
+
+
+@pytest.mark.parametrize("channel, timeslot, span", [
+    ("1804e9828385", 5, 4),             # interface 2 by name
+    ("1803a98385", 5, 3),               # no interface: that of the D channel, 0
+    ("1806e9829300 0010".replace(" ", ""), 5, 4),       # by a map of 24
+])
+def test_channels_of_a_group_with_one_d_channel(channel, timeslot, span):
+    rows = [{"span": number, "signalling": "pri", "channel_numbering": "timeslot", "nfas": {"group": "g", "interface": interface, "d_channel": kind}}
+            for number, interface, kind in ((3, 0, "primary"), (4, 2, "none"))]
+    found = frames("0802000505" + channel, "080200055a")
+    for asked in (3, 4):
+        journal = [{"kind": "leg.offered", "leg": "l1", "ts_ms": 10_000, "data": {"tech": "pri", "span": asked, "timeslot": timeslot}},
+                   {"kind": "leg.released", "leg": "l1", "ts_ms": 10_010, "data": {}}]
+        legs, _ = legs_of(journal, {"spans": rows, "ss7": []})
+        assert list(calls.candidates(found, legs, False, set())) == found
+        assert calls.of_legs(found, legs) == (found if asked == span else [])
+
+
+def test_channels_that_are_counted_on_end():
+    row = {"span": 3, "signalling": "pri", "channel_numbering": "consecutive", "nfas": {"group": "", "interface": 0, "d_channel": "primary"}}
+    found = frames("0802000505" "1803a98390", "080200055a", "0802000605" "1803a98391", "080200065a")
+    for timeslot, wanted in ((17, found[:2]), (18, found[2:]), (16, [])):
+        journal = [{"kind": "leg.offered", "leg": "l1", "ts_ms": 10_000, "data": {"tech": "pri", "span": 3, "timeslot": timeslot}}]
+        assert calls.of_legs(found, legs_of(journal, {"spans": [row], "ss7": []}, 10_100_000)[0]) == wanted
 
 
 def test_isup_and_circuits(tmp_path):
