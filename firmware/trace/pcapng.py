@@ -37,7 +37,7 @@ def text_of(kind, timeslot, sent, payload):
 
 
 class PcapngWriter:
-    """out: a binary file.  network(span): whether our side of a D channel is the network's (the pseudo-header tells)."""
+    """out: a binary file.  comment: of the whole file."""
 
     def __init__(self, out, comment=""):
         self.out, self._interfaces = out, {}
