@@ -2,7 +2,7 @@
 
     trace --span N [--from T] [--to T] FILE      a span's frames as pcapng; the last ten minutes
     trace --trunk NAME ... FILE                  the messages of a SIP trunk; neither: everything
-    trace --call ID FILE                         the frames and messages of one call
+    trace --call ID FILE                         the frames and messages of one call, from its beginning to its end
 
 T: UTC as 2026-11-21T14:03:00, or seconds ago as -600.  FILE "-": standard output.
 """
@@ -10,6 +10,7 @@ T: UTC as 2026-11-21T14:03:00, or seconds ago as -600.  FILE "-": standard outpu
 import contextlib
 import datetime
 import os
+import struct
 import sys
 import time
 import urllib.parse
@@ -46,9 +47,26 @@ def carry_out(client, options):
     """(answer, function that shows it)."""
     path, query = "/v1/trace", {"span": options.span, "trunk": options.trunk, "from": moment_ms(options.since), "to": moment_ms(options.until)}
     if options.call:
+        if any(value is not None for value in query.values()):
+            raise LocalError("--call asks for all that belongs to one call; leave --span, --trunk, --from and --to out")
         path, query = "/v1/calls/%s/trace" % urllib.parse.quote(options.call, safe=""), {}
     octets = save(client, path, query, options.file)
-    return {"file": options.file, "octets": octets}, lambda a: "" if options.file == "-" else "%(file)s: %(octets)d octets of pcapng" % a
+    return {"file": options.file, "octets": octets, "empty": options.file != "-" and _is_empty(options.file)}, show
+
+
+def _is_empty(file):
+    """Whether there is nothing behind the head of a pcapng file."""
+    with open(file, "rb") as read:
+        head = read.read(8)
+        return len(head) < 8 or struct.unpack("<4xI", head)[0] == os.stat(file).st_size
+
+
+def show(answer):
+    """One line, nothing where the file itself is on standard output."""
+    if answer["file"] == "-":
+        return ""
+    return "%s: %d octets of pcapng%s" % (answer["file"], answer["octets"], ", but no message in it: nothing was signalled then, or the ring keeps "
+                                          "it no longer (trace.signalling_mb, trace.sip_mb)" if answer["empty"] else "")
 
 
 def save(client, path, query, file):

@@ -18,7 +18,7 @@ States, as Annex F names them:
 "up": calls can be made; "switched": another D channel carries those that stand; "down": none does, Q.931 5.8.9 applies (T309).
 
 Annex F leaves to agreement who begins: ours: either end, on the primary at once, on the back-up when the primary has not come
-for PRIMARY_FIRST_MS or has failed; two SERVICE messages that cross are both acknowledged.  A primary that comes back stands by: it is no
+for TPRIMARY or has failed; two SERVICE messages that cross are both acknowledged.  A primary that comes back stands by: it is no
 reason to move calls twice.  A far end that answers no SERVICE (T321 twice) is taken at its data link's word: "ours", since a
 trunk that could carry calls is worth more than a procedure.
 """
@@ -28,7 +28,7 @@ from firmware.proto.machine import Timers
 OUT_OF_SERVICE, STANDBY, WAIT, IN_SERVICE = "out_of_service", "standby", "wait", "in_service"
 TIMERS = {
     "T321": 30000,                      # D-channel failure, Q.931 9.2; the answer to SERVICE
-    "TPRIMARY": 5000,                   # PRIMARY_FIRST_MS: the back-up alone is up, and no D channel has carried calls yet
+    "TPRIMARY": 5000,                   # ours: the back-up alone is up, and no D channel has carried calls yet
 }
 TRIES = 2
 
