@@ -10,6 +10,7 @@ anew is looked at, so that a disk or network that is poorer today keeps nobody f
     languages of flows     those of the prompts
     emergency routes       whole numbers, with a choice that is never shut
     areas of choices       are in the table, the site's own too where a 0 goes before mobile numbers
+    reserved trunks        are not all that a group has, where other than emergency calls go out by it
     home telephones        a number that a route leads to and the line may call, nobody else's, none of ours
     files of SIP over TLS  certificate, key and authorities can be read
 """
@@ -23,6 +24,7 @@ import sys
 
 from firmware import sockets
 from firmware.call import outside
+from firmware.call.trunk_group import groups_of
 from firmware.config import field, home, sip
 from firmware.config.schema import ANY_ADDRESS, LANGUAGES, LISTENERS
 from firmware.errors import ConfigError, LocalError
@@ -58,7 +60,7 @@ def obstacles(running, wanted, held, prompts):
 
     held: see listening().  prompts: links/prompts.Prompts."""
     return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted) + (
-        _areas(running, wanted) + _files(running, wanted)) + _homes(running, wanted)
+        _areas(running, wanted) + _files(running, wanted)) + _homes(running, wanted) + _reserved(running, wanted)
 
 
 def _sockets(running, wanted, held):
@@ -245,6 +247,19 @@ def _areas(running, wanted):
             if choice.get("mobile_zero") and wanted["site"]["area"] not in {row["code"] for row in rows}:
                 errors.append(ConfigError(f"{here}.mobile_zero", f"asks which mobile numbers are of the own area {wanted['site']['area']!r}, and areas does not have it; "
                                           "add it with its blocks of mobile numbers"))
+    return errors
+
+
+def _reserved(running, wanted):
+    """Trunk groups that keep all they have for emergency calls, though other routes lead to them: no such call would ever go out."""
+    before = {row["name"]: row["reserved"] for row in running["trunk_groups"]}
+    groups, errors = groups_of(wanted), []
+    for index, row in enumerate(wanted["trunk_groups"]):
+        count = len(groups[row["name"]].trunks)
+        users = [route["number"] for route in wanted["routes"] if route["class"] != outside.EMERGENCY and row["name"] in [c["trunk_group"] for c in route["choices"]]]
+        if users and 0 < count <= row["reserved"] and before.get(row["name"]) != row["reserved"]:
+            errors.append(ConfigError(f"trunk_groups[{index}].reserved", f"{row['reserved']} are kept of the {count} trunks that {row['name']} has, so no call of the "
+                                      f"route {users[0]} would ever go out by it; keep fewer, or take the group out of that route"))
     return errors
 
 

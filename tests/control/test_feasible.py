@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from firmware.call.trunk_group import groups_of
 from firmware.config import demo, schema
 from firmware.control import compose, feasible
 from firmware.control.client import ControlError
@@ -93,6 +94,16 @@ def test_new_languages_and_emergency_numbers(site):
                 areas=[{"code": "010", "province": "Beijing"}]), c["routes"].append({"number": "77.", "choices": [{**way, **more}]})))
             assert words in sentence
         assert "whole numbers" in refused(client, "routes[%d].class" % count, lambda c: c["routes"].append(route))
+    served(site, scenario)
+
+
+def test_a_group_that_keeps_all_its_trunks_for_emergency_calls(site):
+    def scenario(client, house, legs, call):
+        count = len(groups_of(house.config.running())["carrier"].trunks)
+        assert "of the %d trunks that carrier has" % count in refused(client, "trunk_groups[0].reserved", lambda c: c["trunk_groups"][0].update(reserved=64))
+        refused(client, "trunk_groups[0].reserved", lambda c: c["trunk_groups"][0].update(reserved=count))
+        applied(client, lambda c: c["trunk_groups"][0].update(reserved=count - 1))
+        applied(client, lambda c: (c["trunk_groups"][0].update(reserved=64), c.update(routes=[row for row in c["routes"] if row["class"] == "emergency"])))
     served(site, scenario)
 
 
