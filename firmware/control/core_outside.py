@@ -393,8 +393,7 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
         return answer
     if route is None:
         answer["cause"] = CAUSES[verdict]
-        answer["why"] = ("more digits are needed" if verdict == INCOMPLETE else
-                         "no number, line or route takes %s%s" % (digits, "" if internal else " for a caller of this trunk group"))
+        answer["why"] = _not_found(core, digits, verdict, None if internal else core.classes_of_group(trunk_group))
         return answer
     for name in ("application", "target", "number", "label", "class"):
         answer[name] = route.get(name)
@@ -421,6 +420,17 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
         if not answer["ways"]:
             answer["why"], answer["cause"] = "no choice of the route is open now", NO_CIRCUIT
     return answer
+
+
+def _not_found(core, digits, verdict, classes):
+    """Why nothing takes digits, as a sentence.  classes: what callers of the trunk group may dial; None: the caller is one of our lines."""
+    if verdict == INCOMPLETE:
+        return "more digits are needed"
+    route = core.router.outside(digits) if classes is not None else None
+    if route is not None:
+        return "route %s takes %s, but callers of this trunk group may not make %s calls (its classes: %s)" % (
+            route["number"], digits, [kind for kind in route["classes"] if kind not in classes][0], ", ".join(classes) or "none")
+    return "no number, line or route takes %s%s" % (digits, "" if classes is None else " for a caller of this trunk group")
 
 
 def _explained(core, way, emergency, out_of_service):

@@ -441,6 +441,10 @@ def test_all_that_decides_is_explained():
     assert rig.sb.explain("9139", None, "second", rig.now, "13912345678")["why"] == "callers like 13912345678 are on the list black"
     assert rig.sb.explain("9139", None, "second", rig.now, "5551")["allowed"]
     assert rig.sb.explain("110", "2001", None, rig.now)["allowed"]
+    told = rig.sb.explain("9139", None, "carrier", rig.now)
+    assert (told["cause"], told["allowed"]) == (1, False) and told["why"] == (
+        "route 9. takes 9139, but callers of this trunk group may not make national calls (its classes: none)")
+    assert rig.sb.explain("4", None, "carrier", rig.now)["why"] == "no number, line or route takes 4 for a caller of this trunk group"
 
 
 @pytest.mark.parametrize("areas, path", [([{"code": "021", "mobile": "1391700"}, {"code": "021"}], "areas[1].code"), ([{"code": "021", "mobile": "1391705-1391700"}], "areas[0].mobile"),
