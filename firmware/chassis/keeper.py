@@ -146,11 +146,12 @@ class Keeper(LineKeeper, Adapter):
     def configure(self, config, now_ms):
         """Spans that are gone lose their alarms at once."""
         wanted = {row["span"] for row in config["spans"] if row["enabled"]}
-        for span in set(self._spans) - wanted:
+        for span in (set(self._spans) | set(self._seconds)) - wanted:
             self.alarms.forget("span %d" % span, now_ms)
-            self._bins += [(span, *row) for row in self._spans.pop(span).flush()]
+            self._bins += [(span, *row) for row in self._spans.pop(span).flush()] if span in self._spans else []
             self._seconds.pop(span, None)
             self._thresholds.forget(span)
+        self._in_service = wanted
 
     def signalling(self, source, kinds, now_ms):
         """What a linkset lacks (links/ss7_linksets.py): {kind: sentence}; None: there is no such linkset any more."""

@@ -22,6 +22,7 @@ class LineKeeper:
 
     def _begin_lines(self, now_ms):
         self._spans = {}                  # span -> Performance
+        self._in_service = None           # spans, as of the last change of the configuration; None: there was none
         self.looks = 0                    # at the framers so far
         self._seconds = {}                # span -> {"defects", "slips", "left_out"} of the second that runs
         self._slips = {}                  # span -> [ms]
@@ -78,6 +79,8 @@ class LineKeeper:
         """{"spans": {span: (status, events)}, "loops", "seconds", "settings"}; alarms: kinds, or their sentences by kind."""
         asked = self.asked()
         for span, (status, events) in polled["spans"].items():
+            if self._in_service is not None and span not in self._in_service:
+                continue                  # looked at while it was taken out of the configuration: nobody would end its alarms
             kinds = set(status["alarms"])
             row = self._seconds.setdefault(span, {"defects": set(), "slips": 0, "left_out": 0, "own": 0, "hush": 0, "now": kinds})
             row["now"] = kinds

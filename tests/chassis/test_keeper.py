@@ -407,3 +407,17 @@ def test_alarms_of_a_database_of_before_are_told_to_the_journal(tmp_path):
     third = House(tmp_path, None, again.now_ms)
     assert third.stores.machines.load("chassis.alarms") is None and [row["raised_ms"] for row in third.keeper.alarms.active()] == [alarm["raised_ms"]]
     third.die()
+
+
+def test_a_look_that_comes_late_raises_no_alarm_of_a_span_that_is_gone(house):
+    house.alarms = {1: {"los"}, 2: {"los"}}
+    house.spans = {1: {"crc4": True}, 2: {"crc4": True}}
+    house.loops = {2: {"kind": "remote", "timeslot": None, "by": "us", "since_ms": 0}}
+    house.run(0.4)
+    house.keeper.configure({"spans": [{"span": 1, "enabled": True}]}, house.now_ms)
+    house.run(0.2)                                  # the framers' thread was in the middle of one
+    del house.spans[2]
+    assert house.run(20) == [("los", ["span 1"])]
+    house.keeper.configure({"spans": [{"span": n, "enabled": True} for n in (1, 2)]}, house.now_ms)
+    house.spans[2] = {"crc4": True}
+    assert {kind for kind, members in house.run(10) if "span 2" in members} == {"los", "looped"}
