@@ -374,3 +374,18 @@ def test_restart_sent():
     assert made.expire(120010) == [] and kinds(made) == ["RESTART"]
     assert made.expire(240010) == [{"event": "restart_failed", "call": None, "timeslots": [2]}]
     assert made.deadline_ms() is None
+
+
+def test_a_restart_is_not_ignored_by_who_cannot_hear_it():
+    made = link()
+    made.restart(0, [2])
+    assert made.expire(120000) == [] and kinds(made) == ["RESTART", "RESTART"]
+    made.link_down(130000)
+    assert made.expire(500000) == [] and kinds(made) == []
+    for now_ms in (500000, 600000):                      # a link that comes and goes
+        made.link_up(now_ms)
+        assert kinds(made) == ["RESTART"]
+        made.link_down(now_ms + 50000)
+    made.link_up(700000)
+    assert made.expire(820000) == [] and kinds(made) == ["RESTART", "RESTART"]
+    assert [event["event"] for event in made.expire(940000)] == ["restart_failed"]

@@ -242,6 +242,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         if self.up:
             self.up = False
             self.count("link_failures")
+            self._restart_interrupted()
             self.events.append({"event": "link_state", "call": None, "up": False})
             self._step_all("link_down", now_ms)
         return self._finish()

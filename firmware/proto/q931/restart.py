@@ -104,6 +104,12 @@ class RestartProcedures:
         if self._restarts:
             self._send_restart(now_ms)
 
+    def _restart_interrupted(self):
+        """The data link fails: a RESTART without an answer may not have arrived; it is sent anew when the link is up, and counted from there."""
+        self._timers.stop("T316")
+        if self._restarts:
+            self._restarts[0][2] = 0
+
     def _restart_timeout(self, now_ms):
         if self._restarts and self._restarts[0][2] >= codes.N316_RESTARTS:
             failed = self._restarts.pop(0)
