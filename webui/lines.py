@@ -57,9 +57,10 @@ def add(app, show, ask, relay, refuse, zone, request, response):
         report = None
         if lines[str(span)].get("turn_up"):
             report = ask("/v1/lines/%d/turn_up" % span)
+        nfas = next((row["nfas"] for row in ask("/v1/pri")["pri"] if row["span"] == span), None)
         past = ask("/v1/performance/%d" % span, limit=24)
         alarms = [a for a in ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
-        return show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=zone(), why=why,
+        return show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=zone(), why=why, nfas=nfas,
                     berts=[b for b in ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
                     bins=past["bins"], now=(past["now"] or {}).get("quarter"))
 

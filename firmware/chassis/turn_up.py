@@ -286,7 +286,7 @@ class TurnUp(LineTests, Adapter):
                 "d_span": serves,
                 "link_up": bool(link is not None and link.up and (serves is not None or len(link.links) == 1 or span in link.open_links)), "up": self._is_up(span), "loop": (line.get("loop") or {}).get("kind"),
                 "code": line.get("code_received"), "looped": looped, "crossed": crossed, "prbs": got.get("prbs"), "answers": got.get("answers"),
-                "number": None, "out": None, "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
+                "number": None, "configured_number": settings.get("number", ""), "out": None, "in": None, "incoming_s": 0, "least_erl_db": settings.get("least_erl_db", 6), "least_tone_dbm0": settings.get("least_tone_dbm0", -30)}
 
     def _is_up(self, span):
         return self._house.switchboard.core.span_is_up(span)

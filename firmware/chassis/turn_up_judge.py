@@ -93,6 +93,7 @@ SENTENCES = {
     "call_out_failed": "The call to %(number)s failed with cause %(cause)d, %(meaning)s: %(why)s.",
     "call_out_unmeasured": "The call to %(number)s was answered, but not measured: %(why)s",
     "call_none": "No test call was made: no number is configured that answers test calls (turn_up.number).",
+    "call_unwanted": "No test call was made: none was wanted (number: none).",
     "call_waits": "No test call was made: the span is not up.",
     "erl_ok": "Echo return loss %(erl_db).1f dB.",
     "erl_least": "No echo comes back: echo return loss at least %(erl_db).1f dB.",
@@ -120,7 +121,7 @@ def judge(facts):
     "d_span": the span whose D channel serves this one (NFAS), or None; "code": loop code that came or None, "looped": bool or None (not tested), "crossed": other span or None; and where it was
     looked at: "bad_seconds", "bad_names": seconds with an alarm, and which; "clock": {"within_ppm", "seconds"} of the clock doctor, "clocks": those of all
     spans, by the span's number as text; "up":
-    whether the signalling is in service (not PRI); "prbs": None or {"busy"} or {"failed": sentence} or figures of media and "inserted"; "number", "out": result of
+    whether the signalling is in service (not PRI); "prbs": None or {"busy"} or {"failed": sentence} or figures of media and "inserted"; "number", "configured_number", "out": result of
     test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"; of a line interface "level_db", "limit_db",
     "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered; "answers": the span on which the far
     end answers that hears this one, or None}"""
@@ -177,6 +178,7 @@ def judge(facts):
         else:
             find("clock", "pass", "clock_ok")
     looped = bool(facts["loop"]) or facts["looped"]
+    waits = line or facts.get("transmit") in ("open", "short")      # layer 2 notices a dead transmit pair only when its timers are over
     if facts["loop"]:
         find("loop", "fail", "looped_code" if facts["code"] else "looped_near", kind=facts["loop"])
     elif facts["crossed"]:
@@ -188,15 +190,15 @@ def judge(facts):
     if facts["signalling"] == "pri":
         if facts.get("d_span") is not None:
             find("d channel", *(("note", "link_of_group") if facts["link_up"] else ("fail", "link_of_group_down")), other=facts["d_span"])
-        elif facts["link_up"] and not line and not looped:
+        elif facts["link_up"] and not waits and not looped:
             find("d channel", "pass", "link_up")
-        elif line:
+        elif waits:
             find("d channel", "note", "link_waits")
         else:
             find("d channel", "fail", "link_looped" if looped else "link_down", timeslot=facts["d_timeslot"])
     elif facts["signalling"] != "none" and facts.get("up") is not None:
         kind = facts["signalling"].upper()
-        if line:
+        if waits:
             find("signalling", "note", "signalling_waits", kind=kind)
         else:
             find("signalling", *(("pass", "signalling_up") if facts["up"] else ("fail", "signalling_down")), kind=kind)
@@ -289,7 +291,7 @@ def _calls(facts, find):
         return
     number, result, waited = facts["number"], facts["out"], facts["incoming_s"]
     if not number:
-        find("call out", "note", "call_none")
+        find("call out", "note", "call_unwanted" if facts.get("configured_number") else "call_none")
     elif result is None:
         find("call out", "note", "call_waits")
     else:

@@ -47,8 +47,8 @@ FAULTS = [
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "open"}, {"los_open", "link_waits"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok"}, {"los_pairs", "link_waits"}),
     ({"alarms": {"los"}, "link_up": False, "looped": None, "transmit": "ok", "weak_db": 26.0, "limit_db": 23.1}, {"los_weak", "link_waits"}),
-    ({"alarms": {"rai", "transmit_open"}, "transmit": "open"}, {"transmit_open"}),
-    ({"alarms": {"rai", "transmit_short"}, "transmit": "short"}, {"transmit_short"}),
+    ({"alarms": {"rai", "transmit_open"}, "transmit": "open"}, {"transmit_open", "link_waits"}),
+    ({"alarms": {"rai", "transmit_short"}, "transmit": "short"}, {"transmit_short", "link_waits"}),
     ({"alarms": {"weak"}, "errors": 7, "level_db": 19.0, "limit_db": 23.1, "transmit": "ok"}, {"weak", "errors"}),
     ({"errors": 7, "level_db": 2.0, "limit_db": 23.1, "transmit": "ok"}, {"errors_level_good"}),
     ({"d_span": 1}, {"link_of_group"}),                  # NFAS: neither tested by a D channel of its own nor in lack of one
@@ -86,6 +86,10 @@ def results(**change):
 def test_a_call_that_nobody_asked_for_fails_no_span(came, key):
     assert results(**{**CALLS, "in": came})[key] == "note"
     assert results(**{**CALLS, "in": came, "incoming_s": 20})[key] == "fail"
+
+
+def test_a_call_that_nobody_wanted_is_no_lack_of_a_number():
+    assert "call_none" in results(**CALLS) and "call_unwanted" in results(**CALLS, configured_number="8")
 
 
 def test_a_failed_call_on_a_clean_line_asks_for_the_test_of_the_pairs():
