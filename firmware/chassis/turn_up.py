@@ -33,6 +33,7 @@ LOOK_S = 0.2
 BEFORE_MS = 60_000                  # how long before the test a line that came and went counts; invented
 KEEP_S = 5.0                        # between looks at what was measured so far, for the page and for who comes after a kill; invented
 CANCEL_S = 15.0                     # for what is set to be given back: an order to a board takes 5 s at most
+HOLDS = ("own loop", "pairs")       # steps that order loops and forced alarms
 OPTIONS = {"seconds": 10, "number": None, "incoming_s": 0, "loop": False}
 
 
@@ -123,6 +124,11 @@ class TurnUp(LineTests, Adapter):
     def tested(self):
         """{span: "running", "pass" or "fail"} of the reports that there are."""
         return {span: "running" if report["running"] else report["verdict"] for span, report in self._reports.items()}
+
+    def must_not_hold(self, span):
+        """Raises LocalError while the turn-up itself loops a span or forces its alarms: what a person orders then would end with it."""
+        if self._reports.get(span, {}).get("running") and self._reports[span]["stage"] in HOLDS:
+            raise LocalError("span %d is being tested with loops and forced alarms of the turn-up's own; wait for the next step, or cancel the test" % span)
 
     def asked(self):
         """Spans on which all ones are sent (their far ends say RAI), or whose threshold is lowered."""

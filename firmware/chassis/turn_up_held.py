@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from firmware.chassis.line_orders import TURN_UP
-from firmware.errors import StrowgerError
+from firmware.errors import LocalError, StrowgerError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,10 @@ class Held:
         return name
 
     async def loop(self, span):
-        """Our own loop.  Raises StrowgerError."""
+        """Our own loop, where nobody has looped the span: that loop would end with ours.  Raises StrowgerError."""
+        standing = (self._lines.lines().get(span) or {}).get("loop")
+        if standing:
+            raise LocalError("the span is looped already (%s, ordered by %s)" % (standing["kind"], standing["by"]))
         self._held["loop of", span] = (span, lambda: self._lines.loop(span, "none"))
         await self._lines.loop(span, "local", by=TURN_UP)
 
@@ -78,7 +81,7 @@ async def left_behind(client, lines, number, stages):
         log.warning("turn-up: what ran before the restart could not be ended: %s", error)
     for span, stage in stages.items():
         try:
-            if stage == "own loop":
+            if stage == "own loop" and ((lines.lines().get(span) or {}).get("bearer") or {}).get("kind") != "board":      # there it is a person's that stands again
                 await lines.loop(span, "none")
             elif stage == "pairs":
                 await lines.force(span, False, False)

@@ -52,6 +52,12 @@ class LinesAPI:
                 return row
         raise Problem(404, "not found", "There is no span %s in service." % span[:20])
 
+    def _free(self, span):
+        """The number of a span that the turn-up does not hold."""
+        number = self._row(span)["span"]
+        self._adapter("turn_up").must_not_hold(number)
+        return number
+
     async def _media(self, do, **parameters):
         reply = await self._api.house.media.client.call(do, **parameters)
         return {name: value for name, value in reply.items() if name not in ("seq", "ok")}
@@ -64,7 +70,7 @@ class LinesAPI:
         kind, timeslot = body.get("kind"), body.get("timeslot")
         if timeslot is not None and type(timeslot) is not int:
             raise Problem(400, "bad parameter", "timeslot is a number.")
-        return await self._adapter("lines").loop(self._row(span)["span"], kind, timeslot)
+        return await self._adapter("lines").loop(self._free(span), kind, timeslot)
 
     async def code(self, span, query, body):
         code = body.get("code")
@@ -76,7 +82,7 @@ class LinesAPI:
         rai, ais = body.get("rai", False), body.get("ais", False)
         if not isinstance(rai, bool) or not isinstance(ais, bool):
             raise Problem(400, "bad parameter", "rai and ais are true or false.")
-        return await self._adapter("lines").force(self._row(span)["span"], rai, ais)
+        return await self._adapter("lines").force(self._free(span), rai, ais)
 
     async def turn_up(self, span, query, body):
         return self._adapter("turn_up").begin([self._row(span)], **self._options(body))["spans"][0]

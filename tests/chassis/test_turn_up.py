@@ -312,6 +312,32 @@ def test_a_run_that_is_cancelled_gives_everything_back(at_once, stage):
     assert house.saved["spans"][1]["verdict"] == "cancelled"
 
 
+def test_a_loop_that_a_person_ordered_outlives_the_turn_up(at_once):
+    async def whole():
+        house = House()
+        house.loops[2] = "remote"
+        house.lines = lambda: {2: {"loop": {"kind": "remote", "by": "us"}, "bearer": {"kind": "board"}}}
+        house.begin(seconds=0, loop=True)
+        await house.until("own loop")
+        with pytest.raises(LocalError, match="being tested with loops"):
+            house.turn_up.must_not_hold(1)
+        while house.turn_up.whole()["running"]:
+            await asyncio.sleep(0)
+        house.turn_up.must_not_hold(1)
+        saved = {**house.turn_up.whole(), "ended_ms": None}
+        saved["spans"][1].update(running=True, stage="own loop")
+        again = House(saved)                                    # killed: the loop stands again by what was kept of it
+        again.lines = house.lines
+        again.turn_up.media_found({}, 0)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        return house, again
+    house, again = asyncio.run(whole())
+    assert house.loops == {1: "none", 2: "remote", 3: "none"} and again.loops == {}
+    texts = [finding["text"] for finding in house.turn_up.last["spans"][1]["findings"] if finding["result"] == "fail"]
+    assert any("looped already (remote, ordered by us)" in text for text in texts) and any("end the loop, then test again" in text for text in texts)
+
+
 class SlowHouse(House):
     """Orders take turns of the loop, as they wait for a framer's thread; what nobody waits for any more is not carried out (line_orders.py)."""
 
