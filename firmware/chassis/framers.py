@@ -171,6 +171,7 @@ class Framers(LineOrders, Adapter):
     def _configure(self, ring):
         """Framers of the spans wanted, each holding its settings; one that is not there costs its own spans only."""
         framers = {}
+        self._end_loops_out_of_service()
         self._gone = look_for_chips(ring, {span: self._driver(ring, span) for span in sorted(self._rows)})
         for span, sentence in self._gone.items():
             if "framer" not in self._known.get(span, ()):

@@ -1,7 +1,7 @@
 """What people (and far ends) order of a line: loops, loop codes, forced alarms.
 
 The half of Framers that acts.  Orders are carried out by the thread that owns the request ring; who ordered waits for it.
-A loop lasts until it is ended, the span's settings change, or its framer is set up anew; a control process that starts again sets it
+A loop lasts until it is ended, the span's settings change, the board carries it no more, or its framer is set up anew; a control process that starts again sets it
 again.  One of the turn-up's ends with that process: turn_up_held.py.
 
 A far end of a T1 may order loops by codes (T1.403 9): one of the data link acts at once (the framer has seen it eight times),
@@ -25,7 +25,7 @@ TURN_UP = "turn-up"
 
 
 class LineOrders:
-    """Mixed into Framers: uses _rows, _changed, _loop, turns."""
+    """Mixed into Framers: uses _rows, _changed, _loop, _set_up, _gone, turns."""
 
     def _begin_orders(self, machines):
         self._orders = collections.deque()
@@ -111,10 +111,18 @@ class LineOrders:
     def _loop_again(self, span, framer):
         """What the control process before had looped, whose configure() has just ended it."""
         row = self._of_before.get(span)
-        if row is not None:
+        if row is not None and (row["timeslot"] or 0) <= framer.TIMESLOTS:         # else a T1 by now
             framer.loop(row["kind"], row["timeslot"])
             self._loops[span] = row
             log.warning("span %d: loop %s, ordered by %s, stands again after the restart", span, row["kind"], row["by"])
+
+    def _end_loops_out_of_service(self):
+        """A span that the board carries no more is not looped on: nobody would see it, nor end it."""
+        for span in sorted(set(self._loops) - set(self._rows)):
+            if span in self._set_up and span not in self._gone:
+                self._set_up[span][1].loop("none")
+            log.warning("span %d: its loop ends, it is out of service", span)
+            self._forget_orders(span)
 
     def _carry_out(self, framers):
         while self._orders:

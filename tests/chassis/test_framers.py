@@ -162,3 +162,18 @@ def test_a_loop_stands_when_other_spans_change_and_ends_with_its_own_settings(wa
     apply(2, line_code="ami")
     until(lambda: part.lines()[2]["loop"] is None)
     assert not ring.registers[2, falc_regs.LIM1.offset] & 2
+
+
+def test_a_span_out_of_service_is_not_looped_on(watch):
+    part, ring, told = watch
+    part._thread.start()
+    until(lambda: len(told) == 2)
+    part._orders.append((2, lambda framer: (framer.loop("remote"), part._note_loop(2, "remote", None, "us")), concurrent.futures.Future()))
+    part._changed.set()
+    until(lambda: ring.registers.get((2, falc_regs.LIM1.offset), 0) & 2)
+    part.configure({"spans": CONFIG["spans"][:1]}, 0)
+    until(lambda: 2 not in part._set_up)
+    assert not ring.registers[2, falc_regs.LIM1.offset] & 2 and not part._loops
+    part.configure(CONFIG, 0)
+    until(lambda: 2 in part._set_up)
+    assert part.lines()[2]["loop"] is None
