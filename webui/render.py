@@ -151,7 +151,7 @@ def sayings(catalogue):
 
     def why_text(body):
         try:
-            return json.loads(body)["detail"]
+            return detail(json.loads(body)["detail"])
         except (ValueError, KeyError, TypeError):
             return body
     return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said, "said_detail": detail}

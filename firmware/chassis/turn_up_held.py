@@ -36,7 +36,7 @@ class Held:
         """Our own loop, where nobody has looped the span: that loop would end with ours.  Raises StrowgerError."""
         standing = (self._lines.lines().get(span) or {}).get("loop")
         if standing:
-            raise LocalError("the span is looped already (%s, ordered by %s)" % (standing["kind"], standing["by"]))
+            raise LocalError("the span is looped already: %s loop, ordered by %s" % (standing["kind"], standing["by"]))
         self._held["loop of", span] = (span, lambda: self._lines.loop(span, "none"))
         await self._lines.loop(span, "local", by=TURN_UP)
 

@@ -335,7 +335,7 @@ def test_a_loop_that_a_person_ordered_outlives_the_turn_up(at_once):
     house, again = asyncio.run(whole())
     assert house.loops == {1: "none", 2: "remote", 3: "none"} and again.loops == {}
     texts = [finding["text"] for finding in house.turn_up.last["spans"][1]["findings"] if finding["result"] == "fail"]
-    assert any("looped already (remote, ordered by us)" in text for text in texts) and any("end the loop, then test again" in text for text in texts)
+    assert any("looped already: remote loop, ordered by us" in text for text in texts) and any("end the loop, then test again" in text for text in texts)
 
 
 class SlowHouse(House):

@@ -131,5 +131,10 @@ def test_pages_render(language):
     page = render("line.html", language, **common, span=1, line={**LINES["1"], "loop": {"kind": "remote", "timeslot": None, "by": "far end"}},
                   report=report, alarms=[ALARM], berts=[{"id": "bert-1-all", "pattern": "qrss", "timeslots": [1, 2], "synced": True,
                                                         "seconds": 3, "unsynced_seconds": 0, "bits": 9, "errors": 1, "es": 1}],
-                  patterns=PATTERNS, loops=LOOPS, bins=[], now={"start_s": 900, **COUNTS}, why='{"detail": "no room"}')
+                  patterns=PATTERNS, loops=LOOPS, bins=[], now={"start_s": 900, **COUNTS}, why='{"detail": "no room"}',
+                  nfas={"group": "g", "interface": 1, "d_channel": "none", "leader": 7})
     assert "ESF" in page and "100 % sure" in page and "no room" in page and "turn_up." not in page
+    assert "/lines/7" in page and "nfas." not in page and ("对端" if language == "zh_CN" else "the far end") in page
+    page = render("line.html", language, **common, span=1, line={**LINES["1"], "loop": {"kind": "timeslot", "timeslot": 5, "by": "turn-up"}}, report=None, alarms=[], berts=[],
+                  patterns=PATTERNS, loops=LOOPS, bins=[], now=None, nfas=None, why='{"detail": "the span is looped already: remote loop, ordered by turn-up"}')
+    assert ("时隙 5 · 命令者: 开通测试" if language == "zh_CN" else "Timeslot 5 · Ordered by: the turn-up") in page and ("已被开通测试环回" in page) == (language == "zh_CN")
