@@ -93,7 +93,7 @@ SENTENCES = {
     "call_out_failed": "The call to %(number)s failed with cause %(cause)d, %(meaning)s: %(why)s.",
     "call_out_unmeasured": "The call to %(number)s was answered, but not measured: %(why)s",
     "call_none": "No test call was made: no number is configured that answers test calls (turn_up.number).",
-    "call_unwanted": "No test call was made: none was wanted (number: none).",
+    "call_unwanted": "No test call was made: none was wanted.",
     "call_waits": "No test call was made: the span is not up.",
     "erl_ok": "Echo return loss %(erl_db).1f dB.",
     "erl_least": "No echo comes back: echo return loss at least %(erl_db).1f dB.",

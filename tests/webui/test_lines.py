@@ -14,7 +14,7 @@ from webui.turn_up import spans_of
 
 ALARM = {"id": 4, "kind": "los", "severity": "critical", "members": ["span 3", "span 4"], "text": "no signal <b>", "advice": "look",
          "raised_ms": 1_790_000_000_000, "cleared_ms": None, "detail": {"span 3": "since <i>"}}
-LINES = {str(n): {"loop": None, "code_sent": None, "code_received": None, "turn_up": None} for n in (1, 3, 5)}
+LINES = {str(n): {"loop": None, "code_sent": None, "code_received": None, "turn_up": None, "bearer": {"kind": "board"}} for n in (1, 3, 5)}
 COUNTS = {name: 0 for name in ("es", "ses", "bbe", "uas", "fe_es", "fe_ses", "slips")}
 
 
@@ -135,6 +135,9 @@ def test_pages_render(language):
                   nfas={"group": "g", "interface": 1, "d_channel": "none", "leader": 7})
     assert "ESF" in page and "100 % sure" in page and "no room" in page and "turn_up." not in page
     assert "/lines/7" in page and "nfas." not in page and ("对端" if language == "zh_CN" else "the far end") in page
-    page = render("line.html", language, **common, span=1, line={**LINES["1"], "loop": {"kind": "timeslot", "timeslot": 5, "by": "turn-up"}}, report=None, alarms=[], berts=[],
+    packets = {**ALARM, "members": ["span 1"], "detail": {"span 1": "no packets come from 192.0.2.1:9"}}
+    page = render("line.html", language, **common, span=1, report=None, alarms=[packets], berts=[], line={**LINES["1"],
+                  "loop": {"kind": "timeslot", "timeslot": 5, "by": "turn-up"}, "bearer": {"kind": "cesopsn", "local": "192.0.2.2:8", "remote": "192.0.2.1:9", "fault": None}},
                   patterns=PATTERNS, loops=LOOPS, bins=[], now=None, nfas=None, why='{"detail": "the span is looped already: remote loop, ordered by turn-up"}')
     assert ("时隙 5 · 命令者: 开通测试" if language == "zh_CN" else "Timeslot 5 · Ordered by: the turn-up") in page and ("已被开通测试环回" in page) == (language == "zh_CN")
+    assert "cesopsn · 192.0.2.2:8 ↔ 192.0.2.1:9" in page and ("没有收到来自 192.0.2.1:9" if language == "zh_CN" else "no packets come from 192.0.2.1:9") in page
