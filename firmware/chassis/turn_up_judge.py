@@ -28,7 +28,7 @@ SENTENCES = {
                          "change cable and connector.",
     "errors_both": "Errored blocks in both directions in %(seconds)d s: %(errors)d here, %(far)d at the far end. Compare the impedance first, at both ends: "
                    "75 ohm (coaxial cable) on a 120 ohm socket, or the other way round, spoils both; then look at connectors and cable.",
-    "comes_goes": "The line comes and goes, %(times)d times in %(minutes)d minutes: a loose plug or patch cable. Look at each plug from the box to the far end; "
+    "comes_goes": "The line comes and goes, %(times)d times in %(minutes)d min: a loose plug or patch cable. Look at each plug from the box to the far end; "
                   "what else stands here may follow from it.",
     "ais": "All ones arrive: the cable is good, the fault is behind the far end's equipment. Ask the carrier.",
     "lfa_e1": "A signal arrives, but no E1 frames: the far end is a T1, or has another line code, or a bad line. Compare the settings of both ends.",
