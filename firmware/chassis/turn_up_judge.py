@@ -11,6 +11,7 @@ CHECKS = ("signal", "far end", "own loop", "pairs", "alarm-free time", "errors",
           "echo", "call in", "test")
 SENTENCES = {
     "signal_ok": "Signal and frames arrive.",
+    "not_carried": "Nothing of this line can be tested: %(names)s. The alarms page says what to do.",
     "los": "No signal arrives: the cable is not plugged, or its pairs are crossed (receive on transmit). Exchange the two pairs, then look "
            "at the receive pair and at the far end's power.",
     "los_open": "No signal arrives, and nothing is connected to our transmit pair either: the cable is not plugged in, here or at the patch panel.",
@@ -107,6 +108,7 @@ SENTENCES = {
     "call_in_unmeasured": "A call came in on timeslot %(timeslot)d, but was not measured: %(why)s",
     "call_in_missing": "No call came in to a test number over this span in %(seconds)d s.",
 }
+NOT_CARRIED = ("framer", "card", "configuration")       # alarms of a span whose bits do not reach us at all
 COMINGS_LEAST = 2            # once may be the plug that was put in for this test; ours
 CALL_FAULTS = ("call_out_failed", "call_out_silent", "call_out_unmeasured")
 # what must have been measured for a finding, in a test that is not at its end
@@ -132,7 +134,10 @@ def judge(facts):
         words = {"names": _words(arguments["names"])} if "names" in arguments else {}
         findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % {**arguments, **words}})
     _own_loop(facts, find)
-    line = "los" if "los" in alarms else "ais" if "ais" in alarms else "lfa" if "lfa" in alarms else None
+    line = next((name for name in (*NOT_CARRIED, "los", "ais", "lfa") if name in alarms), None)
+    if line in NOT_CARRIED:
+        facts = {**facts, "looped": None, "crossed": None}      # whatever was heard was not this line
+        find("signal", "fail", "not_carried", names=line)
     if facts.get("comings", 0) >= COMINGS_LEAST:
         find("signal", "fail", "comes_goes", times=facts["comings"], minutes=max(1, round(facts["comings_min"])))
     if line == "lfa":
@@ -140,7 +145,7 @@ def judge(facts):
     elif line == "los" and facts.get("comings", 0) < COMINGS_LEAST:
         _no_signal(facts, find)
     elif line == "ais":
-        find("signal", "fail", line)
+        find("signal", "fail", "ais")
     elif not line:
         if facts.get("comings", 0) < COMINGS_LEAST:
             find("signal", "pass", "signal_ok")

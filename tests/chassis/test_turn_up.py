@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from firmware.chassis import line_orders, turn_up, turn_up_pairs, turn_up_tests
+from firmware.chassis.alarm_table import KINDS
 from firmware.chassis.turn_up_judge import SENTENCES, judge
 from firmware.errors import LocalError
 from firmware.proto.sip.causes import meaning
@@ -66,6 +67,12 @@ def test_each_fault_has_its_sentence(change, keys):
     findings = judge({**GOOD, **change})
     assert {f["key"] for f in findings if f["result"] != "pass"} == keys
     assert all(f["text"] == SENTENCES[f["key"]] % f["arguments"] for f in findings)
+
+
+@pytest.mark.parametrize("alarm", ["framer", "card", "configuration"])
+def test_a_line_that_nothing_carries_is_said_to_be_nothing_else(alarm):
+    findings = judge({**GOOD, "alarms": {alarm}, "looped": True, "link_up": False})
+    assert [f["key"] for f in findings] == ["not_carried", "link_waits"] and KINDS[alarm]["text"] in findings[0]["text"]
 
 
 def test_the_offset_is_told():
@@ -197,7 +204,7 @@ def test_a_turn_seen_wrongly_is_no_other_span(count):
 def test_a_line_that_comes_and_goes_is_not_called_unplugged():
     for change in ({"alarms": {"los"}, "link_up": False, "transmit": "open"}, {}):
         found = judge({**GOOD, **change, "comings": 5, "comings_min": 1.4})
-        assert [f["key"] for f in found if f["check"] == "signal"] == ["comes_goes"] and "5 times in 1 minutes: a loose plug" in found[0]["text"]
+        assert [f["key"] for f in found if f["check"] == "signal"] == ["comes_goes"] and "5 times in 1 min: a loose plug" in found[0]["text"]
     assert results(comings=1, comings_min=1.4)["signal_ok"] == "pass"
 
 
