@@ -1,5 +1,6 @@
 """What is personal stands in rows of its own: any data come back as they were, no digits stay in the records, a kill leaves no key without its value."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,7 +10,9 @@ import sqlite3
 import subprocess
 import sys
 
+import hypothesis
 import pytest
+from hypothesis import strategies
 
 from firmware.storage import database, erasure, export, personal, retention
 from firmware.storage.cdr import CDRs, of_callers
@@ -71,6 +74,28 @@ def test_any_data_come_back_as_they_were_and_no_number_stays_in_them(db):
     assert len(Journal(reader).of_call("c2")) == sum(one["call"] == "c2" for one in written)
     assert [one["data"] for one in export.journal(reader, 0, 9)] == [one["data"] for one in written]
     reader.close()
+
+
+TEXT = strategies.text("0123456789abcz_ :+\"\\\n,{}[]\u00e9\u4e2d" + MARK, max_size=14) | strategies.sampled_from(TEXTS) | strategies.from_regex("[a-z_\":]{0,2}[0-9]{4,7}[a-z]?", fullmatch=True)
+NAME = strategies.sampled_from(sorted(personal.PERSONAL | personal.PLACES | personal.NAMES) + ["caller", "value", "n"]) | TEXT
+PLAIN = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats(allow_nan=False) | TEXT
+DATA = strategies.dictionaries(NAME, strategies.recursive(PLAIN, lambda inner: strategies.lists(inner, max_size=4) | strategies.lists(inner, max_size=3).map(tuple)
+                                                          | strategies.dictionaries(NAME, inner, max_size=4), max_leaves=12), max_size=5)
+RECORDS = strategies.lists(strategies.tuples(strategies.sampled_from(("leg.answered", "leg.held", "leg.streamed", "ivr.moved", "fax.asked")),
+                                             strategies.sampled_from(("c1", "c2", None)), DATA), max_size=6)
+
+
+@hypothesis.settings(max_examples=300, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.given(RECORDS)
+def test_the_short_way_writes_what_the_long_way_writes(records):
+    """Whatever came before it in the same kind."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE personal (key INTEGER)")
+        short, long = personal.Keys(connection), personal.Keys(connection)
+        for kind, call, data in records:
+            text, rows = short.encoded(kind, call, data)
+            found, wanted = long.split(kind, call, data)
+            assert (text, rows or []) == (personal.ENCODE(found), wanted)
 
 
 def test_what_the_short_way_passes_over_has_nothing_personal(db):
