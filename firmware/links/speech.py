@@ -90,8 +90,7 @@ class Speech:
         elif what == "page":
             self.house.turns.post({"kind": "fax.page", "call": call, "token": name, "pages": event["pages"]})
         elif what == "fax":
-            told = {"pages": event["pages"], "rate": event["rate"], "ecm": event["ecm"], "station": event["station"], **self._received(name)}
-            self._answer(name, event["ok"], told if event["ok"] else "%s: %s" % (service, event["why"]), told)
+            self._fax_ended(name, service, event)
         elif what == "speech":
             self.house.turns.post({"kind": "ivr.speech", "call": call, "token": name})
         elif what == "text":
@@ -101,14 +100,27 @@ class Speech:
             self._failed(name, str(event.get("error") or "it failed"))
         return True
 
+    def _fax_ended(self, name, service, event):
+        """What came is kept before anybody is told of it; pages that the other machine believes in and are not there are no success."""
+        why, told = event["why"], {"pages": event["pages"], "rate": event["rate"], "ecm": event["ecm"], "station": event["station"]}
+        if event.get("role") == "receives":
+            came = self._received(name)
+            if came is not None:
+                told["document"] = came["document"]
+            kept = came["pages"] if came is not None else 0
+            if event["ok"] and kept < event["pages"]:
+                why = "only %d of %d pages that were confirmed could be kept" % (kept, event["pages"])
+        if why is not None:
+            log.warning("services: the fax %s: %s", name, why)
+        self._answer(name, why is None, told if why is None else "%s: %s" % (service, why), told)
+
     def _received(self, name):
-        """{"document"} where one came; kept before anybody is told of it."""
+        """As documents.received()."""
         try:
-            came = self.house.documents.received(name)
+            return self.house.documents.received(name)
         except OSError as error:
             log.error("services: the fax %s is not kept yet: %s", name, error)
-            return {}
-        return {"document": came["document"]} if came is not None else {}
+            return None
 
     def _adopt(self):
         """Pages of faxes whose call has ended in their middle are documents, too."""

@@ -9,7 +9,7 @@
     audit: streams [{id, left, right, purpose, state: "opening"|"open"|"ended", lost_ms, played_ms}]
     event stream{id, leg, what, ...}    what: "opened", "speech" (somebody begins to talk), "text" (text, confidence, final), "message"
                                         (message: what else the service told), "interrupted" (error; it goes on by itself), "failed" (error; it
-                                        is over), "ended", "page" (pages confirmed), "fax" (ok, pages, rate, ecm, station, why)
+                                        is over), "ended", "page" (pages confirmed), "fax" (role, ok, pages, rate, ecm, station, why)
     signal: item {"stream": id}         plays what comes; it ends with the service's end
 
 What is in `private` stands in no log.  The tick knows rings only (native/stream.pxi).  WebSockets, TLS and JSON are a process of its

@@ -85,9 +85,12 @@ class Documents:
         os.unlink(self.file(name))
 
     def receiving(self, name):
-        """Raises LocalError, OSError."""
+        """Raises LocalError, OSError.  A fax machine confirms pages whether they can be written or not, so there must be room before."""
         path = self._path(name)
         self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free < OCTETS_MOST:
+            raise LocalError("there is no room to receive a fax: %d MB are free, %d are wanted" % (free >> 20, OCTETS_MOST >> 20))
         return str(path.with_name(RECEIVING + path.name))
 
     def received(self, token):
@@ -104,7 +107,7 @@ class Documents:
                 os.fsync(folder)
             finally:
                 os.close(folder)
-        for path in self.folder.glob("[!.]*-%s%s" % (token, ENDING)):
+        for path in self.folder.glob("*-%s%s" % (token, ENDING)):
             return {"document": path.stem, "pages": _pages(path)}
         return None
 

@@ -5,7 +5,7 @@ ahead: so long may this process, or media's thread, stand still without a hole i
 
     opened      the machine listens
     page        pages: confirmed so far, by whoever receives
-    fax         ok, pages, rate (bit/s), ecm, station (who the far end says it is), why (a sentence where ok is false)"""
+    fax         role, ok, pages, rate (bit/s), ecm, station (who the far end says it is), why (a sentence where ok is false)"""
 
 import numpy
 
@@ -71,7 +71,7 @@ class FaxSession:
             self._told = True
             ok = self._terminal.status == 0
             self._terminal.close()          # what was received is a whole file before it is told
-            self._say("fax", ok=ok, why=None if ok else sentence(self._terminal.status),
+            self._say("fax", role=self.order["role"], ok=ok, why=None if ok else sentence(self._terminal.status),
                       **{name: figures[name] for name in ("pages", "rate", "ecm", "station")})
             self.page.end()
 

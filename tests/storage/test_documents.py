@@ -1,8 +1,10 @@
 """Documents for fax: what is taken, how it lies on the paper, and sentences for what no machine could print."""
 
+import shutil
 import struct
 import subprocess
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +54,19 @@ def test_what_a_machine_has_sent_is_a_document_when_it_is_whole(documents):
     assert documents.rows() == [], "nobody may read what is being written"
     assert [documents.received("c1-q1") for _ in range(2)] == [{"document": "inbox-c1-q1", "pages": 2}] * 2
     assert documents.received("c2-q1") is None and [row["document"] for row in documents.rows()] == ["inbox-c1-q1"]
+
+
+def test_a_received_document_may_have_no_name_but_its_token(documents):
+    with open(documents.receiving("-c1-q1"), "wb") as file:
+        file.write(tiff([(1728, 1, bytes(216))]))
+    assert documents.received("c1-q1") == {"document": "-c1-q1", "pages": 1}
+
+
+def test_nothing_is_received_where_there_is_no_room(documents, monkeypatch):
+    """The machine would confirm each page, and none would be there."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=5 << 20))
+    with pytest.raises(LocalError, match="no room to receive a fax: 5 MB are free, 32 are wanted"):
+        documents.receiving("inbox-c1-q1")
 
 
 def test_pages_of_calls_that_ended_in_their_middle_are_kept(documents):
