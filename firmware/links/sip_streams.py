@@ -71,9 +71,10 @@ class Connection(asyncio.Protocol):
 
     def look(self, now):
         """Now and then, of one that is kept."""
-        if self.pinged_at is not None and self.heard_at < self.pinged_at and now - self.pinged_at > PONG_S:
-            self.streams.complain(self, "gives no answer to a ping; the connection is closed")
-            self.transport.abort()
+        if self.pinged_at is not None and self.heard_at < self.pinged_at:
+            if now - self.pinged_at > PONG_S:
+                self.streams.complain(self, "gives no answer to a ping; the connection is closed")
+                self.transport.abort()
         elif now >= self.ping_at:
             self.pinged_at = now
             self.write(PING)

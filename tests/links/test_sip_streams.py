@@ -10,6 +10,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -295,6 +296,24 @@ def test_strangers_have_a_deadline_and_few_places(tmp_path, monkeypatch):
                 await asyncio.sleep(0.01)
         assert rig.streams.connections == {}
     run(main, tmp_path)
+
+
+@pytest.mark.parametrize("every_s", (5, 120))
+def test_a_flow_that_is_kept_and_gives_no_pong_is_closed(every_s):
+    """However often it is pinged."""
+    clock, closed, sent = SimpleNamespace(now=0.0), [], []
+    streams = SimpleNamespace(loop=SimpleNamespace(time=lambda: clock.now), complain=lambda connection, what: closed.append(clock.now))
+    connection = sip_streams.Connection(streams, "TCP", ("127.0.0.1", 5060, "TCP"))
+    connection.transport = SimpleNamespace(write=sent.append, abort=lambda: None, get_write_buffer_size=lambda: 0)
+    connection.keep(every_s)
+    for _ in range(100):
+        clock.now += sip_streams.LOOK_S
+        connection.look(clock.now)
+        if len(sent) < 3:
+            connection.heard_at = clock.now         # the pong
+        if closed:
+            break
+    assert sent == [sip_streams.PING] * 3 and len(closed) == 1 and clock.now <= 3 * max(every_s, sip_streams.LOOK_S) + sip_streams.PONG_S + 3 * sip_streams.LOOK_S
 
 
 def test_a_new_connection_proves_itself_anew():
