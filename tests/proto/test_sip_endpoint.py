@@ -78,6 +78,16 @@ def test_a_silent_telephone_has_until_its_limit_to_answer(switch, phone):
     assert [(event["kind"], event["by"], event["cause"]) for event in switch.expire(limit_ms)] == [("released", "failure", 41)]
 
 
+def test_the_word_of_a_proxy_that_the_flow_is_gone_is_no_sign_of_life(switch, phone):
+    """RFC 5626 11.6: the telephone may open another one before its limit."""
+    confirmed(switch, phone)
+    limit_ms = phone.now_ms + 60000
+    assert phone.send(phone.respond(ask(switch, phone, limit_ms), 430, "Flow Failed"))[0] == []
+    phone.now_ms = limit_ms
+    events, _ = phone.send(phone.respond(ask(switch, phone, limit_ms), 430, "Flow Failed"))
+    assert [(event["kind"], event["by"], event["cause"]) for event in events] == [("released", "failure", 41)]
+
+
 def test_a_telephone_that_does_not_know_the_call_ends_it_at_once(switch, phone):
     confirmed(switch, phone)
     events, _ = phone.send(phone.respond(ask(switch, phone, phone.now_ms + 60000), 481, "Call/Transaction Does Not Exist"))

@@ -123,12 +123,12 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         self.probe_timer = self.agent.timers.start(now_ms + PROBE_MS, self, "no sign of life")
 
     def probed(self, status, now_ms):
-        """The outcome of our OPTIONS; a refusal is a sign of life too."""
+        """The outcome of our OPTIONS; a refusal is a sign of life too, but not an edge proxy's word that the flow is gone (RFC 5626 11.6)."""
         self.probe = None
         self.agent.timers.cancel(self.probe_timer)
-        if self.state == ENDED or (status == 408 and now_ms < self.probe_until_ms):
+        if self.state == ENDED or (status in (408, 430) and now_ms < self.probe_until_ms):
             return
-        if status not in (408, 481):
+        if status not in (408, 430, 481):
             self.agent.emit({"kind": "alive", "leg": self.leg})
         else:
             self.agent.count("lost_far_ends")
