@@ -94,6 +94,35 @@ def test_without_any_flow_the_trunk_is_down_until_one_is_back():
     assert edges[1].now_ms - T0 <= 90500 and sorted(kinds(grant(edges[1], got[-1])[0])) == ["flow_kept", "trunk_up"]
 
 
+def test_an_edge_that_was_dead_for_hours_and_answers_again_is_soon_registered_at():
+    """Not after the half hour that the pause has grown to."""
+    row = dict(flows(options_s=30), addresses=[edge[:2] for edge in EDGES])
+    switch, _ = started(row)
+    edge = Far(switch, EDGES[0][:2])
+    edge.pass_ms(4 * 3600 * 1000)
+    assert switch.trunks["telco"].state == "down"
+    asked = []
+    while not asked:
+        asked = [octets for octets in edge.pass_ms(1000)[1] if method(octets) == "OPTIONS"]
+    edge.reply(asked[-1], 200)
+    since, got = edge.now_ms, []
+    while not got:
+        for octets in edge.pass_ms(500)[1]:
+            if method(octets) == "OPTIONS":
+                edge.reply(octets, 200)
+            else:
+                got.append(octets)
+    assert method(got[0]) == "REGISTER" and edge.now_ms - since <= 30500
+
+
+def test_a_first_proxy_that_keeps_no_flows_is_named():
+    switch, _ = started(flows())
+    sent = switch.take_output()
+    for edge in (Edge(switch, 1), Edge(switch, 2)):
+        edge.reply(next(octets for octets, destination in sent if destination == edge.address), 439)
+    assert switch.trunks["telco"].state == "down" and switch.trunks["telco"].why.endswith("switch flows off")
+
+
 def test_a_refusal_is_said_and_the_other_flow_carries_on():
     switch, _ = started(flows())
     sent = switch.take_output()

@@ -2,7 +2,7 @@
 
 The registrar knows by instance and reg-id that all are one user agent, and sends a call over one of them.  Calls of ours take the first flow that
 stands.  A connection that the registrar keeps as a flow (Require: outbound, 4.2.1) is pinged by its transport (event flow_kept; 4.4.1); over UDP the
-OPTIONS of the trunk do that.  A flow that is lost registers again after a time that doubles (4.5), while the others carry the calls.
+OPTIONS of the trunk do that.  A flow that is lost registers again after a time that doubles (4.5), while the others carry the calls; an edge that was dead and answers OPTIONS ends the doubling.
 """
 
 from firmware.proto.sip.text import number
@@ -10,7 +10,7 @@ from firmware.proto.sip.text import number
 KEPT_S = 120                     # RFC 5626 4.4.1: between pings of a connection, where no Flow-Timer says it
 STABLE_MS = 120000               # 4.5: a flow that stood for so long has not failed before
 LONGEST_MS = 1800000             # 4.5: between two tries
-REFUSED = (401, 403, 404, 407, 420)
+REFUSED = (401, 403, 404, 407, 420, 439)
 
 
 class TrunkFlows:
@@ -45,6 +45,12 @@ class TrunkFlows:
         self._at(now_ms + (LONGEST_MS // 30 if refused else self._again_ms(flow)), flow.timer)
         flow.failures += 1
         self._tell_flows(why)
+
+    def flow_heard(self, flow, now_ms):
+        """The edge was dead and answers: the pause of its many failures, half an hour at last, is not waited out."""
+        if flow.up_ms is None and flow.waiting is None and flow.failures > 1:
+            flow.failures = 0
+            self._at(now_ms + self._again_ms(flow), flow.timer)
 
     def _again_ms(self, flow):
         """4.5: a base that is longer while other flows stand, doubled with each failure, half of it by chance."""

@@ -185,6 +185,8 @@ class Registration:
             why += "; it cannot register all numbers at once (RFC 6140), switch bulk off"
         elif status == 404:
             why += "; it does not know our user"
+        elif status == 439:
+            why += "; the proxy before it keeps no flows (RFC 5626), switch flows off"
         return why
 
     def dump(self):

@@ -278,7 +278,9 @@ class Trunk(TrunkFlows):
 
     def heard(self, index, now_ms):
         """An address is alive.  A registrar that was away may have forgotten us."""
-        if self.row["kind"] == "register" and self.state == DOWN and self.alive[index] is False and self.registration.waiting is None and not self.flows:
+        if self.flows and self.alive[index] is False:
+            self.flow_heard(self.flows[index], now_ms)
+        elif self.row["kind"] == "register" and self.state == DOWN and self.alive[index] is False and self.registration.waiting is None:
             self.at = index
             self._at(now_ms, "register")
         if self.alive[index] is not True:
