@@ -122,8 +122,11 @@ class Speech:
             log.error("services: the fax %s is not kept yet: %s", name, error)
             return None
 
+    def _adopt_soon(self):
+        asyncio.get_running_loop().call_later(CLOSED_S, self._adopt)
+
     def _adopt(self):
-        """Pages of faxes whose call has ended in their middle are documents, too."""
+        """Pages of faxes whose call, or machine, has ended in their middle are documents, too."""
         try:
             self.house.documents.adopt(set(self.open))
         except OSError as error:
@@ -137,6 +140,8 @@ class Speech:
         elif kind is not None:
             log.warning("services: call %s: %s: %s", call, service, why)
             self._answer(name, False, "%s: %s" % (service, why))
+            if kind == "fax":
+                self._adopt_soon()
 
     def _answer(self, name, ok, result, fax=None):
         kind, call, leg, service = self.open[name]
@@ -166,7 +171,7 @@ class Speech:
                 fax = self.open[name][0] == "fax"
                 self._close(name)
                 if fax:
-                    asyncio.get_running_loop().call_later(CLOSED_S, self._adopt)
+                    self._adopt_soon()
 
     def media_found(self, audit):
         """After a restart: streams that media still has are ours again, or nobody's."""
@@ -183,7 +188,7 @@ class Speech:
                 self.open[row["id"]] = wanted[row["id"]]
             else:
                 self.house.media.command("stream_close", id=row["id"])
-        asyncio.get_running_loop().call_later(CLOSED_S, self._adopt)
+        self._adopt_soon()
 
     def media_lost(self):
         """All streams ended with it."""

@@ -1,9 +1,11 @@
 """What becomes of a fax that the streaming process has received: Speech between media's word and the switchboard."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
 
+from firmware.links import speech as module
 from firmware.links.speech import Speech
 
 
@@ -37,3 +39,14 @@ def test_what_was_sent_is_looked_for_nowhere():
     answer = ended(SimpleNamespace(received=refuses), role="calls")
     assert answer["ok"] and "document" not in answer["result"]
     assert ended(None, role="calls", ok=False, why="the call ended")["result"] == "fax: the call ended"
+
+
+def test_pages_are_kept_though_the_machine_has_died(monkeypatch):
+    monkeypatch.setattr(module, "CLOSED_S", 0)
+    kept = []
+
+    async def main():
+        assert not ended(SimpleNamespace(adopt=kept.append), what="interrupted", error="the streaming process ended")["ok"]
+        await asyncio.sleep(0.01)
+    asyncio.run(main())
+    assert kept == [set()]
