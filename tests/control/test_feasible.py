@@ -107,6 +107,17 @@ def test_a_group_that_keeps_all_its_trunks_for_emergency_calls(site):
     served(site, scenario)
 
 
+def test_a_span_belongs_to_one_signalling_point(site):
+    def point(name, code, timeslot):
+        return {"name": name, "point_code": code, "linksets": [{"name": "a", "adjacent": "11-22-44", "links": [{"span": 2, "timeslot": timeslot, "slc": 0}]}]}
+
+    def scenario(client, house, legs, call):
+        advice = refused(client, "ss7[1]", lambda c: (c["spans"][1].update(signalling="ss7"), c.update(ss7=[point("a", "1-1-1", 16), point("b", "1-1-2", 17)])))
+        assert "span 2, as ss7[0] has" in advice
+        applied(client, lambda c: (c["spans"][1].update(signalling="ss7"), c.update(ss7=[point("a", "1-1-1", 16), dict(point("b", "1-1-2", 17), enabled=False)])))
+    served(site, scenario)
+
+
 def test_prompts_and_music_that_are_not_there_are_refused_where_they_are_new(site):
     def scenario(client, house, legs, call):
         nodes = "ivr.main.nodes.goodbye.prompts[0]"
