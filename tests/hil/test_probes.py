@@ -65,7 +65,8 @@ def test_a_part_among_other_things_is_found_and_judged_alone(voices):
     match = align.compare(sent, heard)
     assert (match.lag, match.gaps, match.slips) == (30000, 0, [])
     assert match.correlation > 0.999 and abs(match.level_db) < 0.01
-    assert abs(match.first - 20000) < 2400 and abs(match.last - 64000) < 2400
+    spoken = 20000 + np.flatnonzero(np.abs(sent[20000:64000]) > 500)        # a pause at an end of the part is nowhere to be found
+    assert abs(match.first - spoken[0]) < 2400 and abs(match.last - spoken[-1]) < 2400
     assert match.seconds == (match.last - match.first) / 8000
     assert (match.piece(heard) == sent[match.first:match.last]).all()
 
