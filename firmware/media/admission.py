@@ -21,7 +21,7 @@ leg reserves the time that it will cost a tick, and the sum stays below SHARE of
             a tick nobody is admitted to a tick that has a load, whatever the sums say
     near    seconds of the last 20 in which a tick has computed for 80 % of its time: more than NEAR of them are more than one tick
             in a thousand, and nobody is admitted, either.  Seconds, since what disturbs a machine comes in bursts of ticks.  Such
-            ticks are what a machine looks like before its first late one: the helper came late to them, or many cancellers learnt
+            ticks are a fifth of a tick from being late, whatever made them long
 
 A leg of an emergency call is refused for none of this below EMERGENCY of a tick, hot box or not: the rest beyond the limit, which is for
 disturbances otherwise, is its reserve.
@@ -70,7 +70,7 @@ def measure(threads=2):
     """{"echo": ns a tick and channel, "echo_128" (of a long tail), "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.2 s.
 
     threads: that many measure at once, as far as there are processors, as the tick's threads will be at work at once: they share
-    caches and memory, and two that are one core's cost each other a quarter.  The dearest counts."""
+    caches and memory, and may be two of one core.  The dearest counts."""
     threads = min(threads, len(os.sched_getaffinity(0)))
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(measure_alone, range(threads)))

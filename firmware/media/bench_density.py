@@ -91,11 +91,13 @@ def outline(run, full):
 
 def growth(run, points, key):
     """Rows of the cost per channel at each step, beyond the fixed part.  key: of a point."""
-    cost = [(p[key] - run.fixed[key]) / p["channels"] for p in points]
-    rows = [("growth_spread", max(cost) / min(cost), "dearest to cheapest step", "aim", 1.15, f"cost per channel beyond the fixed part, {len(points)} steps; few channels are dearer: the processor is cold each time, and nobody is asked to spare")]
+    cost = lambda p: (p[key] - run.fixed[key]) / p["channels"]
+    low, high = min(points, key=cost), max(points, key=cost)
+    rows = [("growth_spread", cost(high) / cost(low), "dearest to cheapest step", "aim", 1.15,
+             f"cost per channel beyond the fixed part, {len(points)} steps: " + ", ".join(f"{cost(p) * 1e6:.0f} us/s at {p['channels']} (cancellers asked to spare in {p['spared']} of {p['ticks']} ticks)" for p in (high, low)))]
     for p in {p["channels"]: p for p in points}.values():
         rows.append((f"at_{p['channels']}.us_per_channel", p[key] * 1e6 / p["channels"], "us/s", "voice functions alone",
-                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}, p99.9 {p['tick']['p999_ms']} ms; beyond the fixed part {(p[key] - run.fixed[key]) * 1e6 / p['channels']:.0f}; cancellers asked to spare in {p['spared']} of {p['ticks']} ticks"))
+                     p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}, p99.9 {p['tick']['p999_ms']} ms; beyond the fixed part {cost(p) * 1e6:.0f}; cancellers asked to spare in {p['spared']} of {p['ticks']} ticks"))
     return rows
 
 
@@ -125,13 +127,14 @@ def real_rows(run, points, proof):
 def paced_rows(run, points, proof):
     """In the slow world: (name, value, unit, reference, its value, note)."""
     full, tick, load = points[-1], points[-1]["tick"], points[-1]["load"]
+    world = f"not real time: of a world {run.pace} times slower, by its seconds"
     sharing = f"helpers at work {full['helped_cores']:.3f} of the time; cancellers asked to spare in {full['spared']} of {full['ticks']} ticks"
-    rows = [("channels", full["channels"], "channels", "aim", 4096, f"each 10 ms of the world take {10 * run.pace} ms"),
+    rows = [("channels", full["channels"], "channels", "aim", 4096, f"not real time: each 10 ms of the world take {10 * run.pace} ms; what this machine carries beside its load is dsp.full_density.channels"),
             ("long_ticks", tick["over_10_ms"], "ticks", "aim", 0, f"took more than 10 ms by the clock, of {full['ticks']}"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
-            ("cores", full["cores"], "cores", "aim", 1.2, outline(run, full)),
-            ("tick_cores", full["tick_cores"], "cores", None, None, "processor time of all threads of the tick"),
-            ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
+            ("cores", full["cores"], "cores", "aim", 1.2, f"{world}; {outline(run, full)}"),
+            ("tick_cores", full["tick_cores"], "cores", None, None, f"processor time of all threads of the tick; {world}"),
+            ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, f"expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time; {world}"),
             ("kernel_cores", full["kernel_cores"], "cores", None, None, "the kernel's own threads for packets (ksoftirqd), in no other figure"),
             ("load_cores", load["work_ns"] / full["took_s"] / 1e9, "cores", None, None, "what board and far ends would take in real time"),
             ("load_send_cores", load["send_ns"] / full["took_s"] / 1e9, "cores", None, None, f"of it, sending: the way of {load['sent']} packets into media's sockets with it"),

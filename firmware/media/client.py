@@ -89,7 +89,7 @@ from firmware.errors import LocalError
 log = logging.getLogger("firmware.media.client")
 
 MESSAGE_OCTETS = 1 << 20      # longest message that is received
-TOGETHER_OCTETS = 65536       # ours: commands that leave in one packet, the last one beyond it; media takes 262144
+TOGETHER_OCTETS = 65536       # ours: of messages that leave in one packet; a longer one leaves alone
 BUFFER_OCTETS = 1 << 20       # asked of the kernel, which may grant less
 CALL_TIMEOUT_S = 5.0          # ours: media answers within a tick unless its prompt disk stalls
 
@@ -102,6 +102,17 @@ def media_socket_path(run_dir):
 def signalling_socket_path(run_dir):
     """Where media exchanges layer 2 primitives."""
     return os.path.join(run_dir, "media-signalling.sock")
+
+
+def fitting(packed):
+    """How many of some packed messages, one at least, leave in the next packet."""
+    size = count = 0
+    for octets in packed:
+        size += len(octets)
+        if count and size > TOGETHER_OCTETS:
+            break
+        count += 1
+    return count
 
 
 class _Pipe:
@@ -139,10 +150,7 @@ class _Pipe:
     def _flush(self):
         try:
             while self._queue:
-                size = count = 0
-                while count < len(self._queue) and size < (TOGETHER_OCTETS if self._together else 1):
-                    size += len(self._queue[count])
-                    count += 1
+                count = fitting(self._queue) if self._together else 1
                 self._sock.send(b"".join(self._queue[:count]))
                 del self._queue[:count]
         except BlockingIOError:

@@ -33,6 +33,7 @@ from firmware.media.bearers import Bearers
 from firmware.media.bert import Berts
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.circuits import Circuits
+from firmware.media.client import fitting
 from firmware.media.link import Signalling, link_parameters, listen
 from firmware.media.player import Player
 from firmware.media.ports import Ports
@@ -45,11 +46,10 @@ from firmware.trace.ring import Nothing
 log = logging.getLogger("firmware.media.server")
 
 MESSAGE_OCTETS = 262144
-TOGETHER_OCTETS = 65536         # ours: replies or events that leave in one packet, the last one beyond it
 PAGE_ENTRIES = 100              # of an audit: well under 100 kB
 EVENTS_AT_ONCE = 32             # ours: in a packet
 EVENTS_MOST = 65536             # ours: kept for a control that does not come back
-OUT_MOST = 1024                 # replies that wait for a control that does not read
+OUT_MOST = 1024                 # replies that wait; of who has more to fetch no command is read
 CONNECTIONS = 16
 TEMPORARY_FAILURE = 41          # Q.850
 SPARE_HOT = 2                   # of 3: what cancellers spare while the box is too hot; ours
@@ -63,16 +63,13 @@ class Connection:
         self.out = []               # packed replies
         self.cursor = 0
         self.audit = []
-        self.writing = False
+        self.mask = selectors.EVENT_READ
         self.together = False       # takes several messages in a packet
 
     def send(self, packed):
         """Send packed messages as they fit into a packet; returns how many have gone.  Raises OSError."""
-        size = count = 0
-        while count < len(packed) and size < (TOGETHER_OCTETS if self.together else 1):
-            size += len(packed[count])
-            count += 1
-        self.sock.send(b"".join(packed[:count]) if count > 1 else packed[0])
+        count = fitting(packed) if self.together else 1
+        self.sock.send(b"".join(packed[:count]))
         return count
 
 
@@ -215,7 +212,7 @@ class Server:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         connection = Connection(sock)
         self.connections.append(connection)
-        self.selector.register(sock, selectors.EVENT_READ, connection)
+        self.selector.register(sock, connection.mask, connection)
 
     def _drop(self, connection):
         if connection in self.connections:
@@ -243,6 +240,8 @@ class Server:
                 self._drop(connection)
                 return
             connection.out += [msgpack.packb(reply) for reply in self._replies(connection, data, flags) if reply is not None]
+            if len(connection.out) > OUT_MOST:
+                break
         self._send_events()
         self._flush(connection)
 
@@ -294,20 +293,16 @@ class Server:
             wants = False
         except BlockingIOError:
             wants = True
-            if len(connection.out) > OUT_MOST:
-                log.error("a control process does not read its replies: connection closed")
-                self._drop(connection)
-                return
         except OSError:
             self._drop(connection)
             return
-        if wants != connection.writing:
-            connection.writing = wants
-            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if wants else 0)
+        mask = (selectors.EVENT_WRITE if wants else 0) | (selectors.EVENT_READ if len(connection.out) <= OUT_MOST else 0)
+        if mask != connection.mask:
+            connection.mask = mask
             self.selector.modify(connection.sock, mask, connection)
 
     def _send_events(self):
-        if self.owner is not None and not self.owner.writing:
+        if self.owner is not None and not self.owner.mask & selectors.EVENT_WRITE:
             self._flush(self.owner)
 
     # commands

@@ -80,3 +80,25 @@ def test_rows_with_index_arrays(level):
     for i in range(3):
         back = g711.compress_reference(g711.expand_reference(octets[octets_row[i], :80], law[i]), law[i])
         assert np.array_equal(out[i], back)
+
+
+@pytest.mark.parametrize("indexed", (True, False))
+def test_rows_behind_each_other_are_one_run_of_their_own_law(level, indexed):
+    """Runs end where the law changes, where either side's rows do not follow each other, and with the last row."""
+    rng = np.random.default_rng(2)
+    law = np.uint8([0, 0, 1, 1, 1, 0, 0, 0, 1])
+    octets_row = np.int32([2, 3, 4, 5, 9, 10, 11, 6, 7] if indexed else range(9))
+    x_row = np.int32([7, 8, 9, 10, 11, 0, 1, 2, 4] if indexed else range(9))
+    rows = [octets_row.ctypes.data, x_row.ctypes.data] if indexed else [None, None]
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p] * 2, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    octets, x = rng.integers(0, 256, (12, 80)).astype(np.uint8), np.full((12, 80), 77, np.int16)
+    call(isa.pointer(KERNEL, "expand_rows", level))(octets.ctypes.data, 80, rows[0], x.ctypes.data, 80, rows[1], law.ctypes.data, 9, 80)
+    expected = np.full((12, 80), 77, np.int16)
+    for i in range(9):
+        expected[x_row[i]] = g711.expand_reference(octets[octets_row[i]], law[i])
+    assert np.array_equal(x, expected)
+    x, octets, expected = rng.integers(-32768, 32768, (12, 80)).astype(np.int16), np.full((12, 80), 78, np.uint8), np.full((12, 80), 78, np.uint8)
+    call(isa.pointer(KERNEL, "compress_rows", level))(x.ctypes.data, 80, rows[1], octets.ctypes.data, 80, rows[0], law.ctypes.data, 9, 80)
+    for i in range(9):
+        expected[octets_row[i]] = g711.compress_reference(x[x_row[i]], law[i])
+    assert np.array_equal(octets, expected)

@@ -138,3 +138,20 @@ def test_commands_and_answers_share_packets(tmp_path):
         client.close()
         assert outcomes == dict.fromkeys(range(200))
     asyncio.run(run())
+
+
+def test_a_long_command_does_not_take_those_before_it_beyond_what_media_receives(tmp_path):
+    """Joined, they would be 300,000 octets, media takes 262,144: it refused the packet, and none of them was carried out."""
+    async def run():
+        asked = []
+        client, script, _, _ = await posted(tmp_path, asked.append, 1)
+        before = script.packets
+        with client.together():
+            for text in ("a" * 30_000, "b" * 30_000, "c" * 240_000, "d"):
+                client.post("modify", {"id": "l", "text": text}, lambda reply, error: None)
+        for _ in range(4):
+            script.seen.acquire()
+        client.close()
+        assert [message["text"][0] for message in asked[1:]] == list("abcd")
+        assert script.packets - before == 3, "a and b; c; d"
+    asyncio.run(run())

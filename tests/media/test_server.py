@@ -1,6 +1,7 @@
 """The command protocol: epochs, numbered events, idempotency, audit, bad input."""
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -74,6 +75,27 @@ def test_commands_behind_each_other_are_each_answered_and_in_order(media, contro
         unpacker.feed(octets)
         seen += sum(reply["ok"] for reply in unpacker)
         assert len(octets) < 200000, "packets stay within what a receiver takes"
+    sock.close()
+    control.do("hello")
+
+
+def test_who_fetches_replies_later_is_read_later_and_loses_none(media, control):
+    """Many commands at once were taken for a control process that does not read: its connection was closed."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.connect(str(media.folder / "media.sock"))
+    sock.send(msgpack.packb({"do": "hello", "seq": -1, "epoch": control.epoch, "together": True}))
+    sent, got = 0, []
+    sock.settimeout(0.3)
+    with contextlib.suppress(TimeoutError):         # nothing more is taken
+        for sent in range(0, 200_000, 400):
+            sock.send(b"".join(msgpack.packb({"do": "subtract", "seq": seq, "epoch": control.epoch, "id": seq}) for seq in range(sent, sent + 400)))
+    assert 4000 < sent < 199_000
+    sock.settimeout(5)
+    while len(got) <= sent:
+        unpacker = msgpack.Unpacker()
+        unpacker.feed(sock.recv(1 << 20))
+        got += [reply["seq"] for reply in unpacker]
+    assert got == [-1, *range(sent)]
     sock.close()
     control.do("hello")
 

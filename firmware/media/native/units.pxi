@@ -14,8 +14,8 @@
 # leaves none to control and SIP while the tick is at work.  So they help only where a tick
 # has needed more than HELP_FROM_NS lately, and take no unit later than HELP_UNTIL_NS after the
 # tick's beginning: what is left then the tick thread does alone.  Work is the same whoever does it: a helper that stopped
-# sooner would only make the tick longer.  Everybody else never waits longer than those 8 ms and a unit, and has a fifth of
-# both processors at least.
+# sooner would only make the tick longer.  Of a helper's processor everybody else has a fifth but for a unit, and never waits
+# longer for it than those 8 ms and a unit.
 
 cdef enum:
     HELP_UNITS = 4                     # fewer are done sooner than a helper is awake
