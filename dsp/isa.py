@@ -155,6 +155,7 @@ import importlib.util
 import os
 import pathlib
 import platform
+import threading
 
 import numpy as np
 
@@ -194,6 +195,9 @@ def level():
     return found
 
 
+_loading = threading.Lock()     # two threads that load a kernel at once: one had it before its names were there
+
+
 @functools.cache
 def load(name, at=None):
     """The compiled module `name` ("_g711") at a level (default: level()).
@@ -207,8 +211,9 @@ def load(name, at=None):
         raise ImportError(f"dsp: kernel {name} is not built for {at} ({BUILDS / at}); run `make setup`")
     full_name = f"dsp._isa.{at}.{name}"
     spec = importlib.util.spec_from_file_location(full_name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _loading:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     return module
 
 

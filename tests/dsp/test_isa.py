@@ -49,3 +49,16 @@ def test_aligned():
     for octets in (1, 100, 4096):
         array = isa.aligned(octets)
         assert array.ctypes.data % 64 == 0 and len(array) == octets and not array.any()
+
+
+def test_threads_that_load_a_kernel_at_once_have_all_of_it():
+    """Media measures prices with two threads: one of them had a kernel without LANES."""
+    script = ("import concurrent.futures, sys, threading\n"
+              "from dsp import isa\n"
+              "sys.setswitchinterval(1e-6)\n"
+              "for kernel in ('_echo', '_noise', '_level', '_vad'):\n"
+              "    together = threading.Barrier(4)\n"
+              "    with concurrent.futures.ThreadPoolExecutor(4) as pool:\n"
+              "        assert len(set(pool.map(lambda _: (together.wait(), isa.load(kernel).LANES)[1], range(4)))) == 1\n")
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=isa.BUILDS.parents[1])
