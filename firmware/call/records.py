@@ -227,9 +227,9 @@ KINDS = {
     "alarm.changed": "alarm joined[members] left[members] detail{member: sentence}(what is new of it) repeats", "alarm.acknowledged": "alarm by note",
     "alarm.cleared": "alarm fault",
     # what is kept (control/core_kept.py)
-    "journal.pruned": "before_ms rows cdrs",
+    "journal.pruned": "before_ms rows cdrs documents?(received faxes)",
     "person.erasing": "erasure forms(of the number; erased with the rest) by reason waits?(for the end of a call)",
-    "person.erased": "erasure records calls recordings texts trace?(records of the signalling trace) files?(places in logs and files set aside)",
+    "person.erased": "erasure records calls recordings texts documents?(received faxes) trace?(records of the signalling trace) files?(places in logs and files set aside)",
     # the house
     "span.state": "span state alarms",
     "media.lost": "",

@@ -270,7 +270,7 @@ SCHEMA = Section("the configuration", {
     **phones.PARTS,
     "retention": Section("how long is kept what no longer belongs to a call; sums of reports stay", {
         "journal_months": Whole("the journal, from which reports can be checked; 0: for ever", 0, 600, unit="months", default=13),
-        "calls_months": Whole("the list of calls; 0: for ever", 0, 600, unit="months", default=13)}),
+        "calls_months": Whole("the list of calls, and the faxes that were received in them; 0: for ever", 0, 600, unit="months", default=13)}),
     "trace": Section("what is kept of all signalling, the newest, for GET /v1/trace; without keys and passwords", {
         "signalling_mb": Whole("of D channels, signalling links and circuits; 0: nothing", 0, 65536, unit="MiB", default=512),
         "sip_mb": Whole("of SIP messages; 0: nothing", 0, 65536, unit="MiB", default=256)}),

@@ -124,10 +124,10 @@ class Keeping:
         return local_ms - offset(local_ms - offset(local_ms))
 
     async def prune(self):
-        """Remove what is older than the configuration keeps.  Returns {"rows", "cdrs"}."""
+        """Remove what is older than the configuration keeps.  Returns {"rows", "cdrs", "documents"}."""
         async with self.one:
             config = self.house.config.running()["retention"]
-            rows = cdrs = 0
+            rows = cdrs = documents = 0
             try:
                 before_ms = self.cutoff_ms(config["journal_months"])
                 if before_ms is not None:
@@ -136,15 +136,16 @@ class Keeping:
                 calls_ms = self.cutoff_ms(config["calls_months"])
                 if calls_ms is not None:
                     self.busy = "calls from before %s are being removed from the list" % _day(calls_ms)
+                    documents = await self._prune_documents(calls_ms)       # first: an erasure finds them by their calls
                     while count := await self._write(retention.delete_cdrs, calls_ms, self._rows):
                         cdrs += count
             finally:
                 self.busy = None
                 self.pruned_rows, self.pruned_cdrs = self.pruned_rows + rows, self.pruned_cdrs + cdrs
-            if rows or cdrs:
+            if rows or cdrs or documents:
                 await self.house.command({"kind": "command.kept", "record": "journal.pruned",
-                                          "data": {"before_ms": before_ms, "rows": rows, "cdrs": cdrs}})
-            return {"rows": rows, "cdrs": cdrs}
+                                          "data": {"before_ms": before_ms, "rows": rows, "cdrs": cdrs, "documents": documents}})
+            return {"rows": rows, "cdrs": cdrs, "documents": documents}
 
     async def _prune_journal(self, before_ms):
         base, count = await self._read(retention.base_of), 0
@@ -160,6 +161,16 @@ class Keeping:
                 return count
             await self._write(retention.keep, new)
             base = new
+
+    async def _prune_documents(self, before_ms):
+        """Received faxes, beside the loop.  Returns how many."""
+        count = 0
+        try:
+            while some := await asyncio.to_thread(self.house.documents.forget_before, before_ms, MOST):
+                count += some
+        except OSError as error:
+            log.error("control: old received faxes are not removed yet: %s", error)
+        return count
 
     def gone_upto(self):
         """Number of the last row that was pruned."""
@@ -242,6 +253,8 @@ class Keeping:
             keys = [(key, call) for key, call in await self._read(erasure.numbers_of, forms, upto_key) if call not in house.calls]
             named = await self._named(forms, plain_cdr) | {call for _, call in keys if call is not None}
             found["trace"] = sum((await trace_legs.forget(house, self._read, sorted({form.lstrip("+") for form in forms}), sorted(own | named))).values())     # while the calls are known
+            faxes = await self._read(erasure.faxes_of, sorted(own | named), forms)
+            found["documents"] = await asyncio.to_thread(house.documents.forget, faxes)
             for call in sorted(own):
                 found["records"] += await self._erase_keys(await self._read(erasure.values_of, call), name)
                 found["records"] += await self._change(await self._read(erasure.rows_of, call, min(upto, plain)), numbers, token, own)

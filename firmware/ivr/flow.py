@@ -117,6 +117,8 @@ def _check_node(work, node, path):
         work.error(path + ".cases", "give cases, each with if and next, or value and choices")
     if kind == "recognize" and node.get("confidence") is not None and node.get("confidence") == node.get("into"):
         work.error(path + ".confidence", "is the variable of the text; name another one")
+    if kind == "fax" and option(node, "role") == "receives" and "{" in str(node.get("document")):
+        work.error(path + ".document", "stands openly in the names of the files that are received, so it has no {variables}; give each mailbox a node with a fixed name")
     if kind == "collect" and _is_whole(option(node, "length"), 1, 32) and _is_whole(option(node, "min_length"), 1, 32):
         if option(node, "min_length") > option(node, "length"):
             work.error(path + ".min_length", "is more than length, so nothing would be right")

@@ -21,7 +21,7 @@ are only taken after an act of the caller or of somebody who talks with the call
     speak       service, text, voice, next, failed, timeout_s (until the first sound), most_s, barge_in         a text is spoken by a service
     fax         document, next, failed, role, station, header, into, most_s      the switch is a fax machine on this call and sends a stored document; role
                 calls: the caller has pressed start to receive (the usual way); answers: the caller's machine polls; receives: the caller sends, and what
-                comes is kept as a document whose name begins with `document` (inbox-c12-q1); into: document, pages, rate, ecm, station
+                comes is kept as a document whose name begins with `document`, here without {variables} (inbox-c12-q1); into: document, pages, rate, ecm, station
     send_fax    document, next, failed, number (else the caller's), station, header, into      the box calls a number and sends the document, beside
                 this call and as often as the configuration's fax section says; next: it will be tried; into: {fax: its id}; failed: it may not
     queue       queue, overflow, priority, skills, after         after: where the caller goes on when the agent has hung up

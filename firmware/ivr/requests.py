@@ -50,6 +50,8 @@ def of(node, visit):
     limit = {"service": node.get("service"), "timeout_s": option(node, "timeout_s")}
     if kind in ("fax", "send_fax"):
         said = dict([(name, expression.fill(option(node, name), look)) for name in ("document", "station", "header")])
+        if kind == "fax" and option(node, "role") == "receives":
+            said["document"] = node["document"]         # fixed, in flows that nobody has checked, too
         if not is_document(said["document"]):
             raise LocalError("%r is no name of a document" % said["document"][:40])
         if kind == "send_fax":

@@ -7,14 +7,18 @@
     documents.receiving(name)       path to which a fax machine writes what comes; no document yet.  name ends in the token of the fax
     documents.received(token)       its pages are a document now: {"document", "pages"}; None where no page has come, or nothing was received
     documents.adopt(tokens)         the same of all that nobody writes any more.  tokens: of faxes that run
+    documents.forget(names)         of an erased person; how many there were
+    documents.forget_before(ms, most)    up to so many that were received before a moment; how many
 
 What goes to a fax machine has 1 bit a pel and 1728, 2048 or 2432 pels a line (ITU-T T.4 2.1; A4, B4, A3), 204 pels and 98, 196 or 391 lines an
 inch.  A picture that is narrower is put into the middle of white paper; another width is refused with a sentence, since we scale nothing."""
 
 import contextlib
+import itertools
 import mmap
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -28,6 +32,7 @@ from firmware.storage.drawing import BITS, COMPRESSION, COUNTS, LENGTH, LINES_MO
 OCTETS_MOST = 32 << 20
 VALUES_MOST = 1_000_000         # in the directories of a file, which may point at the same octets again and again; invented
 ENDING, RECEIVING = ".tif", ".receiving-"
+RECEIVED = re.compile(r"-(c[0-9]+)-q[0-9]+$")       # the token of a fax (control/core_ivr.py)
 SIZES = {1: 1, 3: 2, 4: 4, 5: 8}            # octets of BYTE, SHORT, LONG, RATIONAL
 NAMED = {WIDTH: 1, LENGTH: 1, BITS: 4, COMPRESSION: 1, SAMPLES: 1, OFFSETS: LINES_MOST, COUNTS: LINES_MOST}     # those that check() reads: how many values
 CODED = {1: "not packed", 2: "Huffman", 3: "group 3", 4: "group 4"}
@@ -61,6 +66,8 @@ class Documents:
     def put(self, name, octets):
         """Check, convert, keep.  Raises LocalError, OSError."""
         path = self._path(name)
+        if call_of(name) is not None:
+            raise LocalError("a name that ends like -c12-q1 is that of a received fax; choose another one")
         if octets[:2] != b"P4" and octets[:5] != b"%PDF-":
             check(octets)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -118,10 +125,31 @@ class Documents:
             if token not in tokens:
                 self.received(token)
 
+    def forget(self, names):
+        """Also one that nobody has adopted yet.  Raises OSError."""
+        count = 0
+        for path in [self._path(name) for name in names]:
+            for each in (path, path.with_name(RECEIVING + path.name)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(each)
+                    count += 1
+        return count
+
+    def forget_before(self, before_ms, most):
+        """Those that were given to the box stay.  Raises OSError."""
+        old = (path for path in self.folder.glob("[!.]*" + ENDING) if call_of(path.stem) is not None and path.stat().st_mtime_ns < before_ms * 1_000_000)
+        return self.forget([path.stem for path in itertools.islice(old, most)])
+
     def _path(self, name):
         if not (0 < len(name) <= 64 and name[0] != "." and all(c.isascii() and (c.isalnum() or c in "-._") for c in name)):
             raise LocalError("a document has a name of 1 to 64 letters, digits, dots, dashes and underlines that begins with no dot")
         return self.folder / (name + ENDING)
+
+
+def call_of(name):
+    """The call in which a document was received; None: it was given to the box."""
+    found = RECEIVED.search(name)
+    return found.group(1) if found else None
 
 
 def _pages(path):

@@ -10,7 +10,8 @@ secure_delete lets SQLite overwrite what was there.
 import json
 import re
 
-from firmware.storage.cdr import of_callers
+from firmware.storage.cdr import CDRs, of_callers
+from firmware.storage.documents import call_of
 from firmware.storage.journal import CHECKPOINT
 from firmware.storage.personal import ENCODE, FLOW, LISTED, OF_NUMBER, PERSONAL, PLACES, forget, named
 
@@ -67,6 +68,16 @@ def new_text(kind, text, numbers, name, own):
 def calls_of(connection, forms):
     """Ids of the calls of a number as caller, by indexes."""
     return [row[0] for row in of_callers(connection, sorted(forms), -1)]
+
+
+def faxes_of(connection, calls, forms):
+    """Names of the documents that were received in those of the calls that came from a number or its fax machine, or went to it."""
+    found, ends = [], tuple(forms)
+    for cdr in filter(None, map(CDRs(connection).get, calls)):
+        faxes = cdr.get("fax") or []
+        if any((number or "").endswith(ends) for number in (cdr.get("caller"), cdr.get("called"), *(fax.get("station") for fax in faxes))):
+            found += [fax["document"] for fax in faxes if call_of(fax["document"]) == cdr["call"]]
+    return found
 
 
 def plain_upto(connection):

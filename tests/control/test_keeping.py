@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 import types
 
 import pytest
@@ -13,6 +14,7 @@ from firmware.control.client import ControlClient, ControlError
 from firmware.control.desk import Desk
 from firmware.control.keeping import Keeping
 from firmware.storage import erasure, personal, retention
+from firmware.storage.drawing import tiff
 from firmware.storage.journal import Journal
 from tests.control.test_house import abandon
 
@@ -112,7 +114,7 @@ def test_old_rows_go_the_sums_stay_and_the_rest_can_be_checked(site, monkeypatch
             house.stores.figures.rebuild(house.stores.journal, retention.base_of(house.database.write))
         assert differed(house) == [] and sums(house) == before
         assert house.stores.cdrs.rebuild(house.stores.journal, retention.base_of(house.database.write)) == []
-        assert await house.keeping.prune() == {"rows": 0, "cdrs": 0}
+        assert await house.keeping.prune() == {"rows": 0, "cdrs": 0, "documents": 0}
         client = ControlClient(site.run)
         with pytest.raises(ControlError, match="The journal begins after") as caught:
             await asyncio.to_thread(lambda: next(client.stream_events(after=1)))
@@ -368,6 +370,70 @@ def test_what_was_noted_beside_a_number_of_a_campaign_is_erased_with_it(site):
         assert row == [["erased-e1", ""], [OTHER, "Anna asks"]]
         await house.stop()
         assert [path for path, octets in everything(site).items() if b"Li Wei owes" in octets or PERSON.encode() in octets] == []
+    run(scenario())
+
+
+INBOX = "02150801082"
+TAKES = {"version": 1, "languages": ["en"], "start": "take", "nodes": {
+    "take": {"type": "fax", "document": "inbox", "role": "receives", "next": "end", "failed": "end"}, "end": {"type": "hangup"}}}
+
+
+async def a_fax_mailbox(house):
+    """Beside it a document that was given to the box."""
+    config = json.loads(json.dumps(house.config.running()))
+    config["ivr"]["fax-inbox"] = TAKES
+    config["numbers"].append({"number": INBOX, "application": "ivr", "target": "fax-inbox"})
+    await house.apply_configuration(config, config["revision"])
+    house.documents.put("offer", tiff([(1728, 1, bytes(216))]))
+
+
+def fax(house, leg, caller=PERSON, station=None, adopted=True):
+    """A page comes before the line breaks; the name of the document."""
+    house.turns.handle({"kind": "leg.offered", "leg": leg, "tech": "pri", "trunk_group": "carrier", "span": 1, "timeslot": 1, "caller": caller, "called": INBOX, "called_complete": True})
+    (token,) = [one.request["token"] for one in house.switchboard.core.state.calls.values() if one.request is not None]
+    name = "inbox-" + token
+    with open(house.documents.receiving(name), "wb") as file:
+        file.write(tiff([(1728, 1, bytes(216))]))
+    if station is not None:
+        house.turns.handle({"kind": "ivr.answer", "call": token.split("-")[0], "token": token, "ok": True, "result": {}, "fax": {"pages": 1, "rate": 9600, "ecm": True, "station": station}})
+    house.turns.handle({"kind": "leg.released", "leg": leg, "cause": 16, "by": "far"})
+    if adopted:
+        house.documents.adopt(())
+    return name
+
+
+def test_received_faxes_go_with_the_person_who_sent_them(site):
+    async def scenario():
+        house, media, clock = await started(site)
+        await a_fax_mailbox(house)
+        others = fax(house, "p1", OTHER)
+        fax(house, "p2", PERSON)
+        fax(house, "p3", None, station="+86 " + PERSON)
+        fax(house, "p4", "0" + PERSON, adopted=False)       # the streaming process has only just let go of it
+        assert len(house.documents.rows()) == 4 and house.stores.cdrs.page(1)[0]["fax"][0]["document"].startswith("inbox-c")
+        await house.keeping.erase(PERSON, PERSON, None, None)
+        await until_long(lambda: not house.switchboard.core.state.erasures and house.keeping.busy is None)
+        assert sorted(path.name for path in house.documents.folder.iterdir()) == sorted([others + ".tif", "offer.tif"])
+        (done,) = [record["data"] for record in house.stores.journal.everything() if record["kind"] == "person.erased"]
+        assert done["documents"] == 3 and PERSON not in json.dumps(house.stores.cdrs.page(9))
+        await house.stop()
+    run(scenario())
+
+
+def test_received_faxes_go_by_age_with_the_list_of_calls(site):
+    async def scenario():
+        house, media, clock = await started(site, ahead_ms=0)
+        await a_fax_mailbox(house)
+        old, new = fax(house, "p1"), fax(house, "p2")
+        for name in (old, "offer"):
+            os.utime(house.documents.file(name), ns=(0, (clock.now_ms() - 70 * DAY_MS) * 1_000_000))
+        await configure(house, calls_months=0)
+        assert (await house.keeping.prune())["documents"] == 0
+        await configure(house)
+        assert (await house.keeping.prune())["documents"] == 1
+        assert [row["document"] for row in house.documents.rows()] == [new, "offer"]
+        assert [record["data"]["documents"] for record in house.stores.journal.everything() if record["kind"] == "journal.pruned"] == [1]
+        await house.stop()
     run(scenario())
 
 

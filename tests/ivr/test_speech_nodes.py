@@ -90,3 +90,15 @@ def test_a_document_is_sent_by_fax():
     for key, value in (("role", "x"), ("most_s", 5), ("into", "Bad"), ("document", 7)):
         bad = dict(FAX, nodes=dict(FAX["nodes"], send=dict(FAX["nodes"]["send"], **{key: value})))
         assert [error.path for error in flow.check(bad, "ivr.f")] == ["ivr.f.nodes.send." + key], key
+
+
+def test_a_received_document_has_a_fixed_name():
+    """It is the file's: a caller's number would stand there openly."""
+    def errors(**more):
+        return [str(error) for error in flow.check(dict(FAX, nodes=dict(FAX["nodes"], send=dict(FAX["nodes"]["send"], **more))), "ivr.f")]
+    assert errors(role="receives", document="inbox") == []
+    for document in ("{caller}", "inbox-{wanted}"):
+        assert ["has no {variables}" in error for error in errors(role="receives", document=document)] == [True]
+        assert errors(role="calls", document=document) == []
+    taken = dict(FAX["nodes"]["send"], role="receives", document="in-{wanted}")
+    assert simulator.run({"f": dict(FAX, nodes=dict(FAX["nodes"], send=taken))}, "f", "press 2\nexpect hangup").failures == [], "a flow that runs already fails there"

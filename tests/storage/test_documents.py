@@ -56,6 +56,25 @@ def test_what_a_machine_has_sent_is_a_document_when_it_is_whole(documents):
     assert documents.received("c2-q1") is None and [row["document"] for row in documents.rows()] == ["inbox-c1-q1"]
 
 
+def test_what_is_given_to_the_box_never_looks_like_a_received_fax(documents):
+    """Age and erasures tell them apart by their names."""
+    for name in ("offer-c1-q1", "-c12-q3"):
+        with pytest.raises(LocalError, match="that of a received fax"):
+            documents.put(name, PBM)
+    for name in ("offer", "offer-c1", "c1-q1", "offer-c1-q1-2026"):
+        documents.put(name, PBM)
+    assert documents.forget_before(1 << 45, 10) == 0 and len(documents.rows()) == 4
+
+
+def test_received_faxes_go_by_age_so_many_at_a_time(documents):
+    for call in range(5):
+        with open(documents.receiving("inbox-c%d-q1" % call), "wb") as file:
+            file.write(tiff([(1728, 1, bytes(216))]))
+    documents.adopt(())
+    assert documents.forget_before(0, 10) == 0
+    assert [documents.forget_before(1 << 45, 2) for _ in range(4)] == [2, 2, 1, 0] and documents.rows() == []
+
+
 def test_a_received_document_may_have_no_name_but_its_token(documents):
     with open(documents.receiving("-c1-q1"), "wb") as file:
         file.write(tiff([(1728, 1, bytes(216))]))
