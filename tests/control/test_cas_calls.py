@@ -285,11 +285,12 @@ def test_media_dies(site):
 def test_an_alarm_blocks_and_clears(site):
     async def story(place):
         await dial(place)
-        await place.until(lambda: place.media.standing["terminations"] and place.slot()["state"] == "busy")
+        await place.until(lambda: place.calls() and place.slot()["state"] == "busy")
         place.house.turns.run("framer", place.circuits.alarms, 3, ["los"])
         span = place.house.state()["spans"][0]
         assert span["state"] == "alarm" and all(slot["state"] != "idle" for slot in span["timeslots"])
-        assert [slot["timeslot"] for slot in span["timeslots"] if slot["state"] == "busy"] == [TIMESLOT]     # the call, nothing else
+        await place.until(lambda: not place.calls())
+        assert place.slot()["state"] == "blocked"                # what the line shows meanwhile is no call
         place.media.took(place.media.far.receive(("alarm", True), place.media.now()))
         await place.rest(0.1)
         assert not place.calls()
