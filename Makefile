@@ -47,7 +47,6 @@ conformance: setup-conformance ## standards' tests by number; build/conformance.
 	@exec $(PYTHON) -m tests.conformance
 
 hil-dahdi: setup-test ## DAHDI spans in a virtual machine without KVM: octets, ABCD bits, PRI calls, the card taken out, robbed-bit trunks, the whole house; build/dahdi/out/result.json (DAHDI="card t1": only these)
-	@mkdir -p build/dahdi && cc -O2 -Wall -Wextra -o build/dahdi/far hil/dahdi/far.c -lpri -lm
 	@exec hil/dahdi/vm.sh python3 -m tests.dahdi $(or $(DAHDI),card calls t1 house)
 
 turn-up: setup-test ## turn-up of 16 spans, some with faults that a seed chooses; acceptance reports in build/turn-up/

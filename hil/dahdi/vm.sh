@@ -52,6 +52,7 @@ sys.stdout.buffer.write(lzma.LZMADecompressor().decompress(octets[octets.index(b
 
 need qemu-system-x86 busybox-static dahdi-dkms dahdi libpri-dev kmod iproute2
 [ -s vmlinux ] || kernel
+cc -O2 -Wall -Wextra -I /usr/src/dahdi-2*/include -o far "$root/hil/dahdi/far.c" -lpri -lm
 (cd "$root" && build/venv/bin/python -m hil.dahdi.image build/dahdi/image.cpio)
 [ $# -gt 0 ] || exit 0
 rm -rf out out.tar
