@@ -27,9 +27,18 @@ TX = RX + RING * FRAME
 SIZE = CAS_RX + 4 * 4096
 
 
+TICK_S, SPACING_S = 0.010, 0.005       # SPACING_S: the least from the end of one instant to the next
+GRACE_S, LOOK_S = 0.15, 0.0005         # as long a board may wait: media takes one that stands for 250 ms for dead
+PATIENCE = 3                           # instants in a row that media may owe before it is not waited for: dead, or gone
+
+
 class Board:
     """Advances each 10 ms.  send[(span, timeslot)]: octets to put in, 80 a block;
-    heard[(span, timeslot)]: list of blocks taken out, for the timeslots in `listen`."""
+    heard[(span, timeslot)]: list of blocks taken out, for the timeslots in `listen`.
+
+    It shares processors and Python's lock with the tests, so it may itself be held up anywhere, and media too.  Its time stands still
+    meanwhile, as the emulator's does (hil/board/tick.c): no instant follows the end of the one before in less than SPACING_S, and one whose
+    block media still owes waits for it.  So a miss is a block that media did not write in GRACE_S: a fault, whatever else ran."""
 
     def __init__(self, folder):
         self.path = pathlib.Path(folder) / "window"
@@ -48,6 +57,7 @@ class Board:
         self.far_end, self._taken = {}, {}     # (span, timeslot): f(80 octets from us) -> the 80 that come back at once
         self._idle = {}
         self.blocks = 0
+        self._owed = PATIENCE                  # instants in a row without a block of media
         self.lock = threading.Lock()
         self._end = threading.Event()
         self._thread = None
@@ -61,20 +71,30 @@ class Board:
     def _run(self):
         due = time.monotonic()
         while not self._end.is_set():
-            due += 0.01
+            due += TICK_S
             time.sleep(max(0, due - time.monotonic()))
-            if time.monotonic() - due > 0.005:
-                due = time.monotonic()         # as the emulator: no bunching
+            self._wait_for_media()
             self.step()
+            # Looked at behind the instant: it may have been held up before, within, or by the lock.
+            due = max(due, time.monotonic() - TICK_S + SPACING_S)
+
+    def _wait_for_media(self):
+        """Until the block of this instant is written, if media has written lately."""
+        limit = time.monotonic() + GRACE_S
+        while self._owed < PATIENCE and not self._is_written() and time.monotonic() < limit:
+            time.sleep(LOOK_S)
+
+    def _is_written(self):
+        return int(self.u64[0x048 // 8]) + BLOCK <= int(self.u64[0x080 // 8])
 
     def step(self):
         """One instant: take 80 frames out, put 80 in."""
         with self.lock:
             tx_head, rx_head = int(self.u64[0x048 // 8]), int(self.u64[0x040 // 8])
-            written = int(self.u64[0x080 // 8])
-            ours = tx_head + BLOCK <= written
-            if not ours and written:
+            ours = self._is_written()
+            if not ours and self.u64[0x080 // 8]:
                 self.missed += 1
+            self._owed = 0 if ours else self._owed + 1
             at = numpy.arange(tx_head, tx_head + BLOCK) % RING
             for key, blocks in self.heard.items():
                 block = self.tx[at, key[0] - 1, key[1]] if ours else numpy.full(BLOCK, 0xD5, numpy.uint8)

@@ -90,7 +90,7 @@ def test_a_bridge_of_the_board_and_a_pseudowire_is_bit_exact_and_others_lose_no_
     control.do("bridge", id="b2", legs=["l3", "l4"])
     until(lambda: seen(control)["alarms"] == {}, board)
     wait_blocks(board, 20)
-    before, missed = seen(control)["figures"], board.missed
+    before = seen(control)["figures"]
     one, two, others = speech(1, 8000), speech(2, 8000), speech(3, 28000)
     board.listen(3, 7)
     board.listen(5, 2)
@@ -101,7 +101,7 @@ def test_a_bridge_of_the_board_and_a_pseudowire_is_bit_exact_and_others_lose_no_
     end.say = one
     wait_blocks(board, 140)
     after = seen(control)["figures"]
-    undisturbed = board.missed == missed and all(after[name] == before[name] for name in ("frames_missing", "overruns", "underruns", "resyncs"))
+    undisturbed = all(after[name] == before[name] for name in ("frames_missing", "overruns", "underruns", "resyncs"))
     heard, there = strip(bytes(end.heard))[0], strip(board.said(3, 7))[0]
     end.drop = 50
     wait_blocks(board, 100)
@@ -114,10 +114,7 @@ def test_a_bridge_of_the_board_and_a_pseudowire_is_bit_exact_and_others_lose_no_
     assert end.wrong == 0 and seen(control)["figures"]["frames_missing"] > after["frames_missing"]
     if undisturbed:
         assert (heard, there) == (two, one)
-    if board.missed == missed:
-        assert strip(board.said(5, 2))[0] == others
-    elif not undisturbed:
-        pytest.skip("the host held the tick up: idle code was sent, as it must be")
+    assert strip(board.said(5, 2))[0] == others
 
 
 def test_a_loop_of_a_pseudowire_and_a_bit_error_test_over_it(board, control, wire):

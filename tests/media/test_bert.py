@@ -41,11 +41,8 @@ def test_the_patterns_are_those_of_the_standards(board, control, test):
         kept[pattern] = []
         board.far_end[(9, timeslot)] = lambda octets, into=kept[pattern]: into.append(bytes(octets)) or octets
         test(pattern, span=9, timeslots=[timeslot], pattern=pattern, octet=0x88)
-    for _ in range(20):                                      # what the host keeps media from sending is idle code in the stream
-        missed, since = board.missed, {pattern: len(blocks) for pattern, blocks in kept.items()}
-        wait_blocks(board, 60)
-        if board.missed == missed:
-            break
+    since = {pattern: len(blocks) for pattern, blocks in kept.items()}
+    wait_blocks(board, 60)
     for pattern, blocks in kept.items():
         blocks = blocks[since[pattern]:]
         if pattern not in ("fixed", "qrss"):                 # spandsp's 2^20-1 is turned over, O.151's is not
@@ -92,7 +89,6 @@ def test_errors_are_counted_exactly_and_a_break_is_a_loss(board, control, test):
     board.far_end[(9, 13)] = far
     with pytest.raises(Exception, match="pattern"):
         test("bad", span=9, timeslots=[13], pattern="random")
-    missed = board.missed
     test("one", span=9, timeslots=[13], pattern="prbs15")
     test("strange", span=9, timeslots=[14], pattern="prbs15")
     wait_blocks(board, 130)
@@ -104,16 +100,15 @@ def test_errors_are_counted_exactly_and_a_break_is_a_loss(board, control, test):
     told = figures(control, "one")
     assert (told["synced"], told["errors"], told["inserted"]) == (True, 12, 7)
     other = figures(control, "strange")
-    assert (other["synced"], other["errors"]) == (True, 11) or board.missed > missed, other
-    lost = told["losses"]
-    assert lost == 0 or board.missed > missed               # a block that the host took from us is a loss, and told as one
+    assert (other["synced"], other["errors"]) == (True, 11), other
+    assert told["losses"] == 0
     spoil["cut"] = True
     wait_blocks(board, 10)
     assert not figures(control, "one")["synced"]
     spoil["cut"] = False
     wait_blocks(board, 110)
     told = control.do("bert_stop", id="one")["bert"]
-    assert (told["synced"], told["losses"], told["errors"]) == (True, lost + 1, 12) or board.missed > missed
+    assert (told["synced"], told["losses"], told["errors"]) == (True, 1, 12)
     assert told["es"] >= 1 and told["ses"] >= 1 and told["seconds"] >= told["es"]
     control.do("add", id="l9", kind="timeslot", span=9, timeslot=13, law="A")
 

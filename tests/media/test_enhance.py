@@ -161,10 +161,9 @@ def test_noise_goes_level_comes_and_speech_is_told(board, control):
     plain = bytes(rng.integers(0, 0xD5, 4000, numpy.uint8))
     wait_blocks(board, 4)
     board.listen(3, 2)
-    missed = board.missed
     board.say(3, 1, plain)
     wait_blocks(board, 55)
-    assert plain in board.said(3, 2) or board.missed != missed
+    assert plain in board.said(3, 2)
 
 
 @WHOLE_ONLY
@@ -231,8 +230,7 @@ def test_2100_hz_switches_by_itself(board, control):
         tones.append((e["id"], e["tone"]))
     assert ("t2", "reversing") in tones and ("t1", "reversing") not in tones, tones
     heard = board.said(6, 2)
-    if not board.missed:
-        assert sent[12000:20000] in heard                             # no DSP touches it
+    assert sent[12000:20000] in heard                                 # no DSP touches it
     plain = linear(board.said(6, 1))
     begin = numpy.flatnonzero(numpy.abs(plain) > 100)[0]
     assert abs(dbm0(plain[begin + 8000:begin + 16000]) - dbm0(4000 * numpy.sin(t))) < 0.5
@@ -259,7 +257,6 @@ def test_a_slot_begins_clean_for_the_next_leg(board, control):
     plain = bytes(numpy.random.default_rng(9).integers(0, 0xD5, 1600, numpy.uint8))
     wait_blocks(board, 4)
     board.listen(8, 2)
-    missed = board.missed
     board.say(8, 1, plain)
     wait_blocks(board, 26)
-    assert plain in board.said(8, 2) or board.missed != missed
+    assert plain in board.said(8, 2)

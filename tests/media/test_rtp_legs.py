@@ -98,7 +98,6 @@ def wait_blocks(board, count):
 def test_what_is_said_on_a_timeslot_leaves_as_steady_rtp(board, control, pair):
     wait_blocks(board, 4)
     octets = noise(1, 12000)
-    missed = board.missed
     first, before = board.blocks, len(pair.packets)
     board.say(11, 1, octets)
     wait_blocks(board, 165)
@@ -110,8 +109,7 @@ def test_what_is_said_on_a_timeslot_leaves_as_steady_rtp(board, control, pair):
     assert len({f[4] for f in fields}) == 1
     assert all((b[2] - a[2]) & 0xFFFF == 1 and (b[3] - a[3]) & 0xFFFFFFFF == 160 for a, b in zip(fields, fields[1:]))
     audio = b"".join(p[12:] for p in packets)
-    if board.missed == missed:
-        assert octets in audio                      # no sample missing or inserted, bit exact
+    assert octets in audio                          # no sample missing or inserted, bit exact
     assert abs(numpy.median(numpy.diff(pair.times)) - 0.02) < 0.002
 
 
@@ -123,7 +121,7 @@ def test_a_steady_stream_reaches_the_timeslot_unchanged(board, control, pair):
     heard = board.said(11, 1)
     figures = stats(control)
     assert figures["received"] == 100 and figures["lost"] == 0 and figures["duplicates"] == 0
-    if figures["concealed_samples"] == 0 and board.missed == 0:
+    if figures["concealed_samples"] == 0:
         assert octets in heard
     else:
         assert octets[:1600] in heard or octets[-1600:] in heard
@@ -142,7 +140,7 @@ def test_disorder_and_duplicates_do_no_harm(board, control, pair):
     wait_blocks(board, 40)
     figures = stats(control)
     assert figures["lost"] == 0 and figures["duplicates"] == 5 and figures["reordered"] == 4
-    if figures["concealed_samples"] == 0 and board.missed == 0:
+    if figures["concealed_samples"] == 0:
         assert octets in board.said(11, 1)
 
 
@@ -157,8 +155,6 @@ def test_loss_is_concealed_and_the_rest_stays_in_place(board, control, pair):
     figures = stats(control)
     assert figures["lost"] == 4
     assert 640 <= figures["concealed_samples"] <= 640 + 400, figures
-    if board.missed:
-        pytest.skip("the host held the tick up")
     heard = g711.expand(numpy.frombuffer(board.said(11, 1), numpy.uint8), 0).astype(float)
     start = board.said(11, 1).index(octets[:800])
     got, wanted = heard[start:start + 16000], x[:len(heard) - start].astype(float)[:16000]
@@ -181,7 +177,7 @@ def test_a_gap_of_the_sender_is_not_made_up_for_later(board, control, pair):
     wait_blocks(board, 3)
     assert stats(control)["delay_ms"] <= 120
     wait_blocks(board, 40)
-    assert octets[4800:6400] in board.said(11, 1) or board.missed
+    assert octets[4800:6400] in board.said(11, 1)
 
 
 def test_garbage_of_any_kind_is_counted_and_dropped(board, control, pair):
@@ -204,7 +200,7 @@ def test_garbage_of_any_kind_is_counted_and_dropped(board, control, pair):
     board.listen(11, 1)
     pair.stream(octets, seq=9000, ts=777777)
     wait_blocks(board, 40)
-    assert octets[1600:6400] in board.said(11, 1) or board.missed
+    assert octets[1600:6400] in board.said(11, 1)
 
 
 def test_a_flood_to_one_leg_and_refusals_of_its_packets_harm_no_neighbour(board, control, media, pair):
@@ -232,7 +228,7 @@ def test_a_flood_to_one_leg_and_refusals_of_its_packets_harm_no_neighbour(board,
         time.sleep(0.02)
     figures = stats(control)
     assert figures["received"] == 25 and figures["lost"] == 0 and figures["send_errors"] == 0 and figures["garbage"] == 0
-    assert octets[1600:2400] in board.said(11, 1) or board.missed or figures["concealed_samples"]
+    assert octets[1600:2400] in board.said(11, 1) or figures["concealed_samples"]
     assert stats(control, "victim")["garbage"] > 300
     if os.environ.get("STROWGER_RTP_STEERING") != "0" and "are not gathered" not in (media.folder / "media.log").read_text():
         assert control.do("stats")["tick"]["gathered_packets"] > before + 25

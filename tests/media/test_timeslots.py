@@ -1,10 +1,10 @@
 """Timeslots through the media process: bit exact, in time, mixed, signalled to."""
 
 import random
+import signal
 import time
 
 import numpy
-import pytest
 
 from dsp import g711
 
@@ -43,12 +43,9 @@ def test_a_bridge_of_two_timeslots_is_bit_exact_both_ways(board, control):
     one, two = speech(1, 8000), speech(2, 8000)
     board.listen(3, 1)
     board.listen(7, 31)
-    missed = board.missed
     board.say(3, 1, one)
     board.say(7, 31, two)
     wait_blocks(board, 110)
-    if board.missed != missed:
-        pytest.skip(f"the host held the tick up {board.missed - missed} times: idle code was sent, as it must be")
     assert strip(board.said(7, 31))[0] == one
     assert strip(board.said(3, 1))[0] == two
 
@@ -134,6 +131,33 @@ def test_a_prompt_is_played_octet_by_octet_and_its_end_is_told(board, control, m
     assert strip(board.said(5, 9))[0] == prompt * 2
 
 
+def test_nothing_is_lost_where_the_board_of_the_test_or_media_is_held_up(board, control, media, tools):
+    """Each in turn, for longer than the other leaves it: a miss of this board is a fault of media, never of the machine."""
+    prompt = speech(8, 4800)
+    path = media.folder / "p5.wav"
+    path.write_bytes(tools.wav(prompt))
+    add(control, "l1", 5, 9)
+    held = iter(range(1000))
+
+    def dawdle(octets):
+        time.sleep(0.012 if next(held) % 5 == 0 else 0)
+        return octets
+    board.far_end[(64, 1)] = dawdle
+    wait_blocks(board, 3)
+    missed = board.missed
+    board.listen(5, 9)
+    control.do("signal", id="l1", token="t1", items=[{"file": str(path)}])
+    for _ in range(5):
+        wait_blocks(board, 5)
+        media.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.03)
+        media.process.send_signal(signal.SIGCONT)
+    control.event("signal_complete", id="l1", token="t1")
+    wait_blocks(board, 4)
+    del board.far_end[(64, 1)]
+    assert board.missed == missed and strip(board.said(5, 9))[0] == prompt
+
+
 def test_a_signal_is_replaced_stopped_and_not_begun_twice(board, control, media, tools):
     path = media.folder / "p2.wav"
     path.write_bytes(tools.wav(speech(7, 80000)))
@@ -191,12 +215,12 @@ def test_tones_and_digits_are_played_and_digits_detected_once(board, control):
     heard = g711.expand(numpy.frombuffer(board.said(6, 3), numpy.uint8), 0).astype(float)
     loud = numpy.convolve(abs(heard), numpy.ones(80) / 80, "same") > 300
     begin = int(loud.argmax())
-    assert abs(int((~loud[begin:]).argmax()) - 1600) < 100 or board.missed, "the cadence: 200 ms"
+    assert abs(int((~loud[begin:]).argmax()) - 1600) < 100, "the cadence: 200 ms"
     part = heard[begin + 200:begin + 1400]
     for hz, dbm0 in CHORD.items():
         turning = numpy.exp(-2j * numpy.pi * hz * numpy.arange(len(part)) / 8000) * numpy.hanning(len(part))
         peak = 2 * abs(part @ turning) / numpy.hanning(len(part)).sum()
-        assert abs(20 * numpy.log10(peak / 32124) + 3.14 - dbm0) < 0.7 or board.missed, hz
+        assert abs(20 * numpy.log10(peak / 32124) + 3.14 - dbm0) < 0.7, hz
     control.do("stop", id="l3")
 
 
