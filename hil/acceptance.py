@@ -11,12 +11,12 @@ import pathlib
 import random
 import subprocess
 import sys
-import tempfile
 import time
 import wave
 
 import numpy
 
+from hil import scratch
 from hil.board.bench import ask
 from hil.rig import CHECKOUT, Rig
 
@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=CHECKOUT / "build" / "turn-up")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None) as folder:
+    with scratch.folder("turn-up-", memory=True) as folder:
         result = prove(pathlib.Path(folder), options.out, options.spans, seed, options.seconds)
     print(json.dumps(result, indent=1))
     return 1 if result["wrong"] else 0

@@ -1,14 +1,15 @@
 """A person at the pages: Debian's Chromium, driven by chromedriver."""
 
 import contextlib
+import os
 import pathlib
-import tempfile
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from hil import scratch
 from hil.rig import die_with_us
 
 CHROMIUM, DRIVER = str(pathlib.Path(__file__).with_name("chromium.sh")), "/usr/bin/chromedriver"
@@ -24,13 +25,14 @@ class Person:
 
     def __init__(self, url, switches=()):
         self.url = url
-        self._profile = tempfile.TemporaryDirectory(prefix="chromium-")
+        self._profile = scratch.folder("chromium-")
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
         for switch in (*SWITCHES, *switches, f"--user-data-dir={self._profile.name}"):
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        service = webdriver.ChromeService(executable_path=DRIVER, popen_kw={"preexec_fn": die_with_us})
+        service = webdriver.ChromeService(executable_path=DRIVER, popen_kw={"preexec_fn": die_with_us},
+                                         env={**os.environ, "PULSE_RUNTIME_PATH": self._profile.name})     # else it leaves a folder of its own
         self.driver = webdriver.Chrome(options=options, service=service)
 
     def __enter__(self):

@@ -15,10 +15,9 @@ import json
 import pathlib
 import shutil
 import sys
-import tempfile
 import time
 
-from hil import delay, speech
+from hil import delay, scratch, speech
 from hil.account import Account
 from hil.board.clock import BoardClock
 from hil.phone.probe import ProbePhone
@@ -284,7 +283,7 @@ class Demo:
 
 def demonstrate(account):
     """One house, three calls; what was missed is in the account."""
-    with tempfile.TemporaryDirectory(prefix="strowger-demo-") as folder:
+    with scratch.folder("demo-") as folder:
         rig = Rig(folder)
         try:
             with rig:

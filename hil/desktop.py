@@ -17,11 +17,10 @@ import os
 import pathlib
 import shutil
 import sys
-import tempfile
 import threading
 import time
 
-from hil import speech
+from hil import scratch, speech
 from hil.rig import CHECKOUT, Rig, RigError
 
 CALLER = "13912345678"
@@ -102,8 +101,8 @@ def main():
     # A user's ports of the first configuration; later ones are changed there.
     ports = {name: os.environ[f"STROWGER_{name}_PORT"] for name in ("SIP", "WEB", "CTI")
              if f"STROWGER_{name}_PORT" in os.environ}
-    with tempfile.TemporaryDirectory(prefix="strowger-run-") as scratch:
-        folder = pathlib.Path(scratch)
+    with scratch.folder("run-") as made:
+        folder = pathlib.Path(made)
         try:
             every_s = call_interval_s()
             rig.start_board()

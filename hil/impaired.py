@@ -17,10 +17,10 @@ import random
 import re
 import selectors
 import socket
-import tempfile
 import threading
 import time
 
+from hil import scratch
 from hil.phone.phone import Phone
 from hil.rig import Rig
 
@@ -215,7 +215,7 @@ def results(cases=tuple(CASES)):
     from hil import speech
     from hil.load import networks
     rows, table = [], []
-    with tempfile.TemporaryDirectory() as folder, Rig(os.path.join(folder, "house")) as rig:
+    with scratch.folder("impaired-") as folder, Rig(os.path.join(folder, "house")) as rig:
         rig.start(exchange=False)
         rig.impaired_file = speech.make(os.path.join(folder, "said.wav"), seed=5, seconds=20)
         for agent in ("1001", "1002", "1003", "1004"):

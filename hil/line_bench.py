@@ -6,13 +6,12 @@ to the alarm on the API; then what spans in packets cost media (CESoPSN, 31 time
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
+from hil import scratch
 from hil.board.bench import ask
 from hil.ports import free_port
 from hil.rig import CHECKOUT, Rig, die_with_us
@@ -109,7 +108,7 @@ def quantile(values, share):
 
 def measure(pseudowires=PSEUDOWIRES):
     """All figures, a dict."""
-    with tempfile.TemporaryDirectory(prefix="strowger-lines-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder, Rig(folder) as rig:
+    with scratch.folder("lines-", memory=True) as folder, Rig(folder) as rig:
         rig.start(exchange=False)
         lines = subprocess.Popen([sys.executable, "-m", "hil.storm", "--echo", str(rig.run_dir)], cwd=CHECKOUT, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, preexec_fn=die_with_us)

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import time
 
+from hil import scratch
 from hil.ports import UDP, free_block, free_port
 from hil.rig import Rig, die_with_us
 
@@ -205,9 +206,8 @@ def last_row(path):
 
 def results():
     """Rows for make bench: the highest rate of a ladder without a failure or retransmission, then for a minute (or three quarters of it)."""
-    import tempfile
     rows, best = [], None
-    with tempfile.TemporaryDirectory() as folder, SIPLoad(folder) as load:
+    with scratch.folder("sip-load-") as folder, SIPLoad(folder) as load:
         registered = load.register_beside_calls(STANDING, RE_REGISTER_RATE)
         for rate in (40, 80, 100, 120, 150, 180, 200):
             got = load.calls(rate, 10)

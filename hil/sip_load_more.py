@@ -16,7 +16,7 @@ import pathlib
 import re
 import time
 
-from hil import sip_load, sip_reference
+from hil import scratch, sip_load, sip_reference
 from hil.ports import free_port
 from hil.sip_load import SDP, SIPLoad, _message, last_row, row
 
@@ -146,9 +146,8 @@ class QueueLoad(SIPLoad):
 
 def results(ladder=(20, 40, 60, 80, 100, 120, 150), seconds=8):
     """Rows for make bench: the highest rate of a ladder without a failure or retransmission, then for a minute (or three quarters of it)."""
-    import tempfile
     rows, best, asked, minute = [], None, None, None
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder("sip-load-") as folder:
         kamailio = sip_reference.cpu_s_per_1000_calls(pathlib.Path(folder) / "kamailio")
         registrar = sip_reference.register_cpu_s(pathlib.Path(folder) / "registrar")
         with QueueLoad(folder) as load:

@@ -13,9 +13,9 @@ import json
 import math
 import pathlib
 import sys
-import tempfile
 import time
 
+from hil import scratch
 from hil.load.takeover import SoundEnds, scenarios
 from hil.ports import UDP, free_block
 from hil.sip_load import SIPLoad, last_row, row
@@ -197,7 +197,7 @@ def measure(folder, ladder=LADDER, seconds=8):
 
 def results(ladder=LADDER):
     """Rows for make bench."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder("sip-overload-") as folder:
         found, seconds = measure(folder, ladder)
     BUILD.mkdir(exist_ok=True)
     (BUILD / "sip_overload.json").write_text(json.dumps(dict(found, seconds=seconds), indent=1) + "\n")

@@ -16,10 +16,10 @@ import pathlib
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 
+from hil import scratch
 from hil.phone.probe import ProbePhone
 from hil.product import ProductError
 from hil.rig import CHECKOUT, Rig, RigError
@@ -263,7 +263,7 @@ def arguments(given=None):
 def main(given=None):
     options = arguments(given)
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="strowger-soak-") as folder, Rig(folder, spans=SPANS) as rig:
+    with scratch.folder("soak-") as folder, Rig(folder, spans=SPANS) as rig:
         rig.start(exchange=False)
         rig.start_exchange()
         soak = Soak(rig, options)

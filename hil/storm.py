@@ -13,9 +13,9 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
+from hil import scratch
 from hil.board.bench import ask, echo
 from hil.line import LineClient
 from hil.rig import CHECKOUT, Rig, die_with_us
@@ -163,7 +163,7 @@ def main(given=None):
     if options.echo:
         return echo_lines(options.echo)
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="strowger-storm-") as folder, Rig(folder) as rig:
+    with scratch.folder("storm-") as folder, Rig(folder) as rig:
         rig.start(exchange=False)
         lines = subprocess.Popen([sys.executable, "-m", "hil.storm", "--echo", str(rig.run_dir)], cwd=CHECKOUT, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, preexec_fn=die_with_us)

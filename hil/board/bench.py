@@ -13,9 +13,9 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
+from hil import scratch
 from hil.line import BLOCK_OCTETS, LineClient
 
 
@@ -66,7 +66,7 @@ def echo(lines, seconds):
 
 def measure(count=64, seconds=10.0, crc4=False):
     """Figures with `count` connected lines, a dict."""
-    with tempfile.TemporaryDirectory() as run_dir:
+    with scratch.folder("board-") as run_dir:
         board = subprocess.Popen([sys.executable, "-m", "hil.board", "--run", run_dir], stdout=subprocess.PIPE)
         try:
             board.stdout.readline()

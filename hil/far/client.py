@@ -57,6 +57,8 @@ import tempfile
 import threading
 import time
 
+from hil import scratch
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = CHECKOUT / "build" / "hil" / "far-exchange"
 
@@ -88,7 +90,7 @@ class FarExchange:
         self.switch = switch
         self.binary = pathlib.Path(binary or os.environ.get("STROWGER_FAR_EXCHANGE") or BINARY)
         self.options = list(options)
-        self._scratch = None if control else tempfile.TemporaryDirectory(prefix="far-")
+        self._scratch = None if control else scratch.folder("far-")
         self.control = str(control or pathlib.Path(self._scratch.name) / "control.sock")
         self.process = None
         self._socket = None

@@ -14,9 +14,9 @@ import collections
 import json
 import pathlib
 import sys
-import tempfile
 import time
 
+from hil import scratch
 from hil.load import faults
 from hil.load.rig import LoadRig
 from hil.rig import CHECKOUT
@@ -155,7 +155,7 @@ class Load:
 
 def results():
     """Rows for make bench: a minute of the load; `make load` has ten and the faults."""
-    with tempfile.TemporaryDirectory(prefix="strowger-load-") as folder, LoadRig(folder) as rig:
+    with scratch.folder("load-") as folder, LoadRig(folder) as rig:
         load = Load(rig.prepare(), 60, 40.0, say=lambda text: None)
         load.run()
         found = load.figures
@@ -181,7 +181,7 @@ def main(given=None):
     if set(wanted) - set(faults.FAULTS):
         parser.error("there is no fault %s; known are %s" % (", ".join(set(wanted) - set(faults.FAULTS)), ", ".join(faults.FAULTS)))
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="strowger-load-") as folder, LoadRig(folder, *map(int, options.spans.split(","))) as rig:
+    with scratch.folder("load-") as folder, LoadRig(folder, *map(int, options.spans.split(","))) as rig:
         load = Load(rig.prepare(), options.seconds, options.rate, options.calls, wanted, lambda text: print(text, flush=True))
 
         def write(ended=False):

@@ -16,9 +16,9 @@ import argparse
 import json
 import pathlib
 import sys
-import tempfile
 import time
 
+from hil import scratch
 from hil.board.bench import ask
 from hil.load.rig import LoadRig
 from hil.rig import CHECKOUT
@@ -177,7 +177,7 @@ def main(given=None):
     parser.add_argument("--out", type=pathlib.Path, default=CHECKOUT / "build" / "line-faults")
     options = parser.parse_args(given)
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="strowger-faults-", dir="/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None) as folder:
+    with scratch.folder("faults-", memory=True) as folder:
         with LoadRig(folder, pri=64, ss7=0, r2=0, with_crc4=True) as rig:
             faults = LineFaults(rig.prepare(), options.calls, say=lambda text: print(text, file=sys.stderr, flush=True))
             checks = faults.run()

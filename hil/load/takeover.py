@@ -21,10 +21,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-from hil import sip_load
+from hil import scratch, sip_load
 from hil.ports import UDP, free_block
 from hil.rig import CHECKOUT, RigError, die_with_us
 from hil.sip_load import SDP, SIPLoad, _message, last_row
@@ -195,7 +194,7 @@ def _measured(load, ends, ports, calls, rate):
 
 def results(calls=500, heard=None):
     """Rows for make bench."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch.folder("takeover-") as folder:
         found = measure(folder, calls, heard=heard)
     path = pathlib.Path("build/takeover.json")
     path.parent.mkdir(exist_ok=True)

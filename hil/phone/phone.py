@@ -31,12 +31,12 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 
 import numpy as np
 
+from hil import scratch
 from hil.ports import TCP, UDP, free_block
 from hil.probes import wav
 
@@ -91,7 +91,7 @@ class Phone:
     answer: "auto" or "manual" (then answer()).  play_file: WAV, 8 kHz mono,
     A-law or 16-bit PCM; None plays silence.  record_file: where the first
     call's heard audio goes (16-bit PCM WAV); later calls get "-2", "-3"
-    before the suffix; None keeps them in the phone's own directory.
+    before the suffix; None keeps them in the phone's own directory, which goes with this process.
     play_seconds: least length of what it plays, silence added; repeat: fill with the file again instead.
     transport: "udp", "tcp" or "tls", of its registration.  outbound: RFC 5626, it opens a connection anew that is gone.
     waiting: subscribes to its message waiting lamp (RFC 3842); its log has each NOTIFY.
@@ -112,7 +112,7 @@ class Phone:
         self.play_seconds, self.repeat = play_seconds, repeat
         self.encryption, self.codec = encryption, codec
         self._own = directory is None
-        self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix=f"phone-{user}-"))
+        self.directory = pathlib.Path(directory) if directory else scratch.kept(f"phone-{user}-")
         self.registers = wait_registered
         self.recordings = []        # (heard, sent) of each call that ended
         self.pid = None
@@ -192,8 +192,8 @@ class Phone:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        if self._own and self.record_file:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        if self._own:
+            (self.directory / "play.wav").unlink(missing_ok=True)       # ten minutes of sound; start() writes it anew
 
     def __enter__(self):
         return self.start()

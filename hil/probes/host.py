@@ -12,7 +12,6 @@ Without the right to real time it says nothing.
 """
 
 import os
-import pathlib
 import subprocess
 import sys
 import tempfile
@@ -24,38 +23,37 @@ PRIORITY = 60
 CALM_S, CALM_WITHIN_S = 5, 30        # invented
 
 
-def metronome(processor, path):
-    """Never returns; appends a line for each stall."""
+def metronome(processor, descriptor):
+    """Never returns; writes a line for each stall."""
     try:
         os.sched_setaffinity(0, {processor})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     except OSError:
         return
     parent = os.getppid()
-    with open(path, "a", buffering=1) as file:
-        while os.getppid() == parent:
-            before = time.monotonic()
-            time.sleep(PERIOD_S)
-            late_ms = 1000 * (time.monotonic() - before - PERIOD_S)
-            if late_ms >= STALL_MS:
-                file.write(f"{before:.4f} {late_ms:.1f}\n")
+    while os.getppid() == parent:
+        before = time.monotonic()
+        time.sleep(PERIOD_S)
+        late_ms = 1000 * (time.monotonic() - before - PERIOD_S)
+        if late_ms >= STALL_MS:
+            os.write(descriptor, b"%.4f %.1f\n" % (before, late_ms))
 
 
 class HostWatch:
     """The metronomes of all processors."""
 
     def start(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="host-")
-        self._path = pathlib.Path(self._folder.name) / "stalls"
-        self._path.touch()
-        self._processes = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(cpu), str(self._path)],
-                                            stdin=subprocess.DEVNULL, start_new_session=True)
+        self._said = tempfile.TemporaryFile()           # of all: they write at one common place, we read from the beginning
+        told = self._said.fileno()
+        self._processes = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(cpu), str(told)],
+                                            stdin=subprocess.DEVNULL, pass_fds=[told], start_new_session=True)
                            for cpu in sorted(os.sched_getaffinity(0))]
         return self
 
     def stalls(self, since=0.0):
         """Stalls that ended after time.monotonic() `since`."""
-        whole = self._path.read_text().rpartition("\n")[0]         # the last line may be half written
+        told = self._said.fileno()
+        whole = os.pread(told, os.fstat(told).st_size, 0).decode().rpartition("\n")[0]         # the last line may be half written
         rows = (row for row in (line.split() for line in whole.splitlines()) if len(row) == 2)
         return [(float(at), float(late)) for at, late in rows if float(at) + float(late) / 1000 >= since]
 
@@ -69,8 +67,8 @@ class HostWatch:
         for process in self._processes:
             process.terminate()
             process.wait()
-        self._folder.cleanup()
+        self._said.close()
 
 
 if __name__ == "__main__":
-    metronome(int(sys.argv[1]), sys.argv[2])
+    metronome(int(sys.argv[1]), int(sys.argv[2]))

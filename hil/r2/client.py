@@ -16,6 +16,8 @@ import tempfile
 import threading
 import time
 
+from hil import scratch
+
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = CHECKOUT / "build" / "hil" / "far-r2"
 # China as calling exchange: A-6 asks for the caller, whose digits A-1 asks for (libopenr2 has no such row of its own).
@@ -36,13 +38,12 @@ class R2Exchange:
         self.path = pathlib.Path(run_dir) / "lines" / f"{span}.sock"
         self.span = span
         last = variant in CALLER_LAST
-        self._advanced = None
-        if variant == "cn" and calling:
-            self._advanced = tempfile.NamedTemporaryFile("w", suffix=".conf")
-            self._advanced.write(CHINA)
-            self._advanced.flush()
-        self._words = [str(self.path), variant.upper(), str(max_ani), str(max_dnis), str(int(not last)),
-                       self._advanced.name if self._advanced else "-", address]
+        self._folder = scratch.folder("r2-")
+        self._sounds = itertools.count()
+        advanced = pathlib.Path(self._folder.name, "advanced.conf") if variant == "cn" and calling else None
+        if advanced:
+            advanced.write_text(CHINA)
+        self._words = [str(self.path), variant.upper(), str(max_ani), str(max_dnis), str(int(not last)), str(advanced or "-"), address]
         self._events, self.listener = [], None      # listener: a function that gets each event; then none is kept
         self._changed = threading.Condition()
         self.process = None
@@ -63,8 +64,7 @@ class R2Exchange:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(5)
-        if self._advanced is not None:
-            self._advanced.close()
+        self._folder.cleanup()
 
     __enter__ = start
 
@@ -109,10 +109,9 @@ class R2Exchange:
 
     def play(self, timeslot, octets):
         """A-law octets towards the box, from the answer on."""
-        file = tempfile.NamedTemporaryFile(suffix=".al", delete=False)
-        file.write(octets)
-        file.close()
-        self.command("play", timeslot, file.name)
+        file = pathlib.Path(self._folder.name, f"{next(self._sounds)}.al")
+        file.write_bytes(octets)
+        self.command("play", timeslot, file)
 
     def record(self, timeslot, path):
         """All octets that come on a timeslot, until the call ends or close_record()."""
