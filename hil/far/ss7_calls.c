@@ -483,7 +483,7 @@ static const char *raw(const struct json *in)
     return NULL;
 }
 
-/* A script's call: what is heard and said in its circuit. */
+/* A script's call: what is heard and said in its circuit.  proof: the code of its tone (proof.h), caller: whose end this is. */
 static const char *seat(const struct json *in, char *reply, size_t room)
 {
     static char error[700];
@@ -493,6 +493,7 @@ static const char *seat(const struct json *in, char *reply, size_t room)
     struct call *c = begin(cic, NULL, id, true);
     c->state = "active";
     if (record && !(c->recorder = recorder_open(span_of(cic), id, record, error, sizeof error))) { forget(c, 41); return error; }
+    c->proof = proof_new(json_number(in, "proof", -1), json_true(in, "caller"));
     snprintf(reply, room, "\"sample\":%llu", (unsigned long long)span_sample(span_of(cic)));
     return NULL;
 }

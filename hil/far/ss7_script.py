@@ -348,9 +348,21 @@ class ScriptedSS7(FarExchange):
         """The next such message of a circuit."""
         return self.wait_for("isup", timeout_s, since=since, name=name, cic=cic)
 
-    def seat(self, id, span, timeslot, record=None):
-        """Ears and mouth of a circuit: then play(), dtmf() by id; unseat() closes the recording."""
-        return self.command("seat", id=id, cic=32 * self.spans.index(span) + timeslot, record=None if record is None else str(record))
+    @staticmethod
+    def called(iam):
+        """The digits of the called number of an IAM that was told (Q.763 3.9); ST is none."""
+        octets = bytes.fromhex(iam["octets"])
+        at = 6 + octets[6]
+        digits = "".join("%x%x" % (octet & 15, octet >> 4) for octet in octets[at + 3:at + 1 + octets[at]])
+        return (digits[:-1] if octets[at + 1] & 0x80 else digits).rstrip("f")
+
+    def seat(self, id, span, timeslot, record=None, proof=None, caller=False):
+        """Ears and mouth of a circuit: then play(), dtmf() by id; unseat() closes the recording.
+
+        proof: code of the tone that this end says and of the one that it listens for (proof.h), caller: whose end it is; `released` then has
+        the blocks of 10 ms that were heard, silent or other, and the breaks."""
+        return self.command("seat", id=id, cic=32 * self.spans.index(span) + timeslot, record=None if record is None else str(record),
+                            proof=-1 if proof is None else proof, caller=caller)
 
     def unseat(self, id):
         self.command("unseat", id=id)

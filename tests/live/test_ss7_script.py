@@ -4,84 +4,47 @@ Two links: s1.16 with basic correction, s2.7 with preventive cyclic retransmissi
 of span 1 and so on; on span 2 CIC 101 to 109 are timeslots 20 to 28, whose calls the called party ends, and CIC 201 to 206 timeslots 1 to 6."""
 
 import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from hil.board import bench
-from hil.far.ss7_script import BINARY, LID, LIN, LUN, ScriptedSS7, rel
+from hil.far.ss7_script import BINARY, LID, LIN, LUN, rel
 from hil.probes import exact
-from hil.rig import CHECKOUT
 from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
-from tests.live.conftest import House
+from tests.live.ss7_script_house import ANSWERED, OURS, THEIRS, ScriptHouse
 from tests.live.ss7_trace import units_of_ours
 
 SCRIPTED = BINARY.with_name("far-ss7")
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not SCRIPTED.exists(), reason="libss7-dev is not installed: no far-ss7")]
 ALL = bool(os.environ.get("STROWGER_WHOLE"))
-OWN, OTHER = 11 << 16 | 64 << 8 | 200, 11 << 16 | 64 << 8 | 100
 AGENT, CALLER, OUT = "7002", "13912345678", "13900001111"
 SECONDS = 2
 BASIC, PCR = 0, 1           # the links' SLC; even CICs go over the first, odd ones over the second
 N1 = 4                      # messages that may wait for their acknowledgement before a forced retransmission (Q.703 6.4)
 
 
-class ScriptedHouse(House):
-    """Board, product and the scripted exchange."""
+class ScriptedHouse(ScriptHouse):
+    """A link of each kind of correction, three circuit groups that differ in who ends a call."""
 
-    def start(self):
-        self.start_board()
-        self.start_product()
-        running = self.product.get("/configuration")
-        config = running["configuration"]
-        for span in config["spans"]:
-            span["signalling"] = "ss7"
+    links = [(1, 16, BASIC, "basic"), (2, 7, PCR, "pcr")]
+    circuits = 45
+
+    def arrange(self, config):
         config["trunk_groups"].append(dict(config["trunk_groups"][0], name="second", label="Second", selection="ascending"))
         config["spans"][1]["trunk_group"] = "second"
         config["routes"].insert(0, {"number": "8.", "label": "Second", "class": "local", "choices": [{"trunk_group": "second", "strip": 1}]})
         config["numbers"].append({"number": AGENT, "application": "agent", "target": "1002"})
-        theirs = "11-64-200"
         config["ss7"] = [{
-            "name": "cn", "variant": "china", "point_code": "11-64-100", "mtp2_parameters": {"N1": N1}, "linksets": [
-                {"name": "a", "adjacent": theirs, "links": [{"span": 1, "timeslot": 16, "slc": BASIC},
-                                                            {"span": 2, "timeslot": 7, "slc": PCR, "correction": "pcr"}]}],
+            "name": "cn", "variant": "china", "point_code": OURS, "mtp2_parameters": {"N1": N1},
+            "linksets": [{"name": "a", "adjacent": THEIRS, "links": self.link_rows()}],
             "circuit_groups": [
-                {"name": "plain", "destination": theirs, "circuits": [{"cic": 1, "span": 1, "timeslot": 1}]},
-                {"name": "called", "destination": theirs, "circuits": [{"cic": 101, "span": 2, "timeslot": 20, "count": 9}], "release_in": "called",
+                {"name": "plain", "destination": THEIRS, "circuits": [{"cic": 1, "span": 1, "timeslot": 1}]},
+                {"name": "called", "destination": THEIRS, "circuits": [{"cic": 101, "span": 2, "timeslot": 20, "count": 9}], "release_in": "called",
                  "metering_s": 1, "metering_units": 3, "hold_s": 60},
-                {"name": "caller", "destination": theirs, "circuits": [{"cic": 201, "span": 2, "timeslot": 1, "count": 6}], "release_in": "caller",
+                {"name": "caller", "destination": THEIRS, "circuits": [{"cic": 201, "span": 2, "timeslot": 1, "count": 6}], "release_in": "caller",
                  "release_out": "called", "hold_s": 60}]}]
-        self.product.post("/configuration/apply", running)
-        self.far = ScriptedSS7(self.run_dir, [1, 2], [(1, 16, BASIC, "basic"), (2, 7, PCR, "pcr")], OWN, OTHER, crc4=[1],
-                               trace_dir=self.folder / "trace").start()
-        self.up()
-        return self
-
-    def up(self, timeout_s=30):
-        return self.wait(lambda s: all(link["usable"] for link in s["ss7"][0]["links"]) and sum(
-            group["available"] for group in s["ss7"][0]["circuit_groups"]) == 45, timeout_s, "both links and all circuits")
-
-    def link(self, slc):
-        """A signalling link as the product describes it."""
-        return self.state()["ss7"][0]["links"][slc]
-
-    @staticmethod
-    def group(state, name):
-        return next(row for row in state["ss7"][0]["circuit_groups"] if row["name"] == name)
-
-    def slot(self, span, timeslot):
-        return next(slot for row in self.state()["spans"] if row["span"] == span for slot in row["timeslots"] if slot["timeslot"] == timeslot)
-
-    def cli(self, *words):
-        """The command `strowger`, as an administrator has it."""
-        environment = dict(os.environ, STROWGER_RUN=str(self.run_dir), STROWGER_DATA=str(self.data_dir))
-        done = subprocess.run([sys.executable, "-m", "firmware.cli", *map(str, words)], cwd=CHECKOUT, env=environment, capture_output=True, text=True,
-                              timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def come(self, phone, cic):
         """A call in to the agent, answered.  Returns the call."""
@@ -91,18 +54,6 @@ class ScriptedHouse(House):
         phone.wait_for("answered", 30, since=rings)
         self.far.wait_for("isup", 30, since=mark, name="ANM", cic=cic)
         return self.wait(lambda s: next((c for c in s["calls"] if c["state"] == "talking"), None), 30, "the talking call")
-
-    def legs(self, call):
-        return next(c for c in self.state()["calls"] if c["call"] == call["call"])["legs"]
-
-    def alarms(self):
-        return [alarm for alarm in self.product.get("/alarms")["alarms"] if alarm["kind"].startswith("linkset")]
-
-    def until(self, condition, what, timeout_s=30):
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "waited in vain for " + what
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -215,8 +166,8 @@ def test_a_call_of_ours_is_metered_suspended_and_ended_by_the_called_party(house
     phone.dial("8" + OUT)
     cic = far.wait_for("isup", 30, since=mark, name="IAM")["cic"]
     assert cic == 201
-    far.isup(cic, "ACM", bytes([0x06, 0x14, 0x00]))         # charge, subscriber free, ISUP all the way, ISDN access
-    far.isup(cic, "ANM", b"\0")
+    for name, body in ANSWERED:
+        far.isup(cic, name, body)
     phone.wait_for("answered", 30, since=rings)
     call = house.wait_call("talking", 30)
     for units in (2, 5):

@@ -136,12 +136,14 @@ def test_no_route(rig):
             rig.ask("transfer", **dict({"dpc": C, "si": 5, "sls": 0, "octets": b"x"}, **bad))
 
 
-@case(2, 8, "sixteen links share the load evenly")
+@case(2, 8, "sixteen links share the load evenly, and so do those that are left when others fail")
 def test_sixteen_links():
     r = Rig(links=16).up()
     assert sorted(len(v) for v in r.load().values()) == [1] * 16
     for i in range(15):
         r.fail("a%d" % i)
+        shares = sorted(len(v) for v in r.load().values())
+        assert len(shares) == 15 - i and shares[-1] - shares[0] <= 1, shares
     assert r.load() == {"a15": list(range(16))}
 
 

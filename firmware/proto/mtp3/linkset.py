@@ -41,11 +41,11 @@ class Linkset(Part):
         return self.links[slot % len(self.links)]
 
     def _pick(self, slot):
-        """The link that a slot gets now, or None."""
+        """The link that a slot gets now, or None: its own, else the one that carries the fewest."""
         if self.normal(slot).usable:
             return self.normal(slot).name
         usable = self.usable_links()
-        return usable[slot // len(self.links) % len(usable)].name if usable else None
+        return min(usable, key=lambda link: self.slots.count(link.name)).name if usable else None
 
     # Traffic
 
