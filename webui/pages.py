@@ -279,7 +279,7 @@ def build(house, users, sessions, data_dir, site_name):
     def api_hangup(call):
         return relay("POST", f"/v1/calls/{urllib.parse.quote(call, safe='')}/hangup", {})
 
-    @app.post("/api/v1/calls/<call>/<operation:re:network|malicious|hold|retrieve|consult|conference|transfer|park|pick_up|monitor|ivr|listen|enhance|send|record|play|player|party|room|stream>")
+    @app.post("/api/v1/calls/<call>/<operation:re:network|malicious|hold|retrieve|consult|conference|change_over|transfer|park|pick_up|monitor|ivr|listen|enhance|send|record|play|player|party|room|stream>")
     def api_operation(call, operation):
         body = json_body('{}') if request.content_length > 0 else {}
         if operation == "monitor":

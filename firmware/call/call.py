@@ -43,7 +43,7 @@ CLEARING = "clearing"
 # since_ms: since when the caller waits, over all queues that gave the call on; queue_entered_ms: in this one.
 # given: {priority?, skills?} by the flow.  skills: {skill: level} needed now; relax: [[at_ms, less], ...] still to come; hops, hops_ms: overflows in one moment.
 # bridge: also before the answer, while the caller hears the called side.
-# held: the caller hears music while the agent's side keeps the call.  consult: {leg, bridge, state("ringing"|"talking"), agent, to, target, join}
+# held: the caller hears music while the agent's side keeps the call.  consult: {leg, bridge, state("ringing"|"talking"|"waiting": with music), agent, to, target, join}
 # of the party whom the agent asks meanwhile (join: comes into the conversation as soon as it answers).  members: further legs of a conference.
 # monitors: [[leg, mode, agent]] of supervisors who listen.  place: where it is parked.  recall: the agent who gets a call back that nobody took.
 # comfort: messages still to come while it waits (acd/comfort.py).
@@ -61,6 +61,7 @@ CLEARING = "clearing"
 # hung up.  last_agent: who talked last.  room: of a conference that it began.
 # customer: {customer, source, key} of who calls, {} while it is asked.  seeking: {of(leg), trunk[span, timeslot], group, target, join, count, late} while a
 # circuit is taken from another call, so that an agent can consult an emergency number (control/core_emergency.py).
+# register: {leg, step, input} while digits of a telephone are for what its hook flash began (control/core_flash.py).
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -70,7 +71,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort", "duty",
           "tiers", "reserved", "entry_load", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
-          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking")
+          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking", "register")
 
 
 class Call:

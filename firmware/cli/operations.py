@@ -1,6 +1,6 @@
 """Verbs of the command `strowger` that act on calls that are up and on agents.
 
-    hold|retrieve|conference ID [--by WHO];  malicious ID [--by WHO]      the network registers the caller (MCID)
+    hold|retrieve|conference|change-over ID [--by WHO];  malicious ID [--by WHO]      the network registers the caller (MCID)
     network ID hold|retrieve|transfer [--leg caller|agent] [--by WHO]     the network of the trunk does it
     consult ID agent|line|queue|number TARGET [--join] [--by WHO]
     transfer ID [agent|line|queue|number|flow TARGET] [--by WHO]      without target: to the consulted party
@@ -28,7 +28,7 @@ import urllib.parse
 from firmware.cli.users import asked
 from firmware.errors import LocalError
 
-SIMPLE = ("hold", "retrieve", "conference", "malicious")
+SIMPLE = ("hold", "retrieve", "conference", "change-over", "malicious")
 VERBS = (*SIMPLE, "network", "consult", "transfer", "park", "fetch", "pick-up", "monitor", "record", "log-in", "wrap-up", "announcements", "announcement",
          "callbacks", "callback", "callback-cancel", "listen", "enhance", "send", "stream", "mailboxes", "mailbox", "message", "message-audio", "staffing", "staffing-simulation", "staffing-flows", "assign")
 
@@ -272,5 +272,5 @@ def carry_out(client, options):
         given.update({"verb": options.what, **({"leg": options.leg} if options.leg else {})})
     if verb == "stream":
         given.update({name: getattr(options, name) for name in ("service", "leg", "both", "stream") if getattr(options, name)})
-    answer = client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), verb), given)
+    answer = client.post("/v1/calls/%s/%s" % (urllib.parse.quote(options.id, safe=""), verb.replace("-", "_")), given)
     return answer, lambda a: "parked at place %d" % a["place"] if "place" in a else a.get("stream", "done")

@@ -22,6 +22,7 @@ HELP = {
     "retrieve": "take a held call back",
     "conference": "join the caller and the consulted party",
     "malicious": "have the network register the caller (MCID)",
+    "change-over": "talk with the other one of caller and consulted party",
     "consult": "call somebody while the caller waits",
     "transfer": "give a call to somebody else; without a target, to the consulted party",
     "park": "put a call at a place from which anybody can fetch it",

@@ -231,6 +231,7 @@ LINE = Section("a SIP phone", {
     "g726_upper_first": Switch("its G726-32 has the first code in the upper half of an octet, as AAL2-G726-32 has it and RFC 3551 has not "
                                "(baresip, and others on spandsp)", default=False),
     "t38": sip.T38,
+    "flash": sip.FLASH,
     "dead_s": sip.DEAD,
     "calls_most": Whole("how many calls it may make at a time; 0: any number", 0, 100, default=0),
     "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",

@@ -8,6 +8,8 @@ CODECS = ("PCMA", "PCMU", "G722", "G726-32", "AAL2-G726-32", "OPUS", "G729")    
 PATH = r"(/[^\x00]*)?"
 T38 = Text("faxes as packets (ITU-T T.38) in place of sound: off; accept, where the far end asks for it; gateway, asked for by us too when a fax machine is "
            "heard (sip.t38_on)", choices=("off", "accept", "gateway"), default="off")
+FLASH = Text("what a hook flash of an analog phone does whose gateway passes flashes on: off, nothing; plain, a second call, then a conference, then its end; "
+             "keys, a second call, then 1 ends it, 2 changes over, 3 is the conference", choices=("off", "plain", "keys"), default="off")
 DEAD = Whole("after how long without any sound and any answer a call with it is ended; the alarm that its sound is missing comes within 5 s all the same",
              10, 3600, unit="s", default=60)
 

@@ -1,6 +1,6 @@
 """The part of the local API that acts on calls that are up and on agents.
 
-    POST /v1/calls/{id}/hold|retrieve|conference   {"by"?}
+    POST /v1/calls/{id}/hold|retrieve|conference|change_over   {"by"?}
     POST /v1/calls/{id}/network                    {"verb": "hold"|"retrieve"|"transfer", "leg"?, "by"?}     the network of the trunk does it (EN 300 141, 369)
     POST /v1/calls/{id}/malicious                  {"leg"?, "by"?}               the network registers the caller (MCID)
     POST /v1/calls/{id}/consult                    {"to": "agent"|"line"|"queue"|"number", "target", "by"?, "join"?}
@@ -43,7 +43,7 @@ from firmware.control.commands import Problem, not_found
 from firmware.control.mailer import mono
 from firmware.control.operations import operate
 
-OF_A_CALL = ("network", "malicious", "hold", "retrieve", "consult", "conference", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send", "stream")
+OF_A_CALL = ("network", "malicious", "hold", "retrieve", "consult", "conference", "change_over", "transfer", "park", "pick_up", "monitor", "record", "play", "player", "party", "room", "listen", "enhance", "send", "stream")
 
 
 class OperationsAPI:

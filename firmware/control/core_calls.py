@@ -489,6 +489,8 @@ def released(core, event):
         elif call.agent_leg == leg.id and call.state == calls.TALKING:
             if by != "failure" and core_parties.end_of_talk(core, call, cause):
                 pass
+            elif by == "far" and core.ways_on["rings_again"](core, call, leg):
+                pass
             elif by == "far" and call.after is not None:
                 core_ivr.after_talk(core, call, leg)
             elif by == "far" and leg.span is not None:

@@ -23,6 +23,7 @@ Events (dict with "kind"; a command that is refused changes nothing, and Switchb
   command.retrieve       call by?                         a consultation ends too
   command.consult        call to target by? join?         to "agent"|"line"|"queue"|"number"
   command.conference     call by?                         the consulted party joins
+  command.change_over    call by?                         to the caller while the consulted party waits, and back
   command.transfer       call to? target? by?             to "flow" too; without: to the consulted party
   command.park           call place? by?                  Switchboard.answer: {"place"}
   command.unpark         call|place, agent|line
@@ -86,7 +87,7 @@ COMMANDS = {
     "command.hold": (("call",), core_operations.hold),
     "command.retrieve": (("call",), core_operations.retrieve),
     "command.consult": (("call", "to", "target"), core_operations.consult),
-    "command.conference": (("call",), core_operations.conference),
+    "command.conference": (("call",), core_operations.conference), "command.change_over": (("call",), core_operations.change_over),
     "command.transfer": (("call",), core_operations.transfer),
     "command.park": (("call",), core_operations.park),
     "command.unpark": ((), core_operations.unpark),

@@ -5,6 +5,7 @@ the call and, where it is not plain, who acts ("by": agent, line or leg).  A com
 changes nothing and says why (core.refuse).
 
     consult    the target's telephone rings, the caller hears music; answered, agent and target talk
+    change_over    the agent talks with the other one of caller and consulted party, who waits meanwhile
     transfer   with a target: at once (blind); nobody takes it: it comes back to the agent (recall)
                without: the consulted party gets the call, also while it still rings
     conference the consulted party comes into the conversation; invite: as soon as it answers
@@ -118,7 +119,7 @@ def retrieve(core, event):
     if call.consult is not None:
         core_parties.consult_over(core, call, "dropped")
     elif call.held:
-        if call.seeking is not None:
+        if call.seeking is not None or call.register is not None:
             core.act("media.stop", leg=call.agent_leg)
         unhold(core, call)
     else:
@@ -199,15 +200,30 @@ def consult_timeout(core, call):
     return True
 
 
-def conference(core, event):
-    """The consulted party comes into the conversation."""
+def _with_two(core, event):
+    """The call of a command that needs a consulted party who has answered, or False (refused)."""
     call = _call(core, event)
     if not call or not acting(core, call, event.get("by")):
         return False
-    if call.consult is None or call.consult["state"] != "talking":
+    if call.consult is None or call.consult["join"] or call.consult["state"] == "ringing":
         return core.refuse("call %s has no consulted party that has answered" % call.id)
-    core_parties.join(core, call)
-    return True
+    return call
+
+
+def conference(core, event):
+    """The consulted party comes into the conversation."""
+    call = _with_two(core, event)
+    if call:
+        core_parties.join(core, call)
+    return bool(call)
+
+
+def change_over(core, event):
+    """The agent talks with the other one: with the caller while the consulted party waits, or back."""
+    call = _with_two(core, event)
+    if call:
+        core_parties.change_over(core, call)
+    return bool(call)
 
 
 # Transfer.
@@ -249,7 +265,7 @@ def transfer(core, event):
 def complete(core, call):
     """The consulted party gets the call; the agent's side leaves it."""
     consult_ = call.consult
-    leg, talks = consult_["leg"], consult_["state"] == "talking"
+    leg, talks = consult_["leg"], consult_["state"] != "ringing"
     name = call.agent
     core.emit("call.transferred", call=call.id, leg=call.agent_leg, agent=name, queue=call.queue, by=name, to=consult_["to"],
               target=consult_["target"])

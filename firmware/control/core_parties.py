@@ -7,6 +7,7 @@ wire() has media make it so, and may be asked for at any time (it repeats what s
     nobody consulted     caller - agent - members
     caller held          agent alone: no bridge, the caller hears music
     consulting           caller hears music (or goes on with the members), agent - consulted party
+    changed over         agent - caller (and members), the consulted party hears music
     a supervisor         is in the agent's bridge; listen: hears all and nobody hears him; whisper: the agent
                          alone hears him; barge: everybody does
 
@@ -29,7 +30,7 @@ CARRIES_DATA = "call %s carries data; nothing can be heard, played or recorded t
 def rooms(core, call):
     """[(bridge, [legs that talk], [(leg, mode) of supervisors])] that should stand for a call that talks, the main one first."""
     consult = call.consult
-    apart = consult is not None and not consult["join"]
+    apart = consult is not None and not consult["join"] and consult["state"] != "waiting"
     main = [] if call.held else [call.caller_leg]
     if not apart and call.agent_leg is not None:
         main.append(call.agent_leg)
@@ -67,10 +68,13 @@ def wire(core, call):
                     core.act("media.topology", bridge=bridge, **{"from": leg, "to": other, "way": "none"})
 
 
+def _music(core, call):
+    return [{"music": (core.queue_configs.get(call.queue) or {}).get("music") or "default"}]
+
+
 def hold_music(core, call):
     """What a caller hears who is kept."""
-    queue = core.queue_configs.get(call.queue) or {}
-    core.play(call, "music", [{"music": queue.get("music") or "default"}], 0)
+    core.play(call, "music", _music(core, call), 0)
 
 
 def hold(core, call, by):
@@ -163,6 +167,21 @@ def consulted(core, call, leg):
         wire(core, call)
 
 
+def change_over(core, call):
+    """The agent's side talks with the other of the two: the one waits with music, caller or consulted party."""
+    leg, waits = call.consult["leg"], call.consult["state"] == "talking"
+    if not waits:
+        core.act("media.stop", leg=leg)
+    core.emit("call.changed_over", call=call.id, leg=leg, agent=call.consult["agent"], waits=waits)
+    if waits:
+        unhold(core, call)
+        core.act("media.signal", leg=leg, token="%s-w%d" % (call.id, call.signals), items=_music(core, call), repeat=0)
+    elif call.members:
+        wire(core, call)
+    else:
+        hold(core, call, call.agent or "")
+
+
 def join(core, call):
     """The consulted party comes into the conversation."""
     leg = call.consult["leg"]
@@ -174,9 +193,11 @@ def join(core, call):
 
 
 def drop_bridge(core, call):
-    """Take the bridge of the consultation away."""
+    """Take the bridge of the consultation away, or the music of who was asked and waits."""
     if call.consult["state"] == "talking" and not call.consult["join"]:
         core.act("media.bridge", bridge=call.consult["bridge"], legs=[])
+    elif call.consult["state"] == "waiting":
+        core.act("media.stop", leg=call.consult["leg"])
 
 
 def consult_over(core, call, outcome, cause=None):
@@ -225,7 +246,7 @@ def left(core, call, leg, cause, by):
         return False
     rest = [other for other in call.members or [] if other in state.legs and state.legs[other].state == legs.ANSWERED]
     conference = bool(rest)
-    if consult is not None and consult["state"] == "talking" and leg.id == call.caller_leg and call.agent_leg in state.legs:
+    if consult is not None and consult["state"] != "ringing" and leg.id == call.caller_leg and call.agent_leg in state.legs:
         if not rest and not consult["join"]:
             drop_bridge(core, call)
             core.emit("call.consult_ended", call=call.id, leg=consult["leg"], agent=consult["agent"], outcome="joined", cause=None)

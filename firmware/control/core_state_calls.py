@@ -3,7 +3,7 @@ kind (core_state.py)."""
 
 from firmware.call import call as calls
 
-CALL_TIMERS = ("announce", "closing", "comfort", "consult", "home", "ivr", "mailbox", "overflow", "park", "relax", "reserve", "ring", "secret", "signal", "test", "tier", "wait")
+CALL_TIMERS = ("announce", "closing", "comfort", "consult", "home", "ivr", "mailbox", "overflow", "park", "register", "relax", "reserve", "ring", "secret", "signal", "test", "tier", "wait")
 
 
 class CallFolds:

@@ -14,10 +14,24 @@ class OperationFolds:
     def call_retrieved(self, record, data, call):
         if call is not None:
             self.give_sought(call)
+            self.end_register(call)
             call.held = None
+
+    def call_register(self, record, data, call):
+        if call is not None:
+            self.end_register(call)
+            if data["step"] is not None:
+                call.register = {"leg": record["leg"], "step": data["step"], "input": data["input"]}
+                self.timers.set("register", call.id, data["deadline_ms"])
+
+    def end_register(self, call):
+        """Digits of its telephone are no longer for what a hook flash began."""
+        call.register = None
+        self.timers.cancel("register", call.id)
 
     def call_consulting(self, record, data, call):
         if call is not None:
+            self.end_register(call)
             call.consult = {"leg": record["leg"], "bridge": data["bridge"], "state": "ringing", "agent": record["agent"],
                             "to": data["to"], "target": data["target"], "join": data["join"]}
             self.timers.set("consult", call.id, data["deadline_ms"])
@@ -28,6 +42,10 @@ class OperationFolds:
             consult["state"] = "talking"
             call.consult = consult
             self.timers.cancel("consult", call.id)
+
+    def call_changed_over(self, record, data, call):
+        if call is not None and call.consult is not None:
+            call.consult = dict(call.consult, state="waiting" if data["waits"] else "talking")
 
     def call_consult_ended(self, record, data, call):
         if call is not None:
@@ -53,11 +71,13 @@ class OperationFolds:
         if data.get("caller") is not None:
             call.caller, call.caller_presentation = data["caller"], "allowed"
         call.signal = None
+        self.end_register(call)
         self.timers.cancel("signal", call.id)
 
     def call_detached(self, record, data, call):
         if call is not None:
             self.give_sought(call)
+            self.end_register(call)
             call.agent_leg = call.agent = None
             call.recall = data["recall"]
             call.held = None

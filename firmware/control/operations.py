@@ -128,6 +128,7 @@ OPERATIONS = {
     "retrieve": ("command.retrieve", {"call": _call}, PARTY, ()),
     "consult": ("command.consult", {"call": _call, **TARGET}, {**PARTY, "join": _flag}, ()),
     "conference": ("command.conference", {"call": _call}, PARTY, ()),
+    "change_over": ("command.change_over", {"call": _call}, PARTY, ()),
     "network": ("command.network", {"call": _call, "verb": _one_of(("hold", "retrieve", "transfer"))}, {**PARTY, "leg": _text}, ()),
     "malicious": ("command.malicious", {"call": _call}, {**PARTY, "leg": _text}, ()),
     "transfer": ("command.transfer", {"call": _call}, {**PARTY, **TARGET}, ()),

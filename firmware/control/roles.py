@@ -19,7 +19,7 @@ from firmware.storage.cdr import CDRs
 
 WHO = contextvars.ContextVar("who", default=None)
 FIRST_USER = "admin"        # of webui/users.py: can never be locked out
-CALL_OPERATIONS = ("network", "malicious", "hold", "retrieve", "consult", "conference", "transfer", "park", "hangup", "record", "play", "player", "send")
+CALL_OPERATIONS = ("network", "malicious", "hold", "retrieve", "consult", "conference", "change_over", "transfer", "park", "hangup", "record", "play", "player", "send")
 QUIET_MS = 10_000           # denied attempts of one kind are journaled once in that time; invented
 
 

@@ -42,7 +42,7 @@ Events (dict with "kind"; other keys are ignored)
   leg.answered leg                     an outbound leg was answered (for inbound legs it is ignored)
   leg.released leg cause by("far"|"near"|"failure") sip_status?    the leg is gone; ALSO the answer to every
                leg.release action (an adapter must always send it; after 60 s without, the leg is written off)
-  media.signal_complete leg token reason | media.digit leg digit
+  media.signal_complete leg token reason | media.digit leg digit("!": a hook flash)
   media.record_closed recording octets duration_ms | media.record_failed recording error
   media.audio leg direction("in": from the far end|"out": to it) missing reason | media.leg_quality leg call quality
   media.modem_tone leg tone on         tone as in media's event
@@ -120,7 +120,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_flash, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_broadcasts, core_warnings
 from firmware.control.core_base import Core
@@ -145,7 +145,7 @@ for _kind in COMMANDS:
 
 # Where a flow may send a call, by the interpreter's command; and what decides above the modules that call it.
 WAYS_ON = {
-    "recall": core_operations.recall, "complete": core_operations.complete, "feature": core_features.dialled,
+    "recall": core_operations.recall, "complete": core_operations.complete, "rings_again": core_flash.hung_up, "feature": core_features.dialled,
     "monitored": core_monitor.answered, "record": core_calls.record, "wire": core_parties.wire,
     "voicemail": lambda core, call, command: (core_calls.answer(core, call), core_mailboxes.enter(core, call, command["mailbox"])),
     "duty": lambda core, call, command: (core_calls.answer(core, call), core_duty.begin(core, call, command["duty"])),
@@ -342,7 +342,7 @@ def _signal_lost(core, call):
 _CALL_TIMERS = {"ivr": core_ivr.timeout, "signal": _signal_lost, "announce": core_queues.announce, "comfort": core_queues.comfort, "wait": core_queues.max_wait,
                 "relax": core_queues.relax, "tier": core_queues.open_tier, "mailbox": core_mailboxes.timeout, "reserve": core_queues.unreserve, "overflow": core_queues.overflow_due,
                 "ring": core_calls.ring_timeout, "closing": core_ending.close_now,
-                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout, "test": core_test_calls.timeout, "home": core_home.timeout}
+                "consult": core_operations.consult_timeout, "park": core_operations.park_timeout, "secret": core_features.timeout, "register": core_flash.timeout, "test": core_test_calls.timeout, "home": core_home.timeout}
 
 
 def _close_recording(core, recording, kind, data):
@@ -378,7 +378,11 @@ def _span_state(core, event):
 
 
 def _digit(core, event):
+    if event["digit"] == core_flash.FLASH:
+        return core_flash.flashed(core, event)
     call = core.call_of(event["leg"])
+    if call is not None and core_flash.digit(core, call, event["leg"], event["digit"]):
+        return True
     if call is not None and core_overlap.key(core, call, event["leg"], event["digit"]):
         return True
     if call is not None and call.secret is not None and event["leg"] == call.caller_leg:

@@ -14,7 +14,7 @@ answers at once, "manual" rings (180) until answer().  One call at a time; a
 second is refused with 486.  Events: registered, unregistered, incoming, answered
 (their ACK is here), reinvite, options, closed (with "by": "far" | "near" | "failure").
 
-It calls, too: probe_call.py.  RFC 3261: UAS of INVITE, ACK, CANCEL, BYE, OPTIONS, INFO and re-INVITE; UAC of
+It calls, too: probe_call.py; keys and hook flashes: probe_keys.py.  RFC 3261: UAS of INVITE, ACK, CANCEL, BYE, OPTIONS, INFO and re-INVITE; UAC of
 REGISTER and BYE; retransmissions over UDP (T1, T2).  Imports nothing of the product.
 """
 
@@ -28,7 +28,8 @@ import time
 
 from hil.phone import probe_sip
 from hil.phone.probe_call import Dialling
-from hil.phone.probe_rtp import RTPStream
+from hil.phone.probe_keys import Keys
+from hil.phone.probe_rtp import EVENT, RTPStream
 
 T1_S, T2_S, TIMER_B_S = 0.5, 4.0, 32.0     # RFC 3261 17, appendix A
 KEPT_RESPONSES = 64
@@ -57,12 +58,12 @@ class _Call:
         self.interval = self.due = 0.0
 
 
-class ProbePhone(Dialling):
+class ProbePhone(Dialling, Keys):
     """user, password: of the line.  registrar_port: UDP port of the registrar on host.
 
     answer: "auto" or "manual".  expires_s: of the registration.  clock: a BoardClock to send audio by."""
 
-    payload_types = (8,)                   # what it speaks, the best first: 8 PCMA, 18 G.729 (any octets, 20 a packet: nothing is coded here)
+    payload_types = (8,)                   # what it speaks, the best first: 8 PCMA, 18 G.729 (any octets, 20 a packet: nothing is coded here), 101 events
 
     def __init__(self, user, password, registrar_port, answer="auto", expires_s=60, host="127.0.0.1", clock=None):
         self.clock = clock
@@ -401,7 +402,8 @@ class ProbePhone(Dialling):
 
     def _description(self, call):
         direction = {"sendonly": "recvonly", "recvonly": "sendonly"}.get(call.media.direction, call.media.direction)
-        return probe_sip.describe(self.host, call.stream.port, call.version, direction, (call.stream.payload_type,))
+        events = tuple(number for number in self.payload_types if number == EVENT and number in call.media.payload_types)
+        return probe_sip.describe(self.host, call.stream.port, call.version, direction, (call.stream.payload_type, *events))
 
     def _contact(self):
         return f"<sip:{self.user}@{self.host}:{self.port}>"

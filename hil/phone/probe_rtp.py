@@ -3,6 +3,7 @@
     stream = RTPStream()                         # stream.port: even UDP port on 127.0.0.1
     stream.start(("127.0.0.1", 20000))           # sends one packet of 160 A-law octets each 20 ms
     play = stream.play(octets)                   # queued; play.wait(10); play.sent: [Sent]
+    stream.press(16).wait(5)                     # an event of RFC 4733 in place of some packets
     stream.fault("loss", 3)                      # the next three packets of its own are not sent
     stream.inject(b"garbage")                    # these octets, now, from the socket of the stream
     stream.inject(b"garbage", stranger=True)     # from another port
@@ -32,6 +33,8 @@ import time
 
 PCMA = 8
 FRAME = 160                    # samples in a packet of 20 ms, and octets of PCMA
+EVENT = 101                    # payload type of events
+EVENT_FRAMES, EVENT_PAUSE, EVENT_VOLUME = 5, 3, 10      # an event lasts 100 ms; its end is said three times (RFC 4733 2.5.1.4), while nothing else is
 OCTETS = {8: FRAME, 18: 20}    # of such a packet, by payload type
 FRAME_S = 0.020
 SILENCE = 0xD5
@@ -92,6 +95,29 @@ class Play:
         return self
 
 
+class Press:
+    """An event on its way out."""
+
+    def __init__(self, code):
+        self.code, self.at, self.timestamp = code, 0, None
+        self._done = threading.Event()
+
+    def wait(self, timeout_s):
+        """Wait until it is over.  Raises TimeoutError."""
+        if not self._done.wait(timeout_s):
+            raise TimeoutError("the event was not sent")
+
+    def next(self, timestamp):
+        """(payload, timestamp, whether it is the first, whether it is the last) of its next packet."""
+        if self.timestamp is None:
+            self.timestamp = timestamp
+        self.at += 1
+        lasted, last = min(self.at, EVENT_FRAMES) * FRAME, self.at == EVENT_FRAMES + EVENT_PAUSE
+        if last:
+            self._done.set()
+        return struct.pack("!BBH", self.code, EVENT_VOLUME | (0x80 if self.at > EVENT_FRAMES else 0), lasted), self.timestamp, self.at == 1, last
+
+
 class RTPStream:
     """address: to bind.  clock: a BoardClock to send by, None: CLOCK_MONOTONIC.
     packets: [Packet] received from the remote, in order of arrival; malformed: number of others of its own; foreign: [(source, octets)] of
@@ -120,6 +146,7 @@ class RTPStream:
         self._timestamp = int.from_bytes(os.urandom(4), "big")
         self._queue = collections.deque()        # [Play, offset]
         self._faults = collections.deque()       # (kind, octets)
+        self._presses = collections.deque()
         self._held = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -152,6 +179,13 @@ class RTPStream:
         with self._lock:
             self._queue.append([play, 0])
         return play
+
+    def press(self, code):
+        """An event of RFC 4733, after those queued already; returns Press."""
+        press = Press(code)
+        with self._lock:
+            self._presses.append(press)
+        return press
 
     def fault(self, kind, count=1, octets=0):
         """Spoil the next `count` packets of our own, after those spoilt already.
@@ -200,7 +234,23 @@ class RTPStream:
             if select.select([self._socket], [], [], LOOK_S if self.clock else due - now)[0]:
                 self._receive()
 
+    def _next_event(self):
+        with self._lock:
+            press = self._presses[0] if self._presses else None
+        if press is None:
+            return False
+        payload, timestamp, first, last = press.next(self._timestamp)
+        self._send(self.packet(payload, EVENT | (0x80 if first else 0), self._seq, timestamp), self._socket)
+        if last:
+            with self._lock:
+                self._presses.popleft()
+        self._seq = self._seq + 1 & 0xFFFF
+        self._timestamp = self._timestamp + FRAME & 0xFFFFFFFF
+        return True
+
     def _next_packet(self):
+        if self._next_event():
+            return
         play, payload = self._next_payload()
         octets = self.packet(payload, self.payload_type, self._seq, self._timestamp)
         with self._lock:

@@ -20,8 +20,8 @@ def floor(**more):
     config = outside_config()
     config["feature_codes"] = CODES
     config["park"] = {"first": 1, "places": 2, "timeout_s": 60}
-    config["lines"] = [line for line in config["lines"] if line["name"] not in ("2001", "2002")] + [
-        {"name": "2001", "classes": ["internal", "national"]}, {"name": "2002"}]
+    config["lines"] = [line for line in config["lines"] if line["name"] not in ("1001", "1002", "2001", "2002")] + [
+        {"name": "2001", "classes": ["internal", "national"]}, {"name": "2002"}, {"name": "1001", "flash": "plain"}, {"name": "1002", "flash": "keys"}]
     for queue in config["queues"]:
         queue["announce_position_s"] = 0
     for agent in config["agents"]:
@@ -403,7 +403,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("offer"), INDEX, st.sampled_from((SALES, SALES, "02150801002", "02150801000")), st.just(True)),
     st.tuples(st.just("dial"), st.sampled_from(("1001", "1002", "2001")), st.sampled_from(("1003", "2001", "*81001", "*71", "*43", "*411003", "913800138000"))),
     st.tuples(st.just("answer"), INDEX), st.tuples(st.just("answer"), INDEX), st.tuples(st.just("answer"), INDEX),
-    st.tuples(st.just("ask"), st.sampled_from(("hold", "retrieve", "conference", "transfer", "park")), WHO),
+    st.tuples(st.just("ask"), st.sampled_from(("hold", "retrieve", "conference", "change_over", "transfer", "park")), WHO),
     st.tuples(st.just("ask"), st.sampled_from(("consult", "transfer")), WHO, st.sampled_from(
         (("agent", "1002"), ("agent", "1003"), ("line", "2001"), ("queue", "sales"), ("number", "913800138000"), ("number", "2002"), ("flow", "main"))), st.booleans()),
     st.tuples(st.just("ask"), st.sampled_from(("consult", "conference", "transfer")), st.just(None), st.sampled_from((("line", "2001"), ("line", "2002"))), st.booleans()),
@@ -413,7 +413,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("log_in"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("1001", "1002", "2001", "2002"))),
     st.tuples(st.just("status"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("available", "available", "logged_out"))),
     st.tuples(st.just("leg"), INDEX, st.sampled_from(("leg.released", "leg.held", "leg.alerting")), st.sampled_from((16, 17, 41)), st.sampled_from(("far", "far", "failure"))),
-    st.tuples(st.just("press"), INDEX, st.sampled_from("12")), st.tuples(st.just("confirm")),
+    st.tuples(st.just("press"), INDEX, st.sampled_from("12")), st.tuples(st.just("press"), INDEX, st.sampled_from("!!!2003#")), st.tuples(st.just("confirm")),
     st.tuples(st.just("wait"), st.sampled_from((1, 5000, 60000))), st.tuples(st.just("kill"), st.booleans()),
     st.tuples(st.just("hangup"), INDEX), st.tuples(st.just("checkpoint")), st.tuples(st.just("media"), st.booleans()))
 

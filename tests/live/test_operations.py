@@ -17,6 +17,7 @@ from hil.phone.probe import ProbePhone
 from hil.probes import wav
 from hil.product import USER
 from hil.rig import CHECKOUT, PASSWORD
+from tests.live.flash_cases import test_a_hook_flash_is_hold_second_call_conference_and_transfer     # noqa: F401  it shares this house
 
 pytestmark = pytest.mark.live
 
@@ -36,12 +37,8 @@ def heard(samples):
     samples = np.asarray(samples, float)[-LOOK:]
     n = np.arange(len(samples))
     window = np.hanning(len(samples))
-    found = []
-    for name, hertz in TONES.items():
-        level = 4 * abs(np.sum(samples * window * np.exp(-2j * np.pi * hertz * n / 8000))) / len(samples)
-        if level > 500:         # a tenth of what is said
-            found.append(name)
-    return sorted(found)
+    levels = {name: 4 * abs(np.sum(samples * window * np.exp(-2j * np.pi * hertz * n / 8000))) / len(samples) for name, hertz in TONES.items()}
+    return sorted(name for name, level in levels.items() if level > 500)         # a tenth of what is said
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +48,9 @@ def phones(house):
     try:
         house.available("1001", "logged_out")
         for name in ("1002", "1003", "1004"):
-            made[name] = ProbePhone(name, lines[name], house.sip_port, clock=BoardClock(house.run_dir)).start()
+            made[name] = ProbePhone(name, lines[name], house.sip_port, clock=BoardClock(house.run_dir))
+            made[name].payload_types = (8, 101)
+            made[name].start()
         house.available("1002")
         house.wait_agent_idle("1002")
         yield made
@@ -73,11 +72,39 @@ class Floor:
         """After a step: each named telephone hears these; the caller's is looked up at the end, in the recording."""
         time.sleep(STEP_S)
         self.marks.append((time.monotonic(), what, sorted(wanted.pop("caller"))))
-        got = {name: heard(wav.alaw_expand(np.frombuffer(self.phones[name[1:]].received_octets()[-LOOK:], np.uint8))) for name in wanted}
+        got = {name: heard(self.received(name[1:])) for name in wanted}
         assert got == {name: sorted(others) for name, others in wanted.items()}, what
+
+    def received(self, name):
+        """The newest samples of a telephone."""
+        return wav.alaw_expand(np.frombuffer(self.phones[name].received_octets()[-LOOK:], np.uint8))
 
     def speak(self, name):
         self.phones[name].play(tone(TONES[name], 60))
+
+    def file(self):
+        """What the far exchange plays for the caller."""
+        path = self.house.folder / "tone.wav"
+        wav.write_alaw(path, wav.alaw_expand(np.frombuffer(tone(TONES["caller"], 60), np.uint8)))
+        return path
+
+    def caller_heard(self, caller):
+        """The recording of the caller's side, which has just ended, says at each mark what was wanted there."""
+        samples = wav.read_mono(self.house.folder / f"{caller}.wav")
+        offset_s = self.marks[-1][0] - (len(samples) / 8000)      # the recording ended just after the last mark
+        music = wav.read_mono(CHECKOUT / "build" / "prompts" / "music.wav")
+        for moment, what, wanted in self.marks:
+            at = int((moment - offset_s - 0.15) * 8000)
+            piece = samples[at - LOOK:at]
+            if wanted == ["music"]:
+                assert heard(piece) == [] and np.std(piece) > 0.1 * np.std(music), f"{what}: music"
+            else:
+                assert heard(piece) == wanted, f"{what}: the caller hears {heard(piece)}"
+
+
+@pytest.fixture
+def floor(house, phones):
+    return Floor(house, phones)
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +114,13 @@ def supervisor(house):
         yield person
 
 
-def test_who_hears_whom(house, phones, supervisor):
-    floor = Floor(house, phones)
-    file = house.folder / "tone.wav"
-    wav.write_alaw(file, wav.alaw_expand(np.frombuffer(tone(TONES["caller"], 60), np.uint8)))
+def test_who_hears_whom(house, phones, floor, supervisor):
     marks = {name: phone.mark() for name, phone in phones.items()}
     caller = house.place_and_choose("1")
     began = house.far.wait_for("record_started", 5, id=caller)
     phones["1002"].wait_for("answered", 15, since=marks["1002"])
     floor.call = house.wait_call("talking")["call"]
-    house.far.play(caller, file)
+    house.far.play(caller, floor.file())
     floor.speak("1002")
     floor.hear("talking", caller=["1002"], _1002=["caller"])
 
@@ -141,16 +165,7 @@ def test_who_hears_whom(house, phones, supervisor):
     house.far.wait_for("record_closed", 8, id=caller)
     house.wait_idle()
 
-    samples = wav.read_mono(house.folder / f"{caller}.wav")
-    offset_s = floor.marks[-1][0] - (len(samples) / 8000)      # the recording ended just after the last mark
-    music = wav.read_mono(CHECKOUT / "build" / "prompts" / "music.wav")
-    for moment, what, wanted in floor.marks:
-        at = int((moment - offset_s - 0.15) * 8000)
-        piece = samples[at - LOOK:at]
-        if wanted == ["music"]:
-            assert heard(piece) == [] and np.std(piece) > 0.1 * np.std(music), f"{what}: music"
-        else:
-            assert heard(piece) == wanted, f"{what}: the caller hears {heard(piece)}"
+    floor.caller_heard(caller)
     report = {row["name"]: row for row in house.product.get("/reports/queues")["rows"]}
     queue = next(q for q in house.state()["queues"] if q["name"] == "sales")
     for name, figure in (("queued", "offered"), ("answered", "answered"), ("abandoned", "abandoned"), ("service_level", "service_level")):

@@ -313,7 +313,12 @@ def test_telephone_events_are_digits_once_a_key_press(board, control, pair):
     assert control.event("digit", id="r")["digit"] == "5"
     seq = press(11, seq, ts + 3200, (160, 320, 480), ends=0)          # its end is lost
     assert control.event("digit", id="r")["digit"] == "#"
-    seq = press(16, seq, ts + 6400, (160,))                            # flash: no digit
+    seq = press(17, seq, ts + 4800, (160,))                            # no digit
+    control.do("detect", id="r", dtmf=False)
+    seq = press(16, seq, ts + 6400, (160, 320))                        # a hook flash is told whether anybody listens for digits or not
+    event = control.event("digit", id="r")
+    assert (event["digit"], event["duration_ms"]) == ("!", 40)
+    control.do("detect", id="r", dtmf=True)
     control.do("modify", id="r", dtmf_clock_hz=48000)                  # as beside Opus; the second is held for longer than one packet can say
     seq = press(7, seq, ts + 9600, (960, 1920, 3840))
     assert control.event("digit", id="r")["duration_ms"] == 80

@@ -619,7 +619,10 @@ def test_an_offer_that_waits_out_a_glare_is_given_up_where_theirs_is_taken(switc
 @pytest.mark.parametrize("kind, body, digit, duration", [
     ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", "5", 160),
     ("application/dtmf-relay", b"Signal= *\nDuration= 100", "*", 100),
-    ("application/dtmf", b"#", "#", 250), ("application/dtmf", b"11", "#", 250)])
+    ("application/dtmf", b"#", "#", 250), ("application/dtmf", b"11", "#", 250),
+    # what analog gateways send for a hook flash; AudioCodes' manual, HookFlashOption, has each with the maker of its exchange
+    ("application/hook-flash", b"signal=hf", "!", 250), ("application/hook-flash", b" ", "!", 250), ("application/dtmf-relay", b"Signal=16", "!", 250),
+    ("application/sscc", b"event=flashhook", "!", 250), ("application/broadsoft; version=1.0", b"event flashhook\r\n", "!", 250)])
 def test_info(switch, phone, kind, body, digit, duration):
     invite = confirmed(switch, phone)
     request = phone.in_dialog(invite, "INFO", body=body).replace(b"application/sdp", kind.encode())

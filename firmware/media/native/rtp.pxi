@@ -11,6 +11,7 @@ cdef enum:
     RELATCH_TICKS = 100                # a source silent for 1 s may be replaced
     MOVED_TICKS = 20                   # ours: one silent for 200 ms by what goes on with its SSRC and numbers: a NAT has bound anew
     MOVED_AHEAD = 1000                 # ours: numbers, 20 s
+    EVENT_FLASH = 16                   # RFC 4733 3.2: a hook flash
 
 cdef inline uint32_t be16(const uint8_t *p) noexcept nogil:
     return (<uint32_t>p[0] << 8) | p[1]
@@ -148,6 +149,11 @@ cdef int sequence_accepted(Rtp *r, uint64_t e_tick, uint32_t ssrc, uint16_t seq)
     return 1
 
 
+cdef inline uint8_t event_digit(int code) noexcept nogil:
+    """What control is told of an event: the digit, or "!" for a hook flash."""
+    return b"0123456789*#ABCD!"[code]
+
+
 cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8_t *p, int n) noexcept nogil:
     """RFC 4733 2.3: event, end bit and volume, duration.  One key press has one timestamp."""
     cdef int code, tone
@@ -155,11 +161,12 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
         r.garbage += 1
         return
     code = p[0]
-    if code > 15:
-        return                         # flash and others: no digit
-    r.events_used = 1
-    r.mute_until = e.tick + <uint64_t>(r.jitter_samples // BLOCK) + 4
-    if r.event_active and ts != r.event_ts and r.event_digit == b"0123456789*#ABCD"[code] and r.event_duration >= EVENT_SEGMENT \
+    if code > EVENT_FLASH:
+        return                         # no digit
+    if code != EVENT_FLASH:            # who tells flashes so may well send digits as tones
+        r.events_used = 1
+        r.mute_until = e.tick + <uint64_t>(r.jitter_samples // BLOCK) + 4
+    if r.event_active and ts != r.event_ts and r.event_digit == event_digit(code) and r.event_duration >= EVENT_SEGMENT \
             and ts == r.event_ts + r.event_duration:
         r.event_before += r.event_duration          # RFC 4733 2.5.1.3: longer than its field can say, 1.4 s at 48 kHz
         r.event_duration = 0
@@ -172,10 +179,10 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
         r.event_active = 1
         r.event_done = 0
         r.event_ts = ts
-        r.event_digit = b"0123456789*#ABCD"[code]
+        r.event_digit = event_digit(code)
         r.event_duration = 0
         r.event_before = 0
-        tone = e.digit_tone[code]
+        tone = -1 if code == EVENT_FLASH else e.digit_tone[code]
         if tone >= 0:
             e.k.tone_start(e.k.tone_state, TERMS + slot, tone, 0)
     if be16(p + 2) > r.event_duration:
@@ -188,7 +195,7 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
 cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     r.event_active = 0
     r.event_done = 1
-    if e.term[slot].detect:
+    if e.term[slot].detect or r.event_digit == event_digit(EVENT_FLASH):
         add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, (r.event_before + r.event_duration) // r.event_clock, 1)
 
 

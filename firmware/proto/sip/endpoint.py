@@ -62,7 +62,7 @@ Events (plain dicts, "kind" first):
   sdp_answer        {leg, sdp}                 answer that came in an ACK
   refer             {leg, called, other, by}   a telephone wants its call transferred: to a number, or to the party of
                     leg "other"; owes a refer_outcome
-  dtmf              {leg, digit, duration_ms}  INFO application/dtmf-relay or application/dtmf
+  dtmf              {leg, digit, duration_ms}  INFO with a digit, or a hook flash: "!" (info.py)
 Exactly one of rejected, released ends a leg; afterwards its id is unknown here.
 
 Persistence: dump() -> {key: JSON-able dict}; keys "leg/<leg>", "line/<name>", "trunk/<name>",
