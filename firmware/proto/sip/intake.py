@@ -24,12 +24,13 @@ from firmware.errors import RemoteError
 from firmware.proto.sip.text import text
 
 REFUSE_MS = 100              # ours: in overload, new work that would wait longer is refused
-CERTAIN_MS, CERTAIN_ROW = 200, 32    # ours: a row that would take so long, and is so long, is overload without doubt
+CERTAIN_MS, CERTAIN_ROW = 450, 32    # ours: a row that would take so long, and is so long, is overload without doubt; below T1 (500 ms), so that
+                             # nothing is repeated meanwhile.  Beside 150 calls a second a standstill of 0.15 s makes a row of 0.3 s that goes by itself
 REFUSED_WITHIN_MS = 90       # what has waited longer when overload is noticed is served: its refusal would come too late to be one ...
-SERVED_LATE = 64             # ... unless so much waits already
+SERVED_LATE_MS = 900         # ... unless it would wait for so long; ours
 FIRST_GUESS_MS = 5.0         # ours: what new work costs until it is measured
 LEAST_MS, MOST_MS = 0.3, 60.0    # ours: bounds of that figure; one long standstill must not move it far
-SMOOTHING = 8
+SMOOTHING = 16
 LEAST_ROW = 8                # ours: a row so short is let stand, whatever it is thought to cost
 MOST_ROW = 4096              # ours: messages; what comes beyond is refused, or dropped
 FIRST_AT_ONCE = 64           # messages of calls that share a turn, and its commit
@@ -189,7 +190,7 @@ class Intake:
     def _refuse(self, entry, now_ms):
         """Whether it was refused: what repeats a request that is being served is not, nor what has waited too long for it."""
         octets, source, arrived_ms = entry
-        if now_ms - arrived_ms > REFUSED_WITHIN_MS and len(self.new) < SERVED_LATE:
+        if now_ms - arrived_ms > REFUSED_WITHIN_MS and self.would_wait_ms() < SERVED_LATE_MS:
             return False
         key = (source, branch_of(octets))
         if (not key[1] or not self._knows_all or key in self._taken[0] or key in self._taken[1]) and self._is_served(octets):
