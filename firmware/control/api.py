@@ -4,7 +4,8 @@ Who uses it: the web process, the command `strowger`, tests.  Who may: file perm
 of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
 
     GET  /v1/state                     the switch now, with the journal number it is true for
-    GET  /v1/events?after=N[&pops=1]   journal records as lines, history first, then live, never ends
+    GET  /v1/events?after=N[&pops=1]   journal records as lines, history first, then live, never ends; with brief=1 only {"seq"}, the newest,
+                                       each time that some have come
     GET  /v1/calls?limit=50&before=ID  CDRs, newest first
     GET  /v1/calls/{id}                one call: CDR, records, recordings
     POST /v1/calls/{id}/hangup
@@ -383,18 +384,8 @@ class API:
         gone = asyncio.ensure_future(self._disconnect(receive))
         try:
             while not gone.done() and not self.house.feed.closed:
-                records = self.house.feed.since(seq)
-                if records is None:
-                    newest = self.house.feed.last_seq
-                    records = await self._read(lambda db, seq=seq: Journal(db).after(seq))
-                    if not records:
-                        seq = newest
-                        continue
-                if records:
-                    seq = records[-1]["seq"]
-                    records = await desk.with_pops(records) if desk is not None else records
-                    octets = b"".join(encode(record) + b"\n" for record in records)
-                else:
+                seq, octets = await self._lines(seq, desk, query.get("brief") == "1")
+                if octets is None:
                     news = asyncio.ensure_future(self.house.feed.wait(seq, KEEPALIVE_S))
                     await asyncio.wait({news, gone}, return_when=asyncio.FIRST_COMPLETED)
                     if not news.done():
@@ -409,6 +400,21 @@ class API:
                 await send({"type": "http.response.body", "body": b""})
         finally:
             gone.cancel()
+
+    async def _lines(self, seq, desk, brief):
+        """(number of the newest record, lines) of what came after seq; lines None: nothing did.  brief: one line with that number alone."""
+        newest = self.house.feed.last_seq
+        if brief:
+            return max(seq, newest), b'{"seq":%d}\n' % newest if newest > seq else None
+        records = self.house.feed.since(seq)
+        if records is None:
+            records = await self._read(lambda db: Journal(db).after(seq))
+            if not records:
+                return newest, None
+        if not records:
+            return seq, None
+        told = await desk.with_pops(records) if desk is not None else records
+        return records[-1]["seq"], b"".join(encode(record) + b"\n" for record in told)
 
     @staticmethod
     async def _disconnect(receive):

@@ -112,14 +112,14 @@ class ControlClient:
         finally:
             connection.close()
 
-    def stream_events(self, after=0, keepalive_s=30.0, pops=None):
+    def stream_events(self, after=0, keepalive_s=30.0, pops=None, brief=None):
         """Iterate over journal records above number `after`, then over new ones as they are committed.
 
-        Yields dicts; None for a keep-alive.  Ends by raising ControlError when the control process
+        Yields dicts (brief=1: only {"seq"}, the newest, each time that some have come); None for a keep-alive.  Ends by raising ControlError when the control process
         goes away (ask again with the last "seq" seen)."""
         connection = _UnixConnection(self.path, keepalive_s)
         try:
-            response = self._send(connection, "GET", "/v1/events", None, {"after": after, "pops": pops})
+            response = self._send(connection, "GET", "/v1/events", None, {"after": after, "pops": pops, "brief": brief})
             if response.status != 200:
                 self._decode(response.status, response.read())
             while True:

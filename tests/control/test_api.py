@@ -59,6 +59,21 @@ def test_the_stream_gives_history_then_what_comes(site):
     served(site, scenario)
 
 
+def test_a_brief_stream_tells_only_that_something_came(site):
+    def scenario(client, house, legs, call):
+        begun = house.feed.last_seq
+        stream = client.stream_events(after=begun - 1, brief=1)
+        assert next(stream) == {"seq": begun}
+        for number in range(3):
+            client.put("/v1/agents/1001/status", {"status": "available"})
+        seen = next(stream)
+        while seen["seq"] < house.feed.last_seq:
+            seen = next(stream)
+        assert seen == {"seq": house.feed.last_seq} and house.feed.last_seq > begun + 2
+        stream.close()
+    served(site, scenario)
+
+
 def test_a_stream_far_behind_reads_the_database(site):
     def scenario(client, house, legs, call):
         for number in range(20):
