@@ -6,10 +6,24 @@ What the far end of a line sent cannot be refused, since the call must go on: cl
 """
 
 import json
+from json import encoder as _json
 
 DEEPEST = 64        # levels of lists and objects; invented: a configuration has 7
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 BROKEN = "holds half a character (a lone UTF-16 surrogate); write it again"
+
+
+def encoder(ensure_ascii=False, sort_keys=False):
+    """A function(value) that gives compact JSON text, as json.dumps() does; the standard library makes a new encoder in C for each text, which costs
+    more than a small text.  Raises TypeError, ValueError and RecursionError (circular data, too)."""
+    usual = json.JSONEncoder(ensure_ascii=ensure_ascii, check_circular=False, separators=(",", ":"), sort_keys=sort_keys)
+    if _json.c_make_encoder is None:
+        return usual.encode
+    strings = _json.encode_basestring_ascii if ensure_ascii else _json.encode_basestring
+    pieces = _json.c_make_encoder(None, usual.default, strings, None, ":", ",", sort_keys, False, True)
+    return lambda value: "".join(pieces(value, 0))
+
+
+_ENCODE = encoder()
 
 
 def writable(text):

@@ -9,9 +9,10 @@ write() takes out, get() and page() put back.
 import json
 
 from firmware.call.records import CDRProjection
+from firmware.jsontext import encoder
 from firmware.storage.personal import MARK, keys_of, told
 
-ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+ENCODE = encoder(sort_keys=True)
 
 # What is told of a leg after the CDR was written, set in place: the rest of the CDR, and its indexes, stay as they are.
 LATE = ("UPDATE cdr SET body = json_set(iif(json_type(body, '$.quality') = 'object', body, json_set(body, '$.quality', json('{}'))), "

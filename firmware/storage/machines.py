@@ -8,9 +8,10 @@ transaction, the same one as the journal records of the event.
 
 import json
 
+from firmware.jsontext import encoder
 from firmware.storage.database import Damaged
 
-ENCODE = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode        # json.dumps() would make an encoder each time
+ENCODE = encoder(ensure_ascii=True)     # half a character of a far end can be stored so
 
 
 class Machines:
