@@ -26,7 +26,7 @@ import time
 from hil import scratch, sip_load
 from hil.ports import UDP, free_block
 from hil.rig import CHECKOUT, RigError, die_with_us
-from hil.sip_load import SDP, SIPLoad, _message, last_row
+from hil.sip_load import MEDIA_PORT, SDP, SIPLoad, _message, last_row
 
 RATE, SESSION_S = 25, 90        # calls a second while they are set up; session timer (the least of RFC 4028)
 KILL_AFTER_S = 6                # since all stand
@@ -84,7 +84,7 @@ def answers_after(port, from_port, timeout_s=60):
 
 def scenarios(ports, hold_ms, rest_ms):
     """(caller, callee) of sipp.  The callee takes what refreshes a session."""
-    said = [SDP.replace("m=audio 40000", "m=audio %d" % port) for port in ports]
+    said = [SDP.replace("m=audio %d" % MEDIA_PORT, "m=audio %d" % port) for port in ports]
     tag = "[peer_tag_param]"
     caller = ('<?xml version="1.0"?><scenario name="caller">'
               + _message("INVITE", "sip:[service]@[remote_ip]:[remote_port]", 1, "139[call_number]", "[service]", body=said[0])
