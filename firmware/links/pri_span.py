@@ -1,7 +1,7 @@
 """One PRI span: its configuration, its Q.931 machine, the legs of its calls, its timeslots."""
 
 from firmware.call.call import UNRESTRICTED
-from firmware.call.trunk_group import bearers, law_of
+from firmware.call.trunk_group import LAWS, bearers, law_of
 from firmware.links.enhancement import CLEAR, enhancement
 from firmware.proto.q931 import codes, maintenance
 from firmware.proto.q931.d_channels import DChannels
@@ -43,9 +43,11 @@ def machine_config(row, group):
             "bearer_cause": codes.BEARER_NOT_IMPLEMENTED if row["side"] == "network" else codes.INCOMPATIBLE_DESTINATION}
 
 
-def law_for(row, bearer):
-    """The law of media's `add` for an outgoing call."""
-    return CLEAR if bearer == UNRESTRICTED else law_of(row)
+def law_for(row, bearer, said=None):
+    """The law of media's `add` for a call.  said: that of the SETUP of a call in (Q.931 4.5.5), which holds where the configuration names none."""
+    if bearer == UNRESTRICTED:
+        return CLEAR
+    return said if said and row.get("law", LAWS[0]) == LAWS[0] else law_of(row)
 
 
 def link_is_up(audit, link):

@@ -15,11 +15,10 @@ span_change.py.  What people command: span_manage.py.
 import logging
 
 from firmware.call import carriage
-from firmware.call.call import UNRESTRICTED
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import CLEAR, renew
-from firmware.links.pri_span import ROWS, link_is_up
+from firmware.links.pri_span import ROWS, law_for, link_is_up
 from firmware.links.span_change import SpanChanges
 from firmware.links.span_manage import Management
 from firmware.links.span_outgoing import OutgoingCalls
@@ -177,8 +176,7 @@ class SpanLinks(OutgoingCalls, NetworkServices, SpanChanges, Management, Adapter
     def _on_setup_indication(self, span, event, now_ms):
         leg = self.ids.next("l")
         caller, redirecting = event["caller"] or {}, event["redirecting"] or {}
-        law = CLEAR if event["bearer"] == UNRESTRICTED else event["law"]
-        span.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "law": law,
+        span.calls[event["call"]] = {"leg": leg, "digits": event["called_digits"], "law": law_for(span.row, event["bearer"], event["law"]),
                                      "timeslot": event["timeslot"], "orphan": None}
         self.legs[leg] = (span.number, event["call"])
         self._terminate(span, event["call"])

@@ -63,7 +63,7 @@ class ProbePhone(Dialling, Keys):
 
     answer: "auto" or "manual".  expires_s: of the registration.  clock: a BoardClock to send audio by."""
 
-    payload_types = (8,)                   # what it speaks, the best first: 8 PCMA, 18 G.729 (any octets, 20 a packet: nothing is coded here), 101 events
+    payload_types = (8,)                   # what it speaks, the best first: 0 PCMU, 8 PCMA, 18 G.729 (any octets, 20 a packet: nothing is coded here), 101 events
 
     def __init__(self, user, password, registrar_port, answer="auto", expires_s=60, host="127.0.0.1", clock=None):
         self.clock = clock

@@ -110,7 +110,7 @@ def authorization(challenge, user, password, method, uri):
 Media = collections.namedtuple("Media", "host port payload_types direction")
 
 
-RTPMAP = {8: "PCMA/8000", 18: "G729/8000", 101: "telephone-event/8000"}
+RTPMAP = {0: "PCMU/8000", 8: "PCMA/8000", 18: "G729/8000", 101: "telephone-event/8000"}
 
 
 def describe(host, port, version, direction="sendrecv", payload_types=(8,)):

@@ -13,6 +13,12 @@ def test_of_a_span(row, law):
     assert law_of(row) == law and law_for(row, "speech") == law and law_for(row, "unrestricted_digital") == "clear"
 
 
+@pytest.mark.parametrize("row, said, law", [({"type": "e1"}, "U", "U"), ({"type": "e1", "law": "line"}, "A", "A"), ({"type": "e1", "law": "u"}, "A", "U"), ({"type": "t1", "law": "a"}, "U", "A")])
+def test_of_a_call_in(row, said, law):
+    """A SETUP names its law; a far end that does not know the line's says that of the kind of line, so what is configured stands above it."""
+    assert law_for(row, "speech", said) == law and law_for(row, "unrestricted_digital", said) == "clear"
+
+
 def test_a_point_tells_it_in_its_iam_and_begins_anew_when_it_changes():
     """User service information says mu-law; without the setting a point is made of what it always was, so that an update restarts none."""
     def config(**more):

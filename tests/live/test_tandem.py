@@ -15,6 +15,7 @@ from hil.phone.probe import ProbePhone
 from hil.probes import exact
 from tests.live import probe_moves
 from tests.live.conftest import CALLER, REDIRECTING, House
+from tests.live.law_cases import test_a_tone_between_two_laws, test_data_goes_between_two_laws_as_it_is      # noqa: F401  they share this house
 
 BINARY = pathlib.Path(__file__).parents[2] / "build" / "hil" / "far-ss7"
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libss7-dev is not installed: no far-ss7")]
@@ -45,9 +46,9 @@ class FarEnd:
         self.id = event["id"]
         return {"called": event["called"].rstrip("#F"), "caller": event["caller"], "redirecting": event["redirecting"]}
 
-    def place(self, called):
+    def place(self, called, **more):
         self.id, self.mark = "t%d" % next(self.numbers), self.far.mark()
-        self.far.call(self.id, self.span, called, CALLER, redirecting=REDIRECTING, record=self.house.folder / (self.id + ".wav"))
+        self.far.call(self.id, self.span, called, CALLER, redirecting=REDIRECTING, record=self.house.folder / (self.id + ".wav"), **more)
 
     def rang(self):
         self.far.wait_for("alerting", 30, id=self.id)
@@ -126,13 +127,15 @@ class SIPEnd:
 class TandemHouse(House):
     """Span 1: PRI; span 2: SS7 with its link in timeslot 16; a SIP trunk.  Who comes in may dial through."""
 
+    prefix = PREFIX
+
     def start(self):
         self.start_board()
         self.start_product()
         self.ends = {"sip": SIPEnd(self)}
         running = self.product.get("/configuration")
         config = running["configuration"]
-        config["trunk_groups"] += [{"name": name, "classes": ["national"], "selection": "ascending"} for name in PREFIX]
+        config["trunk_groups"] += [{"name": name, "classes": ["national"], "selection": "ascending", "data_calls": True} for name in PREFIX]
         config["spans"][0].update(trunk_group="pri")
         config["spans"][1].update(trunk_group="ss7", signalling="ss7", crc4=False)
         config["ss7"] = [{"name": "carrier", "variant": "itu", "point_code": "0-12-4", "linksets": [
@@ -147,9 +150,12 @@ class TandemHouse(House):
         self.ends.update(pri=FarEnd(self, self.far, 1), ss7=FarEnd(self, self.ss7, 2))
         self.far.wait_for("link_up", 30, span=1)
         self.ss7.wait_for("ss7_up", 30)
-        self.wait(lambda s: all(span["state"] == "up" for span in s["spans"]) and s["ss7"][0]["circuit_groups"][0]["available"] == 15
-                  and s["sip_trunks"][0]["state"] == "up", 30, "the three trunks")
+        self.wait_trunks()
         return self
+
+    def wait_trunks(self):
+        self.wait(lambda s: all(span["state"] == "up" for span in s["spans"]) and s["ss7"][0]["circuit_groups"][0]["available"] == 15
+                  and s["sip_trunks"][0]["state"] == "up", 60, "the three trunks")
 
     def clear(self):
         """Nobody is in a call, whatever became of the one before."""
