@@ -25,10 +25,10 @@ import sys
 
 from firmware import sockets
 from firmware.call import outside
-from firmware.call.signalling_points import links_of
 from firmware.call.trunk_group import groups_of
 from firmware.config import field, home, sip
 from firmware.config.schema import ANY_ADDRESS, LANGUAGES, LISTENERS
+from firmware.control import feasible_ss7
 from firmware.errors import ConfigError, LocalError
 
 SOCKETS = {"sip": "sip-udp", "web": "web-https", "cti": "cti-tcp"}      # as the supervisor hands them on
@@ -62,7 +62,7 @@ def obstacles(running, wanted, held, prompts):
 
     held: see listening().  prompts: links/prompts.Prompts."""
     return _sockets(running, wanted, held) + _prompts(running, wanted, prompts) + _languages(running, wanted) + _emergency(running, wanted) + (
-        _areas(running, wanted) + _files(running, wanted)) + _homes(running, wanted) + _reserved(running, wanted) + _points(running, wanted)
+        _areas(running, wanted) + _files(running, wanted)) + _homes(running, wanted) + _reserved(running, wanted) + feasible_ss7.obstacles(running, wanted)
 
 
 def _sockets(running, wanted, held):
@@ -262,20 +262,6 @@ def _reserved(running, wanted):
         if users and 0 < count <= row["reserved"] and before.get(row["name"]) != row["reserved"]:
             errors.append(ConfigError(f"trunk_groups[{index}].reserved", f"{row['reserved']} are kept of the {count} trunks that {row['name']} has, so no call of the "
                                       f"route {users[0]} would ever go out by it; keep fewer, or take the group out of that route"))
-    return errors
-
-
-def _points(running, wanted):
-    """Spans in which two signalling points of ours have links or circuits: each would tell another state of the span, and calls out would take the first one's."""
-    owners, errors = {}, []
-    for index, point in enumerate(wanted["ss7"] if wanted["ss7"] != running["ss7"] else ()):
-        if not point["enabled"]:
-            continue
-        rows = list(links_of(point).values()) + [piece for group in point["circuit_groups"] for piece in group["circuits"]]
-        shared = [span for span in sorted({row["span"] for row in rows}) if owners.setdefault(span, index) != index]
-        if shared:
-            errors.append(ConfigError(f"ss7[{index}]", f"has links or circuits in span {shared[0]}, as ss7[{owners[shared[0]]}] has; a span belongs to one signalling "
-                                      "point of ours, give this one spans of its own"))
     return errors
 
 
