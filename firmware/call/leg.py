@@ -25,7 +25,7 @@ MONITOR = "monitor"  # a supervisor's telephone that listens
 
 TRUNK_TECHS = ("pri", "ss7", "r2", "cas")      # legs on a timeslot of a span
 
-FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams", "cls", "t38")
+FIELDS = ("id", "call", "role", "tech", "state", "line", "trunk_group", "span", "timeslot", "held", "rtp_lost", "away", "missing", "cause", "agent", "fax", "hears", "enhance", "heard", "streams", "cls", "t38")
 
 
 class Leg:
@@ -45,6 +45,7 @@ class Leg:
         self.timeslot = None
         self.held = False
         self.rtp_lost = False
+        self.away = None        # while a browser's page is gone: {"holds": whether the call is held for it}
         self.missing = []       # directions without sound: "in" (from the far side), "out" (to it)
         self.cause = None       # the cause that we release it with
         self.fax = []           # tones of fax machines and modems that were heard, each once

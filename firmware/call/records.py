@@ -45,6 +45,8 @@ KINDS = {
     "leg.moved": "from(the call that it was in) role",
     "leg.rtp_lost": "",
     "leg.rtp_back": "",
+    "leg.away": "holds(true: the other party hears music because of it)",
+    "leg.back": "",
     "leg.audio_missing": "direction(in: from the far side|out: to it) line reason(nothing|foreign|type|sent|silent|unheard|refused)",
     "leg.audio_back": "direction line",
     "leg.fax_heard": "tone(cng: a calling fax machine|calling|ans|ansam: a modem, or a machine that answers|flags: T.30 signals) to(number of ours "

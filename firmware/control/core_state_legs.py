@@ -100,6 +100,12 @@ class LegFolds:
     def leg_rtp_back(self, record, data, call):
         self._flag(record, "rtp_lost", False)
 
+    def leg_away(self, record, data, call):
+        self._flag(record, "away", dict(data))
+
+    def leg_back(self, record, data, call):
+        self._flag(record, "away", None)
+
     def leg_audio_missing(self, record, data, call):
         leg = self.legs.get(record["leg"])
         if leg is not None:

@@ -35,6 +35,7 @@ Events (dict with "kind"; other keys are ignored)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
                inband: something is to be heard from that side (progress description 1 or 8)
+  leg.away leg | leg.back leg          a browser's page is gone, and may come back; its sound is there again (core_absence.py)
   leg.network   leg verb("hold"|"retrieve"|"transfer") outcome("done"|"failed") why?     of the network's hold and transfer (EN 300 141, EN 300 369)
   leg.malicious leg outcome("registered"|"failed"|"told") why?        of MCID (EN 300 130)
   leg.wants_digits leg inband? | leg.accepted leg      the far end of a call out asks for more digits; it has enough
@@ -122,7 +123,7 @@ from firmware.call import call as calls
 from firmware.call.records import make
 from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_flash, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
-from firmware.control import core_broadcasts, core_warnings
+from firmware.control import core_absence, core_broadcasts, core_warnings
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
 from firmware.control.core_snapshot import snapshot
@@ -131,6 +132,7 @@ from firmware.control.core_snapshot import snapshot
 NEEDS = {
     "leg.offered": ("leg", "tech"), "leg.digits": ("leg",), "leg.alerting": ("leg",), "leg.progress": ("leg",), "leg.malicious": ("leg", "outcome"), "leg.network": ("leg", "verb", "outcome"), "leg.wants_digits": ("leg",), "leg.accepted": ("leg",),
     "leg.seized": ("leg", "span", "timeslot"), "leg.answered": ("leg",), "leg.released": ("leg",), "leg.held": ("leg",), "leg.retrieved": ("leg",),
+    "leg.away": ("leg",), "leg.back": ("leg",),
     "media.signal_complete": ("leg", "token"), "media.digit": ("leg", "digit"), "media.record_closed": ("recording",),
     "media.record_failed": ("recording",), "media.rtp_timeout": ("leg",), "media.rtp_started": ("leg",), "media.lost": (),
     "media.audio": ("leg", "direction", "missing", "reason"), "media.leg_quality": ("leg", "call", "quality"),
@@ -404,7 +406,7 @@ _HANDLERS = {
     "leg.progress": core_calls.progress, "leg.seized": core_outside.seized, "leg.answered": core_calls.answered, "leg.released": core_calls.released,
     "leg.held": core_calls.held, "leg.retrieved": core_calls.held, "media.signal_complete": lambda core, event: core_floor.over(core, event) or core_calls.signal_complete(core, event),
     "media.digit": _digit, "media.record_closed": _record_closed, "media.record_failed": _record_failed,
-    "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp,
+    "media.rtp_timeout": core_calls.rtp, "media.rtp_started": core_calls.rtp, "leg.away": core_absence.away, "leg.back": core_absence.back,
     "leg.t38": core_fax.switched,
     "media.modem_tone": core_fax.heard, "fax.page": core_documents.page, "media.heard": core_listening.heard,
     "media.modem_tone": core_fax.heard, "message.mailed": core_mailboxes.mailed, "lookup.answered": core_queues.looked_up,

@@ -14,7 +14,7 @@ A leg here: {"direction": "out"|"in", "state": "allocating"|"setup"|"alerting"|"
 the turn's transaction; a leg that was still allocating when control was killed is allocated again
 (incoming) or given up with cause 41 (outgoing).
 
-RTP terminations and what the session descriptions say: sip_media.py.  A telephone that died: sip_probe.py.
+RTP terminations and what the session descriptions say: sip_media.py.  A telephone that died: sip_probe.py; a page that was closed: sip_browsers.py.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from firmware.call import carriage
 from firmware.errors import LocalError, RemoteError
 from firmware.links.adapter import Adapter
 from firmware.links.enhancement import enhancement, renew
+from firmware.links.sip_browsers import SIPBrowsers
 from firmware.links.sip_certificates import Certificates
 from firmware.links.sip_fax import SIPFax
 from firmware.links.resolver import Resolver
@@ -34,7 +35,7 @@ from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credenti
 from firmware.links.sip_names import Names
 from firmware.links.sip_passing import SIPPassing
 from firmware.links.sip_presence import Presence
-from firmware.links.sip_probe import DEAD_S, SilentPhones
+from firmware.links.sip_probe import DEAD_S
 from firmware.links.sip_streams import SIPStreams
 from firmware.links.sip_trace import SIPTrace
 from firmware.links.sip_trunks import SIPTrunks, named_entries, trunk_rows
@@ -85,7 +86,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, Adapter):
+class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start().  streams: {transport: listening socket}."""
 
     name = "sip"
@@ -113,8 +114,10 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         self.now_ms = house.clock.now_ms
         self._refused = {}          # line or trunk -> (calls refused since it was said, when)
         self._probe_at = {}         # leg -> when its silent telephone is asked again
+        self._given_up_at = {}      # leg of a page that is gone -> when it ends
         self._reading = self._sending = False
         self.media.listeners["dtls_failed"] = self._dtls_failed
+        self.media.listeners["dtls_closed"] = self._dtls_closed
         self._begin_presence(house)
         self.house_config = house.config.running
         running = house.config.running()
@@ -241,7 +244,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         state = self.legs.get(leg)
         if state is None:
             return
-        self._set(leg, version=state["version"] + 1)
+        self._set(leg, version=state["version"] + 1, **({"sip_host": event["host"]} if event.get("host") else {}))
         response = {"kind": "reinvite_response", "leg": leg}
         try:
             if offer is None:
@@ -249,6 +252,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
             else:
                 body, far = self._answer_offer(leg, offer)
                 self._join(leg, carried(far))
+                self._speaks_again(leg)
                 response["sdp"] = body
         except RemoteError as error:
             response["status"] = error.status or 488
@@ -406,6 +410,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SilentPhones, Presence, A
         if state is not None and state["line"] is not None:
             self._lamps.add(state["line"])
         self._probe_at.pop(leg, None)
+        self._given_up_at.pop(leg, None)
         self._note_passed(leg, None)
         self._changed.add(leg)
 

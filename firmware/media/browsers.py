@@ -8,7 +8,8 @@ the tick puts STUN and DTLS aside (engine.others()), an authentic check with USE
 heard from such an address only, and its keys become the leg's SRTP sessions.  The keys never leave this process, so a
 restart of control touches nothing.  A handshake costs about a millisecond of this thread once a call, a check (each 5 s) 0.1 ms.
 
-What cannot work is told once with its reason ("dtls_failed"): control ends the call with that sentence.
+What cannot work is told once with its reason ("dtls_failed"): control ends the call with that sentence.  A browser that closes its
+association (close_notify: the page has let go of the call's connection) is told once, too ("dtls_closed").
 """
 
 import hmac
@@ -72,10 +73,10 @@ class Browser:
 
 
 class Browsers:
-    """engine, on_failed(id, sentence).  clock_s: monotonic."""
+    """engine, on_failed(id, sentence), on_closed(id).  clock_s: monotonic."""
 
-    def __init__(self, engine, on_failed, clock_s=time.monotonic):
-        self._engine, self._on_failed, self._clock_s = engine, on_failed, clock_s
+    def __init__(self, engine, on_failed, on_closed=lambda name: None, clock_s=time.monotonic):
+        self._engine, self._on_failed, self._on_closed, self._clock_s = engine, on_failed, on_closed, clock_s
         self._legs = {}                 # serial: Browser
         self._certificate = None
         self._unfinished = set()        # serials
@@ -178,8 +179,11 @@ class Browsers:
             return
         if leg.dtls is None:
             self._begin(leg)
+        was_closed = leg.dtls.closed
         self._send(leg, leg.dtls.receive(octets), source)
         self._judge(leg)
+        if leg.dtls.closed and not was_closed:
+            self._on_closed(leg.term.id)
 
     def _judge(self, leg):
         """What became of the handshake."""

@@ -71,7 +71,7 @@ Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, durati
  in an audit, codec and t38 of a leg that carried a fax}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
  modem_tone{id, tone:"cng"|"calling"|"ans"|"ansam"|"reversal"|"flags", on:bool},
  answer{id, who:"person"|"machine"|"silence"|"unsure"|"beep"|"beep_end", ms|hz, words},
- stream{id, leg, what, ...}: streams.py,
+ stream{id, leg, what, ...}: streams.py, dtls_failed{id, error}, dtls_closed{id}: browsers.py,
  cas{span, timeslot, bits}, mf{id, plan, signal, place_ms}, check{id, on}, media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).
 """

@@ -86,7 +86,7 @@ class Server:
         self.stats = TickStats(engine)
         self.table = Table(engine, ports or Ports(), self.player, self.recorder,
                            Admission(dict(measure(), t38=measure_fax()), lambda: (self.stats.work_ns, self.stats.longest_ns), measure_srtp(), codecs=measure_codecs(engine), near=lambda: self.stats.near_seconds), self._quality,
-                           self._dtls_failed)
+                           self._dtls_failed, self._dtls_closed)
         self.trace = trace or Nothing()
         self.circuits = Circuits(engine, self.table, self.trace)
         self.berts = Berts(engine, self.table, _engine.CAPACITY["berts"])
@@ -191,6 +191,9 @@ class Server:
 
     def _dtls_failed(self, name, sentence):
         self._now("dtls_failed", {"id": name, "error": sentence})
+
+    def _dtls_closed(self, name):
+        self._now("dtls_closed", {"id": name})
 
     def _event(self, kind, fields, tick_ms):
         self.number += 1

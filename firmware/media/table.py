@@ -73,9 +73,9 @@ class Table(Bridges, Hearing):
     on_quality(id, call, figures): the last word on an RTP leg."""
 
     def __init__(self, engine, ports, player, recorder, admission, on_quality=lambda name, call, figures: None,
-                 on_dtls_failed=lambda name, sentence: None):
+                 on_dtls_failed=lambda name, sentence: None, on_dtls_closed=lambda name: None):
         self._on_quality = on_quality
-        self.browsers = Browsers(engine, on_dtls_failed)
+        self.browsers = Browsers(engine, on_dtls_failed, on_dtls_closed)
         self.faxes = Faxes(engine, self.only_peer, self.later)
         self.admission = admission
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder

@@ -134,6 +134,46 @@ def test_an_agent_works_with_only_a_browser(house, browser):
     house.wait_idle(30)
 
 
+@pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="chromium is not installed (Debian: chromium, chromium-driver)")
+@pytest.mark.conformance("RFC 3891", "live page", "a page that is loaded anew in a call takes its dialog over: one call, sound both ways")
+def test_a_page_that_is_loaded_anew_keeps_its_call_and_one_that_is_closed_ends_it(house, browser):
+    """Loaded anew: the same call, sound both ways.  Closed without a word: the caller hears music soon, and is released."""
+    house.available(BROWSER)
+    house.wait_agent_idle(BROWSER, 30)
+    name = house.place_and_choose("1")
+    browser.wait_state("ringing")
+    browser.click("answer")
+    browser.wait_state("talking")
+    house.far.wait_for("dtmf_done", 30, id=name)
+    call = house.wait_call("talking", 30)["call"]
+    house.far.play(name, tone(house.folder / "trunk.wav", TRUNK_HZ, 60))
+    heard_well(browser)
+
+    browser.driver.refresh()
+    browser.wait_state("talking")
+    heard_well(browser)
+    row, = house.state()["calls"]
+    assert (row["call"], row["state"], row["held"], row["agent"]) == (call, "talking", False, BROWSER)
+    time.sleep(1.5)
+    samples = wav.read_mono(house.folder / f"{name}.wav")
+    best, above = loudest_hz(samples[-8000:])
+    assert abs(best - MICROPHONE_HZ) < 4 and above > CLEAR_DB, (best, above)
+
+    browser.driver.execute_cdp_cmd("Page.navigate", {"url": "about:blank"})     # leaves the call to the box, as a tab that is closed does
+    left = time.monotonic()
+    house.wait(lambda s: [c for c in s["calls"] if c["held"]], 10, "the caller's music")
+    held_after_s = time.monotonic() - left
+    house.far.wait_for("released", 40, id=name)
+    released_after_s = time.monotonic() - left
+    house.far.wait_for("record_closed", 30, id=name)
+    print("the caller hears music after %.1f s and is released after %.1f s" % (held_after_s, released_after_s))
+    assert held_after_s < 6 and released_after_s < 30, (held_after_s, released_after_s)
+    found = house.cdr(call, 30)
+    kinds = [record["kind"] for record in found["records"]]
+    assert found["cdr"]["result"] == "answered" and kinds.count("leg.away") == kinds.count("leg.back") + 1 and kinds.count("call.ended") == 1, kinds
+    house.wait_idle(30)
+
+
 def heard_well(browser):
     """The trunk's tone in the page, again only where the host kept the page from its sound."""
     for attempt in range(3):

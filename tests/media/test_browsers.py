@@ -1,11 +1,14 @@
 """Legs of browsers in the media process: ICE checks, DTLS with loss, fingerprints; the far end's DTLS is OpenSSL's, as ours is.
 
-With a far end that is not ours: tests/live/test_browser_phone.py (Chromium)."""
+With a far end that is not ours: tests/live/test_sip_transports.py (Chromium), and here OpenSSL's command."""
 
 import hmac
 import os
 import random
+import select
+import shutil
 import socket
+import subprocess
 import types
 
 import pytest
@@ -30,7 +33,7 @@ class World:
     """Browsers with an engine that only notes, and a socket to a far end of the loopback."""
 
     def __init__(self, **more):
-        self.notes, self.queue, self.failed, self.now_s = [], [], [], 0.0
+        self.notes, self.queue, self.failed, self.closed, self.now_s = [], [], [], [], 0.0
         self.ours, self.far = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         for sock in (self.ours, self.far):
             sock.bind(("127.0.0.1", 0))
@@ -39,7 +42,7 @@ class World:
         engine = types.SimpleNamespace(
             commit=lambda: None, set_remote=lambda *a: self.notes.append(("remote", *a)),
             set_srtp=lambda slot, inbound, session: self.notes.append(("srtp", inbound, session)))
-        self.browsers = Browsers(engine, lambda name, sentence: self.failed.append(sentence), lambda: self.now_s)
+        self.browsers = Browsers(engine, lambda name, sentence: self.failed.append(sentence), self.closed.append, lambda: self.now_s)
         leg = types.SimpleNamespace(stats=lambda: {"ssrc": 77})
         self.term = types.SimpleNamespace(serial=1, slot=3, id="l1", sockets=(self.ours,), leg=leg, srtp={False: None, True: None}, former=[],
                                           address="127.0.0.1", port=self.ours.getsockname()[1])
@@ -102,6 +105,43 @@ def test_ice_then_dtls_then_keys_that_fit(far_certificate):
     packet = packet[:8] + (5).to_bytes(4, "big") + packet[12:]
     assert world.term.srtp[True].unprotect(theirs.protect(packet)) == packet
     assert world.browsers.fingerprint == "sha-256 " + far.far_digest("sha-256")
+    world.close()
+
+
+def relay(world, client, until, seconds=10):
+    """Carry datagrams between a client's socket and the world until something is so."""
+    with client:
+        there = None
+        while not until():
+            readable, _, _ = select.select([client, world.far], [], [], seconds)
+            assert readable, "nobody says anything any more"
+            if client in readable:
+                octets, there = client.recvfrom(4096)
+                world.say(octets)
+            if world.far in readable and there is not None:
+                client.sendto(world.far.recv(4096), there)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_a_far_end_that_closes_its_association_is_told_once(tmp_path):
+    """The far end is OpenSSL's command: it shakes hands, then ends with close_notify."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=far",
+                    "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "certificate.pem")], check=True, capture_output=True)
+    shown = subprocess.run(["openssl", "x509", "-in", str(tmp_path / "certificate.pem"), "-noout", "-fingerprint", "-sha256"], check=True, capture_output=True, text=True).stdout
+    world = World(fingerprint="sha-256 " + shown.strip().partition("=")[2])
+    world.say(check())
+    assert world.far.recv(2048)[:2] == b"\x01\x01"
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("127.0.0.1", 0))
+    with subprocess.Popen(["openssl", "s_client", "-dtls1_2", "-use_srtp", "SRTP_AES128_CM_SHA1_80", "-connect", "127.0.0.1:%d" % client.getsockname()[1],
+                           "-cert", str(tmp_path / "certificate.pem"), "-key", str(tmp_path / "key.pem")],
+                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as far:
+        relay(world, client.dup(), lambda: world.browsers.suite(world.term))
+        assert not world.closed and not world.failed
+        far.stdin.close()               # its end: close_notify
+        relay(world, client, lambda: world.closed)
+        far.wait(10)
+    assert world.closed == ["l1"] and not world.failed
     world.close()
 
 

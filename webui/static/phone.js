@@ -1,4 +1,5 @@
 // A telephone in the page: JsSIP over the box's own WebSocket, sound by WebRTC.  The line's password stays in this page.
+// A page that is loaded anew in the middle of a call takes it over (INVITE with Replaces, RFC 3891): keep() and kept().
 import { JsSIP } from "/static/vendor/jssip.js";
 
 const place = document.getElementById("phone");
@@ -7,7 +8,8 @@ const far = document.getElementById("far");
 const show = (id, visible) => { document.getElementById(id).hidden = !visible; };
 const codes = JSON.parse(place.dataset.codes);
 const silent = Object.values(codes);     // numbers that only switch something: no call to talk in
-export const phone = { ua: null, session: null, held: false };
+const KEPT = "strowger-call", KEPT_MS = 15000;      // longer than the box waits for a page (links/sip_browsers.py)
+export const phone = { ua: null, session: null, held: false, dialog: null };
 window.phone = phone;
 
 function tell(state, more = "") {
@@ -58,7 +60,10 @@ function take(session) {
   hurry(session);
   if (session.connection) listen(session.connection);
   session.on("peerconnection", (event) => listen(event.peerconnection));
-  session.on("accepted", () => tell("talking", party(session)));
+  session.on("accepted", ({ response }) => {
+    if (response) phone.dialog = { call: response.call_id, ours: response.from_tag, theirs: response.to_tag };
+    tell("talking", party(session));
+  });
   session.on("confirmed", () => tell("talking", party(session)));
   session.on("hold", (event) => { if (event.originator === "local") { phone.held = true; tell("held", party(session)); } });
   session.on("unhold", (event) => { if (event.originator === "local") { phone.held = false; tell("talking", party(session)); } });
@@ -76,6 +81,7 @@ function take(session) {
 function called(session, request) {
   take(session);
   if (phone.session !== session) return;
+  phone.dialog = { call: request.call_id, ours: request.to_tag, theirs: request.from_tag };
   tell("ringing", party(session));
   const wish = `${request.getHeader("Call-Info") || ""} ${request.getHeader("Alert-Info") || ""}`;
   if (/answer-after=0|alert-autoanswer/.test(wish)) session.answer(options);
@@ -97,15 +103,21 @@ document.getElementById("log-in").addEventListener("submit", async (event) => {
     tell("microphone");
     return;
   }
+  connect(line, { password });
+});
+
+// secret: {password}, or {realm, ha1}.  then: what is done once, when the line is registered.
+function connect(line, secret, then) {
   const host = location.hostname.includes(":") ? `[${location.hostname}]` : location.hostname;
   const ua = new JsSIP.UA({
     sockets: [new JsSIP.WebSocketInterface(`wss://${location.host}/sip`)],
     uri: `sip:${encodeURIComponent(line)}@${host}`,
-    authorization_user: line, password, register_expires: 300, user_agent: "Strowger page",
+    authorization_user: line, ...secret, register_expires: 300, user_agent: "Strowger page",
     connection_recovery_min_interval: 1, connection_recovery_max_interval: 10,
   });
   if (phone.ua) phone.ua.stop();
   phone.ua = ua;
+  if (then) ua.once("registered", then);
   ua.on("registered", rest);
   ua.on("registrationFailed", (failure) => {
     if (failure.response && [401, 403, 407].includes(failure.response.status_code)) { ua.stop(); tell("refused"); }
@@ -114,7 +126,7 @@ document.getElementById("log-in").addEventListener("submit", async (event) => {
   ua.on("disconnected", rest);
   ua.on("newRTCSession", ({ originator, session, request }) => { if (originator === "remote") called(session, request); });
   ua.start();
-});
+}
 
 document.getElementById("dial").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -134,5 +146,31 @@ document.getElementById("keys").addEventListener("click", (event) => {
 });
 document.querySelectorAll("[data-code]").forEach((button) => button.addEventListener("click", () => call(button.dataset.code)));
 document.getElementById("leave").addEventListener("click", () => { if (phone.ua) phone.ua.stop(); phone.ua = null; tell("off"); });
-window.addEventListener("beforeunload", () => { if (phone.ua) phone.ua.stop(); });
+
+// What the page that follows this one needs to go on with the call; of the password only its digest, and for the moment only.
+function keep() {
+  const line = phone.ua.get("authorization_user");
+  sessionStorage.setItem(KEPT, JSON.stringify({ line, realm: phone.ua.get("realm"), ha1: phone.ua.get("ha1"), ...phone.dialog, at: Date.now() }));
+}
+
+function kept() {
+  const found = JSON.parse(sessionStorage.getItem(KEPT));
+  sessionStorage.removeItem(KEPT);
+  return found && Date.now() - found.at < KEPT_MS ? found : null;
+}
+
+function takeOver({ line, realm, ha1, call: id, ours, theirs }) {
+  tell("connecting");
+  connect(line, { realm, ha1 }, () => {
+    const extraHeaders = [`Replaces: ${id};to-tag=${theirs};from-tag=${ours}`];
+    take(phone.ua.call(line, { ...options, extraHeaders }));
+  });
+}
+
+window.addEventListener("beforeunload", () => {
+  if (phone.session && phone.session.isEstablished() && phone.dialog) keep();
+  else if (phone.ua) phone.ua.stop();
+});
 tell("off");
+const former = kept();
+if (former) takeOver(former);

@@ -39,6 +39,7 @@ class Flows:
             dialog = session.dialog
             if dialog is not None and dialog.peer == address and session.state != ENDED:
                 self._flow_lost(session)
+                self.emit({"kind": "flow_lost", "leg": session.leg})
                 self.touch(session)
 
     def _flow_lost(self, session):
@@ -57,8 +58,7 @@ class Flows:
             del self._without_flow[leg]
             session = self.sessions.get(leg)
             if session is not None and session.dialog is not None and session.dialog.peer is None:
-                session.dialog.peer = address
-                self.touch(session)
+                self._flow_found(session, address, True)
         return self._take_events()
 
     def flow_opened(self, line, uris, source):
@@ -69,8 +69,14 @@ class Flows:
                 del self._without_flow[leg]
             elif session.line == line and (session.dialog.target in uris or len(self.registrar.bindings.get(line, ())) == 1):
                 del self._without_flow[leg]
-                session.dialog.peer = source
-                self.touch(session)
+                self._flow_found(session, source, session.dialog.target in uris)
+
+    def _flow_found(self, session, address, same):
+        """A call has a connection again.  same: its far end is the one that was there before, not its successor at the line."""
+        session.dialog.peer = address
+        if same:
+            self.emit({"kind": "flow_back", "leg": session.leg})
+        self.touch(session)
 
     def flow_failed(self, line, uri, way, now_ms):
         """An edge proxy says that the flow to a telephone is gone (RFC 5626 5.3.1): it is not called there until it registers again."""

@@ -2,7 +2,6 @@
 
 from firmware.proto.sip.causes import cause_of_reason, reason_value, status_of_cause
 from firmware.proto.sip.dialog import Dialog
-from firmware.proto.sip.headers import parse_list
 from firmware.proto.sip.reliable import ReliableSender
 from firmware.proto.sip.session import ACCEPTED, ALERTING, CALLING, CONFIRMED, ENDED, Session
 from firmware.proto.sip.text import display
@@ -60,8 +59,7 @@ class IncomingSession(ReliableSender, Session):
 
     def _response(self, status, sdp):
         response = self.agent.response(self.invite.request, status, self.dialog.local_tag, self.invite.source)
-        for route in parse_list(self.invite.request.all("Record-Route"), "Record-Route"):
-            response.add("Record-Route", route)
+        self.copy_routes(self.invite.request, response)
         self.fill(response, sdp)
         return response
 

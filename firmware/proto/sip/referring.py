@@ -36,7 +36,7 @@ def target_of(message):
 
 
 def parse_replaces(value):
-    """(Call-ID, to-tag, from-tag) of a Replaces value (RFC 3891 3).  Raises RemoteError(400)."""
+    """(Call-ID, to-tag, from-tag, whether early-only) of a Replaces value (RFC 3891 6.1).  Raises RemoteError(400)."""
     pieces = [piece.strip() for piece in value.split(";")]
     tags = {}
     for piece in pieces[1:]:
@@ -44,7 +44,7 @@ def parse_replaces(value):
         tags[name.strip().lower()] = tag.strip()
     if not pieces[0] or not tags.get("to-tag") or not tags.get("from-tag"):
         raise RemoteError("Replaces: no call and tags", status=400)
-    return pieces[0], tags["to-tag"], tags["from-tag"]
+    return pieces[0], tags["to-tag"], tags["from-tag"], "early-only" in tags
 
 
 class Referring:
@@ -67,7 +67,7 @@ class Referring:
         try:
             number, replaces = target_of(message)
             if replaces is not None:
-                other = self.agent.leg_of_dialog(*parse_replaces(replaces))
+                other = self.agent.leg_of_dialog(*parse_replaces(replaces)[:3])
         except RemoteError as error:
             self.agent.fault("bad_request", str(error), transaction.source)
             self.agent.respond(transaction, 400, now_ms, tag=tag)

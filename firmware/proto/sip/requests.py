@@ -11,6 +11,7 @@ from firmware.proto.sip.digest import MISSING, OK, STALE
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.message import parse
+from firmware.proto.sip.referring import parse_replaces
 from firmware.proto.sip.registrar import asks_flow, keeps_flow
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
@@ -18,7 +19,7 @@ from firmware.proto.sip.transaction import ACCEPTED, NOBODY, PROCEEDING, kind_of
 from firmware.proto.sip.uri import parse_uri
 
 SERVED = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER", "SUBSCRIBE", "PUBLISH")
-EXTENSIONS = ("100rel", "timer", "path", "outbound")       # option tags that a Require may name
+EXTENSIONS = ("100rel", "timer", "path", "outbound", "replaces")       # option tags that a Require may name
 KNOWN = SERVED + ("NOTIFY", "MESSAGE")
 
 FLOW_TIMER_S = "120"                   # RFC 5626 4.4.1: our connections stand longer; a dead one is noticed in this time
@@ -268,7 +269,29 @@ class Requests(Answering):
         line = self._line_that_asks(message, source, now_ms)
         if line is None:
             return
+        if message.get("Replaces") is not None:
+            self._replace_dialog(message, line, source, now_ms)
+            return
         self._begin_session(message, line, None, source, now_ms)
+
+    def _replace_dialog(self, message, line, source, now_ms):
+        """An INVITE that takes the place of a dialog (RFC 3891 3): of its own line only, as a page that was loaded anew."""
+        refusal = _unfit_invite(message)
+        try:
+            call_id, to_tag, from_tag, early_only = parse_replaces(message.get("Replaces"))
+            session = self.sessions.get(self.leg_of_dialog(call_id, to_tag, from_tag))
+            if refusal is None and early_only:
+                refusal = (486, ())             # a dialog that is not confirmed yet is nobody's to replace here
+            elif refusal is None and session is None:
+                refusal = (481, ())
+            elif refusal is None and session.line != line:
+                refusal = (403, ())
+            elif refusal is None:
+                session.take_over(message, source, now_ms)
+        except RemoteError as error:
+            refusal = (error.status if error.status != 416 else 400, ())
+        if refusal is not None:
+            self.reply(message, source, refusal[0], now_ms, headers=refusal[1])
 
     def _receive_trunk_call(self, trunk, message, source, now_ms):
         """An INVITE of a SIP trunk.  A call that is too much is refused by itself: a 503 would keep all calls of the carrier away."""
@@ -283,6 +306,8 @@ class Requests(Answering):
         elif row.get("reliable") == "required" and "100rel" not in [token.lower() for token in message.tokens("Supported")
                                                                     + message.tokens("Require")]:
             self.reply(message, source, 421, now_ms, headers=(("Require", "100rel"),))
+        elif "replaces" in [token.lower() for token in message.tokens("Require")]:
+            self.reply(message, source, 420, now_ms, headers=(("Unsupported", "replaces"),))        # a carrier takes no dialog of ours over
         else:
             self._begin_session(message, None, trunk, source, now_ms)
 

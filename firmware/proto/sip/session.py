@@ -1,4 +1,4 @@
-"""The confirmed half of a leg: BYE, re-INVITE both ways, UPDATE, INFO.  RFC 3261 13-15, 3311, 6086.
+"""The confirmed half of a leg: BYE, re-INVITE both ways, UPDATE, INFO, a dialog that takes its place.  RFC 3261 13-15, 3311, 3891, 6086.
 
 Session is the base of OutgoingSession and IncomingSession, which bring it to "confirmed".  States:
 calling, alerting (before the answer), accepted (we answered, no ACK yet), confirmed, ended.
@@ -9,13 +9,14 @@ from firmware.errors import LocalError, RemoteError
 from firmware.proto.sip.causes import cause_of_reason, reason_value
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.digest import answer_challenge
-from firmware.proto.sip.headers import media_type
+from firmware.proto.sip.headers import media_type, parse_list
 from firmware.proto.sip.info import DigitsByINFO
 from firmware.proto.sip.referring import Referring
 from firmware.proto.sip.session_timer import MIN_SE_S, SessionTimer, too_brief
 from firmware.proto.sip.text import hexadecimal
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
+from firmware.proto.sip.transaction import NOBODY
 
 CALLING = "calling"
 ALERTING = "alerting"
@@ -45,6 +46,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         self.answer = None            # server INVITE transaction whose 2xx waits for its ACK
         self.answer_offered = False   # our 2xx carried an offer: its ACK carries the answer
         self.pending = None           # server transaction of a re-INVITE or UPDATE that control owes an answer
+        self.successor = None         # dialog of an INVITE with Replaces that is pending; decided in the turn that it comes in, so not stored
         self.ours = None              # client transaction of our own re-INVITE
         self.ours_sdp = None
         self.glare = 0
@@ -88,10 +90,15 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         if transaction is None:
             raise LocalError("leg %s: no re-INVITE waits for an answer" % self.leg)
         self.pending = None
+        successor, self.successor = self.successor, None
+        tag = transaction.request.to_tag if successor is None else successor.local_tag
         if request.get("sdp") is None:
-            self.agent.respond(transaction, request.get("status") or 488, now_ms, tag=transaction.request.to_tag)
+            self.agent.respond(transaction, request.get("status") or 488, now_ms, tag=tag)
             return
-        response = self.agent.response(transaction.request, 200, transaction.request.to_tag, transaction.source)
+        response = self.agent.response(transaction.request, 200, tag, transaction.source)
+        if successor is not None:
+            self.move_to(successor, now_ms)
+            self.copy_routes(transaction.request, response)
         self.fill(response, request["sdp"])
         if self.state == CONFIRMED:
             self.grant_timer(transaction.request, response, now_ms)
@@ -102,6 +109,36 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         if self.ours_sdp is not None and self.ours is None:
             self.ours_sdp = None          # ours met theirs (491) and waited: it was made before theirs was taken
             self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 491})
+
+    def take_over(self, message, source, now_ms):
+        """An INVITE of the same line replaces the dialog (RFC 3891 3): the leg stays, its far end is another.  Raises RemoteError."""
+        dialog = Dialog.from_request(message, self.agent.identity.tag(), source)
+        transaction = self.agent.serve(message, source, self)
+        if self.state != CONFIRMED:
+            self.agent.respond(transaction, 481, now_ms, tag=dialog.local_tag)
+        elif self.pending is not None or self.answer is not None or self.ours is not None:
+            self.agent.respond(transaction, 500, now_ms, tag=dialog.local_tag, headers=(("Retry-After", "2"),))
+        else:
+            self.agent.respond(transaction, 100, now_ms)
+            self.pending, self.successor = transaction, dialog
+            self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": message.body or None, "host": source[0]})
+        self.agent.touch(self)
+
+    def move_to(self, dialog, now_ms):
+        """The successor is the dialog from now on; who had the one before gets a BYE, where it can still be reached."""
+        bye = self.dialog.request("BYE", self.agent.identity)
+        destination = self.dialog.hop()
+        if destination is not None:
+            self.agent.transactions.request(bye, destination, NOBODY, now_ms)
+        self.agent.forget_dialog(self.dialog)
+        self.dialog = dialog
+        self.agent.learn(dialog, self)
+
+    @staticmethod
+    def copy_routes(request, response):
+        """What proxies want of a dialog that begins (RFC 3261 12.1.1)."""
+        for route in parse_list(request.all("Record-Route"), "Record-Route"):
+            response.add("Record-Route", route)
 
     def do_reinvite(self, request, now_ms):
         """Send our own re-INVITE."""

@@ -1,0 +1,33 @@
+"""A party whose page is gone for the moment: a browser phone that is loaded anew, or was closed (links/sip_browsers.py says so).
+
+Who talks with it hears music until it is back, or until its leg ends; nobody is held who is held, in consultation or in a conference.
+"""
+
+from firmware.call import call as calls
+from firmware.call import leg as legs
+from firmware.control.core_parties import acting, hold, unhold
+
+
+def away(core, event):
+    """A page is gone."""
+    call, leg = core.call_of(event["leg"]), core.state.legs.get(event["leg"])
+    if call is None or leg.state != legs.ANSWERED or leg.away:
+        return False
+    alone = call.state == calls.TALKING and leg.id in (call.caller_leg, call.agent_leg) and not (call.held or call.consult or call.members or call.is_data)
+    holds = bool(alone and acting(core, call, leg.id))
+    core.emit("leg.away", call=call.id, leg=leg.id, agent=core.agent_on(leg.line), holds=holds)
+    if holds:
+        hold(core, call, call.agent or "")
+    return True
+
+
+def back(core, event):
+    """It is there again."""
+    call, leg = core.call_of(event["leg"]), core.state.legs.get(event["leg"])
+    if call is None or not leg.away:
+        return False
+    holds = leg.away["holds"]
+    core.emit("leg.back", call=call.id, leg=leg.id, agent=core.agent_on(leg.line))
+    if holds and call.held and call.consult is None and call.agent_leg == leg.id:
+        unhold(core, call)
+    return True

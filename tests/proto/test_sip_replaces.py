@@ -1,0 +1,100 @@
+"""INVITE with Replaces (RFC 3891): a telephone's call goes on at another one of the same line, as at a page that was loaded anew."""
+
+import pytest
+
+from tests.proto.sip_world import ANSWER, OFFER, Phone, endpoint, header, method, restart, status
+
+OTHER = ("127.0.0.1", 15071)
+
+
+@pytest.fixture
+def switch():
+    return endpoint()
+
+
+def in_call(switch):
+    """(phone, leg, our 200) of a call of line 1001 that stands."""
+    phone = Phone(switch)
+    events, _ = phone.invite("5001")
+    switch.request({"kind": "answer_request", "leg": events[0]["leg"], "sdp": ANSWER}, phone.now_ms)
+    answer = [octets for octets, _ in switch.take_output()][-1]
+    phone.send(phone.in_dialog(answer, "ACK", cseq=phone.cseq))
+    return phone, events[0]["leg"], answer
+
+
+def replaces(answer, more=""):
+    """The header that names the dialog of our answer, as its far end has it: our tag is its remote one."""
+    return ("Replaces", "%s;to-tag=%s;from-tag=%s%s" % (header(answer, "Call-ID"), header(answer, "To").split(";tag=")[1], header(answer, "From").split(";tag=")[1], more))
+
+
+def successor(switch, line="1001", call_id="anew@phone"):
+    phone = Phone(switch, line, "secret-" + line[-1], OTHER)
+    phone.call_id = call_id
+    return phone
+
+
+def challenged(phone, *extra):
+    """An INVITE with its credentials: (events, what came)."""
+    return phone.challenged("INVITE", "sip:5001@strowger", [("Contact", "<%s>" % phone.contact()), ("Content-Type", "application/sdp"), *extra], OFFER)[:2]
+
+
+@pytest.mark.conformance("RFC 3891", "3", "an INVITE of the same line takes a confirmed dialog over: the leg stays, the old dialog gets BYE")
+def test_a_dialog_is_taken_over(switch):
+    phone, leg, answer = in_call(switch)
+    new = successor(switch)
+    events, output = challenged(new, replaces(answer), ("Require", "replaces"), ("Record-Route", "<sip:127.0.0.1:5070;lr>"))
+    assert events == [{"kind": "reinvite", "leg": leg, "sdp": OFFER, "host": OTHER[0]}] and status(output[0]) == 100
+    switch.request({"kind": "reinvite_response", "leg": leg, "sdp": ANSWER}, new.now_ms)
+    sent = switch.take_output()
+    bye, = [octets for octets, destination in sent if destination == phone.address]
+    assert method(bye) == "BYE" and header(bye, "Call-ID") == header(answer, "Call-ID")
+    taken, = [octets for octets, destination in sent if destination == OTHER]
+    assert status(taken) == 200 and taken.endswith(ANSWER) and header(taken, "Record-Route") == "<sip:127.0.0.1:5070;lr>"
+    new.send(new.in_dialog(taken, "ACK", cseq=new.cseq))
+    events, output = phone.send(phone.in_dialog(answer, "BYE"))
+    assert not events and status(output[0]) == 481, "the dialog before is over"
+    assert [row["leg"] for row in switch.live_legs()] == [leg]
+
+    later = restart(switch, 2, new.now_ms)          # control is killed: the leg has its new dialog
+    later.resume(new.now_ms)
+    later.take_output()
+    new.switch = later
+    events, output = new.send(new.in_dialog(taken, "BYE"))
+    assert [(event["kind"], event["leg"], event["by"]) for event in events] == [("released", leg, "far")] and status(output[0]) == 200
+
+
+def test_an_offer_that_fits_nothing_leaves_the_call_as_it_was(switch):
+    phone, leg, answer = in_call(switch)
+    new = successor(switch)
+    challenged(new, replaces(answer))
+    switch.request({"kind": "reinvite_response", "leg": leg, "status": 488}, new.now_ms)
+    (octets, destination), = switch.take_output()
+    assert status(octets) == 488 and destination == OTHER
+    events, output = phone.send(phone.in_dialog(answer, "BYE"))
+    assert events[0]["kind"] == "released" and status(output[0]) == 200
+
+
+@pytest.mark.conformance("RFC 3891", "3", "who may not, and what is no dialog: 403, 481, 486 for early-only, 400")
+@pytest.mark.parametrize("line, more, wanted", [("1002", "", 403), ("1001", ";early-only", 486), ("1001", "x", 481), ("1001", "broken", 400)])
+def test_what_is_refused(switch, line, more, wanted):
+    phone, leg, answer = in_call(switch)
+    new = successor(switch, line)
+    events, output = challenged(new, ("Replaces", "nothing") if more == "broken" else replaces(answer, more))
+    assert not events and status(output[-1]) == wanted
+    assert phone.send(phone.in_dialog(answer, "BYE"))[0][0]["leg"] == leg
+
+
+def test_a_stranger_is_challenged_first(switch):
+    _, _, answer = in_call(switch)
+    new = successor(switch)
+    events, output = new.send(new.request("INVITE", "sip:5001@strowger", [("Contact", "<%s>" % new.contact()), replaces(answer)], OFFER))
+    assert not events and status(output[0]) == 401
+
+
+def test_a_call_that_still_rings_is_no_dialog_to_replace(switch):
+    phone = Phone(switch)
+    events, _ = phone.invite("5001")
+    switch.request({"kind": "alerting_request", "leg": events[0]["leg"]}, phone.now_ms)
+    ringing = [octets for octets, _ in switch.take_output()][-1]
+    events, output = challenged(successor(switch), replaces(ringing))
+    assert not events and status(output[-1]) == 481
