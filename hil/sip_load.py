@@ -243,7 +243,7 @@ def results():
                  "ratio": registered["seconds"] / 60})
     rows.append({"name": "sip.register_2000_calls_lost", "value": registered["calls"][0] - registered["calls"][1], "unit": "of %d calls" % registered["calls"][0]})
     rows.append({"name": "sip.register_2000_failed", "value": registered["failed"], "unit": "lines"})
-    rows.append({"name": "sip.register_2000_cpu", "value": registered["cpu_s"], "unit": "s"})
+    rows.append({"name": "sip.register_2000_cpu", "value": registered["cpu_s"], "unit": "s", "of": "sip.kamailio_register_2000_cpu"})
     rows.append(row("sip.register_2000_refused", registered["refused"], "messages", "503 of overload"))
     clean = None
     if minute is not None:

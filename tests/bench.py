@@ -3,7 +3,8 @@
 Each room that has something to measure has a module (MODULES; in dsp also every
 bench_*.py) with results() -> list of
 {"name", "value", "unit", "reference", "reference_value", "ratio"}.  References
-are measured in the same run where they can be (the field says so).
+are measured in the same run where they can be (the field says so): a row that
+names another one ("of") is compared with that row's value.
 """
 
 import argparse
@@ -43,6 +44,16 @@ def number(value):
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def compare(rows):
+    """Rows that name another one: its value is their reference where it was measured in this run."""
+    values = {row["name"]: row["value"] for row in rows}
+    for row in rows:
+        other = values.get(row.get("of"))
+        if other and row["value"] is not None:
+            row.update(reference=row["of"] + ", in this run", reference_value=other, ratio=round(row["value"] / other, 3))
+    return [{field: row.get(field) for field in FIELDS} for row in rows]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("only", nargs="*", help="measure only the modules whose name contains one of these")
@@ -65,8 +76,9 @@ def main():
             continue
         finally:
             os.sched_setscheduler(0, *scheduling)       # what one module asked for is not the next one's
-        results += [{field: row.get(field) for field in FIELDS} for row in rows]
+        results += rows
         print(f"  {len(rows)} figures in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    results = compare(results)
     output = pathlib.Path(options.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps({"machine": machine(), "commit": commit(), "results": results}, indent=1) + "\n")

@@ -11,6 +11,7 @@ both points are results of their own, and the notes tell what was behind them.
 """
 
 import asyncio
+import base64
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ import time
 import numpy
 
 from dsp import g711
-from firmware.media import _load
+from firmware.media import _engine, _load
 from firmware.media.client import MediaClient
 from firmware.media.threads import die_with_parent
 from firmware.media.wav import read_wav
@@ -41,6 +42,7 @@ CAS = TX + RING * SPANS * TIMESLOTS
 ASTERISK_RECORDED = 200
 RTPENGINE_RELAYED = 877         # 11.4 % of a core per 100 calls
 BUDGET_MS = 10.0
+SRTP_SUITE = "AES_CM_128_HMAC_SHA1_80"          # what telephones offer first
 
 
 class Window:
@@ -207,6 +209,19 @@ async def relayed_calls(client, count, folder):
         for side in "ab":
             await _rtp_leg(client, f"{side}{n}", sockets, addresses)
         await client.call("bridge", id=f"b{n}", legs=[f"a{n}", f"b{n}"])
+    return sockets, addresses
+
+
+async def secured_calls(client, count, folder):
+    """Two relayed calls in a row, SRTP between them: a plain leg, bridged to an encrypted one, that one's far end bridged to a plain leg."""
+    sockets, addresses = [], []
+    keys = [base64.b64encode(os.urandom(_engine.SRTP_KEY_OCTETS[SRTP_SUITE])).decode() for _ in "ab"]
+    for n in range(count):
+        ports = [(await client.call("add", id=f"s{side}{n}", kind="rtp", address="127.0.0.1", srtp_only=True))["port"] for side in "ab"]
+        for side, port, send, receive in (("a", ports[1], *keys), ("b", ports[0], *reversed(keys))):
+            await client.call("modify", id=f"s{side}{n}", remote=["127.0.0.1", port], srtp={"suite": SRTP_SUITE, "send": send, "receive": receive})
+            await _rtp_leg(client, f"{side}{n}", sockets, addresses)
+            await client.call("bridge", id=f"b{side}{n}", legs=[f"{side}{n}", f"s{side}{n}"])
     return sockets, addresses
 
 
