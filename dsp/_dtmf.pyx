@@ -4,25 +4,33 @@
 """DTMF receiver; what it does and why is in dsp/dtmf.py.
 
 Nothing is added across lanes (see _correlate.h), so rows need no turning.
-Nearly all blocks of speech end at the first energy test.
+A batch of rows goes through one test after another, each without a branch on what it finds: what passes is
+gathered for the next.  Of speech a third is correlated, and one block of a hundred comes to `find`.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrtf
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from dsp import dtmf as _constants
 
 cdef extern from *:
     """
     #include "_correlate.h"
-    /* [pair of samples][lane][first, second] */
-    static int16_t pair_table[PAIRS * 32] __attribute__((aligned(64)));
+    /* See correlate_folded. */
+    static int16_t pair_table[FOLDED_PAIRS * 32] __attribute__((aligned(64)));
     """
-    int16_t pair_table[1280]
-    void correlate_four(const int16_t *const *, const int16_t *, int32_t (*)[16]) noexcept nogil
-    int32_t energy_of(const int16_t *) noexcept nogil
+    int16_t pair_table[640]
+    void fold(const int16_t *, int16_t *) noexcept nogil
+    float loudest_pair(const int32_t *, float) noexcept nogil
+    void fetch_block(const int16_t *) noexcept nogil
+    void correlate_folded(const int16_t (*)[80], const int16_t *, int32_t (*)[16]) noexcept nogil
+    void energy_and_lag(const int16_t *, int32_t *, int32_t *) noexcept nogil
+
+cdef enum:
+    BATCH = 64
+    AHEAD = 12      # rows that are fetched from memory meanwhile
 
 cdef struct dtmf_slot:
     float tone[2][2]        # row and column of the last candidate block, complex
@@ -44,38 +52,32 @@ cdef struct dtmf_event:
     uint8_t on
     uint16_t duration_ms
 
-cdef float leakage[8][8][2]
+cdef float leakage[8][8]
 cdef float turn[8][2]
 cdef float limit[8]
 cdef uint8_t digits[16]
-cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below
+cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below, dull
 cdef int32_t long_hits = _constants.LONG_HITS, late_hits = _constants.LATE_HITS, end_misses = _constants.END_MISSES
 cdef float third = 1 / 3.0, twelfth = 1 / 12.0, least_floor = 1 / 64.0
 
 
 def take_constants():
     """Copy the tables of dsp/dtmf.py, so that kernel and reference have one source."""
-    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below
-    for i in range(80):
+    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below, dull
+    for i in range(40):
         for k in range(16):
             pair_table[32 * (i // 2) + 2 * k + i % 2] = _constants.COEFFICIENTS[i, k]
     for i in range(8):
         limit[i] = _constants.LIMIT[i]
         turn[i][0], turn[i][1] = _constants.TURN[i]
         for k in range(8):
-            leakage[i][k][0], leakage[i][k][1] = _constants.LEAKAGE[i, k]
+            leakage[i][k] = _constants.LEAKAGE[i, k]
     for i in range(16):
         digits[i] = ord(_constants.DIGITS[i])
-    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below = map(float, _constants.CONSTANTS)
+    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below, dull = map(float, _constants.CONSTANTS)
 
 
 take_constants()
-
-
-cdef inline float greatest(const float *power) noexcept nogil:
-    cdef float a = power[0] if power[0] > power[1] else power[1]
-    cdef float b = power[2] if power[2] > power[3] else power[3]
-    return a if a > b else b
 
 
 cdef inline int strongest(const float *power) noexcept nogil:
@@ -88,29 +90,18 @@ cdef inline int strongest(const float *power) noexcept nogil:
 
 cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
     """Set candidate, tone, power and energy from the correlations of a block."""
-    cdef float re[8]
-    cdef float im[8]
     cdef float power[8]
-    cdef float a, b
-    cdef int k, row, column
-    s.candidate = -1
+    cdef float share
+    cdef int k, part, row, column
     s.energy = energy
     for k in range(8):
-        re[k] = <float>sums[k]
-        im[k] = <float>sums[k + 8]
-    for k in range(8):
-        power[k] = (re[k] * re[k] + im[k] * im[k]) * power_scale
-    # Most blocks of speech end here; the maxima need no branches.
-    if greatest(power) + greatest(power + 4) < candidate_share * energy:
-        return
+        power[k] = (<float>sums[2 * k] * <float>sums[2 * k] + <float>sums[2 * k + 1] * <float>sums[2 * k + 1]) * power_scale
     row = strongest(power)
     column = 4 + strongest(power + 4)
-    a, b = leakage[row][column][0], leakage[row][column][1]
-    s.tone[0][0] = re[row] - (a * re[column] - b * im[column])
-    s.tone[0][1] = im[row] - (a * im[column] + b * re[column])
-    a, b = leakage[column][row][0], leakage[column][row][1]
-    s.tone[1][0] = re[column] - (a * re[row] - b * im[row])
-    s.tone[1][1] = im[column] - (a * im[row] + b * re[row])
+    share = leakage[row][column]        # the same both ways
+    for part in range(2):
+        s.tone[0][part] = <float>sums[2 * row + part] - share * <float>sums[2 * column + part]
+        s.tone[1][part] = <float>sums[2 * column + part] - share * <float>sums[2 * row + part]
     for k in range(2):
         s.power[k] = (s.tone[k][0] * s.tone[k][0] + s.tone[k][1] * s.tone[k][1]) * power_scale
     if s.power[0] < lowest_power or s.power[1] < lowest_power:
@@ -162,73 +153,103 @@ cdef inline int64_t report(dtmf_event *events, int64_t count, int64_t max_events
     return count
 
 
-cdef inline void hear(const int16_t *x, int64_t x_stride, const int32_t *row, int64_t n, float *energy, int32_t (*sums)[16]) noexcept nogil:
-    """Energies of the next n rows, at most 4, and correlations, unless all of them are silent."""
-    cdef const int16_t *block[4]
-    cdef int k, loud = 0
+ctypedef struct batch:
+    float energy[BATCH]
+    int32_t sums[BATCH][16]     # of those that may be a digit
+    int32_t found[BATCH]        # place of a row in sums, or -1
+
+
+cdef inline int gather(batch *b, const int16_t *x, int64_t x_stride, const int32_t *row, int n, int32_t *chosen) noexcept nogil:
+    """Energies of n rows; the rows that are neither silent nor too dull for a digit. Returns how many."""
+    cdef int32_t energy[BATCH]
+    cdef int32_t lag[BATCH]
+    cdef int k, count = 0
+    for k in range(n):
+        fetch_block(x + x_stride * row[k + AHEAD if k + AHEAD < n else n - 1])
+        energy_and_lag(x + x_stride * row[k], &energy[k], &lag[k])
+    for k in range(n):
+        b.energy[k] = <float>energy[k]
+        b.found[k] = -1
+        chosen[count] = k
+        count += (b.energy[k] >= lowest_power) & (<float>lag[k] < dull * b.energy[k])
+    return count
+
+
+cdef void hear(batch *b, const int16_t *x, int64_t x_stride, const int32_t *row, int n) noexcept nogil:
+    """Fill the batch with n rows."""
+    cdef int32_t chosen[BATCH + 4]
+    cdef int16_t folded[4][80]
+    cdef int32_t sums[4][16]
+    cdef int first, k, place, count, passed = 0
+    count = gather(b, x, x_stride, row, n, chosen)
     for k in range(4):
-        block[k] = x + x_stride * row[k if k < n else 0]
-        energy[k] = <float>energy_of(block[k])
-        loud |= energy[k] >= lowest_power
-    if loud:
-        correlate_four(block, pair_table, sums)
+        chosen[count + k] = chosen[0]       # to fill the last four
+    for first in range(0, count, 4):
+        for k in range(4):
+            fold(x + x_stride * row[chosen[first + k]], folded[k])
+        correlate_folded(folded, pair_table, sums)
+        for k in range(4 if count - first > 4 else count - first):
+            place = chosen[first + k]
+            memcpy(b.sums[passed], sums[k], sizeof(sums[k]))
+            if loudest_pair(sums[k], power_scale) >= candidate_share * b.energy[place]:
+                b.found[place] = passed
+                passed += 1
+
+
+cdef inline int64_t advance(dtmf_slot *s, int32_t slot, float energy, const int32_t *sums, uint8_t *present,
+                            dtmf_event *events, int64_t count, int64_t max_events) noexcept nogil:
+    """One block of a slot; sums: NULL where it is no digit's. Returns the number of events."""
+    cdef int32_t hit = -1, before_candidate = s.candidate
+    cdef float powers[2]
+    cdef bint same, sure = False
+    cdef dtmf_slot before
+    s.candidate = -1
+    if sums != NULL:
+        before = s[0]
+        find(s, sums, energy)
+        if s.candidate >= 0 and s.candidate == before_candidate and matches(s, &before, powers):
+            hit = s.candidate
+    same = hit >= 0 and hit == s.hit
+    s.hit = hit
+    if hit < 0:
+        s.floor = s.floor * rise + lowest_power * least_floor
+        s.floor = s.floor if s.floor < energy else energy
+    if same:
+        s.hits += 1
+        s.power_sum = s.power_sum + powers[0]
+        s.energy_sum = s.energy_sum + energy
+        if s.floor * (s.hits + 1) <= onset * s.energy_sum:
+            sure = s.power_sum >= (long_share if s.hits >= long_hits else sure_share) * s.energy_sum
+        else:
+            sure = s.hits >= late_hits and s.power_sum >= late_share * s.energy_sum
+    elif hit >= 0:
+        s.hits, s.power_sum, s.energy_sum = 1, powers[0] + powers[1], energy + before.energy
+    if s.digit >= 0:
+        s.blocks += 1
+        s.misses = 0 if hit == s.digit else s.misses + 1
+        if s.misses == end_misses or (same and hit != s.digit):
+            count = report(events, count, max_events, slot, s.digit, 0, 10 * (s.blocks - s.misses))
+            s.digit = -1
+    if s.digit < 0 and sure:
+        s.digit, s.misses, s.blocks = hit, 0, s.hits + 1
+        count = report(events, count, max_events, slot, hit, 1, 0)
+    if present != NULL:
+        present[slot] = 2 if s.digit >= 0 else hit >= 0
+    return count
 
 
 cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_t n, const int16_t *x, int64_t x_stride,
                     uint8_t *present, void *events, int64_t max_events) noexcept nogil:
-    cdef int64_t i, count = 0
-    cdef int32_t sums[4][16]
-    cdef int32_t hit
-    cdef float energies[4]
-    cdef float energy
-    cdef float powers[2]
-    cdef bint same, sure
-    cdef dtmf_slot *s
-    cdef dtmf_slot before
-    for i in range(n):
-        if i % 4 == 0:
-            hear(x, x_stride, row + i, n - i, energies, sums)
-        s = &(<dtmf_slot *>state)[slot[i]]
-        energy = energies[i % 4]
-        hit = -1
-        if energy < lowest_power:
-            s.candidate = -1
-        else:
-            if s.candidate >= 0:
-                before = s[0]
-                find(s, sums[i % 4], energy)
-                if s.candidate == before.candidate and matches(s, &before, powers):
-                    hit = s.candidate
-            else:
-                find(s, sums[i % 4], energy)
-        same = hit >= 0 and hit == s.hit
-        s.hit = hit
-        if hit < 0:
-            s.floor = s.floor * rise + lowest_power * least_floor
-            s.floor = s.floor if s.floor < energy else energy
-        if same:
-            s.hits += 1
-            s.power_sum = s.power_sum + powers[0]
-            s.energy_sum = s.energy_sum + energy
-        elif hit >= 0:
-            s.hits, s.power_sum, s.energy_sum = 1, powers[0] + powers[1], energy + before.energy
-        sure = False
-        if same:
-            if s.floor * (s.hits + 1) <= onset * s.energy_sum:
-                sure = s.power_sum >= (long_share if s.hits >= long_hits else sure_share) * s.energy_sum
-            else:
-                sure = s.hits >= late_hits and s.power_sum >= late_share * s.energy_sum
-        if s.digit >= 0:
-            s.blocks += 1
-            s.misses = 0 if hit == s.digit else s.misses + 1
-            if s.misses == end_misses or (same and hit != s.digit):
-                count = report(<dtmf_event *>events, count, max_events, slot[i], s.digit, 0, 10 * (s.blocks - s.misses))
-                s.digit = -1
-        if s.digit < 0 and sure:
-            s.digit, s.misses, s.blocks = hit, 0, s.hits + 1
-            count = report(<dtmf_event *>events, count, max_events, slot[i], hit, 1, 0)
-        if present != NULL:
-            present[slot[i]] = 2 if s.digit >= 0 else hit >= 0
+    cdef int64_t first = 0, count = 0
+    cdef int k, rows
+    cdef batch b
+    while first < n:
+        rows = <int>(n - first if n - first < BATCH else BATCH)
+        hear(&b, x, x_stride, row + first, rows)
+        for k in range(rows):
+            count = advance(&(<dtmf_slot *>state)[slot[first + k]], slot[first + k], b.energy[k],
+                            b.sums[b.found[k]] if b.found[k] >= 0 else NULL, present, <dtmf_event *>events, count, max_events)
+        first += rows
     return count
 
 

@@ -3,8 +3,8 @@
 Why it is hard: speech and music contain pairs of tones for a moment, and a
 digit may be distorted by 10 dB of twist, 1.5 % of frequency, noise, and gaps.
 What tells them apart is time: a digit's two tones hold nearly all the energy,
-keep their frequency and keep their level.  So each block of 80 samples is
-correlated with the eight frequencies, and a *hit* is a pair of neighbouring
+keep their frequency and keep their level.  So each block of 80 samples that is not too
+DULL for it is correlated with the eight frequencies, and a *hit* is a pair of neighbouring
 blocks with
   - the same strongest row and column in both, their mutual leakage removed,
   - FRACTION of the energy of each block in these two tones,
@@ -23,8 +23,8 @@ administrations there, except non-operation level: tones below -36 dBm0 are
 not digits).  FRACTION and the rates of change are measured compromises: see
 tests/dsp/test_dtmf.py (talk-off, noise).
 
-The correlations are integer (products of 16 bits, coefficients of +/-1024,
-sums within 32 bits for any input); what follows is IEEE single in a fixed
+The correlations are counted from the middle of the block and integer (products of 16 bits of halved samples,
+coefficients of +/-2048, sums within 32 bits for any input); what follows is IEEE single in a fixed
 order without contraction, so all builds and `Reference` agree bit by bit.
 """
 
@@ -45,6 +45,7 @@ ZERO_DBM0_PEAK = 22826      # of a sine, 16-bit scale: G.711, 3.14 dBm0 below 32
 LOWEST_DBM0 = -36           # of each tone (invented within Q.24: operation to -29, here with margin)
 HIGH_ABOVE_LOW = 4.0        # 6 dB as power; Q.24 asks 4 dB
 LOW_ABOVE_HIGH = 10.0       # 10 dB as power; Q.24 asks 8 dB, Australia 10 dB
+DULL = 0.91                 # share of the energy in products of neighbours: the dullest digit with as much of a hum as FRACTION allows has 0.885
 CANDIDATE = 0.55            # energy in the two tones before the frequency is known
 FRACTION, SURE, LONG, LATE = 0.75, 0.87, 0.8, 0.95      # after the loss by a frequency deviation is made good: of a block, of all blocks so far, of LONG_HITS or more
 STEADY = 2.5                # power ratio of neighbouring blocks, 4 dB
@@ -57,28 +58,28 @@ BELOW = -0.4                                # sine of the row's deviation in a b
 def _tables():
     """The constants that kernel and reference share.
 
-    coefficients: int16 (80, 16): cosine of the 8 frequencies, then sine.
-    leakage: float32 (8, 8, 2): what tone j (amplitude 1 in its own bin) adds to bin i, complex.
+    coefficients: int16 (40, 16): cosine and sine of each of the 8 frequencies by turns, from the middle of the block on.
+    leakage: float32 (8, 8): what tone j (amplitude 1 in its own bin) adds to bin i.
     turn: float32 (8, 2): the advance of each frequency in a block, conjugated, complex.
     limit: float32 (8): cosine of the greatest deviation of that advance."""
     omega = 2 * np.pi * np.array(ROWS_HZ + COLUMNS_HZ) / RATE_HZ
-    angle = np.outer(np.arange(BLOCK), omega)
-    coefficients = np.rint(1024 * np.hstack([np.cos(angle), -np.sin(angle)])).astype(np.int16)
+    angle = np.outer(np.arange(BLOCK // 2) + 0.5, omega)
+    coefficients = np.rint(2048 * np.stack([np.cos(angle), -np.sin(angle)], -1)).astype(np.int16).reshape(BLOCK // 2, 16)
     difference = omega[None, :] - omega[:, None]
-    leak = np.exp(1j * difference[..., None] * np.arange(BLOCK)).mean(-1)
+    leak = np.cos(difference[..., None] * (np.arange(BLOCK // 2) + 0.5)).mean(-1).astype(np.float32)
     turn = np.exp(-1j * omega * BLOCK)
     hz = omega * RATE_HZ / (2 * np.pi)
     deviation_hz = 0.7 * (0.015 * hz + 2) + 0.3 * 0.035 * hz
     limit = np.cos(2 * np.pi * deviation_hz * BLOCK / RATE_HZ)
     pair = lambda z: np.ascontiguousarray(np.stack([z.real, z.imag], -1), np.float32)
-    return coefficients, pair(leak), pair(turn), limit.astype(np.float32)
+    return coefficients, leak, pair(turn), limit.astype(np.float32)
 
 
 COEFFICIENTS, LEAKAGE, TURN, LIMIT = _tables()
 # |sum|^2 times this is the energy of the tone in units of the energy sum, (x >> 3)^2.
 POWER_SCALE = np.float32(1 / (1024.0 ** 2 * (BLOCK / 2) * 64))
 LOWEST_POWER = np.float32(BLOCK / 2 * (ZERO_DBM0_PEAK * 10 ** (LOWEST_DBM0 / 20)) ** 2 / 64)
-CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY, SURE, LONG, ONSET, RISE, LATE, OCTAVE, BELOW], np.float32)
+CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH, CANDIDATE, FRACTION, STEADY, SURE, LONG, ONSET, RISE, LATE, OCTAVE, BELOW, DULL], np.float32)
 
 
 def new_state(n_slots, at=None):
@@ -128,24 +129,26 @@ class Reference:
         before = (self.candidate, getattr(self, "tones", None), getattr(self, "powers", None), getattr(self, "energy", None))
         self.candidate = -1
         x = x.astype(np.int64)
-        self.energy = np.float32(int(((x >> 3) ** 2).sum()))
-        sums = (x @ COEFFICIENTS.astype(np.int64)).astype(np.float32)
-        if self.energy >= LOWEST_POWER:
-            self._find(sums)
+        low = x >> 3
+        self.energy, lag = np.float32(int((low ** 2).sum())), np.float32(int((low[1:] * low[:-1]).sum()))
+        after, before_middle = x[BLOCK // 2:] >> 1, x[BLOCK // 2 - 1::-1] >> 1
+        table = COEFFICIENTS.astype(np.int64)
+        re, im = (after + before_middle) @ table[:, 0::2], (after - before_middle) @ table[:, 1::2]
+        if self.energy >= LOWEST_POWER and lag < np.float32(DULL) * self.energy:
+            self._find(re.astype(np.float32), im.astype(np.float32))
         found = self._matches(*before[1:]) if self.candidate >= 0 and self.candidate == before[0] else None
         return self._advance(-1 if found is None else self.candidate, found, before[3])
 
-    def _find(self, sums):
-        bins = [(sums[k], sums[k + 8]) for k in range(8)]
-        power = [(re * re + im * im) * POWER_SCALE for re, im in bins]
+    def _find(self, re, im):
+        bins = list(zip(re, im))
+        power = [(a * a + b * b) * POWER_SCALE for a, b in bins]
         row = max(range(4), key=lambda k: (power[k], -k))
         column = max(range(4, 8), key=lambda k: (power[k], -k))
         if power[row] + power[column] < np.float32(CANDIDATE) * self.energy:
             return
-        leak_row, leak_column = _multiply(LEAKAGE[row, column], bins[column]), _multiply(LEAKAGE[column, row], bins[row])
-        self.tones = [(bins[row][0] - leak_row[0], bins[row][1] - leak_row[1]),
-                      (bins[column][0] - leak_column[0], bins[column][1] - leak_column[1])]
-        self.powers = [(re * re + im * im) * POWER_SCALE for re, im in self.tones]
+        share = LEAKAGE[row, column]
+        self.tones = [tuple(a - share * b for a, b in zip(bins[row], bins[column])), tuple(b - share * a for a, b in zip(bins[row], bins[column]))]
+        self.powers = [(a * a + b * b) * POWER_SCALE for a, b in self.tones]
         low, high = self.powers
         if low < LOWEST_POWER or high < LOWEST_POWER:
             return

@@ -164,7 +164,7 @@ def test_the_loudest_input_does_not_overflow(peak):
     t = np.arange(1600)
     for hz in dtmf.ROWS_HZ + dtmf.COLUMNS_HZ:
         compare_with_reference(np.where(np.sin(2 * np.pi * hz / 8000 * t) >= 0, peak, -peak - 1).astype(np.int16))
-    sums = np.abs(dtmf.COEFFICIENTS.astype(np.int64)).sum(0) * 32768
+    sums = np.abs(dtmf.COEFFICIENTS.astype(np.int64)).sum(0) * 32768        # of halves: a sum or a difference of two is as large as a sample
     assert sums.max() < 2**31
 
 
