@@ -1,5 +1,5 @@
 # distutils: include_dirs = dsp
-# distutils: depends = dsp/lanes.h
+# distutils: depends = dsp/lanes.h dsp/_ima_octets.h
 # distutils: extra_compile_args = -Wno-psabi
 """IMA/DVI and Dialogic VOX ADPCM of rows; the public side and the reference are dsp/ima.py.
 
@@ -237,6 +237,16 @@ cdef extern from *:
         *state = s;
     }
 
+    #if VECTOR_OCTETS == 64
+    #include "_ima_octets.h"
+    #define DECODE(kind, ...) (by_octets ? octet_decoders[kind](__VA_ARGS__) : decode_lanes(kind, __VA_ARGS__))
+    #else
+    #define DECODE decode_lanes
+    static void prepare_octets(void) {}
+    static int may_use_octets(void) { return 0; }
+    static void use_octets(int wish) { (void)wish; }
+    #endif
+
     static void load_state(int kind, const slot_state *const *slot, lane_state *s)
     {
         uint16_t p[LANES], index[LANES];
@@ -288,7 +298,7 @@ cdef extern from *:
                     lanes_to_rows(code_lane, LANES, octets_at, run / 2, channels);
                 } else {
                     rows_to_lanes((const uint8_t *const *)octets_at, run / 2, code_lane, LANES);
-                    decode_lanes(kind, &now, code_lane, x_lane, run);
+                    DECODE(kind, &now, code_lane, x_lane, run);
                     lanes_to_rows(x_lane, LANES, x_at, 2 * run, channels);
                 }
                 for (int i = 0; i < LANES; i++) { x_at[i] += 2 * run; octets_at[i] += run / 2; }
@@ -317,10 +327,14 @@ cdef extern from *:
     const coder *encoders
     const coder *decoders
     void set_step(int index, int value)
+    void prepare_octets()
+    int may_use_octets()
+    void use_octets(int wish)
 
 cdef int number
 for number in range(89):
     set_step(number, STEPS[number])
+prepare_octets()
 
 
 cdef void encode(int32_t kind, void *state, const int32_t *slot, const int16_t *x, int64_t x_stride, const int32_t *x_row,
@@ -368,3 +382,11 @@ def call_decode(int kind, uint8_t[::1] state, const int32_t[::1] slot, const uin
 
 def call_put(int kind, uint8_t[::1] state, int slot, int predicted, int index):
     put(kind, &state[0], slot, predicted, index)
+
+
+OCTETS = bool(may_use_octets())
+
+
+def call_use_octets(bint wish):
+    """Decode as processors without AVX-512 VBMI do, or not; for tests."""
+    use_octets(wish)

@@ -35,6 +35,23 @@ def test_equals_the_reference(level, kind, channels, samples):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_decodes_alike_without_tables_of_octets(level, kind):
+    """A processor of this level that lacks AVX-512 VBMI: the same samples and the same state."""
+    kernel = isa.load(KERNEL, level)
+    if not kernel.OCTETS:
+        pytest.skip("this level or this processor has one way only")
+    octets, found = np.random.default_rng(3).integers(0, 256, (130, 203)).astype(np.uint8), []
+    try:
+        for wish in (True, False):
+            kernel.call_use_octets(wish)
+            state = ima.new_state(130)
+            found.append((ima.decode(octets, kind, state, level), state.copy()))
+    finally:
+        kernel.call_use_octets(True)
+    assert all(np.array_equal(one, other) for one, other in zip(*found))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_state_goes_on(level, kind):
     x = hard_signals(70, 320)
     whole, state = ima.encode(x, kind, at=level), ima.new_state(70)
