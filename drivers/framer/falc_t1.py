@@ -1,46 +1,26 @@
 """Driver of one port of a FALC framer in T1 or J1 mode; drivers/framer/falc.py chooses the mode."""
 
 from drivers.framer import falc_t1_regs as r
-from drivers.framer.base import ALARM_NAMES, BLOCKING, LOOP_CODES, Framer, check_loop, check_settings
-from drivers.framer.falc_e1 import VERSIONS, wrong_identity
-from drivers.framer.falc_line import LineInterface
-from drivers.registers import Page
-from firmware.errors import DriverError, LocalError
+from drivers.framer.base import ALARM_NAMES, BLOCKING, LOOP_CODES
+from drivers.framer.falc_port import FALCPort
+from firmware.errors import LocalError
 
 IDLE = 0x7F                              # mu-law silence with the most ones
 BUILD_OUTS = ("0", "7.5", "15", "22.5")  # dB, values of LIM2.LBO
 STATUS_ALARMS = {"LOS": "los", "AIS": "ais", "LFA": "lfa", "RRA": "rai"}
 
 
-class FALCT1(Framer):
-    """One T1 or J1 port.  bus: a RequestRing, or anything with its batch()."""
+class FALCT1(FALCPort):
+    """One T1 or J1 port."""
 
+    REGISTERS, KIND, TIMESLOTS, IDENTITY = r, "t1", 24, r.VSTR
     STATUS = (r.FRS0, r.FRS1, r.RFIFO, r.RES)
     COUNTERS = (r.FEC, r.CVC, r.CEC)
     EVENTS = (r.ISR2, r.ISR3)
-    TIMESLOTS = 24
 
-    def __init__(self, bus, span):
-        super().__init__(bus, span)
-        self._page = Page(bus, span)
-        self._line = LineInterface({"type": "t1"}, "2.x")
-
-    def identify(self):
-        version, wafer = self._page.read(r.VSTR, r.WID)
-        sentence = self.wrong_identity(version)
-        if sentence:
-            raise DriverError("span %d" % self.span, "identify", sentence)
-        return {"chip": "FALC", "version": VERSIONS[version], "wafer": wafer}
-
-    IDENTITY = r.VSTR
-    wrong_identity = staticmethod(wrong_identity)
-
-    def configure(self, settings):
-        check_settings(self.span, settings)
-        self._line = LineInterface(settings, self.identify()["version"])
-        esf, cas = settings.get("framing", "esf") == "esf", settings.get("cas", False)
-        code = 2 if settings.get("line_code") == "ami" else 3
-        wanted = [
+    def _wanted(self, settings, code, cas):
+        esf = settings.get("framing", "esf") == "esf"
+        return [
             (r.FMR1, r.FMR1.encode(PMOD=1, CRC=esf, ECM=1)),             # first: it chooses E1 or T1
             *self._line.values,
             (r.LIM2, r.LIM2.encode(LBO=BUILD_OUTS.index(settings.get("build_out_db", "0")), SLT=2, MPAS=1)),
@@ -53,18 +33,9 @@ class FALCT1(Framer):
             (r.RC0, r.RC0.encode(SJR=settings["type"] == "j1")),
             *((register, 0) for register in (r.CCB1, r.CCB2, r.CCB3)),
         ]
-        if not self._different(wanted):
-            return False
-        self._page.write_values(wanted)
-        for register, value, got in self._different(wanted):
-            raise DriverError("span %d" % self.span, "configure", "register %r holds %02X after %02X was written: "
-                              "the framer has failed" % (register, got, value))
-        self._page.write(r.CMDR, RRES=1, XRES=1, SRES=1)
-        return True
 
-    def _different(self, wanted):
-        values = self._page.read(*[register for register, _ in wanted])
-        return [(register, value, got) for (register, value), got in zip(wanted, values) if got != value]
+    def _reset(self):
+        self._page.write(r.CMDR, RRES=1, XRES=1, SRES=1)
 
     def decode_status(self, values):
         frs0, frs1, message, res = values
@@ -80,21 +51,6 @@ class FALCT1(Framer):
 
     def decode_counters(self, values):
         return {**dict(zip(("fas_errors", "code_violations", "crc_errors"), values)), "e_bits": 0}
-
-    def decode_events(self, values):
-        line, other = r.ISR2.decode(values[0]), r.ISR3.decode(values[1])
-        return {"second": bool(other["SEC"]), "slips": other["RSN"] + other["RSP"], "slips_left_out": other["RSN"],
-                "defects": {kind for name, kind in (("LOS", "los"), ("LFA", "lfa"), ("AIS", "ais"), ("RA", "rai")) if line[name]}}
-
-    def loop(self, kind, timeslot=None):
-        check_loop(kind, timeslot, self.TIMESLOTS)
-        self._page.write(r.LOOP, ECLB=kind == "timeslot", CLA=timeslot or 0)
-        self._page.update(r.LIM0, LL=kind == "local")
-        self._page.update(r.LIM1, RL=kind == "remote")
-        self._page.update(r.FMR2, PLB=kind == "payload")
-
-    def listen(self, sensitivity):
-        self._line.listen(self._page, sensitivity)
 
     def force(self, rai=False, ais=False):
         self._page.update(r.FMR4, XRA=rai)
