@@ -1,8 +1,5 @@
 """The part of the switchboard's state that follows callbacks (core_callbacks.py): one method for each record kind."""
 
-from firmware.call import call as calls
-from firmware.call import leg as legs
-
 ASKED = ("queue", "number", "priority", "since_ms", "order", "skills", "given", "called", "language", "languages", "by", "due_ms", "note", "expires_ms")
 
 
@@ -26,26 +23,13 @@ class CallbackFolds:
         self.timers.set("callback_end", row["id"], data["expires_ms"])
 
     def callback_waits(self, record, data, call):
-        call = calls.Call(record["call"], data["order"])
-        for name in ("caller", "caller_presentation", "called"):
-            setattr(call, name, data[name])
-        call.called_complete = True
-        call.application, call.callback = "callback", data["callback"]
-        call.languages = list(data["languages"])
-        call.started_ms = call.answered_ms = record["ts_ms"]
-        call.caller_leg = record["leg"]
-        self.calls[call.id] = call
-        self._add_leg(call, legs.Leg(record["leg"], call.id, legs.CALLER, "none", legs.ANSWERED), None)
+        call = self._begin_call(record, data, "callback", callback=data["callback"], answered_ms=record["ts_ms"],
+                                caller=data["caller"], caller_presentation=data["caller_presentation"], called=data["called"])
         self._callback(data["callback"], call=call.id, due_ms=None, joined=False)
         self.timers.set("callback", data["callback"], data["look_at_ms"])
 
     def callback_looked(self, record, data, call):
         self.timers.set("callback", data["callback"], data["look_at_ms"])
-
-    def _caller_is(self, call, leg):
-        if call is not None and leg in self.legs:
-            call.caller_leg = leg
-            self.legs[leg].role = legs.CALLER
 
     def callback_dialled(self, record, data, call):
         self._caller_is(call, record["leg"])

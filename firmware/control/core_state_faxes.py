@@ -3,9 +3,6 @@
 faxes: {id: {"id", "document", "number", "station", "header", "by", "note", "order", "asked_ms", "asked_in": call, "due_ms", "expires_ms", "attempts",
 "call": the one on its way, of a finished row the last one, or None, "told": {ok why pages rate} of the machines, or None, "why", "outcome", "ended_ms"}}."""
 
-from firmware.call import call as calls
-from firmware.call import leg as legs
-
 KEPT = 100                  # that are over; invented
 
 
@@ -25,16 +22,7 @@ class FaxFolds:
         self.timers.set("fax", data["fax"], data["due_ms"])
 
     def fax_dialled(self, record, data, call):
-        call = calls.Call(record["call"], data["order"])
-        call.caller, call.caller_presentation, call.called = "", "allowed", data["number"]
-        call.called_complete = True
-        call.application, call.target = "fax", data["fax"]
-        call.languages = list(data["languages"])
-        call.started_ms = record["ts_ms"]
-        call.caller_leg = record["leg"]
-        self.calls[call.id] = call
-        self.order = max(self.order, data["order"])
-        self._add_leg(call, legs.Leg(record["leg"], call.id, legs.CALLER, "none", legs.ANSWERED), None)
+        call = self._begin_call(record, data, "fax", target=data["fax"], caller="", caller_presentation="allowed", called=data["number"])
         self._fax(data["fax"], call=call.id, told=None)
         self.timers.cancel("fax", data["fax"])
 

@@ -4,7 +4,6 @@ homes: {line: {"call", "leg": of the trunk or None, "state": "calling"|"asking"|
 "asks": "none"|"key"|"pin", "tries", "agent", "mode", "number", "why": it went down, or None}}; serving: {leg: line} follows from it."""
 
 from firmware.call import call as calls
-from firmware.call import leg as legs
 
 
 class HomeFolds:
@@ -20,16 +19,7 @@ class HomeFolds:
         self.homes[data["line"]] = row
 
     def home_called(self, record, data, call):
-        call = calls.Call(record["call"], data["order"])
-        call.caller, call.caller_presentation, call.called = "", "allowed", data["number"]
-        call.called_complete = True
-        call.application, call.target = "home", data["line"]
-        call.languages = list(data["languages"])
-        call.started_ms = record["ts_ms"]
-        call.caller_leg = record["leg"]
-        self.calls[call.id] = call
-        self.order = max(self.order, data["order"])
-        self._add_leg(call, legs.Leg(record["leg"], call.id, legs.CALLER, "none", legs.ANSWERED), None)
+        call = self._begin_call(record, data, "home", target=data["line"], caller="", caller_presentation="allowed", called=data["number"])
         self.homes.setdefault(data["line"], {"serves": None})
         self._home(data, call=call.id, leg=None, state="calling", serves=data["serves"], asks=None, tries=0, agent=record["agent"],
                    mode="nailed" if data["serves"] is None else "per_call", number=data["number"], why=None)

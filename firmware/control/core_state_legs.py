@@ -41,6 +41,26 @@ class LegFolds:
             self.group(leg.trunk_group).move(leg.id, (leg.span, leg.timeslot), (data["span"], data["timeslot"]))
             leg.span, leg.timeslot = data["span"], data["timeslot"]
 
+    def _begin_call(self, record, data, application, **known):
+        """A call that nobody has offered: the switch dials for it, or it waits; its caller's leg is of no technology.  known: attributes of it."""
+        call = calls.Call(record["call"], data["order"])
+        call.application, call.called_complete = application, True
+        for name, value in known.items():
+            setattr(call, name, value)
+        if "languages" in data:
+            call.languages = list(data["languages"])
+        call.started_ms = record["ts_ms"]
+        call.caller_leg = record["leg"]
+        self.calls[call.id] = call
+        self.order = max(self.order, data["order"])
+        self._add_leg(call, legs.Leg(record["leg"], call.id, legs.CALLER, "none", legs.ANSWERED), None)
+        return call
+
+    def _caller_is(self, call, leg):
+        if call is not None and leg in self.legs:
+            call.caller_leg = leg
+            self.legs[leg].role = legs.CALLER
+
     def _add_leg(self, call, leg, agent):
         self.legs[leg.id] = leg
         call.legs.append(leg.id)
