@@ -24,7 +24,7 @@ from firmware.control.client import ControlError
 from firmware.errors import LocalError
 from firmware.exits import EX_TEMPFAIL, exit_code
 from firmware.heartbeat import BEAT_S, Heart
-from webui import certificate, pages
+from webui import admission, certificate, pages
 from webui.bodies import Bodies
 from webui.connections import Punctual, Server, more_descriptors
 from webui.desk_live import DeskLive
@@ -60,7 +60,7 @@ class Application:
 
     def trust(self, scope):
         """How far the client of a request is known, for the size of its body: see Bodies."""
-        if scope["path"].startswith(pages.PUBLIC):
+        if scope["path"].startswith(admission.PUBLIC):
             return "none"
         if self.sessions.user(cookies(scope).get(COOKIE)):
             return "proven"

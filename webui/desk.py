@@ -1,7 +1,10 @@
 """The desk in the web process: its REST addresses, the users' passwords, the agent's page."""
 
 import re
-import urllib.parse
+
+from bottle import request
+
+from webui.rest import path_of
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
 # What is handed to control as it is: method -> patterns of the address below /api.
@@ -12,74 +15,68 @@ HANDED = {"GET": r"me|desk/setup|dispositions|customers|customers/[\w.-]{1,40}|c
                   r"|thresholds/[\w.-]{1,32}/acknowledge|schedule"}
 
 
-def add(app, show, ask, relay, problem, json_body, zone, request, response, house, users, sessions):
-    """Add the routes.  The functions are those of webui.pages."""
-
-    def quoted(what):
-        return "/v1/" + urllib.parse.quote(what)
+def add(app, web):
+    """Add the routes."""
+    users, sessions = web.users, web.sessions
 
     @app.post("/api/v1/<what:re:(?:customers|schedule)/import>")
     def api_import(what):
         """A CSV file: text/csv in UTF-8 (or ?encoding=gb18030), or {"csv": text}."""
         if (request.content_type or "").startswith("application/json"):
-            return relay("POST", quoted(what), json_body('{"csv": "name,numbers..."}'))
+            return web.relay("POST", path_of(what), web.body('{"csv": "name,numbers..."}'))
         encoding, octets = request.query.get("encoding", "utf-8"), request.body.read()
         if encoding not in ("utf-8", "gb18030"):
-            raise problem(422, "unknown encoding", "encoding must be utf-8 or gb18030.")
+            raise web.problem(422, "unknown encoding", "encoding must be utf-8 or gb18030.")
         try:
             text = octets.decode(encoding)
         except UnicodeDecodeError as error:
             line = octets[:error.start].count(b"\n") + 1
-            raise problem(422, "nothing was imported", f"Line {line} is no {encoding}; save the file as UTF-8, or say ?encoding=gb18030.",
-                          errors=[{"line": line, "field": "(encoding)", "advice": f"is no {encoding}"}]) from error
-        return relay("POST", quoted(what), {"csv": text})
+            raise web.problem(422, "nothing was imported", f"Line {line} is no {encoding}; save the file as UTF-8, or say ?encoding=gb18030.",
+                              errors=[{"line": line, "field": "(encoding)", "advice": f"is no {encoding}"}]) from error
+        return web.relay("POST", path_of(what), {"csv": text})
 
     @app.get("/api/v1/<what:re:%s>" % HANDED["GET"])
     def api_get(what):
-        answer = relay("GET", quoted(what), **{name: request.query.getunicode(name) for name in request.query})
-        if isinstance(answer, bytes):
-            response.content_type = "text/csv; charset=utf-8"
-            response.set_header("Content-Disposition", 'attachment; filename="%s.csv"' % what.replace("/", "-"))
-        return answer
+        return web.as_csv(web.relay("GET", path_of(what), **web.query(*request.query)), what.replace("/", "-"))
 
     @app.post("/api/v1/<what:re:%s>" % HANDED["POST"])
     def api_post(what):
-        return relay("POST", quoted(what), json_body("{}") if request.content_length > 0 else {})
+        return web.relay("POST", path_of(what), web.body_if_any())
 
     # -- the agent's page --
 
     def whom():
         """Name of the agent whose page it is: the user's own, else the one that is asked for."""
-        own = ask("/v1/me")["agent"]
+        own = web.ask("/v1/me")["agent"]
         return own or (request.query.getunicode("agent") or "")[:32]
 
     @app.get("/desk")
     def desk():
-        name, setup = whom(), ask("/v1/desk/setup")
+        name, setup = whom(), web.ask("/v1/desk/setup")
         known = {row["name"]: row["label"] for row in setup["agents"]}
-        return show("desk.html", agent=name if name in known else "", label=known.get(name, ""), setup=setup)
+        return web.show("desk.html", agent=name if name in known else "", label=known.get(name, ""), setup=setup)
 
     @app.get("/desk/call/<call:re:c[0-9]{1,16}>")
     def desk_call(call):
         """What is known of a call and its caller, with the forms of the work on it."""
-        pop, setup = ask("/v1/calls/%s/pop" % call), ask("/v1/desk/setup")
+        pop, setup = web.ask("/v1/calls/%s/pop" % call), web.ask("/v1/desk/setup")
         queue = next((row for row in setup["queues"] if row["name"] == pop["queue"]), None)
-        return show("part_desk_call.html", pop=pop, setup=setup, queue=queue, zone=zone())
+        return web.show("part_desk_call.html", pop=pop, setup=setup, queue=queue, zone=web.zone())
 
     @app.get("/desk/figures/<agent:re:[A-Za-z0-9_.-]{1,32}>")
     def desk_figures(agent):
-        return show("part_desk_figures.html", **ask("/v1/agents/%s/figures" % agent))
+        return web.show("part_desk_figures.html", **web.ask("/v1/agents/%s/figures" % agent))
 
     @app.get("/desk/articles")
     def desk_articles():
         text = (request.query.getunicode("text") or "")[:200]
-        return show("part_desk_articles.html", articles=ask("/v1/articles", text=text or None, limit=10)["articles"])
+        return web.show("part_desk_articles.html", articles=web.ask("/v1/articles", text=text or None, limit=10)["articles"])
 
     # -- users: who may sign in; what they may is the configuration's --
 
     def must_be_admin():
-        if relay("GET", "/v1/me")["role"] != "admin":
-            raise problem(403, "not allowed", "Only an administrator sets passwords of users.")
+        if web.relay("GET", "/v1/me")["role"] != "admin":
+            raise web.problem(403, "not allowed", "Only an administrator sets passwords of users.")
 
     @app.get("/api/v1/users")
     def api_users():
@@ -90,13 +87,13 @@ def add(app, show, ask, relay, problem, json_body, zone, request, response, hous
     def api_user_password(name):
         """{"password"}: the user signs in with it once and chooses another."""
         must_be_admin()
-        body = json_body('{"password": "..."}')
+        body = web.body('{"password": "..."}')
         if not NAME.match(name):
-            raise problem(422, "bad name", "Use letters, digits, dot, dash and underline, at most 32.")
+            raise web.problem(422, "bad name", "Use letters, digits, dot, dash and underline, at most 32.")
         password = body.get("password")
         why = users.give(name, password) if isinstance(password, str) and len(password) <= 200 else "Give the password as a text."
         if why:
-            raise problem(422, "bad password", why)
+            raise web.problem(422, "bad password", why)
         sessions.end_others(name, "")       # who is signed in with the old one signs in anew
         return {"ok": True}
 
@@ -104,9 +101,9 @@ def add(app, show, ask, relay, problem, json_body, zone, request, response, hous
     @app.post("/api/v1/users/<name>/remove")        # as all else is removed
     def api_user_remove(name):
         must_be_admin()
-        if name == request.environ["strowger.user"]:
-            raise problem(409, "not possible now", "You would lock yourself out; another administrator can remove you.")
-        if not users.remove(name, request.environ["strowger.user"]):
-            raise problem(404, "not found", f"There is no user {name[:32]}.")
+        if name == web.user:
+            raise web.problem(409, "not possible now", "You would lock yourself out; another administrator can remove you.")
+        if not users.remove(name, web.user):
+            raise web.problem(404, "not found", f"There is no user {name[:32]}.")
         sessions.end_others(name, "")
         return {"ok": True}

@@ -2,40 +2,42 @@
 
 import urllib.parse
 
+from bottle import request
+
 NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(?!\n)"       # the end of a path is before a newline, too, to bottle
 TIMEOUT_S = 150.0       # a long PDF is drawn
 
 
-def add(app, relay, stream, json_body, request, response):
-    """Add the routes.  The functions are those of webui.pages."""
+def add(app, web):
+    """Add the routes."""
 
     def path_of(name, *more):
         return "/v1/documents/" + "/".join((urllib.parse.quote(name, safe=""), *more))
 
     @app.get("/api/v1/documents")
     def documents():
-        return relay("GET", "/v1/documents")
+        return web.relay("GET", "/v1/documents")
 
     @app.put(f"/api/v1/documents/<name:re:{NAME}>")
     def put(name):
-        return relay("PUT", path_of(name), request.body.read(), timeout_s=TIMEOUT_S)
+        return web.relay("PUT", path_of(name), request.body.read(), timeout_s=TIMEOUT_S)
 
     @app.get(f"/api/v1/documents/<name:re:{NAME}>/file")
     def file(name):
-        return stream(f"{name}.tif", path_of(name, "file"))
+        return web.stream(f"{name}.tif", path_of(name, "file"))
 
     @app.post(f"/api/v1/documents/<name:re:{NAME}>/remove")
     def remove(name):
-        return relay("POST", path_of(name, "remove"), json_body("{}") if request.content_length > 0 else {})
+        return web.relay("POST", path_of(name, "remove"), web.body_if_any())
 
     @app.get("/api/v1/faxes")
     def faxes():
-        return relay("GET", "/v1/faxes")
+        return web.relay("GET", "/v1/faxes")
 
     @app.post("/api/v1/faxes")
     def fax():
-        return relay("POST", "/v1/faxes", json_body('{"document": "offer", "number": "13912345678"}'))
+        return web.relay("POST", "/v1/faxes", web.body('{"document": "offer", "number": "13912345678"}'))
 
     @app.post("/api/v1/faxes/<name:re:f[0-9]+>/cancel")
     def cancel(name):
-        return relay("POST", f"/v1/faxes/{name}/cancel", json_body("{}") if request.content_length > 0 else {})
+        return web.relay("POST", f"/v1/faxes/{name}/cancel", web.body_if_any())

@@ -2,6 +2,8 @@
 
 import urllib.parse
 
+from bottle import request
+
 SPANS, COLUMNS, WIDTH, HEIGHT = 64, 8, 52, 34
 RANK = ("critical", "major", "minor", "warning")
 MARKS = {"critical": "■", "major": "■", "minor": "▲", "warning": "▲", "up": "✓", "looped": "↺", "absent": ""}
@@ -26,43 +28,43 @@ def picture(alarms, lines):
     return ports
 
 
-def add(app, show, ask, relay, refuse, zone, request, response):
-    """Add the routes.  The functions are those of webui.pages."""
+def add(app, web):
+    """Add the routes."""
 
     def now():
-        alarms, lines = ask("/v1/alarms"), ask("/v1/lines")["lines"]
+        alarms, lines = web.ask("/v1/alarms"), web.ask("/v1/lines")["lines"]
         return {"alarms": alarms["alarms"], "ports": picture(alarms["alarms"], lines), "width": COLUMNS * WIDTH,
-                "height": SPANS // COLUMNS * HEIGHT, "zone": zone()}
+                "height": SPANS // COLUMNS * HEIGHT, "zone": web.zone()}
 
     @app.get("/alarms")
     def alarms():
-        return show("alarms.html", history=ask("/v1/alarms/history", limit=100)["alarms"], **now())
+        return web.show("alarms.html", history=web.ask("/v1/alarms/history", limit=100)["alarms"], **now())
 
     @app.get("/alarms/now")
     def alarms_now():
-        return show("part_alarms_now.html", **now())
+        return web.show("part_alarms_now.html", **now())
 
     @app.get("/performance")
     def performance():
-        return show("performance.html", spans=ask("/v1/performance")["spans"], zone=zone())
+        return web.show("performance.html", spans=web.ask("/v1/performance")["spans"], zone=web.zone())
 
     @app.get("/lines/<span:int>")
     def line(span):
         return one(span)
 
     def one(span, status=200, why=None):
-        lines = ask("/v1/lines")["lines"]
+        lines = web.ask("/v1/lines")["lines"]
         if str(span) not in lines:
-            refuse(404, "not found", "There is no span %d in service." % span)
+            web.refuse(404, "not found", "There is no span %d in service." % span)
         report = None
         if lines[str(span)].get("turn_up"):
-            report = ask("/v1/lines/%d/turn_up" % span)
-        nfas = next((row["nfas"] for row in ask("/v1/pri")["pri"] if row["span"] == span), None)
-        past = ask("/v1/performance/%d" % span, limit=24)
-        alarms = [a for a in ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
-        return show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=zone(), why=why, nfas=nfas,
-                    berts=[b for b in ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
-                    bins=past["bins"], now=(past["now"] or {}).get("quarter"))
+            report = web.ask("/v1/lines/%d/turn_up" % span)
+        nfas = next((row["nfas"] for row in web.ask("/v1/pri")["pri"] if row["span"] == span), None)
+        past = web.ask("/v1/performance/%d" % span, limit=24)
+        alarms = [a for a in web.ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
+        return web.show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=web.zone(), why=why, nfas=nfas,
+                        berts=[b for b in web.ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
+                        bins=past["bins"], now=(past["now"] or {}).get("quarter"))
 
     @app.post("/lines/<span:int>")
     def order(span):
@@ -74,24 +76,22 @@ def add(app, show, ask, relay, refuse, zone, request, response):
         try:
             if do == "turn_up":
                 seconds = form.get("seconds") or ""
-                relay("POST", "/v1/lines/%d/turn_up" % span, {"seconds": int(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0})
+                web.relay("POST", "/v1/lines/%d/turn_up" % span, {"seconds": int(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0})
             elif do == "cancel":
-                relay("POST", "/v1/lines/%d/turn_up/cancel" % span, {})
+                web.relay("POST", "/v1/lines/%d/turn_up/cancel" % span, {})
             elif do == "loop":
-                relay("POST", "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")})
+                web.relay("POST", "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")})
             elif do == "bert":
                 slot = (form.getunicode("timeslot") or "").strip()[:20]
                 plain = slot.isascii() and slot.isdecimal() and len(slot) < 3
-                relay("POST", "/v1/berts", {"span": span, "pattern": form.getunicode("pattern"),
-                                            "timeslots": ([int(slot)] if plain else [slot]) if slot else "all"})
+                web.relay("POST", "/v1/berts", {"span": span, "pattern": form.getunicode("pattern"),
+                                                "timeslots": ([int(slot)] if plain else [slot]) if slot else "all"})
             elif do in ("insert", "stop"):
-                relay("POST", "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do),
-                      {"errors": 1} if do == "insert" else {})
+                web.relay("POST", "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do),
+                          {"errors": 1} if do == "insert" else {})
         except Exception as error:
             body = getattr(error, "body", None)
             if not isinstance(body, str):
                 raise
             return one(span, getattr(error, "status_code", 409), body)
-        response.status = 303
-        response.set_header("Location", "/lines/%d" % span)
-        return ""
+        return web.see_other("/lines/%d" % span)

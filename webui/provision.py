@@ -17,8 +17,8 @@ MOST_ADDRESSES = 4096
 PREFIX = "/provision/"
 
 
-def mount(app, house, relay):
-    """Add the page for phones, and what a person asks by REST.  relay: pages.py's."""
+def add(app, web):
+    """Add the routes."""
     allowances = collections.OrderedDict()
 
     def may(address):
@@ -34,7 +34,7 @@ def mount(app, house, relay):
         try:
             if not may(bottle.request.remote_addr):
                 raise ControlError(404, {})
-            found = house.client.request("GET", "/v1/phones/file", query={"secret": secret, "name": name, "host": bottle.request.remote_addr})
+            found = web.house.client.request("GET", "/v1/phones/file", query={"secret": secret, "name": name, "host": bottle.request.remote_addr})
         except ControlError as error:
             if error.status == 503:
                 raise bottle.HTTPResponse("The switch starts; try again.\n", 503, {"Content-Type": "text/plain", "Retry-After": "5"}) from error
@@ -49,9 +49,9 @@ def mount(app, house, relay):
     @app.get("/api/v1/phones")
     def phones():
         bottle.response.content_type = "application/json"
-        return json.dumps(relay("GET", "/v1/phones"))
+        return json.dumps(web.relay("GET", "/v1/phones"))
 
     @app.post("/api/v1/phones/<mac:re:[0-9A-Fa-f]{12}>/<what:re:enrol|revoke>")
     def change(mac, what):
         bottle.response.content_type = "application/json"
-        return json.dumps(relay("POST", "/v1/phones/%s/%s" % (mac, what)))
+        return json.dumps(web.relay("POST", "/v1/phones/%s/%s" % (mac, what)))

@@ -3,6 +3,8 @@
 import time
 import urllib.parse
 
+from bottle import request, response
+
 from webui import acceptance
 from webui.render import LANGUAGES
 
@@ -20,24 +22,24 @@ def spans_of(text):
     return sorted(set(found))
 
 
-def add(app, show, ask, relay, page_parameters, zone, request, response):
-    """Add the routes.  The functions are those of webui.pages."""
+def add(app, web):
+    """Add the routes."""
 
     def clock_now():
-        return {"doctor": ask("/v1/clock"), "clock": ask("/v1/chassis")["clock"], "zone": zone()}
+        return {"doctor": web.ask("/v1/clock"), "clock": web.ask("/v1/chassis")["clock"], "zone": web.zone()}
 
     @app.get("/clock")
     def clock():
-        return show("clock.html", **clock_now())
+        return web.show("clock.html", **clock_now())
 
     @app.get("/clock/now")
     def clock_part():
-        return show("part_clock_now.html", **clock_now())
+        return web.show("part_clock_now.html", **clock_now())
 
     def last_run():
         """The last run, or None."""
         try:
-            return relay("GET", "/v1/turn_up")
+            return web.relay("GET", "/v1/turn_up")
         except Exception as error:
             if getattr(error, "status_code", None) != 409:
                 raise
@@ -45,8 +47,8 @@ def add(app, show, ask, relay, page_parameters, zone, request, response):
 
     def page(status=200, why=None):
         run = last_run()
-        return show("turn_up.html", status, run=run, spans=acceptance.contents(run, page_parameters(request)["language"], zone())["spans"] if run else [],
-                    calls=ask("/v1/test_calls")["test_calls"][:SHOWN], zone=zone(), why=why)
+        return web.show("turn_up.html", status, run=run, spans=acceptance.contents(run, web.language(), web.zone())["spans"] if run else [],
+                        calls=web.ask("/v1/test_calls")["test_calls"][:SHOWN], zone=web.zone(), why=why)
 
     @app.get("/turn_up")
     def turn_up():
@@ -70,27 +72,25 @@ def add(app, show, ask, relay, page_parameters, zone, request, response):
 
     def ordered(where, body):
         try:
-            relay("POST", where, body)
+            web.relay("POST", where, body)
             time.sleep(0.3)             # what was ordered shows when the page comes back
         except Exception as error:
             if not isinstance(getattr(error, "body", None), str):
                 raise
             return page(getattr(error, "status_code", 409), error.body)
-        response.status = 303
-        response.set_header("Location", "/turn_up")
-        return ""
+        return web.see_other("/turn_up")
 
     @app.get("/turn_up/report.<kind:re:html|pdf>")
     def report(kind):
-        run = ask("/v1/turn_up")
+        run = web.ask("/v1/turn_up")
         language = request.query.get("language")
-        language = language if language in LANGUAGES else page_parameters(request)["language"]
+        language = language if language in LANGUAGES else web.language()
         response.set_header("Content-Disposition", 'inline; filename="turn-up-%d.%s"' % (run["number"], kind))
         if kind == "html":
             response.content_type = "text/html; charset=utf-8"
-            return acceptance.as_html(run, language, zone())
+            return acceptance.as_html(run, language, web.zone())
         response.content_type = "application/pdf"
-        return acceptance.as_pdf(run, language, zone())
+        return acceptance.as_pdf(run, language, web.zone())
 
     @app.get("/api/v1/turn_up/report.<kind:re:html|pdf>")
     def api_report(kind):

@@ -7,7 +7,7 @@ The file that came by the link names another place: the same box, with a secret 
 done so the link is dead; until then it answers again for AGAIN_MS and to the same host, since a download may break off.  Enrolling anew
 or revoking makes the phone's secret useless.  Secrets of phones are made of one key of the box; of a link only its hash is kept.
 
-The password of the line stands in the file, so it goes over HTTPS only: the web process gives it out (webui/pages.py, /provision).
+The password of the line stands in the file, so it goes over HTTPS only: the web process gives it out (webui/provision.py).
 """
 
 import hashlib
