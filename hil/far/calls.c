@@ -1,53 +1,16 @@
-/* Calls: commands from the control socket, events from libpri, audio of a timeslot. */
+/* Calls: their table, what libpri tells of them, their timers. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "far.h"
+#include "calls.h"
 
-enum state { SETUP, OVERLAP, PROCEEDING, ALERTING, ACTIVE, CLEARING };
-static const char *const STATES[] = {"setup", "overlap", "proceeding", "alerting", "active", "clearing"};
-
-struct call {
-    struct call *next;
-    struct span *span;
-    q931_call *reference;
-    char id[64];
-    int timeslot;
-    enum state state;
-    bool incoming, told_end;        /* hangup has been reported */
-    char called[64];                /* incoming: digits so far */
-    char rest[64], *next_digit;     /* overlap sending */
-    double digit_due, digit_interval, alert_due, answer_due;
-
-    struct sound *play_at_connect, *play;
-    bool repeat_at_connect, repeat;
-    int64_t play_from;              /* tx sample of the file's first sample */
-    struct recorder *recorder;
-    int code;                       /* of the tone that proves the call's way; -1: none */
-    struct proof *proof;
-    struct fax *fax;
-    char record_at_answer[512];
-    dtmf_tx_state_t *dtmf;
-    bool dtmf_on;
-    char dtmf_digits[130];
-    bert_state_t *bert, *pattern;   /* a bit pattern is checked, and goes out, from the most significant bit */
-    bool data;                      /* octets stay as they are on a T1, too */
-};
-
-static struct {
-    enum { ANSWER, ALERT, MANUAL, REFUSE } incoming;
-    double alerting_s, answer_s;
-    int cause, digits;
-    struct sound *play;
-    bool repeat, inband, proof;
-    char record_dir[400], connected[32];
-    bool connected_restricted, refuse_hold, refuse_transfer;
-} policy = {.cause = PRI_CAUSE_USER_BUSY};
+const char *const CALL_STATES[] = {"setup", "overlap", "proceeding", "alerting", "active", "clearing"};
+struct policy policy = {.cause = PRI_CAUSE_USER_BUSY};
 
 /* ---- the table ---- */
 
-static struct call *find_id(const char *id)
+struct call *call_find(const char *id)
 {
     for (int i = 0; i < span_count; i++)
         for (struct call *c = spans[i]->calls; c; c = c->next)
@@ -72,7 +35,7 @@ static int channel_on(const struct span *s, int timeslot)
     return is_nfas(s) ? timeslot | s->interface << 8 | 1 << 16 : timeslot;
 }
 
-static int channel_of(const struct call *c) { return channel_on(c->span, c->timeslot); }
+int call_channel(const struct call *c) { return channel_on(c->span, c->timeslot); }
 
 /* The span of a channel that libpri named; NULL: there is no such interface. */
 static struct span *span_of(struct span *s, int channel)
@@ -84,14 +47,14 @@ static struct span *span_of(struct span *s, int channel)
     return NULL;
 }
 
-static int idle_timeslot(const struct span *s)
+int span_idle_timeslot(const struct span *s)
 {
     for (int t = 1; t <= s->timeslots; t++)
         if (t != s->d_timeslot && !s->by_timeslot[t]) return t;
     return 0;
 }
 
-static struct call *add(struct span *s, q931_call *reference, const char *id, int timeslot)
+struct call *call_add(struct span *s, q931_call *reference, const char *id, int timeslot)
 {
     struct call *c = calloc(1, sizeof *c);
     c->span = s;
@@ -106,7 +69,7 @@ static struct call *add(struct span *s, q931_call *reference, const char *id, in
     return c;
 }
 
-static void tell(struct call *c, const char *name, const char *format, ...)
+void call_tell(struct call *c, const char *name, const char *format, ...)
 {
     char more[1800] = "";
     if (format) {
@@ -119,13 +82,13 @@ static void tell(struct call *c, const char *name, const char *format, ...)
     event(c->span, name, "\"id\":%s,\"timeslot\":%d%s", json_quote(c->id), c->timeslot, more);
 }
 
-static void forget(struct call *c, int cause)
+void call_forget(struct call *c, int cause)
 {
     struct span *s = c->span;
     struct proof *p = c->proof;
-    if (p) tell(c, "released", "\"cause\":%d,\"heard\":%u,\"silent\":%u,\"other\":%u,\"breaks\":%u,\"first\":%d", cause, p->heard,
+    if (p) call_tell(c, "released", "\"cause\":%d,\"heard\":%u,\"silent\":%u,\"other\":%u,\"breaks\":%u,\"first\":%d", cause, p->heard,
                 p->silent, p->other, p->breaks, p->first);
-    else tell(c, "released", "\"cause\":%d", cause);
+    else call_tell(c, "released", "\"cause\":%d", cause);
     free(p);
     fax_end(c->fax);
     if (c->recorder) recorder_close(c->recorder);
@@ -145,14 +108,14 @@ static void prove(struct call *c)
     if (c->code >= 0 && !c->proof) c->proof = proof_new(c->code, !c->incoming);
 }
 
-static void ended(struct call *c, int cause, const char *by)
+void call_ended(struct call *c, int cause, const char *by)
 {
     c->state = CLEARING;
     c->next_digit = NULL;
     c->alert_due = c->answer_due = 0;
     if (c->told_end) return;
     c->told_end = true;
-    tell(c, "hangup", "\"cause\":%d,\"by\":\"%s\"", cause, by);
+    call_tell(c, "hangup", "\"cause\":%d,\"by\":\"%s\"", cause, by);
 }
 
 /* The other side may name another timeslot in its first answer (Q.931 5.2.3.1). */
@@ -177,103 +140,23 @@ static void adopt_timeslot(struct call *c, int channel)
     s->by_timeslot[c->timeslot = t] = c;
 }
 
-/* ---- audio of a call ---- */
-
-static void start_play(struct call *c, struct sound *sound, int64_t from, bool repeat)
-{
-    c->play = sound;
-    c->play_from = from;
-    c->repeat = repeat;
-    tell(c, "play_started", "\"file\":%s,\"tx_sample\":%lld,\"samples\":%lld", json_quote(sound->path),
-         (long long)from, (long long)sound->samples);
-}
-
-static void fill(struct call *c, int64_t now, uint8_t *out)
-{
-    memset(out, IDLE, FRAMES);
-    if (c->play) {
-        struct sound *s = c->play;
-        int64_t at = now - c->play_from;
-        for (int i = 0; i < FRAMES; i++, at++) {
-            if (at < 0) continue;
-            if (at < s->samples) out[i] = s->alaw[at];
-            else if (c->repeat) out[i] = s->alaw[at % s->samples];
-        }
-        if (at >= s->samples && !c->repeat) {
-            c->play = NULL;
-            tell(c, "play_done", "\"file\":%s,\"tx_sample\":%lld", json_quote(s->path), (long long)(c->play_from + s->samples));
-        }
-    }
-    if (c->dtmf_on) {
-        /* A key pressed silences the microphone. */
-        int16_t tone[FRAMES];
-        int n = dtmf_tx(c->dtmf, tone, FRAMES);
-        for (int i = 0; i < n; i++) out[i] = linear_to_alaw(tone[i]);
-        if (n < FRAMES) {
-            c->dtmf_on = false;
-            tell(c, "dtmf_done", "\"digits\":%s,\"tx_sample\":%lld", json_quote(c->dtmf_digits), (long long)(now + n));
-            c->dtmf_digits[0] = 0;
-        }
-    }
-}
-
-void calls_block(struct span *s, const uint8_t *rx, uint8_t *tx)
-{
-    uint8_t samples[FRAMES];
-    for (int t = 1; t < TIMESLOTS; t++) {
-        struct call *c = s->by_timeslot[t];
-        if (!c) continue;
-        if (c->recorder) {
-            for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
-            recorder_write(c->recorder, samples, FRAMES);
-        }
-        if (c->proof && c->state == ACTIVE) {
-            for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
-            proof_check(c->proof, samples);
-            proof_send(c->proof, samples);
-            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
-        } else if (c->fax && !c->fax->over) {
-            for (int f = 0; f < FRAMES; f++) samples[f] = rx[f * TIMESLOTS + t];
-            fax_block(c->fax, samples);
-            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
-            if (c->fax->over) {
-                char figures[400];
-                fax_figures(c->fax, figures, sizeof figures);
-                tell(c, "fax_done", "%s", figures);
-            }
-        } else if (c->bert) {
-            for (int f = 0; f < FRAMES; f++) {
-                uint8_t in = rx[f * TIMESLOTS + t], out = 0;
-                for (int bit = 7; bit >= 0; bit--) {
-                    bert_put_bit(c->bert, in >> bit & 1);
-                    out = out << 1 | (bert_get_bit(c->pattern) & 1);
-                }
-                tx[f * TIMESLOTS + t] = out;
-            }
-        } else if (c->play || c->dtmf_on) {
-            fill(c, span_sample(s), samples);
-            for (int f = 0; f < FRAMES; f++) tx[f * TIMESLOTS + t] = samples[f];
-        }
-    }
-}
-
 /* ---- incoming ---- */
 
-static void set_state(struct call *c, enum state state, const char *name)
+void call_set_state(struct call *c, enum state state, const char *name)
 {
     c->state = state;
-    tell(c, name, NULL);
+    call_tell(c, name, NULL);
 }
 
-static void do_alert(struct call *c)
+void call_alert(struct call *c)
 {
     c->alert_due = 0;
-    pri_acknowledge(c->span->pri, c->reference, channel_of(c), policy.inband);
-    set_state(c, ALERTING, "alerting");
-    if (policy.inband && c->play_at_connect) start_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
+    pri_acknowledge(c->span->pri, c->reference, call_channel(c), policy.inband);
+    call_set_state(c, ALERTING, "alerting");
+    if (policy.inband && c->play_at_connect) call_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
 }
 
-static const char *do_answer(struct call *c)
+const char *call_answer(struct call *c)
 {
     static char error[700];
     c->answer_due = 0;
@@ -289,10 +172,10 @@ static const char *do_answer(struct call *c)
         snprintf(line.id.number.str, sizeof line.id.number.str, "%s", policy.connected);
         pri_connected_line_update(c->span->pri, c->reference, &line);
     }
-    pri_answer(c->span->pri, c->reference, channel_of(c), 0);
-    set_state(c, ACTIVE, "connect");
+    pri_answer(c->span->pri, c->reference, call_channel(c), 0);
+    call_set_state(c, ACTIVE, "connect");
     prove(c);
-    if (c->play_at_connect && !c->play) start_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
+    if (c->play_at_connect && !c->play) call_play(c, c->play_at_connect, span_sample(c->span), c->repeat_at_connect);
     return wrong;
 }
 
@@ -301,18 +184,18 @@ static void complete(struct call *c)
 {
     double now = mono_now();
     /* Also before a refusal: libpri 1.6.0 sends nothing when it clears with most causes from Call present. */
-    pri_proceeding(c->span->pri, c->reference, channel_of(c), 0);
-    set_state(c, PROCEEDING, "proceeding");
+    pri_proceeding(c->span->pri, c->reference, call_channel(c), 0);
+    call_set_state(c, PROCEEDING, "proceeding");
     if (policy.incoming == REFUSE) {
-        ended(c, policy.cause, "exchange");
+        call_ended(c, policy.cause, "exchange");
         pri_hangup(c->span->pri, c->reference, policy.cause);
         return;
     }
     if (policy.incoming == MANUAL) return;
     c->alert_due = now + policy.alerting_s;
     if (policy.incoming == ANSWER) c->answer_due = c->alert_due + policy.answer_s;
-    if (policy.alerting_s <= 0) do_alert(c);
-    if (c->answer_due && policy.alerting_s <= 0 && policy.answer_s <= 0) do_answer(c);
+    if (policy.alerting_s <= 0) call_alert(c);
+    if (c->answer_due && policy.alerting_s <= 0 && policy.answer_s <= 0) call_answer(c);
 }
 
 static void incoming(struct span *s, pri_event_ring *r)
@@ -323,10 +206,10 @@ static void incoming(struct span *s, pri_event_ring *r)
     struct span *d = s;
     if (!(s = span_of(s, r->channel))) { pri_hangup(d->pri, r->call, PRI_CAUSE_REQUESTED_CHAN_UNAVAIL); return; }
     bool unusable = timeslot > s->timeslots || timeslot == s->d_timeslot || (timeslot && s->by_timeslot[timeslot]);
-    if (!timeslot || (unusable && r->flexible)) { timeslot = idle_timeslot(s); unusable = !timeslot; }
+    if (!timeslot || (unusable && r->flexible)) { timeslot = span_idle_timeslot(s); unusable = !timeslot; }
     if (unusable) { pri_hangup(s->pri, r->call, timeslot ? PRI_CAUSE_REQUESTED_CHAN_UNAVAIL : PRI_CAUSE_NORMAL_CIRCUIT_CONGESTION); return; }
     snprintf(id, sizeof id, "in-%d-%u", s->number, ++s->incoming);
-    struct call *c = add(s, r->call, id, timeslot);
+    struct call *c = call_add(s, r->call, id, timeslot);
     c->incoming = true;
     c->data = r->ctype == PRI_TRANS_CAP_DIGITAL;
     if (c->data) s->clear[timeslot] = true;
@@ -336,21 +219,21 @@ static void incoming(struct span *s, pri_event_ring *r)
     if (policy.proof) c->code = proof_code(c->called);
     if (*policy.record_dir) snprintf(c->record_at_answer, sizeof c->record_at_answer, "%s/%s.wav", policy.record_dir, id);
     bool enough = r->complete || (int)strlen(c->called) >= policy.digits;
-    tell(c, "incoming", "\"caller\":%s,\"called\":%s,\"redirecting\":%s,\"complete\":%s,\"capability\":%d,\"layer1\":%d,"
+    call_tell(c, "incoming", "\"caller\":%s,\"called\":%s,\"redirecting\":%s,\"complete\":%s,\"capability\":%d,\"layer1\":%d,"
          "\"presentation\":%d,\"called_plan\":%d,\"name\":%s,\"called_subaddress\":%s,\"user_user\":%s",
          json_quote(r->callingnum), json_quote(r->callednum), json_quote(r->redirectingnum),
          r->complete ? "true" : "false", r->ctype, r->layer1, r->callingpres, r->calledplan, json_quote(r->callingname),
          json_quote(r->called_subaddress.valid ? (char *)r->called_subaddress.data : ""), json_quote(r->useruserinfo));
     if (enough) { complete(c); return; }
-    pri_need_more_info(s->pri, r->call, channel_of(c), policy.inband);
-    if (policy.inband && c->play_at_connect) start_play(c, c->play_at_connect, span_sample(s), c->repeat_at_connect);
-    set_state(c, OVERLAP, "setup_ack");
+    pri_need_more_info(s->pri, r->call, call_channel(c), policy.inband);
+    if (policy.inband && c->play_at_connect) call_play(c, c->play_at_connect, span_sample(s), c->repeat_at_connect);
+    call_set_state(c, OVERLAP, "setup_ack");
 }
 
 static void more_digits(struct call *c, const char *digits)
 {
     strncat(c->called, digits, sizeof c->called - 1 - strlen(c->called));
-    tell(c, "digits", "\"digits\":%s,\"called\":%s", json_quote(digits), json_quote(c->called));
+    call_tell(c, "digits", "\"digits\":%s,\"called\":%s", json_quote(digits), json_quote(c->called));
     if (c->state == OVERLAP && (int)strlen(c->called) >= policy.digits) complete(c);
 }
 
@@ -364,9 +247,9 @@ static void restarted(struct span *s, int channel)
     for (struct call *c = s->calls, *next; c; c = next) {
         next = c->next;
         if (t > 0 && t < TIMESLOTS && c->timeslot != t) continue;
-        ended(c, PRI_CAUSE_NORMAL_TEMPORARY_FAILURE, "box");
+        call_ended(c, PRI_CAUSE_NORMAL_TEMPORARY_FAILURE, "box");
         pri_destroycall(s->pri, c->reference);
-        forget(c, PRI_CAUSE_NORMAL_TEMPORARY_FAILURE);
+        call_forget(c, PRI_CAUSE_NORMAL_TEMPORARY_FAILURE);
     }
 }
 
@@ -376,9 +259,9 @@ static void clearing(struct span *s, int kind, pri_event_hangup *h)
     int cause = h->cause;
     bool last = kind != PRI_EVENT_HANGUP_REQ;
     /* What no frame brought, a timer did. */
-    if (c) ended(c, cause, s->in_frame ? "box" : "failure");
+    if (c) call_ended(c, cause, s->in_frame ? "box" : "failure");
     pri_hangup(s->pri, h->call, cause);
-    if (c && last) forget(c, cause);
+    if (c && last) call_forget(c, cause);
 }
 
 static const struct call *the_other(struct span *s, q931_call *reference, const struct call *c)
@@ -394,15 +277,15 @@ static void facilities(struct span *s, q931_call *reference, const struct pri_su
     for (int i = 0; list && c && i < list->counter_subcmd; i++) {
         const struct pri_subcommand *x = &list->subcmd[i];
         if (x->cmd == PRI_SUBCMD_MCID_REQ)
-            tell(c, "mcid", "\"originator\":%s,\"answerer\":%s", json_quote(x->u.mcid_req.originator.number.str), json_quote(x->u.mcid_req.answerer.number.str));
+            call_tell(c, "mcid", "\"originator\":%s,\"answerer\":%s", json_quote(x->u.mcid_req.originator.number.str), json_quote(x->u.mcid_req.answerer.number.str));
         else if (x->cmd == PRI_SUBCMD_MCID_RSP)
-            tell(c, "mcid_answer", "\"status\":%d", x->u.mcid_rsp.status);
+            call_tell(c, "mcid_answer", "\"status\":%d", x->u.mcid_rsp.status);
         else if (x->cmd == PRI_SUBCMD_CONNECTED_LINE)
-            tell(c, "connected_line", "\"number\":%s,\"presentation\":%d", json_quote(x->u.connected_line.id.number.str),
+            call_tell(c, "connected_line", "\"number\":%s,\"presentation\":%d", json_quote(x->u.connected_line.id.number.str),
                  x->u.connected_line.id.number.presentation);
         else if (x->cmd == PRI_SUBCMD_TRANSFER_CALL) {
             const struct call *one = the_other(s, x->u.transfer.call_1, c), *two = the_other(s, x->u.transfer.call_2, c);
-            tell(c, "transfer", "\"first\":%s,\"second\":%s,\"first_held\":%s,\"second_held\":%s", json_quote(one->id), json_quote(two->id),
+            call_tell(c, "transfer", "\"first\":%s,\"second\":%s,\"first_held\":%s,\"second_held\":%s", json_quote(one->id), json_quote(two->id),
                  x->u.transfer.is_call_1_held ? "true" : "false", x->u.transfer.is_call_2_held ? "true" : "false");
             pri_transfer_rsp(s->pri, reference, x->u.transfer.invoke_id, !policy.refuse_transfer);
             if (policy.refuse_transfer) continue;
@@ -410,7 +293,7 @@ static void facilities(struct span *s, q931_call *reference, const struct pri_su
             struct call *both[] = {(struct call *)one, (struct call *)two};
             for (int k = 0; k < 2; k++) {
                 if (both[k]->state == CLEARING) continue;
-                ended(both[k], PRI_CAUSE_NORMAL_CLEARING, "exchange");
+                call_ended(both[k], PRI_CAUSE_NORMAL_CLEARING, "exchange");
                 pri_hangup(both[k]->span->pri, both[k]->reference, PRI_CAUSE_NORMAL_CLEARING);
             }
         }
@@ -426,25 +309,25 @@ void calls_event(struct span *s, pri_event *e)
         break;
     case PRI_EVENT_HOLD:
         if (!(c = find_reference(s, e->hold.call))) break;
-        tell(c, "hold", NULL);
+        call_tell(c, "hold", NULL);
         if (policy.refuse_hold) pri_hold_rej(s->pri, c->reference, PRI_CAUSE_FACILITY_REJECTED);
         else pri_hold_ack(s->pri, c->reference);
         break;
     case PRI_EVENT_RETRIEVE:
         if (!(c = find_reference(s, e->retrieve.call))) break;
-        pri_retrieve_ack(s->pri, c->reference, channel_of(c));
-        tell(c, "retrieve", NULL);
+        pri_retrieve_ack(s->pri, c->reference, call_channel(c));
+        call_tell(c, "retrieve", NULL);
         break;
     case PRI_EVENT_HOLD_ACK:
     case PRI_EVENT_HOLD_REJ:
     case PRI_EVENT_RETRIEVE_ACK:
     case PRI_EVENT_RETRIEVE_REJ:
         if ((c = find_reference(s, e->hold_ack.call)))
-            tell(c, e->e == PRI_EVENT_HOLD_ACK ? "hold_ack" : e->e == PRI_EVENT_HOLD_REJ ? "hold_reject" :
+            call_tell(c, e->e == PRI_EVENT_HOLD_ACK ? "hold_ack" : e->e == PRI_EVENT_HOLD_REJ ? "hold_reject" :
                     e->e == PRI_EVENT_RETRIEVE_ACK ? "retrieve_ack" : "retrieve_reject", NULL);
         break;
     case PRI_EVENT_NOTIFY:
-        if ((c = find_reference(s, e->notify.call))) tell(c, "notify", "\"description\":%d", e->notify.info);
+        if ((c = find_reference(s, e->notify.call))) call_tell(c, "notify", "\"description\":%d", e->notify.info);
         break;
     case PRI_EVENT_SERVICE:
     case PRI_EVENT_SERVICE_ACK: {
@@ -465,33 +348,33 @@ void calls_event(struct span *s, pri_event *e)
     case PRI_EVENT_SETUP_ACK:
         if (!(c = find_reference(s, e->setup_ack.call))) break;
         adopt_timeslot(c, e->setup_ack.channel);
-        set_state(c, OVERLAP, "setup_ack");
+        call_set_state(c, OVERLAP, "setup_ack");
         if (*c->rest) { c->next_digit = c->rest; c->digit_due = mono_now() + c->digit_interval; }
         break;
     case PRI_EVENT_PROCEEDING:
         if (!(c = find_reference(s, e->proceeding.call))) break;
         adopt_timeslot(c, e->proceeding.channel);
         c->next_digit = NULL;       /* the number is complete for the other side */
-        set_state(c, PROCEEDING, "proceeding");
+        call_set_state(c, PROCEEDING, "proceeding");
         break;
     case PRI_EVENT_PROGRESS:
         if ((c = find_reference(s, e->proceeding.call)))
-            tell(c, "progress", "\"inband\":%s", e->proceeding.progressmask & PRI_PROG_INBAND_AVAILABLE ? "true" : "false");
+            call_tell(c, "progress", "\"inband\":%s", e->proceeding.progressmask & PRI_PROG_INBAND_AVAILABLE ? "true" : "false");
         break;
     case PRI_EVENT_RINGING:
         if (!(c = find_reference(s, e->ringing.call))) break;
         adopt_timeslot(c, e->ringing.channel);
         c->next_digit = NULL;
-        set_state(c, ALERTING, "alerting");
+        call_set_state(c, ALERTING, "alerting");
         break;
     case PRI_EVENT_ANSWER:
         if (!(c = find_reference(s, e->answer.call))) break;
         adopt_timeslot(c, e->answer.channel);
         c->next_digit = NULL;
         facilities(s, e->answer.call, e->answer.subcmds);
-        set_state(c, ACTIVE, "connect");
+        call_set_state(c, ACTIVE, "connect");
         prove(c);
-        if (c->play_at_connect) start_play(c, c->play_at_connect, span_sample(s), c->repeat_at_connect);
+        if (c->play_at_connect) call_play(c, c->play_at_connect, span_sample(s), c->repeat_at_connect);
         break;
     case PRI_EVENT_HANGUP:
     case PRI_EVENT_HANGUP_REQ:
@@ -521,8 +404,8 @@ void calls_timers(double now)
                 if (!*c->next_digit) c->next_digit = NULL;
                 c->digit_due += c->digit_interval;
             }
-            if (c->alert_due && now >= c->alert_due) do_alert(c);
-            if (c->answer_due && now >= c->answer_due) do_answer(c);
+            if (c->alert_due && now >= c->alert_due) call_alert(c);
+            if (c->answer_due && now >= c->answer_due) call_answer(c);
         }
 }
 
@@ -531,243 +414,4 @@ void calls_close_all(void)
     for (int i = 0; i < span_count; i++)
         for (struct call *c = spans[i]->calls; c; c = c->next)
             if (c->recorder) { recorder_close(c->recorder); c->recorder = NULL; }
-}
-
-/* ---- commands ---- */
-
-static const char *place(const struct json *in, char *reply, size_t room)
-{
-    static char error[700];
-    struct span *s = span_find(json_number(in, "span", 0));
-    const char *id = json_text(in, "id", ""), *called = json_text(in, "called", ""), *caller = json_text(in, "caller", "");
-    const char *redirecting = json_text(in, "redirecting", NULL), *play = json_text(in, "play", NULL), *record = json_text(in, "record", NULL);
-    if (!s) return "There is no such span here; name one of --spans.";
-    if (!*id || strlen(id) > 60) return "A call wants an `id` of 1 to 60 characters.";
-    if (find_id(id)) return "A call with this id is still there; take another id or wait for `released`.";
-    if (strlen(called) > 31 || strlen(caller) > 31) return "A number has at most 31 digits here.";
-    if (!s->pri || !s->leader->link_up) return "The data link of this span is down; wait for `link_up`.";
-    int timeslot = json_number(in, "timeslot", 0);
-    if (!timeslot && !(timeslot = idle_timeslot(s))) return "All timeslots of this span are taken.";
-    if (timeslot < 1 || timeslot > s->timeslots || timeslot == s->d_timeslot) return "A call's timeslot is 1 to 15 or 17 to 31, on a T1 1 to 23.";
-    if (s->by_timeslot[timeslot]) return "This timeslot is taken; wait for `released` or leave `timeslot` out.";
-    struct sound *sound = NULL;
-    if (play && !(sound = sound_load(play, error, sizeof error))) return error;
-
-    double interval = json_number(in, "overlap", 0);
-    bool overlap = interval > 0 || json_true(in, "overlap");
-    char digits[64];
-    const char *capability = json_text(in, "capability", "3.1khz");
-    bool data = !strcmp(capability, "data");
-    struct call *c = add(s, pri_new_call(s->pri), id, timeslot);
-    c->data = data;
-    if (data) s->clear[timeslot] = true;
-    snprintf(digits, sizeof digits, "%s", called);
-    if (overlap) {
-        size_t now = json_number(in, "initial_digits", 0);
-        if (now > strlen(called)) now = strlen(called);
-        digits[now] = 0;
-        snprintf(c->rest, sizeof c->rest, "%s", called + now);
-        c->digit_interval = (interval > 0 ? interval : 100) / 1000;
-    }
-    c->play_at_connect = sound;
-    c->repeat_at_connect = json_true(in, "repeat");
-    c->code = json_true(in, "proof") ? proof_code(called) : -1;
-    if (record && !(c->recorder = recorder_open(s, id, record, error, sizeof error))) {
-        pri_destroycall(s->pri, c->reference);
-        forget(c, 0);
-        return error;
-    }
-    struct pri_sr *sr = pri_sr_new();
-    pri_sr_set_channel(sr, channel_of(c), !json_true(in, "preferred"), 0);
-    pri_sr_set_bearer(sr, data ? PRI_TRANS_CAP_DIGITAL : !strcmp(capability, "speech") ? PRI_TRANS_CAP_SPEECH : PRI_TRANS_CAP_3_1K_AUDIO,
-                      data ? -1 : s->is_t1 ? PRI_LAYER_1_ULAW : PRI_LAYER_1_ALAW);
-    const char *subaddress = json_text(in, "subaddress", NULL), *user_user = json_text(in, "user_user", NULL);
-    if (user_user) pri_sr_set_useruser(sr, user_user);
-    pri_sr_set_called(sr, digits, (int)json_number(in, "called_plan", PRI_UNKNOWN), !overlap);
-    if (subaddress) {               /* behind the number, with which libpri begins the party anew */
-        struct pri_party_subaddress a = {.valid = 1, .length = (int)strlen(subaddress) < 20 ? (int)strlen(subaddress) : 20};
-        memcpy(a.data, subaddress, a.length);
-        pri_sr_set_called_subaddress(sr, &a);
-    }
-    if (*caller)
-        pri_sr_set_caller(sr, (char *)caller, (char *)json_text(in, "name", NULL), (int)json_number(in, "caller_plan", PRI_NATIONAL_ISDN),
-                          json_true(in, "caller_restricted") ? PRES_PROHIB_USER_NUMBER_PASSED_SCREEN : PRES_ALLOWED_USER_NUMBER_PASSED_SCREEN);
-    if (redirecting)
-        pri_sr_set_redirecting(sr, (char *)redirecting, PRI_UNKNOWN, PRES_ALLOWED_USER_NUMBER_PASSED_SCREEN, PRI_REDIR_UNCONDITIONAL);
-    int wrong = pri_setup(s->pri, c->reference, sr);
-    pri_sr_free(sr);
-    if (wrong) { pri_destroycall(s->pri, c->reference); forget(c, 0); return "libpri refused to send SETUP."; }
-    set_state(c, SETUP, "setup");
-    snprintf(reply, room, "\"timeslot\":%d,\"sample\":%llu", timeslot, (unsigned long long)span_sample(s));
-    return NULL;
-}
-
-static const char *play(struct call *c, const struct json *in, char *reply, size_t room)
-{
-    static char error[700];
-    struct sound *sound = sound_load(json_text(in, "file", ""), error, sizeof error);
-    if (!sound) return error;
-    int64_t now = span_sample(c->span), from = json_number(in, "at_sample", now);
-    if (from < now) return "`at_sample` is in the past.";
-    start_play(c, sound, from, json_true(in, "repeat"));
-    snprintf(reply, room, "\"tx_sample\":%lld,\"samples\":%lld", (long long)from, (long long)sound->samples);
-    return NULL;
-}
-
-static const char *dtmf(struct call *c, const struct json *in, char *reply, size_t room)
-{
-    const char *digits = json_text(in, "digits", "");
-    if (!*digits || strspn(digits, "0123456789*#ABCD") != strlen(digits) || strlen(digits) > MAX_DTMF_DIGITS)
-        return "`digits` are 1 to 128 of 0-9 * # A-D.";
-    if (!c->dtmf) c->dtmf = dtmf_tx_init(NULL);
-    if (!c->dtmf_on) dtmf_tx_init(c->dtmf);
-    dtmf_tx_set_level(c->dtmf, (int)json_number(in, "level_dbm0", -8), (int)json_number(in, "twist_db", 0));
-    dtmf_tx_set_timing(c->dtmf, (int)json_number(in, "on_ms", 80), (int)json_number(in, "off_ms", 80));
-    if (dtmf_tx_put(c->dtmf, digits, -1) != 0) return "More digits wait already than fit; wait for `dtmf_done`.";
-    strncat(c->dtmf_digits, digits, sizeof c->dtmf_digits - 1 - strlen(c->dtmf_digits));
-    c->dtmf_on = true;
-    tell(c, "dtmf_started", "\"digits\":%s,\"tx_sample\":%llu", json_quote(digits), (unsigned long long)span_sample(c->span));
-    snprintf(reply, room, "\"tx_sample\":%llu", (unsigned long long)span_sample(c->span));
-    return NULL;
-}
-
-static const char *fax(struct call *c, const struct json *in)
-{
-    const char *send = json_text(in, "send", ""), *print = json_text(in, "print", "");
-    if (!*send && !*print) return "`fax` needs `send` or `print`, a TIFF file.";
-    fax_end(c->fax);
-    c->fax = fax_new(json_true(in, "calls"), send, print, json_text(in, "station", ""));
-    tell(c, "fax_started", NULL);
-    return NULL;
-}
-
-static const char *set_policy(const struct json *in)
-{
-    static char error[700];
-    static const char *const NAMES[] = {"answer", "alert", "manual", "refuse"};
-    const char *name = json_text(in, "incoming", "answer"), *file = json_text(in, "play", NULL);
-    int which = 0;
-    while (which < 4 && strcmp(NAMES[which], name)) which++;
-    if (which == 4) return "`incoming` is answer, alert, manual or refuse.";
-    struct sound *sound = NULL;
-    if (file && !(sound = sound_load(file, error, sizeof error))) return error;
-    policy.incoming = which;
-    policy.alerting_s = json_number(in, "alerting_ms", 0) / 1000;
-    policy.answer_s = json_number(in, "answer_ms", 0) / 1000;
-    policy.cause = json_number(in, "cause", PRI_CAUSE_USER_BUSY);
-    policy.digits = json_number(in, "digits", 0);
-    policy.play = sound;
-    policy.repeat = json_true(in, "repeat");
-    policy.inband = json_true(in, "inband");
-    policy.proof = json_true(in, "proof");
-    snprintf(policy.connected, sizeof policy.connected, "%s", json_text(in, "connected", ""));
-    policy.connected_restricted = json_true(in, "connected_restricted");
-    policy.refuse_hold = json_true(in, "refuse_hold");
-    policy.refuse_transfer = json_true(in, "refuse_transfer");
-    snprintf(policy.record_dir, sizeof policy.record_dir, "%s", json_text(in, "record_dir", ""));
-    return NULL;
-}
-
-static const char *answer(struct call *c, const struct json *in)
-{
-    static char error[700];
-    const char *file = json_text(in, "play", NULL), *record = json_text(in, "record", NULL);
-    if (!c->incoming || c->state == ACTIVE || c->state == CLEARING) return "Only an incoming call that is not answered can be answered.";
-    if (file && !(c->play_at_connect = sound_load(file, error, sizeof error))) return error;
-    if (file) c->repeat_at_connect = json_true(in, "repeat");
-    if (record) snprintf(c->record_at_answer, sizeof c->record_at_answer, "%s", record);
-    return do_answer(c);
-}
-
-/* Asked for again: the figures begin anew, what goes out goes on. */
-static const char *bert_begin(struct call *c)
-{
-    if (!c->pattern) c->pattern = bert_init(NULL, 0, BERT_PATTERN_ITU_O152_11, 300, 20);
-    if (c->bert) bert_free(c->bert);
-    c->bert = bert_init(NULL, 0, BERT_PATTERN_ITU_O152_11, 300, 20);
-    return c->bert ? NULL : "spandsp gave no bit error test.";
-}
-
-static const char *bert_figures(struct call *c, char *reply, size_t room)
-{
-    bert_results_t found;
-    if (!c->bert) return "No bit error test runs on this call; `bert` begins one.";
-    bert_result(c->bert, &found);
-    snprintf(reply, room, "\"bits\":%d,\"bad_bits\":%d,\"resyncs\":%d", found.total_bits, found.bad_bits, found.resyncs);
-    return NULL;
-}
-
-/* A timeslot of a raw span, whose signalling the script does. */
-static const char *channel(const struct json *in)
-{
-    struct span *s = span_find(json_number(in, "span", 0));
-    const char *id = json_text(in, "id", "");
-    int timeslot = json_number(in, "timeslot", 0);
-    if (!s || !s->leader->raw) return "A channel is of a span of --raw.";
-    if (!*id || strlen(id) > 60 || find_id(id)) return "A channel wants an `id` of 1 to 60 characters that no other has.";
-    if (timeslot < 1 || timeslot > s->timeslots || timeslot == s->d_timeslot || s->by_timeslot[timeslot]) return "This timeslot is not free.";
-    struct call *c = add(s, NULL, id, timeslot);
-    c->state = ACTIVE;
-    if ((c->data = json_true(in, "data"))) s->clear[timeslot] = true;
-    return NULL;
-}
-
-const char *calls_command(const char *what, const struct json *in, char *reply, size_t room)
-{
-    if (!strcmp(what, "call")) return place(in, reply, room);
-    if (!strcmp(what, "policy")) return set_policy(in);
-    if (!strcmp(what, "channel")) return channel(in);
-    static const char *const KNOWN[] = {"play", "stop_play", "dtmf", "hangup", "alert", "answer", "bert", "bert_figures", "hold", "retrieve", "digit",
-                                        "record", "mcid", "fax"};
-    size_t k = 0;
-    while (k < sizeof KNOWN / sizeof *KNOWN && strcmp(KNOWN[k], what)) k++;
-    if (k == sizeof KNOWN / sizeof *KNOWN) return "This command is not known; README.md of hil/far lists them.";
-    struct call *c = find_id(json_text(in, "id", ""));
-    if (!c) return "There is no call with this id (it may have ended).";
-    switch (k) {
-    case 0: return play(c, in, reply, room);
-    case 1: c->play = NULL; return NULL;
-    case 2: return dtmf(c, in, reply, room);
-    case 6: return bert_begin(c);
-    case 7: return bert_figures(c, reply, room);
-    case 8: return pri_hold(c->span->pri, c->reference) ? "libpri refused to hold this call." : NULL;
-    case 9: return pri_retrieve(c->span->pri, c->reference, channel_of(c)) ? "libpri refused to retrieve this call." : NULL;
-    case 10:
-        for (const char *d = json_text(in, "digits", ""); *d; d++) pri_information(c->span->pri, c->reference, *d);
-        return NULL;
-    case 11: {
-        static char error[700];
-        return c->recorder || (c->recorder = recorder_open(c->span, c->id, json_text(in, "file", ""), error, sizeof error)) ? NULL : error;
-    }
-    case 13: return fax(c, in);
-    case 12: return pri_mcid_req_send(c->span->pri, c->reference) ? "libpri refused to ask for MCID." : NULL;
-    case 3:
-        if (!c->reference) { forget(c, 0); return NULL; }
-        if (c->state == CLEARING) return NULL;
-        ended(c, (int)json_number(in, "cause", PRI_CAUSE_NORMAL_CLEARING), "exchange");
-        pri_hangup(c->span->pri, c->reference, (int)json_number(in, "cause", PRI_CAUSE_NORMAL_CLEARING));
-        return NULL;
-    case 4:
-        if (!c->incoming || c->state > PROCEEDING) return "Only an incoming call that does not ring yet can be alerted.";
-        do_alert(c);
-        return NULL;
-    default: return answer(c, in);
-    }
-}
-
-void calls_status(char **at, char *end)
-{
-    bool first = true;
-    for (int i = 0; i < span_count; i++)
-        for (struct call *c = spans[i]->calls; c; c = c->next) {
-            if (end - *at < 400) return;
-            *at += snprintf(*at, end - *at, "%s{\"id\":%s,\"span\":%d,\"timeslot\":%d,\"state\":\"%s\",\"incoming\":%s",
-                            first ? "" : ",", json_quote(c->id), c->span->number, c->timeslot, STATES[c->state],
-                            c->incoming ? "true" : "false");
-            if (c->proof)
-                *at += snprintf(*at, end - *at, ",\"heard\":%u,\"silent\":%u,\"other\":%u,\"breaks\":%u", c->proof->heard,
-                                c->proof->silent, c->proof->other, c->proof->breaks);
-            *at += snprintf(*at, end - *at, "}");
-            first = false;
-        }
 }

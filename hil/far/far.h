@@ -6,7 +6,7 @@
  *   t1.c          the same for T1: extended superframe, CRC-6 (T1.403)
  *   dchannel.c    HDLC (spandsp), libpri, trace
  *   q931_names.c  names of messages and frames, for events only
- *   calls.c       calls: commands and libpri's events
+ *   calls.c       calls: libpri's events; calls_audio.c their sound, calls_commands.c what the socket wants of them (calls.h)
  *   audio.c       files played, recordings, digits
  *   control.c     control socket: commands in, events out
  *   json.c        flat JSON objects
@@ -165,7 +165,7 @@ int audio_notify_fd(void);              /* readable when recordings were closed 
 void audio_notify(void);
 void writer_append(int fd, const void *data, size_t n);
 
-/* ---- calls.c ---- */
+/* ---- calls.c, calls_audio.c, calls_commands.c ---- */
 struct json;
 void calls_event(struct span *s, pri_event *e);
 void calls_block(struct span *s, const uint8_t *rx, uint8_t *tx);

@@ -275,11 +275,10 @@ def test_trace_is_decoded_by_tshark_without_a_fault(pair):
                             "-e", "q931.redirecting_number.digits", "-e", "lapd.control.u_modifier_cmd"],
                            capture_output=True, text=True, check=True).stdout.splitlines()
     columns = [line.split(";") for line in shown]
-    assert len(columns) > 20
     bad = 0x00600000        # PI_WARN; errors are above
     assert not [c for c in columns if c[1] or any(int(s, 0) >= bad for s in c[0].split(",") if s)]
-    kinds = {c[2] for c in columns}
-    assert {"0x05", "0x02", "0x01", "0x07", "0x45", "0x4d", "0x5a"} <= kinds
+    kinds = {"0x05", "0x02", "0x01", "0x07", "0x45", "0x4d", "0x5a"}
+    assert kinds <= {c[2] for c in columns} and len(columns) >= 2 * len(kinds)          # each is acknowledged
     assert "4008001000" in {c[3] for c in columns}
 
 
