@@ -19,6 +19,8 @@ import shutil
 import subprocess
 import sys
 
+from tests import corpus
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PLACE = ROOT / "build/aarch64"
 DEBIAN = PLACE / "root"
@@ -70,7 +72,8 @@ def compile_kernels():
         (TREE / room).mkdir(parents=True, exist_ok=True)
         for path in (ROOT / room).glob("*.py"):
             shutil.copy(path, TREE / room / path.name)
-    shutil.copy(ROOT / "tests/conftest.py", TREE / "tests/conftest.py")
+    for name in ("conftest.py", "corpus.py"):
+        shutil.copy(ROOT / "tests" / name, TREE / "tests" / name)
     (TREE / "pytest.ini").write_text("[pytest]\npythonpath = .\n")     # else the one of the checkout above would take its own dsp/
     (TREE / "hil/probes").mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "hil/probes/host.py", TREE / "hil/probes/host.py")
@@ -97,7 +100,7 @@ def there(*arguments, **more):
     lib = DEBIAN / "usr/lib/aarch64-linux-gnu"
     environment = {"PATH": os.environ["PATH"], "QEMU_LD_PREFIX": str(DEBIAN), "PYTHONHOME": str(DEBIAN / "usr"), "PYTHONDONTWRITEBYTECODE": "1",
                    "PYTHONPATH": f"{TREE}:{DEBIAN}/usr/lib/python3/dist-packages", "OPENBLAS_NUM_THREADS": "1",
-                   "STROWGER_CORPUS": os.environ.get("STROWGER_CORPUS") or str(ROOT.parent / "shared/corpus")}
+                   "STROWGER_CORPUS": str(corpus.FOLDER)}
     return subprocess.run(["qemu-aarch64", "-E", f"LD_LIBRARY_PATH={lib}/blas:{lib}/lapack:{lib}", PYTHON, *arguments], cwd=TREE, env=environment, **more)
 
 

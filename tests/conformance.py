@@ -5,7 +5,7 @@ A test says what it proves with a marker:
     @pytest.mark.conformance("Q.921", "5.5.1.2", "establishment: SABME answered by UA")
 
 Beside it stand the evidence: who was at the other end, and the file of what was said (tests/evidence.py).  The verdict is pass or fail, not-run for a test that was skipped.  A purpose that has no test yet is listed as
-not-run where shared/reference/conformance.tsv is at hand, what cannot be run is in tests/not_run.tsv.  What failed and what was not run is named below the table.
+not-run where reference/conformance.tsv stands beside the corpus, what cannot be run is in tests/not_run.tsv.  What failed and what was not run is named below the table.
 """
 
 import csv
@@ -16,11 +16,12 @@ import sys
 
 import pytest
 
+from tests.corpus import REFERENCE
 from tests.evidence import BUILD, Evidence, peer_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOT_RUN = ROOT / "tests" / "not_run.tsv"           # what cannot be run, and why
-PURPOSES = pathlib.Path(os.environ.get("STROWGER_SHARED", ROOT.parent / "shared")) / "reference/conformance.tsv"
+PURPOSES = REFERENCE / "conformance.tsv"
 
 
 class Verdicts:

@@ -15,6 +15,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from hil.probes.host import HostWatch
+from tests import corpus
 
 hypothesis.settings.register_profile("shared", deadline=None)       # how long an example takes says nothing on a shared machine
 hypothesis.settings.load_profile("shared")
@@ -83,6 +84,11 @@ def _excuse(item, reports, stalls):
 
 
 def pytest_terminal_summary(terminalreporter):
+    missed = corpus.missed(terminalreporter.stats.get("skipped", ()))
+    if missed:
+        terminalreporter.section(f"skipped: {sum(missed.values())} tests need the corpus (README, Tests), which is not in {corpus.FOLDER}")
+        for file, count in sorted(missed.items()):
+            terminalreporter.write_line(f"{file}: {count}")
     excused = [(report.nodeid, said) for reports in terminalreporter.stats.values() for report in reports
                for name, said in getattr(report, "user_properties", ()) if name == EXCUSED]
     if excused:

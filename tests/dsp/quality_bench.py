@@ -12,13 +12,12 @@ All noise and all answers are synthetic.
 
 import ctypes
 import json
-import os
-import pathlib
 import shutil
 
 import numpy as np
 
 from dsp import amd, bench_enhance, echo, noise, vad
+from tests.corpus import FOLDER
 from tests.dsp import answers, noises
 from tests.dsp.cancelling import Line
 from tests.dsp.conftest import corpus_speech
@@ -26,8 +25,6 @@ from tests.dsp.line import active_speech, at_level, css, erle, models, path
 from tests.dsp.test_noise import mixtures, pauses, run
 from tests.dsp.test_vad import labelled, ours, rates, samples, speexdsp, webrtc
 
-CHECKOUT = pathlib.Path(__file__).parents[2]
-CORPUS = pathlib.Path(os.environ.get("STROWGER_CORPUS") or CHECKOUT.parent / "shared/corpus")
 AIMS = {"speech": (20, 30), "css": (25, 33)}          # issue 3: dB at 1 s and 5 s
 TAILS = (("echo_64ms", echo.TAIL_64_MS, 200), ("echo_128ms", echo.TAIL_128_MS, 880))     # samples to the hybrid
 
@@ -48,7 +45,7 @@ def echoes(speech):
     """Least ERLE over models and talkers."""
     rows = []
     for name, partitions, delay in TAILS:
-        paths = [path(model, 10, delay) for model in models(CORPUS).values()]
+        paths = [path(model, 10, delay) for model in models(FOLDER).values()]
         for kind, signals in (("speech", talkers(speech).values()), ("css", [css(5.6)])):
             least = [[], []]
             for x in signals:
@@ -158,7 +155,7 @@ def answering_machines():
 
 def results():
     """Measure everything; see the module docstring."""
-    speech = corpus_speech(CORPUS)
+    speech = corpus_speech(FOLDER)
     return echoes(speech) + noises_reduced(speech) + detectors_of_speech(speech) + answering_machines()
 
 

@@ -6,7 +6,6 @@ At the end the caller is erased, and no file of the house has the number any mor
 import base64
 import datetime
 import json
-import os
 import pathlib
 import ssl
 import subprocess
@@ -20,11 +19,12 @@ import pytest
 from hil.product import Product, ProductError
 from hil.rig import CHECKOUT
 from tests.conftest import WHOLE_ONLY
+from tests.corpus import FOLDER
 
 pytestmark = [pytest.mark.live, WHOLE_ONLY]
 WAIT_S = 30
 SALES, SERVICE, PERSON = "02150801001", "02150801003", "13987654321"
-CORPUS = pathlib.Path(os.environ.get("STROWGER_SHARED", CHECKOUT.parent / "shared")) / "corpus" / "fax"
+PAGE = FOLDER / "fax/itu1.pbm"
 
 
 class Floor:
@@ -181,13 +181,13 @@ def test_what_is_kept_by_command_over_a_kill(house, floor):
     for version in (1, 2):
         assert floor.strowger("prompt", "put", "en", "notice", str(sound))["version"] == version
     floor.strowger("prompt", "rollback", "en", "notice", "1")
-    if CORPUS.is_dir():
-        floor.strowger("document", "put", "offer", str(CORPUS / "itu1.pbm"))
+    if PAGE.exists():
+        floor.strowger("document", "put", "offer", str(PAGE))
     floor.killed()
     assert [row["current"] for row in floor.product.get("/prompts")["prompts"]] == [1] == [row["current"] for row in floor.strowger("prompts")["prompts"]]
     floor.strowger("prompt", "remove", "en", "notice")
     assert floor.product.get("/prompts")["prompts"] == []
-    if CORPUS.is_dir():
+    if PAGE.exists():
         floor.strowger("document", "get", "offer", str(house.folder / "offer.tif"))
         assert floor.product.octets("/api/v1/documents/offer/file") == (house.folder / "offer.tif").read_bytes()
         floor.strowger("document", "remove", "offer")
@@ -305,8 +305,8 @@ def test_the_rest_is_the_same_after_a_kill(house, floor):
         floor.strowger("prompt", "put", "en", "other", str(house.files["agent"]))
     floor.strowger("prompt", "put", "en", "gone", str(house.files["agent"]))
     floor.strowger("prompt", "remove", "en", "gone")
-    if CORPUS.is_dir():
-        floor.strowger("document", "put", "offer", str(CORPUS / "itu1.pbm"))
+    if PAGE.exists():
+        floor.strowger("document", "put", "offer", str(PAGE))
         floor.strowger("document", "remove", "offer")
     house.available("1001")
     house.wait_agent_idle("1001", WAIT_S)

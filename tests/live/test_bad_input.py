@@ -6,8 +6,6 @@ the next call must work.  What the standards answer to each message is proven in
 the whole house takes no harm.
 """
 
-import os
-import pathlib
 import random
 import socket
 import struct
@@ -16,14 +14,14 @@ import time
 import pytest
 
 from hil.probes import exact
-from hil.rig import CHECKOUT
+from tests.corpus import FOLDER, needs
 from tests.live import probe_moves
 
 pytestmark = pytest.mark.live
 SEED = 20261121
 
-TORTURE = pathlib.Path(os.environ.get("STROWGER_CORPUS") or CHECKOUT.parent / "shared" / "corpus") / "sip-torture"
-NEEDS = pytest.mark.skipif(not TORTURE.is_dir(), reason="corpus/sip-torture is absent; set STROWGER_CORPUS")
+TORTURE = FOLDER / "sip-torture"
+NEEDS = needs("sip-torture")
 
 # Q.931 table 4-2
 ALERTING, PROGRESS, SETUP, CONNECT, SETUP_ACKNOWLEDGE = 0x01, 0x03, 0x05, 0x07, 0x0D

@@ -3,8 +3,6 @@ one there; control is killed meanwhile.
 
 The printed page is compared pel by pel with the ITU test page, read by ffmpeg."""
 
-import os
-import pathlib
 import subprocess
 import sys
 
@@ -12,11 +10,11 @@ import pytest
 
 from hil.rig import CHECKOUT
 from tests.conftest import WHOLE_ONLY
+from tests.corpus import part
 from tests.live.t38_cases import *      # noqa: F403  its tests share this house
 
 pytestmark = [pytest.mark.live, WHOLE_ONLY]
 
-CORPUS = pathlib.Path(os.environ.get("STROWGER_SHARED", CHECKOUT.parent / "shared")) / "corpus" / "fax"
 NUMBER, POLLED = "02150801077", "02150801078"
 PAGES = ("itu1", "itu5")
 
@@ -32,9 +30,7 @@ def flow(role):
 @pytest.fixture(scope="module")
 def pages():
     """{name: (width, lines, rows)} of the ITU's test pages."""
-    if not CORPUS.is_dir():
-        pytest.skip("the corpus with the ITU's test pages is not here")
-    return {name: CORPUS / (name + ".pbm") for name in PAGES}
+    return {name: part(f"fax/{name}.pbm") for name in PAGES}
 
 
 @pytest.fixture(scope="module")

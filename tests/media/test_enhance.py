@@ -1,7 +1,5 @@
 """Echo, noise, level and speech detection on live legs: the media process, a board, far ends on its wires."""
 
-import os
-import pathlib
 import signal
 import time
 
@@ -10,17 +8,14 @@ import pytest
 
 from dsp import g711
 from tests.conftest import WHOLE_ONLY
+from tests.corpus import part
 
 BLOCK = 80
-CORPUS = pathlib.Path(os.environ.get("STROWGER_CORPUS") or pathlib.Path(__file__).parents[2].parent / "shared" / "corpus")
 
 
 def hybrid(number):
     """Impulse response of G.168 model D.<number>, 0 dB of loss."""
-    path = CORPUS / "g168" / "echo_paths.tsv"
-    if not path.exists():
-        pytest.skip("the corpus with the echo paths of G.168 is not here")
-    for line in path.read_text().splitlines():
+    for line in part("g168/echo_paths.tsv").read_text().splitlines():
         name, *rest = line.split("\t")
         if name == f"d{number}":
             return numpy.array(rest[2].split(","), float) * float(rest[0])
@@ -29,10 +24,7 @@ def hybrid(number):
 
 def talker(seconds, name="demo-instruct"):
     """Speech of the corpus at -17 dBm0 while active, without pauses of more than a moment."""
-    path = CORPUS / "speech" / "asterisk-en" / f"{name}.wav"
-    if not path.exists():
-        pytest.skip("the corpus with speech is not here")
-    x = numpy.frombuffer(path.read_bytes()[44:], "<i2").astype(float)
+    x = numpy.frombuffer(part(f"speech/asterisk-en/{name}.wav").read_bytes()[44:], "<i2").astype(float)
     blocks = x[:len(x) // BLOCK * BLOCK].reshape(-1, BLOCK)
     power = (blocks ** 2).mean(1)
     x = blocks[numpy.convolve(power > 0.003 * power.max(), numpy.ones(15), "same") > 0].reshape(-1)

@@ -1,7 +1,5 @@
 """Q.931 codecs: captured octets, round trips, random octets, and tshark as a second reader."""
 
-import os
-import pathlib
 import shutil
 
 import pytest
@@ -9,21 +7,20 @@ from hypothesis import given, settings, strategies as st
 
 from firmware.errors import LocalError, RemoteError
 from firmware.proto.q931 import codes, elements, messages
+from tests.corpus import FOLDER, needs
 from tests.proto import isdn
 
-CORPUS = pathlib.Path(os.environ.get("STROWGER_CORPUS")
-                      or pathlib.Path(__file__).parents[3] / "shared" / "corpus") / "ss7" / "messages.tsv"
+CAPTURED = "ss7/messages.tsv"
 
 
 def corpus():
-    if not CORPUS.exists():
-        return []
-    rows = [line.rstrip("\n").split("\t") for line in CORPUS.read_text().splitlines()]
+    path = FOLDER / CAPTURED
+    rows = [line.rstrip("\n").split("\t") for line in path.read_text().splitlines()] if path.exists() else []
     return [(row[1], bytes.fromhex(row[2]), row[3]) for row in rows if row[0] == "q931"]
 
 
-@pytest.mark.skipif(not CORPUS.exists(), reason="corpus (STROWGER_CORPUS) is absent")
-@pytest.mark.parametrize("name", [row[0] for row in corpus()])
+@needs(CAPTURED)
+@pytest.mark.parametrize("name", [row[0] for row in corpus()] or ["none"])
 def test_corpus(name):
     """Every sample decodes to the message that the corpus names; samples without a user-user
     element of H.225 (which breaks Q.931's length octet) come back octet for octet."""

@@ -4,18 +4,16 @@ A verdict is what our user agent and registrar answer.  Where a message needs cr
 point is reached, the test answers the challenge (the Authorization is added to the corpus octets).
 """
 
-import os
-import pathlib
 import re
 
 import pytest
 
 from firmware.proto.sip.message import parse
+from tests.corpus import FOLDER, needs
 from tests.proto.sip_world import digest, endpoint, headers, method, status
 
-CORPUS = pathlib.Path(os.environ.get("STROWGER_CORPUS")
-                      or pathlib.Path(__file__).resolve().parents[2].parent / "shared" / "corpus") / "sip-torture"
-NEEDS = pytest.mark.skipif(not CORPUS.is_dir(), reason="corpus/sip-torture is absent; set STROWGER_CORPUS")
+TORTURE = FOLDER / "sip-torture"
+NEEDS = needs("sip-torture")
 
 # (file, section, verdict): a status; "drop": no answer and no effect; "pass": a well-formed response
 RFC4475 = (
@@ -126,7 +124,7 @@ def marked(standard, rows):
 @NEEDS
 @pytest.mark.parametrize("name, section, expected", marked("RFC 4475", RFC4475))
 def test_rfc4475(name, section, expected):
-    octets = (CORPUS / "rfc4475" / (name + ".dat")).read_bytes()
+    octets = (TORTURE / "rfc4475" / (name + ".dat")).read_bytes()
     got, answer, switch, events = verdict(octets)
     if name == "bcast":
         # well-formed, but no transaction of ours: nothing is sent anywhere
@@ -138,19 +136,19 @@ def test_rfc4475(name, section, expected):
 @NEEDS
 @pytest.mark.parametrize("name, section, expected", marked("RFC 5118", RFC5118))
 def test_rfc5118(name, section, expected):
-    octets = (CORPUS / "rfc5118-wire" / (name + ".sip")).read_bytes()
+    octets = (TORTURE / "rfc5118-wire" / (name + ".sip")).read_bytes()
     got, answer, switch, _ = verdict(octets)
     assert got == expected, (answer, switch.take_faults())
 
 
 @NEEDS
 def test_every_file_of_the_corpus_has_a_verdict():
-    assert {path.stem for path in (CORPUS / "rfc4475").iterdir()} == {row[0] for row in RFC4475} | {"test"}
-    assert {path.stem for path in (CORPUS / "rfc5118-wire").iterdir()} == {row[0] for row in RFC5118}
+    assert {path.stem for path in (TORTURE / "rfc4475").iterdir()} == {row[0] for row in RFC4475} | {"test"}
+    assert {path.stem for path in (TORTURE / "rfc5118-wire").iterdir()} == {row[0] for row in RFC5118}
 
 
 def corpus(name):
-    return (CORPUS / "rfc4475" / (name + ".dat")).read_bytes()
+    return (TORTURE / "rfc4475" / (name + ".dat")).read_bytes()
 
 
 @NEEDS
@@ -185,7 +183,7 @@ def test_details_behind_the_verdicts():
     # 3.1.2.15: the same message whole is tolerated
     assert verdict(corpus("baddn").rstrip(b"\r\n") + b"\r\n\r\n")[0] == 200
     # 5118 4.6: the file announces 268 octets and holds 251
-    octets = (CORPUS / "rfc5118-wire" / "ipv6-in-sdp.sip").read_bytes()
+    octets = (TORTURE / "rfc5118-wire" / "ipv6-in-sdp.sip").read_bytes()
     assert verdict(octets.replace(b"Content-Length: 268", b"Content-Length: 251"))[0] == "invite"
     # 5118 4.3, 4.4: what belongs to the address and what to the port
     assert parse_uri("sip:[2001:db8::10:5070]").port is None and parse_uri("sip:[2001:db8::10]:5070").port == 5070
