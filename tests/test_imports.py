@@ -58,7 +58,7 @@ ROOMS = {
               "firmware.heartbeat", "firmware.first_boot", "firmware.sip_web", "firmware.jsontext"),
 }
 # What the portable packages may take from the standard library (MicroPython has these).
-STANDARD = {"json", "struct", "re", "math", "binascii"}
+STANDARD = {"json", "struct", "re", "math", "binascii", "heapq"}
 
 
 def modules():

@@ -4,6 +4,8 @@ RFC 3261 Table 4 with the corrections of RFC 6026.  All values for unreliable tr
 multiples of T1, T2 and T4, so they are given as such.
 """
 
+from heapq import heappop, heappush
+
 # (letter, unit, multiple, over a reliable transport, clause)
 TIMERS = (
     ("A", "t1", 1, None, "17.1.1.2: INVITE again, doubling"),
@@ -51,16 +53,7 @@ class TimerQueue:
         """Start a timer; returns the entry, for cancel."""
         self._number += 1
         entry = [deadline_ms, self._number, target, name]
-        heap = self._heap
-        heap.append(entry)
-        child = len(heap) - 1
-        while child:
-            parent = (child - 1) >> 1
-            if heap[parent] < entry:
-                break
-            heap[child] = heap[parent]
-            child = parent
-        heap[child] = entry
+        heappush(self._heap, entry)
         return entry
 
     def cancel(self, entry):
@@ -68,31 +61,11 @@ class TimerQueue:
         if entry is not None:
             entry[2] = None
 
-    def _pop(self):
-        heap = self._heap
-        top = heap[0]
-        last = heap.pop()
-        size = len(heap)
-        if size:
-            parent = 0
-            while True:
-                child = 2 * parent + 1
-                if child >= size:
-                    break
-                if child + 1 < size and heap[child + 1] < heap[child]:
-                    child += 1
-                if last < heap[child]:
-                    break
-                heap[parent] = heap[child]
-                parent = child
-            heap[parent] = last
-        return top
-
     def deadline_ms(self):
         """When the next timer is due, or None."""
         heap = self._heap
         while heap and heap[0][2] is None:
-            self._pop()
+            heappop(heap)
         return heap[0][0] if heap else None
 
     def fire(self, now_ms):
@@ -101,6 +74,6 @@ class TimerQueue:
             deadline = self.deadline_ms()
             if deadline is None or deadline > now_ms:
                 return
-            _, _, target, name = entry = self._pop()
+            _, _, target, name = entry = heappop(self._heap)
             entry[2] = None
             target.fire(name, now_ms)
