@@ -83,10 +83,14 @@ def _end(host, port):
     return _packed(host) + PORT.pack(port & 0xFFFF)
 
 
+@functools.lru_cache(HOSTS_KEPT)
+def _head(transport, sender, receiver):
+    return bytes([TRANSPORTS.index(transport) if transport in TRANSPORTS else 0]) + _end(*sender) + _end(*receiver)
+
+
 def pack(transport, sender, receiver, octets):
     """The payload of a record.  transport: one of TRANSPORTS; sender, receiver: (host, port)."""
-    number = TRANSPORTS.index(transport) if transport in TRANSPORTS else 0
-    return bytes([number]) + _end(*sender) + _end(*receiver) + mask(octets[:MESSAGE_MOST])
+    return _head(transport, sender, receiver) + mask(octets[:MESSAGE_MOST])
 
 
 def unpack(payload):

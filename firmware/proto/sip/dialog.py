@@ -72,11 +72,9 @@ class Dialog:
 
     def dump(self):
         """JSON-able copy."""
-        out = {}
-        for name in _FIELDS:
-            value = getattr(self, name)
-            out[name] = list(value) if isinstance(value, (list, tuple)) else value
-        return out
+        return {"call_id": self.call_id, "local_tag": self.local_tag, "remote_tag": self.remote_tag, "local": self.local, "remote": self.remote,
+                "target": self.target, "routes": list(self.routes), "local_cseq": self.local_cseq, "remote_cseq": self.remote_cseq,
+                "peer": None if self.peer is None else list(self.peer)}
 
     @classmethod
     def restore(cls, record):

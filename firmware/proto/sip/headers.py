@@ -29,8 +29,9 @@ HEADERS = (
 NO_VALUE = frozenset([chr(octet) for octet in range(33)] + list('",;<>\x7f'))     # what cannot stand in a parameter's value without quotes
 MAX_PARAMETERS = 64              # of one value; ours: finding duplicates among more would cost an attacker nothing, us much
 MAX_VALUES = 256                 # of one list header; ours
-KNOWN_MOST, KNOWN_OCTETS = 2048, 250     # addresses remembered: From and To stand in each message of a call; ours
+KNOWN_MOST, KNOWN_OCTETS = 2048, 250     # addresses and hops remembered: From and To stand in each message of a call, a hop in all of a far end; ours
 _known = {}
+_known_hops = {}
 
 CANONICAL = {}
 SINGLE = set()
@@ -206,6 +207,20 @@ def parse_parameters_tolerant(string, what):
 
 def parse_via(string):
     """One Via value.  Raises RemoteError(400), or 505 for another protocol version."""
+    semicolon = string.find(";")
+    head = string if semicolon < 0 else string[:semicolon]
+    found = _known_hops.get(head)
+    if found is None:
+        found = _hop(head)
+        if len(head) <= KNOWN_OCTETS:
+            if len(_known_hops) >= KNOWN_MOST:
+                _known_hops.clear()
+            _known_hops[head] = found
+    return Via(found[0], found[1], found[2], parse_parameters("" if semicolon < 0 else string[semicolon:], "Via"))
+
+
+def _hop(string):
+    """(transport, host, port) of a Via value without its parameters."""
     slash = string.find("/")
     second = string.find("/", slash + 1)
     if slash < 0 or second < 0:
@@ -217,15 +232,12 @@ def parse_via(string):
     while end < len(rest) and rest[end] not in " \t":
         end += 1
     transport = rest[:end].upper()
-    rest = rest[end:].strip()
-    semicolon = rest.find(";")
-    sent_by = rest if semicolon < 0 else rest[:semicolon]
     if name.upper() != "SIP" or not is_token(transport):
         raise RemoteError("Via: bad protocol", status=400)
     if version != "2.0":
         raise RemoteError("Via: SIP version is not 2.0", status=505)
-    host, port = split_host_port(sent_by)
-    return Via(transport, host, port, parse_parameters("" if semicolon < 0 else rest[semicolon:], "Via"))
+    host, port = split_host_port(rest[end:].strip())
+    return transport, host, port
 
 
 def parse_cseq(string):

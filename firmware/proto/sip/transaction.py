@@ -216,7 +216,7 @@ class Transaction:
         """JSON-able copy, for the leg's record.  What a client sends is its request, so it stands once."""
         client = self.table in (CLIENT, INVITE_CLIENT)
         if self.text is None:           # a request does not change any more
-            self.text = to_text(self.request.serialise())
+            self.text = to_text(self.octets if client and self.octets is not None else self.request.serialise())
         return {"request": self.text, "destination": list(self.destination),
                 "state": self.state, "octets": None if client or self.octets is None else to_text(self.octets),
                 "source": None if self.source is None else list(self.source)}
