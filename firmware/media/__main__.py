@@ -19,10 +19,9 @@ import threading
 from firmware.errors import StrowgerError
 from firmware.exits import EX_CONFIG, exit_code
 from firmware.heartbeat import Heart
-from firmware.media import _engine
+from firmware.media import _engine, packet_rings, steering
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
-from firmware.media import steering
 from firmware.media.server import Server
 from firmware.media.threads import ask_realtime, lock_memory, name_thread
 from firmware.trace import ring
@@ -102,6 +101,8 @@ def main():
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
         engine = _engine.Engine(Kernels())
         steered = steering.start(engine, _engine.UNITS_MOST)
+        if steered is not None:
+            packet_rings.attach(engine, steered.sockets)
         server = Server(run_dir, engine, BoardFollower(engine), trace=trace_ring())
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))

@@ -16,7 +16,7 @@ The disk thread calls only the record_* methods named there, the layer 2 thread
 only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
-(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), bundle (sending), rtp, gather (receiving), watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
+(jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), bundle (sending), rtp, ring and gather (receiving), watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
 plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
 signals), bearer (spans that the board does not carry), continuity (check of circuits), hear (modem tones, progress, caller identification,
 answers), units (threads), tick,
@@ -30,6 +30,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from firmware.errors import LocalError
 
+include "native/ring.pxi"
 include "native/types.pxi"
 include "native/playout.pxi"
 include "native/quality.pxi"
@@ -64,6 +65,7 @@ CAPACITY = {"terminations": TERMS, "bridges": BRIDGES, "legs_per_bridge": MEMBER
 TDM_ROW_COUNT = TDM_ROWS
 UNITS_MOST, UNIT_SLOTS = UNITS, UNIT
 LONG_TAILS = {"places": LONGS, "group": LONG_GROUP, "unit": UNIT}
+RINGED = {"octets": RINGED_OCTETS, "packet": sizeof(ringed), "ring": RING_OCTETS}
 GAIN_UNITY, LOUDEST = UNITY, LOUDEST_MOST
 STRETCH_OCTETS = STRETCH
 STREAM_LAYOUT = {"page": sizeof(StreamPage), "out": STREAM_OUT, "in": STREAM_IN}
@@ -265,6 +267,8 @@ cdef class Engine:
             os.close(self.event_fd)
             os.close(self.frame_fd)
             os.close(self.e.epoll_fd)
+            for u in range(UNITS):
+                ring_unmap(&self.e.ring[u])
             free(self.e)
 
     cdef void *address(self, array) except NULL:
@@ -336,6 +340,12 @@ cdef class Engine:
             self.e.gather_fd[i] = fd
         self.e.steered = <Steered *><uintptr_t>table
         self.e.steer_clock = <uint32_t *><uintptr_t>clock
+
+    def ring(self, int unit, int fd):
+        """The ring that the kernel writes a unit's packets into (packet_rings.py), its socket gets what does not fit; after gather(), before the tick runs, for good."""
+        if ring_map(&self.e.ring[unit], fd) < 0:
+            raise OSError(errno, "media: no memory for a ring of packets")
+        watch_socket(self.e.epoll_fd, self.e.gather_fd[unit], <uint64_t>(unit * UNIT) | OF_UNIT)
 
     def subtract(self, int slot):
         """Remove a termination; what plays on it ends with reason stopped."""
@@ -630,7 +640,7 @@ cdef class Engine:
         cdef Engine_ *e = self.e
         return {"ticks": e.tick, "ticks_with_board": e.ticks_board, "ticks_without_board": e.ticks_free,
                 "late_ticks": e.late_ticks, "late_ticks_by_host": e.late_by_host, "blocks_lost": e.blocks_lost,
-                "gathered_packets": e.gathered, "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
+                "gathered_packets": e.gathered, "ringed_packets": e.ringed, "events_lost": e.events_lost, "frames_lost": e.frames_lost, "busy_ns": e.busy_ns,
                 "voice_ns": e.voice_ns, "helped_units": e.helped, "helped_ns": e.helped_ns, "helped_cpu_ns": e.helped_cpu_ns, "sparing_ticks": e.spared,
                 "longest_ns": e.longest_ns, "histogram": [e.histogram[i] for i in range(HISTOGRAM)],
                 "cpu_ns": e.cpu_ns, "cpu_longest_ns": e.cpu_longest_ns, "cpu_histogram": [e.cpu_histogram[i] for i in range(HISTOGRAM)]}

@@ -97,7 +97,7 @@ class TickStats:
                 "helped_units": figures["helped_units"], "helped_ms": round(figures["helped_ns"] / 1e6, 3), "sparing_ticks": figures["sparing_ticks"],
                 "helped_cpu_ms": round(figures["helped_cpu_ns"] / 1e6, 3), "cpu_ms": round(figures["cpu_ns"] / 1e6, 3),       # the latter since the last clear
                 "cpu_p99_ms": percentile(own, 0.99), "cpu_p999_ms": percentile(own, 0.999), "cpu_longest_ms": round(figures["cpu_longest_ns"] / 1e6, 3),
-                "gathered_packets": figures["gathered_packets"], "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
+                "gathered_packets": figures["gathered_packets"], "ringed_packets": figures["ringed_packets"], "events_lost": figures["events_lost"], "frames_lost": figures["frames_lost"],
                 "voice_ms": round(figures["voice_ns"] / 1e6, 3),    # processor time, since the last clear
                 "mean_ms": round(figures["busy_ns"] / measured / 1e6, 4),
                 "longest_ms": round(figures["longest_ns"] / 1e6, 3),

@@ -67,7 +67,7 @@ def test_a_packet_goes_to_the_socket_of_the_unit_and_tells_where_it_was_sent(ste
         far.sendto(b"before", ("127.0.0.1", port))
         steered.tables.entry(port, "127.0.0.1", 1)
         far.sendto(b"now", ("127.0.0.1", port))
-        units = steered._sockets
+        units = steered.sockets
         assert taken(units[1]) == [(b"now", port, far.getsockname())] and taken(units[0]) == []
         assert [octets for octets, _, _ in taken(leg)] == [b"before"]
         steered.tables.entry(port, "0.0.0.0", 0)
@@ -86,7 +86,7 @@ def test_too_much_for_one_port_is_left_to_its_own_socket_until_the_next_tick(ste
             for n in range(most + 3):
                 far.sendto(b"%d" % n, ("127.0.0.1", port))
             far.sendto(b"beside", ("127.0.0.1", beside))
-            assert [octets for octets, _, _ in taken(steered._sockets[0])] == [b"%d" % n for n in range(most)] + [b"beside"]
+            assert [octets for octets, _, _ in taken(steered.sockets[0])] == [b"%d" % n for n in range(most)] + [b"beside"]
             assert [octets for octets, _, _ in taken(leg)] == [b"%d" % n for n in range(most, most + 3)]
 
 
@@ -95,7 +95,7 @@ def test_the_same_port_of_another_address_keeps_its_socket(steered, leg):
     steered.tables.entry(port, "127.0.0.1", 0)
     with bound("127.0.0.2", port) as other, bound("127.0.0.5") as far:
         far.sendto(b"other", ("127.0.0.2", port))
-        assert [octets for octets, _, _ in taken(other)] == [b"other"] and taken(steered._sockets[0]) == []
+        assert [octets for octets, _, _ in taken(other)] == [b"other"] and taken(steered.sockets[0]) == []
 
 
 def test_what_icmp_says_of_a_leg_comes_to_the_socket_of_its_unit_with_the_packet(steered, leg):
@@ -104,7 +104,7 @@ def test_what_icmp_says_of_a_leg_comes_to_the_socket_of_its_unit_with_the_packet
     with bound("127.0.0.9") as nobody:
         closed = nobody.getsockname()
     leg.sendto(b"refused packet", closed)
-    octets, control, _, to = steered._sockets[0].recvmsg(64, 256, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+    octets, control, _, to = steered.sockets[0].recvmsg(64, 256, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
     assert to == closed and octets == b"refused packet"
     assert any(kind == steering.IP_RECVERR for _, kind, _ in control)
 

@@ -74,7 +74,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
             watch_socket(e.epoll_fd, t.rtp.fd, <uint64_t>c.slot)
             steer_leg(e, c.slot, t.rtp)
             if t.rtp.rtcp_fd >= 0:
-                watch_socket(e.epoll_fd, t.rtp.rtcp_fd, <uint64_t>c.slot | <uint64_t>1 << 32)
+                watch_socket(e.epoll_fd, t.rtp.rtcp_fd, <uint64_t>c.slot | OF_RTCP)
     elif c.op == OP_SUBTRACT:
         player_end(e, c.slot, STOPPED)
         forget_leg(e, c.slot)

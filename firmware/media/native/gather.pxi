@@ -1,7 +1,8 @@
 # Packets for a unit's legs, read by one call.  Included by _engine.pyx.
 #
 # A program in the kernel (firmware/media/steering.py) gives what comes for the ports of a unit's legs to one socket.  Each
-# datagram tells which port and address it was sent to, and the table of ports, whose leg that is.  What the unit's
+# datagram tells which port and address it was sent to, and the table of ports, whose leg that is.  Where the kernel writes into a unit's
+# ring (native/ring.pxi) its socket is read only when epoll says that it has something.  What the unit's
 # socket does not get (a leg's flood, a leg bound to no particular address, one whose port another address has taken) is
 # read from the leg's own, after it: native/rtp.pxi.  Errors that ICMP tells of come to the unit's socket too, with the
 # beginning of the packet that was refused: where it was sent to says whose it was, and among legs that send there the SSRC.
@@ -113,6 +114,7 @@ cdef void steer_leg(Engine_ *e, int slot, Rtp *r) noexcept nogil:
         return                         # this port of another address
     if e.plan.rtp_from[slot // UNIT] == e.plan.rtp_from[slot // UNIT + 1]:
         gather_drop(e.gather_fd[slot // UNIT])
+        ring_drop(&e.ring[slot // UNIT])
     r.steered = 1
     e.slot_of_port[ntohs(r.local.sin_port)] = slot
     s.unit = slot // UNIT
@@ -150,18 +152,22 @@ cdef void gather_refusals(Engine_ *e, int u) noexcept nogil:
             count_refusals(e, whose, 1)
 
 
-cdef void gather_packets(Engine_ *e, int u, gathered *g, long n) noexcept nogil:
-    """n packets that were read for a unit: first whose they are, so that what their legs need is on its way when it is needed."""
-    cdef sockaddr_in to[GATHERED]
-    cdef uint64_t came_ns[GATHERED]
-    cdef int length[GATHERED]
+cdef struct Came:                      # a datagram for some leg of a unit
+    uint64_t ns                        # CLOCK_REALTIME of its arrival, 0: not told
+    sockaddr_in to                     # where it was sent to
+    sockaddr_in source
+    uint8_t *octets
+    int n                              # -1: too long, or from nowhere
+
+
+cdef void hand_out(Engine_ *e, int u, Came *came, long n) noexcept nogil:
+    """n datagrams that came for a unit: first whose they are, so that what their legs need is on its way when it is needed."""
     cdef Rtp *leg[GATHERED]
     cdef int slot
     cdef long i
     cdef Rtp *r
     for i in range(n):
-        length[i] = gathered_one(g, <int>i, &to[i], &came_ns[i])
-        slot = e.slot_of_port[ntohs(to[i].sin_port)]
+        slot = e.slot_of_port[ntohs(came[i].to.sin_port)]
         leg[i] = NULL
         if slot // UNIT == u and e.term[slot].kind == RTP:         # else its leg is gone
             leg[i] = e.term[slot].rtp
@@ -170,19 +176,48 @@ cdef void gather_packets(Engine_ *e, int u, gathered *g, long n) noexcept nogil:
         if i + GATHER_AHEAD < n and leg[i + GATHER_AHEAD] != NULL:
             r = leg[i + GATHER_AHEAD]
             prefetch(r.data + (r.newest_ts & (JITTER_RING - 1)), 3)
-            prefetch(r.valid + (r.newest_ts & (JITTER_RING - 1)), 3)
+            prefetch(r.valid + (r.newest_ts & (JITTER_RING - 1)) // 64, 1)
         r = leg[i]
-        if r == NULL or not r.steered or not same_address(&r.local, &to[i]):
+        if r == NULL or not r.steered or not same_address(&r.local, &came[i].to):
             continue
-        if length[i] < 0:
+        if came[i].n < 0:
             r.garbage += 1
         else:
-            rtp_packet(e, e.slot_of_port[ntohs(to[i].sin_port)], r, g.octets[i], length[i], &g.from_[i], came_ns[i])
+            rtp_packet(e, e.slot_of_port[ntohs(came[i].to.sin_port)], r, came[i].octets, came[i].n, &came[i].source, came[i].ns)
+
+
+cdef void ring_unit(Engine_ *e, int u) noexcept nogil:
+    """All that the kernel has written for the legs of a unit.  What is read may be changed, and theirs may not: it is copied."""
+    cdef const ringed *found[GATHERED]
+    cdef uint8_t octets[GATHERED][RINGED_OCTETS]
+    cdef Came came[GATHERED]
+    cdef packet_ring *ring = &e.ring[u]
+    cdef uint64_t at = ring.ours[0]
+    cdef int i, n
+    while True:
+        n = ring_take(ring, &at, found, GATHERED)
+        for i in range(n):
+            came[i].ns = found[i].ns + e.real_ns
+            came[i].to.sin_addr.s_addr = found[i].to_host
+            came[i].to.sin_port = found[i].to_port
+            came[i].source.sin_family = AF_INET
+            came[i].source.sin_addr.s_addr = found[i].from_host
+            came[i].source.sin_port = found[i].from_port
+            came[i].n = found[i].n if found[i].n <= RINGED_OCTETS and found[i].from_port else -1
+            came[i].octets = octets[i]
+            memcpy(octets[i], found[i].octets, found[i].n if found[i].n <= RINGED_OCTETS else 0)
+        ring_release(ring, at)
+        add64(&e.gathered, n)
+        add64(&e.ringed, n)
+        hand_out(e, u, came, n)
+        if n < GATHERED:
+            return
 
 
 cdef void gather_unit(Engine_ *e, int u) noexcept nogil:
     """All that has come for the legs of a unit."""
     cdef gathered g
+    cdef Came came[GATHERED]
     cdef long n, i
     cdef int call
     for call in range(GATHERS_MOST):
@@ -193,6 +228,10 @@ cdef void gather_unit(Engine_ *e, int u) noexcept nogil:
             gather_refusals(e, u)      # the error of a packet sent is told once, by the next call
             continue
         add64(&e.gathered, n)
-        gather_packets(e, u, &g, n)
+        for i in range(n):
+            came[i].n = gathered_one(&g, <int>i, &came[i].to, &came[i].ns)
+            came[i].source = g.from_[i]
+            came[i].octets = g.octets[i]
+        hand_out(e, u, came, n)
         if n < GATHERED:
             return

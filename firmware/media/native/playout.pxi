@@ -1,6 +1,6 @@
 # The playout (jitter) buffer of one RTP leg.  Included by _engine.pyx.
 #
-# data[] holds law octets by RTP timestamp modulo its length, valid[] says which
+# data[] holds law octets by RTP timestamp modulo its length, a bit each of valid[] says which
 # are there: reordering and duplicates need no further care, and what has been
 # played stays behind as the history that concealment works from.
 #
@@ -51,25 +51,40 @@ cdef void ring_put(uint8_t *ring, uint32_t at, const uint8_t *octets, int n) noe
     memcpy(ring, octets + first, n - first)
 
 
-cdef void ring_set(uint8_t *ring, uint32_t at, int value, int n) noexcept nogil:
-    cdef int first
-    at &= JITTER_RING - 1
-    first = JITTER_RING - at
-    if first > n:
-        first = n
-    memset(ring + at, value, first)
-    memset(ring, value, n - first)
+cdef extern from *:
+    """
+    #include <stdint.h>
+    /* Bits of a ring of samples, `ring` of them (a power of two, 64 at least). */
+    static inline uint64_t bits_mask(uint32_t at, int n) { return (n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1) << (at & 63); }
+    static void bits_put(uint64_t *bits, uint32_t ring, uint32_t at, int n, int value)
+    {
+        while (n > 0) {
+            int here = 64 - (int)(at & 63) < n ? 64 - (int)(at & 63) : n;
+            uint64_t *word = &bits[(at & (ring - 1)) / 64], mask = bits_mask(at, here);
+            *word = value ? *word | mask : *word & ~mask;
+            at += here; n -= here;
+        }
+    }
+    static int bits_all(const uint64_t *bits, uint32_t ring, uint32_t at, int n)
+    {
+        while (n > 0) {
+            int here = 64 - (int)(at & 63) < n ? 64 - (int)(at & 63) : n;
+            if (~bits[(at & (ring - 1)) / 64] & bits_mask(at, here)) return 0;
+            at += here; n -= here;
+        }
+        return 1;
+    }
+    """
+    void bits_put(uint64_t *, uint32_t, uint32_t, int, int) noexcept nogil
+    int bits_all(const uint64_t *, uint32_t, uint32_t, int) noexcept nogil
 
 
-cdef int ring_all(const uint8_t *ring, uint32_t at, int n) noexcept nogil:
-    cdef int first
-    at &= JITTER_RING - 1
-    first = JITTER_RING - at
-    if first > n:
-        first = n
-    if memchr(ring + at, 0, first) != NULL:
-        return 0
-    return n == first or memchr(ring, 0, n - first) == NULL
+cdef inline void mark_held(Rtp *r, uint32_t at, int n, int value) noexcept nogil:
+    bits_put(r.valid, JITTER_RING, at, n, value)
+
+
+cdef inline int all_held(Rtp *r, uint32_t at, int n) noexcept nogil:
+    return bits_all(r.valid, JITTER_RING, at, n)
 
 
 cdef void margins_reset(Rtp *r) noexcept nogil:
@@ -99,10 +114,10 @@ cdef void playout_start(Rtp *r, uint32_t ts) noexcept nogil:
         delay = r.most_samples
     r.playing = 1
     r.play_ts = ts - <uint32_t>delay
-    memset(r.valid, 0, JITTER_RING)
+    memset(r.valid, 0, sizeof(r.valid))
     # What lies before the first packet was never sent: silence, not loss.
     memset(r.data, silence(r.law), JITTER_RING)
-    ring_set(r.valid, r.play_ts, 1, delay)
+    mark_held(r, r.play_ts, delay, 1)
     r.newest_ts = ts
     r.expanded = 0
     r.plc_left = -1
@@ -142,7 +157,7 @@ cdef int playout_insert(Rtp *r, uint64_t tick, uint32_t ts, const uint8_t *octet
         n += lead
         ts = r.play_ts
     ring_put(r.data, ts, octets, n)
-    ring_set(r.valid, ts, 1, n)
+    mark_held(r, ts, n, 1)
     if <int32_t>(ts + <uint32_t>n - r.newest_ts) > 0:
         r.newest_ts = ts + <uint32_t>n
     if lead > r.most_samples and r.plc_left >= 0:
@@ -223,7 +238,7 @@ cdef int adjust_delay(Engine_ *e, Rtp *r, uint8_t *out) noexcept nogil:
     cdef int16_t y[BLOCK]
     cdef int i, lag, peak = 0
     cdef int16_t *now = x + BLOCK
-    if not ring_all(r.valid, r.play_ts, 3 * BLOCK if r.adjust < 0 else BLOCK):
+    if not all_held(r, r.play_ts, 3 * BLOCK if r.adjust < 0 else BLOCK):
         return 0
     ring_copy(r.data, r.play_ts - <uint32_t>BLOCK, octets, 4 * BLOCK)
     e.k.expand(r.law, octets, x, 4 * BLOCK)
@@ -239,7 +254,7 @@ cdef int adjust_delay(Engine_ *e, Rtp *r, uint8_t *out) noexcept nogil:
         lag = best_lag(now, now, 40, 80, 1)
         for i in range(BLOCK):
             y[i] = <int16_t>((now[i] * (BLOCK - i) + now[lag + i] * i) // BLOCK)
-        ring_set(r.valid, r.play_ts, 0, BLOCK + lag)
+        mark_held(r, r.play_ts, BLOCK + lag, 0)
         r.play_ts += <uint32_t>(BLOCK + lag)
         r.removed += lag
         margins_shift(r, -lag)
@@ -247,7 +262,7 @@ cdef int adjust_delay(Engine_ *e, Rtp *r, uint8_t *out) noexcept nogil:
         lag = best_lag(now, now, 40, 80, -1)
         for i in range(BLOCK):
             y[i] = <int16_t>((now[i] * (BLOCK - i) + now[i - lag] * i) // BLOCK)
-        ring_set(r.valid, r.play_ts, 0, BLOCK - lag)
+        mark_held(r, r.play_ts, BLOCK - lag, 0)
         r.play_ts += <uint32_t>(BLOCK - lag)
         r.inserted += lag
         margins_shift(r, lag)
@@ -296,7 +311,6 @@ cdef void watch_margin(Rtp *r) noexcept nogil:
 cdef void playout_block(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nogil:
     """The next 80 law octets of a leg."""
     cdef int32_t held, i, missing
-    cdef uint8_t ok[BLOCK]
     cdef int16_t real[BLOCK]
     cdef int16_t fill[BLOCK]
     if not r.playing:
@@ -305,9 +319,9 @@ cdef void playout_block(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nog
     watch_margin(r)
     if r.adjust and r.plc_left < 0 and adjust_delay(e, r, out):
         return
-    if ring_all(r.valid, r.play_ts, BLOCK):
+    if all_held(r, r.play_ts, BLOCK):
         ring_copy(r.data, r.play_ts, out, BLOCK)
-        ring_set(r.valid, r.play_ts, 0, BLOCK)
+        mark_held(r, r.play_ts, BLOCK, 0)
         r.play_ts += BLOCK
         if r.plc_left >= 0:            # the loss is over: lead over into what is real
             e.k.expand(r.law, out, real, BLOCK)
@@ -322,17 +336,16 @@ cdef void playout_block(Engine_ *e, int slot, Rtp *r, uint8_t *out) noexcept nog
         held = 0
     if held >= BLOCK:
         held = BLOCK
-    ring_copy(r.valid, r.play_ts, ok, BLOCK)
     ring_copy(r.data, r.play_ts, out, BLOCK)
     e.k.expand(r.law, out, real, BLOCK)
     conceal(e, slot, r, fill, BLOCK, 0)
     missing = 0
     for i in range(BLOCK):
-        if i >= held or not ok[i]:
+        if i >= held or not all_held(r, r.play_ts + <uint32_t>i, 1):
             real[i] = fill[i]
             missing += 1
     e.k.compress(r.law, real, out, BLOCK)
-    ring_set(r.valid, r.play_ts, 0, held)
+    mark_held(r, r.play_ts, held, 0)
     # A hole becomes history as it was heard.
     ring_put(r.data, r.play_ts, out, held)
     r.play_ts += <uint32_t>held

@@ -368,13 +368,16 @@ cdef void find_sockets(Engine_ *e) noexcept nogil:
 
 cdef void read_socket(Engine_ *e, epoll_event *v) noexcept nogil:
     cdef int slot = <int><uint32_t>v.data.u64
+    if v.data.u64 & OF_UNIT:
+        gather_unit(e, slot // UNIT)
+        return
     if e.term[slot].kind != RTP:
         return
     if v.events & EPOLLERR:
         refused(e, e.term[slot].rtp)
     if not v.events & EPOLLIN:
         return
-    if v.data.u64 >> 32:
+    if v.data.u64 & OF_RTCP:
         rtcp_read(e, slot, e.term[slot].rtp)
     else:
         rtp_read(e, slot, e.term[slot].rtp)

@@ -203,8 +203,10 @@ cdef void silence_timeslots(Engine_ *e) noexcept nogil:
 
 
 cdef void start_tick(Engine_ *e) noexcept nogil:
+    cdef uint64_t real = clock_ns(CLOCK_REALTIME)
     store64(&e.now_ns, clock_ns(CLOCK_MONOTONIC))
-    e.now_ms = clock_ns(CLOCK_REALTIME) // 1000000
+    e.now_ms = real // 1000000
+    e.real_ns = real - e.now_ns
     e.spent_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
     apply_commands(e)
 

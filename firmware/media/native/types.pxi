@@ -9,7 +9,7 @@ from libc.stdint cimport (int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, 
 cdef extern from *:
     int popcount "__builtin_popcount"(unsigned int) nogil
 
-from libc.string cimport memcmp, memcpy, memset, memchr
+from libc.string cimport memcmp, memcpy, memset
 from libc.stdlib cimport calloc, free
 from libc.math cimport cos, sin
 from libc.errno cimport EAGAIN, errno
@@ -143,7 +143,9 @@ cdef extern from *:
         }
         return refused;
     }
-    /* What is watched: the slot and (bit 32) whether it is the RTCP socket. */
+    /* What is watched: the slot and whether it is the RTCP socket, or that of the slot's unit. */
+    #define OF_RTCP ((uint64_t)1 << 32)
+    #define OF_UNIT ((uint64_t)1 << 33)
     static int watch_socket(int epoll_fd, int fd, uint64_t what)
     { struct epoll_event v = { .events = EPOLLIN, .data.u64 = what }; return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &v); }
     static int unwatch_socket(int epoll_fd, int fd)
@@ -152,6 +154,8 @@ cdef extern from *:
     """
     long receive_stamped(int, void *, size_t, sockaddr_in *, uint64_t *) noexcept nogil
     int take_refusals(int) noexcept nogil
+    uint64_t OF_RTCP
+    uint64_t OF_UNIT
     int watch_socket(int, int, uint64_t) noexcept nogil
     int unwatch_socket(int, int) noexcept nogil
     long poll_sockets_now(int, epoll_event *, int) noexcept nogil
@@ -395,6 +399,7 @@ cdef enum:
     STREAM_OUT = 32768                 # octets of a leg's audio on its way there: 2.048 s of both channels
     STREAM_IN = 16384                  # octets of audio on its way to the leg: 2.048 s
     JITTER_RING = 4096                 # octets of the playout ring: 512 ms
+    JITTER_WORDS = 64                  # a bit of each
     HISTOGRAM = 2048                   # tick durations in steps of 10 us
     PORTS = 65536
     SOCKETS = 8192                     # RTP and RTCP of all terminations
@@ -675,8 +680,8 @@ cdef struct Rtp:
     Rtcp rtcp
     int16_t plc_ahead[320]
     uint8_t packet[12 + 480 + 144]     # being filled, and what SRTP adds; the large ones last: what is looked at in each tick is together, in the order of LEG_LINES
+    uint64_t valid[JITTER_WORDS]       # bits
     uint8_t data[JITTER_RING]
-    uint8_t valid[JITTER_RING]
 
 cdef struct Disabler:                  # 2100 Hz: native/disabler.pxi; index 0 received, 1 sent
     uint8_t state                      # 0 none, 1 plain, 2 with phase reversals
@@ -1028,6 +1033,9 @@ cdef struct Engine_:
     Steered *steered                   # PORTS of them; NULL: the kernel does not steer
     uint32_t *steer_clock
     uint64_t gathered                  # packets read from them
+    packet_ring ring[UNITS]            # of the units: native/ring.pxi
+    uint64_t ringed                    # packets read from these
+    uint64_t real_ns                   # CLOCK_REALTIME less CLOCK_MONOTONIC
     int32_t slot_of_port[PORTS]
     epoll_event ready[SOCKETS]
     int32_t wake_events

@@ -42,7 +42,7 @@ cdef inline void fetch_leg(Engine_ *e, int i, int last) noexcept nogil:
         r = e.term[e.plan.rtp[i + 1]].rtp
         if e.phase == PHASE_IN:
             prefetch(r.data + (r.play_ts & (JITTER_RING - 1)), 2)
-            prefetch(r.valid + (r.play_ts & (JITTER_RING - 1)), 2)
+            prefetch(r.valid + (r.play_ts & (JITTER_RING - 1)) // 64, 1)
         else:
             prefetch(r.packet + r.tx_fill, 3)
 
@@ -52,8 +52,11 @@ cdef void do_unit(Engine_ *e, int u) noexcept nogil:
     cdef int i, slot
     cdef bundle b
     if e.phase == PHASE_IN:
-        if e.gather_fd[u] >= 0 and p.rtp_from[u] != p.rtp_from[u + 1]:
-            gather_unit(e, u)
+        if p.rtp_from[u] != p.rtp_from[u + 1]:
+            if e.ring[u].ours != NULL:
+                ring_unit(e, u)
+            elif e.gather_fd[u] >= 0:
+                gather_unit(e, u)
         for i in range(e.ready_from[u], e.ready_from[u + 1]):
             read_socket(e, &e.ready[e.ready_at[i]])
         if p.coded_from[u] != p.coded_from[u + 1]:
