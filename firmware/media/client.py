@@ -89,6 +89,7 @@ from firmware.errors import LocalError
 log = logging.getLogger("firmware.media.client")
 
 MESSAGE_OCTETS = 1 << 20      # longest message that is received
+TOGETHER_MOST = 1024          # ours: messages in one packet
 TOGETHER_OCTETS = 65536       # ours: of messages that leave in one packet; a longer one leaves alone
 BUFFER_OCTETS = 1 << 20       # asked of the kernel, which may grant less
 CALL_TIMEOUT_S = 5.0          # ours: media answers within a tick unless its prompt disk stalls
@@ -109,7 +110,7 @@ def fitting(packed):
     size = count = 0
     for octets in packed:
         size += len(octets)
-        if count and size > TOGETHER_OCTETS:
+        if count and (size > TOGETHER_OCTETS or count == TOGETHER_MOST):
             break
         count += 1
     return count

@@ -4,8 +4,7 @@ Messages are msgpack maps in SOCK_SEQPACKET messages; the commands and events
 are listed in client.py.  Here is what holds them together:
 
 packets   Commands may stand behind each other in one packet, each answered for itself.  Who says hello with
-          together:true takes replies and events in the same way; others get one a packet.
-
+          together:true takes replies and events in the same way; others get one a packet (packets.py).
 epoch     The highest one that said hello is in charge.  Commands with a lower one
           are refused, on whatever connection they come, so an old control process
           that has not noticed its end does no harm.  hello makes a connection the one
@@ -33,8 +32,8 @@ from firmware.media.bearers import Bearers
 from firmware.media.bert import Berts
 from firmware.media.checks import check_id, number, refuse
 from firmware.media.circuits import Circuits
-from firmware.media.client import fitting
 from firmware.media.link import Signalling, link_parameters, listen
+from firmware.media.packets import OUT_MOST, Connection
 from firmware.media.player import Player
 from firmware.media.ports import Ports
 from firmware.media.recorder import Recorder
@@ -45,32 +44,12 @@ from firmware.trace.ring import Nothing
 
 log = logging.getLogger("firmware.media.server")
 
-MESSAGE_OCTETS = 262144
 PAGE_ENTRIES = 100              # of an audit: well under 100 kB
 EVENTS_AT_ONCE = 32             # ours: in a packet
 EVENTS_MOST = 65536             # ours: kept for a control that does not come back
-OUT_MOST = 1024                 # replies that wait; of who has more to fetch no command is read
 CONNECTIONS = 16
 TEMPORARY_FAILURE = 41          # Q.850
 SPARE_HOT = 2                   # of 3: what cancellers spare while the box is too hot; ours
-
-
-class Connection:
-    """One peer.  cursor: number of the last event sent."""
-
-    def __init__(self, sock):
-        self.sock = sock
-        self.out = []               # packed replies
-        self.cursor = 0
-        self.audit = []
-        self.mask = selectors.EVENT_READ
-        self.together = False       # takes several messages in a packet
-
-    def send(self, packed):
-        """Send packed messages as they fit into a packet; returns how many have gone.  Raises OSError."""
-        count = fitting(packed) if self.together else 1
-        self.sock.send(b"".join(packed[:count]))
-        return count
 
 
 class Server:
@@ -130,11 +109,15 @@ class Server:
                 self.stats.sample()
                 if heart is not None:
                     heart.beat()
-                for key, mask in self.selector.select(0.01 if waiting else 0.25):
+                behind = [connection for connection in self.connections if connection.behind]
+                for key, mask in self.selector.select(0 if behind else 0.01 if waiting else 0.25):
                     if isinstance(key.data, Connection):
                         self._ready(key.data, mask)
                     else:
                         key.data()
+                for connection in behind:
+                    if connection in self.connections:
+                        self._read(connection)
             except Exception:
                 log.exception("the command thread goes on after an error")
         self._finish()
@@ -228,43 +211,20 @@ class Server:
     def _ready(self, connection, mask):
         if mask & selectors.EVENT_WRITE:
             self._flush(connection)
-        if mask & selectors.EVENT_READ and connection in self.connections:
+        if mask & selectors.EVENT_READ and connection in self.connections and not connection.behind:
             self._read(connection)
 
     def _read(self, connection):
-        for _ in range(64):             # other connections want their turn
-            try:
-                data, _, flags, _ = connection.sock.recvmsg(MESSAGE_OCTETS)
-            except BlockingIOError:
-                break
-            except OSError:
-                data, flags = b"", 0
-            if not data:
-                self._drop(connection)
-                return
-            connection.out += [msgpack.packb(reply) for reply in self._replies(connection, data, flags) if reply is not None]
-            if len(connection.out) > OUT_MOST:
-                break
-        self._send_events()
-        self._flush(connection)
-
-    def _replies(self, connection, data, flags):
-        """The answer to each command of a packet; None: it wants none."""
-        if flags & socket.MSG_TRUNC:
-            return [self._refused(None, LocalError(f"a command is longer than {MESSAGE_OCTETS} octets"))]
-        unpacker, replies = msgpack.Unpacker(max_buffer_size=MESSAGE_OCTETS), []
-        unpacker.feed(data)
-        while unpacker.tell() < len(data):
-            try:
-                message = unpacker.unpack()
-            except Exception as error:      # msgpack raises many kinds on garbage
-                message = error
-            if not isinstance(message, dict):       # what stands behind it may be anything
-                return [*replies, self._refused(None, LocalError("a command is no msgpack map"))]
-            replies.append(self._message(connection, message))
-        return replies
+        if connection.turn(lambda message: self._message(connection, message)):
+            self._send_events()
+            self._flush(connection)
+        else:
+            self._drop(connection)
 
     def _message(self, connection, message):
+        """The reply to a command, None: it wants none; to a LocalError what it says."""
+        if isinstance(message, LocalError):
+            return self._refused(None, message)
         seq = None
         try:
             seq = message.get("seq")

@@ -86,6 +86,27 @@ def test_commands_behind_each_other_are_each_answered_and_in_order(media, contro
     control.do("hello")
 
 
+def test_who_asks_for_much_keeps_nobody_waiting(media, control):
+    """8,000 audits in a packet kept all others from being heard for seconds: there is a limit, and what it leaves is worked on in turns."""
+    for timeslot in range(1, 32):
+        control.do("add", id=f"a{timeslot}", kind="timeslot", span=31, timeslot=timeslot, law="A")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.connect(str(media.folder / "media.sock"))
+    sock.settimeout(10)
+    sock.send(b"".join(msgpack.packb({"do": "audit", "seq": seq, "epoch": control.epoch}) for seq in range(8000)))
+    began = time.monotonic()
+    control.do("stats")
+    waited = time.monotonic() - began
+    replies = [msgpack.unpackb(sock.recv(1 << 20)) for _ in range(1025)]
+    took = time.monotonic() - began
+    assert [reply["seq"] for reply in replies] == [*range(1024), None] and all(reply["ok"] for reply in replies[:1024])
+    assert "more than 1024 commands" in replies[1024]["error"]
+    assert waited < took / 4, "beside them, not behind them"
+    sock.send(msgpack.packb({"do": "stats", "seq": 1, "epoch": control.epoch}))
+    assert msgpack.unpackb(sock.recv(1 << 20))["ok"]
+    sock.close()
+
+
 def test_who_fetches_replies_later_is_read_later_and_loses_none(media, control):
     """Many commands at once were taken for a control process that does not read: its connection was closed."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
