@@ -5,16 +5,18 @@
     load.add(sock, (address, port))                     more peers, while it runs
     load.shared(socks); load.add_host((address, port))  a peer with an address of its own, HOSTS of them behind one of the sockets
     load.subscribers(octets, [(row, start, length), ...], [(delay, gain / 256), ...])
+    load.first_host = 0x0AFB0001                        # before add_host(): the address of the first of them
     load.pace = 3                                       # before run(): the world's clock is three times slower
 
 window: a bench window (firmware.media.bench.Window) whose rx ring already holds
 speech.  With subscribers() each row (span index * 32 + timeslot) says its part of
 `octets` (A-law, start and length multiples of 80) round and round, and returns an
 echo of what media sends, by the taps given: samples of delay and gain.  Each 10 ms the heads advance, half of the peers send one packet of 160
-octets and all read what media has sent them.  Peers of add_host() are machines of their own, 127.64.x.y, for HOSTS of which
+octets and all read what media has sent them.  Peers of add_host() are machines of their own, from 127.64.0.1 on where nothing else is given, for HOSTS of which
 one socket stands: their packets go and come in batches, since 2,000 sockets of other machines would not be on this
 processor either.  Subscribers are worked on row by row with the kernels of dsp/: they would not be on it either.  Nothing of this counts as media's work: it runs in another process; but what sending costs the
-kernel contains the way to the receiver's queue on loopback, so each side pays for the other's receiving: send_ns is this side's part.
+kernel contains the way to the receiver's queue on loopback, so each side pays for the other's receiving: send_ns is this side's part
+(bench_far.py has a network in which it is not).
 
 With a pace of n the board hands over its 10 ms of sound each n * 10 ms.  All that it says is worked out before its heads move; from
 then on this thread is still for half of that time, in which media's tick has all processors, and packets go and come in the other
@@ -222,11 +224,13 @@ cdef class Load:
     cdef readonly uint64_t send_ns       # processor time of sending, the way into media's queues with it
     cdef readonly uint64_t work_ns       # all of this thread's
     cdef public int pace
+    cdef public uint32_t first_host
     cdef readonly uint64_t missed        # blocks that media had not written in time
 
     def __cinit__(self, window, sockets, addresses, speech):
         cdef int i
         self.pace = 1
+        self.first_host = 0x7F400001
         self.keep = [window, sockets, speech]
         for i in range(SHARED):
             self.shared_fd[i] = -1
@@ -250,10 +254,9 @@ cdef class Load:
         """One more peer behind its shared socket; its address is host_number() of how many there were."""
         self.put(-1, htonl(self.host_number(self.n)), address)
 
-    @staticmethod
-    def host_number(n):
+    def host_number(self, n):
         """IPv4 address, as int, of the nth peer that has one of its own."""
-        return 0x7F400000 + n + 1
+        return self.first_host + n
 
     @property
     def peers(self):

@@ -88,15 +88,20 @@ def processor_ns(pid):
     return times
 
 
-def start_media(folder, **environment):
-    """The media process of a bench in a folder, with its board window there; it ends with the thread that has started it."""
+def start_media(folder, network=None, **environment):
+    """The media process of a bench in a folder, with its board window there; it ends with the thread that has started it.  network: bench_far.Network that it is in."""
     folder = pathlib.Path(folder)
     (folder / "media.ready").unlink(missing_ok=True)
     environment = dict(os.environ, STROWGER_RUN=str(folder), STROWGER_BOARD=str(folder / "window"),
                        STROWGER_RTP_PORTS="40000-49999") | environment
+
+    def become():
+        die_with_parent()
+        if network is not None:
+            network.enter_ours()
     with open(folder / "media.log", "ab") as log:
         return subprocess.Popen([sys.executable, "-m", "firmware.media"], cwd=ROOT, env=environment, stdout=log, stderr=log,
-                                preexec_fn=die_with_parent)
+                                preexec_fn=become)
 
 
 async def until_ready(process, folder, seconds=30):

@@ -15,9 +15,10 @@ Two runs (bench_density_run.py tells what the channels do and how it is proved):
                          that this machine carries them beside its load, which is dsp.full_density.channels.  A tick is
                          long when it took more than 10 ms.  Cores are of the world: processor time of the ticks by their
                          10 ms, and of media's other threads by the same time, which is too much of those that go by the clock (disk).
-                         Packets: on loopback the way into the receiver's socket is in the sender's time.  So the tick's
-                         contains that of its packets into the far ends' sockets, in place of that of as many others into its own
-                         (in load_send_cores); a driver and its interrupts are in neither.
+Packets: the far ends have a network of their own (bench_far.py), since on loopback the sender does the receiver's work.  What the kernel's
+threads do to bring packets to media is in receive_cores, apart from cores, as a card's interrupts would be, and in box_cores with it; a card's
+driver is in neither.  Where such a network is not granted all is on loopback, and outline() says so: then the way of media's packets into the
+far ends' sockets is in the tick's time, and that of as many others into its own in load_send_cores.
 """
 
 import asyncio
@@ -84,9 +85,15 @@ def measure(short=False, pace=1):
 
 def outline(run, full):
     """What was measured, in words."""
-    return (f"{run.source}; {run.made[0]} timeslots, {run.made[1]} RTP streams both ways, {len(run.recorded)} recordings, "
+    return (f"{run.source}; far ends {'in a network of their own' if run.network else 'on loopback'}; {run.made[0]} timeslots, {run.made[1]} RTP streams both ways, {len(run.recorded)} recordings, "
             f"{full['took_s']:.0f} s; threads " + ", ".join(f"{name} {share:.3f}" for name, share in full["threads"].items() if share > 0.005)
             + f"; packets {full['load']['sent']} in {full['load']['received']} out; the load came late {full['load']['late']} times")
+
+
+def receiving(full):
+    """Rows of what the kernel does beside media's threads, which is on the same processors."""
+    return [("receive_cores", full["receive_cores"], "cores", None, None, f"the kernel's threads that bring {full['load']['sent']} packets to media"),
+            ("box_cores", full["cores"] + full["receive_cores"], "cores", None, None, "with them")]
 
 
 def growth(run, points, key):
@@ -115,6 +122,7 @@ def real_rows(run, points, proof):
             ("load_cores", full["load"]["work_ns"] / full["took_s"] / 1e9, "cores", None, None, "what they took of the same processors"),
             ("fixed_cores", run.fixed["cores"], "cores", None, None, "the process with its board and no channel"),
             ("cores", full["cores"], "cores", "aim", 1.2, outline(run, full)),
+            *receiving(full),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
             ("tick_cpu_p999_ms", tick["cpu_p999_ms"], "ms", None, None, f"of the tick's thread, without what the host took; p99 {tick['cpu_p99_ms']}, longest {tick['cpu_longest_ms']}"),
@@ -133,11 +141,12 @@ def paced_rows(run, points, proof):
             ("long_ticks", tick["over_10_ms"], "ticks", "aim", 0, f"took more than 10 ms by the clock, of {full['ticks']}"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
             ("cores", full["cores"], "cores", "aim", 1.2, f"{world}; {outline(run, full)}"),
+            *receiving(full),
             ("tick_cores", full["tick_cores"], "cores", None, None, f"processor time of all threads of the tick; {world}"),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, f"expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time; {world}"),
             ("kernel_cores", full["kernel_cores"], "cores", None, None, "the kernel's own threads for packets (ksoftirqd), in no other figure"),
             ("load_cores", load["work_ns"] / full["took_s"] / 1e9, "cores", None, None, "what board and far ends would take in real time"),
-            ("load_send_cores", load["send_ns"] / full["took_s"] / 1e9, "cores", None, None, f"of it, sending: the way of {load['sent']} packets into media's sockets with it"),
+            ("load_send_cores", load["send_ns"] / full["took_s"] / 1e9, "cores", None, None, f"of it, sending {load['sent']} packets"),
             ("stolen_cores", full["stolen_cores"], "cores", None, None, "what the hypervisor gave to others meanwhile, as it tells"),
             ("fixed_cores", run.fixed["tick_cores"], "cores", None, None, "ticks with the board and no channel"),
             ("recordings", len(run.recorded), "recordings", "aim", 1000, f"{proof['recorded_octets'][0]} octets; timeslots {run.made[0]}, RTP streams {run.made[1]}")]

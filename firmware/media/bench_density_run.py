@@ -36,7 +36,7 @@ import numpy
 
 from dsp import g711
 from firmware.errors import LocalError
-from firmware.media import _load, bench
+from firmware.media import _load, bench, bench_far
 from firmware.media.client import MediaClient
 from firmware.media.ports import IP_MTU_DISCOVER, IP_PMTUDISC_DO
 from firmware.media.stats import SECONDS
@@ -147,7 +147,9 @@ class Density:
         self.window = bench.Window(self.board, self.speech)
         self.digits, self.voices, self.count_digits = {}, 0, False
         self.points, self.recorded = [], []
-        self.far, self.far_rtcp = zip(*(far_sockets() for _ in range(0, STEPS[-1], _load.HOSTS_A_SOCKET)))     # of the RTP peers, who have addresses of their own
+        self.network = bench_far.Network.made()         # None: all on loopback
+        sockets = lambda: [far_sockets() for _ in range(0, STEPS[-1], _load.HOSTS_A_SOCKET)]
+        self.far, self.far_rtcp = zip(*(self.network.at_far_ends(sockets) if self.network else sockets()))      # of the RTP peers, who have addresses of their own
         self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
         self.refusal = None
         self.fixed = {"cores": 0.0, "voice_cores": 0.0, "tick_cores": 0.0}      # without any channel: of a whole run only
@@ -174,8 +176,8 @@ class Density:
         commands = [("add", {"id": f"t{n}", "kind": "timeslot", "span": n // 31 + 1, "timeslot": n % 31 + 1, "law": "A",
                              "enhance": self.enhancement(n)}) for n in new_t]
         await self.call_all(commands)
-        ports = await self.call_all([("add", {"id": f"r{n}", "kind": "rtp", "address": "127.0.0.1",
-                                              "enhance": EVERYTHING}) for n in new_r])
+        address = self.network.address if self.network else "127.0.0.1"
+        ports = await self.call_all([("add", {"id": f"r{n}", "kind": "rtp", "address": address, "enhance": EVERYTHING}) for n in new_r])
         first = self.load.peers
         ports_of_far = [sock.getsockname()[1] for sock in self.far]
         await self.call_all([("modify", {"id": f"r{n}", "remote": [str(ipaddress.IPv4Address(self.load.host_number(first + i))), ports_of_far[(first + i) // _load.HOSTS_A_SOCKET]]})
@@ -192,7 +194,7 @@ class Density:
         self.recorded += recorded
         self.made = [timeslots, channels - timeslots, self.made[2] + len(pairs)]
         for reply in ports:
-            self.load.add_host((0x7F000001, reply["port"]))
+            self.load.add_host((int(ipaddress.IPv4Address(address)), reply["port"]))
         self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
 
     async def shrink(self, channels):
@@ -218,7 +220,7 @@ class Density:
         await asyncio.sleep((SETTLE_S if self.short or not channels else LEARNT_S) * self.pace)
         self.count_digits = self.last_step
         first = (await self.client.call("stats", clear=True))["tick"]
-        before, began, load, kernel = bench.processor_ns(self.process.pid), time.monotonic(), self.load_figures(), kernel_ns()
+        before, began, load, kernel, receiving = bench.processor_ns(self.process.pid), time.monotonic(), self.load_figures(), kernel_ns(), self.receiving_ns()
         answers = []
         while time.monotonic() < began + seconds * self.pace:
             await asyncio.sleep(0.2)
@@ -242,7 +244,8 @@ class Density:
             "voice_cores": tick["voice_ms"] / 1000 / took, "tick_cores": in_ticks, "answers_ms": sorted(1000 * s for s in answers),
             "helped_cores": grown["helped_ms"] / 1000 / took, "spared": grown["sparing_ticks"], "late": grown["late_ticks"],
             "late_by_host": grown["late_ticks_by_host"], "stolen_cores": grown["stolen_ms"] / 1000 / took, "recordings": stats["recordings"],
-            "kernel_cores": (kernel_ns() - kernel) / took / 1e9, "load": load})
+            "kernel_cores": (kernel_ns() - kernel) / took / 1e9, "load": load,
+            "receive_cores": (self.receiving_ns() - receiving) / took / 1e9})
 
     async def grow_to(self, channels):
         """As many as admission takes, at most this many; where it refuses, self.refusal says how."""
@@ -260,11 +263,15 @@ class Density:
                 again -= 1              # what was added in the last seconds counts by its price until it is measured, and new cancellers learn
                 await asyncio.sleep(SETTLE_S + SECONDS)
 
+    def receiving_ns(self):
+        """Of the kernel's threads that bring packets to media; on loopback that is the far ends' work."""
+        return self.network.receiving_ns()[0] if self.network else 0
+
     def load_figures(self):
         return {name: getattr(self.load, name) for name in ("sent", "received", "missed", "late", "send_ns", "work_ns")}
 
     async def run(self):
-        self.process = bench.start_media(self.folder, STROWGER_BOARD=self.board, STROWGER_ADMISSION="0" if self.pace > 1 else "1")
+        self.process = bench.start_media(self.folder, self.network, STROWGER_BOARD=self.board, STROWGER_ADMISSION="0" if self.pace > 1 else "1")
         thread = None
         try:
             await bench.until_ready(self.process, self.folder)
@@ -273,6 +280,8 @@ class Density:
             self.last = 0
             self.load = _load.Load(self.window, [], [], self.speech)
             self.load.shared(self.far)
+            if self.network:
+                self.load.first_host = self.network.far_first
             self.load.pace = self.pace
             thread = threading.Thread(target=self.load.run)
             thread.start()
@@ -307,6 +316,8 @@ class Density:
                 self.process.wait()
             for sock in self.far + self.far_rtcp:
                 sock.close()
+            if self.network:
+                self.network.close()
         return self.points
 
     def proof(self):
