@@ -15,14 +15,13 @@ cdef extern from *:
     #include <sys/syscall.h>
     #include <sys/socket.h>
     #include <netinet/in.h>
-    enum { BUNDLE = 64, BUNDLE_OCTETS = 1200, BUNDLE_HEADER = 28 };
+    enum { BUNDLE = 64, BUNDLE_OCTETS = 1200 };
     typedef struct {
         int n;
         int fd;                                                         /* of all that are in it */
         struct { struct msghdr h; unsigned int sent; } m[BUNDLE];       /* struct mmsghdr, which wants _GNU_SOURCE */
-        struct iovec piece[BUNDLE][2];
+        struct iovec piece[BUNDLE];
         struct sockaddr_in to[BUNDLE];
-        uint16_t header[BUNDLE][BUNDLE_HEADER / 2];
         void *leg[BUNDLE];
     } bundle;
     static uint64_t bundle_sum(const void *p, int n)       /* of 16-bit words in the machine's order, RFC 1071; below 2^33 */
@@ -38,40 +37,36 @@ cdef extern from *:
         while (sum >> 16) sum = (sum & 0xFFFF) + (sum >> 16);
         return (uint16_t)~sum;
     }
-    /* host, port: ours, network order; p stays where it is until bundle_send(). */
+    /* host, port: ours, network order; p stays where it is until bundle_send(), and the BUNDLE_HEADER octets in front of it are for the headers. */
     static void bundle_put(bundle *b, uint32_t host, uint16_t port, const struct sockaddr_in *to, void *p, int n, void *leg)
     {
         int i = b->n++;
-        uint16_t *h = b->header[i];
-        uint8_t *octet = (uint8_t *)h;
+        uint8_t *octet = (uint8_t *)p - BUNDLE_HEADER;
+        uint16_t h[BUNDLE_HEADER / 2] = { 0 };
         uint16_t length = htons((uint16_t)(8 + n));
         uint64_t sum;
-        memset(h, 0, BUNDLE_HEADER);
-        octet[0] = 0x45;
-        octet[1] = 46 << 2;                             /* RFC 3246, as ports.py asks for of the legs' sockets */
+        h[0] = htons(0x4500 | 46 << 2);                 /* RFC 3246, as ports.py asks for of the legs' sockets */
         h[1] = htons((uint16_t)(BUNDLE_HEADER + n));
         h[3] = htons(0x4000);                           /* not to be cut into fragments */
-        octet[8] = 64;
-        octet[9] = 17;
-        memcpy(octet + 12, &host, 4);
-        memcpy(octet + 16, &to->sin_addr.s_addr, 4);
+        h[4] = htons(64 << 8 | 17);                     /* hops, UDP */
+        memcpy(h + 6, &host, 4);
+        memcpy(h + 8, &to->sin_addr.s_addr, 4);
         h[10] = port;
         h[11] = to->sin_port;
         h[12] = length;
-        sum = bundle_sum(octet + 12, 14) + bundle_sum(p, n) + htons(17) + length;
+        sum = bundle_sum(h + 6, 14) + bundle_sum(p, n) + htons(17) + length;
         h[13] = bundle_folded(sum);
         if (!h[13]) h[13] = 0xFFFF;                     /* 0 would say that there is none: RFC 768 */
+        memcpy(octet, h, BUNDLE_HEADER);
         b->to[i] = *to;
         b->to[i].sin_port = 0;
-        b->piece[i][0].iov_base = h;
-        b->piece[i][0].iov_len = BUNDLE_HEADER;
-        b->piece[i][1].iov_base = p;
-        b->piece[i][1].iov_len = n;
+        b->piece[i].iov_base = octet;
+        b->piece[i].iov_len = BUNDLE_HEADER + n;
         memset(&b->m[i], 0, sizeof b->m[i]);
         b->m[i].h.msg_name = &b->to[i];
         b->m[i].h.msg_namelen = sizeof b->to[i];
-        b->m[i].h.msg_iov = b->piece[i];
-        b->m[i].h.msg_iovlen = 2;
+        b->m[i].h.msg_iov = &b->piece[i];
+        b->m[i].h.msg_iovlen = 1;
         b->leg[i] = leg;
     }
     /* From the ith on; returns the place of one that was not taken, or n. */
@@ -84,7 +79,7 @@ cdef extern from *:
         }
         return i;
     }
-    static int bundle_length(const bundle *b, int i) { return (int)b->piece[i][1].iov_len; }
+    static int bundle_length(const bundle *b, int i) { return (int)b->piece[i].iov_len - BUNDLE_HEADER; }
     """
     enum: BUNDLE
     enum: BUNDLE_OCTETS

@@ -143,6 +143,7 @@ cdef extern from *:
         }
         return refused;
     }
+    enum { BUNDLE_HEADER = 28 };       /* octets of IPv4 and UDP in front of a packet: native/bundle.pxi */
     /* What is watched: the slot and whether it is the RTCP socket, or that of the slot's unit. */
     #define OF_RTCP ((uint64_t)1 << 32)
     #define OF_UNIT ((uint64_t)1 << 33)
@@ -154,6 +155,7 @@ cdef extern from *:
     """
     long receive_stamped(int, void *, size_t, sockaddr_in *, uint64_t *) noexcept nogil
     int take_refusals(int) noexcept nogil
+    enum: BUNDLE_HEADER
     uint64_t OF_RTCP
     uint64_t OF_UNIT
     int watch_socket(int, int, uint64_t) noexcept nogil
@@ -679,6 +681,7 @@ cdef struct Rtp:
     Quality quality
     Rtcp rtcp
     int16_t plc_ahead[320]
+    uint8_t headers[BUNDLE_HEADER]     # of IP and UDP: native/bundle.pxi; in front of packet
     uint8_t packet[12 + 480 + 144]     # being filled, and what SRTP adds; the large ones last: what is looked at in each tick is together, in the order of LEG_LINES
     uint64_t valid[JITTER_WORDS]       # bits
     uint8_t data[JITTER_RING]
