@@ -101,8 +101,7 @@ def main():
         threading.stack_size(STACK_OCTETS)      # locked memory: small stacks
         engine = _engine.Engine(Kernels())
         steered = steering.start(engine, _engine.UNITS_MOST)
-        if steered is not None:
-            packet_rings.attach(engine, steered.sockets)
+        ringed = steered is not None and packet_rings.attach(engine, steered.sockets)
         server = Server(run_dir, engine, BoardFollower(engine), trace=trace_ring())
         prompts = os.environ.get("STROWGER_PROMPTS", "build/prompts")
         log.info("%d prompts in memory", server.player.prompts.preload(prompts))
@@ -118,7 +117,7 @@ def main():
     asked.wait()
     helpers = start_helpers(engine, helpers_wanted(len(os.sched_getaffinity(0)), os.environ.get("STROWGER_TICK_HELPERS", "")))
     server.table.admission.threads = 1 + len(helpers)
-    server.table.admission.gathered(steered is not None)
+    server.table.admission.gathered(steered is not None, ringed)
     if os.environ.get("STROWGER_ADMISSION") == "0":
         server.table.admission.refuses = False
         log.warning("admission is off (STROWGER_ADMISSION=0): more legs than the machine carries make all calls late; for benches only")

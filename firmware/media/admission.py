@@ -9,7 +9,8 @@ leg reserves the time that it will cost a tick, and the sum stays below SHARE of
             loud noise, unit by unit as the tick does it, after a sweep that has put their states out of
             the caches, as the other channels do it to each.  Of the canceller: what it costs at rest, and LEARNING of what learning adds;
             more than that is learnt only while there is time for it (native/enhance.pxi,
-            follow_pressure).  What a timeslot and an RTP stream cost without any is measured by
+            follow_pressure), except of a canceller of the last FRESH_S seconds, which learns in each block: legs that
+            came fast were let in by their price and then made the ticks long.  What a timeslot and an RTP stream cost without any is measured by
             `make bench` (PLAIN_NS), not here
     load    what the tick really works, measured all the time in processor time (what the host takes
             away is not work): the means of the last seconds, of which the median counts.  Where it is
@@ -53,8 +54,11 @@ HIGH, HIGH_FROM = 0.85, 0.4     # of a tick; of the limit: below, long ticks are
 NEAR = 2                        # ours; of stats.py NEAR_SECONDS
 EMERGENCY = 0.9                 # ours; of the tick, whatever other legs may use: some 200 legs
 LEARNING = 0.25                 # one block in four: dsp/echo.py, Rest
-PLAIN_NS = {"timeslot": 500, "rtp": 2500}       # measured: 2.1 GHz Xeon, packets of 20 ms both ways, recorded, 1,216 of each: 2,900 together
-ALONE_NS = 1500                 # measured: what it costs more where each leg's packets are read from its own socket
+FRESH_S = 12.0                  # ours: the first 10 s of far speech, in which one that has not settled learns in each block
+FRESH = {"echo": "echo_fresh", "echo_128": "echo_128_fresh"}
+PLAIN_NS = {"timeslot": 500, "rtp": 1800}       # measured: 2.6 GHz EPYC, packets of 20 ms both ways, 1,000 recordings, 1,984 and 2,112 of them: 3.9 ms without voice functions, with a fifth to spare here
+READ_NS = 700                   # measured: what it costs more where the kernel writes no ring of packets
+ALONE_NS = 1500                 # measured: and where each leg's packets are read from its own socket
 PSEUDOWIRE_NS = {"tick": 8000, "packet": 5000}      # measured: the same; a packet of 31 timeslots and 1 ms each way, two system calls (`make bench`, line.pseudowire)
 CHANNELS, RUNS, UNIT = 1024, 5, 64
 SWEPT = 64 << 20                # octets, ours: more than the caches of a processor hold; 1,024 channels are 9 MB, which many hold, 4,096 and all that is between two ticks are not
@@ -67,7 +71,8 @@ CAUSE = 47                      # Q.850: resource unavailable, unspecified
 
 
 def measure(threads=2):
-    """{"echo": ns a tick and channel, "echo_128" (of a long tail), "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk"}; takes some 0.2 s.
+    """{"echo": ns a tick and channel, "echo_128" (of a long tail), "noise", "level", "vad", "dtmf", "modem", "amd", "progress", "fsk", and what it
+    costs more while it is fresh: "echo_fresh", "echo_128_fresh"}; takes some 0.2 s.
 
     threads: that many measure at once, as far as there are processors, as the tick's threads will be at work at once: they share
     caches and memory, and may be two of one core.  The dearest counts."""
@@ -124,7 +129,9 @@ def measure_alone(_=None):
     costs = {name: min(values) for name, values in runs.items()}
     for name, of_rest in (("echo", "rest"), ("echo_128", "rest_128")):
         rest = costs.pop(of_rest)
-        costs[name] = rest + round(LEARNING * max(0, costs[name] - rest))
+        learning = max(0, costs[name] - rest)
+        costs[FRESH[name]] = round((1 - LEARNING) * learning)
+        costs[name] = rest + learning - costs[FRESH[name]]
     return costs
 
 
@@ -152,6 +159,23 @@ def measure_codecs(engine):
     return {name: _engine.RtpCodec(name).cost_ns(engine, 40) // TICKS_A_PACKET for name in _engine.CODECS}
 
 
+class Lapsing:
+    """A sum of what counts for some seconds each."""
+
+    def __init__(self, seconds, clock):
+        self._seconds, self._clock = seconds, clock
+        self._held, self._sum = collections.deque(), 0
+
+    def add(self, ns):
+        self._held.append((self._clock() + self._seconds, ns))
+        self._sum += ns
+
+    def total(self):
+        while self._held and self._held[0][0] <= self._clock():
+            self._sum -= self._held.popleft()[1]
+        return self._sum
+
+
 class Admission:
     """costs: of measure(); load: function that tells (work of all threads, longest) in ns a tick, see stats.py;
     srtp: of measure_srtp(); clock: seconds; near: function that tells near_seconds of stats.py."""
@@ -166,16 +190,16 @@ class Admission:
         self.refuses = True             # not in a bench whose world is slower than time
         self.reserved_ns = 0
         self.refused = 0
-        self._lately = collections.deque()      # (when, ns) of what the measured load does not show yet
-        self._lately_ns = 0
+        self._lately, self._fresh_lately = Lapsing(LATELY_S, clock), Lapsing(LATELY_S, clock)       # what the measured load does not show yet
+        self._fresh = Lapsing(FRESH_S, clock)
 
     def realtime(self, granted):
         """Whether the tick has its priority and its memory is locked: without, less is admitted."""
         self.limit_ns = round(TICK_NS * (SHARE if granted else SHARE_WITHOUT_REALTIME))
 
-    def gathered(self, granted):
-        """Whether the packets of a unit's legs come by one socket (steering.py): without, a leg costs more."""
-        self.plain["rtp"] = PLAIN_NS["rtp"] + (0 if granted else ALONE_NS)
+    def gathered(self, granted, ringed):
+        """Whether the packets of a unit's legs come by one socket (steering.py), and from there by a ring (packet_rings.py): without, a leg costs more."""
+        self.plain["rtp"] = PLAIN_NS["rtp"] + (0 if granted and ringed else READ_NS) + (0 if granted else ALONE_NS)
 
     def derate(self, percent):
         """How much of the machine new legs may use; those that are up stay."""
@@ -204,13 +228,19 @@ class Admission:
         """ns a tick of a span in packets, whatever its timeslots carry: its packets are sent and taken all the time."""
         return PSEUDOWIRE_NS["tick"] + PSEUDOWIRE_NS["packet"] * (TICK_NS // 1_000_000) // packet_ms
 
-    def reserve(self, old_ns, new_ns, what, emergency=False):
-        """Exchange what a leg costs.  emergency: of an emergency call.  Raises LocalError with a reason where there is no room for more."""
+    def fresh(self, enhance):
+        """ns a tick that a canceller that has just been switched on costs more for a while; enhance: as in settings.py."""
+        return self.costs.get(FRESH["echo_128" if enhance["long_tail"] else "echo"], 0) if enhance["echo"] else 0
+
+    def reserve(self, old_ns, new_ns, what, emergency=False, fresh_ns=0):
+        """Exchange what a leg costs.  emergency: of an emergency call; fresh_ns: what it costs more at first.  Raises LocalError with a reason where there is no room for more."""
         more = new_ns - old_ns
         if more > 0 and self.refuses:
-            self._room_for(more, what, emergency)
+            self._room_for(more + fresh_ns, what, emergency)
         self.reserved_ns += more
-        self._remember(more)
+        self._lately.add(more)
+        self._fresh_lately.add(fresh_ns)
+        self._fresh.add(fresh_ns)
 
     def _room_for(self, more, what, emergency):
         limit, taken, dearer, longest = self._state()
@@ -232,26 +262,17 @@ class Admission:
 
     def _state(self):
         """(limit, what is taken of it, how much dearer legs are than their price, longest), ns a tick."""
-        self._forget()
         work, longest = self._load()
         limit = round(self.limit_ns * self.gain() * self.percent / 100)
-        shown = self.reserved_ns - self._lately_ns
+        priced, lately = self.reserved_ns + self._fresh.total(), self._lately.total() + self._fresh_lately.total()
+        shown = priced - lately
         dearer = min(DEARER_MOST, max(1.0, work / shown)) if shown > DEARER_FROM * limit else 1.0
-        return limit, max(self.reserved_ns, work + max(0, round(self._lately_ns * dearer))), dearer, longest
-
-    def _remember(self, ns):
-        self._lately.append((self._clock() + LATELY_S, ns))
-        self._lately_ns += ns
-        self._forget()
-
-    def _forget(self):
-        while self._lately and self._lately[0][0] <= self._clock():
-            self._lately_ns -= self._lately.popleft()[1]
+        return limit, max(priced, work + max(0, round(lately * dearer))), dearer, longest
 
     def release(self, ns):
         """A leg is gone."""
         self.reserved_ns -= ns
-        self._remember(-ns)
+        self._lately.add(-ns)
 
     def figures(self):
         """For the stats command; times in us a tick."""

@@ -154,7 +154,7 @@ class Table(Bridges, Hearing):
             reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
         else:
             cost = self.admission.cost(kind, wanted or ENHANCE_OFF, *self._price_of(settings(RTP_DEFAULTS, p) if kind == "rtp" else None))
-            self.admission.reserve(0, cost, f"add: no room for {name}", self._is_emergency(p))
+            self.admission.reserve(0, cost, f"add: no room for {name}", self._is_emergency(p), self.admission.fresh(wanted or ENHANCE_OFF))
             try:
                 reply = self._add_timeslot(name, p) if kind == "timeslot" else self._add_rtp(name, p)
             except LocalError:
@@ -263,7 +263,8 @@ class Table(Bridges, Hearing):
     def price(self, term, what, enhance=None, chosen=None, hears=None):
         """Reserve what a leg would cost a tick with these; what is None stays.  Raises LocalError (cause 47)."""
         cost = self.admission.cost(term.kind, enhance or term.enhance, *self._price_of(chosen or term.settings), hears or term.hears)
-        self.admission.reserve(term.cost, cost, what, term.emergency)
+        fresh = self.admission.fresh(enhance) if enhance is not None and cost > term.cost and not term.enhance["echo"] else 0
+        self.admission.reserve(term.cost, cost, what, term.emergency, fresh)
         term.cost = cost
 
     def _price_of(self, chosen):

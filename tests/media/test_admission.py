@@ -10,7 +10,7 @@ from firmware.media import admission, settings, stats
 from firmware.media.__main__ import helpers_wanted
 from firmware.media.settings import ENHANCE_OFF
 
-COSTS = {"echo": 2500, "echo_128": 4500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100, "modem": 150, "amd": 50, "progress": 120, "fsk": 800}
+COSTS = {"echo": 2500, "echo_128": 4500, "noise": 500, "level": 100, "vad": 200, "dtmf": 100, "modem": 150, "amd": 50, "progress": 120, "fsk": 800, "echo_fresh": 3000, "echo_128_fresh": 5000}
 ALL = {"echo": True, "long_tail": False, "noise": True, "level": "agc", "vad": True}
 
 
@@ -120,6 +120,28 @@ def test_what_is_reserved_counts_until_the_measured_load_shows_it():
     machine.now += stats.SECONDS        # now it would show, and they turn out to cost nothing
     for _ in range(6):
         machine.desk.reserve(0, 80_000, "add")
+
+
+def test_a_canceller_counts_with_all_its_learning_while_it_is_fresh():
+    """1,300 legs of 5.4 us in a second would fit by their price; in the first 12 s each learns in every block."""
+    machine = Machine()
+    desk, cost, fresh = machine.desk, machine.desk.cost("timeslot", ALL), machine.desk.fresh(ALL)
+    assert fresh == COSTS["echo_fresh"] and desk.fresh(dict(ALL, long_tail=True)) == COSTS["echo_128_fresh"] and desk.fresh(ENHANCE_OFF) == 0
+    taken = 0
+    with pytest.raises(LocalError, match="us of a tick are in use"):
+        while taken < 2000:
+            desk.reserve(0, cost, "add", fresh_ns=fresh)
+            taken += 1
+    assert taken == desk.limit_ns // (cost + fresh)
+    machine.now += stats.SECONDS
+    machine.load = (taken * (cost + fresh), 6_000_000)
+    assert desk.figures()["dearer"] == 1, "they cost what was expected of fresh ones"
+    machine.now += admission.FRESH_S
+    machine.load = (taken * cost, 6_000_000)
+    for _ in range((desk.limit_ns - taken * cost) // (cost + fresh)):
+        desk.reserve(0, cost, "add", fresh_ns=fresh)
+    with pytest.raises(LocalError):
+        desk.reserve(0, cost, "add", fresh_ns=fresh)
 
 
 def test_legs_that_cost_more_than_their_price_are_priced_by_what_they_cost():
