@@ -21,7 +21,7 @@ import struct
 import subprocess
 import threading
 
-OURS_QUEUES, FAR_QUEUES = 8, 16                 # towards us, towards the far ends: each holds 256 packets; more than a tick's thousand wait where the tick has all processors
+OURS_QUEUES, FAR_QUEUES = 8, 8                  # towards us, towards the far ends: each holds 256 packets; more than a tick's thousand wait where the tick has all processors
 GATHERED_NS, GATHERED_TIMES = 200_000, 2        # ours: as a card gathers its interrupts: a thread looks again after that time, so often without having found anything
 OURS, ROUTER, FAR, FAR_FIRST = "127.63.0.1", "127.63.0.2", "127.64.0.0/16", 0x7F400001
 CLONE_NEWNET = 0x40000000
