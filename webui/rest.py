@@ -23,7 +23,7 @@ READ = (
     ("staffing|staffing/simulation", ALL),
     ("alarms|alarms/history|performance|chassis|clock", ("limit", "before")),
     ("performance/-?[0-9]+", ("length", "limit")),
-    ("routes/[+0-9*#]{1,64}", ("line", "trunk_group", "caller")),
+    ("routes/[+0-9*#]{1,64}", ("line", "trunk_group", "caller", "at")),
     ("spans/[0-9]{1,2}/timeslots/[0-9]{1,2}", ("limit",)),
     ("pri|cas|ss7|lines|berts|turn_up|test_calls|lines/[0-9]{1,2}/turn_up", ()),
     ("configuration|configuration/history|configuration/history/-?[0-9]+", ()),

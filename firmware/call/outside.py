@@ -218,23 +218,37 @@ def serves(choice, digits, areas):
     return areas is None or areas.takes(choice.get("areas"), digits[choice.get("strip") or 0:])
 
 
+def shut_by(choice, row, digits, weekday, minute, areas):
+    """What keeps a choice from a whole number now: "hours", "digits" (none is left to send) or "areas"; None: nothing."""
+    if not is_open(choice, weekday, minute):
+        return "hours"
+    if not _leaves_digits(row, choice, digits):
+        return "digits"
+    return None if serves(choice, digits, areas) else "areas"
+
+
+def open_choices(row, digits, weekday, minute, areas=None):
+    """The choices of a route that a whole number has now, in order.
+
+    An emergency number of which every choice is shut takes them all: a call for help is not refused because of the hour."""
+    found = [choice for choice in row["choices"] if shut_by(choice, row, digits, weekday, minute, areas) is None]
+    if not found and row.get("class") == EMERGENCY and is_whole(row["number"]):
+        found = [choice for choice in row["choices"] if _leaves_digits(row, choice, digits)]
+    return found
+
+
+def way(choice, digits, areas=None):
+    """What a choice makes of dialled digits: {"trunk_group", "number", "type", "plan"}."""
+    return dict(rewritten(choice, digits, areas), trunk_group=choice["trunk_group"])
+
+
 def ways(row, digits, weekday, minute, begun=False, areas=None):
     """The choices of a route that are open, in order: [{"trunk_group", "number", "type", "plan"}].
 
-    begun: digits follow, so that none need be there yet, and no area is known.  An emergency number of which every choice is shut takes them all:
-    a call for help is not refused because of the hour."""
-    found = []
-    for choice in row["choices"]:
-        if is_open(choice, weekday, minute) and (begun and not choice.get("areas") or not begun and _leaves_digits(row, choice, digits)
-                                                 and serves(choice, digits, areas)):
-            way = rewritten(choice, digits, None if begun else areas)
-            way["trunk_group"] = choice["trunk_group"]
-            found.append(way)
-    if not found and not begun and row.get("class") == EMERGENCY and is_whole(row["number"]):
-        for choice in row["choices"]:
-            if _leaves_digits(row, choice, digits):
-                found.append(dict(rewritten(choice, digits, areas), trunk_group=choice["trunk_group"]))
-    return found
+    begun: digits follow, so that none need be there yet, and no area is known."""
+    if begun:
+        return [way(choice, digits) for choice in row["choices"] if is_open(choice, weekday, minute) and not choice.get("areas")]
+    return [way(choice, digits, areas) for choice in open_choices(row, digits, weekday, minute, areas)]
 
 
 def always_open(row):

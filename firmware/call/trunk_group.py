@@ -158,10 +158,8 @@ class TrunkGroup:
         """How many hold a trunk: more than one while it is settled whose it is."""
         return len(self._held.get((span, timeslot)) or ())
 
-    def select(self, usable=None):
-        """The trunk that the next outgoing call should take, or None when all are held.
-
-        usable: function(span, timeslot) -> bool, false for blocked trunks and spans that are down."""
+    def order(self):
+        """All trunks in the order in which the next outgoing call asks for them."""
         order = self.trunks
         if self.selection[-10:] == "descending" or (self.selection == "opposite" and self._far >= 0):
             order = list(reversed(order))
@@ -173,7 +171,13 @@ class TrunkGroup:
             order = [trunk for trunk in order if order_of(trunk) > last] + [trunk for trunk in order if order_of(trunk) <= last]
         elif self.selection == "longest_idle":
             order = sorted(order, key=self._idle_rank)
-        for trunk in order:
+        return order
+
+    def select(self, usable=None):
+        """The trunk that the next outgoing call should take, or None when all are held.
+
+        usable: function(span, timeslot) -> bool, false for blocked trunks and spans that are down."""
+        for trunk in self.order():
             if trunk not in self._held and (usable is None or usable(trunk[0], trunk[1])):
                 return trunk
         return None

@@ -87,9 +87,10 @@ def _telephone(home):
 
 def show_route(told):
     """What becomes of a number."""
+    steps = ["%s %s" % ({"ok": "+", "no": "-"}.get(step["result"], " "), step["text"]) for step in told["steps"]]
     if told["application"] is None or not told["allowed"]:
-        return "%s: refused with cause %s, %s" % (told["digits"], told["cause"], told["why"])
-    head = "%s: %s %s (%s)" % (told["digits"], told["application"], told["target"], told["label"])
+        return "\n".join([*steps, "%s: refused with cause %s, %s" % (told["digits"], told["cause"], told["why"])])
+    head = "\n".join([*steps, "%s: %s %s (%s)" % (told["digits"], told["application"], told["target"], told["label"])])
     if told["application"] != "outside":
         return head
     closed = ["%s %s" % (row["trunk_group"], row["why"]) for row in told["closed"]]
@@ -97,8 +98,8 @@ def show_route(told):
         return "\n".join([head, told["why"]] + closed)
     area = told["area"] and " (%s)" % " ".join(filter(None, (told["area"]["code"], told["area"]["label"], told["area"]["province"])))
     return "\n".join(["%s, %s%s" % (head, told["class"], area or ""), table(
-        ["TRUNK GROUP", "NUMBER", "TYPE", "TRUNKS", "UP", "FREE", "NEXT", "WHY NOT"],
-        [[way["trunk_group"], way["number"], way["type"], way["trunks"], way["up"], way["free"],
+        ["TRUNK GROUP", "NUMBER", "TYPE", "SHOWN", "ORDER", "TRUNKS", "UP", "FREE", "NEXT", "WHY NOT"],
+        [[way["trunk_group"], way["number"], way["type"], (way["shown"] or {}).get("number"), way["selection"], way["trunks"], way["up"], way["free"],
           "%s/%s" % tuple(way["first"]) if way["first"] else None, way["why"]] for way in told["ways"]])] + closed)
 
 
@@ -220,6 +221,7 @@ def parser():
     who.add_argument("--line")
     who.add_argument("--trunk-group")
     route.add_argument("--caller", help="with --trunk-group: the calling number")
+    route.add_argument("--at", metavar="TIME", help="date and time of the site, 2026-11-23T22:00; default: now")
     timeslot = verbs.add_parser("timeslot", parents=[common])
     timeslot.add_argument("span", type=int)
     timeslot.add_argument("timeslot", type=int)
@@ -306,7 +308,7 @@ def carry_out(client, options):
         return journal.carry_out(client, options)
     if verb == "route":
         path = "/v1/routes/%s" % urllib.parse.quote(options.digits, safe="")
-        return client.get(path, line=options.line, trunk_group=options.trunk_group, caller=options.caller), show_route
+        return client.get(path, line=options.line, trunk_group=options.trunk_group, caller=options.caller, at=options.at), show_route
     if verb == "timeslot":
         return client.get("/v1/spans/%d/timeslots/%d" % (options.span, options.timeslot)), show_timeslot
     return configuration(client, options)

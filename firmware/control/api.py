@@ -15,7 +15,7 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     POST /v1/calls/{id}/hold, consult, transfer, ..., /v1/agents/{name}/log_in, wrap_up: see api_operations.py
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
     GET  /v1/staffing                  how many agents calls need: see api_staffing.py
-    GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there, &caller=N)
+    GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there, &caller=N), &at=2026-11-23T22:00 of the site
     GET  /v1/spans/{span}/timeslots/{timeslot}?limit=50     a timeslot now, as in the state, and its calls before: {"timeslot", "calls": CDRs, newest first}
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
@@ -334,7 +334,7 @@ class API:
         return {"ok": True}
 
     async def route(self, digits, query, body):
-        return commands.explain_route(self.house, digits, query.get("line"), query.get("trunk_group"), query.get("caller"))
+        return commands.explain_route(self.house, digits, query.get("line"), query.get("trunk_group"), query.get("caller"), query.get("at"))
 
     async def timeslot(self, span, timeslot, query, body):
         for row in self.house.state()["spans"]:

@@ -4,6 +4,9 @@ Used by the local API and the CTI link.  A refusal is a Problem (RFC 9457); its 
 CTI link as well.
 """
 
+import datetime
+import zoneinfo
+
 from firmware.errors import LocalError
 from firmware.jsontext import writable
 from firmware.storage.cdr import call_number
@@ -45,8 +48,18 @@ async def hang_up(house, call):
     await house.command({"kind": "command.hangup", "call": call})
 
 
-def explain_route(house, digits, line=None, trunk_group=None, caller=None):
-    """What would become of a number: core_outside.explain."""
+def moment_of(text, zone):
+    """A date and time of the site, "2026-11-23T22:00", as ms since 1970.  Raises Problem."""
+    try:
+        if len(text) != 16:
+            raise ValueError
+        return int(datetime.datetime.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo(zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Problem(422, "bad time", "Give date and time of the site as 2026-11-23T22:00.") from None
+
+
+def explain_route(house, digits, line=None, trunk_group=None, caller=None, at=None):
+    """What would become of a number: core_explain.explain.  at: date and time of the site, "2026-11-23T22:00"; None: now."""
     if caller is not None and (len(caller) > 64 or not caller.isascii() or not caller.isprintable() or line is not None):
         raise Problem(422, "bad caller", "Give the calling number, at most 64 digits, and only with trunk_group.")
     if not 0 < len(digits) <= 64 or not digits.isascii() or not digits.isprintable():
@@ -56,7 +69,8 @@ def explain_route(house, digits, line=None, trunk_group=None, caller=None):
     part, name = ("lines", line) if line is not None else ("trunk_groups", trunk_group)
     if not any(row["name"] == name for row in house.config.running()[part]):
         raise not_found("line" if line is not None else "trunk group", name[:32])
-    return house.switchboard.explain(digits, line, trunk_group, house.clock.now_ms(), caller, house.out_of_service())
+    now_ms = house.clock.now_ms() if at is None else moment_of(at, house.config.running()["site"]["timezone"])
+    return house.switchboard.explain(digits, line, trunk_group, now_ms, caller, house.out_of_service())
 
 
 async def set_agent_status(house, agent, status, reason=None, by=None, locked=None):

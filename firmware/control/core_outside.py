@@ -16,13 +16,10 @@ is nearer to the caller gives ringing tone: a telephone its own (180), a carrier
 (ALERTING); we do, to a caller who has been answered and on spans where we are the network.
 """
 
-from firmware.call import calendar
 from firmware.call import call as calls
 from firmware.call import carriage
 from firmware.call import leg as legs
 from firmware.call import outside
-from firmware.call.number_plan import INCOMPLETE
-from firmware.call.routing import CAUSES
 from firmware.control import core_emergency, core_overlap
 from firmware.control.core_base import SWITCH
 from firmware.control.core_ending import clear
@@ -372,85 +369,3 @@ def from_flow(core, call, command):
     core.silence(call)
     dial(core, call, route, command["failed"], int(command["ring_s"] * 1000))
 
-
-# Why a number goes where it goes.
-
-def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_service=()):
-    """What would become of dialled digits now; nothing is dialled.
-
-    line: of the caller; else trunk_group, on which the caller comes in, caller: whose number that is, or None.  out_of_service: (span, timeslot) that take no
-    call, which only their machines know.  Returns plain data: {"digits", "verdict"("match"|
-    "more"|"incomplete"|"unknown"), "application", "target", "number"(the pattern), "label", "class", "allowed", "why", "cause"(of
-    a refusal), "area"({"code", "label", "province"} of the number that is sent first, or None), "ways": [{"trunk_group", "number", "type", "plan", "trunks", "up",
-    "blocked"(out of service), "free", "first"([span, timeslot] or None), "why"(no call takes it now, or how an emergency call would)}], "closed": [{"trunk_group", "why"}](choices that are not asked)}."""
-    internal = line is not None
-    verdict, route = core.router.find(digits, True, internal, outside.CLASSES if internal else core.classes_of_group(trunk_group))
-    answer = {"digits": digits, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
-              "allowed": False, "why": None, "cause": None, "area": None, "ways": [], "closed": []}
-    blocked = calendar.blocks(core.screening, caller) if caller and not internal else None
-    if blocked is not None and not core_emergency.asked(core, line, trunk_group, digits):
-        answer["cause"], answer["why"] = REJECTED, "callers like %s are on the list %s" % (caller, blocked["name"])
-        return answer
-    if route is None:
-        answer["cause"] = CAUSES[verdict]
-        answer["why"] = _not_found(core, digits, verdict, None if internal else core.classes_of_group(trunk_group))
-        return answer
-    for name in ("application", "target", "number", "label", "class"):
-        answer[name] = route.get(name)
-    answer["why"] = forbidden_to(core, line, route)
-    answer["allowed"] = answer["why"] is None
-    if not answer["allowed"]:
-        answer["cause"] = REJECTED
-    elif route["application"] == "outside":
-        weekday, minute = local_time(core)
-        emergency = route["class"] == outside.EMERGENCY
-        for way in outside.ways(route["row"], route["target"], weekday, minute, areas=core.router.areas):
-            answer["ways"].append(_explained(core, way, emergency, out_of_service))
-        for choice in route["row"]["choices"]:
-            if not outside.is_open(choice, weekday, minute):
-                why = "is closed now: days %s, %s to %s" % (choice.get("days") or outside.ALL_DAYS, choice.get("from") or "00:00", choice.get("to") or "24:00")
-            elif not outside.serves(choice, route["target"], core.router.areas):
-                why = "is for numbers of %s only" % choice["areas"]
-            else:
-                continue
-            answer["closed"].append({"trunk_group": choice["trunk_group"], "why": why})
-        area = core.router.areas.of(answer["ways"][0]["number"]) if answer["ways"] else None
-        if area is not None:
-            answer["area"] = {"code": area["code"], "label": area.get("label") or "", "province": area.get("province") or ""}
-        if not answer["ways"]:
-            answer["why"], answer["cause"] = "no choice of the route is open now", NO_CIRCUIT
-    return answer
-
-
-def _not_found(core, digits, verdict, classes):
-    """Why nothing takes digits, as a sentence.  classes: what callers of the trunk group may dial; None: the caller is one of our lines."""
-    if verdict == INCOMPLETE:
-        return "more digits are needed"
-    route = core.router.outside(digits) if classes is not None else None
-    if route is not None:
-        return "route %s takes %s, but callers of this trunk group may not make %s calls (its classes: %s)" % (
-            route["number"], digits, [kind for kind in route["classes"] if kind not in classes][0], ", ".join(classes) or "none")
-    return "no number, line or route takes %s%s" % (digits, "" if classes is None else " for a caller of this trunk group")
-
-
-def _explained(core, way, emergency, out_of_service):
-    group = core.state.groups.get(way["trunk_group"])
-    trunks = group.trunks if group else []
-    up = [trunk for trunk in trunks if core.span_is_up(trunk[0])]
-    first = group.select(lambda span, timeslot: core.span_is_up(span) and (span, timeslot) not in out_of_service) if group else None
-    explained = dict(way)
-    blocked = len([trunk for trunk in up if trunk in out_of_service])
-    free = len([trunk for trunk in up if group.holder(*trunk) is None and trunk not in out_of_service])
-    kept = (core.group_rows.get(way["trunk_group"]) or {}).get("reserved", 0)
-    why = None
-    if not up:
-        why = "no span or SIP trunk of the group is up"
-    elif blocked == len(up):
-        why = "all circuits are locked or blocked"
-    elif not free:
-        why = "all trunks are in use%s" % (", but %d that are locked or blocked" % blocked if blocked else "") + ("; the circuit of another call would be taken" if emergency else "")
-    elif free <= kept and not emergency:
-        why = "the trunks that are free are kept for emergency calls (reserved: %d)" % kept
-        first = None
-    explained.update(trunks=len(trunks), up=len(up), blocked=blocked, free=free, first=list(first) if first else None, why=why)
-    return explained

@@ -13,7 +13,7 @@ records that come out to the journal, and only then carries out the actions:
     sb.deadline_ms()                         # wall-clock UTC ms, or None
     sb.snapshot(now_ms)                      # for the API
     sb.checkpoint(now_ms)                    # one record "core.checkpoint" holding the whole state
-    sb.explain(digits, line, trunk_group, now_ms)    # what would become of a number; core_outside.explain
+    sb.explain(digits, line, trunk_group, now_ms)    # what would become of a number; core_explain.explain
     sb.configure(config, now_ms)             # a new configuration; calls inside keep their IVR flow
 
 `ids.next("c")` -> "c17": an id that never repeats, over restarts too.  Used for
@@ -123,7 +123,7 @@ from firmware.call import call as calls
 from firmware.call.records import make
 from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_flash, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
-from firmware.control import core_absence, core_broadcasts, core_warnings
+from firmware.control import core_absence, core_broadcasts, core_explain, core_warnings
 from firmware.control.core_base import Core
 from firmware.control.core_commands import COMMANDS
 from firmware.control.core_snapshot import snapshot
@@ -281,9 +281,12 @@ class Switchboard:
         return snapshot(self.core, self.core.state.last_ts_ms if now_ms is None else now_ms)
 
     def explain(self, digits, line, trunk_group, now_ms, caller=None, out_of_service=()):
-        """What would become of dialled digits: plain data, shape in core_outside.explain."""
-        self.core.now_ms = now_ms
-        return core_outside.explain(self.core, digits, line, trunk_group, caller, out_of_service)
+        """What would become of dialled digits at a moment, which need not be now: plain data, shape in core_explain.explain."""
+        present_ms, self.core.now_ms = self.core.now_ms, now_ms
+        try:
+            return core_explain.explain(self.core, digits, line, trunk_group, caller, out_of_service)
+        finally:
+            self.core.now_ms = present_ms
 
     def dump(self):
         """The whole state as plain data, for comparison."""

@@ -430,7 +430,7 @@ def test_all_that_decides_is_explained():
         "02161234567": ([("carrier", "02161234567")], "021"), "075581234567": ([("second", "075581234567"), ("carrier", "075581234567")], "0755"),
         "61234567": ([("carrier", "61234567")], None)}
     told = rig.sb.explain("013917123456", "1001", None, rig.now)
-    assert told["closed"] == [{"trunk_group": "second", "why": "is for numbers of Guangdong only"}]
+    assert told["closed"] == [{"choice": 1, "trunk_group": "second", "why": "is for numbers of Guangdong only"}]
     create = dialled(rig, number="013800138000")
     assert create["called"]["number"] == "013800138000", "as it is explained"
     told = rig.sb.explain("98123", "1001", None, rig.now)
