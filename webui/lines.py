@@ -4,6 +4,8 @@ import urllib.parse
 
 from bottle import request
 
+from webui.strip import PERIODS, strip
+
 SPANS, COLUMNS, WIDTH, HEIGHT = 64, 8, 52, 34
 RANK = ("critical", "major", "minor", "warning")
 MARKS = {"critical": "■", "major": "■", "minor": "▲", "warning": "▲", "up": "✓", "looped": "↺", "absent": ""}
@@ -52,6 +54,18 @@ def add(app, web):
     def line(span):
         return one(span)
 
+    def history(span):
+        """The strip chart's part of the page; nothing where the history cannot be read: the line's tests are more important."""
+        minutes = request.query.get("minutes") or ""
+        period = int(minutes) if minutes.isascii() and minutes.isdecimal() and len(minutes) < 7 else PERIODS[0]
+        try:
+            told = web.relay("GET", "/v1/spans/%d/history" % span, minutes=max(1, min(period, PERIODS[-1])))
+        except Exception as error:
+            if getattr(error, "status_code", None) != 503:
+                raise
+            return {}
+        return {"strip": strip(told), "whole": told["whole"], "period": period, "periods": PERIODS}
+
     def one(span, status=200, why=None):
         lines = web.ask("/v1/lines")["lines"]
         if str(span) not in lines:
@@ -62,9 +76,14 @@ def add(app, web):
         nfas = next((row["nfas"] for row in web.ask("/v1/pri")["pri"] if row["span"] == span), None)
         past = web.ask("/v1/performance/%d" % span, limit=24)
         alarms = [a for a in web.ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
-        return web.show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=web.zone(), why=why, nfas=nfas,
+        return web.show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=web.zone(), why=why, nfas=nfas, **history(span),
                         berts=[b for b in web.ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
                         bins=past["bins"], now=(past["now"] or {}).get("quarter"))
+
+    @app.get("/lines/<span:int>/timeslots/<timeslot:int>")
+    def one_timeslot(span, timeslot):
+        told = web.ask("/v1/spans/%d/timeslots/%d" % (span, timeslot), limit=200)
+        return web.show("timeslot.html", span=span, slot=told["timeslot"], states=told["states"], calls=told["calls"], zone=web.zone())
 
     @app.post("/lines/<span:int>")
     def order(span):

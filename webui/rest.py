@@ -25,6 +25,7 @@ READ = (
     ("performance/-?[0-9]+", ("length", "limit")),
     ("routes/[+0-9*#]{1,64}", ("line", "trunk_group", "caller", "at")),
     ("spans/[0-9]{1,2}/timeslots/[0-9]{1,2}", ("limit",)),
+    ("spans/[0-9]{1,2}/history", ("minutes", "to")),
     ("pri|cas|ss7|lines|berts|turn_up|test_calls|lines/[0-9]{1,2}/turn_up", ()),
     ("configuration|configuration/history|configuration/history/-?[0-9]+", ()),
 )

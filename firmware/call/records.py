@@ -230,6 +230,8 @@ KINDS = {
     "alarm.raised": "alarm(id) fault(its kind) severity text members(of the box: chassis/alarms.py; as it was then) detail{member: sentence} raised_ms repeats acked?",
     "alarm.changed": "alarm joined[members] left[members] detail{member: sentence}(what is new of it) repeats", "alarm.acknowledged": "alarm by note",
     "alarm.cleared": "alarm fault",
+    # timeslots (control/timeslots.py)
+    "timeslots.service": "span timeslots state(in_service|locked|blocked|alarm|down|out_of_service|unconfigured) why", "timeslots.restarted": "span timeslots by(in: the far end|out: we)",
     # what is kept (control/core_kept.py)
     "journal.pruned": "before_ms rows cdrs documents?(received faxes)",
     "person.erasing": "erasure forms(of the number; erased with the rest) by reason waits?(for the end of a call)",

@@ -114,7 +114,18 @@ def show_calls(calls):
 def show_timeslot(told):
     """What it is now, and its calls."""
     slot = told["timeslot"]
-    return "timeslot %d: %s\n%s" % (slot["timeslot"], " ".join(filter(None, (slot["state"], slot.get("call"), slot.get("why")))), show_calls(told["calls"]))
+    return "timeslot %d: %s\n%s\n%s" % (slot["timeslot"], " ".join(filter(None, (slot["state"], slot.get("call"), slot.get("why")))), show_states(told["states"]),
+                                        show_calls(told["calls"]))
+
+
+def show_states(states):
+    """One line a state, in the order given."""
+    return table(["WHEN", "PART", "STATE", "WHY", "CALL", "LEG"], [[clock(row["at_ms"]), *(row[name] for name in ("part", "state", "why", "call", "leg"))] for row in states])
+
+
+def show_span_history(told):
+    """A span's timeslots, each with its states, oldest first."""
+    return "\n".join("timeslot %d\n%s" % (row["timeslot"], show_states(row["states"])) for row in told["timeslots"]) or "nothing is known of that time"
 
 
 def show_call(answer):
@@ -226,6 +237,9 @@ def parser():
     timeslot.add_argument("span", type=int)
     timeslot.add_argument("timeslot", type=int)
     verbs.add_parser("events", parents=[common]).add_argument("--after", type=int, default=0)
+    span_history = verbs.add_parser("span-history", parents=[common])
+    span_history.add_argument("span", type=int)
+    span_history.add_argument("--minutes", type=int, default=60)
     config = verbs.add_parser("config", parents=[common])
     config.add_argument("action", choices=("show", "check", "apply", "history", "diff", "rollback"))
     config.add_argument("file", nargs="?", default="-", help="a file; of diff and rollback: a revision")
@@ -311,6 +325,8 @@ def carry_out(client, options):
         return client.get(path, line=options.line, trunk_group=options.trunk_group, caller=options.caller, at=options.at), show_route
     if verb == "timeslot":
         return client.get("/v1/spans/%d/timeslots/%d" % (options.span, options.timeslot)), show_timeslot
+    if verb == "span-history":
+        return client.get("/v1/spans/%d/history" % options.span, minutes=options.minutes), show_span_history
     return configuration(client, options)
 
 

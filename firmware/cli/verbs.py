@@ -134,7 +134,8 @@ HELP = {
     "phone-enrol": "let a desk phone be set up",
     "phone-revoke": "let a desk phone be set up no more",
     "route": "say what would become of a number that is dialled",
-    "timeslot": "show a timeslot of a span and its last calls",
+    "timeslot": "show a timeslot of a span, its last states and calls",
+    "span-history": "show what the timeslots of a span were over the last minutes",
     "events": "print journal records as they come",
     "config": "show, check or apply the configuration; list, compare or roll back its revisions",
 }

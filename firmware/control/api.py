@@ -16,13 +16,15 @@ of the socket (0660) decide; no passwords here.  Version 1 (all bodies JSON):
     GET  /v1/reports/queues, agents, trunk_groups: see api_reports.py
     GET  /v1/staffing                  how many agents calls need: see api_staffing.py
     GET  /v1/routes/{digits}?line=L    what would become of a number dialled at a line (or ?trunk_group=G: come in there, &caller=N), &at=2026-11-23T22:00 of the site
-    GET  /v1/spans/{span}/timeslots/{timeslot}?limit=50     a timeslot now, as in the state, and its calls before: {"timeslot", "calls": CDRs, newest first}
+    GET  /v1/spans/{span}/timeslots/{timeslot}?limit=50     a timeslot now, as in the state, and before: {"timeslot", "states", "calls": CDRs}, newest first
+    GET  /v1/spans/{span}/history?minutes=60&to=MS    what its timeslots were: {"span", "from_ms", "to_ms", "whole", "timeslots": [{"timeslot", "states"}]}, oldest first;
+                                       "states": [{at_ms part state why call leg}], storage/timeslots.py
     GET  /v1/configuration             {"revision", "configuration"}
     POST /v1/configuration/propose     a configuration -> {"ok", "errors", "changes", "restart": paths that wait for one}
     POST /v1/configuration/apply       {"revision", "configuration"}
     GET  /v1/configuration/history     {"changes": [{revision at_ms by paths count back_to}]}: who changed what when, the newest first, from the journal
-    GET  /v1/configuration/history/N   what revision N changed: {"revision", "changes": [{path old new}]}
-    POST /v1/configuration/rollback    {"revision"}: that one is in force again, as a new revision
+    GET  /v1/configuration/history/N   what revision N changed: {"revision", "changes": [{path old new}]}; ?whole=1: that configuration, {"revision", "configuration"}
+    POST /v1/configuration/rollback    {"revision", "from"?}: that one is in force again, as a new revision; from: only if this one still is in force
     GET  /v1/flows, /v1/surveys ...    flows, their versions, their checks: api_flows.py
     GET  /v1/customers, /v1/tickets, /v1/articles, /v1/calls/{id}/pop ...: api_desk.py
     GET  /v1/broadcasts, /v1/thresholds, /v1/schedule ...: api_floor.py
@@ -68,6 +70,7 @@ GATHER_S = 0.05             # between two pieces of the event stream, so that re
 PAGE_LIMIT = 500
 SEEN_PAGES = 20             # of that many calls are looked through for those that a person may see; invented
 HEARD_MS = 600_000          # invented
+SPANS, HISTORY_MINUTES, HISTORY_MINUTES_MOST = 64, 60, 60 * 24 * 366
 STATE_CHEAP_S, STATE_SHARE = 0.005, 0.1     # invented: below that no sharing, above it a tenth of the time
 
 
@@ -86,6 +89,7 @@ class API:
             ("GET", ("calls", None), self.call), ("POST", ("calls", None, "hangup"), self.hangup),
             ("PUT", ("agents", None, "status"), self.agent_status),
             ("GET", ("routes", None), self.route), ("GET", ("spans", None, "timeslots", None), self.timeslot),
+            ("GET", ("spans", None, "history"), self.span_history),
             ("GET", ("configuration",), self.configuration),
             ("POST", ("configuration", "propose"), self.propose),
             ("POST", ("configuration", "apply"), self.apply), ("GET", ("configuration", "history"), self.changes),
@@ -341,8 +345,19 @@ class API:
             for slot in row["timeslots"] if str(row["span"]) == span else ():
                 if str(slot["timeslot"]) == timeslot:
                     limit = self._whole(query, "limit", 50, 1, PAGE_LIMIT)
-                    return {"timeslot": slot, "calls": await self._read(lambda db: CDRs(db).of_timeslot(row["span"], slot["timeslot"], limit))}
+                    states = await self.house.timeslots.ask(lambda history: history.of_timeslot(row["span"], slot["timeslot"], limit))
+                    return {"timeslot": slot, "states": states, "calls": await self._read(lambda db: CDRs(db).of_timeslot(row["span"], slot["timeslot"], limit))}
         raise commands.not_found("timeslot", "%s of span %s" % (timeslot[:8], span[:8]))
+
+    async def span_history(self, span, query, body):
+        """What each timeslot of a span was over some hours."""
+        if not span.isascii() or not span.isdigit() or not 1 <= int(span[:9]) <= SPANS:
+            raise commands.not_found("span", span[:8])
+        now_ms = self.house.clock.now_ms()
+        to_ms = self._whole(query, "to", now_ms, 0, 1 << 53)
+        from_ms = to_ms - self._whole(query, "minutes", HISTORY_MINUTES, 1, HISTORY_MINUTES_MOST) * 60_000
+        found, whole = await self.house.timeslots.ask(lambda history: history.of_span(int(span), from_ms, to_ms))
+        return {"span": int(span), "from_ms": from_ms, "to_ms": to_ms, "whole": whole, "timeslots": [{"timeslot": slot, "states": found[slot]} for slot in sorted(found)]}
 
     async def configuration(self, query, body):
         running = self.house.config.running()
@@ -363,13 +378,15 @@ class API:
 
     async def change(self, revision, query, body):
         number = int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 16 else 0
+        if query.get("whole") == "1":
+            return {"revision": number, "configuration": await asyncio.to_thread(self.house.config.earlier, number)}
         return {"revision": number, "changes": await asyncio.to_thread(self.house.config.change, number)}
 
     async def rollback(self, query, body):
-        revision = body.get("revision")
-        if isinstance(revision, bool) or not isinstance(revision, int):
-            raise Problem(422, "incomplete", 'The body must be {"revision": number of an earlier one}.')
-        return await self.house.rollback_configuration(revision)
+        revision, running = body.get("revision"), body.get("from")
+        if any(isinstance(number, bool) or not isinstance(number, kind) for number, kind in ((revision, int), (running, (int, type(None))))):
+            raise Problem(422, "incomplete", 'The body must be {"revision": number of an earlier one, "from"?: number of the one in force}.')
+        return await self.house.rollback_configuration(revision, running)
 
     # -- the live stream --
 

@@ -14,7 +14,8 @@ from firmware.control.core_ending import idle
 RECORDED = {"call.noted": ("key",), "ticket.opened": ("template", "state"), "ticket.changed": ("ticket", "revision", "changes"),
             "desk.changed": ("what", "change"), "access.denied": ("user", "what"), "recording.heard": ("recording", "by"),
             "configuration.changed": ("revision", "paths", "count"), "alarm.raised": ("alarm", "fault", "severity"),
-            "alarm.changed": ("alarm", "joined", "left", "detail", "repeats"), "alarm.acknowledged": ("alarm", "by", "note"), "alarm.cleared": ("alarm", "fault")}
+            "alarm.changed": ("alarm", "joined", "left", "detail", "repeats"), "alarm.acknowledged": ("alarm", "by", "note"), "alarm.cleared": ("alarm", "fault"),
+            "timeslots.service": ("span", "timeslots", "state", "why"), "timeslots.restarted": ("span", "timeslots", "by")}
 
 
 def _setting(core, name):

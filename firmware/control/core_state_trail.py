@@ -32,6 +32,12 @@ class TrailFolds:
     def alarm_cleared(self, record, data, call):
         self.alarms.pop(data["alarm"], None)
 
+    def timeslots_service(self, record, data, call):
+        """For the journal, of which the history of the timeslots is a projection (control/timeslots.py)."""
+
+    def timeslots_restarted(self, record, data, call):
+        """The same."""
+
     def configuration_changed(self, record, data, call):
         row = {"revision": data["revision"], "at_ms": record["ts_ms"], "by": data.get("by"), "paths": data["paths"], "count": data["count"], "back_to": data.get("back_to")}
         self.changes = (self.changes + [row])[-KEPT:]

@@ -29,6 +29,7 @@ from firmware.control.feed import Feed
 from firmware.control.keeping import Keeping
 from firmware.control.lookout import Lookout
 from firmware.control.mailer import Mailer
+from firmware.control.timeslots import Timeslots
 from firmware.control.turns import Turns
 from firmware.control.zone import offset_of
 from firmware.errors import ConfigError, LocalError
@@ -93,7 +94,7 @@ class House:
         self.superseded, self.resumed = asyncio.Event(), asyncio.Event()
         self.again = asyncio.Event()            # this process should be started anew
         self.lookout, self.checkpoints = Lookout(self), Checkpoints(self)
-        self.mailer, self.keeping = Mailer(self), Keeping(self)
+        self.mailer, self.keeping, self.timeslots = Mailer(self), Keeping(self), Timeslots(self)
         self.media.prompts.data_dir = self.data_dir
         self.documents = Documents(os.path.join(self.data_dir, "documents"))
         self.prompt_files = self.media.prompts.given = PromptFiles(os.path.join(self.data_dir, "prompts"))
@@ -198,6 +199,7 @@ class House:
         self.spawn(self.keep_flows(self.config.running()))
         self.spawn(self._always(self.mailer.run))
         self.spawn(self._always(self.keeping.run))
+        self.spawn(self._always(self.timeslots.run))
         self.spawn(self._always(self.keeping.make_hours))
         try:
             (self.run_dir / "control.ready").touch()
@@ -208,7 +210,7 @@ class House:
     def _resume(self, audit, now_ms):
         """The first turn: the switchboard and the adapters agree with media and each other."""
         known, guard = self.media.known_boot_id, self.turns.guard      # one adapter or call that cannot be healed costs no other
-        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, self.mailer.committed, *(adapter.committed for adapter in self.adapters)]
+        self.turns.after_commit += [self.checkpoints.committed, self.lookout.committed, self.mailer.committed, self.timeslots.committed, *(adapter.committed for adapter in self.adapters)]
         lost = audit is None or (known is not None and known != self.media.boot_id)
         guard("ids of media", None, self._begin_above, audit or {})
         for adapter in self.adapters:
@@ -295,6 +297,7 @@ class House:
             self._server.force_exit = True
             await self._serving
         self.media.client.close()
+        self.timeslots.close()
         try:
             await asyncio.to_thread(self.database.close)
         except sqlite3.Error as error:
@@ -437,7 +440,7 @@ class House:
         if self.turns.lost_records:
             faults.append("%d records are lost, because too many waited for the disk; the list of calls has gaps"
                           % self.turns.lost_records)
-        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults() + ([self.prompt_files.fault] if self.prompt_files.fault else []) + [
+        faults += self.lookout.faults() + self.mailer.faults() + self.stores.set_aside.faults() + ([self.prompt_files.fault] if self.prompt_files.fault else []) + ([self.timeslots.fault] if self.timeslots.fault else []) + [
             adapter.fault for adapter in self.adapters if adapter.name in ("desk", "watch", "siprec") and adapter.fault]
         if not self.media.serving:
             faults.append("the media process is not there")
@@ -514,9 +517,11 @@ class House:
         return {"revision": config["revision"], "configuration": config, "restart": report["restart"],
                 "notice": feasible.notice(report["restart"]), **({"changes": report["changes"]} if back_to else {})}
 
-    async def rollback_configuration(self, revision):
-        """Put an earlier revision in force, as a new one.  Returns what apply_configuration() does."""
-        running = self.config.running()["revision"]
+    async def rollback_configuration(self, revision, running=None):
+        """Put an earlier revision in force, as a new one.  running: the one that must be in force; None: any.  Returns what apply_configuration() does."""
+        if running is None:
+            running = self.config.running()["revision"]
+        self.config.check_revision(running)
         if revision == running:
             raise LocalError(f"Revision {revision} is in force already.")
         return await self.apply_configuration(await asyncio.to_thread(self.config.earlier, revision), running, revision)

@@ -5,6 +5,13 @@ control/turns.py says when each method is called.
 """
 
 
+def tell_restarted(turns, places, by):
+    """For the history of the timeslots (control/timeslots.py).  places: [(span, timeslot)]; by: "in", the far end restarted them, or "out", we."""
+    for span in sorted({span for span, _ in places}):
+        turns.post({"kind": "command.desk", "record": "timeslots.restarted",
+                    "data": {"span": span, "timeslots": sorted(timeslot for other, timeslot in places if other == span), "by": by}})
+
+
 class Adapter:
     """Base of the adapters.  name: for the log."""
 

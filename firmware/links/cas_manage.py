@@ -18,6 +18,7 @@ What is locked stands in the circuits' dumps: a restart of control forgets none 
 import logging
 
 from firmware.errors import LocalError
+from firmware.links.adapter import tell_restarted
 from firmware.proto.cas.circuit import CLEARING
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class CircuitManagement:
                 self._take(span, span.machine.block(timeslot, verb != "unlock", now_ms), now_ms)
             if verb in ("lock", "restart"):
                 self._end_call(span, timeslot, now_ms)
+        if verb == "restart":
+            tell_restarted(self.turns, [(number, timeslot) for timeslot in chosen], "out")
         self._tell(span)
 
     def _end_call(self, span, timeslot, now_ms):

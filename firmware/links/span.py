@@ -261,7 +261,7 @@ class SpanLinks(OutgoingCalls, NetworkServices, SpanChanges, Management, Adapter
 
     def _on_restart_indication(self, span, event, now_ms):
         log.warning("span %d: the far end restarted timeslots %s", span.number, event["timeslots"])
-        self._restarted(span, event["timeslots"], now_ms)
+        self._restarted(span, event["timeslots"], now_ms, "in")
 
     def _on_service_indication(self, span, event, now_ms):
         log.warning("span %d: the far end says %s of timeslots %s", span.number, event["status"], event["timeslots"])

@@ -15,6 +15,7 @@ dump: a restart of control forgets none of it.
 import logging
 
 from firmware.errors import LocalError
+from firmware.links.adapter import tell_restarted
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +136,11 @@ class Management:
         self._tell(span)
 
     def _on_restart_confirm(self, span, event, now_ms):
-        self._restarted(span, event["timeslots"], now_ms)
+        self._restarted(span, event["timeslots"], now_ms, "out")
 
-    def _restarted(self, span, channels, now_ms):
-        """A RESTART went through, whoever sent it: what was out of service for want of one is in service."""
+    def _restarted(self, span, channels, now_ms, by):
+        """A RESTART went through, whoever sent it (by: "in", "out"): what was out of service for want of one is in service."""
+        tell_restarted(self.turns, [span.place(channel) for channel in channels], by)
         if not set(channels) & set(span.restarts_failed):
             return
         span.restarts_failed = [channel for channel in span.restarts_failed if channel not in channels]

@@ -16,6 +16,7 @@ import logging
 from firmware.call import carriage
 from firmware.call.call import UNRESTRICTED
 from firmware.errors import LocalError
+from firmware.links.adapter import tell_restarted
 from firmware.links.enhancement import CLEAR, enhancement
 from firmware.proto.isup import codes
 
@@ -171,9 +172,22 @@ class Calls:
 
     def _on_group_reset_indication(self, point, event, now_ms):
         log.warning("ss7 %s: the far exchange reset CICs %d to %d", point.name, event["cic"], event["cic"] + event["range"])
+        self._reset(point, event, "in")
+
+    def _on_group_reset_confirm(self, point, event, now_ms):
+        self._reset(point, event, "out")
 
     def _on_reset_indication(self, point, event, now_ms):
         log.warning("ss7 %s: the far exchange reset CIC %d", point.name, event["cic"])
+        tell_restarted(self.turns, [(event["span"], event["timeslot"])], "in")
+
+    def _on_reset_confirm(self, point, event, now_ms):
+        tell_restarted(self.turns, [(event["span"], event["timeslot"])], "out")
+
+    def _reset(self, point, event, by):
+        first, last = event["cic"], event["cic"] + event["range"]
+        tell_restarted(self.turns, [(circuit.span, circuit.timeslot) for circuit in point.isup.all_circuits()
+                                    if circuit.dpc == event["destination"] and first <= circuit.cic <= last], by)
 
     def _on_destination_state(self, point, event, now_ms):
         self._tell(point)
