@@ -11,7 +11,7 @@ from bottle import request, response
 
 from firmware.control.client import ControlError
 from firmware.jsontext import once
-from webui import desk, documents, journal, lines, prompts, provision, rest, sign_in, turn_up
+from webui import desk, documents, journal, lines, prompts, provision, rest, routing, settings, sign_in, turn_up
 from webui.admission import Admission
 from webui.playable import Playable
 from webui.web import PROBLEM, Web
@@ -31,7 +31,7 @@ def build(house, users, sessions, data_dir, site_name):
     _calls(app, web)
     _configuration(app, web)
     rest.add(app, web, data_dir, Playable(pathlib.Path(data_dir) / "converted"))
-    for room in (provision, journal, prompts, documents, lines, desk, turn_up):
+    for room in (provision, journal, prompts, documents, lines, desk, turn_up, settings, routing):
         room.add(app, web)
     _files(app, web)
     _faults(app, web)
@@ -65,7 +65,7 @@ def _calls(app, web):
 def _configuration(app, web):
     def running():
         found = web.ask("/v1/configuration")
-        return {"revision": found["revision"], "text": as_text(found["configuration"])}
+        return {"revision": found["revision"], "text": as_text(found["configuration"]), "part": "text"}
 
     @app.get("/configuration")
     def configuration_form():
@@ -77,7 +77,7 @@ def _configuration(app, web):
         text = request.forms.getunicode("text") or ""
         sent = request.forms.get("revision") or ""
         revision = int(sent) if sent.isdecimal() and len(sent) < 16 else 0
-        values = {"revision": revision, "text": text}
+        values = {"revision": revision, "text": text, "part": "text"}
 
         def wrong(status, advice):
             return web.show("configuration.html", status, errors=[{"path": "", "advice": advice}], **values)

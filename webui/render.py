@@ -17,19 +17,21 @@ LANGUAGES = {"en": "English", "zh_CN": "中文"}
 
 
 class Catalogue(gettext.NullTranslations):
-    """One language's messages, straight from its .po file."""
+    """One language's messages, straight from its .po files."""
 
-    def __init__(self, path):
+    def __init__(self, paths):
         super().__init__()
-        with open(path, "rb") as file:
-            self.messages = {m.id: m.string for m in read_po(file) if m.id and m.string}
+        self.messages = {}
+        for path in paths:
+            with open(path, "rb") as file:
+                self.messages.update({m.id: m.string for m in read_po(file) if m.id and m.string})
         self.forms = [(re.compile(re.sub(r"\\\{\d\\\}", "(.+)", re.escape(name[7:])), re.DOTALL), said) for name, said in self.messages.items() if name.startswith("detail.")]
 
     def gettext(self, message):
         return self.messages.get(message, message)
 
 
-CATALOGUES = {path.stem: Catalogue(path) for path in sorted((HERE / "locale").glob("*.po"))}
+CATALOGUES = {language: Catalogue(sorted((HERE / "locale").glob("**/%s.po" % language))) for language in LANGUAGES}
 
 
 def choose_language(cookie, accept):
@@ -149,12 +151,49 @@ def sayings(catalogue):
                        "reference": names(["span %d" % reference]) if reference else "",
                        "offset": "%s %.3g ppm" % (catalogue.gettext("clock.faster" if ppm > 0 else "clock.slower"), abs(ppm))}
 
+    def label(part, path):
+        """What a setting is called.  path: of its input without numbers, "choices.trunk_group"."""
+        last = path.rpartition(".")[2]
+        return known("field.%s.%s" % (part, path), None) or known("field." + last, None) or last.replace("_", " ").capitalize()
+
+    def label_path(part, path):
+        """The same for "choices.1.trunk_group", with what it stands in."""
+        plain, names = [], []
+        for word in path.split("."):
+            if word.isdecimal() and names:
+                names[-1] += " " + word
+            else:
+                plain.append(word)
+                names.append(label(part, ".".join(plain)))
+        return " · ".join(names)
+
+    def choice_label(value):
+        """A value of the configuration, with what it means where the catalogue says so."""
+        said = known("choice.%s" % value, None)
+        return "%s (%s)" % (said, value) if said else value
+
+    def route_step(step):
+        """A step of the explanation of a route."""
+        arguments = {name: detail(value) if isinstance(value, str) else value for name, value in step["arguments"].items()}
+        if "weekday" in arguments:
+            arguments["weekday"] = catalogue.gettext("day.%d" % arguments["weekday"]) if catalogue else arguments["weekday"]
+        for name, head in (("application", "application."), ("needed", "choice."), ("allowed", "choice.")):
+            if name in arguments:
+                arguments[name] = ", ".join(known(head + word, word) for word in arguments[name].split(", "))
+        return known("why." + step["key"], step["text"].replace("%", "%%")) % arguments
+
+    def slot_why(row):
+        """Why a timeslot was in a state, as a person says it: storage/timeslots.py."""
+        why = row["why"] or ""
+        return known("slot.why." + why, None) or detail(why)
+
     def why_text(body):
         try:
             return detail(json.loads(body)["detail"])
         except (ValueError, KeyError, TypeError):
             return body
-    return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said, "said_detail": detail}
+    return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said, "said_detail": detail,
+            "label": label, "label_path": label_path, "choice_label": choice_label, "route_step": route_step, "slot_why": slot_why}
 
 
 def render(template, language, **values):

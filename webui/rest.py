@@ -27,7 +27,8 @@ READ = (
     ("spans/[0-9]{1,2}/timeslots/[0-9]{1,2}", ("limit",)),
     ("spans/[0-9]{1,2}/history", ("minutes", "to")),
     ("pri|cas|ss7|lines|berts|turn_up|test_calls|lines/[0-9]{1,2}/turn_up", ()),
-    ("configuration|configuration/history|configuration/history/-?[0-9]+", ()),
+    ("configuration|configuration/history", ()),
+    ("configuration/history/-?[0-9]+", ("whole",)),
 )
 
 # Orders: method, path, what a body may look like, whether there must be one.

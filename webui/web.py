@@ -11,6 +11,7 @@ from bottle import request, response
 from firmware.control.client import ControlError
 from firmware.jsontext import once
 from webui.render import choose_language, render
+from webui.settings import PARTS
 
 PROBLEM = "application/problem+json"
 KNOWN = ("type", "title", "status", "detail")        # members of a problem (RFC 9457) that we write ourselves
@@ -49,7 +50,8 @@ class Web:
         """A page."""
         response.status = status
         response.content_type = "text/html; charset=utf-8"
-        return render(template, language=self.language(), user=self.user, site=self._site_name(), path=request.path,
+        here = request.path + ("?" + request.query_string if request.query_string else "")
+        return render(template, language=self.language(), user=self.user, site=self._site_name(), path=request.path, here=here, parts=PARTS,
                       role=self.house.known_role(self.user), **values)
 
     @staticmethod

@@ -20,7 +20,9 @@ from tests.live.pri_service_cases import *      # noqa: F403
 from tests.live.pri_trace_cases import *      # noqa: F403  after the others
 from tests.live.qsig_cases import test_an_agent_at_an_extension_of_an_old_pbx     # noqa: F401  so does it
 from tests.live.routing_cases import *      # noqa: F403
+from tests.live.settings_cases import test_a_route_is_set_up_by_forms_explained_used_and_undone     # noqa: F401
 from tests.live.test_kill import assert_layer_2_stayed_up
+from tests.live.timeslot_cases import test_a_timeslot_s_history_over_a_kill     # noqa: F401
 
 pytestmark = pytest.mark.live
 SEED = 20261122

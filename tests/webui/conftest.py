@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -44,6 +45,7 @@ class FakeControl(socketserver.ThreadingUnixStreamServer):
         self.seq, self.calls, self.asked, self.record = 1, [], [], threading.Condition()
         self.recording = recording
         self.me = {"name": "admin", "role": "admin", "agent": None, "agents": None, "queues": None}
+        self.answers = lambda method, path, query, body: None       # (status, body) of what a test answers by itself
         super().__init__(str(run_dir / "control.sock"), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -69,8 +71,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(octets)
 
+    def own(self, method):
+        """Whether the test has answered by itself."""
+        path, _, query = self.path.partition("?")
+        length = int(self.headers["Content-Length"] or 0)
+        found = self.server.answers(method, path, dict(urllib.parse.parse_qsl(query)), json.loads(self.rfile.read(length)) if method == "POST" else None)
+        if found is not None:
+            self.answer(found[1], found[0])
+        return found is not None
+
+    def do_POST(self):
+        if not self.own("POST"):
+            self.answer({"title": "not found", "detail": "There is no such thing.", "status": 404}, 404)
+
     def do_GET(self):
         control, path = self.server, self.path.split("?")[0]
+        if self.own("GET"):
+            return
         if path == "/v1/state":
             self.answer(a_state(control.seq, control.calls))
         elif path == "/v1/me":

@@ -1,0 +1,288 @@
+"""The forms of trunks and routing, before the configuration's own store: nothing happens before the preview, nothing half, two people at once, undo."""
+
+import copy
+import json
+import re
+import urllib.parse
+
+import bottle
+import pytest
+
+from firmware.config import demo, schema
+from firmware.config.store import ConfigStore
+from firmware.errors import ConfigError, LocalError
+from tests.webui.test_pages import Client
+from webui import changes, forms, render, settings
+
+SPAN = {"span": 7, "trunk_group": "carrier"}
+
+
+class Store:
+    """What control answers about the configuration: its own store, without the rest of the switch."""
+
+    def __init__(self, folder):
+        self.store = ConfigStore(folder / "configuration.json", demo.configuration({name: "secret" + name for name in demo.AGENTS}))
+        self.applied, self.changes = [], []
+
+    def change(self, edit, by="anna"):
+        """Somebody else changes something."""
+        config = copy.deepcopy(self.running)
+        edit(config)
+        self.apply(config, self.running["revision"], by)
+
+    @property
+    def running(self):
+        return self.store.running()
+
+    def apply(self, config, revision, by="admin"):
+        before = self.running
+        self.store.apply(config, revision)
+        self.applied.append(self.running["revision"])
+        paths = [row["path"] for row in self.store.change(self.running["revision"])]
+        self.changes.insert(0, {"revision": before["revision"] + 1, "at_ms": 1_790_000_000_000, "by": by, "paths": paths, "count": len(paths)})
+        return {"revision": self.running["revision"]}
+
+    def __call__(self, method, path, query, body):
+        try:
+            if (method, path) == ("GET", "/v1/configuration"):
+                return 200, {"revision": self.running["revision"], "configuration": self.running}
+            if path == "/v1/configuration/propose":
+                return 200, self.store.propose(body)
+            if path == "/v1/configuration/apply":
+                return 200, self.apply(body["configuration"], body["revision"])
+            if path == "/v1/configuration/rollback":
+                self.store.check_revision(body["from"])
+                return 200, self.apply(self.store.earlier(body["revision"]), body["from"])
+            if path == "/v1/configuration/history":
+                return 200, {"changes": self.changes}
+            if path.startswith("/v1/configuration/history/") and query.get("whole"):
+                return 200, {"configuration": self.store.earlier(int(path.rpartition("/")[2]))}
+        except ConfigError as error:
+            return 422, {"status": 422, "detail": str(error), "errors": [{"path": error.path, "advice": error.advice}]}
+        except LocalError as error:
+            return 409, {"status": 409, "detail": str(error)}
+        return None
+
+
+class Person(Client):
+    """Somebody at the forms."""
+
+    def page(self, path, form=None, status=200):
+        answer, body = self(path, form)
+        text = body.decode()
+        assert answer.status == status, (answer.status, text[:3000])
+        return text
+
+    def form(self, path, status=200):
+        """The inputs of a form as a browser would send them."""
+        return inputs(self.page(path, status=status))
+
+    def applied(self, path, form):
+        """From a form to what is in force: over the preview, as a person does.  Returns the preview's page."""
+        preview = self.page(path, {**form, "do": "preview"})
+        answer, body = self(path, {**inputs(preview), "do": "apply"})
+        assert answer.status == 303, body.decode()[:2000]
+        return preview
+
+
+def inputs(text):
+    """What a browser would send of the page's last form, one value a name."""
+    part, found = text[text.rindex('<form method="post"'):], {}
+    for tag, attributes, rest in re.findall(r"<(input|select|textarea)\b([^>]*)>((?:(?!<(?:input|select|textarea)\b).)*)", part, re.S):
+        given = {name: unescaped(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', attributes)}
+        if tag == "select":
+            chosen = re.search(r'<option value="([^"]*)" selected', rest)
+            found[given["name"]] = unescaped(chosen.group(1)) if chosen else ""
+        elif tag == "textarea":
+            found[given["name"]] = unescaped(re.sub(r"^\n", "", rest.partition("</textarea>")[0]))
+        elif given.get("type") != "checkbox" or " checked" in attributes:
+            found[given["name"]] = given.get("value", "")
+    return found
+
+
+def unescaped(text):
+    return text.replace("&#34;", '"').replace("&#39;", "'").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+@pytest.fixture
+def store(web, tmp_path):
+    made = Store(tmp_path)
+    web.control.answers = made
+    return made
+
+
+@pytest.fixture
+def person(web, store):
+    return Person(web).sign_in()
+
+
+def row_of(store, part, key):
+    return settings.find(store.running, part, key)[1]
+
+
+@pytest.mark.parametrize("part", settings.PARTS)
+def test_a_row_that_is_read_back_is_the_row_that_was_shown(part):
+    """Every field of the schema has an input, and what the page shows comes back as it was."""
+    section = settings.row_schema(part)
+    examples = {"spans": SPAN, "trunk_groups": {"name": "g", "classes": ["national", "local"], "enhancement": {"level": "alc"}},
+                "routes": {"number": "90.", "choices": [{"trunk_group": "a", "strip": 1}, {"trunk_group": "b", "prefix": "17951", "mobile_zero": True}]},
+                "numbers": {"number": "800", "application": "queue", "target": "sales"},
+                "caller_lists": {"name": "black", "treatment": "vip", "numbers": ["139.", "1x"], "skills": {"vip": 2}}, "areas": {"code": "021", "mobile": "1391700-1391799,1381600"}}
+    errors = []
+    row = section.check(examples[part], "", errors)
+    assert errors == []
+    page = render.render("settings_form.html", "en", site="x", user="admin", role="admin", path="/configuration/" + part, part=part, parts=settings.PARTS, key="k", revision=3, began_text="null",
+                         controls=forms.controls(section, row, {}), errors={}, others=[], targets=[], place=1, in_order=False)
+    sent = bottle.FormsDict(inputs(page))
+    sent.dict.pop("classes", None)
+    for name, value in re.findall(r'type="checkbox" name="(classes)" value="(\w+)" checked', page):
+        sent.append(name, value)
+    back = section.check(forms.read(section, sent), "", errors)
+    assert errors == [] and back == {**row, **({"classes": sorted(row["classes"], key=schema.CALLED_CLASSES.index)} if part == "trunk_groups" else {})}
+
+
+def test_a_route_is_added_changed_and_taken_out_and_each_is_undone(person, store):
+    group = store.running["trunk_groups"][0]["name"]
+    first = store.running["revision"]
+    form = {**person.form("/configuration/routes/edit"), "number": "71."}
+    form = inputs(person.page("/configuration/routes/edit", {**form, "do": "add:choices"}))
+    assert form["choices#"] == "1" and form["number"] == "71."
+    preview = person.applied("/configuration/routes/edit", {**form, "choices.0.trunk_group": group, "choices.0.strip": "2", "choices.0.prefix": "17951"})
+    assert "17951" in preview and store.applied == [first + 1]
+    assert row_of(store, "routes", "71.")["choices"][0] == {**row_of(store, "routes", "71.")["choices"][0], "trunk_group": group, "strip": 2, "prefix": "17951"}
+    page = person.page("/configuration/routes?applied=%d" % (first + 1))
+    assert 'data-key="71."' in page and 'href="/configuration/history/%d/back"' % first in page
+    edit = "/configuration/routes/edit?" + urllib.parse.urlencode({"key": "71."})
+    preview = person.applied(edit, {**person.form(edit), "hunt_limit": "3"})
+    assert preview.count('<tr class="changed">') == 1 and row_of(store, "routes", "71.")["hunt_limit"] == 3
+    removal = person.page(edit, {**person.form(edit), "do": "remove"})
+    assert removal.count('<tr class="removed">') == 1 and '<tr class="changed">' not in removal and row_of(store, "routes", "71.")
+    assert person(edit, {**inputs(removal), "do": "apply"})[0].status == 303 and row_of(store, "routes", "71.") is None
+    back = "/configuration/history/%d/back" % (first + 2)
+    preview = person.page(back)
+    assert '<tr class="added">' in preview
+    assert person(back, inputs(preview))[0].status == 303 and row_of(store, "routes", "71.")["hunt_limit"] == 3
+    assert 'data-revision="%d"' % (first + 4) in person.page("/configuration/history")
+    assert '<tr class="removed">' in person.page("/configuration/history/%d" % (first + 3))
+
+
+def test_what_is_wrong_stands_beside_its_field_in_both_languages_and_changes_nothing(person, store):
+    before = copy.deepcopy(store.running)
+    form = {**person.form("/configuration/spans/edit"), "trunk_group": "carrier", "span": "99", "d_timeslot": "x", "r2.circuits": "1-", "timers": "T303 = 5\nT999 = 5000"}
+    page = person.page("/configuration/spans/edit", {**form, "do": "preview"}, 400)
+    for name, sentence in (("span", "99 is out of range; give 1 to 64"), ("d_timeslot", "give a whole number from 1 to 31, not &#39;x&#39;"), ("r2.circuits", "does not fit")):
+        block = page[page.index('data-field="%s"' % name):]
+        assert sentence in block[:block.index("</div>")] and 'id="%s.why"' % name in block, name
+    assert inputs(page)["d_timeslot"] == "x", "what was typed is still there"
+    answer, body = person("/configuration/spans/edit", {**form, "do": "apply"}, headers={"Accept-Language": "zh-CN"})
+    assert answer.status == 400 and "99 超出范围；请填 1 到 64" in body.decode()
+    page = person.page("/configuration/spans/edit", {**form, "span": "9", "d_timeslot": "16", "r2.circuits": "", "do": "preview"}, 400)
+    block = page[page.index('data-field="timers"'):]
+    assert "is no timer that can be set" in block[:block.index("</div>")]
+    name = store.running["trunk_groups"][0]["name"]
+    edit = "/configuration/trunk_groups/edit?key=" + name
+    page = person.page(edit, {**person.form(edit), "do": "remove"}, 400)
+    assert "there is no trunk group" in page and "spans[0].trunk_group" in page, "it is in use"
+    assert store.running == before and store.applied == []
+
+
+def test_two_people_at_one_row_lose_nothing(person, store):
+    name = store.running["trunk_groups"][0]["name"]
+    edit = "/configuration/trunk_groups/edit?key=" + name
+    mine = {**person.form(edit), "reserved": "2", "label": "mine"}
+    store.change(lambda config: config["trunk_groups"][0].update(selection="descending", label="theirs"))
+    page = person.page(edit, {**mine, "do": "preview"}, 409)
+    assert "Both of you changed these" in page and len(store.applied) == 1
+    merged = inputs(page)
+    assert (merged["reserved"], merged["selection"], merged["label"]) == ("2", "descending", "mine")
+    preview = person.applied(edit, merged)
+    assert preview.count('<tr class="changed">') == 2, "only what I change against what is in force"
+    assert {field: row_of(store, "trunk_groups", name)[field] for field in ("reserved", "selection", "label")} == {"reserved": 2, "selection": "descending", "label": "mine"}
+
+
+def test_a_change_of_something_else_after_the_preview_is_previewed_again(person, store):
+    name = store.running["trunk_groups"][0]["name"]
+    edit = "/configuration/trunk_groups/edit?key=" + name
+    preview = inputs(person.page(edit, {**person.form(edit), "reserved": "1", "do": "preview"}))
+    store.change(lambda config: config["site"].update(name="another"))
+    again = person.page(edit, {**preview, "do": "apply"})
+    assert "changed meanwhile" in again and row_of(store, "trunk_groups", name)["reserved"] == 0
+    assert person(edit, {**inputs(again), "do": "apply"})[0].status == 303
+    assert row_of(store, "trunk_groups", name)["reserved"] == 1 and store.running["site"]["name"] == "another"
+
+
+def test_a_row_that_somebody_removed_is_not_put_back_silently(person, store):
+    store.change(lambda config: config["caller_lists"].append({"name": "black", "treatment": "blocked", "numbers": ["1."]}))
+    form = person.form("/configuration/caller_lists/edit?key=black")
+    store.change(lambda config: config["caller_lists"].clear())
+    page = person.page("/configuration/caller_lists/edit?key=black", {**form, "do": "preview"}, 409)
+    assert "would add it anew" in page and store.running["caller_lists"] == []
+    assert person.page("/configuration/caller_lists/edit?key=none", status=404)
+
+
+def test_an_undo_of_what_is_not_in_force_any_more_is_refused(person, store):
+    store.change(lambda config: config["site"].update(name="one"))
+    back = "/configuration/history/%d/back" % (store.running["revision"] - 1)
+    form = inputs(person.page(back))
+    store.change(lambda config: config["site"].update(name="two"))
+    assert "changed meanwhile" in person.page(back, form, 409) and store.running["site"]["name"] == "two"
+
+
+def test_a_new_name_of_a_trunk_group_goes_along_to_whatever_refers_to_it(person, store):
+    old = store.running["trunk_groups"][0]["name"]
+    edit = "/configuration/trunk_groups/edit?key=" + old
+    preview = person.applied(edit, {**person.form(edit), "name": "renamed"})
+    assert preview.count('<tr class="removed">') == 1
+    text = json.dumps([store.running[part] for part in ("spans", "routes", "sip_trunks", "trunk_groups", "ss7", "siprec")])
+    assert json.dumps(old) not in text and {row["trunk_group"] for row in store.running["spans"]} == {"renamed"}
+
+
+def test_lists_of_callers_have_an_order_that_can_be_changed(person, store):
+    store.change(lambda config: config["caller_lists"].extend([{"name": "white", "treatment": "allowed", "numbers": ["137."]}, {"name": "black", "treatment": "blocked", "numbers": ["1."]}]))
+    edit = "/configuration/caller_lists/edit?key=black"
+    preview = person.applied(edit, {**person.form(edit), "place": "1"})
+    assert '<tr class="moved">' in preview and [row["name"] for row in store.running["caller_lists"]] == ["black", "white"]
+    preview = person.applied(edit, {**person.form(edit), "numbers": "1.\r\n86x, 0044."})
+    assert row_of(store, "caller_lists", "black")["numbers"] == ["1.", "86x", "0044."]
+
+
+RUBBISH = ({"do": "add:choices:x"}, {"do": "up:nothing:1"}, {"choices#": "99999"}, {"choices#": "-1"}, {"revision": "\u0663", "began": "["}, {"began": "[" * 9000},
+           {"began": '{"a": 1, "a": 2}'}, {"place": "x", "do": "preview"}, {"do": "preview", "hunt_limit": "9" * 400}, {"do": "remove"})
+
+
+def test_rubbish_in_a_form_is_answered_and_changes_nothing(person, store):
+    for sent in RUBBISH:
+        answer, _ = person("/configuration/routes/edit", {"number": "1", **sent})
+        assert answer.status in (200, 400, 409) and store.applied == [], sent
+    answer, _ = person("/configuration/routes/edit", method="POST", body=b"number=%ff", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status == 400
+
+
+def test_who_is_no_administrator_sees_no_form(person, store, web):
+    web.control.answers = lambda method, path, query, body: (403, {"status": 403, "detail": "A supervisor may not do this."}) if "configuration" in path else None
+    for path in ("/configuration/spans", "/configuration/routes/edit", "/configuration/history", "/route"):
+        assert "A supervisor may not do this." in person.page(path, status=403)
+
+
+def test_long_lists_tell_only_what_comes_and_goes():
+    old = {"caller_lists": [{"name": "a", "numbers": ["1%04d" % n for n in range(500)]}]}
+    new = {"caller_lists": [{"name": "a", "numbers": ["1%04d" % n for n in range(1, 501)]}]}
+    (one,) = changes.between(old, new)
+    assert (one["row"], one["field"], one["old"], one["new"]) == ("a", "numbers", "10000", "10500")
+
+
+def every_field():
+    def walk(part, section, prefix=""):
+        for name, field in section.fields.items():
+            yield part, prefix + name, field
+            if forms.kind_of(field) in ("section", "rows"):
+                yield from walk(part, field if forms.kind_of(field) == "section" else field.row, prefix + name + ".")
+    return [one for part in settings.PARTS for one in walk(part, settings.row_schema(part))]
+
+
+def test_each_field_has_its_name_and_its_help_in_chinese():
+    said = render.CATALOGUES["zh_CN"].messages
+    lost = [(part, path) for part, path, field in every_field() if "field.%s.%s" % (part, path) not in said and "field." + path.rpartition(".")[2] not in said]
+    assert lost == [] and sorted({field.help for _, _, field in every_field()} - set(said)) == []
+    hints = {field.hint for _, _, field in every_field() if getattr(field, "hint", "")}
+    assert sorted(hint for hint in hints if "detail." + hint not in said and hint not in said) == []
