@@ -228,7 +228,7 @@ KINDS = {
     "recording.heard": "recording by(user)",
     "configuration.changed": "revision paths(what differs, CHANGED_MOST at most; values stand in the file's history) count(None: not known) by(user, or file: it was replaced while control was down) back_to?(the revision that it is again)",
     "alarm.raised": "alarm(id) fault(its kind) severity text members(of the box: chassis/alarms.py; as it was then) detail{member: sentence} raised_ms repeats acked?",
-    "alarm.changed": "alarm joined[members] left[members] detail{member: sentence}(what is new of it) repeats", "alarm.acknowledged": "alarm by note",
+    "alarm.changed": "alarm joined[members] left[members] detail{member: sentence}(what is new of it) repeats acked?(false: nobody's again)", "alarm.acknowledged": "alarm by note",
     "alarm.cleared": "alarm fault",
     # timeslots (control/timeslots.py)
     "timeslots.service": "span timeslots state(in_service|locked|blocked|alarm|down|out_of_service|unconfigured) why", "timeslots.restarted": "span timeslots by(in: the far end|out: we)",

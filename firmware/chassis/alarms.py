@@ -12,6 +12,7 @@ Against floods:
 * A fault that comes and goes is told as that, not as one that lasts: COMINGS onsets in COMINGS_MS, declared or not, and the sentence of its source says
   how often it came, again when that has doubled; it says what the source reported again once the fault lasts for STEADY_MS.
 * GROUP_LEAST failures of one kind within GROUP_MS become one alarm; later ones join it for JOIN_MS.
+An alarm that somebody has acknowledged is nobody's again when a source joins it that was never a member: who cared has not seen that one.
 
 Pure: time is passed in, events are taken with take(): {"do": "raise" | "change" | "clear", "alarm": {...}}.
 An alarm: {"id", "kind", "severity", "type", "cause", "text", "advice", "members": [sources, sorted], "detail": {source: sentence},
@@ -311,6 +312,8 @@ class Alarms:
     def _join(self, alarm, source):
         failure = self._failures[source, alarm["kind"]]
         failure.alarm = alarm["id"]
+        if source not in alarm["all_members"]:
+            alarm["acked"] = None
         for name in ("members", "all_members"):
             if source not in alarm[name]:
                 alarm[name] = list(alarm[name])         # others may hold the one before

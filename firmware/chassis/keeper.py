@@ -55,7 +55,8 @@ def difference(known, alarm):
     news = {name: sentence for name, sentence in alarm["detail"].items() if detail.get(name) != sentence}
     if not (joined or left or news or repeats != alarm["repeats"]):
         return None
-    return {"kind": "command.desk", "record": "alarm.changed", "data": {"alarm": alarm["id"], "joined": joined, "left": left, "detail": news, "repeats": alarm["repeats"]}}
+    return {"kind": "command.desk", "record": "alarm.changed", "data": {
+        "alarm": alarm["id"], "joined": joined, "left": left, "detail": news, "repeats": alarm["repeats"], "acked": alarm["acked"] is not None}}
 
 
 def told_of(alarm):

@@ -23,7 +23,7 @@ class TrailFolds:
         detail = dict([(name, row["detail"][name]) for name in row["detail"] if name in members])
         detail.update(data["detail"])
         self.alarms[data["alarm"]] = dict(row, members=members, all_members=row["all_members"] + [name for name in data["joined"] if name not in row["all_members"]],
-                                          detail=detail, repeats=data["repeats"])
+                                          detail=detail, repeats=data["repeats"], acked=row["acked"] if data.get("acked", True) else None)
 
     def alarm_acknowledged(self, record, data, call):
         if data["alarm"] in self.alarms:

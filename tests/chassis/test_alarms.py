@@ -95,6 +95,18 @@ def test_two_spans_are_two_alarms_and_a_late_one_joins_a_group():
     assert [row[1:] for row in run.events] == [("raise", "los", 4), ("change", "los", 6)]
 
 
+def test_an_alarm_that_was_acknowledged_is_nobody_s_again_with_a_new_member():
+    run, anna = Run(), {"by": "anna", "ts_ms": 1, "note": "the cable"}
+    run.until(6000, {"span %d" % n: {"los"} for n in range(1, 5)})
+    (alarm,) = run.alarms.active()
+    run.alarms.acknowledge(alarm["id"], anna)
+    run.until(20_000, {"span %d" % n: {"los"} for n in range(1, 4)})
+    run.until(30_000, {"span %d" % n: {"los"} for n in range(1, 5)})
+    assert alarm["members"] == ["span 1", "span 2", "span 3", "span 4"] and alarm["acked"] == anna     # span 4 went and came: anna knows it
+    run.until(40_000, {"span %d" % n: {"los"} for n in range(1, 6)})
+    assert alarm["members"][-1] == "span 5" and alarm["acked"] is None
+
+
 def test_a_span_that_flaps_fast_is_one_alarm():
     run = Run()
     run.until(600_000, lambda now: {"span 1": {"los"} if now // 1000 % 2 else set()})     # never 2.5 s long
