@@ -28,6 +28,7 @@ class LineKeeper:
         self._slips = {}                  # span -> [ms]
         self._thresholds = ErrorThresholds(self._standing_errors())
         self._loops = {}                  # span -> the loop ordered on it
+        self._hear_us = set()             # spans that hear what we send: a loop at the far end, a plug, crossed cables
         self.data_links = dict            # {span: sentence, "" (all is well) or None (not known)} of the PRI spans (compose.py)
         self.tested = dict                # {span: "running", ...} of the turn-up (compose.py)
         self.asked = tuple                # spans on which the turn-up sends all ones, or listens closely, now (compose.py)
@@ -74,6 +75,16 @@ class LineKeeper:
             if sentence is not None:       # else nothing is known of it: what stood stands
                 quiet = not sentence or self._loops.get(span) or tested.get(span) == "running"
                 self.alarms.report("span %d" % span, {} if quiet else {D_CHANNEL[0]: sentence}, D_CHANNEL, now_ms)
+
+    def hears_us(self, span, does):
+        """Whether what comes on a span is what we send (the turn-up tells): then its clock is ours, and says nothing of a far end's.
+
+        True until the line is lost, or slips, which one that hears us cannot."""
+        if does:
+            self._hear_us.add(span)
+            self.doctor.gone(span)
+        else:
+            self._hear_us.discard(span)
 
     def _lines(self, polled, now_ms):
         """{"spans": {span: (status, events)}, "loops", "seconds", "settings"}; alarms: kinds, or their sentences by kind."""
@@ -123,7 +134,10 @@ class LineKeeper:
                             ("far_errors", counters.get("e_bits", 0) if framing == "e1_crc4" else 0), ("slips", row["slips"])):
             sums[name] += value
         slips = self._slips[span] = [at for at in self._slips.get(span, ()) if at > now_ms - SLIPS_WINDOW_MS] + [now_ms] * row["slips"]
-        if row["now"] & set(DEFECTS) or row["defects"] & set(DEFECTS):
+        lost = (row["now"] | row["defects"]) & set(DEFECTS)
+        if lost or row["slips"]:
+            self._hear_us.discard(span)
+        if lost or row["own"] or span in self._hear_us:
             self.doctor.gone(span)
         else:
             self.doctor.second(span, now_ms, row["left_out"], row["slips"] - row["left_out"],
@@ -135,8 +149,8 @@ class LineKeeper:
             found = [row["text"] for row in self._findings(now_ms) if span in row["spans"] and row["finding"] != "one_clock"]
             quality["slips"] = " ".join(["%d in %d minutes." % (len(slips), SLIPS_WINDOW_MS // 60_000), *found])
         self.alarms.report("span %d" % span, quality, QUALITY, now_ms)
-        lost = row["own"] or row["now"] & {*DEFECTS, "rai"}
-        self.alarms.report("span %d" % span, self._thresholds.second(span, now_ms // 1000, performance, bool(lost)), error_thresholds.KINDS, now_ms)
+        uncounted = row["own"] or row["now"] & {*DEFECTS, "rai"}
+        self.alarms.report("span %d" % span, self._thresholds.second(span, now_ms // 1000, performance, bool(uncounted)), error_thresholds.KINDS, now_ms)
         row.update(defects=set(row["now"]), slips=0, left_out=0, own=max(0, row["own"] - 1), hush=max(0, row["hush"] - 1))
 
     def _findings(self, now_ms):

@@ -243,6 +243,8 @@ class TurnUp(LineTests, Adapter):
     async def _heard(self, rows, held, got, stage):
         for span, heard in (await self._loop_test(rows, held)).items():
             got[span]["heard"] = heard
+            if heard[0] is not None:
+                self._keeper.hears_us(span, any(heard))
         stage("watches")
 
     async def _finish(self, row, options, report, got, held):

@@ -207,6 +207,25 @@ def test_los_of_all_spans_is_one_alarm_with_64_members_and_the_clock_says_so(hou
     assert house.box.chips["leds"].led(1) == "fast" and house.box.chips["leds"].led(3) == "slow"
 
 
+def test_a_span_that_hears_us_is_no_clock_that_agrees(house):
+    """A loop plug, which the turn-up finds: no slips, and no word on any far end's clock; until the plug is pulled."""
+    house.spans = {span: {"crc4": True} for span in (1, 2, 3)}
+    house.run(5)
+    house.keeper.hears_us(3, True)
+    house.run(5)
+    told = house.keeper.examine_clocks()
+    assert set(told["spans"]) == {"1", "2"} and told["findings"][0]["spans"] == [1, 2]
+    house.alarms = {3: ["los"]}
+    house.run(5)
+    house.alarms = {}
+    house.run(5)
+    assert set(house.keeper.examine_clocks()["spans"]) == {"1", "2", "3"}
+    house.keeper.hears_us(3, True)
+    house.slips = {3: 1}
+    house.run(5)
+    assert "3" in house.keeper.examine_clocks()["spans"]
+
+
 def test_a_restart_of_control_does_not_move_a_running_clock(tmp_path):
     house = House(tmp_path, Box())
     house.run(20)
@@ -386,6 +405,23 @@ def test_what_stands_is_what_the_journal_says_over_kills(tmp_path):
     for line in again.turns.journal.read_text(encoding="utf-8").splitlines():
         fold(folded, json.loads(line))
     assert {number: module.of_journal(row) for number, row in folded.alarms.items()} == {left["id"]: {**left, "all_members": left["all_members"]}}
+    again.die()
+
+
+def test_an_acknowledged_alarm_with_a_new_member_is_nobody_s_by_the_journal_too(tmp_path):
+    house = House(tmp_path, None)
+    house.spans = {span: {"crc4": True} for span in range(1, 9)}
+    house.alarms = {span: ["los"] for span in range(1, 6)}
+    house.run(10)
+    (los,) = house.keeper.alarms.active()
+    house.keeper.turns.post({"record": "alarm.acknowledged", "data": {"alarm": los["id"], "by": "anna", "note": None}})
+    house.keeper.alarms.acknowledge(los["id"], {"by": "anna", "ts_ms": house.now_ms, "note": None})
+    house.alarms[6] = ["los"]
+    house.run(10)
+    assert los["acked"] is None and len(los["members"]) == 6
+    house.die()
+    again = House(tmp_path, None, house.now_ms + 3000)
+    assert [(row["members"], row["acked"]) for row in again.keeper.alarms.active()] == [(los["members"], None)]
     again.die()
 
 
