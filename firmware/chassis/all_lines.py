@@ -34,6 +34,6 @@ class AllLines(Adapter):
         """Another receive sensitivity for a while, where a line interface has one."""
         return await self._framers.listen(span, sensitivity)
 
-    async def force(self, span, rai, ais):
-        """Send RAI or AIS whatever comes in."""
-        return await self._of(span).force(span, rai, ais)
+    async def force(self, span, rai, ais, by="us"):
+        """Send RAI or AIS whatever comes in.  by: as of a loop."""
+        return await self._of(span).force(span, rai, ais, by)

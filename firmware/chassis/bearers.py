@@ -12,6 +12,7 @@ import logging
 
 from boardconfig.bearers import end_of, far_of
 from drivers.framer.base import ALARM_NAMES
+from firmware.chassis.line_orders import FORCIBLE
 from firmware.config import bearer
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
@@ -166,16 +167,15 @@ class Bearers(Adapter):
         return {"kind": row["loop"], "timeslot": row["timeslot"], "by": "us", "since_ms": None}
 
     def lines(self):
-        """{span: {"loop", "code_sent", "code_received", "bearer": {...}}}."""
+        """{span: {"loop", "forced", "code_sent", "code_received", "bearer": {...}}}."""
         found = {}
         for span, wanted in self.wanted.items():
             row = self.seen.get(span)
             told = {"kind": wanted["kind"], "local": end_of(wanted), "remote": far_of(wanted), "fault": self._faults.get(span)}
             if row is not None:
-                told.update({name: row[name] for name in ("ppm", "within_ppm", "level_ms", "figures")}, forced=[
-                    name for name in ("rai", "ais") if row[name]])
+                told.update({name: row[name] for name in ("ppm", "within_ppm", "level_ms", "figures")})
             found[span] = {"loop": self._loop(row) if row is not None and row["loop"] != "none" else None, "code_sent": None,
-                           "code_received": None, "bearer": told}
+                           "forced": [name for name in FORCIBLE if row is not None and row[name]], "code_received": None, "bearer": told}
         return found
 
     def describe(self, state, legs):
@@ -192,8 +192,8 @@ class Bearers(Adapter):
         await self.media.client.call("bearer_order", span=span, loop=kind, timeslot=timeslot)
         return await self._now(span)
 
-    async def force(self, span, rai, ais):
-        """Say RAI or AIS to the far end whatever comes in."""
+    async def force(self, span, rai, ais, by="us"):
+        """Say RAI or AIS to the far end whatever comes in; media holds it, and who ordered it is not kept there."""
         await self.media.client.call("bearer_order", span=span, rai=rai, ais=ais)
         return await self._now(span)
 

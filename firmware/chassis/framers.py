@@ -171,7 +171,7 @@ class Framers(LineOrders, Adapter):
     def _configure(self, ring):
         """Framers of the spans wanted, each holding its settings; one that is not there costs its own spans only."""
         framers = {}
-        self._end_loops_out_of_service()
+        self._end_orders_out_of_service()
         self._gone = look_for_chips(ring, {span: self._driver(ring, span) for span in sorted(self._rows)})
         for span, sentence in self._gone.items():
             if "framer" not in self._known.get(span, ()):
@@ -189,7 +189,7 @@ class Framers(LineOrders, Adapter):
                 if framer.configure(settings):
                     log.info("framers: span %d configured: %s", span, settings)
                     self._forget_orders(span)
-                    self._loop_again(span, framer)
+                    self._order_again(span, framer)
                     self._written.add(span)
             except DriverError:
                 raise
@@ -201,9 +201,9 @@ class Framers(LineOrders, Adapter):
             self._set_up[span] = (settings, framer)
         for span in set(self._known) - set(self._rows):
             self._known.pop(span)
-        if self._of_before:
-            self._of_before = {}
-            self._keep_loops()
+        if self._of_before or self._forced_before:
+            self._of_before, self._forced_before = {}, {}
+            self._keep_orders()
         return framers
 
     def _told(self, polled):

@@ -84,6 +84,6 @@ async def left_behind(client, lines, number, stages):
             if stage == "own loop" and ((lines.lines().get(span) or {}).get("bearer") or {}).get("kind") != "board":      # there it is a person's that stands again
                 await lines.loop(span, "none")
             elif stage == "pairs":
-                await lines.force(span, False, False)
+                await lines.force(span, False, False, TURN_UP)
         except StrowgerError as error:
             log.warning("turn-up: span %d: %s", span, error)

@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import math
 
+from firmware.chassis.line_orders import TURN_UP
 from firmware.chassis.turn_up_held import to_its_end
 
 TURNS_LEAST = 6             # so that a span with faults of its own hardly has a word by chance; ours
@@ -41,13 +42,13 @@ async def ask(spans, framers, keeper):
     try:
         for turn in range(len(next(iter(sent.values()), ()))):
             change = [span for span in spans if sent[span][turn] != now[span]]
-            await asyncio.gather(*(framers.force(span, False, sent[span][turn]) for span in change))
+            await asyncio.gather(*(framers.force(span, False, sent[span][turn], TURN_UP) for span in change))
             now.update((span, sent[span][turn]) for span in change)
             await _looked(keeper)
             for span in spans:
                 heard[span].append("rai" in keeper.defects(span))
     finally:
-        await to_its_end(asyncio.gather(*(framers.force(span, False, False) for span in spans), return_exceptions=True))
+        await to_its_end(asyncio.gather(*(framers.force(span, False, False, TURN_UP) for span in spans), return_exceptions=True))
     return read(sent, heard)
 
 

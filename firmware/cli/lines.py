@@ -59,8 +59,8 @@ def show_lines(answer, table):
     for span, row in answer["lines"].items():
         loop = row["loop"]
         rows.append([span, "%s%s, by %s" % (loop["kind"], " %d" % loop["timeslot"] if loop["timeslot"] else "", loop["by"]) if loop else "none",
-                     row["code_sent"], row["code_received"], level(row), carried_by(row["bearer"])])
-    return table(["SPAN", "LOOP", "CODE SENT", "CODE RECEIVED", "SIGNAL", "BEARER"], rows)
+                     " ".join(row["forced"]).upper() or "none", row["code_sent"], row["code_received"], level(row), carried_by(row["bearer"])])
+    return table(["SPAN", "LOOP", "FORCED", "CODE SENT", "CODE RECEIVED", "SIGNAL", "BEARER"], rows)
 
 
 def level(row):

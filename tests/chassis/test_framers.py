@@ -1,5 +1,6 @@
 """The watch of the framers, on a ring whose registers are the test's."""
 
+import asyncio
 import concurrent.futures
 import threading
 import time
@@ -10,8 +11,10 @@ import pytest
 from drivers.framer import falc_regs
 from drivers.registers import READ
 from firmware.chassis import framers
+from firmware.chassis.line_orders import TURN_UP
 from firmware.errors import DriverError
 
+XRA, XAIS = 0x20, 0x01        # of XSW and of FMR1
 CONFIG = {"spans": [{"span": 1, "type": "e1", "crc4": True, "signalling": "pri", "enabled": True},
                     {"span": 2, "type": "e1", "crc4": False, "signalling": "pri", "enabled": True},
                     {"span": 3, "type": "e1", "crc4": False, "signalling": "pri", "enabled": False}]}
@@ -46,12 +49,32 @@ def watch(monkeypatch):
     ring, told = Ring(), []
     house = types.SimpleNamespace(turns=types.SimpleNamespace(run=None),
                                   config=types.SimpleNamespace(running=lambda: CONFIG),
-                                  stores=types.SimpleNamespace(machines=types.SimpleNamespace(load=lambda name: None)))
-    part = framers.Framers(house, lambda span, alarms, now_ms: None, lambda: ring)
-    part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda run, what, tell, *row: told.append(row))
-    part._thread = threading.Thread(target=part._run, daemon=True)
+                                  stores=types.SimpleNamespace(machines=Machines()))
+    part = begun(house, ring, told)
     yield part, ring, told
     part.stop()
+
+
+class Machines(dict):
+    """What is kept for the next control process."""
+
+    load, save = dict.get, dict.__setitem__
+
+
+def begun(house, ring, told):
+    part = framers.Framers(house, lambda span, alarms, now_ms: None, lambda: ring)
+    part.house = house
+    part._loop = types.SimpleNamespace(call_soon_threadsafe=lambda run, what, tell, *row: told.append(row))
+    part._thread = threading.Thread(target=part._run, daemon=True)
+    return part
+
+
+def ordered(part, order):
+    """Carry out what a person, or the turn-up, orders."""
+    async def wait():
+        return await order
+    part._changed.set()
+    return asyncio.run(wait())
 
 
 def until(condition):
@@ -162,6 +185,32 @@ def test_a_loop_stands_when_other_spans_change_and_ends_with_its_own_settings(wa
     apply(2, line_code="ami")
     until(lambda: part.lines()[2]["loop"] is None)
     assert not ring.registers[2, falc_regs.LIM1.offset] & 2
+
+
+def test_a_forced_alarm_stands_over_a_restart_and_a_turn_up_and_ends_with_its_span(watch):
+    part, ring, told = watch
+    part._thread.start()
+    until(lambda: len(told) == 2)
+
+    def sends():
+        return ring.registers[2, falc_regs.XSW.offset] & XRA, ring.registers[2, falc_regs.FMR1.offset] & XAIS
+    assert ordered(part, part.force(2, True, False))["forced"] == ["rai"] and sends() == (XRA, 0)
+    ordered(part, part.force(2, False, True, TURN_UP))
+    assert sends() == (XRA, XAIS) and part.lines()[2]["forced"] == ["rai"]
+    ordered(part, part.force(2, False, False, TURN_UP))
+    assert sends() == (XRA, 0)
+    part.save(part.house.stores)
+    part.stop()
+    again = begun(part.house, ring, told)
+    again._thread.start()
+    until(lambda: again.lines()[2]["forced"] == ["rai"])
+    assert sends() == (XRA, 0)
+    again.configure({"spans": CONFIG["spans"][:1]}, 0)
+    until(lambda: 2 not in again._set_up)
+    assert sends() == (0, 0)
+    again.save(again.house.stores)
+    assert not again.house.stores.machines["forced alarms"]
+    again.stop()
 
 
 def test_a_span_out_of_service_is_not_looped_on(watch):

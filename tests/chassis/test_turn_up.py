@@ -159,7 +159,7 @@ class Lines:
         self.receives, self.deaf, self.always = receives, deaf, always
         self.ais, self.rai, self.orders = {}, set(), 0
 
-    async def force(self, span, rai, ais):
+    async def force(self, span, rai, ais, by):
         self.ais[span], self.orders = ais, self.orders + 1
 
     @property
@@ -263,6 +263,9 @@ class House:
     def defects(self, span):
         return set()
 
+    def hears_us(self, span, does):
+        self.heard_us = getattr(self, "heard_us", {}) | {span: does}
+
     def examine_clocks(self):
         self.looks += 3
         return {"spans": {}}
@@ -270,7 +273,7 @@ class House:
     async def loop(self, span, kind, by="us"):
         self.loops[span] = kind
 
-    async def force(self, span, rai, ais):
+    async def force(self, span, rai, ais, by):
         self.forced[span], self.looks = ais, self.looks + 3
 
     def begin(self, **options):
@@ -369,9 +372,9 @@ class SlowHouse(House):
         await self._order()
         await super().loop(span, kind)
 
-    async def force(self, span, rai, ais):
+    async def force(self, span, rai, ais, by):
         await self._order()
-        await super().force(span, rai, ais)
+        await super().force(span, rai, ais, by)
 
     async def listen(self, span, sensitivity):
         await self._order()
