@@ -154,7 +154,7 @@ class Pseudowire:
             alarms["pw_stranger"] = "packets come from %s, which is not the far end %s; they are thrown away" % (figures["stranger"], far)
         wrong = [name for name, count in figures["wrong"].items() if self._recent(name, count, tick)]
         if wrong:
-            alarms["pw_mismatch"] = "packets of %s are thrown away: %s" % (far, "; ".join(self._misfit(name, figures) for name in wrong))
+            alarms["pw_mismatch"] = "packets of %s are thrown away: %s" % (far, "; and ".join(self._misfit(name, figures) for name in wrong))
         return alarms
 
     def _misfit(self, name, figures):

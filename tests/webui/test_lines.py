@@ -1,15 +1,19 @@
 """The pages of the lines: the picture of 64 spans, and that each page renders in both languages."""
 
+import ast
+import pathlib
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from firmware.chassis.turn_up_judge import CHECKS
+from drivers.tdm import cesopsn, dahdi
 from firmware.chassis.clock_selection import QUALITIES
+from firmware.chassis.turn_up_judge import CHECKS
 from webui import acceptance
 from webui.lines import LOOPS, PATTERNS, picture
-from webui.render import CATALOGUES, LANGUAGES, render, where
+from webui.render import CATALOGUES, LANGUAGES, render, sayings, where
 from webui.turn_up import spans_of
 
 ALARM = {"id": 4, "kind": "los", "severity": "critical", "members": ["span 3", "span 4"], "text": "no signal <b>", "advice": "look",
@@ -141,3 +145,26 @@ def test_pages_render(language):
                   patterns=PATTERNS, loops=LOOPS, bins=[], now=None, nfas=None, why='{"detail": "the span is looped already: remote loop, ordered by turn-up"}')
     assert ("时隙 5 · 命令者: 开通测试" if language == "zh_CN" else "Timeslot 5 · Ordered by: the turn-up") in page and ("已被开通测试环回" in page) == (language == "zh_CN")
     assert "cesopsn · 192.0.2.2:8 ↔ 192.0.2.1:9" in page and ("没有收到来自 192.0.2.1:9" if language == "zh_CN" else "no packets come from 192.0.2.1:9") in page
+
+
+def said_by(module, *functions):
+    """The sentences that some functions of a module make, each blank filled."""
+    for function in ast.walk(ast.parse(pathlib.Path(module.__file__).read_text())):
+        if isinstance(function, ast.FunctionDef) and function.name in functions:
+            for part in ast.walk(function):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str) and " " in part.value and part.value != ast.get_docstring(function):
+                    yield re.sub("%[sd]", "192.0.2.1", part.value)
+
+
+def test_what_is_said_of_bearers_is_said_in_chinese():
+    """Every sentence of a pseudowire's or a card's alarms; of a few their inner part is a sentence itself."""
+    said = sayings(CATALOGUES["zh_CN"])["said_detail"]
+    texts = {*said_by(cesopsn, "_alarms", "_framing", "_misfit"), *cesopsn.MISFITS.values(), *said_by(dahdi, "_alarms")} - {"; and ", "192.0.2.1 has 192.0.2.1"}
+    texts |= {"DAHDI span 3 has " + told for told in dahdi.TOLD.values()} | {text.replace("sends 192.0.2.1 RTP", "sends %s RTP" % word) for text in texts for word in ("an", "no")}
+    texts = {text for text in texts if "sends 192.0.2.1 RTP" not in text}
+    both = list(cesopsn.MISFITS.values())[:2]
+    texts.add("packets of 192.0.2.1 are thrown away: " + "; and ".join(both))
+    texts.add("packets of 192.0.2.1 are thrown away: they have 4 octets where 16 are expected; the far end sends no RTP header: set rtp alike at both ends")
+    assert len(texts) > 20
+    english = {text: said(text) for text in texts if re.search("[a-z]{2,} [a-z]{2,}", said(text).replace("DAHDI span 3", ""))}
+    assert not english
