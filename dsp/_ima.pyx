@@ -247,13 +247,16 @@ cdef extern from *:
     static void use_octets(int wish) { (void)wish; }
     #endif
 
-    static void load_state(int kind, const slot_state *const *slot, lane_state *s)
+    /* Slots as words of 32 bits: the value below, the number of the step above. */
+    static void load_state(int kind, slot_state *const *slot, lane_state *s)
     {
+        uint32_t whole[LANES];
         uint16_t p[LANES], index[LANES];
         words pair[2];
+        for (int i = 0; i < LANES; i++) memcpy(&whole[i], slot[i], 4);
         for (int i = 0; i < LANES; i++) {
-            p[i] = slot[i]->predicted + MIDDLE(kind);
-            index[i] = slot[i]->index + FIRST_STEP(kind);
+            p[i] = (uint16_t)whole[i] + MIDDLE(kind);
+            index[i] = (whole[i] >> 16 & 255) + FIRST_STEP(kind);
         }
         memcpy(s->p, p, sizeof p);
         memcpy(pair, index, sizeof index);
@@ -262,14 +265,13 @@ cdef extern from *:
 
     static void store_state(int kind, slot_state *const *slot, const lane_state *s, int channels)
     {
+        uint32_t whole[LANES];
         uint16_t p[LANES], index[LANES];
         words pair[2] = {widen_low(s->index, (octets){0}), widen_high(s->index, (octets){0})};
         memcpy(p, s->p, sizeof p);
         memcpy(index, pair, sizeof index);
-        for (int i = 0; i < channels; i++) {
-            slot[i]->predicted = (int16_t)(p[i] - MIDDLE(kind));
-            slot[i]->index = index[i] - FIRST_STEP(kind);
-        }
+        for (int i = 0; i < LANES; i++) whole[i] = (uint16_t)(p[i] - MIDDLE(kind)) | (uint32_t)(index[i] - FIRST_STEP(kind)) << 16;
+        for (int i = 0; i < channels; i++) memcpy(slot[i], &whole[i], 4);
     }
 
     /* way 0 encodes x to octets, way 1 decodes; both row by row. */
@@ -289,7 +291,7 @@ cdef extern from *:
                 x_at[i] = (uint8_t *)(x + x_stride * (x_row ? x_row[k] : k));
                 octets_at[i] = octet + octets_stride * (octets_row ? octets_row[k] : k);
             }
-            load_state(kind, (const slot_state *const *)s, &now);
+            load_state(kind, s, &now);
             for (int64_t at = 0; at < n_samples; at += RUN) {
                 int64_t run = n_samples - at < RUN ? n_samples - at : RUN;
                 if (way == 0) {
@@ -301,7 +303,8 @@ cdef extern from *:
                     DECODE(kind, &now, code_lane, x_lane, run);
                     lanes_to_rows(x_lane, LANES, x_at, 2 * run, channels);
                 }
-                for (int i = 0; i < LANES; i++) { x_at[i] += 2 * run; octets_at[i] += run / 2; }
+                if (at + run < n_samples)
+                    for (int i = 0; i < LANES; i++) { x_at[i] += 2 * run; octets_at[i] += run / 2; }
             }
             store_state(kind, s, &now, channels);
         }

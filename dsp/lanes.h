@@ -36,23 +36,50 @@
 
 typedef int16_t square __attribute__((vector_size(VECTOR_OCTETS), may_alias));
 typedef int16_t quarter __attribute__((vector_size(16), may_alias, aligned(1)));
+typedef int64_t pair __attribute__((vector_size(16)));
 
-/* One vector of 16 octets from each of QUARTERS rows, eight rows apart.  In
+/* One vector of 16 octets from each of QUARTERS rows, eight rows apart, or of 8 octets and 8 zeros.  In
    registers: quarters stored one by one and read as a whole would stall. */
-static inline __attribute__((always_inline)) square quarters_of(const uint8_t *const *row, int64_t at)
+static inline __attribute__((always_inline)) quarter quarter_of(const uint8_t *octets, int half)
+{
+    if (!half) return *(const quarter *)octets;
+    int64_t eight;
+    memcpy(&eight, octets, 8);
+    return (quarter)(pair){eight, 0};
+}
+static inline __attribute__((always_inline)) square quarters_of(const uint8_t *const *row, int64_t at, int half)
 {
 #if VECTOR_OCTETS == 16
-    return *(const quarter *)(row[0] + at);
+    return quarter_of(row[0] + at, half);
 #else
-    __m256i low = _mm256_castsi128_si256((__m128i)*(const quarter *)(row[0] + at));
-    low = _mm256_inserti128_si256(low, (__m128i)*(const quarter *)(row[8] + at), 1);
+    __m256i low = _mm256_castsi128_si256((__m128i)quarter_of(row[0] + at, half));
+    low = _mm256_inserti128_si256(low, (__m128i)quarter_of(row[8] + at, half), 1);
 #if VECTOR_OCTETS == 32
     return (square)low;
 #else
-    __m256i high = _mm256_castsi128_si256((__m128i)*(const quarter *)(row[16] + at));
-    high = _mm256_inserti128_si256(high, (__m128i)*(const quarter *)(row[24] + at), 1);
+    __m256i high = _mm256_castsi128_si256((__m128i)quarter_of(row[16] + at, half));
+    high = _mm256_inserti128_si256(high, (__m128i)quarter_of(row[24] + at, half), 1);
     return (square)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 #endif
+#endif
+}
+
+/* The reverse, of two vectors whose quarters follow each other in their rows. */
+static inline __attribute__((always_inline)) void store_quarters(square first, square second, uint8_t *const *row, int64_t at)
+{
+#if VECTOR_OCTETS == 64
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512i two[2] = {_mm512_permutex2var_epi64((__m512i)first, low, (__m512i)second), _mm512_permutex2var_epi64((__m512i)first, high, (__m512i)second)};
+    for (int i = 0; i < 2; i++) {
+        _mm256_storeu_si256((__m256i *)(row[16 * i] + at), _mm512_castsi512_si256(two[i]));
+        _mm256_storeu_si256((__m256i *)(row[16 * i + 8] + at), _mm512_extracti64x4_epi64(two[i], 1));
+    }
+#elif VECTOR_OCTETS == 32
+    _mm256_storeu_si256((__m256i *)(row[0] + at), _mm256_permute2x128_si256((__m256i)first, (__m256i)second, 0x20));
+    _mm256_storeu_si256((__m256i *)(row[8] + at), _mm256_permute2x128_si256((__m256i)first, (__m256i)second, 0x31));
+#else
+    *(quarter *)(row[0] + at) = first;
+    *(quarter *)(row[0] + at + 16) = second;
 #endif
 }
 
@@ -96,42 +123,54 @@ static inline void rows_to_lanes(const uint8_t *const *row, int64_t n_octets, ui
         for (int64_t at = 0; at < n_octets; at += 16) {
             int64_t part = n_octets - at;
             if (part >= 16)
-                for (int i = 0; i < 8; i++) in[i] = quarters_of(row + first + i, at);
+                for (int i = 0; i < 8; i++) in[i] = quarters_of(row + first + i, at, 0);
+            else if (part == 8)             /* 80 samples of 4 bits end so */
+                for (int i = 0; i < 8; i++) in[i] = quarters_of(row + first + i, at, 1);
             else {
                 uint8_t rest[SQUARE_LANES][16] = {{0}};
                 const uint8_t *rest_row[SQUARE_LANES];
                 for (int i = 0; i < SQUARE_LANES; i++) {
-                    if (part == 8) memcpy(rest[i], row[first + i] + at, 8);      /* 80 samples of 4 bits end so */
-                    else memcpy(rest[i], row[first + i] + at, part);
+                    memcpy(rest[i], row[first + i] + at, part);
                     rest_row[i] = rest[i];
                 }
-                for (int i = 0; i < 8; i++) in[i] = quarters_of(rest_row + i, 0);
+                for (int i = 0; i < 8; i++) in[i] = quarters_of(rest_row + i, 0, 0);
             }
             turn_squares(in, out);
             for (int i = 0; i < 8; i++) *(square *)(lane + (at / 2 + i) * lanes + first) = out[i];
         }
 }
 
-/* The reverse, for the first `channels` of the lanes; n_octets of a row are written. */
+static inline __attribute__((always_inline)) void turned_words(const uint16_t *lane, int lanes, square *out)
+{
+    square in[8];
+    for (int i = 0; i < 8; i++) in[i] = *(const square *)(lane + i * lanes);
+    turn_squares(in, out);
+}
+
+/* The reverse of rows_to_lanes, for the first `channels` of the lanes; n_octets of a row are written. */
 static inline void lanes_to_rows(const uint16_t *lane, int lanes, uint8_t *const *row, int64_t n_octets, int channels)
 {
-    square in[8], out[8];
-    for (int first = 0; first < channels; first += SQUARE_LANES)
-        for (int64_t at = 0; at < n_octets; at += 16) {
-            int64_t part = n_octets - at < 16 ? n_octets - at : 16;
-            for (int i = 0; i < 8; i++) in[i] = *(const square *)(lane + (at / 2 + i) * lanes + first);
-            turn_squares(in, out);
-            if (part == 16 && first + SQUARE_LANES <= channels)
-                for (int i = 0; i < 8; i++)
-                    for (int q = 0; q < QUARTERS; q++) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, 16);
-            else if (part == 8 && first + SQUARE_LANES <= channels)
-                for (int i = 0; i < 8; i++)
-                    for (int q = 0; q < QUARTERS; q++) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, 8);
-            else
-                for (int i = 0; i < 8; i++)
-                    for (int q = 0; q < QUARTERS; q++)
-                        if (first + 8 * q + i < channels) memcpy(row[first + 8 * q + i] + at, (uint8_t *)&out[i] + 16 * q, part);
+    square out[8], more[8];
+    for (int first = 0; first < channels; first += SQUARE_LANES) {
+        const int all = first + SQUARE_LANES <= channels;
+        int64_t at = 0;
+        for (; all && at + 32 <= n_octets; at += 32) {
+            turned_words(lane + at / 2 * lanes + first, lanes, out);
+            turned_words(lane + (at / 2 + 8) * lanes + first, lanes, more);
+            for (int i = 0; i < 8; i++) store_quarters(out[i], more[i], row + first + i, at);
         }
+        for (; at < n_octets; at += 16) {
+            int64_t part = n_octets - at < 16 ? n_octets - at : 16;
+            turned_words(lane + at / 2 * lanes + first, lanes, out);
+            for (int i = 0; i < 8; i++)
+                for (int q = 0; q < QUARTERS; q++) {
+                    const uint8_t *octets = (const uint8_t *)&out[i] + 16 * q;
+                    if (all && part == 16) memcpy(row[first + 8 * q + i] + at, octets, 16);
+                    else if (all && part == 8) memcpy(row[first + 8 * q + i] + at, octets, 8);
+                    else if (first + 8 * q + i < channels) memcpy(row[first + 8 * q + i] + at, octets, part);
+                }
+        }
+    }
 }
 
 #endif
