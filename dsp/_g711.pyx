@@ -1,3 +1,5 @@
+# distutils: include_dirs = dsp
+# distutils: depends = dsp/_g711_octets.h
 # distutils: extra_compile_args = -Wno-psabi
 """G.711 companding of rows; the public side and the reference are dsp/g711.py.
 
@@ -5,7 +7,8 @@ Both laws are floating-point formats in disguise: sign, 3 bits of exponent, 4 of
 mantissa.  The exponent is applied as a factor looked up in a register, and found
 by three conditional shifts of 4, 2 and 1: everything stays in 16 bits, so that a
 vector holds as many samples as it can, and no table in memory is read.  AVX-512 looks up 64 words
-in two registers, so there the segment (compression) or the whole value (expansion) comes from such tables.
+in two registers, so there the segment (compression) or the whole value (expansion) comes from such tables;
+and 128 octets where it has VBMI (_g711_octets.h).
 Rows that follow each other in memory and have one law are one run.
 """
 
@@ -97,6 +100,7 @@ cdef extern from *:
     /* Magnitudes of the octets' low 7 bits as they come; segments of A-law magnitudes by their 6 upper bits of 11, and of
        biased mu-law ones by the 6 below the first of 13. */
     static uint16_t magnitude[2][128] __attribute__((aligned(64))), segment_of[2][64] __attribute__((aligned(64)));
+    #include "_g711_octets.h"
     static void prepare(void)
     {
         for (int first = 0; first < 128; first += 16) {
@@ -110,6 +114,7 @@ cdef extern from *:
         }
         for (int i = 1; i < 64; i++)
             segment_of[0][i] = segment_of[1][i] = 32 - __builtin_clz(i);
+        prepare_octets();
     }
 
     /* 32 samples.  Octets of either law have their top bit set where the sample is not negative. */
@@ -147,6 +152,8 @@ cdef extern from *:
     #else
     #define RUN 0
     static void prepare(void) {}
+    static int may_use_octets(void) { return 0; }
+    static void use_octets(int wish) { (void)wish; }
     #endif
 
     static inline void expand_run(int64_t law, const uint8_t *octets, int16_t *x, int64_t n)
@@ -154,6 +161,7 @@ cdef extern from *:
         int64_t i = 0;
         samples16 y;
     #if RUN
+        if (by_octets) i = expand_octets(law != 0, octets, x, n);
         for (; i + RUN <= n; i += RUN) expand_32(magnitude[law != 0], octets + i, x + i);
     #endif
         if (law == 0)
@@ -173,6 +181,7 @@ cdef extern from *:
         int64_t i = 0;
         octets y;
     #if RUN
+        if (by_octets && law == 0) i = compress_octets_a(x, octets_out, n);
         if (law == 0)
             for (; i + RUN <= n; i += RUN) compress_32(0, x + i, octets_out + i);
         else
@@ -193,6 +202,8 @@ cdef extern from *:
     void expand_run(int64_t law, const uint8_t *octets, int16_t *x, int64_t n) noexcept nogil
     void compress_run(int64_t law, const int16_t *x, uint8_t *octets, int64_t n) noexcept nogil
     void prepare()
+    int may_use_octets()
+    void use_octets(int wish)
 
 prepare()
 
@@ -272,3 +283,11 @@ def call_convert(int law, const uint8_t[::1] octets, uint8_t[::1] out):
     """octets of law: uint8 (n); out: uint8 (n) of the other law, written."""
     with nogil:
         convert(law, &octets[0], &out[0], octets.shape[0])
+
+
+OCTETS = bool(may_use_octets())
+
+
+def call_use_octets(bint wish):
+    """Work as processors without AVX-512 VBMI do, or not; for tests."""
+    use_octets(wish)

@@ -44,6 +44,22 @@ def test_any_length(level, law, length):
     assert np.array_equal(g711.expand(octets, law, level), g711.expand_reference(octets, law))
 
 
+@pytest.mark.parametrize("law", (g711.A, g711.MU))
+def test_alike_without_tables_of_octets(level, law):
+    """A processor of this level that lacks AVX-512 VBMI: all samples and all octets, in runs whose ends are no multiple of 64."""
+    kernel = isa.load(KERNEL, level)
+    if not kernel.OCTETS:
+        pytest.skip("this level or this processor has one way only")
+    x, octets = np.append(np.arange(-32768, 32768), np.arange(39)).astype(np.int16), np.tile(ALL_OCTETS, 5)[:1219]
+    try:
+        for wish in (True, False):
+            kernel.call_use_octets(wish)
+            assert np.array_equal(g711.compress(x, law, level), g711.compress_reference(x, law))
+            assert np.array_equal(g711.expand(octets, law, level), g711.expand_reference(octets, law))
+    finally:
+        kernel.call_use_octets(True)
+
+
 def test_conversion_tables_are_those_of_spandsp(level):
     """Tables 3 and 4, from an implementation that is not ours."""
     spandsp = ctypes.CDLL(ctypes.util.find_library("spandsp"))
