@@ -10,12 +10,12 @@ each block of 80 errors is one linear problem, nearly exactly solved:
  2. Two echo estimates, from the *foreground* taps, that make the output, and the
     *background* taps, that learn; overlap-save, 256 samples at odd multiples of half a bin, partitions of 176 taps.
  3. e = near - background estimate.
- 4. The far signal's correlation r(0..48), fading by 0.85 a block.  The fading is
+ 4. The far signal's correlation r(0..48), fading by 0.85 a block (128 ms: r(0..72), 0.9216).  The fading is
     put on the samples, so r is a true autocorrelation, and the Toeplitz matrix R
     of it bounds the matrix X X' of the block from above (as far as the echo path
     reaches): no step overshoots, without any search.
  5. g = (R + (noise / p) I)^-1 e by Levinson's recursion, predictor order 48 (it
-    must reach the pitch); taps += X' g, constrained to 176 a partition.  p is the
+    must reach the pitch; 72 for 128 ms, where a block of 80 errors says less of twice the taps); taps += X' g, constrained to 176 a partition.  p is the
     power of a tap's error, as in a Kalman filter with p I: it falls as directions
     are learnt, and rises slowly (LEAK).  This is affine projection of order 80.
  6. Control.  *Young* (not yet converged): every error counts as echo.  Later an
@@ -69,7 +69,7 @@ import numpy as np
 
 from dsp import isa
 
-BLOCK, TAPS, ORDER = 80, 176, 48
+BLOCK, TAPS, ORDER, LONG_ORDER = 80, 176, 48, 72
 TAIL_64_MS, TAIL_128_MS = 3, 6          # partitions of 22 ms: 66 ms and 132 ms
 CLOSED, NLP_OFF, FREEZE, NOISE_OFF = 1, 2, 4, 8
 SPARE = 16                              # times 0 to 3, alike in all slots of a call
@@ -79,7 +79,7 @@ CONTROL = ("p fore_power back_power apart_power expected_power fore_slow back_sl
            "floor_now floor_past floor_mean ticks since surprise rescue p_before young converged offset gain "
            "spoken near_hold far_peak floor active better seen size tries age hits foreign settled learnt blank seed").split()
 
-FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 2e-4, 1e-12, 1e-5
+FADING, LONG_FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 0.9216, 2e-4, 1e-12, 1e-5
 
 
 def new_state(n_slots, partitions=TAIL_64_MS, at=None):
@@ -142,12 +142,13 @@ def tone_load(r):
 def solve_reference(r, load, e):
     """Step 5 for one channel: g, and the trace of load (R + load)^-1, in float64.
 
-    r: ORDER + 1 correlations; the inverse is built from predictors of growing
-    order, which stay as they are from ORDER on."""
+    r: order + 1 correlations; the inverse is built from predictors of growing
+    order, which stay as they are from `order` on."""
+    order = len(r) - 1
     a, error = np.ones(1), r[0] * 1.0001 + load
     g, trace, norm = np.zeros(BLOCK), 0.0, 1.0
     for n in range(BLOCK):
-        if 1 <= n <= ORDER:
+        if 1 <= n <= order:
             k = np.clip(-(a @ r[n:0:-1]) / error, -0.9999, 0.9999)
             a = np.append(a, 0)
             a = a + k * a[::-1]
@@ -168,15 +169,17 @@ class Reference:
     def __init__(self, partitions=TAIL_64_MS):
         self.taps = np.zeros(TAPS * partitions)
         self.far = np.zeros(len(self.taps) + BLOCK)
-        self.r = np.zeros(ORDER + 1)
+        long = partitions > TAIL_64_MS
+        self.order, self.fading = (LONG_ORDER, LONG_FADING) if long else (ORDER, FADING)
+        self.r = np.zeros(self.order + 1)
 
     def step(self, far, near, noise, p):
         self.far = np.append(self.far[BLOCK:], far)
         x = np.lib.stride_tricks.sliding_window_view(self.far, len(self.taps))[1:, ::-1]
         e = near - x @ self.taps
-        before = self.far[-BLOCK - ORDER:-BLOCK] * FADING ** 0.5
+        before = self.far[-BLOCK - self.order:-BLOCK] * self.fading ** 0.5
         window = np.append(before, far)
-        self.r = self.r * FADING + [far @ window[ORDER - d:ORDER - d + BLOCK] for d in range(ORDER + 1)]
+        self.r = self.r * self.fading + [far @ window[self.order - d:self.order - d + BLOCK] for d in range(self.order + 1)]
         g, _ = solve_reference(self.r, noise / p + tone_load(self.r), e)
         self.taps = self.taps + x.T @ g
         return e

@@ -27,11 +27,12 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
 {
     /* Some points of room after each, so that they do not fall on the same places of the first-level cache. */
     point x[MOST_PARTITIONS][FRAME_PAIRS + 6], z[FRAME_PAIRS + 6], fore_sum[FRAME_PAIRS + 6], back_sum[FRAME_PAIRS + 6];
-    lanes d[BLOCK], fore[BLOCK], back[BLOCK], recent[128], step[BLOCK];
-    lanes_int *far = far_of(g);
+    lanes d[BLOCK], fore[BLOCK], back[BLOCK], recent[LONG_ORDER + BLOCK], step[BLOCK];
+    lanes_int *far = far_of(g, partitions);
     tap *fore_taps = fore_of(g, partitions), *back_taps = back_of(g, partitions);
     control *c = &g->c;
-    const int ring = (int)ring_pairs(partitions);
+    lanes *correlation = g->rest;
+    const int ring = (int)ring_pairs(partitions), order = order_of(partitions);
     const float scale = 1.0f / 256;     /* of spectra: taps are kept twice too large */
 
     /* 1: the far samples, and the near ones without their mean */
@@ -47,11 +48,11 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     /* 4, the newest part of it: how loud the far party has been */
     const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
     for (int i = 0; i < PAIRS; i++) {
-        recent[48 + 2 * i] = even_samples(new_far[i]);
-        recent[49 + 2 * i] = odd_samples(new_far[i]);
+        recent[order + 2 * i] = even_samples(new_far[i]);
+        recent[order + 1 + 2 * i] = odd_samples(new_far[i]);
     }
-    lanes far_now = energy(recent + 48);
-    lanes far_sum = g->correlation[0] * fading + far_now * BLOCK + 1;
+    lanes far_now = energy(recent + order);
+    lanes far_sum = correlation[0] * fading + far_now * BLOCK + 1;
     c->far_peak = higher(far_now, c->far_peak * 0.8f);
     lanes_int active = (far_sum > 400.0f * 800) & ~frozen & ~closed;
 
@@ -81,16 +82,16 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     const int asleep = !learning && none_of(named & (c->blank == 0));
     const int soon = ((block + 36 * (int32_t)group + GATHERED) & 511) < GATHERED + 16;
     if (asleep && !soon && none_of(named & active & (~foreign | (c->rescue != 0)))) {
-        g->correlation[0] = far_sum - 1;
-        for (int i = 1; i <= ORDER; i++) g->correlation[i] = all_lanes(0);
+        correlation[0] = far_sum - 1;
+        for (int i = 1; i <= order; i++) correlation[i] = all_lanes(0);
     } else {
-        for (int i = 0; i < 24; i++) {
-            int at = newest - 24 + i;
+        for (int i = 0; i < order / 2; i++) {
+            int at = newest - order / 2 + i;
             lanes_int pair = far[at < 0 ? at + ring : at];
             recent[2 * i] = even_samples(pair) * root_fading;
             recent[2 * i + 1] = odd_samples(pair) * root_fading;
         }
-        correlate_block(recent, g->correlation, fading);
+        (partitions > 3 ? correlate_long : correlate_block)(recent, correlation, fading);
     }
 
     /* 2, 3: both echo estimates; a group that does not learn needs the spectra no longer */
@@ -105,7 +106,7 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     }
     if (asleep) {
         memcpy(fore, d, sizeof fore);
-        for (unsigned i = 0; i < sizeof(echo_group); i += 64) __builtin_prefetch((const char *)g + ahead + i, 1, 2);
+        for (unsigned i = 0; i < sizeof(echo_group) + sizeof(lanes) * (order + 1); i += 64) __builtin_prefetch((const char *)g + ahead + i, 1, 2);
     } else {
         values_of_block(fore_sum, fore);
         for (int i = 0; i < BLOCK; i++) fore[i] = d[i] - fore[i] * scale;
@@ -212,9 +213,9 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     /* 5: the step */
     if (learning) {
         lanes load = doubt * reciprocal(higher(c->p, all_lanes(1e-12f)));
-        load += g->correlation[0] * 60 * clamp(1 - 100 * unpredicted(g->correlation), 0, 1);
+        load += correlation[0] * 60 * clamp(1 - 100 * unpredicted(correlation), 0, 1);
         load = lower(load, all_lanes(1e25f));
-        lanes share = BLOCK - solve(g->correlation, load, back, step);
+        lanes share = BLOCK - (partitions > 3 ? solve_long : solve)(correlation, load, back, step);
         share = clamp(share * (1.0f / (TAPS * partitions)), 0, 1.0f / 7);
         c->p = choose(due, c->p * (1 - 0.5f * share), c->p);
         lanes size = {0};

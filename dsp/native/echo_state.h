@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include "fft128.h"
 
-enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, MOST_PARTITIONS = 6,
+enum { TAPS = 176, TAP_PAIRS = TAPS / 2, FRAME_PAIRS = 128, ORDER = 48, LONG_ORDER = 72 /* of the long tail */, MOST_PARTITIONS = 6,
        CLOSED = 1, NLP_OFF = 2, FREEZE = 4, NOISE_OFF = 8, SPARE = 16 /* times 0 to 3 */ };
 
 /* One lane a channel; echo.CONTROL names them in this order. */
@@ -45,20 +45,20 @@ static inline point limited(point a) { return (point){clamp(a.re, -LARGEST, LARG
 
 typedef struct {
     control c;
-    lanes correlation[ORDER + 1];
     lanes_int turn;     /* blocks so far, the same in all lanes: place in the ring, and which of them rested lanes learn in */
-    /* lanes_int far[ring_pairs], tap fore[128 a partition], tap back[128 a partition] follow */
+    /* lanes correlation[order + 1], lanes_int far[ring_pairs], tap fore[128 a partition], tap back[128 a partition] follow */
     lanes rest[];
 } echo_group;
 
 /* 88 pairs a partition and 128 are looked at; whole blocks, a power of two of them. */
 static inline int64_t ring_pairs(int64_t partitions) { return partitions <= 3 ? 8 * PAIRS : 16 * PAIRS; }
-static inline lanes_int *far_of(echo_group *g) { return (lanes_int *)g->rest; }
-static inline tap *fore_of(echo_group *g, int64_t partitions) { return (tap *)(g->rest + ring_pairs(partitions)); }
+static inline int order_of(int64_t partitions) { return partitions <= 3 ? ORDER : LONG_ORDER; }
+static inline lanes_int *far_of(echo_group *g, int64_t partitions) { return (lanes_int *)(g->rest + order_of(partitions) + 1); }
+static inline tap *fore_of(echo_group *g, int64_t partitions) { return (tap *)(far_of(g, partitions) + ring_pairs(partitions)); }
 static inline tap *back_of(echo_group *g, int64_t partitions) { return fore_of(g, partitions) + FRAME_PAIRS * partitions; }
 static int64_t echo_group_octets(int64_t partitions)
 {
-    return sizeof(echo_group) + sizeof(lanes) * ring_pairs(partitions) + 2 * sizeof(tap) * FRAME_PAIRS * partitions;
+    return sizeof(echo_group) + sizeof(lanes) * (order_of(partitions) + 1 + ring_pairs(partitions)) + 2 * sizeof(tap) * FRAME_PAIRS * partitions;
 }
 static inline echo_group *group_at(void *state, int64_t group, int64_t partitions)
 {

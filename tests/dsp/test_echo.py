@@ -32,37 +32,42 @@ def minima(line, far, times, **more):
     return [min(erle(returned[i], out[i], t) for i in range(line.n)) for t in times]
 
 
-def test_first_step_equals_the_reference(level):
+TAILS = (echo.TAIL_64_MS, echo.TAIL_128_MS)
+
+
+@pytest.mark.parametrize("partitions", TAILS)
+def test_first_step_equals_the_reference(level, partitions):
     rng = np.random.default_rng(3)
     far = alaw(at_level(rng.normal(size=160), -15)).reshape(2, 1, 80)
     near = (alaw(far.reshape(-1) * 0.5)).reshape(2, 1, 80)
-    state, reference = echo.new_state(1, at=level), echo.Reference()
+    state, reference = echo.new_state(1, partitions, level), echo.Reference(partitions)
     noise = 4e-4 * np.mean(near[0].astype(float) ** 2) + 20
     reference.step(far[0, 0].astype(float), near[0, 0].astype(float), noise, echo.LARGEST_P)
     for block in range(2):  # what the first block taught is adopted in the second
-        echo.cancel(state, [0], far[block], near[block].copy(), [echo.NLP_OFF], at=level)
-    taps = echo.response(state, 0, at=level)
+        echo.cancel(state, [0], far[block], near[block].copy(), [echo.NLP_OFF], partitions=partitions, at=level)
+    taps = echo.response(state, 0, partitions, level)
     assert np.abs(taps - reference.taps).max() < 1e-3 * np.abs(reference.taps).max()  # float32 against float64
 
 
-def test_steps_on_a_tone_equal_the_reference(level):
+@pytest.mark.parametrize("partitions", TAILS)
+def test_steps_on_a_tone_equal_the_reference(level, partitions):
     """Young blocks of 2100 Hz, 1850 Hz from the near party; what was learnt before a block is seen where it is adopted in it."""
     t = np.arange(80 * 16)
     far = alaw(at_level(np.sqrt(2) * np.sin(2 * np.pi * 2100 / 8000 * t), -15))
     near = alaw(far * 0.5 + at_level(np.sqrt(2) * np.sin(2 * np.pi * 1850 / 8000 * t), -30))
-    state, reference, compared = echo.new_state(1, at=level), echo.Reference(), 0
+    state, reference, compared = echo.new_state(1, partitions, level), echo.Reference(partitions), 0
     p = echo.LARGEST_P
     for block in range(16):
         x, d = (v[80 * block:80 * block + 80][None].copy() for v in (far, near))
         before, noise = reference.taps, 4e-4 * np.mean(d.astype(float) ** 2) + 20
-        offset = echo.control(state, 0, at=level)["offset"]
+        offset = echo.control(state, 0, partitions, level)["offset"]
         reference.step(x[0].astype(float), d[0] - offset, noise, p)
-        echo.cancel(state, [0], x, d, [echo.NLP_OFF], at=level)
-        now = echo.control(state, 0, at=level)
+        echo.cancel(state, [0], x, d, [echo.NLP_OFF], partitions=partitions, at=level)
+        now = echo.control(state, 0, partitions, level)
         p = now["p"]
         if now["better"]:
             compared += block > 8       # a tone by then
-            assert np.abs(echo.response(state, 0, at=level) - before).max() < 0.02 * np.abs(before).max()  # each step rounds taps to half precision
+            assert np.abs(echo.response(state, 0, partitions, level) - before).max() < 0.02 * np.abs(before).max()  # each step rounds taps to half precision
     assert compared
 
 
