@@ -532,6 +532,25 @@ def test_merged_and_overload(phone):
     assert len(switch.live_legs()) == 1
 
 
+def test_a_leg_that_has_ended_takes_no_place():
+    """It is known for 32 s (timer M), for a 2xx that comes once more; at 150 calls a second those were all of max_legs."""
+    switch = endpoint(max_legs=1)
+    phone = Phone(switch)
+    invite = confirmed(switch, phone, leg="out")
+    events, output = phone.send(phone.request("INVITE", "sip:9@strowger", [("Contact", "<%s>" % phone.contact())], call_id="full"))
+    assert events == [] and status(output[0]) == 503
+    events, _ = phone.send(phone.in_dialog(invite, "BYE"))
+    assert kinds(events) == ["released"] and "out" in switch.sessions and not switch.standing
+    events, output = phone.invite()
+    assert kinds(events) == ["invite_indication"] and status(output[0]) == 100 and list(switch.standing) == [events[0]["leg"]]
+    restored = restart(switch, 2, phone.now_ms, max_legs=1)
+    restored.resume(phone.now_ms)
+    assert list(restored.standing) == list(restored.sessions) == [events[0]["leg"]], "what has ended is not taken over"
+    assert "leg/out" not in switch.dump() and switch.take_changes()["leg/out"] is None
+    ok = phone.respond(invite, 200, "OK", body=ANSWER)
+    assert method(phone.send(ok)[1][0]) == "ACK", "the 2xx once more"
+
+
 # in the dialog
 
 def test_hold_and_retrieve(switch, phone):

@@ -164,7 +164,8 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self.publications.enabled = config["publish"]
         self.nobody = NOBODY
         self.trunks = {}
-        self.trunk_legs = {}             # trunk -> {its legs that have not ended: True}
+        self.standing = {}               # legs that have not ended: True; those that have stay in sessions while an INVITE may bring a 2xx once more
+        self.trunk_legs = {}             # trunk -> the same of its legs
         for row in config["trunks"]:
             self.trunks[row["name"]] = Trunk(self, row)
         self._take_lines(config.get("lines") or {})
@@ -249,7 +250,8 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         """All records that restore() needs: {key: JSON-able dict}."""
         out = {}
         for leg in self.sessions:
-            out["leg/" + leg] = self.sessions[leg].dump()
+            if self.sessions[leg].is_stored():
+                out["leg/" + leg] = self.sessions[leg].dump()
         for line in self.registrar.bindings:
             out["line/" + line] = self.registrar.dump_line(line)
         for name in self.trunks:
@@ -311,8 +313,7 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
                 session = make(self, name, record["line"])
             session.load(record, now_ms)
             self.sessions[name] = session
-            if session.trunk is not None and session.state != ENDED:
-                self.trunk_legs.setdefault(session.trunk, {})[name] = True
+            self._note_standing(session)
             if session.dialog is not None:
                 if session.dialog.peer is not None and len(session.dialog.peer) > 2:
                     self._flow_lost(session)
@@ -444,11 +445,7 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
 
     def touch(self, session):
         """A session changed: its record is to be stored; a finished one goes."""
-        if session.trunk is not None:
-            if session.state == ENDED or self.sessions.get(session.leg) is not session:
-                self.trunk_legs.get(session.trunk, {}).pop(session.leg, None)
-            else:
-                self.trunk_legs.setdefault(session.trunk, {})[session.leg] = True
+        self._note_standing(session)
         if self.sessions.get(session.leg) is not session:
             return
         self._changed["leg/" + session.leg] = True
@@ -456,6 +453,16 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
             del self.sessions[session.leg]
             for key in self._session_dialogs.pop(session.leg, ()):
                 self._dialogs.pop(key, None)
+
+    def _note_standing(self, session):
+        """Count a leg, in all and of its trunk, until it ends."""
+        stands = session.state != ENDED and self.sessions.get(session.leg) is session
+        of_trunk = self.standing if session.trunk is None else self.trunk_legs.setdefault(session.trunk, {})
+        for legs in (self.standing, of_trunk):
+            if stands:
+                legs[session.leg] = True
+            else:
+                legs.pop(session.leg, None)
 
     def unanswered(self, line, uri, now_ms, way=None):
         """An INVITE to a contact ran out (timer B) without a response."""
@@ -483,7 +490,7 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         if kind == "subscription":
             return self.subscriptions.all[name].dump() if name in self.subscriptions.all else None
         session = self.sessions.get(name)
-        return None if session is None else session.dump()
+        return session.dump() if session is not None and session.is_stored() else None
 
     def _invite(self, primitive, now_ms):
         leg = primitive["leg"]

@@ -315,19 +315,23 @@ class OutgoingSession(ReliableReceiver, Session):
 
     def is_finished(self):
         """Ended, and no INVITE can bring a 2xx any more."""
-        if not Session.is_finished(self):
-            return False
-        return all([fork.transaction is None or self.agent.transactions.clients.get(fork.transaction.key)
-                    is not fork.transaction for fork in self.forks])
+        return Session.is_finished(self) and not self._under_way()
+
+    def is_stored(self):
+        """Not where it is over and only the 2xx of its own dialog may come once more: a process that does not know it lets that pass."""
+        return not Session.is_finished(self) or any([fork.dialog is not self.dialog for fork in self._under_way()])
+
+    def _under_way(self):
+        """Forks whose INVITE may still bring something."""
+        live = self.agent.transactions.clients
+        return [fork for fork in self.forks if fork.transaction is not None and live.get(fork.transaction.key) is fork.transaction]
 
     # persistence
 
     def dump(self):
         """JSON-able record; forks only while an INVITE of theirs is under way."""
         record = Session.dump(self)
-        live = self.agent.transactions.clients
-        record["forks"] = [fork.dump() for fork in self.forks
-                           if fork.transaction is not None and live.get(fork.transaction.key) is fork.transaction]
+        record["forks"] = [fork.dump() for fork in self._under_way()]
         return record
 
     def load(self, record, now_ms):

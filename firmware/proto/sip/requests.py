@@ -262,7 +262,7 @@ class Requests(Answering):
         if trunk is not None:
             self._receive_trunk_call(trunk, message, source, now_ms)
             return
-        if len(self.sessions) >= self.config["max_legs"]:
+        if len(self.standing) >= self.config["max_legs"]:
             # before authentication: an overloaded switch spends nothing on what it refuses
             self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
             return
@@ -296,7 +296,7 @@ class Requests(Answering):
     def _receive_trunk_call(self, trunk, message, source, now_ms):
         """An INVITE of a SIP trunk.  A call that is too much is refused by itself: a 503 would keep all calls of the carrier away."""
         row = trunk.row
-        if len(self.sessions) >= self.config["max_legs"]:
+        if len(self.standing) >= self.config["max_legs"]:
             self.reply(message, source, 480, now_ms, headers=(("Reason", reason_value(SWITCH_CONGESTION)),))
         elif self.trunk_load(trunk.name) >= row["channels"]:
             self.count("trunk_full")

@@ -284,6 +284,10 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         return (self.state == ENDED and self.bye is None and self.answer is None and self.pending is None
                 and self.bye_cause is None)
 
+    def is_stored(self):
+        """Whether a process that begins after this one must know of it."""
+        return True
+
     # requests of the far end in the dialog
 
     def receive_ack(self, message, now_ms):
