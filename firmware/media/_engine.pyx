@@ -1,6 +1,6 @@
-# distutils: libraries = srtp2 opus
+# distutils: libraries = srtp2 crypto opus
 # distutils: include_dirs = drivers/tdm/native firmware/media/native
-# distutils: depends = drivers/tdm/native/bearer.h firmware/media/native/fax_line.h
+# distutils: depends = drivers/tdm/native/bearer.h firmware/media/native/fax_line.h firmware/media/native/srtp_ciphers.h
 """The native half of the media process: one tick each 10 ms, without the GIL.
 
     engine = Engine(kernels)            # firmware.media.kernels.load()

@@ -1,6 +1,7 @@
 """SRTP of an RTP leg: each suite, ffmpeg as a far end that we did not write, what must be refused."""
 
 import base64
+import hmac
 import os
 import shutil
 import socket
@@ -9,6 +10,8 @@ import subprocess
 import time
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firmware.media import _engine
 
@@ -21,6 +24,37 @@ def text(octets):
 
 def row(control):
     return next(row for row in control.audit()["terminations"] if row["id"] == "r")
+
+
+def keystream(key, counter, octets):
+    """AES in counter mode of `cryptography`."""
+    return Cipher(algorithms.AES(key), modes.CTR(counter.to_bytes(16, "big"))).encryptor().update(bytes(octets))
+
+
+def protected_by_others(suite, master, packet, roll_over=0):
+    """An SRTP packet (header of 12 octets) as RFC 3711 4.1, 4.3 and RFC 7714 8 say, by `cryptography` and hmac; no code of libsrtp2 or of ours."""
+    gcm, size = "GCM" in suite, 32 if "256" in suite else 16
+    key, salt = master[:size], int.from_bytes(master[size:].ljust(14, b"\0"), "big")
+    cipher_key, auth_key, session_salt = (keystream(key, (salt ^ label << 48) << 16, octets) for label, octets in ((0, size), (1, 20), (2, 12 if gcm else 14)))
+    ssrc, number = packet[8:12], packet[2:4]
+    if gcm:
+        iv = bytes(one ^ other for one, other in zip(session_salt, bytes(2) + ssrc + struct.pack(">I", roll_over) + number))
+        return packet[:12] + AESGCM(cipher_key).encrypt(iv, packet[12:], packet[:12])
+    counter = (int.from_bytes(session_salt, "big") ^ int.from_bytes(ssrc, "big") << 48 ^ roll_over << 16 ^ int.from_bytes(number, "big")) << 16
+    stream = keystream(cipher_key, counter, len(packet) - 12)
+    body = packet[:12] + bytes(one ^ other for one, other in zip(packet[12:], stream))
+    return body + hmac.digest(auth_key, body + struct.pack(">I", roll_over), "sha1")[:4 if suite.endswith("32") else 10]
+
+
+@pytest.mark.conformance("RFC 3711", "4.1.1, 4.2.1, 4.3", "packets of each suite are octet for octet what another implementation makes of the text of the standard (RFC 7714 for GCM)")
+@pytest.mark.parametrize("suite", _engine.SRTP_KEY_OCTETS)
+def test_each_suite_makes_what_others_make(suite):
+    master = os.urandom(_engine.SRTP_KEY_OCTETS[suite])
+    session, other = _engine.SRTPSession(suite, master, 0x5501A0B2), _engine.SRTPSession(suite, master, None)
+    for place, size in enumerate((0, 1, 15, 16, 17, 160, 1000)):
+        plain = struct.pack(">BBHII", 0x80, 8, (0xFFFD + place) & 0xFFFF, 160 * place, 0x5501A0B2) + os.urandom(size)
+        wanted = protected_by_others(suite, master, plain, int(0xFFFD + place > 0xFFFF))      # numbers roll over in the middle
+        assert session.protect(plain) == wanted and other.unprotect(wanted) == plain, size
 
 
 @pytest.mark.parametrize("suite, tag", [(SUITE, 10), ("AES_CM_128_HMAC_SHA1_32", 4), ("AEAD_AES_128_GCM", 16), ("AEAD_AES_256_GCM", 16)])
