@@ -224,6 +224,7 @@ def results(cases=tuple(CASES)):
         for case in cases:
             before = len(near.recordings)
             found = call_over(rig, near, case)
+            rig.wait(lambda s: len(near.recorded()) - before >= found["answered"], 20, "the recordings of the near telephone")      # written when its calls have ended
             found["correlation"] = likeness(rig.impaired_file, near.recordings[before:])
             table.append((case, found))
             rows.append({"name": "sip.impaired.%s.mos" % case, "value": found["mos"], "unit": "MOS", "reference": "clean G.711, G.107", "reference_value": 4.41,

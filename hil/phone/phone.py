@@ -115,6 +115,7 @@ class Phone:
         self.directory = pathlib.Path(directory) if directory else scratch.kept(f"phone-{user}-")
         self.registers = wait_registered
         self.recordings = []        # (heard, sent) of each call that ended
+        self._collecting = threading.Lock()
         self.pid = None
         self.process = self._socket = None
         self._events = []
@@ -306,8 +307,17 @@ class Phone:
 
     # -- files -------------------------------------------------------------------
 
+    def recorded(self):
+        """`recordings`, with those of a call whose files were still being written when it ended."""
+        self._collect()
+        return self.recordings
+
     def _collect(self):
         """Take the dumps of calls that ended; the filter closes its files as the call goes."""
+        with self._collecting:
+            self._take_dumps()
+
+    def _take_dumps(self):
         for heard in sorted((self.directory / "dumps").glob("dump-*-dec.wav")):
             sent = heard.with_name(heard.name.replace("-dec", "-enc"))
             if heard.name in self._taken or not (_complete(heard) and _complete(sent)):
