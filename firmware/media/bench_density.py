@@ -15,10 +15,12 @@ Two runs (bench_density_run.py tells what the channels do and how it is proved):
                          that this machine carries them beside its load, which is dsp.full_density.channels.  A tick is
                          long when it took more than 10 ms.  Cores are of the world: processor time of the ticks by their
                          10 ms, and of media's other threads by the same time, which is too much of those that go by the clock (disk).
-Packets: the far ends have a network of their own (bench_far.py), since on loopback the sender does the receiver's work.  What the kernel's
-threads do to bring packets to media is in receive_cores, apart from cores, as a card's interrupts would be, and in box_cores with it; a card's
-driver is in neither.  Where such a network is not granted all is on loopback, and outline() says so: then the way of media's packets into the
-far ends' sockets is in the tick's time, and that of as many others into its own in load_send_cores.
+                         Packets: the far ends have a network of their own (bench_far.py), since on loopback the sender does
+                         the receiver's work.  What the kernel's threads do to bring packets to media is in receive_cores, apart
+                         from cores, as a card's interrupts would be, and in box_cores with them; a card's driver is in neither.
+                         Where such a network is not granted all is on loopback, as in real time, and the note of cores says so:
+                         then the way of media's packets into the far ends' sockets is in the tick's time, and that of as many
+                         others into its own in the load's.
 """
 
 import asyncio
@@ -28,6 +30,8 @@ import os
 import shutil
 import sys
 import tempfile
+
+import numpy
 
 from dsp import echo, level, noise, vad
 from firmware.media import bench
@@ -59,7 +63,7 @@ def plot(points, fixed, pace):
     for place, (name, colour, values) in enumerate(series):
         line = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values))
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        out.append(f'<text x="{(60, 225, 465)[place]}" y="355" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
+        out.append(f'<text x="{(60, 245, 465)[place]}" y="355" fill="{colour}">{name}: {values[-1]:.0f} at {points[-1]["channels"]}</text>')
     return "\n".join(out + ["</svg>", ""])
 
 
@@ -90,10 +94,11 @@ def outline(run, full):
             + f"; packets {full['load']['sent']} in {full['load']['received']} out; the load came late {full['load']['late']} times")
 
 
-def receiving(full):
-    """Rows of what the kernel does beside media's threads, which is on the same processors."""
-    return [("receive_cores", full["receive_cores"], "cores", None, None, f"the kernel's threads that bring {full['load']['sent']} packets to media"),
-            ("box_cores", full["cores"] + full["receive_cores"], "cores", None, None, "with them")]
+def line(points, key):
+    """The row of a line through the steps, by their relative distances: what a tick costs however few its channels are, code and tables to be fetched again among it."""
+    n, cost = (numpy.array([p[name] for p in points], float) for name in ("channels", key))
+    each, once = numpy.polyfit(n, cost, 1, w=1 / cost)
+    return ("growth_once_us", once * 1e4, "us a tick", None, None, f"of a line through the steps, beside {each * 1e4:.2f} us a tick and channel; no step is further from it than {abs(1 - (once + each * n) / cost).max() * 100:.0f} %")
 
 
 def growth(run, points, key):
@@ -102,6 +107,8 @@ def growth(run, points, key):
     low, high = min(points, key=cost), max(points, key=cost)
     rows = [("growth_spread", cost(high) / cost(low), "dearest to cheapest step", "aim", 1.15,
              f"cost per channel beyond the fixed part, {len(points)} steps: " + ", ".join(f"{cost(p) * 1e6:.0f} us/s at {p['channels']} (cancellers asked to spare in {p['spared']} of {p['ticks']} ticks)" for p in (high, low)))]
+    if len(points) > 2:
+        rows.append(line(points, key))
     for p in {p["channels"]: p for p in points}.values():
         rows.append((f"at_{p['channels']}.us_per_channel", p[key] * 1e6 / p["channels"], "us/s", "voice functions alone",
                      p["voice_cores"] * 1e6 / p["channels"], f"late {p['late']}, p99.9 {p['tick']['p999_ms']} ms; beyond the fixed part {cost(p) * 1e6:.0f}; cancellers asked to spare in {p['spared']} of {p['ticks']} ticks"))
@@ -122,7 +129,6 @@ def real_rows(run, points, proof):
             ("load_cores", full["load"]["work_ns"] / full["took_s"] / 1e9, "cores", None, None, "what they took of the same processors"),
             ("fixed_cores", run.fixed["cores"], "cores", None, None, "the process with its board and no channel"),
             ("cores", full["cores"], "cores", "aim", 1.2, outline(run, full)),
-            *receiving(full),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, "expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
             ("tick_cpu_p999_ms", tick["cpu_p999_ms"], "ms", None, None, f"of the tick's thread, without what the host took; p99 {tick['cpu_p99_ms']}, longest {tick['cpu_longest_ms']}"),
@@ -141,7 +147,8 @@ def paced_rows(run, points, proof):
             ("long_ticks", tick["over_10_ms"], "ticks", "aim", 0, f"took more than 10 ms by the clock, of {full['ticks']}"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
             ("cores", full["cores"], "cores", "aim", 1.2, f"{world}; {outline(run, full)}"),
-            *receiving(full),
+            ("receive_cores", full["receive_cores"], "cores", None, None, f"the kernel's threads that bring {load['sent']} packets to media"),
+            ("box_cores", full["cores"] + full["receive_cores"], "cores", None, None, "with them"),
             ("tick_cores", full["tick_cores"], "cores", None, None, f"processor time of all threads of the tick; {world}"),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, f"expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time; {world}"),
             ("kernel_cores", full["kernel_cores"], "cores", None, None, "the kernel's own threads for packets (ksoftirqd), in no other figure"),

@@ -147,7 +147,7 @@ class Density:
         self.window = bench.Window(self.board, self.speech)
         self.digits, self.voices, self.count_digits = {}, 0, False
         self.points, self.recorded = [], []
-        self.network = bench_far.Network.made()         # None: all on loopback
+        self.network = bench_far.Network.made() if pace > 1 else None           # None: all on loopback
         sockets = lambda: [far_sockets() for _ in range(0, STEPS[-1], _load.HOSTS_A_SOCKET)]
         self.far, self.far_rtcp = zip(*(self.network.at_far_ends(sockets) if self.network else sockets()))      # of the RTP peers, who have addresses of their own
         self.made = [0, 0, 0]           # timeslots, RTP legs, bridges

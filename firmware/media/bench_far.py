@@ -38,7 +38,7 @@ def enter(namespace):
     _checked(ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET))
 
 
-def _in_thread(work):
+def in_thread(work):
     """What work() returns in a thread of its own, whose namespace dies with it."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()
@@ -59,7 +59,7 @@ def _queued(device):
 
 
 class Network:
-    """See the module docstring.  address: of the measured process; far_first: of the first far end, as int."""
+    """See the module docstring.  address: of the measured process; far_first: of the first far end, as int; devices: names of both ends, each in its namespace."""
 
     address, far_first = OURS, FAR_FIRST
 
@@ -72,27 +72,27 @@ class Network:
             return None
 
     def __init__(self):
-        self._devices = f"bo{os.getpid()}", f"bf{os.getpid()}"          # ours, the far ends'
+        self.devices = f"bo{os.getpid()}", f"bf{os.getpid()}"          # ours, the far ends'
         self._ours = self._far = None
         try:
-            self._ours, self._far = (_in_thread(_new_namespace) for _ in "ab")
+            self._ours, self._far = (in_thread(_new_namespace) for _ in "ab")
             self._join()
         except BaseException:
             self.close()
             raise
 
     def _join(self):
-        ours, far = self._devices
+        ours, far = self.devices
         queues = lambda out, back: ["numtxqueues", str(out), "numrxqueues", str(back)]
         self._run(self._ours, "ip", "link", "add", ours, *queues(FAR_QUEUES, OURS_QUEUES), "type", "veth",
                   "peer", "name", far, *queues(OURS_QUEUES, FAR_QUEUES), "netns", f"/proc/{os.getpid()}/fd/{self._far}")
         for namespace, device, address in ((self._ours, ours, OURS), (self._far, far, ROUTER)):
-            _in_thread(lambda: (enter(namespace), _queued(device)))
+            in_thread(lambda: (enter(namespace), _queued(device)))
             # Not all of 127.0.0.0/8 is the machine's own here.
             for words in ("link set lo up", "addr del 127.0.0.1/8 dev lo", "addr add 127.0.0.1/32 dev lo", f"addr add {address}/30 dev {device}", f"link set {device} up"):
                 self._run(namespace, "ip", *words.split())
             self._run(namespace, "sh", "-ec", f"echo 1 > /proc/sys/net/ipv4/conf/{device}/route_localnet")
-        for namespace, device in zip((self._ours, self._far), self._devices):
+        for namespace, device in zip((self._ours, self._far), self.devices):
             # The threads' switch works once there are queues.  It is in /sys, which shows the namespace of who has mounted it.
             self._run(namespace, "unshare", "--mount", "sh", "-ec", f"mount -t sysfs sysfs /sys; cd /sys/class/net/{device}; echo 1 > threaded; "
                       f"echo {GATHERED_NS} > gro_flush_timeout; echo {GATHERED_TIMES} > napi_defer_hard_irqs")
@@ -109,7 +109,7 @@ class Network:
 
     def at_far_ends(self, make):
         """make() with the far ends' network: sockets stay there."""
-        return _in_thread(lambda: (enter(self._far), make())[1])
+        return in_thread(lambda: (enter(self._far), make())[1])
 
     def receiving_ns(self):
         """Processor time of the kernel's threads that have brought packets to (ours, the far ends)."""
@@ -117,7 +117,7 @@ class Network:
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 name = process.joinpath("comm").read_text()
-                for side, device in enumerate(self._devices):
+                for side, device in enumerate(self.devices):
                     if name.startswith(f"napi/{device}-"):
                         found[side] += int(process.joinpath("schedstat").read_text().split()[0])
             except OSError:

@@ -8,8 +8,9 @@ import threading
 import time
 
 import numpy
+import pytest
 
-from firmware.media import _load, bench
+from firmware.media import _load, bench, bench_far
 
 PEERS = 4000                # beyond 1,694 a peer's place in the speech once left 32 bits
 
@@ -90,3 +91,41 @@ def runs(pid):
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_far_ends_with_a_network_of_their_own_receive_in_their_own_time():
+    """On loopback the sender does the receiver's work; here threads of the far ends' kernel do it, and nothing is left of the network."""
+    network = bench_far.Network.made()
+    if network is None:
+        pytest.skip("no network namespaces are granted here; then the bench is on loopback")
+
+    def bound(address):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address, 0))
+        sock.settimeout(10)
+        return sock
+    far = network.at_far_ends(lambda: bound("0.0.0.0"))
+    ours = bench_far.in_thread(lambda: (network.enter_ours(), bound(network.address))[1])
+    with far, ours:
+        first = socket.inet_ntoa(network.far_first.to_bytes(4, "big"))
+        ours.sendto(b"out", (first, far.getsockname()[1]))
+        octets, source = far.recvfrom(64)
+        assert (octets, source) == (b"out", ours.getsockname())
+        far.sendto(b"back", source)
+        assert ours.recv(64) == b"back"
+        before = network.receiving_ns()
+        for _ in range(200):
+            ours.sendto(b"out", (first, far.getsockname()[1]))
+        for _ in range(200):
+            far.recv(64)
+        deadline = time.monotonic() + 10
+        while network.receiving_ns()[1] <= before[1] + 10_000:
+            assert time.monotonic() < deadline, "nobody's time for 200 packets"
+            time.sleep(0.02)
+    with open("/proc/net/dev", encoding="ascii") as file:
+        assert not any(device in file.read() for device in network.devices), "seen outside"
+    network.close()
+    deadline = time.monotonic() + 30
+    while network.receiving_ns() != (0, 0):
+        assert time.monotonic() < deadline, "its threads are still there"
+        time.sleep(0.1)
