@@ -109,6 +109,7 @@ SENTENCES = {
     "call_in_missing": "No call came in to a test number over this span in %(seconds)d s.",
 }
 NOT_CARRIED = ("framer", "card", "configuration")       # alarms of a span whose bits do not reach us at all
+DEAD_PAIR = ("open", "short")            # what the transmit pair of a line interface may be seen as
 COMINGS_LEAST = 2            # once may be the plug that was put in for this test; ours
 CALL_FAULTS = ("call_out_failed", "call_out_silent", "call_out_unmeasured")
 # what must have been measured for a finding, in a test that is not at its end
@@ -127,63 +128,92 @@ def judge(facts):
     test_calls.py or None; "incoming_s", "in"; "least_erl_db", "least_tone_dbm0"; of a line interface "level_db", "limit_db",
     "transmit", and "weak_db": the level of a signal that comes only while the threshold is lowered; "answers": the span on which the far
     end answers that hears this one, or None}"""
-    findings, alarms = [], facts["alarms"]
+    findings = []
 
     def find(check, result, key, **arguments):
         arguments = {"span": facts["span"], "seconds": facts["seconds"], **arguments}
         words = {"names": _words(arguments["names"])} if "names" in arguments else {}
         findings.append({"check": check, "result": result, "key": key, "arguments": arguments, "text": SENTENCES[key] % {**arguments, **words}})
     _own_loop(facts, find)
-    line = next((name for name in (*NOT_CARRIED, "los", "ais", "lfa") if name in alarms), None)
+    line = next((name for name in (*NOT_CARRIED, "los", "ais", "lfa") if name in facts["alarms"]), None)
     if line in NOT_CARRIED:
         facts = {**facts, "looped": None, "crossed": None}      # whatever was heard was not this line
         find("signal", "fail", "not_carried", names=line)
-    if facts.get("comings", 0) >= COMINGS_LEAST:
+    comes_and_goes = facts.get("comings", 0) >= COMINGS_LEAST
+    if comes_and_goes:
         find("signal", "fail", "comes_goes", times=facts["comings"], minutes=max(1, round(facts["comings_min"])))
     if line == "lfa":
         find("signal", "fail", "lfa_e1" if facts["type"] == "e1" else "lfa_t1", framing=facts["framing"].upper())
-    elif line == "los" and facts.get("comings", 0) < COMINGS_LEAST:
+    elif line == "los" and not comes_and_goes:
         _no_signal(facts, find)
     elif line == "ais":
         find("signal", "fail", "ais")
     elif not line:
-        if facts.get("comings", 0) < COMINGS_LEAST:
+        if not comes_and_goes:
             find("signal", "pass", "signal_ok")
-        _level(facts, find)
-        if facts.get("transmit") in ("open", "short"):
-            find("far end", "fail", "transmit_" + facts["transmit"])
-        elif "rai" in alarms:
-            find("far end", "fail", "rai_crc4" if facts["crc4"] and facts["type"] == "e1" else "rai")
-        if alarms & {"no_crc4", "lmfa"}:
-            find("crc4", "fail", "crc4_far_off")
-        elif facts["type"] == "e1":
-            find("crc4", "pass", "crc4_ok" if facts["crc4"] else "crc4_off")
-        _alarm_free(facts, find)
-        if facts.get("answers") is not None and not facts["crossed"]:
-            same = facts["answers"] == facts["span"]
-            find("pairs", "pass" if same else "fail", "pairs_ok" if same else "pairs_crossed", other=facts["answers"])
-        if facts["type"] != "e1" and facts["blocks"] and facts["errors"] >= 0.9 * facts["blocks"]:
-            find("errors", "fail", "crc_all")
-        elif facts["type"] == "e1" and facts["errors"] and facts["far_errors"] and "weak" not in alarms:
-            find("errors", "fail", "errors_both", errors=facts["errors"], far=facts["far_errors"])
-        elif facts["errors"] and facts.get("level_db") is not None and "weak" not in alarms:
-            find("errors", "fail", "errors_level_good", errors=facts["errors"], level=facts["level_db"])
-        elif facts["errors"]:
-            find("errors", "fail", "errors", errors=facts["errors"])
-        else:
-            find("errors", "pass", "errors_none")
-        if facts["far_errors"] and findings[-1]["key"] != "errors_both":
-            find("errors", "fail", "far_errors", errors=facts["far_errors"])
-        if facts["slips"]:
-            agree, others = _others_agree(facts)
-            find("clock", "fail", "clock_selected" if facts["clock_selected"] else "clock_odd" if agree else "clock_follow" if facts["side"] == "user" else "clock_far",
-                 slips=facts["slips"], ppm=facts["slips"] * SLIP_PPM / facts["seconds"], agree=agree, others=others)
-        elif (facts.get("clock") or {}).get("seconds", 0) > facts["seconds"]:
-            find("clock", "pass", "clock_within", ppm=facts["clock"]["within_ppm"], watched=facts["clock"]["seconds"])
-        else:
-            find("clock", "pass", "clock_ok")
+        _frames(facts, find)
     looped = bool(facts["loop"]) or facts["looped"]
-    waits = line or facts.get("transmit") in ("open", "short")      # layer 2 notices a dead transmit pair only when its timers are over
+    _loop(facts, line, find)
+    _signalling(facts, line, looped, find)
+    _calls(facts, find)
+    clean = not (facts["alarms"] or facts["errors"] or facts["far_errors"] or looped or facts["crossed"])
+    if facts["type"] == "e1" and clean and facts.get("prbs") is None and any(
+            finding["key"] == "link_down" or finding["key"] in CALL_FAULTS for finding in findings):
+        find("pairs", "note", "pairs_untested")
+    return findings
+
+
+def _frames(facts, find):
+    """A line whose frames arrive."""
+    alarms = facts["alarms"]
+    _level(facts, find)
+    if facts.get("transmit") in DEAD_PAIR:
+        find("far end", "fail", "transmit_" + facts["transmit"])
+    elif "rai" in alarms:
+        find("far end", "fail", "rai_crc4" if facts["crc4"] and facts["type"] == "e1" else "rai")
+    if alarms & {"no_crc4", "lmfa"}:
+        find("crc4", "fail", "crc4_far_off")
+    elif facts["type"] == "e1":
+        find("crc4", "pass", "crc4_ok" if facts["crc4"] else "crc4_off")
+    _alarm_free(facts, find)
+    if facts.get("answers") is not None and not facts["crossed"]:
+        same = facts["answers"] == facts["span"]
+        find("pairs", "pass" if same else "fail", "pairs_ok" if same else "pairs_crossed", other=facts["answers"])
+    _errors(facts, find)
+    _clock(facts, find)
+
+
+def _errors(facts, find):
+    errors, far = facts["errors"], facts["far_errors"]
+    strong = "weak" not in facts["alarms"]
+    if facts["type"] == "e1" and errors and far and strong:
+        find("errors", "fail", "errors_both", errors=errors, far=far)
+        return
+    if facts["type"] != "e1" and facts["blocks"] and errors >= 0.9 * facts["blocks"]:
+        find("errors", "fail", "crc_all")
+    elif errors and facts.get("level_db") is not None and strong:
+        find("errors", "fail", "errors_level_good", errors=errors, level=facts["level_db"])
+    elif errors:
+        find("errors", "fail", "errors", errors=errors)
+    else:
+        find("errors", "pass", "errors_none")
+    if far:
+        find("errors", "fail", "far_errors", errors=far)
+
+
+def _clock(facts, find):
+    if facts["slips"]:
+        agree, others = _others_agree(facts)
+        find("clock", "fail", "clock_selected" if facts["clock_selected"] else "clock_odd" if agree else "clock_follow" if facts["side"] == "user" else "clock_far",
+             slips=facts["slips"], ppm=facts["slips"] * SLIP_PPM / facts["seconds"], agree=agree, others=others)
+    elif (facts.get("clock") or {}).get("seconds", 0) > facts["seconds"]:
+        find("clock", "pass", "clock_within", ppm=facts["clock"]["within_ppm"], watched=facts["clock"]["seconds"])
+    else:
+        find("clock", "pass", "clock_ok")
+
+
+def _loop(facts, line, find):
+    """line: the alarm that keeps the line's bits from us, or None."""
     if facts["loop"]:
         find("loop", "fail", "looped_code" if facts["code"] else "looped_near", kind=facts["loop"])
     elif facts["crossed"]:
@@ -192,6 +222,10 @@ def judge(facts):
         find("loop", "fail", "looped_far")
     elif not line:
         find("loop", *(("note", "no_loop_test") if facts["looped"] is None else ("pass", "no_loop")))
+
+
+def _signalling(facts, line, looped, find):
+    waits = line or facts.get("transmit") in DEAD_PAIR      # layer 2 notices a dead transmit pair only when its timers are over
     if facts["signalling"] == "pri":
         if facts.get("d_span") is not None:
             find("d channel", *(("note", "link_of_group") if facts["link_up"] else ("fail", "link_of_group_down")), other=facts["d_span"])
@@ -207,12 +241,6 @@ def judge(facts):
             find("signalling", "note", "signalling_waits", kind=kind)
         else:
             find("signalling", *(("pass", "signalling_up") if facts["up"] else ("fail", "signalling_down")), kind=kind)
-    _calls(facts, find)
-    clean = not (alarms or facts["errors"] or facts["far_errors"] or looped or facts["crossed"])
-    if facts["type"] == "e1" and clean and facts.get("prbs") is None and any(
-            finding["key"] == "link_down" or finding["key"] in CALL_FAULTS for finding in findings):
-        find("pairs", "note", "pairs_untested")
-    return findings
 
 
 def _words(names):
