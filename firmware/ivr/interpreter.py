@@ -47,26 +47,16 @@ could take them is a secret entry they are kept with the secrets.
 
 from firmware.errors import LocalError
 from firmware.ivr import expression, requests, spoken
-from firmware.ivr.nodes import KEYED, SPEECH, is_secret, option
+from firmware.ivr.asking import Asking
+from firmware.ivr.keys import Keys
+from firmware.ivr.nodes import KEYED, SPEECH, option
 from firmware.ivr.passing import PASS, is_private, size
-
-PROMPT, DIGIT, ANSWER, RECORDING, PROGRAM, OTHER = "prompt", "digit", "answer", "recording", "program", "other"
-NONE = {"do": "none"}
-FIELDS = {"flow": None, "node": None, "waiting": OTHER, "language": None, "missed": 0, "wrong": 0, "ahead": "", "entry": "", "errors": 0, "idle": 0,
-          "stack": [], "variables": {}, "asked": {}, "operation": None, "error": None, "answer": None}
-
-# A flow that the check let through can still loop over prompts whose files are missing, or a flow that no check has
-# seen over transfers that fail at once; invented bounds.
-MAX_ERRORS = 8
-MAX_SILENT = 100        # nodes passed without anything to hear
-MAX_IDLE = 150          # nodes passed without an act of the caller; some take four frames of Python's stack each
-AHEAD = 40              # digits kept
-FAILURE_CAUSE = 41      # Q.850: temporary failure
-VARIABLES = 16000       # characters of all variables of a call
+from firmware.ivr.position import (ANSWER, DIGIT, FAILURE_CAUSE, FIELDS, MAX_ERRORS, MAX_IDLE, MAX_SILENT, NONE, OTHER, PROGRAM, PROMPT,
+                                   VARIABLES)
 
 
-class Visit:
-    """See the module's docstring.  Knows nothing that is not given."""
+class Visit(Keys, Asking):
+    """See the module's docstring.  Knows nothing that is not given.  Keys: keys.py; services and programs: asking.py."""
 
     def __init__(self, flows, facts=None, private=None):
         self.flows, self.facts = flows, facts or {}
@@ -182,132 +172,6 @@ class Visit:
             return False
         return is_private(self.flows, dict(FIELDS, **position))
 
-    # Keys.
-
-    def _digit(self, key):
-        position, node = self.at, self.node()
-        if node is None or position["waiting"] in (OTHER, PROGRAM) and position["operation"] is None:
-            return NONE
-        position["idle"] = 0
-        kind = node["type"]
-        if position["waiting"] == ANSWER:
-            if kind == "speak" and option(node, "barge_in"):
-                self._keep(key)
-                return self.enter(node["next"])
-            if kind == "recognize" and option(node, "pressed") is not None:
-                self._keep(key)
-                return self.enter(node["pressed"])
-            return NONE if kind == "fax" else self._keep(key)       # what a modem sends may sound like keys
-        if position["waiting"] == RECORDING:
-            return {"do": "record_stop"} if key in option(node, "keys") else NONE
-        if position["waiting"] == PROMPT and kind != "record" and not option(node, "barge_in"):
-            return NONE
-        if kind == "play":
-            if position["operation"] is not None:
-                return self._told({"key": key}) if key in (node.get("keys") or "") else NONE
-            self._keep(key)
-            return self.enter(node["next"])
-        if kind == "menu":
-            return self._choose(node, key)
-        if kind in ("collect", "survey"):
-            return self._key(node, key)
-        return self._begin_recording(node) if kind == "record" else NONE
-
-    def _keep(self, key):
-        """Type ahead; with the secrets where the next node that takes keys asks for one."""
-        position = self.at
-        if position["operation"] is None and is_private(self.flows, position):
-            ahead = self.private.get("ahead") or ""
-            self.private["ahead"] = ahead + key if len(ahead) < AHEAD else ahead
-        elif len(position["ahead"]) < AHEAD:
-            position["ahead"] += key
-        return {"do": "keep"}
-
-    def _typed(self):
-        """Keys typed ahead; they are used up."""
-        position = self.at
-        ahead = position["ahead"] + (self.private.pop("ahead", None) or "")
-        position["ahead"] = ""
-        return ahead
-
-    def _choose(self, node, key):
-        if key in node["choices"]:
-            return self.enter(node["choices"][key])
-        self.at["wrong"] += 1
-        if self.at["wrong"] >= option(node, "wrong_attempts"):
-            return self.enter(node["exhausted"])
-        return self.play(option(node, "invalid") + node["prompts"])
-
-    def _key(self, node, key):
-        """A key of an entry, or of a survey."""
-        if node["type"] == "survey":
-            if key in node["choices"]:
-                self.at["answer"] = key
-                self.survey = {"survey": node["survey"], "question": node["question"], "answer": key}
-                return self.enter(node["next"])
-            return self._again(node, "wrong", option(node, "invalid"))
-        entry = self._entry()
-        if key == option(node, "terminator") and key:
-            return self._entered(node, entry, True)
-        if key == option(node, "erase") and key:
-            self.set_entry("")
-            return self._listen(option(node, "first_timeout_s"))
-        self.set_entry(entry + key)
-        if len(entry) + 1 >= option(node, "length"):
-            return self._entered(node, entry + key, True)
-        return self._listen(option(node, "digit_timeout_s"))
-
-    def _is_secret(self):
-        node = self.node()
-        return node is not None and node["type"] == "collect" and bool(option(node, "secret"))
-
-    def _entry(self):
-        return (self.private.get("entry") or "") if self._is_secret() else self.at["entry"]
-
-    def set_entry(self, entry):
-        if self._is_secret():
-            self.private["entry"] = entry
-        else:
-            self.at["entry"] = entry
-
-    def _entered(self, node, entry, ended):
-        """The entry is complete: take it, or have it again."""
-        self.set_entry("")
-        if self.at["operation"] is not None:
-            return self._told({"digits": entry, "timeout": not ended})
-        good = len(entry) >= option(node, "min_length")
-        if good and option(node, "check"):
-            try:
-                good = expression.truth(expression.evaluate(option(node, "check"), lambda name: entry if name == "value" else self.look(name, True)))
-            except LocalError as error:
-                good = False
-                if not self._is_secret():
-                    self.note(error)
-        if not good:
-            return self._again(node, "wrong", option(node, "invalid"))
-        if option(node, "secret"):
-            self._keep_secret(node["into"], entry)
-        else:
-            self.keep_variables({node["into"]: entry})
-        return self.enter(node["next"])
-
-    def _keep_secret(self, name, value):
-        values = self.private.get("values")
-        if values is None:
-            values = self.private["values"] = {}
-        values[name] = value
-        self.at["asked"] = dict(self.at["asked"])
-        self.at["asked"][name] = self.at["node"]
-        self._forget(name)
-
-    def _again(self, node, what, first):
-        """Another round of an entry or a survey, or its end."""
-        self.at[what] += 1
-        if self.at["missed"] + self.at["wrong"] >= option(node, "attempts"):
-            failed = option(node, "failed")
-            return self.enter(failed if failed is not None else node["next"])
-        return self.play(first + node["prompts"])
-
     # Prompts and time.
 
     def _done(self, error):
@@ -410,90 +274,6 @@ class Visit:
         item["language"] = language
         return item
 
-    # Recordings, services, programs.
-
-    def _begin_recording(self, node):
-        self.at["waiting"] = RECORDING
-        return {"do": "record", "most_s": option(node, "most_s"), "beep": option(node, "beep")}
-
-    def _recorded(self, ok, result):
-        node = self.node()
-        if node is None or self.at["waiting"] != RECORDING:
-            return NONE
-        if self.at["operation"] is not None:
-            return self._told({"recorded": result if ok else None})
-        if not ok or result["duration_ms"] < 1000 * option(node, "least_s"):
-            self.note(result if not ok else "the recording is only %d ms long" % result["duration_ms"])
-            return self.enter(node["failed"])
-        self.keep_variables({node["into"]: result})
-        return self.enter(node["next"])
-
-    def _ask(self, node, prompts):
-        """Ask a service; what cannot even be asked fails."""
-        lost = self.lost_secret(node)
-        if lost is not None:
-            return self.enter(lost)
-        try:
-            request = requests.of(node, self)
-        except LocalError as error:
-            return self.unanswered(str(error))
-        program = node["type"] in ("agi", "cti")
-        self.at["waiting"] = PROGRAM if program else ANSWER
-        items = [] if program else self.spoken(prompts)
-        limit_s = option(node, "timeout_s")
-        if node["type"] == "send_fax":
-            limit_s = 0                     # the switchboard answers by itself, at once
-        elif node["type"] in ("speak", "fax"):
-            limit_s, items = option(node, "most_s"), [{"speech": True}]
-        elif node["type"] == "recognize" and items:
-            limit_s = option(node, "most_s")        # the silence counts from the end of the prompts
-        return {"do": "program" if program else "ask", "kind": node["type"], "request": request, "timeout_s": limit_s, "items": items}
-
-    def lost_secret(self, node):
-        """The node that asks for a secret which a restart has lost, or None."""
-        if not self.at["asked"]:
-            return None
-        values = self.private.get("values") or {}
-        for name in requests.names(node):
-            if name in self.at["asked"] and name not in values:
-                return self.at["asked"][name]
-        return None
-
-    def _answered(self, ok, result):
-        node = self.node()
-        if node is None or self.at["waiting"] not in (ANSWER, PROGRAM):
-            return NONE
-        if self.at["waiting"] == PROGRAM:
-            self.at["operation"] = None
-            node = self.node()
-            if not ok:
-                return self.unanswered(result)
-            return self.enter(node["next"])
-        if not ok:
-            return self.unanswered(result)
-        if node["type"] == "recognize":
-            self.at["idle"] = 0
-        try:
-            where, taken = requests.taken(node, self, result)
-            if is_secret(node):
-                self._keep_secret(node["into"], taken.pop(node["into"]))
-            self.keep_variables(taken)
-        except LocalError as error:
-            return self.unanswered(str(error))
-        return self.enter(where)
-
-    def unanswered(self, why):
-        self.at["operation"] = None
-        self.note(why)
-        return self.enter(self.node()["failed"])
-
-    def _told(self, result):
-        """A program's operation is done."""
-        self.at["operation"] = None
-        self.at["entry"] = ""
-        self.at["waiting"] = PROGRAM
-        return {"do": "told", "result": result}
-
     def _repeat(self):
         position, node = self.at, self.node()
         if node is None:
@@ -584,30 +364,6 @@ class Visit:
             self.note(error)
             failed = node.get("failed" if kind != "queue" else "overflow")
             return self.enter(failed) if isinstance(failed, str) else self.failed(str(error))
-
-    def _spend(self, node, ahead):
-        """Keys typed ahead reach a node that takes keys; what it leaves over stays for the next."""
-        key, rest = ahead[0], ahead[1:]
-        if rest:
-            if is_private(self.flows, self.at):
-                self.private["ahead"] = rest
-            else:
-                self.at["ahead"] = rest
-        here = self.at["node"]
-        command = self._choose(node, key) if node["type"] == "menu" else self._key(node, key)
-        while command.get("do") == "listen" and self.at["node"] == here and self.at["waiting"] == DIGIT:
-            ahead = self._typed()
-            if not ahead:
-                break
-            if len(ahead) > 1:
-                if is_private(self.flows, self.at):
-                    self.private["ahead"] = ahead[1:]
-                else:
-                    self.at["ahead"] = ahead[1:]
-            command = self._key(self.node(), ahead[0])
-        if command.get("do") == "play" and self.at["node"] == here:
-            self._typed()               # they led to a wrong entry
-        return command
 
     def _leave(self, node, kind):
         """Commands that lead out of the interpreter."""
