@@ -19,7 +19,7 @@ setup-conformance:
 run: setup ## start the appliance on an emulated board with a far exchange that places calls; Ctrl-C stops it
 	@exec $(PYTHON) -m hil.desktop
 
-demo: setup-test ## one call through the whole house, checked; account in build/demo/
+demo: setup-test ## three calls through the whole house, checked; account in build/demo/
 	@exec $(PYTHON) -m hil.demo
 
 test: setup-test ## all tests (under 20 minutes on 2 cores)

@@ -1,4 +1,4 @@
-"""`make demo`: one call through the whole house, without a person, checked and accounted for.
+"""`make demo`: calls through the whole house, without a person, checked and accounted for.
 
 Three calls are made on a house of its own (own folders, free ports).  The first
 comes en bloc on span 1 (CRC-4 on): wrong key, right key, queue, agent, talk,
