@@ -50,6 +50,7 @@ class Timeslots:
         self._rows, self._seq, self._written = [], 0, 0
         self._writing = asyncio.Lock()
         self._legs = {}             # leg -> [(span, timeslot), state, why, call]
+        self._on = {}               # (span, timeslot) -> legs that hold it: two in a glare
         self._service = {}          # (span, timeslot) -> (state, why)
         self._history = None
         try:
@@ -63,7 +64,7 @@ class Timeslots:
         last, cursor = journal.last_seq(), self._history.cursor()
         for place, row in self._history.last("call").items():
             if row["leg"] is not None and row["state"] != "idle":
-                self._legs[row["leg"]] = [place, row["state"], row["why"], row["call"]]
+                self._legs[row["leg"]], self._on[place] = [place, row["state"], row["why"], row["call"]], [row["leg"]]
         self._service = {place: (row["state"], row["why"]) for place, row in self._history.last("service").items()}
         self._seq = self._written = last if cursor is None or not 0 <= last - cursor <= CATCH_UP_MOST else cursor
         if self._seq < last:
@@ -94,6 +95,7 @@ class Timeslots:
 
     def _holds(self, record, place, why):
         self._legs[record["leg"]] = [place, "seized", why, record["call"]]
+        self._on.setdefault(place, []).append(record["leg"])
         self._note(record, place, "call", "seized", why, record["call"], record["leg"])
 
     def _moved(self, record, data):
@@ -121,11 +123,14 @@ class Timeslots:
     def _frees(self, record, why):
         """A leg lets go of its timeslot; where two held it (glare), the other one stays."""
         place, _, _, call = self._legs.pop(record["leg"])
-        other = next(((name, leg) for name, leg in self._legs.items() if leg[0] == place), None)
-        if other is None:
-            self._note(record, place, "call", "idle", why, call, record["leg"])
-        else:
-            self._note(record, place, "call", other[1][1], other[1][2], other[1][3], other[0])
+        others = self._on[place]
+        others.remove(record["leg"])
+        if others:
+            _, state, why, call = self._legs[others[0]]
+            self._note(record, place, "call", state, why, call, others[0])
+            return
+        del self._on[place]
+        self._note(record, place, "call", "idle", why, call, record["leg"])
 
     def _in_service(self, record, data):
         for timeslot in data["timeslots"]:

@@ -116,6 +116,23 @@ def test_a_disk_that_refuses_costs_no_call_and_nothing_of_the_history(site):
     pri.run(scenario())
 
 
+def test_two_legs_on_one_timeslot_and_one_that_moves(site):
+    """Glare (Q.931 5.7): the far end's call and ours meet; the timeslot is idle only when both have let go of it."""
+    async def scenario():
+        house, _, _ = await pri.house_with_far(site)
+        await house.timeslots.write()
+        slots, seq = house.timeslots, house.stores.journal.last_seq()
+        for kind, leg, call, data in (("leg.created", "l90", "c90", {"span": 1, "timeslot": 5}), ("leg.offered", "l91", "c91", {"span": 1, "timeslot": 5}),
+                                      ("leg.seized", "l90", "c90", {"span": 1, "timeslot": 6}), ("leg.answered", "l90", "c90", {}), ("leg.created", "l92", "c92", {"span": "sip", "timeslot": 1}),
+                                      ("leg.releasing", "l91", "c91", {"cause": 17}), ("leg.released", "l91", "c91", {"cause": 17}), ("leg.released", "l90", "c90", {"cause": 16}), ("leg.released", "l92", "c92", {})):
+            slots.committed([{"kind": kind, "seq": seq, "ts_ms": 5, "call": call, "leg": leg, "data": data}])
+        assert await history(house, "call") == [("seized", "out", "c90"), ("seized", "in", "c91"), ("seized", "in", "c91"), ("clearing", "cause 17", "c91"), ("idle", "cause 17", "c91")]
+        assert await history(house, "call", timeslot=6) == [("seized", "out", "c90"), ("connected", None, "c90"), ("idle", "cause 16", "c90")]
+        assert not slots._legs and not slots._on
+        await house.stop()
+    pri.run(scenario())
+
+
 UP = {"state": "up", "alarms": []}
 
 
