@@ -4,7 +4,7 @@
     python -m dsp.bench_listen
 
 Written to build/bench/: index.html, listen/<function>.wav (left what went in, right what came out, where there is both),
-listen/<function>.png (spectrograms, 0 to 4 kHz upwards, time to the right, 70 dB from black to white), echo.svg (64 ms) and echo_128ms.svg.
+listen/<function>.svg (spectrograms), echo.svg (64 ms) and echo_128ms.svg; drawn by dsp/pictures.py.
 Material: the corpus' speech; white noise and one of a car (noise falling 12 dB an octave above 100 Hz),
 and babble of six talkers of the corpus; all synthetic.
 """
@@ -12,19 +12,16 @@ and babble of six talkers of the corpus; all synthetic.
 import html
 import json
 import pathlib
-import struct
 import wave
-import zlib
 
 import numpy as np
 
-from dsp import bench, callerid, dtmf, echo, fsk, g711, g722, g726, ima, level, mf, mix, modem, noise, plc, tone, vad, vox, wsola
+from dsp import bench, callerid, dtmf, echo, fsk, g711, g722, g726, ima, level, mf, mix, modem, noise, pictures, plc, tone, vad, vox, wsola
 
 CHECKOUT = pathlib.Path(__file__).parents[1]
 FOLDER = CHECKOUT / "build/bench"
 SECONDS = 8
 RATE = 8000
-STEP, WINDOW = 40, 256                     # of a spectrogram, samples
 
 
 def blocks(x):
@@ -41,23 +38,8 @@ def through(x, work):
     return np.concatenate([part[0] for part in parts])
 
 
-def spectrum(x):
-    """dB (heights, widths), 4 kHz at the top."""
-    frames = np.lib.stride_tricks.sliding_window_view(np.asarray(x, float), WINDOW)[::STEP] * np.hanning(WINDOW)
-    return 20 * np.log10(np.abs(np.fft.rfft(frames)).T[::-1] + 1e-9)
-
-
-def png(path, pixels):
-    """Write grey pixels, uint8 (heights, widths)."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 0))
-                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-
-
 def write(name, *channels):
-    """listen/<name>.wav and .png of one channel, or of what went in and what came out."""
+    """listen/<name>.wav and .svg of one channel, or of what went in and what came out."""
     n = min(map(len, channels))
     both = np.stack([np.clip(np.rint(one[:n]), -32768, 32767).astype("<i2") for one in channels], 1)
     with wave.open(str(FOLDER / f"listen/{name}.wav"), "wb") as file:
@@ -65,10 +47,7 @@ def write(name, *channels):
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(both.tobytes())
-    parts = [spectrum(one[:n]) for one in channels]
-    top = parts[0].max()                    # one scale for both
-    pictures = [np.clip((part - top + 70) / 70 * 255, 0, 255).astype(np.uint8) for part in parts]
-    png(FOLDER / f"listen/{name}.png", np.concatenate([part for p in pictures for part in (p, np.full((4, p.shape[1]), 255, np.uint8))][:-1]))
+    pictures.spectrogram(FOLDER / f"listen/{name}.svg", [one[:n] for one in channels], ("left", "right") if len(channels) > 1 else ("",))
 
 
 def sounded(plan, names, ms=700):
@@ -160,21 +139,6 @@ def cancelling(speech, rng, partitions=echo.TAIL_64_MS, away=60, flags=2):
     return far, echoed, out, enhancement
 
 
-def plot(path, values, title):
-    """Echo return loss enhancement over time: each 100 ms, and the median of the second around."""
-    at = lambda i, v: (60 + 8 * i, 290 - 5 * min(max(v, 0), 50))
-    points = [at(i, v) for i, v in enumerate(values) if v == v]
-    around = [(i, values[max(0, i - 5):i + 6]) for i in range(len(values))]
-    curve = [at(i, np.nanmedian(near)) for i, near in around if np.isfinite(near).sum() >= 3]
-    width = 90 + 8 * len(values)
-    lines = "".join(f'<path d="M60 {290 - 5 * db}H{width - 30}" stroke="#ccc"/><text x="52" y="{294 - 5 * db}" text-anchor="end">{db} dB</text>' for db in range(0, 51, 10))
-    lines += "".join(f'<text x="{60 + 80 * s}" y="310" text-anchor="middle">{s} s</text>' for s in range(len(values) // 10 + 1))
-    path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="325" font-family="sans-serif" font-size="12">'
-                    f'<rect width="100%" height="100%" fill="white"/><text x="60" y="20">{html.escape(title)}</text>{lines}'
-                    + "".join(f'<circle cx="{x}" cy="{y:.1f}" r="2.5" fill="#8ab4d8"/>' for x, y in points)
-                    + '<polyline fill="none" stroke="#06c" stroke-width="2" points="' + " ".join(f"{x},{y:.1f}" for x, y in curve) + '"/></svg>\n')
-
-
 def results(seconds=SECONDS):
     """Write everything; rows say what was written."""
     (FOLDER / "listen").mkdir(parents=True, exist_ok=True)
@@ -192,12 +156,13 @@ def results(seconds=SECONDS):
     made["echo_processor"] = ("echo canceller with non-linear processor and comfort noise: with echo, without", [heard, clean])
     for name, (_, channels) in made.items():
         write(name, *channels)
-    plot(FOLDER / "echo.svg", enhancement, "Echo return loss enhancement, 64 ms, speech: each 100 ms, median of a second")
-    plot(FOLDER / "echo_128ms.svg", long_enhancement, "The same of 128 ms, the hybrid 97 ms away")
-    items = "".join(f'<h2>{name}</h2><p>{html.escape(what)}</p><audio controls src="listen/{name}.wav"></audio><br><img src="listen/{name}.png" alt="spectrogram">'
+    aims = ((1, 20), (5, 30))               # on speech
+    pictures.convergence(FOLDER / "echo.svg", enhancement, "Echo return loss enhancement, 64 ms, one talker: each 100 ms, and the median of a second", aims)
+    pictures.convergence(FOLDER / "echo_128ms.svg", long_enhancement, "The same of 128 ms, the hybrid 97 ms away (the aims are those of 64 ms)", aims)
+    items = "".join(f'<h2>{name}</h2><p>{html.escape(what)}</p><audio controls src="listen/{name}.wav"></audio><br><img src="listen/{name}.svg" alt="spectrogram">'
                     for name, (what, _) in made.items())
     (FOLDER / "index.html").write_text('<!doctype html><meta charset="utf-8"><title>Strowger: what the functions do</title>'
-                                       "<p>Two pictures: above what went in (left), below what came out (right).</p>"
+                                       "<p>Where there are two pictures, the upper one is the left channel, what went in, the lower one the right, what came out. Black is 70 dB below the loudest.</p>"
                                        f'<h2>echo convergence</h2><p>Echo return loss enhancement on speech, each 100 ms with far-end speech.</p><img src="echo.svg" alt="ERLE over time">'
                                        f'<p>The same of 128 ms.</p><img src="echo_128ms.svg" alt="ERLE over time">{items}\n')
     late = enhancement[5 * RATE // 800:]
