@@ -10,7 +10,7 @@ each block of 80 errors is one linear problem, nearly exactly solved:
  2. Two echo estimates, from the *foreground* taps, that make the output, and the
     *background* taps, that learn; overlap-save, 256 samples at odd multiples of half a bin, partitions of 176 taps.
  3. e = near - background estimate.
- 4. The far signal's correlation r(0..48), fading by 0.85 a block (128 ms: r(0..72), 0.9216).  The fading is
+ 4. The far signal's correlation r(0..48), fading by 0.85 a block (128 ms: r(0..72), 0.94).  The fading is
     put on the samples, so r is a true autocorrelation, and the Toeplitz matrix R
     of it bounds the matrix X X' of the block from above (as far as the echo path
     reaches): no step overshoots, without any search.
@@ -79,7 +79,7 @@ CONTROL = ("p fore_power back_power apart_power expected_power fore_slow back_sl
            "floor_now floor_past floor_mean ticks since surprise rescue p_before young converged offset gain "
            "spoken near_hold far_peak floor active better seen size tries age hits foreign settled learnt blank seed").split()
 
-FADING, LONG_FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 0.9216, 2e-4, 1e-12, 1e-5
+FADING, LONG_FADING, LARGEST_P, SMALLEST_P, LEAK = 0.85, 0.94, 2e-4, 1e-12, 1e-5
 
 
 def new_state(n_slots, partitions=TAIL_64_MS, at=None):

@@ -46,7 +46,7 @@ static void cancel_group(echo_group *g, int64_t group, int64_t partitions, const
     }
 
     /* 4, the newest part of it: how loud the far party has been */
-    const float fading = partitions > 3 ? 0.9216f : 0.85f, root_fading = partitions > 3 ? 0.96f : 0.921954446f;
+    const float fading = partitions > 3 ? 0.94f : 0.85f, root_fading = partitions > 3 ? 0.969535971f : 0.921954446f;
     for (int i = 0; i < PAIRS; i++) {
         recent[order + 2 * i] = even_samples(new_far[i]);
         recent[order + 1 + 2 * i] = odd_samples(new_far[i]);
