@@ -93,15 +93,16 @@ def test_converges_on_the_composite_source_signal(paths):
     assert at_1 >= 25 and at_5 >= 33
 
 
-def test_converges_on_speech(paths, talkers):
-    """Talkers whose 5th second has a pause instead of speech are left out by the level asked there."""
-    worst = {}
+@pytest.mark.parametrize("partitions, further, least", ((echo.TAIL_64_MS, 0, (20, 30)), (echo.TAIL_128_MS, 680, (13, 29.5))))
+def test_converges_on_speech(paths, talkers, partitions, further, least):
+    """Talkers whose 5th second has a pause instead of speech are left out by the level asked there.  The hybrids of 128 ms are 110 ms away."""
+    worst, paths = {}, [np.append(np.zeros(further), p) for p in paths.values()]
     for name, x in talkers.items():
         if np.sqrt(np.mean(x[40000:44000] ** 2)) > 0.3 and np.sqrt(np.mean(x[8000:12000] ** 2)) > 0.3:
-            worst[name] = minima(Line(list(paths.values())), at_level(x[:44800], -15), [1.0, 5.0], flags=echo.NLP_OFF)
+            worst[name] = minima(Line(paths, partitions), at_level(x[:44800], -15), [1.0, 5.0], flags=echo.NLP_OFF)
     assert len(worst) >= 8
-    assert min(at_1 for at_1, _ in worst.values()) >= 20, worst
-    assert min(at_5 for _, at_5 in worst.values()) >= 30, worst
+    assert min(at_1 for at_1, _ in worst.values()) >= least[0], worst
+    assert min(at_5 for _, at_5 in worst.values()) >= least[1], worst
 
 
 @pytest.mark.parametrize("pair", (("sense", "demo-instruct"), ("demo-instruct", "sense"), ("demo-congrats", "demo-instruct"), ("css", "css")))
