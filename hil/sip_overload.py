@@ -139,37 +139,46 @@ def seconds_of(text):
 
 
 def draw(rows, capacity, path, seconds=()):
-    """Bars: what came through, was refused, failed, in calls a second, at each factor of overload; below them each second of it.
+    """What came through at each factor of overload, in percent of the capacity, with the aim of each as a line; below it each second.
 
     seconds: [(factor, per_second())], the calm after the overload last, with factor 0."""
-    width, base = 640, 290
-    height = 340 + (200 if seconds else 0)
-    most = max(row["rate"] for row in rows)
+    width, height = 640, 560 if seconds else 330
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">' % (width, height),
-             '<rect width="%d" height="%d" fill="#ffffff"/><text x="20" y="22" font-size="15">Overload: calls a second; capacity %g</text>' % (width, height, capacity)]
-    for place, row in enumerate(rows):
-        x, y = 60 + place * 150, base
-        for name, value, colour in (("through", row["goodput"], "#1c7c3c"), ("refused", row["rate"] * row["refused"] / max(1, row["good"] + row["refused"] + row["failed"]), "#b26a00"),
-                                    ("failed", row["rate"] * row["failed"] / max(1, row["good"] + row["refused"] + row["failed"]), "#b3261e")):
-            tall = 240 * value / most
-            y -= tall
-            parts.append('<rect x="%d" y="%.1f" width="70" height="%.1f" fill="%s"><title>%s %.1f</title></rect>' % (x, y, tall, colour, html.escape(name), value))
-        parts.append('<text x="%d" y="%d">%gx: %.0f of %d through, refusals %.0f ms</text>' % (x - 30, base + 18 + 16 * (place % 2), row["factor"], row["goodput"], row["rate"], row["refusal_ms"] or 0))
+             '<rect width="%d" height="%d" fill="#ffffff"/><text x="20" y="22" font-size="15">Overload: come through, in %% of the capacity of %g calls a second</text>' % (width, height, capacity)]
+
+    def level(share):
+        return 250 - 200 * share
+    for share in (0, 0.5, 1):
+        parts.append('<line x1="60" x2="620" y1="%.1f" y2="%.1f" stroke="#dddddd"/><text x="24" y="%.1f">%d %%</text>' % (level(share), level(share), level(share) + 4, 100 * share))
+    for place, (row, aim) in enumerate(zip(rows, AIMS)):
+        x, top = 80 + place * 185, level(min(1.1, row["ratio"]))
+        parts.append('<rect x="%d" y="%.1f" width="90" height="%.1f" fill="#1c7c3c"/><text x="%d" y="%.1f">%.0f %%</text>' % (x, top, 250 - top, x + 30, top - 4, 100 * row["ratio"]))
+        parts.append('<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#b3261e" stroke-dasharray="4"/><text x="%d" y="%.1f" fill="#b3261e">%d %%</text>' % (
+            x - 10, x + 100, level(aim), level(aim), x + 104, level(aim) + 4, 100 * aim))
+        for under, text in enumerate(("%gx: %.0f of %d a second" % (row["factor"], row["goodput"], row["rate"]), "%d refused, %d failed" % (row["refused"], row["failed"]),
+                                      "refusals: worst %.0f ms" % (row["refusal_worst_ms"] or 0))):
+            parts.append('<text x="%d" y="%d">%s</text>' % (x - 20, 268 + 16 * under, html.escape(text)))
     if seconds:
-        flat = [(factor, number, *row) for factor, series in seconds for number, row in enumerate(series)]
-        top = max([row[4] for row in flat] + [1]) * 1.2
-        slowest = max([row[5] for row in flat] + [100])
-        wide = 560 / max(1, len(flat))
-        parts.append('<text x="20" y="362">each second: come through (green, calls), mean time of a refusal (red, ms; the line is 100 ms)</text>')
-        parts.append('<line x1="60" x2="620" y1="%.1f" y2="%.1f" stroke="#b3261e" stroke-dasharray="4"/>' % ((520 - 140 * 100 / slowest,) * 2))
-        for place, (factor, number, _, _, through, ms) in enumerate(flat):
-            x = 60 + wide * place
-            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#1c7c3c"/>' % (x, 520 - 140 * through / top, wide * 0.5, 140 * through / top))
-            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="#b3261e"/>' % (x + wide * 0.5, 520 - 140 * ms / slowest, wide * 0.4, 140 * ms / slowest))
-            if not number:
-                parts.append('<text x="%.1f" y="535">%s</text>' % (x, "%gx" % factor if factor else "calm"))
+        parts += drawn_seconds([(factor, number, *row) for factor, series in seconds for number, row in enumerate(series)], capacity)
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     pathlib.Path(path).write_text("".join(parts) + "</svg>")
+
+
+def drawn_seconds(flat, capacity):
+    """Each second of the overload and after it.  flat: [(factor, second, *per_second())]."""
+    top, slowest, wide = max([row[4] for row in flat] + [capacity]) * 1.1, max([row[5] for row in flat] + [110]), 560 / max(1, len(flat))
+
+    def line(y, colour, text):
+        return '<line x1="60" x2="620" y1="%.1f" y2="%.1f" stroke="%s" stroke-dasharray="4"/><text x="8" y="%.1f" fill="%s">%s</text>' % (y, y, colour, y + 4, colour, text)
+    parts = ['<text x="20" y="346">Each second: come through (green, calls), mean time of a refusal (red, ms)</text>',
+             line(520 - 150 * 100 / slowest, "#b3261e", "100 ms"), line(520 - 150 * capacity / top, "#1c7c3c", "%g calls" % capacity)]
+    for place, (factor, number, _, _, through, ms) in enumerate(flat):
+        x = 64 + wide * place
+        for left, share, value, most, colour in ((0, 0.5, through, top, "#1c7c3c"), (0.5, 0.4, ms, slowest, "#b3261e")):
+            parts.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>' % (x + wide * left, 520 - 150 * value / most, wide * share, 150 * value / most, colour))
+        if not number:
+            parts.append('<text x="%.1f" y="537">%s</text>' % (x, "%gx" % factor if factor else "half of the capacity"))
+    return parts
 
 
 def measure(folder, ladder=LADDER, seconds=8):
@@ -207,6 +216,7 @@ def results(ladder=LADDER):
     for one, aim in zip(found["overload"], AIMS):
         rows.append(row("sip.overload_%gx.goodput_ratio" % one["factor"], one["ratio"], "", "aim of the issue", aim))
         rows.append(row("sip.overload_%gx.refusal_p99_ms" % one["factor"], one["refusal_p99_ms"], "ms", "aim of the issue", 100.0))
+        rows.append(row("sip.overload_%gx.refusal_worst_ms" % one["factor"], one["refusal_worst_ms"], "ms", "aim of the issue, for each", 100.0))
     rows.append(row("sip.overload_after.normal_s", found["calm"]["normal_after_s"], "s", "aim of the issue; at half the capacity, right after 10x", 30.0))
     rows.append(row("sip.overload_standing.packets_lost", stood["lost"], "packets", "none of %d, of %d calls that were up all the time" % (stood["packets"], stood["calls"])))
     rows.append(row("sip.overload_standing.calls_lost", stood["calls"] - stood["ended"], "calls", "re-INVITE and BYE after it"))
