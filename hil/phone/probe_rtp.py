@@ -120,6 +120,7 @@ class Press:
 
 class RTPStream:
     """address: to bind.  clock: a BoardClock to send by, None: CLOCK_MONOTONIC.
+    source: function, the octets of the next packet where nothing is queued, in place of silence; sink: function of each packet that came.
     packets: [Packet] received from the remote, in order of arrival; malformed: number of others of its own; foreign: [(source, octets)] of
     who else sent something."""
 
@@ -147,6 +148,7 @@ class RTPStream:
         self._queue = collections.deque()        # [Play, offset]
         self._faults = collections.deque()       # (kind, octets)
         self._presses = collections.deque()
+        self.source = self.sink = None
         self._held = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -279,7 +281,7 @@ class RTPStream:
             play = self._queue[0] if self._queue else None
         size = OCTETS[self.payload_type]
         if play is None:
-            return None, bytes([SILENCE]) * size
+            return None, bytes([SILENCE]) * size if self.source is None else self.source()
         payload = play[0].octets[play[1]:play[1] + size]
         play[1] += size
         return play, payload.ljust(size, bytes([SILENCE]))
@@ -310,6 +312,8 @@ class RTPStream:
         _, kind, seq, timestamp, ssrc = struct.unpack("!BBHII", octets[:12])
         self.packets.append(Packet(mono, seq, timestamp, octets[12:], kind & 127, ssrc, kind >> 7, source,
                                    self._frames()))
+        if self.sink is not None:
+            self.sink(self.packets[-1])
 
     def _frames(self):
         return self.clock.frames() if self.clock else None

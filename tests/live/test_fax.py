@@ -11,7 +11,8 @@ import pytest
 from hil.rig import CHECKOUT
 from tests.conftest import WHOLE_ONLY
 from tests.corpus import part
-from tests.live.t38_cases import *      # noqa: F403  its tests share this house
+from tests.live.sound_fax_cases import *      # noqa: F403  these share this house
+from tests.live.t38_cases import *      # noqa: F403
 
 pytestmark = [pytest.mark.live, WHOLE_ONLY]
 
