@@ -11,6 +11,7 @@ PHONE = Section("a desk phone that is set up by the box", {
     "model": Text("whose files it understands", choices=MODELS, required=True),
     "line": Text("the line that it registers as", pattern=r"[A-Za-z0-9_.-]{1,32}", required=True),
     "label": Text("what its display shows; empty: the line", pattern=r"[^\x00-\x1f\x7f]{0,60}", hint="use at most 60 characters", default=""),
+    "language": Text("of its display", choices=("en", "zh_CN"), default="en"),
     "transport": Text("how it reaches the box", choices=("udp", "tcp", "tls"), default="udp")})
 
 PARTS = {"desk_phones": Rows("desk phones that are set up by the box", PHONE, key="mac", most=2000),

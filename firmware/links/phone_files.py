@@ -4,7 +4,7 @@
     mac = mac_of(name)                      # of a name that some phone asks for, or None
     kind, octets = make("yealink", values)
 
-values: mac, line, label, password, server, port, transport ("udp", "tcp", "tls"), encryption ("off", "optional", "required"), url:
+values: mac, line, label, language ("en" or "zh_CN"), password, server, port, transport ("udp", "tcp", "tls"), encryption ("off", "optional", "required"), url:
 where the phone fetches its file from now on, without the file's name.
 
 Names of settings: Yealink's and Fanvil's administrator guides, Grandstream's configuration templates.  No phone of theirs was tried.
@@ -20,11 +20,14 @@ import xml.sax.saxutils
 from firmware.errors import LocalError
 
 FOLDER = pathlib.Path(__file__).parent / "phone_templates"
-# model: (template, kind, name of its file, {transport}, {encryption}) as its settings write them
+# model: (template, kind, name of its file, {transport}, {encryption}, {language}) as its settings write them
 MODELS = {
-    "yealink": ("yealink.cfg", "text/plain; charset=utf-8", "%s.cfg", {"udp": 0, "tcp": 1, "tls": 2}, {"off": 0, "optional": 1, "required": 2}),
-    "grandstream": ("grandstream.xml", "text/xml; charset=utf-8", "cfg%s.xml", {"udp": 0, "tcp": 1, "tls": 2}, {"off": 0, "optional": 1, "required": 2}),
-    "fanvil": ("fanvil.xml", "text/xml; charset=utf-8", "%s.cfg", {"udp": 0, "tcp": 1, "tls": 3}, {"off": 0, "optional": 1, "required": 2}),
+    "yealink": ("yealink.cfg", "text/plain; charset=utf-8", "%s.cfg", {"udp": 0, "tcp": 1, "tls": 2}, {"off": 0, "optional": 1, "required": 2},
+                {"en": "English", "zh_CN": "Chinese_S"}),
+    "grandstream": ("grandstream.xml", "text/xml; charset=utf-8", "cfg%s.xml", {"udp": 0, "tcp": 1, "tls": 2}, {"off": 0, "optional": 1, "required": 2},
+                    {"en": "en", "zh_CN": "zh"}),
+    "fanvil": ("fanvil.xml", "text/xml; charset=utf-8", "%s.cfg", {"udp": 0, "tcp": 1, "tls": 3}, {"off": 0, "optional": 1, "required": 2},
+               {"en": "en", "zh_CN": "cn"}),
 }
 UNFIT = ("Cc", "Cs", "Zl", "Zp")      # controls, halves of pairs, what ends a line or paragraph
 NAME = re.compile(r"(?:cfg)?([0-9A-Fa-f]{12})(?:\.cfg|\.xml)")
@@ -49,11 +52,12 @@ def _template(name):
 
 def make(model, values):
     """(content type, octets) of a phone's file.  Raises LocalError for a value that its form cannot hold."""
-    template, kind, _, transports, encryptions = MODELS[model]
+    template, kind, _, transports, encryptions, languages = MODELS[model]
     url = urllib.parse.urlsplit(values["url"])
     filled = {name: str(values[name]) for name in ("mac", "line", "password", "server", "port")}
     filled.update(label=values["label"] or values["line"], url=values["url"], base=url.netloc, folder=url.path.strip("/"),
-                  path=url.netloc + url.path, transport=str(transports[values["transport"]]), encryption=str(encryptions[values["encryption"]]))
+                  path=url.netloc + url.path, transport=str(transports[values["transport"]]), encryption=str(encryptions[values["encryption"]]),
+                  language=languages[values["language"]])
     for name, value in filled.items():
         if any(unicodedata.category(character) in UNFIT or character in "\ufffe\uffff" for character in value):
             raise LocalError("phone %s: %s holds a control character; write it again" % (values["mac"], name))

@@ -108,7 +108,7 @@ class Provisioning(Adapter):
         self._store(mac)
         sip = config["sip"]
         return phone_files.make(row["model"], {
-            "mac": mac, "line": line["name"], "label": row["label"], "password": line["password"], "server": config["provisioning"]["server"] or own_address(sip["address"]),
+            "mac": mac, "line": line["name"], "label": row["label"], "language": row["language"], "password": line["password"], "server": config["provisioning"]["server"] or own_address(sip["address"]),
             "port": sip["tls_port"] if row["transport"] == "tls" else sip["port"], "transport": row["transport"],
             "encryption": line["encryption"], "url": self._url(self._secret(mac, known["generation"]))})
 

@@ -13,7 +13,7 @@ from firmware.links.provisioning import Provisioning
 
 MACS = {"yealink": "805ec0123456", "grandstream": "000b82123456", "fanvil": "0c383e123456"}
 VALUES = {"mac": "805ec0123456", "line": "1001", "label": "Zoë & <Söhne>", "password": 'p&<">x=1', "server": "192.0.2.1", "port": 5061, "transport": "tls",
-          "encryption": "required", "url": "https://192.0.2.1:8443/provision/abc"}
+          "encryption": "required", "language": "en", "url": "https://192.0.2.1:8443/provision/abc"}
 
 
 def demo():
@@ -35,6 +35,7 @@ NAMES = {"yealink": {"account.1.label": "label", "account.1.auth_name": "line", 
                      "account.1.sip_server.1.port": "port", "static.auto_provision.server.url": "url"},
          "grandstream": {"mac": "mac", "P270": "label", "P35": "line", "P36": "line", "P34": "password"},
          "fanvil": {"DisplayName": "label", "RegisterUser": "line", "RegisterPswd": "password", "RegisterAddr": "server", "RegisterPort": "port"}}
+LANGUAGES = {"yealink": ("lang.gui", "English", "Chinese_S"), "grandstream": ("P1362", "en", "zh"), "fanvil": ("DefaultLanguage", "en", "cn")}
 CODES = {"yealink": ("account.1.sip_server.1.transport_type", "2", "account.1.srtp_encryption", "2"), "grandstream": ("P130", "2", "P183", "2"),
          "fanvil": ("Transport", "3", "RTPEncryption", "2")}
 
@@ -46,6 +47,8 @@ def test_files_parse_and_hold_the_values(model):
     assert {name: found[name] for name in NAMES[model]} == {name: str(VALUES[value]) for name, value in NAMES[model].items()}
     transport, transport_code, encryption, encryption_code = CODES[model]
     assert found[transport] == transport_code and found[encryption] == encryption_code and "{" not in octets.decode()
+    name, english, chinese = LANGUAGES[model]
+    assert (found[name], read(model, phone_files.make(model, dict(VALUES, language="zh_CN", label="前台 & 二"))[1])[name]) == (english, chinese)
     if model == "grandstream":
         assert found["P47"] == "192.0.2.1:5061" and found["P237"] == "192.0.2.1:8443/provision/abc" and found["P212"] == "2"
     if model == "fanvil":
