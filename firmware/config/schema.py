@@ -93,6 +93,8 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                           default=True),
     "classes": Several("what callers that come in on this group may dial to the outside; empty: nothing",
                        CALLED_CLASSES, default=[]),
+    "feature_codes": Switch("callers whose number is that of a line's home telephone, as it is called over this group, may dial feature_codes as at a phone of ours, "
+                            "such as the numbers of a PBX that registers here; a log-in wants an agent with a code", default=False),
     "data_calls": Switch("carry data calls (64 kbit/s unrestricted, Q.931 4.5.5) from trunk to trunk, bit exact; only PRI and SS7 can", default=False),
     "reserved": Whole("how many free trunks are kept for emergency calls: no other call goes out when there are no more than these", 0, 64,
                       default=0),

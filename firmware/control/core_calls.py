@@ -44,6 +44,9 @@ def offered(core, event):
     else:
         if _is_blocked(core, call):
             return True
+        if event.get("joins") or event.get("replaces"):
+            core.ways_on["named"](core, call, event)
+            return True
         if agent is not None and state.agent(agent).call is None and core.router.feature(call.called, line is not None) is None:
             core_queues.take_line(core, agent, call, "talking")
         if not _route(core, call):
@@ -108,8 +111,9 @@ def _route(core, call):
     internal = leg.line is not None
     if core_overlap.begin(core, call, core_outside.dial, core_outside.forbidden):
         return True
-    verdict, route = core.router.find(call.called, call.called_complete, internal,
-                                      CLASSES if internal else core.classes_of_group(leg.trunk_group))
+    feature = None if internal else core.ways_on["feature_begun"](core, call)
+    verdict, route = (MATCH, feature) if feature is not None else core.router.find(
+        call.called, call.called_complete, internal, CLASSES if internal else core.classes_of_group(leg.trunk_group))
     if verdict == MORE:
         return False
     if verdict != MATCH:

@@ -7,11 +7,14 @@
     messages                hears the mailbox of this line
     unpark + place          fetch a parked call
 
+A home telephone may dial those that set its agent's state, too, where its trunk group lets it; it is known by its number alone, so nobody logs in
+there without a code.
+
 The keys of a log-in code are kept out of state, journal and log: a restart of control in the middle ends the call.
 """
 
 from firmware.acd import agent as agents
-from firmware.control import core_agents, core_calls, core_mailboxes, core_operations
+from firmware.control import core_agents, core_calls, core_home, core_mailboxes, core_operations
 from firmware.control.core_base import NORMAL
 from firmware.control.core_ending import close
 
@@ -20,12 +23,31 @@ SECRET_MS = 15000
 TRIES = 3
 
 
+def begun(core, call):
+    """The route of a feature code that a home telephone has dialled over its trunk, or None."""
+    found = core.router.feature(call.called) if call.called_complete else None
+    if found is None or core_home.line_of_caller(core, call) is None:
+        return None
+    return core.router.find(call.called, True, True)[1]
+
+
+def line_of(core, call):
+    """The line of the telephone that has dialled, of a home telephone its line, or None."""
+    line = core.state.legs[call.caller_leg].line
+    return core_home.line_of_caller(core, call) if line is None else line
+
+
 def dialled(core, call, route):
     """A telephone of ours has dialled a feature code."""
     row, argument, action = route["row"], route["argument"], route["target"]
-    line = core.state.legs[call.caller_leg].line
+    line = line_of(core, call)
     name = core.agent_on(line)
     core.refusal = None
+    at_home = core.state.legs[call.caller_leg].line is None
+    if at_home and (action in ("pick_up", "unpark", "messages") or action == "log_in" and not (core.agent_configs.get(argument) or {}).get("pin")):
+        core.refuse("a caller who is known by the number alone may not do this")
+        _say(core, call, row, argument, name, False)
+        return
     if action in ("pick_up", "unpark"):
         event = {"own": call, "target": argument, "place": int(argument) if argument.isdigit() else None}
         if not (core_operations.pick_up if action == "pick_up" else core_operations.unpark)(core, event):
@@ -99,7 +121,7 @@ def digit(core, call, key):
     if given != pin and call.secret["tries"] + 1 < TRIES:
         _ask(core, call, name, call.secret["tries"] + 1)
         return True
-    line = core.state.legs[call.caller_leg].line
+    line = line_of(core, call)
     done = core_agents.log_in(core, {"agent": name, "line": line, "own_leg": call.caller_leg, "pin": given})
     _say(core, call, {"code": call.called[:len(call.called) - len(name)], "action": "log_in"}, name, name, done)
     return True

@@ -69,6 +69,20 @@ def begin(core, line, serves=None):
     return None
 
 
+def line_of_caller(core, call):
+    """The line whose home telephone is the caller, where the caller's trunk group lets those dial feature codes; or None."""
+    group = core.state.legs[call.caller_leg].trunk_group
+    if not (core.group_rows.get(group) or {}).get("feature_codes") or not call.caller:
+        return None
+    moment = core_outside.local_time(core)
+    for line in sorted(core.home_rows):
+        route = core.router.outside(setting(core, line, "number"))
+        ways = outside.ways(route["row"], route["target"], *moment, areas=core.router.areas) if route is not None else ()
+        if (group, call.caller) in [(way["trunk_group"], way["number"]) for way in ways]:
+            return line
+    return None
+
+
 def row_of(core, call):
     """(line, row) of a home call, or (None, None): another one serves the line by now."""
     line = call.target

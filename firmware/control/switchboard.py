@@ -31,7 +31,7 @@ resume and then, say, each 10,000 records: it bounds the replay.
 Events (dict with "kind"; other keys are ignored)
   leg.offered  leg tech("pri"|"ss7"|"r2"|"cas"|"sip") trunk_group span timeslot caller caller_presentation("allowed"|
                "restricted"|"unavailable") caller_type called called_complete redirecting bearer line(SIP: the calling line)
-               dial_tone?(a telephone at a channel bank wants to hear that it may dial)
+               joins?|replaces?(a leg whose call it names, core_join.py) dial_tone?(a telephone at a channel bank wants to hear that it may dial)
   leg.digits   leg called(ALL digits so far) called_complete(true also when T302 has run out)
   leg.alerting leg inband? | leg.progress leg inband | leg.held leg | leg.retrieved leg
                inband: something is to be heard from that side (progress description 1 or 8)
@@ -121,7 +121,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
 
 from firmware.call import call as calls
 from firmware.call.records import make
-from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_flash, core_floor, core_home, core_ivr, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
+from firmware.control import (core_agents, core_announcements, core_callbacks, core_calls, core_campaigns, core_conference, core_desk, core_dispatch, core_documents, core_duty, core_emergency, core_ending, core_fax, core_faxes, core_features, core_flash, core_floor, core_home, core_ivr, core_join, core_listening, core_mailboxes, core_monitor, core_operations, core_outside, core_overlap, core_parties,
                               core_queues, core_recordings, core_recovery, core_streams, core_test_calls)
 from firmware.control import core_absence, core_broadcasts, core_explain, core_warnings
 from firmware.control.core_base import Core
@@ -147,7 +147,7 @@ for _kind in COMMANDS:
 
 # Where a flow may send a call, by the interpreter's command; and what decides above the modules that call it.
 WAYS_ON = {
-    "recall": core_operations.recall, "complete": core_operations.complete, "rings_again": core_flash.hung_up, "feature": core_features.dialled,
+    "recall": core_operations.recall, "complete": core_operations.complete, "rings_again": core_flash.hung_up, "named": core_join.named, "feature": core_features.dialled, "feature_begun": core_features.begun,
     "monitored": core_monitor.answered, "record": core_calls.record, "wire": core_parties.wire,
     "voicemail": lambda core, call, command: (core_calls.answer(core, call), core_mailboxes.enter(core, call, command["mailbox"])),
     "duty": lambda core, call, command: (core_calls.answer(core, call), core_duty.begin(core, call, command["duty"])),
@@ -287,6 +287,10 @@ class Switchboard:
             return core_explain.explain(self.core, digits, line, trunk_group, caller, out_of_service)
         finally:
             self.core.now_ms = present_ms
+
+    def may_join(self, line, watched):
+        """Whether who sits at a line may come into calls of another one (core_join.py)."""
+        return core_join.may(self.core, line, watched)
 
     def dump(self):
         """The whole state as plain data, for comparison."""

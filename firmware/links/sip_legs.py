@@ -170,6 +170,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
             self._take(self.endpoint.request({"kind": "reject_request", "leg": leg, "status": 486, "cause": 17}, now_ms), now_ms)
             return
         state = self._begin(leg, "in", event["line"], now_ms)
+        state.update({name: event[name] for name in ("joins", "replaces") if event.get(name)})
         state.update(sip_host=event.get("host"), called=event["called"], caller=event["caller"], caller_name=event.get("caller_name"),
                      trunk=event.get("trunk"), channel=None, caller_type=event.get("caller_type"),
                      caller_presentation=event.get("caller_presentation"), redirecting=event.get("redirecting"), carried=carriage.of_sip(event.get("carried")),

@@ -124,7 +124,8 @@ class SIPMedia:
             return
         self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
                          "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
-                         "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"]})
+                         "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"],
+                         **{name: state[name] for name in ("joins", "replaces") if name in state}})
 
     def _no_termination(self, leg, error, now_ms):
         state = self.legs.get(leg)

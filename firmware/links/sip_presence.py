@@ -15,6 +15,7 @@ class Presence:
     def _begin_presence(self, house):
         self._core = lambda: house.switchboard.core
         self.endpoint.subscriptions.agent_of = self._agent_of
+        self.endpoint.subscriptions.may_name = house.switchboard.may_join
 
     def _agent_of(self, line):
         """(logged in, RPID activity or None, note), or None where nobody of a queue sits."""

@@ -3,9 +3,10 @@
     phone = Linphone("1001", "secret", registrar_port, folder).start()     # answers by itself
     phone.say("soundcard use files")      # before a call; then, within one:
     phone.say("play said.wav"); phone.say("record heard.wav")
+    phone.told()                          # its words; friends=["sip:1001@..."]: "Friend ... is Online"
     phone.say("call sip:1002@127.0.0.1:5060"); phone.say("terminate"); phone.stop()
 
-It says nothing that a program could wait for: look at the switch.  Imports nothing of the product."""
+Of calls it says nothing that a program could wait for: look at the switch.  Imports nothing of the product."""
 
 import pathlib
 import shutil
@@ -44,14 +45,21 @@ userid=%(user)s
 passwd=%(password)s
 realm=%(realm)s
 """
+FRIEND = """\
+[friend_%(number)d]
+url=<%(address)s>
+pol=accept
+subscribe=1
+"""
 
 
 class Linphone:
     """See the top.  folder: new, for all that it writes."""
 
-    def __init__(self, user, password, registrar_port, folder, realm="strowger"):
+    def __init__(self, user, password, registrar_port, folder, realm="strowger", friends=()):
         self.folder = pathlib.Path(folder)
         self.fields = {"user": user, "password": password, "registrar": registrar_port, "realm": realm}
+        self.friends = list(friends)            # whose presence it watches
         self.process = self.log = None
 
     @staticmethod
@@ -63,12 +71,17 @@ class Linphone:
         """It registers by itself."""
         (self.folder / ".local/share/linphone").mkdir(parents=True)
         base = free_block({UDP: (0, 2, 3), TCP: (0,)}, step=4)
-        (self.folder / "linphonerc").write_text(SETTINGS % dict(self.fields, sip=base, rtp=base + 2))
+        (self.folder / "linphonerc").write_text(SETTINGS % dict(self.fields, sip=base, rtp=base + 2) + "".join(
+            FRIEND % {"number": number, "address": address} for number, address in enumerate(self.friends)))
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen(["linphonec", "-c", str(self.folder / "linphonerc"), "-a"], stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT,
                                         cwd=self.folder, preexec_fn=die_with_us, env={"HOME": str(self.folder), "PATH": "/usr/bin:/bin",
                                                                                       "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)})
         return self
+
+    def told(self):
+        """What it has said so far."""
+        return (self.folder / "log").read_text(errors="replace")
 
     def say(self, words):
         """One of its commands."""
@@ -77,6 +90,8 @@ class Linphone:
 
     def stop(self):
         """End it."""
+        if self.process is None:
+            return
         if self.process.poll() is None:
             self.say("quit")
         try:

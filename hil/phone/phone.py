@@ -95,6 +95,7 @@ class Phone:
     play_seconds: least length of what it plays, silence added; repeat: fill with the file again instead.
     transport: "udp", "tcp" or "tls", of its registration.  outbound: RFC 5626, it opens a connection anew that is gone.
     waiting: subscribes to its message waiting lamp (RFC 3842); its log has each NOTIFY.
+    watches: lines whose presence it shows (command "contacts").
     codec: as baresip names it (CODEC_MODULES), the only one.
     encryption: baresip's mediaenc ("srtp": keys offered in a plain block, "srtp-mand": RTP/SAVP only).
     password None does not register; wait_registered False lets start() return before it has.
@@ -102,13 +103,13 @@ class Phone:
 
     def __init__(self, user, password, registrar_port, play_file=None, record_file=None, answer="auto", *,
                  registrar="127.0.0.1", address="127.0.0.1", play_seconds=600, repeat=False, expires_s=600,
-                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False, waiting=False, codec="pcma"):
+                 calls=4, directory=None, wait_registered=True, transport="udp", encryption=None, outbound=False, waiting=False, watches=(), codec="pcma"):
         self.user, self.password, self.answer_mode = user, password, answer
         self.registrar = f"{registrar}:{registrar_port}"
         self.address, self.expires_s, self.calls = address, expires_s, calls
         self.play_file, self.record_file = play_file, record_file
         self.transport, self.outbound = transport, outbound
-        self.waiting = waiting
+        self.waiting, self.watches = waiting, list(watches)
         self.play_seconds, self.repeat = play_seconds, repeat
         self.encryption, self.codec = encryption, codec
         self._own = directory is None
@@ -362,10 +363,12 @@ class Phone:
             config += "ausrc_srate 8000\nausrc_channels 1\nauplay_srate 8000\nauplay_channels 1\n" + OPUS_SETTINGS
         if self.waiting:
             config += "module_app mwi.so\n"
+        if self.watches:
+            config += "module_app contact.so\nmodule_app presence.so\n"
         if self.outbound:
             config = config.replace("module_tmp account.so", "module_tmp uuid.so\nmodule_tmp account.so")
         (self.directory / "config").write_text(config)
-        (self.directory / "contacts").write_text("")
+        (self.directory / "contacts").write_text("".join(f'"{name}" <sip:{name}@{self.registrar}>;presence=p2p\n' for name in self.watches))
         (self.directory / "accounts").write_text("".join(self._account(user, password) for user, password in self._users()))
         least = int(self.play_seconds * 8000)
         samples = wav.read_mono(self.play_file) if self.play_file else np.zeros(0, np.int16)

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from firmware.control import core_campaigns, roles
+from firmware.control import core_campaigns, people, roles
 from firmware.control.api_campaigns import CampaignsAPI, parse
 from firmware.control.commands import Problem
 from tests.control.test_acd import SALES
@@ -309,7 +309,7 @@ def test_a_mode_that_is_no_text_and_campaigns_of_other_teams():
     house = types.SimpleNamespace(switchboard=rig.sb, clock=types.SimpleNamespace(now_ms=lambda: 0), command=None, config=types.SimpleNamespace(running=lambda: config))
     api, seen = types.SimpleNamespace(house=house), []
     for team in "ab":
-        who = roles.Person("s", "supervisor", teams=[team])
+        who = people.Person("s", "supervisor", teams=[team])
         token = roles.WHO.set(who)
         seen.append((len(asyncio.run(CampaignsAPI(api).campaigns({}, {}))["campaigns"]), asyncio.run(roles._campaign(api, who, ["campaigns", "spring"], {}, {}))))
         roles.WHO.reset(token)

@@ -445,3 +445,54 @@ def test_the_configuration_refuses_what_cannot_be():
     assert "nailed leg" in str(check(made)[1][0])
     made["lines"][0]["home"] = {"number": "+49 30"}
     assert "digits" in str(check(made)[1][0])
+
+
+def shelf(pin="4711", **group):
+    """1001's telephone is a number of a PBX behind trunk group carrier, which may dial feature codes."""
+    rig = house(pin=pin, mode="per_call", confirm="none")
+    rig.config["feature_codes"] = [{"code": "*41", "action": "log_in"}, {"code": "*40", "action": "log_out"}, {"code": "*43", "action": "break"},
+                                   {"code": "*8", "action": "pick_up"}, {"code": "*98", "action": "messages"}]
+    for row in rig.config["trunk_groups"]:
+        row.update({"feature_codes": True} if row["name"] == rig.sb.core.router.outside(NUMBER)["row"]["choices"][0]["trunk_group"] else {}, **group)
+    rig.sb.configure(rig.config, rig.now)
+    rig.settle()
+    return rig
+
+
+def dials(rig, digits, leg="p7", caller=NUMBER[1:]):
+    rig.offer(leg, digits, caller=caller)
+    return leg
+
+
+def test_a_home_telephone_dials_codes_over_its_trunk():
+    rig = shelf()
+    dials(rig, "*411001")
+    for key in "4711":
+        rig.press(key, "p7")
+    assert rig.agent("1001")["status"] == "available" and rig.agent("1001")["registered"] and rig.heard("p7")[0].startswith("done")
+    rig.hang_up("p7")
+    dials(rig, "*43", "p8")
+    assert rig.agent("1001")["status"] == "on_break"
+    rig.hang_up("p8")
+    dials(rig, "*40", "p9")
+    assert rig.agent("1001")["status"] == "logged_out" and not rig.agent("1001")["registered"]
+    rig.hang_up("p9")
+    assert "4711" not in str(rig.journal)
+    rig.finished()
+
+
+@pytest.mark.parametrize("digits", ("*41", "*411001", "*81002", "*98"))
+def test_what_a_number_alone_may_not_do(digits):
+    """No log-in without a code, nobody's calls, nobody's messages."""
+    rig = shelf(pin=None)
+    dials(rig, digits)
+    assert rig.agent("1001")["status"] == "logged_out"
+    assert not [r for r in rig.journal if r["kind"] == "call.feature" and r["data"]["done"]]
+    rig.hang_up("p7")
+    rig.finished()
+
+
+def test_who_is_no_home_telephone_or_whose_group_may_not_dials_no_codes():
+    for rig, caller in ((shelf(), "13912345678"), (shelf(feature_codes=False), NUMBER[1:])):
+        dials(rig, "*411001", caller=caller)
+        assert not [r for r in rig.journal if r["kind"] == "call.feature"] and not rig.sb.core.state.calls.get("c101")

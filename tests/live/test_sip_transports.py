@@ -23,9 +23,14 @@ from hil.phone.probe import ProbePhone
 from hil.probes import dtmf, wav
 from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
+from tests.live.between_cases import test_headers_by_rule_and_an_update_between_two_trunks, test_two_telephones_of_one_line_ring_and_one_answers     # noqa: F401
 from tests.live.gateway_cases import test_analog_telephones_behind_a_gateway     # noqa: F401  these share this house
 from tests.live.lamp_cases import test_a_busy_lamp     # noqa: F401
-from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet     # noqa: F401
+from tests.live.join_cases import test_a_supervisor_s_telephone_joins_a_call_that_its_lamp_names     # noqa: F401
+from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet, test_g729_with_a_far_end_of_another_make     # noqa: F401
+from tests.live.presence_cases import test_two_softphones_watch_an_agent     # noqa: F401
+from tests.live.provisioning_cases import test_phones_of_each_make_fetch_their_files     # noqa: F401
+from tests.live.shelf_cases import test_agents_at_the_numbers_of_a_shelf     # noqa: F401
 
 pytestmark = pytest.mark.live
 RIG = {"tls": True}

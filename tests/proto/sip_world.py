@@ -154,9 +154,9 @@ class Phone:
             to="<sip:%s@strowger>" % self.line, call_id="register-%s" % self.line, algorithm=algorithm)
         return events, output[0]
 
-    def invite(self, called="9", body=OFFER):
+    def invite(self, called="9", body=OFFER, fields=()):
         """Call; returns (events, output)."""
-        extra = [("Contact", "<%s>" % self.contact())]
+        extra = [("Contact", "<%s>" % self.contact()), *fields]
         if body:
             extra.append(("Content-Type", "application/sdp"))
         events, output, _ = self.challenged("INVITE", "sip:%s@strowger" % called, extra, body)

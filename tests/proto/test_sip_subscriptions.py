@@ -16,9 +16,9 @@ def switch():
     return made
 
 
-def subscribe(phone, watched="1002", event="dialog", expires=600, **more):
+def subscribe(phone, watched="1002", event="dialog", expires=600, call_id=None, **more):
     events, output, _ = phone.challenged("SUBSCRIBE", "sip:%s@strowger" % watched, [
-        ("Event", event), ("Expires", str(expires)), ("Contact", "<%s>" % phone.contact())], call_id="sub-%s-%s" % (watched, event), **more)
+        ("Event", event), ("Expires", str(expires)), ("Contact", "<%s>" % phone.contact())], call_id=call_id or "sub-%s-%s" % (watched, event), **more)
     assert not events
     return output
 
@@ -60,6 +60,21 @@ def test_busy_lamp(switch):
     _, output = phone.send(refresh)
     assert status(output[0]) == 200 and header(output[1], "Subscription-State") == "terminated;reason=timeout"
     assert not switch.subscriptions.all and not switch.subscriptions.of
+
+
+@pytest.mark.conformance("RFC 4235", "4.1.2", "Call-ID and tags of a call, seen from the watched telephone, for who may join it, and for nobody else")
+def test_names_of_calls_are_for_who_may_join(switch):
+    watched = Phone(switch, "1002", "secret-2", ("10.1.1.2", 5060))
+    events, _ = watched.invite("5001")
+    leg = events[0]["leg"]
+    phone, names = Phone(switch), dict(zip(("call-id", "remote-tag", "local-tag"), switch.dialog_name(leg)))
+    assert names["call-id"] == watched.call_id
+    for may in (False, True):
+        switch.subscriptions.may_name = lambda line, other: may and (line, other) == ("1001", "1002")
+        switch.subscriptions.show_dialogs("1002", [(leg, "initiator", "early")], watched.now_ms)
+        output = subscribe(phone, call_id="sub-%s" % may)
+        row, = xml.etree.ElementTree.fromstring(output[1].split(b"\r\n\r\n", 1)[1])
+        assert {name: row.get(name) for name in names} == (names if may else dict.fromkeys(names))
 
 
 @pytest.mark.conformance("RFC 3842", "5.2", "message summary of the subscriber's own line")

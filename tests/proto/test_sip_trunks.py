@@ -486,7 +486,7 @@ def talking(switch, line, port):
 def test_blind_transfer(outcome):
     switch, _ = started(trunk())
     phone, leg, answer = talking(switch, "1001", 5060)
-    assert "REFER" in header(answer, "Allow") and header(answer, "Supported") == "replaces"
+    assert "REFER" in header(answer, "Allow") and header(answer, "Supported") == "replaces, join"
     events, output = phone.send(phone.in_dialog(answer, "REFER", [("Refer-To", "<sip:1002@strowger>"), ("Referred-By", "<sip:1001@strowger>")]))
     assert events == [{"kind": "refer", "leg": leg, "called": "1002", "other": None, "by": "<sip:1001@strowger>"}]
     assert status(output[0]) == 202 and method(output[1]) == "NOTIFY" and b"SIP/2.0 100 Trying" in output[1]
@@ -574,3 +574,37 @@ def answer_to(octets):
     """200 to a request."""
     lines = [line for line in octets.decode().split("\r\n\r\n")[0].split("\r\n")[1:] if line.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
     return ("\r\n".join(["SIP/2.0 200 OK"] + [line + (";tag=far" if line.startswith("To:") else "") for line in lines]) + "\r\nContent-Length: 0\r\n\r\n").encode()
+
+
+def named_world():
+    """A telephone's call and another telephone: (switch, leg, other telephone, {name: value of a header that names the call})."""
+    switch, _ = started(trunk())
+    phone, leg, answer = talking(switch, "1001", 5060)
+    other = Phone(switch, "1002", "secret-2", ("10.1.1.9", 5060))
+    other.register()
+    tags = [header(answer, name).split(";tag=")[1] for name in ("To", "From")]
+    return switch, leg, other, "%s;to-tag=%s;from-tag=%s" % (header(answer, "Call-ID"), *tags)
+
+
+@pytest.mark.conformance("RFC 3911", "4", "an INVITE with Join names a call by Call-ID and tags; Require: join is known; what it cannot name is 481, two names are 400")
+@pytest.mark.conformance("RFC 3891", "4", "Replaces in an INVITE, early-only of an answered call is 486")
+def test_an_invite_that_names_a_call():
+    switch, leg, other, name = named_world()
+    for kind, value, wanted in (("Join", name, "joins"), ("Replaces", name, "replaces")):
+        other.call_id = "names-" + kind
+        events, output = other.invite("1001", fields=[(kind, value), ("Require", kind.lower())])
+        assert [event.get(wanted) for event in events if event["kind"] == "invite_indication"] == [leg], (kind, events, output)
+        switch.request({"kind": "reject_request", "leg": events[-1]["leg"], "status": 603}, other.now_ms)
+        switch.take_output()
+    for fields, wanted in (([("Join", name.replace("to-tag=", "to-tag=x"))], 481), ([("Join", "nobody;to-tag=1;from-tag=2")], 481), ([("Join", "nobody")], 400),
+                           ([("Join", name), ("Replaces", name)], 400), ([("Replaces", name + ";early-only")], 486)):
+        other.call_id += "x"
+        events, output = other.invite("1001", fields=fields)
+        assert not events and status(output[-1]) == wanted, (fields, output)
+
+
+def test_a_trunk_names_no_calls():
+    switch, leg, other, name = named_world()
+    far = Far(switch)
+    events, output = far.send(incoming(far, extra=[("Require", "join"), ("Join", name)]))
+    assert not events and status(output[-1]) == 420 and header(output[-1], "Unsupported") == "join"

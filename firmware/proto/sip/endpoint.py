@@ -46,7 +46,7 @@ Events (plain dicts, "kind" first):
                     or changed (not on a mere refresh)
   line_unregistered {line, contacts: [], left}    the last contact went (left: by its own word), expired or gives no answer (is_silent(line))
   invite_indication {leg, line, called, caller, caller_name, sdp | None}  from a registered line,
-                    digest checked, or from a trunk: line None, and trunk, caller_type,
+                    digest checked (joins or replaces: the leg that it names, joining.py), or from a trunk: line None, and trunk, caller_type,
                     caller_presentation, redirecting; 100 Trying is already out.  sdp None: answer_request carries
                     the offer and the far end's answer comes as sdp_answer
   trunk_up, trunk_down {trunk, why}    a SIP trunk can carry calls, or cannot (trunks.py)
@@ -404,6 +404,13 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
                 if dialog is not None or (session.dialog is None and session.direction == "out"):
                     return session.leg
         return None
+
+    def dialog_name(self, leg):
+        """(Call-ID, our tag, the far end's tag or None) by which a leg can be named, or None."""
+        keys, session = self._session_dialogs.get(leg), self.sessions.get(leg)
+        if not keys or session is None:
+            return None
+        return keys[0][0], keys[0][1], None if session.dialog is None else session.dialog.remote_tag
 
     def leg_of_call(self, call_id, tags):
         """The leg whose dialog has a Call-ID and one of the tags as ours, or None."""

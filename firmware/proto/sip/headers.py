@@ -13,7 +13,7 @@ HEADERS = (
     ("Content-Encoding", "e", True), ("Content-Language", None, True), ("Content-Length", "l", False),
     ("Content-Type", "c", False), ("CSeq", None, False), ("Date", None, False), ("Diversion", None, True),
     ("Error-Info", None, True), ("Event", "o", False), ("Expires", None, False), ("From", "f", False),
-    ("History-Info", None, True), ("Identity", "y", False), ("Info-Package", None, False),
+    ("History-Info", None, True), ("Identity", "y", False), ("Info-Package", None, False), ("Join", None, False),
     ("Max-Forwards", None, False), ("Min-Expires", None, False), ("Min-SE", None, False),
     ("MIME-Version", None, False), ("P-Access-Network-Info", None, True), ("P-Asserted-Identity", None, True), ("P-Associated-URI", None, True),
     ("P-Called-Party-ID", None, False), ("P-Charging-Function-Addresses", None, True), ("P-Charging-Vector", None, False), ("P-Preferred-Identity", None, True), ("P-Visited-Network-ID", None, True),

@@ -38,10 +38,11 @@ class IncomingSession(ReliableSender, Session):
         self.ringing = None
         self.last_1xx = 180
 
-    def start(self, message, source, now_ms, parties=None, policy="off"):
+    def start(self, message, source, now_ms, parties=None, policy="off", named=None):
         """Take the INVITE.  Raises RemoteError(400) where no dialog can come of it.
 
-        parties: {"called", "caller", ...} of a trunk's call, for the event.  policy: of reliable.py."""
+        parties: {"called", "caller", ...} of a trunk's call, for the event.  policy: of reliable.py.
+        named: the leg that it names (joining.py), for the event, too."""
         self.dialog = Dialog.from_request(message, self.agent.identity.tag(), source)
         self.invite = self.agent.serve(message, source, self)
         self.agent.learn(self.dialog, self)
@@ -55,6 +56,7 @@ class IncomingSession(ReliableSender, Session):
             parties = {"called": display(parse_uri(message.uri).plain_user().split(";")[0]),
                        "caller": display(parse_uri(caller.uri).plain_user()), "caller_name": display(caller.display)}
         event.update(parties)
+        event.update(named or {})
         self.agent.emit(event)
 
     def _response(self, status, sdp):

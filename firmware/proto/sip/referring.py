@@ -36,14 +36,14 @@ def target_of(message):
 
 
 def parse_replaces(value):
-    """(Call-ID, to-tag, from-tag, whether early-only) of a Replaces value (RFC 3891 6.1).  Raises RemoteError(400)."""
+    """(Call-ID, to-tag, from-tag, whether early-only) of a Replaces (RFC 3891 6.1) or Join value (RFC 3911 7.1).  Raises RemoteError(400)."""
     pieces = [piece.strip() for piece in value.split(";")]
     tags = {}
     for piece in pieces[1:]:
         name, _, tag = piece.partition("=")
         tags[name.strip().lower()] = tag.strip()
     if not pieces[0] or not tags.get("to-tag") or not tags.get("from-tag"):
-        raise RemoteError("Replaces: no call and tags", status=400)
+        raise RemoteError("Replaces or Join: no call and tags", status=400)
     return pieces[0], tags["to-tag"], tags["from-tag"], "early-only" in tags
 
 

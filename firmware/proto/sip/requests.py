@@ -10,8 +10,8 @@ from firmware.proto.sip.causes import reason_value
 from firmware.proto.sip.digest import MISSING, OK, STALE
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
+from firmware.proto.sip.joining import OPTIONS as NAMING, named_call
 from firmware.proto.sip.message import parse
-from firmware.proto.sip.referring import parse_replaces
 from firmware.proto.sip.registrar import asks_flow, keeps_flow
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
@@ -91,7 +91,7 @@ class Requests(Answering):
         except RemoteError as error:
             self.reply(message, source, error.status, now_ms)
             return
-        known = EXTENSIONS + (bulk.GIN,) if method == "REGISTER" else EXTENSIONS
+        known = EXTENSIONS + {"REGISTER": (bulk.GIN,), "INVITE": NAMING}.get(method, ())
         required = [token for token in message.tokens("Require") + (message.tokens("Proxy-Require") if method == "REGISTER" else [])
                     if token.lower() not in known]
         if required:
@@ -269,24 +269,23 @@ class Requests(Answering):
         line = self._line_that_asks(message, source, now_ms)
         if line is None:
             return
-        if message.get("Replaces") is not None:
-            self._replace_dialog(message, line, source, now_ms)
+        try:
+            named = named_call(self, message)
+        except RemoteError as error:
+            self.fault("bad_request", str(error), source)
+            self.reply(message, source, error.status, now_ms)
             return
-        self._begin_session(message, line, None, source, now_ms)
+        own = self.sessions.get(named.get("replaces"))
+        if own is not None and own.line == line:
+            self._take_over(own, message, source, now_ms)
+        else:
+            self._begin_session(message, line, None, source, now_ms, named)
 
-    def _replace_dialog(self, message, line, source, now_ms):
-        """An INVITE that takes the place of a dialog (RFC 3891 3): of its own line only, as a page that was loaded anew."""
+    def _take_over(self, session, message, source, now_ms):
+        """An INVITE that takes the place of a dialog of its own line (RFC 3891 3), as a page that was loaded anew."""
         refusal = _unfit_invite(message)
         try:
-            call_id, to_tag, from_tag, early_only = parse_replaces(message.get("Replaces"))
-            session = self.sessions.get(self.leg_of_dialog(call_id, to_tag, from_tag))
-            if refusal is None and early_only:
-                refusal = (486, ())             # a dialog that is not confirmed yet is nobody's to replace here
-            elif refusal is None and session is None:
-                refusal = (481, ())
-            elif refusal is None and session.line != line:
-                refusal = (403, ())
-            elif refusal is None:
+            if refusal is None:
                 session.take_over(message, source, now_ms)
         except RemoteError as error:
             refusal = (error.status if error.status != 416 else 400, ())
@@ -296,7 +295,10 @@ class Requests(Answering):
     def _receive_trunk_call(self, trunk, message, source, now_ms):
         """An INVITE of a SIP trunk.  A call that is too much is refused by itself: a 503 would keep all calls of the carrier away."""
         row = trunk.row
-        if len(self.standing) >= self.config["max_legs"]:
+        naming = [token for token in message.tokens("Require") if token.lower() in NAMING]
+        if naming:                      # of lines only
+            self.reply(message, source, 420, now_ms, headers=(("Unsupported", ", ".join(naming)),))
+        elif len(self.standing) >= self.config["max_legs"]:
             self.reply(message, source, 480, now_ms, headers=(("Reason", reason_value(SWITCH_CONGESTION)),))
         elif self.trunk_load(trunk.name) >= row["channels"]:
             self.count("trunk_full")
@@ -311,8 +313,8 @@ class Requests(Answering):
         else:
             self._begin_session(message, None, trunk, source, now_ms)
 
-    def _begin_session(self, message, line, trunk, source, now_ms):
-        """A new incoming leg, its sender being authenticated."""
+    def _begin_session(self, message, line, trunk, source, now_ms, named=None):
+        """A new incoming leg, its sender being authenticated.  named: of named_call()."""
         refusal = _unfit_invite(message)
         if refusal is not None:
             self.reply(message, source, refusal[0], now_ms, headers=refusal[1])
@@ -325,7 +327,7 @@ class Requests(Answering):
         self.sessions[leg] = session
         try:
             session.start(message, source, now_ms, None if trunk is None else trunk.parties(message),
-                          "off" if trunk is None else trunk.row.get("reliable", "off"))
+                          "off" if trunk is None else trunk.row.get("reliable", "off"), named)
         except RemoteError as error:
             del self.sessions[leg]
             self.touch(session)

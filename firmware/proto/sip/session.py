@@ -179,7 +179,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         message.replace("Contact", self.agent.identity.contact_of(message.via.transport))
         message.replace("Allow", self.agent.allow)
         if self.line is not None:
-            message.add("Supported", "replaces")
+            message.add("Supported", "replaces, join")
         if sdp:
             message.replace("Content-Type", SDP)
             message.body = sdp

@@ -28,12 +28,22 @@ def escaped(string):
     return string.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
-def dialog_info(watched, host, version, dialogs):
-    """Body of RFC 4235 4.1.  dialogs: [(id, "initiator"|"recipient", "trying"|"early"|"confirmed")]."""
-    rows = ['<dialog id="%s" direction="%s"><state>%s</state></dialog>' % (escaped(name), direction, state)
+def dialog_info(watched, host, version, dialogs, name_of=None):
+    """Body of RFC 4235 4.1.  dialogs: [(id, "initiator"|"recipient", "trying"|"early"|"confirmed")].
+
+    name_of(id): (Call-ID, our tag, the watched telephone's tag or None) for who may name the call in an INVITE, or None."""
+    rows = ['<dialog id="%s"%s direction="%s"><state>%s</state></dialog>' % (escaped(name), _named(name_of and name_of(name)), direction, state)
             for name, direction, state in dialogs]
     return to_octets('<?xml version="1.0"?>\r\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="%d" state="full" '
                      'entity="%s">%s</dialog-info>\r\n' % (version, escaped(user_uri(octet_text(watched), host)), "".join(rows)))
+
+
+def _named(known):
+    """Attributes that name a dialog, seen from the watched telephone (4.1.2)."""
+    if known is None:
+        return ""
+    rows = [("call-id", known[0]), ("local-tag", known[2]), ("remote-tag", known[1])]
+    return "".join([' %s="%s"' % (name, escaped(octet_text(value))) for name, value in rows if value])
 
 
 def pidf(watched, host, is_open, activities, note):
@@ -191,6 +201,7 @@ class Subscriptions:
         self.dialogs = {}            # line -> [(id, direction, state)]
         self.messages = {}           # line -> (new, old)
         self.agent_of = lambda line: None        # (logged in, RPID activity or None, note) of the agent who sits at a line, or None
+        self.may_name = lambda line, watched: False      # whether a line is told the names of another one's calls, by which it could join them
         self.due = {}                # names that are to be notified soon
         self._number = 0
         self._timer = None
@@ -287,7 +298,8 @@ class Subscriptions:
         """The state of what is watched."""
         host = self.agent.identity.address
         if subscription.package == DIALOG:
-            return dialog_info(subscription.watched, host, subscription.version, self.shown(subscription.watched))
+            name_of = self.agent.dialog_name if self.may_name(subscription.line, subscription.watched) else None
+            return dialog_info(subscription.watched, host, subscription.version, self.shown(subscription.watched), name_of)
         if subscription.package == PRESENCE:
             return self._presence(subscription.watched, host)
         new, old = self.messages.get(subscription.watched, (0, 0))
