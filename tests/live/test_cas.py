@@ -16,7 +16,10 @@ from hil.phone.probe import ProbePhone
 from hil.probes import exact, wav
 from hil.r2.client import BINARY, R2Exchange
 from hil.rig import Rig
-from tests.live import probe_moves
+from tests.live import cas_attack_cases as attack, probe_moves
+from tests.live.cas_attack_cases import (       # noqa: F401  they share this house
+    attacker, test_a_double_seizure_and_blocking_in_a_call, test_bits_that_flap, test_clear_forward_in_each_state, test_thirty_seizures_without_digits,
+    test_tones_that_are_no_signals, test_what_the_circuits_say_of_it)
 from tests.live.cas_t1_cases import bank, test_each_protocol_of_a_channel_bank      # noqa: F401  they share this house
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
@@ -60,6 +63,9 @@ class Trunks(Rig):
                                     "r2": {"variant": country, "circuits": "1-3", "called_length": 4}})
             config["trunk_groups"].append({"name": country, "caller_number": OURS})
             config["routes"].append({"number": "7%d." % at, "choices": [{"trunk_group": country, "strip": 2}]})
+        config["spans"].append(attack.CONFIGURED)
+        config["trunk_groups"].append({"name": "attacked", "caller_number": OURS})
+        config["routes"].append(attack.ROUTE)
         for agent in config["agents"]:
             agent["wrap_up_s"] = 1
         self.product.post("/configuration/apply", running)
@@ -69,11 +75,11 @@ class Trunks(Rig):
             self.r2[9 + at] = R2Exchange(self.run_dir, 9 + at, country, max_ani=len(OURS), max_dnis=4)
         for exchange in self.r2.values():
             exchange.start()
-        self.wait(lambda s: len(s["spans"]) == 4 + len(COUNTRIES) and s["spans"][3]["alarms"] != ["configuration"], 10, "a T1")
+        self.wait(lambda s: len(s["spans"]) == 5 + len(COUNTRIES) and s["spans"][3]["alarms"] != ["configuration"], 10, "a T1")
         time.sleep(0.5)                     # the framer is a T1's by then: blocks have its length
         self.em = EMTrunk(self.run_dir, 8).__enter__()
-        self.wait(lambda s: [span["state"] for span in s["spans"]] == ["up"] * (4 + len(COUNTRIES)) and all(
-            slot["state"] in ("idle", "d") for span in s["spans"] for slot in span["timeslots"]), 20, "four CAS spans up and idle")
+        self.wait(lambda s: all(span["state"] == "up" and all(slot["state"] in ("idle", "d") for slot in span["timeslots"])
+                                for span in s["spans"] if span["span"] != attack.SPAN), 20, "CAS spans up and idle")
         return self
 
     def stop(self):
