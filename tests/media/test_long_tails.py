@@ -57,9 +57,10 @@ def test_a_leg_without_a_place_gets_64_ms_and_the_call_goes_on(caplog):
     """All circuits of 64 E1 want 128 ms: the calls come before the places; who asks for 128 ms by command is told that there are none."""
     engine, costs = Engine(), {"paid": 0}
 
-    def reserve(before, after, what, emergency=False):
+    def reserve(before, after, what, emergency=False, fresh=0):
         costs["paid"] += after - before
-    admission = types.SimpleNamespace(cost=lambda kind, enhance, *rest: 2 if enhance["long_tail"] else 1, reserve=reserve, release=lambda cost: None)
+    admission = types.SimpleNamespace(cost=lambda kind, enhance, *rest: 2 if enhance["long_tail"] else 1, reserve=reserve,
+                                      fresh=lambda enhance: 0, release=lambda cost: None)
     made = table.Table(engine, None, None, None, admission)
     wanted = {"echo": True, "long_tail": True}
     legs = [(span, timeslot) for span in range(1, 65) for timeslot in range(1, 32) if timeslot != 16]

@@ -120,7 +120,7 @@ class Quiet:
 def test_at_the_limit_of_speeds_nothing_plays_and_old_serials_do_not_count(monkeypatch):
     """A refused signal leaves what plays alone; what was replaced gives its place back though its leg stretches on."""
     monkeypatch.setattr(table, "STRETCHED", 2)
-    engine, admission = Quiet(), types.SimpleNamespace(cost=lambda *args: 0, reserve=lambda *args: None, release=lambda *args: None)
+    engine, admission = Quiet(), types.SimpleNamespace(**dict.fromkeys(("cost", "fresh", "reserve", "release"), lambda *args: 0))
     made = table.Table(engine, None, types.SimpleNamespace(compile=lambda items: (object(), 1000)), None, admission)
     for number in (1, 2, 3):
         made.add({"id": f"l{number}", "kind": "timeslot", "span": 1, "timeslot": number, "law": "A"})
