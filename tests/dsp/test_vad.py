@@ -6,10 +6,13 @@ A hit is a labelled speech block called speech, a false alarm a labelled pause
 called speech; hangovers of all three count as they come.
 """
 
+import contextlib
 import ctypes
 import ctypes.util
+import os
 import shutil
 import subprocess
+import sys
 import wave
 
 import numpy as np
@@ -30,11 +33,26 @@ def ours(x, level=None):
     return np.array(found).T
 
 
+@contextlib.contextmanager
+def without_warnings():
+    """speexdsp says each time that its detector is to be rewritten; `make bench` would print that hundreds of times."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def speexdsp(x):
     library = ctypes.CDLL(ctypes.util.find_library("speexdsp"))
     library.speex_preprocess_state_init.restype = ctypes.c_void_p
     state = ctypes.c_void_p(library.speex_preprocess_state_init(80, 8000))
-    library.speex_preprocess_ctl(state, 4, ctypes.byref(ctypes.c_int(1)))   # SPEEX_PREPROCESS_SET_VAD
+    with without_warnings():
+        library.speex_preprocess_ctl(state, 4, ctypes.byref(ctypes.c_int(1)))   # SPEEX_PREPROCESS_SET_VAD
     y = x.copy()
     return np.array([library.speex_preprocess_run(state, ctypes.c_void_p(y.ctypes.data + 2 * at)) for at in range(0, len(y) // 80 * 80, 80)], bool)
 
