@@ -351,7 +351,7 @@ class API:
 
     async def span_history(self, span, query, body):
         """What each timeslot of a span was over some hours."""
-        if not span.isascii() or not span.isdigit() or not 1 <= int(span[:9]) <= SPANS:
+        if not span.isascii() or not span.isdigit() or len(span) > 2 or not 1 <= int(span) <= SPANS:
             raise commands.not_found("span", span[:8])
         now_ms = self.house.clock.now_ms()
         to_ms = self._whole(query, "to", now_ms, 0, 1 << 53)

@@ -144,7 +144,8 @@ class Timeslots:
     # -- the look --
 
     async def run(self):
-        """Look for ever."""
+        """Look for ever; first at the file, beside the loop."""
+        await self.check()
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()
@@ -194,6 +195,17 @@ class Timeslots:
         if self._history is None:
             self._history = TimeslotHistory(path_of(self.house.data_dir))
         self._history.write(rows, seq)
+
+    async def check(self):
+        """A damaged file is begun anew."""
+        async with self._writing:
+            if self._history is None:
+                return
+            try:
+                if not await asyncio.to_thread(self._history.check):
+                    log.error("timeslots: the history was damaged; it begins anew, the old file is %s.damaged", self._history.path)
+            except sqlite3.Error as error:
+                self._refused(error)
 
     async def ask(self, question):
         """question(TimeslotHistory), beside the loop, with all that has happened so far."""

@@ -13,7 +13,7 @@ import contextlib
 import os
 import sqlite3
 
-KEPT = {"call": 1000, "service": 200, "event": 100}     # rows of a timeslot and part; invented: 64 spans keep 100 MB at most
+KEPT = {"call": 1000, "service": 200, "event": 100}     # rows of a timeslot and part; invented: 64 spans keep 220 MB at most
 PRUNE_EVERY = 100           # rows of a timeslot and part beyond that; invented
 SPAN_ROWS_MOST = 50_000     # of one answer; invented
 COLUMNS = ("at_ms", "part", "state", "why", "call", "leg")
@@ -23,6 +23,12 @@ CREATE INDEX IF NOT EXISTS of_timeslot ON timeslot_state (span, timeslot, part, 
 CREATE TABLE IF NOT EXISTS cursor (seq INTEGER);
 """
 PLACE = "span = ? AND timeslot = ? AND part = ?"
+LAST = """
+WITH RECURSIVE spans(span) AS (VALUES(1) UNION ALL SELECT span + 1 FROM spans WHERE span < 64),
+    slots(slot) AS (VALUES(1) UNION ALL SELECT slot + 1 FROM slots WHERE slot < 31)
+SELECT span, timeslot, %s FROM timeslot_state WHERE id IN (
+    SELECT (SELECT max(id) FROM timeslot_state AS one WHERE one.span = spans.span AND one.timeslot = slot AND one.part = ?) FROM spans, slots)
+"""                         # 1,984 looks into the index, not a walk through millions of rows: control waits for it when it begins
 
 
 def path_of(data_dir):
@@ -41,17 +47,32 @@ class TimeslotHistory:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            for suffix in ("-wal", "-shm", ""):
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(path + suffix, path + ".damaged" + suffix)
-            self._open()
+            self._begin_anew()
 
     def _open(self):
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")        # a kill costs nothing; what a power cut damages is begun anew
         self._db.executescript(TABLES)
-        self._db.execute("PRAGMA quick_check(1)").fetchone()
+
+    def _begin_anew(self):
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path + suffix, self.path + ".damaged" + suffix)
+        self._open()
+
+    def check(self):
+        """Look through the whole file, which takes a second where it is full; a damaged one is set aside.  Returns whether it was whole."""
+        try:
+            whole = self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            whole = False
+        if not whole:
+            self._db.close()
+            self._begin_anew()
+        return whole
 
     def cursor(self):
         """Number of the last journal record that is in here, or None: nothing is."""
@@ -102,8 +123,7 @@ class TimeslotHistory:
 
     def last(self, part):
         """{(span, timeslot): row} of a part: what each was last."""
-        rows = self._db.execute("SELECT span, timeslot, %s FROM timeslot_state WHERE id IN (SELECT max(id) FROM timeslot_state WHERE part = ? GROUP BY span, timeslot)"
-                                % ", ".join(COLUMNS), (part,))
+        rows = self._db.execute(LAST % ", ".join(COLUMNS), (part,))
         return {row[:2]: dict(zip(COLUMNS, row[2:])) for row in rows}
 
     def close(self):

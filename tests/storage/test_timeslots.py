@@ -65,3 +65,19 @@ def test_a_damaged_file_is_set_aside(tmp_path):
     made.close()
     assert (tmp_path / "timeslots.db.damaged").read_bytes().startswith(b"no database")
     assert TimeslotHistory(str(path)).cursor() == 2
+
+
+def test_a_file_with_damaged_pages_is_set_aside(tmp_path):
+    """Pages that are overwritten may open and only be found when they are looked through."""
+    path = tmp_path / "timeslots.db"
+    made = TimeslotHistory(str(path))
+    made.write([row(n, "idle", timeslot=n % 30) for n in range(5000)], 2)
+    made.close()
+    octets = bytearray(path.read_bytes())
+    for begin in range(8 * 4096, len(octets) - 4096, 4096):
+        octets[begin + 100:begin + 3000] = bytes(2900)
+    path.write_bytes(octets)
+    made = TimeslotHistory(str(path))
+    assert not made.check() and made.cursor() is None and (tmp_path / "timeslots.db.damaged").exists()
+    made.write([row(1, "idle")], 2)
+    assert made.check() and made.cursor() == 2
