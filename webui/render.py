@@ -176,7 +176,10 @@ def sayings(catalogue):
         """A step of the explanation of a route."""
         arguments = {name: detail(value) if isinstance(value, str) else value for name, value in step["arguments"].items()}
         if "weekday" in arguments:
-            arguments["weekday"] = catalogue.gettext("day.%d" % arguments["weekday"]) if catalogue else arguments["weekday"]
+            arguments["weekday"] = known("day.%d" % arguments["weekday"], arguments["weekday"])
+        if "days" in arguments:
+            arguments["days"] = ", ".join(known("day.%d" % first, first) if first == last else known("day.run", "%s to %s") % (known("day.%d" % first, first), known("day.%d" % last, last))
+                                          for first, last in arguments["days"])
         for name, head in (("application", "application."), ("needed", "choice."), ("allowed", "choice.")):
             if name in arguments:
                 arguments[name] = ", ".join(known(head + word, word) for word in arguments[name].split(", "))

@@ -7,7 +7,7 @@ from bottle import request
 from firmware.control.client import ControlError
 
 FIELDS = ("digits", "who", "caller", "at")
-LONGEST = 64
+LONGEST = 200               # of what is passed on; control refuses what is too long; invented
 
 
 def add(app, web):

@@ -3,14 +3,27 @@
     day_of(calendar, (2026, 10, 3)) -> the row of that day, or None
     is_open(row, minute)            whether that day is open at a minute
     matches("138xxxxxxxx", number)  x any digit, . at the end any further ones
+    days_said(day_runs("123457"))   "Monday to Friday, Sunday"
 """
 
 YEARLY = 5      # characters of "12-25"
+WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def _as_date(text):
-    parts = [int(part) for part in text.split("-")]
-    return tuple(parts)
+def day_runs(days):
+    """Days of the week that follow one another: "123457" -> [[1, 5], [7, 7]]."""
+    runs = []
+    for day in sorted({int(digit) for digit in days}):
+        if runs and runs[-1][1] == day - 1:
+            runs[-1][1] = day
+        else:
+            runs.append([day, day])
+    return runs
+
+
+def days_said(runs):
+    """The same as words: "Monday to Friday, Sunday"."""
+    return ", ".join(WEEK[first - 1] + (" to " + WEEK[last - 1] if last > first else "") for first, last in runs)
 
 
 def day_of(days, date):

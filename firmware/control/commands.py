@@ -14,6 +14,7 @@ from firmware.storage.cdr import call_number
 STATUSES = ("available", "on_break", "logged_out")
 REASON_MAX = 64
 CALL_ID_MAX = 17
+FIRST_YEAR, LAST_YEAR = 1970, 2199      # of a moment that is asked about; invented
 
 
 class Problem(LocalError):
@@ -51,11 +52,12 @@ async def hang_up(house, call):
 def moment_of(text, zone):
     """A date and time of the site, "2026-11-23T22:00", as ms since 1970.  Raises Problem."""
     try:
-        if len(text) != 16:
+        moment = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=zoneinfo.ZoneInfo(zone))
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
             raise ValueError
-        return int(datetime.datetime.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo(zone)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise Problem(422, "bad time", "Give date and time of the site as 2026-11-23T22:00.") from None
+        return int(moment.timestamp() * 1000)
+    except ValueError:
+        raise Problem(422, "bad time", "Give date and time of the site as 2026-11-23T22:00, from %d to %d." % (FIRST_YEAR, LAST_YEAR)) from None
 
 
 def explain_route(house, digits, line=None, trunk_group=None, caller=None, at=None):

@@ -11,7 +11,8 @@
                "circuits": [{"span", "timeslot", "state"(next|free|kept|busy|out_of_service|down), "call"}], in the order in which they are asked}],
      "closed": [{"choice", "trunk_group", "why"}](choices that are not asked)}
 
-A step's text is its key's form with the arguments, so that a page can say it in another language.
+A step's text is its key's form with the arguments, so that a page can say it in another language.  Of these "weekday" is 1 to 7 and "days" is
+[[first, last]].
 """
 
 from firmware.call import calendar, outside
@@ -24,7 +25,7 @@ CIRCUITS_SHOWN = 64         # of a way; invented: a group may have thousands
 SHORTER_SHOWN = 5           # routes that fit, but less; invented
 
 FORMS = {
-    "moment": "day %(weekday)d of the week, %(time)s at the site",
+    "moment": "%(weekday)s, %(time)s at the site",
     "screening.line": "a telephone of ours: lists of callers are not asked",
     "screening.none": "no calling number: lists of callers are not asked",
     "screening.emergency": "an emergency number: lists of callers are not asked",
@@ -44,7 +45,7 @@ FORMS = {
     "hours.open": "queue %(queue)s is open then",
     "hours.closed": "queue %(queue)s is closed then; its rules say where callers go",
     "choice.open": "choice %(choice)d (%(trunk_group)s) is open",
-    "choice.hours": "choice %(choice)d (%(trunk_group)s) is closed then: days %(days)s, %(from)s to %(to)s",
+    "choice.hours": "choice %(choice)d (%(trunk_group)s) is closed then; it is open %(days)s, %(from)s to %(to)s",
     "choice.areas": "choice %(choice)d (%(trunk_group)s) is for numbers of %(areas)s only",
     "choice.digits": "choice %(choice)d (%(trunk_group)s) would leave no digits to send"}
 STATES = ("next", "free", "kept", "busy", "out_of_service", "down")
@@ -86,7 +87,12 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
 
 
 def _step(result, key, **arguments):
-    return {"step": key.split(".")[0], "result": result, "key": key, "arguments": arguments, "text": FORMS[key] % arguments}
+    return {"step": key.split(".")[0], "result": result, "key": key, "arguments": arguments, "text": FORMS[key] % _said(arguments)}
+
+
+def _said(arguments):
+    """With days of the week by their names."""
+    return {name: calendar.days_said(value) if name == "days" else calendar.WEEK[value - 1] if name == "weekday" else value for name, value in arguments.items()}
 
 
 def _refused(answer, cause, why):
@@ -165,10 +171,10 @@ def _ways(core, answer, route, line, caller, out_of_service):
             continue
         shut = outside.shut_by(choice, row, digits, at["weekday"], at["minute"], areas)
         step = _step("no", "choice." + shut, choice=place + 1, trunk_group=choice["trunk_group"], areas=choice.get("areas"),
-                     days=choice.get("days") or outside.ALL_DAYS, to=choice.get("to") or "24:00", **{"from": choice.get("from") or "00:00"})
+                     days=calendar.day_runs(choice.get("days") or outside.ALL_DAYS), to=choice.get("to") or "24:00", **{"from": choice.get("from") or "00:00"})
         answer["steps"].append(step)
-        why = {"hours": "is closed now: days %(days)s, %(from)s to %(to)s", "areas": "is for numbers of %(areas)s only", "digits": "would leave no digits to send"}[shut]
-        answer["closed"].append({"choice": place + 1, "trunk_group": choice["trunk_group"], "why": why % step["arguments"]})
+        why = {"hours": "is closed now; it is open %(days)s, %(from)s to %(to)s", "areas": "is for numbers of %(areas)s only", "digits": "would leave no digits to send"}[shut]
+        answer["closed"].append({"choice": place + 1, "trunk_group": choice["trunk_group"], "why": why % _said(step["arguments"])})
     if not answer["ways"]:
         answer["why"], answer["cause"] = "no choice of the route is open now", NO_CIRCUIT
         return
@@ -212,9 +218,10 @@ def _hindrance(up, blocked, free, kept, is_kept, emergency):
 
 
 def _circuits(core, group, first, is_kept, out_of_service):
-    """The circuits of a group in the order in which a call asks for them, each with what it is."""
-    found = []
-    for span, timeslot in group.order()[:CIRCUITS_SHOWN]:
+    """The circuits of a group in the order in which a call asks for them, each with what it is; of very many, those around the one that is taken."""
+    found, order = [], group.order()
+    begin = max(0, min(order.index(first) - CIRCUITS_SHOWN // 2, len(order) - CIRCUITS_SHOWN)) if first else 0
+    for span, timeslot in order[begin:begin + CIRCUITS_SHOWN]:
         holder = group.holder(span, timeslot)
         if not core.span_is_up(span):
             state = "down"

@@ -2,8 +2,9 @@
 
 import pytest
 
+from firmware.call.calendar import day_runs, days_said
 from firmware.call.trunk_group import SELECTIONS
-from firmware.control import core_explain
+from firmware.control import commands, core_explain
 from tests.control.switchboard_rig import Rig
 from tests.control.test_outside import WORKDAY_08, config, world
 
@@ -35,9 +36,9 @@ def test_the_moment_may_be_another_one():
     for at_ms, open_choices in ((WORKDAY_08 - HOUR_MS, ["carrier", "second"]), (WORKDAY_08, ["second"]), (WORKDAY_08 + 10 * HOUR_MS, ["carrier", "second"])):
         told = rig.sb.explain("98123", "1001", None, at_ms)
         assert [way["trunk_group"] for way in told["ways"]] == open_choices
-    assert told["at"] == {"weekday": 4, "minute": 18 * 60} and told["steps"][0]["text"] == "day 4 of the week, 18:00 at the site"
+    assert told["at"] == {"weekday": 4, "minute": 18 * 60} and told["steps"][0]["text"] == "Thursday, 18:00 at the site"
     closed = rig.sb.explain("98123", "1001", None, WORKDAY_08)
-    assert closed["steps"][-2]["text"] == "choice 1 (carrier) is closed then: days 12345, 18:00 to 08:00"
+    assert closed["steps"][-2]["text"] == "choice 1 (carrier) is closed then; it is open Monday to Friday, 18:00 to 08:00"
     before = rig.sb.dump()
     assert rig.sb.core.now_ms == rig.now and rig.sb.dump() == before and not rig.sb.take()[0], "nothing was decided, and it is now again"
 
@@ -77,3 +78,24 @@ def test_what_is_kept_and_out_of_service_is_told_of_each_circuit():
     states = {c["timeslot"]: c["state"] for c in told["circuits"] if c["span"] == 2}
     assert (states[31], states[30], states[29]) == ("out_of_service", "out_of_service", "kept") and told["first"] is None and "reserved: 29" in told["why"]
     assert len(told["circuits"]) <= core_explain.CIRCUITS_SHOWN
+
+
+def test_of_very_many_circuits_the_one_that_is_taken_is_shown(monkeypatch):
+    monkeypatch.setattr(core_explain, "CIRCUITS_SHOWN", 8)
+    for up, first in (((2,), [2, 31]), ((1,), [1, 31]), ((1, 2), [2, 31])):
+        rig = world(up=up, carrier={"selection": "descending"})
+        way = rig.sb.explain("913912345678", "1001", None, rig.now)["ways"][0]
+        assert way["first"] == first and len(way["circuits"]) == 8 and [c["state"] for c in way["circuits"]].count("next") == 1
+
+
+def test_a_moment_is_one_that_clocks_know():
+    assert commands.moment_of("1970-01-02T08:00", "Asia/Shanghai") == 86400_000
+    assert commands.moment_of("2199-12-31T23:59", "UTC") == 7_258_118_340_000
+    for text in ("0001-01-01T00:00", "9999-12-31T23:59", "1969-12-31T23:59", "20261123T220000Z", "2026-11-23", "2026-13-01T00:00", "x" * 500, ""):
+        with pytest.raises(commands.Problem, match="from 1970 to 2199"):
+            commands.moment_of(text, "Asia/Shanghai")
+
+
+@pytest.mark.parametrize("days, said", [("67", "Saturday to Sunday"), ("1", "Monday"), ("72154", "Monday to Tuesday, Thursday to Friday, Sunday"), ("1234567", "Monday to Sunday")])
+def test_days_are_said_as_words(days, said):
+    assert days_said(day_runs(days)) == said
