@@ -125,6 +125,7 @@ class Form:
             self.began = json.loads(sent.get("began") or "null", object_pairs_hook=once)
         except (ValueError, RecursionError):
             self.began = None
+        self.began = self.began if isinstance(self.began, dict) else None
         place = sent.get("place") or ""
         self.place = int(place) - 1 if part in IN_ORDER and place.isascii() and place.isdecimal() and len(place) < 6 else None
         self.row = forms.read(row_schema(part), sent)
@@ -235,7 +236,10 @@ def add(app, web):
     @app.get("/configuration/history/<number:int>/back")
     def back_preview(number, why=None, status=200):
         revision, config = running()
-        report = asked("/v1/configuration/propose", earlier(number))
+        try:
+            report = asked("/v1/configuration/propose", earlier(number))
+        except ControlError as error:
+            web.refuse(error.status, "not possible now", str(error))
         return web.show("settings_preview.html", status, part="history", number=number, revision=revision, restart=report.get("restart") or [], carried=[],
                     changes=changes.between(config, report["configuration"]) if report["ok"] else [], errors=report["errors"], why=why,
                     action="/configuration/history/%d/back" % number)
@@ -244,7 +248,7 @@ def add(app, web):
     def back(number):
         sent = request.forms.get("revision") or ""
         try:
-            done = asked("/v1/configuration/rollback", {"revision": number, "from": int(sent) if sent.isdecimal() and len(sent) < 16 else 0})
+            done = asked("/v1/configuration/rollback", {"revision": number, "from": int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 16 else 0})
         except ControlError as error:
             return back_preview(number, str(error), error.status)
         return web.see_other("/configuration/history?applied=%d" % done["revision"])

@@ -228,6 +228,18 @@ def test_an_undo_of_what_is_not_in_force_any_more_is_refused(person, store):
     assert "changed meanwhile" in person.page(back, form, 409) and store.running["site"]["name"] == "two"
 
 
+def test_a_control_that_goes_away_is_told_and_changes_nothing(person, store, web):
+    edit = "/configuration/trunk_groups/edit?key=" + store.running["trunk_groups"][0]["name"]
+    preview = inputs(person.page(edit, {**person.form(edit), "label": "typed", "do": "preview"}))
+    web.control.answers = lambda method, path, query, body: (503, {"status": 503, "detail": "It is gone."}) if method == "POST" else store(method, path, query, body)
+    assert "It is gone." in person.page("/configuration/history/1/back", status=503) and "It is gone." in person.page("/configuration/history/1/back", {"revision": "1"}, 503)
+    page = person.page(edit, {**preview, "do": "apply"}, 409)
+    assert "It is gone." in page and inputs(page)["label"] == "typed" and store.applied == []
+    web.control.answers = store
+    person.applied(edit, inputs(page))
+    assert row_of(store, "trunk_groups", store.running["trunk_groups"][0]["name"])["label"] == "typed"
+
+
 def test_a_new_name_of_a_trunk_group_goes_along_to_whatever_refers_to_it(person, store):
     old = store.running["trunk_groups"][0]["name"]
     edit = "/configuration/trunk_groups/edit?key=" + old
@@ -254,6 +266,9 @@ def test_rubbish_in_a_form_is_answered_and_changes_nothing(person, store):
     for sent in RUBBISH:
         answer, _ = person("/configuration/routes/edit", {"number": "1", **sent})
         assert answer.status in (200, 400, 409) and store.applied == [], sent
+    known = "/configuration/routes/edit?key=" + store.running["routes"][0]["number"]
+    for began in ('[1]', '"x"', '7', '{"choices": 5}'):
+        assert "changed this meanwhile" in person.page(known, {"number": "1", "began": began}, 409) and store.applied == [], began
     answer, _ = person("/configuration/routes/edit", method="POST", body=b"number=%ff", headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.status == 400
 
@@ -286,3 +301,10 @@ def test_each_field_has_its_name_and_its_help_in_chinese():
     assert lost == [] and sorted({field.help for _, _, field in every_field()} - set(said)) == []
     hints = {field.hint for _, _, field in every_field() if getattr(field, "hint", "")}
     assert sorted(hint for hint in hints if "detail." + hint not in said and hint not in said) == []
+
+
+@pytest.mark.parametrize("language, said", [("en", "choice 2 (c) is closed then; it is open Monday to Friday, Sunday, 08:00 to 18:00"), ("zh_CN", "出路 2（c）届时关闭；开放时间为星期一至星期五, 星期日 08:00 至 18:00")])
+def test_days_of_a_route_are_words(language, said):
+    step = {"key": "choice.hours", "arguments": {"choice": 2, "trunk_group": "c", "days": [[1, 5], [7, 7]], "from": "08:00", "to": "18:00"},
+            "text": "choice 2 (c) is closed then; it is open Monday to Friday, Sunday, 08:00 to 18:00"}
+    assert render.sayings(render.CATALOGUES[language])["route_step"](step) == said
