@@ -28,8 +28,8 @@ test: setup-test ## all tests (under 20 minutes on 2 cores)
 bench: setup-test ## measure; table and build/bench.json
 	@exec $(PYTHON) -m tests.bench
 
-soak: setup-test ## half an hour of calls, processes killed meanwhile; build/soak/ (SOAK_S=seconds)
-	@exec $(PYTHON) -m hil.soak
+soak: setup-test ## half an hour of calls, processes killed meanwhile; build/soak/ (SOAK_S=seconds; SOAK=density: an hour of full density)
+	@exec $(PYTHON) -m $(if $(filter density,$(SOAK)),tests.soak_density,hil.soak)
 
 storm: setup-test ## 64 spans flap at 1 Hz, then slip 10/s, ten minutes each; build/storm/ (STORM_S=seconds)
 	@exec $(PYTHON) -m hil.storm

@@ -137,10 +137,10 @@ class Parts:
 
 
 class Density:
-    """One run.  Figures of each step in `points`; short: few seconds, no steps.  pace: how many times slower the world is than time."""
+    """One run.  Figures of each step in `points`; short: few seconds, no steps.  pace: how many times slower the world is than time.  steps: numbers of channels."""
 
-    def __init__(self, folder, short, pace=1):
-        self.folder, self.short, self.pace = pathlib.Path(folder), short, pace
+    def __init__(self, folder, short, pace=1, steps=STEPS):
+        self.folder, self.short, self.pace, self.steps = pathlib.Path(folder), short, pace, steps
         self.speech, self.source = bench.speech()
         self.parts = Parts(self.speech)
         self.board = f"/proc/{os.getpid()}/fd/{os.memfd_create('board')}"       # on a disk its pages would be made read-only each time they are written back
@@ -148,7 +148,7 @@ class Density:
         self.digits, self.voices, self.count_digits = {}, 0, False
         self.points, self.recorded = [], []
         self.network = bench_far.Network.made() if pace > 1 else None           # None: all on loopback
-        sockets = lambda: [far_sockets() for _ in range(0, STEPS[-1], _load.HOSTS_A_SOCKET)]
+        sockets = lambda: [far_sockets() for _ in range(0, steps[-1], _load.HOSTS_A_SOCKET)]
         self.far, self.far_rtcp = zip(*(self.network.at_far_ends(sockets) if self.network else sockets()))      # of the RTP peers, who have addresses of their own
         self.made = [0, 0, 0]           # timeslots, RTP legs, bridges
         self.refusal = None
@@ -189,13 +189,20 @@ class Density:
         pairs += [(f"r{a}", f"r{b}") for a, b in zip(rest[0::2], rest[1::2])]
         await self.call_all([("bridge", {"id": f"b{self.made[2] + i}", "legs": list(pair)}) for i, pair in enumerate(pairs)])
         recorded = list(new_t)[:max(0, RECORDED_MOST * timeslots // TIMESLOTS_MOST - len(self.recorded))]
-        await self.call_all([("record", {"id": f"w{n}", "path": str(self.folder / f"{n}.wav"), "left": f"t{n}",
-                                         "right": f"r{n}"}) for n in recorded])
+        await self.record(recorded)
         self.recorded += recorded
         self.made = [timeslots, channels - timeslots, self.made[2] + len(pairs)]
         for reply in ports:
             self.load.add_host((int(ipaddress.IPv4Address(address)), reply["port"]))
         self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
+
+    def file(self, n):
+        """Of a recorded call."""
+        return self.folder / f"{n}.wav"
+
+    async def record(self, calls):
+        """Record these calls, each into its file."""
+        await self.call_all([("record", {"id": f"w{n}", "path": str(self.file(n)), "left": f"t{n}", "right": f"r{n}"}) for n in calls])
 
     async def shrink(self, channels):
         """Take away what growing to this many has added before it was refused."""
@@ -217,7 +224,12 @@ class Density:
         return dict(EVERYTHING, level="off" if self.parts.kind(n) in ("silent", "noisy") else "agc")
 
     async def measure(self, channels, seconds):
+        """Let the channels settle, then take their figures."""
         await asyncio.sleep((SETTLE_S if self.short or not channels else LEARNT_S) * self.pace)
+        await self.take(channels, seconds)
+
+    async def take(self, channels, seconds):
+        """Figures of so many seconds of the world, into points."""
         self.count_digits = self.last_step
         first = (await self.client.call("stats", clear=True))["tick"]
         before, began, load, kernel, receiving = bench.processor_ns(self.process.pid), time.monotonic(), self.load_figures(), kernel_ns(), self.receiving_ns()
@@ -293,9 +305,9 @@ class Density:
             if not self.short:
                 await self.measure(0, STEP_S)
                 self.fixed = self.points.pop()
-            for channels in STEPS:
+            for channels in self.steps:
                 await self.grow_to(channels)
-                self.last_step = bool(self.refusal) or channels == STEPS[-1]
+                self.last_step = bool(self.refusal) or channels == self.steps[-1]
                 if self.last_step:
                     await self.measure(sum(self.made[:2]), FULL_SHORT_S if self.short else FULL_S)
                     break
@@ -325,7 +337,7 @@ class Density:
         seconds = int(self.points[-1]["took_s"])
         losses, levels, floors, octets = [], [], [], 0
         for n in self.recorded:
-            data = numpy.fromfile(self.folder / f"{n}.wav", numpy.uint8)[58:]
+            data = numpy.fromfile(self.file(n), numpy.uint8)[58:]
             octets += len(data)
             kind = self.parts.kind(n)
             if kind not in ("silent", "quiet", "noisy"):
