@@ -127,7 +127,8 @@ class Form:
             self.began = None
         self.began = self.began if isinstance(self.began, dict) else None
         place = sent.get("place") or ""
-        self.place = int(place) - 1 if part in IN_ORDER and place.isascii() and place.isdecimal() and len(place) < 6 else None
+        is_moved = part in IN_ORDER and place != sent.get("was")       # where nobody moved it, it stays behind the row that it is behind now
+        self.place = int(place) - 1 if is_moved and place.isascii() and place.isdecimal() and len(place) < 6 else None
         self.row = forms.read(row_schema(part), sent)
 
     def carried(self):
@@ -156,9 +157,9 @@ def add(app, web):
                     applied=applied if applied == str(revision) else None)
 
     def form_page(part, form_or_row, status=200, **more):
-        """more: key, place, revision, began, errors, others, notice, both."""
+        """more: key, place, was(the place that the form began with), revision, began, errors, others, notice, both."""
         _, config = running()
-        values = {"errors": {}, "others": [], "notice": None, "both": [], "place": None, **more}
+        values = {"errors": {}, "others": [], "notice": None, "both": [], "place": None, "was": None, **more}
         return web.show("settings_form.html", status, part=part, controls=forms.controls(row_schema(part), form_or_row, values["errors"], offered(config, part)),
                     targets=targets(config) if part == "numbers" else [], in_order=part in IN_ORDER, began_text=json.dumps(values["began"], ensure_ascii=False), **values)
 
@@ -171,8 +172,8 @@ def add(app, web):
             web.refuse(404, "not found", "There is no %s in %s." % (key[:40], part))
         if key is None:
             row = {name: value for name, value in (row or {}).items() if name != key_of(part)}
-            return form_page(part, row, key=None, revision=revision, began=None, place=len(config[part]) + 1)
-        return form_page(part, row, key=key, revision=revision, began=row, place=place + 1)
+            return form_page(part, row, key=None, revision=revision, began=None, place=len(config[part]) + 1, was=len(config[part]) + 1)
+        return form_page(part, row, key=key, revision=revision, began=row, place=place + 1, was=place + 1)
 
     @app.post("/configuration/<part:re:%s>/edit" % parts)
     def change(part):
@@ -181,7 +182,7 @@ def add(app, web):
         except UnicodeError:
             web.refuse(400, "no text", "The form holds what is no text in UTF-8.")
         form = Form(part, sent, request.query.getunicode("key"))
-        at = {"key": form.key, "revision": form.revision, "began": form.began, "place": sent.get("place")}
+        at = {"key": form.key, "revision": form.revision, "began": form.began, "place": sent.get("place"), "was": sent.get("was")}
         if form.do == "edit":
             return form_page(part, form.row, **at)
         if form.do.partition(":")[1]:

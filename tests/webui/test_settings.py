@@ -258,6 +258,16 @@ def test_lists_of_callers_have_an_order_that_can_be_changed(person, store):
     assert row_of(store, "caller_lists", "black")["numbers"] == ["1.", "86x", "0044."]
 
 
+def test_a_list_that_nobody_moved_stays_behind_the_one_before_it(person, store):
+    """While one person edits a list, another one puts a new list at the top."""
+    store.change(lambda config: config["caller_lists"].extend([{"name": "white", "treatment": "allowed", "numbers": ["137."]}, {"name": "black", "treatment": "blocked", "numbers": ["1."]}]))
+    edit = "/configuration/caller_lists/edit?key=black"
+    form = person.form(edit)
+    store.change(lambda config: config["caller_lists"].insert(0, {"name": "vip", "treatment": "vip", "numbers": ["139."]}))
+    preview = person.applied(edit, {**form, "numbers": "1.\r\n86x"})
+    assert '<tr class="moved">' not in preview and [row["name"] for row in store.running["caller_lists"]] == ["vip", "white", "black"]
+
+
 RUBBISH = ({"do": "add:choices:x"}, {"do": "up:nothing:1"}, {"choices#": "99999"}, {"choices#": "-1"}, {"revision": "\u0663", "began": "["}, {"began": "[" * 9000},
            {"began": '{"a": 1, "a": 2}'}, {"place": "x", "do": "preview"}, {"do": "preview", "hunt_limit": "9" * 400}, {"do": "remove"})
 
