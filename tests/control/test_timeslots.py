@@ -1,6 +1,7 @@
 """The history of the timeslots: what calls and the signalling make of them, complete over a kill at any moment."""
 
 import asyncio
+import pathlib
 import sqlite3
 
 import pytest
@@ -112,6 +113,28 @@ def test_a_disk_that_refuses_costs_no_call_and_nothing_of_the_history(site):
         house.timeslots._history.write = real
         assert [row[0] for row in await history(house, "call")] == ["seized", "connected", "idle"]
         assert not any("history of the timeslots" in fault for fault in house.health()["faults"])
+        await house.stop()
+    pri.run(scenario())
+
+
+def test_a_damaged_history_is_begun_anew_beside_calls(site):
+    async def scenario():
+        house, media, far = await pri.house_with_far(site)
+        house.timeslots._note({"ts_ms": 5}, (1, 5), "call", "idle", "x" * 200_000)
+        await house.timeslots.write()
+        path = pathlib.Path(house.timeslots._history.path)
+        await house.stop()
+        octets = path.read_bytes()
+        path.write_bytes(octets[:4096] + bytes(len(octets) - 4096))
+        house, _ = site.whole(media)
+        await house.start()
+        await pri.settle()
+        far.house = house
+        far.exchange()
+        await house.timeslots.check()
+        _, name = await called(house, far)
+        assert path.with_name("timeslots.db.damaged").exists() and (await history(house, "call"))[0] == ("seized", "in", name)
+        assert house.turns.exceptions == 0 and not any("timeslots" in fault for fault in house.health()["faults"])
         await house.stop()
     pri.run(scenario())
 
