@@ -235,7 +235,8 @@ class Table(Bridges, Hearing):
             bisect.insort(self._free, term.slot)
             raise
         term.address, term.sockets = address, (rtp, rtcp)
-        term.leg = _engine.RtpLeg(rtp.fileno(), rtcp.fileno(), chosen["payload_type"], secrets.randbits(16),
+        # 15 bits: who hears SRTP late must not have missed a roll-over of its numbers, of which nothing tells him.
+        term.leg = _engine.RtpLeg(rtp.fileno(), rtcp.fileno(), chosen["payload_type"], secrets.randbits(15),
                                   secrets.randbits(32), secrets.randbits(32), (int.from_bytes(socket.inet_aton(address), "big"), term.port), self._ports.raw(address, term.slot // _engine.UNIT_SLOTS))
         self._engine.add_rtp(term.slot, term.serial, term.leg)
         self._set_rtp(term, chosen)

@@ -127,3 +127,20 @@ def test_keys_that_are_none_are_refused_with_a_sentence(control):
                  {"suite": SUITE, "send": text(bytes(30))}):
         reply = control.raw("modify", id="r", srtp=srtp)
         assert not reply["ok"] and "srtp" in reply["error"], reply
+
+
+def test_numbers_begin_far_from_their_roll_over(control):
+    """A far end that hears the first packets late does not miss a roll-over, after which it could take none (RFC 3711 3.3.1)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(5)
+        legs = [f"r{n}" for n in range(12)]
+        for leg in legs:
+            control.do("add", id=leg, kind="rtp", address="127.0.0.1")
+            control.do("modify", id=leg, remote=list(far.getsockname()), latch=False)
+        control.do("bridge", id="b", legs=legs)
+        first = {}
+        while len(first) < len(legs):
+            _, _, number, _, ssrc = struct.unpack("!BBHII", far.recv(2048)[:12])
+            first.setdefault(ssrc, number)
+    assert max(first.values()) < 1 << 15, first
