@@ -17,7 +17,7 @@ Two runs (bench_density_run.py tells what the channels do and how it is proved):
                          10 ms, and of media's other threads by the same time, which is too much of those that go by the clock (disk).
                          Packets: the far ends have a network of their own (bench_far.py), since on loopback the sender does
                          the receiver's work.  What the kernel's threads do to bring packets to media is in receive_cores, apart
-                         from cores, as a card's interrupts would be, and in box_cores with them; a card's driver is in neither.
+                         from cores, as a card's interrupts would be, and in box_cores with them, for which the aim is; a card's driver is in neither.
                          Where such a network is not granted all is on loopback, as in real time, and the note of cores says so:
                          then the way of media's packets into the far ends' sockets is in the tick's time, and that of as many
                          others into its own in the load's.
@@ -146,9 +146,9 @@ def paced_rows(run, points, proof):
     rows = [("channels", full["channels"], "channels", "aim", 4096, f"not real time: each 10 ms of the world take {10 * run.pace} ms; what this machine carries beside its load is dsp.full_density.channels"),
             ("long_ticks", tick["over_10_ms"], "ticks", "aim", 0, f"took more than 10 ms by the clock, of {full['ticks']}"),
             ("tick_p999_ms", tick["p999_ms"], "ms", "80 % of the tick", 8.0, f"p50 {tick['p50_ms']}, p99 {tick['p99_ms']}, longest {tick['longest_ms']}; by the clock; {sharing}"),
-            ("cores", full["cores"], "cores", "aim", 1.2, f"{world}; {outline(run, full)}"),
+            ("cores", full["cores"], "cores", None, None, f"media's own; {world}; {outline(run, full)}"),
             ("receive_cores", full["receive_cores"], "cores", None, None, f"the kernel's threads that bring {load['sent']} packets to media"),
-            ("box_cores", full["cores"] + full["receive_cores"], "cores", None, None, "with them"),
+            ("box_cores", full["cores"] + full["receive_cores"], "cores", "aim", 1.2, "with them: a card's packets come on the box's processors, too"),
             ("tick_cores", full["tick_cores"], "cores", None, None, f"processor time of all threads of the tick; {world}"),
             ("voice_cores", full["voice_cores"], "cores", "aim", 0.8, f"expansion, echo, noise, level, VAD, DTMF, 2100 Hz: processor time; {world}"),
             ("kernel_cores", full["kernel_cores"], "cores", None, None, "the kernel's own threads for packets (ksoftirqd), in no other figure"),
