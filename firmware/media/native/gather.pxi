@@ -98,7 +98,7 @@ cdef extern from *:
     void gather_drop(int) noexcept nogil
 
 cdef enum:
-    GATHERS_MOST = 20                  # calls for a unit in a tick: beyond, the rest waits
+    GATHERS_MOST = 20                  # times GATHERED packets of a unit in a tick: beyond, the rest waits
     REFUSALS_MOST = 64
     GATHER_AHEAD = 4                   # ours: packets; where the next one's sound goes is fetched meanwhile
 
@@ -193,8 +193,8 @@ cdef void ring_unit(Engine_ *e, int u) noexcept nogil:
     cdef Came came[GATHERED]
     cdef packet_ring *ring = &e.ring[u]
     cdef uint64_t at = ring.ours[0]
-    cdef int i, n
-    while True:
+    cdef int i, n, call
+    for call in range(GATHERS_MOST):
         n = ring_take(ring, &at, found, GATHERED)
         for i in range(n):
             came[i].ns = found[i].ns + e.real_ns
