@@ -41,7 +41,7 @@ PLACES = frozenset(("position", "node", "waiting", "language", "flow", "token", 
 # Records that may be of no call: all in them is about one number; rows of numbers with a note each.
 OF_NUMBER, LISTED = frozenset(("callback.asked", "fax.asked")), "campaign.loaded"
 NUMBERS, FIELDS, STEP = range(3)
-PLAIN = set()           # names of fields that were found to hold nothing personal
+PLAIN, PLAIN_MOST = set(), 32       # names of fields, not longer than this, in which no number stands: a service's names (variables) may be of any length
 # In the JSON text of data: a number in a string (an integer stands behind a name's `":`), and a field of PERSONAL that is not empty.
 FIVE = re.compile("[0-9][0-9][0-9][0-9][0-9]").search           # asked first: it takes a tenth of the time of what follows
 IN_TEXT = re.compile(r'(?<![0-9])(?<![0-9A-Za-z_]":)(?<![^0-9A-Za-z][a-z])[0-9]{5}').search
@@ -50,10 +50,12 @@ NAMES = frozenset(("trunk_group", "service", "node", "flow", "token"))      # of
 
 
 def _is_odd(name):
-    """Whether the name of a field may hold something personal."""
-    if type(name) is str and ODD(name):
+    """Whether a number or a MARK may stand in the name of a field."""
+    if type(name) is not str:
+        return False
+    if ODD(name):
         return True
-    if len(PLAIN) < KNOWN:
+    if len(name) <= PLAIN_MOST and len(PLAIN) < KNOWN:
         PLAIN.add(name)
     return False
 

@@ -410,6 +410,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("monitor"), st.sampled_from(("2001", "2002", "1003")), st.sampled_from(("listen", "whisper", "barge", "take_over", "end"))),
     st.tuples(st.just("fetch"), st.sampled_from(("1001", "1002", "1003"))),
     st.tuples(st.just("refer"), INDEX, INDEX),
+    st.tuples(st.just("named"), INDEX, st.sampled_from(LINES), st.sampled_from(("joins", "replaces"))),
     st.tuples(st.just("log_in"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("1001", "1002", "2001", "2002"))),
     st.tuples(st.just("status"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("available", "available", "logged_out"))),
     st.tuples(st.just("leg"), INDEX, st.sampled_from(("leg.released", "leg.held", "leg.alerting")), st.sampled_from((16, 17, 41)), st.sampled_from(("far", "far", "failure"))),
@@ -418,11 +419,16 @@ OPERATION = st.one_of(
     st.tuples(st.just("hangup"), INDEX), st.tuples(st.just("checkpoint")), st.tuples(st.just("media"), st.booleans()))
 
 
+BOSSES = [{"name": "boss" + agent, "role": "admin", "agent": agent, "teams": []} for agent in ("1001", "1002", "1003")]
+
+
 class Operator(Player):
     """Asks for operations, too, of the last call that stands."""
 
     def __init__(self, lazy):
         self.rig = floor(lazy=lazy)
+        self.rig.sb.configure(dict(self.rig.config, users=BOSSES), self.rig.now)
+        self.rig.config["users"] = BOSSES           # for who replays
         self.count, self.past = 0, []
         talking(self.rig, "p98")
         self.rig.dial("1002", "2002", "s99")
@@ -443,6 +449,10 @@ class Operator(Player):
                 rig.command("command.pick_up", target="1001", agent=step[1])
         elif name == "refer":
             rig.command("leg.transfer", leg=self.leg(step[1]), other=self.leg(step[2]))
+        elif name == "named":                   # by an INVITE of a line, whose person looks after everybody
+            leg = self.leg(step[1])
+            if leg not in rig.sb.core.state.legs or rig.sb.core.state.legs[leg].line is not None:
+                self.do("leg.offered", leg="s%d" % self.count, tech="sip", line=step[2], caller=step[2], called="1001", called_complete=True, **{step[3]: leg})
         elif name == "log_in":
             rig.command("command.log_in", agent=step[1], line=step[2])
         else:

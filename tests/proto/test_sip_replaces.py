@@ -75,7 +75,7 @@ def test_an_offer_that_fits_nothing_leaves_the_call_as_it_was(switch):
 
 
 @pytest.mark.conformance("RFC 3891", "3", "what is no dialog: 481, 486 for early-only, 400; of another line it is the switchboard's to refuse")
-@pytest.mark.parametrize("more, wanted", [(";early-only", 486), ("x", 481), ("broken", 400)])
+@pytest.mark.parametrize("more, wanted", [(";early-only", 486), ("x", 481), ("broken", 400), (";to-tag=again", 400), (",other@phone;a=1;b=2", 400)])
 def test_what_is_refused(switch, more, wanted):
     phone, leg, answer = in_call(switch)
     new = successor(switch)

@@ -112,6 +112,13 @@ def test_what_the_short_way_passes_over_has_nothing_personal(db):
         assert rows and MARK in text and PERSON not in text, data
 
 
+def test_names_of_fields_of_any_length_are_not_kept(db):
+    """A service names its variables as it likes."""
+    keys, long = personal.keys_of(db.write), "n" * 1000
+    assert keys.split("ivr.told", "c1", {"answer": [{long: "x", "short": "x"}]})[1]
+    assert long not in personal.PLAIN and "short" in personal.PLAIN
+
+
 def test_a_number_is_found_by_its_index_and_erased_for_every_row_that_names_it(db):
     cdrs, journal = CDRs(db.write), Journal(db.write)
     append(db, record("leg.offered", "c1", {"caller": "+86" + PERSON, "called": OTHER, "caller_name": "Li Wei"}),

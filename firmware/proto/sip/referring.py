@@ -36,13 +36,14 @@ def target_of(message):
 
 
 def parse_replaces(value):
-    """(Call-ID, to-tag, from-tag, whether early-only) of a Replaces (RFC 3891 6.1) or Join value (RFC 3911 7.1).  Raises RemoteError(400)."""
+    """(Call-ID, to-tag, from-tag, whether early-only) of a Replaces (RFC 3891 6.1) or Join value (RFC 3911 7.1).  Raises RemoteError(400), for
+    two values and for a tag that is there twice, too."""
     pieces = [piece.strip() for piece in value.split(";")]
     tags = {}
     for piece in pieces[1:]:
         name, _, tag = piece.partition("=")
         tags[name.strip().lower()] = tag.strip()
-    if not pieces[0] or not tags.get("to-tag") or not tags.get("from-tag"):
+    if not pieces[0] or not tags.get("to-tag") or not tags.get("from-tag") or len(tags) < len(pieces) - 1 or "," in value:
         raise RemoteError("Replaces or Join: no call and tags", status=400)
     return pieces[0], tags["to-tag"], tags["from-tag"], "early-only" in tags
 
