@@ -413,7 +413,7 @@ OPERATION = st.one_of(
     st.tuples(st.just("named"), INDEX, st.sampled_from(LINES), st.sampled_from(("joins", "replaces"))),
     st.tuples(st.just("log_in"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("1001", "1002", "2001", "2002"))),
     st.tuples(st.just("status"), st.sampled_from(("1001", "1002", "1003")), st.sampled_from(("available", "available", "logged_out"))),
-    st.tuples(st.just("leg"), INDEX, st.sampled_from(("leg.released", "leg.held", "leg.alerting")), st.sampled_from((16, 17, 41)), st.sampled_from(("far", "far", "failure"))),
+    st.tuples(st.just("leg"), INDEX, st.sampled_from(("leg.released", "leg.held", "leg.alerting", "leg.away", "leg.back")), st.sampled_from((16, 17, 41)), st.sampled_from(("far", "far", "failure"))),
     st.tuples(st.just("press"), INDEX, st.sampled_from("12")), st.tuples(st.just("press"), INDEX, st.sampled_from("!!!2003#")), st.tuples(st.just("confirm")),
     st.tuples(st.just("wait"), st.sampled_from((1, 5000, 60000))), st.tuples(st.just("kill"), st.booleans()),
     st.tuples(st.just("hangup"), INDEX), st.tuples(st.just("checkpoint")), st.tuples(st.just("media"), st.booleans()))

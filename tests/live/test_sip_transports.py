@@ -142,7 +142,7 @@ def test_an_agent_works_with_only_a_browser(house, browser):
 @pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="chromium is not installed (Debian: chromium, chromium-driver)")
 @pytest.mark.conformance("RFC 3891", "live page", "a page that is loaded anew in a call takes its dialog over: one call, sound both ways")
 def test_a_page_that_is_loaded_anew_keeps_its_call_and_one_that_is_closed_ends_it(house, browser):
-    """Loaded anew: the same call, sound both ways.  Closed without a word: the caller hears music soon, and is released."""
+    """Loaded anew, on hold, twice in a row: the same call with the same party, sound both ways.  Closed without a word: the caller hears music soon, and is released."""
     house.available(BROWSER)
     house.wait_agent_idle(BROWSER, 30)
     name = house.place_and_choose("1")
@@ -153,9 +153,14 @@ def test_a_page_that_is_loaded_anew_keeps_its_call_and_one_that_is_closed_ends_i
     call = house.wait_call("talking", 30)["call"]
     house.far.play(name, tone(house.folder / "trunk.wav", TRUNK_HZ, 60))
     heard_well(browser)
+    shown = browser.person.text("#status")
 
+    browser.click("hold")
+    browser.wait_state("held")
     browser.driver.refresh()
+    browser.driver.refresh()                        # by an impatient person, before the call is taken over
     browser.wait_state("talking")
+    assert browser.person.text("#status") == shown, "who it talks with"
     heard_well(browser)
     row, = house.state()["calls"]
     assert (row["call"], row["state"], row["held"], row["agent"]) == (call, "talking", False, BROWSER)

@@ -9,7 +9,7 @@ const show = (id, visible) => { document.getElementById(id).hidden = !visible; }
 const codes = JSON.parse(place.dataset.codes);
 const silent = Object.values(codes);     // numbers that only switch something: no call to talk in
 const KEPT = "strowger-call", KEPT_MS = 15000;      // longer than the box waits for a page (links/sip_browsers.py)
-export const phone = { ua: null, session: null, held: false, dialog: null };
+export const phone = { ua: null, session: null, held: false, dialog: null, former: null };     // former: what is taken over, until it is
 window.phone = phone;
 
 function tell(state, more = "") {
@@ -37,6 +37,7 @@ const options = {
 };
 
 function party(session) {
+  if (session.formerParty) return session.formerParty;      // taken over: the call went to our own line
   const who = session.remote_identity;
   return (who && (who.display_name || (who.uri && who.uri.user))) || "";
 }
@@ -61,6 +62,7 @@ function take(session) {
   if (session.connection) listen(session.connection);
   session.on("peerconnection", (event) => listen(event.peerconnection));
   session.on("accepted", ({ response }) => {
+    phone.former = null;
     if (response) phone.dialog = { call: response.call_id, ours: response.from_tag, theirs: response.to_tag };
     tell("talking", party(session));
   });
@@ -70,6 +72,7 @@ function take(session) {
   const over = (event) => {
     if (phone.session !== session) return;
     phone.session = null;
+    phone.former = null;
     phone.held = false;
     if (event.cause === JsSIP.C.causes.USER_DENIED_MEDIA_ACCESS) tell("microphone");
     else rest();
@@ -145,12 +148,13 @@ document.getElementById("keys").addEventListener("click", (event) => {
   if (event.target.value && phone.session) phone.session.sendDTMF(event.target.value, { transportType: "RFC2833" });
 });
 document.querySelectorAll("[data-code]").forEach((button) => button.addEventListener("click", () => call(button.dataset.code)));
-document.getElementById("leave").addEventListener("click", () => { if (phone.ua) phone.ua.stop(); phone.ua = null; tell("off"); });
+document.getElementById("leave").addEventListener("click", () => { if (phone.ua) phone.ua.stop(); phone.ua = phone.former = null; tell("off"); });
 
 // What the page that follows this one needs to go on with the call; of the password only its digest, and for the moment only.
 function keep() {
   const line = phone.ua.get("authorization_user");
-  sessionStorage.setItem(KEPT, JSON.stringify({ line, realm: phone.ua.get("realm"), ha1: phone.ua.get("ha1"), ...phone.dialog, at: Date.now() }));
+  sessionStorage.setItem(KEPT, JSON.stringify(phone.former
+    || { line, realm: phone.ua.get("realm"), ha1: phone.ua.get("ha1"), who: party(phone.session), ...phone.dialog, at: Date.now() }));
 }
 
 function kept() {
@@ -159,16 +163,20 @@ function kept() {
   return found && Date.now() - found.at < KEPT_MS ? found : null;
 }
 
-function takeOver({ line, realm, ha1, call: id, ours, theirs }) {
+function takeOver(former) {
+  const { line, realm, ha1, who, call: id, ours, theirs } = former;
+  phone.former = former;
   tell("connecting");
   connect(line, { realm, ha1 }, () => {
     const extraHeaders = [`Replaces: ${id};to-tag=${theirs};from-tag=${ours}`];
-    take(phone.ua.call(line, { ...options, extraHeaders }));
+    const session = phone.ua.call(line, { ...options, extraHeaders });
+    session.formerParty = who;
+    take(session);
   });
 }
 
 window.addEventListener("beforeunload", () => {
-  if (phone.session && phone.session.isEstablished() && phone.dialog) keep();
+  if (phone.former || (phone.session && phone.session.isEstablished() && phone.dialog)) keep();
   else if (phone.ua) phone.ua.stop();
 });
 tell("off");
