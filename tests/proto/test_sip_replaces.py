@@ -54,6 +54,7 @@ def test_a_dialog_is_taken_over(switch):
     events, output = phone.send(phone.in_dialog(answer, "BYE"))
     assert not events and status(output[0]) == 481, "the dialog before is over"
     assert [row["leg"] for row in switch.live_legs()] == [leg]
+    assert switch.dialog_name(leg) == (new.call_id, header(taken, "To").split(";tag=")[1], "phone-tag")
 
     later = restart(switch, 2, new.now_ms)          # control is killed: the leg has its new dialog
     later.resume(new.now_ms)
@@ -61,6 +62,19 @@ def test_a_dialog_is_taken_over(switch):
     new.switch = later
     events, output = new.send(new.in_dialog(taken, "BYE"))
     assert [(event["kind"], event["leg"], event["by"]) for event in events] == [("released", leg, "far")] and status(output[0]) == 200
+
+
+def test_a_call_has_the_name_of_the_telephone_that_answered(switch):
+    """Two telephones of a line ring, each in a dialog of its own; lamps are told which one can be joined."""
+    for phone in (Phone(switch), successor(switch)):
+        phone.branches = phone.cseq = phone.address[1]
+        phone.register(contact="<%s>" % phone.contact())
+    switch.take_output()
+    switch.request({"kind": "invite_request", "leg": "out", "line": "1001", "sdp": OFFER, "caller": "9"}, phone.now_ms)
+    ringing = dict((destination, octets) for octets, destination in switch.take_output())
+    assert len(ringing) == 2 and switch.dialog_name("out")[2] is None
+    phone.send(phone.respond(ringing[OTHER], 200, "OK", tag="answered", body=ANSWER))
+    assert switch.dialog_name("out") == (header(ringing[OTHER], "Call-ID"), header(ringing[OTHER], "From").split(";tag=")[1], "answered")
 
 
 def test_an_offer_that_fits_nothing_leaves_the_call_as_it_was(switch):

@@ -407,10 +407,11 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
 
     def dialog_name(self, leg):
         """(Call-ID, our tag, the far end's tag or None) by which a leg can be named, or None."""
-        keys, session = self._session_dialogs.get(leg), self.sessions.get(leg)
-        if not keys or session is None:
-            return None
-        return keys[0][0], keys[0][1], None if session.dialog is None else session.dialog.remote_tag
+        session = self.sessions.get(leg)
+        if session is not None and session.dialog is not None:      # of several telephones the one that has answered, or took it over
+            return session.dialog.call_id, session.dialog.local_tag, session.dialog.remote_tag
+        keys = self._session_dialogs.get(leg)
+        return (*keys[0], None) if session is not None and keys else None
 
     def leg_of_call(self, call_id, tags):
         """The leg whose dialog has a Call-ID and one of the tags as ours, or None."""
