@@ -67,7 +67,7 @@ def test_a_dialog_is_taken_over(switch):
 def test_a_call_has_the_name_of_the_telephone_that_answered(switch):
     """Two telephones of a line ring, each in a dialog of its own; lamps are told which one can be joined."""
     for phone in (Phone(switch), successor(switch)):
-        phone.branches = phone.cseq = phone.address[1]
+        phone.branches = phone.cseq = 10 * phone.address[1]       # no request of one is the other's
         phone.register(contact="<%s>" % phone.contact())
     switch.take_output()
     switch.request({"kind": "invite_request", "leg": "out", "line": "1001", "sdp": OFFER, "caller": "9"}, phone.now_ms)
