@@ -26,6 +26,11 @@ def days_said(runs):
     return ", ".join(WEEK[first - 1] + (" to " + WEEK[last - 1] if last > first else "") for first, last in runs)
 
 
+def _as_date(text):
+    parts = [int(part) for part in text.split("-")]
+    return tuple(parts)
+
+
 def day_of(days, date):
     """The first row that holds on a date (year, month, day).  days: [{"date", "to"?, "from_time"?, "to_time"?}]; "12-25" holds each year."""
     for row in days:

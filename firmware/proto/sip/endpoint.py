@@ -411,7 +411,7 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         if session is not None and session.dialog is not None:      # of several telephones the one that has answered, or took it over
             return session.dialog.call_id, session.dialog.local_tag, session.dialog.remote_tag
         keys = self._session_dialogs.get(leg)
-        return (*keys[0], None) if session is not None and keys else None
+        return tuple(keys[0]) + (None,) if session is not None and keys else None
 
     def leg_of_call(self, call_id, tags):
         """The leg whose dialog has a Call-ID and one of the tags as ours, or None."""
