@@ -151,7 +151,7 @@ def sayings(catalogue):
                        "reference": names(["span %d" % reference]) if reference else "",
                        "offset": "%s %.3g ppm" % (catalogue.gettext("clock.faster" if ppm > 0 else "clock.slower"), abs(ppm))}
 
-    def label(part, path):
+    def field_label(part, path):
         """What a setting is called.  path: of its input without numbers, "choices.trunk_group"."""
         last = path.rpartition(".")[2]
         return known("field.%s.%s" % (part, path), None) or known("field." + last, None) or last.replace("_", " ").capitalize()
@@ -164,7 +164,7 @@ def sayings(catalogue):
                 names[-1] += " " + word
             else:
                 plain.append(word)
-                names.append(label(part, ".".join(plain)))
+                names.append(field_label(part, ".".join(plain)))
         return " · ".join(names)
 
     def choice_label(value):
@@ -196,7 +196,7 @@ def sayings(catalogue):
         except (ValueError, KeyError, TypeError):
             return body
     return {"said": said, "sentence": sentence, "why_text": why_text, "where": names, "clock_said": clock_said, "said_detail": detail,
-            "label": label, "label_path": label_path, "choice_label": choice_label, "route_step": route_step, "slot_why": slot_why}
+            "field_label": field_label, "label_path": label_path, "choice_label": choice_label, "route_step": route_step, "slot_why": slot_why}
 
 
 def render(template, language, **values):
