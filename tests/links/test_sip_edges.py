@@ -14,7 +14,7 @@ from hil.kamailio import Carrier, Edge
 from hil.phone.linphone import Linphone
 from tests.links.sip_rig import Rig, bound_socket, now_ms
 from tests.links.test_sip_baresip import Baresip, call, run
-from tests.proto.test_sip_trunks import ROW as TRUNK
+from tests.proto.sip_carrier import ROW as TRUNK
 
 BARESIP = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
 

@@ -10,7 +10,7 @@ import pytest
 
 from hil.ports import free_port
 from tests.links.sip_rig import LossyRelay, Rig, now_ms
-from tests.proto.test_sip_trunks import CALLED, CALLER, ROW as TRUNK
+from tests.proto.sip_carrier import CALLED, CALLER, ROW as TRUNK
 
 pytestmark = pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed (Debian: sip-tester)")
 

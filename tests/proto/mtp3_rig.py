@@ -15,6 +15,7 @@ GROUPS = {1: "link activation and deactivation", 2: "signalling message handling
           9: "route management (TFP TFA RST TFC)", 10: "signalling point restart", 11: "traffic test",
           12: "signalling link test (SLTM/SLTA)", 13: "invalid messages"}
 US, A, B, C = 100, 200, 300, 400        # we; adjacent points A and B; C behind both
+EVEN = {"a0": [0, 2, 4, 6, 8, 10, 12, 14], "a1": [1, 3, 5, 7, 9, 11, 13, 15]}      # which SLS goes by which link
 
 
 def case(group, number, purpose):
@@ -172,3 +173,11 @@ class Rig:
         self.wait(1000)
         if self.node.links[link].state == "ALIGNING":
             self.event(link, "in_service")
+
+
+@pytest.fixture(params=[False, True], ids=["kept", "killed"])
+def rig(request):
+    """All links up; "killed": control is restored from its dump after each step."""
+    r = Rig()
+    r.persist = request.param
+    return r.up()

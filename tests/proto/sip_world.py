@@ -65,6 +65,11 @@ def digest(challenge, method, uri, user, password, nc=1, cnonce="0a4f113b"):
                                       fields.get("algorithm", "MD5"), nc, cnonce))
 
 
+def kinds(events):
+    """Of events, in their order."""
+    return [event["kind"] for event in events]
+
+
 def header(octets, name):
     """First value of a header of raw octets, or None; full names only."""
     for line in octets.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")[1:]:

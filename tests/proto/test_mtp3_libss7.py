@@ -3,7 +3,7 @@
 libss7 is one reading of the standard that we did not write.  Where it differs, the standard wins:
 - libss7 drops a message about a link that comes over another one ("Received message for slc"), so it
   acknowledges neither COO nor CBD sent as Q.704 5.4 and 6.3.2 want, and does not take our COA for its own
-  COO.  Both sides then go on by T2, T4 and T5: what the tests see here; the orders are proved in test_mtp3.py.
+  COO.  Both sides then go on by T2, T4 and T5: what the tests see here; the orders are proved in test_mtp3_changeover.py.
 - libss7 sends its CBD over the link that traffic goes back to.
 - libss7 in ANSI mode writes COO, COA, LIN and their answers as ITU does, without an SLC of their own.
 After each test tshark reads every unit that we sent."""

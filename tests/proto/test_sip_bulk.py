@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.proto.sip_world import digest, endpoint, header, headers, message, method, restart, status
-from tests.proto.test_sip_trunks import CALLED, FIRST, T0, Far, call, incoming, kinds, started, trunk
+from tests.proto.sip_carrier import CALLED, FIRST, T0, Far, call, incoming, started, trunk
+from tests.proto.sip_world import digest, header, headers, kinds, message, method, restart, status
 
 PBX = ("192.0.2.100", 5060)
 ROW = trunk(name="pbx", kind="pbx", addresses=[], incoming_user="pbx", incoming_password="gin-secret", domain="")

@@ -7,7 +7,7 @@ import pytest
 
 from firmware.proto import stun
 from firmware.proto.sip.intake import Intake
-from tests.proto.sip_world import OFFER, Phone, endpoint, header, headers, message, method, restart, status
+from tests.proto.sip_world import OFFER, Phone, endpoint, header, headers, method, restart, status
 
 EDGES = (("192.0.2.11", 5060), ("192.0.2.12", 5060))
 INSTANCE = '"<urn:uuid:00000000-0000-1000-8000-000A95A0E128>"'          # of RFC 5626 9.2

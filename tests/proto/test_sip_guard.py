@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.proto.sip_carrier import FIRST, Far, incoming, trunk
 from tests.proto.sip_world import ANSWER, OFFER, Phone, digest, endpoint, header, headers, status
-from tests.proto.test_sip_trunks import FIRST, Far, incoming, trunk
 
 LIMITS = {"source_rate": 10, "wrong_passwords": 5, "ban_s": 600}
 HOST = "198.51.100.7"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from firmware.proto.sip import intake as module
 from firmware.proto.sip.intake import Intake, branch_of, called_of, is_new_work
+from tests.proto.sip_carrier import FIRST, Far, incoming, trunk
 from tests.proto.sip_world import endpoint, header, status
-from tests.proto.test_sip_trunks import FIRST, Far, incoming, trunk
 
 HOST = ("198.51.100.7", 5060)
 

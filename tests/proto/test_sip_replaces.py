@@ -2,14 +2,9 @@
 
 import pytest
 
-from tests.proto.sip_world import ANSWER, OFFER, Phone, endpoint, header, method, restart, status
+from tests.proto.sip_world import ANSWER, OFFER, Phone, header, method, restart, status
 
 OTHER = ("127.0.0.1", 15071)
-
-
-@pytest.fixture
-def switch():
-    return endpoint()
 
 
 def in_call(switch):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.proto.sip_world import header, headers, method, restart
-from tests.proto.test_sip_trunks import T0, Far, call, kinds, started, trunk
+from tests.proto.sip_carrier import T0, Far, call, started, trunk
+from tests.proto.sip_world import header, headers, kinds, method, restart
 
 EDGES = (("10.0.0.1", 5060, "TCP"), ("10.0.0.2", 5070, "TCP"))
 KEPT = [("Require", "outbound"), ("Supported", "outbound")]

@@ -78,25 +78,28 @@ set_lines(lines, now_ms) -> events: new table of lines, bindings of removed ones
 contacts(line) -> list as in line_registered.  counters: {name: number} of faults, dropped messages,
 retransmissions; take_faults() -> [(name, sentence, source)], the first of each name and source.
 
+Its parts: what comes in (requests.py), connections (flows.py), the tables of trunks, lines and dialogs (trunk_table.py, line_table.py,
+dialog_table.py), what is stored (persistence.py).
 Addresses are (host, port) for UDP and (host, port, transport) else: transport.py.
 Sources: RFC 3261, 3264, 3326, 3581, 6026, 7616, 8760.
 """
 
 from firmware.errors import LocalError, RemoteError
 from firmware.proto.sip.dialog import Identity
-from firmware.proto.sip.digest import DigestServer, ha1
+from firmware.proto.sip.dialog_table import DialogTable
+from firmware.proto.sip.digest import DigestServer
 from firmware.proto.sip.flows import Flows
 from firmware.proto.sip.guard import Guard
-from firmware.proto.sip.incoming import IncomingSession
+from firmware.proto.sip.line_table import LineTable
 from firmware.proto.sip.message import MAX_MESSAGE_OCTETS
 from firmware.proto.sip.outgoing import OutgoingSession
+from firmware.proto.sip.persistence import Persistence
 from firmware.proto.sip.publications import Publications
 from firmware.proto.sip.qualify import Qualifier
 from firmware.proto.sip.registrar import Registrar
 from firmware.proto.sip.requests import Requests
-from firmware.proto.sip.session import ENDED, Session
+from firmware.proto.sip.session import ENDED
 from firmware.proto.sip.subscriptions import Subscriptions
-from firmware.proto.sip.text import octet_text
 from firmware.proto.sip.transport import destination_of
 from firmware.proto.sip.timers import T1_MS, T2_MS, T4_MS, TimerQueue, durations_ms
 from firmware.proto.sip.transaction import NOBODY, TransactionLayer
@@ -131,7 +134,7 @@ _FIELDS = {                             # what a primitive must bring besides it
 }
 
 
-class SIPEndpoint(Requests, Flows, TrunkTable):
+class SIPEndpoint(Requests, Flows, TrunkTable, LineTable, DialogTable, Persistence):
     """See the top of this module."""
 
     def __init__(self, config, random, hash_functions, new_leg):
@@ -152,13 +155,9 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self.guard.emergency = tuple([number.encode() for number in config["emergency"]])
         self.qualifier = Qualifier(self, config["qualify_s"] * 1000)
         self.sessions = {}
-        self._dialogs = {}               # (Call-ID, our tag) -> session
-        self._session_dialogs = {}       # leg -> [those keys]
-        self._lines = {}
-        self._secrets = {}
-        self._line_timers = {}
+        DialogTable.__init__(self)
         Flows.__init__(self)
-        self._changed = {}
+        Persistence.__init__(self)
         self.subscriptions = Subscriptions(self)
         self.publications = Publications(self)
         self.publications.enabled = config["publish"]
@@ -168,10 +167,8 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self.trunk_legs = {}             # trunk -> the same of its legs
         for row in config["trunks"]:
             self.trunks[row["name"]] = Trunk(self, row)
-        self._take_lines(config.get("lines") or {})
-        self._restored = []
-        self._restored_trunks = {}
         self._trunks_run = False
+        LineTable.__init__(self, config.get("lines") or {})
 
     # surface
 
@@ -231,107 +228,11 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self._output = []
         return output
 
-    def take_changes(self):
-        """Records that changed since the last call: {key: record, or None for removed}."""
-        changed = self._changed
-        self._changed = {}
-        out = {}
-        for key in changed:
-            out[key] = self._record(key)
-        return out
-
     def take_faults(self):
         """[(name, sentence, source)] since the last call, each name and source host once."""
         faults = self._faults
         self._faults = []
         return faults
-
-    def dump(self):
-        """All records that restore() needs: {key: JSON-able dict}."""
-        out = {}
-        for leg in self.sessions:
-            if self.sessions[leg].is_stored():
-                out["leg/" + leg] = self.sessions[leg].dump()
-        for line in self.registrar.bindings:
-            out["line/" + line] = self.registrar.dump_line(line)
-        for name in self.trunks:
-            out["trunk/" + name] = self.trunks[name].dump()
-        for name in self.subscriptions.all:
-            out["subscription/" + name] = self.subscriptions.all[name].dump()
-        for line in self.publications.of:
-            out["publication/" + line] = self.publications.dump_line(line)
-        return out
-
-    @classmethod
-    def restore(cls, dump, config, random, hash_functions, new_leg, now_ms):
-        """Rebuild from dump() or from the rows of take_changes().  Then call resume()."""
-        endpoint = cls(config, random, hash_functions, new_leg)
-        for key in sorted(dump):
-            record = dump[key]
-            kind, _, name = key.partition("/")
-            if record is None:
-                continue
-            try:
-                endpoint._restore_record(key, kind, name, record, now_ms)
-            except (KeyError, TypeError, ValueError, RemoteError) as error:
-                # a record of another version costs one leg or line, not the start of the service
-                endpoint._changed[key] = True
-                endpoint.fault("not_restored", "%s: %s: %s" % (key, type(error).__name__, error), None)
-        return endpoint
-
-    def _restore_record(self, key, kind, name, record, now_ms):
-        if kind == "line":
-            if name in self._lines:
-                for binding in record["bindings"]:
-                    if len(binding["source"]) > 2 and not binding.get("path"):
-                        binding["silent"] = True     # its connection died with the process before
-                self.registrar.restore_line(name, record, now_ms)
-                self._watch_line(name)
-                if self.registrar.is_silent(name) and self.registrar.targets(name, True):
-                    self.qualifier.soon(name, now_ms)
-                else:
-                    self.qualifier.watch(name, now_ms)
-            if name not in self.registrar.bindings:
-                self._changed[key] = True
-        elif kind == "subscription":
-            if record["line"] not in self._lines or not self.subscriptions.restore(name, record, now_ms):
-                self._changed[key] = True
-        elif kind == "publication":
-            if name not in self._lines or not self.publications.restore(name, record, now_ms):
-                self._changed[key] = True
-        elif kind == "trunk":
-            if name not in self.trunks:
-                self._changed[key] = True
-            elif self.trunks[name].load(record, now_ms):
-                self._restored_trunks[name] = True
-        elif kind == "leg":
-            trunk = self.trunks.get(record.get("trunk"))
-            if record["direction"] == "out" and trunk is not None:
-                session = TrunkSession(self, name, trunk)
-            else:
-                make = OutgoingSession if record["direction"] == "out" else IncomingSession
-                session = make(self, name, record["line"])
-            session.load(record, now_ms)
-            self.sessions[name] = session
-            self._note_standing(session)
-            if session.dialog is not None:
-                if session.dialog.peer is not None and len(session.dialog.peer) > 2:
-                    self._flow_lost(session)
-                self.learn(session.dialog, session)
-            self._restored.append((session, record))
-
-    def resume(self, now_ms):
-        """After restore(): take up what was under way.  Returns events."""
-        restored, self._restored = self._restored, []
-        for session, record in restored:
-            try:
-                session.resume(record, now_ms)
-            except RemoteError as error:
-                self.fault("dropped", str(error), None)
-            self.touch(session)
-        self._run_trunks(now_ms)
-        self.subscriptions.tell_all(now_ms)
-        return self._take_events()
 
     def live_legs(self):
         """[{leg, direction, state, line}] of the legs that control may still use."""
@@ -343,50 +244,13 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
                             "line": session.line})
         return out
 
-    def contacts(self, line):
-        """Contacts of a line, as in line_registered."""
-        return self.registrar.contacts(line)
-
-    def is_silent(self, line):
-        """Whether a line is registered and none of its telephones answers."""
-        return self.registrar.is_silent(line)
-
     def set_qualify(self, seconds, now_ms):
         """Ask contacts at another interval."""
         self.qualifier.set_interval(seconds * 1000, now_ms)
 
-    def registered_lines(self):
-        """Names of all lines with a binding, sorted."""
-        return sorted(self.registrar.bindings)
-
-    def set_lines(self, lines, now_ms):
-        """New table of lines; bindings of lines that are gone go too.  Returns events."""
-        self._take_lines(lines)
-        for line in self.registered_lines():
-            if line not in self._lines:
-                self.registrar.remove(line)
-                self._line_changed(line)
-        for line in sorted({one.line: True for one in self.subscriptions.all.values() if one.line not in self._lines}):
-            self.subscriptions.drop_line(line)
-        for line in [line for line in self.publications.of if line not in self._lines]:
-            self.publications.remove(line, now_ms)
-        return self._take_events()
-
     def set_publish(self, enabled):
         """Whether telephones may say how they are; what they have said stands until it expires."""
         self.publications.enabled = enabled
-
-    def set_realm(self, realm):
-        """New realm of challenges; set_lines() must follow, since the secrets of lines hold it."""
-        if realm != self.config["realm"]:
-            self.config["realm"] = self.digest.realm = realm
-            self._secrets = {}
-
-    def set_digest(self, algorithms):
-        """New algorithms of challenges, in their order; set_lines() must follow as after set_realm()."""
-        if list(algorithms) != self.digest.algorithms:
-            self.digest.algorithms = list(algorithms)
-            self._secrets = {}
 
     def set_guard(self, settings, emergency):
         """New limits; numbers that are called in overload too."""
@@ -394,62 +258,6 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self.guard.emergency = tuple([number.encode() for number in emergency])
 
     # what sessions use
-
-    def leg_of_dialog(self, call_id, one_tag, other_tag):
-        """The leg that Replaces names, in whichever order its tags stand, or None."""
-        for ours, theirs in ((one_tag, other_tag), (other_tag, one_tag)):
-            session = self._dialogs.get((call_id, ours))
-            if isinstance(session, Session) and session.state != ENDED and session.line is not None:
-                dialog = session.dialog_for(theirs)
-                if dialog is not None or (session.dialog is None and session.direction == "out"):
-                    return session.leg
-        return None
-
-    def dialog_name(self, leg):
-        """(Call-ID, our tag, the far end's tag or None) by which a leg can be named, or None."""
-        session = self.sessions.get(leg)
-        if session is not None and session.dialog is not None:      # of several telephones the one that has answered, or took it over
-            return session.dialog.call_id, session.dialog.local_tag, session.dialog.remote_tag
-        keys = self._session_dialogs.get(leg)
-        return tuple(keys[0]) + (None,) if session is not None and keys else None
-
-    def leg_of_call(self, call_id, tags):
-        """The leg whose dialog has a Call-ID and one of the tags as ours, or None."""
-        for tag in tags:
-            session = self._dialogs.get((call_id, tag))
-            if isinstance(session, Session):
-                return session.leg
-        return None
-
-    def learn(self, dialog, session):
-        """Find a session by a dialog of its from now on."""
-        key = (dialog.call_id, dialog.local_tag)
-        self._dialogs[key] = session
-        self._session_dialogs.setdefault(session.leg, []).append(key)
-
-    def learn_dialog(self, dialog, owner):
-        """Requests in a dialog that is no call's go to its owner."""
-        self._dialogs[(dialog.call_id, dialog.local_tag)] = owner
-
-    def forget_dialog(self, dialog):
-        """The dialog is over."""
-        self._dialogs.pop((dialog.call_id, dialog.local_tag), None)
-
-    def subscription_changed(self, name):
-        """Its record is to be stored."""
-        self._changed["subscription/" + name] = True
-
-    def publication_changed(self, line):
-        """What a line has published is to be stored."""
-        self._changed["publication/" + line] = True
-
-    def call_ids(self):
-        """The Call-IDs of the calls that go through here."""
-        return set([session.dialog.call_id for session in self.sessions.values() if session.dialog is not None])
-
-    def has_line(self, line):
-        """Whether there is a line of that name."""
-        return line in self._lines
 
     def touch(self, session):
         """A session changed: its record is to be stored; a finished one goes."""
@@ -459,8 +267,7 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self._changed["leg/" + session.leg] = True
         if session.is_finished():
             del self.sessions[session.leg]
-            for key in self._session_dialogs.pop(session.leg, ()):
-                self._dialogs.pop(key, None)
+            self._forget_dialogs_of(session.leg)
 
     def _note_standing(self, session):
         """Count a leg, in all and of its trunk, until it ends."""
@@ -476,29 +283,12 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         """An INVITE to a contact ran out (timer B) without a response."""
         self.qualifier.silent(line, uri, now_ms - self.durations["B"][0], way)
 
-    def contact_changed(self, line):
-        """A contact of a line fell silent, or is there again."""
-        self._line_changed(line)
-
     # inside
 
     def _take_events(self):
         events = self._events
         self._events = []
         return events
-
-    def _record(self, key):
-        kind, _, name = key.partition("/")
-        if kind == "line":
-            return self.registrar.dump_line(name)
-        if kind == "trunk":
-            return self.trunks[name].dump() if name in self.trunks else None
-        if kind == "publication":
-            return self.publications.dump_line(name)
-        if kind == "subscription":
-            return self.subscriptions.all[name].dump() if name in self.subscriptions.all else None
-        session = self.sessions.get(name)
-        return session.dump() if session is not None and session.is_stored() else None
 
     def _invite(self, primitive, now_ms):
         leg = primitive["leg"]
@@ -534,53 +324,3 @@ class SIPEndpoint(Requests, Flows, TrunkTable):
         self.sessions[leg] = session
         session.start(primitive, telephones, now_ms)
         self.touch(session)
-
-    def _take_lines(self, lines):
-        """Take a table of lines and work out their secrets now, so that no first request takes longer."""
-        old, self._lines = self._lines, dict(lines)
-        for line in old:
-            if self._lines.get(line) != old[line]:
-                self._secrets.pop(line, None)
-        for line in self._lines:
-            given = self._lines[line]
-            if line in self._secrets:
-                continue
-            if isinstance(given, str):
-                self._secrets[line] = {}
-                for name in self.digest.algorithms:
-                    self._secrets[line][name] = ha1(self.hash_functions[name], octet_text(line), self.config["realm"],
-                                                    octet_text(given))
-            else:
-                self._secrets[line] = given
-
-    def _secret_of(self, user, algorithm):
-        """HA1 of a line, or None."""
-        return self._secrets.get(user, {}).get(algorithm)
-
-    def _tell_line(self, line, known, left=False):
-        self.subscriptions.show_presence(line, 0)
-        contacts = self.registrar.contacts(line)
-        if contacts:
-            self.emit({"kind": "line_registered", "line": line, "contacts": contacts})
-        elif known:
-            self.emit({"kind": "line_unregistered", "line": line, "contacts": [], "left": left})
-
-    def _line_changed(self, line):
-        self._changed["line/" + line] = True
-        self._watch_line(line)
-        self._tell_line(line, True)
-
-    def _watch_line(self, line):
-        """One timer a line, at its first expiry."""
-        self.timers.cancel(self._line_timers.pop(line, None))
-        expiry_ms = self.registrar.next_expiry_ms(line)
-        if expiry_ms is not None:
-            self._line_timers[line] = self.timers.start(expiry_ms, self, line)
-
-    def fire(self, name, now_ms):
-        """A contact of a line expired (timers of the endpoint itself bear a line's name)."""
-        if self.registrar.expire(name, now_ms):
-            self._line_changed(name)
-        else:
-            self._watch_line(name)
-
