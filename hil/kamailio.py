@@ -6,7 +6,8 @@
 Whoever registers as `user` gets the calls that come from the gateway; the number that was called stands in To,
 the Request-URI is what was registered.  Calls of others go, behind a challenge (407), to the gateway.  It
 records its route, so that everything in a dialog goes through it.  Digests by algorithm "MD5" or "SHA-256" (RFC 8760).  With flows=True it keeps several flows of one
-instance (RFC 5626) and sends a call over the next where one fails.  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315, identity and diversion of each call that it sends on.
+instance (RFC 5626) and sends a call over the next where one fails.  With service_route=True it names its port `home` to who registers (Service-Route, RFC
+3608) and refuses calls that do not come by that route (403).  Realm: "carrier".  Its log (carrier.log()) tells the headers of RFC 7315, identity and diversion of each call that it sends on.
 
     with Edge(folder, registrar=("127.0.0.1", 15060)) as edge:      # an edge proxy of RFC 5626 before our registrar
         edge.port
@@ -37,6 +38,7 @@ socket_workers=1
 auto_aliases=no
 listen=udp:{address}:{port}
 listen=tcp:{address}:{port}
+{home_listens}
 loadmodule "tm.so"
 loadmodule "sl.so"
 loadmodule "rr.so"
@@ -66,6 +68,7 @@ request_route {{
     if (is_method("REGISTER")) {{
         if (!pv_www_authenticate("carrier", "{password}", "0")) {{ www_challenge("carrier", "1"); exit; }}
         if ($au != "{user}") {{ sl_send_reply("403", "Forbidden"); exit; }}
+        {route_told}
         save("location"); exit;
     }}
     if (!is_method("INVITE")) {{ sl_send_reply("405", "Method Not Allowed"); exit; }}
@@ -77,6 +80,7 @@ request_route {{
         if ($rU == $null) $ru = "sip:" + $tU + "@" + $rd + ":" + $rp;      # registered for all its numbers: RFC 6140 5.3
         t_relay(); exit;
     }}
+    {route_wanted}
     if (!pv_proxy_authenticate("carrier", "{password}", "0")) {{ proxy_challenge("carrier", "1"); exit; }}
     consume_credentials();
     xlog("L_ERR", "INVITE of $tU: P-Charging-Vector: $hdr(P-Charging-Vector) P-Access-Network-Info: $hdr(P-Access-Network-Info) P-Asserted-Identity: $hdr(P-Asserted-Identity) Privacy: $hdr(Privacy) Diversion: $hdr(Diversion) History-Info: $hdrc(History-Info)\\n");
@@ -100,6 +104,13 @@ modparam("tm", "fr_timer", 1500)""",
     if (t_check_status("408|430|5..")) { if (t_next_contact_flow()) t_relay(); }
 }"""}
 NO_FLOWS = dict.fromkeys(FLOWS, "")
+
+# RFC 3608: the route that calls of who registered take, to a port of its own.
+SERVICE_ROUTE = {"home_listens": "listen=udp:{address}:{home}",
+                 "route_told": 'append_to_reply("Service-Route: <sip:{address}:{home};lr;orig>\\r\\n");',
+                 "route_wanted": """if ($hdr(Route) != "<sip:{address}:{home};lr;orig>") {{ sl_send_reply("403", "Service-Route Wanted"); exit; }}
+    xlog("L_ERR", "Route of $tU: $hdr(Route)\\n");
+    loose_route();"""}
 
 EDGE = """\
 #!KAMAILIO
@@ -161,13 +172,14 @@ class Carrier:
 
     config, asked = CONFIG, "x@"
 
-    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600, flows=False, algorithm="MD5"):
+    def __init__(self, folder, user, password, gateway, address="127.0.0.2", expires_s=600, flows=False, algorithm="MD5", service_route=False):
         self.folder, self.address = pathlib.Path(folder), address
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process = None
         self.fields = {"user": user, "password": password, "gateway_host": gateway[0], "gateway_port": gateway[1], "expires": expires_s,
                        "algorithm": algorithm, **(FLOWS if flows else NO_FLOWS)}
-        self.port = None
+        self.port = self.home = None
+        self.service_route = service_route
 
     @staticmethod
     def is_there():
@@ -177,7 +189,10 @@ class Carrier:
     def start(self, port=None):
         """port: to come back at the same place."""
         self.port = port or free_port(address=self.address)
-        (self.folder / "kamailio.cfg").write_text(self.config.format(address=self.address, port=self.port, **self.fields))
+        if self.service_route:
+            self.home = self.home or free_port(address=self.address)
+        route = {name: text.format(address=self.address, home=self.home) if self.service_route else "" for name, text in SERVICE_ROUTE.items()}
+        (self.folder / "kamailio.cfg").write_text(self.config.format(address=self.address, port=self.port, **route, **self.fields))
         with open(self.folder / "kamailio.log", "ab") as log:
             self.process = subprocess.Popen(
                 [shutil.which("kamailio") or "/usr/sbin/kamailio", "-f", str(self.folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4",

@@ -6,6 +6,7 @@ carried: plain data of a call, each key only where the protocol that it came by 
     redirecting   {"number", "type", "plan", "presentation", "reason"} of the last diversion
     redirections  how often it has been diverted (Q.763 3.45, RFC 5806 counter)
     subaddresses  {"called" | "calling": hex of the element's contents (Q.931 4.5.9, 4.5.11)}
+    referred_by   who has transferred it: a Referred-By of SIP (RFC 3892 3), or the name of a line of ours
     user_user     hex of the contents of User-user (Q.931 4.5.30), Q.763 3.61, RFC 7433)
 
 A loop is found by what is told (a counter that is used up), and where nothing is told (PRI, R2) by the same caller
@@ -48,6 +49,11 @@ def known(given):
         if given[key] not in (None, "", {}):
             carried[key] = given[key]
     return carried or None
+
+
+def referrer(carried):
+    """What a call of a telephone of ours takes along to the outside: who transferred it."""
+    return known({"referred_by": (carried or {}).get("referred_by")}) or {}
 
 
 def refusal(carried, diverted, alike):

@@ -96,7 +96,7 @@ KINDS = {
     "call.parted": "",
     "call.turned": "caller_leg agent_leg why caller? gone?(the caller who began the call has left it)",
     "call.detached": "by recall(agent who gets the call back, or None) why(transfer|park|take_over|hook: hung up while somebody waits)",
-    "call.transferred": "by to(agent|line|queue|flow|outside|call) target",
+    "call.transferred": "by to(agent|line|queue|flow|outside|call) target carried?",
     "call.parked": "place deadline_ms",
     "call.room": "room (of a flow; waits there for others)",
     "call.unparked": "outcome(fetched|recalled|ended)",

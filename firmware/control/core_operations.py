@@ -229,7 +229,7 @@ def change_over(core, event):
 # Transfer.
 
 def transfer(core, event):
-    """Give the call away.  event: call by? to? target? (none: to the consulted party)"""
+    """Give the call away.  event: call by? to? target? (none: to the consulted party) referred_by?(as a telephone names itself: RFC 3892)"""
     call = _call(core, event)
     if not call or not acting(core, call, event.get("by")):
         return False
@@ -248,8 +248,9 @@ def transfer(core, event):
         return core.refuse("queue %s is %s and has no rule for that; the caller stays" % (found["target"], why))
     if call.consult is not None:
         core_parties.consult_over(core, call, "dropped")
+    referrer = event.get("referred_by") or core.state.legs[call.agent_leg].line
     core.emit("call.transferred", call=call.id, leg=call.agent_leg, agent=call.agent, queue=call.queue, by=call.agent, to=found["to"],
-              target=found["target"])
+              target=found["target"], **({"carried": dict(call.carried or {}, referred_by=referrer)} if referrer else {}))
     detach(core, call, "transfer", recall=call.agent)
     if found["to"] == "queue":
         core_queues.enter(core, call, found["target"], None, {})
@@ -302,19 +303,19 @@ def recall(core, call):
 
 
 def refer(core, event):
-    """A telephone asks for a transfer (SIP REFER).  event: leg, and called (digits) or other (the leg of its second call)."""
+    """A telephone asks for a transfer (SIP REFER).  event: leg, referred_by, and called (digits) or other (the leg of its second call)."""
     call = core.call_of(event["leg"])
     if call is None:
         return core.refuse("there is no call on leg %s" % event["leg"])
     if event.get("other") is None:
-        return transfer(core, {"call": call.id, "by": event["leg"], "to": "number", "target": event.get("called") or ""})
+        return transfer(core, {"call": call.id, "by": event["leg"], "to": "number", "target": event.get("called") or "", "referred_by": event.get("referred_by")})
     second = core.call_of(event["other"])
     if second is None or second is call:
         return core.refuse("there is no second call on leg %s" % event["other"])
     if second.state == calls.RINGING and second.caller_leg == event["other"]:
         target = second.called              # not answered yet: the same as a transfer at once to the number
         clear(core, second, NORMAL, SWITCH, "self_service", "transferred by the telephone before the answer")
-        return transfer(core, {"call": call.id, "by": event["leg"], "to": "number", "target": target})
+        return transfer(core, {"call": call.id, "by": event["leg"], "to": "number", "target": target, "referred_by": event.get("referred_by")})
     if not acting(core, call, event["leg"]) or not acting(core, second, event["other"]):
         return False
     for each in (call, second):

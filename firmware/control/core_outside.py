@@ -237,7 +237,7 @@ def create_leg(core, call, way, trunk, line, cls):
         known, line = {"number": call.called, "type": None, "presentation": "allowed"}, None
     caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None, known)
     # A number of ours diverts the call where it is not the one that was dialled; what is only passed on keeps what it brought.
-    redirecting, more = None, {}
+    redirecting, more = None, carriage.referrer(call.carried)
     if line is None and call.callback is None and not core.is_absent(call):
         diverted = call.called and (call.outside is None or call.outside["digits"] != call.called)
         redirecting, more = carriage.onward(call.carried, {

@@ -2,6 +2,7 @@
 transfer, park, listening (core_parties.py, core_operations.py, core_monitor.py).  One method for each record kind."""
 
 from firmware.call import call as calls
+from firmware.call import carriage
 
 
 class OperationFolds:
@@ -74,8 +75,14 @@ class OperationFolds:
         self.end_register(call)
         self.timers.cancel("signal", call.id)
 
+    def call_transferred(self, record, data, call):
+        if call is not None and data.get("carried"):
+            call.carried = dict(data["carried"])
+
     def call_detached(self, record, data, call):
         if call is not None:
+            if data.get("why") == "recall" and call.carried:
+                call.carried = carriage.known(dict(call.carried, referred_by=None))     # back with who gave it away
             self.give_sought(call)
             self.end_register(call)
             call.agent_leg = call.agent = None

@@ -274,7 +274,8 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
     def _on_refer(self, event, now_ms):
         """A telephone transfers its call: done where the switchboard takes the leg away from it in this turn."""
         self._referring.add(event["leg"])
-        self.turns.post({"kind": "leg.transfer", "leg": event["leg"], "called": event["called"] or None, "other": event["other"]})
+        self.turns.post({"kind": "leg.transfer", "leg": event["leg"], "called": event["called"] or None, "other": event["other"],
+                         "referred_by": event["by"]})
 
     def _refer_ended(self, leg, status, now_ms):
         if leg in self._referring:
@@ -313,6 +314,9 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
         state.update(caller=action["caller"], caller_name=action.get("caller_name"))
         if action.get("auto_answer"):
             state["auto_answer"] = True
+        call = self._core().state.calls.get(action.get("call"))
+        if call is not None and call.carried:
+            state.update(carriage.referrer(call.carried))
         if self._begin_passing(leg, state, action.get("call")):
             self._allocate(leg)
 

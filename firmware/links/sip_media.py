@@ -104,7 +104,7 @@ class SIPMedia:
         try:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
-                                            "auto_answer": state.get("auto_answer", False),
+                                            "auto_answer": state.get("auto_answer", False), "referred_by": state.get("referred_by"),
                                             "sdp": sdp.offer(self._local(state)),
                                             "sdp_web": sdp.offer(self._local(state, web=True)) if state.get("web") else None}, now_ms)
         except LocalError as error:
@@ -125,7 +125,7 @@ class SIPMedia:
         self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
                          "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
                          "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"],
-                         **{name: state[name] for name in ("joins", "replaces") if name in state}})
+                         **{name: state[name] for name in ("joins", "replaces", "carried") if state.get(name)}})
 
     def _no_termination(self, leg, error, now_ms):
         state = self.legs.get(leg)

@@ -1,5 +1,5 @@
 """Outside stacks on what telephones say and by which way: baresip publishes its presence and registers two flows by two edge proxies (Kamailio
-with its modules path and outbound); linphone registers, calls, is called and takes busy lamps.
+with its modules path and outbound); Kamailio as a carrier has us register for all numbers and tells a Service-Route; linphone registers, calls, is called and takes busy lamps.
 
 Each is a process of its own; tshark reads all that the switch sent.
 """
@@ -14,7 +14,8 @@ from hil.kamailio import Carrier, Edge
 from hil.phone.linphone import Linphone
 from tests.links.sip_rig import Rig, bound_socket, now_ms
 from tests.links.test_sip_baresip import Baresip, call, run
-from tests.proto.sip_carrier import ROW as TRUNK
+from tests.links.test_sip_sipp import ended, sipp
+from tests.proto.sip_carrier import CALLED, CALLER, ROW as TRUNK
 
 BARESIP = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
 
@@ -150,6 +151,54 @@ def test_all_numbers_at_kamailio(tmp_path):
         finally:
             carrier.stop()
             gateway.close()
+            rig.close()
+    run(main())
+
+
+@pytest.mark.skipif(not Edge.is_there() or not shutil.which("sipp"), reason="kamailio or sipp is not installed (Debian: kamailio, sip-tester)")
+@pytest.mark.conformance("RFC 3608", "live", "Kamailio names a Service-Route at the registration and refuses calls without it: ours take it, challenged and after a restart, too")
+def test_calls_by_the_service_route_of_kamailio(tmp_path):
+    async def main():
+        rig = Rig()
+        loop = asyncio.get_running_loop()
+        called = sipp(rig, tmp_path, "uas", "-m", "2")
+        carrier = Carrier(tmp_path / "kamailio", "acc", "pw-1", ("127.0.0.1", rig.sipp_port), "127.0.0.1", service_route=True)
+        stranger = bound_socket("127.0.0.1", 0)
+        stranger.setblocking(False)
+        try:
+            await loop.run_in_executor(None, carrier.start)
+            row = dict(TRUNK, kind="register", user="acc", password="pw-1", addresses=[("127.0.0.1", carrier.port)])
+            rig.endpoint.set_trunks([row], now_ms())
+            rig.start()
+            await rig.until_kind("trunk_up", timeout_s=30)
+            order = {"kind": "invite_request", "trunk": "telco", "called": CALLED, "caller": CALLER, "caller_name": "", "redirecting": None, "sdp": rig.offer()}
+
+            async def once(rig, leg):
+                rig.link.request(dict(order, leg=leg))
+                await rig.until_kind("answered", timeout_s=30)
+                rig.link.request({"kind": "release_request", "leg": leg, "cause": 16})
+                await asyncio.sleep(0.3)
+                sent = [octets for _, source, _, octets in rig.packets if source[1] == rig.port]
+                invites = [octets for octets in sent if octets.startswith(b"INVITE ")]
+                assert len(invites) == 2 and all(b"\r\nRoute: <sip:127.0.0.1:%d;lr;orig>\r\n" % carrier.home in octets for octets in invites), "before and after the challenge"
+                assert not [octets for octets in sent if octets.startswith(b"BYE ") and b";orig" in octets], "the dialog has the route of its answer"
+                return invites
+            invites = await once(rig, "out1")
+            rig.check_capture(tmp_path / "route.pcap")
+            rig.link.close()
+            rig = Rig(bound_socket("127.0.0.1", rig.port), rig.records, trunks=[row])       # a process that has not registered itself
+            rig.start()
+            await once(rig, "out2")
+            assert not [octets for _, source, _, octets in rig.packets if octets.startswith(b"REGISTER ")]
+            await ended(called, tmp_path)
+            stranger.sendto(re.sub(rb"\r\nRoute: [^\r]*", b"", invites[0]).replace(b":%d;" % rig.port, b":%d;" % stranger.getsockname()[1]), ("127.0.0.1", carrier.port))
+            answers = b""
+            while b"SIP/2.0 403 " not in answers:
+                answers = await asyncio.wait_for(loop.sock_recv(stranger, 65536), 10)
+        finally:
+            called.kill()
+            carrier.stop()
+            stranger.close()
             rig.close()
     run(main())
 

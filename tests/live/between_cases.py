@@ -14,7 +14,7 @@ from tests.live.join_cases import ANSWER, SOUND
 NUMBER, OUT, LINE, CALLER = "02150801097", "13700002222", "1003", "1002"
 
 CALLS = '<scenario name="calls">%s<recv response="100" optional="true"/><recv response="180" optional="true"/><recv response="183" optional="true"/><recv response="200" rrs="true"/>%s<recv request="BYE" timeout="30000"/>%s</scenario>' % (
-    request("INVITE", "sip:%s@%s" % (NUMBER, HOST), "13911110000", 1, more=["X-Account: 42", "X-Secret: no", "P-Access-Network-Info: IEEE-802.11", "Content-Type: application/sdp"],
+    request("INVITE", "sip:%s@%s" % (NUMBER, HOST), "13911110000", 1, more=["X-Account: 42", "X-Secret: no", "Referred-By: <sip:13922220000@telco.example>", "P-Access-Network-Info: IEEE-802.11", "Content-Type: application/sdp"],
             body=SOUND),
     request("ACK", "[next_url]", "13911110000", 1, to="sip:%s@%s" % (NUMBER, HOST), peer="[peer_tag_param]").replace(' retrans="500"', ""), ANSWER)
 
@@ -22,6 +22,7 @@ CALLED = """<scenario name="called">
   <recv request="INVITE"><action>
     <ereg regexp="X-Account: *42" search_in="msg" check_it="true" assign_to="1"/>
     <ereg regexp="X-Secret|P-Access-Network-Info: IEEE-802.11" search_in="msg" check_it_inverse="true" assign_to="2"/>
+    <ereg regexp="Referred-By: *&lt;sip:13922220000@telco.example&gt;" search_in="msg" check_it="true" assign_to="6"/>
     <ereg regexp=".*" search_in="hdr" header="From:" assign_to="3"/><ereg regexp=".*" search_in="hdr" header="To:" assign_to="4"/>
     <ereg regexp="sip:[^>]*" search_in="hdr" header="Contact:" assign_to="5"/>
   </action></recv>
@@ -53,8 +54,8 @@ Content-Type: application/sdp
 Content-Length: [len]
 
 %(held)s]]></send>
-  <recv response="200"><action><ereg regexp="a=recvonly" search_in="body" check_it="true" assign_to="6"/></action></recv>
-  <Reference variables="6"/>
+  <recv response="200"><action><ereg regexp="a=recvonly" search_in="body" check_it="true" assign_to="7"/></action></recv>
+  <Reference variables="6,7"/>
   <send retrans="500"><![CDATA[
 BYE [$5] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -78,6 +79,7 @@ def trunk(name, port):
 
 @WHOLE_ONLY
 @pytest.mark.skipif(not shutil.which("sipp"), reason="sipp is not installed (Debian: sip-tester)")
+@pytest.mark.conformance("RFC 3892", "live sipp", "a call that a trunk brings with a Referred-By goes on to the next trunk with it")
 @pytest.mark.conformance("RFC 3311", "live sipp", "an UPDATE with an offer (hold) in a call over a trunk is answered 200 recvonly; a header that both trunks name goes through, others do not")
 def test_headers_by_rule_and_an_update_between_two_trunks(house):
     comes, goes = Sipp(house.sip_port, house.folder / "sipp-comes"), Sipp(house.sip_port, house.folder / "sipp-goes")

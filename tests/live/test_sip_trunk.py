@@ -1,7 +1,7 @@
 """Calls over SIP trunks through the whole house: a carrier whose edge is Kamailio, its subscriber is baresip.
 
 The trunk "telco" registers at Kamailio (digest, both ways challenged or by registration), "direct" is known by its address
-and goes to baresip itself.  The agent's telephone is the probe; what is said on one side is looked for octet by octet on
+and goes to baresip itself.  Kamailio takes no call that does not come by the Service-Route that it told at the registration (RFC 3608).  The agent's telephone is the probe; what is said on one side is looked for octet by octet on
 the other."""
 
 import socket
@@ -34,7 +34,7 @@ def carrier(house):
     subscriber = Phone(NUMBER, None, 9, encryption="srtp", play_file=path, record_file=house.folder / "subscriber-heard.wav", registrar=HOST, address=HOST)
     subscriber.start()
     subscriber.said = said
-    with Carrier(house.folder / "kamailio", "acc", "pw-1", (HOST, subscriber.sip_port), HOST) as edge:
+    with Carrier(house.folder / "kamailio", "acc", "pw-1", (HOST, subscriber.sip_port), HOST, service_route=True) as edge:
         edge.subscriber = subscriber
         running = house.product.get("/configuration")
         config = running["configuration"]
@@ -112,6 +112,7 @@ def test_telephone_calls_out(house, carrier, phone, prefix, trunk):
         if trunk == "telco":        # an IMS trunk's headers, as the carrier's edge has seen them (RFC 7315 4.4, 4.6)
             seen = seen_by(carrier)
             assert "P-Asserted-Identity: <sip:%s@" % OURS in seen and "Privacy: <null>" in seen and "Diversion: <null>" in seen, seen
+            assert "Route of %s: <sip:%s:%d;lr;orig>" % (NUMBER, HOST, carrier.home) in carrier.log()
             assert 'icid-value="' in seen and "orig-ioi=home1.net" in seen and "P-Access-Network-Info: IEEE-802.3; eth-location=1" in seen, seen
     probe_moves.undisturbed(once, house, phone)
 
@@ -267,6 +268,7 @@ def test_dead_trunk_is_passed_over_and_told(house, carrier, phone):
     no_trunk_alarm(house, "telco")
 
 
+@pytest.mark.conformance("RFC 3892", "live baresip", "its REFER brings about a call to the other telephone that names who asked")
 def test_telephone_transfers_its_call(house, carrier, phone):
     """baresip's own transfer (REFER): a caller from the trunk goes from agent 1001 to the probe."""
     agent = house.agent_phone
@@ -282,6 +284,7 @@ def test_telephone_transfers_its_call(house, carrier, phone):
         phone.wait_for("answered", 10, since=rings)
         agent.wait_for("closed", 5, since=mark)
         house.wait(lambda s: any(c["call"] == call and c["state"] == "talking" and c["agent"] == "1002" for c in s["calls"]), 10, "the transferred call")
+        assert "sip:1001@" in phone.events("incoming", rings)[-1]["invite"].get("referred-by"), "who has given the call away (RFC 3892)"
         said = spoken_both_ways(house, phone, carrier.subscriber)
         assert carrier.subscriber.said[8000:12000] in bytes(phone.received_octets()) and said
         phone.hangup()

@@ -31,6 +31,9 @@ def test_registration_with_credentials_and_refresh():
     assert header(far.taken()[0], "Route") == "<sip:edge.telco.example;lr>"
     events, _ = far.send(incoming(far, "acc", to="<sip:02150801000@telco.example>"))
     assert events[0]["called"] == "02150801000"
+    far.reply(got[0], 200)
+    call(switch, "l9")
+    assert header(far.taken()[0], "Route") is None, "the newest registration told no way (RFC 3608 5)"
 
 
 def test_wrong_password_is_said_and_not_repeated_in_haste():

@@ -25,7 +25,7 @@ digest octets.  new_leg(): a leg id for an incoming INVITE (ids.next("l")); neve
 now_ms: one clock for everything, UTC milliseconds, so that restored bindings expire rightly.
 
 Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
-  invite_request   {leg, line | uri, sdp, sdp_web?, caller, caller_name?, destination?, auto_answer?}  calls every contact of a
+  invite_request   {leg, line | uri, sdp, sdp_web?, caller, caller_name?, destination?, auto_answer?, referred_by?}  calls every contact of a
                    line at once (first answer wins; sdp_web: the offer to those on WebSockets), or one uri; the host of uri must be an IP
                    address unless destination [host, port] is given.  Over a trunk instead:
                    {leg, trunk, called: party, sdp, caller: party | None, caller_name?, redirecting: party | None}
@@ -46,8 +46,8 @@ Events (plain dicts, "kind" first):
                     or changed (not on a mere refresh)
   line_unregistered {line, contacts: [], left}    the last contact went (left: by its own word), expired or gives no answer (is_silent(line))
   invite_indication {leg, line, called, caller, caller_name, sdp | None}  from a registered line,
-                    digest checked (joins or replaces: the leg that it names, joining.py), or from a trunk: line None, and trunk, caller_type,
-                    caller_presentation, redirecting; 100 Trying is already out.  sdp None: answer_request carries
+                    digest checked (joins or replaces: the leg that it names, joining.py; carried: {referred_by} where it names one), or from a trunk: line None, and trunk, caller_type,
+                    caller_presentation, redirecting, carried; 100 Trying is already out.  sdp None: answer_request carries
                     the offer and the far end's answer comes as sdp_answer
   trunk_up, trunk_down {trunk, why}    a SIP trunk can carry calls, or cannot (trunks.py)
   refresh           {leg}                      a re-INVITE with the session as it is is wanted (session_timer.py)
@@ -62,7 +62,7 @@ Events (plain dicts, "kind" first):
   reinvite_failed   {leg, status}              ... was refused; the session is as it was
   sdp_answer        {leg, sdp}                 answer that came in an ACK
   refer             {leg, called, other, by}   a telephone wants its call transferred: to a number, or to the party of
-                    leg "other"; owes a refer_outcome
+                    leg "other"; by: whom it says (Referred-By), else its line; owes a refer_outcome
   dtmf              {leg, digit, duration_ms}  INFO with a digit, or a hook flash: "!" (info.py)
 Exactly one of rejected, released ends a leg; afterwards its id is unknown here.
 

@@ -2,6 +2,7 @@
 
 from firmware.proto.sip.causes import cause_of_reason, reason_value, status_of_cause
 from firmware.proto.sip.dialog import Dialog
+from firmware.proto.sip.referring import referrer_of
 from firmware.proto.sip.reliable import ReliableSender
 from firmware.proto.sip.session import ACCEPTED, ALERTING, CALLING, CONFIRMED, ENDED, Session
 from firmware.proto.sip.text import display
@@ -55,6 +56,9 @@ class IncomingSession(ReliableSender, Session):
         if parties is None:
             parties = {"called": display(parse_uri(message.uri).plain_user().split(";")[0]),
                        "caller": display(parse_uri(caller.uri).plain_user()), "caller_name": display(caller.display)}
+            referrer = referrer_of(message)
+            if referrer is not None:
+                parties["carried"] = {"referred_by": referrer}
         event.update(parties)
         event.update(named or {})
         self.agent.emit(event)

@@ -11,6 +11,7 @@ from firmware.proto.sip.causes import cause_of_reason, cause_of_status, phrase, 
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.headers import Address
 from firmware.proto.sip.message import SIPMessage
+from firmware.proto.sip.referring import name_referrer
 from firmware.proto.sip.reliable import ReliableReceiver, dump_early, load_early
 from firmware.proto.sip.session import ALERTING, CALLING, CONFIRMED, ENDED, Session
 from firmware.proto.sip.session_timer import LONGEST_S, min_se
@@ -27,7 +28,7 @@ _NO_PREFERENCE = 4               # responses that say nothing of the callee: 16.
 class Fork:
     """The INVITE to one contact."""
     __slots__ = ("number", "dialog", "request", "transaction", "destination", "provisional", "cancelled", "done",
-                 "cancel_reason", "early", "flows")
+                 "cancel_reason", "early", "flows", "refused")
 
     def __init__(self, number, dialog, request, destination):
         self.number = number
@@ -41,12 +42,13 @@ class Fork:
         self.done = False
         self.early = {}              # To tag -> [Dialog, last RSeq]: reliable.py
         self.flows = []              # other ways to the same telephone
+        self.refused = {}            # To tag of a 2xx that was ended -> its ACK, as Session.acknowledgement
 
     def dump(self):
         """JSON-able copy."""
         return {"number": self.number, "dialog": self.dialog.dump(), "transaction": self.transaction.dump(),
                 "destination": list(self.destination), "provisional": self.provisional,
-                "cancelled": self.cancelled, "done": self.done, "early": dump_early(self.early)}
+                "cancelled": self.cancelled, "done": self.done, "early": dump_early(self.early), "refused": self.refused}
 
     @classmethod
     def restore(cls, record):
@@ -56,6 +58,7 @@ class Fork:
         fork.cancelled = record["cancelled"]
         fork.done = record["done"]
         fork.early = load_early(record.get("early"))
+        fork.refused = record.get("refused") or {}
         return fork
 
 
@@ -79,11 +82,13 @@ class OutgoingSession(ReliableReceiver, Session):
         self.forks = []
         self.best = None             # (status, cause, text, contacts) of the best refusal
         self.early_sdp = None
+        self.order = {}              # the invite_request; not stored, for an INVITE of a process before is not sent anew
 
     def start(self, request, telephones, now_ms):
         """Send the INVITEs.  telephones: [[(URI text, (host, port), behind NAT, [Route values])]], the first of each is called."""
         agent = self.agent
         identity = agent.identity
+        self.order = request
         name = octet_text(request.get("caller_name") or "")
         caller = user_uri(octet_text(request.get("caller") or "anonymous"), identity.address, None)
         for flows in telephones:
@@ -95,10 +100,7 @@ class OutgoingSession(ReliableReceiver, Session):
             dialog.routes = list(path)
             message = dialog.request("INVITE", identity, hop=destination)
             self.fill(message, request["sdp_web"] if request.get("sdp_web") and transport_of(destination) in ("WS", "WSS") else request["sdp"])
-            if request.get("auto_answer"):
-                # No RFC has it: what telephones of several makers take; answer-after is of the Call-Info of RFC 3261 20.9.
-                message.add("Call-Info", "<sip:%s>;answer-after=0" % identity.address)
-                message.add("Alert-Info", "<http://%s>;info=alert-autoanswer;delay=0" % identity.address)
+            self.dress(message)
             fork = Fork(len(self.forks), dialog, message, destination)
             fork.flows = list(flows[1:])
             self.forks.append(fork)
@@ -107,7 +109,13 @@ class OutgoingSession(ReliableReceiver, Session):
             fork.transaction = agent.transactions.request(fork.request, fork.destination, self, now_ms)
 
     def dress(self, message):
-        """What a trunk's INVITE bears besides."""
+        """What the INVITE bears besides, each time that it is sent."""
+        identity = self.agent.identity
+        if self.order.get("auto_answer"):
+            # No RFC has it: what telephones of several makers take; answer-after is of the Call-Info of RFC 3261 20.9.
+            message.add("Call-Info", "<sip:%s>;answer-after=0" % identity.address)
+            message.add("Alert-Info", "<http://%s>;info=alert-autoanswer;delay=0" % identity.address)
+        name_referrer(message, self.order.get("referred_by"), identity)
 
     def dialog_for(self, tag):
         """The dialog of a far end's tag: ours, or one that rings."""
@@ -192,7 +200,7 @@ class OutgoingSession(ReliableReceiver, Session):
     def success(self, fork, response, source, now_ms):
         """A 2xx.  Ours is the first one; another one is acknowledged and ended (13.2.2.4)."""
         if self.dialog is fork.dialog and response.to_tag == fork.dialog.remote_tag:
-            self.repeat_ack(response)
+            self.repeat_ack(response, self.acknowledgement)
             return
         if self.dialog is None and self.state in (CALLING, ALERTING) and not fork.cancelled:
             fork.done = True
@@ -212,13 +220,16 @@ class OutgoingSession(ReliableReceiver, Session):
         self.refuse_success(fork, response, source, now_ms)
 
     def refuse_success(self, fork, response, source, now_ms):
-        """ACK and BYE to a 2xx that comes too late."""
+        """ACK and BYE to a 2xx that comes too late, or of a second far end; where it comes again, only its ACK was lost (RFC 6026 7.1)."""
+        if response.to_tag in fork.refused:
+            self.repeat_ack(response, fork.refused[response.to_tag])
+            return
         dialog = Dialog.restore(fork.dialog.dump())
         dialog.local_cseq = response.cseq[0]
         dialog.remote_tag = None
         dialog.established(response, source)
         fork.done = True
-        self.send_ack(dialog, response.cseq[0], None if fork.transaction is None else fork.transaction.request, now_ms)
+        fork.refused[response.to_tag] = self.send_ack(dialog, response.cseq[0], None if fork.transaction is None else fork.transaction.request, now_ms)
         message = dialog.request("BYE", self.agent.identity)
         message.add("Reason", reason_value(16))
         self.agent.transactions.request(message, dialog.next_hop(), NOBODY, now_ms)
@@ -260,11 +271,8 @@ class OutgoingSession(ReliableReceiver, Session):
         dialog = fork.dialog
         dialog.target, dialog.routes, dialog.peer = uri, list(path), destination if nat else None
         message = dialog.request("INVITE", agent.identity, hop=destination)
-        old = fork.request
-        self.fill(message, old.body)
-        for name in ("Call-Info", "Alert-Info"):
-            for value in old.all(name):
-                message.add(name, value)
+        self.fill(message, fork.request.body)
+        self.dress(message)
         fork.early, fork.provisional = {}, False
         fork.destination, fork.request = destination, message
         fork.transaction = agent.transactions.request(message, destination, self, now_ms)

@@ -3,14 +3,19 @@
 The half of Session that takes a REFER: it is accepted (202), control hears {"kind": "refer", "leg", "called", "other",
 "by"}: the number, or the leg of the second call that Replaces names; and control says how it ended by refer_outcome, which the
 telephone hears as the final NOTIFY (message/sipfrag).  The subscription is over with it.
+
+Referred-By (RFC 3892): the call that a REFER brings about names who asked for it, the line of the telephone, which has shown its password; so
+does a call that comes in with one, from a telephone or a trusted trunk, as it goes on to telephones and trusted trunks.  The token that proves it
+by S/MIME (RFC 3892 4) is neither made nor passed on, so a value that points to one (cid) loses that parameter; nobody is asked for one (429).
 """
 
 from firmware.errors import RemoteError
 from firmware.proto.sip.causes import phrase
 from firmware.proto.sip.headers import parse_address
 from firmware.proto.sip.parties import user_of
-from firmware.proto.sip.text import display, unescape
+from firmware.proto.sip.text import display, octet_text, unescape
 from firmware.proto.sip.text import octets as to_octets
+from firmware.proto.sip.uri import user_uri
 
 SIPFRAG = "message/sipfrag;version=2.0"
 LIFE_S = 60                      # ours: of the implicit subscription; the outcome comes at once
@@ -46,6 +51,29 @@ def parse_replaces(value):
     if not pieces[0] or not tags.get("to-tag") or not tags.get("from-tag") or len(tags) < len(pieces) - 1 or "," in value:
         raise RemoteError("Replaces or Join: no call and tags", status=400)
     return pieces[0], tags["to-tag"], tags["from-tag"], "early-only" in tags
+
+
+MOST_REFERRER = 200              # ours: a call keeps it in the journal
+
+
+def referrer_of(message):
+    """The Referred-By of a request as text, without its token; None: there is none that can be read, and one that only informs refuses no call."""
+    values = message.all("Referred-By")
+    try:
+        address = parse_address(values[0], "Referred-By") if len(values) == 1 else None
+    except RemoteError:
+        address = None
+    if address is None or not user_of(address.uri):
+        return None
+    address.parameters = [row for row in address.parameters if row[0] != "cid"]
+    text = display(str(address))
+    return text if len(text) <= MOST_REFERRER else None
+
+
+def name_referrer(message, who, identity):
+    """Put who has transferred the call into its INVITE.  who: as carried (call/carriage.py), or None."""
+    if who:
+        message.add("Referred-By", octet_text(who) if "<" in who else "<%s>" % user_uri(octet_text(who), identity.address))
 
 
 class Referring:
@@ -85,8 +113,12 @@ class Referring:
             response.add("Refer-Sub", "false")
         transaction.reply(response, now_ms)
         self._tell_refer(100, "active;expires=%d" % LIFE_S, now_ms)
-        self.agent.emit({"kind": "refer", "leg": self.leg, "called": number, "other": other,
-                         "by": display(message.get("Referred-By") or "")[:200] or None})
+        self.agent.emit({"kind": "refer", "leg": self.leg, "called": number, "other": other, "by": self._referrer(message)})
+
+    def _referrer(self, message):
+        """Who asks: what the telephone says of itself where that is its line, else the line."""
+        said = referrer_of(message)
+        return said if said is not None and user_of(parse_address(said, "Referred-By").uri) == self.line else self.line
 
     def do_refer_outcome(self, request, now_ms):
         """How the transfer ended."""

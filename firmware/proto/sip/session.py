@@ -447,7 +447,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
                     self.accept_timer(response, now_ms)
                     self.agent.emit({"kind": "reinvited", "leg": self.leg, "sdp": response.body or None})
             else:
-                self.repeat_ack(response)
+                self.repeat_ack(response, self.acknowledgement)
             return
         if transaction is not self.ours:
             return
@@ -471,9 +471,8 @@ class Session(SessionTimer, Referring, DigitsByINFO):
             else:
                 self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": status})
 
-    def repeat_ack(self, response):
-        """A 2xx came again: its ACK was lost."""
-        stored = self.acknowledgement
+    def repeat_ack(self, response, stored):
+        """A 2xx came again: its ACK was lost.  stored: as acknowledgement."""
         if stored is not None and stored[0] == response.cseq[0]:
             self.agent.count("retransmissions")
             self.agent.send(to_octets(stored[1]), tuple(stored[2]))
@@ -484,7 +483,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
             return
         cseq = response.cseq[0]
         if self.acknowledgement is not None and self.acknowledgement[0] >= cseq:
-            self.repeat_ack(response)
+            self.repeat_ack(response, self.acknowledgement)
         elif cseq <= self.dialog.local_cseq:
             # the answer to a re-INVITE of the process before this one; it counted as failed there
             self.acknowledgement = self.send_ack(self.dialog, cseq, None, now_ms)

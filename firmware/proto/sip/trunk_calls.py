@@ -10,6 +10,7 @@ from firmware.proto.sip.bulk import target_of
 from firmware.proto.sip.causes import phrase
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.outgoing import Fork, OutgoingSession
+from firmware.proto.sip.referring import name_referrer
 from firmware.proto.sip.session import ALERTING, CALLING
 from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
@@ -88,6 +89,8 @@ class TrunkSession(OutgoingSession):
         parties.identify(message, order["caller"], order["caller_name"], order["redirecting"], order["called"], self.row, self.domain,
                          (order.get("carried") or {}).get("redirections") or 1)
         parties.carry(message, order.get("carried") or {})
+        if self.row.get("trusted"):
+            name_referrer(message, (order.get("carried") or {}).get("referred_by"), self.agent.identity)
         extras.dress(message, order.get("carried") or {}, self.row, self.agent)
         policy = self.row.get("reliable", "off")
         supported = (["100rel"] if policy != "off" else []) + (["timer"] if self.wanted_s else [])

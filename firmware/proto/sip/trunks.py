@@ -20,6 +20,7 @@ A trunk: row, the configuration's (config/sip_trunk.py) with addresses as [(host
 from firmware.proto.sip import extras, parties
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.digest import ha1
+from firmware.proto.sip.referring import referrer_of
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.transport import transport_of
 from firmware.proto.sip.trunk_flows import REFUSED, TrunkFlows
@@ -367,7 +368,8 @@ class Trunk(TrunkFlows):
         caller, name = parties.caller_of(message, self.row)
         return {"trunk": self.name, "called": parties.called_of(message, self.row), "caller": caller["number"] or None,
                 "caller_type": caller["type"], "caller_presentation": caller["presentation"], "caller_name": name,
-                "redirecting": parties.redirecting_of(message, self.row), "carried": dict(parties.carried_of(message, self.row, name), **extras.of_call(message, self.row))}
+                "redirecting": parties.redirecting_of(message, self.row), "carried": dict(parties.carried_of(message, self.row, name), referred_by=referrer_of(message) if self.row.get("trusted") else None,
+                                **extras.of_call(message, self.row))}
 
     def dump(self):
         """JSON-able record."""
