@@ -236,6 +236,8 @@ LINE = Section("a SIP phone", {
     "flash": sip.FLASH,
     "dead_s": sip.DEAD,
     "calls_most": Whole("how many calls it may make at a time; 0: any number", 0, 100, default=0),
+    "call_waiting": Whole("how many further calls a phone that talks may have, held ones too: they ring there, and the phone knocks; 0: callers get busy. Calls "
+                          "of queues never wait, nor calls to a home telephone", 0, 4, default=0),
     "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
                            hint="give digits only", default=""),
     "withhold": Switch("ask the network not to show the number", default=False)})

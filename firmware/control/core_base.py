@@ -356,6 +356,19 @@ class Core:
         line = self.line_of(name)
         return line is not None and self.is_registered(line) and line not in self.state.line_legs
 
+    def takes_call(self, line):
+        """Whether a call may ring at a line that is there: nobody is on it, or its telephone talks and has room for one that waits."""
+        on_line = self.state.line_legs.get(line)
+        if not on_line:
+            return True
+        most = (self.line_rows.get(line) or {}).get("call_waiting", 0) if line not in self.home_rows else 0
+        return len(on_line) <= most and any([self.state.legs[leg].state == "answered" for leg in on_line])
+
+    def is_waiting(self, leg):
+        """Whether a leg rings at a telephone that talks."""
+        others = [self.state.legs[other] for other in self.state.line_legs.get(leg.line) or [] if other != leg.id]
+        return leg.line is not None and any([other.state == "answered" for other in others])
+
     def recording_path(self, call, recording, suffix=".wav"):
         """Relative path of a recording: by the site's day."""
         year, month, day = civil_date((self.now_ms + self.utc_offset_ms(self.now_ms)) // 86400000)

@@ -234,20 +234,20 @@ def ring(core, call, kind, target, failed, ring_ms=RING_MS):
     if line is None or not core.is_registered(line):
         not_taken(core, call, line, failed, SUBSCRIBER_ABSENT, "no_answer", "line %s is not registered" % line)
         return
-    if line in core.state.line_legs:
+    if not core.takes_call(line):
         not_taken(core, call, line, failed, BUSY, "busy", "line %s is busy" % line)
         return
-    agent = core.agent_on(line)
+    agent, waiting = core.agent_on(line), line in core.state.line_legs
     leg, tech = core.phone_leg(line)
     caller_name = call.shown_name()
     if not caller_name and call.label is not None and core.state.legs[call.caller_leg].line is None:
         caller_name = call.label
     core.emit("leg.created", call=call.id, leg=leg, agent=agent, role=legs.CALLEE, tech=tech, line=line,
               caller=call.shown_caller(), caller_name=caller_name)
-    if agent is not None:
+    if agent is not None and not waiting:       # who talks, talks on
         core_queues.take_line(core, agent, call, "offered")
     core.emit("call.ringing", call=call.id, leg=leg, agent=agent, deadline_ms=core.now_ms + ring_ms, failed=failed)
-    core.act("leg.create", leg=leg, tech=tech, line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id)
+    core.act("leg.create", leg=leg, tech=tech, line=line, caller=call.shown_caller(), caller_name=caller_name, call=call.id, **({"waiting": True} if waiting else {}))
     core_desk.pop(core, call, agent, leg)
     if call.answered_ms is not None:
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
@@ -369,7 +369,7 @@ def taken(core, call, leg):
     agent = core.agent_on(leg.line)
     core.emit("call.ringing_ended", call=call.id, leg=leg.id, outcome="answered", cause=None)
     answer(core, call, core_outside.connected(core, call, leg))
-    if agent is not None:
+    if agent is not None and core.state.agent(agent).call in (None, call.id):       # else it has waited, and the call before, held by the telephone, is the agent's
         core.emit("agent.busy", call=call.id, leg=leg.id, agent=agent, state="talking")
     connect(core, call, leg.id, agent if leg.line is not None else core.agent_on(core.state.legs[call.caller_leg].line))
 

@@ -333,7 +333,7 @@ def alert_caller(core, call, leg, inband):
     ours = call.bridge is None and not call.is_data and (caller.state == legs.ANSWERED or caller.span in core.network_spans)
     if caller.state == legs.PROCEEDING:
         core.emit("leg.alerting", call=call.id, leg=caller.id, inband=call.bridge is not None or ours)
-        core.act("leg.alerting", leg=caller.id, inband=call.bridge is not None or ours)
+        core.act("leg.alerting", leg=caller.id, inband=call.bridge is not None or ours, **({"waiting": True} if core.is_waiting(leg) else {}))
     if ours and call.signal is None and caller.state != legs.RELEASING:
         core.play(call, "ringback", [{"tone": "ringback"}], 0)
 

@@ -64,12 +64,12 @@ Events (dict with "kind"; other keys are ignored)
   agent.status, command.*, leg.transfer     what users and telephones ask for: core_commands.py
 
 Actions (dict with "do"; all may be repeated, the adapters make them idempotent)
-  leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg inband | leg.progress leg inband | leg.answer leg
+  leg.proceeding leg | leg.need_more_digits leg | leg.alerting leg inband waiting?(who is called talks, and is told) | leg.progress leg inband | leg.answer leg
                inband: the caller is to listen: the path is through, or we play ringing tone
   leg.digits leg digits complete       further digits of a call that was created with complete false (core_overlap.py)
   leg.fax leg tone on                  a SIP leg: a fax machine is heard in its call (tone), or the other leg is T.38 (tone "t38") from now on, or no longer
   leg.release leg cause                any leg: DISCONNECT, RELEASE_COMPLETE, CANCEL, BYE or an error response, as fits
-  leg.create leg tech("sip") line caller caller_name call auto_answer?(the telephone may answer by itself)
+  leg.create leg tech("sip") line caller caller_name call auto_answer?(the telephone may answer by itself) waiting?(it talks)
   leg.create leg tech("pri"|"ss7"|"r2"|"cas"|"sip": span is the name of a SIP trunk) line(None) trunk_group call span timeslot exclusive called{number type plan} caller{number type presentation}|None
              redirecting{number type presentation reason}|None bearer
   media.signal leg token items repeat  items: {"prompt": name, "language": l} {"number": n, "language": l}

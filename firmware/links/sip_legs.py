@@ -312,8 +312,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
             return
         state = self._begin(leg, "out", action["line"], now_ms)
         state.update(caller=action["caller"], caller_name=action.get("caller_name"))
-        if action.get("auto_answer"):
-            state["auto_answer"] = True
+        state.update({name: True for name in ("auto_answer", "waiting") if action.get(name)})
         call = self._core().state.calls.get(action.get("call"))
         if call is not None and call.carried:
             state.update(carriage.referrer(call.carried))
@@ -338,7 +337,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
         if action.get("inband") and self._early(action["leg"], now_ms, 183 if state.get("trunk") is None else 180) and not untold:
             return
         if state["state"] == "setup" or untold:
-            self._take(self.endpoint.request({"kind": "alerting_request", "leg": action["leg"]}, now_ms), now_ms)
+            self._take(self.endpoint.request({"kind": "alerting_request", "leg": action["leg"], "waiting": action.get("waiting")}, now_ms), now_ms)
             self._set(action["leg"], state="alerting")
 
     def _do_progress(self, action, now_ms):

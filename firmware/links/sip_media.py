@@ -104,7 +104,7 @@ class SIPMedia:
         try:
             events = self.endpoint.request({"kind": "invite_request", "leg": leg, "line": state["line"],
                                             "caller": state["caller"], "caller_name": state["caller_name"],
-                                            "auto_answer": state.get("auto_answer", False), "referred_by": state.get("referred_by"),
+                                            "auto_answer": state.get("auto_answer", False), "waiting": state.get("waiting", False), "referred_by": state.get("referred_by"),
                                             "sdp": sdp.offer(self._local(state)),
                                             "sdp_web": sdp.offer(self._local(state, web=True)) if state.get("web") else None}, now_ms)
         except LocalError as error:

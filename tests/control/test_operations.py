@@ -195,14 +195,11 @@ def test_who_gives_a_call_away_is_named_to_whom_it_reaches():
         return (rig.sb.core.state.calls[call].carried or {}).get("referred_by")
     assert rig.do("leg.transfer", leg=agent, called="2002", referred_by='"Al" <sip:1001@x>') and referrer() == '"Al" <sip:1001@x>'
     assert rig.last("leg.create")["line"] == "2002"
-    rig.kill()
-    assert referrer() == '"Al" <sip:1001@x>'
     rig.wait(60000)
     assert rig.last("leg.create")["line"] == "1001" and referrer() is None
     rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
     assert rig.command("command.transfer", call=call, to="line", target="2002") is None and referrer() == "1001"
     rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
-    rig.sb.core.line_rows["2002"]["classes"] = ["internal", "national"]
     assert rig.command("command.transfer", call=call, to="number", target="913800138000") is None
     assert rig.last("leg.create")["carried"]["referred_by"] == "2002"
 

@@ -25,11 +25,11 @@ digest octets.  new_leg(): a leg id for an incoming INVITE (ids.next("l")); neve
 now_ms: one clock for everything, UTC milliseconds, so that restored bindings expire rightly.
 
 Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
-  invite_request   {leg, line | uri, sdp, sdp_web?, caller, caller_name?, destination?, auto_answer?, referred_by?}  calls every contact of a
+  invite_request   {leg, line | uri, sdp, sdp_web?, caller, caller_name?, destination?, auto_answer?, referred_by?, waiting?}  calls every contact of a
                    line at once (first answer wins; sdp_web: the offer to those on WebSockets), or one uri; the host of uri must be an IP
                    address unless destination [host, port] is given.  Over a trunk instead:
                    {leg, trunk, called: party, sdp, caller: party | None, caller_name?, redirecting: party | None}
-  alerting_request {leg, sdp?}        180 to an incoming INVITE (183 with status: 183)
+  alerting_request {leg, sdp?, waiting?}   180 to an incoming INVITE (183 with status: 183); waiting, there and here: who is called talks (RFC 7462)
   answer_request   {leg, sdp}         200 to an incoming INVITE
   reject_request   {leg, status?, cause?}   final error; each is derived from the other when missing
   release_request  {leg, cause?}      ends a leg in whatever state: CANCEL, BYE or reject as fits;

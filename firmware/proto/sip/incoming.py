@@ -4,7 +4,7 @@ from firmware.proto.sip.causes import cause_of_reason, reason_value, status_of_c
 from firmware.proto.sip.dialog import Dialog
 from firmware.proto.sip.referring import referrer_of
 from firmware.proto.sip.reliable import ReliableSender
-from firmware.proto.sip.session import ACCEPTED, ALERTING, CALLING, CONFIRMED, ENDED, Session
+from firmware.proto.sip.session import ACCEPTED, ALERTING, CALLING, CALL_WAITING, CONFIRMED, ENDED, Session
 from firmware.proto.sip.text import display
 from firmware.proto.sip.timers import PROVISIONAL_MS
 from firmware.proto.sip.uri import parse_uri
@@ -38,6 +38,7 @@ class IncomingSession(ReliableSender, Session):
         self.invite = None           # its server transaction, until the final response
         self.ringing = None
         self.last_1xx = 180
+        self.waiting_told = False    # who is called talks: the caller is told so while it rings
 
     def start(self, message, source, now_ms, parties=None, policy="off", named=None):
         """Take the INVITE.  Raises RemoteError(400) where no dialog can come of it.
@@ -67,12 +68,15 @@ class IncomingSession(ReliableSender, Session):
         response = self.agent.response(self.invite.request, status, self.dialog.local_tag, self.invite.source)
         self.copy_routes(self.invite.request, response)
         self.fill(response, sdp)
+        if self.waiting_told and status < 200:
+            response.add("Alert-Info", CALL_WAITING)
         return response
 
     def do_alert(self, request, now_ms):
         """180, or what status says; sent again each minute."""
         status = request.get("status") or 180
         self.last_1xx = status
+        self.waiting_told = bool(request.get("waiting"))
         if self.reliably:
             self.send_reliably(status, request.get("sdp"), now_ms)
         else:

@@ -13,7 +13,7 @@ from firmware.proto.sip.headers import Address
 from firmware.proto.sip.message import SIPMessage
 from firmware.proto.sip.referring import name_referrer
 from firmware.proto.sip.reliable import ReliableReceiver, dump_early, load_early
-from firmware.proto.sip.session import ALERTING, CALLING, CONFIRMED, ENDED, Session
+from firmware.proto.sip.session import ALERTING, CALLING, CALL_WAITING, CONFIRMED, ENDED, Session
 from firmware.proto.sip.session_timer import LONGEST_S, min_se
 from firmware.proto.sip.text import display, octet_text
 from firmware.proto.sip.transaction import NOBODY, PROCEEDING
@@ -115,6 +115,8 @@ class OutgoingSession(ReliableReceiver, Session):
             # No RFC has it: what telephones of several makers take; answer-after is of the Call-Info of RFC 3261 20.9.
             message.add("Call-Info", "<sip:%s>;answer-after=0" % identity.address)
             message.add("Alert-Info", "<http://%s>;info=alert-autoanswer;delay=0" % identity.address)
+        if self.order.get("waiting"):
+            message.add("Alert-Info", CALL_WAITING)
         name_referrer(message, self.order.get("referred_by"), identity)
 
     def dialog_for(self, tag):

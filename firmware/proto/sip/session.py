@@ -25,6 +25,7 @@ CONFIRMED = "confirmed"
 ENDED = "ended"
 
 SDP = "application/sdp"
+CALL_WAITING = "<urn:alert:service:call-waiting>"       # RFC 7462: of the INVITE to a telephone that talks, and of the 180 to who calls it
 PROBE_MS = 4000                  # ours: OPTIONS in the dialog unanswered for so long; timer F takes 32 s
 GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again after 491
 
