@@ -244,9 +244,9 @@ class Rig:
                 assert candidate.idle_since_ms == state.agents[name].idle_since_ms and candidate.idle_order == state.agents[name].idle_order
         for name, agent in state.agents.items():
             on_line = state.line_legs.get(name, [])
-            # a telephone that holds its call itself may have another one
+            # a telephone that holds its call itself may have another one, and others may wait there
             live = [leg for leg in on_line if state.legs[leg].state != "releasing" and state.legs[leg].role != "caller" and not state.legs[leg].held]
-            assert len(live) <= 1, "agent %s has %r" % (name, live)
+            assert len(live) <= 1 + core.line_rows.get(name, {}).get("call_waiting", 0), "agent %s has %r" % (name, live)
             assert agent.leg is None or agent.leg in state.legs
             assert agent.state not in ("offered", "talking") or agent.call in state.calls
         for call in state.calls.values():

@@ -75,28 +75,6 @@ def test_who_waits_in_vain_leaves_the_agent_in_the_call_before():
     assert rig.agent("1001")["state"] == "idle"
 
 
-def test_the_first_call_ends_while_another_waits_or_talks():
-    rig = house(l1001=1)
-    _, leg = talks(rig)
-    call, made = calls_line(rig, "1001", "s1")
-    rig.do("leg.alerting", leg=made["leg"])
-    rig.hang_up("p1")
-    assert (rig.agent("1001")["state"], rig.agent("1001")["call"]) == ("offered", call.id), "the telephone rings"
-    rig.do("leg.answered", leg=made["leg"])
-    assert (rig.agent("1001")["state"], rig.agent("1001")["call"]) == ("talking", call.id)
-    rig.hang_up("s1")
-    assert rig.agent("1001")["state"] == "idle"
-    _, leg = talks(rig)
-    call, made = calls_line(rig, "1001", "s1")
-    rig.do("leg.held", leg=leg)
-    rig.do("leg.answered", leg=made["leg"])
-    rig.hang_up("p1")
-    assert (rig.agent("1001")["state"], rig.agent("1001")["call"]) == ("talking", call.id), "and no queue offers it a call"
-    assert not rig.sb.core.is_ready("1001")
-    rig.hang_up("s1")
-    assert rig.agent("1001")["state"] == "idle" and rig.sb.core.is_ready("1001")
-
-
 def test_a_queue_lets_nobody_wait_at_a_telephone_that_talks():
     rig = house(l1001=4, l1002=4)
     talks(rig)
