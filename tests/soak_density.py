@@ -2,8 +2,8 @@
 
     python -m tests.soak_density [--seconds N] [--minute N] [--channels N] [--out DIR]
 
-All channels that admission lets in do everything (firmware/media/bench_density_run.py) and stay.  Each minute has its figures; between two
-minutes the recordings begin anew in new files and the old ones go, since an hour of 1,000 recordings is 58 GB.  What the functions have
+All channels that admission lets in do everything (firmware/media/bench_density_run.py) and stay.  Each minute has its figures; in its
+beginning the recordings begin anew in new files and the old ones go, since an hour of 1,000 recordings is 58 GB.  What the functions have
 done is proved of the last minute.  Writes soak-density.json and soak-density.svg; ends with 1 where a check failed.
 """
 
@@ -41,10 +41,9 @@ class Soak(bench_density_run.Density):
             return
         await asyncio.sleep(bench_density_run.SETTLE_S if self.options.seconds < bench_density_run.LEARNT_S else bench_density_run.LEARNT_S)
         for began in range(0, self.options.seconds, self.options.minute):
-            if began:
-                await self.record_anew()
             self.digits.clear()
-            await self.take(channels, min(self.options.minute, self.options.seconds - began))
+            taken = self.take(channels, min(self.options.minute, self.options.seconds - began))
+            await asyncio.gather(taken, *([self.record_anew()] if began else []))
             self.minutes.append(self._row(began))
             print(told(self.minutes[-1]), flush=True)
 

@@ -461,9 +461,13 @@ cdef class Engine:
         """Register signals on a timeslot's received audio: place in MF_PLANS, -1 for none."""
         self.entry(OP_MF_LISTEN, slot).a = kind + 1
 
-    def mf_send(self, int slot, int tone):
-        """A tone of kernels.register_table towards the far register, until another or (-1) none."""
-        self.entry(OP_MF_SEND, slot).a = tone
+    def mf_send(self, int slot, int tone, int lasting):
+        """A tone of kernels.register_table towards the far register, until another or (-1) none.
+
+        lasting: it does not end by itself; ordered again while it sounds, it goes on."""
+        cdef Command *c = self.entry(OP_MF_SEND, slot)
+        c.a = tone
+        c.b = lasting
 
     def check(self, int slot, int kind):
         """Listen for the tone of a continuity check: 1 2000 Hz, 2 2010 Hz, 0 no more."""

@@ -24,6 +24,7 @@ SPANS, TIMESLOTS = 64, 32
 BLOCKED = 0b1101                # Q.421: the circuit is blocked; also what the board sends without media
 HOLD = 2                        # 20 to 30 ms
 R1_NAMES = {"K": "KP", "S": "ST"}
+LASTING = ("r2_forward", "r2_backward")         # compelled signals last until they are answered
 TONES = {"r2_forward": "r2f_%s", "r2_backward": "r2b_%s", "r1": "r1_%s", "dtmf": "dtmf_%s"}
 CIRCUITS_MOST = 31
 CHECK_HZ = (2000, 2010)         # Q.724 7; T1.113.4
@@ -116,7 +117,7 @@ class Circuits:
             tone = self._engine.kernels.register_tones.get(name)
             if tone is None:
                 refuse(f"mf_send: {plan} has no signal {str(signal)[:20]!r}")
-        self._engine.mf_send(term.slot, tone)
+        self._engine.mf_send(term.slot, tone, plan in LASTING)
         self._keep(REGISTER, term.row, 1, ("%s signal %s" % (plan, signal) if signal is not None else "silence").encode())
         self._engine.commit()
         return {}
@@ -126,7 +127,7 @@ class Circuits:
         term, hz = self._timeslot(p, "check"), p.get("tone_hz")
         if hz not in (None, *CHECK_HZ):
             refuse(f"check: tone_hz is {str(hz)[:20]!r}; use 2000, 2010 (ANSI) or null")
-        self._engine.mf_send(term.slot, -1 if hz is None else self._engine.kernels.register_tones[f"check_{hz}"])
+        self._engine.mf_send(term.slot, -1 if hz is None else self._engine.kernels.register_tones[f"check_{hz}"], True)
         self._engine.check(term.slot, 0 if hz is None else 1 + CHECK_HZ.index(hz))
         self._engine.commit()
         return {}

@@ -248,7 +248,8 @@ class Traffic:
             self._fail_text("a set-up for %s came in at %s, and no call is for it%s" % (called, end.kind, self._past(called)))
             return
         if len(call.connected) == 2:            # another call's, whose number came here wrong; of two exchanges either may be heard first
-            self._fail_text("a set-up for %s came in at %s, and that call is answered%s" % (called, end.kind, self._told(call)))
+            # Or its own earlier one: libss7 resets all circuits 1.6 s after its links are back and reports set-ups on them still, while the box hunts on.
+            self._fail(call, "another set-up for %s came in at %s after its answer" % (called, end.kind))
             return
         # More than one: the box hunted on (Q.764 2.9.3.2: a circuit was reset), and the end of the old one may come after the new one, as may
         # the old one itself, which lay in the queue of another signalling link.

@@ -145,6 +145,25 @@ def test_register_signals_are_sent(board, control):
     assert 65 <= (loud[-1] - loud[0]) / 8 <= 72 and abs(level_dbm0(x[loud[0]:loud[-1]], 1336) + 9) < 1
 
 
+@pytest.mark.parametrize("command, fields", [("mf_send", {"plan": "r2_forward", "signal": 8}), ("check", {"tone_hz": 2000})])
+def test_a_lasting_tone_that_is_ordered_again_goes_on(board, control, command, fields):
+    """A control process that took over orders what sounds; a far register that hears a gap takes the digit twice."""
+    control.do("add", id="c4", kind="timeslot", span=9, timeslot=4, law="A")
+    control.do(command, id="c4", **fields)
+    wait_blocks(board, 3)
+    board.listen(9, 4)
+    for _ in range(3):
+        wait_blocks(board, 4)
+        control.do(command, id="c4", **fields)
+    wait_blocks(board, 4)
+    x = linear(board.said(9, 4)).astype(int)
+    control.do("subtract", id="c4")
+    period = 400                # samples in 50 ms: all frequencies are multiples of 20 Hz
+    loudest = numpy.abs(x).max()
+    assert len(x) > 3 * period and loudest > 500
+    assert numpy.abs(x[period:] - x[:-period]).max() < 0.1 * loudest
+
+
 def test_media_dies_and_circuits_are_blocked(board, media, control, tools):
     """An answered circuit must not stay answered when nobody is behind it any more."""
     control.do("cas_open", span=9, circuits=[[7, 0b0101]])

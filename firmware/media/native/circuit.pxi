@@ -74,14 +74,17 @@ cdef void mf_detect_tick(Engine_ *e) noexcept nogil:
             add_event(e, EV_MF, v.slot, e.term[v.slot].serial, v.signal if v.on else 0, k, <uint64_t><int64_t>v.at)
 
 
-cdef void mf_sound(Engine_ *e, int slot, int tone) noexcept nogil:
-    """Begin a tone of the register table in this block, or (-1) end the one that sounds."""
+cdef void mf_sound(Engine_ *e, int slot, int tone, int lasting) noexcept nogil:
+    """Begin a tone of the register table in this block, or (-1) end the one that sounds.  lasting: a tone that ends by command only."""
     cdef Term *t = &e.term[slot]
     cdef int i
     if tone < 0:
         if t.sounding == SOUNDING:
             t.sounding = FADING
         return
+    if lasting and t.sounding == SOUNDING and t.register_tone == tone:
+        return          # ordered again, as by a control process that took over: a new phase would be a gap to the far register, and the digit would count twice
+    t.register_tone = tone
     e.k.tone_start(e.k.tone_state, TERMS + slot, tone, 0)      # timeslots have no telephone-events, whose state it is
     t.sounding = SOUNDING
     for i in range(e.n_sounding):

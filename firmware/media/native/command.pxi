@@ -260,7 +260,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         e.taps += (c.a >= 0) - (t.tap != 0)
         t.tap = c.a + 1
     elif c.op == OP_MF_SEND:
-        mf_sound(e, c.slot, c.a)
+        mf_sound(e, c.slot, c.a, c.b)
     elif c.op == OP_BERT:
         bert_switch(e, c.slot, c.serial, <uint32_t>c.number, c.a, c.b, <uint8_t>c.c)
     elif c.op == OP_BERT_INSERT:

@@ -708,6 +708,7 @@ cdef struct Term:
     int32_t long_place                 # of a canceller with a long tail: 1 + its place in long_state, else 0
     uint8_t mf                         # receiver of register signals: 1 + its kind, 0 none
     uint8_t sounding                   # a tone to the far register: SOUNDING, FADING
+    int32_t register_tone              # which one, of kernels.register_table
     int32_t tap                        # 1 + slot of a leg whose input it hears outside of any bridge; 0 none
     uint8_t loop                       # hears itself: continuity.pxi
     uint8_t check                      # receiver of the check tone: 1 2000 Hz, 2 2010 Hz, 0 none
