@@ -18,7 +18,8 @@ each at the time of its event: an entry when the caller enters, an answer when i
 answered, a service-level event at the first of the three moments.  So a caller who
 still waits after T has already made the event: figures(…, now_ms) counts it, and
 nothing is counted a second time when that caller leaves.  A caller who leaves by
-overflow before T has made none of the three events.  State times are split where a
+overflow before T has made none of the three events.  One who comes back to the queue because the agent's telephone
+failed is queued, answered and handled once for it, with the handling time of all its agents.  State times are split where a
 bucket ends.  The last two buckets are kept; reports use the same fold with buckets of a quarter of an hour,
 whose sums are taken out (take) and stored (storage/figures.py).
 """
@@ -104,7 +105,7 @@ class Statistics:
         kind = record["kind"]
         if kind == "core.checkpoint":
             self.load(record["data"]["statistics"])
-        elif kind == "queue.entered" and record["data"].get("callback") is None:
+        elif kind == "queue.entered" and record["data"].get("callback") is None and record["data"].get("talked_ms") is None:
             data = record["data"]
             self._wait(record["queue"], record["call"], [record["ts_ms"], data["service_level_ms"], data["short_abandon_ms"], data.get("expected_ms")])
             self._count(self._queues, QUEUE_COUNTS, record["queue"], record["ts_ms"])["queued"] += 1
@@ -180,14 +181,14 @@ class Statistics:
         elif kind == "agent.offer_ended" and record["data"]["outcome"] in ("no_answer", "rejected", "failed"):
             self._count(self._agents, AGENT_COUNTS, name, ts_ms)["missed"] += 1
         elif kind == "agent.connected":
-            mode["queue"] = record["queue"]
+            mode["queue"], mode["again"] = record["queue"], bool(record["data"].get("again"))
             counts = self._count(self._agents, AGENT_COUNTS, name, ts_ms)
             counts["connected"] = counts.get("connected", 0) + 1        # checkpoints of before have none
         self._move(name, mode, ts_ms, _mode_of(mode))
         if kind == "agent.idle" and mode["queue"] is not None:
-            for counts in (self._count(self._agents, AGENT_COUNTS, name, ts_ms),
-                           self._count(self._queues, QUEUE_COUNTS, mode["queue"], ts_ms)):
-                counts["handled"] += 1
+            for counts, handled in ((self._count(self._agents, AGENT_COUNTS, name, ts_ms), 1),
+                                    (self._count(self._queues, QUEUE_COUNTS, mode["queue"], ts_ms), 0 if mode.get("again") else 1)):
+                counts["handled"] += handled
                 counts["handle_ms"] += mode["handle_ms"]
             mode["queue"] = None
             mode["handle_ms"] = 0

@@ -41,6 +41,7 @@ CLEARING = "clearing"
 # offers: [{agent, leg}] of the agents of the queue who are offered the call, the first offered first.  position: the IVR's, kept after it was left.
 # outside: {digits, ways, way, attempts, limit, tried, cause, ring_ms} of a call to the outside (control/core_outside.py).
 # since_ms: since when the caller waits, over all queues that gave the call on; queue_entered_ms: in this one.
+# talked: [ms, queue]: since then in conversation with agents whose telephones failed, and the queue to which the caller came back, or None.
 # given: {priority?, skills?} by the flow.  skills: {skill: level} needed now; relax: [[at_ms, less], ...] still to come; hops, hops_ms: overflows in one moment.
 # bridge: also before the answer, while the caller hears the called side.
 # held: the caller hears music while the agent's side keeps the call.  consult: {leg, bridge, state("ringing"|"talking"|"waiting": with music), agent, to, target, join}
@@ -71,7 +72,7 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort", "duty",
           "tiers", "reserved", "entry_load", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
-          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking", "register")
+          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking", "register", "talked")
 
 
 class Call:

@@ -95,7 +95,7 @@ KINDS = {
     "call.joined": "(leg is a further party of the conversation)",
     "call.parted": "",
     "call.turned": "caller_leg agent_leg why caller? gone?(the caller who began the call has left it)",
-    "call.detached": "by recall(agent who gets the call back, or None) why(transfer|park|take_over|hook: hung up while somebody waits)",
+    "call.detached": "by recall(agent who gets the call back, or None) why(transfer|park|take_over|hook: hung up while somebody waits|lost: the telephone failed)",
     "call.transferred": "by to(agent|line|queue|flow|outside|call) target carried?",
     "call.parked": "place deadline_ms",
     "call.room": "room (of a flow; waits there for others)",
@@ -121,7 +121,7 @@ KINDS = {
     # ACD
     "queue.entered": "priority order overflow max_wait_until_ms announce_at_ms service_level_ms short_abandon_ms overflow_at_ms "
                      "since_ms(the wait that counts; ts_ms unless another queue gave the call on) skills relax[[at_ms, less]] given{priority? skills?} "
-                     "callback?(id: no further caller) comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
+                     "callback?(id: no further caller) talked_ms?(back from agents whose telephones failed, with whom the caller has talked so long: no further caller) comfort?[[at_ms, prompt, every_ms]] tiers?[[at_ms, level]](levels of agents that are asked from then on) "
                      "expected_ms?(the wait expected) load?(what was before the caller: acd/expected.py; both only where nobody was ready) reserved?[agent, until_ms](until then this agent alone is asked; "": nobody, while looks_up? is asked)",
     "queue.relaxed": "skills(needed from now on) relax(still to come)",
     "queue.tiers": "tiers(still to come)",
@@ -186,7 +186,7 @@ KINDS = {
     "agent.offer_ended": "outcome(no_answer|rejected|failed|cancelled|withdrawn|interrupted|elsewhere) cause missed?(in a row) rest_until_ms?",
     "agent.rested": "",
     "agent.busy": "state(offered|talking: with a call that is not from a queue)",
-    "agent.connected": "remember?(true: the caller shall come to this agent again) customer?[day, caller] share?[at, pass](acd/strategy.py)",
+    "agent.connected": "remember?(true: the caller shall come to this agent again) again?(true: the queue has answered this caller before, whose agent's telephone failed) customer?[day, caller] share?[at, pass](acd/strategy.py)",
     "agent.wrap_up": "deadline_ms",
     "agent.wrap_up_extended": "deadline_ms",
     "agent.idle": "reset(true: counts as newly idle)",

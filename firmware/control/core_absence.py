@@ -1,11 +1,16 @@
 """A party whose page is gone for the moment: a browser phone that is loaded anew, or was closed (links/sip_browsers.py says so).
 
 Who talks with it hears music until it is back, or until its leg ends; nobody is held who is held, in consultation or in a conference.
+
+A telephone that has failed and comes back no more, page or not (lost): a queue's caller whose agent it was goes back to the queue, with the
+place and the waiting time of before.  The visit to the queue counts once, with its first answer; the talk is counted as talk.  The recording goes on
+as after a transfer.
 """
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control.core_parties import acting, hold, unhold
+from firmware.control import core_queues
+from firmware.control.core_parties import acting, detach, end_consult, free_party, hold, unhold
 
 
 def away(core, event):
@@ -30,4 +35,19 @@ def back(core, event):
     core.emit("leg.back", call=call.id, leg=leg.id, agent=core.agent_on(leg.line))
     if holds and call.held and call.consult is None and call.agent_leg == leg.id:
         unhold(core, call)
+    return True
+
+
+def lost(core, call, leg):
+    """An agent's telephone has failed in a conversation.  Whether the caller waits in the queue again; the leg is out of the state already."""
+    caller = core.state.legs.get(call.caller_leg)
+    if leg.role != legs.AGENT or call.queue not in core.queue_configs or call.callback is not None or not core.state.media_up:
+        return False
+    if caller is None or caller.state != legs.ANSWERED:
+        return False
+    if call.consult is not None:
+        end_consult(core, call, "dropped")
+    detach(core, call, "lost")
+    free_party(core, call, leg)
+    core_queues.wait_again(core, call)
     return True

@@ -10,7 +10,7 @@ from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
 from firmware.call.outside import CLASSES
-from firmware.control import core_announcements, core_callbacks, core_desk, core_dispatch, core_emergency, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
+from firmware.control import core_absence, core_announcements, core_callbacks, core_desk, core_dispatch, core_emergency, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control import core_ending
 from firmware.control.core_ending import clear, close_now, end_if_done, fail, free_agents, result_of
@@ -501,7 +501,7 @@ def released(core, event):
                 clear(core, call, cause, CALLEE, "answered")
             elif by == "far":
                 clear(core, call, NORMAL, AGENT, "answered")
-            else:
+            elif not core_absence.lost(core, call, leg):
                 fail(core, call, cause, "the called leg failed", "answered")
         end_if_done(core, call)
     core.act("media.subtract", leg=leg.id)

@@ -27,7 +27,7 @@ def from_flow(core, call, command):
     if host.state == calls.PARKED:
         core.emit("call.unparked", call=host.id, outcome="fetched")
         core_operations.take(core, host, call)
-    elif 2 + len(host.members or []) >= command["most"]:
+    elif 2 + len(host.members or []) >= command["most"] or not core_floor.has_room(core, host):
         core_ivr.not_reached(core, call, command["failed"], BUSY, "busy", "room %s is full" % room)
     else:
         _join(core, host, call)
@@ -36,8 +36,8 @@ def from_flow(core, call, command):
 def _join(core, host, call):
     leg = core.state.legs[call.caller_leg]
     core.silence(call)
-    core.emit("leg.moved", call=host.id, leg=leg.id, agent=leg.agent, role=legs.CALLEE, **{"from": call.id})
-    core.emit("call.joined", call=host.id, leg=leg.id, agent=leg.agent)
+    core_parties.move(core, call, host, leg, legs.CALLEE)
+    core.emit("call.joined", call=host.id, leg=leg.id, agent=core.agent_on(leg.line))
     core_parties.wire(core, host)
     core_floor.told(core, host, leg, "conference_in")
     clear(core, call, NORMAL, SWITCH, "self_service", "went into call %s" % host.id)

@@ -201,6 +201,8 @@ def connected(core, call, leg):
             withdraw_one(core, call, other, "elsewhere", ELSEWHERE)
     leave(core, call, "answered")
     more = {"remember": True} if setting(core, call.queue, "last_agent_days") and is_known(call) else {}
+    if call.talked is not None and call.talked[1] == call.queue:
+        more["again"] = True
     strategy = core.strategy_names.get(call.queue)
     if strategy == "fewest_customers":
         more["customer"] = [core.state.statistics.bucket(core.now_ms), call.caller if is_known(call) else call.id]

@@ -137,8 +137,9 @@ def leave(core, call, reason, **more):
     if call.state == calls.QUEUED:
         queue = core.state.queue(call.queue)
         if queue.find(call.id) is not None:
+            total_ms = core.now_ms - call.waits_since_ms - (call.talked[0] if call.talked else 0)
             core.emit("queue.left", call=call.id, leg=call.caller_leg, queue=call.queue, reason=reason,
-                      wait_ms=max(0, core.now_ms - call.queue_entered_ms), total_ms=max(0, core.now_ms - call.waits_since_ms), **more)
+                      wait_ms=max(0, core.now_ms - call.queue_entered_ms), total_ms=max(0, total_ms), **more)
 
 
 def withdraw(core, call, outcome, cause=NORMAL):
@@ -186,10 +187,23 @@ def free_agent(core, call, name):
 
 
 def idle(core, name, queue, reset):
-    """An agent is idle; who logged out meanwhile leaves the place."""
+    """An agent is idle, or in the other call of a telephone that held this one; who logged out meanwhile leaves the place."""
+    other = _other_leg(core, name)
     core.emit("agent.idle", agent=name, queue=queue, reset=reset)
+    if other is not None:
+        core.emit("agent.busy", call=other.call, leg=other.id, agent=name, state="talking")
     leave_seat(core, name)
     core.touch_agent(name)
+
+
+def _other_leg(core, name):
+    """What an agent's telephone is in besides the call that the agent has done with, or None."""
+    agent = core.state.agent(name)
+    for leg in core.state.line_legs.get(core.line_of(name)) or []:
+        leg = core.state.legs[leg]
+        if leg.call not in (agent.call, agent.wrapped) and leg.state != legs.RELEASING:
+            return leg
+    return None
 
 
 def leave_seat(core, name):

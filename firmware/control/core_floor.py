@@ -180,10 +180,11 @@ def _set(core, call, loudest, gains, muted, event):
     core.ways_on["wire"](core, call)
 
 
-def is_full(core, call):
-    """Whether one more party would be too many."""
+def has_room(core, call):
+    """Whether one more party may come into a conversation; else refused."""
     most = min(_setting(core)["most"], PARTIES_MOST)
-    return 2 + len(call.members or []) + len(call.monitors or []) >= most
+    return 2 + len(call.members or []) + len(call.monitors or []) < most or core.refuse(
+        "the conference of call %s is full: %d take part at most" % (call.id, most))
 
 
 def told(core, call, leg, tone):

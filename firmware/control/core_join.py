@@ -3,14 +3,14 @@
     join      everybody hears who comes, as after a supervisor's barging in; the leg is a monitor of the call
     replace   of a telephone that rings: picked up; of one that talks: its party goes on at this telephone
 
-Both are for whom the person at the line looks after: a user with that agent, of role supervisor or admin, whose teams have the other agent.  What
+Both are for whom the person at the line looks after: users with that agent, of role supervisor or admin, one of whose teams have the other agent.  What
 rings may be picked up besides by whoever may dial a code for it.  Another telephone of the same line needs no leave and
-does not come here: its dialog takes the place of the leg's (proto/sip/session.py).
+does not come here: its dialog takes the place of the leg's, talking or ringing (proto/sip/session.py).
 """
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_operations, core_parties
+from firmware.control import core_calls, core_floor, core_operations, core_parties
 from firmware.control.core_base import NORMAL, SWITCH
 from firmware.control.core_ending import clear
 from firmware.control.people import person, reaches
@@ -23,8 +23,8 @@ def may(core, line, watched):
     name, other = core.agent_on(line), core.agent_on(watched)
     if name is None or other is None:
         return False
-    rows = [row for row in core.config.get("users") or [] if row["agent"] == name and row["role"] in ("supervisor", "admin")]
-    return bool(rows) and reaches(core.config, person(core.config, rows[0]["name"]), [other])
+    users = [row["name"] for row in core.config.get("users") or [] if row["agent"] == name and row["role"] in ("supervisor", "admin")]
+    return any(reaches(core.config, person(core.config, user), [other]) for user in users)
 
 
 def named(core, call, event):
@@ -61,9 +61,7 @@ def _move(core, call, other, role):
     """The leg of the telephone comes from its own call, which ends, into the other one.  Returns the leg."""
     leg = core.state.legs[call.caller_leg]
     core_calls.answer(core, call)
-    core.emit("leg.moved", call=other.id, leg=leg.id, agent=leg.agent, role=role, **{"from": call.id})
-    if leg.agent is not None and core.state.agent(leg.agent).call is None:
-        core.emit("agent.busy", call=other.id, leg=leg.id, agent=leg.agent, state="talking")
+    core_parties.move(core, call, other, leg, role)
     return leg
 
 
@@ -72,10 +70,10 @@ def _over(core, call, other):
 
 
 def _join(core, call, other, leg):
-    if not _talks(core, call, other, leg):
+    if not _talks(core, call, other, leg) or not core_floor.has_room(core, other):
         return
     own = _move(core, call, other, legs.MONITOR)
-    core.emit("call.monitoring", call=other.id, leg=own.id, agent=own.agent, mode=core_parties.BARGE, by=own.line)
+    core.emit("call.monitoring", call=other.id, leg=own.id, agent=core.agent_on(own.line), mode=core_parties.BARGE, by=own.line)
     core_parties.wire(core, other)
     _over(core, call, other)
 
@@ -99,5 +97,5 @@ def _replace(core, call, other, leg):
         own = _move(core, call, other, legs.CALLEE)
         core_parties.unhold(core, other)
         core_parties.detach(core, other, "take_over", apart=False)
-        core_calls.connect(core, other, own.id, own.agent)
+        core_calls.connect(core, other, own.id, core.agent_on(own.line))
         _over(core, call, other)

@@ -7,7 +7,7 @@ in the journal with who asked for it.
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_calls, core_operations, core_parties
+from firmware.control import core_calls, core_floor, core_operations, core_parties
 from firmware.control.core_base import NORMAL
 
 
@@ -41,6 +41,8 @@ def monitor(core, event):
             return False
         if call.state != calls.TALKING:
             return core.refuse("call %s is not in conversation, it is %s" % (call.id, call.state))
+        if not core_floor.has_room(core, call):
+            return False
         leg = core_operations.create(core, call, line, legs.MONITOR, auto_answer=True, caller_name="%s %s" % (mode, call.agent or ""))
     core.emit("call.monitoring", call=call.id, leg=leg, agent=core.agent_on(line), mode=mode, by=event.get("by"),
               **({"level_db": event["level_db"]} if event.get("level_db") is not None else {}))

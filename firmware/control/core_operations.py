@@ -136,8 +136,8 @@ def consult(core, event):
         return False
     if call.consult is not None or call.seeking is not None:
         return core.refuse("call %s is in consultation already; end it first" % call.id)
-    if call.members is not None and core_floor.is_full(core, call):
-        return core.refuse("the conference of call %s is full" % call.id)
+    if call.members is not None and not core_floor.has_room(core, call):
+        return False
     found = resolve(core, core.state.legs[call.agent_leg].line, event["to"], event["target"])
     if not found:
         return False
@@ -408,13 +408,12 @@ def _fetch(core, call, event, let_go):
 def take(core, call, own):
     """The telephone that dialled gets a call: its leg comes from its own call into that one."""
     leg = core.state.legs[own.caller_leg]
+    name = core.agent_on(leg.line)
     core_calls.answer(core, own)
     core_calls.answer(core, call)
     core.silence(own)
-    core.emit("leg.moved", call=call.id, leg=leg.id, agent=leg.agent, role=legs.CALLEE, **{"from": own.id})
-    if leg.agent is not None and core.state.agent(leg.agent).call is None:
-        core.emit("agent.busy", call=call.id, leg=leg.id, agent=leg.agent, state="talking")
-    core_calls.connect(core, call, leg.id, leg.agent)
+    core_parties.move(core, own, call, leg, legs.CALLEE)
+    core_calls.connect(core, call, leg.id, name)
     clear(core, own, NORMAL, SWITCH, "self_service", "went into call %s" % call.id)
 
 

@@ -152,6 +152,14 @@ def free_party(core, call, leg):
         leave_seat(core, name)
 
 
+def move(core, call, other, leg, role):
+    """A leg of ours comes from its own call into another one, and its agent with it."""
+    name = core.agent_on(leg.line)
+    core.emit("leg.moved", call=other.id, leg=leg.id, agent=name, role=role, **{"from": call.id})
+    if name is not None and core.state.agent(name).call is None:
+        core.emit("agent.busy", call=other.id, leg=leg.id, agent=name, state="talking")
+
+
 # The party who is asked meanwhile.
 
 def consulted(core, call, leg):
@@ -202,13 +210,18 @@ def drop_bridge(core, call):
 
 def consult_over(core, call, outcome, cause=None):
     """The consultation ends without a transfer; the agent is with the caller again."""
+    end_consult(core, call, outcome, cause)
+    unhold(core, call)
+
+
+def end_consult(core, call, outcome, cause=None):
+    """Let go of who was asked."""
     leg = core.state.legs.get(call.consult["leg"])
     drop_bridge(core, call)
     core.act("media.stop", leg=call.agent_leg)
     core.emit("call.consult_ended", call=call.id, leg=call.consult["leg"], agent=call.consult["agent"], outcome=outcome, cause=cause)
     if leg is not None:
         release_party(core, call, leg)
-    unhold(core, call)
 
 
 def consult_outcome(cause):

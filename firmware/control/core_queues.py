@@ -74,8 +74,8 @@ def enter(core, call, queue, overflow, given=None):
             core.touch(rule["target"])
 
 
-def _join(core, call, queue, overflow, given, since_ms, order):
-    """since_ms: since when the caller waits, other queues included; order: number of arrival there."""
+def _join(core, call, queue, overflow, given, since_ms, order, **again):
+    """since_ms: since when the caller waits, other queues included; order: number of arrival there; again: of wait_again()."""
     announce_s = setting(core, queue, "announce_position_s")
     max_wait_s = setting(core, queue, "max_wait_s")
     config = core.queue_configs[queue]
@@ -92,8 +92,11 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     more = {"comfort": comforts.schedule(config["comfort"], core.now_ms)} if config.get("comfort") else {}
     if config.get("tiers"):
         more["tiers"] = sorted([[core.now_ms + row["after_s"] * 1000, row["level"]] for row in config["tiers"]])
-    more.update(_reservation(core, call, queue, given))
-    if not core.ready.of(queue) or core.state.queues.get(queue):
+    if again:
+        more.update(again)
+    else:
+        more.update(_reservation(core, call, queue, given))
+    if not again and (not core.ready.of(queue) or core.state.queues.get(queue)):
         more["load"] = Ahead(core).load(queue, (-priority, since_ms, order), needs)
         more["expected_ms"] = core.state.paces[queue].estimate_ms(more["load"]) if queue in core.state.paces else None
     core.emit("queue.entered", call=call.id, leg=call.caller_leg, queue=queue, order=order, overflow=overflow,
@@ -106,6 +109,15 @@ def _join(core, call, queue, overflow, given, since_ms, order):
     core_desk.ask(core, call)
     if "looks_up" in more:
         core.act("lookup.ask", call=call.id, lookup=more["looks_up"], caller=call.caller, called=call.called)
+
+
+def wait_again(core, call):
+    """The agent's telephone has failed: the caller waits on where he was, for anybody, and is no second caller of the queue."""
+    talked_ms = (call.talked[0] if call.talked else 0) + core.now_ms - call.agent_answered_ms
+    _join(core, call, call.queue, call.overflow, call.given or {}, call.waits_since_ms, core.state.order + 1, talked_ms=talked_ms, tiers=call.tiers)
+    core.play(call, "announcement", say(call, ["please_wait"]))
+    core.touch(call.queue)
+    deserted(core, [call.queue])
 
 
 def _reservation(core, call, queue, given):

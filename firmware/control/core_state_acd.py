@@ -32,6 +32,10 @@ class AcdFolds:
             call.reserved = data.get("reserved")
             self.timers.set("reserve", call.id, call.reserved[1] if call.reserved else None)
             call.entry_load = data.get("load")
+            if data.get("talked_ms") is not None:
+                call.talked = [data["talked_ms"], call.queue]
+            elif call.since_ms == record["ts_ms"]:
+                call.talked = None
             self.timers.set("wait", call.id, data["max_wait_until_ms"])
             self.timers.set("overflow", call.id, data.get("overflow_at_ms"))
             self.timers.set("relax", call.id, call.relax[0][0] if call.relax else None)

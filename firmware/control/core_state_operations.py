@@ -129,7 +129,7 @@ class OperationFolds:
         leg.role = data["role"]
         call.legs.append(leg.id)
         for agent in self.agents.values():
-            if agent.leg == leg.id and agent.call == data["from"]:
+            if agent.call == data["from"] and (agent.leg == leg.id or agent.name == record["agent"]):
                 agent.call = call.id
 
     def call_secret(self, record, data, call):

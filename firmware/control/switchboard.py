@@ -289,8 +289,8 @@ class Switchboard:
             self.core.now_ms = present_ms
 
     def may_join(self, line, watched):
-        """Whether who sits at a line may come into calls of another one (core_join.py)."""
-        return core_join.may(self.core, line, watched)
+        """Whether a line's telephones may name calls of a line in their INVITEs: their own, and those that core_join.py lets them come into."""
+        return line == watched or core_join.may(self.core, line, watched)
 
     def dump(self):
         """The whole state as plain data, for comparison."""

@@ -225,6 +225,13 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
         if not self._far(leg, event["sdp"]):
             self._release(leg, 88, now_ms)          # Q.850: incompatible destination
             return
+        self._note_answered(leg)
+
+    def _on_taken(self, event, now_ms):
+        """Another telephone of the line has taken what rang; what it wants to hear is known (_on_reinvite), or comes with its ACK."""
+        self._note_answered(event["leg"])
+
+    def _note_answered(self, leg):
         self._set(leg, state="answered")
         self._watch(leg)
         self.turns.post({"kind": "leg.answered", "leg": leg})

@@ -138,6 +138,19 @@ def test_a_conference_has_its_most():
     assert "full" in rig.command("command.consult", call=call, to="agent", target="1003", by="1001")
 
 
+@pytest.mark.parametrize("most, full", ((2, True), (3, False)))
+def test_who_listens_takes_a_place_too(most, full):
+    rig = floor()
+    rig.sb.configure(dict(rig.config, conference={"most": most, "loudest": 0, "tones": False, "announce": "off"}), rig.now)
+    call, agent = talking(rig)
+    why = rig.command("command.monitor", call=call, line="2001", mode="listen")
+    assert why == ("the conference of call %s is full: %d take part at most" % (call, most) if full else None)
+    if not full:
+        rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
+        assert rig.command("command.monitor", call=call, line="2001", mode="whisper") is None, "there already: no further place"
+        assert "full" in rig.command("command.monitor", call=call, line="2002", mode="listen")
+
+
 def test_a_supervisor_whispers_at_a_level():
     rig = floor()
     call, agent = talking(rig)

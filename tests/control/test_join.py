@@ -55,6 +55,32 @@ def test_who_may_not(more, how):
     over(rig, "p1")
 
 
+def test_a_full_conference_refuses_who_would_join():
+    rig, call, agent = world()
+    rig.sb.configure(dict(rig.sb.core.config, conference={"most": 2, "loudest": 0, "tones": False, "announce": "off"}), rig.now)
+    invite(rig, "1002", joins=agent)
+    assert rig.hears("p1") == [agent] and "s5" not in rig.adapter
+    assert [r["data"]["reason"] for r in rig.journal if r["kind"] == "call.clearing"] == ["the conference of call %s is full: 2 take part at most" % call]
+    invite(rig, "1002", replaces=agent)                 # makes nobody more
+    assert rig.hears("p1") == ["s5"]
+    over(rig, "p1")
+
+
+def test_the_teams_of_each_user_at_the_line_count():
+    rig, call, agent = world()
+    two = [{"name": "sam", "role": "supervisor", "agent": "1002", "teams": ["blue"]}] + users()
+    rig.sb.configure(dict(rig.sb.core.config, users=two, teams=TEAMS + [{"name": "blue", "agents": ["1003"], "queues": []}]), rig.now)
+    invite(rig, "1002", joins=agent)
+    assert rig.hears("p1") == sorted([agent, "s5"])
+    over(rig, "s5", "p1")
+
+
+def test_the_names_of_the_own_line_s_calls_are_told():
+    """So that another telephone of the line can take what rings there; of other lines to who may come in only."""
+    rig = floor()
+    assert rig.sb.may_join("2002", "2002") and not rig.sb.may_join("2002", "1001")
+
+
 def test_in_the_place_of_who_talks_and_of_who_rings():
     rig, call, agent = world()
     invite(rig, "1002", replaces=agent)

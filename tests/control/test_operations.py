@@ -382,6 +382,58 @@ def test_pick_up():
     assert rig.hears("p2") == [rig.last("leg.create")["leg"]]
 
 
+def holding_another(rig):
+    """Agent 1001 holds a caller of queue sales by the telephone and picks up what rings at 2001; the agent's two legs."""
+    call, held = talking(rig)
+    rig.do("leg.held", leg=held)
+    rig.dial("2002", "2001", "s1")
+    rig.dial("1001", "*82001", "s2")
+    assert rig.hears("s1") == ["s2"]
+    return held, "s2"
+
+
+def test_who_holds_a_call_and_picks_up_another_is_in_that_one_until_it_ends():
+    rig = floor()
+    held, second = holding_another(rig)
+    assert rig.call(1)["agent"] == "1001", "whoever picked it up"
+    rig.wait(5000)
+    rig.hang_up("p1")
+    assert rig.agent("1001")["state"] == "talking" and rig.agent("1001")["call"] == rig.call()["call"], "not idle: in the other call"
+    rig.kill()
+    assert rig.agent("1001")["state"] == "talking"
+    figures = rig.sb.core.state.statistics.agent_figures("1001", rig.now)
+    assert (figures["handled"], figures["holding_ms"]) == (1, 5000), "the queue's call is handled"
+    rig.wait(3000)
+    rig.hang_up("s1")
+    assert rig.agent("1001")["state"] == "idle" and rig.sb.core.state.statistics.agent_figures("1001", rig.now)["busy_ms"] == 3300
+    for recording in list(rig.sb.core.state.recordings):
+        rig.do("media.record_closed", recording=recording, octets=1, duration_ms=1)
+    rig.finished()
+
+
+def test_the_other_call_ends_first_and_the_held_one_goes_on():
+    rig = floor()
+    held, second = holding_another(rig)
+    rig.hang_up(second)
+    assert rig.agent("1001")["state"] == "talking" and rig.agent("1001")["call"] == rig.call()["call"]
+    rig.do("leg.retrieved", leg=held)
+    rig.hang_up(held)
+    assert rig.agent("1001")["state"] == "idle"
+
+
+def test_after_call_work_that_ends_in_another_call_leaves_the_agent_there():
+    rig = floor()
+    rig.config["agents"][0]["wrap_up_s"] = 10
+    rig.sb.configure(rig.config, rig.now)
+    held, second = holding_another(rig)
+    rig.hang_up("p1")
+    assert rig.agent("1001")["state"] == "wrap_up"
+    rig.wait(10000)
+    assert rig.agent("1001")["state"] == "talking" and rig.agent("1001")["call"] == rig.call()["call"]
+    rig.hang_up("s1")
+    assert rig.agent("1001")["state"] == "idle"
+
+
 def refer_world():
     rig = floor()
     call, agent = talking(rig)

@@ -330,7 +330,7 @@ def test_a_telephone_that_is_silent_and_alive_is_asked_and_kept(site, monkeypatc
 
 
 @pytest.mark.parametrize("silence", ["no answer", "no such dialog", "no answer, and a kill"])
-def test_a_telephone_that_died_ends_the_talk(site, monkeypatch, silence):
+def test_a_telephone_that_died_gives_its_caller_back_to_the_queue(site, monkeypatch, silence):
     monkeypatch.setattr("firmware.proto.sip.session.PROBE_MS", 300)
     monkeypatch.setattr("firmware.links.sip_legs.SIPLegs._dead_ms", lambda legs, state: 5000)      # as long as it was silent already
 
@@ -347,13 +347,11 @@ def test_a_telephone_that_died_ends_the_talk(site, monkeypatch, silence):
             house, media, _ = await standing(site, media, port)
             await phone.receive("OPTIONS")
         await phone.receive("BYE")
-        await until(lambda: house.state()["calls"][0]["state"] != "talking")
-        media.play_out()
-        await until(lambda: (far.exchange(), media.play_out(), "disconnect_indication" in far.names())[2])
-        far.request("release_request", call)
-        await until(lambda: house.stores.cdrs.page(1))
+        await until(lambda: house.state()["calls"][0]["state"] == "queued")
+        far.request("disconnect_request", call, cause=16)
+        await until(lambda: (far.exchange(), house.stores.cdrs.page(1))[1])
         cdr = house.stores.cdrs.page(1)[0]
-        assert (cdr["result"], cdr["released_by"], cdr["cause"]) == ("answered", "switch", 41)
+        assert (cdr["result"], cdr["released_by"], cdr["cause"]) == ("answered", "caller", 16)
         await house.stop()
     pri.run(scenario())
 

@@ -9,6 +9,7 @@ Definitions (statistics of call centres as the reports print them; times in ms, 
   events_answered/abandoned  those where answer/abandon was the first
   expected, expected_error/bias_ms     answered visits for which a wait was foretold at the entry; |waited - foretold|, waited - foretold
   handled, handle_ms         talk, hold and after-call work of a queue's call, booked when the after-call work ends
+                             (who comes back because the agent's telephone failed makes no second visit and is handled once)
   talking, holding, wrap_up, available, on_break, busy     what an agent did, split where a quarter ends; ringing is available
   in_calls, in_answered, seized_ms     of a trunk group; held time split where a quarter ends
 
@@ -61,10 +62,14 @@ class Recount:
     # -- queues --
 
     def _queues(self, rows):
-        inside = {}
+        inside, back = {}, set()
         waiting = collections.defaultdict(dict)             # queue: {call: (-priority, order)} not yet offered anybody
         for ts_ms, kind, call, _, _, queue, data in rows:
-            if kind == "queue.entered":
+            if kind == "queue.entered" and data.get("talked_ms") is not None:
+                back.add((queue, call))
+            elif kind == "queue.left" and (queue, call) in back:
+                back.remove((queue, call))
+            elif kind == "queue.entered":
                 last = self.last_waits[queue]
                 inside[queue, call] = (ts_ms, {**data, "naive_ms": sum(last) / len(last) if last else None})
                 waiting[queue][call] = (-data["priority"], data["order"], bool(data["skills"]))
@@ -133,7 +138,7 @@ class Recount:
                     self.broken.append("at %d agent %s got call %s while %s" % (ts_ms, name, call, agent["doing"]))
                 agent["ringing"].discard(call)
                 self._turns(name, agent, ts_ms, doing="talking")
-                agent["queue"], agent["handled_ms"] = queue, 0
+                agent["queue"], agent["handled_ms"], agent["again"] = queue, 0, bool(data.get("again"))
                 self._book("agents", name, ts_ms, connected=1)
             elif kind in ("call.held", "leg.held", "call.retrieved", "leg.retrieved") and agent["doing"] in ("talking", "holding"):
                 self._turns(name, agent, ts_ms, doing="holding" if kind.endswith("held") else "talking")
@@ -145,7 +150,7 @@ class Recount:
                 self._turns(name, agent, ts_ms, doing=None)
                 if agent["queue"] is not None:
                     self._book("agents", name, ts_ms, handled=1, handle_ms=agent["handled_ms"])
-                    self._book("queues", agent["queue"], ts_ms, handled=1, handle_ms=agent["handled_ms"])
+                    self._book("queues", agent["queue"], ts_ms, handled=0 if agent["again"] else 1, handle_ms=agent["handled_ms"])
                     agent["queue"] = None
         for name, agent in agents.items():
             self._turns(name, agent, self.last_ms)

@@ -72,6 +72,71 @@ def test_a_call_has_the_name_of_the_telephone_that_answered(switch):
     assert switch.dialog_name("out") == (header(ringing[OTHER], "Call-ID"), header(ringing[OTHER], "From").split(";tag=")[1], "answered")
 
 
+@pytest.mark.conformance("RFC 3891", "3", "what rings at a line is taken by another telephone of the line: the leg is answered, those that ring get CANCEL")
+@pytest.mark.parametrize("rings", (True, False))
+def test_another_telephone_of_the_line_takes_what_rings_there(switch, rings):
+    phone = Phone(switch)
+    phone.register()
+    switch.take_output()
+    switch.request({"kind": "invite_request", "leg": "out", "line": "1001", "sdp": OFFER, "caller": "9"}, phone.now_ms)
+    (ringing, _), = switch.take_output()
+    phone.send(phone.respond(ringing, *((180, "Ringing") if rings else (100, "Trying")), tag="rings" if rings else None))
+    new = successor(switch)
+    named = ("Replaces", "%s;to-tag=%s;from-tag=%s;early-only" % (header(ringing, "Call-ID"), header(ringing, "From").split(";tag=")[1], "rings" if rings else "0"))
+    events, output = challenged(new, named, ("Require", "replaces"))
+    assert events == [{"kind": "reinvite", "leg": "out", "sdp": OFFER, "host": OTHER[0]}] and status(output[0]) == 100
+    assert switch.request({"kind": "reinvite_response", "leg": "out", "sdp": ANSWER}, new.now_ms) == [{"kind": "taken", "leg": "out"}]
+    sent = switch.take_output()
+    cancel, = [octets for octets, destination in sent if destination == phone.address]
+    assert method(cancel) == "CANCEL" and header(cancel, "Call-ID") == header(ringing, "Call-ID") and "completed elsewhere" in header(cancel, "Reason")
+    taken, = [octets for octets, destination in sent if destination == OTHER]
+    assert status(taken) == 200 and taken.endswith(ANSWER)
+    new.send(new.in_dialog(taken, "ACK", cseq=new.cseq))
+    phone.send(phone.respond(cancel, 200, "OK"))
+    events, output = phone.send(phone.respond(ringing, 487, "Request Terminated", tag="rings"))
+    assert not events and method(output[0]) == "ACK" and switch.dialog_name("out")[0] == new.call_id
+    late, _ = challenged(successor(switch, call_id="late@phone"), named)
+    assert not late, "it was answered: early-only names nothing any more"
+    new.switch = later = restart(switch, 2, new.now_ms)
+    later.resume(new.now_ms)
+    later.take_output()
+    events, output = new.send(new.in_dialog(taken, "BYE"))
+    assert [(event["kind"], event["leg"], event["by"]) for event in events] == [("released", "out", "far")] and status(output[0]) == 200
+
+
+def test_what_rings_ends_while_it_is_being_taken(switch):
+    phone = Phone(switch)
+    phone.register()
+    switch.take_output()
+    switch.request({"kind": "invite_request", "leg": "out", "line": "1001", "sdp": OFFER, "caller": "9"}, phone.now_ms)
+    (ringing, _), = switch.take_output()
+    phone.send(phone.respond(ringing, 180, "Ringing", tag="rings"))
+    new = successor(switch)
+    named = ("Replaces", "%s;to-tag=%s;from-tag=rings" % (header(ringing, "Call-ID"), header(ringing, "From").split(";tag=")[1]))
+    challenged(new, named)
+    switch.request({"kind": "release_request", "leg": "out", "cause": 16}, new.now_ms)
+    sent = {destination: octets for octets, destination in switch.take_output()}
+    assert method(sent[phone.address]) == "CANCEL" and status(sent[OTHER]) == 487 and ";tag=" in header(sent[OTHER], "To")
+
+
+@pytest.mark.conformance("RFC 3891", "3", "control is killed while a takeover waits for its answer: the next process answers it, and the dialog moves")
+def test_a_takeover_that_is_pending_outlives_a_kill(switch):
+    phone, leg, answer = in_call(switch)
+    new = successor(switch)
+    challenged(new, replaces(answer))
+    new.switch = phone.switch = later = restart(switch, 2, new.now_ms)
+    assert later.resume(new.now_ms) == [{"kind": "reinvite", "leg": leg, "sdp": OFFER, "host": OTHER[0]}]
+    later.take_output()
+    later.request({"kind": "reinvite_response", "leg": leg, "sdp": ANSWER}, new.now_ms)
+    sent = later.take_output()
+    assert [method(octets) for octets, destination in sent if destination == phone.address] == ["BYE"]
+    taken, = [octets for octets, destination in sent if destination == OTHER]
+    assert status(taken) == 200 and later.dialog_name(leg) == (new.call_id, header(taken, "To").split(";tag=")[1], "phone-tag")
+    new.send(new.in_dialog(taken, "ACK", cseq=new.cseq))
+    events, output = new.send(new.in_dialog(taken, "BYE"))
+    assert events[0]["kind"] == "released" and status(output[0]) == 200
+
+
 def test_an_offer_that_fits_nothing_leaves_the_call_as_it_was(switch):
     phone, leg, answer = in_call(switch)
     new = successor(switch)

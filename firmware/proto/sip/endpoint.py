@@ -56,7 +56,8 @@ Events (plain dicts, "kind" first):
   rejected          {leg, status, cause, text, contacts}  an outgoing leg ended before its answer; cause is
                     the Q.850 Reason of the far end, else mapped (causes.py); contacts of a 3xx
   released          {leg, cause, by: "far" | "near" | "failure", sip_status?}
-  reinvite          {leg, sdp | None, host?}   owes a reinvite_response; host: who sent an INVITE that replaces the leg's dialog
+  reinvite          {leg, sdp | None, host?}   owes a reinvite_response; host: who sent an INVITE that replaces the leg's dialog, or what rings
+  taken             {leg}                      by the reinvite_response, another telephone of the line has answered what rang
   flow_lost, flow_back {leg}                   the connection that a telephone's call stands over is gone; the same telephone has one again
   reinvited         {leg, sdp}                 our re-INVITE was accepted
   reinvite_failed   {leg, status}              ... was refused; the session is as it was

@@ -1,7 +1,8 @@
 """An INVITE that names a call which is up: to come into it (Join, RFC 3911), or in the place of its party (Replaces, RFC 3891).
 
 Only lines may; a telephone knows the names from dialog-info (subscriptions.py), where it is told them.  Whether the person may is the
-switchboard's to say (control/core_join.py).  An early dialog that our far end began cannot be named (3891 3, 3911 4).
+switchboard's to say (control/core_join.py), but not where another telephone of the line has the call: that one is replaced here
+(session.py, take_over).  An early dialog that our far end began cannot be named (3891 3, 3911 4).
 """
 
 from firmware.errors import RemoteError

@@ -66,8 +66,10 @@ class OutgoingSession(ReliableReceiver, Session):
     """A leg that we call."""
 
     direction = "out"
+    replaceable = (CALLING, ALERTING, CONFIRMED)
     table = {
         (CALLING, "release_request"): ("do_cancel", None),
+        (CALLING, "reinvite_response"): ("do_reinvite_response", None),
         (ALERTING, "release_request"): ("do_cancel", None),
         (ALERTING, "reinvite_response"): ("do_reinvite_response", None),
         (CONFIRMED, "release_request"): ("do_bye", None),
@@ -140,6 +142,7 @@ class OutgoingSession(ReliableReceiver, Session):
     def do_cancel(self, request, now_ms):
         """End a leg that has not answered."""
         cause = request.get("cause") or 16
+        self.refuse_pending(now_ms)
         self.end("near", cause, now_ms)
         self.cancel_all(ANSWERED_ELSEWHERE if cause == 26 else reason_value(cause), now_ms)
 
@@ -151,6 +154,16 @@ class OutgoingSession(ReliableReceiver, Session):
                 fork.cancel_reason = reason
                 if fork.provisional:
                     self.send_cancel(fork, now_ms)
+
+    def move_to(self, dialog, now_ms):
+        """Who takes over what rings has answered it; the telephones that ring are told so."""
+        if self.dialog is not None:
+            Session.move_to(self, dialog, now_ms)
+            return
+        self.dialog, self.state = dialog, CONFIRMED
+        self.agent.learn(dialog, self)
+        self.cancel_all(ANSWERED_ELSEWHERE, now_ms)
+        self.agent.emit({"kind": "taken", "leg": self.leg})
 
     def send_cancel(self, fork, now_ms):
         """CANCEL: the INVITE's own branch, number and way (9.1); only after a provisional response."""

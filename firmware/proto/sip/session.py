@@ -35,6 +35,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
 
     direction = None
     table = {}                   # (state, primitive) -> (method name, next state), of the subclass
+    replaceable = (CONFIRMED,)   # states in which another telephone of the line may take the leg over
 
     def __init__(self, agent, leg, line):
         self.agent = agent
@@ -47,7 +48,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         self.answer = None            # server INVITE transaction whose 2xx waits for its ACK
         self.answer_offered = False   # our 2xx carried an offer: its ACK carries the answer
         self.pending = None           # server transaction of a re-INVITE or UPDATE that control owes an answer
-        self.successor = None         # dialog of an INVITE with Replaces that is pending; decided in the turn that it comes in, so not stored
+        self.successor = None         # dialog of an INVITE with Replaces that is pending
         self.ours = None              # client transaction of our own re-INVITE
         self.ours_sdp = None
         self.glare = 0
@@ -79,20 +80,27 @@ class Session(SessionTimer, Referring, DigitsByINFO):
     def do_bye(self, request, now_ms):
         """End a confirmed session."""
         cause = request.get("cause") or 16
-        if self.pending is not None:
-            self.agent.respond(self.pending, 487, now_ms, tag=self.pending.request.to_tag)
-            self.pending = None
+        self.refuse_pending(now_ms)
         self.end("near", cause, now_ms)
         self.send_bye(cause, now_ms)
 
+    def take_pending(self):
+        """(transaction, dialog that takes over or None, our tag) of what waited for control's answer, and does no longer."""
+        transaction, successor = self.pending, self.successor
+        self.pending = self.successor = None
+        return transaction, successor, transaction.request.to_tag if successor is None else successor.local_tag
+
+    def refuse_pending(self, now_ms):
+        """The leg ends: what waits for control's answer gets none (15.1.2)."""
+        if self.pending is not None:
+            transaction, _, tag = self.take_pending()
+            self.agent.respond(transaction, 487, now_ms, tag=tag)
+
     def do_reinvite_response(self, request, now_ms):
         """Answer the far end's re-INVITE or UPDATE."""
-        transaction = self.pending
-        if transaction is None:
+        if self.pending is None:
             raise LocalError("leg %s: no re-INVITE waits for an answer" % self.leg)
-        self.pending = None
-        successor, self.successor = self.successor, None
-        tag = transaction.request.to_tag if successor is None else successor.local_tag
+        transaction, successor, tag = self.take_pending()
         if request.get("sdp") is None:
             self.agent.respond(transaction, request.get("status") or 488, now_ms, tag=tag)
             return
@@ -112,18 +120,23 @@ class Session(SessionTimer, Referring, DigitsByINFO):
             self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 491})
 
     def take_over(self, message, source, now_ms):
-        """An INVITE of the same line replaces the dialog (RFC 3891 3): the leg stays, its far end is another.  Raises RemoteError."""
+        """An INVITE of the same line replaces the dialog, or what rings (RFC 3891 3): the leg stays, its far end is another.  Raises RemoteError."""
         dialog = Dialog.from_request(message, self.agent.identity.tag(), source)
         transaction = self.agent.serve(message, source, self)
-        if self.state != CONFIRMED:
+        if self.state not in self.replaceable:
             self.agent.respond(transaction, 481, now_ms, tag=dialog.local_tag)
         elif self.pending is not None or self.answer is not None or self.ours is not None:
             self.agent.respond(transaction, 500, now_ms, tag=dialog.local_tag, headers=(("Retry-After", "2"),))
         else:
             self.agent.respond(transaction, 100, now_ms)
             self.pending, self.successor = transaction, dialog
-            self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": message.body or None, "host": source[0]})
+            self.ask_pending()
         self.agent.touch(self)
+
+    def ask_pending(self):
+        """Have control answer what is pending."""
+        host = {} if self.successor is None else {"host": self.pending.source[0]}
+        self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": self.pending.request.body or None, **host})
 
     def move_to(self, dialog, now_ms):
         """The successor is the dialog from now on; who had the one before gets a BYE, where it can still be reached."""
@@ -355,9 +368,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
     def receive_bye(self, transaction, now_ms):
         """15.1.2: what is pending is answered 487, then the session ends."""
         self.agent.respond(transaction, 200, now_ms, tag=transaction.request.to_tag)
-        if self.pending is not None:
-            self.agent.respond(self.pending, 487, now_ms, tag=self.pending.request.to_tag)
-            self.pending = None
+        self.refuse_pending(now_ms)
         self.answer = None
         self.bye_cause = None
         self.agent.timers.cancel(self.retransmit)
@@ -397,7 +408,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         if message.method == "INVITE":
             self.agent.respond(transaction, 100, now_ms)
         self.pending = transaction
-        self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": message.body or None})
+        self.ask_pending()
 
     # outcomes of our own requests
 
@@ -524,6 +535,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
                 "acknowledgement": self.acknowledgement, "answer_offered": self.answer_offered,
                 "answer": None if self.answer is None else self.answer.dump(),
                 "pending": None if self.pending is None else self.pending.dump(),
+                "successor": None if self.successor is None else self.successor.dump(),
                 "ours": None if self.ours_sdp is None else to_text(self.ours_sdp),
                 "bye": self.bye is not None, "bye_cause": self.bye_cause, "last_cause": self.last_cause}
 
@@ -543,6 +555,8 @@ class Session(SessionTimer, Referring, DigitsByINFO):
             self.answer = transactions.restore_server(record["answer"], self, now_ms)
         if record["pending"] is not None:
             self.pending = transactions.restore_server(record["pending"], self, now_ms)
+        if record.get("successor") is not None:
+            self.successor = Dialog.restore(record["successor"])
 
     def resume(self, record, now_ms):
         """After a restart: go on with what was under way.  Our own re-INVITE counts as failed."""
@@ -551,8 +565,9 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         if record["bye"] and self.dialog is not None:
             self.send_bye(self.last_cause, now_ms)
         if self.state == ENDED:
+            self.refuse_pending(now_ms)
             return
         if record["ours"] is not None:
             self.agent.emit({"kind": "reinvite_failed", "leg": self.leg, "status": 500})
         if self.pending is not None:
-            self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": self.pending.request.body or None})
+            self.ask_pending()
