@@ -141,8 +141,9 @@ def test_an_agent_works_with_only_a_browser(house, browser):
 
 @pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="chromium is not installed (Debian: chromium, chromium-driver)")
 @pytest.mark.conformance("RFC 3891", "live page", "a page that is loaded anew in a call takes its dialog over: one call, sound both ways")
-def test_a_page_that_is_loaded_anew_keeps_its_call_and_one_that_is_closed_ends_it(house, browser):
-    """Loaded anew, on hold, twice in a row: the same call with the same party, sound both ways.  Closed without a word: the caller hears music soon, and is released."""
+def test_a_page_that_is_loaded_anew_keeps_its_call_and_one_that_is_closed_gives_it_back_to_the_queue(house, browser):
+    """Loaded anew, on hold, twice in a row: the same call with the same party, sound both ways.  Closed without a word: the caller hears music soon, waits in the
+    queue again and comes to another agent."""
     house.available(BROWSER)
     house.wait_agent_idle(BROWSER, 30)
     name = house.place_and_choose("1")
@@ -173,14 +174,20 @@ def test_a_page_that_is_loaded_anew_keeps_its_call_and_one_that_is_closed_ends_i
     left = time.monotonic()
     house.wait(lambda s: [c for c in s["calls"] if c["held"]], 10, "the caller's music")
     held_after_s = time.monotonic() - left
-    house.far.wait_for("released", 40, id=name)
-    released_after_s = time.monotonic() - left
+    house.wait(lambda s: [c for c in s["calls"] if c["state"] == "queued"], 40, "the caller in the queue again")
+    queued_after_s = time.monotonic() - left
+    print("the caller hears music after %.1f s and waits in the queue after %.1f s" % (held_after_s, queued_after_s))
+    assert held_after_s < 6 and queued_after_s < 25, (held_after_s, queued_after_s)
+    house.available("1001")
+    house.wait(lambda s: [c for c in s["calls"] if (c["state"], c["agent"]) == ("talking", "1001")], 30, "another agent")
+    house.far.hangup(name)
     house.far.wait_for("record_closed", 30, id=name)
-    print("the caller hears music after %.1f s and is released after %.1f s" % (held_after_s, released_after_s))
-    assert held_after_s < 6 and released_after_s < 30, (held_after_s, released_after_s)
     found = house.cdr(call, 30)
     kinds = [record["kind"] for record in found["records"]]
-    assert found["cdr"]["result"] == "answered" and kinds.count("leg.away") == kinds.count("leg.back") + 1 and kinds.count("call.ended") == 1, kinds
+    assert kinds.count("leg.away") == kinds.count("leg.back") + 1 and kinds.count("call.ended") == 1, kinds
+    assert (found["cdr"]["result"], found["cdr"]["agents"], found["cdr"]["transfers"]) == ("answered", [BROWSER, "1001"], 0)
+    assert 1000 * queued_after_s < found["cdr"]["talk_ms"] and found["cdr"]["wait_ms"] < 20000, found["cdr"]
+    house.available("1001", "logged_out")
     house.wait_idle(30)
 
 

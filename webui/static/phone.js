@@ -54,8 +54,12 @@ function listen(connection) {
   });
 }
 
+// A call that is still to be taken over is a call: nothing may come in between.
+function busy() {
+  return Boolean(phone.session || phone.former);
+}
+
 function take(session) {
-  if (phone.session) { session.terminate({ status_code: 486 }); return; }
   phone.session = session;
   phone.held = false;
   hurry(session);
@@ -82,8 +86,8 @@ function take(session) {
 }
 
 function called(session, request) {
+  if (busy()) { session.terminate({ status_code: 486 }); return; }
   take(session);
-  if (phone.session !== session) return;
   phone.dialog = { call: request.call_id, ours: request.to_tag, theirs: request.from_tag };
   tell("ringing", party(session));
   const wish = `${request.getHeader("Call-Info") || ""} ${request.getHeader("Alert-Info") || ""}`;
@@ -91,7 +95,7 @@ function called(session, request) {
 }
 
 function call(number) {
-  if (!number || phone.session) return;
+  if (!number || busy()) return;
   take(phone.ua.call(number, options));
   tell("calling", silent.includes(number) ? "" : number);
 }
@@ -99,6 +103,7 @@ function call(number) {
 document.getElementById("log-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { line, password } = Object.fromEntries(new FormData(event.target));
+  phone.former = null;
   tell("connecting");
   try {       // asked for now, so that the first call does not wait for a person
     (await navigator.mediaDevices.getUserMedia({ audio: true })).getTracks().forEach((track) => track.stop());
@@ -123,7 +128,7 @@ function connect(line, secret, then) {
   if (then) ua.once("registered", then);
   ua.on("registered", rest);
   ua.on("registrationFailed", (failure) => {
-    if (failure.response && [401, 403, 407].includes(failure.response.status_code)) { ua.stop(); tell("refused"); }
+    if (failure.response && [401, 403, 407].includes(failure.response.status_code)) { ua.stop(); phone.former = null; tell("refused"); }
     else rest();
   });
   ua.on("disconnected", rest);
@@ -168,6 +173,7 @@ function takeOver(former) {
   phone.former = former;
   tell("connecting");
   connect(line, { realm, ha1 }, () => {
+    if (phone.former !== former) return;
     const extraHeaders = [`Replaces: ${id};to-tag=${theirs};from-tag=${ours}`];
     const session = phone.ua.call(line, { ...options, extraHeaders });
     session.formerParty = who;
