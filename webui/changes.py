@@ -6,10 +6,11 @@ Rows are told by their key (span 3, route 90.), not by their place, so that a ro
     merged(began, now, mine) -> (row, [field that both changed])     two people at one row
 """
 
-from firmware.config.schema import SCHEMA, Rows, Section
+from firmware.config.schema import SCHEMA, Rows, Secret, Section
 
 SHOWN = 200                 # characters of a value; invented
 FEW = 8                     # values of a list that are named; invented
+HIDDEN = "•••"              # a password or a code
 
 
 def between(old, new):
@@ -70,6 +71,8 @@ def _fields(field, before, after, path):
             else:
                 found.append({"field": here, "old": text(one), "new": None, "impact": field.impact})
         return found
+    if isinstance(field, Secret):
+        return [{"field": path, "old": HIDDEN if before else "", "new": HIDDEN if after else "", "impact": field.impact}]
     old, new = (text(before), text(after)) if not _is_plain_list(before, after) else _lists(before, after)
     return [{"field": path, "old": old, "new": new, "impact": field.impact}]
 

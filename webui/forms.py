@@ -5,12 +5,14 @@
     edit_rows(row, "add:choices")                a button of a list inside the form
 
 Names of inputs are paths with dots: "choices.0.trunk_group"; "choices#" says how many there are.  Nothing here judges a value: control does,
-and field_of() finds the input that its sentence belongs to.
+and field_of() finds the input that its sentence belongs to.  A secret is typed and never shown: rows have its token (sealed.py), which
+"password.kept" hands back where nothing was typed, and "password.none" takes away.
 """
 
 import re
 
-from firmware.config.schema import Anything, Rows, Section, Several, Switch, Table, Text, Whole
+from firmware.config.schema import Anything, Rows, Secret, Section, Several, Switch, Table, Text, Whole
+from webui import sealed
 
 LONG_OCTETS = 1000          # a text that may be longer gets a box of several lines; invented
 DIGITS_MOST = 15            # of a number that is read as one
@@ -19,12 +21,14 @@ PAIR = re.compile(r"\s*([^=:\s]+)\s*[=:]\s*(.*\S)\s*")
 
 def kind_of(field):
     """How a field is shown."""
+    if isinstance(field, Secret):
+        return "secret"
     if isinstance(field, Anything):
         return "pairs" if isinstance(field.default, dict) else "lines"
     if isinstance(field, Text) and not field.choices:
         return "box" if field.max_octets > LONG_OCTETS else "text"
-    return next(kind for known, kind in ((Section, "section"), (Rows, "rows"), (Switch, "switch"), (Several, "several"), (Whole, "number"), (Table, "pairs"),
-                                         (Text, "choice")) if isinstance(field, known))
+    known = ((Section, "section"), (Rows, "rows"), (Switch, "switch"), (Several, "several"), (Whole, "number"), (Table, "pairs"), (Text, "choice"))
+    return next((kind for one, kind in known if isinstance(field, one)), "text")        # an address, a name in DNS
 
 
 # -- to the page --
@@ -41,13 +45,15 @@ def controls(section, values, errors, offered=None, prefix=""):
         choices = list(getattr(field, "choices", None) or (offered or {}).get(plain) or ())
         if kind == "text" and plain in (offered or {}):
             kind = "choice"
+        if getattr(field, "ordered", False) and isinstance(value, list):
+            choices = [one for one in value if one in choices] + [one for one in choices if one not in value]
         if kind == "choice" and shown(value) not in choices:        # what is not there (any more) is shown all the same
             choices.insert(0, shown(value))
         one = {"name": here, "path": plain, "kind": kind, "help": field.help, "hint": getattr(field, "hint", ""), "unit": field.unit, "impact": field.impact, "required": field.required,
-               "choices": choices, "errors": errors.get(here) or [], "value": value}
+               "ordered": getattr(field, "ordered", False), "choices": choices, "errors": errors.get(here) or [], "value": value}
         if kind == "section":
             one["parts"] = controls(field, value or {}, errors, offered, here + ".")
-            one["used"] = any(part["errors"] or part.get("used") or differs(field.fields[part["name"].rpartition(".")[2]], part["value"]) for part in one["parts"])
+            one["used"] = any(part["differs"] for part in one["parts"])
         elif kind == "rows":
             rows = value if isinstance(value, list) else []
             one["rows"] = [controls(field.row, row, errors, offered, "%s.%d." % (here, index)) for index, row in enumerate(rows)]
@@ -56,8 +62,9 @@ def controls(section, values, errors, offered=None, prefix=""):
             one["text"] = "\n".join("%s = %s" % pair for pair in (value or {}).items()) if isinstance(value, dict) else shown(value)
         elif kind == "lines":
             one["text"] = "\n".join(str(line) for line in value or ()) if isinstance(value, list) else shown(value)
-        elif kind not in ("switch", "several"):
+        elif kind not in ("switch", "several", "secret"):
             one["text"] = shown(value)
+        one["differs"] = bool(one.get("used") or one["errors"] or differs(field, value))
         found.append(one)
     return found
 
@@ -88,11 +95,19 @@ def read(section, form, prefix=""):
             value = here in form
         elif kind == "several":
             value = form.getall(here)
+        elif kind == "secret":
+            value = _secret(form, here)
         else:
             value = _one(kind, field, form.get(here))
         if value is not None:
             values[name] = value
     return values
+
+
+def _secret(form, name):
+    """The token of what was typed, or of what is kept."""
+    typed = (form.get(name) or "").strip()
+    return sealed.token(typed) if typed else "" if name + ".none" in form else form.get(name + ".kept") or ""
 
 
 def _one(kind, field, text):

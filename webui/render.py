@@ -167,9 +167,9 @@ def sayings(catalogue):
                 names.append(field_label(part, ".".join(plain)))
         return " · ".join(names)
 
-    def choice_label(value):
-        """A value of the configuration, with what it means where the catalogue says so."""
-        said = known("choice.%s" % value, None)
+    def choice_label(value, field=""):
+        """A value of the configuration, with what it means where the catalogue says so.  field: "sip_trunks.kind", where it means something else there."""
+        said = known("choice.%s.%s" % (field, value), None) or known("choice.%s" % value, None)
         return "%s (%s)" % (said, value) if said else value
 
     def route_step(step):

@@ -1,10 +1,12 @@
-"""Pages that set up trunks and routing with forms: spans, trunk groups, routes, numbers, areas, lists of callers; and the history with its undo.
+"""Pages that set up trunks and routing with forms: spans, SIP trunks, trunk groups, routes, numbers, areas, lists of callers; and the history with its undo.
 
     list -> form -> preview (what will change, nothing is done yet) -> apply -> list, with an undo
 
 One row is edited at a time, and the whole configuration is applied or nothing is.  A form carries the revision and the row that it began from: where
 somebody else has changed that row meanwhile, both changes are put together and shown again; where anything else has changed, the preview is shown again,
 against what is in force now.  The revision that was previewed is the one that control must still have when it applies.
+
+Rows have tokens in place of passwords (sealed.py) from the store to the page and back; candidate() gets them opened.
 """
 
 import json
@@ -15,14 +17,19 @@ from bottle import request
 from firmware.config.schema import SCHEMA
 from firmware.control.client import ControlError
 from firmware.jsontext import once
-from webui import changes, forms
+from webui import changes, forms, sealed
 
-COLUMNS = {"spans": ("type", "signalling", "variant", "side", "trunk_group", "enabled"), "trunk_groups": ("label", "selection", "caller_number", "classes", "reserved"),
+COLUMNS = {"spans": ("type", "signalling", "variant", "side", "trunk_group", "enabled"), "sip_trunks": ("label", "kind", "trunk_group", "addresses", "channels", "enabled"),
+           "trunk_groups": ("label", "selection", "caller_number", "classes", "reserved"),
            "routes": ("label", "class", "choices"), "numbers": ("label", "application", "target"), "caller_lists": ("treatment", "numbers"),
            "areas": ("label", "province", "mobile")}
 PARTS = tuple(COLUMNS)
 IN_ORDER = ("caller_lists",)            # of these the first that fits decides
-OFFERED = {("spans", "trunk_group"): "trunk_groups", ("routes", "choices.trunk_group"): "trunk_groups", ("caller_lists", "prompt"): None}
+# Of parts with many fields those that nearly every row needs; the others are folded away while they are as the schema has them.
+COMMON = {"sip_trunks": ("name", "label", "trunk_group", "enabled", "kind", "addresses", "sources", "channels", "domain", "user", "password", "incoming_user", "incoming_password",
+                         "encryption", "codecs")}
+LOST = "is not known any more, since the web pages were started anew; type it again"
+OFFERED = {("spans", "trunk_group"): "trunk_groups", ("sip_trunks", "trunk_group"): "trunk_groups", ("routes", "choices.trunk_group"): "trunk_groups", ("caller_lists", "prompt"): None}
 CARRIED = ("do", "revision", "began")   # inputs that are not the row's
 
 
@@ -106,6 +113,8 @@ def cell(part, name, value):
     if name == "choices":
         return ", ".join("%s%s%s" % (way.get("trunk_group"), " -%d" % way["strip"] if way.get("strip") else "", " +%s" % way["prefix"] if way.get("prefix") else "")
                          for way in value)
+    if name == "addresses":
+        return ", ".join("%s%s/%s" % (row["address"], ":%d" % row["port"] if row["port"] else "", row["transport"]) for row in value)
     if name in ("numbers", "mobile"):
         words = value if isinstance(value, list) else [word for word in value.split(",") if word]
         return ", ".join(words[:changes.FEW]) + (" … (%d)" % len(words) if len(words) > changes.FEW else "")
@@ -133,7 +142,10 @@ class Form:
 
     def carried(self):
         """Inputs of the form that a preview hands on."""
-        kept = [(name, value) for name in self.sent for value in self.sent.getall(name) if name not in (*CARRIED, "removal")]
+        hidden = sealed.inputs(row_schema(self.part), self.row)
+        passed = {*CARRIED, "removal", *(name + more for name in hidden for more in ("", ".kept", ".none"))}
+        kept = [(name, value) for name in self.sent for value in self.sent.getall(name) if name not in passed]
+        kept += [(name + ".kept", token) for name, token in hidden.items()]
         return kept + [("removal", "1")] if self.is_removal else kept
 
 
@@ -160,8 +172,10 @@ def add(app, web):
         """more: key, place, was(the place that the form began with), revision, began, errors, others, notice, both."""
         _, config = running()
         values = {"errors": {}, "others": [], "notice": None, "both": [], "place": None, "was": None, **more}
-        return web.show("settings_form.html", status, part=part, controls=forms.controls(row_schema(part), form_or_row, values["errors"], offered(config, part)),
-                    targets=targets(config) if part == "numbers" else [], in_order=part in IN_ORDER, began_text=json.dumps(values["began"], ensure_ascii=False), **values)
+        controls = forms.controls(row_schema(part), form_or_row, values["errors"], offered(config, part))
+        common = COMMON.get(part) or [one["name"] for one in controls]
+        return web.show("settings_form.html", status, part=part, controls=[one for one in controls if one["name"] in common],
+                    further=[one for one in controls if one["name"] not in common], targets=targets(config) if part == "numbers" else [], in_order=part in IN_ORDER, began_text=json.dumps(values["began"], ensure_ascii=False), **values)
 
     @app.get("/configuration/<part:re:%s>/edit" % parts)
     def edit(part):
@@ -171,8 +185,9 @@ def add(app, web):
         if key is not None and row is None:
             web.refuse(404, "not found", "There is no %s in %s." % (key[:40], part))
         if key is None:
-            row = {name: value for name, value in (row or {}).items() if name != key_of(part)}
+            row = {name: value for name, value in sealed.seal(row_schema(part), row or {}).items() if name != key_of(part)}
             return form_page(part, row, key=None, revision=revision, began=None, place=len(config[part]) + 1, was=len(config[part]) + 1)
+        row = sealed.seal(row_schema(part), row)
         return form_page(part, row, key=key, revision=revision, began=row, place=place + 1, was=place + 1)
 
     @app.post("/configuration/<part:re:%s>/edit" % parts)
@@ -189,7 +204,7 @@ def add(app, web):
             forms.edit_rows(form.row, form.do)
             return form_page(part, form.row, **at)
         revision, config = running()
-        now = find(config, part, form.key)[1] if form.key is not None else None
+        now = sealed.seal(row_schema(part), find(config, part, form.key)[1]) if form.key is not None else None
         if now != form.began:
             return conflict(part, form, at, revision, now)
         return decide(part, form, at, revision, config)
@@ -203,7 +218,10 @@ def add(app, web):
         return form_page(part, row, 409, **{**at, "key": str(now[key_of(part)])}, notice="merged", both=both)
 
     def decide(part, form, at, revision, config):
-        wanted, place = candidate(config, part, form.key, None if form.is_removal else form.row, form.place)
+        row, lost = sealed.opened(row_schema(part), form.row)
+        if lost and not form.is_removal:
+            return form_page(part, form.row, 400, **{**at, "revision": revision}, errors={name: [LOST] for name in lost})
+        wanted, place = candidate(config, part, form.key, None if form.is_removal else row, form.place)
         try:
             report = asked("/v1/configuration/propose", wanted)
             errors, late = report["errors"], form.do == "apply" and form.revision != revision

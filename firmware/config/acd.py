@@ -2,7 +2,7 @@
 
 from firmware.call import outside
 from firmware.call.routing import FEATURES, WITH_ARGUMENT
-from firmware.config.field import Anything, Rows, Section, Several, Switch, Text, Whole
+from firmware.config.field import Anything, Rows, Secret, Section, Several, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
@@ -62,8 +62,8 @@ QUEUE_FIELDS = {
 AGENT_FIELDS = {
     "line": Text("the line of the agent's phone; empty: the agent logs in at some line", pattern="(%s)?" % NAME,
                  hint="use letters, digits, dot, dash and underline, at most 32", default=""),
-    "pin": Text("the code asked for when the agent logs in at a phone; empty: none", pattern=r"([0-9]{4,12})?",
-                hint="use 4 to 12 digits", default=""),
+    "pin": Secret("the code asked for when the agent logs in at a phone; empty: none", pattern=r"([0-9]{4,12})?",
+                  hint="use 4 to 12 digits", default=""),
     "auto_answer": Switch("ask the agent's phone to answer calls of queues by itself", default=False),
     "wrap_up_extension_s": Whole("by how much after-call work grows when the agent asks for it", 1, 3600, unit="s", default=30),
     "wrap_up_extensions": Whole("how often the agent may ask for it after one call", 0, 20, default=2)}

@@ -53,18 +53,29 @@ class Text(Field):
 
     def check(self, value, path, errors):
         if not isinstance(value, str) or not value.isprintable():
-            return self._wrong(value, path, errors, f"give printable text in quotes, not {value!r}")
+            return self._wrong(value, path, errors, f"give printable text in quotes, not {self._said(value)}")
         if self.choices and value not in self.choices:
             return self._wrong(value, path, errors,
                                f"{value!r} is not known; choose one of {', '.join(self.choices)}")
         if len(value.encode()) > self.max_octets:
             return self._wrong(value, path, errors, f"is longer than {self.max_octets} octets; shorten it")
         if self.pattern and not self.pattern.fullmatch(value):
-            return self._wrong(value, path, errors, f"{value!r} does not fit; {self.hint or self.help}")
+            return self._wrong(value, path, errors, f"{self._said(value)} does not fit; {self.hint or self.help}")
         return value
+
+    def _said(self, value):
+        """How a sentence names a wrong value."""
+        return repr(value)
 
     def describe(self):
         return {**super().describe(), "choices": self.choices}
+
+
+class Secret(Text):
+    """A password or a code: no sentence and no form shows it."""
+
+    def _said(self, value):
+        return "what was given"
 
 
 def plain(address):
@@ -138,11 +149,11 @@ class Whole(Field):
 
 
 class Several(Field):
-    """A list of values out of `choices`, each once."""
+    """A list of values out of `choices`, each once.  ordered: which comes first means something."""
 
-    def __init__(self, help, choices, **kw):
+    def __init__(self, help, choices, ordered=False, **kw):
         super().__init__(help, **kw)
-        self.choices = choices
+        self.choices, self.ordered = choices, ordered
 
     def check(self, value, path, errors):
         if not isinstance(value, list):

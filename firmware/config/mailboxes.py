@@ -2,7 +2,7 @@
 
 import re
 
-from firmware.config.field import Anything, Rows, Section, Switch, Text, Whole
+from firmware.config.field import Anything, Rows, Secret, Section, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_-]{1,32}"
@@ -13,8 +13,8 @@ MAILBOX = Section("a mailbox for messages of callers", {
     "label": Text("what pages and mails show", default=""),
     "greeting": Text("the prompt before the tone, until the owner records one", pattern=r"[A-Za-z0-9_.-]{1,60}",
                      hint="use letters, digits, dot, dash and underline, at most 60", default="voicemail_greeting"),
-    "pin": Text("the code for listening by telephone; empty: only at its lines, without a code", pattern=r"([0-9]{4,12})?", hint="use 4 to 12 digits",
-                default=""),
+    "pin": Secret("the code for listening by telephone; empty: only at its lines, without a code", pattern=r"([0-9]{4,12})?", hint="use 4 to 12 digits",
+                  default=""),
     "lines": Anything("a list of lines whose lamps show its messages and which may listen", default=[]),
     "takes_calls": Switch("calls to these lines that nobody answers go to it", default=True),
     "max_s": Whole("the longest message", 10, 1800, unit="s", default=180),
@@ -29,7 +29,7 @@ MAIL = Section("the mail server to which messages are given", {
     "port": Whole("its port", 1, 65535, default=25),
     "security": Text("none, starttls or tls", choices=("none", "starttls", "tls"), default="none"),
     "user": Text("the name for the log-in; empty: none", default=""),
-    "password": Text("its password", default=""),
+    "password": Secret("its password", default=""),
     "from": Text("the sender's address", pattern=r"(%s)?" % ADDRESS, hint="give one mail address", default=""),
     "link": Text("the beginning of the link to a message, for example https://switch.example/api/v1/messages/", default="")})
 

@@ -12,8 +12,8 @@ from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import LAWS, SELECTIONS
 from firmware.config import acd, bearer, callers, cas, desk, fax, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
-from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Section, Several, Switch, Table,
-                                   Text, Whole, Zone)
+from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Secret, Section, Several, Switch,
+                                   Table, Text, Whole, Zone)
 from firmware.errors import ConfigError
 from firmware.jsontext import broken
 
@@ -221,15 +221,15 @@ LINE = Section("a SIP phone", {
     "name": name("the user name of the phone"),
     "enhancement": Section("what is done to the sound that comes from the phone; all off: bit exact",
                            {part: field for part, field in ENHANCEMENT.items() if part not in ("echo", "long_tail")}),
-    "password": Text("the password of the phone", pattern=r"\S{6,64}",
-                     hint="use 6 to 64 characters without blanks", required=True),
+    "password": Secret("the password of the phone", pattern=r"\S{6,64}",
+                       hint="use 6 to 64 characters without blanks", required=True),
     "home": home.HOME,
     "classes": Several("what may be called from it; emergency numbers always", outside.CLASSES, default=list(outside.LINE_CLASSES)),
     "encryption": Text("of its sound, by SRTP with keys in the signalling (SDES): off, optional (where the phone offers it), or "
                        "required (no call without)", choices=("off", "optional", "required"), default="off"),
     "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick; G729 is passed on between "
                       "two SIP legs that have it and needs another one beside it", sip.CODECS,
-                      default=["PCMA", "PCMU"]),
+                      ordered=True, default=["PCMA", "PCMU"]),
     "g726_upper_first": Switch("its G726-32 has the first code in the upper half of an octet, as AAL2-G726-32 has it and RFC 3551 has not "
                                "(baresip, and others on spandsp)", default=False),
     "t38": sip.T38,

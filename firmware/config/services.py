@@ -2,7 +2,7 @@
 
 import re
 
-from firmware.config.field import Rows, Section, Switch, Text, Whole
+from firmware.config.field import Rows, Secret, Section, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 KINDS = ("http", "sqlite", "postgresql", "mysql", "agi", "speech")
@@ -19,8 +19,8 @@ SERVICES = Rows("what flows may ask of the outside", Section("a service", {
                     "folder databases of the data", max_octets=300, required=True),
     "database": Text("postgresql, mysql: the name of the database", default=""),
     "user": Text("who signs in; empty: nobody", default=""),
-    "password": Text("with which password", default=""),
-    "token": Text("http, speech: sent as Authorization: Bearer", max_octets=2000, default=""),
+    "password": Secret("with which password", default=""),
+    "token": Secret("http, speech: sent as Authorization: Bearer", max_octets=2000, default=""),
     "connections": Whole("how many questions may be asked at once", 1, 64, default=8),
     "timeout_s": Whole("the longest that any node may wait for it", 1, 120, default=10, unit="s"),
     "max_octets": Whole("the longest answer", 1000, 4_000_000, default=200_000, unit="octets"),

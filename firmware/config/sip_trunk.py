@@ -4,12 +4,12 @@ import ipaddress
 
 from firmware.call.number_plan import check_pattern
 from firmware.config import sip
-from firmware.config.field import Host, Rows, Section, Several, Switch, Text, Whole, is_name
+from firmware.config.field import Host, Rows, Secret, Section, Several, Switch, Text, Whole, is_name
 from firmware.errors import ConfigError
 
 TRANSPORTS = ("udp", "tcp", "tls", "auto")
 HEADER = r"[A-Za-z][A-Za-z0-9-]{1,63}"
-CREDENTIAL = r"[!-~]{0,128}"
+CREDENTIAL = {"pattern": r"[!-~]{0,128}", "hint": "use printable ASCII without blanks, at most 128 characters", "default": ""}
 
 # What makes a message what it is: neither passed nor set by rule
 RESERVED = ("via", "from", "to", "call-id", "cseq", "contact", "max-forwards", "route", "record-route", "path", "service-route", "require",
@@ -48,10 +48,10 @@ SIP_TRUNK = Section("a trunk over IP", {
         "network": Text("an address, or a network such as 203.0.113.0/24", pattern=r"[0-9A-Fa-f.:/]{2,49}", required=True)}), most=64),
     "channels": Whole("how many calls at a time", 1, 2000, default=30),
     "domain": Text("the name of the far end in addresses; empty: the address in use", pattern=r"[A-Za-z0-9._-]{0,128}", default=""),
-    "user": Text("the user name that answers its challenges, and that registers", pattern=CREDENTIAL, default=""),
-    "password": Text("the password for it", pattern=CREDENTIAL, default=""),
-    "incoming_user": Text("the user name that we demand of its calls; empty: its address is enough", pattern=CREDENTIAL, default=""),
-    "incoming_password": Text("the password for it", pattern=CREDENTIAL, default=""),
+    "user": Text("the user name that answers its challenges, and that registers", **CREDENTIAL),
+    "password": Secret("the password for it", **CREDENTIAL),
+    "incoming_user": Text("the user name that we demand of its calls; empty: its address is enough", **CREDENTIAL),
+    "incoming_password": Secret("the password for it", **CREDENTIAL),
     "register_s": Whole("for how long we register", 60, 86400, unit="s", default=600),
     "options_s": Whole("how often each of its addresses is asked whether it is there; 0: never", 0, 3600, unit="s", default=30),
     "from": Text("what From names: the caller's number, or our user name there", choices=("number", "user"), default="number"),
@@ -64,7 +64,7 @@ SIP_TRUNK = Section("a trunk over IP", {
                        "end offers it), or required (no call without)", choices=("off", "optional", "required"), default="off"),
     "codecs": Several("of its sound, the best first; all but PCMA and PCMU are transcoded here, which costs time of the tick; G729 is passed on between "
                       "two SIP legs that have it and needs another one beside it", sip.CODECS,
-                      default=["PCMA", "PCMU"]),
+                      ordered=True, default=["PCMA", "PCMU"]),
     "g726_upper_first": Switch("its G726-32 has the first code in the upper half of an octet, as AAL2-G726-32 has it and RFC 3551 has not "
                                "(baresip, and others on spandsp)", default=False),
     "t38": sip.T38,

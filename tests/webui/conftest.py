@@ -126,9 +126,22 @@ def a_wav():
             + b"fact" + struct.pack("<II", 4, len(octets)) + b"data" + struct.pack("<I", len(octets)) + octets)
 
 
+def started(run_dir, data_dir):
+    """A web process that serves."""
+    (run_dir / "web.ready").unlink(missing_ok=True)
+    process = subprocess.Popen([sys.executable, "-m", "webui"], cwd=ROOT, env={**os.environ, "STROWGER_RUN": str(run_dir), "STROWGER_DATA": str(data_dir)})
+    end = time.monotonic() + 60
+    while not (run_dir / "web.ready").exists():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            pytest.fail("the web process ended at once, or serves nobody")
+        time.sleep(0.05)
+    return process
+
+
 @pytest.fixture
 def web(tmp_path):
-    """A running web process: object with url, control, data_dir, open()."""
+    """A running web process: object with url, control, data_dir, process, opener, kill(), which starts it anew."""
     run_dir, data_dir = tmp_path / "run", tmp_path / "data"
     run_dir.mkdir(), data_dir.mkdir()
     with socket.socket() as probe:
@@ -138,27 +151,25 @@ def web(tmp_path):
     (data_dir / "first-boot-password").write_text(PASSWORD + "\n")
     (data_dir / "r1.wav").write_bytes(a_wav())
     control = FakeControl(run_dir, "r1.wav")
-    process = subprocess.Popen([sys.executable, "-m", "webui"], cwd=ROOT,
-                               env={**os.environ, "STROWGER_RUN": str(run_dir), "STROWGER_DATA": str(data_dir)})
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *args):
+            return None
+
+    class Web:
+        url = f"https://127.0.0.1:{port}"
+
+        @staticmethod
+        def kill():
+            Web.process.kill()
+            Web.process.wait()
+            Web.process = started(run_dir, data_dir)
+    Web.control, Web.data_dir, Web.process = control, data_dir, started(run_dir, data_dir)
     try:
-        for _ in range(200):
-            if (run_dir / "web.ready").exists() or process.poll() is not None:
-                break
-            time.sleep(0.05)
-        assert process.poll() is None, "the web process ended at once"
-
-        class Web:
-            url = f"https://127.0.0.1:{port}"
-        Web.control, Web.data_dir, Web.process = control, data_dir, process
-
-        class Stay(urllib.request.HTTPRedirectHandler):
-            def redirect_request(self, *args):
-                return None
-        Web.opener = urllib.request.build_opener(
-            urllib.request.HTTPSHandler(context=ssl._create_unverified_context()), Stay)
+        Web.opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=ssl._create_unverified_context()), Stay)
         yield Web
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        Web.process.send_signal(signal.SIGTERM)
+        Web.process.wait(10)
         control.shutdown()
         control.server_close()

@@ -28,7 +28,7 @@ class Client:
         self.web, self.cookie = web, ""
 
     def __call__(self, path, form=None, headers=None, method=None, body=None):
-        data = urllib.parse.urlencode(form).encode() if form is not None else body
+        data = urllib.parse.urlencode(form, doseq=True).encode() if form is not None else body
         request = urllib.request.Request(self.web.url + path, data, {"Cookie": self.cookie, **(headers or {})}, method=method)
         try:
             answer = self.web.opener.open(request, timeout=60)

@@ -11,10 +11,12 @@ import pytest
 from firmware.config import demo, schema
 from firmware.config.store import ConfigStore
 from firmware.errors import ConfigError, LocalError
-from tests.webui.test_pages import Client
-from webui import changes, forms, render, settings
+from tests.webui.test_pages import NEW, Client
+from webui import changes, forms, render, sealed, settings
 
 SPAN = {"span": 7, "trunk_group": "carrier"}
+TRUNK = {"name": "carrier-ip", "trunk_group": "carrier", "kind": "register", "addresses": [{"address": "203.0.113.7", "port": 5080}], "user": "strowger"}
+SECRET = "Hunter2-and-more"
 
 
 class Store:
@@ -86,7 +88,7 @@ class Person(Client):
 
 
 def inputs(text):
-    """What a browser would send of the page's last form, one value a name."""
+    """What a browser would send of the page's last form: {name: value, or values of boxes with one name}."""
     part, found = text[text.rindex('<form method="post"'):], {}
     for tag, attributes, rest in re.findall(r"<(input|select|textarea)\b([^>]*)>((?:(?!<(?:input|select|textarea)\b).)*)", part, re.S):
         given = {name: unescaped(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', attributes)}
@@ -95,8 +97,10 @@ def inputs(text):
             found[given["name"]] = unescaped(chosen.group(1)) if chosen else ""
         elif tag == "textarea":
             found[given["name"]] = unescaped(re.sub(r"^\n", "", rest.partition("</textarea>")[0]))
-        elif given.get("type") != "checkbox" or " checked" in attributes:
+        elif given.get("type") != "checkbox":
             found[given["name"]] = given.get("value", "")
+        elif " checked" in attributes:
+            found[given["name"]] = [*found[given["name"]], given["value"]] if given["name"] in found else [given["value"]]
     return found
 
 
@@ -127,18 +131,21 @@ def test_a_row_that_is_read_back_is_the_row_that_was_shown(part):
     examples = {"spans": SPAN, "trunk_groups": {"name": "g", "classes": ["national", "local"], "enhancement": {"level": "alc"}},
                 "routes": {"number": "90.", "choices": [{"trunk_group": "a", "strip": 1}, {"trunk_group": "b", "prefix": "17951", "mobile_zero": True}]},
                 "numbers": {"number": "800", "application": "queue", "target": "sales"},
-                "caller_lists": {"name": "black", "treatment": "vip", "numbers": ["139.", "1x"], "skills": {"vip": 2}}, "areas": {"code": "021", "mobile": "1391700-1391799,1381600"}}
+                "caller_lists": {"name": "black", "treatment": "vip", "numbers": ["139.", "1x"], "skills": {"vip": 2}}, "areas": {"code": "021", "mobile": "1391700-1391799,1381600"},
+                "sip_trunks": {**TRUNK, "password": SECRET, "codecs": ["G729", "PCMA"], "called_rules": [{"number": "+86.", "strip": 3, "prefix": "0"}], "verify": False}}
     errors = []
     row = section.check(examples[part], "", errors)
     assert errors == []
+    row = sealed.seal(section, row)
     page = render.render("settings_form.html", "en", site="x", user="admin", role="admin", path="/configuration/" + part, part=part, parts=settings.PARTS, key="k", revision=3, began_text="null",
                          controls=forms.controls(section, row, {}), errors={}, others=[], targets=[], place=1, in_order=False)
-    sent = bottle.FormsDict(inputs(page))
-    sent.dict.pop("classes", None)
-    for name, value in re.findall(r'type="checkbox" name="(classes)" value="(\w+)" checked', page):
-        sent.append(name, value)
-    back = section.check(forms.read(section, sent), "", errors)
-    assert errors == [] and back == {**row, **({"classes": sorted(row["classes"], key=schema.CALLED_CLASSES.index)} if part == "trunk_groups" else {})}
+    sent = bottle.FormsDict()
+    for name, value in inputs(page).items():
+        for each in value if isinstance(value, list) else [value]:
+            sent.append(name, each)
+    back, lost = sealed.opened(section, forms.read(section, sent))
+    back, row = section.check(back, "", errors), sealed.opened(section, row)[0]
+    assert errors == [] and lost == [] and back == {**row, **({"classes": sorted(row["classes"], key=schema.CALLED_CLASSES.index)} if part == "trunk_groups" else {})}
 
 
 def test_a_route_is_added_changed_and_taken_out_and_each_is_undone(person, store):
@@ -238,6 +245,110 @@ def test_a_control_that_goes_away_is_told_and_changes_nothing(person, store, web
     web.control.answers = store
     person.applied(edit, inputs(page))
     assert row_of(store, "trunk_groups", store.running["trunk_groups"][0]["name"])["label"] == "typed"
+
+
+@pytest.fixture
+def trunk(person, store):
+    """A trunk that registers stands in the configuration; its form's address."""
+    group = store.running["trunk_groups"][0]["name"]
+    store.change(lambda config: config["sip_trunks"].append({**TRUNK, "trunk_group": group, "password": SECRET}))
+    return "/configuration/sip_trunks/edit?key=" + TRUNK["name"]
+
+
+def test_a_sip_trunk_is_set_up_by_its_form_and_undone(person, store):
+    new = "/configuration/sip_trunks/edit"
+    form = inputs(person.page(new, {**person.form(new), "do": "add:addresses"}))
+    form.update({"name": "carrier-ip", "trunk_group": store.running["trunk_groups"][0]["name"], "kind": "register", "addresses.0.address": "SIP.Example.org.", "addresses.0.transport": "auto",
+                 "user": "strowger", "password": SECRET})
+    preview = person.applied(new, form)
+    assert SECRET not in preview and "•••" in preview
+    row = row_of(store, "sip_trunks", "carrier-ip")
+    assert (row["password"], row["addresses"][0], row["codecs"]) == (SECRET, {"address": "sip.example.org", "port": 0, "transport": "auto"}, ["PCMA", "PCMU"])
+    assert "sip.example.org/auto" in person.page("/configuration/sip_trunks")
+    back = "/configuration/history/%d/back" % (store.running["revision"] - 1)
+    assert person(back, inputs(person.page(back)))[0].status == 303 and store.running["sip_trunks"] == []
+
+
+def test_a_password_is_on_no_page_and_stays_until_another_is_typed_or_it_is_removed(person, store, trunk):
+    pages = [person.page(path) for path in (trunk, "/configuration/sip_trunks", "/configuration/sip_trunks/edit?copy=carrier-ip", "/configuration/history/%d" % store.running["revision"],
+                                            "/configuration/history/%d/back" % (store.running["revision"] - 1))]
+    form = person.form(trunk)
+    pages.append(person.applied(trunk, {**form, "label": "Carrier"}))
+    assert (row_of(store, "sip_trunks", "carrier-ip")["password"], row_of(store, "sip_trunks", "carrier-ip")["label"]) == (SECRET, "Carrier")
+    pages.append(person.page(trunk, {**person.form(trunk), "password": "with blank " + SECRET, "do": "preview"}, 400))
+    assert "what was given does not fit; use printable ASCII without blanks, at most 128 characters" in pages[-1]
+    pages.append(person.page(trunk, {**person.form(trunk), "password": "another" + SECRET, "do": "preview"}))
+    pages.append(person.page(trunk, {**inputs(pages[-1]), "do": "edit"}))
+    pages.append(person.applied(trunk, inputs(pages[-1])))
+    assert row_of(store, "sip_trunks", "carrier-ip")["password"] == "another" + SECRET
+    pages.append(person.page(trunk, {**person.form(trunk), "password.none": "1", "do": "preview"}, 400))
+    assert "a trunk that registers needs both" in pages[-1]
+    pages.append(person.applied(trunk, {**person.form(trunk), "password.none": "1", "kind": "peer"}))
+    assert row_of(store, "sip_trunks", "carrier-ip")["password"] == ""
+    assert [n for n, page in enumerate(pages) if SECRET in page] == []
+
+
+def test_a_password_that_two_people_change_is_told_and_not_shown(person, store, trunk):
+    form = person.form(trunk)
+    store.change(lambda config: config["sip_trunks"][0].update(password="theirs-1", channels=7))
+    merged = person.page(trunk, {**form, "label": "mine", "do": "preview"}, 409)
+    assert "Both of you changed these" not in merged and inputs(merged)["channels"] == "7"
+    person.applied(trunk, inputs(merged))
+    assert row_of(store, "sip_trunks", "carrier-ip")["password"] == "theirs-1" and row_of(store, "sip_trunks", "carrier-ip")["label"] == "mine"
+    form = person.form(trunk)
+    store.change(lambda config: config["sip_trunks"][0].update(password="theirs-2"))
+    merged = person.page(trunk, {**form, "password": "mine-1", "do": "preview"}, 409)
+    told = merged[merged.index("Both of you changed these"):]
+    assert "Password" in told[:told.index("</p>")] and "theirs-2" not in merged and "mine-1" not in merged
+    person.applied(trunk, inputs(merged))
+    assert row_of(store, "sip_trunks", "carrier-ip")["password"] == "mine-1"
+
+
+def test_what_was_typed_before_the_pages_were_started_anew_is_asked_for_again(person, store, trunk, web):
+    typed = inputs(person.page(trunk, {**person.form(trunk), "password": "typed-1", "do": "preview"}))
+    web.kill()
+    person("/login", {"user": "admin", "password": NEW})
+    page = person.page(trunk, {**typed, "do": "apply"}, 409)
+    page = person.page(trunk, {**inputs(page), "do": "preview"}, 400)
+    assert settings.LOST in page and row_of(store, "sip_trunks", "carrier-ip")["password"] == SECRET
+    person.applied(trunk, {**inputs(page), "password": "typed-2"})
+    assert row_of(store, "sip_trunks", "carrier-ip")["password"] == "typed-2"
+
+
+WRONG = (({"addresses.0.address": "no address"}, "addresses.0.address", "is no address and no name", "不是地址也不是名称"),
+         ({"addresses.0.transport": "auto"}, "addresses.0.transport", "is auto, which only a name in DNS can answer; give udp, tcp or tls", "auto 只适用于 DNS 名称"),
+         ({"user": ""}, "user", "is missing, or its password; a trunk that registers needs both", "缺少用户名或密码"),
+         ({"incoming_user": "them"}, "incoming_password", "and incoming_user go together; give both, or none", "与来话用户名须一同填写"),
+         ({"kind": "peer", "bulk": "1"}, "bulk", "belongs to a trunk that registers; choose kind register, or switch it off", "只适用于注册的中继"),
+         ({"session_s": "60"}, "session_s", "is below 90 s, the least that RFC 4028 allows; give 90 or more, or 0", "少于 RFC 4028 允许的 90 秒"),
+         ({"sources#": "1", "sources.0.network": "10.0.0.0/99"}, "sources.0.network", "is no address and no network; give for example 203.0.113.0/24", "不是地址也不是网段"),
+         ({"called_rules#": "1", "called_rules.0.number": "+86.", "called_rules.0.strip": "9"}, "called_rules.0.strip", "takes 9 characters away, but the number may have only 3", "要去掉 9 个字符"),
+         ({"set_headers#": "1", "set_headers.0.name": "Via", "set_headers.0.value": "x"}, "set_headers.0.name", "is a header that the switch writes itself; choose others", "由交换机自己写"),
+         ({"name": "9"}, "name", "does not fit; use letters, digits, dot, dash and underline, at most 32, a letter first", "字母开头"))
+
+
+@pytest.mark.parametrize("wrong, field, english, chinese", WRONG)
+def test_each_mistake_in_a_sip_trunk_stands_beside_its_field_in_both_languages(person, store, trunk, wrong, field, english, chinese):
+    before, form = copy.deepcopy(store.running), person.form(trunk)
+    for said, headers in ((english, {}), (chinese, {"Accept-Language": "zh-CN"})):
+        answer, body = person(trunk, {**form, **wrong, "do": "apply"}, headers=headers)
+        page = body.decode()
+        block = page[page.index('data-field="%s"' % field):]
+        assert answer.status == 400 and said in block[:block.index("</div>")], block[:600]
+        if field in ("bulk", "session_s"):
+            assert re.search(r'<details class="group" id="further" open', page), "what is wrong is not folded away"
+    assert store.running == before
+
+
+def test_codecs_keep_the_order_that_they_have_and_can_be_moved(person, store, trunk):
+    store.change(lambda config: config["sip_trunks"][0].update(codecs=["G729", "PCMU", "PCMA"]))
+    page = person.page(trunk)
+    boxes = re.findall(r'name="codecs" value="([\w-]+)"( checked)?', page)
+    assert [name for name, checked in boxes if checked] == ["G729", "PCMU", "PCMA"] == [name for name, _ in boxes][:3]
+    moved = person.page(trunk, {**person.form(trunk), "do": "up:codecs:2"})
+    assert inputs(moved)["codecs"] == ["G729", "PCMA", "PCMU"]
+    preview = person.applied(trunk, inputs(moved))
+    assert preview.count('<tr class="changed">') == 1 and row_of(store, "sip_trunks", "carrier-ip")["codecs"] == ["G729", "PCMA", "PCMU"]
 
 
 def test_a_new_name_of_a_trunk_group_goes_along_to_whatever_refers_to_it(person, store):
