@@ -108,6 +108,12 @@ def sorted_errors(part, place, errors):
     return beside, others
 
 
+def forgiven(part, row, began, errors):
+    """A row with tokens in which a wrong password is the one of before again: left empty, it stays."""
+    wrong = [name for name in sealed.inputs(row_schema(part), row) if name in errors]
+    return {**row, **{name: (began or {}).get(name) or "" for name in wrong if name in row}}
+
+
 def cell(part, name, value):
     """A value in the list."""
     if name == "choices":
@@ -220,7 +226,8 @@ def add(app, web):
     def decide(part, form, at, revision, config):
         row, lost = sealed.opened(row_schema(part), form.row)
         if lost and not form.is_removal:
-            return form_page(part, form.row, 400, **{**at, "revision": revision}, errors={name: [LOST] for name in lost})
+            errors = {name: [LOST] for name in lost}
+            return form_page(part, forgiven(part, form.row, form.began, errors), 400, **{**at, "revision": revision}, errors=errors)
         wanted, place = candidate(config, part, form.key, None if form.is_removal else row, form.place)
         try:
             report = asked("/v1/configuration/propose", wanted)
@@ -232,7 +239,7 @@ def add(app, web):
             errors, report = error.problem.get("errors") or [{"path": "", "advice": str(error)}], None
         if errors:
             beside, others = sorted_errors(part, place, errors)
-            row = form.row if not form.is_removal else form.began
+            row = forgiven(part, form.row, form.began, beside) if not form.is_removal else form.began
             return form_page(part, row, 400 if report else 409, **{**at, "revision": revision}, errors=beside, others=others)
         return web.show("settings_preview.html", part=part, key=form.key, revision=revision, changes=changes.between(config, report["configuration"]),
                     restart=report["restart"], carried=form.carried(), began_text=json.dumps(form.began, ensure_ascii=False), late=late, removal=form.is_removal,

@@ -277,6 +277,7 @@ def test_a_password_is_on_no_page_and_stays_until_another_is_typed_or_it_is_remo
     assert (row_of(store, "sip_trunks", "carrier-ip")["password"], row_of(store, "sip_trunks", "carrier-ip")["label"]) == (SECRET, "Carrier")
     pages.append(person.page(trunk, {**person.form(trunk), "password": "with blank " + SECRET, "do": "preview"}, 400))
     assert "what was given does not fit; use printable ASCII without blanks, at most 128 characters" in pages[-1]
+    assert inputs(pages[-1])["password.kept"] == person.form(trunk)["password.kept"], "left empty, the one of before stays"
     pages.append(person.page(trunk, {**person.form(trunk), "password": "another" + SECRET, "do": "preview"}))
     pages.append(person.page(trunk, {**inputs(pages[-1]), "do": "edit"}))
     pages.append(person.applied(trunk, inputs(pages[-1])))
