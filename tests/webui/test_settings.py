@@ -90,17 +90,21 @@ class Person(Client):
 def inputs(text):
     """What a browser would send of the page's last form: {name: value, or values of boxes with one name}."""
     part, found = text[text.rindex('<form method="post"'):], {}
+
+    def add(name, value, several=False):
+        before = found.get(name)
+        found[name] = [value] if before is None and several else value if before is None else [*(before if isinstance(before, list) else [before]), value]
     for tag, attributes, rest in re.findall(r"<(input|select|textarea)\b([^>]*)>((?:(?!<(?:input|select|textarea)\b).)*)", part, re.S):
         given = {name: unescaped(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', attributes)}
         if tag == "select":
             chosen = re.search(r'<option value="([^"]*)" selected', rest)
-            found[given["name"]] = unescaped(chosen.group(1)) if chosen else ""
+            add(given["name"], unescaped(chosen.group(1)) if chosen else "")
         elif tag == "textarea":
-            found[given["name"]] = unescaped(re.sub(r"^\n", "", rest.partition("</textarea>")[0]))
+            add(given["name"], unescaped(re.sub(r"^\n", "", rest.partition("</textarea>")[0])))
         elif given.get("type") != "checkbox":
-            found[given["name"]] = given.get("value", "")
+            add(given["name"], given.get("value", ""))
         elif " checked" in attributes:
-            found[given["name"]] = [*found[given["name"]], given["value"]] if given["name"] in found else [given["value"]]
+            add(given["name"], given["value"], True)
     return found
 
 
@@ -334,8 +338,8 @@ def test_each_mistake_in_a_sip_trunk_stands_beside_its_field_in_both_languages(p
     for said, headers in ((english, {}), (chinese, {"Accept-Language": "zh-CN"})):
         answer, body = person(trunk, {**form, **wrong, "do": "apply"}, headers=headers)
         page = body.decode()
-        block = page[page.index('data-field="%s"' % field):]
-        assert answer.status == 400 and said in block[:block.index("</div>")], block[:600]
+        block = page[page.index('data-field="%s"' % field):].partition('data-field="')[2].partition('data-field="')[0]
+        assert answer.status == 400 and said in block, block[:600]
         if field in ("bulk", "session_s"):
             assert re.search(r'<details class="group" id="further" open', page), "what is wrong is not folded away"
     assert store.running == before

@@ -135,8 +135,10 @@ class Session(SessionTimer, Referring, DigitsByINFO):
 
     def ask_pending(self):
         """Have control answer what is pending."""
-        host = {} if self.successor is None else {"host": self.pending.source[0]}
-        self.agent.emit({"kind": "reinvite", "leg": self.leg, "sdp": self.pending.request.body or None, **host})
+        event = {"kind": "reinvite", "leg": self.leg, "sdp": self.pending.request.body or None}
+        if self.successor is not None:
+            event["host"] = self.pending.source[0]
+        self.agent.emit(event)
 
     def move_to(self, dialog, now_ms):
         """The successor is the dialog from now on; who had the one before gets a BYE, where it can still be reached."""
