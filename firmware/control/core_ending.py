@@ -187,11 +187,12 @@ def free_agent(core, call, name):
 
 
 def idle(core, name, queue, reset):
-    """An agent is idle, or in the other call of a telephone that held this one; who logged out meanwhile leaves the place."""
+    """An agent is idle, or has the other call that the telephone holds or that waits there; who logged out meanwhile leaves the place."""
     other = _other_leg(core, name)
     core.emit("agent.idle", agent=name, queue=queue, reset=reset)
     if other is not None:
-        core.emit("agent.busy", call=other.call, leg=other.id, agent=name, state="talking")
+        rings = other.role != legs.CALLER and other.state != legs.ANSWERED
+        core.emit("agent.busy", call=other.call, leg=other.id, agent=name, state="offered" if rings else "talking")
     leave_seat(core, name)
     core.touch_agent(name)
 
