@@ -81,3 +81,22 @@ def test_a_queue_lets_nobody_wait_at_a_telephone_that_talks():
     before = len(rig.actions_of("leg.create"))
     rig.to_queue("p2", timeslot=2)
     assert all(action["line"] != "1001" for action in rig.actions_of("leg.create")[before:])
+
+
+def test_the_call_before_ends_while_another_waits():
+    rig = house(l1001=1)
+    _, leg = talks(rig)
+    call, made = calls_line(rig, "1001", "s1")
+    rig.do("leg.alerting", leg=made["leg"])
+    rig.hang_up("p1")
+    assert (rig.agent("1001")["state"], rig.agent("1001")["call"]) == ("offered", call.id), "it rings now"
+    rig.kill()
+    rig = house(l1001=1)
+    _, leg = talks(rig)
+    call, made = calls_line(rig, "1001", "s1")
+    rig.do("leg.held", leg=leg)
+    rig.do("leg.answered", leg=made["leg"])
+    rig.hang_up("p1")
+    assert (rig.agent("1001")["state"], rig.agent("1001")["call"]) == ("talking", call.id)
+    rig.hang_up("s1")
+    assert rig.agent("1001")["state"] == "idle"
