@@ -356,6 +356,27 @@ def test_a_telephone_that_died_gives_its_caller_back_to_the_queue(site, monkeypa
     pri.run(scenario())
 
 
+def test_another_telephone_of_the_agent_s_line_takes_what_rings(site):
+    """By INVITE with Replaces: the queue's offer is answered there, and the agent has the call."""
+    async def scenario():
+        house, media, far, call, phone, invite = await ringing(site)
+        phone.answer(invite, "180 Ringing")
+        await until(lambda: house.state()["agents"][0]["state"] == "offered")
+        name, tag = (re.search(pattern, invite, re.M).group(1) for pattern in (r"^Call-ID: (.*)\r$", r"^From: .*;tag=(\S+)\r$"))
+        other, uri = Phone(phone.server, "1001", "secret1001"), "sip:1001@127.0.0.1"
+        extra, body = "Replaces: %s;to-tag=%s;from-tag=p1001\r\nContent-Type: application/sdp\r\n" % (name, tag), SDP % (40002, "")
+        other.request("INVITE", uri, extra, body, call="take")
+        other.request("INVITE", uri, extra + other.authorization(await other.receive("SIP/2.0 401"), "INVITE", uri), body, call="take")
+        taken = await other.receive("SIP/2.0 200")
+        assert "completed elsewhere" in await phone.receive("CANCEL") and "m=audio" in taken
+        await until(lambda: media.standing["bridges"])
+        row = house.state()["calls"][0]
+        assert (row["state"], row["agent"], house.state()["agents"][0]["state"]) == ("talking", "1001", "talking") and len(row["legs"]) == 2
+        assert any(entry.get("remote") == ["127.0.0.1", 40002] for entry in media.of("modify"))
+        await house.stop()
+    pri.run(scenario())
+
+
 def test_an_answer_without_a_codec_of_ours_goes_back_to_the_queue(site):
     async def scenario():
         house, media, far, call, phone, invite = await ringing(site)
