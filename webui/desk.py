@@ -1,12 +1,9 @@
-"""The desk in the web process: its REST addresses, the users' passwords, the agent's page."""
-
-import re
+"""The desk in the web process: its REST addresses, the agent's page."""
 
 from bottle import request
 
 from webui.rest import path_of
 
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
 # What is handed to control as it is: method -> patterns of the address below /api.
 HANDED = {"GET": r"me|desk/setup|dispositions|customers|customers/[\w.-]{1,40}|customers/[\w.-]{1,40}/history|calls/c[0-9]{1,16}/pop|calls/c[0-9]{1,16}/desk|tickets|tickets/t[0-9]{1,16}"
                  r"|articles|articles/[0-9]{1,12}|agents/[\w.-]{1,32}/figures|broadcasts|thresholds|thresholds/history|schedule|schedule/adherence|schedule/coverage",
@@ -17,8 +14,11 @@ HANDED = {"GET": r"me|desk/setup|dispositions|customers|customers/[\w.-]{1,40}|c
 
 def add(app, web):
     """Add the routes."""
-    users, sessions = web.users, web.sessions
+    _handed(app, web)
+    _page(app, web)
 
+
+def _handed(app, web):
     @app.post("/api/v1/<what:re:(?:customers|schedule)/import>")
     def api_import(what):
         """A CSV file: text/csv in UTF-8 (or ?encoding=gb18030), or {"csv": text}."""
@@ -43,8 +43,8 @@ def add(app, web):
     def api_post(what):
         return web.relay("POST", path_of(what), web.body_if_any())
 
-    # -- the agent's page --
 
+def _page(app, web):
     def whom():
         """Name of the agent whose page it is: the user's own, else the one that is asked for."""
         own = web.ask("/v1/me")["agent"]
@@ -71,39 +71,3 @@ def add(app, web):
     def desk_articles():
         text = (request.query.getunicode("text") or "")[:200]
         return web.show("part_desk_articles.html", articles=web.ask("/v1/articles", text=text or None, limit=10)["articles"])
-
-    # -- users: who may sign in; what they may is the configuration's --
-
-    def must_be_admin():
-        if web.relay("GET", "/v1/me")["role"] != "admin":
-            raise web.problem(403, "not allowed", "Only an administrator sets passwords of users.")
-
-    @app.get("/api/v1/users")
-    def api_users():
-        must_be_admin()
-        return {"users": users.names()}
-
-    @app.put("/api/v1/users/<name>/password")
-    def api_user_password(name):
-        """{"password"}: the user signs in with it once and chooses another."""
-        must_be_admin()
-        body = web.body('{"password": "..."}')
-        if not NAME.match(name):
-            raise web.problem(422, "bad name", "Use letters, digits, dot, dash and underline, at most 32.")
-        password = body.get("password")
-        why = users.give(name, password) if isinstance(password, str) and len(password) <= 200 else "Give the password as a text."
-        if why:
-            raise web.problem(422, "bad password", why)
-        sessions.end_others(name, "")       # who is signed in with the old one signs in anew
-        return {"ok": True}
-
-    @app.delete("/api/v1/users/<name>")
-    @app.post("/api/v1/users/<name>/remove")        # as all else is removed
-    def api_user_remove(name):
-        must_be_admin()
-        if name == web.user:
-            raise web.problem(409, "not possible now", "You would lock yourself out; another administrator can remove you.")
-        if not users.remove(name, web.user):
-            raise web.problem(404, "not found", f"There is no user {name[:32]}.")
-        sessions.end_others(name, "")
-        return {"ok": True}

@@ -2,9 +2,11 @@
 
 import urllib.parse
 
+import bottle
 from bottle import request
 
 from webui.strip import PERIODS, strip
+from webui.typed import whole
 
 SPANS, COLUMNS, WIDTH, HEIGHT = 64, 8, 52, 34
 RANK = ("critical", "major", "minor", "warning")
@@ -32,85 +34,96 @@ def picture(alarms, lines):
 
 def add(app, web):
     """Add the routes."""
+    box, line = BoxPages(web), LinePages(web)
+    app.get("/alarms")(box.alarms)
+    app.get("/alarms/now")(box.alarms_now)
+    app.get("/performance")(box.performance)
+    app.get("/lines/<span:int>")(line.show)
+    app.post("/lines/<span:int>")(line.order)
+    app.get("/lines/<span:int>/timeslots/<timeslot:int>")(line.timeslot)
 
-    def now():
-        alarms, lines = web.ask("/v1/alarms"), web.ask("/v1/lines")["lines"]
+
+class BoxPages:
+    """All lines at once.  web: webui.web.Web."""
+
+    def __init__(self, web):
+        self.web = web
+
+    def alarms(self):
+        return self.web.show("alarms.html", history=self.web.ask("/v1/alarms/history", limit=100)["alarms"], **self._now())
+
+    def alarms_now(self):
+        """The part of that page which the browser asks for again and again."""
+        return self.web.show("part_alarms_now.html", **self._now())
+
+    def _now(self):
+        alarms, lines = self.web.ask("/v1/alarms"), self.web.ask("/v1/lines")["lines"]
         return {"alarms": alarms["alarms"], "ports": picture(alarms["alarms"], lines), "width": COLUMNS * WIDTH,
-                "height": SPANS // COLUMNS * HEIGHT, "zone": web.zone()}
+                "height": SPANS // COLUMNS * HEIGHT, "zone": self.web.zone()}
 
-    @app.get("/alarms")
-    def alarms():
-        return web.show("alarms.html", history=web.ask("/v1/alarms/history", limit=100)["alarms"], **now())
+    def performance(self):
+        return self.web.show("performance.html", spans=self.web.ask("/v1/performance")["spans"], zone=self.web.zone())
 
-    @app.get("/alarms/now")
-    def alarms_now():
-        return web.show("part_alarms_now.html", **now())
 
-    @app.get("/performance")
-    def performance():
-        return web.show("performance.html", spans=web.ask("/v1/performance")["spans"], zone=web.zone())
+class LinePages:
+    """One line: its state, its tests, its timeslots."""
 
-    @app.get("/lines/<span:int>")
-    def line(span):
-        return one(span)
+    def __init__(self, web):
+        self.web = web
 
-    def history(span):
+    def show(self, span, status=200, why=None):
+        """why: octets of a refusal that is shown above the forms."""
+        ask, lines = self.web.ask, self.web.ask("/v1/lines")["lines"]
+        if str(span) not in lines:
+            self.web.refuse(404, "not found", "There is no span %d in service." % span)
+        report = ask("/v1/lines/%d/turn_up" % span) if lines[str(span)].get("turn_up") else None
+        nfas = next((row["nfas"] for row in ask("/v1/pri")["pri"] if row["span"] == span), None)
+        past = ask("/v1/performance/%d" % span, limit=24)
+        alarms = [a for a in ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
+        return self.web.show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=self.web.zone(), why=why, nfas=nfas,
+                             berts=[b for b in ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
+                             bins=past["bins"], now=(past["now"] or {}).get("quarter"), **self._history(span))
+
+    def _history(self, span):
         """The strip chart's part of the page; nothing where the history cannot be read: the line's tests are more important."""
-        minutes = request.query.get("minutes") or ""
-        period = int(minutes) if minutes.isascii() and minutes.isdecimal() and len(minutes) < 7 else PERIODS[0]
+        period = whole(request.query.get("minutes"), digits=6, otherwise=PERIODS[0])
         try:
-            told = web.relay("GET", "/v1/spans/%d/history" % span, minutes=max(1, min(period, PERIODS[-1])))
-        except Exception as error:
-            if getattr(error, "status_code", None) != 503:
+            told = self.web.relay("GET", "/v1/spans/%d/history" % span, minutes=max(1, min(period, PERIODS[-1])))
+        except bottle.HTTPResponse as refusal:
+            if refusal.status_code != 503:
                 raise
             return {}
         return {"strip": strip(told), "whole": told["whole"], "period": period, "periods": PERIODS}
 
-    def one(span, status=200, why=None):
-        lines = web.ask("/v1/lines")["lines"]
-        if str(span) not in lines:
-            web.refuse(404, "not found", "There is no span %d in service." % span)
-        report = None
-        if lines[str(span)].get("turn_up"):
-            report = web.ask("/v1/lines/%d/turn_up" % span)
-        nfas = next((row["nfas"] for row in web.ask("/v1/pri")["pri"] if row["span"] == span), None)
-        past = web.ask("/v1/performance/%d" % span, limit=24)
-        alarms = [a for a in web.ask("/v1/alarms")["alarms"] if "span %d" % span in a["members"]]
-        return web.show("line.html", status, span=span, line=lines[str(span)], report=report, alarms=alarms, zone=web.zone(), why=why, nfas=nfas, **history(span),
-                        berts=[b for b in web.ask("/v1/berts")["berts"] if b["span"] == span], patterns=PATTERNS, loops=LOOPS,
-                        bins=past["bins"], now=(past["now"] or {}).get("quarter"))
+    def timeslot(self, span, timeslot):
+        told = self.web.ask("/v1/spans/%d/timeslots/%d" % (span, timeslot), limit=200)
+        return self.web.show("timeslot.html", span=span, slot=told["timeslot"], states=told["states"], calls=told["calls"], zone=self.web.zone())
 
-    @app.get("/lines/<span:int>/timeslots/<timeslot:int>")
-    def one_timeslot(span, timeslot):
-        told = web.ask("/v1/spans/%d/timeslots/%d" % (span, timeslot), limit=200)
-        return web.show("timeslot.html", span=span, slot=told["timeslot"], states=told["states"], calls=told["calls"], zone=web.zone())
-
-    @app.post("/lines/<span:int>")
-    def order(span):
+    def order(self, span):
         """One order from the page's forms; what control refuses is shown above them.
 
         Control answers when it is carried out, so what was ordered shows when the page comes back."""
-        form = request.forms
-        do = form.get("do")
+        ordered = ordered_by(span, request.forms)
         try:
-            if do == "turn_up":
-                seconds = form.get("seconds") or ""
-                web.relay("POST", "/v1/lines/%d/turn_up" % span, {"seconds": int(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0})
-            elif do == "cancel":
-                web.relay("POST", "/v1/lines/%d/turn_up/cancel" % span, {})
-            elif do == "loop":
-                web.relay("POST", "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")})
-            elif do == "bert":
-                slot = (form.getunicode("timeslot") or "").strip()[:20]
-                plain = slot.isascii() and slot.isdecimal() and len(slot) < 3
-                web.relay("POST", "/v1/berts", {"span": span, "pattern": form.getunicode("pattern"),
-                                                "timeslots": ([int(slot)] if plain else [slot]) if slot else "all"})
-            elif do in ("insert", "stop"):
-                web.relay("POST", "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do),
-                          {"errors": 1} if do == "insert" else {})
-        except Exception as error:
-            body = getattr(error, "body", None)
-            if not isinstance(body, str):
-                raise
-            return one(span, getattr(error, "status_code", 409), body)
-        return web.see_other("/lines/%d" % span)
+            if ordered:
+                self.web.relay("POST", *ordered)
+        except bottle.HTTPResponse as refusal:
+            return self.show(span, refusal.status_code, refusal.body)
+        return self.web.see_other("/lines/%d" % span)
+
+
+def ordered_by(span, form):
+    """What a form of the line's page asks of control: (path, body), or None.  What was typed wrongly control refuses with a sentence."""
+    do = form.get("do")
+    if do == "turn_up":
+        return "/v1/lines/%d/turn_up" % span, {"seconds": whole(form.get("seconds"), digits=4)}
+    if do == "cancel":
+        return "/v1/lines/%d/turn_up/cancel" % span, {}
+    if do == "loop":
+        return "/v1/lines/%d/loop" % span, {"kind": form.getunicode("kind")}
+    if do == "bert":
+        slot = (form.getunicode("timeslot") or "").strip()[:20]
+        return "/v1/berts", {"span": span, "pattern": form.getunicode("pattern"), "timeslots": [whole(slot, 2, slot)] if slot else "all"}
+    if do in ("insert", "stop"):
+        return "/v1/berts/%s/%s" % (urllib.parse.quote(form.getunicode("test") or "", safe=""), do), {"errors": 1} if do == "insert" else {}
+    return None

@@ -11,9 +11,10 @@ from bottle import request, response
 
 from firmware.control.client import ControlError
 from firmware.jsontext import once
-from webui import desk, documents, journal, lines, prompts, provision, rest, routing, settings, sign_in, turn_up
+from webui import desk, documents, journal, lines, prompts, provision, rest, routing, settings, sign_in, turn_up, user_passwords
 from webui.admission import Admission
 from webui.playable import Playable
+from webui.typed import whole
 from webui.web import PROBLEM, Web
 
 HERE = pathlib.Path(__file__).parent
@@ -31,7 +32,7 @@ def build(house, users, sessions, data_dir, site_name):
     _calls(app, web)
     _configuration(app, web)
     rest.add(app, web, data_dir, Playable(pathlib.Path(data_dir) / "converted"))
-    for room in (provision, journal, prompts, documents, lines, desk, turn_up, settings, routing):
+    for room in (provision, journal, prompts, documents, lines, desk, user_passwords, turn_up, settings, routing):
         room.add(app, web)
     _files(app, web)
     _faults(app, web)
@@ -75,8 +76,7 @@ def _configuration(app, web):
     def configuration_change():
         """Check the text; apply it when the form says so and nothing is wrong."""
         text = request.forms.getunicode("text") or ""
-        sent = request.forms.get("revision") or ""
-        revision = int(sent) if sent.isdecimal() and len(sent) < 16 else 0
+        revision = whole(request.forms.get("revision"))
         values = {"revision": revision, "text": text, "part": "text"}
 
         def wrong(status, advice):

@@ -1,14 +1,16 @@
 """Pages of the turn-up (spans tested beside one another, test calls, the acceptance report) and of the clock doctor."""
 
 import time
-import urllib.parse
 
+import bottle
 from bottle import request, response
 
 from webui import acceptance
 from webui.render import LANGUAGES
+from webui.typed import whole
 
 SHOWN = 20              # test calls
+SETTLE_S = 0.3          # after an order, so that what was ordered shows when the page comes back; invented
 
 
 def spans_of(text):
@@ -22,76 +24,77 @@ def spans_of(text):
     return sorted(set(found))
 
 
+def asked_by(form):
+    """What the form of the page asks of control: (path, body).  What was typed wrongly control refuses with a sentence."""
+    if form.get("do") == "cancel":
+        return "/v1/turn_up/cancel", {}
+    if form.get("do") == "again":
+        return "/v1/turn_up", {"again": True}
+    body = {"spans": spans_of(form.getunicode("spans") or ""), "loop": bool(form.get("loop"))}
+    body.update({name: whole(form.get(name) or "0", digits=4, otherwise=-1) for name in ("seconds", "incoming_s")})
+    number = (form.getunicode("number") or "").strip()
+    return "/v1/turn_up", {**body, **({"number": number} if number else {})}
+
+
 def add(app, web):
     """Add the routes."""
+    pages = TurnUpPages(web)
+    app.get("/clock")(pages.clock)
+    app.get("/clock/now")(pages.clock_now)
+    app.get("/turn_up")(pages.show)
+    app.post("/turn_up")(pages.begin)
+    app.get("/turn_up/report.<kind:re:html|pdf>")(pages.report)
+    app.get("/api/v1/turn_up/report.<kind:re:html|pdf>")(pages.report)
 
-    def clock_now():
-        return {"doctor": web.ask("/v1/clock"), "clock": web.ask("/v1/chassis")["clock"], "zone": web.zone()}
 
-    @app.get("/clock")
-    def clock():
-        return web.show("clock.html", **clock_now())
+class TurnUpPages:
+    """web: webui.web.Web."""
 
-    @app.get("/clock/now")
-    def clock_part():
-        return web.show("part_clock_now.html", **clock_now())
+    def __init__(self, web):
+        self.web = web
 
-    def last_run():
+    def clock(self):
+        return self.web.show("clock.html", **self._clock())
+
+    def clock_now(self):
+        """The part of that page which the browser asks for again and again."""
+        return self.web.show("part_clock_now.html", **self._clock())
+
+    def _clock(self):
+        return {"doctor": self.web.ask("/v1/clock"), "clock": self.web.ask("/v1/chassis")["clock"], "zone": self.web.zone()}
+
+    def show(self, status=200, why=None):
+        """why: octets of a refusal that is shown above the form."""
+        run, zone = self._last_run(), self.web.zone()
+        return self.web.show("turn_up.html", status, run=run, spans=acceptance.contents(run, self.web.language(), zone)["spans"] if run else [],
+                             calls=self.web.ask("/v1/test_calls")["test_calls"][:SHOWN], zone=zone, why=why)
+
+    def _last_run(self):
         """The last run, or None."""
         try:
-            return web.relay("GET", "/v1/turn_up")
-        except Exception as error:
-            if getattr(error, "status_code", None) != 409:
+            return self.web.relay("GET", "/v1/turn_up")
+        except bottle.HTTPResponse as refusal:
+            if refusal.status_code != 409:
                 raise
             return None
 
-    def page(status=200, why=None):
-        run = last_run()
-        return web.show("turn_up.html", status, run=run, spans=acceptance.contents(run, web.language(), web.zone())["spans"] if run else [],
-                        calls=web.ask("/v1/test_calls")["test_calls"][:SHOWN], zone=web.zone(), why=why)
-
-    @app.get("/turn_up")
-    def turn_up():
-        return page()
-
-    @app.post("/turn_up")
-    def begin():
+    def begin(self):
         """Begin; what control refuses is shown above the form."""
-        form = request.forms
-
-        def whole(name):
-            text = form.get(name) or "0"
-            return int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else -1
-        if form.get("do") in ("cancel", "again"):
-            where, body = ("/v1/turn_up/cancel", {}) if form.get("do") == "cancel" else ("/v1/turn_up", {"again": True})
-            return ordered(where, body)
-        body = {"spans": spans_of(form.getunicode("spans") or ""), "seconds": whole("seconds"), "incoming_s": whole("incoming_s"), "loop": bool(form.get("loop"))}
-        if (form.getunicode("number") or "").strip():
-            body["number"] = form.getunicode("number").strip()
-        return ordered("/v1/turn_up", body)
-
-    def ordered(where, body):
         try:
-            web.relay("POST", where, body)
-            time.sleep(0.3)             # what was ordered shows when the page comes back
-        except Exception as error:
-            if not isinstance(getattr(error, "body", None), str):
-                raise
-            return page(getattr(error, "status_code", 409), error.body)
-        return web.see_other("/turn_up")
+            self.web.relay("POST", *asked_by(request.forms))
+            time.sleep(SETTLE_S)
+        except bottle.HTTPResponse as refusal:
+            return self.show(refusal.status_code, refusal.body)
+        return self.web.see_other("/turn_up")
 
-    @app.get("/turn_up/report.<kind:re:html|pdf>")
-    def report(kind):
-        run = web.ask("/v1/turn_up")
+    def report(self, kind):
+        """The acceptance report."""
+        run = self.web.ask("/v1/turn_up")
         language = request.query.get("language")
-        language = language if language in LANGUAGES else web.language()
+        language = language if language in LANGUAGES else self.web.language()
         response.set_header("Content-Disposition", 'inline; filename="turn-up-%d.%s"' % (run["number"], kind))
         if kind == "html":
             response.content_type = "text/html; charset=utf-8"
-            return acceptance.as_html(run, language, web.zone())
+            return acceptance.as_html(run, language, self.web.zone())
         response.content_type = "application/pdf"
-        return acceptance.as_pdf(run, language, web.zone())
-
-    @app.get("/api/v1/turn_up/report.<kind:re:html|pdf>")
-    def api_report(kind):
-        return report(kind)
+        return acceptance.as_pdf(run, language, self.web.zone())

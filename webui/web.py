@@ -15,7 +15,7 @@ from webui.settings import PARTS
 
 PROBLEM = "application/problem+json"
 KNOWN = ("type", "title", "status", "detail")        # members of a problem (RFC 9457) that we write ourselves
-TITLES = {503: "control is not there", 403: "not allowed"}
+TITLES = {503: "control is not there", 403: "not allowed", 409: "not possible now"}
 NO_JSON = "no JSON that can be taken"
 
 
@@ -38,10 +38,12 @@ class Web:
         return choose_language(request.get_cookie("strowger_language"), request.get_header("Accept-Language"))
 
     def role(self):
-        """The role of who asks, or None where control does not say."""
+        """The role of who asks, or None where control is not there.  Raises the refusal of who has none."""
         try:
             return self.house.me(self.user)["role"]
-        except ControlError:
+        except ControlError as error:
+            if error.status != 503:
+                self.refuse(error.status, TITLES.get(error.status, "not found"), str(error))
             return None
 
     # -- answers --

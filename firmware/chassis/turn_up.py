@@ -111,13 +111,13 @@ class TurnUp(LineTests, Adapter):
     def report(self, span):
         """The last report of a span.  Raises LocalError when there is none."""
         if span not in self._reports:
-            raise LocalError("span %d has not been tested yet" % span)
+            raise LocalError("Span %d has not been tested yet." % span)
         return self._reports[span]
 
     def whole(self):
         """The last run.  Raises LocalError when there was none."""
         if self.last is None:
-            raise LocalError("no span has been tested yet")
+            raise LocalError("No span has been tested yet.")
         return {**self.last, "running": self.last["ended_ms"] is None and any(report["running"] for report in self.last["spans"]),
                 "test_numbers": [row["number"] for row in self._config.running()["numbers"] if row["application"] == "test"]}
 

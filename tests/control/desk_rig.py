@@ -26,16 +26,17 @@ class Telephones(FakeLegs):
 class DeskHouse:
     """async with DeskHouse(site) as desk: desk.house, desk.client, await desk.ask("GET", "/v1/..."), desk.call("p1")."""
 
+    make_media = FakeMedia
+
     def __init__(self, site, prepare=None, more=()):
         self.site, self.prepare, self.more = site, prepare, more
 
     async def __aenter__(self):
         from firmware.control.house import House
         roles._told.clear()             # what was denied in a house before this one, in the same process
-        self.media, self.legs = FakeMedia(), Telephones()
+        self.media, self.legs = self.make_media(), Telephones()
         site = self.site
-        self.house = House(site.run, site.data, site.data.parent / "prompts", make_core,
-                           lambda house: [self.legs, Desk(house), *(make(house) for make in self.more)], self.media)
+        self.house = House(site.run, site.data, site.data.parent / "prompts", make_core, self.adapters, self.media)
         self.legs.turns, self.media.link = self.house.turns, self.house.media
         await self.house.start()
         self.client = ControlClient(site.run)
@@ -49,6 +50,10 @@ class DeskHouse:
 
     async def __aexit__(self, *error):
         await self.house.stop()
+
+    def adapters(self, house):
+        """What the house is made of."""
+        return [self.legs, Desk(house), *(make(house) for make in self.more)]
 
     async def ask(self, method, path, body=None, user=None, **query):
         """One request of the local API."""
