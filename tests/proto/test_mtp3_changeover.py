@@ -26,7 +26,7 @@ def test_changeover_without_answer(rig):
     rig.answers.discard("COO")
     rig.fail("a1")
     rig.send(C, 1)
-    rig.wait(1399)
+    rig.wait(1999)
     assert rig.traffic == []
     rig.wait(1)
     assert rig.carried(0) == {"a0": [1]} and rig.node.counters["changeovers_without_acknowledgement"] == 1
@@ -121,6 +121,59 @@ def test_emergency_order_first(rig):
     rig.dead.add("a1")
     rig.hear("a0", "ECO", slc=1)
     assert rig.names() == [("a0", "COA")] and rig.load() == {"a0": list(range(16))}
+
+
+@case(3, 12, "the link that carries a changeover order fails before the answer: the order goes by another one, and nothing is lost")
+@pytest.mark.parametrize("persist", (False, True))
+def test_an_order_whose_carrier_fails(persist):
+    r = Rig(links=4).up()
+    r.persist = persist
+    r.answers.discard("COO")
+    label = messages.encode_label("itu", messages.Label(5, 2, C, US, 3))
+    r.unacknowledged["a3"] = [label + b"old"]
+    r.fail("a3")
+    assert r.names() == [("a0", "COO")]
+    r.wait(1900)                        # T7 of the link that carries it, which is dead as well
+    r.fail("a0")
+    assert sorted((link, f["slc"], f["fsn"]) for link, name, f in r.said) == [("a1", 0, 5), ("a1", 3, 5)]
+    r.wait(1900)
+    assert r.traffic == [], "T2 begins anew"
+    r.hear("a1", "COA", slc=3, fsn=3)
+    r.hear("a1", "COA", slc=0, fsn=3)
+    assert [row[2] for row in r.traffic] == [b"old"] and "changeovers_without_acknowledgement" not in r.node.counters
+    r.fail("a2")                        # it carried no order
+    assert r.names() == [("a1", "COO"), ("a1", "COO"), ("a1", "COO")]
+
+
+@case(3, 13, "eight of 16 links fail one after the other, each with the order of the one before: all orders reach the far end by the links that are left")
+def test_links_that_fail_in_a_row():
+    r = Rig(links=16).up()
+    r.answers.discard("COO")
+    for number in range(8):
+        r.fail("a%d" % number)
+    last = {f["slc"]: link for link, name, f in r.said if name == "COO"}
+    assert last == {number: "a8" for number in range(8)}
+    for number in range(8):
+        r.hear("a8", "COA", slc=number, fsn=3)
+    assert set(r.load()) == {"a%d" % number for number in range(8, 16)} and "changeovers_without_acknowledgement" not in r.node.counters
+
+
+@case(3, 14, "the last number that was taken is not known: emergency changeover order, nothing that may have arrived is sent again")
+def test_emergency_changeover_order():
+    r = Rig(links=4).up()
+    r.answers -= {"COO", "retrieve_bsnt"}
+    r.fail("a3")
+    r.wait(1999)
+    assert r.names() == []
+    r.wait(1)
+    assert r.names() == [("a0", "ECO")]
+    r.fail("a0")
+    r.event("a0", "bsnt", 5)
+    assert sorted((link, name, f["slc"]) for link, name, f in r.said) == [("a1", "COO", 0), ("a1", "ECO", 3)]
+    r.hear("a1", "ECA", slc=3)
+    assert [row for row in r.asked if row[0] == "a3"][-1] == ("a3", "retrieve")
+    r.hear("a1", "COA", slc=0, fsn=3)
+    assert set(r.load()) == {"a1", "a2"}
 
 
 # 4: changeback

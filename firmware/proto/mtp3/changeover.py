@@ -7,7 +7,7 @@ the linkset asks `hold` for each message of such a slot.  `held` is a list of
 
 from firmware.proto.mtp3.part import Part
 from firmware.proto.mtp3.table import (
-    ACTIVE, CHANGEBACK_TABLE, CHANGEOVER_TABLE, IDLE, RETRIEVING, TIMED)
+    ACKNOWLEDGEMENT_AWAITED, ACTIVE, CHANGEBACK_TABLE, CHANGEOVER_TABLE, IDLE, RETRIEVING, TIMED)
 
 HELD = 2000                             # messages held at most; ours
 
@@ -40,7 +40,7 @@ class Changeover(Holder):
     """Moves the traffic of a link that can not carry it."""
 
     TABLE = CHANGEOVER_TABLE
-    FIELDS = ("bsnt", "fsnc", "ordered")
+    FIELDS = ("bsnt", "fsnc", "ordered", "carrier")
     MESSAGES = ("held", "retrieved")
 
     def __init__(self, node, link):
@@ -49,9 +49,14 @@ class Changeover(Holder):
         self.bsnt = None                # the last number that we took; None: not known
         self.fsnc = None                # the last number that the far end took
         self.ordered = False            # COO or ECO came before our own
+        self.carrier = None             # name of the link by which our order went last
+
+    def load(self, saved):
+        """Take what dump() gave; that of before there was a carrier has none."""
+        super().load(dict({"carrier": None}, **saved))
 
     def _send(self, name, now_ms, **fields):
-        self.node.send_around(self.link, name, now_ms, **fields)
+        return self.node.send_around(self.link, name, now_ms, **fields)
 
     def _acknowledge(self, now_ms):
         if self.bsnt is None:
@@ -78,14 +83,27 @@ class Changeover(Holder):
         self.ordered = True
         self.fsnc = fsn
 
-    def _order(self, now_ms, bsnt):
+    def _order(self, now_ms, bsnt=None):
+        """bsnt: None where MTP2 does not say what it took last (5.6.1: emergency changeover)."""
         self.bsnt = bsnt
         if self.ordered:
             self._acknowledge(now_ms)
             return self._retrieve(now_ms, self.fsnc)
-        self._send("COO", now_ms, fsn=bsnt)
+        self._send_order(now_ms)
+        return ACKNOWLEDGEMENT_AWAITED
+
+    def _send_order(self, now_ms):
+        self.carrier = self._send("ECO", now_ms) if self.bsnt is None else self._send("COO", now_ms, fsn=self.bsnt)
         self.timers.start("T2", now_ms)
-        return "ACKNOWLEDGEMENT_AWAITED"
+
+    def carrier_lost(self, name, now_ms):
+        """A link carries no traffic any more.  An order that went by it may be lost with it, and is not among what is retrieved: another one carries it.
+
+        Links fail together (a span, a line card), and level 3 hears of one after the other; T2 lasts longer than T7 of level 2, so that one that died
+        unnoticed is known in time.  Where no link is left, or the answer fails to come all the same, T2 decides (5.7.2)."""
+        if self.state == ACKNOWLEDGEMENT_AWAITED and self.carrier == name and self.node.path_around(self.link) is not None:
+            self.node.count("changeover_orders_repeated")
+            self._send_order(now_ms)
 
     def _crossing_order(self, now_ms, fsn=None):
         self._acknowledge(now_ms)

@@ -80,6 +80,7 @@ class Linkset(Part):
                 self.holders[i] = ["changeover", link.name]
         failed = link.state != "ACTIVE"
         link.changeover.step("fail" if failed else "block", now_ms)
+        self.node.carrier_lost(link.name, now_ms)
         if not self.usable_links():
             self.step("last_link", now_ms)
             self.node.routes_changed(now_ms, "link:" + link.name)

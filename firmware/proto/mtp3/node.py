@@ -227,12 +227,18 @@ class MTP3:
         return None
 
     def send_around(self, link, name, now_ms, **fields):
-        """Send a message about a link over another one."""
+        """Send a message about a link over another one.  Returns that one's name, or None."""
         other = self.path_around(link)
         if other is None:
             self.count("management_without_path")
         else:
             self.put(other, "message", self.management(link.linkset.adjacent, name, link.slc, **fields))
+        return other
+
+    def carrier_lost(self, name, now_ms):
+        """A link carries no traffic any more: changeover orders that went by it go by another."""
+        for other in self._link_order:
+            self.links[other].changeover.carrier_lost(name, now_ms)
 
     def send_near(self, link, name, now_ms):
         """Send a message about a link over it, over another of its linkset, or around."""

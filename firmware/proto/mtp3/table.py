@@ -10,7 +10,7 @@ from firmware.proto.machine import transitions
 # name: (default ms, clause, what it does; the range the clause allows)
 TIMERS = {
     "T1": (800, "16.8", "time-controlled changeover, 500 to 1200"),
-    "T2": (1400, "16.8", "changeover acknowledgement, 700 to 2000"),
+    "T2": (2000, "16.8", "changeover acknowledgement, 700 to 2000; above T7 of Q.703"),
     "T3": (800, "16.8", "time-controlled diversion at changeback, 500 to 1200"),
     "T4": (800, "16.8", "changeback acknowledgement, first attempt, 500 to 1200"),
     "T5": (800, "16.8", "changeback acknowledgement, second attempt, 500 to 1200"),
@@ -67,7 +67,7 @@ CHANGEOVER_TABLE = transitions((
     (TIMED, "T1", "_timed_out", None, "5.6.2"),
     (BSNT_AWAITED, "bsnt", "_order", None, "5.4"),
     (BSNT_AWAITED, ("COO", "ECO"), "_early_order", None, "5.3.2"),
-    (BSNT_AWAITED, "T2", "_retrieve_unsent", RETRIEVING, "5.7"),
+    (BSNT_AWAITED, "T2", "_order", None, "5.6.1"),
     (ACKNOWLEDGEMENT_AWAITED, ("COA", "ECA"), "_retrieve", RETRIEVING, "5.4, 5.5"),
     (ACKNOWLEDGEMENT_AWAITED, ("COO", "ECO"), "_crossing_order", RETRIEVING, "5.4"),
     (ACKNOWLEDGEMENT_AWAITED, "T2", "_retrieve_unsent", RETRIEVING, "5.7.2"),
