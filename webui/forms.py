@@ -116,8 +116,10 @@ def _one(kind, field, text):
     if kind == "pairs":
         return dict(_pair(line) for line in text.splitlines() if line.strip())
     if kind == "lines":
-        return [word for word in re.split(r"[\s,;]+", text) if word]
+        return [word for word in re.split(r"[\s,;，；、]+", text) if word]
     text = text.strip()
+    if getattr(field, "tidy", None) is not None:
+        text = field.tidy(text)
     if kind == "number":
         return _number(text) if text else None
     if not text and (field.required or kind == "box"):

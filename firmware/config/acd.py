@@ -2,7 +2,7 @@
 
 from firmware.call import outside
 from firmware.call.routing import FEATURES, WITH_ARGUMENT
-from firmware.config.field import Anything, Rows, Secret, Section, Several, Switch, Text, Whole
+from firmware.config.field import Anything, Number, Rows, Secret, Section, Several, Switch, Text, Whole
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
@@ -37,7 +37,7 @@ CALLBACK = Section("calling back who does not want to wait, at the place that wa
     "retry_s": Whole("after which it is tried again", 10, 86400, unit="s", default=900),
     "ring_s": Whole("how long the caller's telephone rings", 5, 120, unit="s", default=45),
     "expires_s": Whole("after which it is given up", 60, 1209600, unit="s", default=86400),
-    "prefix": Text("digits put before the caller's number, so that a route takes it", pattern=r"\+?[0-9*#]{0,20}", hint="give digits only",
+    "prefix": Number("digits put before the caller's number, so that a route takes it", pattern=r"\+?[0-9*#]{0,20}", hint="give digits only",
                    default=""),
     "classes": Several("the kinds of numbers that may be called back", outside.CLASSES[1:], default=["local", "national"]),
     "hours": Rows("when callers are called back; empty: always", CALLBACK_HOURS, most=32)})
@@ -88,7 +88,7 @@ ANNOUNCEMENT = Section("what callers hear while it is switched on, for example i
     "numbers": Anything("a list of our numbers whose callers hear it; without numbers and queues: callers of all numbers", default=[]),
     "queues": Anything("a list of queues whose callers hear it before they wait", default=[])})
 
-FAX_TO = Text("the number of ours to which callers go who turn out to be fax machines before anybody talks with them (the trunk group's "
+FAX_TO = Number("the number of ours to which callers go who turn out to be fax machines before anybody talks with them (the trunk group's "
               "fax_detection must be on); empty: they stay", pattern=r"([0-9*#]{1,32})?", hint="give digits only", default="")
 
 PARTS = {

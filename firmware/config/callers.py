@@ -3,6 +3,7 @@
 import re
 
 from firmware.config.field import Anything, Rows, Section, Text, Whole
+from firmware.config.written import dialable
 from firmware.errors import ConfigError
 
 NAME = r"[A-Za-z0-9_.-]{1,32}"
@@ -92,6 +93,7 @@ def check(result):
         if not isinstance(row["numbers"], list) or len(row["numbers"]) > MOST_NUMBERS:
             errors.append(ConfigError(f"{here}.numbers", f"give a list in square brackets of at most {MOST_NUMBERS} numbers"))
             continue
+        row["numbers"] = [dialable(number) if isinstance(number, str) else number for number in row["numbers"]]
         for j, number in enumerate(row["numbers"]):
             if not isinstance(number, str) or not re.fullmatch(PATTERN, number):
                 errors.append(ConfigError(f"{here}.numbers[{j}]", f"{str(number)[:40]!r} is no number; give digits, x for any digit, . at the end"))

@@ -3,7 +3,7 @@
 import re
 
 from firmware.call.trunk_group import bearers
-from firmware.config.field import IMPACT_SPAN, Section, Switch, Table, Text, Whole
+from firmware.config.field import IMPACT_SPAN, Number, Section, Switch, Table, Text, Whole
 from firmware.errors import ConfigError
 
 R2_VARIANTS = ("ar", "br", "cn", "co", "cz", "ec", "id", "itu", "mx", "ph", "ve")     # files of boardconfig/r2; a test compares
@@ -56,7 +56,7 @@ CAS = Section("E&M, loop or ground start signalling of this span", {
                     default="protocol", impact=IMPACT_SPAN),
     "glare": Text("who keeps a circuit that both ends seize: yield, the far end; hold, we", choices=("yield", "hold"), default="yield",
                   impact=IMPACT_SPAN),
-    "pilot": Text("fxo: the number that a ringing line is taken to have called", pattern=r"[0-9*#]{0,32}", hint="give digits only",
+    "pilot": Number("fxo: the number that a ringing line is taken to have called", pattern=r"[0-9*#]{0,32}", hint="give digits only",
                   default="", impact=IMPACT_SPAN),
     "answer_after_s": Whole("fxo: a call out counts as answered so long after its digits", 0, 120, unit="s", default=0,
                             impact=IMPACT_SPAN)}, impact=IMPACT_SPAN)

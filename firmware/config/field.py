@@ -9,6 +9,7 @@ import ipaddress
 import re
 import zoneinfo
 
+from firmware.config.written import dialable
 from firmware.errors import ConfigError
 
 # What applying a change of the setting does to the calls that are up.
@@ -42,16 +43,19 @@ class Field:
 
 
 class Text(Field):
-    """A string; pattern: a regular expression it must match whole; choices: the only values."""
+    """A string; pattern: a regular expression it must match whole; choices: the only values; tidy: function(text) that takes away what people write along."""
 
-    def __init__(self, help, pattern=None, choices=None, max_octets=200, hint="", **kw):
+    def __init__(self, help, pattern=None, choices=None, max_octets=200, hint="", tidy=None, **kw):
         super().__init__(help, **kw)
+        self.tidy = tidy
         self.pattern = re.compile(pattern) if pattern else None
         self.choices = choices
         self.max_octets = max_octets
         self.hint = hint
 
     def check(self, value, path, errors):
+        if self.tidy is not None and isinstance(value, str):
+            value = self.tidy(value)
         if not isinstance(value, str) or not value.isprintable():
             return self._wrong(value, path, errors, f"give printable text in quotes, not {self._said(value)}")
         if self.choices and value not in self.choices:
@@ -76,6 +80,16 @@ class Secret(Text):
 
     def _said(self, value):
         return "what was given"
+
+
+class Number(Text):
+    """A telephone number or a pattern of numbers, which may be written with spaces, dashes and brackets."""
+
+    def __init__(self, help, **kw):
+        super().__init__(help, tidy=dialable, **kw)
+
+    def describe(self):
+        return {**super().describe(), "type": "text"}
 
 
 def plain(address):

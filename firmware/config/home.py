@@ -1,13 +1,13 @@
 """Settings of home agents' telephones: any ordinary telephone that the box calls through a trunk (control/core_home.py)."""
 
-from firmware.config.field import Section, Text, Whole
+from firmware.config.field import Number, Section, Text, Whole
 from firmware.errors import ConfigError
 
 NO_PROMPTS = ("tone", "none")       # what `announce` may be beside the name of a prompt
 PROMPT = r"[A-Za-z0-9_.-]{1,64}"
 
 HOME = Section("an agent's ordinary telephone, which the box calls through a trunk; without a number the line is a SIP phone", {
-    "number": Text("the number that is dialled, as one of our telephones would dial it; the line's classes must allow it", pattern=r"[0-9*#]{0,20}",
+    "number": Number("the number that is dialled, as one of our telephones would dial it; the line's classes must allow it", pattern=r"[0-9*#]{0,20}",
                    hint="give digits, * and #", default=""),
     "mode": Text("nailed: it is called when the agent logs in, and the leg stays up until the log-out; per_call: it is called for each call",
                  choices=("nailed", "per_call"), default="nailed"),

@@ -12,7 +12,7 @@ from firmware.call import outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import LAWS, SELECTIONS
 from firmware.config import acd, bearer, callers, cas, desk, fax, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
-from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Rows, Secret, Section, Several, Switch,
+from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Number, Rows, Secret, Section, Several, Switch,
                                    Table, Text, Whole, Zone)
 from firmware.errors import ConfigError
 from firmware.jsontext import broken
@@ -86,7 +86,7 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                     choices=("exclusive", "preferred"), default="exclusive"),
     "caller": Text("whose number outgoing calls show: the calling line's (a caller's from outside as it came), "
                    "always the group's, or none", choices=outside.CALLERS, default="line"),
-    "caller_number": Text("the group's own number", pattern=r"[0-9]{0,20}", hint="give digits only", default=""),
+    "caller_number": Number("the group's own number", pattern=r"[0-9]{0,20}", hint="give digits only", default=""),
     "caller_type": Text("the type of number of ours that is shown (Q.931 4.5.10)", choices=outside.TYPES, default="unknown"),
     "withhold": Switch("ask the network not to show the number", default=False),
     "redirecting": Switch("tell the network which number of ours a call from outside was for, when it goes out again",
@@ -114,7 +114,7 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                             default="off")})
 
 NUMBER = Section("a number that the carrier delivers to us", {
-    "number": Text("the digits as they arrive in the called number", pattern=DIGITS,
+    "number": Number("the digits as they arrive in the called number", pattern=DIGITS,
                    hint="give digits only", required=True),
     "label": Text("the number that people dial", default=""),
     "application": Text("what answers", choices=("ivr", "queue", "agent", "line", "mailbox", "duty", "outside", "test"), required=True),
@@ -127,7 +127,7 @@ NUMBER = Section("a number that the carrier delivers to us", {
 CHOICE = Section("a way to the outside", {
     "trunk_group": Text("the trunk group", pattern=NAME, required=True),
     "strip": Whole("how many dialled digits are taken away", 0, 31, default=0),
-    "prefix": Text("digits put before what is left", pattern=r"\+?[0-9*#]{0,20}", hint="give digits only", default=""),
+    "prefix": Number("digits put before what is left", pattern=r"\+?[0-9*#]{0,20}", hint="give digits only", default=""),
     "type": Text("the type of number that is sent (Q.931 4.5.8)", choices=outside.TYPES, default="unknown"),
     "plan": Text("the numbering plan that is sent", choices=outside.PLANS, default="isdn"),
     "days": Text("the days on which it is open, 1 Monday to 7 Sunday", pattern=r"[1-7]{1,7}",
@@ -139,14 +139,14 @@ CHOICE = Section("a way to the outside", {
     "mobile_zero": Switch("mobile numbers of other areas than the site's go out with a 0 before them, those of its own without (China)", default=False)})
 
 AREA = Section("an area of numbers: a city or district with a code of its own", {
-    "code": Text("the area code with its 0", pattern=r"0[0-9]{2,3}", hint="for example 021 or 0755", required=True),
+    "code": Number("the area code with its 0", pattern=r"0[0-9]{2,3}", hint="for example 021 or 0755", required=True),
     "label": Text("what pages show", default=""),
     "province": Text("the province", pattern=r"[^,]*", hint="without commas", default=""),
     "mobile": Text("the first seven digits of the mobile numbers of this area: blocks and ranges of blocks", max_octets=200000,
                    pattern=r"(1[3-9][0-9]{5}(-1[3-9][0-9]{5})?(,1[3-9][0-9]{5}(-1[3-9][0-9]{5})?)*)?", hint="for example 1391700-1391799,1381600", default="")})
 
 ROUTE = Section("where a number that is dialled goes to the outside", {
-    "number": Text("the digits as dialled: x any digit, . at the end any further digits; the longest match wins",
+    "number": Number("the digits as dialled: x any digit, . at the end any further digits; the longest match wins",
                    pattern=r"\+?[0-9*#x]{1,32}\.?", hint="for example 00. or 013xxxxxxxxx", required=True),
     "label": Text("what pages show", default=""),
     "class": Text("the kind of call, for permissions; everybody may call emergency numbers", choices=CALLED_CLASSES,
@@ -238,7 +238,7 @@ LINE = Section("a SIP phone", {
     "calls_most": Whole("how many calls it may make at a time; 0: any number", 0, 100, default=0),
     "call_waiting": Whole("how many further calls a phone that talks may have, held ones too: they ring there, and the phone knocks; 0: callers get busy. Calls "
                           "of queues never wait, nor calls to a home telephone", 0, 4, default=0),
-    "outside_number": Text("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
+    "outside_number": Number("the number that its calls to the outside show; empty: the trunk group's", pattern=r"[0-9]{0,20}",
                            hint="give digits only", default=""),
     "withhold": Switch("ask the network not to show the number", default=False)})
 
@@ -248,7 +248,7 @@ SCHEMA = Section("the configuration", {
         "name": Text("the name on every page", default="Strowger"),
         "country": Text("whose tones and law apply", choices=("cn", "us", "uk", "eu", "itu", "de", "fr", "br"), default="cn",
                         impact=IMPACT_RESTART),
-        "area": Text("the area code with its 0 of where the trunks are (China); empty: not known", pattern=r"(0[0-9]{2,3})?", hint="for example 021", default=""),
+        "area": Number("the area code with its 0 of where the trunks are (China); empty: not known", pattern=r"(0[0-9]{2,3})?", hint="for example 021", default=""),
         "timezone": Zone("the IANA time zone", default="Asia/Shanghai"),
         "languages": Anything("languages of the prompts, in the order they are played",
                               default=["zh_CN", "en"])}),
@@ -281,7 +281,7 @@ SCHEMA = Section("the configuration", {
         "sip_mb": Whole("of SIP messages; 0: nothing", 0, 65536, unit="MiB", default=256)}),
     **people.PARTS,
     "turn_up": Section("proof of a span before it goes into service: what its acceptance test asks", {
-        "number": Text("the number at the far end that answers test calls, best with a tone or in loop; empty: none", pattern=r"[0-9*#]{0,32}",
+        "number": Number("the number at the far end that answers test calls, best with a tone or in loop; empty: none", pattern=r"[0-9*#]{0,32}",
                        hint="give digits only", default=""),
         "least_erl_db": Whole("the echo of what answers must be so much weaker (G.168 counts on 6 dB)", 0, 60, unit="dB", default=6),
         "least_tone_dbm0": Whole("a test tone must arrive at least so loud", -60, 0, unit="dBm0", default=-30)}),

@@ -4,7 +4,7 @@ import ipaddress
 
 from firmware.call.number_plan import check_pattern
 from firmware.config import sip
-from firmware.config.field import Host, Rows, Secret, Section, Several, Switch, Text, Whole, is_name
+from firmware.config.field import Host, Number, Rows, Secret, Section, Several, Switch, Text, Whole, is_name
 from firmware.errors import ConfigError
 
 TRANSPORTS = ("udp", "tcp", "tls", "auto")
@@ -24,10 +24,10 @@ ADDRESS = Section("where the far end listens", {
     "transport": Text("how it is reached; auto: as the NAPTR or SRV records of its name say", choices=TRANSPORTS, default="udp")})
 
 RULE = Section("how a number that comes in is rewritten", {
-    "number": Text("which numbers: x any digit, . at the end any further digits; the longest match wins",
+    "number": Number("which numbers: x any digit, . at the end any further digits; the longest match wins",
                    pattern=r"\+?[0-9*#x]{1,32}\.?|\+?\.", hint="for example +86. or 021xxxxxxxx", required=True),
     "strip": Whole("how many characters are taken away, the + counts as one", 0, 32, default=0),
-    "prefix": Text("digits put before what is left", pattern=r"[0-9*#]{0,20}", hint="give digits only", default="")})
+    "prefix": Number("digits put before what is left", pattern=r"[0-9*#]{0,20}", hint="give digits only", default="")})
 
 SIP_TRUNK = Section("a trunk over IP", {
     "name": Text("the name on pages, in the CDR and in the log", pattern=r"[A-Za-z][A-Za-z0-9_.-]{0,31}",

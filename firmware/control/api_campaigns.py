@@ -13,6 +13,7 @@ import io
 import re
 
 from firmware.config.schema import NAME
+from firmware.config.written import dialable
 from firmware.control import core_campaigns, roles
 from firmware.control.commands import Problem, not_found
 from firmware.control.core_callback_rules import no_number
@@ -49,7 +50,7 @@ def parse(text, country=COUNTRY):
                 wrong(line, "(line)", "has %d cells, the head has %d" % (len(cells), len(heads)))
                 continue
             row = dict(zip(heads, [cell.strip() for cell in cells]))
-            number, note = re.sub(r"[ ()-]", "", row["number"]), row.get("note", "")
+            number, note = dialable(row["number"]), row.get("note", "")
             why = no_number(number) if number.isascii() and len(number) <= 24 else "%s is no telephone number" % row["number"][:40]
             same = plain(number, country) or number
             if why is not None:

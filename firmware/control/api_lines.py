@@ -19,6 +19,7 @@
     POST /v1/berts/{id}/stop             the last figures"""
 
 from firmware.call.trunk_group import bearers
+from firmware.config.written import dialable
 from firmware.control.commands import Problem
 from firmware.errors import LocalError
 
@@ -121,13 +122,13 @@ class LinesAPI:
                 raise Problem(400, "bad parameter", "%s is a number of seconds: %d to 3600." % (name, low))
         if not isinstance(options.get("loop", False), bool):
             raise Problem(400, "bad parameter", "loop is true or false.")
-        _number(options.get("number", ""))
+        if "number" in options:
+            options["number"] = _number(options["number"])
         return options
 
     async def test_call(self, query, body):
         number = body.get("number") or (self._api.house.config.running().get("turn_up") or {}).get("number", "")
-        _number(number)
-        return {"call": await self._adapter("test_calls").begin(self._row(str(body.get("span")))["span"], number)}
+        return {"call": await self._adapter("test_calls").begin(self._row(str(body.get("span")))["span"], _number(number))}
 
     async def test_calls(self, query, body):
         return {"test_calls": self._adapter("test_calls").list()}
@@ -163,5 +164,8 @@ class LinesAPI:
 
 
 def _number(value):
+    """The digits of a number that a person gave."""
+    value = dialable(value) if isinstance(value, str) else value
     if not isinstance(value, str) or len(value) > 32 or any(digit not in "0123456789*#" for digit in value):
         raise Problem(400, "bad parameter", "number is the digits of a telephone number, at most 32.")
+    return value

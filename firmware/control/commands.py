@@ -7,6 +7,7 @@ CTI link as well.
 import datetime
 import zoneinfo
 
+from firmware.config.written import dialable
 from firmware.errors import LocalError
 from firmware.jsontext import writable
 from firmware.storage.cdr import call_number
@@ -62,6 +63,7 @@ def moment_of(text, zone):
 
 def explain_route(house, digits, line=None, trunk_group=None, caller=None, at=None):
     """What would become of a number: core_explain.explain.  at: date and time of the site, "2026-11-23T22:00"; None: now."""
+    digits, caller = dialable(digits), dialable(caller) if caller is not None else None
     if caller is not None and (len(caller) > 64 or not caller.isascii() or not caller.isprintable() or line is not None):
         raise Problem(422, "bad caller", "Give the calling number, at most 64 digits, and only with trunk_group.")
     if not 0 < len(digits) <= 64 or not digits.isascii() or not digits.isprintable():

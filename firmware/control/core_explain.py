@@ -1,7 +1,7 @@
 """Why a number goes where it goes, told before anybody dials it: by the code that would route the call.
 
     explain(core, digits, line=None, trunk_group=None, caller=None, out_of_service=()) -> plain data:
-    {"digits", "verdict"("match"|"more"|"incomplete"|"unknown"), "application", "target", "number"(the pattern), "label", "class",
+    {"digits", "caller", "verdict"("match"|"more"|"incomplete"|"unknown"), "application", "target", "number"(the pattern), "label", "class",
      "allowed", "why", "cause"(of a refusal), "area"({"code", "label", "province"} of the number that is sent first, or None),
      "at"({"weekday" 1-7, "minute"} of the site), "hunt_limit"(trunks that are tried at most, or None),
      "steps": [{"step"(moment|screening|plan|class|hours|choice), "result"(ok|no|info), "key", "arguments", "text"}], in the order in which they decide,
@@ -60,7 +60,7 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
     allowed = outside.CLASSES if internal else core.classes_of_group(trunk_group)
     verdict, route = core.router.find(digits, True, internal, allowed)
     weekday, minute = core.local_time()
-    answer = {"digits": digits, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
+    answer = {"digits": digits, "caller": caller, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
               "allowed": False, "why": None, "cause": None, "area": None, "at": {"weekday": weekday, "minute": minute}, "hunt_limit": None,
               "steps": [_step("info", "moment", weekday=weekday, time="%02d:%02d" % divmod(minute, 60))], "ways": [], "closed": []}
     blocked = _screened(core, answer["steps"], digits, line, trunk_group, caller)

@@ -4,6 +4,7 @@ OPERATIONS is used by the local API (api_operations.py), the CTI link (cti.py) a
 the command `strowger`.  What the core itself knows (is that call in conversation?) it refuses by itself, with a sentence.
 """
 
+from firmware.config.written import dialable
 from firmware.control.commands import STATUSES, Problem, check_call_id, not_found
 from firmware.jsontext import writable
 
@@ -46,6 +47,7 @@ def _whole(value, name):
 
 
 def _number(value, name):
+    value = dialable(value) if isinstance(value, str) else value
     if not isinstance(value, str) or not 0 < len(value) <= 32 or any(digit not in "0123456789*#" for digit in value[1:]) or value[0] not in "+0123456789*#":
         raise Problem(422, "bad " + name, "%s must be the digits of a telephone number, at most 32." % name)
     return value
@@ -182,6 +184,8 @@ def event_of(operation, fields):
         raise Problem(422, "incomplete", "a tone needs duration_ms, 1 to 99999.")
     if ("to" in event) != ("target" in event) and "target" in may and "to" in may:
         raise Problem(422, "incomplete", "give both, to (%s) and target." % ", ".join(TARGETS))
+    if event.get("to") == "number":
+        event["target"] = dialable(event["target"])
     return event
 
 

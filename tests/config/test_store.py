@@ -43,7 +43,7 @@ def test_the_demo_configuration_is_valid_and_complete():
     ({"spans/1/span": 1}, "spans[1].span", "already used"),
     ({"spans/0/trunk_group": "carier"}, "spans[0].trunk_group", "carrier"),
     ({"numbers/0/target": "mian"}, "numbers[0].target", "main"),
-    ({"numbers/0/number": "021-5080"}, "numbers[0].number", "digits"),
+    ({"numbers/0/number": "021/5080"}, "numbers[0].number", "digits"),
     ({"agents/0/queues/0/queue": "nobody"}, "agents[0].queues[0].queue", "sales"),
     ({"agents/1/line": "1001"}, "agents[1].line", "already belongs"),
     ({"lines/0/password": "a b"}, "lines[0].password", "6 to 64"),

@@ -4,6 +4,7 @@ Calls out are tandem calls here: they come in on span 1 and go out on span 2, wh
 the network or, where we are the network, the user."""
 
 import asyncio
+import urllib.parse
 
 import pytest
 
@@ -397,6 +398,10 @@ def test_a_route_is_told_over_the_api_and_at_the_command_line(site, capsys):
             capsys.readouterr()
             assert strowger(["--run", str(site.run), "route", "9139", "--line", "1001"]) == 0
             assert "TRUNK GROUP" in capsys.readouterr().out
+            for written in ("9-139", "（９） 139", "9\u00a01 3\u20119"):
+                assert client.get("/v1/routes/" + urllib.parse.quote(written, safe=""), trunk_group="carrier", caller="(021) 5555")["digits"] == "9139"
+                assert strowger(["--run", str(site.run), "route", written, "--line", "1001"]) == 0
+                assert "9139: outside 9139" in capsys.readouterr().out, "what was read is told"
             assert strowger(["--run", str(site.run), "route", "777", "--line", "1001"]) == 0
             assert "refused with cause 1, no number, line or route takes 777" in capsys.readouterr().out
         await asyncio.to_thread(ask)

@@ -405,6 +405,25 @@ def test_who_is_no_administrator_sees_no_form(person, store, web):
         assert "A supervisor may not do this." in person.page(path, status=403)
 
 
+def test_pasted_numbers_are_tidied_and_shown(person, store, web):
+    """In a form the preview shows what is kept; on the page that explains a route what was read."""
+    form = {**person.form("/configuration/numbers/edit"), "number": "（０２１） 5080-1234", "application": "queue", "target": store.running["queues"][0]["name"]}
+    assert "02150801234" in person.applied("/configuration/numbers/edit", form)
+    assert row_of(store, "numbers", "02150801234")
+    asked = []
+
+    def control(method, path, query, body):
+        if not path.startswith("/v1/routes/"):
+            return store(method, path, query, body)
+        asked.append((urllib.parse.unquote(path[len("/v1/routes/"):]), query["caller"]))
+        return 200, {"digits": "90139", "caller": "02155", "steps": [], "ways": [], "application": None, "allowed": False, "why": "no number", "cause": 1}
+    web.control.answers = control
+    for language, said in (("en", "Read as"), ("zh", "读作")):
+        answer, body = person("/route?" + urllib.parse.urlencode({"digits": "９0 139", "who": "group:carrier", "caller": "021-55"}), headers={"Accept-Language": language})
+        text = body.decode()
+        assert asked[-1] == ("９0 139", "021-55") and text.count(said) == 2 and 'value="90139"' in text and 'value="02155"' in text
+
+
 def test_long_lists_tell_only_what_comes_and_goes():
     old = {"caller_lists": [{"name": "a", "numbers": ["1%04d" % n for n in range(500)]}]}
     new = {"caller_lists": [{"name": "a", "numbers": ["1%04d" % n for n in range(1, 501)]}]}
