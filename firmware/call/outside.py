@@ -18,7 +18,8 @@ the rewriting is sent without it, as an international one (Q.931 4.5.8).
 
 Classes are the toll limits: a line has a list of those it may call; a trunk group has one for its
 own callers (tandem calls), empty unless somebody allows it, so that nobody outside can dial through
-the switch at its owner's cost.  "emergency" is open to every line; only a whole number may be one.  The class of the route is not the last word: a number that
+the switch at its owner's cost.  "emergency" is open to every line and, unless its "emergency" setting says otherwise, to the callers of every
+trunk group; only a whole number may be one.  The class of the route is not the last word: a number that
 goes out as an international one, by its type or its digits (abroad.py), asks for "international" as well (classes_of),
 whatever route it came by.
 """
@@ -34,6 +35,8 @@ TYPES = ("unknown", "international", "national", "network", "subscriber")   # Q.
 PLANS = ("unknown", "isdn", "national", "private")
 CALLERS = ("line", "group", "none")
 OVERLAPS = ("off", "trunks", "telephones")
+# What callers of a trunk group get who dial an emergency number: as telephones of ours do; only what is free; nothing.
+HELPED, HELPED_AS_GUESTS, NOT_HELPED = HELP = ("allowed", "guests", "refused")
 HUNT_LIMIT = 6
 ALL_DAYS = "1234567"
 SHORTEST_ABROAD = 8         # digits with the international prefix, behind a prefix of ours; invented
@@ -87,15 +90,18 @@ class OutsidePlan:
                                   % (number, seen[number]))
             seen[number] = index
         self._plan = NumberPlan(self._rows)
+        self._help = NumberPlan([row for row in self._rows if row.get("class") == EMERGENCY and is_whole(row["number"])])
 
     def find(self, digits, complete, classes):
         """Look up dialled digits for a caller who may see some classes.  Returns (verdict, row or None).
 
         The longest match decides first: a number of a forbidden class must not slip through a shorter route, nor
-        what is sent as an international number through a route of another class."""
+        what is sent as an international number through a route of another class.  Who may call for help only is asked for no
+        digits that other routes want."""
         if len(digits) > LONGEST_NUMBER:
             return UNKNOWN, None
-        verdict, row = self._plan.find(digits, complete)
+        plan = self._help if tuple(classes) == (EMERGENCY,) else self._plan
+        verdict, row = plan.find(digits, complete)
         if verdict == MATCH:
             for kind in self.classes_of(row, digits):
                 if kind not in classes:

@@ -72,7 +72,7 @@ KINDS = {
     "call.dialling": "digits route cls ways[{trunk_group number type plan}] limit failed ring_ms overlap?(true: digits follow) span?(this one alone)",
     "call.more_digits": "digits(all that were dialled) suffix(the new ones, sent on) complete(no more will come)",
     "call.dialled": "(the far end has all the digits that it wants)",
-    "call.hunted": "way(index of the next) cause trunk([span, timeslot] that failed, timeslot None: the whole span; None: none was free)",
+    "call.hunted": "way(index of the next) cause trunk([span, timeslot] that failed, timeslot None: the whole span; None: none was free) locked?(an emergency call begins anew, with circuits that are out of service)",
     "call.preempting": "victim(the call that loses its circuit to this emergency call) of(its leg) way trunk[span, timeslot](kept for this call) count deadline_ms",
     "call.seeking": "victim of(its leg) trunk[span, timeslot](kept for this call) group target(an emergency number that the agent consults) join count late deadline_ms",
     "call.sought": "outcome(freed|late|given_up)",

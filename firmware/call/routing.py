@@ -5,14 +5,15 @@ our own lines may also name a line or an agent ("1002"): these are internal
 numbers, which a trunk cannot reach unless a number says so.
 
     router = Router(config)
-    router.find(digits, complete, internal=False, classes=()) -> (verdict, route)
+    router.find(digits, complete, internal=False, classes=(), behind_us=False) -> (verdict, route)
 
 verdict: number_plan.MATCH, MORE, INCOMPLETE or UNKNOWN; route with MATCH only:
 {"application": "ivr"|"queue"|"agent"|"line"|"mailbox"|"duty"|"outside"|"feature", "target", "number", "label"}; a feature code, which only our
 own lines may dial, has its "row" and the "argument" dialled behind it; with "outside" also
 "class" (the one that tells most of "classes", all that the caller needs) and "row" (of the configuration's "routes"); target is then what is dialled.
-classes: of the routes to the outside that the caller can see (outside.py); what is ours comes first,
-emergency numbers excepted.  The Q.850 cause for each refusal is in CAUSES.
+classes: of the routes to the outside that the caller can see (outside.py); what is ours comes first, emergency numbers excepted where
+the caller is one of ours: a line, or behind_us (an exchange of which we are the network).  A carrier sends numbers of ours only, so its "110" is
+an emergency call where no number of ours takes it.  The Q.850 cause for each refusal is in CAUSES.
 """
 
 from firmware.call.areas import Areas
@@ -94,12 +95,11 @@ class Router:
         verdict, row = self._outside.find(digits, True, classes)
         return self._outside_route(digits, row) if verdict == MATCH else None
 
-    def find(self, digits, complete, internal=False, classes=()):
-        """Look up digits; internal: the call comes from one of our own lines."""
-        if internal and classes and complete:
-            route = self.outside(digits, (EMERGENCY,))
-            if route is not None:
-                return MATCH, route
+    def find(self, digits, complete, internal=False, classes=(), behind_us=False):
+        """Look up digits; internal: the call comes from one of our own lines; behind_us: from an exchange that has no other way out."""
+        rescue = self.outside(digits, (EMERGENCY,)) if EMERGENCY in classes else None
+        if rescue is not None and ((internal or behind_us) and complete or behind_us and not self._goes_on(digits, classes)):
+            return MATCH, rescue
         feature = self.feature(digits, internal) if complete else None
         if feature is not None:
             row, argument = feature
@@ -117,6 +117,8 @@ class Router:
                 return MATCH, route
             return MATCH, {"application": entry["application"], "target": entry["target"], "number": entry["number"],
                            "label": entry.get("label") or entry["number"]}
+        if rescue is not None and complete:
+            return MATCH, rescue
         if classes and verdict != MORE:
             second, row = self._outside.find(digits, complete, classes)
             if second == MATCH:
@@ -124,6 +126,10 @@ class Router:
             if second == MORE or verdict == UNKNOWN:
                 verdict = second
         return verdict, None
+
+    def _goes_on(self, digits, classes):
+        """Whether digits that more may follow could still become another number."""
+        return self._numbers.find(digits, False)[0] == MORE or self._outside.find(digits, False, classes)[0] == MORE
 
     def begun(self, digits, internal=False, classes=()):
         """The route to the outside of a number of which more digits will come, once they cannot change it; else None."""

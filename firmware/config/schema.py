@@ -91,8 +91,10 @@ TRUNK_GROUP = Section("interchangeable trunks", {
     "withhold": Switch("ask the network not to show the number", default=False),
     "redirecting": Switch("tell the network which number of ours a call from outside was for, when it goes out again",
                           default=True),
-    "classes": Several("what callers that come in on this group may dial to the outside; empty: nothing",
+    "classes": Several("what callers that come in on this group may dial to the outside; empty: emergency numbers only, see `emergency`",
                        CALLED_CLASSES, default=[]),
+    "emergency": Text("what its callers get who dial an emergency number: allowed, as telephones of ours, whatever `classes` says; guests, only a circuit that "
+                      "is free; refused, nothing: by order of who answers for it", choices=outside.HELP, default=outside.HELPED),
     "feature_codes": Switch("callers whose number is that of a line's home telephone, as it is called over this group, may dial feature_codes as at a phone of ours, "
                             "such as the numbers of a PBX that registers here; a log-in wants an agent with a code", default=False),
     "data_calls": Switch("carry data calls (64 kbit/s unrestricted, Q.931 4.5.5) from trunk to trunk, bit exact; only PRI and SS7 can", default=False),

@@ -147,7 +147,7 @@ class Core:
         # Who is a subscriber of ours at a PRI is not told a number that is restricted; other exchanges are, which keep it to themselves.
         self.subscriber_spans = [span["span"] for span in config.get("spans") or [] if span.get("side") == "network" and span.get("signalling", "pri") == "pri"
                                  and span.get("variant", "etsi") != "qsig"]
-        # Whose callers are behind us, not a carrier's: they reach emergency numbers whatever their group may call otherwise.
+        # Whose callers are behind us, not a carrier's: what they dial is an emergency number before it is a number of ours.
         self.home_groups = set([span.get("trunk_group") for span in config.get("spans") or [] if span.get("side") == "network" and span.get("signalling", "pri") == "pri"
                                 or span.get("signalling") == "cas" and (span.get("cas") or {}).get("protocol", "")[:3] == "fxs"])
         self.mcid_spans = [span["span"] for span in config.get("spans") or [] if span.get("signalling", "pri") == "pri"
@@ -312,10 +312,21 @@ class Core:
         classes = (self.line_rows.get(line) or {}).get("classes")
         return outside.LINE_CLASSES if classes is None else classes
 
+    def helps(self, group):
+        """What callers of a trunk group get who dial an emergency number: one of outside.HELP."""
+        return (self.group_rows.get(group) or {}).get("emergency", outside.HELPED)
+
     def classes_of_group(self, group):
-        """What callers of a trunk group may call outside; one that lets them dial through, or is behind us, lets them call for help."""
-        classes = tuple((self.group_rows.get(group) or {}).get("classes") or ())
-        return classes + (outside.EMERGENCY,) if (classes or group in self.home_groups) and outside.EMERGENCY not in classes else classes
+        """What callers of a trunk group may call outside: what the group says, and emergency numbers unless a person has ordered otherwise."""
+        said = (self.group_rows.get(group) or {}).get("classes") or ()
+        classes = tuple([kind for kind in said if kind != outside.EMERGENCY])
+        return classes if self.helps(group) == outside.NOT_HELPED else classes + (outside.EMERGENCY,)
+
+    def found(self, digits, complete, line, group):
+        """What the router finds for a caller.  line: of ours that calls; None: a caller of a trunk group.  Returns (verdict, route)."""
+        if line is not None:
+            return self.router.find(digits, complete, True, outside.CLASSES)
+        return self.router.find(digits, complete, False, self.classes_of_group(group), group in self.home_groups)
 
     def span_is_up(self, span):
         """Whether outgoing calls may be tried on a span or SIP trunk."""

@@ -9,7 +9,6 @@ from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
 from firmware.call.routing import CAUSES
-from firmware.call.outside import CLASSES
 from firmware.control import core_absence, core_announcements, core_callbacks, core_desk, core_dispatch, core_emergency, core_ivr, core_listening, core_mailboxes, core_outside, core_overlap, core_parties, core_queues, core_recordings
 from firmware.control.core_base import AGENT, BUSY, CALLEE, CALLER, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH, TEMPORARY_FAILURE
 from firmware.control import core_ending
@@ -112,8 +111,7 @@ def _route(core, call):
     if core_overlap.begin(core, call, core_outside.dial, core_outside.forbidden):
         return True
     feature = None if internal else core.ways_on["feature_begun"](core, call)
-    verdict, route = (MATCH, feature) if feature is not None else core.router.find(
-        call.called, call.called_complete, internal, CLASSES if internal else core.classes_of_group(leg.trunk_group))
+    verdict, route = (MATCH, feature) if feature is not None else core.found(call.called, call.called_complete, leg.line, leg.trunk_group)
     if verdict == MORE:
         return False
     if verdict != MATCH:

@@ -1,14 +1,19 @@
 """Calls to emergency numbers: from anywhere, never refused by us, and with a circuit even where none is free.
 
-Who may: every telephone, whatever it may call otherwise, also one that is in another call; who is behind a trunk of which we are the
-network (an exchange on our PRI, telephones at a channel bank), black lists or not; callers of other trunk groups where these may
-dial through, who take no circuit from others.  A carrier's digits "110" are an extension of ours, so a trunk that may not dial through reaches no emergency number.
+Who may: every telephone, whatever it may call otherwise, also one that is in another call; an agent in a call; a flow; the callers of every trunk group (an
+exchange behind us or beside us, a channel bank, a gateway, a SIP trunk), whatever the group's classes say, black lists or not.  What a person has ordered
+for a group (trunk_groups[].emergency) is the only exception: "guests" get a circuit only where one is free, "refused" get none.
+A carrier sends numbers of ours, so its "110" is an emergency call only where no number of ours takes it; who is behind us means it always (routing.py).
 
 Where all circuits of all ways are taken, one is taken from another call (Q.850 cause 8, pre-emption):
 
     hunt finds nothing -> call.preempting: a circuit is chosen and kept for this call; the call on it is cleared
         its leg is released -> call.preempted -> hunt (CAS: after the guard time of the circuit)
         not in WAIT_MS -> call.preempted(late) -> hunt, which may take another one, MOST times in all
+    nobody has one to give -> call.hunted(locked): once more, also on circuits that a person has locked or drained (PRI, SS7)
+
+A call that came in on the group that it would go out by has been sent to us by who should have taken it: nobody loses a circuit for it, and ROUND_MOST of them
+at once are a loop between the two exchanges, which would take every circuit there is.
 
 An agent who consults an emergency number in the middle of a call has the same right (call.seeking, call.sought): the caller waits with music meanwhile.
 
@@ -20,6 +25,7 @@ emergency call.  The order is ours; no standard at hand ranks civil calls.
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call import outside
+from firmware.call.number_plan import MATCH
 from firmware.control.core_base import SWITCH
 from firmware.control.core_ending import clear, result_of
 
@@ -29,6 +35,7 @@ SETTLE_MS = 1000            # ours: above the guard times of GR-506 (750 ms) and
 MOST = 3                    # ours
 RANKS = ("premium", "international", "national", "local")
 LIMIT = 1000                # trunks tried: all there are
+ROUND_MOST = 4              # ours: above what a wrong number in two exchanges can be, below what fills a span
 
 
 def is_emergency(call):
@@ -42,21 +49,20 @@ def _is_spared(core, victim):
 
 
 def _may_take(core, call):
-    """Whether the caller is one of ours; whoever dials through from a carrier may call for help, but at nobody else's cost."""
+    """Whether others give up a circuit for this caller: anybody's call for help, but that of guests."""
     caller = core.state.legs.get(call.caller_leg)
-    return caller is not None and (caller.line is not None or caller.trunk_group in core.home_groups)
+    return caller is not None and caller.tech != "none" and (caller.line is not None or core.helps(caller.trunk_group) == outside.HELPED)
 
 
 def asked(core, line, trunk_group, digits):
     """Whether dialled digits are a whole emergency number that this caller can reach."""
-    if line is None and outside.EMERGENCY not in core.classes_of_group(trunk_group):
-        return False
-    return core.router.outside(digits or "", (outside.EMERGENCY,)) is not None
+    verdict, route = core.found(digits or "", True, line, trunk_group)
+    return verdict == MATCH and route.get("class") == outside.EMERGENCY
 
 
 def may_become(core, trunk_group, digits):
     """Whether digits of a caller from outside, of whom more may come, may still become an emergency number."""
-    if outside.EMERGENCY not in core.classes_of_group(trunk_group):
+    if core.helps(trunk_group) == outside.NOT_HELPED:
         return False
     for row in core.config.get("routes") or []:
         if row.get("class") == outside.EMERGENCY and outside.is_whole(row["number"]) and row["number"][:len(digits)] == digits:
@@ -64,12 +70,26 @@ def may_become(core, trunk_group, digits):
     return False
 
 
-def _best(core, call, ways, late):
-    """(index of the way, trunk, call, its leg): what is taken for a call, or None."""
+def _sender(core, call):
+    """The trunk group that sent us the very number that is called, or None."""
+    caller = core.state.legs.get(call.caller_leg)
+    return caller.trunk_group if caller is not None and caller.line is None and call.called == call.outside["digits"] else None
+
+
+def goes_round(core, call, way):
+    """Whether an emergency call is one of a loop between two exchanges, each of which sends it to the other."""
+    if not is_emergency(call) or _sender(core, call) != way["trunk_group"]:
+        return False
+    return len([other for other in core.state.calls.values() if other is not call and other.state == calls.RINGING and is_emergency(other)
+                and other.outside["digits"] == call.outside["digits"] and _sender(core, other) == way["trunk_group"]]) >= ROUND_MOST
+
+
+def _best(core, call, ways, late, but=None):
+    """(index of the way, trunk, call, its leg): what is taken for a call, or None.  but: a trunk group from which nothing is taken."""
     best = None
     for index, way in enumerate(ways):
         group = core.state.groups.get(way["trunk_group"])
-        for trunk in group.trunks if group is not None else ():
+        for trunk in group.trunks if group is not None and way["trunk_group"] != but else ():
             victim, leg = _on(core, call, group, trunk)
             if victim is None or not core.span_is_up(trunk[0]) or leg.id in (late or ()):
                 continue
@@ -102,13 +122,21 @@ def preempt(core, call):
     out = call.outside
     if not is_emergency(call) or not _may_take(core, call) or out.get("preempted", 0) >= MOST:
         return False
-    best = _best(core, call, out["ways"], out.get("late"))
+    best = _best(core, call, out["ways"], out.get("late"), _sender(core, call))
     if best is None:
         return False
     index, trunk, victim, leg = best
     core.emit("call.preempting", call=call.id, victim=victim.id, of=leg.id, way=index, trunk=list(trunk), count=out.get("preempted", 0) + 1,
               deadline_ms=core.now_ms + WAIT_MS)
     _take(core, call, victim, leg)
+    return True
+
+
+def reopened(core, call):
+    """Nothing is free and nobody has a circuit to give: whether the hunt begins once more, with the circuits that we have locked or drained."""
+    if not is_emergency(call) or call.outside.get("locked"):
+        return False
+    core.emit("call.hunted", call=call.id, way=0, trunk=None, cause=call.outside["cause"], locked=True)
     return True
 
 

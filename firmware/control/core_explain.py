@@ -57,8 +57,7 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
     line: of the caller; else trunk_group, on which the caller comes in, caller: whose number that is, or None.  out_of_service: (span, timeslot) that take no
     call, which only their machines know.  The moment is core.now_ms."""
     internal = line is not None
-    allowed = outside.CLASSES if internal else core.classes_of_group(trunk_group)
-    verdict, route = core.router.find(digits, True, internal, allowed)
+    verdict, route = core.found(digits, True, line, trunk_group)
     weekday, minute = core.local_time()
     answer = {"digits": digits, "caller": caller, "verdict": verdict, "application": None, "target": None, "number": None, "label": None, "class": None,
               "allowed": False, "why": None, "cause": None, "area": None, "at": {"weekday": weekday, "minute": minute}, "hunt_limit": None,
@@ -67,7 +66,7 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
     if blocked is not None:
         return _refused(answer, REJECTED, "callers like %s are on the list %s" % (caller, blocked["name"]))
     if route is None:
-        why = _not_found(core, digits, verdict, None if internal else allowed)
+        why = _not_found(core, digits, verdict, None if internal else core.classes_of_group(trunk_group))
         answer["steps"].append(_step("no", "plan.none", why=why))
         return _refused(answer, CAUSES[verdict], why)
     for name in ("application", "target", "number", "label", "class"):
@@ -82,7 +81,8 @@ def explain(core, digits, line=None, trunk_group=None, caller=None, out_of_servi
         is_open = core_overflow.is_queue_open(core, route["target"])
         answer["steps"].append(_step("ok" if is_open else "info", "hours.open" if is_open else "hours.closed", queue=route["target"]))
     if route["application"] == "outside":
-        _ways(core, answer, route, line, caller, out_of_service)
+        takes = route["class"] == outside.EMERGENCY and (line is not None or core.helps(trunk_group) == outside.HELPED)
+        _ways(core, answer, route, line, caller, out_of_service, takes)
     return answer
 
 
@@ -158,8 +158,8 @@ def _not_found(core, digits, verdict, classes):
     return "no number, line or route takes %s%s" % (digits, "" if classes is None else " for a caller of this trunk group")
 
 
-def _ways(core, answer, route, line, caller, out_of_service):
-    """The choices of the route: those that are asked, with their circuits, and those that are not."""
+def _ways(core, answer, route, line, caller, out_of_service, takes):
+    """The choices of the route: those that are asked, with their circuits, and those that are not.  takes: others give up their circuits for this call."""
     row, digits, at, areas = route["row"], route["target"], answer["at"], core.router.areas
     emergency = route["class"] == outside.EMERGENCY
     used = outside.open_choices(row, digits, at["weekday"], at["minute"], areas)
@@ -167,7 +167,7 @@ def _ways(core, answer, route, line, caller, out_of_service):
     for place, choice in enumerate(row["choices"]):
         if any(choice is one for one in used):
             answer["steps"].append(_step("ok", "choice.open", choice=place + 1, trunk_group=choice["trunk_group"]))
-            answer["ways"].append(_explained(core, place, choice, digits, line, caller, emergency, out_of_service))
+            answer["ways"].append(_explained(core, place, choice, digits, line, caller, emergency, takes, out_of_service))
             continue
         shut = outside.shut_by(choice, row, digits, at["weekday"], at["minute"], areas)
         step = _step("no", "choice." + shut, choice=place + 1, trunk_group=choice["trunk_group"], areas=choice.get("areas"),
@@ -183,7 +183,7 @@ def _ways(core, answer, route, line, caller, out_of_service):
         answer["area"] = {"code": area["code"], "label": area.get("label") or "", "province": area.get("province") or ""}
 
 
-def _explained(core, place, choice, digits, line, caller, emergency, out_of_service):
+def _explained(core, place, choice, digits, line, caller, emergency, takes, out_of_service):
     """One way: the number that is sent, whose number is shown, and which circuit is taken."""
     way, areas = outside.way(choice, digits, core.router.areas), core.router.areas
     group, row = core.state.groups.get(way["trunk_group"]), core.group_rows.get(way["trunk_group"]) or {}
@@ -200,18 +200,18 @@ def _explained(core, place, choice, digits, line, caller, emergency, out_of_serv
             "mobile_zero": bool(choice.get("mobile_zero")) and areas.dialled(left) != left,
             "shown": outside.shown_number(row, core.line_rows.get(line) if line is not None else None, known),
             "selection": group.selection if group else None, "trunks": len(trunks), "up": len(up), "blocked": blocked, "free": free, "reserved": kept,
-            "first": list(first) if first else None, "why": _hindrance(up, blocked, free, kept, is_kept, emergency),
+            "first": list(first) if first else None, "why": _hindrance(up, blocked, free, kept, is_kept, takes),
             "circuits": _circuits(core, group, first, is_kept, out_of_service) if group else []}
 
 
-def _hindrance(up, blocked, free, kept, is_kept, emergency):
+def _hindrance(up, blocked, free, kept, is_kept, takes):
     """Why no call takes a way now, or how an emergency call would; None: nothing is in the way."""
     if not up:
         return "no span or SIP trunk of the group is up"
     if blocked == len(up):
         return "all circuits are locked or blocked"
     if not free:
-        return "all trunks are in use%s" % (", but %d that are locked or blocked" % blocked if blocked else "") + ("; the circuit of another call would be taken" if emergency else "")
+        return "all trunks are in use%s" % (", but %d that are locked or blocked" % blocked if blocked else "") + ("; the circuit of another call would be taken" if takes else "")
     if is_kept:
         return "the trunks that are free are kept for emergency calls (reserved: %d)" % kept
     return None

@@ -14,7 +14,7 @@ The keys of a log-in code are kept out of state, journal and log: a restart of c
 """
 
 from firmware.acd import agent as agents
-from firmware.control import core_agents, core_calls, core_home, core_mailboxes, core_operations
+from firmware.control import core_agents, core_calls, core_emergency, core_home, core_mailboxes, core_operations
 from firmware.control.core_base import NORMAL
 from firmware.control.core_ending import close
 
@@ -26,7 +26,8 @@ TRIES = 3
 def begun(core, call):
     """The route of a feature code that a home telephone has dialled over its trunk, or None."""
     found = core.router.feature(call.called) if call.called_complete else None
-    if found is None or core_home.line_of_caller(core, call) is None:
+    if found is None or core_home.line_of_caller(core, call) is None or core_emergency.asked(
+            core, None, core.state.legs[call.caller_leg].trunk_group, call.called):
         return None
     return core.router.find(call.called, True, True)[1]
 

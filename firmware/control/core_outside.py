@@ -6,7 +6,7 @@
             | nothing came, or the data link failed: another span of the group
             | ... that concerns the way (ANOTHER_WAY): the next choice
             |     all of it only before the called party rings, and at most hunt_limit trunks
-    | no trunk at all, and it is an emergency call: one is taken from another call (core_emergency.py)
+    | no trunk at all, and it is an emergency call: one is taken from another call, or is one that is locked (core_emergency.py)
             | any other cause: it is the answer, and the caller gets it
 
 The caller hears the far end as soon as that says there is something to hear (progress description
@@ -89,6 +89,8 @@ def hunt(core, call):
         if out["way"] >= len(out["ways"]) or out["attempts"] >= out["limit"]:
             if core_emergency.preempt(core, call):
                 return
+            if core_emergency.reopened(core, call):
+                continue
             not_reached(core, call, call.failed, out["cause"] or NO_CIRCUIT, "failed",
                              "no trunk for %s: %s" % (out["digits"], "no choice of the route is open now" if not out["ways"]
                                                       else "%d tried" % out["attempts"]))
@@ -97,7 +99,7 @@ def hunt(core, call):
         group = state.groups.get(way["trunk_group"])
         carries = _carries(core, call, way)
         trunk = None
-        if group and carries and not is_kept(core, way, call.outside.get("cls")):
+        if group and carries and not is_kept(core, way, call.outside.get("cls")) and not core_emergency.goes_round(core, call, way):
             trunk = group.select(lambda span, timeslot: _is_worth_a_try(core, out, span, timeslot) and (
                 not call.is_data or core.tech_of_span(span) in DIGITAL) and (not out.get("overlap") or core.tech_of_span(span) == "pri"))
         if trunk is not None:
@@ -255,6 +257,7 @@ def create_leg(core, call, way, trunk, line, cls):
              exclusive=row.get("channel", "exclusive") == "exclusive", called=called, caller=caller, redirecting=redirecting,
              bearer=call.bearer or "speech", carried=more,
              **({"priority": True} if cls == outside.EMERGENCY else {}),
+             **({"locked": True} if cls == outside.EMERGENCY and call.outside is not None and call.outside.get("locked") else {}),
              **({"complete": False} if call.outside is not None and call.outside.get("overlap") and not call.called_complete else {}))
     return leg
 

@@ -53,6 +53,8 @@ class CallFolds:
             if data["trunk"] is not None:
                 out["tried"] = out["tried"] + [data["trunk"]]
                 out["attempts"] += 1
+            if data.get("locked"):
+                out["locked"], out["tried"] = True, []
             call.outside = out
 
     def call_preempting(self, record, data, call):

@@ -176,7 +176,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
                      caller_presentation=event.get("caller_presentation"), redirecting=event.get("redirecting"), carried=carriage.of_sip(event.get("carried")),
                      offer=None if offer is None else offer.decode("utf-8", "surrogateescape"))
         if state["trunk"] is not None:
-            state["channel"] = self._free_channel(state["trunk"])
+            state["channel"] = self._free_channel(state["trunk"], state["called"])
             self._trunk_legs.setdefault(state["trunk"], {})[leg] = state["channel"]
             if state["channel"] is None:
                 self._forget(leg)

@@ -81,13 +81,13 @@ class SIPTrunks:
             return self.config["group_enhance"].get(self._group_of(state["trunk"]), {})
         return self.config["enhance"].get(state["line"], {})
 
-    def _free_channel(self, trunk):
-        """The highest channel that no leg has, or None."""
-        taken = set(self._trunk_legs.get(trunk, {}).values())
-        for channel in range(self.endpoint.trunks[trunk].row["channels"], 0, -1):
+    def _free_channel(self, trunk, called):
+        """The highest channel that no leg has, or None; for an emergency number one above all."""
+        taken, most = set(self._trunk_legs.get(trunk, {}).values()), self.endpoint.trunks[trunk].row["channels"]
+        for channel in range(most, 0, -1):
             if channel not in taken:
                 return channel
-        return None
+        return max(taken | {most}) + 1 if called in self.media.emergency else None
 
     def _tls_peer(self, address):
         """Whose certificate a far end must show: that of the trunk which has it."""

@@ -61,6 +61,7 @@ class SpanLinks(OutgoingCalls, NetworkServices, SpanChanges, Management, Adapter
 
     def _add(self, span):
         self.spans[span.number] = span
+        span.machine.is_urgent = lambda digits: digits in self.media.emergency
         self._touch(span)
         for call, entry in span.calls.items():
             if entry["leg"] is not None:

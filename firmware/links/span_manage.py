@@ -4,6 +4,7 @@
               5.2.3.1), and moved where it is preferred; a variant with SERVICE tells the far end "out of service"
     drain     the same, but a call that stands goes on
     unlock    in service again
+              either lets an emergency call in (SETUP with the whole number), and out where no other circuit is to be had
     restart   RESTART of the channels (5.5): their calls end
     switch    the D channel that stands by takes over (NFAS with back-up)
 

@@ -48,7 +48,8 @@ class OutgoingCalls:
             return
         machine = span.machine
         wanted = span.channel(action["span"], action["timeslot"])
-        free = [channel for channel in machine.free_timeslots() if span.state_of(span.place(channel)[0]) == "up"]
+        urgent = bool(action.get("locked"))      # the last hope of an emergency call
+        free = [channel for channel in machine.free_timeslots(urgent) if span.state_of(span.place(channel)[0]) == "up"]
         near = [channel for channel in free if span.place(channel)[0] == action["span"]]       # else another span of the same D channel
         timeslot = wanted if wanted in free else (near or free or [None])[0]
         if timeslot is None:
@@ -69,7 +70,7 @@ class OutgoingCalls:
             called = action["called"] if complete or action["called"]["number"] else None
             self._request(span, "setup_request", call, now_ms, called=called, complete=complete, caller=action["caller"],
                           redirecting=action["redirecting"], bearer=action["bearer"], law=span.calls[call]["law"], **_carried(action),
-                          timeslot=timeslot, exclusive=action["exclusive"])
+                          timeslot=timeslot, exclusive=action["exclusive"], urgent=urgent)
         except LocalError as error:
             log.warning("span %d: a call to %s cannot be sent: %s", span.number, action["called"]["number"], error)
             self._request(span, "release_request", call, now_ms, cause=INVALID_NUMBER)

@@ -228,7 +228,8 @@ class Calls:
         if point is None or point.span_state(span) != "up":
             self._refuse(leg, NETWORK_OUT_OF_ORDER)
             return
-        free = [circuit for circuit in point.circuits_on(span) if circuit.available() and point.is_reached(circuit.dpc)]
+        reached = [circuit for circuit in point.circuits_on(span) if point.is_reached(circuit.dpc)]
+        free = [circuit for circuit in reached if circuit.available()] or [circuit for circuit in reached if circuit.available(bool(action.get("locked")))]
         wanted = [circuit for circuit in free if circuit.timeslot == action["timeslot"]]
         if not free:
             self._refuse(leg, NO_CIRCUIT)

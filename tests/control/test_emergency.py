@@ -9,13 +9,24 @@ import pytest
 from tests.control.switchboard_rig import CONFIG, Rig
 
 
-def config(timeslots=3, tech="cas"):
-    """One way out with few circuits: span 2 of the group "few"; span 1 is the carrier's, 3 an exchange behind us."""
+# Who may call, and by what: (tech, span or SIP trunk); each trunk group bears the name and says nothing of classes.
+ORIGINS = {"telephone": ("sip", None), "carrier": ("pri", 1), "pbx": ("pri", 3), "qsig": ("pri", 4), "old_r2": ("r2", 5), "bank_em": ("cas", 6), "bank_fxs": ("cas", 7),
+           "ss7": ("ss7", 8), "gateway": ("sip", "gateway")}
+
+
+def config(timeslots=3, tech="cas", reserved=0):
+    """One way out with few circuits: span 2 of the group "few"; span 1 is the carrier's, 3 an exchange behind us; the others are as ORIGINS says."""
     changed = copy.deepcopy(CONFIG)
     changed["spans"] = [{"span": 1, "type": "e1", "d_timeslot": 16, "trunk_group": "carrier"},
                         {"span": 2, "type": "e1", "signalling": tech, "trunk_group": "few", tech: {"circuits": "1-%d" % timeslots}, "d_timeslot": 16},
-                        {"span": 3, "type": "e1", "d_timeslot": 16, "trunk_group": "pbx", "side": "network"}]
-    changed["trunk_groups"] = [{"name": "carrier", "classes": ["national"]}, {"name": "few", "caller_number": "4008001000"}, {"name": "pbx"}]
+                        {"span": 3, "type": "e1", "d_timeslot": 16, "trunk_group": "pbx", "side": "network"},
+                        {"span": 4, "type": "e1", "d_timeslot": 16, "trunk_group": "qsig", "variant": "qsig"},
+                        {"span": 5, "type": "e1", "signalling": "r2", "trunk_group": "old_r2", "r2": {}},
+                        {"span": 6, "type": "e1", "signalling": "cas", "trunk_group": "bank_em", "cas": {"protocol": "em_immediate"}},
+                        {"span": 7, "type": "e1", "signalling": "cas", "trunk_group": "bank_fxs", "cas": {"protocol": "fxs_loop"}},
+                        {"span": 8, "type": "e1", "signalling": "ss7", "trunk_group": "ss7"}]
+    changed["trunk_groups"] = [{"name": "carrier"}, {"name": "few", "caller_number": "4008001000", "reserved": reserved}, {"name": "pbx"}] + [
+        {"name": name} for name in list(ORIGINS)[3:]]
     changed["routes"] = [{"number": "9.", "class": "national", "choices": [{"trunk_group": "few", "strip": 1}]},
                          {"number": "8.", "class": "premium", "choices": [{"trunk_group": "few", "strip": 1}]},
                          {"number": "110", "class": "emergency", "choices": [{"trunk_group": "few"}]}]
@@ -26,8 +37,8 @@ def config(timeslots=3, tech="cas"):
     return changed
 
 
-def world(**more):
-    rig = Rig(config(**more), lazy=True, register=("1001", "1002", "1003", "2001", "2002"))
+def world(changed=None, **more):
+    rig = Rig(changed or config(**more), lazy=True, register=("1001", "1002", "1003", "2001", "2002"))
     for span in (1, 2, 3):
         rig.do("span.state", span=span, state="up", alarms=[])
     return rig
@@ -39,6 +50,19 @@ def out(rig, line, number, leg, answered=True):
     if answered:
         rig.do("leg.answered", leg=create["leg"])
     return create
+
+
+def called(rig, name, digits, leg):
+    """A caller of one of ORIGINS, who gives the digits in these steps (over SIP at once)."""
+    tech, span = ORIGINS[name]
+    digits = digits[-1:] if tech == "sip" else digits
+    if name == "telephone":
+        rig.dial("2002", digits[-1], leg)
+        return
+    rig.do("leg.offered", leg=leg, tech=tech, trunk_group=name, span=span, timeslot=1 + int(leg[1:]), caller="13912345678", caller_presentation="allowed", called=digits[0],
+           called_complete=len(digits) == 1)
+    for so_far in digits[1:]:
+        rig.do("leg.digits", leg=leg, called=so_far, called_complete=False)
 
 
 def full(rig):
@@ -152,7 +176,7 @@ def test_pri_needs_no_guard_time():
 
 
 def test_callers_who_are_refused_otherwise():
-    """A black list, a line in a call, an exchange behind us; a carrier's "110" is no call for help."""
+    """A black list, a line in a call, an exchange behind us; a number of ours that a carrier sends is ours."""
     rig = world()
     rig.offer("p1", "110")                          # of a group that may dial through, and on the black list
     assert rig.last("leg.create")["called"]["number"] == "110"
@@ -163,11 +187,93 @@ def test_callers_who_are_refused_otherwise():
     assert rig.last("leg.create")["called"]["number"] == "110"
     rig.do("leg.offered", leg="p5", tech="pri", trunk_group="pbx", span=3, timeslot=1, caller="8001", caller_presentation="allowed", called="110", called_complete=True)
     assert "p5" in rig.adapter and call_of(rig, "p5").application == "outside"
+
+
+@pytest.mark.parametrize("name", ORIGINS)
+@pytest.mark.parametrize("digits", (("110",), ("", "1", "11", "110")))
+def test_callers_of_every_kind_of_origin_reach_it(name, digits):
+    """Whose groups may dial nothing, and who are on the black list: with the last circuit, which is kept for such calls, and one that is taken from another call."""
+    rig = world(reserved=1)
+    called(rig, name, digits, "x1")
+    create = rig.last("leg.create")
+    assert (create["called"]["number"], create["trunk_group"], create["priority"]) == ("110", "few", True)
+    rig.do("leg.answered", leg=create["leg"])
+    one = out(rig, "1001", "9139", "s1")
+    called(rig, name, ("110",), "x2")               # what was kept
+    rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
+    called(rig, name, digits, "x3")
+    assert call_of(rig, "x3").outside["waits"] == [one["leg"], 2, one["timeslot"]], "nothing is free: the other call gives its circuit"
+    released(rig, one["leg"])
+    rig.wait(1000)
+    assert (rig.last("leg.create")["timeslot"], rig.last("leg.create")["called"]["number"]) == (one["timeslot"], "110")
+    if name != "telephone":
+        called(rig, name, ("9138",), "x4")
+        assert rig.last("leg.release") == {"do": "leg.release", "leg": "x4", "cause": 21}, "to no other number"
+
+
+def test_a_flow_calls_it_for_a_caller_of_a_carrier():
     changed = config()
-    changed["trunk_groups"][0]["classes"] = []
-    other = Rig(changed)
-    other.offer("p1", "110", caller="5551")
-    assert other.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": 1}
+    nodes = changed["ivr"]["main"]["nodes"]
+    nodes["menu"]["choices"]["5"], nodes["help"] = "help", {"type": "outside", "number": "110", "failed": "goodbye", "ring_s": 60}
+    rig = world(changed)
+    full(rig)
+    rig.offer("p1", caller="5551")
+    rig.played()
+    rig.press("5")
+    waits = call_of(rig, "p1").outside["waits"]
+    released(rig, waits[0])
+    rig.wait(1000)
+    assert rig.last("leg.create")["called"]["number"] == "110"
+
+
+@pytest.mark.parametrize("ordered, cause", [("guests", 34), ("refused", 1)])
+def test_what_a_person_ordered_for_a_group(ordered, cause):
+    changed = config()
+    changed["trunk_groups"][0].update(emergency=ordered, classes=["emergency"])
+    rig = world(changed)
+    full(rig)
+    rig.offer("p1", "110", caller="5551")
+    assert rig.actions_of("leg.release") == [{"do": "leg.release", "leg": "p1", "cause": cause}]
+    told = rig.sb.explain("110", None, "carrier", rig.now)
+    assert told["allowed"] is (ordered == "guests") and "would be taken" not in str(told)
+
+
+@pytest.mark.parametrize("group, application", [("carrier", "queue"), ("pbx", "outside")])
+def test_a_number_of_ours_that_reads_as_an_emergency_number(group, application):
+    """A carrier that sends extensions of three digits means ours; who is behind us means help."""
+    changed = config()
+    changed["caller_lists"] = []
+    changed["numbers"].append({"number": "1xx", "application": "queue", "target": "sales"})
+    for digits in (("110",), ("11", "110")):
+        rig = world(changed)
+        called(rig, {"carrier": "carrier", "pbx": "pbx"}[group], digits, "x1")
+        assert call_of(rig, "x1").application == application
+    assert rig.sb.explain("110", None, group, rig.now)["application"] == application
+
+
+def test_two_exchanges_that_send_it_to_each_other_take_no_call():
+    """A carrier that sends us 110 gets it back only where circuits are free, and a few times at most; nobody loses a circuit to such a loop."""
+    changed = config()
+    changed["routes"][2]["choices"][0]["trunk_group"] = "carrier"
+    rig = world(changed)
+    for number in range(6):
+        rig.offer("p%d" % number, "110", timeslot=1 + number, caller="5551")
+    assert len(rig.actions_of("leg.create")) == 4
+    assert rig.actions_of("leg.release") == [{"do": "leg.release", "leg": leg, "cause": 34} for leg in ("p4", "p5")]
+    rig.dial("2002", "110", "e1")
+    assert len(rig.actions_of("leg.create")) == 5, "others are not in it"
+
+
+def test_circuits_that_are_locked_are_the_last_hope():
+    rig = world(timeslots=2)
+    out(rig, "1001", "110", "e1")
+    rig.dial("2002", "110", "e2")
+    assert "locked" not in rig.last("leg.create")
+    rig.do("leg.released", leg=rig.last("leg.create")["leg"], cause=34, by="failure")       # drained, says its machine
+    assert rig.last("leg.create")["locked"] and rig.last("leg.create")["timeslot"] == 2
+    rig.kill(sip_restores=False)
+    rig.do("leg.released", leg=rig.last("leg.create")["leg"], cause=34, by="failure")
+    assert rig.last("leg.release") == {"do": "leg.release", "leg": "e2", "cause": 34}, "once"
 
 
 def test_a_consultation_with_an_emergency_number_keeps_its_circuit():
@@ -185,15 +291,6 @@ def test_a_consultation_with_an_emergency_number_keeps_its_circuit():
     assert {row["leg"] for row in rig.actions_of("leg.release")} == {"s2", one["leg"]}
     rig.dial("1003", "110", "e2")                   # the other circuit is nobody's to take
     assert helped["leg"] not in [row["leg"] for row in rig.actions_of("leg.release")] and helped["leg"] in rig.sb.core.state.legs
-
-
-def test_who_dials_through_takes_no_circuit():
-    rig = world()
-    full(rig)
-    rig.offer("p1", "110")
-    assert [row["leg"] for row in rig.actions_of("leg.release")] == ["p1"] and rig.last("leg.release")["cause"] == 34
-    rig.do("leg.offered", leg="p5", tech="pri", trunk_group="pbx", span=3, timeslot=1, caller="8001", caller_presentation="allowed", called="110", called_complete=True)
-    assert len(rig.actions_of("leg.release")) == 3, "who is behind us does"
 
 
 @pytest.mark.parametrize("steps, end", [(("", "1", "11", "110"), "110"), (("1", "19"), 21), (("", "0"), 21), (("02",), 21), (("1", "11", "110"), "110")])
@@ -219,7 +316,7 @@ def test_a_blocked_caller_who_stops_in_the_middle_is_refused():
     assert rig.last("leg.release") == {"do": "leg.release", "leg": "p1", "cause": 21}
 
 
-@pytest.mark.parametrize("digits, trunk_group, allowed", [("110", "pbx", True), ("9138", "pbx", False), ("110", "few", False)])
+@pytest.mark.parametrize("digits, trunk_group, allowed", [("110", "pbx", True), ("9138", "pbx", False), ("110", "few", True), ("110", "carrier", True)])
 def test_it_is_explained(digits, trunk_group, allowed):
     rig = world()
     told = rig.sb.explain(digits, None, trunk_group, rig.now)

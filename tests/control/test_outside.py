@@ -443,7 +443,7 @@ def test_all_that_decides_is_explained():
     assert rig.sb.explain("110", "2001", None, rig.now)["allowed"]
     told = rig.sb.explain("9139", None, "carrier", rig.now)
     assert (told["cause"], told["allowed"]) == (1, False) and told["why"] == (
-        "route 9. takes 9139, but callers of this trunk group may not make national calls (its classes: none)")
+        "route 9. takes 9139, but callers of this trunk group may not make national calls (its classes: emergency)")
     assert rig.sb.explain("4", None, "carrier", rig.now)["why"] == "no number, line or route takes 4 for a caller of this trunk group"
 
 

@@ -217,6 +217,7 @@ def test_blo_sent():
     assert r.blocking()["local"] == "blocked"
     r.say("IAM")
     assert r.kinds() == ["BLO"] and r.took("setup_indication") == []
+    assert r.node.circuits[(200, 1)].available(urgent=True), "an emergency call of ours takes it where no other is left"
     r.circuit("unblock")
     assert r.kinds() == ["UBL"]
     r.say("UBA")

@@ -1,5 +1,7 @@
 """Our MTP3 by the groups of Q.782: changeover and changeback (3, 4)."""
 
+import pytest
+
 from firmware.proto.mtp3 import messages
 from tests.proto.mtp3_rig import A, C, EVEN, US, Rig, case, config, rig      # noqa: F401  a fixture
 

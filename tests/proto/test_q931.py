@@ -158,6 +158,26 @@ def test_blocked_timeslots():
         user.request("setup_request", call, 0, called="1", timeslot=1)
 
 
+def test_an_emergency_call_takes_a_blocked_timeslot():
+    """In and out; which numbers these are is asked of the layer above.  Where another timeslot serves, that is taken."""
+    user = link("user")
+    user.is_urgent = lambda digits: digits == "1234"
+    user.blocked = [1]
+    call = incoming(user)
+    assert user.call_state(call)["timeslot"] == 1 and not sent(user)
+    user.receive(SETUP.replace(b"1234", b"1235").replace(b"\x00\x01\x05", b"\x00\x02\x05"), 0)
+    assert sent(user)[0].get("cause")["cause"] == 44, "the next call is refused as before"
+    assert 1 not in user.free_timeslots(urgent=True) and 2 in user.free_timeslots(urgent=True)
+    user.blocked = user.config["timeslots"][:]
+    assert user.free_timeslots() == [] and user.free_timeslots(urgent=True)[0] == 2
+    out = user.new_call()
+    user.request("setup_request", out, 0, called="110", timeslot=2, urgent=True)
+    assert sent(user)[0].get("channel_identification")["channels"] == [2]
+    restored = Q931Link.restore(user.dump(), user.config)
+    restored.receive(bytes.fromhex("08028001" "02" "1803a98382"), 0)
+    assert restored.call_state(out)["timeslot"] == 2 and not sent(restored), "CALL PROCEEDING after a death of control"
+
+
 def test_requests_that_do_not_fit():
     user = link("user")
     call = incoming(user)

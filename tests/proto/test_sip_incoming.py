@@ -100,6 +100,9 @@ def test_merged_and_overload():
     _, output = phone.send(phone.request("INVITE", "sip:9@strowger", call_id="another"))
     assert status(output[0]) == 503 and header(output[0], "Retry-After")
     assert len(switch.live_legs()) == 1
+    switch.set_guard({}, ["9"])
+    _, output = phone.send(phone.request("INVITE", "sip:9@strowger", call_id="urgent"))
+    assert status(output[0]) == 401, "an emergency number: the password is all that is asked"
 
 
 def test_a_leg_that_has_ended_takes_no_place():

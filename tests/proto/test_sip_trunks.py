@@ -107,6 +107,9 @@ def test_calls_above_the_channels_are_refused_one_by_one():
         assert events
     events, output = far.send(incoming(far, call_id="c9", tag="t9"))
     assert not events and status(output[0]) == 486 and header(output[0], "Reason").startswith("Q.850;cause=34")
+    switch.set_guard({}, ["862150801000"])
+    events, _ = far.send(incoming(far, call_id="c10", tag="t10"))
+    assert events[0]["called"] == "862150801000", "an emergency number: no limit holds for it"
 
 
 def test_release_before_the_answer_bears_the_cause():

@@ -331,7 +331,7 @@ class ISUP(GroupProcedures, AvailabilityProcedures, ReconcileProcedures, AuditPr
 
     def _setup(self, circuit, call, now_ms, given):
         destination, cause, reattempt = self.destinations[circuit.dpc], None, True
-        if circuit.call != call or not circuit.available():
+        if circuit.call != call or not circuit.available(bool(given.get("priority"))):
             cause = codes.CIRCUIT_NOT_AVAILABLE
         elif not destination.available or not destination.user_available:
             cause, reattempt = codes.NETWORK_OUT_OF_ORDER, False

@@ -18,9 +18,10 @@ class SupervisionProcedures:
         return {"local": self.local, "remote": self.remote, "local_hardware": self.local_hardware,
                 "remote_hardware": self.remote_hardware}
 
-    def available(self):
-        """Whether a new call of ours may take it."""
-        return (self.state == codes.IDLE and self.local == "unblocked" and not self.remote and not self.local_hardware
+    def available(self, urgent=False):
+        """Whether a new call of ours may take it.  An urgent one may where only maintenance of ours has it blocked: the IAM ends that at the far
+        end (2.8.2.3), which is told again with its next call on the circuit."""
+        return (self.state == codes.IDLE and self.local in (("unblocked", "blocked") if urgent else ("unblocked",)) and not self.remote and not self.local_hardware
                 and not self.remote_hardware and not self.unequipped)
 
     def _stop(self):

@@ -25,7 +25,7 @@ PRIMITIVES = ("setup_request", "information_request", "setup_ack_request", "proc
               "disconnect_request", "release_request", "status_enquiry", "mcid_request", "hold_request", "retrieve_request", "ect_request")
 _KEPT = ("reference", "originating", "reference_octets", "timeslot", "exclusive", "responded", "last_sent", "clear",
          "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts", "held", "asked_mcid",
-         "holding", "asked_ect")
+         "holding", "asked_ect", "urgent")
 
 
 class Call(StatusProcedures, Facilities, Machine):
@@ -54,6 +54,7 @@ class Call(StatusProcedures, Facilities, Machine):
         self.asked_mcid = None          # invoke identifier of the last question
         self.holding = ""               # by us: "asking", "held" or "retrieving"
         self.asked_ect = None
+        self.urgent = False             # an emergency call: it may have a timeslot that is out of service
 
     @property
     def number(self):
@@ -285,6 +286,8 @@ class Call(StatusProcedures, Facilities, Machine):
         bearer = message.get("bearer_capability")
         if not parameters.bearer_accepted(bearer, self.link.config):
             return self._fail_setup(self.link.config["bearer_cause"], b"")
+        if self.link.is_urgent is not None:
+            self.urgent = self.link.is_urgent(parameters.digits_fields(message)["digits"])
         self.timeslot, cause = self.link.choose(message.get("channel_identification"), self)
         if cause:
             return self._fail_setup(cause, b"")

@@ -105,7 +105,8 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
             self.location = self.rules["location"][side]
         self.far_location = self.rules["location"]["network" if side == "user" else "user"]
         self.up = False
-        self.blocked = []               # timeslots out of service: refused, never chosen
+        self.blocked = []               # timeslots out of service: refused, never chosen, but for what is urgent
+        self.is_urgent = None           # function(called digits): whether a SETUP to them is let in on a timeslot that is out of service
         self.counters = {}
         self.events = []
         self._output = []
@@ -191,9 +192,9 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
 
         5.7: the call from the network wins, so on the user side an unanswered
         SETUP of ours does not hold its timeslot."""
-        if timeslot not in self.config["timeslots"] or timeslot in self.blocked:
+        if timeslot not in self.config["timeslots"] or timeslot in self.blocked and not call.urgent:
             return False
-        if not self.in_service(timeslot, call.originating):
+        if not self.in_service(timeslot, call.originating) and (call.originating or not call.urgent):
             return False
         for other in self._calls.values():
             if other is not call and other.timeslot == timeslot:
@@ -359,7 +360,7 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         if primitive == "setup_ack_request" and not self.rules["overlap"]:
             raise LocalError("%s: variant %s has no overlap receiving" % (primitive, self.variant))
         if primitive == "setup_request":
-            timeslot = given.get("timeslot")
+            timeslot, machine.urgent = given.get("timeslot"), bool(given.get("urgent"))
             if timeslot is not None and not self.usable(timeslot, machine):
                 raise LocalError("setup_request: timeslot %r is not free" % (timeslot,))
         machine.step(primitive, now_ms, given)
@@ -377,11 +378,12 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
             return None
         return {"state": machine.state, "timeslot": machine.timeslot, "originating": machine.originating, "holding": machine.holding}
 
-    def free_timeslots(self):
-        """Timeslots that a new outgoing call may take, ascending."""
+    def free_timeslots(self, urgent=False):
+        """Timeslots that a new outgoing call may take, ascending; an urgent one, where these are none, also those that we have out of service."""
         held = [c.timeslot for c in self._calls.values()]
-        return [t for t in self.config["timeslots"]
-                if t not in held and t not in self.blocked and self.in_service(t, True)]
+        idle = [t for t in self.config["timeslots"] if t not in held and self.in_service(t, True)]
+        serving = [t for t in idle if t not in self.blocked]
+        return serving or (idle if urgent else [])
 
     def take_output(self):
         """Return the messages to send, as a list of bytes."""

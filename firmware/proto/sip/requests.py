@@ -12,6 +12,7 @@ from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.joining import OPTIONS as NAMING, named_call
 from firmware.proto.sip.message import parse
+from firmware.proto.sip.parties import called_of
 from firmware.proto.sip.registrar import asks_flow, keeps_flow
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
@@ -262,7 +263,7 @@ class Requests(Answering):
         if trunk is not None:
             self._receive_trunk_call(trunk, message, source, now_ms)
             return
-        if len(self.standing) >= self.config["max_legs"]:
+        if len(self.standing) >= self.config["max_legs"] and not self._is_urgent(message, {}):
             # before authentication: an overloaded switch spends nothing on what it refuses
             self.reply(message, source, 503, now_ms, headers=(("Retry-After", "10"),))
             return
@@ -292,15 +293,19 @@ class Requests(Answering):
         if refusal is not None:
             self.reply(message, source, refusal[0], now_ms, headers=refusal[1])
 
+    def _is_urgent(self, message, row):
+        """Whether an INVITE calls an emergency number, for which no limit holds.  row: of its trunk."""
+        return called_of(message, row).encode() in self.guard.emergency
+
     def _receive_trunk_call(self, trunk, message, source, now_ms):
         """An INVITE of a SIP trunk.  A call that is too much is refused by itself: a 503 would keep all calls of the carrier away."""
         row = trunk.row
         naming = [token for token in message.tokens("Require") if token.lower() in NAMING]
         if naming:                      # of lines only
             self.reply(message, source, 420, now_ms, headers=(("Unsupported", ", ".join(naming)),))
-        elif len(self.standing) >= self.config["max_legs"]:
+        elif len(self.standing) >= self.config["max_legs"] and not self._is_urgent(message, row):
             self.reply(message, source, 480, now_ms, headers=(("Reason", reason_value(SWITCH_CONGESTION)),))
-        elif self.trunk_load(trunk.name) >= row["channels"]:
+        elif self.trunk_load(trunk.name) >= row["channels"] and not self._is_urgent(message, row):
             self.count("trunk_full")
             self.reply(message, source, 486, now_ms, headers=(("Reason", reason_value(NO_CIRCUIT)),))
         elif row.get("incoming_user") and not self._authenticated(message, row["incoming_user"], source, now_ms, trunk.secret):
