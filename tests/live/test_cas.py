@@ -21,6 +21,7 @@ from tests.live.cas_attack_cases import (       # noqa: F401  they share this ho
     attacker, test_a_double_seizure_and_blocking_in_a_call, test_bits_that_flap, test_clear_forward_in_each_state, test_thirty_seizures_without_digits,
     test_tones_that_are_no_signals, test_what_the_circuits_say_of_it)
 from tests.live.cas_t1_cases import bank, test_each_protocol_of_a_channel_bank      # noqa: F401  they share this house
+from tests.live.em_attack_cases import attacked, test_a_broken_far_end_of_em           # noqa: F401
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(not BINARY.exists(), reason="libopenr2-dev is not installed")]
 LANDING, CALLER, DIALLED, OURS = "1000", "13912345678", "4321", "2000"
