@@ -3,13 +3,14 @@
 Who talks with it hears music until it is back, or until its leg ends; nobody is held who is held, in consultation or in a conference.
 
 A telephone that has failed and comes back no more, page or not (lost): a queue's caller whose agent it was goes back to the queue, with the
-place and the waiting time of before.  The visit to the queue counts once, with its first answer; the talk is counted as talk.  The recording goes on
-as after a transfer.
+place and the waiting time of before; the agent is set away as after an offer that failed, else the same telephone would be asked for ever.
+The visit to the queue counts once, with its first answer; the talk is counted as talk.  The recording goes on as after a transfer.
 """
 
+from firmware.acd import agent as agents
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_queues
+from firmware.control import core_dispatch, core_queues
 from firmware.control.core_parties import acting, detach, end_consult, free_party, hold, unhold
 
 
@@ -47,7 +48,10 @@ def lost(core, call, leg):
         return False
     if call.consult is not None:
         end_consult(core, call, "dropped")
+    name = call.agent
     detach(core, call, "lost")
     free_party(core, call, leg)
+    if name is not None and core.state.agent(name).status == agents.AVAILABLE:
+        core.emit("agent.status", call=call.id, agent=name, status=agents.ON_BREAK, reason=core_dispatch.AWAY["failed"], by="switch")
     core_queues.wait_again(core, call)
     return True
