@@ -1,10 +1,11 @@
-/* Decoding of IMA and VOX by tables of octets, for processors that look up 128 of them at once (AVX-512 VBMI); included by
-   _ima.pyx, whose lanes and states it works on.
+/* IMA and VOX by tables of octets, for processors that look up 128 of them at once (AVX-512 VBMI); included by
+   _ima_coder.h, whose lanes and states it works on.
 
-   A step is 8 a + r.  What a code of magnitude m adds, step >> 3 and the parts of the step that its bits choose, each truncated,
+   Decoding: a step is 8 a + r.  What a code of magnitude m adds, step >> 3 and the parts of the step that its bits choose, each truncated,
    is a (2 m + 1) plus a number that r and m alone decide.  So no part is shifted, tested or masked: a, r, that number and 2 m + 1
    are looked up for 64 channels at a time.  Upwards is a saturating sum, downwards the same on the complement.
-   VOX is counted 16 times as large, the 4 bits below all ones, so that its 12 bits saturate where 16 do. */
+   VOX is counted 16 times as large, the 4 bits below all ones, so that its 12 bits saturate where 16 do.
+   Encoding: the step comes from two tables of octets instead of three of words. */
 
 #ifndef STROWGER_IMA_OCTETS_H
 #define STROWGER_IMA_OCTETS_H
@@ -103,4 +104,21 @@ BY_OCTETS(0, IMA_LOW_FIRST)
 BY_OCTETS(1, IMA_HIGH_FIRST)
 BY_OCTETS(2, VOX)
 static void (*const octet_decoders[3])(lane_state *, const uint16_t *, uint16_t *, int64_t) = {decode_by_octets_0, decode_by_octets_1, decode_by_octets_2};
+
+WITH_OCTETS static inline void find_steps_by_octets(octets index, words *low, words *high)
+{
+    __m512i lower = look_up_128(step_octets[0], (__m512i)index), upper = look_up_128(step_octets[1], (__m512i)index);
+    *low = (words)_mm512_unpacklo_epi8(lower, upper);
+    *high = (words)_mm512_unpackhi_epi8(lower, upper);
+}
+#define ENCODE_BY_OCTETS(number, kind, groups) WITH_OCTETS static __attribute__((noinline)) void encode_by_octets_##number##_##groups(lane_state *state, const uint16_t *x, uint16_t *codes, int64_t n) \
+    { encode_lanes(kind, groups, find_steps_by_octets, state, x, codes, n); }
+ENCODE_BY_OCTETS(0, IMA_LOW_FIRST, 1)
+ENCODE_BY_OCTETS(0, IMA_LOW_FIRST, 2)
+ENCODE_BY_OCTETS(1, IMA_HIGH_FIRST, 1)
+ENCODE_BY_OCTETS(1, IMA_HIGH_FIRST, 2)
+ENCODE_BY_OCTETS(2, VOX, 1)
+ENCODE_BY_OCTETS(2, VOX, 2)
+static void (*const octet_encoders[3][2])(lane_state *, const uint16_t *, uint16_t *, int64_t) =
+    {{encode_by_octets_0_1, encode_by_octets_0_2}, {encode_by_octets_1_1, encode_by_octets_1_2}, {encode_by_octets_2_1, encode_by_octets_2_2}};
 #endif

@@ -26,7 +26,7 @@ def hard_signals(channels, samples, seed=1):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("channels, samples", ((3, 2), (1, 80), (16, 158), (65, 160), (130, 406)))
+@pytest.mark.parametrize("channels, samples", ((3, 2), (1, 80), (16, 158), (65, 160), (130, 406), (200, 82)))
 def test_equals_the_reference(level, kind, channels, samples):
     x = hard_signals(max(channels, 3), samples)[:channels]
     octets = ima.encode(x, kind, at=level)
@@ -35,17 +35,17 @@ def test_equals_the_reference(level, kind, channels, samples):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_decodes_alike_without_tables_of_octets(level, kind):
-    """A processor of this level that lacks AVX-512 VBMI: the same samples and the same state."""
+def test_codes_alike_without_tables_of_octets(level, kind):
+    """A processor of this level that lacks AVX-512 VBMI: the same samples, the same octets and the same states."""
     kernel = isa.load(KERNEL, level)
     if not kernel.OCTETS:
         pytest.skip("this level or this processor has one way only")
-    octets, found = np.random.default_rng(3).integers(0, 256, (130, 203)).astype(np.uint8), []
+    octets, x, found = np.random.default_rng(3).integers(0, 256, (150, 203)).astype(np.uint8), hard_signals(150, 406), []
     try:
         for wish in (True, False):
             kernel.call_use_octets(wish)
-            state = ima.new_state(130)
-            found.append((ima.decode(octets, kind, state, level), state.copy()))
+            states = ima.new_state(150), ima.new_state(150)
+            found.append((ima.decode(octets, kind, states[0], level), ima.encode(x, kind, states[1], level), *states))
     finally:
         kernel.call_use_octets(True)
     assert all(np.array_equal(one, other) for one, other in zip(*found))
