@@ -1,50 +1,43 @@
 # distutils: include_dirs = dsp
-# distutils: depends = dsp/_correlate.h
+# distutils: depends = dsp/_dtmf_blocks.h dsp/_correlate.h
 # distutils: extra_compile_args = -ffp-contract=off -Wno-psabi
 """DTMF receiver; what it does and why is in dsp/dtmf.py.
 
-Nothing is added across lanes (see _correlate.h), so rows need no turning.
-A batch of rows goes through one test after another, each without a branch on what it finds: what passes is
-gathered for the next.  Of speech a third is correlated, and one block of a hundred comes to `find`.
+Nothing is added across lanes (see _correlate.h), so rows need no turning.  _dtmf_blocks.h has what each block is asked, and the
+state; here is what becomes of a block that may be a digit's.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrtf
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t
+from libc.string cimport memset
 
 from dsp import dtmf as _constants
 
-cdef extern from *:
-    """
-    #include "_correlate.h"
-    /* See correlate_folded. */
-    static int16_t pair_table[FOLDED_PAIRS * 32] __attribute__((aligned(64)));
-    """
+cdef extern from "_dtmf_blocks.h" nogil:
+    enum:
+        BATCH, GROUP
     int16_t pair_table[640]
-    void fold(const int16_t *, int16_t *) noexcept nogil
-    float loudest_pair(const int32_t *, float) noexcept nogil
-    void fetch_block(const int16_t *) noexcept nogil
-    void correlate_folded(const int16_t (*)[80], const int16_t *, int32_t (*)[16]) noexcept nogil
-    void energy_and_lag(const int16_t *, int32_t *, int32_t *) noexcept nogil
-
-cdef enum:
-    BATCH = 64
-    AHEAD = 12      # rows that are fetched from memory meanwhile
-
-cdef struct dtmf_slot:
-    float tone[2][2]        # row and column of the last candidate block, complex
-    float power[2]
-    float energy
-    int32_t candidate       # of the last block, or -1
-    int32_t hit             # of the last pair of blocks, or -1
-    int32_t digit           # the one that is on, or -1
-    int32_t misses
-    int32_t blocks
-    int32_t hits            # in a row
-    float power_sum         # over their blocks
-    float energy_sum
-    float floor             # least energy of late, rising: what the digit came out of
+    int place_of_pair(int)
+    ctypedef struct dtmf_slot:
+        float tone[2][2]
+        float power[2]
+        float energy, power_sum, energy_sum
+        int32_t hits, blocks
+        int8_t candidate, hit, digit, misses
+    ctypedef struct dtmf_group:
+        float floor[64]
+        int8_t awake[64]
+        dtmf_slot slot[64]
+    ctypedef struct block_limits:
+        float power_scale, lowest_power, candidate_share, dull, rise, least_floor
+    ctypedef struct heard:
+        float energy[64]
+        int32_t sums[64][16]
+        int8_t found[64]
+    dtmf_group *group_of(void *, int32_t) noexcept
+    void hear(heard *, const block_limits *, const int16_t *, int64_t, const int32_t *, int, int64_t) noexcept
+    int pass_by(void *, const block_limits *, const int32_t *, const heard *, int, int32_t *) noexcept
 
 cdef struct dtmf_event:
     int32_t slot
@@ -56,17 +49,18 @@ cdef float leakage[8][8]
 cdef float turn[8][2]
 cdef float limit[8]
 cdef uint8_t digits[16]
-cdef float power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below, dull
+cdef block_limits limits
+cdef float high_above_low, low_above_high, fraction, steady, sure_share, long_share, onset, late_share, octave, below
 cdef int32_t long_hits = _constants.LONG_HITS, late_hits = _constants.LATE_HITS, end_misses = _constants.END_MISSES
-cdef float third = 1 / 3.0, twelfth = 1 / 12.0, least_floor = 1 / 64.0
+cdef float third = 1 / 3.0, twelfth = 1 / 12.0
 
 
 def take_constants():
     """Copy the tables of dsp/dtmf.py, so that kernel and reference have one source."""
-    global power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below, dull
+    global high_above_low, low_above_high, fraction, steady, sure_share, long_share, onset, late_share, octave, below
     for i in range(40):
         for k in range(16):
-            pair_table[32 * (i // 2) + 2 * k + i % 2] = _constants.COEFFICIENTS[i, k]
+            pair_table[32 * place_of_pair(i // 2) + 2 * k + i % 2] = _constants.COEFFICIENTS[i, k]
     for i in range(8):
         limit[i] = _constants.LIMIT[i]
         turn[i][0], turn[i][1] = _constants.TURN[i]
@@ -74,7 +68,9 @@ def take_constants():
             leakage[i][k] = _constants.LEAKAGE[i, k]
     for i in range(16):
         digits[i] = ord(_constants.DIGITS[i])
-    power_scale, lowest_power, high_above_low, low_above_high, candidate_share, fraction, steady, sure_share, long_share, onset, rise, late_share, octave, below, dull = map(float, _constants.CONSTANTS)
+    (limits.power_scale, limits.lowest_power, high_above_low, low_above_high, limits.candidate_share, fraction, steady, sure_share, long_share, onset,
+     limits.rise, late_share, octave, below, limits.dull) = map(float, _constants.CONSTANTS)
+    limits.least_floor = limits.lowest_power / 64
 
 
 take_constants()
@@ -95,7 +91,7 @@ cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
     cdef int k, part, row, column
     s.energy = energy
     for k in range(8):
-        power[k] = (<float>sums[2 * k] * <float>sums[2 * k] + <float>sums[2 * k + 1] * <float>sums[2 * k + 1]) * power_scale
+        power[k] = (<float>sums[2 * k] * <float>sums[2 * k] + <float>sums[2 * k + 1] * <float>sums[2 * k + 1]) * limits.power_scale
     row = strongest(power)
     column = 4 + strongest(power + 4)
     share = leakage[row][column]        # the same both ways
@@ -103,8 +99,8 @@ cdef void find(dtmf_slot *s, const int32_t *sums, float energy) noexcept nogil:
         s.tone[0][part] = <float>sums[2 * row + part] - share * <float>sums[2 * column + part]
         s.tone[1][part] = <float>sums[2 * column + part] - share * <float>sums[2 * row + part]
     for k in range(2):
-        s.power[k] = (s.tone[k][0] * s.tone[k][0] + s.tone[k][1] * s.tone[k][1]) * power_scale
-    if s.power[0] < lowest_power or s.power[1] < lowest_power:
+        s.power[k] = (s.tone[k][0] * s.tone[k][0] + s.tone[k][1] * s.tone[k][1]) * limits.power_scale
+    if s.power[0] < limits.lowest_power or s.power[1] < limits.lowest_power:
         return
     if s.power[1] > s.power[0] * high_above_low or s.power[0] > s.power[1] * low_above_high:
         return
@@ -153,53 +149,12 @@ cdef inline int64_t report(dtmf_event *events, int64_t count, int64_t max_events
     return count
 
 
-ctypedef struct batch:
-    float energy[BATCH]
-    int32_t sums[BATCH][16]     # of those that may be a digit
-    int32_t found[BATCH]        # place of a row in sums, or -1
-
-
-cdef inline int gather(batch *b, const int16_t *x, int64_t x_stride, const int32_t *row, int n, int32_t *chosen) noexcept nogil:
-    """Energies of n rows; the rows that are neither silent nor too dull for a digit. Returns how many."""
-    cdef int32_t energy[BATCH]
-    cdef int32_t lag[BATCH]
-    cdef int k, count = 0
-    for k in range(n):
-        fetch_block(x + x_stride * row[k + AHEAD if k + AHEAD < n else n - 1])
-        energy_and_lag(x + x_stride * row[k], &energy[k], &lag[k])
-    for k in range(n):
-        b.energy[k] = <float>energy[k]
-        b.found[k] = -1
-        chosen[count] = k
-        count += (b.energy[k] >= lowest_power) & (<float>lag[k] < dull * b.energy[k])
-    return count
-
-
-cdef void hear(batch *b, const int16_t *x, int64_t x_stride, const int32_t *row, int n) noexcept nogil:
-    """Fill the batch with n rows."""
-    cdef int32_t chosen[BATCH + 4]
-    cdef int16_t folded[4][80]
-    cdef int32_t sums[4][16]
-    cdef int first, k, place, count, passed = 0
-    count = gather(b, x, x_stride, row, n, chosen)
-    for k in range(4):
-        chosen[count + k] = chosen[0]       # to fill the last four
-    for first in range(0, count, 4):
-        for k in range(4):
-            fold(x + x_stride * row[chosen[first + k]], folded[k])
-        correlate_folded(folded, pair_table, sums)
-        for k in range(4 if count - first > 4 else count - first):
-            place = chosen[first + k]
-            memcpy(b.sums[passed], sums[k], sizeof(sums[k]))
-            if loudest_pair(sums[k], power_scale) >= candidate_share * b.energy[place]:
-                b.found[place] = passed
-                passed += 1
-
-
-cdef inline int64_t advance(dtmf_slot *s, int32_t slot, float energy, const int32_t *sums, uint8_t *present,
+cdef inline int64_t advance(dtmf_group *g, int32_t slot, float energy, const int32_t *sums, uint8_t *present,
                             dtmf_event *events, int64_t count, int64_t max_events) noexcept nogil:
     """One block of a slot; sums: NULL where it is no digit's. Returns the number of events."""
+    cdef dtmf_slot *s = &g.slot[slot % GROUP]
     cdef int32_t hit = -1, before_candidate = s.candidate
+    cdef float floor = g.floor[slot % GROUP]
     cdef float powers[2]
     cdef bint same, sure = False
     cdef dtmf_slot before
@@ -212,13 +167,13 @@ cdef inline int64_t advance(dtmf_slot *s, int32_t slot, float energy, const int3
     same = hit >= 0 and hit == s.hit
     s.hit = hit
     if hit < 0:
-        s.floor = s.floor * rise + lowest_power * least_floor
-        s.floor = s.floor if s.floor < energy else energy
+        floor = floor * limits.rise + limits.least_floor
+        g.floor[slot % GROUP] = floor = floor if floor < energy else energy
     if same:
         s.hits += 1
         s.power_sum = s.power_sum + powers[0]
         s.energy_sum = s.energy_sum + energy
-        if s.floor * (s.hits + 1) <= onset * s.energy_sum:
+        if floor * (s.hits + 1) <= onset * s.energy_sum:
             sure = s.power_sum >= (long_share if s.hits >= long_hits else sure_share) * s.energy_sum
         else:
             sure = s.hits >= late_hits and s.power_sum >= late_share * s.energy_sum
@@ -235,35 +190,44 @@ cdef inline int64_t advance(dtmf_slot *s, int32_t slot, float energy, const int3
         count = report(events, count, max_events, slot, hit, 1, 0)
     if present != NULL:
         present[slot] = 2 if s.digit >= 0 else hit >= 0
+    g.awake[slot % GROUP] = s.candidate >= 0 or s.digit >= 0        # a hit is a candidate
     return count
 
 
 cdef int64_t detect(void *state, const int32_t *slot, const int32_t *row, int64_t n, const int16_t *x, int64_t x_stride,
                     uint8_t *present, void *events, int64_t max_events) noexcept nogil:
     cdef int64_t first = 0, count = 0
-    cdef int k, rows
-    cdef batch b
+    cdef int i, k, rows, left
+    cdef int32_t busy[BATCH]
+    cdef heard h
     while first < n:
         rows = <int>(n - first if n - first < BATCH else BATCH)
-        hear(&b, x, x_stride, row + first, rows)
-        for k in range(rows):
-            count = advance(&(<dtmf_slot *>state)[slot[first + k]], slot[first + k], b.energy[k],
-                            b.sums[b.found[k]] if b.found[k] >= 0 else NULL, present, <dtmf_event *>events, count, max_events)
+        hear(&h, &limits, x, x_stride, row + first, rows, n - first)
+        left = pass_by(state, &limits, slot + first, &h, rows, busy)
+        if present != NULL:
+            for k in range(rows):
+                present[slot[first + k]] = 0
+        for i in range(left):
+            k = busy[i]
+            count = advance(group_of(state, slot[first + k]), slot[first + k], h.energy[k], h.sums[h.found[k]] if h.found[k] >= 0 else NULL,
+                            present, <dtmf_event *>events, count, max_events)
         first += rows
     return count
 
 
 cdef void reset(void *state, int32_t slot) noexcept nogil:
-    cdef dtmf_slot *s = &(<dtmf_slot *>state)[slot]
+    cdef dtmf_group *g = group_of(state, slot)
+    cdef dtmf_slot *s = &g.slot[slot % GROUP]
     memset(s, 0, sizeof(dtmf_slot))
     s.candidate = s.hit = s.digit = -1
+    g.floor[slot % GROUP], g.awake[slot % GROUP] = 0, 0
 
 
 capi = {
     "detect": PyCapsule_New(<void *>detect, "int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)", NULL),
     "reset": PyCapsule_New(<void *>reset, "void (void *, int32_t)", NULL),
 }
-SLOT_OCTETS = sizeof(dtmf_slot)
+GROUP_SLOTS, GROUP_OCTETS = GROUP, sizeof(dtmf_group)
 
 
 def call_reset(uint8_t[::1] state, int slot):

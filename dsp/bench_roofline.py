@@ -37,7 +37,7 @@ def pieces():
             "noise": (2 * noise.slot_octets() + ROWS, 2 * TRANSFORM + 129 * 110),
             "vad": (2 * vad.slot_octets() + 160, 80 * 12),
             "level": (2 * level.SLOT_OCTETS + 2 * 160, 80 * 12),
-            "dtmf": (2 * 64 + 160, 40 * 16 * 2 + 80 * 5)}
+            "dtmf": (2 * 4 + 1 + 160, 40 * 16 * 2 + 80 * 5)}
 
 
 def copy_gbps():

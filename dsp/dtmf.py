@@ -39,7 +39,6 @@ COLUMNS_HZ = (1209, 1336, 1477, 1633)
 DIGITS = "123A456B789C*0#D"
 BLOCK, RATE_HZ = 80, 8000
 EVENT_DTYPE = np.dtype([("slot", "<i4"), ("digit", "u1"), ("on", "u1"), ("duration_ms", "<u2")])
-SLOT_OCTETS = 64
 
 ZERO_DBM0_PEAK = 22826      # of a sine, 16-bit scale: G.711, 3.14 dBm0 below 32768
 LOWEST_DBM0 = -36           # of each tone (invented within Q.24: operation to -29, here with margin)
@@ -85,15 +84,14 @@ CONSTANTS = np.array([POWER_SCALE, LOWEST_POWER, HIGH_ABOVE_LOW, LOW_ABOVE_HIGH,
 def new_state(n_slots, at=None):
     """Receivers for slots 0 to n_slots - 1: uint8, aligned."""
     kernel = isa.load("_dtmf", at)
-    assert kernel.SLOT_OCTETS == SLOT_OCTETS
-    state = isa.aligned(n_slots * SLOT_OCTETS)
+    state = isa.aligned(-(-n_slots // kernel.GROUP_SLOTS) * kernel.GROUP_OCTETS)
     for slot in range(n_slots):
         kernel.call_reset(state, slot)
     return state
 
 
 def detect(state, x, slots=None, present=None, at=None):
-    """x: int16 (n, 80), row i of slot slots[i] (default i).
+    """x: int16 (n, 80), row i of slot slots[i] (default i), each slot once.
 
     Returns the events as an array of EVENT_DTYPE; present (uint8, by slot) is updated where given."""
     slots = np.arange(len(x), dtype=np.int32) if slots is None else np.asarray(slots, np.int32)

@@ -65,7 +65,7 @@ _mix  (dsp/mix.py)
 _dtmf  (dsp/dtmf.py)  new_state(n_slots)
   detect: int64_t (void *, const int32_t *, const int32_t *, int64_t, const int16_t *, int64_t, uint8_t *, void *, int64_t)
       (state, slot, row, n, x, x_stride, present, events, max_events) -> number of events written
-      Always 80 samples a call.  present: uint8 by slot, or NULL: 0 nothing, 1 perhaps a digit (mute
+      Always 80 samples a call, each slot once.  present: uint8 by slot, or NULL: 0 nothing, 1 perhaps a digit (mute
       towards a bridge from here: at most 28 ms have leaked), 2 a digit.
       event: {int32 slot; uint8 digit (ASCII); uint8 on (1 begin, 0 end); uint16 duration_ms (at end)}, dtmf.EVENT_DTYPE
   reset: void (void *, int32_t)      (state, slot): forget; no end event is sent

@@ -158,6 +158,27 @@ def compare_with_reference(x):
         assert found == expected
 
 
+@pytest.mark.parametrize("order", ("neighbours", "each second", "mixed"))
+def test_many_slots_at_once(level, order):
+    """150 slots in a call, as neighbours or not, most of them asleep: each hears what the reference hears in its row alone."""
+    rng, n, blocks = np.random.default_rng(6), 150, 30
+    slots = {"neighbours": np.arange(7, 7 + n), "each second": 2 * np.arange(n) + 1, "mixed": rng.permutation(2 * n)[:n]}[order].astype(np.int32)
+    x = rng.normal(size=(n, 80 * blocks)) * rng.choice((0, 30, 3000), n)[:, None]
+    for row in range(0, n, 3):
+        y = key(dtmf.DIGITS[row % 16], on_ms=60 + row % 40, lead=int(rng.integers(0, 400)))[:80 * blocks]
+        x[row, :len(y)] += y
+    x, state, present = samples(x), dtmf.new_state(2 * n, level), np.full(2 * n, 9, np.uint8)
+    references, heard = [dtmf.Reference() for _ in range(n)], 0
+    for block in range(blocks):
+        rows = np.ascontiguousarray(x[:, 80 * block:80 * block + 80])
+        found = [(e["slot"], chr(e["digit"]), e["on"], e["duration_ms"]) for e in dtmf.detect(state, rows, slots, present, level)]
+        wanted = [(slot, *event) for slot, reference, row in zip(slots, references, rows) for event in reference.feed(row)]
+        assert found == wanted
+        assert present[slots].tolist() == [2 if r.digit >= 0 else int(r.hit >= 0) for r in references]
+        heard += len(found)
+    assert heard >= 2 * (n // 3) - 10 and (np.delete(present, slots) == 9).all()
+
+
 @pytest.mark.parametrize("peak", (32767, -32768))
 def test_the_loudest_input_does_not_overflow(peak):
     """Square waves at each frequency: the worst case of the correlations' 32 bits."""
