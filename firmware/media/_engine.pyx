@@ -17,7 +17,7 @@ only frames() and put_frame().
 
 The files in native/ are parts of this module: types (structures), bert (bit error tests), playout
 (jitter buffer), quality (R-factor), srtp, fax (T.38 in place of sound), bundle (sending), rtp, ring and gather (receiving), watch (missing sound), rtcp, player, disabler (2100 Hz), conference,
-plan (bridges and mixing), enhance (echo, noise, level, speech), record, stream (to and from services), command, circuit (CAS bits, register
+plan (bridges and mixing), enhance (echo, noise, level, speech), tapes (memory of recordings), record, stream (to and from services), command, circuit (CAS bits, register
 signals), bearer (spans that the board does not carry), continuity (check of circuits), hear (modem tones, progress, caller identification,
 answers), units (threads), tick,
 objects (RtpLeg, Playlist, BoardWindow, Playout).
@@ -31,6 +31,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from firmware.errors import LocalError
 
 include "native/ring.pxi"
+include "native/tapes.pxi"
 include "native/types.pxi"
 include "native/playout.pxi"
 include "native/quality.pxi"
@@ -159,6 +160,7 @@ cdef class Engine:
     cdef readonly object kernels
     cdef tuple windows
     cdef uint64_t head                  # commands written, not all committed
+    cdef int recordings                 # that are open
     cdef readonly int event_fd
     cdef readonly int frame_fd
 
@@ -269,7 +271,11 @@ cdef class Engine:
             os.close(self.e.epoll_fd)
             for u in range(UNITS):
                 ring_unmap(&self.e.ring[u])
-            free(self.e)
+            for i in range(RECORDINGS):
+                free(self.e.recording[i].coder)
+            for i in range(self.e.tapes.reels):
+                large_free(self.e.tapes.reel[i], LARGE_PAGE)
+            large_free(self.e, sizeof(Engine_))
 
     cdef void *address(self, array) except NULL:
         return <void *><uintptr_t>array.ctypes.data
@@ -663,11 +669,12 @@ cdef class Engine:
         """Command thread: prepare a free recording before record(); fd -1: the file comes later.
         form, bits, header, fact_at: formats.Form."""
         cdef Recording *r = &self.e.recording[index]
-        if r.ring == NULL:
-            r.ring = <uint8_t *>aligned_alloc(64, RECORD_RING + CODER)
-            if r.ring == NULL:
+        if r.coder == NULL:
+            r.coder = <uint8_t *>aligned_alloc(64, CODER)
+            if r.coder == NULL:
                 raise MemoryError("media: no memory for one more recording")
-        r.coder = r.ring + RECORD_RING
+        self.recordings += 1
+        self.record_memory()
         memset(r.coder, 0, CODER)
         if form == FORM_G726:
             self.e.k.g726_reset(r.coder, 0)
@@ -694,11 +701,11 @@ cdef class Engine:
             raise OSError(error, os.strerror(error))
 
     def record_file(self, int index, int fd):
-        """The file of a recording whose ring is being filled already; -1: none yet."""
+        """The file of a recording that the tick writes already; -1: none yet."""
         self.e.recording[index].fd = fd
 
     def record_drain(self, indexes, int last=0):
-        """Bring rings to files; last: they end, what does not fill a block too.  Returns [(index, errno)] of those that have failed now.  No GIL during the writing."""
+        """Bring what the tick has written to files; last: they end, what does not fill a block too.  Returns [(index, errno)] of those that have failed now.  No GIL during the writing."""
         cdef int index, before, error
         cdef list failed = []
         for index in indexes:
@@ -717,13 +724,28 @@ cdef class Engine:
         self.e.recording[index].fd = -2
 
     def record_state(self, int index):
-        """(octets of the ring: written by the tick, brought to disk, lost to a full ring; of the file: octets of audio, frames)."""
+        """(octets of both legs: written by the tick, brought to disk, lost since the disk was too far behind; of the file: octets of audio, frames)."""
         cdef Recording *r = &self.e.recording[index]
         return load64(&r.head), load64(&r.tail), r.overrun, r.octets, r.frames
 
     def record_free(self, int index):
-        """After its file is closed: the index may be used again."""
-        self.e.recording[index].serial = 0
+        """After its file is closed: the index may be used again, and its tapes."""
+        cdef Recording *r = &self.e.recording[index]
+        if r.first != NULL:
+            tapes_give(&self.e.tapes, r.first, r.last)
+        r.first = r.last = NULL
+        r.serial = 0
+        self.recordings -= 1
+
+    def record_memory(self):
+        """Command thread, in each of its turns: make what recordings may soon want.  Returns the octets that were ever made."""
+        cdef void *reel
+        while tapes_few(&self.e.tapes, self.recordings):
+            reel = large_calloc(LARGE_PAGE)
+            if reel == NULL:
+                raise MemoryError("media: no memory for what recordings have not on disk yet")
+            tapes_cut(&self.e.tapes, reel, LARGE_PAGE)
+        return tapes_made(&self.e.tapes) * sizeof(tape)
 
     # The layer 2 thread
 

@@ -4,7 +4,7 @@ The disk thread's writes are safe from the death of a process at once, from a po
 brought them to the medium, which by itself it does after some 30 s.  So each SYNC_S, where something was written,
 this thread calls syncfs(2) on the recordings' file system: one call for all files, which brings audio, headers and
 the folders that name new files, in order.  A thread of its own, since a sync takes as long as the disk likes and the
-disk thread must not wait: its rings hold 4 s.
+disk thread must not wait: its memory holds 4 s.
 """
 
 import ctypes

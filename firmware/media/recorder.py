@@ -1,7 +1,7 @@
 """Recordings: files are touched by one disk thread, never by the tick.
 
-The command thread calls start() and stop(); the tick fills a ring of 4 s in
-memory; each ROUND_MS the disk thread codes what is there in the file's form (formats.py), brings
+The command thread calls start() and stop(); the tick writes into
+memory, 4 s of each at most; each ROUND_MS the disk thread codes what is there in the file's form (formats.py), brings
 it to the file and then rewrites the header, so that the file is a true one at any moment.  Opening,
 closing and every error happen in the disk thread: results() tells them.  disksync.py
 brings all to the medium about once a second.
@@ -24,7 +24,7 @@ log = logging.getLogger("firmware.media.recorder")
 
 ROUND_MS = 250                  # each recording is brought to disk this often
 PHASES = 5                      # a fifth of them at a time
-OCTETS_A_MS = 16                # of the ring in memory
+OCTETS_A_MS = 16                # in memory
 FRAMES_A_MS = 8
 REMEMBERED = 4096               # ids of closed recordings, so that a repeated command does no harm
 

@@ -106,6 +106,7 @@ class Server:
                 self.table.browsers.look()
                 self.board.follow(self.table)
                 self.streams.look()
+                self.engine.record_memory()
                 self.stats.sample()
                 if heart is not None:
                     heart.beat()

@@ -48,10 +48,13 @@ def refuse_clear(name, done):
 class Termination:
     """A timeslot or an RTP stream.  signal: (token, serial) of what plays."""
 
+    __slots__ = ("id", "slot", "serial", "kind", "bridge", "hears", "octets", "enhance", "long_place", "long_refused", "cost", "emergency", "signal",
+                 "player", "last_signal", "row", "law", "clear", "srtp", "former", "codec", "leg", "sockets", "settings", "address", "port")
+
     def __init__(self, name, slot, serial, kind):
         self.id, self.slot, self.serial, self.kind = name, slot, serial, kind
         self.bridge = None
-        self.hears = dict(HEARS_NOTHING)
+        self.hears = HEARS_NOTHING
         self.octets = None          # fsk.Receiver of caller identification
         self.enhance = ENHANCE_OFF
         self.long_place = None      # of a canceller of 128 ms

@@ -1,8 +1,10 @@
 """The engine without its process: disk trouble, the window's comings and goings."""
 
+import contextlib
 import os
 import pathlib
 import re
+import select
 import threading
 import time
 
@@ -87,6 +89,59 @@ def test_a_disk_that_stands_still_for_two_seconds_loses_nothing(running, tools, 
     for fd in files:
         os.close(fd)
     board.close()
+
+
+def record_alaw(engine, indexes, fd):
+    """Recordings of silence into a file of no header."""
+    for index in indexes:
+        engine.record_open(index, fd)
+        engine.record(index, 1 + index, -1, -1)
+    engine.commit()
+
+
+def end_recordings(engine, indexes):
+    for index in indexes:
+        engine.record_stop(index, 1 + index)
+    engine.commit()
+    stopped = []
+    until(lambda: stopped.extend(e for e in engine.events() if e[0] == "record_stopped") or len(stopped) == len(indexes))
+    assert engine.record_drain(indexes, 1) == []
+    for index in indexes:
+        engine.record_free(index)
+
+
+def turn(engine):
+    """What the command thread does when the tick wakes it."""
+    select.select([engine.event_fd], [], [], 0.25)
+    with contextlib.suppress(BlockingIOError):
+        os.eventfd_read(engine.event_fd)
+    return engine.record_memory()
+
+
+def test_recordings_share_memory_and_hold_what_the_disk_has_not_yet(running):
+    """With a disk that keeps up a recording costs a few kB; with one that stands still it may have 4 s, what does not fit is counted; it all comes back."""
+    reel, most = 2 << 20, 65536
+    fd, many, others = os.open("/dev/null", os.O_WRONLY), list(range(64)), list(range(64, 128))
+    record_alaw(running, many, fd)
+    for _ in range(20):
+        turn(running)
+        assert running.record_drain(many) == []
+    held = max(running.record_state(index)[0] - running.record_state(index)[1] for index in many)
+    assert running.record_memory() <= reel or held > 8000, "of 64 recordings, which could hold 4 MB"
+    until(lambda: turn(running) and all(running.record_state(index)[2] for index in many), 8)
+    for index in many:
+        head, tail, lost, *_ = running.record_state(index)
+        assert most - 160 < head - tail <= most and lost % 160 == 0
+    assert len(many) * most < running.record_memory() <= len(many) * most * 1.2 + reel
+    assert running.record_drain(many) == []
+    until(lambda: turn(running) and all(0 < running.record_state(index)[0] - running.record_state(index)[1] for index in many))      # they go on
+    made = running.record_memory()
+    end_recordings(running, many)
+    record_alaw(running, others, fd)            # the same memory serves others
+    until(lambda: turn(running) and all(running.record_state(index)[0] > 8000 for index in others))
+    end_recordings(running, others)
+    assert running.record_memory() == made
+    os.close(fd)
 
 
 def test_a_full_disk_is_told_once_and_the_tick_goes_on(running):

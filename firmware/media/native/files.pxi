@@ -1,4 +1,4 @@
-# Recordings from the ring to their files: coding and headers, in the disk thread.
+# Recordings from memory to their files: coding and headers, in the disk thread.
 # Included by _engine.pyx.
 #
 # The header is rewritten after the samples it counts, so a file is playable at
@@ -52,11 +52,39 @@ cdef int write_header(Recording *r) noexcept nogil:
     return write_all(r.fd, r.header, r.header_size, 0)
 
 
-cdef void together(Engine_ *e, const uint8_t *ring, int16_t *x, int n) noexcept nogil:
-    """Both legs in one: their sum, clipped.  ring: n frames of A-law octets, left and right."""
+cdef void tapes_read(Recording *r, uint8_t *to, uint32_t n) noexcept nogil:
+    """The n octets of a recording from r.tail on, which are there; they stay."""
+    cdef tape *t = r.first
+    cdef uint32_t at = <uint32_t>(r.tail % TAPE_OCTETS), here
+    if at == 0 and r.tail:
+        t = t.next
+    while n:
+        here = TAPE_OCTETS - at if TAPE_OCTETS - at < n else n
+        memcpy(to, t.octets + at, here)
+        to += here
+        n -= here
+        at = 0
+        if n:
+            t = t.next
+
+
+cdef void tapes_pass(Engine_ *e, Recording *r, uint64_t tail) noexcept nogil:
+    """What lies before tail is done with.  The tape that ends there stays: the tick will link the next one to it."""
+    cdef uint64_t n = (tail - 1) // TAPE_OCTETS - (r.tail - 1 if r.tail else 0) // TAPE_OCTETS
+    cdef tape *passed
+    while n:
+        passed = r.first
+        r.first = passed.next
+        tapes_give(&e.tapes, passed, passed)
+        n -= 1
+    store64(&r.tail, tail)
+
+
+cdef void together(Engine_ *e, const uint8_t *frames, int16_t *x, int n) noexcept nogil:
+    """Both legs in one: their sum, clipped.  frames: n of A-law octets, left and right."""
     cdef int16_t both[2 * CHUNK]
     cdef int i
-    e.k.expand(0, ring, both, 2 * n)
+    e.k.expand(0, frames, both, 2 * n)
     for i in range(n):
         x[i] = clip(<int32_t>both[2 * i] + both[2 * i + 1])
 
@@ -79,27 +107,27 @@ cdef void ima_block(Engine_ *e, Recording *r, const int16_t *x, int stride, uint
             out += 4
 
 
-cdef int64_t encode_frames(Engine_ *e, Recording *r, const uint8_t *ring, int n, uint8_t *out) noexcept nogil:
+cdef int64_t encode_frames(Engine_ *e, Recording *r, const uint8_t *frames, int n, uint8_t *out) noexcept nogil:
     """Code n frames (at most CHUNK; of IMA whole blocks).  Returns the octets written to out."""
     cdef int16_t x[2 * CHUNK]
     cdef int32_t zero = 0
     cdef int i, block
     if r.channels == 2 and r.form == FORM_PCM:
-        e.k.expand(0, ring, <int16_t *>out, 2 * n)
+        e.k.expand(0, frames, <int16_t *>out, 2 * n)
         return 4 * n
     if r.channels == 2 and r.form == FORM_U:
-        e.k.convert(0, ring, out, 2 * n)
+        e.k.convert(0, frames, out, 2 * n)
         return 2 * n
     if r.channels == 2 and r.form == FORM_A:
-        memcpy(out, ring, 2 * n)
+        memcpy(out, frames, 2 * n)
         return 2 * n
     if r.channels == 2:                # IMA: rows of its own for each leg
-        e.k.expand(0, ring, <int16_t *>out, 2 * n)
+        e.k.expand(0, frames, <int16_t *>out, 2 * n)
         for i in range(n):
             x[i] = (<int16_t *>out)[2 * i]
             x[CHUNK + i] = (<int16_t *>out)[2 * i + 1]
     else:
-        together(e, ring, x, n)
+        together(e, frames, x, n)
     if r.form == FORM_PCM:
         memcpy(out, x, 2 * n)
         return 2 * n
@@ -118,20 +146,19 @@ cdef int64_t encode_frames(Engine_ *e, Recording *r, const uint8_t *ring, int n,
 
 
 cdef int record_drain(Engine_ *e, Recording *r, int last) noexcept nogil:
-    """Disk thread: bring what is in the ring to the file; last: the end of it, too.  Returns errno or 0.
+    """Disk thread: bring what the tick has written to the file; last: the end of it, too.  Returns errno or 0.
 
-    After an error the ring is still emptied, so that the tick goes on."""
+    After an error it is thrown away, so that the tick goes on."""
     cdef uint64_t head = load64(&r.head)
     cdef uint64_t tail = r.tail
-    cdef uint8_t ring[2 * CHUNK]
+    cdef uint8_t frames[2 * CHUNK]
     cdef uint8_t out[4 * CHUNK]
     cdef uint64_t octets
-    cdef uint32_t at, first
     cdef int n, true_n, whole
     if head == tail:
         return 0
     if r.error:
-        store64(&r.tail, head)
+        tapes_pass(e, r, head)
         return 0
     whole = IMA_FRAMES if r.form == FORM_IMA else 8
     while tail != head and not r.error:
@@ -148,20 +175,15 @@ cdef int record_drain(Engine_ *e, Recording *r, int last) noexcept nogil:
         if (r.octets + 4 * CHUNK) >> 16 >= 0xFFFF:
             r.error = EFBIG            # RIFF counts 32 bits
             break
-        at = <uint32_t>(tail & (RECORD_RING - 1))
-        first = RECORD_RING - at
-        if first > <uint32_t>(2 * true_n):
-            first = 2 * true_n
-        memset(ring, SILENCE_A, sizeof(ring))
-        memcpy(ring, r.ring + at, first)
-        memcpy(ring + first, r.ring, 2 * true_n - first)
-        octets = <uint64_t>encode_frames(e, r, ring, n, out)
+        memset(frames, SILENCE_A, sizeof(frames))
+        tapes_read(r, frames, 2 * true_n)
+        octets = <uint64_t>encode_frames(e, r, frames, n, out)
         r.error = write_all(r.fd, out, octets, r.header_size + r.octets)
         if not r.error:
             tail += 2 * <uint64_t>true_n
             r.octets += octets
             r.frames += <uint64_t>true_n
-            store64(&r.tail, tail)
+            tapes_pass(e, r, tail)
     if not r.error:
         r.error = write_header(r)
     return r.error

@@ -55,20 +55,31 @@ cdef extern from *:
     static void interleave(uint8_t *restrict to, const uint8_t *restrict left, const uint8_t *restrict right, int n)
     { for (int i = 0; i < n; i++) { to[2 * i] = left[i]; to[2 * i + 1] = right[i]; } }
     /* Zeroed memory in pages of 2 MB where the kernel has them: a tick walks through all of it, and on pages of 4 KB
-       most of its walk would miss the processor's table of pages as well as its caches. */
+       most of its walk would miss the processor's table of pages as well as its caches.  All memory of media is locked, so the kernel finds
+       the pages as soon as they may be written: not before it knows that they shall be large, nor for what lies around them. */
     #include <stdlib.h>
     #include <string.h>
     #include <sys/mman.h>
     enum { LARGE_PAGE = 2 << 20 };
+    static size_t large_octets(size_t n) { return (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE; }
     static void *large_calloc(size_t n)
     {
-        size_t whole = (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
-        void *p = aligned_alloc(LARGE_PAGE, whole);
-        if (!p)
+        size_t whole = large_octets(n);
+        char *all = mmap(NULL, whole + LARGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p;
+        if (all == MAP_FAILED)
             return NULL;
+        p = (char *)large_octets((uintptr_t)all);
+        if (p > all)
+            munmap(all, p - all);
+        munmap(p + whole, all + LARGE_PAGE - p);
         madvise(p, whole, MADV_HUGEPAGE);
+        if (mprotect(p, whole, PROT_READ | PROT_WRITE)) {
+            munmap(p, whole);
+            return NULL;
+        }
         return memset(p, 0, whole);
     }
+    static void large_free(void *p, size_t n) { if (p) munmap(p, large_octets(n)); }
     /* Pieces of one size, many to a page; kept for ever, used again.  Command thread only. */
     static struct piece { struct piece *next; } *pieces;
     static void *take_piece(size_t n)
@@ -167,7 +178,9 @@ cdef extern from *:
     void store32 "STORE"(uint32_t *, uint32_t) noexcept nogil
     void flush_denormals() noexcept nogil
     void prefetch(const void *, int) noexcept nogil
+    enum: LARGE_PAGE
     void *large_calloc(size_t)
+    void large_free(void *, size_t)
     void *take_piece(size_t)
     void give_piece(void *)
     void interleave(uint8_t *, const uint8_t *, const uint8_t *, int) noexcept nogil
@@ -396,7 +409,6 @@ cdef enum:
     EVENTS = 8192                      # entries of the event ring, a power of two
     FRAME_RING = 262144                # octets of the ring of received HDLC frames
     STRETCH = 2392                     # octets of a state of dsp/wsola.py (kernels.py compares)
-    RECORD_RING = 65536                # octets of one recording: 4.096 s, stereo
     STREAMS = 256                      # legs whose audio goes to and from services: native/stream.pxi
     STREAM_OUT = 32768                 # octets of a leg's audio on its way there: 2.048 s of both channels
     STREAM_IN = 16384                  # octets of audio on its way to the leg: 2.048 s
@@ -755,10 +767,11 @@ cdef struct Recording:
     int32_t error                      # errno of the disk thread
     int32_t stopped                    # set by the tick: head moves no more
     int32_t paused                     # silence is written
-    uint64_t head                      # octets of the ring written by the tick: 2 a frame, both legs in A-law
-    uint64_t tail                      # octets of the ring that are coded and on disk
-    uint64_t overrun                   # octets dropped since the ring was full
-    uint8_t *ring
+    uint64_t head                      # octets written by the tick: 2 a frame, both legs in A-law
+    uint64_t tail                      # octets of these that are coded and on disk
+    uint64_t overrun                   # octets dropped since the disk was too far behind
+    tape *first                        # with the octet before tail (disk thread); NULL: none was written
+    tape *last                         # with the octet before head (tick)
     # the file: native/files.pxi, disk thread
     int32_t form
     int32_t channels
@@ -768,7 +781,7 @@ cdef struct Recording:
     uint64_t frames                    # in the file
     uint64_t octets                    # of audio in the file
     uint8_t header[64]
-    uint8_t *coder                     # states of the ADPCM coders
+    uint8_t *coder                     # states of the ADPCM coders; NULL: none has begun here yet
 
 cdef struct StreamPage:                # shared with the streaming process: firmware/streaming/rings.py
     # written by the tick
@@ -994,6 +1007,7 @@ cdef struct Engine_:
     Term term[TERMS]
     Bridge bridge[BRIDGES]
     Recording recording[RECORDINGS]
+    tape_store tapes                   # of all recordings: native/tapes.pxi
     Stream stream[STREAMS]
     StreamPage *stream_page            # STREAMS of them; NULL: none yet
     Link link[LINKS]
