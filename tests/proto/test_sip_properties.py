@@ -154,6 +154,25 @@ def test_timer_queue_fires_in_order(items):
     assert queue.deadline_ms() is None
 
 
+def test_cancelled_timers_do_not_pile_up():
+    """Those of a call are cancelled within a second and were set for half a minute: with 100 calls a second they would be the most of control's memory."""
+    queue, fired, longest = TimerQueue(), [], 0
+
+    class Target:
+        def fire(self, name, now_ms):
+            fired.append(name)
+    for now_ms in range(0, 60000, 10):
+        entries = [queue.start(now_ms + wait_ms, Target(), (now_ms + wait_ms, number)) for number, wait_ms in enumerate((500, 32000, 32000, 60000))]
+        for entry in entries[1:]:
+            queue.cancel(entry)
+            queue.cancel(entry)
+        queue.fire(now_ms)
+        longest = max(longest, len(queue))
+    queue.fire(10 ** 9)
+    assert longest < 4 * 50         # 50 run at any time
+    assert fired == sorted(fired) and len(fired) == 6000 and len(queue) == 0
+
+
 # two endpoints with a bad network between them
 
 SWITCH = ("127.0.0.1", 15060)

@@ -4,7 +4,7 @@ RFC 3261 Table 4 with the corrections of RFC 6026.  All values for unreliable tr
 multiples of T1, T2 and T4, so they are given as such.
 """
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 # (letter, unit, multiple, over a reliable transport, clause)
 TIMERS = (
@@ -25,6 +25,7 @@ T1_MS = 500
 T2_MS = 4000
 T4_MS = 5000
 PROVISIONAL_MS = 60000           # RFC 3261 13.3.1.1: a provisional response each minute
+LEFT_LYING = 64                  # ours: so few cancelled timers are not worth a look
 
 
 def durations_ms(t1_ms=T1_MS, t2_ms=T2_MS, t4_ms=T4_MS):
@@ -40,11 +41,13 @@ class TimerQueue:
     """Running timers, a binary heap.  An entry is [deadline_ms, number, target or None, name].
 
     The number is an entry's own, so that comparing two entries never comes to their targets.
-    A target has fire(name, now_ms).  Cancelled entries stay until they come to the top."""
+    A target has fire(name, now_ms).  Cancelled entries stay until they come to the top, or until they are the most: of a call's
+    dozen timers, set for half a minute or a minute, two are left when it stands."""
 
     def __init__(self):
         self._heap = []
         self._number = 0
+        self._cancelled = 0
 
     def __len__(self):
         return len(self._heap)
@@ -58,14 +61,21 @@ class TimerQueue:
 
     def cancel(self, entry):
         """Stop a timer; None and a fired one are let pass."""
-        if entry is not None:
-            entry[2] = None
+        if entry is None or entry[2] is None:
+            return
+        entry[2] = None
+        self._cancelled += 1
+        if self._cancelled > LEFT_LYING and 2 * self._cancelled > len(self._heap):
+            self._heap = [row for row in self._heap if row[2] is not None]
+            heapify(self._heap)
+            self._cancelled = 0
 
     def deadline_ms(self):
         """When the next timer is due, or None."""
         heap = self._heap
         while heap and heap[0][2] is None:
             heappop(heap)
+            self._cancelled -= 1
         return heap[0][0] if heap else None
 
     def fire(self, now_ms):
