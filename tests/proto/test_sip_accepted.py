@@ -1,7 +1,11 @@
 """A 2xx to an INVITE and its ACK: lost, late, twice, from two far ends.  RFC 6026, RFC 3261 13.2.2.4 and 13.3.1.4."""
 
+import gc
+
 import pytest
 
+from firmware.proto.sip.message import SIPMessage
+from tests.proto.sip_calls import incoming
 from tests.proto.sip_world import ANSWER, OFFER, Phone, endpoint, header, method, restart, status
 
 
@@ -88,3 +92,22 @@ def test_an_invite_that_comes_again_after_its_2xx_is_swallowed(switch, phone):
     for step in range(80, 200):
         switch.expire(phone.now_ms + step * 50)
     assert switch.take_output() == [] and [row["state"] for row in switch.live_legs()] == ["confirmed"]
+
+
+def messages_held():
+    gc.collect()
+    return sum(isinstance(thing, SIPMessage) for thing in gc.get_objects())
+
+
+def test_a_call_that_stands_keeps_no_message(switch, phone):
+    """Its INVITEs' transactions know copies for half a minute more; a message kept for each would be a fifth of what control holds of a call."""
+    before = messages_held()
+    phone.send(phone.respond(called(switch, phone), 200, body=ANSWER))
+    incoming(switch, phone)
+    switch.take_changes()
+    assert messages_held() == before
+    kept = [*switch.transactions.clients.values(), *switch.transactions.servers.values()]
+    assert [one.state for one in kept if one.method == "INVITE"] == ["accepted", "accepted"]
+    switch.expire(phone.now_ms + 40000)
+    assert not switch.transactions.clients and not switch.transactions.servers
+    assert [row["state"] for row in switch.live_legs()] == ["confirmed", "confirmed"]

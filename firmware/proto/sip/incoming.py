@@ -13,6 +13,7 @@ from firmware.proto.sip.uri import parse_uri
 class IncomingSession(ReliableSender, Session):
     """A leg that calls us.  state "calling": indicated, 100 Trying is out."""
 
+    __slots__ = ("invite", "ringing", "last_1xx")
     direction = "in"
     table = {
         (CALLING, "alerting_request"): ("do_alert", ALERTING),

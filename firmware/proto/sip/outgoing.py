@@ -65,6 +65,7 @@ class Fork:
 class OutgoingSession(ReliableReceiver, Session):
     """A leg that we call."""
 
+    __slots__ = ("forks", "best", "early_sdp", "order")
     direction = "out"
     replaceable = (CALLING, ALERTING, CONFIRMED)
     table = {
@@ -227,6 +228,7 @@ class OutgoingSession(ReliableReceiver, Session):
             self.dialog = fork.dialog
             self.state = CONFIRMED
             self.acknowledgement = self.send_ack(self.dialog, response.cseq[0], fork.transaction.request, now_ms)
+            fork.request, self.order = None, {}         # nothing will be asked for again
             self.accept_timer(response, now_ms)
             self.agent.emit({"kind": "answered", "leg": self.leg, "sdp": response.body or self.early_sdp,
                              "host": source[0] if source else None})
@@ -323,6 +325,13 @@ class OutgoingSession(ReliableReceiver, Session):
                 return
         self.fork_failed(fork, status, None, phrase(status), [], now_ms)
         self.agent.touch(self)
+
+    def finished(self, transaction, now_ms):
+        """A transaction ended; an INVITE that can change nothing any more is forgotten."""
+        fork = self.fork_of(transaction)
+        if fork is not None and fork.done and self.state not in (CALLING, ALERTING):
+            fork.transaction = fork.request = None
+        Session.finished(self, transaction, now_ms)
 
     def late_success(self, response, source, now_ms):
         """A 2xx without its transaction: after a restart, or of a second far end behind a proxy."""

@@ -33,6 +33,10 @@ GLARE_TRIES = 5                  # ours: how often a re-INVITE is tried again af
 class Session(SessionTimer, Referring, DigitsByINFO):
     """One leg.  agent: the endpoint (send, transactions, timers, identity, emit, touch).  trunk: name of its SIP trunk, or None."""
 
+    # what every leg has; the halves' attributes, which few legs set, have defaults in their classes
+    __slots__ = ("agent", "leg", "line", "trunk", "state", "dialog", "acknowledgement", "answer", "answer_offered", "pending", "successor",
+                 "ours", "ours_sdp", "glare", "bye", "bye_cause", "probe", "probe_timer", "probe_until_ms", "last_cause", "challenged",
+                 "retransmit", "waiting", "interval_ms")
     direction = None
     table = {}                   # (state, primitive) -> (method name, next state), of the subclass
     replaceable = (CONFIRMED,)   # states in which another telephone of the line may take the leg over
@@ -310,6 +314,7 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         """ACK to our 2xx."""
         if self.answer is None or message.cseq[0] != self.answer.request.cseq[0]:
             return
+        self.answer.fold()
         self.answer = None
         self.agent.timers.cancel(self.retransmit)
         self.agent.timers.cancel(self.waiting)

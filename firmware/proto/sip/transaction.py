@@ -25,6 +25,8 @@ CONFIRMED = "confirmed"
 ACCEPTED = "accepted"
 TERMINATED = "terminated"
 
+RETRANSMITS = "AEG"              # the timers that send again; a transaction has one of them at most
+
 INVITE_CLIENT = {                                                   # Figure 5 as redrawn in RFC 6026 8.4
     (CALLING, "start"): (("send", "start A", "start B"), CALLING),
     (CALLING, "A"): (("send", "double A"), CALLING),
@@ -105,8 +107,8 @@ NOBODY = Nobody()
 
 
 class Transaction:
-    """One transaction.  octets: what "send" sends, the request or the last reply."""
-    __slots__ = ("layer", "table", "key", "method", "state", "request", "octets", "destination", "source",
+    """One transaction.  octets: what "send" sends, the request or the last reply.  interval_ms: of its retransmission timer."""
+    __slots__ = ("layer", "table", "key", "method", "state", "_request", "octets", "destination", "source",
                  "reliable", "owner", "timers", "interval_ms", "merge_key", "text")
 
     def __init__(self, layer, table, state, key, request, destination, owner):
@@ -115,15 +117,25 @@ class Transaction:
         self.state = state
         self.key = key
         self.method = request.method
-        self.request = request
+        self._request = request
         self.octets = self.text = None
         self.destination = destination
         self.source = None
         self.owner = owner
         self.reliable = is_reliable(destination)
         self.timers = {}
-        self.interval_ms = {}
+        self.interval_ms = 0
         self.merge_key = None
+
+    @property
+    def request(self):
+        """The request; after fold() it is read anew."""
+        return parse(to_octets(self.text)) if self._request is None else self._request
+
+    def fold(self):
+        """What comes now are copies that nobody looks into: for the 32 s that they may come in, text is kept instead of a message."""
+        self.text = self._as_text()
+        self._request = self.octets = None
 
     def step(self, what, message, now_ms):
         """Take one input through the table."""
@@ -158,6 +170,8 @@ class Transaction:
             self._stop()
             self.layer.forget(self)
             self.owner.finished(self, now_ms)
+        elif self.state == ACCEPTED and self.table is INVITE_CLIENT:
+            self.fold()
         return True
 
     def fire(self, name, now_ms):
@@ -169,17 +183,18 @@ class Transaction:
         wait_ms = self.layer.durations[letter][1 if self.reliable else 0]
         if wait_ms is None:
             return
-        self.interval_ms[letter] = wait_ms
+        if letter in RETRANSMITS:
+            self.interval_ms = wait_ms
         self.timers[letter] = self.layer.timers.start(now_ms + wait_ms, self, letter)
 
     def _again(self, letter, now_ms, double):
         """Restart a retransmission timer: doubled (E and G up to T2), or at T2 at once."""
         self.layer.count("retransmissions")
         highest = self.layer.durations["T2"]
-        wait_ms = self.interval_ms.get(letter, 0) * 2 if double else highest
+        wait_ms = self.interval_ms * 2 if double else highest
         if letter != "A" and wait_ms > highest:
             wait_ms = highest
-        self.interval_ms[letter] = wait_ms
+        self.interval_ms = wait_ms
         self.timers[letter] = self.layer.timers.start(now_ms + wait_ms, self, letter)
 
     def _stop(self):
@@ -212,11 +227,19 @@ class Transaction:
             self._stop()
             self._start("B", now_ms)
 
+    def _is_client(self):
+        return self.table in (CLIENT, INVITE_CLIENT)
+
+    def _as_text(self):
+        """The request as text, made once."""
+        if self.text is not None:
+            return self.text
+        return to_text(self.octets if self._is_client() and self.octets is not None else self._request.serialise())
+
     def dump(self):
         """JSON-able copy, for the leg's record.  What a client sends is its request, so it stands once."""
-        client = self.table in (CLIENT, INVITE_CLIENT)
-        if self.text is None:           # a request does not change any more
-            self.text = to_text(self.octets if client and self.octets is not None else self.request.serialise())
+        self.text = self._as_text()     # a request does not change any more
+        client = self._is_client()
         return {"request": self.text, "destination": list(self.destination),
                 "state": self.state, "octets": None if client or self.octets is None else to_text(self.octets),
                 "source": None if self.source is None else list(self.source)}

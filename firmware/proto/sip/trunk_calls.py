@@ -24,6 +24,8 @@ OF_THE_ADDRESS = (408, 500, 502, 503, 504)
 class TrunkSession(OutgoingSession):
     """A leg that we call over a trunk.  order: the invite_request, without its leg."""
 
+    __slots__ = ("row", "domain", "service_route", "bulk", "left", "datagrams_only")
+
     def __init__(self, agent, leg, trunk):
         OutgoingSession.__init__(self, agent, leg, None)
         self.trunk = trunk.name
