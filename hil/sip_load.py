@@ -11,6 +11,7 @@ Asterisk's figure for the same (SIP to SIP, answered, hung up; media through the
 per 1,000 calls (../shared/reference/peer-figures.md), measured on another machine.
 """
 
+import contextlib
 import csv
 import os
 import pathlib
@@ -164,8 +165,9 @@ class SIPLoad:
         return {"registered": registered, "seconds": took, "failed": int(row["FailedCall(C)"]), "retransmissions": int(row["Retransmissions(C)"]),
                 "cpu_s": after[0] - before[0]}
 
-    def register_beside_calls(self, calls, rate=REGISTER_RATE, call_rate=50):
-        """All lines register while so many calls with sound (a packet a second each way) stand; as register(), and "calls": how many stood before and after."""
+    @contextlib.contextmanager
+    def standing(self, calls, rate):
+        """Inside so many calls with sound (a packet a second each way) stand, set up at a rate; then their far ends are gone."""
         from hil.load.takeover import SoundEnds, scenarios      # it is built upon this module
         ports = [free_block({UDP: (0,)}) for _ in range(2)]
         paths = [self.folder / name for name in ("standing-caller.xml", "standing-callee.xml")]
@@ -174,18 +176,25 @@ class SIPLoad:
         ends = SoundEnds(ports, 0)
         uas, _ = self._sipp("standing-uas", "-sf", str(paths[1]), "-aa", "-p", str(self.ports["out"]))
         time.sleep(0.5)
-        uac, _ = self._sipp("standing-uac", "-aa", "-sf", str(paths[0]), "-p", str(self.ports["in"]), "-s", "7775", "-m", str(calls), "-r", str(call_rate), "-l", str(calls))
-        end = time.monotonic() + calls / call_rate + 20
+        uac, _ = self._sipp("standing-uac", "-aa", "-sf", str(paths[0]), "-p", str(self.ports["in"]), "-s", "7775", "-m", str(calls), "-r", str(rate), "-l", str(calls))
+        end = time.monotonic() + calls / rate + 20
         while time.monotonic() < end and len(self.rig.state()["calls"]) < calls:
             time.sleep(0.3)
-        before, counted = len(self.rig.state()["calls"]), self.refused()
-        found = self.register(rate)
-        found["refused"] = self.refused() - counted
-        found["calls"] = (before, len(self.rig.state()["calls"]))
-        for process in (uac, uas):
-            process.kill()
-            process.wait(10)
-        ends.stop()
+        try:
+            yield
+        finally:
+            for process in (uac, uas):
+                process.kill()
+                process.wait(10)
+            ends.stop()
+
+    def register_beside_calls(self, calls, rate=REGISTER_RATE, call_rate=50):
+        """All lines register while so many calls stand; as register(), and "calls": how many stood before and after."""
+        with self.standing(calls, call_rate):
+            before, counted = len(self.rig.state()["calls"]), self.refused()
+            found = self.register(rate)
+            found["refused"] = self.refused() - counted
+            found["calls"] = (before, len(self.rig.state()["calls"]))
         end = time.monotonic() + 90             # calls without sound and without a far end are ended by the switch
         while time.monotonic() < end and self.rig.state()["calls"]:
             time.sleep(1)

@@ -3,7 +3,7 @@
     with QueueLoad(folder) as load:
         load.sign_on(agents)                # their phones register; sipp answers for them
         load.queue_calls(rate, seconds)     # {..., "p99_ms": from the caller's INVITE to the agent's}
-            load.memory_of_calls(count)
+        load.memory_of_calls(count, rate)   # MB of control and media
     results()                               # rows for make bench
 
 A queue call: sipp calls over the trunk "in" a number that is a queue; the switch answers, offers the call to the longest idle agent,
@@ -126,22 +126,11 @@ class QueueLoad(SIPLoad):
         return [int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path("/proc/%d/status" % pids[name]).read_text()).group(1)) / 1024 for name in ("control", "media")]
 
     def memory_of_calls(self, count, rate):
-        """MB for `count` calls that are up at once."""
-        uas, _ = self._sipp("memory-uas", "-sn", "uas", "-aa", "-p", str(self.ports["out"]))
-        time.sleep(0.5)
+        """MB before and for `count` calls that are up at once, with sound and recorded: {"calls", "base_mb", "control_mb", "media_mb"}."""
         before = self.rss_mb()
-        hold_ms = int(count / rate * 1000) + 15000
-        process, _ = self._callers("memory", caller_scenario("7771", hold_ms), rate, count, "-aa")
-        up, after, end = 0, before, time.monotonic() + hold_ms / 1000
-        while up < count and time.monotonic() < end and process.poll() is None:
-            time.sleep(0.5)
-            calls = len(self.rig.state()["calls"])
-            if calls > up:
-                up, after = calls, self.rss_mb()
-        process.wait(180)
-        uas.terminate()
-        uas.wait(10)
-        return {"calls": up, "control_mb": after[0] - before[0], "media_mb": after[1] - before[1]}
+        with self.standing(count, rate):
+            after, up = self.rss_mb(), len(self.rig.state()["calls"])
+        return {"calls": up, "base_mb": sum(before), "control_mb": after[0] - before[0], "media_mb": after[1] - before[1]}
 
 
 def results(ladder=(20, 40, 60, 80, 100, 120, 150), seconds=8):
@@ -172,6 +161,7 @@ def results(ladder=(20, 40, 60, 80, 100, 120, 150), seconds=8):
     rows.append(row("sip.kamailio_cpu_s_per_1000_calls", kamailio, "s", "Debian's Kamailio 5.6.3, same calls, no media, no CDR"))
     rows.append(row("sip.kamailio_register_2000_cpu", registrar, "s", "Debian's Kamailio 5.6.3, the same registrations; ours is sip.register_2000_cpu"))
     rows.append(row("sip.memory_per_registration_kb", (sum(after) - sum(idle)) * 1024 / max(1, registered["registered"]), "KiB"))
+    rows.append(row("sip.memory_base_mb", sum(idle), "MB", "Asterisk 22.10, peer-figures.md: 2,000 endpoints", 93.0))
     rows.append(row("sip.memory_per_1000_calls_mb", (memory["control_mb"] + memory["media_mb"]) / max(1, memory["calls"]) * 1000, "MB",
                     "Asterisk 22.10, peer-figures.md", 420.0))
     clean = None
