@@ -131,7 +131,8 @@ class Demo:
         self.check_cdr(found, "caller")
         self.check_prompts(caller_file)
         received = self.check_audio(caller_file, found, "first")
-        keys = {end: "".join(key.digit for key in dtmf.digits(received[end])) for end in ("agent hears caller", "recording left")}
+        keys = {"recording left": "".join(key.digit for key in dtmf.digits(received["recording left"])),        # the telephone is told by RFC 4733
+                "agent is told": "".join(event["param"] for event in self.phone.events("call_dtmf_start"))}
         account.check("dtmf.one key press is heard once", set(keys.values()) == {"5"}, str(keys))
         return found
 

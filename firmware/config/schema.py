@@ -236,6 +236,7 @@ LINE = Section("a SIP phone", {
                                "(baresip, and others on spandsp)", default=False),
     "t38": sip.T38,
     "flash": sip.FLASH,
+    "dtmf": sip.DTMF,
     "dead_s": sip.DEAD,
     "calls_most": Whole("how many calls it may make at a time; 0: any number", 0, 100, default=0),
     "call_waiting": Whole("how many further calls a phone that talks may have, held ones too: they ring there, and the phone knocks; 0: callers get busy. Calls "

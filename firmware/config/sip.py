@@ -10,6 +10,9 @@ T38 = Text("faxes as packets (ITU-T T.38) in place of sound: off; accept, where 
            "heard (sip.t38_on)", choices=("off", "accept", "gateway"), default="off")
 FLASH = Text("what a hook flash of an analog phone does whose gateway passes flashes on: off, nothing; plain, a second call, then a conference, then its end; "
              "keys, a second call, then 1 ends it, 2 changes over, 3 is the conference", choices=("off", "plain", "keys"), default="off")
+DTMF = Text("how keys are told, both ways: auto, by events of RFC 4733 where the far end has them, else as tones, and INFO is understood; rfc4733, events only; "
+            "info, INFO (application/dtmf-relay) only; inband, tones only. Between two that differ they are translated",
+            choices=("auto", "rfc4733", "info", "inband"), default="auto")
 DEAD = Whole("after how long without any sound and any answer a call with it is ended; the alarm that its sound is missing comes within 5 s all the same",
              10, 3600, unit="s", default=60)
 

@@ -68,6 +68,7 @@ SIP_TRUNK = Section("a trunk over IP", {
     "g726_upper_first": Switch("its G726-32 has the first code in the upper half of an octet, as AAL2-G726-32 has it and RFC 3551 has not "
                                "(baresip, and others on spandsp)", default=False),
     "t38": sip.T38,
+    "dtmf": sip.DTMF,
     "dead_s": sip.DEAD,
     "called_in": Text("where the number that was called stands in its calls", choices=("request", "to"), default="request"),
     "called_rules": Rows("how called numbers that come in are rewritten; without a rule a + is taken away", RULE, key="number", most=64),

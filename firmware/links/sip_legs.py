@@ -31,6 +31,7 @@ from firmware.links.sip_browsers import SIPBrowsers
 from firmware.links.sip_certificates import Certificates
 from firmware.links.sip_fax import SIPFax
 from firmware.links.resolver import Resolver
+from firmware.links.sip_keys import SIPKeys
 from firmware.links.sip_media import SIPMedia, carried, is_browser, new_credentials
 from firmware.links.sip_names import Names
 from firmware.links.sip_passing import SIPPassing
@@ -68,6 +69,7 @@ def endpoint_config(config):
             "calls_most": {line["name"]: line.get("calls_most", 0) for line in config["lines"]},
             "t38": {line["name"]: line.get("t38", "off") for line in config["lines"]},
             "dead_s": {line["name"]: line.get("dead_s", DEAD_S) for line in config["lines"]},
+            "dtmf": {line["name"]: line.get("dtmf", "auto") for line in config["lines"]},
             "fax": {name[4:]: sip[name] for name in sip if name.startswith("t38_")},
             "enhance": {line["name"]: enhancement(line) for line in config["lines"]}}
 
@@ -86,7 +88,7 @@ def own_address(address):
         probe.close()
 
 
-class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Adapter):
+class SIPLegs(SIPMedia, SIPKeys, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Adapter):
     """The adapter of SIP.  sock: its UDP socket; read by links/sip_udp.py after start().  streams: {transport: listening socket}."""
 
     name = "sip"
@@ -118,6 +120,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
         self._reading = self._sending = False
         self.media.listeners["dtls_failed"] = self._dtls_failed
         self.media.listeners["dtls_closed"] = self._dtls_closed
+        self.media.listeners["key"] = self._tell_key
         self._begin_presence(house)
         self.house_config = house.config.running
         running = house.config.running()
@@ -291,10 +294,6 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
                 self._take(self.endpoint.request({"kind": "refer_outcome", "leg": leg, "status": status}, now_ms), now_ms)
             except LocalError:
                 pass                # it has hung up meanwhile
-
-    def _on_dtmf(self, event, now_ms):
-        self.turns.post({"kind": "media.digit", "leg": event["leg"], "digit": event["digit"],
-                         "duration_ms": event["duration_ms"]})
 
     # -- from the switchboard --
 
@@ -526,7 +525,7 @@ class SIPLegs(SIPMedia, SIPFax, SIPPassing, SIPTrunks, SIPBrowsers, Presence, Ad
 
     def configure(self, config, now_ms):
         """New lines and passwords; address and port need a restart (schema: impact)."""
-        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most", "t38", "dead_s", "fax")})
+        self.config.update({part: endpoint_config(config)[part] for part in ("lines", "enhance", "encryption", "codecs", "g726_upper_first", "calls_most", "dtmf", "t38", "dead_s", "fax")})
         self.endpoint.set_realm(config["sip"]["realm"])
         self.endpoint.set_digest(DIGESTS[config["sip"]["digest"]])
         self.endpoint.set_publish(config["sip"]["publish"])

@@ -172,7 +172,7 @@ class SIPMedia:
             state["keys"] = sdes.new_keys(os.urandom)
         return {"address": state["host"], "port": state["port"] or 9, "codecs": self._spoken(state, self._codecs_of(state)), "session": state["session"],
                 "version": state["version"], "t38": self._t38_local(state, policy), "image_at": state.get("image_at"), "srtp": {"policy": policy, "keys": state["keys"]} if policy != "off" else None,
-                "browser": state.get("web") if web else None}
+                "browser": state.get("web") if web else None, "events": self._wants_events(state)}
 
     def _far(self, leg, body):
         """Take the far end's answer.  False when it is unusable."""
@@ -208,7 +208,7 @@ class SIPMedia:
         return dict(remote=far["remote"], payload_type=far["payload_type"], codec=self._coder_of(state, far["codec"]), dtmf_payload_type=far["dtmf_payload_type"],
                     dtmf_clock_hz=far.get("dtmf_clock_hz", 8000), ptime_ms=far["ptime_ms"], send=self._listens(far),
                     timeout_ms=RTP_TIMEOUT_MS, rtcp_mux=far.get("rtcp_mux", False), rtcp_port=far.get("rtcp_port"),
-                    source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **self._t38_media(far), **web)
+                    source_host=_host(state.get("sip_host")), srtp=far.get("srtp"), **self._keys_media(state, far), **self._t38_media(far), **web)
 
     def _note_far(self, leg, far):
         """Keep what was settled; tell the switchboard about hold."""

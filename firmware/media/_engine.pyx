@@ -49,6 +49,7 @@ include "native/stream.pxi"
 include "native/player.pxi"
 include "native/disabler.pxi"
 include "native/conference.pxi"
+include "native/keys.pxi"
 include "native/plan.pxi"
 include "native/files.pxi"
 include "native/bert.pxi"
@@ -77,10 +78,11 @@ CODECS = {"G722": (CODEC_G722, 0, 1), "AAL2-G726-32": (CODEC_G726, 2, 1), "G726-
 RECORD_MARKS = {MARK_PAUSED: "paused", MARK_RESUMED: "resumed", MARK_LEGS: "segment"}
 EVENT_NAMES = {EV_SIGNAL: "signal_complete", EV_DIGIT: "digit", EV_RTP_STARTED: "rtp_started",
                EV_RTP_TIMEOUT: "rtp_timeout", EV_RECORD_CLOSED: "record_stopped", EV_BOARD: "board",
-               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_PROGRESS: "progress", EV_FSK: "caller_id", EV_CAS: "cas", EV_MF: "mf", EV_CHECK: "check",
+               EV_VOICE: "voice", EV_TONE_2100: "tone_2100", EV_MODEM: "modem_tone", EV_ANSWER: "answer", EV_PROGRESS: "progress", EV_FSK: "caller_id", EV_CAS: "cas", EV_MF: "mf", EV_CHECK: "check", EV_KEY: "key",
                EV_AUDIO: "audio", EV_RECORD_MARK: "record_mark"}
 AUDIO_REASONS = ("nothing", "foreign", "type", "sent", "silent", "unheard", "refused")     # types.pxi AudioReason
 ENHANCEMENTS = {"echo": ECHO, "noise": NOISE, "level": LEVEL, "vad": VAD}       # bits of Engine.enhance
+KEYS_BY = ("sound", "event", "control")             # KeysBy, how a far end is told of keys
 MF_PLANS = ("r2_forward", "r2_backward", "r1")      # kinds of receivers of register signals, by their number
 FSK_PLANS = ("bell202", "v23")                      # of caller identification
 REASONS = ("done", "stopped", "replaced")
@@ -359,10 +361,11 @@ cdef class Engine:
 
     def set_rtp(self, int slot, remote, int payload_type, int dtmf_payload_type, int ptime_ms, int jitter_ms,
                 int latch, int send, int timeout_ms, int rtcp_mux=0, int rtcp_port=0, int watch=0, int jitter_most_ms=200,
-                source_host=0, int browser=0, int dtmf_clock_hz=8000):
+                source_host=0, int browser=0, int dtmf_clock_hz=8000, int keys=0, int tones=1):
         """remote: (IPv4 address as int, port) or None; dtmf_payload_type 255 for none; rtcp_port 0: the one above
         RTP's; watch: 1 sound must come, 2 must arrive there; source_host: the only host besides the remote one that may be latched, 0: any;
-        browser: STUN and DTLS that come on the port go to others(); dtmf_clock_hz: of the durations of telephone-events."""
+        browser: STUN and DTLS that come on the port go to others(); dtmf_clock_hz: of the durations of telephone-events; keys: place in KEYS_BY;
+        tones: 0 where those of a keypad in its sound are no digits."""
         cdef Command *c = self.entry(OP_RTP, slot)
         c.a = payload_type
         c.b = dtmf_payload_type
@@ -370,6 +373,7 @@ cdef class Engine:
         c.number = jitter_ms * 8 | <int64_t>(timeout_ms // 10) << 16 | <int64_t>(jitter_most_ms * 8) << 40
         c.mask[1] = htonl(source_host)
         c.member[0] = dtmf_clock_hz // 1000
+        c.member[1] = keys | (not tones) << 2
         if remote is not None:
             c.mask[0] = 1
             c.address.sin_family = AF_INET
@@ -454,6 +458,12 @@ cdef class Engine:
     def detect(self, int slot, int on):
         """DTMF detection on a termination's received audio."""
         self.entry(OP_DETECT, slot).a = on
+
+    def press(self, int slot, int code, int ticks):
+        """An RTP leg presses a key (code of RFC 4733) for so long: its tone is heard, or told as an event; no event "digit" of it follows."""
+        cdef Command *c = self.entry(OP_PRESS, slot)
+        c.a = code
+        c.b = ticks
 
     def circuit(self, int row, int on, int bits, int hold):
         """Follow the ABCD bits of a timeslot (on), and what is sent there from now on.  hold: how often a pattern

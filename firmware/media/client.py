@@ -24,7 +24,8 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  add{id, kind:"timeslot", span, timeslot, law:"A"|"U"}
  add{id, kind:"rtp", address, remote?, payload_type?, ...as modify} -> {address, port}
  modify{id, remote:[host, port]|null, payload_type:0|8, codec:null|"G722"|"G726-32"|"AAL2-G726-32"|"OPUS" (under payload_type),
-        dtmf_payload_type:int|null, dtmf_clock_hz:8000..48000 (of its durations), ptime_ms:10..60,
+        dtmf_payload_type:int|null, dtmf_clock_hz:8000..48000 (of its durations), keys:"sound"|"event"|"control" (how its far end is told of
+        keys that others of its bridge press: native/keys.pxi), tones:bool (those of a keypad in its sound are digits; default true), ptime_ms:10..60,
         jitter_ms:10..200 (start and floor of the playout delay; default 40), jitter_most_ms:jitter_ms..300 (its ceiling;
         default 200), latch:bool (answer to where it
         comes from; default true), source_host:IPv4|null (the only host besides remote's that may be latched), send:bool, timeout_ms (silence until rtp_timeout, 0 never; default 30000),
@@ -42,6 +43,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  player{id, token, pause?:bool, volume_db?:-40..12, speed?:0.5..2, seek?:{id, ms}}     of what plays; a seek id is obeyed once; speed:
         pitch stays (dsp/wsola.py)
  stop{id, token?}                       what else plays under another token is left alone
+ press{id, digit, duration_ms}          an rtp leg presses a key, as its signalling has said: others are told, no event digit follows; once each time
  detect{id, dtmf?:bool, modem?:bool, answer?:null|{greeting_ms?, ...}}    what is listened for; modem: events modem_tone; answer:
         person or machine, from now on, parameters of dsp/amd.py: events answer
  enhance{id, echo?:bool, noise?:bool, level?:"off"|"agc"|"alc", vad?:bool}
@@ -65,7 +67,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  bearers_set bearer_order bearers       spans that the board does not carry: bearers.py
  tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
  audit{} stats{} ack{upto}
-Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"},
+Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"}, key{id, digit, duration_ms}: control is to tell the far end of a leg,
  record_closed{id, path, octets, duration_ms}, record_mark{id, mark:"paused"|"resumed"|"segment", ms, text}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
  rtp_timeout{id, silent_ms}, audio{id, direction:"in"|"out", missing:bool, reason}, leg_quality{id, call, quality: as
  in an audit, codec and t38 of a leg that carried a fax}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},

@@ -15,7 +15,7 @@ import logging
 from dsp import callerid, fsk, progress
 from firmware.errors import LocalError
 from firmware.media import _engine
-from firmware.media.checks import boolean, refuse
+from firmware.media.checks import boolean, number, refuse
 from firmware.media.kernels import ANSWERS, MODEM_TONES
 from firmware.media.settings import answer_blocks, answer_parameters
 
@@ -83,10 +83,23 @@ class Hearing:
             engine.fsk(slot, -1 if new["caller_id"] is None else _engine.FSK_PLANS.index(new["caller_id"]))
             term.octets = fsk.Receiver()
 
+    def press(self, p):
+        """An RTP leg presses a key, as its signalling has said."""
+        term = self.find(p.get("id"), "press: id")
+        digit = p.get("digit")
+        if term.kind != "rtp" or not isinstance(digit, str) or len(digit) != 1 or digit not in _engine.EVENT_DIGITS:
+            refuse(f"press: {term.id}, {str(digit)[:20]!r}: an rtp termination presses one of {_engine.EVENT_DIGITS}")
+        duration_ms = number(p.get("duration_ms"), "press: duration_ms", 10, 10000)
+        self._engine.press(term.slot, _engine.EVENT_DIGITS.index(digit), duration_ms // 10)
+        self._engine.commit()
+        return {}
+
     def heard(self, kind, term, a, value, other):
         """One event of the tick as fields for control, or None."""
         if kind == "digit":
             return {"id": term.id, "digit": chr(a), "duration_ms": value, "source": "event" if other else "inband"}
+        if kind == "key":
+            return {"id": term.id, "digit": chr(a), "duration_ms": value}
         if kind == "voice":
             return {"id": term.id, "speech": bool(a)}
         if kind == "modem_tone":

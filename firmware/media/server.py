@@ -417,5 +417,5 @@ COMMANDS = {"hello": Server._hello, "ack": Server._ack, "tones": Server._tones, 
             **{name: _bearers(name) for name in ("bearers_set", "bearer_order", "bearers")},
             **{name: _circuits(name) for name in ("cas_open", "cas_send", "cas_close", "mf_listen", "mf_send", "check", "loop")},
             **{name: _table(name) for name in ("add", "modify", "subtract", "bridge", "topology", "conference", "signal",
-                                               "stop", "player", "detect", "watch", "enhance", "record", "record_stop",
+                                               "stop", "player", "detect", "watch", "press", "enhance", "record", "record_stop",
                                                "record_pause", "record_legs", "tap")}}

@@ -3,13 +3,13 @@
 import binascii
 import socket
 
-from firmware.media._engine import CODECS, GAIN_UNITY, LOUDEST, SRTP_KEY_OCTETS
+from firmware.media._engine import CODECS, GAIN_UNITY, KEYS_BY, LOUDEST, SRTP_KEY_OCTETS
 from firmware.media.browsers import setting as browser_setting
 from firmware.media.checks import boolean, number, refuse
 from firmware.media.faxes import setting as fax_setting
 from firmware.media.kernels import ANSWER_PARAMETERS, LEVELS
 
-RTP_DEFAULTS = {"remote": None, "payload_type": 8, "codec": None, "dtmf_payload_type": None, "dtmf_clock_hz": 8000, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
+RTP_DEFAULTS = {"remote": None, "payload_type": 8, "codec": None, "dtmf_payload_type": None, "dtmf_clock_hz": 8000, "keys": "sound", "tones": True, "ptime_ms": 20, "jitter_ms": 40, "jitter_most_ms": 200,
                 "latch": True, "source_host": None, "send": True, "timeout_ms": 30000, "srtp": None, "srtp_only": False, "browser": None, "rtcp_mux": False, "rtcp_port": None, "watch": "none", "t38": None}
 EVENT_CLOCKS_HZ = (8000, 16000, 24000, 32000, 48000)       # of telephone-events: that of the sound beside them (RFC 4733 2.1)
 OPUS_FRAMES_MS = (10, 20, 40, 60)
@@ -38,6 +38,11 @@ def settings(base, p):
         number(new["dtmf_payload_type"], "modify: dtmf_payload_type", 96, 127)
     if new["dtmf_clock_hz"] not in EVENT_CLOCKS_HZ or isinstance(new["dtmf_clock_hz"], bool):
         refuse(f"modify: dtmf_clock_hz is {str(new['dtmf_clock_hz'])[:40]}, not {', '.join(map(str, EVENT_CLOCKS_HZ))}")
+    if new["keys"] not in KEYS_BY:
+        refuse(f"modify: keys is {str(new['keys'])[:40]!r}, not {', '.join(KEYS_BY)}")
+    if new["keys"] == "event" and new["dtmf_payload_type"] is None:
+        refuse("modify: keys is event, but there is no dtmf_payload_type")
+    boolean(new["tones"], "modify: tones")
     if new["ptime_ms"] not in (10, 20, 30, 40, 50, 60) or isinstance(new["ptime_ms"], bool):
         refuse(f"modify: ptime_ms is {str(new['ptime_ms'])[:40]}, not a multiple of 10 up to 60")
     number(new["jitter_ms"], "modify: jitter_ms", 10, 200)

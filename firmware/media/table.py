@@ -321,7 +321,7 @@ class Table(Bridges, Hearing):
                              chosen["ptime_ms"], chosen["jitter_ms"], chosen["latch"] and chosen["browser"] is None, chosen["send"],
                              chosen["timeout_ms"], chosen["rtcp_mux"], chosen["rtcp_port"] or 0, WATCH[chosen["watch"]], chosen["jitter_most_ms"],
                              int.from_bytes(socket.inet_aton(chosen["source_host"] or "0.0.0.0"), "big"), chosen["browser"] is not None,
-                             chosen["dtmf_clock_hz"])
+                             chosen["dtmf_clock_hz"], _engine.KEYS_BY.index(chosen["keys"]), chosen["tones"])
         term.settings = chosen
         self.faxes.configure(term, chosen["t38"], chosen["remote"])
         self.browsers.configure(term, chosen["browser"])

@@ -323,6 +323,7 @@ def _describe(session, media, local=None):
     if media.kind == "image":
         return _describe_t38(session, media, local)
     payload, codec, event = _choose(media, _names(local))
+    event = event if (local or {}).get("events", True) else None
     remote, browser = None, None
     if media.protocol in sdp_web.PROTOCOLS:
         browser = sdp_web.read(session, media)      # its address is what its connectivity checks come from
@@ -410,14 +411,14 @@ def offer(local):
     """Build an offer of A-law and mu-law, or of the codecs named, and telephone-event.
 
     local: {"address", "port", "session": number that stays, "version": one more at each change,
-    optional "direction", "codecs": [names in order], "srtp": {"policy": "off" | "optional" | "required",
+    optional "direction", "codecs": [names in order], "events": whether telephone-events are wanted (default), "srtp": {"policy": "off" | "optional" | "required",
     "keys": {suite: key}} (sdes.new_keys).  Optional: keys in a plain block (RFC 8643); required: RTP/SAVP.
     "browser": {"ufrag", "password", "fingerprint"}, all ours: an offer of ICE and DTLS (sdp_web.py), else none of it.
     "t38": what we can do of it (sdp_t38.py), None: nothing; "fax": true: an offer of T.38 in place of sound.
     "image_at": where an image block stood before; its place is kept, since none may vanish (RFC 3264 8)."""
     payloads = [(PAYLOADS[name][0], name) for name in _names(local)]
     clocks = [PAYLOADS[name][2] for name in _names(local)]
-    events = [(EVENT_TYPES[clock], clock) for clock in ("8000", "48000") if clock == "8000" or clock in clocks]
+    events = [(EVENT_TYPES[clock], clock) for clock in ("8000", "48000") if clock == "8000" or clock in clocks] if local.get("events", True) else []
     srtp = local.get("srtp") or {"policy": "off"}
     if local.get("fax"):
         image = sdp_t38.lines(local["port"], local["t38"])

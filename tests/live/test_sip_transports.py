@@ -25,6 +25,7 @@ from tests.conftest import WHOLE_ONLY
 from tests.live import probe_moves
 from tests.live.between_cases import test_headers_by_rule_and_an_update_between_two_trunks, test_two_telephones_of_one_line_ring_and_one_answers     # noqa: F401
 from tests.live.gateway_cases import test_analog_telephones_behind_a_gateway     # noqa: F401  these share this house
+from tests.live.keys_cases import test_keys_between_a_trunk_and_telephones_of_each_mode     # noqa: F401
 from tests.live.lamp_cases import test_a_busy_lamp     # noqa: F401
 from tests.live.join_cases import test_a_supervisor_s_telephone_joins_a_call_that_its_lamp_names     # noqa: F401
 from tests.live.passed_cases import test_g729_passes_between_two_telephones_octet_by_octet, test_g729_with_a_far_end_of_another_make     # noqa: F401

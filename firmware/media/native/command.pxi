@@ -63,6 +63,7 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
     e.dirty = 1
     if c.op == OP_ADD:
         memset(t, 0, sizeof(Term))
+        e.keys_down[c.slot] = 0
         t.kind = c.a
         t.law = c.b
         t.serial = c.serial
@@ -93,6 +94,11 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         t.law = r.law = 1 if r.payload_type == 0 else 0
         r.dtmf_payload_type = <uint8_t>c.b
         r.event_clock = <uint8_t>c.member[0]
+        if r.keys != c.member[1] & 3:
+            r.keys = c.member[1] & 3
+            r.key = r.key_next = r.key_ends = 0
+        if c.member[1] & 4:
+            r.events_used = 1
         r.ptime_ticks = c.c & 15
         r.latch = (c.c >> 4) & 1
         r.sending = (c.c >> 5) & 1
@@ -195,9 +201,12 @@ cdef void apply_command(Engine_ *e, Command *c) noexcept nogil:
         if c.serial == 0 or t.player.serial == c.serial:
             player_end(e, c.slot, STOPPED)
     elif c.op == OP_DETECT:
-        if c.a and not t.detect:
+        if c.a and not (t.detect or t.keyed):
             e.k.dtmf_reset(e.k.dtmf_state, c.slot)
         t.detect = c.a
+    elif c.op == OP_PRESS:
+        if t.kind == RTP:
+            press_key(e, c.slot, t.rtp, c.a, c.b)
     elif c.op == OP_HEAR_TONES:
         hear_switch(e, c.slot, c.a, c.b, c.member)
     elif c.op == OP_PROGRESS:

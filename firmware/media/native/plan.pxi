@@ -113,16 +113,19 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     """Rebuild all index arrays from terminations, bridges, links and recordings."""
     cdef Plan *p = &e.plan
     cdef uint8_t linear[TERMS]
+    cdef uint8_t keyed[TERMS]
     cdef uint8_t used[64]
     cdef int i
     cdef Term *t
     memset(linear, 0, sizeof(linear))
+    memset(keyed, 0, sizeof(keyed))
+    memset(p.key_from, 0xFF, sizeof(p.key_from))       # -1
     memset(used, 0, sizeof(used))
     memset(p.heard, 0, sizeof(p.heard))
     p.n_timeslots = p.n_rtp = p.n_expand = p.n_detect = p.n_copy = p.n_convert = p.n_idle = 0
     for i in range(MF_KINDS):
         p.n_mf[i] = 0
-    p.n_coded = 0
+    p.n_coded = p.n_told = 0
     p.n_modem = p.n_amd = p.n_progress = p.n_check = 0
     for i in range(FSK_KINDS):
         p.n_fsk[i] = 0
@@ -133,6 +136,7 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
     for i in range(BRIDGES):
         if e.bridge[i].n:
             plan_bridge(e, &e.bridge[i], linear)
+            plan_keys(e, i, keyed)
     for i in range(TERMS):
         t = &e.term[i]
         if t.kind == FREE:
@@ -147,6 +151,9 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
             if t.rtp.codec != NULL:
                 p.coded[p.n_coded] = i
                 p.n_coded += 1
+            if t.rtp.keys == BY_CONTROL:
+                p.told[p.n_told] = i
+                p.n_told += 1
         if t.modem:
             p.modem[p.n_modem] = i
             p.n_modem += 1
@@ -165,10 +172,15 @@ cdef void make_plan(Engine_ *e) noexcept nogil:
         if t.enhance or t.answer:
             enhance_plan(e, i)
             linear[i] = 1
-        if t.detect:
+        if keyed[i] and not (t.keyed or t.detect):
+            e.k.dtmf_reset(e.k.dtmf_state, i)
+        t.keyed = keyed[i]
+        if t.detect or t.keyed:
             p.detect[p.n_detect] = i
             p.n_detect += 1
             linear[i] = 1
+        elif t.kind != RTP or not t.rtp.event_active:
+            e.keys_down[i] = 0           # nobody looks any more
         if t.tap and not p.heard[i] and e.term[t.tap - 1].kind != FREE:
             plan_single(e, i, t.tap - 1)
         if t.loop and not p.heard[i]:
@@ -244,8 +256,10 @@ cdef void voice_unit(Engine_ *e, int u) noexcept nogil:
         for i in range(<int>n):
             d = &e.dtmf[2 * UNIT * u + i]
             t = &e.term[d.slot]
-            # A sender of telephone-events has said it already.
-            if not d.on and not (t.kind == RTP and t.rtp.events_used):
+            if t.kind == RTP and t.rtp.events_used:
+                continue               # a sender of telephone-events has said it already
+            key_found(e, d)
+            if not d.on and t.detect:
                 add_event(e, EV_DIGIT, d.slot, t.serial, d.digit, d.duration_ms, 0)
     if began:
         add64(&e.voice_ns, VOICE_SAMPLED * (clock_ns(CLOCK_THREAD_CPUTIME_ID) - began))

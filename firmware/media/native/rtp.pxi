@@ -156,7 +156,7 @@ cdef inline uint8_t event_digit(int code) noexcept nogil:
 
 cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8_t *p, int n) noexcept nogil:
     """RFC 4733 2.3: event, end bit and volume, duration.  One key press has one timestamp."""
-    cdef int code, tone
+    cdef int code
     if n < 4:
         r.garbage += 1
         return
@@ -179,12 +179,7 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
         r.event_active = 1
         r.event_done = 0
         r.event_ts = ts
-        r.event_digit = event_digit(code)
-        r.event_duration = 0
-        r.event_before = 0
-        tone = -1 if code == EVENT_FLASH else e.digit_tone[code]
-        if tone >= 0:
-            e.k.tone_start(e.k.tone_state, TERMS + slot, tone, 0)
+        begin_event(e, slot, r, code)
     if be16(p + 2) > r.event_duration:
         r.event_duration = <uint16_t>be16(p + 2)
     r.event_tick = e.tick
@@ -192,8 +187,35 @@ cdef void telephone_event(Engine_ *e, int slot, Rtp *r, uint32_t ts, const uint8
         end_event(e, slot, r)
 
 
+cdef void begin_event(Engine_ *e, int slot, Rtp *r, int code) noexcept nogil:
+    """A key is down: its tone is heard from now on."""
+    cdef int tone = -1 if code == EVENT_FLASH else e.digit_tone[code]
+    r.event_digit = event_digit(code)
+    r.event_duration = 0
+    r.event_before = 0
+    if tone >= 0:
+        e.k.tone_start(e.k.tone_state, TERMS + slot, tone, 0)
+        e.keys_down[slot] = <uint8_t>(code + 1)
+
+
+cdef void press_key(Engine_ *e, int slot, Rtp *r, int code, int ticks) noexcept nogil:
+    """Control says that a key is pressed, for so long: as an event, of which it need not be told."""
+    if r.event_active:
+        end_event(e, slot, r)
+    r.event_active = 1
+    r.event_told = 1
+    r.events_used = 1
+    r.event_tick = e.tick + <uint64_t>ticks - EVENT_END_TICKS
+    r.mute_until = e.tick + <uint64_t>ticks
+    begin_event(e, slot, r, code)
+
+
 cdef void end_event(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     r.event_active = 0
+    e.keys_down[slot] = 0
+    if r.event_told:
+        r.event_told = 0
+        return
     r.event_done = 1
     if e.term[slot].detect or r.event_digit == event_digit(EVENT_FLASH):
         add_event(e, EV_DIGIT, slot, e.term[slot].serial, r.event_digit, (r.event_before + r.event_duration) // r.event_clock, 1)
@@ -385,7 +407,7 @@ cdef void read_socket(Engine_ *e, epoll_event *v) noexcept nogil:
 
 cdef void rtp_times(Engine_ *e, int slot, Rtp *r) noexcept nogil:
     """What happens by itself: ends of events, silence, reports."""
-    if r.event_active and e.tick - r.event_tick > EVENT_END_TICKS:
+    if r.event_active and <int64_t>(e.tick - r.event_tick) > EVENT_END_TICKS:
         end_event(e, slot, r)
     if r.fax != NULL:
         return
@@ -417,7 +439,8 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets, bundle *b
 
     Legs start in different ticks by their slot, so that the load spreads."""
     cdef int size = r.ptime_ticks * BLOCK
-    cdef int n, payload = size
+    cdef int n, told, payload = size, kind = r.payload_type | (0x80 if r.tx_marker else 0)
+    cdef uint32_t ts = r.tx_timestamp
     if r.fax != NULL:
         fax_out(e, r, octets)
         return
@@ -435,10 +458,13 @@ cdef void rtp_out(Engine_ *e, int slot, Rtp *r, const uint8_t *octets, bundle *b
         return
     r.tx_fill = 0
     if r.remote.sin_port and r.sending and payload:
+        told = key_packet(e, slot, r) if r.keys == BY_EVENT and r.dtmf_payload_type != 255 else 0
+        if told:
+            payload, kind, ts = 4, r.dtmf_payload_type | (0x80 if told == 2 else 0), r.key_ts
         r.packet[0] = 0x80
-        r.packet[1] = r.payload_type | (0x80 if r.tx_marker else 0)
+        r.packet[1] = <uint8_t>kind
         put16(r.packet + 2, r.tx_seq)
-        put32(r.packet + 4, r.tx_timestamp)
+        put32(r.packet + 4, ts)
         put32(r.packet + 8, r.tx_ssrc)
         n = srtp_give(r, r.packet, 12 + payload, 0)
         if n:

@@ -163,6 +163,7 @@ cdef void tick(Engine_ *e, int received, int send) noexcept nogil:
     check_tick(e)
     mix_tick(e)
     players_tick(e)
+    keys_tick(e)
     mf_sound_tick(e)
     links_tick(e, received, send)
     bert_tick(e, received, send)

@@ -463,7 +463,13 @@ cdef enum EventKind:
     EV_FSK = 25                        # a: kind of dsp/fsk.py, number: octet, other: gap before it
     EV_CAS = 20                        # slot: row of the timeslot, a: ABCD
     EV_MF = 21                         # a: signal, 0 for its end, number: kind of receiver, other: place in samples (signed)
+    EV_KEY = 41                        # a: digit that a far end is to be told of by control, number: duration ms
     EV_CHECK = 40                      # a: 1 the tone of a continuity check is heard, 0 it is gone
+
+cdef enum KeysBy:                      # how a far end is told of key presses: native/keys.pxi
+    BY_SOUND = 0
+    BY_EVENT = 1                       # telephone-event
+    BY_CONTROL = 2                     # event EV_KEY
 
 cdef enum Enhancement:                 # bits of Term.enhance
     ECHO = 1
@@ -623,6 +629,12 @@ cdef struct Rtp:
     int32_t tx_fill
     uint32_t tx_timestamp
     uint32_t tx_ssrc
+    uint8_t keys                       # how its far end is told of keys that others press: KeysBy
+    uint8_t key                        # native/keys.pxi: 1 + code of the one that it is told of, 0 none
+    uint8_t key_next                   # one that came meanwhile
+    uint8_t key_ends                   # packets with its end that are left
+    uint16_t key_long                  # of its event, in the event's clock; by control: in ticks
+    uint32_t key_ts
     void *srtp_out                     # native/srtp.pxi; NULL: in the clear
     void *srtp_in
     uint8_t srtp_only                  # nothing goes or comes in the clear
@@ -666,6 +678,7 @@ cdef struct Rtp:
     uint8_t event_digit
     uint8_t events_used                # this sender uses events: its in-band digits are echoes of them
     uint8_t event_done                 # event_ts has been reported
+    uint8_t event_told                 # control has said it, and is not told
     uint16_t event_duration
     uint32_t event_before              # of its segments that are over
     uint32_t event_ts
@@ -711,6 +724,7 @@ cdef struct Term:
     uint8_t kind
     uint8_t law
     uint8_t detect
+    uint8_t keyed                      # digits are looked for, so that others of its bridge can be told: native/keys.pxi
     uint8_t modem                      # tones of fax machines and modems are told
     uint8_t answer                     # who answers is told
     uint8_t progress                   # call progress tones are told
@@ -886,6 +900,7 @@ cdef enum Op:
     OP_CAS = 20
     OP_MF_LISTEN = 21
     OP_MF_SEND = 22
+    OP_PRESS = 66                      # a: code of the digit that an RTP leg presses, b: ticks
     OP_CHECK = 40                      # a: receiver of the check tone: 1 2000 Hz, 2 2010 Hz, 0 none
     OP_LOOP = 41                       # a: what is heard goes back
     OP_BERT = 30
@@ -932,6 +947,9 @@ cdef struct Plan:
     int32_t expand_slot[TERMS]
     uint8_t expand_law[TERMS]
     int32_t detect[TERMS]
+    int32_t key_from[TERMS]            # by slot: the one that is heard and whose keys are told, -2 less the bridge's number for several, -1 none
+    int32_t n_told
+    int32_t told[TERMS]                # RTP legs whose far end control tells of keys
     int32_t n_coded
     int32_t coded[TERMS]               # RTP legs with a codec of their own
     int32_t coded_from[UNITS + 1]
@@ -1013,6 +1031,7 @@ cdef struct Engine_:
     Link link[LINKS]
     const uint8_t *tone_table          # digits, for telephone-events
     int32_t digit_tone[16]             # by RFC 4733 event code
+    uint8_t keys_down[TERMS]           # 1 + code of the key that is down at a leg, 0 none: native/keys.pxi
     int32_t playing[TERMS]             # slots whose player is at work
     int32_t n_playing
     # circuits

@@ -39,6 +39,7 @@ Primitives (request); sdp is bytes.  Every leg primitive needs "leg".
   reinvite_response {leg, sdp} | {leg, status}   answers a reinvite event
   reinvite_request {leg, sdp}         our own re-INVITE (hold, new media address)
   refer_outcome {leg, status}         how a refer event ended (referring.py)
+  info_request {leg, digit, duration_ms?}   tells the far end of a digit by INFO (info.py)
   probe_request {leg, until_ms?}      OPTIONS in the dialog; released{by "failure"} where nobody has it any more, or nobody answers at until_ms or later
 
 Events (plain dicts, "kind" first):
@@ -132,6 +133,7 @@ _RELEASES = ("release_request", "bye_request", "cancel_request")
 _FIELDS = {                             # what a primitive must bring besides its leg
     "invite_request": ("sdp",), "answer_request": ("sdp",), "reinvite_request": ("sdp",), "alerting_request": (),
     "reject_request": (), "release_request": (), "reinvite_response": (), "probe_request": (), "refer_outcome": ("status",),
+    "info_request": ("digit",),
 }
 
 

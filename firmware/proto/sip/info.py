@@ -4,10 +4,11 @@ No standard says how: application/dtmf-relay and application/dtmf are what telep
 (AudioCodes' manual lists them by maker) have application/hook-flash "signal=hf", application/dtmf-relay "Signal=16", application/sscc
 "event=flashhook" or application/broadsoft "event flashhook".
 
-The half of Session that takes INFO."""
+The half of Session that takes INFO, and sends it where a far end is to be told of a digit so (info_request)."""
 
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.text import number
+from firmware.proto.sip.text import octets as to_octets
 from firmware.proto.sip.text import text as to_text
 
 DTMF_DIGITS = "0123456789*#ABCD"
@@ -16,10 +17,42 @@ FLASHES = ("16", "HF", "FLASH", "FLASHHOOK", "EVENT FLASHHOOK")      # words for
 DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 FLASH_TYPES = ("application/hook-flash", "application/sscc", "application/broadsoft")
 DTMF_DEFAULT_MS = 250            # of application/dtmf-relay without a Duration
+MOST_WAITING = 32                # ours: digits that wait until the far end has answered for the one before
 
 
 class DigitsByINFO:
-    """See the top."""
+    """See the top.  telling: client transaction of the digit that is out; untold: [(digit, ms)], it and those after it.  Not stored: a digit is of its moment."""
+
+    telling, untold = None, ()
+
+    def do_info(self, request, now_ms):
+        """Tell the far end of a digit.  One at a time: datagrams may overtake each other."""
+        if len(self.untold) < MOST_WAITING:
+            self.untold += ((request["digit"], request.get("duration_ms") or DTMF_DEFAULT_MS),)
+        if self.telling is None:
+            self._tell(None, now_ms)
+
+    def _tell(self, authorization, now_ms):
+        message = self.dialog.request("INFO", self.agent.identity)
+        message.add("Content-Type", DTMF_TYPES[0])
+        message.body = to_octets("Signal=%s\r\nDuration=%d\r\n" % self.untold[0])
+        if authorization:
+            message.add(authorization[0], authorization[1])
+        self.telling = self.send_request(message, now_ms)
+        if self.telling is None:
+            self.untold = ()
+
+    def digit_told(self, response, now_ms):
+        """The answer to our INFO, or None where there is none: then the digits after it are of no use."""
+        if response is not None and response.status < 200:
+            return
+        request, self.telling = self.telling.request, None
+        authorization = None if response is None else self.authorization(response, request, now_ms)
+        if authorization is None:
+            self.challenged.pop("INFO", None)
+            self.untold = self.untold[1:] if response is not None else ()
+        if self.untold and self.state == "confirmed":
+            self._tell(authorization, now_ms)
 
     def receive_info(self, transaction, now_ms):
         """INFO: digits of telephones that send them so."""

@@ -76,6 +76,7 @@ class OutgoingSession(ReliableReceiver, Session):
         (CONFIRMED, "release_request"): ("do_bye", None),
         (CONFIRMED, "reinvite_request"): ("do_reinvite", None),
         (CONFIRMED, "probe_request"): ("do_probe", None),
+        (CONFIRMED, "info_request"): ("do_info", None),
         (CONFIRMED, "refer_outcome"): ("do_refer_outcome", None),
         (CONFIRMED, "reinvite_response"): ("do_reinvite_response", None),
     }

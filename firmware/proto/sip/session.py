@@ -441,6 +441,8 @@ class Session(SessionTimer, Referring, DigitsByINFO):
                     self.send_bye(self.last_cause, now_ms, authorization)
         elif transaction is self.refresh:
             self.updated(response, now_ms)
+        elif transaction is self.telling:
+            self.digit_told(response, now_ms)
         elif transaction.method == "OPTIONS":
             if transaction is self.probe and response.status >= 200:
                 self.probed(response.status, now_ms)
@@ -512,6 +514,8 @@ class Session(SessionTimer, Referring, DigitsByINFO):
         """Our BYE or re-INVITE was not answered at all."""
         if transaction is self.bye:
             self.bye = None
+        elif transaction is self.telling:
+            self.digit_told(None, now_ms)
         elif transaction is self.refresh:
             self.refresh = None
             if self.state != ENDED:
