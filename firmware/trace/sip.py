@@ -15,22 +15,24 @@ import json
 import re
 import struct
 
+from firmware.trace._signs import PASSWORD, SIGNS, signs
+
 TRANSPORTS = ("UDP", "TCP", "TLS", "WSS")
 PORT = struct.Struct(">H")
 MESSAGE_MOST = 60000
-# A sign in small letters that a message must have, and what is masked then, in whatever letters it stands; a header may be folded.
+# What is masked where its sign stands (_signs.SIGNS, in this order), in whatever letters; a header may be folded.
 SECRETS = (
-    (b"inline:", re.compile(rb"(?i)(inline:)([A-Z0-9+/=]+)")),
-    (b"\nk=", re.compile(rb"(?i)(\nk=[a-z0-9]+:)([^\r\n]+)")),
-    (b"ice-pwd:", re.compile(rb"(?i)(ice-pwd:)([^\r\n]+)")),
-    (b"basic", re.compile(rb"(?i)(\n(?:proxy-)?authorization[ \t]*:(?:\r?\n(?=[ \t])|[ \t])*basic(?:\r?\n(?=[ \t])|[ \t])+)([^\r\n]+)")),
-    (b"signal", re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)")))
+    re.compile(rb"(?i)(inline:)([A-Z0-9+/=]+)"),
+    re.compile(rb"(?i)(\nk=[a-z0-9]+:)([^\r\n]+)"),
+    re.compile(rb"(?i)(ice-pwd:)([^\r\n]+)"),
+    re.compile(rb"(?i)(\n(?:proxy-)?authorization[ \t]*:(?:\r?\n(?=[ \t])|[ \t])*basic(?:\r?\n(?=[ \t])|[ \t])+)([^\r\n]+)"),
+    re.compile(rb"(?i)(\nsignal[ \t]*=[ \t]*)([0-9A-D*#]+)"))
 # What stands whole before an @, and where a password begins in it: each octet is looked at once, whatever was sent.
 RUN = re.compile(rb"(?<![^\s<>\"@])[^\s<>\"@]+(?=@)")
 URI = re.compile(rb"(?i)sips?:[^:;]+:")
+DTMF_SIGN = 1 << SIGNS.index(b"application/dtmf")
 DTMF = re.compile(rb"(?i)\ncontent-type[ \t]*:[ \t]*application/dtmf(?=\r)")
 DIGITS = re.compile(rb"(?i)()([0-9A-D*#]+)")
-APART = bytes(32 if octet in b"\t\n\v\f\r\"<>" else octet for octet in range(256))      # what ends such a piece, as spaces
 HOSTS_KEPT = 4096               # addresses kept packed; ours
 CALL_ID = re.compile(rb"(?i)\r?\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n \t]+)")
 
@@ -45,25 +47,17 @@ def _masked_run(match):
     return run if found is None else run[:found.end()] + b"X" * (len(run) - found.end())
 
 
-def _may_have_passwords(small):
-    """Whether something before an @ has the two colons of "sip:user:password"; most messages have none, and cost no search."""
-    if b"@" not in small:
-        return False
-    for piece in small.translate(APART).split(b"@")[:-1]:
-        if piece.count(b":", piece.rfind(b" ") + 1) > 1:
-            return True
-    return False
-
-
 def mask(octets):
     """A message without its secrets, of the same length."""
-    small = octets.lower()
-    for sign, pattern in SECRETS:
-        if sign in small:
+    found = signs(octets)
+    if not found:
+        return octets
+    for n, pattern in enumerate(SECRETS):
+        if found >> n & 1:
             octets = pattern.sub(_masked, octets)
-    if _may_have_passwords(small):
+    if found & PASSWORD:
         octets = RUN.sub(_masked_run, octets)
-    kind = DTMF.search(octets) if b"application/dtmf" in small else None
+    kind = DTMF.search(octets) if found & DTMF_SIGN else None
     if kind is not None:
         head, end, body = octets[kind.end():].partition(b"\r\n\r\n")
         octets = octets[:kind.end()] + head + end + DIGITS.sub(_masked, body)

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import random
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from firmware.links.sip_trace import INVITE, TAG, SIPTrace
 from firmware.trace import calls, ring, sip
+from firmware.trace._signs import PASSWORD, SIGNS, signs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SDP = ("v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 8\r\nk=clear:hunter2\r\n"
@@ -79,6 +82,27 @@ def test_what_is_masked(before, after):
     (b"\r\n\r\nSIGNAL=7#\r\n", b"\r\n\r\nSIGNAL=XX\r\n"), (b"\r\nsignal = d", b"\r\nsignal = X")])
 def test_letters_hide_no_secret(before, after):
     assert sip.mask(before) == after
+
+
+def plainly(octets):
+    """What signs() says, in the words of its docstring."""
+    small, found = octets.lower(), 0
+    for n, sign in enumerate(SIGNS):
+        found |= (sign in small) << n
+    pieces = re.split(rb"[ \t\n\v\f\r\"<>]", octets)
+    return found | (PASSWORD if any(part.count(b":") > 1 for piece in pieces for part in piece.split(b"@")[:-1]) else 0)
+
+
+def test_signs_are_what_a_plain_search_finds():
+    """Random messages of pieces of signs, so that each stands whole, cut off, at the end, and in any letters."""
+    draw = random.Random(7)
+    pieces = [*SIGNS, b":", b"@", b"<", b">", b" ", b"\r\n", b'"', b"sip:", b"x", b"\x00\xff"]
+    seen = 0
+    for _ in range(20000):
+        octets = b"".join(draw.choice((piece, piece.upper(), piece[:draw.randrange(len(piece) + 1)])) for piece in draw.choices(pieces, k=draw.randrange(8)))
+        assert signs(octets) == plainly(octets), octets
+        seen |= plainly(octets)
+    assert seen == PASSWORD | (1 << len(SIGNS)) - 1
 
 
 def test_refusals_in_overload_are_summed(tmp_path):
