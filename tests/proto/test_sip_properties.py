@@ -110,6 +110,31 @@ def test_parse_and_serialise_are_inverse(name, extra, body):
     assert parse(again.serialise()).serialise() == again.serialise()
 
 
+def split_plainly(string, separator):
+    """What split_outside() says, a character at a time."""
+    parts, quoted, escaped, bracketed = [""], False, False, False
+    for character in string:
+        if character == separator and not quoted and not bracketed:
+            parts.append("")
+            continue
+        parts[-1] += character
+        if quoted:
+            quoted = escaped or character != '"'
+            escaped = not escaped and character == "\\"
+        elif character == '"':
+            quoted = True
+        elif character in "<>":
+            bracketed = character == "<"
+    return None if quoted or bracketed else parts
+
+
+@settings(QUICK, max_examples=1500)
+@given(st.text('a,;"<>\\', max_size=12))
+def test_lists_are_split_outside_of_quotes_and_brackets(string):
+    for separator in ",;":
+        assert split_outside(string, separator) == split_plainly(string, separator)
+
+
 @QUICK
 @given(OCTET_TEXT)
 def test_text_helpers(string):

@@ -153,8 +153,11 @@ def split_outside(string, separator):
     """Split at a separator that stands outside quoted strings and angle brackets.
 
     Returns the parts, or None where a quote or bracket is not closed."""
-    if '"' not in string and "<" not in string:
-        return string.split(separator)
+    if '"' not in string:
+        if "<" not in string:
+            return string.split(separator)
+        if separator not in string:
+            return None if string.rfind("<") > string.rfind(">") else [string]
     parts = []
     start = 0
     quoted = escaped = bracketed = False
