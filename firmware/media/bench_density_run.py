@@ -2,10 +2,11 @@
 
     run = Density(folder, short); points = asyncio.run(run.run()); run.proof()
 
-Channels are 1984 timeslots (all of 64 spans) and 2,112 RTP streams, bridged in
-pairs, each with echo canceller (64 ms), noise reduction, AGC, speech detection
-with events and DTMF detection on; up to 1,000 of the calls are recorded.  They are
-added in steps, each of which is measured, in one process, when its cancellers have had the 10 s of far speech
+Channels are 1984 timeslots (all of 64 spans) and 2,112 RTP streams, each with echo canceller (64 ms), noise reduction,
+AGC, speech detection with events, and detection of DTMF, of the tones of fax machines and modems and of call progress on.
+All talk in conferences of four (the three loudest are heard), but one in eight who hears a prompt from memory and one in 32 who hears
+a tone of the country, for ever; up to 1,000 of the calls are recorded in stereo, most in IMA ADPCM, some in A-law since they are measured
+(below).  Not among it: streams to services outside, which are tens and not thousands.  Channels are added in steps, each of which is measured, in one process, when its cancellers have had the 10 s of far speech
 after which they learn more rarely; before the first the process is measured without any channel (the fixed part); a
 board with 1,984 subscribers, who speak in turns of 2 s and return an echo
 (10.4 dB down, by three paths), and the RTP peers run beside it
@@ -31,6 +32,7 @@ import socket
 import subprocess
 import threading
 import time
+import wave
 
 import numpy
 
@@ -48,8 +50,12 @@ TICK_THREADS = ("tick", "tick-helper")
 SO_RCVBUFFORCE, FAR_BUFFER = 33, 4 << 20       # socket(7)
 AGAIN = 2                       # how often a refusal is waited for
 AT_ONCE = 128                   # channels added between two looks at whether there is room
+PARTIES, LOUDEST = 4, 3         # of a conference; who is heard at once
+HEARS = {"t1": "prompt", "r5": "prompt", "t13": "prompt", "r9": "prompt", "t9": "tone"}      # instead of the conference: a timeslot or RTP leg, its number modulo 16
+COUNTRY = {"ringback": {"frequencies_hz": [450], "level_dbm0": -10, "cadence_ms": [1000, 4000]}}
 TAPS = ((44, 0.25), (51, -0.15), (66, 0.08))
 NOISE_DBM0, QUIET_DB = -45.0, -14.0
+MEASURED = ("silent", "quiet", "noisy")        # kinds of subscribers whose recordings prove something
 TURN_S = 2                      # subscribers speak and listen in turns; RTP peers always speak
 DIGITS = "1234567890*#"
 EVERYTHING = {"echo": True, "noise": True, "level": "agc", "vad": True}
@@ -183,15 +189,16 @@ class Density:
         await self.call_all([("modify", {"id": f"r{n}", "remote": [str(ipaddress.IPv4Address(self.load.host_number(first + i))), ports_of_far[(first + i) // _load.HOSTS_A_SOCKET]]})
                              for i, n in enumerate(new_r)])
         legs = [f"t{n}" for n in new_t] + [f"r{n}" for n in new_r]
-        await self.call_all([("detect", {"id": leg, "dtmf": True}) for leg in legs])
-        pairs = [(f"t{n}", f"r{n}") for n in new_t]
-        rest = [n for n in new_r if n >= timeslots]
-        pairs += [(f"r{a}", f"r{b}") for a, b in zip(rest[0::2], rest[1::2])]
-        await self.call_all([("bridge", {"id": f"b{self.made[2] + i}", "legs": list(pair)}) for i, pair in enumerate(pairs)])
+        await self.call_all([("detect", {"id": leg, "dtmf": True, "modem": True, "progress": True}) for leg in legs])
+        talkers = [leg for n in new_t for leg in (f"t{n}", f"r{n}")] + [f"r{n}" for n in new_r if n >= timeslots]
+        rooms = {f"b{self.made[2] + i}": talkers[begin:begin + PARTIES] for i, begin in enumerate(range(0, len(talkers), PARTIES))}
+        await self.call_all([("bridge", {"id": room, "legs": parties}) for room, parties in rooms.items()])
+        await self.call_all([("conference", {"bridge": room, "loudest": LOUDEST}) for room in rooms])
+        await self.play([leg for leg in legs if self.heard_by(leg)])
         recorded = list(new_t)[:max(0, RECORDED_MOST * timeslots // TIMESLOTS_MOST - len(self.recorded))]
         await self.record(recorded)
         self.recorded += recorded
-        self.made = [timeslots, channels - timeslots, self.made[2] + len(pairs)]
+        self.made = [timeslots, channels - timeslots, self.made[2] + len(rooms)]
         for reply in ports:
             self.load.add_host((int(ipaddress.IPv4Address(address)), reply["port"]))
         self.load.subscribers(self.parts.octets, [(n // 31 * 32 + n % 31 + 1, *self.parts.of(n)) for n in new_t], TAPS)
@@ -202,7 +209,29 @@ class Density:
 
     async def record(self, calls):
         """Record these calls, each into its file."""
-        await self.call_all([("record", {"id": f"w{n}", "path": str(self.file(n)), "left": f"t{n}", "right": f"r{n}"}) for n in calls])
+        await self.call_all([("record", {"id": f"w{n}", "path": str(self.file(n)), "left": f"t{n}", "right": f"r{n}",
+                                         "format": "alaw" if self.parts.kind(n) in MEASURED else "ima"}) for n in calls])
+
+    @staticmethod
+    def heard_by(leg):
+        """What a leg hears instead of its conference: "prompt", "tone" or None."""
+        return HEARS.get(leg[0] + str(int(leg[1:]) % 16))
+
+    async def play(self, legs):
+        """Begin what these legs hear, for ever."""
+        items = {"prompt": {"file": str(self.prompt())}, "tone": {"tone": "ringback"}}
+        await self.call_all([("signal", {"id": leg, "token": "p", "items": [items[self.heard_by(leg)]], "repeat": 0}) for leg in legs])
+
+    def prompt(self):
+        """A file of ten seconds of speech."""
+        path = self.folder / "prompt.wav"
+        if not path.exists():
+            with wave.open(str(path), "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(8000)
+                file.writeframes(g711.expand(whole(self.speech)[:80000], 0).astype("<i2").tobytes())
+        return path
 
     async def shrink(self, channels):
         """Take away what growing to this many has added before it was refused."""
@@ -289,6 +318,7 @@ class Density:
             await bench.until_ready(self.process, self.folder)
             self.client = MediaClient(str(self.folder), 1, self.event, lambda message: None, lambda reason: None)
             await self.client.connect()
+            await self.client.call("tones", plan=COUNTRY)
             self.last = 0
             self.load = _load.Load(self.window, [], [], self.speech)
             self.load.shared(self.far)
@@ -314,6 +344,7 @@ class Density:
                 if not self.short:
                     await self.measure(channels, STEP_S)
             self.admission = (await self.client.call("stats"))["admission"]
+            self.audit = await self.client.audit()
             self.load.stop()
             thread.join()
             self.client.close()
@@ -340,7 +371,7 @@ class Density:
             data = numpy.fromfile(self.file(n), numpy.uint8)[58:]
             octets += len(data)
             kind = self.parts.kind(n)
-            if kind not in ("silent", "quiet", "noisy"):
+            if kind not in MEASURED:
                 continue
             left, right = (g711.expand(numpy.ascontiguousarray(data[side::2][-seconds * 8000:]), 0).astype(float)
                            for side in (0, 1))
@@ -372,4 +403,6 @@ class Density:
                 "agc_level_dbm0": (numpy.median(levels), "dBm0", f"median of {len(levels)} quiet talkers at {quiet_in:.1f}; target -19"),
                 "noise_reduction_db": (numpy.median(floors), "dB", f"median of {len(floors)}, 10th percentile of blocks against {NOISE_DBM0} dBm0"),
                 "digits_found": (right / dialled, "of those dialled", f"{right} of {dialled}; {leaked} at those who hear them; {wrong} in {self.points[-1]['took_s']:.0f} s of speech on all other channels"),
-                "recorded_octets": (octets, "octets", f"{len(self.recorded)} files")}
+                "in_conferences": (sum(len(bridge["legs"]) for bridge in self.audit["bridges"]), "channels", f"{len(self.audit['bridges'])} of {PARTIES}, the {LOUDEST} loudest are heard"),
+                "playing": (len(self.audit["signals"]), "channels", "prompts from memory and tones of the country, at the end of the run; modem and progress tones are listened for on all channels"),
+                "recorded_octets": (octets, "octets", f"{len(self.recorded)} files, of them {sum(self.parts.kind(n) not in MEASURED for n in self.recorded)} in IMA ADPCM")}

@@ -58,6 +58,21 @@ def test_pause_seek_and_volume(board, control, media, tools):
     assert "12" in control.raw("player", id="l", token="t", volume_db=13)["error"]
 
 
+def test_what_plays_for_ever_goes_on_at_the_end_of_a_block(board, control, media, tools):
+    """A file of a whole number of ticks ends where a block of the tick does: its next round begins with the next block."""
+    ramp = numpy.repeat(numpy.arange(4), BLOCK).astype(numpy.uint8) + 0x80      # 40 ms, each 10 ms another octet
+    (media.folder / "whole.wav").write_bytes(tools.wav(ramp.tobytes()))
+    control.do("add", id="r", kind="timeslot", span=20, timeslot=2, law="A")
+    control.do("signal", id="r", token="t", items=[{"file": str(media.folder / "whole.wav")}], repeat=0)
+    wait_blocks(board, 4)
+    board.listen(20, 2)
+    wait_blocks(board, 24)
+    heard = numpy.frombuffer(board.said(20, 2), numpy.uint8)
+    assert len(heard) > 4 * len(ramp) and (heard[len(ramp):] == heard[:-len(ramp)]).all() and set(heard) == set(ramp)
+    assert control.audit()["signals"][-1]["position_ms"] > 200
+    control.do("subtract", id="r")
+
+
 def test_speed_keeps_the_pitch_and_a_stopped_prompt_goes_on_where_it_was(board, control, media, tools):
     t = numpy.arange(8000) / 8000
     x = numpy.concatenate([6000 * numpy.sin(2 * numpy.pi * hz * t) for hz in (300, 500, 800, 1300)])

@@ -52,7 +52,7 @@ cdef int player_fill(Engine_ *e, int slot, Player *p, int law, uint8_t *out) noe
         done += n
         idle_items = 0 if n > 0 else idle_items
         if n < room:
-            if n <= 0:
+            if p.at == 0:              # it had nothing; one that ended with the last block had
                 idle_items += 1
             p.current += 1
             p.at = 0
