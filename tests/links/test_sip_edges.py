@@ -14,7 +14,7 @@ from hil.kamailio import Carrier, Edge
 from hil.phone.linphone import Linphone
 from tests.links.sip_rig import Rig, bound_socket, now_ms
 from tests.links.test_sip_baresip import Baresip, call, run
-from tests.links.test_sip_sipp import ended, sipp
+from tests.links.test_sip_sipp import UAS_ROUTED, ended, sipp
 from tests.proto.sip_carrier import CALLED, CALLER, ROW as TRUNK
 
 BARESIP = pytest.mark.skipif(not shutil.which("baresip"), reason="baresip is not installed (Debian: baresip-core)")
@@ -161,7 +161,7 @@ def test_calls_by_the_service_route_of_kamailio(tmp_path):
     async def main():
         rig = Rig()
         loop = asyncio.get_running_loop()
-        called = sipp(rig, tmp_path, "uas", "-m", "2")
+        called = sipp(rig, tmp_path, UAS_ROUTED, "-m", "2")
         carrier = Carrier(tmp_path / "kamailio", "acc", "pw-1", ("127.0.0.1", rig.sipp_port), "127.0.0.1", service_route=True)
         stranger = bound_socket("127.0.0.1", 0)
         stranger.setblocking(False)

@@ -90,6 +90,13 @@ UAS_BUSY = (HEAD % "busy" + '<recv request="INVITE"></recv>'
             + "Reason: Q.850;cause=17\nContent-Length: 0\n\n]]></send><recv request=\"ACK\"></recv></scenario>")
 
 
+# sipp answers where the INVITE came from, so a BYE must come that way, too: by the proxy that wants to stay in the dialog.
+UAS_ROUTED = (HEAD % "behind a proxy" + '<recv request="INVITE"></recv>' + '<send retrans="500"><![CDATA[\n\nSIP/2.0 200 OK\n' + ANSWER_HEAD
+              + "[last_Record-Route:]\nContact: <sip:sipp@[local_ip]:[local_port]>\nContent-Type: application/sdp\nContent-Length: [len]\n\n" + SDP_BODY
+              + '\n]]></send><recv request="ACK"></recv><recv request="BYE"></recv>'
+              + "<send><![CDATA[\n\nSIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n\n]]></send></scenario>")
+
+
 def reliable(status, number, body=""):
     """sipp sends a provisional response that must be acknowledged (RFC 3262), takes the PRACK for it and answers that."""
     text = "SIP/2.0 %s\nVia:[$1]\n[last_From:]\n[last_To:];tag=[pid]SIPpTag[call_number]\n[last_Call-ID:]\nCSeq: 1 INVITE\n" % status
