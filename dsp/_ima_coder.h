@@ -191,6 +191,15 @@ typedef struct {
     const int32_t *octets_row;
 } rows;
 
+/* The samples of at most `most` rows from `first` on of n: short rows, read here and there, are no stream that a processor foresees. */
+static inline void fetch_rows(const rows *r, int64_t first, int64_t most, int64_t n, int64_t n_samples)
+{
+    for (int64_t k = first; k < n && k < first + most; k++) {
+        const int16_t *x = r->x + r->x_stride * (r->x_row ? r->x_row[k] : k);
+        for (int64_t i = 0; i < n_samples && i < RUN; i += 32) __builtin_prefetch(x + i);
+    }
+}
+
 /* way 0 encodes x to octets, way 1 decodes; rows from `first` on, as many as `groups` have room for or fewer. */
 static inline __attribute__((always_inline)) void code_some(int way, int kind, int groups, const rows *r, int64_t first, int channels, int64_t n_samples)
 {
@@ -226,9 +235,12 @@ static inline __attribute__((always_inline)) void code_some(int way, int kind, i
 
 static inline __attribute__((always_inline)) void code_rows(int way, int kind, rows r, int64_t n, int64_t n_samples)
 {
+    enum { MOST = GROUPS * LANES };
     int64_t first = 0;
-    for (; way == 0 && n - first > LANES; first += GROUPS * LANES)
-        code_some(way, kind, GROUPS, &r, first, n - first < GROUPS * LANES ? n - first : GROUPS * LANES, n_samples);
+    for (; way == 0 && n - first > LANES; first += MOST) {
+        fetch_rows(&r, first + MOST, MOST, n, n_samples);
+        code_some(way, kind, GROUPS, &r, first, n - first < MOST ? n - first : MOST, n_samples);
+    }
     for (; first < n; first += LANES)
         code_some(way, kind, 1, &r, first, n - first < LANES ? n - first : LANES, n_samples);
 }
