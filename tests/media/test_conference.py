@@ -13,6 +13,7 @@ from firmware.media import _engine
 from firmware.media.board import BoardFollower
 from firmware.media.kernels import Kernels
 from tests.conftest import WHOLE_ONLY
+from tests.media.test_enhance import talker
 
 BLOCK = 80
 
@@ -120,6 +121,21 @@ def test_gain_mute_topology_and_the_loudest(board, control):
     assert matches(hear(board, 4), sum_of(talkers[2:4])) > 15
     control.do("conference", bridge="c", loudest=None)
     assert control.audit()["bridges"][0]["conference"] is None
+
+
+def test_noise_takes_no_talkers_place_where_speech_is_detected(board, control):
+    """A street that is 6 dB louder than the one who talks: among the loudest one without the speech detector, not with it."""
+    said = talker(2)[:BLOCK * 200]
+    street, person = Talker(numpy.random.default_rng(7).normal(0, 2 * said.std(), BLOCK * 200)), Talker(said)
+    join(board, control, [street, person], 1)
+    control.do("conference", bridge="c", loudest=1)
+    assert matches(hear(board, 2, settle=300), sum_of([street])) > 15
+    for leg in ("p0", "p1"):
+        control.do("enhance", id=leg, vad=True)
+    heard = hear(board, 2, settle=500, blocks=100)
+    assert matches(heard, sum_of([person])) > 60
+    control.do("enhance", id="p0", vad=False)
+    assert matches(hear(board, 2, settle=300), sum_of([street])) > 15
 
 
 def test_loud_parties_are_not_clipped(board, control):

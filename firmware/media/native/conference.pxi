@@ -6,7 +6,8 @@
 # 128 x 127).  Sums are 32 bits wide; with all in the mix at 0 dB and below full
 # scale the result is the exact sum.  Who is in the mix changes at most every
 # STAYS ticks and needs 3 dB more than the one whom he pushes out; he is faded in
-# and out over a block.  The limiter acts on all outputs of a conference alike:
+# and out over a block.  Where a party's speech detector works, what is no speech counts
+# 30 dB less, so the noise of a car or a street takes nobody's place.  The limiter acts on all outputs of a conference alike:
 # its gain is down at the first sample of a block that would be too loud and
 # rises by 1 dB in 100 ms, so nothing is clipped.  Constants are ours.
 
@@ -102,6 +103,8 @@ cdef void conference_choose(Engine_ *e, Bridge *b, uint8_t *wanted) noexcept nog
     cdef float power, most
     for i in range(b.n):
         power = conference_power(e.linear_in + b.member[i] * BLOCK, b.gain[i])
+        if e.term[b.member[i]].enhance & (LEVEL | VAD) and e.speech[b.member[i]] == 0:
+            power *= 0.001
         b.power[i] = power if power > b.power[i] else 0.95 * b.power[i]     # falls by 2.2 dB in 100 ms
         wanted[i] = b.loudest == 0 and b.gain[i] != 0
         if b.stays[i]:
