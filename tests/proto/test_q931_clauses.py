@@ -264,6 +264,15 @@ def test_explicit_call_transfer():
     play("user", ["? mcid_request", "< FACILITY", *asked, ">hex 08028001 62 1c 06 91a203020165", "! ect_confirm", ">hex 08028001 62 1c 06 91a203020101", "! mcid_confirm", "= 10"], 10)
 
 
+@pytest.mark.conformance("Q.931", "EN 300 369-1/network", "a user who asks us to join his calls (ectExecute, explicitEctExecute, ectLinkIdRequest) gets the error notAvailable at once")
+@pytest.mark.parametrize("operation", [6, 7, 10])
+def test_a_transfer_that_we_do_not_make(operation):
+    asked = ">hex 08020001 62 1c 09 91a1060201050201%02x" % operation
+    made = play("network", [asked, "< FACILITY", "! -", "= 10"], 10)
+    assert b"\x1c\x09\x91\xa3\x06\x02\x01\x05\x02\x01\x03" in made.said[-1]
+    play("user", [">hex 08028001" + asked[13:], "< -", "! -", "= 10"], 10)
+
+
 @pytest.mark.conformance("Q.931", "EN 300 130", "malicious call identification: the user asks, the network registers, refuses or is silent; the network side is asked")
 def test_malicious_call_identification():
     asked = ["? mcid_request", "< FACILITY"]

@@ -3,7 +3,8 @@
     malicious call identification   EN 300 130-1: invoke mCIDRequest (local operation 3, no argument) by the called user; the network
                                     answers with a return result, or an error
     explicit call transfer          EN 300 369-1: invoke ectExecute (local operation 6, no argument) on the held call by a user who has an active
-                                    one, too; the network joins the two far parties and clears both calls
+                                    one, too; the network joins the two far parties and clears both calls.  We join nobody as the network: a user who
+                                    asks (this one, explicitEctExecute, ectLinkIdRequest) is told so at once and takes his party back
 
 components(octets) -> [("invoke", id, operation, argument) | ("result", id) | ("error", id, number) | ("reject", id, problem)]; what cannot
 be read is no component, and no fault.  octets: contents of a Facility element."""
@@ -12,7 +13,8 @@ from firmware.errors import LocalError
 from firmware.proto.q931.codes import CHANNEL_UNACCEPTABLE
 
 PROFILE_ROSE = 0x91                     # octet 3: remote operations protocol
-MCID, ECT = 3, 6
+MCID, ECT, EXPLICIT_ECT, ECT_LINK_ID = 3, 6, 7, 10
+NOT_AVAILABLE = 3
 MCID_MS = 10000                         # ours: EN 300 130 leaves the time to the user
 FIRST_ECT = 101                 # invoke identifiers of ECT are 101 to 126, those of MCID 1 to 100
 QUESTIONS = (("THOLD", "hold_failed"), ("TRETRIEVE", "retrieve_failed"), ("TECT", "ect_failed"), ("TMCID", "mcid_failed"))
@@ -27,6 +29,11 @@ def invoke(identity, operation):
 def result(identity):
     """... with a return result that has none."""
     return bytes([PROFILE_ROSE, 0xA2, 3, 2, 1, identity & 0x7F])
+
+
+def error(identity, number):
+    """... with a return error."""
+    return bytes([PROFILE_ROSE, 0xA3, 6, 2, 1, identity & 0x7F, 2, 1, number])
 
 
 def _items(octets):
@@ -183,7 +190,13 @@ class Facilities:
 
     def _component(self, component):
         if component[0] == "invoke":
-            if component[2] != MCID or self.link.side != "network" or self.link.variant != "etsi":
+            if self.link.side != "network" or self.link.variant != "etsi":
+                return False
+            if component[2] in (ECT, EXPLICIT_ECT, ECT_LINK_ID):
+                self.send("FACILITY", {"facility": [{"octets": error(component[1], NOT_AVAILABLE).hex()}]})
+                self.link.count("transfers_refused")
+                return True
+            if component[2] != MCID:
                 return False
             self.send("FACILITY", {"facility": [{"octets": result(component[1]).hex()}]})
             self.event("mcid_indication")
