@@ -22,6 +22,10 @@ CHANNEL_NUMBERING = Text("what a channel number means: timeslot, 1 to 31, or con
                          choices=("timeslot", "consecutive"), default="timeslot", impact=IMPACT_SPAN)
 
 
+CHANNEL_FORM = Text("how our messages name a channel: by its number, or by the slot map, a bit for each timeslot, which is read from the far end in any case "
+                    "(Q.931 4.5.13)", choices=("number", "map"), default="number", impact=IMPACT_SPAN)
+
+
 def check(result):
     """ConfigErrors of a whole configuration."""
     errors, groups = [], {}

@@ -38,7 +38,8 @@ def machine_config(row, group):
     if row.get("members"):
         nfas = {"interfaces": {member["nfas"]["interface"]: bearers(member) for member in row["members"]}, "own_interface": row["nfas"]["interface"]}
     return {**nfas, "timeslots": timeslots_of(row), "timers": dict(row.get("timers") or {}),
-            "channel_numbering": row.get("channel_numbering", "timeslot"), "overlap_receiving": bool(group and group["overlap_receiving"]),
+            "channel_numbering": row.get("channel_numbering", "timeslot"),
+            "slot_map_octets": 0 if row.get("channel_form", "number") == "number" else 4 if row["type"] == "e1" else 3, "overlap_receiving": bool(group and group["overlap_receiving"]),
             "hold": bool(group and group.get("hold", True)), "bearers": ["speech", "3.1khz_audio"] + ([UNRESTRICTED] if data else []),
             "bearer_cause": codes.BEARER_NOT_IMPLEMENTED if row["side"] == "network" else codes.INCOMPATIBLE_DESTINATION}
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 LIVING = ("trunk_group",)   # settings of a span that need no restart of it
 OTHERS = LIVING + ("r2", "cas")     # ... and those of another signalling
 # What a row of before there were these settings meant.
-SINCE = {"nfas": {"group": "", "interface": 0, "d_channel": "primary"}, "timers": {}, "restart_ignored": "alarm", "channel_numbering": "timeslot"}
+SINCE = {"nfas": {"group": "", "interface": 0, "d_channel": "primary"}, "timers": {}, "restart_ignored": "alarm", "channel_numbering": "timeslot", "channel_form": "number"}
 CLOSING_MS = 10000          # ours: T308 twice and the answers; a far end silent for longer meets the RESTART
 LINGER_MS = 500             # ours: our last message and its layer 2 acknowledgement
 CLOSE_AGAIN_MS = 1000       # ours: while media has not confirmed link_close

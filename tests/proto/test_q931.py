@@ -139,6 +139,26 @@ def test_consecutive_channel_numbers():
     assert sent(user)[0].get("channel_identification")["channels"] == [30]
 
 
+@mark("4.5.13/map", "channels named by slot map: one bit a timeslot, the last octet has the first ones; in SETUP, the first answer and RESTART")
+@pytest.mark.parametrize("octets, timeslot, named", [
+    (4, 1, "a99300000002"), (4, 17, "a99300020000"), (4, 31, "a99380000000"), (3, 1, "a993000001"), (3, 23, "a993400000")])
+def test_channels_by_slot_map(octets, timeslot, named):
+    """Octets by hand: 0xA9 exclusive, indicated; 0x93 ITU-T coding, slot map, B channels; timeslot 0 of an E1 is the last bit, a T1 has none."""
+    user = link("user", slot_map_octets=octets, timeslots=[timeslot])
+    call = user.new_call()
+    user.request("setup_request", call, 0, called="1", timeslot=timeslot)
+    (setup,) = user.take_output()
+    element = bytes([0x18, len(named) // 2]) + bytes.fromhex(named)
+    assert element in setup
+    user = link("user", slot_map_octets=octets, timeslots=[timeslot])
+    call = incoming(user, 0, bytes.fromhex("08020001" "05" "04038090a3") + element + bytes.fromhex("7005a131323334"))
+    assert user.call_state(call)["timeslot"] == timeslot
+    user.request("proceeding_request", call, 0)
+    assert element in user.take_output()[0]
+    user.restart(1, [timeslot])
+    assert element in b"".join(user.take_output())
+
+
 @mark("5.2.2", "bearer capability that is not offered here")
 @pytest.mark.parametrize("bearer", ["04028890", "0403a090a3", "0403c090a3", "0404809882a3", "04038090a8"])
 @pytest.mark.parametrize("cause", [88, 65])

@@ -72,6 +72,7 @@ DEFAULTS = {
     "interfaces": None,
     "own_interface": 0,
     "channel_numbering": "timeslot",    # "timeslot" 1-31, or "consecutive" 1-30
+    "slot_map_octets": 0,               # 0: channels are named by number; by slot map: 4 on an E1, 3 on a T1 (4.5.13, note 3)
     "overlap_receiving": False,
     "hold": False,                      # whether the far end may hold its calls (EN 300 141); else HOLD REJECT 69
     "bearers": ["speech", "3.1khz_audio"],
@@ -149,7 +150,11 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
 
     def channels(self, timeslots, exclusive=True):
         """A Channel identification for timeslots of one interface."""
-        named = {"selection": "indicated", "exclusive": bool(exclusive), "channels": [self._channel_number(t) for t in timeslots]}
+        named = {"selection": "indicated", "exclusive": bool(exclusive)}
+        if self.config["slot_map_octets"]:
+            named.update(map=True, slot_octets=self.config["slot_map_octets"], channels=[timeslot & 0xFF for timeslot in timeslots])
+        else:
+            named["channels"] = [self._channel_number(timeslot) for timeslot in timeslots]
         if self.config["interfaces"] is not None:
             named["interface"] = "%02x" % (0x80 | timeslots[0] >> 8)
         return named
