@@ -272,8 +272,9 @@ def shown_number(group, line, caller):
     """The calling number that a trunk group sends: {"number", "type", "presentation"}, or None for no such element.
 
     group: row of the trunk group; line: row of the calling line, or None for a caller from outside;
-    caller: {"number", "type", "presentation"} of that caller as it came in."""
+    caller: {"number", "type", "presentation"} of that caller as it came in; of a line's call its presentation: a telephone may withhold its number (CLIR)."""
     rule = group.get("caller") or CALLERS[0]
+    withheld = group.get("withhold") or line is not None and (caller or {}).get("presentation") == "restricted"
     if rule == "none":
         return None
     own = {"number": group.get("caller_number") or "", "type": group.get("caller_type") or TYPES[0], "presentation": "allowed"}
@@ -292,6 +293,6 @@ def shown_number(group, line, caller):
             shown["presentation"] = "restricted"
     if not shown["number"]:
         return None
-    if group.get("withhold"):
+    if withheld:
         shown["presentation"] = "restricted"
     return shown

@@ -234,9 +234,11 @@ def _seize(core, call, way, trunk):
 def create_leg(core, call, way, trunk, line, cls):
     """A leg to the outside on a trunk [span, timeslot].  line: of our telephone that calls, or None; cls: of the route.  Returns its id."""
     row = core.group_rows.get(way["trunk_group"]) or {}
-    known = {"number": call.caller, "type": call.caller_type, "presentation": call.caller_presentation}
+    known = dict(call.received or {"number": call.caller, "type": call.caller_type}, presentation=call.caller_presentation)
     if call.callback is not None:       # we call: with the number of ours that was dialled, where there was one
         known, line = {"number": call.called, "type": None, "presentation": "allowed"}, None
+    elif line is not None and getattr(core.state.legs.get(call.caller_leg), "line", None) != line:
+        known = dict(known, presentation="allowed")     # an agent asks somebody: who withheld the number is another one
     caller = outside.shown_number(row, core.line_rows.get(line) if line is not None else None, known)
     # A number of ours diverts the call where it is not the one that was dialled; what is only passed on keeps what it brought.
     redirecting, more = None, carriage.referrer(call.carried)

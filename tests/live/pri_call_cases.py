@@ -147,10 +147,21 @@ def test_what_a_call_brings_goes_on(house, phone, span, out_span):
     assert (out["caller"], out["redirecting"]) == ("13912345678", f"0215080{1900 + out_span}")
 
 
-@pytest.mark.conformance("Q.931", "EN 300 093", "a restricted number goes to a carrier with its presentation, to whom we are the network of without the number")
+@pytest.mark.conformance("Q.931", "EN 300 093", "a restricted number goes to a carrier with its presentation, to whom we are the network of without the number; a telephone withholds its own by Privacy")
 def test_a_restricted_number(house, phone):
     house.far.policy()
     for out_span, number in ((12, "13912345678"), (3, "")):
         name, out = talk_through(house, 1, out_span, record=False, caller_restricted=True, name="ALICE")
         hang_up(house, name, out["id"])
         assert (out["caller"], out["presentation"] & 0x60, out["name"]) == (number, 0x20, ""), out
+    # A telephone withholds its number for one call (RFC 3323): restricted for the carrier; the next call shows it again.
+    for fields, presentation in (([("privacy", "id")], 0x20), ([], 0)):
+        house.wait_agent_idle(phone.user, 30)
+        mark, rings = house.far.mark(), phone.mark()
+        phone.dial("81213912345678", fields)
+        out = house.far.wait_for("incoming", 30, since=mark, span=12)
+        assert (out["caller"] != "", out["presentation"] & 0x60) == (True, presentation), out
+        phone.wait_for("answered", 30, since=rings)
+        phone.hangup()
+        house.far.wait_for("released", 30, id=out["id"])
+        house.wait_idle(30)

@@ -38,6 +38,15 @@ def parse_digest(value):
     return parameters
 
 
+def named_by(values):
+    """The user whom Authorization values name, "" for none.  Raises RemoteError."""
+    for value in values:
+        given = parse_digest(value)
+        if given is not None:
+            return given.get("username") or ""
+    return ""
+
+
 def keyed_hash(function, key, data):
     """HMAC of data octets with one of the injected hash functions (RFC 2104)."""
     if len(key) > _BLOCK_OCTETS:

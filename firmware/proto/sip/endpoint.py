@@ -47,7 +47,8 @@ Events (plain dicts, "kind" first):
                     or changed (not on a mere refresh)
   line_unregistered {line, contacts: [], left}    the last contact went (left: by its own word), expired or gives no answer (is_silent(line))
   invite_indication {leg, line, called, caller, caller_name, sdp | None}  from a registered line,
-                    digest checked (joins or replaces: the leg that it names, joining.py; carried: {referred_by} where it names one), or from a trunk: line None, and trunk, caller_type,
+                    digest checked (joins or replaces: the leg that it names, joining.py; carried: {referred_by} where it names one;
+                    caller_presentation "restricted": it withholds its number), or from a trunk: line None, and trunk, caller_type,
                     caller_presentation, redirecting, carried; 100 Trying is already out.  sdp None: answer_request carries
                     the offer and the far end's answer comes as sdp_answer
   trunk_up, trunk_down {trunk, why}    a SIP trunk can carry calls, or cannot (trunks.py)

@@ -2,6 +2,7 @@
 
 from firmware.proto.sip.causes import cause_of_reason, reason_value, status_of_cause
 from firmware.proto.sip.dialog import Dialog
+from firmware.proto.sip.parties import is_anonymous, wants_privacy
 from firmware.proto.sip.referring import referrer_of
 from firmware.proto.sip.reliable import ReliableSender
 from firmware.proto.sip.session import ACCEPTED, ALERTING, CALLING, CALL_WAITING, CONFIRMED, ENDED, Session
@@ -62,6 +63,10 @@ class IncomingSession(ReliableSender, Session):
             referrer = referrer_of(message)
             if referrer is not None:
                 parties["carried"] = {"referred_by": referrer}
+            if wants_privacy(message):
+                parties["caller_presentation"] = "restricted"
+                if is_anonymous(caller):        # who it is, the switch knows by the password
+                    parties.update(caller=self.line, caller_name="")
         event.update(parties)
         event.update(named or {})
         self.agent.emit(event)

@@ -8,6 +8,7 @@ as in call/outside.py; its number has no +.
 """
 
 from firmware.errors import RemoteError
+from firmware.proto.numbers import apply_rule, best_rule
 from firmware.proto.sip.headers import Address, parse_addresses
 from firmware.proto.sip.text import display, octet_text, unescape
 from firmware.proto.sip.uri import parse_uri, scheme_of, user_uri
@@ -42,19 +43,8 @@ def plain(text):
 
 def rewritten(rules, number):
     """(number without +, whether it was international) by the rules of a configuration: the longest that fits."""
-    best = None
-    for rule in rules or ():
-        pattern = rule["number"]
-        body = pattern[:-1] if pattern[-1:] == "." else pattern
-        if len(number) < len(body) or (len(number) > len(body) and body is pattern):
-            continue
-        if all([symbol == digit or (symbol == "x" and digit in "0123456789") for symbol, digit in zip(body, number)]):
-            rank = (len(body) - body.count("x"), len(body))
-            if best is None or rank > best[0]:
-                best = (rank, rule)
-    if best is None:
-        return (number[1:], True) if number[:1] == "+" else (number, False)
-    out = best[1].get("prefix", "") + number[best[1].get("strip", 0):]
+    rule = best_rule(rules, number)
+    out = number if rule is None else apply_rule(rule, number)
     return (out[1:], True) if out[:1] == "+" else (out, False)
 
 
@@ -76,11 +66,20 @@ def called_of(message, row):
     return rewritten(row.get("called_rules"), number)[0] if number else display(user)[:MAX_NUMBER]
 
 
+def is_anonymous(address):
+    """Whether a From names nobody (RFC 3323 4.1.1.3)."""
+    return user_of(address.uri).lower() == "anonymous" or ".invalid" in address.uri.lower()
+
+
+def wants_privacy(message):
+    """Whether a caller asks that the number is not shown (RFC 3323 4.2, RFC 3325 9.3)."""
+    privacy = [word.strip().lower() for value in message.all("Privacy") for word in value.split(";")]
+    return any([word in privacy for word in ("id", "user", "header")]) or is_anonymous(message.from_address)
+
+
 def caller_of(message, row):
     """(party, display name) of a caller."""
-    privacy = [word.strip().lower() for value in message.all("Privacy") for word in value.split(";")]
-    sender = message.from_address
-    restricted = any([word in privacy for word in ("id", "user", "header")])
+    sender, restricted = message.from_address, wants_privacy(message)
     found = sender
     if row.get("trusted"):
         asserted = _addresses(message, "P-Asserted-Identity")
@@ -92,11 +91,10 @@ def caller_of(message, row):
             found = remote[0]
             restricted = restricted or (found.parameter("privacy") or "off") not in ("off", "no")
     raw = plain(user_of(found.uri))
-    anonymous = user_of(sender.uri).lower() == "anonymous" or ".invalid" in sender.uri.lower()
-    if found is sender and anonymous:
+    if found is sender and is_anonymous(sender):
         raw = ""
     number, international = rewritten(row.get("caller_rules"), raw) if raw else ("", False)
-    presentation = "restricted" if restricted or anonymous else "allowed" if number else "unavailable"
+    presentation = "restricted" if restricted else "allowed" if number else "unavailable"
     return ({"number": number, "type": "international" if international else "unknown", "presentation": presentation},
             display(found.display)[:80])
 

@@ -7,12 +7,12 @@ from firmware.errors import RemoteError
 from firmware.proto.sip import bulk
 from firmware.proto.sip.answering import ALLOW, Answering
 from firmware.proto.sip.causes import reason_value
-from firmware.proto.sip.digest import MISSING, OK, STALE
+from firmware.proto.sip.digest import MISSING, OK, STALE, named_by
 from firmware.proto.sip.headers import media_type
 from firmware.proto.sip.incoming import IncomingSession
 from firmware.proto.sip.joining import OPTIONS as NAMING, named_call
 from firmware.proto.sip.message import parse
-from firmware.proto.sip.parties import called_of
+from firmware.proto.sip.parties import called_of, is_anonymous
 from firmware.proto.sip.registrar import asks_flow, keeps_flow
 from firmware.proto.sip.session import SDP
 from firmware.proto.sip.session_timer import MIN_SE_S, too_brief
@@ -238,9 +238,10 @@ class Requests(Answering):
         transaction.reply(response, now_ms)
 
     def _line_that_asks(self, message, source, now_ms):
-        """The line in From, where it has shown its password; else None, and the challenge is out."""
+        """The line in From, or in the credentials where From names nobody, where it has shown its password; else None, and the challenge is out."""
         try:
-            line = parse_uri(message.from_address.uri).plain_user()
+            sender = message.from_address
+            line = named_by(message.all("Authorization")) if is_anonymous(sender) else parse_uri(sender.uri).plain_user()
         except RemoteError:
             line = ""
         return line if self._authenticated(message, line, source, now_ms) else None

@@ -177,6 +177,7 @@ def outside_calls():
     assert outside.shown_number(group, {}, None) == {"number": "021", "type": "subscriber", "presentation": "allowed"}
     assert outside.shown_number(group, {"outside_number": "0215", "withhold": True}, None)["presentation"] == "restricted"
     assert outside.shown_number({"caller": "group", "caller_number": "021", "withhold": True}, None, caller)["presentation"] == "restricted"
+    assert outside.shown_number(group, {}, caller) == {"number": "021", "type": "subscriber", "presentation": "restricted"}, "the telephone withholds it"
     assert outside.shown_number({"caller": "none"}, {}, None) is None and outside.shown_number({}, {}, None) is None
 
 
