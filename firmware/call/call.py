@@ -54,6 +54,7 @@ CLEARING = "clearing"
 # entry_load: what was before it at the entry (control/core_ahead.py), None: somebody was ready.
 # callback: id of the callback that this call is.  failed_cause: why the telephone that was called last did not answer.
 # recorded_as: what a person asked for, None, "off" or {format, channels}.
+# received: {number, type} of the caller as the trunk told it, where rules rewrote it (arriving.py), or None.
 # carried: what it brought besides numbers (carriage.py), or None.
 # duty: {name, tried, asked(leg of who shall press the key)} while a chain of persons on duty has the call.
 # mailbox: {name, mode(leave|listen), step, tries, index, list?, recording?, own_path?} of voicemail.
@@ -63,6 +64,7 @@ CLEARING = "clearing"
 # customer: {customer, source, key} of who calls, {} while it is asked.  seeking: {of(leg), trunk[span, timeslot], group, target, join, count, late} while a
 # circuit is taken from another call, so that an agent can consult an emergency number (control/core_emergency.py).
 # register: {leg, step, input} while digits of a telephone are for what its hook flash began (control/core_flash.py).
+# dead_air: since when it is known that nobody speaks, or None (control/core_dead_air.py).
 # secret: {agent, length, tries} while a log-in at the telephone asks for digits that are written nowhere.
 FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presentation", "called", "called_complete",
           "redirecting", "application", "target", "label", "languages", "started_ms", "answered_ms",
@@ -72,7 +74,8 @@ FIELDS = ("id", "order", "state", "legs", "caller_leg", "caller", "caller_presen
           "closing", "result", "caller_type", "bearer", "outside", "since_ms", "priority", "given", "skills", "relax", "hops", "hops_ms",
           "held", "consult", "members", "monitors", "place", "recall", "secret", "announcing", "announced", "comfort", "duty",
           "tiers", "reserved", "entry_load", "callback", "failed_cause", "screening", "recorded_as", "carried", "mailbox",
-          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking", "register", "talked")
+          "flow_keys", "variables", "request", "requests", "message", "after", "last_agent", "room", "customer", "seeking", "register", "talked", "dead_air",
+          "received")
 
 
 class Call:

@@ -30,7 +30,7 @@ amended, by late_quality().  The CDR is what GET /v1/calls gives.
 KINDS = {
     # legs
     "leg.offered": "tech trunk_group span timeslot caller caller_presentation caller_type called called_complete redirecting bearer line "
-                   "agent? order carried?(carriage.py)",
+                   "agent? order carried?(carriage.py) received?{number type}(the caller as it came, where caller_rules rewrote it)",
     "leg.digits": "called called_complete",
     "leg.created": "role(agent|callee) tech line caller caller_name; to the outside: trunk_group span timeslot called{number type plan} cls?(of the route)",
     "leg.seized": "span timeslot(another channel than was asked for)",
@@ -55,13 +55,13 @@ KINDS = {
     "fax.started": "token document role(calls|answers|receives: who we are by T.30; receives: the document comes)",
     "fax.page": "token pages(that the other machine has confirmed so far)",
     "fax.ended": "token ok why(sentence where not ok) pages rate(bit/s) ecm station(who the other machine says it is); None: no machine spoke",
-    "leg.listening": "wishes{modem progress answer caller_id r1}(what is listened for, beside digits, from now on)",
+    "leg.listening": "wishes{modem progress answer caller_id r1 quiet}(what is listened for, beside digits, from now on)",
     "leg.enhanced": "effects{echo long_tail noise level vad}(what works on its sound by command, from now on)",
     "leg.streaming": "stream service other(leg on its second channel) on(its audio goes to a speech service by command, from now on, or no longer)",
     "leg.streamed": "stream what(opened|interrupted|failed|speech|text|message|ended) value{text confidence}|{error}|{message}",
     "leg.sent": "item(what was played to it by command)",
-    "leg.heard": "what(progress|answer|caller_id|r1|refused|charge|operator) value{tone on}|{who ms hz words}|{fields}|{error}|{signal}|"
-                 "{units last}(metering pulses so far)|{count}",
+    "leg.heard": "what(progress|answer|caller_id|r1|quiet|refused|charge|operator) value{tone on}|{who ms hz words}|{fields}|{error}|{signal}|"
+                 "{quiet ms}(nobody speaks there, for so long; or again)|{units last}(metering pulses so far)|{count}",
     "leg.quality": "quality{in out round_trip_ms rtcp codec} (after leg.released; the call may have ended)",
     "leg.releasing": "cause guard_ms",
     "leg.released": "cause by sip_status",
@@ -84,6 +84,8 @@ KINDS = {
     "call.screened": "who(person|machine|silence|unsure) connects",
     "call.bridged": "bridge legs",
     "call.unbridged": "bridge",
+    "call.dead_air": "legs ms(nobody of those who talk has spoken for so long)",
+    "call.dead_air_over": "",
     # what is done with calls that are up
     "call.held": "by(agent; the caller hears music)",
     "call.retrieved": "",

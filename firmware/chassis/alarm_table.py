@@ -67,6 +67,8 @@ ALARMS = (
      "the far end does not answer RESTART for channels of the span", "the text names them; ask the carrier whether they are blocked there, then strowger pri-channels SPAN restart"),
     ("one_way_audio", "major", "qualityOfService", "performanceDegraded", 0, 0,
      "a call has sound in one direction only", "the text names the leg and why; look at its network, NAT and firewalls"),
+    ("dead_air", "warning", "qualityOfService", "performanceDegraded", 0, 0,
+     "nobody speaks in a conversation", "the text names the call and its legs; listen to it: where several calls of one span or trunk are silent, its path is broken"),
     ("sip_trunk_down", "critical", "communications", "communicationsSubsystemFailure", 1000, 2000,
      "a SIP trunk carries no calls", "the text says what its far end does; look at the network, its name in DNS, user and password"),
     ("sip_trunk_part", "minor", "communications", "communicationsSubsystemFailure", 3000, 2000,

@@ -1,9 +1,10 @@
-"""One-way audio as alarms: from the core's records to the alarm list.
+"""Sound that is missing as alarms: from the core's records to the alarm list.
 
-A source is the telephone's line ("line 1001"), or the leg where there is none; the sentence names call, leg and
-direction.  The alarm ends when sound is back or the leg is over."""
+One-way audio: a source is the telephone's line ("line 1001"), or the leg where there is none; the sentence names call, leg and
+direction.  The alarm ends when sound is back or the leg is over.
+Dead air: a source is the call; the alarm ends when somebody speaks or the call is over."""
 
-KIND = "one_way_audio"
+KIND, DEAD_AIR = "one_way_audio", "dead_air"
 WHY = {
     "nothing": "nothing has come from it for 4 s",
     "foreign": "packets come, but from another address than it gave (NAT, or somebody else)",
@@ -17,10 +18,11 @@ DIRECTIONS = {"in": "no sound from it", "out": "no sound to it"}
 
 
 class AudioAlarms:
-    """alarms: Alarms.  legs: core legs that stand, at a start."""
+    """alarms: Alarms.  legs, silent: core legs and the calls without a voice that stand, at a start."""
 
-    def __init__(self, alarms, legs=(), now_ms=0):
+    def __init__(self, alarms, legs=(), now_ms=0, silent=()):
         self._alarms = alarms
+        self._silent_calls = {"call " + call for call in silent}
         self._silent = {}           # leg -> {direction: sentence}
         self._source = {}           # leg -> source
         self._legs = {}             # source -> {leg: True}: on a dead network thousands are silent, and each report looks at its own only
@@ -28,8 +30,8 @@ class AudioAlarms:
             for direction in leg.missing or ():
                 self._missing(leg.id, leg.call, leg.line, direction, "nothing")
         for source, kind in alarms.sources():
-            if kind == KIND and source not in self._source.values():
-                alarms.forget(source, now_ms)       # its leg ended while nobody watched
+            if kind == KIND and source not in self._source.values() or kind == DEAD_AIR and source not in self._silent_calls:
+                alarms.forget(source, now_ms)       # its leg or call ended while nobody watched
 
     def _missing(self, leg, call, line, direction, reason):
         source = self._source[leg] = "line %s" % line if line else "leg %s" % leg
@@ -52,6 +54,18 @@ class AudioAlarms:
                 if kind == "leg.released" or not self._silent[leg]:
                     del self._silent[leg], self._source[leg], self._legs[source][leg]
                 self._report(source, now_ms)
+            elif kind in ("call.dead_air", "call.dead_air_over", "call.unbridged", "call.ended"):
+                self._dead_air(record, now_ms)
+
+    def _dead_air(self, record, now_ms):
+        source, data = "call " + record["call"], record["data"]
+        if record["kind"] == "call.dead_air":
+            self._silent_calls.add(source)
+            self._alarms.report(source, {DEAD_AIR: "nobody has spoken for %d s: %s" % (data["ms"] // 1000, ", ".join("leg " + leg for leg in data["legs"]))},
+                                (DEAD_AIR,), now_ms)
+        elif source in self._silent_calls:
+            self._silent_calls.remove(source)
+            self._alarms.forget(source, now_ms)
 
     def _report(self, source, now_ms):
         sentences = [sentence for leg in sorted(self._legs[source]) for _, sentence in sorted(self._silent[leg].items())]

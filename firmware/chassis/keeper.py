@@ -81,7 +81,7 @@ class Keeper(LineKeeper, Adapter):
         now_ms = self._clock.now_ms()
         self._media = getattr(house, "media", None)
         self._derated = any(alarm["kind"] == "derated" for alarm in self.alarms.active())
-        self._audio = AudioAlarms(self.alarms, house.legs_that_stand(), now_ms)
+        self._audio = AudioAlarms(self.alarms, house.legs_that_stand(), now_ms, house.calls_without_a_voice())
         self._begin_lines(now_ms)
         self.inputs = {row["source"]: row["input"] for row in self._chassis.get("clock", {}).get("inputs", [])}
         self._sources = {row["source"]: row for row in self._chassis.get("clock", {}).get("inputs", [])}

@@ -6,7 +6,7 @@
     transfer ID [agent|line|queue|number|flow TARGET] [--by WHO]      without target: to the consulted party
     park ID [--place N];  fetch PLACE --agent A | --line L;  pick-up TARGET --agent A | --line L
     monitor ID listen|whisper|barge|take_over|end --agent A | --line L
-    listen ID [--leg LEG] NAME=on|off|PLAN ...      modem, progress, answer, r1; caller_id=v23|bell202|off
+    listen ID [--leg LEG] NAME=on|off|PLAN ...      modem, progress, answer, r1; caller_id=v23|bell202|off; quiet=SECONDS|off: nobody speaks for so long
     enhance ID [--leg LEG] NAME=on|off|agc|alc ...  echo, long_tail (128 ms), noise, vad; level=off|agc|alc
     send ID [--leg LEG] tone NAME --ms N | dtmf DIGITS | r1 SIGNALS | caller_id NUMBER [--name NAME] [--standard S]
     record ID start|stop|pause|resume [--format F] [--channels stereo|mono] [--text T] [--by WHO]
@@ -197,7 +197,10 @@ def _switches(words):
     found = {}
     for word in words:
         name, _, value = word.partition("=")
-        found[name] = value if name in ("caller_id", "level") else {"on": True, "off": False}.get(value, value)
+        if name == "quiet":
+            found[name] = int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0 if value == "off" else value
+        else:
+            found[name] = value if name in ("caller_id", "level") else {"on": True, "off": False}.get(value, value)
     return found
 
 

@@ -8,10 +8,10 @@ import re
 from firmware.acd import overflow
 from firmware.acd.skills import MAX_LEVEL
 from firmware.acd.strategy import STRATEGIES
-from firmware.call import outside
+from firmware.call import arriving, outside
 from firmware.call.routing import TEST_SOUNDS, Router
 from firmware.call.trunk_group import LAWS, SELECTIONS
-from firmware.config import acd, bearer, callers, cas, desk, fax, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, warnings
+from firmware.config import acd, bearer, callers, cas, desk, fax, home, mailboxes, people, phones, pri, services, sip, sip_trunk, siprec, ss7, tones, warnings
 from firmware.config.field import (ANY_ADDRESS, IMPACT_RESTART, IMPACT_SPAN, Address, Anything, Number, Rows, Secret, Section, Several, Switch,
                                    Table, Text, Whole, Zone)
 from firmware.errors import ConfigError
@@ -63,6 +63,7 @@ SPAN = Section("one E1, T1 or J1 span", {
     "timers": pri.TIMERS,
     "restart_ignored": pri.RESTART_IGNORED,
     "channel_numbering": pri.CHANNEL_NUMBERING,
+    "channel_form": pri.CHANNEL_FORM,
     "bearer": bearer.BEARER,
     "r2": cas.R2,
     "cas": cas.CAS,
@@ -77,6 +78,13 @@ ENHANCEMENT = {
     "level": Text("level control: agc for talkers, alc for trunks", choices=("off", "agc", "alc"), default="off"),
     "vad": Switch("tell speech from silence (level control does so by itself)", default=False)}
 
+CALLER_RULE = Section("how a caller's number that comes in is written, as our telephones would dial it", {
+    "type": Text("only for numbers of this type (Q.931 4.5.10, Q.763 3.10); any: for all", choices=(arriving.ANY, *outside.TYPES), default=arriving.ANY),
+    "number": Text("which numbers: x any digit, . at the end any further digits, . alone all; the longest match wins", pattern=r"[0-9*#x]{1,32}\.?|\.",
+                   hint="for example 86. or . for all", required=True),
+    "strip": Whole("how many digits are taken away", 0, 32, default=0),
+    "prefix": Text("digits put before what is left", pattern=r"[0-9*#]{0,20}", hint="give digits only", default="")})
+
 TRUNK_GROUP = Section("interchangeable trunks", {
     "name": name("the name used in routes"),
     "label": Text("what pages show", default=""),
@@ -89,6 +97,8 @@ TRUNK_GROUP = Section("interchangeable trunks", {
     "caller_number": Number("the group's own number", pattern=r"[0-9]{0,20}", hint="give digits only", default=""),
     "caller_type": Text("the type of number of ours that is shown (Q.931 4.5.10)", choices=outside.TYPES, default="unknown"),
     "withhold": Switch("ask the network not to show the number", default=False),
+    "caller_rules": Rows("how callers' numbers that come in by PRI, SS7 and CAS are written for pages, lists of callers and callbacks, for example a 0 before national "
+                         "ones; what came is kept, and goes on where the call leaves again", CALLER_RULE, most=64),
     "redirecting": Switch("tell the network which number of ours a call from outside was for, when it goes out again",
                           default=True),
     "classes": Several("what callers that come in on this group may dial to the outside; empty: emergency numbers only, see `emergency`",
@@ -290,6 +300,7 @@ SCHEMA = Section("the configuration", {
         "least_tone_dbm0": Whole("a test tone must arrive at least so loud", -60, 0, unit="dBm0", default=-30)}),
     **warnings.PARTS,
     "siprec": siprec.SIPREC,
+    "tones": tones.TONES,
     "conference": Section("conversations of more than two", {
         "most": Whole("how many may take part, supervisors included", 3, 128, default=32),
         "loudest": Whole("how many are heard at once, the loudest; 0: all", 0, 16, default=0),
@@ -372,6 +383,10 @@ def check(configuration, check_flow=None, clashes=()):
             errors.append(ConfigError(f"spans[{i}].line_code", "a PRI needs clear channels, which ami does not give; use standard"))
         errors.extend(cas.check_span(row, f"spans[{i}]"))
     for i, row in enumerate(result["trunk_groups"]):
+        for j, rule in enumerate(row["caller_rules"]):
+            if rule["strip"] > len(rule["number"].rstrip(".")):
+                errors.append(ConfigError(f"trunk_groups[{i}].caller_rules[{j}].strip", f"takes {rule['strip']} digits away, but the number may have only "
+                                          f"{len(rule['number'].rstrip('.'))}; take away less"))
         whole = [span["span"] for span in result["spans"] if span["trunk_group"] == row["name"] and span["signalling"] == "pri"
                  and span["variant"] not in OVERLAP_VARIANTS]
         if row["overlap_sending"] != "off" and whole:
@@ -381,6 +396,7 @@ def check(configuration, check_flow=None, clashes=()):
     errors.extend(sip_trunk.check(result, names["trunk_groups"]))
     errors.extend(ss7.check(result))
     errors.extend(bearer.check(result))
+    errors.extend(tones.check(result))
     for i, row in enumerate(result["numbers"]):
         part, what = {"ivr": ("ivr", "flow"), "queue": ("queues", "queue"), "line": ("lines", "line"),
                       "agent": ("agents", "agent"), "mailbox": ("mailboxes", "mailbox"), "duty": ("duty", "chain of persons on duty"), "outside": (None, None), "test": (None, None)}[row["application"]]

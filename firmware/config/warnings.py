@@ -38,6 +38,9 @@ PLAN = Section("who is told of an alarm, step by step", {
     "steps": Rows("the steps, in order of their time", STEP, most=20)})
 
 PARTS = {"thresholds": Rows("limits of live figures that raise alarms", THRESHOLD, key="name", most=500),
+         "dead_air": Section("conversations in which nobody speaks any more", {
+             "after_s": Whole("how long nobody must have spoken before an alarm names the call; 0: nobody listens for it, which would cost a little of the tick", 0, 600,
+                              unit="s", default=0)}),
          "escalation_plans": Rows("who is told of alarms", PLAN, key="name", most=100)}
 
 

@@ -14,7 +14,7 @@
     POST /v1/calls/{id}/party                      {"leg", "mute"?, "gain_db"?, "by"?}      one party of the conversation
     POST /v1/calls/{id}/room                       {"loudest"?: 0 to 16, "tones"?, "by"?}   how many are heard at once, 0: all; whether tones tell who comes and goes
     POST /v1/calls/{id}/monitor                    {"mode", "agent"|"line", "level_db"?, "by"?}
-    POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?}
+    POST /v1/calls/{id}/listen                     {"leg"?, "modem"?, "progress"?, "answer"?, "caller_id"?: "off"|"v23"|"bell202", "r1"?, "quiet"?: seconds, 0 off}
     POST /v1/calls/{id}/enhance                    {"leg"?, "echo"?, "long_tail"?, "noise"?, "level"?: "off"|"agc"|"alc", "vad"?}
     POST /v1/calls/{id}/send                       {"leg"?, "tone" and "duration_ms" | "dtmf" | "r1" | "caller_id": {"number", "name"?, ...}}
     POST /v1/calls/{id}/stream                     {"action": "start"|"stop", "leg"?, "service"?, "both"?, "stream"?} -> {"stream"}   a leg's audio to a speech service

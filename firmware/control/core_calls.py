@@ -4,7 +4,7 @@ Functions take the Core (core_base.py) and return True when the event meant some
 Where the call goes from here: core_ivr.py, core_queues.py; how it ends: core_ending.py.
 """
 
-from firmware.call import calendar
+from firmware.call import arriving, calendar
 from firmware.call import call as calls
 from firmware.call import leg as legs
 from firmware.call.number_plan import MATCH, MORE
@@ -30,11 +30,14 @@ def offered(core, event):
     # A telephone that holds its call itself may make another one: to ask somebody, or to transfer (leg.transfer).
     line_was_free = False not in [state.legs[leg].held for leg in state.line_legs.get(line) or []]
     call_id = core.ids.next("c")
+    group = core.group_rows.get(event.get("trunk_group")) if event["tech"] != "sip" else None
+    caller, caller_type, received = arriving.caller_of((group or {}).get("caller_rules"), event.get("caller") or "", event.get("caller_type"))
     core.emit("leg.offered", call=call_id, leg=event["leg"], agent=agent, tech=event["tech"], trunk_group=event.get("trunk_group"),
-              span=event.get("span"), timeslot=event.get("timeslot"), caller=event.get("caller") or "",
+              span=event.get("span"), timeslot=event.get("timeslot"), caller=caller,
               caller_presentation=event.get("caller_presentation") or "allowed", called=event.get("called") or "",
               called_complete=bool(event.get("called_complete")) or event["tech"] == "sip", redirecting=event.get("redirecting"),
-              caller_type=event.get("caller_type"), bearer=event.get("bearer"), line=line, order=state.order + 1, carried=event.get("carried"))
+              caller_type=caller_type, bearer=event.get("bearer"), line=line, order=state.order + 1, carried=event.get("carried"),
+              **({"received": received} if received else {}))
     call = state.calls[call_id]
     if not state.media_up:
         clear(core, call, TEMPORARY_FAILURE, SWITCH, "failed", "media is not there")

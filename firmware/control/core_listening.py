@@ -1,6 +1,7 @@
 """What is listened for on a leg of a call, what works on its sound, and what is sent to it: by command, and on calls out.
 
-    listen    tones of the call's progress, fax machines and modems, person or machine, callers' numbers (FSK), R1
+    listen    tones of the call's progress, fax machines and modems, person or machine, callers' numbers (FSK), R1; quiet: for how many seconds
+              nobody must speak in a bridge to be told of it (core_dead_air.py), 0: not at all
     enhance   echo, long_tail (its 128 ms), noise, level, vad: before what the configuration says, until the leg ends
     send      a tone of the country or of fax machines, digits, R1 signals, a caller's number, to a leg to which nothing else plays
     heard     what media tells of it: record leg.heard, and the last of each kind in the snapshot
@@ -16,8 +17,9 @@ Calls out over a trunk group
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
+from firmware.control import core_dead_air
 
-WISHES = ("modem", "progress", "answer", "caller_id", "r1")
+WISHES = ("modem", "progress", "answer", "caller_id", "r1", "quiet")
 EFFECTS = ("echo", "long_tail", "noise", "level", "vad")
 ITEMS = ("tone", "dtmf", "r1", "caller_id")
 # Tones of the country's plan that end an attempt, with the cause that they mean (Q.850).
@@ -53,11 +55,12 @@ def listen(core, event):
     given = dict([(name, event[name]) for name in WISHES if event.get(name) is not None])
     if not given:
         return core.refuse("name what to listen for: " + ", ".join(WISHES))
-    _listen(core, call, leg, given)
+    hear(core, call, leg, given)
     return True
 
 
-def _listen(core, call, leg, given):
+def hear(core, call, leg, given):
+    """Listen to a leg for some of WISHES; what is not named stays."""
     wishes = dict(leg.hears)
     wishes.update(given)
     core.emit("leg.listening", call=call.id, leg=leg.id, agent=leg.agent, wishes=wishes)
@@ -116,6 +119,8 @@ def heard(core, event):
     core.emit("leg.heard", call=call.id, leg=leg.id, agent=leg.agent, what=what, value=value)
     if what == "progress" and value["on"]:
         _progress(core, call, leg, value["tone"])
+    elif what == "quiet":
+        core_dead_air.judge(core, call)
     elif what == "answer" and call.screening == leg.id and value["who"] not in ("beep", "beep_end"):
         screened(core, call, value["who"])
     elif what == "refused" and call.screening == leg.id:
@@ -135,7 +140,7 @@ def _group(core, leg):
 def before_answer(core, call, leg):
     """Something can be heard from a called leg: tones of the call's progress are listened for where that is wanted."""
     if _group(core, leg).get("progress_detection") and not leg.hears.get("progress"):
-        _listen(core, call, leg, {"progress": True})
+        hear(core, call, leg, {"progress": True})
 
 
 def _progress(core, call, leg, tone):
@@ -155,7 +160,7 @@ def group_screens(core, leg):
 def screens(core, call, leg):
     """A called leg was answered: what is to be done to know by whom.  True: the caller waits for it."""
     if _group(core, leg).get("answer_detection", "off") != "off":
-        _listen(core, call, leg, {"answer": True})
+        hear(core, call, leg, {"answer": True})
     if not group_screens(core, leg):
         return False
     core.ways_on["undo_cut_through"](core, call)

@@ -18,7 +18,7 @@ that place: so every operation is written once, for the agent's side.
 
 from firmware.call import call as calls
 from firmware.call import leg as legs
-from firmware.control import core_floor, core_recordings
+from firmware.control import core_dead_air, core_floor, core_listening, core_recordings
 from firmware.control.core_base import BUSY, NO_ANSWER, NORMAL, SUBSCRIBER_ABSENT, SWITCH
 from firmware.control.core_ending import clear, free_agent, leave_seat
 
@@ -48,6 +48,7 @@ def wire(core, call):
     """Have media join and part as the state says."""
     if call.state != calls.TALKING:
         return
+    core_dead_air.watch(core, call, core_listening.hear)
     wanted = rooms(core, call)
     for bridge, members, heard in wanted:
         if not members:

@@ -34,7 +34,7 @@ def _call(state, call, place):
     waits = call.state == calls.QUEUED
     caller = state.legs.get(call.caller_leg)
     return {"call": call.id, "state": call.state, "caller": call.caller, "caller_name": call.shown_name() or None,
-            "caller_presentation": call.caller_presentation, "called": call.called, "redirecting": call.redirecting,
+            "caller_presentation": call.caller_presentation, "caller_received": (call.received or {}).get("number"), "called": call.called, "redirecting": call.redirecting,
             "trunk_group": caller.trunk_group if caller else None, "span": caller.span if caller else None,
             "timeslot": caller.timeslot if caller else None, "application": call.application, "target": call.target,
             "dialled": call.outside["digits"] if call.outside else None,
@@ -46,6 +46,7 @@ def _call(state, call, place):
             "offered_agents": [offer["agent"] for offer in call.offers], "started_ms": call.started_ms,
             "answered_ms": call.answered_ms, "agent_answered_ms": call.agent_answered_ms, "recording": call.recording,
             "customer": (call.customer or {}).get("customer"), "callback": call.callback, "mailbox": dict(call.mailbox, list=None) if call.mailbox else None, "held": bool(call.held), "place": call.place,
+            "dead_air": call.dead_air,
             "data": dict(call.variables or {}), "program": dict(call.request) if call.request and call.request["ask"] in ("agi", "cti") else None,
             "consult": dict([(key, call.consult[key]) for key in ("leg", "state", "to", "target", "agent", "join")]) if call.consult else None,
             "members": list(call.members or []),

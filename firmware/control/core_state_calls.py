@@ -142,7 +142,15 @@ class CallFolds:
     def call_unbridged(self, record, data, call):
         if call is not None:
             call.bridge = None
-            call.held = None
+            call.held = call.dead_air = None
+
+    def call_dead_air(self, record, data, call):
+        if call is not None:
+            call.dead_air = record["ts_ms"]
+
+    def call_dead_air_over(self, record, data, call):
+        if call is not None:
+            call.dead_air = None
 
     def call_announcing(self, record, data, call):
         if call is not None:

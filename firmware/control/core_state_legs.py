@@ -10,7 +10,7 @@ class LegFolds:
     def leg_offered(self, record, data, call):
         call = calls.Call(record["call"], data["order"])
         self.order = max(self.order, data["order"])
-        for name in ("caller", "caller_presentation", "caller_type", "called", "called_complete", "redirecting", "bearer", "carried"):
+        for name in ("caller", "caller_presentation", "caller_type", "called", "called_complete", "redirecting", "bearer", "carried", "received"):
             setattr(call, name, data.get(name))
         call.started_ms = record["ts_ms"]
         call.caller_leg = record["leg"]

@@ -70,7 +70,7 @@ class OperationFolds:
             if leg in self.legs:
                 self.legs[leg].role = role
         if data.get("caller") is not None:
-            call.caller, call.caller_presentation = data["caller"], "allowed"
+            call.caller, call.caller_presentation, call.received = data["caller"], "allowed", None
         call.signal = None
         self.end_register(call)
         self.timers.cancel("signal", call.id)

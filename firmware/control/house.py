@@ -369,6 +369,10 @@ class House:
         """The core's legs, to look at."""
         return list(self.switchboard.core.state.legs.values())
 
+    def calls_without_a_voice(self):
+        """Ids of the calls in which nobody speaks."""
+        return [call.id for call in self.switchboard.core.state.calls.values() if call.dead_air is not None]
+
     def _signalling(self, message, now_ms):
         for adapter in self.adapters:
             if adapter.owns_link(message["link"]):

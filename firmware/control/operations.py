@@ -108,7 +108,6 @@ def _queues(value, name):
 
 
 PARTY = {"by": _text}
-LISTEN = {"modem": _flag, "progress": _flag, "answer": _flag, "caller_id": _one_of(("off", "v23", "bell202")), "r1": _flag}
 ENHANCE = {"echo": _flag, "long_tail": _flag, "noise": _flag, "level": _one_of(("off", "agc", "alc")), "vad": _flag}
 SEND = {"tone": _text, "dtmf": _symbols("0123456789*#ABCD"), "r1": _symbols("0123456789KS"), "caller_id": _number_shown}
 TARGET = {"to": _one_of(TARGETS), "target": _text}
@@ -121,6 +120,7 @@ def _within(least, most, whole=True):
     return check
 
 
+LISTEN = {"modem": _flag, "progress": _flag, "answer": _flag, "caller_id": _one_of(("off", "v23", "bell202")), "r1": _flag, "quiet": _within(0, 600)}
 PHONE = {"agent": _text, "line": _text}
 HOW = {"volume_db": _within(-40, 12), "speed": _within(0.5, 2, False)}
 PLACE = _within(0, 86400000)

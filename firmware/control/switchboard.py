@@ -47,7 +47,7 @@ Events (dict with "kind"; other keys are ignored)
   media.record_closed recording octets duration_ms | media.record_failed recording error
   media.audio leg direction("in": from the far end|"out": to it) missing reason | media.leg_quality leg call quality
   media.modem_tone leg tone on         tone as in media's event
-  media.heard leg what("progress"|"answer"|"caller_id"|"r1": value as media's event; "refused": value{error})
+  media.heard leg what("progress"|"answer"|"caller_id"|"r1"|"quiet": value as media's event; "refused": value{error})
   media.rtp_timeout leg | media.rtp_started leg | media.lost | media.back (audit?)
   recording.room                       recordings had failed, and the disk takes data again
   line.registered line | line.unregistered line
@@ -109,7 +109,7 @@ snapshot(now_ms) -> {"calls": [...], "queues": [...], "agents": [...], "lines": 
   call   call state("collecting"|"announcing"|"ivr"|"queued"|"ringing"|"talking"|"parked"|"testing"|"home"|"closing"|"clearing") caller called redirecting
          trunk_group span timeslot application target dialled language node queue position waiting_since_ms agent offered_agent
          started_ms answered_ms agent_answered_ms recording(id or None) priority skills({skill: level} needed now) expected_wait_ms(from now on)
-         held place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
+         held dead_air(since when nobody speaks, or None) caller_received(where caller_rules rewrote it) place(where it is parked) consult({leg state to target agent} or None) members([leg]) monitors([{leg mode agent line}])
          legs([{leg role tech state line trunk_group span timeslot audio_missing fax([tones heard]) t38("on"|"off"|"refused"|None) listens enhance heard{what: value}}])
   queue  name label waiting longest_wait_ms longest_since_ms agents agents_ready service_level(0..1 or None)
          service_level_s offered answered abandoned short_abandoned overflowed (today, site's day) strategy open

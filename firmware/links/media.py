@@ -18,6 +18,7 @@ import logging
 import os
 
 from firmware.call import outside
+from firmware.config.tones import plan_of
 from firmware.errors import LocalError
 from firmware.links.adapter import Adapter
 from firmware.media.client import MediaClient
@@ -37,8 +38,8 @@ EVENTS = {  # media's kind: (switchboard kind, name that "id" gets, fields passe
     "leg_quality": ("media.leg_quality", "leg", ("call", "quality")),
 }
 
-HEARD = {"progress": "progress", "answer": "answer", "caller_id": "caller_id", "mf": "r1"}      # media's kind: what the core calls it
-HEARD_FIELDS = ("tone", "on", "who", "ms", "hz", "words", "fields", "error", "plan", "signal")
+HEARD = {"progress": "progress", "answer": "answer", "caller_id": "caller_id", "quiet": "quiet", "mf": "r1"}      # media's kind: what the core calls it
+HEARD_FIELDS = ("tone", "on", "who", "ms", "quiet", "hz", "words", "fields", "error", "plan", "signal")
 
 
 def _place(parameters):
@@ -68,6 +69,7 @@ class MediaLink(Adapter):
         self.serving = False
         self.enhanced = {}          # leg: what a command wants done to its sound, before the configuration
         self.emergency = frozenset()        # numbers; configure()
+        self._country, self._own = {}, {}   # tones, of the house's own; found(), configure()
         self.listeners = {}         # media's kind: function(event, now_ms) of an adapter; True: that was all
         self.refused = 0
         self._waiting = {}          # leg that cannot hear yet: the signal it shall hear then, or None
@@ -98,7 +100,8 @@ class MediaLink(Adapter):
     def found(self, tones, now_ms, terminations=()):
         """In the turn that joins this life of media: remember it, give it the country's tones."""
         self._places = {row["id"]: _place(row) for row in terminations if isinstance(row, dict) and "timeslot" in row}
-        self.command("tones", **tones)
+        self._country = tones
+        self._tell_tones()
         self.known_boot_id = self.boot_id
         self._boot_noted = False
 
@@ -138,8 +141,14 @@ class MediaLink(Adapter):
         self._asked.append(("add", dict(parameters, kind="rtp"), on_reply, on_error))
 
     def configure(self, config, now_ms=0):
-        """Which numbers are emergency numbers."""
+        """Which numbers are emergency numbers, and tones of the house."""
+        own, self._own = self._own, plan_of(config.get("tones") or [])
+        if self.serving and own != self._own:
+            self._tell_tones()
         self.emergency = frozenset(row["number"] for row in config["routes"] if row["class"] == outside.EMERGENCY)
+
+    def _tell_tones(self):
+        self.command("tones", plan=self._country, own=self._own)
 
     def urgent(self, digits, priority=False):
         """What "add" needs besides for the leg of an emergency call.  digits: called; priority: it is one whatever they are."""
@@ -210,6 +219,8 @@ class MediaLink(Adapter):
             given["answer"] = {} if wishes["answer"] else None
         if "caller_id" in wishes:
             given["caller_id"] = None if wishes["caller_id"] == "off" else wishes["caller_id"]
+        if "quiet" in wishes:
+            given["quiet_s"] = wishes["quiet"]
         if given:
             self.command("detect", None, refused, id=leg, **given)
         if "r1" in wishes:

@@ -221,7 +221,7 @@ class Admission:
         for name in ("echo", "noise", "level"):
             if enhance[name] not in (False, "off"):
                 ns += self.costs["echo_128" if name == "echo" and enhance["long_tail"] else name]
-        if enhance["vad"] or enhance["level"] != "off" or hears["answer"] is not None:
+        if enhance["vad"] or enhance["level"] != "off" or hears["answer"] is not None or hears["quiet_s"]:
             ns += self.costs["vad"]
         for name, cost in (("modem", "modem"), ("progress", "progress"), ("answer", "amd"), ("caller_id", "fsk")):
             if hears[name] not in (False, None):

@@ -45,7 +45,7 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  stop{id, token?}                       what else plays under another token is left alone
  press{id, digit, duration_ms}          an rtp leg presses a key, as its signalling has said: others are told, no event digit follows; once each time
  detect{id, dtmf?:bool, modem?:bool, answer?:null|{greeting_ms?, ...}}    what is listened for; modem: events modem_tone; answer:
-        person or machine, from now on, parameters of dsp/amd.py: events answer
+        person or machine, from now on, parameters of dsp/amd.py: events answer; further wishes (progress, caller_id, quiet_s): hearing.py
  enhance{id, echo?:bool, noise?:bool, level?:"off"|"agc"|"alc", vad?:bool}
         what works on the audio that comes from a leg, from the next tick on; add takes the same as enhance:{...}.
         All off (the start): octets are left as they are.  echo: 66 ms from the first instant at which an echo can be
@@ -65,14 +65,15 @@ Commands (do: parameters -> reply; all idempotent; times in ms):
  bert_start bert_stop bert_insert berts     bit error tests: bert.py
  derate{percent:10..100}                how much of the machine new legs may use (100 at the start); less: the box is too hot
  bearers_set bearer_order bearers       spans that the board does not carry: bearers.py
- tones{country plan}    tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}
+ tones{plan, own?}      tone names for signal: {"ringback": {"frequencies_hz", "level_dbm0", "cadence_ms"}}, of the country (the tones of a call's progress are
+        listened for by them, too) and of the house, which are only played
  audit{} stats{} ack{upto}
 Events: signal_complete{id, token, reason, position_ms}, digit{id, digit, duration_ms, source:"inband"|"event"}, key{id, digit, duration_ms}: control is to tell the far end of a leg,
  record_closed{id, path, octets, duration_ms}, record_mark{id, mark:"paused"|"resumed"|"segment", ms, text}, record_failed{id, path, error}, rtp_started{id, from:[host, port]},
  rtp_timeout{id, silent_ms}, audio{id, direction:"in"|"out", missing:bool, reason}, leg_quality{id, call, quality: as
  in an audit, codec and t38 of a leg that carried a fax}, voice{id, speech:bool}, tone_2100{id, tone:"plain"|"reversing"|"gone"},
  modem_tone{id, tone:"cng"|"calling"|"ans"|"ansam"|"reversal"|"flags", on:bool},
- answer{id, who:"person"|"machine"|"silence"|"unsure"|"beep"|"beep_end", ms|hz, words},
+ answer{id, who:"person"|"machine"|"silence"|"unsure"|"beep"|"beep_end", ms|hz, words}, quiet{id, quiet:bool, ms},
  stream{id, leg, what, ...}: streams.py, dtls_failed{id, error}, dtls_closed{id}: browsers.py,
  cas{span, timeslot, bits}, mf{id, plan, signal, place_ms}, check{id, on}, media_failed{id, error}, board{state:"present"|"absent", generation}.
  Each has "event" (its number), "kind" and "tick_ms" (UTC ms of the tick that saw it).

@@ -1,6 +1,6 @@
 """What a leg is listened to besides its digits, and how its tick events become messages: the command `detect`.
 
-    detect{id, dtmf?, modem?, progress?: bool, answer?: null|{greeting_ms?, ...}, caller_id?: null|"bell202"|"v23"}
+    detect{id, dtmf?, modem?, progress?: bool, answer?: null|{greeting_ms?, ...}, caller_id?: null|"bell202"|"v23", quiet_s?: 0 (off)..600}
         What is not named stays.  From the next tick on; refused (cause 47) where the tick has no room for it.
 
 modem       tones of fax machines and modems (dsp/modem.py): modem_tone{id, tone, on}
@@ -8,9 +8,11 @@ progress    tones of the call's progress by the country's plan (command `tones`)
             progress{id, tone, on}, tone as the plan names it
 answer      person or machine, from now on (dsp/amd.py): answer{id, who, ms|hz, words}
 caller_id   FSK messages (dsp/fsk.py, dsp/callerid.py): caller_id{id, fields} or, broken on the way, caller_id{id, error}
+quiet_s     nobody speaks on the leg for so long, while it is in a bridge (quiet.py); the speech detector (dsp/vad.py) works for it
 """
 
 import logging
+import time
 
 from dsp import callerid, fsk, progress
 from firmware.errors import LocalError
@@ -21,11 +23,12 @@ from firmware.media.settings import answer_blocks, answer_parameters
 
 log = logging.getLogger("firmware.media.hearing")
 
-WISHES = ("dtmf", "modem", "progress", "answer", "caller_id")
+WISHES = ("dtmf", "modem", "progress", "answer", "caller_id", "quiet_s")
+QUIET_MOST_S = 600          # ours
 
 
 class Hearing:
-    """The part of Table that listens.  Needs find(), later(), price() and _engine."""
+    """The part of Table that listens.  Needs find(), later(), price(), work_on(), quiet and _engine."""
 
     progress_names, progress_serial, _progress_table = {}, 0, None      # of the country's tones, {number: name}
     progress_fault = "the country's tones have not been told yet"
@@ -58,6 +61,7 @@ class Hearing:
         wanted["caller_id"] = p.get("caller_id", wanted["caller_id"])
         if wanted["caller_id"] is not None and wanted["caller_id"] not in _engine.FSK_PLANS:
             refuse(f"detect: caller_id is {str(wanted['caller_id'])[:40]!r}, not null, {' or '.join(_engine.FSK_PLANS)}")
+        wanted["quiet_s"] = number(p.get("quiet_s", wanted["quiet_s"]), "detect: quiet_s", 0, QUIET_MOST_S)
         if term.clear and wanted != term.hears:
             refuse(f"detect: {term.id} carries data (64 kbit/s unrestricted); there is nothing to hear", 88)
         if wanted["progress"] and self.progress_fault:
@@ -65,7 +69,10 @@ class Hearing:
         if wanted != term.hears:
             self.price(term, f"detect: no room for {term.id}", hears=wanted)
             self._hear(term, term.hears, wanted)
-            term.hears = wanted
+            watched, term.hears = term.hears["quiet_s"], wanted
+            if wanted["quiet_s"] != watched:
+                self.work_on(term)
+                self.quiet.watch(term, time.monotonic())
         self._engine.commit()
         return {}
 
@@ -101,12 +108,15 @@ class Hearing:
         if kind == "key":
             return {"id": term.id, "digit": chr(a), "duration_ms": value}
         if kind == "voice":
-            return {"id": term.id, "speech": bool(a)}
+            term.speaks = bool(a)
+            self.quiet.spoke(term, time.monotonic())
+            return {"id": term.id, "speech": bool(a)} if term.enhance["vad"] else None
         if kind == "modem_tone":
             return {"id": term.id, "tone": MODEM_TONES[a], "on": bool(value)}
         if kind == "answer":
             return {"id": term.id, "who": ANSWERS[a], **({"hz": value} if ANSWERS[a] == "beep" else {"ms": value}), "words": other}
         if kind == "tone_2100":
+            self.quiet.modem(term)
             return {"id": term.id, "tone": ("gone", "plain", "reversing")[a]}
         if kind == "progress":
             known = other == self.progress_serial and a in self.progress_names

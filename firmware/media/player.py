@@ -6,7 +6,7 @@ Items of `signal`:
     {"caller_id": {"standard": "v23"|"bell202", "format": "mdmf"|"sdmf", time?, number?, name?, number_absent?, name_absent?,
                    on_hook? (default true: seizure and mark of 300 and 180 bits; else 80 of mark), alert? (2130 + 2750 Hz first)}}
     {"stream": id}             what comes from a service outside (streams.py), until it ends
-Tones are the country's, and those of fax machines and modems (dsp/modem.py): cng, ced, ans, ans_pr, ansam, ansam_pr, calling.
+Tones are the country's, the house's own (setting "tones"), and those of fax machines and modems (dsp/modem.py): cng, ced, ans, ans_pr, ansam, ansam_pr, calling.
 
 Prompt files are WAV, see wav.py.  They are read once and kept as arrays; law octets
 stay law octets, so a prompt reaches a leg of its own law unchanged.
@@ -105,20 +105,23 @@ class Player:
     def __init__(self):
         self.prompts = Prompts()
         self.stream_address = None      # function(id) of Streams
-        self.plan = {}
+        self.plan, self.own = {}, {}
         self._table, self._tones = tone.compile_plan({**modem.plan(), **HOUSE_TONES})
         self._registers, self._register_tones = tone.compile_plan(mf.plan())
 
-    def set_plan(self, plan):
-        """Tones of the country; tones that sound go on with the table they began with.  Raises LocalError."""
-        if plan == self.plan:
+    def set_plan(self, plan, own=None):
+        """Tones of the country, and those that are the house's own and go before them; tones that sound go on with the table they began with.
+
+        Raises LocalError."""
+        own = own or {}
+        if (plan, own) == (self.plan, self.own):
             return
         try:
-            self._table, self._tones = tone.compile_plan({**modem.plan(), **HOUSE_TONES, **plan})
+            self._table, self._tones = tone.compile_plan({**modem.plan(), **HOUSE_TONES, **plan, **own})
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise LocalError(f"tones: the plan cannot be compiled ({error}); "
                              "correct the country's tone plan") from error
-        self.plan = plan
+        self.plan, self.own = plan, own
 
     def compile(self, items):
         """Returns (Playlist, duration in ms of one round or None for an endless one)."""

@@ -107,6 +107,7 @@ class Server:
                 self.board.follow(self.table)
                 self.streams.look()
                 self.engine.record_memory()
+                self._look_for_silence()
                 self.stats.sample()
                 if heart is not None:
                     heart.beat()
@@ -169,6 +170,10 @@ class Server:
     def _now(self, kind, fields):
         self._event(kind, fields, time.time_ns() // 1000000)
         self._send_events()
+
+    def _look_for_silence(self):
+        for fields in self.table.quiet.look(self.table.terminations, time.monotonic()):
+            self._now("quiet", fields)
 
     def _quality(self, name, call, figures):
         self._now("leg_quality", {"id": name, "call": call, "quality": figures})
@@ -302,10 +307,11 @@ class Server:
 
     def _tones(self, connection, message):
         plan = message.get("plan", {name: message[name] for name in message if name not in ("seq", "epoch", "do")})
-        if not isinstance(plan, dict):
+        own, known = message.get("own", {}), self.player.plan
+        if not isinstance(plan, dict) or not isinstance(own, dict):
             refuse("tones: the plan is no map of tones")
-        if plan != self.player.plan:
-            self.player.set_plan(plan)
+        self.player.set_plan(plan, own)
+        if plan != known:
             self.table.set_progress(plan)
             self.engine.commit()
         return {}

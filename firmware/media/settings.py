@@ -15,7 +15,7 @@ EVENT_CLOCKS_HZ = (8000, 16000, 24000, 32000, 48000)       # of telephone-events
 OPUS_FRAMES_MS = (10, 20, 40, 60)
 WATCH = {"none": 0, "in": 1, "out": 2, "both": 3}       # the engine's numbers
 ENHANCE_OFF = {"echo": False, "long_tail": False, "noise": False, "level": "off", "vad": False}
-HEARS_NOTHING = {"dtmf": False, "modem": False, "progress": False, "answer": None, "caller_id": None}       # hearing.py
+HEARS_NOTHING = {"dtmf": False, "modem": False, "progress": False, "answer": None, "caller_id": None, "quiet_s": 0}       # hearing.py
 
 
 def settings(base, p):

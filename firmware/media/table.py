@@ -21,6 +21,7 @@ from firmware.media.faxes import Faxes
 from firmware.media.hearing import Hearing
 from firmware.media.kernels import LEVELS
 from firmware.media.long_tails import LongTails
+from firmware.media.quiet import Quiet
 from firmware.media.settings import ENHANCE_OFF, HEARS_NOTHING, RTP_DEFAULTS, WATCH, enhancement, gain_of, ipv4, key_octets, settings, speed_of
 
 log = logging.getLogger("firmware.media.table")
@@ -56,6 +57,7 @@ class Termination:
         self.bridge = None
         self.hears = HEARS_NOTHING
         self.octets = None          # fsk.Receiver of caller identification
+        self.speaks = False         # the speech detector's last word, while it works
         self.enhance = ENHANCE_OFF
         self.long_place = None      # of a canceller of 128 ms
         self.long_refused = False   # it was wanted, there was no place: one of 64 ms works
@@ -84,6 +86,7 @@ class Table(Bridges, Hearing):
         self._engine, self._ports, self._player, self._recorder = engine, ports, player, recorder
         self.terminations = {}
         self.long_tails = LongTails()
+        self.quiet = Quiet()
         self.bridges = {}
         self.rows = {}              # row: id of the timeslot or link that uses it
         self._by_serial = {}
@@ -498,11 +501,18 @@ class Table(Bridges, Hearing):
             raise
         term.enhance, term.long_place = wanted, place
         term.long_refused = term.long_refused and wanted["echo"] and place is None
-        bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if wanted[name] not in (False, "off"))
-        self._engine.enhance(term.slot, bits, LEVELS.index(wanted["level"]), 0 if place is None else place + 1)
+        self.work_on(term)
         self._engine.commit()
         if held is not None and place is None:
             self.later(lambda: self.long_tails.give_back(held))
+
+    def work_on(self, term):
+        """Have the tick work on a leg's sound as its enhancement and what is listened for want it."""
+        bits = sum(bit for name, bit in _engine.ENHANCEMENTS.items() if term.enhance[name] not in (False, "off"))
+        if term.hears["quiet_s"]:
+            bits |= _engine.ENHANCEMENTS["vad"]
+        term.speaks = term.speaks and bool(bits & _engine.ENHANCEMENTS["vad"])
+        self._engine.enhance(term.slot, bits, LEVELS.index(term.enhance["level"]), 0 if term.long_place is None else term.long_place + 1)
 
     def record(self, p):
         """Start a recording."""

@@ -73,6 +73,9 @@ class House:
     def legs_that_stand(self):
         return []
 
+    def calls_without_a_voice(self):
+        return []
+
     def run(self, seconds):
         """Poll as the threads do."""
         for tick in range(int(seconds * 5)):

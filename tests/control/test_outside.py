@@ -470,3 +470,50 @@ def test_no_spelling_of_a_number_gets_around_the_toll_limits(number, cause):
     if cause:
         assert rig.last("leg.release")["cause"] == cause
         rig.finished()
+
+
+def test_a_telephone_withholds_its_number_for_one_call():
+    """CLIR by the telephone (RFC 3323): restricted whatever the group shows; the next call shows it; a customer who withheld his own does not withhold the agent's."""
+    rig = world()
+    for leg, presentation in (("s1", "restricted"), ("s2", "allowed")):
+        rig.do("leg.offered", leg=leg, tech="sip", line="1001", caller="1001", caller_presentation=presentation, called="913912345678", called_complete=True)
+        create = rig.last("leg.create")
+        assert create["caller"] == {"number": "02150801000", "type": "unknown", "presentation": presentation}
+        assert create["carried"].get("caller_name") is None
+        gone(rig, create, 17)
+        rig.hang_up(leg)
+        rig.wait(10000)
+    rig.do("leg.offered", leg="p1", tech="pri", trunk_group="carrier", span=1, timeslot=1, caller="13912345678", caller_presentation="restricted",
+           called="02150801000", called_complete=True)
+    rig.press("1")
+    rig.do("leg.answered", leg=rig.last("leg.create")["leg"])
+    agent = rig.call()["agent"]
+    assert rig.command("command.consult", call=rig.call()["call"], by=agent, to="number", target="913912345678") is None
+    assert rig.last("leg.create")["caller"]["presentation"] == "allowed"
+
+
+def test_a_callers_number_is_written_as_our_telephones_would_dial_it_and_goes_on_as_it_came():
+    """Types of Q.931 4.5.10: a 0 before national numbers, 00 before international ones, our own country's code becomes 0; lists and callbacks see that, the next trunk what came."""
+    rules = [{"type": "national", "number": ".", "prefix": "0"}, {"type": "international", "number": ".", "prefix": "00"},
+             {"type": "international", "number": "86.", "strip": 2, "prefix": "0"}, {"type": "any", "number": "9999", "strip": 4, "prefix": ""}]
+    rig = world(carrier={"caller_rules": rules, "classes": ["national"]})
+    for kind, came, written in (("national", "2150801000", "02150801000"), ("international", "4930123456", "004930123456"), ("international", "8613912345678", "013912345678"),
+                                ("subscriber", "50801000", "50801000"), (None, "13912345678", "13912345678"), ("unknown", "9999", "")):
+        rig.do("leg.offered", leg="p1", tech="pri", trunk_group="carrier", span=1, timeslot=1, caller=came, caller_type=kind, caller_presentation="allowed",
+               called="914000000000", called_complete=True)
+        assert rig.call()["caller"] == written and rig.call()["caller_received"] == (came if written != came else None)
+        shown = rig.last("leg.create")["caller"]
+        assert (shown["number"], shown["type"]) == (came, kind or "unknown"), "what goes on is what came"
+        rig.hang_up()
+        rig.wait(10000)
+    rig.do("leg.offered", leg="s1", tech="sip", trunk_group="carrier", span="peer", timeslot=1, caller="2150801000", caller_type="national", called="02150801000",
+           called_complete=True)
+    assert rig.call()["caller"] == "2150801000", "a SIP trunk has rules of its own"
+
+
+def test_lists_of_callers_know_the_written_number():
+    rig = Rig(dict(config(carrier={"caller_rules": [{"type": "national", "number": ".", "prefix": "0"}]}),
+                   caller_lists=[{"name": "black", "treatment": "blocked", "numbers": ["021."]}]))
+    rig.do("leg.offered", leg="p1", tech="pri", trunk_group="carrier", span=1, timeslot=1, caller="2150801000", caller_type="national", caller_presentation="allowed",
+           called="02150801000", called_complete=True)
+    assert [record["data"]["list"] for record in rig.journal if record["kind"] == "call.blocked"] == ["black"]

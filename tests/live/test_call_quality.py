@@ -10,6 +10,7 @@ import time
 import pytest
 
 from hil.probes import wav
+from tests.live import probe_moves
 
 pytestmark = pytest.mark.live
 WITHIN_S = 5.5              # 5 s of the requirement, and the time of one look at the state
@@ -99,3 +100,28 @@ def test_a_call_to_a_telephone_that_must_encrypt(house, secured):
     assert abs(heard[-16000:].astype(int)).max() > 1000, "the telephone heard the caller"
     told = wav.read_mono(house.folder / f"{name}.wav")
     assert abs(told[-16000:].astype(int)).max() > 1000, "the caller heard the telephone"
+
+
+def test_a_conversation_in_which_nobody_speaks_is_an_alarm(house):
+    """Dead air: caller and agent are silent on purpose; the alarm names the call, stands over a kill of control and ends with the caller's first words."""
+    def dead():
+        return [alarm for alarm in house.product.get("/alarms")["alarms"] if alarm["kind"] == "dead_air"]
+    running = house.product.get("/configuration")
+    running["configuration"]["dead_air"] = {"after_s": 4}
+    house.product.post("/configuration/apply", running)
+    with probe_moves.probe_agent(house) as phone:
+        name, call = probe_moves.talk(house, phone)
+        (found,) = until(dead, 15, "the alarm")
+        assert found["members"] == [f"call {call}"] and "nobody has spoken for 4 s" in found["detail"][f"call {call}"], found
+        house.kill("control")
+        house.wait(lambda s: s["calls"] and s["calls"][0]["dead_air"], 30, "the silent call after the kill")
+        assert dead()
+        house.far.play(name, house.files["caller"])
+        until(lambda: not dead(), 15, "the end of the alarm")
+        kinds = [record["kind"] for record in house.product.get(f"/calls/{call}")["records"]]
+        assert kinds.count("call.dead_air") == kinds.count("call.dead_air_over") == 1
+        house.far.hangup(name)
+        house.wait_idle()
+    running = house.product.get("/configuration")
+    running["configuration"]["dead_air"] = {"after_s": 0}
+    house.product.post("/configuration/apply", running)

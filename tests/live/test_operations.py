@@ -262,6 +262,7 @@ def test_play_record_and_conference_by_command(house, phones):
     wav.write_alaw(file, wav.alaw_expand(np.frombuffer(tone(TONES["caller"], 60), np.uint8)))
     running = house.product.get("/configuration")
     running["configuration"]["recording"] = {"format": "ima", "channels": "stereo"}
+    running["configuration"]["tones"] = [{"name": "attention", "frequencies_hz": "1900+2300", "level_dbm0": -16, "cadence_ms": "200,100"}]
     house.product.post("/configuration/apply", running)
     house.available("1002")
     house.wait_agent_idle("1002")
@@ -281,6 +282,10 @@ def test_play_record_and_conference_by_command(house, phones):
     floor.ask("record", action="resume")
     floor.hear("heard again", caller=[], _1002=["caller"])
     floor.ask("player", leg="agent", stop=True)
+    floor.ask("send", leg="agent", tone="attention", duration_ms=2000)          # a tone of the house, by its name
+    time.sleep(1.2)
+    spectrum = np.abs(np.fft.rfft(floor.received("1002") * np.hanning(LOOK)))
+    assert min(spectrum[950], spectrum[1150]) > 10 * np.median(spectrum), "1900 and 2300 Hz, bins of 2 Hz"
     # A prompt whose file was spoilt on the disk since it was given: an event with a sentence, and the call goes on.
     assert json.loads(house.product.octets("/api/v1/prompts/en/greeting?file=g.wav", "PUT", file.read_bytes()))["version"]
     given = [path for path in house.data_dir.rglob("*.wav") if "greeting" in str(path)]
