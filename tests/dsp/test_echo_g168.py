@@ -64,6 +64,16 @@ def residual_limit(margin):
     return np.maximum(LRIN - ERL - margin, -60)
 
 
+@pytest.mark.conformance("G.168", "1", "steady state after 15 s: residual 24 dB below the echo, processor off, frozen; returned echo with it at most -65 dBm0 (-55 above -10 dBm0)")
+def test_1(line):
+    line.run(scaled(css(15)), flags=echo.NLP_OFF)
+    _, _, out = line.run(scaled(css(3, 5)), flags=echo.NLP_OFF | echo.FREEZE)
+    assert (worst(out, 0.1) <= residual_limit(24)).all(), worst(out, 0.1) - residual_limit(24)
+    _, _, out = line.run(scaled(css(3, 7)), flags=echo.NOISE_OFF)
+    limit = np.where(LRIN > -10, -55, -65)
+    assert (worst(out, 0.1) <= limit).all(), worst(out, 0.1) - limit
+
+
 @pytest.mark.conformance("G.168", "2A", "convergence and reconvergence, processor on: at most -65 dBm0 after 1 s (128 ms: 3 s; -55 above -10 dBm0)")
 def test_2a(line, paths, tail):
     """Twice the taps learn more slowly: the canceller of 128 ms has 3 s (at 2 s one of 56 channels still lets something through)."""
