@@ -117,7 +117,8 @@ TRUNK_GROUP = Section("interchangeable trunks", {
                                  "not signal it", default=False),
     "answer_detection": Text("calls out: who answers, a person or a machine; note: recorded, people: machines are hung up on before "
                              "the caller is through, which takes one to six seconds", choices=("off", "note", "people"), default="off"),
-    "hold": Switch("let the far end of an etsi span hold its calls (HOLD and RETRIEVE of EN 300 141)", default=True),
+    "hold": Switch("let the far end of an etsi span hold its calls (HOLD and RETRIEVE of EN 300 141) and, where we are its network, have two of them "
+                   "joined (EN 300 369)", default=True),
     "connected_number": Switch("tell callers from outside who answered (COLP, EN 300 097): the number that the answering line would show, or what "
                                "came with the answer of a call that was passed on", default=False),
     "overlap_receiving": Switch("accept numbers digit by digit", default=True),

@@ -1,6 +1,6 @@
 """Services of the network on a PRI: hold (EN 300 141), explicit call transfer (EN 300 369-1), malicious call identification (EN 300 130).
 
-The far end may hold a call of its own.  By ours the call is held, ectExecute goes out on the held one, and whom we held is taken back where that is refused;
+The far end may hold a call of its own, and have us join two of them (leg.transfer, as by a telephone's REFER).  By ours the call is held, ectExecute goes out on the held one, and whom we held is taken back where that is refused;
 which two calls belong together stands in the entry of the held one ("joins"), hence in its dump.  Each question that the switchboard asks is answered
 once: done, or failed with the reason; what a call leaves open when it ends the switchboard fails itself (core_outside.unanswered).
 """
@@ -59,6 +59,12 @@ class NetworkServices:
         state = span.machine.call_state(call)
         if state is not None and state.get("holding") == "held":        # None: a RELEASE said it
             self._request(span, "retrieve_request", call, now_ms)
+
+    def _on_ect_indication(self, span, event, now_ms):
+        """The far end of a span of ours wants two of its calls joined: the party that it holds gets the other one, as by a telephone's REFER."""
+        held, active = (span.calls[event[which]]["leg"] if event[which] in span.calls else None for which in ("held", "active"))
+        if held is not None and active is not None:
+            self.turns.post({"kind": "leg.transfer", "leg": held, "called": None, "other": active})
 
     def _joins(self, span, call, other):
         span.calls[call]["joins"] = other

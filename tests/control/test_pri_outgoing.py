@@ -521,3 +521,26 @@ def test_a_kill_in_the_middle_of_the_digits_loses_none(site, steps):
         world.far.request("disconnect_request", call, cause=16)
         assert (await world.over())["result"] == "answered"
     overlapping(site, play)
+
+
+def test_a_pbx_has_two_of_its_calls_joined_by_us(site):
+    """Two callers of the carrier reach a PBX behind span 2, of which we are the network; it holds one and asks for the transfer: they hear each other, its trunks are free."""
+    async def play(world):
+        callers = []
+        for timeslot in (5, 6):
+            callers.append(await world.call(timeslot=timeslot))
+            await world.says("setup_response")
+        held, active = [event["call"] for event in world.out.setups()]
+        for primitive in ("hold_request", "ect_request"):
+            world.out.request(primitive, held)
+            await world.quiet()
+        told = [event["event"] for event in world.out.events]
+        assert "hold_confirm" in told and "ect_confirm" in told and "ect_failed" not in told
+        assert world.out.machine.calls() == [] and len(world.far.machine.calls()) == 2
+        (call,) = world.house.state()["calls"]
+        assert sorted((leg["span"], leg["timeslot"]) for leg in call["legs"]) == [(1, 5), (1, 6)] and call["state"] == "talking"
+        (bridge,) = world.media.standing["bridges"]
+        assert sorted(bridge["legs"]) == sorted(leg["leg"] for leg in call["legs"])
+        world.far.request("disconnect_request", callers[0], cause=16)
+        await world.over()
+    scenario(site, play, side="user", ours="network")

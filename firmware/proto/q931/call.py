@@ -25,7 +25,7 @@ PRIMITIVES = ("setup_request", "information_request", "setup_ack_request", "proc
               "disconnect_request", "release_request", "status_enquiry", "mcid_request", "hold_request", "retrieve_request", "ect_request")
 _KEPT = ("reference", "originating", "reference_octets", "timeslot", "exclusive", "responded", "last_sent", "clear",
          "repeated", "enquiries", "enquired_state", "audited", "overlap_timeouts", "held", "asked_mcid",
-         "holding", "asked_ect", "urgent")
+         "holding", "asked_ect", "urgent", "joining")
 
 
 class Call(StatusProcedures, Facilities, Machine):
@@ -55,6 +55,7 @@ class Call(StatusProcedures, Facilities, Machine):
         self.holding = ""               # by us: "asking", "held" or "retrieving"
         self.asked_ect = None
         self.urgent = False             # an emergency call: it may have a timeslot that is out of service
+        self.joining = None             # invoke identifier by which the user asked us to join the call with another one
 
     @property
     def number(self):
@@ -383,6 +384,7 @@ class Call(StatusProcedures, Facilities, Machine):
         inband = inband and self.link.rules["clear_with_tone"]
         if inband:
             content["progress_indicator"] = [parameters.inband_progress(self.link.location)]
+        content.update(self.joined())
         self.send("DISCONNECT", content)
         self.timers.start("T306" if inband and not user else "T305", now_ms)
         return codes.state_name(self.link.role, 11 if user else 12)

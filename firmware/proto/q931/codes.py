@@ -116,6 +116,7 @@ TIMERS = {
     "THOLD": (4000, 4000, "HOLD sent (EN 300 196-1)", "the layer above is told"),
     "TRETRIEVE": (4000, 4000, "RETRIEVE sent (EN 300 196-1)", "the layer above is told"),
     "TECT": (10000, 10000, "explicit call transfer asked for (EN 300 369-1)", "the layer above is told"),      # ours
+    "TJOIN": (5000, None, "a user has asked for his calls to be joined (EN 300 369-1)", "return error: not available"),      # ours
     "TMCID": (10000, 10000, "malicious call identification asked for (EN 300 130-1)", "the layer above is told"),      # ours
     "T322": (4000, 4000, "status enquiry", "STATUS_ENQUIRY again; then clear, cause 41"),
 }

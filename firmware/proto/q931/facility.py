@@ -3,8 +3,9 @@
     malicious call identification   EN 300 130-1: invoke mCIDRequest (local operation 3, no argument) by the called user; the network
                                     answers with a return result, or an error
     explicit call transfer          EN 300 369-1: invoke ectExecute (local operation 6, no argument) on the held call by a user who has an active
-                                    one, too; the network joins the two far parties and clears both calls.  We join nobody as the network: a user who
-                                    asks (this one, explicitEctExecute, ectLinkIdRequest) is told so at once and takes his party back
+                                    one, too; the network joins the two far parties and clears both calls.  As the network we take this one where the
+                                    user has one such pair, and explicitEctExecute (7) with the link identifier that ectLinkIdRequest (10) on the
+                                    other call got; the result goes with our DISCONNECT, an error where nobody is joined in JOIN_MS
 
 components(octets) -> [("invoke", id, operation, argument) | ("result", id) | ("error", id, number) | ("reject", id, problem)]; what cannot
 be read is no component, and no fault.  octets: contents of a Facility element."""
@@ -14,7 +15,7 @@ from firmware.proto.q931.codes import CHANNEL_UNACCEPTABLE
 
 PROFILE_ROSE = 0x91                     # octet 3: remote operations protocol
 MCID, ECT, EXPLICIT_ECT, ECT_LINK_ID = 3, 6, 7, 10
-NOT_AVAILABLE = 3
+NOT_AVAILABLE, INVALID_CALL_STATE = 3, 7
 MCID_MS = 10000                         # ours: EN 300 130 leaves the time to the user
 FIRST_ECT = 101                 # invoke identifiers of ECT are 101 to 126, those of MCID 1 to 100
 QUESTIONS = (("THOLD", "hold_failed"), ("TRETRIEVE", "retrieve_failed"), ("TECT", "ect_failed"), ("TMCID", "mcid_failed"))
@@ -29,6 +30,12 @@ def invoke(identity, operation):
 def result(identity):
     """... with a return result that has none."""
     return bytes([PROFILE_ROSE, 0xA2, 3, 2, 1, identity & 0x7F])
+
+
+def link_result(identity, link):
+    """... with that of ectLinkIdRequest, whose result is an identifier of two octets."""
+    value = bytes([2, 1, ECT_LINK_ID, 2, 2]) + link.to_bytes(2, "big")
+    return bytes([PROFILE_ROSE, 0xA2, 5 + len(value), 2, 1, identity & 0x7F, 0x30, len(value)]) + value
 
 
 def error(identity, number):
@@ -170,6 +177,42 @@ class Facilities:
     def ect_timeout(self, now_ms):
         self.event("ect_failed", {"why": "the network did not answer"})
 
+    # EN 300 369-1 9.1: the user asks us, the network.
+
+    def link_id(self):
+        """The identifier by which a user names this call in explicitEctExecute."""
+        return (self.reference << 1 | (1 if self.originating else 0)) & 0x7FFF
+
+    def _asked_to_join(self, now_ms, component):
+        _, identity, operation, argument = component
+        if self.number != 10 or not self.link.config["hold"]:
+            self._refuse_to_join(identity, INVALID_CALL_STATE if self.link.config["hold"] else NOT_AVAILABLE)
+        elif operation == ECT_LINK_ID:
+            self.send("FACILITY", {"facility": [{"octets": link_result(identity, self.link_id()).hex()}]})
+        else:
+            others = [other for other in self.link.active_calls() if other is not self and other.held != self.held
+                      and (operation == ECT or other.link_id() == int.from_bytes(argument, "big"))]
+            if len(others) != 1 or self.joining is not None:
+                self._refuse_to_join(identity, INVALID_CALL_STATE)
+                return
+            self.joining = identity
+            self.timers.start("TJOIN", now_ms)
+            held, active = (self, others[0]) if self.held else (others[0], self)
+            self.event("ect_indication", {"held": held.identity, "active": active.identity})
+
+    def _refuse_to_join(self, identity, number):
+        self.link.count("transfers_refused")
+        self.send("FACILITY", {"facility": [{"octets": error(identity, number).hex()}]})
+
+    def join_timeout(self, now_ms):
+        identity, self.joining = self.joining, None
+        self._refuse_to_join(identity, NOT_AVAILABLE)
+
+    def joined(self):
+        """Elements of the DISCONNECT by which a call ends that was joined with another one."""
+        identity, self.joining = self.joining, None
+        return {} if identity is None else {"facility": [{"octets": result(identity).hex()}]}
+
     # EN 300 130.
 
     def ask_mcid(self, now_ms, given):
@@ -185,16 +228,15 @@ class Facilities:
         mine = False
         for value in message.elements.get("facility", []):
             for component in components(bytes.fromhex(value["octets"])):
-                mine = self._component(component) or mine
+                mine = self._component(now_ms, component) or mine
         return mine
 
-    def _component(self, component):
+    def _component(self, now_ms, component):
         if component[0] == "invoke":
             if self.link.side != "network" or self.link.variant != "etsi":
                 return False
             if component[2] in (ECT, EXPLICIT_ECT, ECT_LINK_ID):
-                self.send("FACILITY", {"facility": [{"octets": error(component[1], NOT_AVAILABLE).hex()}]})
-                self.link.count("transfers_refused")
+                self._asked_to_join(now_ms, component)
                 return True
             if component[2] != MCID:
                 return False

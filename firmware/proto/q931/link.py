@@ -35,6 +35,7 @@ Events: dicts {"event", "call", "timeslot", "state", ...}:
   call_confirmed{call_state, repaired}, call_lost{cause}   after audit()
   status_indication{cause, call_state}, notify_indication, protocol_error{cause, text}
   hold_indication, retrieve_indication     the far end holds the call, comes back (answered already)
+  ect_indication{held, active}       the far end, a user, wants these two of its calls joined: done when we disconnect both, else it is refused in 5 s
   mcid_indication                    the far end, a user, says that its caller is malicious (answered already)
   mcid_confirm, mcid_failed{why}     the answer to mcid_request
   hold_confirm, hold_failed{why}, retrieve_confirm, retrieve_failed{why}, ect_confirm, ect_failed{why}       the answers to hold_request,
@@ -263,6 +264,10 @@ class Q931Link(RestartProcedures, MaintenanceProcedures):
         for reference, flag, octets in owed:
             self.send(messages.encode(messages.Message("RELEASE_COMPLETE", reference, flag, {"cause": {
                 "coding": 0, "location": self.location, "cause": codes.TEMPORARY_FAILURE, "diagnostics": ""}}, octets)))
+
+    def active_calls(self):
+        """The calls that are answered."""
+        return [self._calls[identity] for identity in self.calls() if self._calls[identity].number == 10]
 
     def _step_all(self, name, now_ms):
         for identity in self.calls():

@@ -80,6 +80,7 @@ ROWS = (
     ("UN", _LIVE, "TRETRIEVE", "retrieve_timeout", None, "EN 300 196-1 7.2"),
     ("UN", 10, "ect_request", "ask_ect", None, "EN 300 369-1 9.2"),
     ("UN", _LIVE, "TECT", "ect_timeout", None, "ours: see facility.py"),
+    ("N", 10, "TJOIN", "join_timeout", None, "ours: see facility.py"),
     ("UN", 10, "mcid_request", "ask_mcid", None, "EN 300 130-1 9.2"),
     ("UN", _LIVE, "TMCID", "mcid_timeout", None, "ours: see facility.py"),
 
