@@ -123,7 +123,7 @@ class SIPMedia:
             self._offer_trunk(leg, state)
             return
         self.turns.post({"kind": "leg.offered", "leg": leg, "tech": "sip", "trunk_group": None, "span": None,
-                         "timeslot": None, "caller": state["caller"], "caller_presentation": "allowed",
+                         "timeslot": None, "caller": state["caller"], "caller_presentation": state.get("caller_presentation") or "allowed",
                          "called": state["called"], "called_complete": True, "redirecting": None, "line": state["line"],
                          **{name: state[name] for name in ("joins", "replaces", "carried") if state.get(name)}})
 

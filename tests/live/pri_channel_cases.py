@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import WHOLE_ONLY
 from tests.live.pri_house import bits_pass, channels, hang_up, hang_up_one, slot, talk_through
 from tests.live.pri_script import BEARER
+from tests.live.routing_cases import configured
 
 
 @pytest.mark.conformance("Q.931", "5.2.3.1/locked", "a locked channel: an exclusive offer is refused with 44, a preferred one moved; drained, its call goes on; unlocked, it is there; libpri")
@@ -158,3 +159,38 @@ def test_glare_status_and_numbering(house, phone, script):
         script.heard("RELEASE", since=at, on=18, reference=reference)
         script.say(18, "RELEASE_COMPLETE", reference, 0)
     house.wait_idle(30)
+
+
+@pytest.mark.conformance("Q.931", "4.5.13/map sent", "a span that names channels by slot map: SETUP out and the first answer to a SETUP; scripted far end, read by tshark at the end")
+def test_channels_are_named_by_slot_map(house, phone, script):
+    def by_map(configuration):
+        next(span for span in configuration["spans"] if span["span"] == 18).update(channel_form="map", channel_numbering="timeslot")
+
+    def begun_anew(at):
+        _, restart = script.heard("RESTART", since=at, on=18, reference=0)
+        script.say(18, "RESTART_ACKNOWLEDGE", 0, 1, restart_indicator=restart.get("restart_indicator"))
+        house.wait(lambda s: next(row for row in s["spans"] if row["span"] == 18)["state"] == "up", 60, "the span after its change")
+    house.far.policy()
+    at = script.mark()
+    with configured(house, by_map):
+        begun_anew(at)
+        at = script.mark()
+        name = house.place(span=12, called="02150801918", record=False)
+        _, ours = script.heard("SETUP", since=at, on=18)
+        named = ours.get("channel_identification")
+        assert named["map"] and named["slot_octets"] == 4 and len(named["channels"]) == 1
+        script.say(18, "RELEASE_COMPLETE", ours.reference, 1, cause={"cause": 17, "location": 2})
+        assert house.far.wait_for("hangup", 30, id=name)["cause"] == 17
+        script.say(18, "SETUP", 50, 0, bearer_capability=dict(BEARER, layer_1="g711_a"), channel_identification=e1_channel(22),
+                   called_party_number={"type": "unknown", "plan": "isdn", "number": "02150801912"}, sending_complete=True)
+        _, answer = script.heard("CALL_PROCEEDING", since=at, on=18, reference=50)
+        assert answer.get("channel_identification")["map"] and answer.get("channel_identification")["channels"] == [22]
+        script.heard("CONNECT", since=at, on=18, reference=50)
+        script.say(18, "CONNECT_ACKNOWLEDGE", 50, 0)
+        assert slot(house, 18, 22)["state"] == "busy"
+        script.say(18, "DISCONNECT", 50, 0, cause={"cause": 16, "location": 2})
+        script.heard("RELEASE", since=at, on=18, reference=50)
+        script.say(18, "RELEASE_COMPLETE", 50, 0)
+        house.wait_idle(30)
+        at = script.mark()
+    begun_anew(at)
