@@ -4,7 +4,7 @@
     quiet{id, quiet: false, ms}    it speaks again, or it left the bridge: ms, how long the silence lasted
 
 A leg outside a bridge (music, a queue, hold) owes nobody a word.  One that gave 2100 Hz carries a fax or a modem, whose signals are no speech: it
-counts as speaking from then on.  Times are those of the command thread, LOOK_S at most behind the tick.
+counts as speaking from then on, and so does one whose packets are no sound here (G.729 that is passed on, T.38).  Times are those of the command thread, LOOK_S at most behind the tick.
 """
 
 LOOK_S = 0.25               # ours
@@ -54,7 +54,7 @@ class Quiet:
             if term is None or not term.hears["quiet_s"]:
                 del self._watched[name]
                 continue
-            quiet_s, speaks = now_s - row.since_s, term.speaks or row.modem
+            quiet_s, speaks = now_s - row.since_s, term.speaks or row.modem or term.unheard
             moved = term.bridge is not row.bridge
             if row.told and (speaks or moved):
                 row.told = False

@@ -72,6 +72,11 @@ class Termination:
         self.codec = None           # RtpCodec
         self.leg = self.sockets = self.settings = self.address = self.port = None
 
+    @property
+    def unheard(self):
+        """Whether what comes from it is no sound here: passed on as it came, or a fax in packets."""
+        return bool(self.codec is not None and self.codec.passes or self.settings is not None and self.settings["t38"])
+
 
 class Table(Bridges, Hearing):
     """engine: Engine, ports: Ports, player: Player, recorder: Recorder, admission: Admission.

@@ -41,7 +41,7 @@ def test_a_wrong_wish_is_refused(control, wrong):
 
 class Term:
     def __init__(self, name="t", quiet_s=5, bridge="b"):
-        self.id, self.hears, self.bridge, self.speaks = name, {"quiet_s": quiet_s}, bridge, False
+        self.id, self.hears, self.bridge, self.speaks, self.unheard = name, {"quiet_s": quiet_s}, bridge, False, False
 
 
 def test_the_clockwork():
@@ -61,6 +61,10 @@ def test_the_clockwork():
     assert quiet.look(known, 16.0) == [{"id": "t", "quiet": False, "ms": 6000}] and quiet.look(known, 60.0) == []
     term.bridge = "c"
     assert quiet.look(known, 61.0) == [] and quiet.look(known, 65.9) == [] and quiet.look(known, 66.2)[0]["quiet"]
+    term.unheard = True
+    assert quiet.look(known, 66.6)[0]["quiet"] is False
+    term.unheard = False
+    assert quiet.look(known, 66.9)[0]["quiet"] is True
     quiet.modem(term)
-    assert quiet.look(known, 67.0)[0]["quiet"] is False and quiet.look(known, 600.0) == []
+    assert quiet.look(known, 67.2)[0]["quiet"] is False and quiet.look(known, 600.0) == []
     assert quiet.look({}, 601.0) == [] and quiet.look(known, 900.0) == []
