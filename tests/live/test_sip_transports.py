@@ -32,6 +32,7 @@ from tests.live.passed_cases import test_g729_passes_between_two_telephones_octe
 from tests.live.presence_cases import test_two_softphones_watch_an_agent     # noqa: F401
 from tests.live.provisioning_cases import test_phones_of_each_make_fetch_their_files     # noqa: F401
 from tests.live.shelf_cases import test_agents_at_the_numbers_of_a_shelf     # noqa: F401
+from tests.live.waiting_cases import test_a_call_waits_at_a_telephone_that_talks     # noqa: F401
 
 pytestmark = pytest.mark.live
 RIG = {"tls": True}
