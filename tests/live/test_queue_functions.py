@@ -88,6 +88,7 @@ def test_a_caller_leaves_and_is_called_back_after_a_kill_of_control(house, secon
     house.wait_idle(WAIT_S)
 
 
+@pytest.mark.conformance("RFC 3842", "live baresip", "its lamp is told of a message that was left, and of its having been heard")
 def test_a_message_is_left_lights_the_lamp_and_can_be_heard(house, second):
     says = house.files["caller"]
     name = house.place(span=1, called=NIGHT, play=None)

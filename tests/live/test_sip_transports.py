@@ -88,6 +88,7 @@ def browser(house):
 
 
 @pytest.mark.skipif(not shutil.which("chromium") or not shutil.which("chromedriver"), reason="chromium is not installed (Debian: chromium, chromium-driver)")
+@pytest.mark.conformance("RFC 7118", "live page", "JsSIP in Chromium registers, is called and holds over a secure WebSocket, over a kill of control")
 def test_an_agent_works_with_only_a_browser(house, browser):
     """E1 caller, IVR, queue, browser; hold; control killed; keys by RFC 4733 and INFO; both directions measured."""
     name = house.place_and_choose("1")

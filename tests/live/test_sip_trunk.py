@@ -88,6 +88,8 @@ def dial(house, phone, number):
     return house.wait_call("talking")
 
 
+@pytest.mark.conformance("RFC 3608", "live house", "each call to a carrier that has told a Service-Route takes it: Kamailio refuses others")
+@pytest.mark.conformance("RFC 7315", "live", "4.4 and 4.6: a call to an IMS trunk has P-Access-Network-Info and P-Charging-Vector with our name, at Kamailio")
 @pytest.mark.parametrize("prefix,trunk", (("8", "direct"), ("9", "telco")))
 def test_telephone_calls_out(house, carrier, phone, prefix, trunk):
     subscriber = carrier.subscriber
@@ -123,6 +125,7 @@ def seen_by(carrier):
 
 
 @pytest.mark.conformance("RFC 5806", "live", "a call from the E1 that is forwarded to the carrier tells by whom: Diversion, and History-Info (RFC 7044), at Kamailio")
+@pytest.mark.conformance("RFC 7044", "live", "the same call has History-Info, at Kamailio")
 @pytest.mark.conformance("RFC 3325", "live", "a number that is withheld goes to the carrier with Privacy: id and P-Asserted-Identity, From is anonymous")
 def test_a_forwarded_call_and_a_withheld_number(house, carrier, phone):
     subscriber = carrier.subscriber
@@ -268,6 +271,7 @@ def test_dead_trunk_is_passed_over_and_told(house, carrier, phone):
     no_trunk_alarm(house, "telco")
 
 
+@pytest.mark.conformance("RFC 3515", "live baresip", "its REFER moves the caller to the other telephone, and its own leg ends")
 @pytest.mark.conformance("RFC 3892", "live baresip", "its REFER brings about a call to the other telephone that names who asked")
 def test_telephone_transfers_its_call(house, carrier, phone):
     """baresip's own transfer (REFER): a caller from the trunk goes from agent 1001 to the probe."""
