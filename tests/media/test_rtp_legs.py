@@ -6,11 +6,13 @@ import socket
 import struct
 import threading
 import time
+import types
 
 import numpy
 import pytest
 
 from dsp import g711
+from firmware.media.table import Table
 
 BLOCK = 80
 LEGS, PACKETS = 70, 20          # more than a bundle (native/bundle.pxi), in two units
@@ -464,3 +466,13 @@ def test_packets_leave_by_a_raw_socket_of_their_own_address(control, wire):
                 seen[source] += 1
         bound = [row.split()[1] for row in open("/proc/net/raw", encoding="ascii").readlines()[1:]]
         assert {"0200007F:00FF", "0300007F:00FF"} <= set(bound), bound
+
+
+@pytest.mark.parametrize("counted, level", [({}, "DEBUG"), ({"lost": 1}, "INFO"), ({"late": 2}, "INFO"), ({"concealed_samples": 80}, "INFO"),
+                                            ({"garbage": 1}, "WARNING"), ({"strangers": 3, "lost": 1}, "WARNING")])
+def test_the_log_tells_of_legs_that_did_not_hear_all(caplog, counted, level):
+    stats = {"remote": "127.0.0.1:4000", **dict.fromkeys(("received", "lost", "late", "concealed_samples", "garbage", "strangers", "sent"), 0), **counted}
+    term = types.SimpleNamespace(id="l1", port=20000, leg=types.SimpleNamespace(stats=lambda: stats))
+    with caplog.at_level("DEBUG", "firmware.media.table"):
+        Table._tell_of(term)
+    assert [(record.levelname, "leg l1 ended" in record.getMessage()) for record in caplog.records] == [(level, True)]
