@@ -49,7 +49,7 @@ def refuse_clear(name, done):
 class Termination:
     """A timeslot or an RTP stream.  signal: (token, serial) of what plays."""
 
-    __slots__ = ("id", "slot", "serial", "kind", "bridge", "hears", "octets", "enhance", "long_place", "long_refused", "cost", "emergency", "signal",
+    __slots__ = ("id", "slot", "serial", "kind", "bridge", "hears", "octets", "speaks", "enhance", "long_place", "long_refused", "cost", "emergency", "signal",
                  "player", "last_signal", "row", "law", "clear", "srtp", "former", "codec", "leg", "sockets", "settings", "address", "port")
 
     def __init__(self, name, slot, serial, kind):
