@@ -15,7 +15,6 @@ import base64
 import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +26,7 @@ import time
 import numpy
 
 from dsp import g711
-from firmware.media import _engine, _load
+from firmware.media import _engine, _load, bench_folder
 from firmware.media.client import MediaClient
 from firmware.media.threads import die_with_parent
 from firmware.media.wav import read_wav
@@ -233,12 +232,9 @@ async def secured_calls(client, count, folder):
 def measure():
     """All points: (source of the speech, [(name, calls, figures)])."""
     octets, source = speech()
-    folder = tempfile.mkdtemp(prefix="strowger-bench-", dir=os.environ.get("TMPDIR"))
-    try:
+    with bench_folder.folder() as folder:
         setups = [("recorded", count, recorded_calls) for count in POINTS] + [("relayed", 500, relayed_calls)]
         return source, asyncio.run(Bench(folder, octets).run(setups))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def results():

@@ -26,15 +26,12 @@ Two runs (bench_density_run.py tells what the channels do and how it is proved):
 import asyncio
 import json
 import math
-import os
-import shutil
 import sys
-import tempfile
 
 import numpy
 
 from dsp import echo, level, noise, vad
-from firmware.media import bench
+from firmware.media import bench, bench_folder
 from firmware.media.bench_density_run import Density
 
 PACE = 3
@@ -78,13 +75,10 @@ def state_octets():
 
 def measure(short=False, pace=1):
     """One run: (Density, points, proof)."""
-    folder = tempfile.mkdtemp(prefix="strowger-density-", dir=os.environ.get("TMPDIR"))
-    try:
+    with bench_folder.folder() as folder:
         run = Density(folder, short, pace)
         points = asyncio.run(run.run())
         return run, points, run.proof()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def outline(run, full):

@@ -7,11 +7,8 @@ SRTP at half of them.  SRTP by suite: what libsrtp2 adds to one stream both ways
 
 import asyncio
 import json
-import os
-import shutil
-import tempfile
 
-from firmware.media import _engine, admission, bench
+from firmware.media import _engine, admission, bench, bench_folder
 
 CALLS = 500
 STREAMS = 2000                  # both ways: 1,000 relayed calls, what the issue asks of one machine
@@ -21,12 +18,9 @@ PACKETS_A_CALL = 200            # a second: two legs, 50 in and 50 out each
 def results():
     """Rows for build/bench.json."""
     octets, source = bench.speech()
-    folder = tempfile.mkdtemp(prefix="strowger-bench-", dir=os.environ.get("TMPDIR"))
-    try:
+    with bench_folder.folder() as folder:
         (_, _, figures), (_, _, streams), (_, _, secured) = asyncio.run(bench.Bench(folder, octets).run([
             ("relayed", CALLS, bench.relayed_calls), ("relayed", STREAMS // 2, bench.relayed_calls), ("secured", STREAMS // 4, bench.secured_calls)]))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     tick_s = figures["threads"].get("tick", 0) * figures["took_s"]
     packets = figures["packets_in"] + figures["packets_out"]
     theirs = PACKETS_A_CALL * bench.RTPENGINE_RELAYED
