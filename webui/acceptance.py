@@ -15,7 +15,8 @@ import re
 import sys
 
 from firmware.errors import LocalError
-from webui.render import CATALOGUES, LANGUAGES, duration, moment, render, sayings
+from webui.render import CATALOGUES, LANGUAGES, duration, moment, render
+from webui.sayings import Sayings
 
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 CHINESE = "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf"
@@ -30,7 +31,7 @@ def contents(run, language, zone):
     "told", "rows": [{"check", "result", "told", "text"}]}], "signs"}."""
     catalogue = CATALOGUES.get(language)
     say = catalogue.gettext if catalogue else (lambda message: message)
-    sentence = sayings(catalogue)["sentence"]
+    sentence = Sayings(catalogue).sentence
     options, spans, summary = run["options"], [], []
     verdicts = [report["verdict"] for report in run["spans"]]
     for report in run["spans"]:

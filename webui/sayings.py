@@ -111,9 +111,9 @@ class Sayings:
                 names.append(self.field_label(part, ".".join(plain)))
         return " · ".join(names)
 
-    def choice_label(self, value):
-        """A value of the configuration, with what it means where the catalogue says so."""
-        said = self.known("choice.%s" % value, None)
+    def choice_label(self, value, field=""):
+        """A value of the configuration, with what it means where the catalogue says so.  field: "sip_trunks.kind", where it means something else there."""
+        said = self.known("choice.%s.%s" % (field, value), None) or self.known("choice.%s" % value, None)
         return "%s (%s)" % (said, value) if said else value
 
     def route_step(self, step):

@@ -68,7 +68,7 @@ class _Failure:
 
 
 def _comes_and_goes(kind, comings):
-    """The sentence; the pages know it by its form (webui/render.py)."""
+    """The sentence; the pages know it by its form (webui/sayings.py)."""
     minutes = -(-max(1, comings[-1] - comings[0]) // 60_000)
     return COMES_AND_GOES + "%d times in %d minute%s%s" % (len(comings), minutes, "s" * (minutes > 1), ", a loose plug or patch cable" * (kind in PLUGS))
 

@@ -209,10 +209,11 @@ def test_a_line_that_comes_and_goes_is_not_called_unplugged():
 
 
 def test_the_cause_of_a_call_that_failed_is_told_in_words():
-    from webui.render import CATALOGUES, sayings
+    from webui.render import CATALOGUES
+    from webui.sayings import Sayings
     found = next(f for f in judge({**GOOD, **CALLS, "number": "1", "out": {**CUT, "answer_ms": None, "cause": 1, "meaning": meaning(1), "why": "no trunk for 1: 1 tried"}}) if f["check"] == "call out")
     assert "cause 1, Unallocated number: no trunk for 1: 1 tried." in found["text"]
-    said = sayings(CATALOGUES["zh_CN"])["sentence"](found)
+    said = Sayings(CATALOGUES["zh_CN"]).sentence(found)
     assert "未分配的号码" in said and "已尝试 1 条" in said
 
 

@@ -28,7 +28,7 @@ PAGES = {
     "/password": (*EVERYBODY, STRANGER), "/desk": EVERYBODY, "/desk?agent=1001": EVERYBODY, "/desk/call/{call}": ("admin", "anna", "sue"), "/desk/call/c99": (), "/desk/figures/1001": EVERYBODY,
     "/desk/articles": EVERYBODY, "/desk/articles?text=fax": EVERYBODY, "/alarms": ("admin", "sue"), "/alarms/now": ("admin", "sue"), "/performance": ("admin",), "/lines/1": ("admin",),
     "/lines/64": (), "/lines/1/timeslots/1": ("admin",), "/lines/1/timeslots/99": (), "/clock": ("admin",), "/clock/now": ("admin",), "/turn_up": ("admin",),
-    "/turn_up/report.html": (), "/turn_up/report.pdf": (), "/configuration": ("admin",), "/configuration/spans": ("admin",), "/configuration/trunk_groups": ("admin",),
+    "/turn_up/report.html": (), "/turn_up/report.pdf": (), "/configuration": ("admin",), "/configuration/spans": ("admin",), "/configuration/sip_trunks": ("admin",), "/configuration/sip_trunks/edit": ("admin",), "/configuration/trunk_groups": ("admin",),
     "/configuration/routes": ("admin",), "/configuration/numbers": ("admin",), "/configuration/areas": ("admin",), "/configuration/caller_lists": ("admin",),
     "/configuration/spans/edit?key=1": ("admin",), "/configuration/trunk_groups/edit?key=carrier": ("admin",), "/configuration/routes/edit?key=9.": ("admin",),
     "/configuration/numbers/edit": ("admin",), "/configuration/caller_lists/edit": ("admin",), "/configuration/areas/edit": ("admin",), "/configuration/routes/edit?key=none": (),

@@ -13,7 +13,8 @@ from firmware.chassis.clock_selection import QUALITIES
 from firmware.chassis.turn_up_judge import CHECKS
 from webui import acceptance
 from webui.lines import LOOPS, PATTERNS, picture
-from webui.render import CATALOGUES, LANGUAGES, render, sayings, where
+from webui.render import CATALOGUES, LANGUAGES, render
+from webui.sayings import Sayings, where
 from webui.turn_up import spans_of
 
 ALARM = {"id": 4, "kind": "los", "severity": "critical", "members": ["span 3", "span 4"], "text": "no signal <b>", "advice": "look",
@@ -158,7 +159,7 @@ def said_by(module, *functions):
 
 def test_what_is_said_of_bearers_is_said_in_chinese():
     """Every sentence of a pseudowire's or a card's alarms; of a few their inner part is a sentence itself."""
-    said = sayings(CATALOGUES["zh_CN"])["said_detail"]
+    said = Sayings(CATALOGUES["zh_CN"]).said_detail
     texts = {*said_by(cesopsn, "_alarms", "_framing", "_misfit"), *cesopsn.MISFITS.values(), *said_by(dahdi, "_alarms")} - {"; and ", "192.0.2.1 has 192.0.2.1"}
     texts |= {"DAHDI span 3 has " + told for told in dahdi.TOLD.values()} | {text.replace("sends 192.0.2.1 RTP", "sends %s RTP" % word) for text in texts for word in ("an", "no")}
     texts = {text for text in texts if "sends 192.0.2.1 RTP" not in text}

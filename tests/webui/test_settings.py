@@ -13,6 +13,7 @@ from firmware.config.store import ConfigStore
 from firmware.errors import ConfigError, LocalError
 from tests.webui.test_pages import NEW, Client
 from webui import changes, forms, render, sealed, settings
+from webui.sayings import Sayings
 
 SPAN = {"span": 7, "trunk_group": "carrier"}
 TRUNK = {"name": "carrier-ip", "trunk_group": "carrier", "kind": "register", "addresses": [{"address": "203.0.113.7", "port": 5080}], "user": "strowger"}
@@ -452,4 +453,4 @@ def test_each_field_has_its_name_and_its_help_in_chinese():
 def test_days_of_a_route_are_words(language, said):
     step = {"key": "choice.hours", "arguments": {"choice": 2, "trunk_group": "c", "days": [[1, 5], [7, 7]], "from": "08:00", "to": "18:00"},
             "text": "choice 2 (c) is closed then; it is open Monday to Friday, Sunday, 08:00 to 18:00"}
-    assert render.sayings(render.CATALOGUES[language])["route_step"](step) == said
+    assert Sayings(render.CATALOGUES[language]).route_step(step) == said
