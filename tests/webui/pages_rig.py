@@ -105,8 +105,9 @@ class Words(HTMLParser):
         self._unseen -= tag in UNSEEN
 
     def handle_data(self, data):
-        if data.strip() and not self._unseen and data.strip() != self._value:       # an option that is its own value is a word of the configuration
-            self.found.append(" ".join(data.split()))
+        said = data.strip().removesuffix("(%s)" % self._value).removesuffix(self._value or "").strip()      # an option's value is a word of the configuration
+        if said and not self._unseen:
+            self.found.append(" ".join(said.split()))
 
 
 def texts_in(value):
