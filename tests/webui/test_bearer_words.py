@@ -11,8 +11,9 @@ from drivers.tdm.dahdi import DAHDISpan
 from firmware.config.bearer import in_force
 from firmware.errors import StrowgerError
 from webui import render
+from webui.sayings import Sayings
 
-SAID = render.sayings(render.CATALOGUES["zh_CN"])["said_detail"]
+SAID = Sayings(render.CATALOGUES["zh_CN"]).said_detail
 # Names, and words that stand so in settings, files and commands.
 NAMES = re.compile(r"DAHDI|CAS|RTP|UDP|PRI|CESoPSN|SAToP|RAI|AIS|ABCD|E1|T1|J1|\bD\b|lsdahdi|dahdi_cfg|dahdi_maint|\bdahdi\b|bchan|cesopsn|satop|\bcas\b|\bpri\b|\br2\b|true|false|\bx\b"
                    r"|/[\w./]+|bearers\[\d+\](\.\w+)?")
@@ -114,5 +115,5 @@ def test_what_control_and_media_say(text):
 def test_a_page_shows_it_so():
     fault = sentence(DAHDISpan, 2, CARD, BadCard(channel=errno.EBUSY))
     page = render.ENVIRONMENT.get_template("part_alarms.html").render(
-        **render.sayings(render.CATALOGUES["zh_CN"]), _=render.CATALOGUES["zh_CN"].gettext, language="zh_CN", state={"system": {"faults": [fault]}, "alarms": []}, alarms=[])
+        **Sayings(render.CATALOGUES["zh_CN"]).for_templates(), _=render.CATALOGUES["zh_CN"].gettext, language="zh_CN", state={"system": {"faults": [fault]}, "alarms": []}, alarms=[])
     assert "正被另一程序使用" in page and "in use by another program" not in page
