@@ -218,7 +218,7 @@ def test_the_desk_of_an_agent_on_a_live_call_over_a_kill(house, second):
         person.driver.get(person.url + "/calls")
         assert call["call"] in person.text("main"), "the own calls"
         person.driver.get(person.url + "/configuration")
-        assert "may not" in person.text("main")
+        assert "不可读取" in person.text("main"), "who reads Chinese is refused in Chinese"
         house.available("1002", "logged_out")
         house.wait(lambda s: s["thresholds"][0]["state"] == "raised", WAIT_S, "the early warning")
         person.driver.delete_all_cookies()
