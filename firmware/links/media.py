@@ -290,9 +290,9 @@ class MediaLink(Adapter):
         for command in self._last_commands:
             leg = command[1]["id"]
             place = self._places.pop(leg, None)
-            at = next((n for n in range(self._turn_from, len(self._commands)) if place is not None and self._commands[n][0] == "add"
-                       and _place(self._commands[n][1]) == place and self._commands[n][1]["id"] != leg), len(self._commands))
-            self._commands.insert(at, command)
+            added = [n for n in range(self._turn_from, len(self._commands)) if place is not None and self._commands[n][0] == "add" and _place(self._commands[n][1]) == place]
+            own = max((n for n in added if self._commands[n][1]["id"] == leg), default=-1)      # where circuits are reset, several legs have a timeslot in one turn
+            self._commands.insert(min((n for n in added if n > own), default=len(self._commands)), command)
         self._last_commands = []
         self._turn_from = len(self._commands)
         asked, self._asked = self._asked, []

@@ -50,6 +50,33 @@ def test_a_refusal_never_stops_the_house(site, wanted):
     pri.run(scenario())
 
 
+def test_legs_that_have_a_timeslot_one_after_the_other_in_one_turn_leave_it(site):
+    """As where the far exchange resets circuits on which calls are hunted on: who had it last has it, nobody else stays."""
+    async def scenario():
+        house, media, _ = site.house()
+        await house.start()
+        await pri.settle()
+        media.commands.clear()
+
+        def turn(now_ms):
+            for leg in ("l91", "l92", "l93"):
+                house.media.command("add", id=leg, kind="timeslot", span=9, timeslot=2, law="A")
+            house.media.subtract("l91")
+            house.media.subtract("l92")
+        house.turns.run("three calls", turn)
+        await pri.settle()
+        holder = None
+        for do, given in media.commands:
+            if do == "add":
+                assert holder is None, "media refuses who comes to a timeslot that is in use"
+                holder = given["id"]
+            elif do == "subtract" and given["id"] == holder:
+                holder = None
+        assert holder == "l93"
+        await house.stop()
+    pri.run(scenario())
+
+
 def test_a_recording_that_cannot_be_written_is_in_the_index_with_its_reason(site):
     async def scenario():
         house, media, legs = site.house()
