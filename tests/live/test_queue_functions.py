@@ -180,6 +180,7 @@ def test_the_desk_of_an_agent_on_a_live_call_over_a_kill(house, second):
         sees(person, "#call", "王小明")
         house.kill("control")
         house.wait(lambda s: next((c for c in s["calls"] if c["call"] == record["call"] and c["offered_agent"] == "1002"), None), WAIT_S, "the ring after the kill")
+        assert all("503" in complaint for complaint in person.complaints()), "what the page asked for while nobody answered"
         mark = second.mark()
         house.wait(lambda s: second.events("incoming", since=0), WAIT_S, "the telephone")
         deadline = time.monotonic() + WAIT_S
